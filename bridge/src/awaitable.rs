@@ -1,0 +1,180 @@
+//! Python awaitables for an asyncio task: finished at once where they can be, else resumed by a [`Waker`].
+//!
+//! Kept apart because `receive`, `send` and the bridge all hand them out. An awaitable is a coroutine object, so that
+//! `asyncio.create_task(receive())` and `asyncio.wait_for` take it. What it waits for is polled again when it is resumed, so
+//! a cancelled wait never loses a message.
+//!
+//! Spec: PEP 492 "Awaitable Objects"; the `asyncio.Future` protocol (`_asyncio_future_blocking`).
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// A way back into one asyncio loop from any thread.
+pub trait LoopHandle: Send + Sync {
+    /// A new `asyncio.Future` of the loop, and a waker that resolves it.
+    ///
+    /// # Errors
+    /// When the loop is closed.
+    fn wait(self: Arc<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Waker)>;
+}
+
+/// What an awaitable waits for, polled on the loop's thread.
+pub type PollFn = Box<dyn FnMut(Python<'_>, &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> + Send>;
+
+enum State {
+    Finished(PyResult<Py<PyAny>>),
+    Waiting { poll: PollFn, handle: Arc<dyn LoopHandle> },
+    Done,
+}
+
+/// An awaitable with one result.
+#[pyclass(frozen, module = "rsgi")]
+pub struct Awaitable(Mutex<State>);
+
+impl std::fmt::Debug for Awaitable {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Awaitable").finish_non_exhaustive()
+    }
+}
+
+impl Awaitable {
+    /// Finished already: `await` does not suspend.
+    pub fn finished(value: PyResult<Py<PyAny>>) -> Self {
+        Self(Mutex::new(State::Finished(value)))
+    }
+
+    /// Suspends the task until `poll` is ready.
+    pub fn waiting(handle: Arc<dyn LoopHandle>, poll: PollFn) -> Self {
+        Self(Mutex::new(State::Waiting { poll, handle }))
+    }
+
+    fn replace(&self, state: State) -> State {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), state)
+    }
+
+    fn step(&self, py: Python<'_>) -> PyResult<Step> {
+        // Polling runs Python code; it must not find the lock taken.
+        match self.replace(State::Done) {
+            State::Finished(value) => Ok(Step::Return(value?)),
+            State::Done => Err(PyRuntimeError::new_err("this awaitable was awaited already")),
+            State::Waiting { mut poll, handle } => {
+                let (future, waker) = Arc::clone(&handle).wait(py)?;
+                match poll(py, &mut Context::from_waker(&waker)) {
+                    Poll::Ready(value) => Ok(Step::Return(value?)),
+                    Poll::Pending => {
+                        self.replace(State::Waiting { poll, handle });
+                        future.setattr(py, intern!(py, "_asyncio_future_blocking"), true)?;
+                        Ok(Step::Suspend(future))
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Step {
+    Return(Py<PyAny>),
+    Suspend(Py<PyAny>),
+}
+
+#[pymethods]
+impl Awaitable {
+    fn __await__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.step(py)? {
+            Step::Suspend(future) => Ok(future),
+            Step::Return(value) => Err(stop_iteration(py, value)),
+        }
+    }
+
+    #[pyo3(signature = (_value, /))]
+    fn send(&self, py: Python<'_>, _value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.__next__(py)
+    }
+
+    #[pyo3(signature = (exception, value = None, _traceback = None, /))]
+    fn throw(
+        &self,
+        exception: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        _traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        self.close();
+        Err(PyErr::from_value(value.unwrap_or(exception)))
+    }
+
+    fn close(&self) {
+        self.replace(State::Done);
+    }
+}
+
+static STOP_ITERATION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// `StopIteration(value)`: made as an object, because a tuple as value would be spread over its arguments.
+pub fn stop_iteration(py: Python<'_>, value: Py<PyAny>) -> PyErr {
+    let made = STOP_ITERATION.import(py, "builtins", "StopIteration").and_then(|class| class.call1((value,)));
+    made.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// The result of every `send` that need not wait: awaiting it gives `None`, any number of times.
+#[pyclass(frozen, module = "rsgi")]
+#[derive(Debug)]
+pub struct Sent;
+
+static SENT: PyOnceLock<Py<Sent>> = PyOnceLock::new();
+
+impl Sent {
+    /// The one instance.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn instance(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(SENT.get_or_try_init(py, || Py::new(py, Self))?.clone_ref(py).into_any())
+    }
+}
+
+#[pymethods]
+impl Sent {
+    fn __await__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    /// `None` from here is the end of the iteration, with the value `None`.
+    #[expect(clippy::unused_self, reason = "the iterator protocol")]
+    fn __next__(&self) -> Option<Py<PyAny>> {
+        None
+    }
+
+    #[pyo3(signature = (_value, /))]
+    fn send(&self, py: Python<'_>, _value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(stop_iteration(py, py.None()))
+    }
+
+    #[pyo3(signature = (exception, value = None, _traceback = None, /))]
+    fn throw(
+        &self,
+        exception: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        _traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        Err(PyErr::from_value(value.unwrap_or(exception)))
+    }
+
+    fn close(&self) {}
+}

@@ -1,0 +1,153 @@
+//! Builds the WSGI `environ` of one request.
+//!
+//! Kept apart from the call itself because two callers need it: the WSGI gateway and the ASGI bridge. The only file with
+//! CGI key names.
+//!
+//! Spec: PEP 3333 "environ Variables" and "URL Reconstruction"; RFC 3875 4.1; RFC 9110 5.3 (repeated fields).
+
+use std::borrow::Cow;
+
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, COOKIE, HeaderName, TRANSFER_ENCODING};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::file_wrapper::FileWrapper;
+use crate::text::{environ_key, latin1};
+
+/// What a request looks like to an application, borrowed from whoever parsed it.
+///
+/// `script_name` and `path_info` are percent-decoded bytes; `target` is the request target as the client sent it.
+#[derive(Debug)]
+pub struct RequestView<'a> {
+    /// `GET`, `POST`, …
+    pub method: &'a str,
+    /// The part of the path that is the mount point, decoded; empty at the root.
+    pub script_name: Cow<'a, [u8]>,
+    /// The rest of the path, decoded.
+    pub path_info: Cow<'a, [u8]>,
+    /// What follows the `?`, undecoded.
+    pub query: &'a [u8],
+    /// The request target, undecoded.
+    pub target: &'a [u8],
+    /// `HTTP/1.1`.
+    pub protocol: &'a str,
+    /// `http` or `https`.
+    pub scheme: &'a str,
+    /// Address and port of the peer; `None` over a Unix socket.
+    pub client: Option<(&'a str, u16)>,
+    /// Address and port that the client reached; `None` over a Unix socket.
+    pub server: Option<(&'a str, u16)>,
+    /// Request header fields.
+    pub headers: &'a HeaderMap,
+    /// The length of the body where it is known otherwise than from the header (a chunked body that was kept whole).
+    pub content_length: Option<u64>,
+}
+
+/// Whether several threads or processes may call the application at once (`wsgi.multithread`, `wsgi.multiprocess`).
+#[derive(Clone, Copy, Debug)]
+pub struct Concurrency {
+    /// More than one thread of this process calls the application.
+    pub multithread: bool,
+    /// More than one process serves the application.
+    pub multiprocess: bool,
+}
+
+/// The part of `environ` that is the same for every request, copied for each.
+#[derive(Debug)]
+pub struct EnvironTemplate(Py<PyDict>);
+
+impl EnvironTemplate {
+    /// Makes the template for one application.
+    ///
+    /// # Errors
+    /// When `sys.stderr` cannot be had.
+    pub fn new(py: Python<'_>, concurrency: Concurrency) -> PyResult<Self> {
+        let base = PyDict::new(py);
+        base.set_item("SERVER_SOFTWARE", concat!("rsgi/", env!("CARGO_PKG_VERSION")))?;
+        base.set_item("wsgi.version", (1, 0))?;
+        base.set_item("wsgi.errors", py.import("sys")?.getattr("stderr")?)?;
+        base.set_item("wsgi.multithread", concurrency.multithread)?;
+        base.set_item("wsgi.multiprocess", concurrency.multiprocess)?;
+        base.set_item("wsgi.run_once", false)?;
+        base.set_item("wsgi.input_terminated", true)?;
+        base.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
+        Ok(Self(base.unbind()))
+    }
+
+    /// A fresh `environ` (a plain `dict`) for one request, `wsgi.input` included.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn build<'py>(
+        &self,
+        py: Python<'py>,
+        request: &RequestView<'_>,
+        input: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.0.bind(py).copy()?;
+        environ.set_item(intern!(py, "REQUEST_METHOD"), PyString::intern(py, request.method))?;
+        environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, &request.script_name))?;
+        environ.set_item(intern!(py, "PATH_INFO"), latin1(py, &request.path_info))?;
+        environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, request.query))?;
+        let target = latin1(py, request.target);
+        environ.set_item(intern!(py, "RAW_URI"), &target)?;
+        environ.set_item(intern!(py, "REQUEST_URI"), target)?;
+        environ.set_item(intern!(py, "SERVER_PROTOCOL"), PyString::intern(py, request.protocol))?;
+        environ.set_item(intern!(py, "wsgi.url_scheme"), PyString::intern(py, request.scheme))?;
+        environ.set_item(intern!(py, "wsgi.input"), input)?;
+        set_addresses(py, &environ, request)?;
+        set_headers(py, &environ, request.headers)?;
+        if let Some(length) = request.content_length {
+            environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
+        }
+        Ok(environ)
+    }
+}
+
+fn set_addresses(py: Python<'_>, environ: &Bound<'_, PyDict>, request: &RequestView<'_>) -> PyResult<()> {
+    if let Some((address, port)) = request.client {
+        environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
+        environ.set_item(intern!(py, "REMOTE_PORT"), port.to_string())?;
+    } else {
+        environ.set_item(intern!(py, "REMOTE_ADDR"), intern!(py, ""))?;
+    }
+    // Over a Unix socket there is no address, but PEP 3333 wants both names non-empty.
+    let (name, port) = request.server.unwrap_or(("localhost", 80));
+    environ.set_item(intern!(py, "SERVER_NAME"), name)?;
+    environ.set_item(intern!(py, "SERVER_PORT"), port.to_string())
+}
+
+/// Sets the header variables; repeats are next to each other in a `HeaderMap`.
+fn set_headers(py: Python<'_>, environ: &Bound<'_, PyDict>, headers: &HeaderMap) -> PyResult<()> {
+    let known_length = headers.contains_key(TRANSFER_ENCODING);
+    let mut fields = headers.iter().peekable();
+    while let Some((name, value)) = fields.next() {
+        let repeated = fields.peek().is_some_and(|(next, _)| *next == name);
+        let value = if repeated {
+            let mut joined = value.as_bytes().to_vec();
+            while let Some((_, more)) = fields.next_if(|(next, _)| *next == name) {
+                joined.extend_from_slice(separator(name));
+                joined.extend_from_slice(more.as_bytes());
+            }
+            Cow::Owned(joined)
+        } else {
+            Cow::Borrowed(value.as_bytes())
+        };
+        if is_visible(name) && !(known_length && *name == CONTENT_LENGTH) {
+            environ.set_item(environ_key(py, name.as_str()), latin1(py, &value))?;
+        }
+    }
+    Ok(())
+}
+
+/// How repeats of a field are joined.
+pub fn separator(name: &HeaderName) -> &'static [u8] {
+    if *name == COOKIE { b"; " } else { b"," }
+}
+
+/// `X_User` would overwrite `X-User`, and `Proxy` would become the `HTTP_PROXY` that HTTP clients obey.
+fn is_visible(name: &HeaderName) -> bool {
+    !name.as_str().contains('_') && name.as_str() != "proxy"
+}

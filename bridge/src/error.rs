@@ -1,0 +1,67 @@
+//! What can go wrong with a body that crosses threads, and the Python exceptions an application sees for it.
+//!
+//! Kept apart because input, output and the server all speak of the same few failures.
+//!
+//! Spec: ASGI HTTP 2.4 "Disconnected client" (an `OSError` from `send`); PEP 3333 "Input and Error Streams".
+
+use std::borrow::Cow;
+
+use pyo3::PyErr;
+use pyo3::create_exception;
+use pyo3::exceptions::PyOSError;
+
+create_exception!(
+    rsgi,
+    ClientDisconnected,
+    PyOSError,
+    "The client has gone: what was not read is lost and what is sent goes nowhere."
+);
+create_exception!(
+    rsgi,
+    RequestBodyError,
+    PyOSError,
+    "The request body broke off: malformed, too large or too slow. It must not be taken for a whole one."
+);
+
+/// Why a request body ended before its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// The client closed the connection.
+    #[error("the client disconnected before the request body was complete")]
+    Disconnected,
+    /// The body went over the configured limit.
+    #[error("the request body is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The bytes on the wire are not a valid body.
+    #[error("{0}")]
+    Malformed(Cow<'static, str>),
+    /// The client sent too little for too long.
+    #[error("{0}")]
+    TooSlow(Cow<'static, str>),
+    /// The server could not keep the body (a temporary file failed).
+    #[error("the request body could not be kept: {0}")]
+    Storage(String),
+}
+
+impl From<&BodyError> for PyErr {
+    fn from(error: &BodyError) -> Self {
+        match error {
+            BodyError::Disconnected => ClientDisconnected::new_err(error.to_string()),
+            _ => RequestBodyError::new_err(error.to_string()),
+        }
+    }
+}
+
+/// The other end of a response has gone; nothing more can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the client disconnected before the response was complete")]
+pub struct Disconnected;
+
+impl From<Disconnected> for PyErr {
+    fn from(error: Disconnected) -> Self {
+        ClientDisconnected::new_err(error.to_string())
+    }
+}

@@ -1,0 +1,208 @@
+//! `wsgi.input`: a file-like object over a blocking source of bytes.
+//!
+//! Kept apart from the source because its promise is `io.BytesIO`'s: for any chunking, the same calls give the same
+//! results. A body that breaks off raises; it never looks like the end.
+//!
+//! Spec: PEP 3333 "Input and Error Streams".
+
+use std::sync::{Mutex, MutexGuard};
+
+use bytes::{Buf, Bytes};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::error::BodyError;
+use crate::source::BodySource;
+
+/// The request body of one WSGI call.
+#[pyclass(frozen, module = "rsgi")]
+#[derive(Debug)]
+pub struct Input {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What has arrived and was not read.
+    buffer: Bytes,
+    source: BodySource,
+}
+
+impl Input {
+    /// An input over `source`.
+    pub fn new(source: BodySource) -> Self {
+        Self { state: Mutex::new(State { buffer: Bytes::new(), source }) }
+    }
+
+    /// Why the body broke off, if it did; `None` too while a thread is reading.
+    pub fn failure(&self) -> Option<BodyError> {
+        self.state.try_lock().ok().and_then(|state| state.source.failure())
+    }
+
+    /// A second thread may not wait here for the first with the interpreter attached: the first could not go on.
+    fn lock(&self) -> PyResult<MutexGuard<'_, State>> {
+        self.state.try_lock().map_err(|_| PyRuntimeError::new_err("wsgi.input is being read by another thread"))
+    }
+}
+
+#[pymethods]
+impl Input {
+    /// Reads `size` bytes, fewer only at the end of the body; all of it without `size`.
+    #[pyo3(signature = (size = None, /))]
+    fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        let mut guard = self.lock()?;
+        let state = &mut *guard;
+        let wanted = limit(size);
+        let piece = match state.read_ready(wanted) {
+            Some(piece) => piece,
+            None => py.detach(|| state.read(wanted)).map_err(|error| PyErr::from(&error))?,
+        };
+        Ok(PyBytes::new(py, &piece))
+    }
+
+    /// Reads one line, its end included; at most `size` bytes of it.
+    #[pyo3(signature = (size = None, /))]
+    fn readline<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        let mut state = self.lock()?;
+        let line = state.readline(py, limit(size))?;
+        Ok(PyBytes::new(py, &line))
+    }
+
+    /// Reads lines until the end, or until their bytes reach `hint`.
+    #[pyo3(signature = (hint = None, /))]
+    fn readlines<'py>(&self, py: Python<'py>, hint: Option<isize>) -> PyResult<Bound<'py, PyList>> {
+        let mut state = self.lock()?;
+        let enough = hint.and_then(|hint| usize::try_from(hint).ok()).filter(|hint| *hint > 0);
+        let lines = PyList::empty(py);
+        let mut total = 0;
+        loop {
+            let line = state.readline(py, usize::MAX)?;
+            if line.is_empty() {
+                return Ok(lines);
+            }
+            total += line.len();
+            lines.append(PyBytes::new(py, &line))?;
+            if enough.is_some_and(|enough| total >= enough) {
+                return Ok(lines);
+            }
+        }
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let mut state = self.lock()?;
+        let line = state.readline(py, usize::MAX)?;
+        Ok((!line.is_empty()).then(|| PyBytes::new(py, &line)))
+    }
+}
+
+impl State {
+    /// Fills the empty buffer; `false` at the end.
+    fn fill(&mut self) -> Result<bool, BodyError> {
+        if let Some(chunk) = self.source.next_chunk()? {
+            self.buffer = chunk;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// What can be read without waiting and without copying chunks together.
+    fn read_ready(&mut self, wanted: usize) -> Option<Bytes> {
+        if self.buffer.is_empty() {
+            self.buffer = self.source.ready_chunk().unwrap_or_default();
+        }
+        let enough = wanted <= self.buffer.len() || self.source.is_empty();
+        enough.then(|| self.buffer.split_to(wanted.min(self.buffer.len())))
+    }
+
+    fn read(&mut self, wanted: usize) -> Result<Bytes, BodyError> {
+        let mut whole = Vec::new();
+        while whole.len() < wanted && (!self.buffer.is_empty() || self.fill()?) {
+            let length = (wanted - whole.len()).min(self.buffer.len());
+            whole.extend_from_slice(&self.buffer.split_to(length));
+        }
+        Ok(Bytes::from(whole))
+    }
+
+    fn readline(&mut self, py: Python<'_>, wanted: usize) -> PyResult<Bytes> {
+        if let Some(line) = self.whole_line(wanted) {
+            return Ok(line);
+        }
+        py.detach(|| self.readline_blocking(wanted)).map_err(|error| PyErr::from(&error))
+    }
+
+    /// A line that the buffer holds to its end.
+    fn whole_line(&mut self, wanted: usize) -> Option<Bytes> {
+        let searched = self.buffer.get(..wanted.min(self.buffer.len()))?;
+        let end = searched.iter().position(|&byte| byte == b'\n').map(|newline| newline + 1);
+        let end = end.or((searched.len() == wanted).then_some(wanted))?;
+        Some(self.buffer.split_to(end))
+    }
+
+    fn readline_blocking(&mut self, wanted: usize) -> Result<Bytes, BodyError> {
+        let mut line = Vec::new();
+        while line.len() < wanted && (!self.buffer.is_empty() || self.fill()?) {
+            if let Some(rest) = self.whole_line(wanted - line.len()) {
+                line.extend_from_slice(&rest);
+                break;
+            }
+            line.extend_from_slice(&self.buffer);
+            self.buffer.advance(self.buffer.len());
+        }
+        Ok(Bytes::from(line))
+    }
+}
+
+fn limit(size: Option<isize>) -> usize {
+    size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipe::pipe;
+
+    fn state(chunks: &[&'static [u8]]) -> State {
+        let (writer, reader) = pipe(1);
+        for chunk in chunks {
+            writer.push(Bytes::from_static(chunk)).unwrap();
+        }
+        writer.finish();
+        State { buffer: Bytes::new(), source: BodySource::Pipe(reader) }
+    }
+
+    #[test]
+    fn a_read_joins_chunks_and_keeps_the_rest() {
+        let mut state = state(&[b"ab", b"", b"cde", b"f"]);
+        assert_eq!(state.read(3).unwrap(), "abc");
+        assert_eq!(state.read(0).unwrap(), "");
+        assert_eq!(state.read(usize::MAX).unwrap(), "def");
+        assert_eq!(state.read(usize::MAX).unwrap(), "");
+    }
+
+    #[test]
+    fn lines_are_whole_whatever_the_chunks() {
+        let mut state = state(&[b"a", b"\nb", b"c\n", b"last"]);
+        assert_eq!(state.readline_blocking(usize::MAX).unwrap(), "a\n");
+        assert_eq!(state.readline_blocking(1).unwrap(), "b");
+        assert_eq!(state.readline_blocking(0).unwrap(), "");
+        assert_eq!(state.readline_blocking(usize::MAX).unwrap(), "c\n");
+        assert_eq!(state.readline_blocking(usize::MAX).unwrap(), "last");
+        assert_eq!(state.readline_blocking(usize::MAX).unwrap(), "");
+    }
+
+    #[test]
+    fn a_broken_body_is_an_error_and_stays_one() {
+        let (writer, reader) = pipe(1);
+        writer.push(Bytes::from_static(b"abc")).unwrap();
+        drop(writer);
+        let mut state = State { buffer: Bytes::new(), source: BodySource::Pipe(reader) };
+        assert_eq!(state.read(2).unwrap(), "ab");
+        assert_eq!(state.read(5), Err(BodyError::Disconnected));
+        assert_eq!(state.read(usize::MAX), Err(BodyError::Disconnected));
+    }
+}

@@ -1,0 +1,78 @@
+//! Keeps a response body to the `Content-Length` that the application declared.
+//!
+//! Kept apart because WSGI and ASGI answers are held to the same rule.
+//!
+//! Spec: PEP 3333 "Handling the Content-Length Header"; RFC 9110 8.6.
+
+use bytes::Bytes;
+
+/// Counts body bytes against a declared length.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLength {
+    declared: Option<u64>,
+    sent: u64,
+}
+
+/// What may be sent of a chunk.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// All of it.
+    Whole(Bytes),
+    /// Only this beginning: the rest goes over the declared length.
+    Clamped(Bytes),
+}
+
+impl BodyLength {
+    /// `declared` is the value of `Content-Length`, `None` when there is none.
+    pub fn new(declared: Option<u64>) -> Self {
+        Self { declared, sent: 0 }
+    }
+
+    /// Counts a chunk and says how much of it fits.
+    pub fn admit(&mut self, mut chunk: Bytes) -> Admitted {
+        let length = chunk.len() as u64;
+        let Some(declared) = self.declared else {
+            self.sent += length;
+            return Admitted::Whole(chunk);
+        };
+        let room = declared - self.sent;
+        if length <= room {
+            self.sent += length;
+            return Admitted::Whole(chunk);
+        }
+        self.sent = declared;
+        chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        Admitted::Clamped(chunk)
+    }
+
+    /// Bytes that were declared and did not come.
+    pub fn missing(&self) -> u64 {
+        self.declared.map_or(0, |declared| declared - self.sent)
+    }
+
+    /// The declared length.
+    pub fn declared(&self) -> Option<u64> {
+        self.declared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_longer_than_declared_is_clamped() {
+        let mut length = BodyLength::new(Some(4));
+        assert_eq!(length.admit(Bytes::from_static(b"abc")), Admitted::Whole(Bytes::from_static(b"abc")));
+        assert_eq!(length.missing(), 1);
+        assert_eq!(length.admit(Bytes::from_static(b"defg")), Admitted::Clamped(Bytes::from_static(b"d")));
+        assert_eq!(length.missing(), 0);
+    }
+
+    #[test]
+    fn without_a_declared_length_everything_fits() {
+        let mut length = BodyLength::new(None);
+        assert_eq!(length.admit(Bytes::from_static(b"abc")), Admitted::Whole(Bytes::from_static(b"abc")));
+        assert_eq!(length.missing(), 0);
+    }
+}

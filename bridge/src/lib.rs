@@ -1,0 +1,33 @@
+//! PEP 3333 and ASGI 3.0 as Python objects: what an application sees of a request, and what it may answer.
+//!
+//! Kept apart from the server because two callers need it: the server's WSGI gateway, which feeds a call from a socket,
+//! and `rsgi.WsgiToAsgi`, which feeds it from another server's `receive`. Nothing here names a socket, hyper or tokio.
+//!
+//! Reading order, as one WSGI request meets the modules:
+//!
+//! 1. [`environ`]: a request head becomes the `environ` dictionary ([`scope`] does the same for ASGI).
+//! 2. [`pool`]: the call waits in a bounded queue for a thread.
+//! 3. [`call`]: the application runs; its iterable is sent on and always closed.
+//! 4. [`input`]: what the application reads, over a [`source`] of bytes; [`pipe`] brings them from another thread.
+//! 5. [`start_response`]: status and headers are checked where the application can see the error.
+//! 6. [`sink`]: where head and body go; [`length`] keeps them to the declared `Content-Length`.
+//!
+//! The GIL rule: a function that touches Python takes `py` first and is not `async`.
+
+pub mod awaitable;
+pub mod call;
+pub mod environ;
+pub mod error;
+pub mod file_wrapper;
+pub mod input;
+pub mod length;
+pub mod pipe;
+pub mod pool;
+pub mod report;
+pub mod response_head;
+pub mod scope;
+pub mod sink;
+pub mod source;
+pub mod start_response;
+pub mod text;
+pub mod wsgi_to_asgi;

@@ -1,0 +1,296 @@
+//! A bounded pipe between two threads or tasks: bytes of a body, or WebSocket messages.
+//!
+//! Kept apart because every crossing uses it: socket → application, application → socket, `receive` → WSGI thread. It
+//! knows neither tokio nor asyncio: both ends are polled with a [`Waker`], which any of them can be.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use crate::error::{BodyError, Disconnected};
+
+/// How much of a pipe's capacity an item takes, in bytes.
+pub trait Weight {
+    /// The weight in bytes.
+    fn weight(&self) -> usize;
+}
+
+impl Weight for Bytes {
+    fn weight(&self) -> usize {
+        self.len()
+    }
+}
+
+#[derive(Debug)]
+enum End {
+    Open,
+    Finished,
+    Failed(BodyError),
+}
+
+#[derive(Debug)]
+struct State<T> {
+    items: VecDeque<T>,
+    weight: usize,
+    end: End,
+    reader_gone: bool,
+    /// The reader has asked for an item at least once; `Expect: 100-continue` waits for it.
+    wanted: bool,
+    reader_waker: Option<Waker>,
+    /// Waits for room or for the first wish.
+    writer_waker: Option<Waker>,
+    /// Waits for the reader to leave; another task than the one that writes, perhaps.
+    closed_waker: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    capacity: usize,
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A pipe that holds `capacity` bytes (one item may go over it).
+pub fn pipe<T: Weight>(capacity: usize) -> (PipeWriter<T>, PipeReader<T>) {
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State {
+            items: VecDeque::new(),
+            weight: 0,
+            end: End::Open,
+            reader_gone: false,
+            wanted: false,
+            reader_waker: None,
+            writer_waker: None,
+            closed_waker: None,
+        }),
+        capacity,
+    });
+    (PipeWriter { shared: Arc::clone(&shared) }, PipeReader { shared })
+}
+
+/// The end that puts items in. Dropping it before [`PipeWriter::finish`] tells the reader that the rest is lost.
+#[derive(Debug)]
+pub struct PipeWriter<T: Weight> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T: Weight> PipeWriter<T> {
+    /// Ready when there is room for another item.
+    ///
+    /// # Errors
+    /// [`Disconnected`] when the reader has gone.
+    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
+        let mut state = self.shared.lock();
+        if state.reader_gone {
+            return Poll::Ready(Err(Disconnected));
+        }
+        if state.weight < self.shared.capacity {
+            return Poll::Ready(Ok(()));
+        }
+        state.writer_waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Ready when the reader waits for an item that is not there, for the first time.
+    ///
+    /// # Errors
+    /// [`Disconnected`] when the reader has gone.
+    pub fn poll_wanted(&self, context: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
+        let mut state = self.shared.lock();
+        if state.reader_gone {
+            return Poll::Ready(Err(Disconnected));
+        }
+        if state.wanted {
+            return Poll::Ready(Ok(()));
+        }
+        state.writer_waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Ready when the reader has gone.
+    pub fn poll_closed(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.shared.lock();
+        if state.reader_gone {
+            return Poll::Ready(());
+        }
+        state.closed_waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Puts an item in, whether there is room or not: callers wait for [`PipeWriter::poll_ready`] before or after.
+    ///
+    /// # Errors
+    /// [`Disconnected`] when the reader has gone.
+    pub fn push(&self, item: T) -> Result<(), Disconnected> {
+        let waker = {
+            let mut state = self.shared.lock();
+            if state.reader_gone {
+                return Err(Disconnected);
+            }
+            state.weight += item.weight();
+            state.items.push_back(item);
+            state.reader_waker.take()
+        };
+        wake(waker);
+        Ok(())
+    }
+
+    /// Whether there is room for another item now.
+    pub fn has_room(&self) -> bool {
+        self.shared.lock().weight < self.shared.capacity
+    }
+
+    /// Says that nothing more comes.
+    pub fn finish(self) {
+        self.end(End::Finished);
+    }
+
+    /// Says that the rest is lost, and why.
+    pub fn fail(self, error: BodyError) {
+        self.end(End::Failed(error));
+    }
+
+    fn end(&self, end: End) {
+        let waker = {
+            let mut state = self.shared.lock();
+            if matches!(state.end, End::Open) {
+                state.end = end;
+            }
+            state.reader_waker.take()
+        };
+        wake(waker);
+    }
+}
+
+impl<T: Weight> Drop for PipeWriter<T> {
+    fn drop(&mut self) {
+        self.end(End::Failed(BodyError::Disconnected));
+    }
+}
+
+/// The end that takes items out. Dropping it tells the writer that nobody listens.
+#[derive(Debug)]
+pub struct PipeReader<T: Weight> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T: Weight> PipeReader<T> {
+    /// The next item; `None` at the end.
+    pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Result<T, BodyError>>> {
+        let mut state = self.shared.lock();
+        let next = take_next(&mut state);
+        let waker = if next.is_ready() {
+            // A writer waits for room that was not there before this item left.
+            let made_room = state.weight < self.shared.capacity;
+            made_room.then(|| state.writer_waker.take()).flatten()
+        } else {
+            state.reader_waker = Some(context.waker().clone());
+            let first_wish = !std::mem::replace(&mut state.wanted, true);
+            first_wish.then(|| state.writer_waker.take()).flatten()
+        };
+        drop(state);
+        wake(waker);
+        next
+    }
+
+    /// Whether everything has been taken out and the writer said that it was all.
+    pub fn is_finished(&self) -> bool {
+        let state = self.shared.lock();
+        state.items.is_empty() && matches!(state.end, End::Finished)
+    }
+
+    /// Why the writer gave up, if it did.
+    pub fn failure(&self) -> Option<BodyError> {
+        match &self.shared.lock().end {
+            End::Failed(error) => Some(error.clone()),
+            End::Open | End::Finished => None,
+        }
+    }
+}
+
+fn take_next<T: Weight>(state: &mut State<T>) -> Poll<Option<Result<T, BodyError>>> {
+    if let Some(item) = state.items.pop_front() {
+        state.weight -= item.weight();
+        return Poll::Ready(Some(Ok(item)));
+    }
+    match &state.end {
+        End::Open => Poll::Pending,
+        End::Finished => Poll::Ready(None),
+        End::Failed(error) => Poll::Ready(Some(Err(error.clone()))),
+    }
+}
+
+impl<T: Weight> Drop for PipeReader<T> {
+    fn drop(&mut self) {
+        let (writer, closed, items) = {
+            let mut state = self.shared.lock();
+            state.reader_gone = true;
+            (state.writer_waker.take(), state.closed_waker.take(), std::mem::take(&mut state.items))
+        };
+        drop(items);
+        wake(writer);
+        wake(closed);
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::executor::block_on;
+    use futures::future::poll_fn;
+
+    fn next(reader: &PipeReader<Bytes>) -> Option<Result<Bytes, BodyError>> {
+        block_on(poll_fn(|context| reader.poll_next(context)))
+    }
+
+    #[test]
+    fn items_come_out_in_order_and_then_the_end() {
+        let (writer, reader) = pipe(16);
+        writer.push(Bytes::from_static(b"a")).unwrap();
+        writer.push(Bytes::from_static(b"b")).unwrap();
+        writer.finish();
+        assert_eq!(next(&reader), Some(Ok(Bytes::from_static(b"a"))));
+        assert!(!reader.is_finished());
+        assert_eq!(next(&reader), Some(Ok(Bytes::from_static(b"b"))));
+        assert!(reader.is_finished());
+        assert_eq!(next(&reader), None);
+    }
+
+    #[test]
+    fn a_dropped_writer_never_looks_like_the_end() {
+        let (writer, reader) = pipe::<Bytes>(16);
+        drop(writer);
+        assert_eq!(next(&reader), Some(Err(BodyError::Disconnected)));
+    }
+
+    #[test]
+    fn a_full_pipe_makes_the_writer_wait_and_a_reader_that_leaves_ends_the_wait() {
+        let (writer, reader) = pipe(2);
+        writer.push(Bytes::from_static(b"abc")).unwrap();
+        let thread = std::thread::spawn(move || block_on(poll_fn(|context| writer.poll_ready(context))));
+        drop(reader);
+        assert_eq!(thread.join().unwrap(), Err(Disconnected));
+    }
+
+    #[test]
+    fn wanted_waits_for_the_first_look_at_an_empty_pipe() {
+        let (writer, reader) = pipe::<Bytes>(2);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(writer.poll_wanted(&mut context).is_pending());
+        assert!(reader.poll_next(&mut context).is_pending());
+        assert!(writer.poll_wanted(&mut context).is_ready());
+    }
+}

@@ -1,0 +1,143 @@
+//! A bounded pool of threads that run WSGI calls.
+//!
+//! Kept apart because the server and the standalone bridge both have one. The threads are real `threading.Thread`s,
+//! attached to Python once for life: `threading.local` survives between requests, and `current_thread()` has a name.
+//!
+//! # Threads
+//! At most one woken thread waits for the interpreter (the *runner-up*). Whoever holds it drains the queue, and when a
+//! running call blocks in I/O, and so lets go of the interpreter, the runner-up goes on. Waking one thread per call would
+//! make them all fight for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use crossbeam_queue::SegQueue;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// Something for a pool thread to do.
+pub trait Job: Send {
+    /// Does it. A panic is caught by the pool, and the job dropped.
+    fn run(self: Box<Self>, py: Python<'_>);
+}
+
+/// The queue was full.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the queue of the WSGI thread pool is full")]
+pub struct QueueFull;
+
+/// A pool of `threads` threads and a queue of at most `queue` waiting jobs.
+pub struct Pool {
+    jobs: SegQueue<Box<dyn Job>>,
+    waiting: AtomicUsize,
+    running: AtomicUsize,
+    capacity: usize,
+    wakes: Mutex<usize>,
+    woken: Condvar,
+    runner_up: AtomicBool,
+    stopped: AtomicBool,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Pool").field("waiting", &self.waiting).field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// Starts the threads, daemons named `name-1`, `name-2`, ….
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(py: Python<'_>, name: &str, threads: usize, queue: usize) -> PyResult<Arc<Self>> {
+        let pool = Arc::new(Self {
+            jobs: SegQueue::new(),
+            waiting: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            capacity: queue,
+            wakes: Mutex::new(0),
+            woken: Condvar::new(),
+            runner_up: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+        });
+        let thread = py.import("threading")?.getattr("Thread")?;
+        for number in 1..=threads {
+            let options = PyDict::new(py);
+            options.set_item("target", Bound::new(py, Worker(Arc::clone(&pool)))?)?;
+            options.set_item("name", format!("{name}-{number}"))?;
+            options.set_item("daemon", true)?;
+            thread.call((), Some(&options))?.call_method0("start")?;
+        }
+        Ok(pool)
+    }
+
+    /// Puts a job in the queue. Never blocks, from any thread.
+    ///
+    /// # Errors
+    /// [`QueueFull`] when as many jobs wait as may.
+    pub fn submit(&self, job: Box<dyn Job>) -> Result<(), QueueFull> {
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= self.capacity {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(QueueFull);
+        }
+        self.jobs.push(job);
+        self.wake();
+        Ok(())
+    }
+
+    /// How many jobs run at this moment.
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// Lets every idle thread end; those that run a job end after it.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.woken.notify_all();
+    }
+
+    fn wake(&self) {
+        if !self.runner_up.swap(true, Ordering::AcqRel) {
+            *self.wakes.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            self.woken.notify_one();
+        }
+    }
+
+    /// Waits to be woken; `false` when the pool was stopped.
+    fn wait(&self) -> bool {
+        let wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = |wakes: &mut usize| *wakes == 0 && !self.stopped.load(Ordering::Acquire);
+        let mut wakes = self.woken.wait_while(wakes, waits).unwrap_or_else(PoisonError::into_inner);
+        *wakes = wakes.saturating_sub(1);
+        !self.stopped.load(Ordering::Acquire)
+    }
+
+    fn work(&self, py: Python<'_>) {
+        while py.detach(|| self.wait()) {
+            // The interpreter is ours: the next job may wake the next runner-up.
+            self.runner_up.store(false, Ordering::Release);
+            while let Some(job) = self.jobs.pop() {
+                self.waiting.fetch_sub(1, Ordering::AcqRel);
+                if !self.jobs.is_empty() {
+                    self.wake();
+                }
+                // The panic is printed by the hook; dropping the job answers the client.
+                self.running.fetch_add(1, Ordering::AcqRel);
+                let _panicked = catch_unwind(AssertUnwindSafe(|| job.run(py)));
+                self.running.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+    }
+}
+
+/// The body of one pool thread.
+#[pyclass(frozen, module = "rsgi")]
+struct Worker(Arc<Pool>);
+
+#[pymethods]
+impl Worker {
+    fn __call__(&self, py: Python<'_>) {
+        self.0.work(py);
+    }
+}

@@ -1,0 +1,85 @@
+//! What is said of an application's failures: one record on the `rsgi` logger, with the traceback and the app's name.
+//!
+//! Kept apart because every gateway and the bridge report the same way.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::call::{Outcome, Report};
+use crate::start_response::Ended;
+
+/// Which request of which application a record is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The application's name, such as `old:app`.
+    pub app: &'a str,
+    /// The request method, or `WEBSOCKET`.
+    pub method: &'a str,
+    /// The path that was asked for.
+    pub path: &'a str,
+}
+
+/// Logs what went wrong in a WSGI call, if anything did.
+pub fn report_call(py: Python<'_>, subject: Subject<'_>, report: Report) {
+    match report.outcome {
+        Outcome::Failed(error) => log_failure(py, subject, &error),
+        Outcome::Sent(ended) => log_length(py, subject, ended),
+        Outcome::ClientGone => {}
+    }
+    if let Some(error) = report.close_error {
+        log_exception(py, &format!("close() of the response of app `{}` failed: {subject}", subject.app), &error);
+    }
+}
+
+/// Logs a body that did not have its declared length.
+pub fn log_length(py: Python<'_>, subject: Subject<'_>, ended: Ended) {
+    let app = subject.app;
+    match ended {
+        Ended::Whole => {}
+        Ended::OverLength => log_warning(
+            py,
+            &format!("app `{app}` sent more than its Content-Length: {subject}; the rest was left out"),
+        ),
+        Ended::Missing(missing) => log_warning(
+            py,
+            &format!("app `{app}` sent {missing} bytes less than its Content-Length: {subject}; the connection was cut"),
+        ),
+    }
+}
+
+/// Logs that the application raised or broke its contract.
+pub fn log_failure(py: Python<'_>, subject: Subject<'_>, error: &PyErr) {
+    log_exception(py, &format!("app `{}` failed: {subject}", subject.app), error);
+}
+
+/// Logs a warning on the `rsgi` logger.
+pub fn log_warning(py: Python<'_>, message: &str) {
+    let logged = logger(py).and_then(|logger| logger.call_method1("warning", ("%s", message)));
+    unraisable(py, logged);
+}
+
+fn log_exception(py: Python<'_>, message: &str, error: &PyErr) {
+    let logged = logger(py).and_then(|logger| {
+        let options = PyDict::new(py);
+        options.set_item("exc_info", (error.get_type(py), error.value(py), error.traceback(py)))?;
+        logger.call_method("error", ("%s", message), Some(&options))
+    });
+    unraisable(py, logged);
+}
+
+fn logger(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.import("logging")?.call_method1("getLogger", ("rsgi",))
+}
+
+/// A log handler that fails must not take the request with it.
+fn unraisable(py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
+    if let Err(error) = result {
+        error.write_unraisable(py, None);
+    }
+}
+
+impl std::fmt::Display for Subject<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.method, self.path)
+    }
+}

@@ -1,0 +1,229 @@
+//! Status and headers of a response, checked while the application can still see the error.
+//!
+//! Kept apart because `start_response` and the ASGI `http.response.start` are held to the same rules.
+//!
+//! Spec: PEP 3333 "The start_response() Callable"; ASGI HTTP "Response Start"; RFC 9110 5.5, 7.6.1, 15.
+
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SERVER};
+use http::StatusCode;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+
+use crate::text::latin1_bytes;
+
+/// A checked response head.
+#[derive(Debug, Clone)]
+pub struct ResponseHead {
+    /// 200–999: informational answers are the server's own.
+    pub status: StatusCode,
+    /// The words after the status code, latin-1, when they are not the usual ones.
+    pub reason: Option<Box<[u8]>>,
+    /// Names lower-case; repeats kept in order; hop-by-hop fields gone.
+    pub headers: HeaderMap,
+    /// `Content-Length`, if declared.
+    pub content_length: Option<u64>,
+}
+
+impl ResponseHead {
+    /// Whether the answer to `method` with this status may carry a body.
+    pub fn allows_body(&self, head_request: bool) -> bool {
+        !head_request && self.status != StatusCode::NO_CONTENT && self.status != StatusCode::NOT_MODIFIED
+    }
+
+    /// Reads the two arguments of `start_response`.
+    ///
+    /// # Errors
+    /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
+    pub fn from_wsgi(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let text = status.cast::<PyString>().map_err(|_| wrong_type("the status", "str", status))?;
+        let (status, reason) = parse_status(text.to_str()?)?;
+        let list = headers.cast::<PyList>().map_err(|_| wrong_type("the response headers", "list", headers))?;
+        let mut fields = Fields::with_capacity(list.len());
+        for pair in list.iter() {
+            let (name, value) = pair_of(&pair)?;
+            fields.add(&native_bytes("a header name", &name)?, &native_bytes("a header value", &value)?)?;
+        }
+        fields.finish(status, reason)
+    }
+
+    /// Reads `status` and `headers` of an `http.response.start` message.
+    ///
+    /// # Errors
+    /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
+    pub fn from_asgi(status: &Bound<'_, PyAny>, headers: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let code: u16 = status
+            .extract()
+            .map_err(|_| PyTypeError::new_err(format!("status must be an int from 200 to 999, not {}", short(status))))?;
+        let status = status_code(code)?;
+        let mut fields = Fields::with_capacity(8);
+        for pair in headers.map(|headers| headers.try_iter()).transpose()?.into_iter().flatten() {
+            let (name, value) = pair_of(&pair?)?;
+            fields.add(byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
+        }
+        fields.finish(status, None)
+    }
+
+    /// Reads a header list alone (`websocket.accept`).
+    ///
+    /// # Errors
+    /// As [`ResponseHead::from_asgi`].
+    pub fn headers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
+        let mut fields = Fields::with_capacity(4);
+        for pair in headers.map(|headers| headers.try_iter()).transpose()?.into_iter().flatten() {
+            let (name, value) = pair_of(&pair?)?;
+            fields.add(byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
+        }
+        Ok(fields.headers)
+    }
+}
+
+/// `200 OK` → 200 and, when it is not the usual phrase, the reason. A bare `200` is fine.
+fn parse_status(text: &str) -> PyResult<(StatusCode, Option<Box<[u8]>>)> {
+    let (code, reason) = text.split_once(' ').unwrap_or((text, ""));
+    let digits = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
+    let code = code.parse().ok().filter(|_| digits);
+    let code: u16 = code.ok_or_else(|| {
+        PyValueError::new_err(format!("status must begin with three digits, such as '200 OK', not {text:?}"))
+    })?;
+    let status = status_code(code)?;
+    if status.canonical_reason() == Some(reason) {
+        return Ok((status, None));
+    }
+    let reason = latin1_bytes(reason).filter(|bytes| bytes.iter().all(|&byte| is_text(byte)));
+    let reason = reason.ok_or_else(|| {
+        PyValueError::new_err(format!("status must be latin-1 text without control characters, not {text:?}"))
+    })?;
+    Ok((status, Some(reason.into())))
+}
+
+fn status_code(code: u16) -> PyResult<StatusCode> {
+    StatusCode::from_u16(code)
+        .ok()
+        .filter(|status| !status.is_informational())
+        .ok_or_else(|| PyValueError::new_err(format!("status must be from 200 to 999, not {code}")))
+}
+
+fn is_text(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7F)
+}
+
+/// The header fields of one response while they are checked.
+struct Fields {
+    headers: HeaderMap,
+    content_length: Option<u64>,
+}
+
+impl Fields {
+    fn with_capacity(capacity: usize) -> Self {
+        Self { headers: HeaderMap::with_capacity(capacity), content_length: None }
+    }
+
+    fn add(&mut self, name: &[u8], value: &[u8]) -> PyResult<()> {
+        let field = HeaderName::from_bytes(name)
+            .map_err(|_| PyValueError::new_err(format!("{:?} is not a header name", String::from_utf8_lossy(name))))?;
+        let value = HeaderValue::from_bytes(trim(value)).map_err(|_| {
+            PyValueError::new_err(format!(
+                "the value of header {field:?} has a control character: {:?}",
+                String::from_utf8_lossy(value)
+            ))
+        })?;
+        if field == CONTENT_LENGTH {
+            return self.add_length(value);
+        }
+        if is_hop_by_hop(&field) {
+            return Ok(());
+        }
+        self.headers
+            .try_append(field, value)
+            .map(|_| ())
+            .map_err(|_| PyValueError::new_err("the response has too many headers"))
+    }
+
+    fn add_length(&mut self, value: HeaderValue) -> PyResult<()> {
+        let digits = value.as_bytes();
+        let length = value.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
+        let length = length.and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| {
+            PyValueError::new_err(format!("Content-Length is not a number: {:?}", String::from_utf8_lossy(digits)))
+        })?;
+        if self.content_length.is_some_and(|earlier| earlier != length) {
+            return Err(PyValueError::new_err("the response has two different Content-Length headers"));
+        }
+        self.content_length = Some(length);
+        self.headers.insert(CONTENT_LENGTH, value);
+        Ok(())
+    }
+
+    fn finish(mut self, status: StatusCode, reason: Option<Box<[u8]>>) -> PyResult<ResponseHead> {
+        if status == StatusCode::NO_CONTENT {
+            self.headers.remove(CONTENT_LENGTH);
+            self.content_length = None;
+        }
+        if !self.headers.contains_key(SERVER) {
+            self.headers.insert(SERVER, HeaderValue::from_static("rsgi"));
+        }
+        Ok(ResponseHead { status, reason, headers: self.headers, content_length: self.content_length })
+    }
+}
+
+/// Fields that describe the connection belong to the server.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+fn trim(value: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
+    value.get(start..end).unwrap_or_default()
+}
+
+fn pair_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    if let Ok(tuple) = pair.cast::<PyTuple>()
+        && tuple.len() == 2
+    {
+        return Ok((tuple.get_item(0)?, tuple.get_item(1)?));
+    }
+    if let Ok(list) = pair.cast::<PyList>()
+        && list.len() == 2
+    {
+        return Ok((list.get_item(0)?, list.get_item(1)?));
+    }
+    Err(PyTypeError::new_err(format!("each header must be a (name, value) pair, not {}", short(pair))))
+}
+
+fn native_bytes(what: &str, object: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    let text = object.cast::<PyString>().map_err(|_| wrong_type(what, "str", object))?;
+    let bytes = latin1_bytes(text.to_str()?);
+    bytes.map(Into::into).ok_or_else(|| PyValueError::new_err(format!("{what} must be latin-1 text, not {}", short(object))))
+}
+
+fn byte_string<'a>(what: &str, object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    object.cast::<PyBytes>().map(PyBytesMethods::as_bytes).map_err(|_| wrong_type(what, "bytes", object))
+}
+
+fn wrong_type(what: &str, expected: &str, object: &Bound<'_, PyAny>) -> PyErr {
+    PyTypeError::new_err(format!("{what} must be {expected}, not {}", short(object)))
+}
+
+/// A short `type: repr` for messages.
+pub fn short(object: &Bound<'_, PyAny>) -> String {
+    let kind = object.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    let text = object.repr().map_or_else(|_| String::new(), |repr| repr.to_string_lossy().into_owned());
+    let mut short: String = text.chars().take(80).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("{kind} ({short})")
+}

@@ -1,0 +1,147 @@
+//! Builds the ASGI connection scope of one request or WebSocket.
+//!
+//! Kept apart from the gateways because HTTP and WebSocket share nearly all of it.
+//!
+//! Spec: ASGI HTTP & WebSocket 2.5 "Connection Scope"; RFC 9113 8.2.3 (cookies are joined).
+
+use http::HeaderMap;
+use http::header::COOKIE;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+
+use crate::environ::{RequestView, separator};
+use crate::text::scope_name;
+
+/// The version of the HTTP and WebSocket message format that the gateways speak.
+pub const SPEC_VERSION: &str = "2.5";
+
+/// The part of a scope that is the same for every connection of one application.
+#[derive(Debug)]
+pub struct ScopeTemplate {
+    http: Py<PyDict>,
+    websocket: Py<PyDict>,
+}
+
+/// Which of the two scopes to build.
+#[derive(Clone, Copy, Debug)]
+pub enum ScopeKind<'a> {
+    /// One HTTP request.
+    Http,
+    /// One WebSocket, with the subprotocols that the client offers.
+    WebSocket {
+        /// In the client's order.
+        subprotocols: &'a [String],
+    },
+}
+
+/// The address part of a scope that a Unix socket needs: its path.
+#[derive(Clone, Copy, Debug)]
+pub struct UnixPath<'a>(pub &'a str);
+
+impl ScopeTemplate {
+    /// Makes the template.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn new(py: Python<'_>) -> PyResult<Self> {
+        let asgi = PyDict::new(py);
+        asgi.set_item("version", "3.0")?;
+        asgi.set_item("spec_version", SPEC_VERSION)?;
+        let http = PyDict::new(py);
+        http.set_item("type", "http")?;
+        http.set_item("asgi", asgi)?;
+        let websocket = http.copy()?;
+        websocket.set_item("type", "websocket")?;
+        Ok(Self { http: http.unbind(), websocket: websocket.unbind() })
+    }
+
+    /// A fresh scope. `state` is the application's lifespan state; each request gets a shallow copy.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn build<'py>(
+        &self,
+        py: Python<'py>,
+        kind: ScopeKind<'_>,
+        request: &RequestView<'_>,
+        raw_path: &[u8],
+        unix: Option<UnixPath<'_>>,
+        state: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let scope = match kind {
+            ScopeKind::Http => self.http.bind(py).copy()?,
+            ScopeKind::WebSocket { .. } => self.websocket.bind(py).copy()?,
+        };
+        match kind {
+            ScopeKind::Http => scope.set_item(intern!(py, "method"), PyString::intern(py, request.method))?,
+            ScopeKind::WebSocket { subprotocols } => {
+                scope.set_item(intern!(py, "subprotocols"), PyList::new(py, subprotocols)?)?;
+            }
+        }
+        let version = request.protocol.strip_prefix("HTTP/").unwrap_or(request.protocol);
+        scope.set_item(intern!(py, "http_version"), PyString::intern(py, version))?;
+        scope.set_item(intern!(py, "scheme"), PyString::intern(py, request.scheme))?;
+        set_path(py, &scope, request, raw_path)?;
+        scope.set_item(intern!(py, "query_string"), PyBytes::new(py, request.query))?;
+        scope.set_item(intern!(py, "headers"), header_list(py, request.headers)?)?;
+        set_addresses(py, &scope, request, unix)?;
+        if let Some(state) = state {
+            scope.set_item(intern!(py, "state"), state.copy()?)?;
+        }
+        Ok(scope)
+    }
+}
+
+/// `path` includes `root_path` (the reading of the specification since 2.4).
+fn set_path(py: Python<'_>, scope: &Bound<'_, PyDict>, request: &RequestView<'_>, raw_path: &[u8]) -> PyResult<()> {
+    let path = if request.script_name.is_empty() {
+        String::from_utf8_lossy(&request.path_info)
+    } else {
+        let mut whole = request.script_name.to_vec();
+        whole.extend_from_slice(&request.path_info);
+        String::from_utf8_lossy(&whole).into_owned().into()
+    };
+    scope.set_item(intern!(py, "path"), &*path)?;
+    scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, raw_path))?;
+    let root = String::from_utf8_lossy(&request.script_name);
+    scope.set_item(intern!(py, "root_path"), PyString::intern(py, &root))
+}
+
+fn set_addresses(
+    py: Python<'_>,
+    scope: &Bound<'_, PyDict>,
+    request: &RequestView<'_>,
+    unix: Option<UnixPath<'_>>,
+) -> PyResult<()> {
+    scope.set_item(intern!(py, "client"), request.client)?;
+    match unix {
+        Some(UnixPath(path)) => scope.set_item(intern!(py, "server"), (path, py.None())),
+        None => scope.set_item(intern!(py, "server"), request.server),
+    }
+}
+
+/// `list[tuple[bytes, bytes]]`, names lower-case, order and repeats kept, cookies joined.
+fn header_list<'py>(py: Python<'py>, headers: &HeaderMap) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    let mut fields = headers.iter().peekable();
+    while let Some((name, value)) = fields.next() {
+        // The same rule as for `environ`: an underscore is how a client imitates a proxy's field.
+        if name.as_str().contains('_') {
+            continue;
+        }
+        let value = if *name == COOKIE && fields.peek().is_some_and(|(next, _)| *next == name) {
+            let mut joined = value.as_bytes().to_vec();
+            while let Some((_, more)) = fields.next_if(|(next, _)| *next == name) {
+                joined.extend_from_slice(separator(name));
+                joined.extend_from_slice(more.as_bytes());
+            }
+            PyBytes::new(py, &joined)
+        } else {
+            PyBytes::new(py, value.as_bytes())
+        };
+        let pair = PyTuple::new(py, [scope_name(py, name.as_str()), value])?;
+        list.append(pair)?;
+    }
+    Ok(list)
+}

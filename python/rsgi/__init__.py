@@ -1,0 +1,43 @@
+"""One process, one port, two applications: serves WSGI and ASGI side by side.
+
+The command is `rsgi serve --wsgi old:app --asgi new:app`; from Python, `rsgi.serve(wsgi="old:app", asgi=new_app)` does the
+same. `rsgi.WsgiToAsgi(app)` makes an ASGI application of a WSGI one, under any server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rsgi.config import AppTarget, Config
+from rsgi.errors import StartupError
+
+if TYPE_CHECKING:
+    from rsgi._rsgi import ClientDisconnected, RequestBodyError
+    from rsgi.bridge import WsgiToAsgi
+    from rsgi.serving import serve
+
+__all__ = [
+    "AppTarget",
+    "ClientDisconnected",
+    "Config",
+    "RequestBodyError",
+    "StartupError",
+    "WsgiToAsgi",
+    "serve",
+]
+
+_LAZY = {
+    "ClientDisconnected": "rsgi._rsgi",
+    "RequestBodyError": "rsgi._rsgi",
+    "WsgiToAsgi": "rsgi.bridge",
+    "serve": "rsgi.serving",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what needs the extension module only when it is asked for: `--help` does without."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'rsgi' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_LAZY[name]), name)

@@ -1,0 +1,13 @@
+"""`python -m rsgi`: the same command line as `rsgi`, for the interpreter that was named.
+
+Apart because Python looks for exactly this file.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from rsgi.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""The shapes of the two protocols, for type checkers.
+
+Apart because the modules that only pass applications on should not import the ones that call them.
+
+Spec: PEP 3333 "The Application/Framework Side"; ASGI 3.0 "Applications".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from types import TracebackType
+from typing import Any, Literal, Protocol, TypeAlias
+
+Interface: TypeAlias = Literal["wsgi", "asgi"]
+
+Environ: TypeAlias = dict[str, Any]
+ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class StartResponse(Protocol):
+    """The callable that a WSGI application begins its answer with; returns the old `write` callable."""
+
+    def __call__(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]: ...
+
+
+WSGIApp: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -1,0 +1,60 @@
+"""What the server says when it starts: who serves what, and why.
+
+Apart from serving because it is text for people, and because other commands will show the same.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from rsgi._rsgi import VERSION
+from rsgi.config import Config
+from rsgi.loops import loop_name
+from rsgi.plan import App, Plan
+
+
+def banner(config: Config, plan: Plan) -> str:
+    """The lines before `listening on …`, without a line end."""
+    lines = [f"rsgi {VERSION}, CPython {platform.python_version()}, process {os.getpid()}", ""]
+    lines += _table([(app.interface, app.name, _place(app, plan), _how(app, config)) for app in plan.apps])
+    lines += [f"  rule  {rule.text}" for rule in plan.rules]
+    lines += ["", *(f"  {line}" for line in _who(plan)), ""]
+    return "\n".join(lines)
+
+
+def _table(rows: list[tuple[str, str, str, str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    cells = [[text.ljust(width) for text, width in zip(row[:3], widths, strict=True)] + [row[3]] for row in rows]
+    return ["  " + "  ".join(row) for row in cells]
+
+
+def _place(app: App, plan: Plan) -> str:
+    if app.prefix:
+        return f"{app.prefix}/…"
+    both = sum(not other.prefix for other in plan.apps) > 1
+    if not both:
+        return "everything else" if len(plan.apps) > 1 else "everything"
+    if plan.mode == "websocket":
+        return "HTTP" if app.interface == "wsgi" else "WebSocket"
+    if plan.mode == "probe":
+        return "asked first" if app.interface == "asgi" else "asked after a 404"
+    return "its own routes" if app.interface == "asgi" else "everything else"
+
+
+def _how(app: App, config: Config) -> str:
+    if app.interface == "wsgi":
+        threads = "1 thread" if config.wsgi_threads == 1 else f"{config.wsgi_threads} threads"
+        return f"{threads}, queue {config.wsgi_queue}"
+    return f"{loop_name(config.loop)} loop, lifespan {config.lifespan}"
+
+
+def _who(plan: Plan) -> list[str]:
+    """Why the applications share the paths as they do, and who gets WebSockets."""
+    lines = [f"{plan.mode}: {plan.reason}"]
+    asgi = [app for app in plan.apps if app.interface == "asgi"]
+    if not asgi:
+        lines.append("WebSocket: none, there is no ASGI application")
+    elif len(asgi) < len(plan.apps):
+        lines.append(f"WebSocket: {', '.join(app.name for app in asgi)}")
+    return lines

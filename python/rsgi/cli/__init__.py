@@ -1,0 +1,84 @@
+"""The command line `rsgi`.
+
+Apart from the server, which can be started from Python just as well. Here are the entry point, the group of commands,
+and the one place where errors become text and exit codes: 2 for a wrong command line, 1 for a server that cannot start.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+
+import click
+
+from rsgi.cli.serve import serve_command
+from rsgi.errors import StartupError
+
+USAGE_ERROR = 2
+STARTUP_ERROR = 1
+
+
+@click.group(
+    name="rsgi",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    invoke_without_command=True,
+)
+@click.option("--version", is_flag=True, help="Show the version and exit.")
+@click.pass_context
+def commands(context: click.Context, *, version: bool) -> None:
+    """One process, one port, two applications: serves WSGI and ASGI side by side.
+
+    \b
+        rsgi serve --wsgi old:app --asgi new:app
+    """  # noqa: D301 - click's own mark: do not wrap what follows
+    if version:
+        click.echo(f"rsgi {_version()}")
+    elif context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+commands.add_command(serve_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: What follows the program's name; that of the process if `None`.
+
+    Returns:
+        The exit code: 0 after an orderly end, 1 when the server cannot start or was cut short, 2 for a wrong usage.
+    """
+    words = None if arguments is None else list(arguments)
+    try:
+        result = commands.main(words, prog_name="rsgi", standalone_mode=False)
+    except click.UsageError as error:
+        _print_error(error.format_message(), f"`{_help_command(error)}` lists what there is")
+        return USAGE_ERROR
+    except click.ClickException as error:
+        _print_error(error.format_message(), None)
+        return error.exit_code
+    except StartupError as error:
+        _print_error(error.message, error.hint)
+        return STARTUP_ERROR
+    except (click.Abort, KeyboardInterrupt):
+        return STARTUP_ERROR
+    return result if isinstance(result, int) else 0
+
+
+def _help_command(error: click.UsageError) -> str:
+    path = error.ctx.command_path if error.ctx is not None else "rsgi"
+    return f"{path} --help"
+
+
+def _print_error(message: str, hint: str | None) -> None:
+    click.echo(click.style("error", fg="red", bold=True) + f": {message}", err=True)
+    if hint is not None:
+        click.echo("\n" + click.style("hint", fg="cyan", bold=True) + f": {hint}", err=True)
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("rsgi")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,164 @@
+"""Makes the options of a command from the settings of `Config`, and a `Config` from what was given.
+
+Apart from the commands because those that take the same applications and routes share it. Nothing is said twice: name,
+help, checks and default of an option are those of the field. An option that was not given is not passed on, so that the
+default is the field's own, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import MISSING, Field
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from rsgi._types import Interface
+from rsgi.config import SECTIONS, AppTarget, Config, Setting, flag_of, settings
+from rsgi.values import SettingValueError, write_value
+
+_INTERFACES: tuple[Interface, ...] = ("wsgi", "asgi")
+_METAVARS = {"size": "SIZE", "duration": "TIME", "number": "N", "text": "TEXT"}
+
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[object]  # generic from click 8.2 on, and only there
+else:
+    _ParamType = click.ParamType
+
+
+class SettingType(_ParamType):
+    """Reads the text of one value as its setting does."""
+
+    def __init__(self, setting: Setting, interface: Interface | None = None) -> None:
+        self.name = (setting.metavar or _METAVARS.get(setting.unit, "VALUE")).lower()
+        self._setting = setting
+        self._interface = interface
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> object:  # noqa: ANN401
+        """What `value` means; anything but text was read before."""
+        if not isinstance(value, str):
+            return value
+        try:
+            if self._interface is not None:
+                return AppTarget.parse(self._interface, value)
+            return self._setting.parse(value)
+        except SettingValueError as error:
+            self.fail(str(error), param, ctx)
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        """The values in an environment variable that may hold several."""
+        return [part.strip() for part in re.split(self._setting.separators, rv) if part.strip()]
+
+
+class SettingOption(click.Option):
+    """An option that knows under which heading it stands."""
+
+    def __init__(self, *declarations: str, section: str, **details: Any) -> None:  # noqa: ANN401
+        super().__init__(list(declarations), **details)
+        self.section = section
+
+
+class SectionedCommand(click.Command):
+    """A command whose help shows its options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one list of options for each heading."""
+        listed: dict[str, list[tuple[str, str]]] = {section: [] for section in (*SECTIONS, "Other")}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                listed[getattr(parameter, "section", "Other")].append(record)
+        for section, records in listed.items():
+            if records:
+                with formatter.section(section):
+                    formatter.write_dl(records, col_max=32)
+
+
+def options() -> list[click.Parameter]:
+    """One option for each setting, in the order of `Config`; two for the applications, one for each interface."""
+    made: list[click.Parameter] = []
+    for config_field, setting in settings():
+        if setting.unit == "apps":
+            made.extend(_app_option(setting, interface) for interface in _INTERFACES)
+        elif setting.unit == "flag":
+            made.append(_flag_option(config_field, setting))
+        else:
+            made.append(_value_option(config_field, setting))
+    return made
+
+
+def config_from(context: click.Context) -> Config:
+    """The `Config` that the options of a command come to.
+
+    Raises:
+        StartupError: when the values do not fit together.
+    """
+    given = {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    }
+    apps = tuple(target for interface in _INTERFACES for target in given.pop(interface, ()))
+    return Config(apps=apps, **given)
+
+
+def _app_option(setting: Setting, interface: Interface) -> SettingOption:
+    return SettingOption(
+        f"--{interface}",
+        section=setting.section,
+        type=SettingType(setting, interface),
+        multiple=True,
+        metavar=setting.metavar,
+        envvar=f"RSGI_{interface.upper()}",
+        help=setting.help.replace("{INTERFACE}", f"{'a' if interface == 'wsgi' else 'an'} {interface.upper()}"),
+    )
+
+
+def _flag_option(config_field: Field[Any], setting: Setting) -> SettingOption:
+    flag = flag_of(config_field.name)
+    return SettingOption(
+        f"{flag}/--no-{flag.removeprefix('--')}",
+        config_field.name,
+        section=setting.section,
+        default=False,
+        envvar=_variable(config_field.name),
+        help=setting.help,
+    )
+
+
+def _value_option(config_field: Field[Any], setting: Setting) -> SettingOption:
+    default = _default_text(config_field, setting)
+    return SettingOption(
+        flag_of(config_field.name),
+        config_field.name,
+        section=setting.section,
+        type=SettingType(setting),
+        multiple=setting.repeatable,
+        metavar=_metavar(setting),
+        envvar=_variable(config_field.name),
+        help=setting.help + (f"  [{default}]" if default else ""),
+    )
+
+
+def _metavar(setting: Setting) -> str:
+    if setting.choices:
+        return "|".join(setting.choices)
+    return setting.metavar or _METAVARS[setting.unit]
+
+
+def _default_text(config_field: Field[Any], setting: Setting) -> str | None:
+    if setting.default_text is not None:
+        return f"default: {setting.default_text}"
+    if config_field.default is MISSING or setting.repeatable:
+        return None
+    if config_field.default is None:
+        return "default: no limit" if setting.unit in ("size", "number") else None
+    return f"default: {write_value(config_field.default, setting.unit)}"
+
+
+def _variable(name: str) -> str:
+    """The environment variable of a setting: named after its flag."""
+    return "RSGI_" + flag_of(name).removeprefix("--").replace("-", "_").upper()

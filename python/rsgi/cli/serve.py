@@ -1,0 +1,51 @@
+"""`rsgi serve`: import the applications, listen, serve until told to end.
+
+Apart from the other commands as each will be; the options are those of `Config` and are made in `parameters.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+
+from rsgi.cli.parameters import SectionedCommand, config_from, options
+from rsgi.errors import StartupError
+
+_EXAMPLE = "  rsgi serve --wsgi old:app --asgi new:app"
+
+_HELP = """Serve a WSGI application, an ASGI application, or both on one port.
+
+\b
+    rsgi serve --wsgi old:app --asgi new:app     the new one gets what it has routes for
+    rsgi serve --wsgi old:app --asgi /api=new:app    the new one gets all below /api
+
+WebSocket goes to ASGI applications only. Every option can be given as an environment variable as well: RSGI_ and its
+name, like RSGI_WSGI_THREADS; several values are divided by `;`.
+"""
+
+
+def _serve(**_: object) -> int:
+    context = click.get_current_context()
+    config = config_from(context)
+    if not config.apps:
+        raise click.UsageError(f"no application to serve; name at least one, for example\n\n{_EXAMPLE}", context)
+    try:
+        from rsgi.serving import serve  # it loads the extension, which `--help` and usage errors do without
+
+        return serve(config)
+    except StartupError as error:
+        if config.debug:
+            traceback.print_exception(error.__cause__ or error, file=sys.stderr)
+            click.echo(err=True)
+        raise
+
+
+serve_command = SectionedCommand(
+    name="serve",
+    callback=_serve,
+    params=options(),
+    help=_HELP,
+    short_help="Serve applications.",
+)

@@ -1,0 +1,274 @@
+"""Every setting of the server, each defined once.
+
+Apart from the command line because three doors lead here: `rsgi serve --flag`, `RSGI_*` environment variables, and
+`rsgi.serve(...)` from Python. A field's metadata is the one definition: the flags, their help and their checks are made
+from it (`rsgi.cli.parameters`), and the Rust side reads the same field names.
+
+To add a setting: add a field here, and the field of the same name in `src/settings.rs`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, cast
+
+from rsgi.errors import StartupError
+from rsgi.setting import AppTarget, Setting
+from rsgi.values import SettingValueError
+
+KIB = 1024
+MIB = 1024 * KIB
+
+__all__ = ["SECTIONS", "AppTarget", "Config", "Setting", "flag_of", "setting_of", "settings"]
+
+SECTIONS = ("Applications", "Addresses", "WSGI", "ASGI", "WebSocket", "Limits", "Time limits", "Output")
+
+
+def default_wsgi_threads() -> int:
+    """As many as the standard library's thread pool takes: enough to wait on a database, few enough for one GIL."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(32, usable + 4)
+
+
+def _setting(
+    help: str,
+    section: str,
+    default: object = None,
+    *,
+    factory: Callable[[], object] | None = None,
+    **details: Any,  # noqa: ANN401 - checked by `Setting` itself
+) -> Any:  # noqa: ANN401 - like `dataclasses.field`
+    metadata = {"setting": Setting(help, section, **details)}
+    if factory is not None:
+        return field(default_factory=factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that can be said about one server; checked when it is made.
+
+    Durations are seconds and sizes are bytes; both may be given as text (`"2m"`, `"64KiB"`).
+
+    Raises:
+        StartupError: when a value is not one that its setting can have.
+    """
+
+    apps: tuple[AppTarget, ...] = _setting(
+        "Serve {INTERFACE} application: `module:attr` or `module:factory()`, below PREFIX if one is given. Repeatable.",
+        "Applications",
+        (),
+        unit="apps",
+        metavar="[PREFIX=]TARGET",
+        repeatable=True,
+    )
+    routes: tuple[str, ...] = _setting(
+        "Say which application answers: `[METHODS ][HOST]/path/{name}=APP`, where APP is wsgi, asgi or a target. "
+        "The first rule that matches wins over everything else; the path passes through unchanged. Repeatable.",
+        "Applications",
+        (),
+        metavar="RULE",
+        repeatable=True,
+        separators=r"[;\n]+",
+    )
+    fallback: str | None = _setting(
+        "What goes to the WSGI application when one of each kind has no prefix: what is not in the route table of the "
+        "ASGI application, or what that one answers with 404.",
+        "Applications",
+        choices=("table", "probe", "off"),
+        optional=True,
+        default_text="table if the routes can be read, else probe",
+    )
+    app_dir: str = _setting(
+        "The folder that applications are imported from.",
+        "Applications",
+        ".",
+        metavar="DIR",
+        default_text="this folder",
+    )
+
+    host: str = _setting("The address to listen on.", "Addresses", "127.0.0.1", metavar="HOST")
+    port: int = _setting(
+        "The port to listen on; 0 takes any free one.", "Addresses", 8000, unit="number", minimum=0, maximum=65535
+    )
+    bind: tuple[str, ...] = _setting(
+        "Listen here instead of on HOST and PORT: `host:port`, `[::1]:port` or `unix:/path`. Repeatable.",
+        "Addresses",
+        (),
+        unit="address",
+        metavar="ADDR",
+        repeatable=True,
+    )
+    uds: str | None = _setting(
+        "Listen on a Unix socket; the same as `--bind unix:PATH`.", "Addresses", metavar="PATH", optional=True
+    )
+
+    wsgi_threads: int = _setting(
+        "How many threads run WSGI applications.",
+        "WSGI",
+        factory=default_wsgi_threads,
+        unit="number",
+        minimum=1,
+        maximum=4096,
+        default_text="cores + 4, at most 32",
+    )
+    wsgi_queue: int = _setting(
+        "How many requests may wait for a thread; more get 503.", "WSGI", 1024, unit="number", minimum=1
+    )
+    wsgi_request_buffering: str = _setting(
+        "When a WSGI call starts: once the body is complete or 1 MiB of it is here (auto), once it is complete (full), "
+        "or at once (off).",
+        "WSGI",
+        "auto",
+        choices=("auto", "full", "off"),
+    )
+
+    loop: str = _setting(
+        "The event loop; auto takes asyncio's own.", "ASGI", "auto", choices=("auto", "asyncio", "uvloop")
+    )
+    lifespan: str = _setting(
+        "Whether ASGI applications are told of start and end; auto asks them and accepts that they do not know.",
+        "ASGI",
+        "auto",
+        choices=("auto", "on", "off"),
+    )
+    lifespan_timeout: float = _setting(
+        "How long an application may take to start, and to end.", "ASGI", 60.0, unit="duration", minimum=0.001
+    )
+
+    ws_max_message: int = _setting(
+        "The largest WebSocket message; a larger one closes with 1009.", "WebSocket", 16 * MIB, unit="size", minimum=1
+    )
+    ws_ping_interval: float = _setting(
+        "How often an idle WebSocket is pinged; 0 never.", "WebSocket", 20.0, unit="duration", minimum=0
+    )
+    ws_ping_timeout: float = _setting(
+        "How long a pong may take before the WebSocket is closed.",
+        "WebSocket",
+        20.0,
+        unit="duration",
+        minimum=0.001,
+    )
+
+    max_request_line: int = _setting(
+        "The longest request line; a longer one gets 414.", "Limits", 8 * KIB, unit="size", minimum=256
+    )
+    max_header_section: int = _setting(
+        "The largest header section; a larger one gets 431.", "Limits", 64 * KIB, unit="size", minimum=256
+    )
+    max_header_fields: int = _setting(
+        "The most header fields; more get 431.", "Limits", 100, unit="number", minimum=1, maximum=65535
+    )
+    max_body: int | None = _setting(
+        "The largest request body; a larger one gets 413.", "Limits", unit="size", optional=True, minimum=0
+    )
+    limit_concurrency: int | None = _setting(
+        "How many requests each application may have at the same time; more get 503.",
+        "Limits",
+        unit="number",
+        optional=True,
+        minimum=1,
+    )
+    request_buffer: int = _setting(
+        "How much of a request body is kept in memory before the client has to wait.",
+        "Limits",
+        1 * MIB,
+        unit="size",
+        minimum=KIB,
+    )
+    response_buffer: int = _setting(
+        "How much of an answer is kept in memory before the application has to wait.",
+        "Limits",
+        256 * KIB,
+        unit="size",
+        minimum=KIB,
+    )
+    replay_limit: int = _setting(
+        "With `--fallback probe`: the largest body that is kept for WSGI while the ASGI application is asked first.",
+        "Limits",
+        16 * MIB,
+        unit="size",
+        minimum=0,
+    )
+
+    header_timeout: float = _setting(
+        "How long a client may take to send the head of a request.",
+        "Time limits",
+        10.0,
+        unit="duration",
+        minimum=0.001,
+    )
+    keep_alive_timeout: float = _setting(
+        "How long an idle connection is kept open.", "Time limits", 75.0, unit="duration", minimum=0
+    )
+    queue_timeout: float = _setting(
+        "How long a request may wait for a thread before it gets 503.",
+        "Time limits",
+        45.0,
+        unit="duration",
+        minimum=0.001,
+    )
+    min_data_rate: int = _setting(
+        "The slowest that a body may come and an answer may be read, in bytes a second; 0 is any.",
+        "Time limits",
+        500,
+        unit="size",
+        minimum=0,
+    )
+    min_data_rate_grace: float = _setting(
+        "How long a client may be slower than that.", "Time limits", 10.0, unit="duration", minimum=0.001
+    )
+    grace: float = _setting(
+        "How long running requests may take to finish when the server is told to end.",
+        "Time limits",
+        30.0,
+        unit="duration",
+        minimum=0,
+    )
+
+    access_log: bool = _setting("Write one line for each answer to stdout.", "Output", False, unit="flag")
+    log_level: str = _setting(
+        "The least important messages to show on stderr.",
+        "Output",
+        "info",
+        choices=("debug", "info", "warning", "error"),
+    )
+    debug: bool = _setting("Show the traceback of start-up errors.", "Output", False, unit="flag")
+
+    def __post_init__(self) -> None:
+        """Check every value, and turn text into the number it means."""
+        for each in fields(self):
+            setting = setting_of(each)
+            given = getattr(self, each.name)
+            try:
+                value = setting.check(given)
+            except (SettingValueError, TypeError) as error:
+                hint = f"`{flag_of(each.name)}` in `rsgi serve --help` says what it takes"
+                raise StartupError(f"the setting `{each.name}` cannot be {given!r}: {error}", hint) from error
+            object.__setattr__(self, each.name, value)
+
+    def addresses(self) -> tuple[str, ...]:
+        """Where to listen, each as `host:port`, `[ipv6]:port` or `unix:/path`."""
+        chosen = self.bind + (() if self.uds is None else (f"unix:{self.uds}",))
+        if chosen:
+            return chosen
+        host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
+        return (f"{host}:{self.port}",)
+
+
+def settings() -> tuple[tuple[Field[Any], Setting], ...]:
+    """Every field of `Config` with what it is, in the order of the class."""
+    return tuple((each, setting_of(each)) for each in fields(Config))
+
+
+def setting_of(config_field: Field[Any]) -> Setting:
+    """The definition that a field of `Config` carries."""
+    return cast("Setting", config_field.metadata["setting"])
+
+
+def flag_of(name: str) -> str:
+    """The flag of the field `name`; the field `apps` has two, of which this is the first."""
+    special = {"apps": "--wsgi", "routes": "--route"}
+    return special.get(name, f"--{name.replace('_', '-')}")

@@ -1,0 +1,28 @@
+"""What goes wrong before the server serves, said so that the operator can act on it.
+
+Apart from everything else because every module may raise it and the command line must be able to catch it without
+importing any of them.
+"""
+
+from __future__ import annotations
+
+
+class StartupError(Exception):
+    """The server cannot start, and whoever starts it can change that.
+
+    The command line prints `error: <message>`, a blank line and `hint: <hint>`, and exits with 1; the traceback of the
+    cause is shown with `--debug` only.
+
+    Attributes:
+        message: What is wrong, in one sentence; the application's own traceback may follow on further lines.
+        hint: What to do about it, or `None` when there is nothing useful to say.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """The same text as the command line prints, without the leading `error:`."""
+        return self.message if self.hint is None else f"{self.message}\n\nhint: {self.hint}"

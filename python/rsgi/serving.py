@@ -1,0 +1,155 @@
+"""Serves: the plan becomes a running server, until a signal ends it.
+
+Apart from the command line because `rsgi.serve(...)` leads here too. Python's main thread belongs to this module: it runs
+the asyncio loop (or waits, when there is no ASGI application) and takes the signals; everything else is on other threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rsgi._rsgi import Server
+from rsgi._types import ASGIApp, WSGIApp
+from rsgi.banner import banner
+from rsgi.config import AppTarget, Config
+from rsgi.loops import new_event_loop
+from rsgi.plan import Plan, build_plan
+
+# How long tasks that were cancelled at the end may take to see it, in seconds.
+_CANCEL_TIMEOUT = 5.0
+
+
+def serve(
+    config: Config | None = None,
+    /,
+    *,
+    wsgi: str | WSGIApp | None = None,
+    asgi: str | ASGIApp | None = None,
+    **settings: object,
+) -> int:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        config: All settings. Without it they are made of the keyword arguments.
+        wsgi: A WSGI application or its target, without a prefix.
+        asgi: An ASGI application or its target, without a prefix.
+        settings: The fields of `Config`.
+
+    Returns:
+        The exit code: 0 after an orderly end.
+
+    Raises:
+        StartupError: when the server cannot start.
+    """
+    if config is None:
+        named = [AppTarget("wsgi", wsgi)] if wsgi is not None else []
+        named += [AppTarget("asgi", asgi)] if asgi is not None else []
+        apps = (*settings.pop("apps", ()), *named)  # type: ignore[misc]
+        config = Config(apps=apps, **settings)  # type: ignore[arg-type]
+    plan = build_plan(config)
+    _set_up_logging(config.log_level)
+    server = Server(config, plan)
+    print(banner(config, plan), file=sys.stderr, flush=True)
+    with _signals(server):
+        if any(app.interface == "asgi" for app in plan.apps):
+            _run_loop(server, config)
+        else:
+            ended = threading.Event()
+            server.start(None, ended.set)
+            ended.wait()
+        server.finish()
+    _leave_stuck_threads(server, plan)
+    return 0
+
+
+def _run_loop(server: Server, config: Config) -> None:
+    """Run the asyncio loop on this thread until the server has ended."""
+    loop = new_event_loop(config.loop)
+    asyncio.set_event_loop(loop)
+    try:
+        server.start(loop, lambda: loop.call_soon_threadsafe(loop.stop))
+        loop.run_forever()
+        server.detach(loop)
+        _close(loop)
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what still runs, and let the loop's own things end."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=_CANCEL_TIMEOUT))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+
+
+@contextmanager
+def _signals(server: Server) -> Iterator[None]:
+    """Drain at the first SIGINT or SIGTERM, end at once at the second."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        if came:
+            print("warning: a second signal: stopped at once", file=sys.stderr)
+            _exit_now(1)
+        came = True
+        server.stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave_stuck_threads(server: Server, plan: Plan) -> None:
+    """End the process when WSGI calls are still running: the interpreter cannot be taken down under them."""
+    if server.running_calls:
+        names = ", ".join(f"`{app.name}`" for app in plan.apps if app.interface == "wsgi")
+        print(f"warning: {server.running_calls} calls of {names} were still running at the end", file=sys.stderr)
+        _exit_now(0)
+
+
+def _exit_now(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _set_up_logging(level: str) -> None:
+    """Give the `rsgi` logger a handler, unless the applications have set up logging themselves."""
+    logger = logging.getLogger("rsgi")
+    logger.setLevel(level.upper())
+    if not logger.handlers and not logging.getLogger().handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_LowerCaseLevel("%(levelname)s: %(message)s"))
+        logger.addHandler(handler)
+        logger.propagate = False
+
+
+class _LowerCaseLevel(logging.Formatter):
+    """`error: …`, like the lines that the server writes itself."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text of one record."""
+        level, record.levelname = record.levelname, record.levelname.lower()
+        try:
+            return super().format(record)
+        finally:
+            record.levelname = level

@@ -1,0 +1,144 @@
+"""What one setting is: how it is read, checked and explained.
+
+Apart from `config.py` so that the list of settings there reads as a list, and from `values.py`, which knows how text is
+read but not that there are settings.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from rsgi._types import Interface
+from rsgi.values import SettingValueError, Unit, check_address, parse_value
+
+
+@dataclass(frozen=True)
+class AppTarget:
+    """One application to serve, as it was asked for.
+
+    Attributes:
+        interface: The protocol it speaks.
+        target: Where to import it from (`module:attr`, `module:factory()`), or the application itself.
+        prefix: The path below which it is mounted, as written; empty for the whole site.
+    """
+
+    interface: Interface
+    target: str | object
+    prefix: str = ""
+
+    @classmethod
+    def parse(cls, interface: Interface, text: str) -> AppTarget:
+        """Read the value of `--wsgi` or `--asgi`: `[PREFIX=]TARGET`.
+
+        Raises:
+            SettingValueError: when the prefix has no leading slash, or there is no target.
+        """
+        before, equals, after = text.partition("=")
+        prefix, target = (before.strip(), after.strip()) if equals else ("", text.strip())
+        if equals and not prefix.startswith("/"):
+            raise SettingValueError(f"the prefix `{prefix}` does not start with `/`; write `/{prefix}={target}`")
+        if not target:
+            raise SettingValueError("no target; write `module:attr` or `/prefix=module:attr`")
+        if not equals and target.startswith("/"):
+            raise SettingValueError(f"`{target}` is a prefix without a target; write `{target}=module:attr`")
+        return cls(interface, target, prefix)
+
+
+_PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
+    "text": str,
+    "address": str,
+    "flag": bool,
+    "number": int,
+    "size": int,
+    "duration": float,
+    "apps": AppTarget,
+}
+_UNIT_NAMES: dict[Unit, str] = {
+    "text": "text",
+    "address": "an address",
+    "flag": "true or false",
+    "number": "a whole number",
+    "size": "a size in bytes",
+    "duration": "a number of seconds",
+    "apps": "an application",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a field of `Config` is, beyond its name, type and default.
+
+    Attributes:
+        help: One or two sentences for `--help`.
+        section: The heading it stands under, one of `SECTIONS`.
+        unit: What kind of value it takes; decides how text is read.
+        metavar: How the value is called in `--help`.
+        choices: The only words allowed, if there are but a few.
+        optional: Whether `none` is a value (`None`).
+        repeatable: Whether the flag may be given several times (the field is a tuple).
+        minimum: The smallest number allowed.
+        maximum: The largest number allowed.
+        default_text: How `--help` calls a default that depends on the machine or on other settings.
+        separators: What divides several values in the environment variable.
+    """
+
+    help: str
+    section: str
+    unit: Unit = "text"
+    metavar: str | None = None
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+    repeatable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    default_text: str | None = None
+    separators: str = r"[;\s]+"
+
+    def parse(self, text: str) -> object:
+        """The value that `text` means.
+
+        Raises:
+            SettingValueError: when it means none.
+        """
+        return self._checked(parse_value(text, self.unit, optional=self.optional))
+
+    def check(self, value: object) -> object:
+        """The value a Python caller gave: text is read like a flag's, a number is taken as it is.
+
+        Raises:
+            SettingValueError: when the setting cannot have it.
+        """
+        if self.repeatable:
+            many = (value,) if isinstance(value, str) else tuple(cast("Iterable[object]", value))
+            return tuple(self._checked(one) for one in many)
+        if isinstance(value, str) and self.unit != "text":
+            return self.parse(value)
+        if self.unit == "duration" and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        return self._checked(value)
+
+    def _checked(self, value: object) -> object:
+        if value is None:
+            if self.optional:
+                return None
+            raise SettingValueError("a value is needed")
+        if not isinstance(value, _PYTHON_TYPES[self.unit]) or (self.unit != "flag" and isinstance(value, bool)):
+            raise SettingValueError(f"{value!r} is not {_UNIT_NAMES[self.unit]}")
+        if self.choices and value not in self.choices:
+            raise SettingValueError(f"{value!r} is not one of {', '.join(self.choices)}")
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            self._check_range(value)
+        if self.unit == "address":
+            check_address(str(value))
+        return value
+
+    def _check_range(self, value: float) -> None:
+        if not math.isfinite(value):
+            raise SettingValueError(f"{value} is not a number that can be counted to")
+        if self.minimum is not None and value < self.minimum:
+            raise SettingValueError(f"{value:g} is less than {self.minimum:g}, the least allowed")
+        if self.maximum is not None and value > self.maximum:
+            raise SettingValueError(f"{value:g} is more than {self.maximum:g}, the most allowed")

@@ -1,0 +1,133 @@
+"""Reads what people write for a setting: durations, sizes, numbers, addresses.
+
+Apart from `config.py`, which says which settings there are, because this file says what a value looks like and knows
+no setting.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Literal, TypeAlias
+
+Unit: TypeAlias = Literal["text", "address", "flag", "number", "size", "duration", "apps"]
+
+_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {
+    "": 1,
+    "b": 1,
+    "kib": 1024,
+    "mib": 1024**2,
+    "gib": 1024**3,
+    "kb": 1000,
+    "mb": 1000**2,
+    "gb": 1000**3,
+    "k": 1024,
+    "m": 1024**2,
+    "g": 1024**3,
+}
+_AMOUNT = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)")
+_PORT = re.compile(r"\d{1,5}")
+
+
+class SettingValueError(ValueError):
+    """A text is no value of the setting it was given for; says why in one sentence."""
+
+
+def parse_value(text: str, unit: Unit, *, optional: bool) -> object:
+    """What `text` means as a value of `unit`.
+
+    Args:
+        text: What was written.
+        unit: What kind of value it should be.
+        optional: Whether `none` is a value too.
+
+    Returns:
+        `None`, `str`, `bool`, `int` (numbers, and sizes in bytes) or `float` (durations in seconds).
+
+    Raises:
+        SettingValueError: when it is no such value.
+    """
+    if optional and text.strip().lower() == "none":
+        return None
+    if unit == "number":
+        return parse_number(text)
+    if unit == "size":
+        return parse_size(text)
+    if unit == "duration":
+        return parse_duration(text)
+    if unit == "flag":
+        return parse_flag(text)
+    return text
+
+
+def parse_number(text: str) -> int:
+    """A whole number: `8000`."""
+    if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", text, re.ASCII):
+        raise SettingValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds: `10`, `0.5`, `10s`, `250ms`, `2m`, `1h`."""
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None or found["unit"].lower() not in _SECONDS:
+        raise SettingValueError(f"{text!r} is not a duration; write seconds, or for example 10s, 2m or 1h")
+    seconds = float(found["number"]) * _SECONDS[found["unit"].lower()]
+    if not math.isfinite(seconds) or seconds > 10**9:
+        raise SettingValueError(f"{text!r} is too long")
+    return seconds
+
+
+def parse_size(text: str) -> int:
+    """Bytes: `65536`, `64KiB`, `1.5MiB`, `1GiB`; `KB`, `MB` and `GB` are powers of 1000."""
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None or found["unit"].lower() not in _BYTES:
+        raise SettingValueError(f"{text!r} is not a size; write bytes, or for example 64KiB, 16MiB or 1GiB")
+    size = float(found["number"]) * _BYTES[found["unit"].lower()]
+    if size >= 2**53:
+        raise SettingValueError(f"{text!r} is too large")
+    if size != int(size):
+        raise SettingValueError(f"{text!r} is not a whole number of bytes")
+    return int(size)
+
+
+def parse_flag(text: str) -> bool:
+    """A yes or a no, as environment variables say it."""
+    word = text.strip().lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
+    if word in {"0", "false", "no", "off", ""}:
+        return False
+    raise SettingValueError(f"{text!r} is neither true nor false")
+
+
+def check_address(text: str) -> None:
+    """See that `text` is an address to listen on: `host:port`, `[::1]:port` or `unix:/path`.
+
+    Raises:
+        SettingValueError: when it is not.
+    """
+    if text.startswith("unix:"):
+        if not text.removeprefix("unix:"):
+            raise SettingValueError("`unix:` needs the path of the socket, for example unix:/run/rsgi.sock")
+        return
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not host or (":" in host and not bracketed) or not _PORT.fullmatch(port):
+        raise SettingValueError(f"{text!r} is not an address; write host:port, [::1]:port or unix:/path")
+    if int(port) > 65535:
+        raise SettingValueError(f"{text!r}: ports end at 65535")
+
+
+def write_value(value: object, unit: Unit) -> str:
+    """`value` the way a person would write it: the inverse of `parse_value`, for help texts."""
+    if value is None:
+        return "none"
+    if unit == "duration" and isinstance(value, float):
+        return f"{value:g}s"
+    if unit == "size" and isinstance(value, int):
+        for name, factor in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+            if value >= factor and value % factor == 0:
+                return f"{value // factor}{name}"
+    return str(value)

@@ -1,0 +1,227 @@
+//! One connection: hyper over the wire guard, and for each request head → route → gateway → response.
+//!
+//! Kept apart from the gateways, which know applications but no connection. No line of this file touches Python.
+//!
+//! Spec: RFC 9112 (HTTP/1.1), RFC 9110 15.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use futures::FutureExt;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::access_log::{AccessLog, Record, RequestLine};
+use crate::body::RequestBody;
+use crate::error::RequestError;
+use crate::gateway::{App, Call, probe, websocket};
+use crate::head::{Peer, RequestHead, protocol};
+use crate::response::{AppResponse, ResponseBody};
+use crate::route::{Decision, RouteRequest, Router};
+use crate::settings::Settings;
+use crate::shutdown::{Alive, Phase};
+use crate::wire::{Guard, Limits, WireState};
+
+/// What every connection of the server shares.
+#[derive(Debug)]
+pub struct Service {
+    /// The settings.
+    pub settings: Settings,
+    /// Who answers what.
+    pub router: Router,
+    /// The applications, in the order of the plan.
+    pub apps: Vec<Arc<App>>,
+    /// What the wire guard refuses.
+    pub limits: Arc<Limits>,
+    /// The access log, if it is on.
+    pub access_log: Option<AccessLog>,
+}
+
+/// One connection as its requests see it.
+#[derive(Debug)]
+struct Connection {
+    service: Arc<Service>,
+    wire: Arc<WireState>,
+    peer: Arc<Peer>,
+    alive: Alive,
+}
+
+/// Serves one connection until it closes or the server stops.
+pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Peer, mut alive: Alive)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let wire = Arc::new(WireState::default());
+    let guard = Guard::new(stream, Arc::clone(&service.limits), Arc::clone(&wire));
+    let fields = service.settings.max_header_fields;
+    let connection = Arc::new(Connection { service, wire, peer: Arc::new(peer), alive: alive.clone() });
+    let answer = service_fn(move |request| answer(Arc::clone(&connection), request));
+    let served = http1::Builder::new()
+        .pipeline_flush(true)
+        .max_headers(fields)
+        .serve_connection(TokioIo::new(guard), answer)
+        .with_upgrades();
+    tokio::pin!(served);
+    // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.
+    tokio::select! {
+        _ended = served.as_mut() => return,
+        () = alive.reached(Phase::Draining) => served.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        _ended = served => {}
+        () = alive.reached(Phase::Cut) => {}
+    }
+}
+
+/// Answers one request; a panic of ours is a 500, and the server lives.
+async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
+    let mut in_flight = InFlight::start(&connection, &request);
+    let head_request = request.method() == http::Method::HEAD;
+    let response = match connection.wire.take_refusal() {
+        Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
+        None => AssertUnwindSafe(dispatch(&connection, request, &mut in_flight)).catch_unwind().await.unwrap_or_else(|_| {
+            crate::log::line(format_args!("error: rsgi itself failed (the panic is above); please report it"));
+            AppResponse::Error(RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
+        }),
+    };
+    Ok(response.into_response(in_flight, head_request))
+}
+
+async fn dispatch(connection: &Arc<Connection>, request: Request<Incoming>, in_flight: &mut InFlight) -> AppResponse {
+    let service = &connection.service;
+    let upgrade = websocket::requested(&request);
+    let (decision, request) = (decide(&service.router, &request, upgrade), request);
+    let (first, then, root) = match decision {
+        Decision::App { app, root } => (app.0, None, root),
+        Decision::Probe { first, then } => (first.0, Some(then.0), 0),
+        Decision::NotFound => return AppResponse::Error(not_found(upgrade)),
+    };
+    let Some(app) = service.apps.get(first) else { return AppResponse::Error(not_found(upgrade)) };
+    if upgrade {
+        let asked = websocket::Asked { request, root, peer: Arc::clone(&connection.peer), alive: connection.alive.clone() };
+        in_flight.served_by(app);
+        return websocket::call(app, asked, &connection.wire, &service.settings).await;
+    }
+    let (parts, incoming) = request.into_parts();
+    let body = RequestBody::new(incoming, service.settings.max_body, Arc::clone(&connection.wire));
+    let mut head = RequestHead::new(parts, Arc::clone(&connection.peer));
+    head.root = root;
+    if let (Some(length), Some(limit)) = (head.content_length(), service.settings.max_body)
+        && length > limit
+    {
+        return AppResponse::Error(rsgi_bridge::error::BodyError::TooLarge { limit }.into());
+    }
+    if let Err(busy) = in_flight.enter(app) {
+        return AppResponse::Error(busy);
+    }
+    let call = Call { head, body, settings: &service.settings };
+    let response = match then.and_then(|then| service.apps.get(then)) {
+        None => app.call(call).await,
+        Some(second) => probe::call(app, second, call, in_flight).await,
+    };
+    // What the application made of half a body is not an answer.
+    match connection.wire.body_failure() {
+        Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
+        None => response,
+    }
+}
+
+fn not_found(upgrade: bool) -> RequestError {
+    let reason = if upgrade { "no application accepts a WebSocket here" } else { "no application serves this path" };
+    RequestError::new(StatusCode::NOT_FOUND, reason)
+}
+
+fn decide(router: &Router, request: &Request<Incoming>, websocket: bool) -> Decision {
+    let headers = request.headers();
+    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    let authority = request.uri().authority().map(http::uri::Authority::as_str);
+    let preflight = if request.method() == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
+        text(ACCESS_CONTROL_REQUEST_METHOD)
+    } else {
+        None
+    };
+    router.route(&RouteRequest {
+        method: request.method().as_str(),
+        raw_path: request.uri().path(),
+        host: authority.or_else(|| text(HOST)),
+        websocket,
+        preflight_method: preflight,
+    })
+}
+
+/// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
+/// all end with it.
+#[derive(Debug)]
+pub struct InFlight {
+    /// What the access log will say.
+    pub record: Record,
+    wire: Arc<WireState>,
+    running: Option<Arc<App>>,
+    log: Option<(AccessLog, RequestLine)>,
+}
+
+impl InFlight {
+    fn start(connection: &Connection, request: &Request<Incoming>) -> Self {
+        connection.wire.request_started();
+        let log = connection.service.access_log.as_ref().map(|log| (log.clone(), request_line(connection, request)));
+        let record = Record { started: Instant::now(), status: 0, bytes: 0, app: None };
+        Self { record, wire: Arc::clone(&connection.wire), running: None, log }
+    }
+
+    /// Says who answers.
+    pub fn served_by(&mut self, app: &App) {
+        if self.log.is_some() {
+            self.record.app = Some(Arc::clone(&app.name));
+        }
+    }
+
+    /// Counts the request as one of `app`'s, and no longer as one of another's.
+    ///
+    /// # Errors
+    /// 503 when `app` runs as many as it may.
+    pub fn enter(&mut self, app: &Arc<App>) -> Result<(), RequestError> {
+        self.served_by(app);
+        let running = app.running.fetch_add(1, Ordering::AcqRel);
+        let before = self.running.replace(Arc::clone(app));
+        leave(before);
+        if app.limit.is_some_and(|limit| running >= limit) {
+            return Err(RequestError::busy("too many requests at once; try again"));
+        }
+        Ok(())
+    }
+}
+
+fn leave(app: Option<Arc<App>>) {
+    if let Some(app) = app {
+        app.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.wire.request_ended();
+        leave(self.running.take());
+        if let Some((log, request)) = &self.log {
+            log.write(&self.record, request);
+        }
+    }
+}
+
+fn request_line(connection: &Connection, request: &Request<Incoming>) -> RequestLine {
+    let client = match &connection.peer.client {
+        Some((address, port)) if address.contains(':') => format!("[{address}]:{port}"),
+        Some((address, port)) => format!("{address}:{port}"),
+        None => "unix".to_owned(),
+    };
+    // The target cannot hold a quote or a control character: the wire guard lets neither a space nor those through.
+    let target = request.uri().to_string().replace('"', "%22");
+    RequestLine { client, request: format!("{} {target} {}", request.method(), protocol(request.version())) }
+}

@@ -1,0 +1,98 @@
+//! Errors by who is at fault: the operator, at start ([`StartupError`]), and the client ([`RequestError`]).
+//!
+//! Kept apart because every stage may refuse. What an application does wrong is reported where it happens
+//! (`rsgi_bridge::report`); a client that has gone is nobody's fault.
+//!
+//! Spec: RFC 9110 15 (status codes).
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use pyo3::prelude::*;
+use rsgi_bridge::error::BodyError;
+
+/// The server cannot start; becomes `rsgi.StartupError`.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StartupError {
+    /// What went wrong, one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl StartupError {
+    /// An error with a hint.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+impl From<StartupError> for PyErr {
+    fn from(error: StartupError) -> Self {
+        Python::attach(|py| {
+            let made = py
+                .import("rsgi.errors")
+                .and_then(|module| module.getattr("StartupError"))
+                .and_then(|class| class.call1((error.message, error.hint)));
+            made.map_or_else(|error| error, PyErr::from_value)
+        })
+    }
+}
+
+/// A request that the server answers itself, with a status and one line that says why.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{status}: {reason}")]
+pub struct RequestError {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// One sentence for the client.
+    pub reason: Cow<'static, str>,
+    /// What becomes of the connection.
+    pub then: Then,
+}
+
+/// What becomes of the connection after an error answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// The next request is welcome.
+    KeepAlive,
+    /// The bytes that follow cannot be trusted, or are not wanted.
+    Close,
+    /// The next try may work: `Retry-After`.
+    Retry,
+}
+
+impl RequestError {
+    /// An error after which the connection closes.
+    pub fn closing(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, reason: reason.into(), then: Then::Close }
+    }
+
+    /// An error after which the connection goes on.
+    pub fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, reason: reason.into(), then: Then::KeepAlive }
+    }
+
+    /// The server is full for now.
+    pub fn busy(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: reason.into(), then: Then::Retry }
+    }
+
+    /// The application failed; what went wrong is in the log, not in the answer.
+    pub fn application_failed() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the application failed")
+    }
+}
+
+impl From<BodyError> for RequestError {
+    fn from(error: BodyError) -> Self {
+        let status = match &error {
+            BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Storage(_) => StatusCode::INSUFFICIENT_STORAGE,
+            BodyError::Disconnected | BodyError::Malformed(_) => StatusCode::BAD_REQUEST,
+        };
+        Self::closing(status, error.to_string())
+    }
+}

@@ -1,0 +1,523 @@
+//! The ASGI gateway: one HTTP request as `receive` and `send` of one application task.
+//!
+//! Kept apart from the event loop, which runs tasks and knows no messages.
+//!
+//! Spec: ASGI HTTP 2.5 ("Request", "Response Start", "Response Body", "Disconnected client").
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+use rsgi_bridge::awaitable::{Awaitable, Sent};
+use rsgi_bridge::error::{ClientDisconnected, Disconnected};
+use rsgi_bridge::length::{Admitted, BodyLength};
+use rsgi_bridge::pipe::{PipeReader, PipeWriter, pipe};
+use rsgi_bridge::report::{log_failure, log_length};
+use rsgi_bridge::response_head::{ResponseHead, short};
+use rsgi_bridge::scope::{ScopeKind, ScopeTemplate, UnixPath};
+use rsgi_bridge::start_response::Ended;
+use tokio::sync::oneshot;
+
+use super::Call;
+use crate::body::{Leftover, Recorder};
+use crate::error::RequestError;
+use crate::event_loop::coroutine::{AppCoroutine, Conversation};
+use crate::event_loop::{EventLoop, LoopEvent};
+use crate::head::RequestHead;
+use crate::response::AppResponse;
+use crate::settings::Settings;
+
+/// A body up to this length is here before the application is called, so that `receive()` need not wait. In bytes.
+const SMALL_BODY: u64 = 64 * 1024;
+
+/// One ASGI application.
+#[derive(Debug)]
+pub struct AsgiGateway {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The callable.
+    pub app: Py<PyAny>,
+    /// The loop that runs it.
+    pub event_loop: Arc<EventLoop>,
+    /// What its scopes have in common.
+    pub scopes: ScopeTemplate,
+    /// The lifespan's `state`; `None` when the application has no lifespan.
+    pub state: Mutex<Option<Py<PyDict>>>,
+    request_buffer: usize,
+    response_buffer: usize,
+}
+
+impl AsgiGateway {
+    /// A gateway to `app`, whose tasks run in `event_loop`.
+    pub fn new(
+        name: Arc<str>,
+        app: Py<PyAny>,
+        event_loop: Arc<EventLoop>,
+        scopes: ScopeTemplate,
+        settings: &Settings,
+    ) -> Self {
+        Self {
+            name,
+            app,
+            event_loop,
+            scopes,
+            state: Mutex::new(None),
+            request_buffer: settings.request_buffer.min(256 * 1024),
+            response_buffer: settings.response_buffer,
+        }
+    }
+
+    /// The scope of one request or WebSocket.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn scope<'py>(&self, py: Python<'py>, head: &RequestHead, kind: ScopeKind<'_>) -> PyResult<Bound<'py, PyDict>> {
+        let target = head.target();
+        let unix = head.peer.unix_path.as_deref().map(UnixPath);
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = state.as_ref().map(|state| state.bind(py).clone());
+        self.scopes.build(py, kind, &head.view(&target, None), head.raw_path().as_bytes(), unix, state.as_ref())
+    }
+}
+
+/// Calls the application as a task of the loop. With a `recorder`, what is left of the body is enough for a second one.
+///
+/// # Cancel safety
+/// When the future is dropped the application sees `http.disconnect`.
+pub async fn call(
+    gateway: &Arc<AsgiGateway>,
+    call: Call<'_>,
+    recorder: Option<Recorder>,
+) -> (AppResponse, Option<Leftover>) {
+    let Call { head, mut body, .. } = call;
+    let small = head.content_length().is_some_and(|length| length <= SMALL_BODY) && !head.expects_continue();
+    let (request, leftover) = if body.is_end() {
+        (RequestMessages::Whole(Bytes::new()), Some(Leftover::Untouched(body)))
+    } else if small && recorder.is_none() {
+        match body.collect().await {
+            Ok(whole) => (RequestMessages::Whole(whole), None),
+            Err(error) => return (AppResponse::Error(error.into()), None),
+        }
+    } else {
+        let (reader, leftover) = body.pump(gateway.request_buffer, head.expects_continue(), None, recorder);
+        (RequestMessages::Coming(reader), Some(leftover))
+    };
+    let (responder, response) = oneshot::channel();
+    let gone = Gone::default();
+    let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone: Arc::clone(&gone) };
+    let _told = TellOnDrop(gone);
+    gateway.event_loop.submit(LoopEvent::Http(Box::new(start)));
+    let lost = |_| AppResponse::Error(RequestError::application_failed());
+    (response.await.unwrap_or_else(lost), leftover)
+}
+
+/// That the client has left before there was a response.
+type Gone = Arc<GoneState>;
+
+#[derive(Debug, Default)]
+struct GoneState {
+    gone: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl GoneState {
+    fn tell(&self) {
+        self.gone.store(true, Ordering::Release);
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.gone.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        *waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// When the service's future ends, the client got its response head or has left; the body's pipe tells the rest.
+struct TellOnDrop(Gone);
+
+impl Drop for TellOnDrop {
+    fn drop(&mut self) {
+        self.0.tell();
+    }
+}
+
+/// One request on its way to the loop's thread.
+#[derive(Debug)]
+pub struct HttpStart {
+    gateway: Arc<AsgiGateway>,
+    head: RequestHead,
+    request: RequestMessages,
+    responder: oneshot::Sender<AppResponse>,
+    gone: Gone,
+}
+
+impl HttpStart {
+    /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
+    pub fn start(self, py: Python<'_>) {
+        let Self { gateway, head, request, responder, gone } = self;
+        let scope = gateway.scope(py, &head, ScopeKind::Http);
+        let exchange = HttpExchange {
+            state: Mutex::new(State {
+                request,
+                progress: Progress::Unstarted,
+                responder: Some(responder),
+                capacity: gateway.response_buffer,
+            }),
+            gone,
+            head,
+            gateway: Arc::clone(&gateway),
+        };
+        let started = scope.and_then(|scope| Ok((scope, Bound::new(py, exchange)?)));
+        let started = started.and_then(|(scope, exchange)| {
+            let receive = exchange.getattr(intern!(py, "receive"))?;
+            let send = exchange.getattr(intern!(py, "send"))?;
+            let conversation = Conversation::Http(exchange.clone().unbind());
+            match gateway.app.bind(py).call1((scope, receive, send)) {
+                Ok(coroutine) => AppCoroutine::start(py, &gateway.event_loop, &coroutine, conversation),
+                Err(error) => {
+                    exchange.get().ended(py, Err(error));
+                    Ok(())
+                }
+            }
+        });
+        if let Err(error) = started {
+            error.write_unraisable(py, None);
+        }
+    }
+}
+
+/// The request body as messages.
+#[derive(Debug)]
+enum RequestMessages {
+    Whole(Bytes),
+    Coming(PipeReader<Bytes>),
+    Delivered,
+}
+
+/// How far the response has come.
+#[derive(Debug)]
+enum Progress {
+    Unstarted,
+    Started(ResponseHead),
+    Streaming { writer: PipeWriter<Bytes>, length: BodyLength },
+    /// Whatever the application sends is left out: HEAD, 204, 304, or more than its `Content-Length`.
+    Discarding,
+    Ended,
+}
+
+#[derive(Debug)]
+struct State {
+    request: RequestMessages,
+    progress: Progress,
+    responder: Option<oneshot::Sender<AppResponse>>,
+    capacity: usize,
+}
+
+/// `receive` and `send` of one request.
+#[pyclass(frozen, module = "rsgi")]
+#[derive(Debug)]
+pub struct HttpExchange {
+    state: Mutex<State>,
+    gone: Gone,
+    head: RequestHead,
+    gateway: Arc<AsgiGateway>,
+}
+
+#[pymethods]
+impl HttpExchange {
+    /// The next message of the request.
+    fn receive(slf: &Bound<'_, Self>) -> PyResult<Awaitable> {
+        let py = slf.py();
+        if let Poll::Ready(message) = slf.get().poll_receive(py, &mut Context::from_waker(Waker::noop())) {
+            return Ok(Awaitable::finished(message));
+        }
+        let exchange = slf.clone().unbind();
+        let handle = Arc::clone(&slf.get().gateway.event_loop);
+        Ok(Awaitable::waiting(handle, Box::new(move |py, context| exchange.get().poll_receive(py, context))))
+    }
+
+    /// Takes a message of the response.
+    fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let this = slf.get();
+        if this.take_message(py, message)? == Room::Yes {
+            return Sent::instance(py);
+        }
+        let exchange = slf.clone().unbind();
+        let handle = Arc::clone(&this.gateway.event_loop);
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| exchange.get().poll_room(py, context);
+        Ok(Py::new(py, Awaitable::waiting(handle, Box::new(poll)))?.into_any())
+    }
+}
+
+/// Whether the next chunk may follow at once.
+#[derive(PartialEq, Eq)]
+enum Room {
+    Yes,
+    No,
+}
+
+impl HttpExchange {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll_receive(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut state.request, RequestMessages::Delivered) {
+            RequestMessages::Whole(body) => Poll::Ready(request_message(py, &body, false)),
+            RequestMessages::Coming(reader) => {
+                let next = match reader.poll_next(context) {
+                    Poll::Pending => {
+                        state.request = RequestMessages::Coming(reader);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(next) => next,
+                };
+                match next {
+                    Some(Ok(chunk)) => {
+                        let more = !reader.is_finished();
+                        if more {
+                            state.request = RequestMessages::Coming(reader);
+                        }
+                        Poll::Ready(request_message(py, &chunk, more))
+                    }
+                    None => Poll::Ready(request_message(py, &Bytes::new(), false)),
+                    Some(Err(_)) => {
+                        // Kept, so that the failure is still known when the application has ended.
+                        state.request = RequestMessages::Coming(reader);
+                        Poll::Ready(disconnect_message(py))
+                    }
+                }
+            }
+            RequestMessages::Delivered => {
+                let ended = match &state.progress {
+                    Progress::Ended | Progress::Discarding => true,
+                    Progress::Streaming { writer, .. } => writer.poll_closed(context).is_ready(),
+                    Progress::Unstarted | Progress::Started(_) => self.gone.poll(context).is_ready(),
+                };
+                if ended { Poll::Ready(disconnect_message(py)) } else { Poll::Pending }
+            }
+        }
+    }
+
+    fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
+        let Progress::Streaming { writer, .. } = &self.lock().progress else { return Poll::Ready(Ok(py.None())) };
+        writer.poll_ready(context).map(|ready| ready.map(|()| py.None()).map_err(PyErr::from))
+    }
+
+    fn take_message(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+        let message = message
+            .cast::<PyDict>()
+            .map_err(|_| PyTypeError::new_err(format!("send() takes a dict, not {}", short(message))))?;
+        let kind = message
+            .get_item(intern!(py, "type"))?
+            .ok_or_else(|| PyValueError::new_err("the message has no 'type'"))?;
+        let kind = kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("the 'type' of a message must be a str"))?;
+        match kind.to_str()? {
+            "http.response.start" => self.start_response(py, message),
+            "http.response.body" => self.send_body(py, message),
+            other => Err(PyValueError::new_err(format!(
+                "send() does not take '{other}' here; expected 'http.response.start' or 'http.response.body'"
+            ))),
+        }
+    }
+
+    fn start_response(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        let status = message
+            .get_item(intern!(py, "status"))?
+            .ok_or_else(|| PyValueError::new_err("'http.response.start' has no 'status'"))?;
+        let headers = message.get_item(intern!(py, "headers"))?;
+        let head = ResponseHead::from_asgi(&status, headers.as_ref())?;
+        let mut state = self.lock();
+        if !matches!(state.progress, Progress::Unstarted) {
+            return Err(PyRuntimeError::new_err("'http.response.start' was sent twice"));
+        }
+        if self.gone.gone.load(Ordering::Acquire) {
+            return Err(Disconnected.into());
+        }
+        state.progress = Progress::Started(head);
+        Ok(Room::Yes)
+    }
+
+    fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        let body = match message.get_item(intern!(py, "body"))? {
+            None => Bytes::new(),
+            Some(body) => bytes_of(&body)?,
+        };
+        let more = match message.get_item(intern!(py, "more_body"))? {
+            None => false,
+            Some(more) => more.is_truthy()?,
+        };
+        let (room, ended) = self.lock().take_body(body, more, self.head.is_head(), &self.gone)?;
+        if ended != Ended::Whole {
+            log_length(py, self.head.subject(&self.gateway.name), ended);
+        }
+        Ok(room)
+    }
+
+    /// The application has returned or raised: whatever is open is ended, and what went wrong is said once.
+    pub fn ended(&self, py: Python<'_>, result: PyResult<()>) {
+        let mut state = self.lock();
+        let progress = std::mem::replace(&mut state.progress, Progress::Ended);
+        let body_failed = match std::mem::replace(&mut state.request, RequestMessages::Delivered) {
+            RequestMessages::Coming(reader) => reader.failure().is_some(),
+            RequestMessages::Whole(_) | RequestMessages::Delivered => false,
+        };
+        let responder = state.responder.take();
+        drop(state);
+        let complete = matches!(progress, Progress::Ended | Progress::Discarding);
+        if !complete && let Some(responder) = responder {
+            // The client may have gone.
+            let _unsent = responder.send(AppResponse::Error(RequestError::application_failed()));
+        }
+        // A body that is dropped before its end is a cut connection.
+        let streaming = matches!(progress, Progress::Streaming { .. });
+        drop(progress);
+        let client_left = body_failed || self.gone.gone.load(Ordering::Acquire) && !streaming;
+        let error = match result {
+            Ok(()) if complete || client_left => return,
+            Ok(()) => PyRuntimeError::new_err(if streaming {
+                "the application returned before it had sent its whole response"
+            } else {
+                "the application returned without sending a response"
+            }),
+            Err(error) if error.is_instance_of::<ClientDisconnected>(py) => return,
+            Err(_) if client_left && !complete => return,
+            Err(error) => error,
+        };
+        log_failure(py, self.head.subject(&self.gateway.name), &error);
+    }
+}
+
+impl State {
+    fn take_body(&mut self, body: Bytes, more: bool, head_request: bool, gone: &GoneState) -> PyResult<(Room, Ended)> {
+        match std::mem::replace(&mut self.progress, Progress::Ended) {
+            Progress::Unstarted => {
+                self.progress = Progress::Unstarted;
+                Err(PyRuntimeError::new_err("'http.response.body' was sent before 'http.response.start'"))
+            }
+            // After the last body message whatever follows is ignored.
+            Progress::Ended => Ok((Room::Yes, Ended::Whole)),
+            Progress::Discarding => {
+                if more {
+                    self.progress = Progress::Discarding;
+                }
+                Ok((Room::Yes, Ended::Whole))
+            }
+            Progress::Started(_) if gone.gone.load(Ordering::Acquire) => Err(Disconnected.into()),
+            Progress::Started(head) => self.first_body(head, body, more, head_request),
+            Progress::Streaming { writer, length } => self.next_body(writer, length, body, more),
+        }
+    }
+
+    fn first_body(&mut self, head: ResponseHead, body: Bytes, more: bool, head_request: bool) -> PyResult<(Room, Ended)> {
+        if !head.allows_body(head_request) {
+            // Only a body that is here in full tells its length, which the answer to HEAD may carry.
+            let body = if more { Bytes::new() } else { body };
+            let response = if more { self.without_body(head) } else { AppResponse::Whole(head, body) };
+            self.respond(response);
+            self.progress = if more { Progress::Discarding } else { Progress::Ended };
+            return Ok((Room::Yes, Ended::Whole));
+        }
+        let mut length = BodyLength::new(head.content_length);
+        if !more && head.content_length.is_none_or(|declared| declared == body.len() as u64) {
+            self.respond(AppResponse::Whole(head, body));
+            return Ok((Room::Yes, Ended::Whole));
+        }
+        if let Admitted::Clamped(clamped) = length.admit(body.clone()) {
+            self.respond(AppResponse::Whole(head, clamped));
+            self.progress = if more { Progress::Discarding } else { Progress::Ended };
+            return Ok((Room::Yes, Ended::OverLength));
+        }
+        let (writer, reader) = pipe(self.capacity);
+        self.respond(AppResponse::Stream(head, reader));
+        self.next_body(writer, BodyLength::new(length.declared()), body, more)
+    }
+
+    /// A head alone, for a stream whose bytes are left out: an empty pipe, so that no length is made up.
+    fn without_body(&self, head: ResponseHead) -> AppResponse {
+        let (writer, reader) = pipe(self.capacity);
+        writer.finish();
+        AppResponse::Stream(head, reader)
+    }
+
+    fn next_body(
+        &mut self,
+        writer: PipeWriter<Bytes>,
+        mut length: BodyLength,
+        body: Bytes,
+        more: bool,
+    ) -> PyResult<(Room, Ended)> {
+        let (chunk, over) = match length.admit(body) {
+            Admitted::Whole(chunk) => (chunk, false),
+            Admitted::Clamped(chunk) => (chunk, true),
+        };
+        if !chunk.is_empty() {
+            writer.push(chunk)?;
+        }
+        if over {
+            writer.finish();
+            self.progress = if more { Progress::Discarding } else { Progress::Ended };
+            return Ok((Room::Yes, Ended::OverLength));
+        }
+        if more {
+            let room = if writer.has_room() { Room::Yes } else { Room::No };
+            self.progress = Progress::Streaming { writer, length };
+            return Ok((room, Ended::Whole));
+        }
+        if length.missing() > 0 {
+            // Dropped before its end: a body that is too short must not look whole.
+            drop(writer);
+            return Ok((Room::Yes, Ended::Missing(length.missing())));
+        }
+        writer.finish();
+        Ok((Room::Yes, Ended::Whole))
+    }
+
+    fn respond(&mut self, response: AppResponse) {
+        if let Some(responder) = self.responder.take() {
+            // The client may have gone.
+            let _unsent = responder.send(response);
+        }
+    }
+}
+
+/// The bytes of a body or message; `bytearray` and `memoryview` are taken too, as other servers do.
+fn bytes_of(body: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    if let Ok(bytes) = body.cast::<PyBytes>() {
+        return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
+    }
+    let wrong = || PyTypeError::new_err(format!("'body' must be bytes, not {}", short(body)));
+    if body.is_instance_of::<PyString>() || body.hasattr("__index__")? {
+        return Err(wrong());
+    }
+    let copied = body.py().get_type::<PyBytes>().call1((body,)).map_err(|_| wrong())?;
+    Ok(Bytes::copy_from_slice(copied.cast::<PyBytes>().map_err(|_| wrong())?.as_bytes()))
+}
+
+fn request_message(py: Python<'_>, body: &Bytes, more: bool) -> PyResult<Py<PyAny>> {
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
+    message.set_item(intern!(py, "body"), PyBytes::new(py, body))?;
+    message.set_item(intern!(py, "more_body"), more)?;
+    Ok(message.into_any().unbind())
+}
+
+fn disconnect_message(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
+    Ok(message.into_any().unbind())
+}

@@ -1,0 +1,266 @@
+//! Lifespan: startup and shutdown of each ASGI application, and its `state`.
+//!
+//! Kept apart because it happens once, and decides whether the server serves at all.
+//!
+//! Spec: ASGI Lifespan 2.0.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rsgi_bridge::awaitable::{Awaitable, Sent};
+use rsgi_bridge::report::{Subject, log_failure};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::asgi::AsgiGateway;
+use crate::error::StartupError;
+use crate::event_loop::LoopEvent;
+use crate::settings::Settings;
+
+/// How the lifespan of an application has come along, as the application says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    Starting,
+    Started,
+    StartFailed(String),
+    Stopped,
+    StopFailed(String),
+    /// The application's call has ended; with what it raised.
+    Ended(Option<String>),
+}
+
+/// A lifespan that runs.
+#[derive(Debug)]
+pub struct Lifespan {
+    gateway: Arc<AsgiGateway>,
+    conversation: Arc<Conversation>,
+    stage: watch::Receiver<Stage>,
+    task: JoinHandle<()>,
+    timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Conversation {
+    stage: watch::Sender<Stage>,
+    messages: Mutex<Messages>,
+}
+
+#[derive(Debug, Default)]
+struct Messages {
+    startup_told: bool,
+    shutdown_asked: bool,
+    shutdown_told: bool,
+    waker: Option<Waker>,
+}
+
+/// Starts the application's lifespan and waits for its startup; `None` when it has none.
+///
+/// # Errors
+/// When the startup failed, or took too long, or the lifespan is required and missing.
+pub async fn start(gateway: &Arc<AsgiGateway>, settings: &Settings) -> Result<Option<Lifespan>, StartupError> {
+    if settings.lifespan == "off" {
+        return Ok(None);
+    }
+    let (stage_sender, mut stage) = watch::channel(Stage::Starting);
+    let conversation = Arc::new(Conversation { stage: stage_sender, messages: Mutex::default() });
+    let task = tokio::spawn(run(Arc::clone(gateway), Arc::clone(&conversation)));
+    let patience = settings.lifespan_timeout.0;
+    let name = &gateway.name;
+    let decided = async { stage.wait_for(|stage| *stage != Stage::Starting).await.map(|stage| stage.clone()) };
+    let outcome = match tokio::time::timeout(patience, decided).await {
+        Ok(decided) => decided.unwrap_or(Stage::Ended(None)),
+        Err(_) => {
+            return Err(StartupError::new(
+                format!("the startup of `{name}` did not end within {} seconds", patience.as_secs_f64()),
+                "raise `--lifespan-timeout`, or switch it off with `--lifespan off`",
+            ));
+        }
+    };
+    match outcome {
+        Stage::StartFailed(message) => Err(failed(name, &message)),
+        Stage::Ended(reason) if settings.lifespan == "on" => Err(failed(
+            name,
+            &reason.unwrap_or_else(|| "it returned without saying that its startup is complete".to_owned()),
+        )),
+        // Raising, or returning at once, is how an application says that it has no lifespan.
+        Stage::Ended(_) => {
+            *gateway.state.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            Ok(None)
+        }
+        _ => Ok(Some(Lifespan { gateway: Arc::clone(gateway), conversation, stage, task, timeout: patience })),
+    }
+}
+
+fn failed(name: &str, message: &str) -> StartupError {
+    let message = if message.is_empty() { "no reason given" } else { message };
+    StartupError::new(
+        format!("the startup of `{name}` failed: {message}"),
+        "the application says so in its lifespan; its log has more",
+    )
+}
+
+impl Lifespan {
+    /// Asks the application to stop, and waits until it has.
+    pub async fn stop(mut self) {
+        let waker = {
+            let mut messages = self.conversation.messages.lock().unwrap_or_else(PoisonError::into_inner);
+            messages.shutdown_asked = true;
+            messages.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        let name = &self.gateway.name;
+        let ended = self.stage.wait_for(|stage| !matches!(stage, Stage::Starting | Stage::Started));
+        match tokio::time::timeout(self.timeout, ended).await {
+            Err(_) => crate::log::line(format_args!("error: the shutdown of `{name}` did not end in time")),
+            Ok(Ok(stage)) => match &*stage {
+                Stage::StopFailed(message) => {
+                    crate::log::line(format_args!("error: the shutdown of `{name}` failed: {message}"));
+                }
+                Stage::Ended(Some(reason)) => {
+                    crate::log::line(format_args!("error: the lifespan of `{name}` failed: {reason}"));
+                }
+                _ => {}
+            },
+            Ok(Err(_)) => {}
+        }
+        // What the application does after its last message is not waited for long.
+        let _late = tokio::time::timeout(Duration::from_secs(1), self.task).await;
+    }
+}
+
+/// Runs the application's lifespan call in the loop, and says how it ended.
+async fn run(gateway: Arc<AsgiGateway>, conversation: Arc<Conversation>) {
+    let (sender, receiver) = oneshot::channel();
+    let event_loop = Arc::clone(&gateway.event_loop);
+    let call = {
+        let (gateway, conversation) = (Arc::clone(&gateway), Arc::clone(&conversation));
+        move |py: Python<'_>| {
+            let started = call_app(py, &gateway, &conversation);
+            // The server may have given up meanwhile.
+            let _unheard = sender.send(started.map_err(|error| describe(py, &error)));
+        }
+    };
+    event_loop.submit(LoopEvent::Run(Box::new(call)));
+    let reason = match receiver.await {
+        Err(_) => None,
+        Ok(Err(reason)) => Some(reason),
+        Ok(Ok(running)) => match running.await {
+            Ok(_) => None,
+            Err(error) => {
+                let (sender, receiver) = oneshot::channel();
+                let started = *conversation.stage.borrow() != Stage::Starting;
+                let name = Arc::clone(&gateway.name);
+                event_loop.submit(LoopEvent::Run(Box::new(move |py| {
+                    // Before its startup an exception means that there is no lifespan; afterwards it is a failure.
+                    if started {
+                        log_failure(py, Subject { app: &name, method: "LIFESPAN", path: "" }, &error);
+                    }
+                    let _unheard = sender.send(describe(py, &error));
+                })));
+                receiver.await.ok()
+            }
+        },
+    };
+    conversation.stage.send_if_modified(|stage| {
+        let open = matches!(stage, Stage::Starting | Stage::Started);
+        if open {
+            *stage = Stage::Ended(reason);
+        }
+        open
+    });
+}
+
+fn describe(py: Python<'_>, error: &PyErr) -> String {
+    let kind = error.get_type(py).name().map_or_else(|_| "error".to_owned(), |name| name.to_string());
+    format!("{kind}: {}", error.value(py))
+}
+
+fn call_app(
+    py: Python<'_>,
+    gateway: &Arc<AsgiGateway>,
+    conversation: &Arc<Conversation>,
+) -> PyResult<impl Future<Output = PyResult<Py<PyAny>>> + Send + use<>> {
+    let state = PyDict::new(py);
+    *gateway.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.clone().unbind());
+    let asgi = PyDict::new(py);
+    asgi.set_item("version", "3.0")?;
+    asgi.set_item("spec_version", "2.0")?;
+    let scope = PyDict::new(py);
+    scope.set_item("type", "lifespan")?;
+    scope.set_item("asgi", asgi)?;
+    scope.set_item("state", state)?;
+    let exchange = LifespanExchange { gateway: Arc::clone(gateway), conversation: Arc::clone(conversation) };
+    let exchange = Bound::new(py, exchange)?;
+    let arguments = (scope, exchange.getattr("receive")?, exchange.getattr("send")?);
+    let coroutine = gateway.app.bind(py).call1(arguments)?;
+    gateway.event_loop.await_from_tokio(py, coroutine)
+}
+
+/// `receive` and `send` of one lifespan.
+#[pyclass(frozen, module = "rsgi")]
+#[derive(Debug)]
+struct LifespanExchange {
+    gateway: Arc<AsgiGateway>,
+    conversation: Arc<Conversation>,
+}
+
+#[pymethods]
+impl LifespanExchange {
+    /// `lifespan.startup`, and when the server stops `lifespan.shutdown`.
+    fn receive(slf: &Bound<'_, Self>) -> Awaitable {
+        let exchange = slf.clone().unbind();
+        let handle = Arc::clone(&slf.get().gateway.event_loop);
+        Awaitable::waiting(handle, Box::new(move |py, context| exchange.get().poll_receive(py, context)))
+    }
+
+    fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let kind: String = message.get_item("type")?.extract()?;
+        let reason = || -> PyResult<String> {
+            let message = message.cast::<PyDict>().map_err(PyErr::from)?.get_item(intern!(py, "message"))?;
+            message.map_or(Ok(String::new()), |message| message.extract())
+        };
+        let (next, expected) = match kind.as_str() {
+            "lifespan.startup.complete" => (Stage::Started, Stage::Starting),
+            "lifespan.startup.failed" => (Stage::StartFailed(reason()?), Stage::Starting),
+            "lifespan.shutdown.complete" => (Stage::Stopped, Stage::Started),
+            "lifespan.shutdown.failed" => (Stage::StopFailed(reason()?), Stage::Started),
+            other => return Err(PyValueError::new_err(format!("send() does not take '{other}' in a lifespan"))),
+        };
+        let taken = self.conversation.stage.send_if_modified(|stage| {
+            let fits = *stage == expected;
+            if fits {
+                *stage = next;
+            }
+            fits
+        });
+        if !taken {
+            return Err(PyRuntimeError::new_err(format!("'{kind}' was sent out of order")));
+        }
+        Sent::instance(py)
+    }
+}
+
+impl LifespanExchange {
+    fn poll_receive(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
+        let mut messages = self.conversation.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let kind = if !std::mem::replace(&mut messages.startup_told, true) {
+            "lifespan.startup"
+        } else if messages.shutdown_asked && !messages.shutdown_told {
+            messages.shutdown_told = true;
+            "lifespan.shutdown"
+        } else {
+            messages.waker = Some(context.waker().clone());
+            return Poll::Pending;
+        };
+        drop(messages);
+        let message = PyDict::new(py);
+        Poll::Ready(message.set_item("type", kind).map(|()| message.into_any().unbind()))
+    }
+}

@@ -1,0 +1,108 @@
+//! The head of one request, as the gateways hand it to an application.
+//!
+//! Kept apart because every gateway reads it and none changes it.
+//!
+//! Spec: RFC 9112 3.2 (request target), 7.1 (body length), RFC 9110 10.1.1 (`Expect`).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
+use http::request::Parts;
+use http::{Method, Version};
+use rsgi_bridge::environ::RequestView;
+use rsgi_bridge::text::percent_decode;
+
+/// Who is at the two ends of a connection, made once for it.
+#[derive(Debug, Default)]
+pub struct Peer {
+    /// Address and port of the client; `None` over a Unix socket.
+    pub client: Option<(String, u16)>,
+    /// Address and port of our end; `None` over a Unix socket.
+    pub server: Option<(String, u16)>,
+    /// The path of the Unix socket.
+    pub unix_path: Option<String>,
+}
+
+/// One request without its body.
+#[derive(Debug)]
+pub struct RequestHead {
+    /// Method, target, version and header fields.
+    pub parts: Parts,
+    /// The two ends of its connection.
+    pub peer: Arc<Peer>,
+    /// How many bytes of the raw path are the mount point.
+    pub root: usize,
+}
+
+impl RequestHead {
+    /// Takes the head; the authority of an absolute-form target replaces `Host` (RFC 9112 3.2.2).
+    pub fn new(mut parts: Parts, peer: Arc<Peer>) -> Self {
+        let authority = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        if let Some(authority) = authority {
+            parts.headers.insert(HOST, authority);
+        }
+        Self { parts, peer, root: 0 }
+    }
+
+    /// The undecoded path.
+    pub fn raw_path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
+    /// Whether the method is HEAD.
+    pub fn is_head(&self) -> bool {
+        self.parts.method == Method::HEAD
+    }
+
+    /// The declared length of the body. The wire guard has refused any that is not one number.
+    pub fn content_length(&self) -> Option<u64> {
+        self.parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub fn expects_continue(&self) -> bool {
+        self.parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    }
+
+    /// The target as the client sent it.
+    pub fn target(&self) -> Cow<'_, str> {
+        match self.parts.uri.path_and_query() {
+            Some(target) if self.parts.uri.authority().is_none() => Cow::Borrowed(target.as_str()),
+            _ => Cow::Owned(self.parts.uri.to_string()),
+        }
+    }
+
+    /// Method and path for logs.
+    pub fn subject<'a>(&'a self, app: &'a str) -> rsgi_bridge::report::Subject<'a> {
+        rsgi_bridge::report::Subject { app, method: self.parts.method.as_str(), path: self.raw_path() }
+    }
+
+    /// What an application sees. `target` is [`RequestHead::target`].
+    pub fn view<'a>(&'a self, target: &'a str, content_length: Option<u64>) -> RequestView<'a> {
+        let raw = self.raw_path().as_bytes();
+        let (root, path) = raw.split_at_checked(self.root).unwrap_or((b"", raw));
+        RequestView {
+            method: self.parts.method.as_str(),
+            script_name: percent_decode(root),
+            path_info: percent_decode(path),
+            query: self.parts.uri.query().unwrap_or_default().as_bytes(),
+            target: target.as_bytes(),
+            protocol: protocol(self.parts.version),
+            scheme: "http",
+            client: self.peer.client.as_ref().map(|(address, port)| (address.as_str(), *port)),
+            server: self.peer.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
+            headers: &self.parts.headers,
+            content_length,
+        }
+    }
+}
+
+/// `HTTP/1.1`, as it is named on the wire.
+pub fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}

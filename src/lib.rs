@@ -1,0 +1,60 @@
+//! `rsgi._rsgi`: a server that speaks WSGI and ASGI from one process and one port.
+//!
+//! # The life of a request
+//!
+//! Read the modules in this order and you have followed one request from the socket to the application and back:
+//!
+//! 1. [`server`] binds, starts the threads, and stops them; [`shutdown`] says how.
+//! 2. [`listener`] accepts a connection.
+//! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`connection`] runs hyper over it.
+//! 4. [`route`] decides which application answers ([`head`] is what it looks at).
+//! 5. [`gateway`] is the one `match` between WSGI and ASGI. [`body`] brings the request body.
+//! 6. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
+//! 7. [`response`] sends head and body; [`access_log`] says so.
+//!
+//! # Which thread may touch what
+//!
+//! The I/O thread runs tokio and never waits for the interpreter; Python objects are made on the asyncio thread and on the
+//! pool's threads only. A function that touches Python takes `py` first and is not `async`.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+mod access_log;
+mod body;
+mod connection;
+mod error;
+mod event_loop;
+mod gateway;
+mod head;
+mod listener;
+mod log;
+mod plan;
+mod response;
+pub mod route;
+mod server;
+mod settings;
+mod shutdown;
+mod wire;
+
+/// The extension module.
+#[pyo3::pymodule]
+mod _rsgi {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::server::Server;
+    #[pymodule_export]
+    use rsgi_bridge::error::{ClientDisconnected, RequestBodyError};
+    #[pymodule_export]
+    use rsgi_bridge::wsgi_to_asgi::WsgiBridge;
+
+    /// The version of the package.
+    #[pymodule_export]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("SETTINGS", crate::settings::NAMES.to_vec())
+    }
+}

@@ -1,0 +1,195 @@
+//! Listening sockets: bind (TCP, Unix), and accept with back-off.
+//!
+//! Kept apart because binding happens before anything runs, so that a bad address is a start-up error.
+//!
+//! Spec: RFC 3986 3.2.2 (IPv6 literals in brackets).
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::FileTypeExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::connection::{self, Service};
+use crate::error::StartupError;
+use crate::head::Peer;
+use crate::settings::Settings;
+use crate::shutdown::{Alive, Phase};
+
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: i32 = 2048;
+
+/// A bound socket that nobody accepts from yet.
+#[derive(Debug)]
+pub enum Bound {
+    /// `host:port`.
+    Tcp(std::net::TcpListener, SocketAddr),
+    /// A path in the file system, removed at the end.
+    Unix(std::os::unix::net::UnixListener, UnixPath),
+}
+
+/// The path of a Unix socket of ours; the file goes with it.
+#[derive(Debug)]
+pub struct UnixPath(pub String);
+
+impl Drop for UnixPath {
+    fn drop(&mut self) {
+        // Somebody else may have removed it.
+        let _gone = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Bound {
+    /// The address as it is shown and as a browser takes it.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Tcp(_, address) => format!("http://{address}"),
+            Self::Unix(_, path) => format!("unix:{}", path.0),
+        }
+    }
+}
+
+/// Binds every address that the settings name.
+///
+/// # Errors
+/// Which address could not be had, why, and what to do.
+pub fn bind(settings: &Settings) -> Result<Vec<Bound>, StartupError> {
+    let mut bound = Vec::new();
+    if let Some(path) = &settings.uds {
+        bound.push(bind_unix(path)?);
+    }
+    for address in &settings.bind {
+        bound.push(match address.strip_prefix("unix:") {
+            Some(path) => bind_unix(path)?,
+            None => bind_tcp(address)?,
+        });
+    }
+    if bound.is_empty() {
+        let host = settings.host.trim_start_matches('[').trim_end_matches(']');
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        bound.push(bind_tcp(&format!("{host}:{}", settings.port))?);
+    }
+    Ok(bound)
+}
+
+fn bind_tcp(text: &str) -> Result<Bound, StartupError> {
+    let failed = |error: io::Error| StartupError::new(format!("cannot listen on `{text}`: {}", reason(&error)), hint(&error));
+    let mut addresses = text.to_socket_addrs().map_err(|error| {
+        StartupError::new(
+            format!("`{text}` is not an address to listen on: {error}"),
+            "write it as `host:port`, `[::1]:port` or `unix:/path`",
+        )
+    })?;
+    let address = addresses.next().ok_or_else(|| failed(io::Error::other("the name has no address")))?;
+    let listener = listen_tcp(address).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok(Bound::Tcp(listener, address))
+}
+
+fn listen_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn bind_unix(path: &str) -> Result<Bound, StartupError> {
+    let failed = |error: io::Error| StartupError::new(format!("cannot listen on `unix:{path}`: {}", reason(&error)), hint(&error));
+    remove_stale(path).map_err(failed)?;
+    let listener = std::os::unix::net::UnixListener::bind(path).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(Bound::Unix(listener, UnixPath(path.to_owned())))
+}
+
+/// Removes a socket file that nobody answers on: a server that was killed leaves it behind.
+fn remove_stale(path: &str) -> io::Result<()> {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if !metadata.file_type().is_socket() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is not a socket"));
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+        Err(_) => std::fs::remove_file(path),
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn hint(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "stop the other server, or choose another port with `--port` (0 for any free one)",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose another with `--port`",
+        io::ErrorKind::AddrNotAvailable => "this machine does not have that address; `--host 0.0.0.0` listens on all it has",
+        _ => "choose another address with `--host` and `--port`, or `--bind`",
+    }
+    .to_owned()
+}
+
+/// Accepts connections until the server drains.
+pub async fn accept(bound: Bound, service: Arc<Service>, alive: Alive) {
+    match bound {
+        Bound::Tcp(listener, _) => match TcpListener::from_std(listener) {
+            Ok(listener) => accept_tcp(listener, service, alive).await,
+            Err(error) => crate::log::line(format_args!("error: cannot accept connections: {error}")),
+        },
+        Bound::Unix(listener, path) => match UnixListener::from_std(listener) {
+            Ok(listener) => accept_unix(listener, &path.0, service, alive).await,
+            Err(error) => crate::log::line(format_args!("error: cannot accept connections: {error}")),
+        },
+    }
+}
+
+async fn accept_tcp(listener: TcpListener, service: Arc<Service>, mut alive: Alive) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = alive.reached(Phase::Draining) => return,
+        };
+        match accepted {
+            Ok((stream, client)) => {
+                // Without it a small answer may wait for the client's acknowledgement; with it only latency is at stake.
+                let _unsupported = stream.set_nodelay(true);
+                let server = stream.local_addr().ok().map(|address| (address.ip().to_string(), address.port()));
+                let peer = Peer { client: Some((client.ip().to_string(), client.port())), server, unix_path: None };
+                tokio::spawn(connection::serve(Arc::clone(&service), stream, peer, alive.clone()));
+            }
+            Err(error) => back_off(&error).await,
+        }
+    }
+}
+
+async fn accept_unix(listener: UnixListener, path: &str, service: Arc<Service>, mut alive: Alive) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = alive.reached(Phase::Draining) => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let peer = Peer { unix_path: Some(path.to_owned()), ..Peer::default() };
+                tokio::spawn(connection::serve(Arc::clone(&service), stream, peer, alive.clone()));
+            }
+            Err(error) => back_off(&error).await,
+        }
+    }
+}
+
+/// A connection that was given up before it was accepted is nothing; when descriptors or memory run out, waiting helps.
+async fn back_off(error: &io::Error) {
+    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        return;
+    }
+    crate::log::line(format_args!("error: cannot accept a connection: {error}; trying again in 100 ms"));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}

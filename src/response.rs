@@ -1,0 +1,195 @@
+//! Responses: what an application answered becomes a hyper response, and the server's own error pages.
+//!
+//! Kept apart from the gateways because both kinds of application answer under the same rules.
+//!
+//! Spec: RFC 9110 6.4.1, 8.6, 9.3.2 (HEAD), 10.2.3 (`Retry-After`), 15.
+
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SERVER};
+use http::{Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::ext::ReasonPhrase;
+use rsgi_bridge::pipe::PipeReader;
+use rsgi_bridge::response_head::ResponseHead;
+use rsgi_bridge::sink::FileBody;
+use tokio::task::JoinHandle;
+
+use crate::connection::InFlight;
+use crate::error::{RequestError, Then};
+
+/// How much of a file is read at once, in bytes.
+const FILE_CHUNK: u64 = 256 * 1024;
+
+/// What an application answered.
+#[derive(Debug)]
+pub enum AppResponse {
+    /// All of it is here.
+    Whole(ResponseHead, Bytes),
+    /// The body comes in pieces; the pipe fails when it breaks off.
+    Stream(ResponseHead, PipeReader<Bytes>),
+    /// The body is in a file.
+    File(ResponseHead, FileBody),
+    /// The server answers in its place.
+    Error(RequestError),
+}
+
+impl AppResponse {
+    /// The status that the client will see.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Whole(head, _) | Self::Stream(head, _) | Self::File(head, _) => head.status,
+            Self::Error(error) => error.status,
+        }
+    }
+
+    /// The hyper response. `in_flight` ends with its body; `head_request` when the method is HEAD.
+    pub fn into_response(self, mut in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
+        in_flight.record.status = self.status().as_u16();
+        match self {
+            Self::Whole(head, body) => {
+                let body = if head.allows_body(head_request) || head_request { body } else { Bytes::new() };
+                assemble(head, Content::Whole(Some(body)), in_flight)
+            }
+            Self::Stream(head, reader) => assemble(head, Content::Stream(reader), in_flight),
+            Self::File(head, file) => {
+                let length = file.length;
+                let mut response = assemble(head, Content::File(FileStream::new(file)), in_flight);
+                response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+                response
+            }
+            Self::Error(error) => error_page(&error, in_flight),
+        }
+    }
+}
+
+fn assemble(head: ResponseHead, content: Content, in_flight: InFlight) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody { content, in_flight });
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    if let Some(reason) = head.reason
+        && let Ok(reason) = ReasonPhrase::try_from(Vec::from(reason))
+    {
+        response.extensions_mut().insert(reason);
+    }
+    response
+}
+
+/// The server's own answer: one line of text that says why.
+fn error_page(error: &RequestError, in_flight: InFlight) -> Response<ResponseBody> {
+    let phrase = error.status.canonical_reason().unwrap_or("Error");
+    let text = format!("{} {phrase}: {}\n", error.status.as_u16(), error.reason);
+    let mut response = Response::new(ResponseBody { content: Content::Whole(Some(text.into())), in_flight });
+    *response.status_mut() = error.status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(SERVER, HeaderValue::from_static("rsgi"));
+    match error.then {
+        Then::KeepAlive => {}
+        Then::Close => drop(headers.insert(CONNECTION, HeaderValue::from_static("close"))),
+        Then::Retry => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
+    }
+    response
+}
+
+/// The body of a response; the request counts as in flight until it is dropped.
+#[derive(Debug)]
+pub struct ResponseBody {
+    content: Content,
+    in_flight: InFlight,
+}
+
+#[derive(Debug)]
+enum Content {
+    Whole(Option<Bytes>),
+    Stream(PipeReader<Bytes>),
+    File(FileStream),
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let this = &mut *self;
+        let chunk = match &mut this.content {
+            Content::Whole(body) => body.take().filter(|body| !body.is_empty()).map(Ok),
+            Content::Stream(reader) => {
+                let next = ready!(reader.poll_next(context));
+                next.map(|chunk| chunk.map_err(|error| io::Error::other(format!("the response broke off: {error}"))))
+            }
+            Content::File(file) => ready!(file.poll_chunk(context)),
+        };
+        if let Some(Ok(chunk)) = &chunk {
+            this.in_flight.record.bytes += chunk.len() as u64;
+        }
+        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
+            Content::Stream(reader) => reader.is_finished(),
+            Content::File(file) => file.left == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
+            Content::Stream(_) => SizeHint::default(),
+            Content::File(file) => SizeHint::with_exact(file.left),
+        }
+    }
+}
+
+/// A file that is read piece by piece on tokio's blocking threads.
+#[derive(Debug)]
+struct FileStream {
+    file: Arc<std::fs::File>,
+    offset: u64,
+    left: u64,
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl FileStream {
+    fn new(body: FileBody) -> Self {
+        Self { file: Arc::new(body.file), offset: body.offset, left: body.length, reading: None }
+    }
+
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let (file, offset, length) = (&self.file, self.offset, self.left.min(FILE_CHUNK));
+        let reading = self.reading.get_or_insert_with(|| {
+            let file = Arc::clone(file);
+            tokio::task::spawn_blocking(move || read_at(&file, offset, length))
+        });
+        let read = ready!(Pin::new(reading).poll(context));
+        self.reading = None;
+        let chunk = read.map_err(io::Error::other).and_then(|chunk| chunk);
+        if let Ok(chunk) = &chunk {
+            self.offset += chunk.len() as u64;
+            self.left -= chunk.len() as u64;
+        }
+        Poll::Ready(Some(chunk))
+    }
+}
+
+/// # Errors
+/// An empty read too: the file got shorter, and the body must not look whole.
+fn read_at(file: &std::fs::File, offset: u64, length: u64) -> io::Result<Bytes> {
+    let mut chunk = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    let read = file.read_at(&mut chunk, offset)?;
+    if read == 0 {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file got shorter while it was sent"));
+    }
+    chunk.truncate(read);
+    Ok(chunk.into())
+}

@@ -1,0 +1,272 @@
+//! Matches text against several parameters in a row, such as `{a}-{n:int}.json`, in linear time.
+//!
+//! Apart because it is the one place where a client's text could cost more than it is long: the obvious backtracking is
+//! quadratic or worse for two parameters side by side. Here all readings of the text are followed at once (a
+//! non-deterministic automaton, its states the bits of a small array), so the cost is length × states, and nothing is
+//! allocated per request.
+
+use super::path::ENCODED_SLASH;
+use super::template::{Converter, Token};
+
+/// How many 64-state words a set has. Only the text *between* two parameters counts, so this is far more than is needed.
+const WORDS: usize = 8;
+
+/// The largest number of steps: one state less than there are bits, for the state after the last step.
+const LIMIT: usize = WORDS * 64 - 1;
+
+/// One step of a match: which byte it takes, whether it may take more of them, and how many steps may be left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Step {
+    accepts: Accepts,
+    repeats: bool,
+    /// From here, the step this many further on may be tried at once (0: this step is mandatory).
+    skips: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accepts {
+    Exactly(u8),
+    NoSlash,
+    Digit,
+    HexDigit,
+    Anything,
+}
+
+impl Accepts {
+    fn takes(self, byte: u8) -> bool {
+        match self {
+            Self::Exactly(wanted) => byte == wanted,
+            Self::NoSlash => is_text(byte),
+            Self::Digit => byte.is_ascii_digit(),
+            Self::HexDigit => byte.is_ascii_hexdigit(),
+            Self::Anything => true,
+        }
+    }
+}
+
+/// `[^/]`: neither a slash that divides segments nor one that was written `%2F`.
+pub(super) fn is_text(byte: u8) -> bool {
+    byte != b'/' && byte != ENCODED_SLASH
+}
+
+/// A compiled sequence of literals and parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Automaton {
+    steps: Box<[Step]>,
+}
+
+impl Automaton {
+    /// Compiles the tokens; `None` when they need more states than there are.
+    pub(super) fn compile(tokens: &[Token]) -> Option<Self> {
+        let mut steps = Vec::new();
+        for token in tokens {
+            match token {
+                Token::Literal(text) => {
+                    steps.extend(text.iter().map(|byte| once(Accepts::Exactly(*byte))));
+                }
+                Token::Parameter(converter) => push_converter(&mut steps, *converter),
+            }
+        }
+        (steps.len() <= LIMIT).then(|| Self {
+            steps: steps.into(),
+        })
+    }
+
+    /// Whether the whole text can be read as the sequence.
+    pub(super) fn matches(&self, text: &[u8]) -> bool {
+        let mut active = States::default();
+        self.enter(&mut active, 0);
+        for byte in text {
+            let mut next = States::default();
+            active.for_each(|state| self.advance(state, *byte, &mut next));
+            if next.is_empty() {
+                return false;
+            }
+            active = next;
+        }
+        active.contains(self.steps.len())
+    }
+
+    /// Lets the step of `state` take the byte, and notes the states that follow.
+    fn advance(&self, state: usize, byte: u8, next: &mut States) {
+        let Some(step) = self.steps.get(state) else {
+            return;
+        };
+        if step.accepts.takes(byte) {
+            if step.repeats {
+                next.insert(state);
+            }
+            self.enter(next, state + 1);
+        }
+    }
+
+    /// Adds a state and all that can be reached from it by leaving optional steps out.
+    fn enter(&self, states: &mut States, mut state: usize) {
+        loop {
+            states.insert(state);
+            match self.steps.get(state) {
+                Some(step) if step.skips > 0 => state += step.skips,
+                _ => return,
+            }
+        }
+    }
+}
+
+fn once(accepts: Accepts) -> Step {
+    Step {
+        accepts,
+        repeats: false,
+        skips: 0,
+    }
+}
+
+fn many(accepts: Accepts) -> Step {
+    Step {
+        accepts,
+        repeats: true,
+        skips: 0,
+    }
+}
+
+/// Appends the steps of a converter: Starlette's regular expression for it, spelled out.
+fn push_converter(steps: &mut Vec<Step>, converter: Converter) {
+    match converter {
+        Converter::Str => steps.push(many(Accepts::NoSlash)),
+        Converter::Int => steps.push(many(Accepts::Digit)),
+        Converter::Float => {
+            steps.push(many(Accepts::Digit));
+            steps.push(Step {
+                skips: 2,
+                ..once(Accepts::Exactly(b'.'))
+            });
+            steps.push(many(Accepts::Digit));
+        }
+        Converter::Uuid => push_uuid(steps),
+        Converter::Path => steps.push(Step {
+            skips: 1,
+            ..many(Accepts::Anything)
+        }),
+    }
+}
+
+/// 8-4-4-4-12 hexadecimal digits, each dash optional.
+fn push_uuid(steps: &mut Vec<Step>) {
+    for (group, digits) in [8, 4, 4, 4, 12].into_iter().enumerate() {
+        if group > 0 {
+            steps.push(Step {
+                skips: 1,
+                ..once(Accepts::Exactly(b'-'))
+            });
+        }
+        steps.extend((0..digits).map(|_| once(Accepts::HexDigit)));
+    }
+}
+
+/// A set of states, on the stack.
+#[derive(Debug, Default)]
+struct States([u64; WORDS]);
+
+impl States {
+    fn insert(&mut self, state: usize) {
+        if let Some(word) = self.0.get_mut(state / 64) {
+            *word |= 1 << (state % 64);
+        }
+    }
+
+    fn contains(&self, state: usize) -> bool {
+        self.0
+            .get(state / 64)
+            .is_some_and(|word| word & (1 << (state % 64)) != 0)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    fn for_each(&self, mut visit: impl FnMut(usize)) {
+        for (index, word) in self.0.iter().enumerate() {
+            let mut bits = *word;
+            while bits != 0 {
+                visit(index * 64 + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that cannot compile its pattern should fail"
+    )]
+    use super::*;
+
+    fn automaton(tokens: &[Token]) -> Automaton {
+        Automaton::compile(tokens).unwrap()
+    }
+
+    fn literal(text: &str) -> Token {
+        Token::Literal(text.as_bytes().into())
+    }
+
+    #[test]
+    fn two_parameters_share_the_text_in_every_way() {
+        let name_and_number = automaton(&[
+            Token::Parameter(Converter::Str),
+            literal("-"),
+            Token::Parameter(Converter::Int),
+        ]);
+        assert!(name_and_number.matches(b"a-7"));
+        assert!(name_and_number.matches(b"a-b-7"));
+        assert!(name_and_number.matches(b"--7"));
+        assert!(!name_and_number.matches(b"-7"));
+        assert!(!name_and_number.matches(b"a-"));
+        assert!(!name_and_number.matches(b"a/b-7"));
+    }
+
+    #[test]
+    fn floats_and_uuids_follow_their_expressions() {
+        let float = automaton(&[Token::Parameter(Converter::Float)]);
+        for (text, fits) in [
+            ("1", true),
+            ("1.5", true),
+            ("1.", false),
+            (".5", false),
+            ("1.5.2", false),
+            ("", false),
+        ] {
+            assert_eq!(float.matches(text.as_bytes()), fits, "{text}");
+        }
+        let uuid = automaton(&[Token::Parameter(Converter::Uuid)]);
+        for (text, fits) in [
+            ("123e4567-e89b-12d3-a456-426614174000", true),
+            ("123E4567e89b12d3a456426614174000", true),
+            ("123e4567-e89b-12d3-a456-42661417400", false),
+            ("123e4567--e89b-12d3-a456-426614174000", false),
+            ("g23e4567-e89b-12d3-a456-426614174000", false),
+        ] {
+            assert_eq!(uuid.matches(text.as_bytes()), fits, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_linear() {
+        let many = automaton(&[
+            Token::Parameter(Converter::Path),
+            literal("a"),
+            Token::Parameter(Converter::Path),
+        ]);
+        assert!(!many.matches(&vec![b'b'; 1 << 20]));
+    }
+
+    #[test]
+    fn the_number_of_states_is_bounded() {
+        assert!(
+            Automaton::compile(&[literal(&"x".repeat(LIMIT))])
+                .unwrap()
+                .matches(&[b'x'; LIMIT])
+        );
+        assert!(Automaton::compile(&[literal(&"x".repeat(LIMIT + 1))]).is_none());
+    }
+}

@@ -1,0 +1,176 @@
+//! Methods as bits, and what a request asks of a row: HEAD follows GET, a CORS preflight follows the method it asks for.
+//!
+//! Apart because these two rules are the whole difference between "the path is mine" and "this request is mine", and the
+//! rules and the route table have to apply them alike (RFC 9110 section 9.3.2; Fetch, "CORS-preflight request").
+//! Methods of a request are compared exactly: they are case-sensitive.
+
+const GET: u16 = 1;
+const HEAD: u16 = 1 << 1;
+const OPTIONS: u16 = 1 << 2;
+
+/// The bit of a standard method, 0 for any other.
+fn bit(method: &str) -> u16 {
+    match method {
+        "GET" => GET,
+        "HEAD" => HEAD,
+        "OPTIONS" => OPTIONS,
+        "POST" => 1 << 3,
+        "PUT" => 1 << 4,
+        "DELETE" => 1 << 5,
+        "PATCH" => 1 << 6,
+        "TRACE" => 1 << 7,
+        "CONNECT" => 1 << 8,
+        "QUERY" => 1 << 9,
+        _ => 0,
+    }
+}
+
+/// The methods a rule or route answers to.
+#[derive(Debug)]
+pub(super) enum Methods {
+    All,
+    Listed {
+        standard: u16,
+        others: Box<[String]>,
+    },
+}
+
+impl Methods {
+    /// Reads a list of methods, in any case; `None` means all.
+    pub(super) fn new(methods: Option<&[String]>) -> Self {
+        let Some(methods) = methods else {
+            return Self::All;
+        };
+        let mut standard = 0;
+        let mut others = Vec::new();
+        for method in methods.iter().map(|method| method.to_ascii_uppercase()) {
+            match bit(&method) {
+                0 => others.push(method),
+                known => standard |= known,
+            }
+        }
+        Self::Listed {
+            standard,
+            others: others.into(),
+        }
+    }
+
+    /// Whether any of the asked methods is among these.
+    pub(super) fn include(&self, asked: &Asked<'_>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Listed { standard, others } => {
+                asked.any
+                    || standard & asked.standard != 0
+                    || asked
+                        .other
+                        .is_some_and(|other| others.iter().any(|own| own == other))
+            }
+        }
+    }
+}
+
+/// The methods of which a row needs one to own the request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    any: bool,
+    standard: u16,
+    other: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    /// Every row will do, whatever its methods.
+    pub(super) const ANY: Self = Self {
+        any: true,
+        standard: 0,
+        other: None,
+    };
+
+    /// A WebSocket's opening handshake, whatever HTTP version carries it.
+    pub(super) const HANDSHAKE: Self = Self {
+        any: false,
+        standard: GET,
+        other: None,
+    };
+
+    /// What a request with this method asks for.
+    pub(super) fn of(method: &'a str, preflight: Option<&'a str>) -> Self {
+        let asked = Self::method(method);
+        match preflight {
+            // OPTIONS is a standard method, so the place for another one is free.
+            Some(wanted) if method == "OPTIONS" => {
+                let wanted = Self::method(wanted);
+                Self {
+                    standard: asked.standard | wanted.standard,
+                    ..wanted
+                }
+            }
+            _ => asked,
+        }
+    }
+
+    fn method(method: &'a str) -> Self {
+        match bit(method) {
+            0 => Self {
+                any: false,
+                standard: 0,
+                other: Some(method),
+            },
+            HEAD => Self {
+                any: false,
+                standard: HEAD | GET,
+                other: None,
+            },
+            standard => Self {
+                any: false,
+                standard,
+                other: None,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owns(listed: &[&str], method: &str, preflight: Option<&str>) -> bool {
+        let listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
+        Methods::new(Some(&listed)).include(&Asked::of(method, preflight))
+    }
+
+    #[test]
+    fn head_follows_get_and_not_the_other_way_round() {
+        assert!(owns(&["GET"], "GET", None));
+        assert!(owns(&["GET"], "HEAD", None));
+        assert!(owns(&["HEAD"], "HEAD", None));
+        assert!(!owns(&["HEAD"], "GET", None));
+        assert!(!owns(&["POST"], "HEAD", None));
+    }
+
+    #[test]
+    fn a_preflight_follows_the_method_it_asks_for() {
+        assert!(owns(&["POST"], "OPTIONS", Some("POST")));
+        assert!(owns(&["GET"], "OPTIONS", Some("HEAD")));
+        assert!(owns(&["OPTIONS"], "OPTIONS", Some("POST")));
+        assert!(owns(&["PURGE"], "OPTIONS", Some("PURGE")));
+        assert!(!owns(&["GET"], "OPTIONS", Some("POST")));
+        assert!(!owns(&["GET"], "OPTIONS", None));
+        assert!(
+            !owns(&["POST"], "GET", Some("POST")),
+            "only OPTIONS is a preflight"
+        );
+    }
+
+    #[test]
+    fn other_methods_are_compared_exactly() {
+        assert!(
+            owns(&["purge"], "PURGE", None),
+            "a listed method may be written in any case"
+        );
+        assert!(!owns(&["PURGE"], "purge", None));
+        assert!(!owns(&["GET"], "get", None));
+        assert!(!owns(&[], "GET", None));
+        assert!(Methods::new(None).include(&Asked::of("BREW", None)));
+    }
+}

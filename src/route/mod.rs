@@ -1,0 +1,163 @@
+//! Who answers a request: the operator's rules, then the longest mount, then whatever has no prefix.
+//!
+//! Apart from everything that reads sockets or calls Python: a router is built once from plain data and then only read, so
+//! it can be tried in isolation, shared between threads, and asked by `rsgi explain` without a server.
+//!
+//! In reading order: `path` (split, then decode), `template` and `pattern`/`automaton` (what a path is compared
+//! with), `method` and `host` (what else a row asks for), `table` (many rows, one answer), `mount` (prefixes),
+//! `router` (the order of it all). The words of the specifications: `SCRIPT_NAME`/`PATH_INFO` (PEP 3333), `root_path`/
+//! `path` (ASGI 3.0).
+
+mod automaton;
+mod error;
+mod host;
+mod method;
+mod mount;
+mod path;
+mod pattern;
+mod router;
+mod table;
+mod template;
+
+pub use error::{RouteError, TemplateFault};
+pub use router::Router;
+
+/// Which application: its place in the list of applications that the caller keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AppIndex(pub usize);
+
+/// What an application speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Interface {
+    /// PEP 3333; never sees a WebSocket.
+    Wsgi,
+    /// ASGI 3.0.
+    Asgi,
+}
+
+/// What a route of an application answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RouteKind {
+    /// HTTP requests only.
+    Http,
+    /// WebSocket handshakes only.
+    WebSocket,
+    /// Both, as a mounted sub-application does.
+    Any,
+}
+
+/// A row of an application's own route table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteSpec {
+    /// What it answers.
+    pub kind: RouteKind,
+    /// Its methods, `None` for all. They do not count for a WebSocket.
+    pub methods: Option<Vec<String>>,
+    /// A host template, `None` for all.
+    pub host: Option<String>,
+    /// A path template. Read leniently: what is no parameter is literal, an unknown converter is one segment of text.
+    pub path: String,
+}
+
+/// A routing rule of the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSpec {
+    /// Its methods, `None` for all.
+    pub methods: Option<Vec<String>>,
+    /// A host template, `None` for all.
+    pub host: Option<String>,
+    /// A path template. Read strictly: every oddity is an error.
+    pub path: String,
+    /// Who answers what it matches. The application has to be among the mounts.
+    pub app: AppIndex,
+    /// The rule as the operator wrote it.
+    pub text: String,
+}
+
+/// An application and the place it answers at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountSpec {
+    /// The application.
+    pub app: AppIndex,
+    /// What it speaks.
+    pub interface: Interface,
+    /// Decoded text such as `/api`, without a slash at its end; empty for the application that gets the rest.
+    pub prefix: String,
+}
+
+/// Who gets what no rule and no prefix claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// The one application without a prefix, if there is one.
+    Mounts,
+    /// Of a WSGI and an ASGI application: the ASGI one what its routes own, the WSGI one all else.
+    Table(Vec<RouteSpec>),
+    /// Of a WSGI and an ASGI application: the ASGI one is asked first.
+    Probe,
+    /// Of a WSGI and an ASGI application: the ASGI one gets every WebSocket, the WSGI one all HTTP.
+    WebSocketOnly,
+}
+
+/// What the router looks at in a request.
+#[derive(Debug, Clone, Copy)]
+pub struct RouteRequest<'a> {
+    /// The method, compared exactly.
+    pub method: &'a str,
+    /// The undecoded path, without the query. One that does not begin with `/` (`*`) matches no rule and no prefix.
+    pub raw_path: &'a str,
+    /// The `Host` field, with or without a port.
+    pub host: Option<&'a str>,
+    /// Whether it opens a WebSocket (HTTP/1.1 Upgrade or HTTP/2 extended CONNECT).
+    pub websocket: bool,
+    /// `Access-Control-Request-Method`, if there is an `Origin` as well. Looked at for OPTIONS only.
+    pub preflight_method: Option<&'a str>,
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// To one application.
+    App {
+        /// The application.
+        app: AppIndex,
+        /// How many bytes of the *raw* path are the mount (`SCRIPT_NAME`, `root_path`), however they are escaped.
+        root: usize,
+    },
+    /// To `first`; if that has no route for it, to `then`.
+    Probe {
+        /// The ASGI application.
+        first: AppIndex,
+        /// The WSGI application.
+        then: AppIndex,
+    },
+    /// To nobody: 404, for a WebSocket before the upgrade.
+    NotFound,
+}
+
+/// Why a request goes where it goes. [`Router::describe`] puts it in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The rule with this index is the first that matches.
+    Rule(usize),
+    /// The longest matching prefix is that of the mount with this index in the list given.
+    Mount(usize),
+    /// The application's route with this index is the first that matches.
+    Table(usize),
+    /// The ASGI application's table has no route for it.
+    TableMiss,
+    /// The ASGI application's routes are unknown, so it is asked first.
+    Probe,
+    /// There is but one application without a prefix.
+    OnlyApp,
+    /// HTTP goes to one, every WebSocket to the other.
+    WebSocketOnly,
+    /// It is a WebSocket, and no ASGI application would take it.
+    NoWebSocket,
+    /// No application is mounted there.
+    NotFound,
+}
+
+#[cfg(test)]
+mod comparison;
+#[cfg(test)]
+mod tests;

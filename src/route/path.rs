@@ -1,0 +1,124 @@
+//! The request's path as bytes that can be compared: split first, decoded second.
+//!
+//! Apart because the whole router rests on one trick that has to be right. A path is cut into segments at its *raw* slashes
+//! and only then percent-decoded, so an encoded slash (`%2F`) never makes a segment. Decoding the whole path at once gives
+//! the same answer if the decoded slash gets a byte of its own: 0xFF, which cannot occur in UTF-8, hence in no template and
+//! no prefix. A decoded `%FF` becomes 0xFE, which no template contains either, so nothing can be mistaken for it.
+//!
+//! Nothing is collapsed or resolved: `//` holds an empty segment, `..` is a name. Invalid escapes stay as they are written.
+//! (RFC 3986 sections 2.4 and 3.3.)
+
+use std::borrow::Cow;
+
+/// Stands for a `%2F` in a decoded path. Only a `path` parameter accepts it.
+pub(super) const ENCODED_SLASH: u8 = 0xFF;
+
+/// Stands for a `%FF` in a decoded path, whose own byte is taken by [`ENCODED_SLASH`].
+const ENCODED_FF: u8 = 0xFE;
+
+/// Decodes a raw path; borrows it when there is nothing to decode.
+pub(super) fn decode(raw: &str) -> Cow<'_, [u8]> {
+    let bytes = raw.as_bytes();
+    if !bytes.contains(&b'%') {
+        return Cow::Borrowed(bytes);
+    }
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&first, after)) = rest.split_first() {
+        if let Some((byte, tail)) = escaped(first, after) {
+            decoded.push(byte);
+            rest = tail;
+        } else {
+            decoded.push(first);
+            rest = after;
+        }
+    }
+    Cow::Owned(decoded)
+}
+
+/// The byte a valid escape stands for, and what follows it.
+fn escaped(first: u8, after: &[u8]) -> Option<(u8, &[u8])> {
+    let (b'%', [high, low, tail @ ..]) = (first, after) else {
+        return None;
+    };
+    let byte = match hex(*high)? << 4 | hex(*low)? {
+        b'/' => ENCODED_SLASH,
+        0xFF => ENCODED_FF,
+        byte => byte,
+    };
+    Some((byte, tail))
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Cuts the first segment off; `None` when it was the last one.
+pub(super) fn split_segment(path: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let end = path.iter().position(|byte| *byte == b'/');
+    match end.and_then(|at| path.split_at_checked(at)) {
+        Some((segment, rest)) => (segment, rest.get(1..)),
+        None => (path, None),
+    }
+}
+
+/// The length in bytes of the first `segments` segments of a raw path, each with its leading slash.
+pub(super) fn raw_length(raw: &str, segments: usize) -> usize {
+    raw.match_indices('/')
+        .nth(segments)
+        .map_or(raw.len(), |(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_without_escapes_is_borrowed() {
+        assert!(matches!(
+            decode("/plain/path"),
+            Cow::Borrowed(b"/plain/path")
+        ));
+    }
+
+    #[test]
+    fn escapes_are_decoded_and_invalid_ones_kept() {
+        for (raw, decoded) in [
+            ("/%61pi", &b"/api"[..]),
+            ("/caf%C3%a9", "/café".as_bytes()),
+            ("/%", b"/%"),
+            ("/%2", b"/%2"),
+            ("/%zz%41", b"/%zzA"),
+            ("/%%41", b"/%A"),
+            ("/%2541", b"/%41"),
+            ("/a%2Fb", b"/a\xFFb"),
+            ("/a%2fb", b"/a\xFFb"),
+            ("/%FF", b"/\xFE"),
+            ("/%00", b"/\0"),
+        ] {
+            assert_eq!(decode(raw).as_ref(), decoded, "{raw}");
+        }
+    }
+
+    #[test]
+    fn segments_are_cut_at_every_slash() {
+        assert_eq!(split_segment(b"a/b"), (&b"a"[..], Some(&b"b"[..])));
+        assert_eq!(split_segment(b"a/"), (&b"a"[..], Some(&b""[..])));
+        assert_eq!(split_segment(b"/a"), (&b""[..], Some(&b"a"[..])));
+        assert_eq!(split_segment(b"a"), (&b"a"[..], None));
+        assert_eq!(split_segment(b""), (&b""[..], None));
+    }
+
+    #[test]
+    fn the_raw_length_of_a_prefix_counts_its_escapes() {
+        assert_eq!(raw_length("/%61pi/x", 1), 6);
+        assert_eq!(raw_length("/api", 1), 4);
+        assert_eq!(raw_length("/api/v%31/x/y", 2), 9);
+        assert_eq!(raw_length("/x", 0), 0);
+    }
+}

@@ -1,0 +1,324 @@
+//! The order in which a request's owner is looked for: rules, then mounts, then what has no prefix.
+//!
+//! Apart from the parts it asks, so that the whole policy can be read on one page. A WebSocket is only ever given to ASGI
+//! applications: rules and mounts of WSGI applications are invisible to it.
+
+use std::borrow::Cow;
+
+use super::error::RouteError;
+use super::method::Asked;
+use super::mount::{Mounts, require_distinct};
+use super::path::decode;
+use super::table::{NewRow, Query, Table};
+use super::template::Author;
+use super::{
+    AppIndex, Decision, Interface, Mode, MountSpec, Reason, RouteKind, RouteRequest, RouteSpec,
+    RuleSpec,
+};
+
+/// Says who answers a request. Built once, then only read.
+#[derive(Debug)]
+pub struct Router {
+    rules: Table,
+    /// The application of each rule.
+    targets: Box<[AppIndex]>,
+    mounts: Mounts,
+    rest: Rest,
+    /// Whether the path matters at all. It does not for one application alone, which is then found in no time.
+    reads_path: bool,
+    names: Names,
+}
+
+/// Who gets what no rule and no prefix claims.
+#[derive(Debug)]
+enum Rest {
+    Nobody,
+    One {
+        app: AppIndex,
+        interface: Interface,
+    },
+    Table {
+        wsgi: AppIndex,
+        asgi: AppIndex,
+        table: Table,
+    },
+    Probe {
+        wsgi: AppIndex,
+        asgi: AppIndex,
+    },
+    WebSocketOnly {
+        wsgi: AppIndex,
+        asgi: AppIndex,
+    },
+}
+
+/// How the operator wrote things; only read to explain a decision.
+#[derive(Debug)]
+struct Names {
+    rules: Box<[String]>,
+    prefixes: Box<[String]>,
+    routes: Box<[String]>,
+}
+
+impl Router {
+    /// Compiles a plan.
+    ///
+    /// # Errors
+    ///
+    /// When a template or prefix cannot be read, when a rule names an application that is not among the mounts, or when the
+    /// applications without a prefix do not fit the mode.
+    pub fn new(mounts: &[MountSpec], rules: &[RuleSpec], mode: &Mode) -> Result<Self, RouteError> {
+        require_distinct(mounts)?;
+        let names = Names::new(mounts, rules, mode);
+        let rest = Rest::new(mounts, mode)?;
+        let (rules, targets) = compile_rules(mounts, rules)?;
+        let mounts = Mounts::new(mounts)?;
+        let reads_path =
+            !rules.is_empty() || !mounts.is_empty() || matches!(rest, Rest::Table { .. });
+        Ok(Self {
+            rules,
+            targets,
+            mounts,
+            rest,
+            reads_path,
+            names,
+        })
+    }
+
+    /// Where a request goes.
+    #[must_use]
+    pub fn route(&self, request: &RouteRequest<'_>) -> Decision {
+        self.explain(request).0
+    }
+
+    /// Where a request goes, and why. As cheap as [`Router::route`].
+    #[must_use]
+    pub fn explain(&self, request: &RouteRequest<'_>) -> (Decision, Reason) {
+        if !self.reads_path {
+            return self.rest.decide(&[], request);
+        }
+        let path: Cow<'_, [u8]> = decode(request.raw_path);
+        if let Some(index) = self.rules.find(&path, &rule_query(request))
+            && let Some(app) = self.targets.get(index)
+        {
+            // A rule passes the path through as it is, even to an application that is also mounted somewhere.
+            return (whole(*app), Reason::Rule(index));
+        }
+        if let Some(mounted) = self.mounts.find(&path, request.raw_path, request.websocket) {
+            let decision = Decision::App {
+                app: mounted.app,
+                root: mounted.root,
+            };
+            return (decision, Reason::Mount(mounted.index));
+        }
+        self.rest.decide(&path, request)
+    }
+
+    /// A reason in words, such as ``the rule `GET /x=new` ``.
+    #[must_use]
+    pub fn describe(&self, reason: Reason) -> String {
+        let quoted = |what: &str, names: &[String], index: usize| {
+            format!(
+                "the {what} `{}`",
+                names.get(index).map_or("?", String::as_str)
+            )
+        };
+        match reason {
+            Reason::Rule(index) => quoted("rule", &self.names.rules, index),
+            Reason::Mount(index) => quoted("prefix", &self.names.prefixes, index),
+            Reason::Table(index) => quoted("route", &self.names.routes, index),
+            Reason::TableMiss => "no route of the ASGI application matches".to_owned(),
+            Reason::Probe => "the ASGI application is asked first".to_owned(),
+            Reason::OnlyApp => "the application without a prefix".to_owned(),
+            Reason::WebSocketOnly => "HTTP goes to WSGI, WebSockets go to ASGI".to_owned(),
+            Reason::NoWebSocket => "no ASGI application takes this WebSocket".to_owned(),
+            Reason::NotFound => "no application is mounted there".to_owned(),
+        }
+    }
+}
+
+/// An application that sees the path as it is.
+fn whole(app: AppIndex) -> Decision {
+    Decision::App { app, root: 0 }
+}
+
+/// What a request asks of a rule: its method counts, that of a WebSocket's handshake too.
+fn rule_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
+    let asked = if request.websocket {
+        Asked::HANDSHAKE
+    } else {
+        Asked::of(request.method, request.preflight_method)
+    };
+    Query {
+        websocket: request.websocket,
+        asked,
+        host: request.host,
+    }
+}
+
+/// What a request asks of an application's route table. An OPTIONS that is no preflight asks about the path as a whole, so
+/// whoever has any route there answers; a WebSocket's route has no methods.
+fn table_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
+    let about_the_path = request.method == "OPTIONS" && request.preflight_method.is_none();
+    let asked = if request.websocket || about_the_path {
+        Asked::ANY
+    } else {
+        Asked::of(request.method, request.preflight_method)
+    };
+    Query {
+        websocket: request.websocket,
+        asked,
+        host: request.host,
+    }
+}
+
+impl Rest {
+    fn new(mounts: &[MountSpec], mode: &Mode) -> Result<Self, RouteError> {
+        Ok(match mode {
+            Mode::Mounts => Self::only(mounts)?,
+            Mode::Table(routes) => {
+                let (wsgi, asgi) = one_of_each(mounts, "table")?;
+                Self::Table {
+                    wsgi,
+                    asgi,
+                    table: compile_routes(routes)?,
+                }
+            }
+            Mode::Probe => {
+                let (wsgi, asgi) = one_of_each(mounts, "probe")?;
+                Self::Probe { wsgi, asgi }
+            }
+            Mode::WebSocketOnly => {
+                let (wsgi, asgi) = one_of_each(mounts, "websocket")?;
+                Self::WebSocketOnly { wsgi, asgi }
+            }
+        })
+    }
+
+    fn only(mounts: &[MountSpec]) -> Result<Self, RouteError> {
+        let mut rest = mounts.iter().filter(|mount| mount.prefix.is_empty());
+        match (rest.next(), rest.next()) {
+            (None, _) => Ok(Self::Nobody),
+            (Some(mount), None) => Ok(Self::One {
+                app: mount.app,
+                interface: mount.interface,
+            }),
+            (Some(_), Some(_)) => Err(RouteError::Prefixless {
+                mode: "mounts",
+                needs: "at most one application without a prefix",
+            }),
+        }
+    }
+
+    fn decide(&self, path: &[u8], request: &RouteRequest<'_>) -> (Decision, Reason) {
+        match self {
+            // Said before all else: what a WebSocket may not have.
+            Self::Nobody
+            | Self::One {
+                interface: Interface::Wsgi,
+                ..
+            } if request.websocket => no_websocket(),
+            Self::One { app, .. } => (whole(*app), Reason::OnlyApp),
+            Self::Table { wsgi, asgi, table } => match table.find(path, &table_query(request)) {
+                Some(index) => (whole(*asgi), Reason::Table(index)),
+                None if request.websocket => no_websocket(),
+                None => (whole(*wsgi), Reason::TableMiss),
+            },
+            // There is nobody to fall through to: WSGI cannot answer a WebSocket.
+            Self::Probe { asgi, .. } if request.websocket => (whole(*asgi), Reason::Probe),
+            Self::Probe { wsgi, asgi } => (
+                Decision::Probe {
+                    first: *asgi,
+                    then: *wsgi,
+                },
+                Reason::Probe,
+            ),
+            Self::WebSocketOnly { wsgi, asgi } => (
+                whole(if request.websocket { *asgi } else { *wsgi }),
+                Reason::WebSocketOnly,
+            ),
+            Self::Nobody => (Decision::NotFound, Reason::NotFound),
+        }
+    }
+}
+
+fn no_websocket() -> (Decision, Reason) {
+    (Decision::NotFound, Reason::NoWebSocket)
+}
+
+/// The WSGI and the ASGI application without a prefix, if there is exactly one of each.
+fn one_of_each(
+    mounts: &[MountSpec],
+    mode: &'static str,
+) -> Result<(AppIndex, AppIndex), RouteError> {
+    let mut rest = mounts.iter().filter(|mount| mount.prefix.is_empty());
+    match (rest.next(), rest.next(), rest.next()) {
+        (Some(one), Some(other), None) => match (one.interface, other.interface) {
+            (Interface::Wsgi, Interface::Asgi) => Some((one.app, other.app)),
+            (Interface::Asgi, Interface::Wsgi) => Some((other.app, one.app)),
+            _ => None,
+        },
+        _ => None,
+    }
+    .ok_or(RouteError::Prefixless {
+        mode,
+        needs: "one WSGI and one ASGI application without a prefix",
+    })
+}
+
+fn compile_rules(
+    mounts: &[MountSpec],
+    rules: &[RuleSpec],
+) -> Result<(Table, Box<[AppIndex]>), RouteError> {
+    let mut table = Table::default();
+    for rule in rules {
+        let app = mounts.iter().find(|mount| mount.app == rule.app);
+        let kind = match app
+            .ok_or_else(|| RouteError::UnknownApp {
+                rule: rule.text.clone(),
+            })?
+            .interface
+        {
+            Interface::Wsgi => RouteKind::Http,
+            Interface::Asgi => RouteKind::Any,
+        };
+        let (methods, host) = (rule.methods.as_deref(), rule.host.as_deref());
+        table.push(&NewRow {
+            kind,
+            methods,
+            host,
+            path: &rule.path,
+            author: Author::Operator,
+        })?;
+    }
+    Ok((table, rules.iter().map(|rule| rule.app).collect()))
+}
+
+fn compile_routes(routes: &[RouteSpec]) -> Result<Table, RouteError> {
+    let mut table = Table::default();
+    for route in routes {
+        let (methods, host) = (route.methods.as_deref(), route.host.as_deref());
+        table.push(&NewRow {
+            kind: route.kind,
+            methods,
+            host,
+            path: &route.path,
+            author: Author::Framework,
+        })?;
+    }
+    Ok(table)
+}
+
+impl Names {
+    fn new(mounts: &[MountSpec], rules: &[RuleSpec], mode: &Mode) -> Self {
+        let routes: &[RouteSpec] = match mode {
+            Mode::Table(routes) => routes,
+            _ => &[],
+        };
+        Self {
+            rules: rules.iter().map(|rule| rule.text.clone()).collect(),
+            prefixes: mounts.iter().map(|mount| mount.prefix.clone()).collect(),
+            routes: routes.iter().map(|route| route.path.clone()).collect(),
+        }
+    }
+}

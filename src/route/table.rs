@@ -1,0 +1,309 @@
+//! An ordered list of rows (methods, host, path template) in which the first that fits a request is found quickly.
+//!
+//! Apart because the operator's rules and the route table of an application are the same thing here. The rows' paths make a
+//! tree: static segments are looked up, patterns are tried, and a row whose `path` parameter may swallow slashes ends in a
+//! *tail* that is matched against all that is left of the path. Every branch that fits is followed, since a request that one
+//! row refuses for its method may suit another; each node knows its lowest row, so a branch that cannot win is not entered.
+//! A node is visited at most once, hence no path costs more than the tree is large.
+
+use std::collections::HashMap;
+
+use super::RouteKind;
+use super::error::{RouteError, TemplateFault};
+use super::host::Host;
+use super::method::{Asked, Methods};
+use super::path::split_segment;
+use super::pattern::Pattern;
+use super::template::{Author, PathTemplate, Token};
+
+/// Stands for "none so far" where the lowest row is looked for.
+const NO_ROW: usize = usize::MAX;
+
+/// What a row asks for besides its path.
+#[derive(Debug)]
+struct Row {
+    kind: RouteKind,
+    methods: Methods,
+    host: Option<Host>,
+}
+
+/// A row as it is handed over.
+#[derive(Debug)]
+pub(super) struct NewRow<'a> {
+    pub(super) kind: RouteKind,
+    pub(super) methods: Option<&'a [String]>,
+    pub(super) host: Option<&'a str>,
+    pub(super) path: &'a str,
+    pub(super) author: Author,
+}
+
+/// What a request brings besides its path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Query<'a> {
+    pub(super) websocket: bool,
+    pub(super) asked: Asked<'a>,
+    pub(super) host: Option<&'a str>,
+}
+
+/// The rows and the tree of their paths.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    rows: Vec<Row>,
+    root: Node,
+}
+
+#[derive(Debug)]
+struct Node {
+    /// The lowest row in this branch.
+    lowest: usize,
+    /// Rows whose template ends here, in order.
+    ends: Vec<usize>,
+    names: HashMap<Box<[u8]>, Node>,
+    /// For the empty segment (`/`, and the slash at an end), which is common and would be the slowest name to look up: see
+    /// the remark on empty slices in `pattern`.
+    empty: Option<Box<Node>>,
+    patterns: Vec<(Pattern, Node)>,
+    /// In the order of their rows.
+    tails: Vec<(Pattern, usize)>,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self {
+            lowest: NO_ROW,
+            ends: Vec::new(),
+            names: HashMap::new(),
+            empty: None,
+            patterns: Vec::new(),
+            tails: Vec::new(),
+        }
+    }
+}
+
+impl Table {
+    /// Appends a row; the first one has index 0.
+    pub(super) fn push(&mut self, new: &NewRow<'_>) -> Result<(), RouteError> {
+        let template = PathTemplate::parse(new.path, new.author)?;
+        let host = new
+            .host
+            .map(|host| Host::parse(host, new.author))
+            .transpose()?;
+        self.root
+            .insert(
+                &template.segments,
+                template.tail.as_deref(),
+                self.rows.len(),
+            )
+            .map_err(|why| RouteError::Template {
+                template: new.path.to_owned(),
+                why,
+            })?;
+        self.rows.push(Row {
+            kind: new.kind,
+            methods: Methods::new(new.methods),
+            host,
+        });
+        Ok(())
+    }
+
+    /// Whether there are no rows at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The first row that fits a decoded path and the request it belongs to.
+    pub(super) fn find(&self, path: &[u8], query: &Query<'_>) -> Option<usize> {
+        let mut search = Search {
+            rows: &self.rows,
+            query,
+            best: NO_ROW,
+        };
+        self.root.search(path.strip_prefix(b"/")?, &mut search);
+        (search.best != NO_ROW).then_some(search.best)
+    }
+}
+
+impl Row {
+    fn fits(&self, query: &Query<'_>) -> bool {
+        let of_its_kind = match self.kind {
+            RouteKind::Http => !query.websocket,
+            RouteKind::WebSocket => query.websocket,
+            RouteKind::Any => true,
+        };
+        of_its_kind
+            && self.methods.include(&query.asked)
+            && self
+                .host
+                .as_ref()
+                .is_none_or(|host| host.matches(query.host))
+    }
+}
+
+impl Node {
+    /// Adds a row below this node: what is left of its template's segments, then its tail.
+    fn insert(
+        &mut self,
+        segments: &[Vec<Token>],
+        tail: Option<&[Token]>,
+        row: usize,
+    ) -> Result<(), TemplateFault> {
+        self.lowest = self.lowest.min(row);
+        let Some((segment, below)) = segments.split_first() else {
+            match tail {
+                Some(tail) => self.tails.push((Pattern::compile(tail)?, row)),
+                None => self.ends.push(row),
+            }
+            return Ok(());
+        };
+        match segment.as_slice() {
+            [] => self.empty.get_or_insert_default().insert(below, tail, row),
+            [Token::Literal(name)] => self
+                .names
+                .entry(name.clone())
+                .or_default()
+                .insert(below, tail, row),
+            variable => {
+                let (pattern, mut child) = self.take(Pattern::compile(variable)?);
+                child.insert(below, tail, row)?;
+                self.patterns.push((pattern, child));
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the child for a pattern out, or makes one.
+    fn take(&mut self, pattern: Pattern) -> (Pattern, Self) {
+        match self.patterns.iter().position(|(own, _)| *own == pattern) {
+            Some(at) => self.patterns.swap_remove(at),
+            None => (pattern, Self::default()),
+        }
+    }
+
+    fn search(&self, path: &[u8], search: &mut Search<'_>) {
+        for (pattern, row) in &self.tails {
+            if *row < search.best && pattern.matches(path) {
+                search.offer(*row);
+            }
+        }
+        let (segment, rest) = split_segment(path);
+        let named = if segment.is_empty() {
+            self.empty.as_deref()
+        } else {
+            self.names.get(segment)
+        };
+        if let Some(child) = named {
+            child.enter(rest, search);
+        }
+        for (pattern, child) in &self.patterns {
+            if child.lowest < search.best && pattern.matches(segment) {
+                child.enter(rest, search);
+            }
+        }
+    }
+
+    /// Ends here when the path does, else goes on with what is left of it.
+    fn enter(&self, rest: Option<&[u8]>, search: &mut Search<'_>) {
+        match rest {
+            Some(path) if self.lowest < search.best => self.search(path, search),
+            Some(_) => {}
+            None => self.ends.iter().for_each(|row| search.offer(*row)),
+        }
+    }
+}
+
+/// A search on its way through the tree.
+struct Search<'a> {
+    rows: &'a [Row],
+    query: &'a Query<'a>,
+    best: usize,
+}
+
+impl Search<'_> {
+    /// Takes a row whose path fits, if it precedes the best one and the rest of the request suits it.
+    fn offer(&mut self, row: usize) {
+        if row < self.best
+            && self
+                .rows
+                .get(row)
+                .is_some_and(|candidate| candidate.fits(self.query))
+        {
+            self.best = row;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that cannot fill its table should fail"
+    )]
+    use super::*;
+
+    fn table(rows: &[(RouteKind, &str)]) -> Table {
+        let mut table = Table::default();
+        for (kind, path) in rows {
+            let author = Author::Framework;
+            table
+                .push(&NewRow {
+                    kind: *kind,
+                    methods: None,
+                    host: None,
+                    path,
+                    author,
+                })
+                .unwrap();
+        }
+        table
+    }
+
+    fn find(table: &Table, path: &str, websocket: bool) -> Option<usize> {
+        table.find(
+            path.as_bytes(),
+            &Query {
+                websocket,
+                asked: Asked::ANY,
+                host: None,
+            },
+        )
+    }
+
+    #[test]
+    fn the_first_row_wins_whatever_its_shape() {
+        let table = table(&[
+            (RouteKind::Http, "/a/{x}"),
+            (RouteKind::Http, "/a/b"),
+            (RouteKind::Http, "/{p:path}"),
+            (RouteKind::Http, "/c"),
+        ]);
+        assert_eq!(find(&table, "/a/b", false), Some(0));
+        assert_eq!(find(&table, "/a/", false), Some(2));
+        assert_eq!(find(&table, "/", false), Some(2));
+        assert_eq!(find(&table, "/c", false), Some(2));
+        assert_eq!(find(&table, "*", false), None);
+    }
+
+    #[test]
+    fn a_branch_that_ends_nowhere_is_left_again() {
+        let table = table(&[
+            (RouteKind::Http, "/a/b/c"),
+            (RouteKind::Http, "/a/{x}/d"),
+            (RouteKind::Http, "/{x}/b/e"),
+        ]);
+        assert_eq!(find(&table, "/a/b/d", false), Some(1));
+        assert_eq!(find(&table, "/a/b/e", false), Some(2));
+        assert_eq!(find(&table, "/a/b/f", false), None);
+    }
+
+    #[test]
+    fn kinds_are_kept_apart() {
+        let table = table(&[
+            (RouteKind::Http, "/x"),
+            (RouteKind::WebSocket, "/x"),
+            (RouteKind::Any, "/{p:path}"),
+        ]);
+        assert_eq!(find(&table, "/x", false), Some(0));
+        assert_eq!(find(&table, "/x", true), Some(1));
+        assert_eq!(find(&table, "/y", true), Some(2));
+    }
+}

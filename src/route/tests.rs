@@ -1,0 +1,347 @@
+//! The router as a whole: tables of (request, plan) → decision.
+//!
+//! Apart from the router because the cases are the semantics, to be read one after the other. Tests only.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot build its router should fail"
+)]
+
+use super::*;
+
+const OLD: usize = 0;
+const NEW: usize = 1;
+const API: usize = 2;
+
+fn mount(app: usize, prefix: &str) -> MountSpec {
+    let interface = if app == OLD {
+        Interface::Wsgi
+    } else {
+        Interface::Asgi
+    };
+    MountSpec {
+        app: AppIndex(app),
+        interface,
+        prefix: prefix.to_owned(),
+    }
+}
+
+/// Reads `[METHODS ][host]/path`.
+fn pattern(text: &str) -> (Option<Vec<String>>, Option<String>, String) {
+    let (methods, place) = text
+        .rsplit_once(' ')
+        .map_or((None, text), |(methods, place)| (Some(methods), place));
+    let (host, path) = place.split_at(place.find('/').unwrap());
+    let methods = methods.map(|all| all.split(',').map(str::to_owned).collect());
+    (
+        methods,
+        (!host.is_empty()).then(|| host.to_owned()),
+        path.to_owned(),
+    )
+}
+
+fn rule(text: &str, app: usize) -> RuleSpec {
+    let (methods, host, path) = pattern(text);
+    RuleSpec {
+        methods,
+        host,
+        path,
+        app: AppIndex(app),
+        text: text.to_owned(),
+    }
+}
+
+fn route(kind: RouteKind, text: &str) -> RouteSpec {
+    let (methods, host, path) = pattern(text);
+    RouteSpec {
+        kind,
+        methods,
+        host,
+        path,
+    }
+}
+
+fn table(routes: &[&str]) -> Mode {
+    Mode::Table(
+        routes
+            .iter()
+            .map(|text| route(RouteKind::Http, text))
+            .collect(),
+    )
+}
+
+fn get(raw_path: &str) -> RouteRequest<'_> {
+    RouteRequest {
+        method: "GET",
+        raw_path,
+        host: Some("example.com"),
+        websocket: false,
+        preflight_method: None,
+    }
+}
+
+/// `WS /path`, `OPTIONS>POST /path` (a preflight), or `GET /path`.
+fn request(text: &str) -> RouteRequest<'_> {
+    let (method, raw_path) = text.split_once(' ').unwrap();
+    let request = get(raw_path);
+    match method.split_once('>') {
+        Some((method, wanted)) => RouteRequest {
+            method,
+            preflight_method: Some(wanted),
+            ..request
+        },
+        None if method == "WS" => RouteRequest {
+            websocket: true,
+            ..request
+        },
+        None => RouteRequest { method, ..request },
+    }
+}
+
+/// The application's number and the length of the root, `None` for 404.
+fn owner(router: &Router, text: &str) -> Option<(usize, usize)> {
+    match router.route(&request(text)) {
+        Decision::App { app, root } => Some((app.0, root)),
+        Decision::Probe { first, .. } => Some((first.0, usize::MAX)),
+        Decision::NotFound => None,
+    }
+}
+
+fn check(router: &Router, cases: &[(&str, Option<usize>)]) {
+    for (text, app) in cases {
+        assert_eq!(owner(router, text), app.map(|app| (app, 0)), "{text}");
+    }
+}
+
+#[test]
+fn one_application_gets_everything() {
+    let router = Router::new(&[mount(NEW, "")], &[], &Mode::Mounts).unwrap();
+    check(
+        &router,
+        &[
+            ("GET /", Some(NEW)),
+            ("OPTIONS *", Some(NEW)),
+            ("WS /x", Some(NEW)),
+        ],
+    );
+    let router = Router::new(&[mount(OLD, "")], &[], &Mode::Mounts).unwrap();
+    check(&router, &[("GET /", Some(OLD)), ("WS /x", None)]);
+}
+
+#[test]
+fn rules_come_before_mounts_and_mounts_before_the_rest() {
+    let mounts = [mount(OLD, ""), mount(NEW, "/api")];
+    let rules = [
+        rule("POST /api/legacy", OLD),
+        rule("/api/legacy", NEW),
+        rule("admin.example.com/{rest:path}", NEW),
+        rule("/api/old/{rest:path}", OLD),
+    ];
+    let router = Router::new(&mounts, &rules, &Mode::Mounts).unwrap();
+    for (text, found) in [
+        ("POST /api/legacy", Some((OLD, 0))),
+        ("GET /api/legacy", Some((NEW, 0))),
+        ("GET /api/%6Cegacy", Some((NEW, 0))),
+        ("GET /api/legacy/", Some((NEW, 4))),
+        ("GET /api/old/", Some((OLD, 0))),
+        ("GET /api/old", Some((NEW, 4))),
+        ("GET /%61pi/x", Some((NEW, 6))),
+        ("GET /apix", Some((OLD, 0))),
+        ("GET /x", Some((OLD, 0))),
+        ("WS /api/old/x", Some((NEW, 4))),
+        ("WS /api/legacy", Some((NEW, 0))),
+        ("WS /x", None),
+    ] {
+        assert_eq!(owner(&router, text), found, "{text}");
+    }
+    let elsewhere = RouteRequest {
+        host: Some("Admin.Example.com:8000"),
+        ..get("/x")
+    };
+    assert_eq!(
+        router.explain(&elsewhere),
+        (
+            Decision::App {
+                app: AppIndex(NEW),
+                root: 0
+            },
+            Reason::Rule(2)
+        )
+    );
+}
+
+#[test]
+fn without_an_application_for_the_rest_there_is_404() {
+    let router = Router::new(
+        &[mount(OLD, "/old"), mount(NEW, "/new")],
+        &[],
+        &Mode::Mounts,
+    )
+    .unwrap();
+    assert_eq!(
+        router.explain(&get("/x")),
+        (Decision::NotFound, Reason::NotFound)
+    );
+    assert_eq!(
+        router.explain(&request("WS /old/x")),
+        (Decision::NotFound, Reason::NoWebSocket)
+    );
+    assert_eq!(owner(&router, "WS /new/x"), Some((NEW, 4)));
+}
+
+#[test]
+fn a_table_owns_path_and_method_together() {
+    let mode = table(&[
+        "GET /users",
+        "GET,POST /items/{id:int}",
+        "/static/{path:path}",
+    ]);
+    let router = Router::new(&[mount(OLD, ""), mount(NEW, "")], &[], &mode).unwrap();
+    check(
+        &router,
+        &[
+            ("GET /users", Some(NEW)),
+            ("HEAD /users", Some(NEW)),
+            ("POST /users", Some(OLD)),
+            ("GET /users/", Some(OLD)),
+            ("GET /Users", Some(OLD)),
+            ("GET //users", Some(OLD)),
+            ("POST /items/7", Some(NEW)),
+            ("POST /items/x", Some(OLD)),
+            ("DELETE /items/7", Some(OLD)),
+            ("BREW /static/", Some(NEW)),
+            ("GET /static", Some(OLD)),
+            ("GET /static/../users", Some(NEW)),
+            ("GET /static%2Fx", Some(OLD)),
+            ("OPTIONS *", Some(OLD)),
+            ("WS /users", None),
+            ("WS /static/x", None),
+        ],
+    );
+    assert_eq!(router.explain(&get("/items/7")).1, Reason::Table(1));
+    assert_eq!(router.explain(&get("/x")).1, Reason::TableMiss);
+}
+
+#[test]
+fn options_goes_to_the_owner_of_the_path_and_a_preflight_to_that_of_the_method() {
+    let mode = table(&["GET /users", "OPTIONS,GET /own"]);
+    let router = Router::new(&[mount(OLD, ""), mount(NEW, "")], &[], &mode).unwrap();
+    check(
+        &router,
+        &[
+            ("OPTIONS /users", Some(NEW)),
+            ("OPTIONS>GET /users", Some(NEW)),
+            ("OPTIONS>HEAD /users", Some(NEW)),
+            ("OPTIONS>POST /users", Some(OLD)),
+            ("OPTIONS>POST /own", Some(NEW)),
+            ("OPTIONS>GET /x", Some(OLD)),
+            ("OPTIONS /x", Some(OLD)),
+        ],
+    );
+    let rules = [rule("POST /checkout", NEW)];
+    let router = Router::new(&[mount(OLD, ""), mount(NEW, "/new")], &rules, &Mode::Mounts).unwrap();
+    check(
+        &router,
+        &[
+            ("OPTIONS>POST /checkout", Some(NEW)),
+            ("OPTIONS>GET /checkout", Some(OLD)),
+            ("OPTIONS /checkout", Some(OLD)),
+        ],
+    );
+}
+
+#[test]
+fn a_websocket_needs_a_route_of_its_own_in_a_table() {
+    let table = Mode::Table(vec![
+        route(RouteKind::Http, "GET /page"),
+        route(RouteKind::WebSocket, "/chat/{room}"),
+        route(RouteKind::Any, "/sub/{path:path}"),
+    ]);
+    let mounts = [mount(OLD, ""), mount(NEW, "")];
+    let rules = [
+        rule("POST /posted", NEW),
+        rule("GET /got", NEW),
+        rule("/chat/old", OLD),
+    ];
+    let router = Router::new(&mounts, &rules, &table).unwrap();
+    check(
+        &router,
+        &[
+            ("WS /chat/1", Some(NEW)),
+            ("GET /chat/1", Some(OLD)),
+            ("WS /chat/old", Some(NEW)),
+            ("GET /chat/old", Some(OLD)),
+            ("WS /sub/x", Some(NEW)),
+            ("GET /sub/x", Some(NEW)),
+            ("WS /page", None),
+            ("WS /posted", None),
+            ("WS /got", Some(NEW)),
+        ],
+    );
+}
+
+#[test]
+fn the_other_modes() {
+    let mounts = [mount(NEW, ""), mount(OLD, ""), mount(API, "/api")];
+    let router = Router::new(&mounts, &[], &Mode::Probe).unwrap();
+    let ask = Decision::Probe {
+        first: AppIndex(NEW),
+        then: AppIndex(OLD),
+    };
+    assert_eq!(router.explain(&get("/x")), (ask, Reason::Probe));
+    assert_eq!(owner(&router, "WS /x"), Some((NEW, 0)));
+    assert_eq!(owner(&router, "GET /api/x"), Some((API, 4)));
+    let router = Router::new(&mounts, &[], &Mode::WebSocketOnly).unwrap();
+    check(&router, &[("GET /x", Some(OLD)), ("WS /x", Some(NEW))]);
+}
+
+#[test]
+fn a_plan_that_makes_no_sense_is_refused() {
+    let both = [mount(OLD, ""), mount(NEW, "")];
+    for (mounts, rules, mode, message) in [
+        (
+            &both[..],
+            vec![],
+            Mode::Mounts,
+            "mounts mode needs at most one application without a prefix",
+        ),
+        (
+            &[mount(NEW, "")],
+            vec![],
+            Mode::Probe,
+            "probe mode needs one WSGI and one ASGI application without a prefix",
+        ),
+        (
+            &both,
+            vec![rule("/x", API)],
+            Mode::Probe,
+            "the rule `/x` names an application that is not served",
+        ),
+        (
+            &both,
+            vec![rule("/{x:itn}", NEW)],
+            Mode::Probe,
+            "`/{x:itn}` is not a route template: `itn` is no converter, use one of str, int, float, uuid, path",
+        ),
+    ] {
+        assert_eq!(
+            Router::new(mounts, &rules, &mode).unwrap_err().to_string(),
+            message
+        );
+    }
+}
+
+#[test]
+fn a_reason_can_be_put_in_words() {
+    let mode = table(&["GET /users"]);
+    let mounts = [mount(OLD, ""), mount(NEW, ""), mount(API, "/api")];
+    let router = Router::new(&mounts, &[rule("GET /x", NEW)], &mode).unwrap();
+    for (path, words) in [
+        ("/x", "the rule `GET /x`"),
+        ("/api/x", "the prefix `/api`"),
+        ("/users", "the route `/users`"),
+        ("/y", "no route of the ASGI application matches"),
+    ] {
+        assert_eq!(router.describe(router.explain(&get(path)).1), words);
+    }
+}

@@ -1,0 +1,248 @@
+//! The server as Python sees it: bind, start, serve until a signal, drain.
+//!
+//! Kept apart because it is the one place where the two sides meet: Python's main thread runs the asyncio loop (or waits), an
+//! I/O thread of ours runs tokio, and the pool's threads run WSGI applications.
+//!
+//! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`).
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use rsgi_bridge::environ::{Concurrency, EnvironTemplate};
+use rsgi_bridge::pool::Pool;
+use rsgi_bridge::scope::ScopeTemplate;
+
+use crate::access_log::AccessLog;
+use crate::connection::Service;
+use crate::error::StartupError;
+use crate::event_loop::EventLoop;
+use crate::gateway::asgi::AsgiGateway;
+use crate::gateway::lifespan::{self, Lifespan};
+use crate::gateway::wsgi::WsgiGateway;
+use crate::gateway::{App, Gateway};
+use crate::listener::{self, Bound as BoundListener};
+use crate::plan::{AppSpec, Plan};
+use crate::settings::Settings;
+use crate::shutdown::{Phase, Shutdown};
+use crate::wire::Limits;
+
+/// One server: made, started and finished once.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct Server {
+    stage: Mutex<Stage>,
+    shutdown: Arc<Shutdown>,
+    addresses: Vec<String>,
+    event_loop: Arc<EventLoop>,
+    pool: Option<Arc<Pool>>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Bound(Box<Prepared>),
+    Running(JoinHandle<Result<(), StartupError>>),
+    Finished,
+}
+
+/// What the I/O thread takes along.
+#[derive(Debug)]
+struct Prepared {
+    service: Service,
+    listeners: Vec<BoundListener>,
+    pool: Option<Arc<Pool>>,
+    log_thread: Option<JoinHandle<()>>,
+}
+
+#[pymethods]
+impl Server {
+    /// Reads the settings and the plan, and binds every address.
+    #[new]
+    fn new(py: Python<'_>, config: Settings, plan: Plan) -> PyResult<Self> {
+        let listeners = listener::bind(&config)?;
+        let addresses = listeners.iter().map(BoundListener::url).collect();
+        let router = plan.router()?;
+        let failed = |error: std::io::Error| PyRuntimeError::new_err(error.to_string());
+        let event_loop = EventLoop::new().map_err(failed)?;
+        let pool = match plan.apps.iter().any(AppSpec::is_wsgi) {
+            true => Some(Pool::start(py, "rsgi-wsgi", config.wsgi_threads, config.wsgi_queue)?),
+            false => None,
+        };
+        let apps = plan.apps.into_iter().map(|app| make_app(py, app, &config, &event_loop, pool.as_ref()));
+        let apps = apps.collect::<PyResult<Vec<_>>>()?;
+        let (access_log, log_thread) = match config.access_log {
+            true => AccessLog::start().map(|(log, thread)| (Some(log), Some(thread))).map_err(failed)?,
+            false => (None, None),
+        };
+        let limits = Arc::new(limits(&config));
+        let service = Service { settings: config, router, apps, limits, access_log };
+        let prepared = Prepared { service, listeners, pool: pool.clone(), log_thread };
+        Ok(Self {
+            stage: Mutex::new(Stage::Bound(Box::new(prepared))),
+            shutdown: Arc::new(Shutdown::default()),
+            addresses,
+            event_loop,
+            pool,
+        })
+    }
+
+    /// Starts the I/O thread. ASGI applications run in `event_loop`, which the caller runs; `on_end` is called, on a thread of
+    /// ours, when the server has ended.
+    fn start(&self, event_loop: Option<Bound<'_, PyAny>>, on_end: Py<PyAny>) -> PyResult<()> {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        let Stage::Bound(prepared) = std::mem::replace(&mut *stage, Stage::Finished) else {
+            return Err(PyRuntimeError::new_err("the server was started already"));
+        };
+        if let Some(event_loop) = event_loop {
+            self.event_loop.attach(&event_loop)?;
+        }
+        let shutdown = Arc::clone(&self.shutdown);
+        let thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
+            let result = run(*prepared, &shutdown);
+            Python::attach(|py| {
+                if let Err(error) = on_end.call0(py) {
+                    error.write_unraisable(py, None);
+                }
+            });
+            result
+        });
+        *stage = Stage::Running(thread.map_err(|error| PyRuntimeError::new_err(error.to_string()))?);
+        Ok(())
+    }
+
+    /// Stops accepting; what runs may finish within the grace time.
+    fn stop(&self) {
+        self.shutdown.begin();
+    }
+
+    /// Stops draining the queue of `event_loop`, before its remaining tasks are cancelled.
+    fn detach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.event_loop.detach(event_loop)
+    }
+
+    /// Waits for the I/O thread.
+    ///
+    /// Raises `rsgi.StartupError` when an application's startup failed.
+    fn finish(&self, py: Python<'_>) -> PyResult<()> {
+        let stage = std::mem::replace(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner), Stage::Finished);
+        match stage {
+            Stage::Running(thread) => {
+                let result = py.detach(|| thread.join());
+                result.map_err(|_| PyRuntimeError::new_err("the I/O thread panicked"))?.map_err(PyErr::from)
+            }
+            Stage::Bound(_) | Stage::Finished => Ok(()),
+        }
+    }
+
+    /// How many WSGI calls run at this moment.
+    #[getter]
+    fn running_calls(&self) -> usize {
+        self.pool.as_ref().map_or(0, |pool| pool.running())
+    }
+
+    /// Where the server listens, such as `http://127.0.0.1:8000`.
+    #[getter]
+    fn addresses(&self) -> Vec<String> {
+        self.addresses.clone()
+    }
+}
+
+fn make_app(
+    py: Python<'_>,
+    spec: AppSpec,
+    settings: &Settings,
+    event_loop: &Arc<EventLoop>,
+    pool: Option<&Arc<Pool>>,
+) -> PyResult<Arc<App>> {
+    let name: Arc<str> = spec.name.as_str().into();
+    let gateway = match pool.filter(|_| spec.is_wsgi()) {
+        Some(pool) => {
+            let concurrency = Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: false };
+            let environ = EnvironTemplate::new(py, concurrency)?;
+            let pool = Arc::clone(pool);
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), spec.application, environ, pool, settings)))
+        }
+        None => {
+            let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
+            Gateway::Asgi(Arc::new(AsgiGateway::new(Arc::clone(&name), spec.application, event_loop, scopes, settings)))
+        }
+    };
+    Ok(Arc::new(App { name, gateway, running: AtomicUsize::new(0), limit: settings.limit_concurrency }))
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        request_line: settings.max_request_line,
+        header_section: settings.max_header_section,
+        header_fields: settings.max_header_fields,
+        header_timeout: settings.header_timeout.0,
+        keep_alive_timeout: settings.keep_alive_timeout.0,
+        min_data_rate: settings.min_data_rate,
+        min_data_rate_grace: settings.min_data_rate_grace.0,
+    }
+}
+
+/// The I/O thread.
+fn run(prepared: Prepared, shutdown: &Shutdown) -> Result<(), StartupError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        StartupError::new(format!("cannot start the runtime: {error}"), "the process may be out of descriptors")
+    })?;
+    let Prepared { service, listeners, pool, log_thread } = prepared;
+    let result = runtime.block_on(serve(Arc::new(service), listeners, shutdown));
+    // Connections that were cut end here, and with them the last clones of the access log.
+    runtime.shutdown_background();
+    if let Some(pool) = pool {
+        pool.stop();
+    }
+    if let Some(thread) = log_thread {
+        // A panic of the writer was printed by its hook.
+        let _panicked = thread.join();
+    }
+    result
+}
+
+async fn serve(service: Arc<Service>, listeners: Vec<BoundListener>, shutdown: &Shutdown) -> Result<(), StartupError> {
+    let lifespans = start_lifespans(&service, shutdown).await?;
+    let grace = service.settings.grace.0;
+    if shutdown.phase() == Phase::Serving {
+        for listener in listeners {
+            let url = listener.url();
+            tokio::spawn(listener::accept(listener, Arc::clone(&service), shutdown.alive()));
+            crate::log::line(format_args!("listening on {url}"));
+        }
+    }
+    drop(service);
+    shutdown.alive().reached(Phase::Draining).await;
+    if !shutdown.drain(grace).await {
+        crate::log::line(format_args!("warning: requests that were still running were cut"));
+    }
+    for lifespan in lifespans.into_iter().rev() {
+        lifespan.stop().await;
+    }
+    Ok(())
+}
+
+/// Starts applications in their order; when one fails, those before it are stopped again.
+async fn start_lifespans(service: &Service, shutdown: &Shutdown) -> Result<Vec<Lifespan>, StartupError> {
+    let mut running = Vec::new();
+    let mut cut = shutdown.alive();
+    for app in &service.apps {
+        let Gateway::Asgi(gateway) = &app.gateway else { continue };
+        let started = tokio::select! {
+            started = lifespan::start(gateway, &service.settings) => started,
+            () = cut.reached(Phase::Draining) => return Ok(running),
+        };
+        match started {
+            Ok(lifespan) => running.extend(lifespan),
+            Err(error) => {
+                for lifespan in running.into_iter().rev() {
+                    lifespan.stop().await;
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(running)
+}

@@ -1,0 +1,93 @@
+//! The settings, read once from the Python `Config`.
+//!
+//! Kept apart so that a setting is written twice only, by design: its definition in `python/rsgi/config.py`, and its field
+//! here. `_rsgi.SETTINGS` lists the names, and a test keeps the two equal.
+
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// A duration, in Python a number of seconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Seconds(pub Duration);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Seconds {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let seconds: f64 = object.extract()?;
+        let duration = Duration::try_from_secs_f64(seconds);
+        duration.map(Self).map_err(|error| PyValueError::new_err(format!("{seconds} seconds: {error}")))
+    }
+}
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty,)*) => {
+        /// Everything that can be set and that the server itself acts on.
+        #[derive(Debug, FromPyObject)]
+        pub struct Settings {
+            $($(#[$doc])* pub $name: $kind,)*
+        }
+
+        /// The names of the fields.
+        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+settings! {
+    /// The host to listen on, with `port`.
+    host: String,
+    /// The port to listen on; 0 for any free one.
+    port: u16,
+    /// Addresses that replace host and port.
+    bind: Vec<String>,
+    /// A Unix socket to listen on.
+    uds: Option<String>,
+    /// Threads that run WSGI applications.
+    wsgi_threads: usize,
+    /// WSGI requests that may wait for a thread.
+    wsgi_queue: usize,
+    /// `auto`, `full` or `off`: how much of a body is here before a WSGI application is called.
+    wsgi_request_buffering: String,
+    /// `auto`, `on` or `off`.
+    lifespan: String,
+    /// How long an application may take to start or stop.
+    lifespan_timeout: Seconds,
+    /// Bytes of a request line.
+    max_request_line: usize,
+    /// Bytes of a header section.
+    max_header_section: usize,
+    /// Fields of a header section.
+    max_header_fields: usize,
+    /// Bytes of a request body.
+    max_body: Option<u64>,
+    /// Requests of one application at a time.
+    limit_concurrency: Option<usize>,
+    /// How long a request head may take.
+    header_timeout: Seconds,
+    /// How long a connection may idle.
+    keep_alive_timeout: Seconds,
+    /// How long a request may wait for a WSGI thread.
+    queue_timeout: Seconds,
+    /// Bytes per second that a client must send or take; 0 is off.
+    min_data_rate: u64,
+    /// How long a client may be slower.
+    min_data_rate_grace: Seconds,
+    /// How long running requests may take after a signal to stop.
+    grace: Seconds,
+    /// Bytes of a request body that are kept before the application takes them.
+    request_buffer: usize,
+    /// Bytes of a response body that are kept before the client takes them.
+    response_buffer: usize,
+    /// Bytes of a request body that are kept to ask a second application.
+    replay_limit: u64,
+    /// Bytes of a WebSocket message.
+    ws_max_message: usize,
+    /// Time between WebSocket pings; 0 is off.
+    ws_ping_interval: Seconds,
+    /// How long a pong may take.
+    ws_ping_timeout: Seconds,
+    /// Whether to write one line per request.
+    access_log: bool,
+}
