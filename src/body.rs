@@ -7,8 +7,10 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -24,6 +26,9 @@ use crate::wire::WireState;
 
 /// What a body kept in memory may grow to before it goes to a temporary file, in bytes.
 const SPOOL_MEMORY: usize = 1024 * 1024;
+
+/// How often a connection is asked for the rest of a body that should be here.
+const READ_TURNS: usize = 2;
 
 /// A request body that is still (partly) on the connection.
 #[derive(Debug)]
@@ -107,6 +112,32 @@ impl RequestBody {
         Ok(whole.freeze())
     }
 
+    /// Reads what has arrived already, and waits for nothing: an application may answer before the body is complete, and a
+    /// client may wait for that answer.
+    ///
+    /// # Errors
+    /// Why the body broke off.
+    pub async fn collect_ready(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let mut parts: Option<BytesMut> = None;
+        let mut turns = 0;
+        while !self.is_end() && turns < READ_TURNS {
+            match self.next().now_or_never() {
+                Some(Ok(Some(chunk))) => match &mut parts {
+                    None if self.is_end() => return Ok(Some(chunk)),
+                    None => parts = Some(BytesMut::from(chunk)),
+                    Some(parts) => parts.extend_from_slice(&chunk),
+                },
+                Some(Ok(None)) => break,
+                Some(Err(error)) => return Err(error),
+                None => {
+                    turns += 1;
+                    next_turn().await;
+                }
+            }
+        }
+        Ok(parts.map(BytesMut::freeze))
+    }
+
     /// Reads the whole body into memory or, when it is large, a temporary file. Gives its length too.
     ///
     /// # Errors
@@ -139,6 +170,19 @@ impl RequestBody {
         let task = tokio::spawn(run_pump(self, writer, wait, recorder, Arc::clone(&stop)));
         (reader, Leftover::Pumping { stop, task })
     }
+}
+
+/// Lets the connection take one more look at its socket.
+async fn next_turn() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 async fn read_blocking(mut source: BodySource) -> Result<(BodySource, Option<Bytes>), BodyError> {

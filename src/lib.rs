@@ -47,7 +47,7 @@ mod _rsgi {
     #[pymodule_export]
     use rsgi_bridge::error::{ClientDisconnected, RequestBodyError};
     #[pymodule_export]
-    use rsgi_bridge::wsgi_to_asgi::WsgiBridge;
+    use rsgi_bridge::wsgi_to_asgi::{BridgeCall, WsgiBridge};
 
     /// The version of the package.
     #[pymodule_export]

@@ -52,6 +52,10 @@ impl AppResponse {
     pub fn into_response(self, mut in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
         in_flight.record.status = self.status().as_u16();
         match self {
+            // The length of what a HEAD or a 304 stands for is the application's to say, or nobody's.
+            Self::Whole(head, _) | Self::Stream(head, _) if !head.allows_body(head_request) && head.content_length.is_some() => {
+                assemble(head, Content::Nothing, in_flight)
+            }
             Self::Whole(head, body) => {
                 let body = if head.allows_body(head_request) || head_request { body } else { Bytes::new() };
                 assemble(head, Content::Whole(Some(body)), in_flight)
@@ -69,9 +73,10 @@ impl AppResponse {
 }
 
 fn assemble(head: ResponseHead, content: Content, in_flight: InFlight) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody { content, in_flight });
+    let mut response = Response::new(ResponseBody::new(content, in_flight));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
+    response.headers_mut().entry(SERVER).or_insert(HeaderValue::from_static("rsgi"));
     if let Some(reason) = head.reason
         && let Ok(reason) = ReasonPhrase::try_from(Vec::from(reason))
     {
@@ -84,7 +89,7 @@ fn assemble(head: ResponseHead, content: Content, in_flight: InFlight) -> Respon
 fn error_page(error: &RequestError, in_flight: InFlight) -> Response<ResponseBody> {
     let phrase = error.status.canonical_reason().unwrap_or("Error");
     let text = format!("{} {phrase}: {}\n", error.status.as_u16(), error.reason);
-    let mut response = Response::new(ResponseBody { content: Content::Whole(Some(text.into())), in_flight });
+    let mut response = Response::new(ResponseBody::new(Content::Whole(Some(text.into())), in_flight));
     *response.status_mut() = error.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -102,10 +107,19 @@ fn error_page(error: &RequestError, in_flight: InFlight) -> Response<ResponseBod
 pub struct ResponseBody {
     content: Content,
     in_flight: InFlight,
+    broken: Option<io::Error>,
+}
+
+impl ResponseBody {
+    fn new(content: Content, in_flight: InFlight) -> Self {
+        Self { content, in_flight, broken: None }
+    }
 }
 
 #[derive(Debug)]
 enum Content {
+    /// No body, whatever length the head declares.
+    Nothing,
     Whole(Option<Bytes>),
     Stream(PipeReader<Bytes>),
     File(FileStream),
@@ -117,7 +131,11 @@ impl Body for ResponseBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = &mut *self;
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let chunk = match &mut this.content {
+            Content::Nothing => None,
             Content::Whole(body) => body.take().filter(|body| !body.is_empty()).map(Ok),
             Content::Stream(reader) => {
                 let next = ready!(reader.poll_next(context));
@@ -125,14 +143,24 @@ impl Body for ResponseBody {
             }
             Content::File(file) => ready!(file.poll_chunk(context)),
         };
-        if let Some(Ok(chunk)) = &chunk {
-            this.in_flight.record.bytes += chunk.len() as u64;
+        match chunk {
+            None => Poll::Ready(None),
+            Some(Ok(chunk)) => {
+                this.in_flight.record.bytes += chunk.len() as u64;
+                Poll::Ready(Some(Ok(Frame::data(chunk))))
+            }
+            Some(Err(error)) => {
+                // hyper cuts at once; one turn later what came before has been flushed.
+                this.broken = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
         }
-        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
+            Content::Nothing => false,
             Content::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
             Content::Stream(reader) => reader.is_finished(),
             Content::File(file) => file.left == 0,
@@ -142,7 +170,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
-            Content::Stream(_) => SizeHint::default(),
+            Content::Nothing | Content::Stream(_) => SizeHint::default(),
             Content::File(file) => SizeHint::with_exact(file.left),
         }
     }

@@ -214,6 +214,7 @@ def test_mounts_without_end_are_unreadable_and_not_a_hang() -> None:
 def test_fastapi_with_its_own_pages() -> None:
     paths = {route.path for route in read(FastAPI())}
     assert {"/openapi.json", "/docs", "/redoc"} <= paths
+    assert framework_of(CORSMiddleware(FastAPI(), allow_origins=["*"])) == "FastAPI"
 
 
 def nested_fastapi() -> FastAPI:

@@ -14,20 +14,7 @@ import pytest
 
 from conftest import KITCHENS
 from server import Server, start_rsgi, wait_until
-from wire import Connection, chunk_bytes, get, post, request
-
-
-def wait_for_record(server: Server, label: str, entries: int = 1) -> list[str]:
-    """What the kitchen recorded under a label, once it has that many entries."""
-    found: list[str] = []
-
-    def enough() -> bool:
-        found[:] = get(server, f"/record?label={label}").json()
-        return len(found) >= entries
-
-    wait_until(enough, 5, f"{entries} entries under {label}")
-    return found
-
+from wire import Connection, chunk_bytes, get, many_connections, post, request
 
 # The size of a body
 
@@ -93,11 +80,10 @@ def test_chunked_body_over_the_limit(narrow: Server) -> None:
 
 def test_concurrency_limit(start_kitchen: Callable[..., Server]) -> None:
     server = start_kitchen("--limit-concurrency", "2")
-    slow = [Connection(server) for _ in range(2)]
-    for connection in slow:
-        connection.send_request("GET", "/stream-gated?label=busy")
-        assert connection.read_head().status == 200
-    with Connection(server) as refused:
+    with many_connections(server, 2) as slow, Connection(server) as refused:
+        for connection in slow:
+            connection.send_request("GET", "/stream-gated?label=busy")
+            assert connection.read_head().status == 200
         began = time.monotonic()
         refused.send_request("GET", "/hello")
         response = refused.read_response()
@@ -105,30 +91,26 @@ def test_concurrency_limit(start_kitchen: Callable[..., Server]) -> None:
         assert response.status == 503
         assert response.header("retry-after") == "1"
         assert response.text.startswith("503 Service Unavailable: ")
-        for connection in slow:
-            connection.socket.close()
-        wait_until(lambda: get(server, "/hello").status == 200, 5, "the places are free again")
+    wait_until(lambda: get(server, "/hello").status == 200, 5, "the places are free again")
 
 
 def test_idle_connections_do_not_count(start_kitchen: Callable[..., Server]) -> None:
     server = start_kitchen("--limit-concurrency", "2")
-    idle = [Connection(server) for _ in range(20)]
-    for connection in idle:
-        connection.send_request("GET", "/hello")
-        assert connection.read_response().status == 200
-    assert get(server, "/hello").status == 200
-    for connection in idle:
-        connection.socket.close()
+    with many_connections(server, 20) as idle:
+        for connection in idle:
+            connection.send_request("GET", "/hello")
+            assert connection.read_response().status == 200
+        assert get(server, "/hello").status == 200
 
 
 def test_full_wsgi_queue(start: Callable[..., Server]) -> None:
     server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "1", "--wsgi-queue", "2", "--grace", "0.2")
-    connections = [Connection(server) for _ in range(8)]
-    for connection in connections:
-        connection.send_request("GET", "/slow?ms=1000")
-    statuses = [connection.read_response() for connection in connections]
-    refused = [response for response in statuses if response.status == 503]
-    served = [response for response in statuses if response.status == 200]
+    with many_connections(server, 8) as connections:
+        for connection in connections:
+            connection.send_request("GET", "/slow?ms=500")
+        responses = [connection.read_response() for connection in connections]
+    refused = [response for response in responses if response.status == 503]
+    served = [response for response in responses if response.status == 200]
     assert 2 <= len(served) <= 3
     assert len(served) + len(refused) == 8
     for response in refused:
@@ -155,12 +137,10 @@ def test_request_that_waits_too_long_in_the_queue(start: Callable[..., Server]) 
 def test_asgi_is_not_behind_the_wsgi_queue(start: Callable[..., Server]) -> None:
     threads = ("--wsgi-threads", "1", "--wsgi-queue", "1")
     server = start("--wsgi", "/old=wsgi_kitchen:app", "--asgi", "asgi_kitchen:app", *threads)
-    connections = [Connection(server) for _ in range(6)]
-    for connection in connections:
-        connection.send_request("GET", "/old/slow?ms=1500")
-    assert [get(server, "/hello").status for _ in range(5)] == [200] * 5
-    for connection in connections:
-        connection.socket.close()
+    with many_connections(server, 6) as connections:
+        for connection in connections:
+            connection.send_request("GET", "/old/slow?ms=1000")
+        assert [get(server, "/hello").status for _ in range(5)] == [200] * 5
 
 
 # Clients that are too slow

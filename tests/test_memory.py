@@ -15,7 +15,7 @@ import pytest
 
 from conftest import KITCHENS
 from server import Server, start_rsgi
-from wire import Connection, chunk_bytes, get
+from wire import Connection, chunk_bytes, get, many_connections
 
 MIB = 1024 * 1024
 PIECE = bytes(range(256)) * 256
@@ -129,7 +129,7 @@ def test_a_thousand_connections_are_answered(interface: str) -> None:
     server = start_rsgi(*KITCHENS[interface])
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(server.stop)
-        connections = [cleanup.enter_context(Connection(server)) for _ in range(1000)]
+        connections = cleanup.enter_context(many_connections(server, 1000))
         for turn in range(2):
             for number, connection in enumerate(connections):
                 connection.send_request("POST", "/echo", body=b"%d of turn %d" % (number, turn))

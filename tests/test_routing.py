@@ -257,7 +257,7 @@ def ruled() -> Iterator[Server]:
         ("POST", "/checkout/pay", "new_a"),
         ("GET", "/checkout", "old_a"),
         ("GET", "/checkout/pay/now", "old_a"),
-        ("GET", "/checkout/a%2Fb", "new_a"),
+        ("GET", "/checkout/a%2Fb", "old_a"),
     ],
 )
 def test_rules_come_first(ruled: Server, method: str, target: str, app: str) -> None:

@@ -6,12 +6,12 @@ was cut, a second `100 Continue`). Answers for reading RFC 9112, sections 4 to 7
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import select
 import socket
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -228,22 +228,29 @@ class Connection:
 
     def silent_for(self, seconds: float) -> bool:
         """Whether the server sends nothing and keeps the connection for this long."""
-        if self._buffer:
-            return False
-        readable, _, _ = select.select([self.socket], [], [], seconds)
-        return not readable
+        return not self.readable(seconds)
+
+    def readable(self, seconds: float = 0) -> bool:
+        """Whether something is there to be read, be it only the end, within this time."""
+        waiting = select.poll()  # and not select(), which knows no descriptor above 1023
+        waiting.register(self.socket, select.POLLIN)
+        return bool(self._buffer) or bool(waiting.poll(seconds * 1000))
 
     def closed_within(self, seconds: float) -> bool:
         """Whether the server ends the connection in this time without sending another byte."""
-        if self._buffer:
-            return False
-        readable, _, _ = select.select([self.socket], [], [], seconds)
-        if not readable:
+        if self._buffer or not self.readable(seconds):
             return False
         try:
             return self.socket.recv(1) == b""
         except ConnectionResetError:
             return True
+
+
+@contextlib.contextmanager
+def many_connections(server: Server, count: int, *, receive_buffer: int | None = None) -> Iterator[list[Connection]]:
+    """So many connections at once; all are closed in the end."""
+    with contextlib.ExitStack() as opened:
+        yield [opened.enter_context(Connection(server, receive_buffer=receive_buffer)) for _ in range(count)]
 
 
 def _family(address: tuple[str, int] | str) -> socket.AddressFamily:
@@ -288,8 +295,3 @@ def exchange(server: Server, data: bytes, method: str = "GET") -> Response:
     with Connection(server) as connection:
         connection.send(data)
         return connection.read_response(method)
-
-
-def elapsed(since: float) -> float:
-    """Seconds since a `time.monotonic()`."""
-    return time.monotonic() - since

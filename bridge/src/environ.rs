@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, COOKIE, HeaderName, TRANSFER_ENCODING};
+use http::header::{COOKIE, HeaderName, TRANSFER_ENCODING};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -98,7 +98,7 @@ impl EnvironTemplate {
         environ.set_item(intern!(py, "wsgi.url_scheme"), PyString::intern(py, request.scheme))?;
         environ.set_item(intern!(py, "wsgi.input"), input)?;
         set_addresses(py, &environ, request)?;
-        set_headers(py, &environ, request.headers)?;
+        set_headers(py, &environ, request)?;
         if let Some(length) = request.content_length {
             environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
         }
@@ -120,9 +120,10 @@ fn set_addresses(py: Python<'_>, environ: &Bound<'_, PyDict>, request: &RequestV
 }
 
 /// Sets the header variables; repeats are next to each other in a `HeaderMap`.
-fn set_headers(py: Python<'_>, environ: &Bound<'_, PyDict>, headers: &HeaderMap) -> PyResult<()> {
-    let known_length = headers.contains_key(TRANSFER_ENCODING);
-    let mut fields = headers.iter().peekable();
+fn set_headers(py: Python<'_>, environ: &Bound<'_, PyDict>, request: &RequestView<'_>) -> PyResult<()> {
+    // A body that was kept whole is no longer chunked.
+    let kept_whole = request.content_length.is_some();
+    let mut fields = request.headers.iter().peekable();
     while let Some((name, value)) = fields.next() {
         let repeated = fields.peek().is_some_and(|(next, _)| *next == name);
         let value = if repeated {
@@ -135,7 +136,7 @@ fn set_headers(py: Python<'_>, environ: &Bound<'_, PyDict>, headers: &HeaderMap)
         } else {
             Cow::Borrowed(value.as_bytes())
         };
-        if is_visible(name) && !(known_length && *name == CONTENT_LENGTH) {
+        if is_visible(name) && !(kept_whole && *name == TRANSFER_ENCODING) {
             environ.set_item(environ_key(py, name.as_str()), latin1(py, &value))?;
         }
     }

@@ -4,7 +4,7 @@
 //!
 //! Spec: PEP 3333 "The start_response() Callable"; ASGI HTTP "Response Start"; RFC 9110 5.5, 7.6.1, 15.
 
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SERVER};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use http::StatusCode;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -158,9 +158,6 @@ impl Fields {
         if status == StatusCode::NO_CONTENT {
             self.headers.remove(CONTENT_LENGTH);
             self.content_length = None;
-        }
-        if !self.headers.contains_key(SERVER) {
-            self.headers.insert(SERVER, HeaderValue::from_static("rsgi"));
         }
         Ok(ResponseHead { status, reason, headers: self.headers, content_length: self.content_length })
     }

@@ -124,6 +124,19 @@ impl BridgeCall {
         Awaitable::waiting(Arc::clone(&this.handle) as Arc<dyn LoopHandle>, Box::new(poll))
     }
 
+    /// Awaiting it waits until the application reads, or has ended: with `True` it reads.
+    fn wanted(slf: &Bound<'_, Self>) -> Awaitable {
+        let call = slf.clone().unbind();
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| {
+            let wanted = match &*lock(&call.get().body) {
+                None => Poll::Ready(Err(Disconnected)),
+                Some(body) => body.poll_wanted(context),
+            };
+            wanted.map(|wanted| Ok(wanted.is_ok().into_pyobject(py)?.to_owned().into_any().unbind()))
+        };
+        Awaitable::waiting(Arc::clone(&slf.get().handle) as Arc<dyn LoopHandle>, Box::new(poll))
+    }
+
     /// Says that the request body is complete.
     fn finish_body(&self) {
         if let Some(body) = lock(&self.body).take() {
@@ -189,10 +202,7 @@ fn poll_messages(
 fn start_message<'py>(py: Python<'py>, head: &ResponseHead) -> PyResult<Bound<'py, PyDict>> {
     let headers = PyList::empty(py);
     for (name, value) in &head.headers {
-        // The host server says who it is.
-        if *name != http::header::SERVER {
-            headers.append((PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value.as_bytes())))?;
-        }
+        headers.append((PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value.as_bytes())))?;
     }
     let message = PyDict::new(py);
     message.set_item("type", intern!(py, "http.response.start"))?;

@@ -72,6 +72,8 @@ class BridgeCall:
 
     def feed(self, chunk: bytes, /) -> Awaitable[None]:
         """Give it a piece of the request body; awaiting waits for room."""
+    def wanted(self) -> Awaitable[bool]:
+        """Wait until the application reads (`True`), or has ended."""
     def finish_body(self) -> None:
         """Say that the request body is complete."""
     def disconnect(self) -> None:

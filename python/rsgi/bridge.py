@@ -63,7 +63,7 @@ class WsgiToAsgi:
         if call is None:
             await _answer(send, 503, _BUSY, (b"retry-after", b"1"))
             return
-        feeding = asyncio.create_task(_feed(call, receive))
+        feeding = asyncio.create_task(_feed(call, receive, expects_continue=_expects_continue(scope)))
         try:
             while (messages := await call.messages()) is not None:
                 for message in messages:
@@ -83,8 +83,10 @@ class WsgiToAsgi:
             return self._bridge
 
 
-async def _feed(call: BridgeCall, receive: Receive) -> None:
+async def _feed(call: BridgeCall, receive: Receive, *, expects_continue: bool) -> None:
     """Bring the request body in, and then watch for the client to leave."""
+    if expects_continue and not await call.wanted():
+        return  # the first `receive` would have invited the body
     while True:
         message = await receive()
         if message["type"] != "http.request":
@@ -93,6 +95,10 @@ async def _feed(call: BridgeCall, receive: Receive) -> None:
         await call.feed(bytes(message.get("body", b"")))
         if not message.get("more_body", False):
             call.finish_body()
+
+
+def _expects_continue(scope: Scope) -> bool:
+    return any(name.lower() == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
 
 
 async def _answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:

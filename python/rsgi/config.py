@@ -126,7 +126,10 @@ class Config:
     )
 
     loop: str = _setting(
-        "The event loop; auto takes asyncio's own.", "ASGI", "auto", choices=("auto", "asyncio", "uvloop")
+        "The event loop; auto takes uvloop where it is installed.",
+        "ASGI",
+        "auto",
+        choices=("auto", "asyncio", "uvloop"),
     )
     lifespan: str = _setting(
         "Whether ASGI applications are told of start and end; auto asks them and accepts that they do not know.",

@@ -184,7 +184,8 @@ def _choose_mode(apps: tuple[App, ...], fallback: str | None) -> tuple[Mode, tup
             return "websocket", (), f"{new.name} has no HTTP: HTTP goes to {old.name}, WebSocket to {new.name}"
     routes = read_routes(new.application)
     if routes is not None:
-        reason = f"{len(routes)} routes of {new.name} read from {framework_of(new.application)}"
+        count = "1 route" if len(routes) == 1 else f"{len(routes)} routes"
+        reason = f"{count} of {new.name}, read from {framework_of(new.application)}"
         return "table", tuple(routes), reason
     if fallback == "table":
         message = f"the routes of `{new.name}` cannot be read, so there is no table to fall back by"

@@ -32,7 +32,8 @@ use crate::head::RequestHead;
 use crate::response::AppResponse;
 use crate::settings::Settings;
 
-/// A body up to this length is here before the application is called, so that `receive()` need not wait. In bytes.
+/// A body up to this length that has arrived with its head is read before the application is called, so that `receive()` need
+/// not wait. In bytes.
 const SMALL_BODY: u64 = 64 * 1024;
 
 /// One ASGI application.
@@ -98,14 +99,19 @@ pub async fn call(
     let small = head.content_length().is_some_and(|length| length <= SMALL_BODY) && !head.expects_continue();
     let (request, leftover) = if body.is_end() {
         (RequestMessages::Whole(Bytes::new()), Some(Leftover::Untouched(body)))
-    } else if small && recorder.is_none() {
-        match body.collect().await {
-            Ok(whole) => (RequestMessages::Whole(whole), None),
-            Err(error) => return (AppResponse::Error(error.into()), None),
-        }
     } else {
-        let (reader, leftover) = body.pump(gateway.request_buffer, head.expects_continue(), None, recorder);
-        (RequestMessages::Coming(reader), Some(leftover))
+        let first = match small && recorder.is_none() {
+            true => body.collect_ready().await,
+            false => Ok(None),
+        };
+        match first {
+            Err(error) => return (AppResponse::Error(error.into()), None),
+            Ok(Some(whole)) if body.is_end() => (RequestMessages::Whole(whole), None),
+            Ok(first) => {
+                let (reader, leftover) = body.pump(gateway.request_buffer, head.expects_continue(), first, recorder);
+                (RequestMessages::Coming(reader), Some(leftover))
+            }
+        }
     };
     let (responder, response) = oneshot::channel();
     let gone = Gone::default();
@@ -378,6 +384,8 @@ impl HttpExchange {
         };
         let responder = state.responder.take();
         drop(state);
+        // Asked before the answer goes out: afterwards the request is over for the client too.
+        let gone = self.gone.gone.load(Ordering::Acquire);
         let complete = matches!(progress, Progress::Ended | Progress::Discarding);
         if !complete && let Some(responder) = responder {
             // The client may have gone.
@@ -386,7 +394,7 @@ impl HttpExchange {
         // A body that is dropped before its end is a cut connection.
         let streaming = matches!(progress, Progress::Streaming { .. });
         drop(progress);
-        let client_left = body_failed || self.gone.gone.load(Ordering::Acquire) && !streaming;
+        let client_left = body_failed || gone && !streaming;
         let error = match result {
             Ok(()) if complete || client_left => return,
             Ok(()) => PyRuntimeError::new_err(if streaming {

@@ -11,6 +11,12 @@ if not settings.configured:
         ALLOWED_HOSTS=["*"],
         DEBUG=False,
         INSTALLED_APPS=["django.contrib.sessions"],
+        LOGGING={
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {"console": {"class": "logging.StreamHandler"}},
+            "root": {"handlers": ["console"]},
+        },
         MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
         ROOT_URLCONF=__name__,
         SECRET_KEY="for tests only, and long enough that Django does not complain",

@@ -55,7 +55,7 @@ def read_routes(app: object) -> list[Route] | None:
 
 def framework_of(app: object) -> str | None:
     """The name of the framework whose reader can read `app`."""
-    return next((name for name, reader in _READERS if reader(app) is not None), None)
+    return next((name(app) for name, reader in _READERS if reader(app) is not None), None)
 
 
 def _read_starlette(app: object) -> list[Route] | None:
@@ -64,4 +64,10 @@ def _read_starlette(app: object) -> list[Route] | None:
     return starlette.read(app)
 
 
-_READERS: tuple[tuple[str, Reader], ...] = (("Starlette", _read_starlette),)
+def _name_of_starlette(app: object) -> str:
+    from rsgi.introspect import starlette
+
+    return starlette.framework_name(app)
+
+
+_READERS: tuple[tuple[Callable[[object], str], Reader], ...] = ((_name_of_starlette, _read_starlette),)

@@ -27,6 +27,9 @@ _KIND_BY_REGEX = {
     r"[0-9]+(\.[0-9]+)?": ":float",
     r"[0-9]+(.[0-9]+)?": ":float",
     "[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}": ":uuid",
+    # Earlier versions insisted on the dashes, and some on small letters.
+    "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}": ":uuid",
+    "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}": ":uuid",
 }
 
 
@@ -58,6 +61,12 @@ def read(app: object) -> list[Route] | None:
         return list(_read_router(router, _Place()))
     except _UnreadableError:
         return None
+
+
+def framework_name(app: object) -> str:
+    """`FastAPI` for an application whose router is FastAPI's, else `Starlette`."""
+    router_class = getattr(sys.modules.get("fastapi.routing"), "APIRouter", None)
+    return "FastAPI" if isinstance(router_class, type) and isinstance(_find_router(app), router_class) else "Starlette"
 
 
 def _starlette(name: str) -> type | None:

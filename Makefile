@@ -1,0 +1,85 @@
+# Everything a developer runs, each in one word. Needs a Rust toolchain, CPython 3.10 or later, and make.
+#   make PYTHON=/path/to/python3.12 …   uses another interpreter (remove .venv first)
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGUMENTS ?=
+BENCH_ARGUMENTS ?=
+HOST ?= 127.0.0.1
+PORT ?= 8000
+
+BIN := $(abspath $(VENV))/bin
+# maturin builds for the virtual environment that this names.
+export VIRTUAL_ENV := $(abspath $(VENV))
+# So that maturin and cargo configure pyo3 for the same interpreter.
+export PYO3_PYTHON := $(BIN)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+tools:
+	@fail() { printf 'error: %s; hint: %s\n' "$$1" "$$2" >&2; exit 1; }; \
+	command -v cargo >/dev/null 2>&1 || fail 'cargo is missing' 'install a stable Rust toolchain (1.90 or later) and see that cargo is on the PATH'; \
+	command -v '$(PYTHON)' >/dev/null 2>&1 || fail '$(PYTHON) is missing' 'install CPython 3.10 or later, or name it: make PYTHON=/path/to/python3'; \
+	'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 || fail '$(PYTHON) is older than Python 3.10 or does not run' 'name a newer one: make PYTHON=/path/to/python3'; \
+	'$(PYTHON)' -c 'import venv, ensurepip' >/dev/null 2>&1 || fail '$(PYTHON) has no venv module' 'install it (Debian: apt-get install python3-venv), or name another: make PYTHON=/path/to/python3'
+
+$(VENV)/.maturin: | tools
+	@test -x $(BIN)/python || '$(PYTHON)' -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9.4,<2'
+	@touch $@
+
+install: $(VENV)/.maturin ## .venv with the package (a release build) and all that tests and lints need
+	$(BIN)/maturin develop --release --extras test,lint
+
+build: $(VENV)/.maturin ## a wheel, in dist/
+	$(BIN)/maturin build --release --out dist
+
+test: install test-rust test-python ## cargo test, then pytest
+
+# A test binary links and loads libpython, which an extension module does not.
+test-rust: $(VENV)/.maturin
+	@$(BIN)/python -c "import sys, sysconfig as s, pathlib as p; d = p.Path(s.get_config_var('LIBDIR') or '.'); sys.exit(not any(d.glob('libpython3*.%d*' % sys.version_info[1])))" \
+	|| { echo 'error: there is no libpython for $(PYTHON) to link with; hint: install it (Debian: apt-get install python3-dev)' >&2; exit 1; }
+	LD_LIBRARY_PATH="$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))")$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" \
+	cargo test --release --workspace --quiet
+
+test-python:
+	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+
+lint: lint-rust lint-python ## rustfmt, clippy, ruff, mypy, stubtest
+
+lint-rust: $(VENV)/.maturin
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+lint-python: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/stubtest rsgi._rsgi
+
+format: install ## rewrite Rust and Python in their formatters' style
+	cargo fmt --all
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format .
+
+demo: $(VENV)/.maturin ## two applications, old and new, on http://127.0.0.1:8000
+	$(BIN)/maturin develop --release --extras demo
+	@printf '\nThe old application is Flask, the new one FastAPI; both answer on one port. Try:\n\n'
+	@printf '  open in a browser                          http://$(HOST):$(PORT)/\n'
+	@printf '  the old application (no such route in new)  curl http://$(HOST):$(PORT)/about\n'
+	@printf '  the new application (it owns this one)      curl http://$(HOST):$(PORT)/users/1\n'
+	@printf '  same path, other method: still old          curl -X DELETE http://$(HOST):$(PORT)/users/1\n'
+	@printf '  WebSocket, always new                       ws://$(HOST):$(PORT)/ws/chat\n\n'
+	@cd examples/flask_and_fastapi && exec $(BIN)/rsgi serve --wsgi old:app --asgi new:app --host $(HOST) --port $(PORT)
+
+bench: install ## side by side with other servers
+	$(BIN)/python benches/run.py $(BENCH_ARGUMENTS)
+
+clean: ## remove what was built and installed here
+	rm -rf $(VENV) target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,88 @@
+//! The one timer of a connection.
+//!
+//! Apart because several deadlines share it, and because of what it saves: a timer that is set anew for every request
+//! costs more than the request's parsing. So it is left as it is while the deadline it serves only moves away; when it
+//! rings early, it looks at the clock and goes back to sleep. It never sleeps longer than the idle time of a
+//! connection, so that a nearer deadline which nobody polled for is at most that late.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Looking at the clock more often would cost more than it tells.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+#[derive(Debug)]
+pub(super) struct Alarm {
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed: bool,
+    longest: Duration,
+}
+
+impl Alarm {
+    /// No deadline that is not polled for may be nearer than `longest` from then.
+    pub(super) fn new(longest: Duration) -> Self {
+        Self { sleep: None, armed: false, longest: longest.clamp(SHORTEST_SLEEP, LONGEST_SLEEP) }
+    }
+
+    /// Returns whether `deadline` has passed; if not, the task is woken when it has. `None` only keeps the alarm on.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> bool {
+        loop {
+            if let Some(sleep) = &mut self.sleep
+                && self.armed
+                && deadline.is_none_or(|deadline| sleep.deadline() <= deadline)
+            {
+                match sleep.as_mut().poll(cx) {
+                    Poll::Pending => return false,
+                    Poll::Ready(()) => self.armed = false,
+                }
+            }
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return true;
+            }
+            self.arm(now, deadline);
+        }
+    }
+
+    fn arm(&mut self, now: Instant, deadline: Option<Instant>) {
+        let latest = now + self.longest;
+        let at = deadline.map_or(latest, |deadline| deadline.min(latest));
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().reset(at),
+            None => self.sleep = Some(Box::pin(sleep_until(at))),
+        }
+        self.armed = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    async fn ring(alarm: &mut Alarm, deadline: Instant) {
+        poll_fn(|cx| if alarm.poll(cx, Some(deadline)) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    #[test]
+    fn it_rings_at_the_deadline_however_it_was_set_before() {
+        runtime().block_on(async {
+            let start = Instant::now();
+            let mut alarm = Alarm::new(Duration::from_secs(60));
+            poll_fn(|cx| Poll::Ready(alarm.poll(cx, None))).await;
+            ring(&mut alarm, start + Duration::from_millis(40)).await;
+            assert!(start.elapsed() >= Duration::from_millis(40) && start.elapsed() < Duration::from_secs(5));
+            poll_fn(|cx| Poll::Ready(alarm.poll(cx, Some(start + Duration::from_millis(60))))).await;
+            ring(&mut alarm, start + Duration::from_millis(90)).await;
+            assert!(start.elapsed() >= Duration::from_millis(90));
+        });
+    }
+}

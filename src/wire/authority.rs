@@ -1,0 +1,87 @@
+//! `host[:port]`, as it stands in a `Host` field and in an absolute-form target.
+//!
+//! Apart because two places read it and must agree. Stricter than the URI grammar on purpose: a name is letters,
+//! digits, `-`, `.`, `_` and `~`, so that no list, no path, no user name and no percent sign can hide in what an
+//! application builds links from.
+//!
+//! Spec: RFC 9110 4.2 and 7.2, RFC 9112 3.2, RFC 3986 3.2.2.
+
+use std::net::Ipv6Addr;
+
+/// Says whether `bytes` is one host with at most one port.
+pub(super) fn is_authority(bytes: &[u8]) -> bool {
+    match bytes.strip_prefix(b"[") {
+        Some(rest) => is_bracketed(rest),
+        None => match memchr::memchr(b':', bytes).and_then(|colon| bytes.split_at_checked(colon)) {
+            Some((name, port)) => is_name(name) && is_port(port),
+            None => is_name(bytes),
+        },
+    }
+}
+
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty()
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
+}
+
+/// `rest` follows the opening bracket.
+fn is_bracketed(rest: &[u8]) -> bool {
+    let Some((address, port)) = memchr::memchr(b']', rest).and_then(|close| rest.split_at_checked(close)) else {
+        return false;
+    };
+    let address = std::str::from_utf8(address).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());
+    address.is_some() && port.strip_prefix(b"]").is_some_and(is_port)
+}
+
+/// Nothing, or a colon and a number (which may be missing: RFC 3986 has `*DIGIT`).
+fn is_port(port: &[u8]) -> bool {
+    match port {
+        [] => true,
+        [b':', digits @ ..] if digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit) => {
+            let number = digits.iter().fold(0_u32, |number, digit| number * 10 + u32::from(digit - b'0'));
+            u16::try_from(number).is_ok()
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_authority;
+
+    #[test]
+    fn hosts_with_and_without_a_port() {
+        for good in ["example.com", "a_b.example", "127.0.0.1:8000", "[::1]", "[::1]:80", "localhost:", "x:65535"] {
+            assert!(is_authority(good.as_bytes()), "{good}");
+        }
+    }
+
+    #[test]
+    fn anything_else() {
+        for bad in [
+            "",
+            ":80",
+            "a b",
+            "a,b",
+            "a, b",
+            "user@host",
+            "host/path",
+            "a:b",
+            "a:65536",
+            "a:1:2",
+            "a%41",
+            "[::1",
+            "::1",
+            "[::1]x",
+            "[nope]",
+            "a?b",
+            "a#b",
+            "h\u{e9}",
+            "a\\b",
+            "[]",
+            "a;b",
+        ] {
+            assert!(!is_authority(bad.as_bytes()), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! One field line, and what the fields of a head say about the body that follows.
+//!
+//! Apart from the head parser because trailers obey the same characters, and because the framing rules (which length
+//! counts, what conflicts) are the heart of the guard and deserve a page of their own.
+//!
+//! Spec: RFC 9112 5, 5.1, 5.2, 6.1, 6.2, 6.3; RFC 9110 5.1, 5.5, 5.6.2, 7.2, 7.8, 8.6.
+
+use http::StatusCode;
+
+use super::Refusal;
+use super::authority::is_authority;
+use super::target::RequestLine;
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &[u8] = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    while let [byte, tail @ ..] = rest {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler; a byte indexes 256 entries")]
+        {
+            table[*byte as usize] = true;
+        }
+        rest = tail;
+    }
+    table
+};
+
+/// Says whether a byte may stand in a token.
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
+}
+
+/// Says whether `bytes` is a token.
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
+}
+
+/// Says whether a byte may stand in a field value.
+pub(super) fn is_value_byte(byte: u8) -> bool {
+    (byte >= 0x20 && byte != 0x7f) || byte == b'\t'
+}
+
+/// How long the body of a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// So many bytes, 0 when none was announced.
+    Fixed(u64),
+    /// Chunks, until the empty one.
+    Chunked,
+}
+
+/// What the field lines of one head have said so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fields {
+    host: bool,
+    length: Option<u64>,
+    chunked: bool,
+    connection_upgrade: bool,
+    upgrade: bool,
+}
+
+impl Fields {
+    /// Checks one field line (without its line end) and notes what it says.
+    pub(super) fn read(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        let (name, value) = split(line)?;
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => self.host(value),
+            7 if name.eq_ignore_ascii_case(b"upgrade") => {
+                self.upgrade = true;
+                Ok(())
+            }
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                self.connection_upgrade |= has_upgrade(value);
+                Ok(())
+            }
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.length(value),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.coding(value),
+            _ => Ok(()),
+        }
+    }
+
+    fn host(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if std::mem::replace(&mut self.host, true) {
+            return Err(Refusal::malformed("Host is repeated"));
+        }
+        if !is_authority(value) {
+            return Err(Refusal::malformed("Host does not name one host"));
+        }
+        Ok(())
+    }
+
+    fn length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if self.length.is_some() {
+            return Err(Refusal::malformed("Content-Length is repeated"));
+        }
+        let Some(length) = number(value) else {
+            return Err(Refusal::malformed("Content-Length is not one number"));
+        };
+        self.length = Some(length);
+        Ok(())
+    }
+
+    fn coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if self.chunked {
+            return Err(Refusal::malformed("Transfer-Encoding is repeated"));
+        }
+        if !value.eq_ignore_ascii_case(b"chunked") {
+            return Err(unknown_coding(value));
+        }
+        self.chunked = true;
+        Ok(())
+    }
+
+    /// What follows the head, once all its fields were read.
+    pub(super) fn body(&self, line: RequestLine) -> Result<Body, Refusal> {
+        if line.http_11 && !self.host {
+            return Err(Refusal::malformed("Host is missing"));
+        }
+        match (self.chunked, self.length) {
+            (true, Some(_)) => Err(Refusal::malformed("Content-Length and Transfer-Encoding exclude each other")),
+            (true, None) if !line.http_11 => Err(Refusal::malformed("HTTP/1.0 has no Transfer-Encoding")),
+            (true, None) => Ok(Body::Chunked),
+            (false, length) => Ok(Body::Fixed(length.unwrap_or(0))),
+        }
+    }
+
+    /// Whether the service may answer with 101.
+    pub(super) fn may_upgrade(&self, line: RequestLine) -> bool {
+        self.upgrade && self.connection_upgrade && line.http_11 && line.get
+    }
+}
+
+/// The name and the value (without the white space around it) of a field line.
+fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
+    let end = line.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(line.len());
+    let (name, rest) = line.split_at_checked(end).unwrap_or((line, &[]));
+    match rest {
+        [b':', value @ ..] if !name.is_empty() => {
+            if value.iter().fold(false, |bad, &byte| bad | !is_value_byte(byte)) {
+                return Err(Refusal::malformed("a header value holds a control character"));
+            }
+            Ok((name, trim(value)))
+        }
+        [b' ' | b'\t', ..] if name.is_empty() => Err(Refusal::malformed("a header line is folded")),
+        [b' ' | b'\t', ..] => Err(Refusal::malformed("there is white space in or after a header name")),
+        [b':', ..] => Err(Refusal::malformed("a header has no name")),
+        [] => Err(Refusal::malformed("a header line has no colon")),
+        _ => Err(Refusal::malformed("a header name holds a character that is not allowed")),
+    }
+}
+
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Digits and nothing else; less than 2^63, so that no reader of the number can overflow.
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let value =
+        digits.iter().try_fold(0_i64, |number, digit| number.checked_mul(10)?.checked_add(i64::from(digit - b'0')))?;
+    u64::try_from(value).ok()
+}
+
+/// RFC 9112 6.1: 501 for a coding we do not know. But 6.3: where `chunked` is not the last one, no end can be known:
+/// 400.
+fn unknown_coding(value: &[u8]) -> Refusal {
+    let mut codings = value.rsplit(|&byte| byte == b',').map(trim);
+    let last_is_chunked = codings.next().is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"));
+    let others = codings.all(|coding| is_token(coding) && !coding.eq_ignore_ascii_case(b"chunked"));
+    if last_is_chunked && others {
+        return Refusal::new(StatusCode::NOT_IMPLEMENTED, "the only transfer coding served is `chunked`");
+    }
+    Refusal::malformed("Transfer-Encoding is not one final `chunked`")
+}
+
+fn has_upgrade(value: &[u8]) -> bool {
+    value.split(|&byte| byte == b',').any(|option| trim(option).eq_ignore_ascii_case(b"upgrade"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: RequestLine = RequestLine { http_11: true, get: true };
+
+    fn read(lines: &[&str]) -> Result<Fields, Refusal> {
+        let mut fields = Fields::default();
+        lines.iter().try_for_each(|line| fields.read(line.as_bytes()))?;
+        Ok(fields)
+    }
+
+    fn body(lines: &[&str]) -> Result<Body, u16> {
+        read(lines).and_then(|fields| fields.body(LINE)).map_err(|refusal| refusal.status.as_u16())
+    }
+
+    #[test]
+    fn one_length_or_one_coding() {
+        assert_eq!(body(&["Host: h"]), Ok(Body::Fixed(0)));
+        assert_eq!(body(&["host:h", "content-length:\t005 "]), Ok(Body::Fixed(5)));
+        assert_eq!(body(&["Host: h", "Transfer-Encoding: Chunked"]), Ok(Body::Chunked));
+        assert_eq!(body(&["Host: h", "Content-Length: 9223372036854775807"]), Ok(Body::Fixed(u64::MAX / 2)));
+    }
+
+    #[test]
+    fn every_other_framing_is_refused() {
+        for (lines, status) in [
+            (vec!["Content-Length: 5", "Content-Length: 5"], 400),
+            (vec!["Content-Length: 5, 5"], 400),
+            (vec!["Content-Length: +5"], 400),
+            (vec!["Content-Length: 0x5"], 400),
+            (vec!["Content-Length:"], 400),
+            (vec!["Content-Length: 9223372036854775808"], 400),
+            (vec!["Content-Length: 99999999999999999999999"], 400),
+            (vec!["Content-Length: 5", "Transfer-Encoding: chunked"], 400),
+            (vec!["Transfer-Encoding: chunked", "Content-Length: 5"], 400),
+            (vec!["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], 400),
+            (vec!["Transfer-Encoding: chunked, chunked"], 400),
+            (vec!["Transfer-Encoding: chunked, gzip"], 400),
+            (vec!["Transfer-Encoding: identity"], 400),
+            (vec!["Transfer-Encoding:"], 400),
+            (vec!["Transfer-Encoding: xchunked"], 400),
+            (vec!["Transfer-Encoding: chunked;q=1"], 400),
+            (vec!["Transfer-Encoding: gzip, chunked"], 501),
+        ] {
+            let lines: Vec<&str> = std::iter::once("Host: h").chain(lines).collect();
+            assert_eq!(body(&lines), Err(status), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_one_and_is_there() {
+        assert_eq!(body(&[]), Err(400));
+        assert_eq!(body(&["Host: a", "Host: a"]), Err(400));
+        assert_eq!(body(&["Host:"]), Err(400));
+        let older = RequestLine { http_11: false, get: true };
+        assert_eq!(read(&[]).unwrap().body(older), Ok(Body::Fixed(0)));
+        assert!(read(&["Transfer-Encoding: chunked"]).unwrap().body(older).is_err());
+    }
+
+    #[test]
+    fn lines_that_are_no_fields() {
+        for line in
+            ["a", ": x", " a: b", "\ta: b", "a : b", "a b: c", "a(: b", "a: \0", "a: \rb", "a: \u{7f}", "\u{e9}: x"]
+        {
+            assert!(read(&[line]).is_err(), "{line:?}");
+        }
+        assert!(read(&["a:", "a: b\tc \u{e9}", "~x: y"]).is_ok());
+    }
+
+    #[test]
+    fn an_upgrade_needs_both_fields_and_a_get() {
+        let fields = read(&["Connection: keep-alive, Upgrade", "upgrade: websocket"]).unwrap();
+        assert!(fields.may_upgrade(LINE));
+        assert!(!fields.may_upgrade(RequestLine { http_11: true, get: false }));
+        assert!(!read(&["Upgrade: websocket"]).unwrap().may_upgrade(LINE));
+    }
+}

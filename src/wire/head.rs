@@ -1,0 +1,199 @@
+//! Reads the head of a request line by line, as its bytes come.
+//!
+//! Apart from the framer because it must see the whole head at once while everything after it is a stream. Each line is
+//! judged as soon as it ends, and each limit as soon as it is passed, so a bad client hears of it without sending more.
+//!
+//! Spec: RFC 9112 2.2 (line ends, one empty line before), 3, 5, 6.3; RFC 9110 15.5.15, RFC 6585 5.
+
+use http::StatusCode;
+use memchr::memchr;
+
+use super::field::{Body, Fields, is_token_byte};
+use super::target::{self, RequestLine};
+use super::{Limits, Refusal};
+
+/// A head that may be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Its bytes, the empty line included.
+    pub(super) len: usize,
+    /// What follows it.
+    pub(super) body: Body,
+    /// Whether the service may turn the connection into something else.
+    pub(super) upgrade: bool,
+}
+
+/// How far a head was read.
+#[derive(Debug, Default)]
+pub(super) struct HeadParser {
+    /// Where the line starts that has not ended yet.
+    line: usize,
+    /// Up to where there is no line feed.
+    scanned: usize,
+    /// Where the fields start.
+    section: usize,
+    count: usize,
+    request: Option<RequestLine>,
+    fields: Fields,
+}
+
+impl HeadParser {
+    /// Whether `bytes`, all that came since the last message, hold more than the empty line a head may start with.
+    pub(super) fn begun(&self, bytes: &[u8]) -> bool {
+        self.request.is_some() || bytes.len() > self.line
+    }
+
+    /// Goes on reading. `bytes` always start where the head does.
+    pub(super) fn advance(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Head>, Refusal> {
+        while let Some(found) = bytes.get(self.scanned..).and_then(|rest| memchr(b'\n', rest)) {
+            let end = self.scanned + found;
+            let line = bytes.get(self.line..end).unwrap_or_default();
+            self.check_length(line.len(), end + 1, limits)?;
+            let Some(line) = line.strip_suffix(b"\r") else {
+                return Err(Refusal::malformed("a line ends in a bare line feed"));
+            };
+            let first = self.line == 0;
+            self.line = end + 1;
+            self.scanned = self.line;
+            if self.read_line(line, first, limits)? {
+                return self.complete().map(Some);
+            }
+        }
+        self.scanned = bytes.len();
+        let rest = bytes.get(self.line..).unwrap_or_default();
+        self.check_start(rest)?;
+        self.check_length(rest.len(), bytes.len(), limits)?;
+        Ok(None)
+    }
+
+    /// Returns whether the head ends with this line.
+    fn read_line(&mut self, line: &[u8], first: bool, limits: &Limits) -> Result<bool, Refusal> {
+        if self.request.is_none() {
+            if !(first && line.is_empty()) {
+                self.request = Some(target::parse(line)?);
+            }
+            self.section = self.line;
+            return Ok(false);
+        }
+        if line.is_empty() {
+            return Ok(true);
+        }
+        self.count += 1;
+        if self.count > limits.header_fields {
+            return Err(too_large("there are too many header fields"));
+        }
+        self.fields.read(line)?;
+        Ok(false)
+    }
+
+    /// `line` bytes without the line feed, `total` with it.
+    fn check_length(&self, line: usize, total: usize, limits: &Limits) -> Result<(), Refusal> {
+        if self.request.is_some() {
+            if total - self.section > limits.header_section {
+                return Err(too_large("the header section is too long"));
+            }
+        } else if line > limits.request_line.saturating_add(1) {
+            return Err(Refusal::new(StatusCode::URI_TOO_LONG, "the request line is too long"));
+        }
+        Ok(())
+    }
+
+    /// What does not even start like a request (TLS on a plain port) need not run into the timeout.
+    fn check_start(&self, rest: &[u8]) -> Result<(), Refusal> {
+        match rest {
+            [byte, ..] if self.request.is_none() && !is_token_byte(*byte) && *byte != b'\r' => {
+                target::parse(rest).map(|_| ())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn complete(&self) -> Result<Head, Refusal> {
+        let request = self.request.unwrap_or(RequestLine { http_11: true, get: false });
+        let body = self.fields.body(request)?;
+        Ok(Head { len: self.line, body, upgrade: self.fields.may_upgrade(request) })
+    }
+}
+
+fn too_large(reason: &'static str) -> Refusal {
+    Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits { request_line: 64, header_section: 128, header_fields: 4, ..Limits::default() }
+    }
+
+    /// Reads the whole, and byte by byte, and says what both agree on.
+    fn read(bytes: &str) -> Result<Option<Head>, u16> {
+        let limits = limits();
+        let whole = HeadParser::default().advance(bytes.as_bytes(), &limits);
+        let mut parser = HeadParser::default();
+        let mut steps = Ok(None);
+        for end in 1..=bytes.len() {
+            steps = parser.advance(&bytes.as_bytes()[..end], &limits);
+            if !matches!(steps, Ok(None)) {
+                break;
+            }
+        }
+        let whole = whole.map_err(|refusal| refusal.status.as_u16());
+        assert_eq!(whole, steps.map_err(|refusal| refusal.status.as_u16()), "{bytes:?}");
+        whole
+    }
+
+    #[test]
+    fn a_head_ends_at_the_empty_line() {
+        let head = read("GET / HTTP/1.1\r\nHost: h\r\n\r\nmore").unwrap().unwrap();
+        assert_eq!(head, Head { len: 27, body: Body::Fixed(0), upgrade: false });
+        assert_eq!(read("GET / HTTP/1.1\r\nHost: h\r\n"), Ok(None));
+        assert_eq!(read("\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().unwrap().len, 29);
+    }
+
+    #[test]
+    fn line_ends_are_both_bytes() {
+        for bytes in [
+            "GET / HTTP/1.1\nHost: h\n\n",
+            "GET / HTTP/1.1\r\nHost: h\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\n\n",
+            "\nGET / HTTP/1.1\r\n",
+            "\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET / HTTP/1.1\r\r\nHost: h\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\n a\r\n\r\n",
+            "GET / HTTP/1.1\r\n\r\n",
+        ] {
+            assert_eq!(read(bytes), Err(400), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn limits_count_as_soon_as_they_are_passed() {
+        let target = "x".repeat(64 - "GET / HTTP/1.1".len());
+        assert_eq!(read(&format!("GET /{target} HTTP/1.1\r\n")), Ok(None));
+        assert_eq!(read(&format!("GET /{target}y HTTP/1.1\r\n")), Err(414));
+        assert_eq!(read(&format!("GET /{}", "x".repeat(80))), Err(414));
+        let value = "x".repeat(128 - "a: \r\n".len());
+        assert_eq!(read(&format!("GET / HTTP/1.0\r\na: {value}\r\n")), Ok(None));
+        assert_eq!(read(&format!("GET / HTTP/1.0\r\na: {value}\r\n\r")), Err(431));
+        assert_eq!(read(&format!("GET / HTTP/1.0\r\na: {value}y\r\n")), Err(431));
+        assert_eq!(read("GET / HTTP/1.0\r\na:\r\nb:\r\nc:\r\nd:\r\ne:\r\n"), Err(431));
+        assert!(read("GET / HTTP/1.0\r\na:\r\nb:\r\nc:\r\nd:\r\n\r\n").unwrap().is_some());
+    }
+
+    #[test]
+    fn tls_is_told_at_once() {
+        assert_eq!(read("\u{16}\u{3}\u{1}"), Err(400));
+    }
+
+    #[test]
+    fn an_empty_line_is_not_the_start_of_a_head() {
+        let mut parser = HeadParser::default();
+        for (bytes, begun) in [(b"\r\n".as_slice(), false), (b"\r\nG", true)] {
+            assert_eq!(parser.advance(bytes, &limits()), Ok(None));
+            assert_eq!(parser.begun(bytes), begun);
+        }
+    }
+}

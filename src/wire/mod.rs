@@ -1,0 +1,99 @@
+//! The wire guard: a strict HTTP/1 reader that stands between the socket and hyper.
+//!
+//! hyper is lenient where it can be: it drops a `Content-Length` beside `Transfer-Encoding`, merges equal lengths, lets
+//! odd chunk lines through, and answers what it cannot read with a bare status. Two readers of one connection that
+//! disagree are how requests are smuggled, so the guard refuses instead of repairing, says why, and keeps time. It lies
+//! apart from the connection because it knows bytes and clocks only: no service, no application.
+//!
+//! How it works, in reading order:
+//! - `target`, `authority`, `field`: what one line of a head must look like.
+//! - `head`, `chunked`: where a head ends, where a chunked body ends, one byte or a megabyte at a time.
+//! - `framer`: both in turn; says how many of the bytes that came hyper may see.
+//! - `pace`, `alarm`: how long a client may be slow, and the one timer of a connection.
+//! - `guard`: the I/O adapter; `linger`: how it closes; `state`: what it and the service tell each other.
+//!
+//! A refused head reaches hyper as a stand-in request, so that its answer keeps its place after those of the requests
+//! before it; the service learns with [`WireState::take_refusal`] that it has one before it.
+//!
+//! Spec: RFC 9112 (2.2, 3, 5, 6, 7, 9), RFC 9110 (5.5, 7.2, 7.8, 15.5).
+
+mod alarm;
+mod authority;
+mod chunked;
+mod field;
+mod framer;
+mod guard;
+mod head;
+mod linger;
+mod pace;
+mod state;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::StatusCode;
+
+pub use guard::Guard;
+pub use state::WireState;
+
+/// What the guard puts up with.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The longest request line, in bytes; more is a 414.
+    pub request_line: usize,
+    /// The longest header section (and trailer section), in bytes; more is a 431.
+    pub header_section: usize,
+    /// The most header fields of a request; more is a 431.
+    pub header_fields: usize,
+    /// How long a head may take from its first byte, and a new connection until its first byte.
+    pub header_timeout: Duration,
+    /// How long a connection may lie idle between two requests.
+    pub keep_alive_timeout: Duration,
+    /// How many bytes per second a body must bring and a reader must take; 0 is any.
+    pub min_data_rate: u64,
+    /// How long a client may fall short of that rate.
+    pub min_data_rate_grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_line: 8 << 10,
+            header_section: 64 << 10,
+            header_fields: 100,
+            header_timeout: Duration::from_secs(10),
+            keep_alive_timeout: Duration::from_secs(75),
+            min_data_rate: 500,
+            min_data_rate_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why a request is not served: the status to answer with, and one line for the person who wrote the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// What was wrong, without a full stop.
+    pub reason: Cow<'static, str>,
+}
+
+impl Refusal {
+    const fn new(status: StatusCode, reason: &'static str) -> Self {
+        Self { status, reason: Cow::Borrowed(reason) }
+    }
+
+    /// 400: the client broke the grammar.
+    const fn malformed(reason: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, reason)
+    }
+
+    /// 408: the client took too long.
+    const fn too_slow(reason: &'static str) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, reason)
+    }
+}
