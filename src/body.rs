@@ -6,7 +6,7 @@
 //! Spec: RFC 9112 6, 7; RFC 9110 10.1.1 (`100 Continue` goes out when the body is first asked for).
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
@@ -39,12 +39,21 @@ pub struct RequestBody {
     wire: Arc<WireState>,
     limit: Option<u64>,
     received: u64,
+    failure: BodyFailure,
 }
+
+/// Why a body was refused, for whoever answers the request: what an application made of half a body is no answer.
+pub type BodyFailure = Arc<OnceLock<BodyError>>;
 
 impl RequestBody {
     /// The body of one request, of at most `limit` bytes.
     pub fn new(incoming: Incoming, limit: Option<u64>, wire: Arc<WireState>) -> Self {
-        Self { replay: None, incoming, wire, limit, received: 0 }
+        Self { replay: None, incoming, wire, limit, received: 0, failure: BodyFailure::default() }
+    }
+
+    /// Where a refusal of the body is written.
+    pub fn refusal(&self) -> BodyFailure {
+        Arc::clone(&self.failure)
     }
 
     /// Whether there is no body at all, or nothing is left.
@@ -60,6 +69,15 @@ impl RequestBody {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        self.next_chunk().await.inspect_err(|error| {
+            if *error != BodyError::Disconnected {
+                // The first reason stays.
+                let _earlier = self.failure.set(error.clone());
+            }
+        })
+    }
+
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, BodyError> {
         if let Some(source) = self.replay.take() {
             let (source, chunk) = read_blocking(source).await?;
             if chunk.is_some() {
@@ -69,7 +87,7 @@ impl RequestBody {
         }
         loop {
             let Some(frame) = self.incoming.frame().await else { return Ok(None) };
-            let frame = frame.map_err(|_| self.failure())?;
+            let frame = frame.map_err(|_| self.broken_off())?;
             // Trailers reach no application: neither interface has a place for them.
             if let Ok(data) = frame.into_data()
                 && !data.is_empty()
@@ -88,7 +106,7 @@ impl RequestBody {
     }
 
     /// The wire guard knows more than hyper's error says.
-    fn failure(&self) -> BodyError {
+    fn broken_off(&self) -> BodyError {
         match self.wire.body_failure() {
             None => BodyError::Disconnected,
             Some(refusal) if refusal.status == http::StatusCode::REQUEST_TIMEOUT => BodyError::TooSlow(refusal.reason),
@@ -269,6 +287,7 @@ async fn run_pump(
                     && let Err(error) = recorder.push(&chunk).await
                 {
                     writer.fail(error);
+                    poll_fn(|context| writer.poll_closed(context)).await;
                     break;
                 }
                 if writer.push(chunk).is_err() {
@@ -280,7 +299,9 @@ async fn run_pump(
                 break;
             }
             Err(error) => {
+                // The connection would be given up if its body were dropped before there is an answer.
                 writer.fail(error);
+                poll_fn(|context| writer.poll_closed(context)).await;
                 break;
             }
         }

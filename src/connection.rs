@@ -30,6 +30,9 @@ use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 use crate::wire::{Guard, Limits, WireState};
 
+/// hyper's own limit, up to which it needs no memory of its own for a head.
+const HYPER_FIELDS: usize = 100;
+
 /// What every connection of the server shares.
 #[derive(Debug)]
 pub struct Service {
@@ -59,16 +62,16 @@ pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Peer, mut alive: A
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let fields = service.settings.max_header_fields;
     let wire = Arc::new(WireState::default());
     let guard = Guard::new(stream, Arc::clone(&service.limits), Arc::clone(&wire));
-    let fields = service.settings.max_header_fields;
     let connection = Arc::new(Connection { service, wire, peer: Arc::new(peer), alive: alive.clone() });
     let answer = service_fn(move |request| answer(Arc::clone(&connection), request));
-    let served = http1::Builder::new()
-        .pipeline_flush(true)
-        .max_headers(fields)
-        .serve_connection(TokioIo::new(guard), answer)
-        .with_upgrades();
+    let mut builder = http1::Builder::new();
+    if fields != HYPER_FIELDS {
+        builder.max_headers(fields);
+    }
+    let served = builder.serve_connection(TokioIo::new(guard), answer).with_upgrades();
     tokio::pin!(served);
     // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.
     tokio::select! {
@@ -122,14 +125,14 @@ async fn dispatch(connection: &Arc<Connection>, request: Request<Incoming>, in_f
     if let Err(busy) = in_flight.enter(app) {
         return AppResponse::Error(busy);
     }
+    let refusal = body.refusal();
     let call = Call { head, body, settings: &service.settings };
     let response = match then.and_then(|then| service.apps.get(then)) {
         None => app.call(call).await,
         Some(second) => probe::call(app, second, call, in_flight).await,
     };
-    // What the application made of half a body is not an answer.
-    match connection.wire.body_failure() {
-        Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
+    match refusal.get() {
+        Some(error) => AppResponse::Error(error.clone().into()),
         None => response,
     }
 }

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use rsgi_bridge::environ::{Concurrency, EnvironTemplate};
-use rsgi_bridge::pool::Pool;
+use rsgi_bridge::pool::{Pool, wait_until_idle};
 use rsgi_bridge::scope::ScopeTemplate;
 
 use crate::access_log::AccessLog;
@@ -25,7 +25,7 @@ use crate::gateway::wsgi::WsgiGateway;
 use crate::gateway::{App, Gateway};
 use crate::listener::{self, Bound as BoundListener};
 use crate::plan::{AppSpec, Plan};
-use crate::settings::Settings;
+use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::wire::Limits;
 
@@ -37,7 +37,6 @@ pub struct Server {
     shutdown: Arc<Shutdown>,
     addresses: Vec<String>,
     event_loop: Arc<EventLoop>,
-    pool: Option<Arc<Pool>>,
 }
 
 #[derive(Debug)]
@@ -78,13 +77,12 @@ impl Server {
         };
         let limits = Arc::new(limits(&config));
         let service = Service { settings: config, router, apps, limits, access_log };
-        let prepared = Prepared { service, listeners, pool: pool.clone(), log_thread };
+        let prepared = Prepared { service, listeners, pool, log_thread };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
             shutdown: Arc::new(Shutdown::default()),
             addresses,
             event_loop,
-            pool,
         })
     }
 
@@ -136,10 +134,10 @@ impl Server {
         }
     }
 
-    /// How many WSGI calls run at this moment.
-    #[getter]
-    fn running_calls(&self) -> usize {
-        self.pool.as_ref().map_or(0, |pool| pool.running())
+    /// Waits up to `patience` seconds for the WSGI calls of this process to end; gives the number that still run.
+    #[staticmethod]
+    fn wait_for_calls(py: Python<'_>, patience: Seconds) -> usize {
+        py.detach(|| wait_until_idle(patience.0))
     }
 
     /// Where the server listens, such as `http://127.0.0.1:8000`.

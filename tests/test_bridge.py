@@ -145,14 +145,15 @@ def test_disconnect_in_the_body_raises_in_the_app() -> None:
     assert events == ["OSError"]
 
 
-def test_app_error_reaches_the_host() -> None:
-    """The host (or an ASGI middleware in between) must see what went wrong."""
+def test_app_error_reaches_the_host(caplog: pytest.LogCaptureFixture) -> None:
+    """The host, or an ASGI middleware in between, sees what went wrong and reports it; so the bridge does not."""
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
         raise LookupError("from the app")
 
     with pytest.raises(LookupError, match="from the app"):
         run(WsgiToAsgi(app), Host())
+    assert caplog.records == []
 
 
 def test_send_error_stops_the_app_and_closes() -> None:

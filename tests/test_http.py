@@ -182,6 +182,20 @@ def test_pipelined_responses_come_in_order(kitchen: Server) -> None:
         assert connection.read_response().body == b"Hello, world!\n"
 
 
+def test_waiting_requests_do_not_hold_back_a_stream(kitchen: Server, interface: str) -> None:
+    """A chunk leaves at once also when the next request is here already."""
+    label = f"pipelined-{interface}"
+    with Connection(kitchen) as connection:
+        second = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
+        connection.send(f"GET /stream-gated?label={label} HTTP/1.1\r\nHost: a\r\n\r\n".encode() + second)
+        connection.read_head()
+        assert connection.read_chunk() == b"first"
+        get(kitchen, f"/open-gate?label={label}")
+        assert connection.read_chunk() == b"second"
+        assert connection.read_chunk() is None
+        assert connection.read_response().body == b"Hello, world!\n"
+
+
 def test_http_1_0_closes(kitchen: Server) -> None:
     with Connection(kitchen) as connection:
         connection.send(b"GET /hello HTTP/1.0\r\n\r\n")

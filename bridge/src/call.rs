@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyTuple};
 
-use crate::error::{ClientDisconnected, RequestBodyError};
+use crate::error::is_clients_doing;
 use crate::file_wrapper::FileWrapper;
 use crate::response_head::short;
 use crate::start_response::{Ended, Exchange, Next, StartResponse, body_bytes};
@@ -68,8 +68,7 @@ pub fn run(
         Ok(ended) => Outcome::Sent(ended),
         Err(error) => {
             exchange.fail();
-            let client = error.is_instance_of::<ClientDisconnected>(py) || error.is_instance_of::<RequestBodyError>(py);
-            if client { Outcome::ClientGone } else { Outcome::Failed(error) }
+            if is_clients_doing(py, &error) { Outcome::ClientGone } else { Outcome::Failed(error) }
         }
     };
     Report { outcome, close_error }

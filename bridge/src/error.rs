@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use pyo3::PyErr;
+use pyo3::prelude::*;
 use pyo3::create_exception;
 use pyo3::exceptions::PyOSError;
 
@@ -64,4 +64,24 @@ impl From<Disconnected> for PyErr {
     fn from(error: Disconnected) -> Self {
         ClientDisconnected::new_err(error.to_string())
     }
+}
+
+/// How far a chain of exceptions is followed.
+const CHAIN: usize = 16;
+
+/// Whether an exception comes from a client that went away or broke off its body, perhaps wrapped by a framework in one of
+/// its own.
+pub fn is_clients_doing(py: Python<'_>, error: &PyErr) -> bool {
+    let mut next = Some(error.clone_ref(py));
+    for _ in 0..CHAIN {
+        let Some(error) = next else { return false };
+        if error.is_instance_of::<ClientDisconnected>(py) || error.is_instance_of::<RequestBodyError>(py) {
+            return true;
+        }
+        next = error.cause(py).or_else(|| {
+            let context = error.value(py).getattr("__context__").ok()?;
+            (!context.is_none()).then(|| PyErr::from_value(context))
+        });
+    }
+    false
 }

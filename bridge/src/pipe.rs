@@ -142,18 +142,23 @@ impl<T: Weight> PipeWriter<T> {
         Ok(())
     }
 
+    /// Whether the reader has gone.
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().reader_gone
+    }
+
     /// Whether there is room for another item now.
     pub fn has_room(&self) -> bool {
         self.shared.lock().weight < self.shared.capacity
     }
 
     /// Says that nothing more comes.
-    pub fn finish(self) {
+    pub fn finish(&self) {
         self.end(End::Finished);
     }
 
     /// Says that the rest is lost, and why.
-    pub fn fail(self, error: BodyError) {
+    pub fn fail(&self, error: BodyError) {
         self.end(End::Failed(error));
     }
 
@@ -198,6 +203,22 @@ impl<T: Weight> PipeReader<T> {
         drop(state);
         wake(waker);
         next
+    }
+
+    /// Ready when the pipe is full, or the writer has ended.
+    ///
+    /// # Errors
+    /// Why the writer gave up.
+    pub fn poll_filled(&self, context: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let mut state = self.shared.lock();
+        match &state.end {
+            End::Failed(error) => return Poll::Ready(Err(error.clone())),
+            End::Finished => return Poll::Ready(Ok(())),
+            End::Open if state.weight >= self.shared.capacity => return Poll::Ready(Ok(())),
+            End::Open => {}
+        }
+        state.reader_waker = Some(context.waker().clone());
+        Poll::Pending
     }
 
     /// Whether everything has been taken out and the writer said that it was all.

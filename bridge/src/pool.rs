@@ -11,10 +11,26 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crossbeam_queue::SegQueue;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+
+/// Jobs that run at this moment, in every pool of the process: the interpreter cannot be taken down under them.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// Waits until no pool of the process runs a job, or for `patience`. Gives the number that still run.
+pub fn wait_until_idle(patience: Duration) -> usize {
+    let deadline = Instant::now() + patience;
+    loop {
+        let running = RUNNING.load(Ordering::Acquire);
+        if running == 0 || Instant::now() >= deadline {
+            return running;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
 
 /// Something for a pool thread to do.
 pub trait Job: Send {
@@ -31,7 +47,6 @@ pub struct QueueFull;
 pub struct Pool {
     jobs: SegQueue<Box<dyn Job>>,
     waiting: AtomicUsize,
-    running: AtomicUsize,
     capacity: usize,
     wakes: Mutex<usize>,
     woken: Condvar,
@@ -54,7 +69,6 @@ impl Pool {
         let pool = Arc::new(Self {
             jobs: SegQueue::new(),
             waiting: AtomicUsize::new(0),
-            running: AtomicUsize::new(0),
             capacity: queue,
             wakes: Mutex::new(0),
             woken: Condvar::new(),
@@ -84,11 +98,6 @@ impl Pool {
         self.jobs.push(job);
         self.wake();
         Ok(())
-    }
-
-    /// How many jobs run at this moment.
-    pub fn running(&self) -> usize {
-        self.running.load(Ordering::Acquire)
     }
 
     /// Lets every idle thread end; those that run a job end after it.
@@ -123,9 +132,9 @@ impl Pool {
                     self.wake();
                 }
                 // The panic is printed by the hook; dropping the job answers the client.
-                self.running.fetch_add(1, Ordering::AcqRel);
+                RUNNING.fetch_add(1, Ordering::AcqRel);
                 let _panicked = catch_unwind(AssertUnwindSafe(|| job.run(py)));
-                self.running.fetch_sub(1, Ordering::AcqRel);
+                RUNNING.fetch_sub(1, Ordering::AcqRel);
             }
         }
     }

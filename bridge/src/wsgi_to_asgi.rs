@@ -12,14 +12,14 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use futures::future::poll_fn;
 use http::header::{HeaderName, HeaderValue, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::awaitable::{Awaitable, LoopHandle};
-use crate::call::run;
+use crate::call::{Outcome, run};
 use crate::environ::{Concurrency, EnvironTemplate, RequestView};
 use crate::error::{BodyError, Disconnected};
 use crate::input::Input;
@@ -73,8 +73,8 @@ impl WsgiBridge {
         let job = BridgeJob {
             bridge: slf.clone().unbind(),
             request,
-            source,
-            sink: EventSink { events: Some(events) },
+            source: Some(source),
+            events: Arc::new(Mutex::new(Some(events))),
             scope: scope.clone().unbind(),
             context,
         };
@@ -154,7 +154,8 @@ impl BridgeCall {
 
     /// The next messages to send, a list; `None` at the end.
     ///
-    /// Raises `RuntimeError` when the response breaks off, so that the host server cuts the connection.
+    /// Raises what the application raised, so that the host's middleware and log see it; `RuntimeError` when the response
+    /// breaks off otherwise. The host server cuts the connection then.
     fn messages(&self) -> Awaitable {
         let response = Arc::clone(&self.response);
         let poll = move |py: Python<'_>, context: &mut Context<'_>| poll_messages(py, &mut lock(&response), context);
@@ -183,9 +184,9 @@ fn poll_messages(
             *response = None;
             start_message(py, &head).and_then(|start| PyList::new(py, [start, body_message(py, &body, false)?]))
         }
-        Some(Ok(Event::Failed)) => {
+        Some(Ok(Event::Failed(error))) => {
             *response = None;
-            failure_messages(py)
+            Err(error)
         }
         None => {
             *response = None;
@@ -219,42 +220,33 @@ fn body_message<'py>(py: Python<'py>, body: &Bytes, more: bool) -> PyResult<Boun
     Ok(message)
 }
 
-/// The application failed before it sent anything: its traceback is in the log.
-fn failure_messages(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
-    let mut headers = HeaderMap::new();
-    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    let status = StatusCode::INTERNAL_SERVER_ERROR;
-    let head = ResponseHead { status, reason: None, headers, content_length: None };
-    let text = Bytes::from_static(b"500 Internal Server Error: the application failed\n");
-    PyList::new(py, [start_message(py, &head)?, body_message(py, &text, false)?])
-}
-
 /// A step of a response on its way to the loop.
 #[derive(Debug)]
 enum Event {
     Complete(ResponseHead, Bytes),
     Start(ResponseHead),
     Chunk(Bytes),
-    Failed,
+    Failed(PyErr),
 }
 
 impl Weight for Event {
     fn weight(&self) -> usize {
         match self {
             Self::Complete(_, chunk) | Self::Chunk(chunk) => chunk.len(),
-            Self::Start(_) | Self::Failed => 0,
+            Self::Start(_) | Self::Failed(_) => 0,
         }
     }
 }
 
-/// Sends the response of one call to the coroutine.
-struct EventSink {
-    events: Option<PipeWriter<Event>>,
-}
+/// Where the events of one call go, until it has ended.
+type Events = Arc<Mutex<Option<PipeWriter<Event>>>>;
+
+/// Sends the response of one call to the coroutine. How a failed call ends is said by the job, which knows why.
+struct EventSink(Events);
 
 impl EventSink {
     fn push(&self, event: Event) {
-        if let Some(events) = &self.events {
+        if let Some(events) = &*lock(&self.0) {
             // The client may have gone.
             let _gone = events.push(event);
         }
@@ -276,62 +268,78 @@ impl ResponseSink for EventSink {
     }
 
     fn write(&mut self, chunk: Bytes) -> Result<(), Disconnected> {
-        let events = self.events.as_ref().ok_or(Disconnected)?;
-        events.push(Event::Chunk(chunk))?;
-        block_on(poll_fn(|context| events.poll_ready(context)))
+        let mut chunk = Some(chunk);
+        block_on(poll_fn(|context| match &*lock(&self.0) {
+            None => Poll::Ready(Err(Disconnected)),
+            Some(events) => {
+                if let Some(chunk) = chunk.take() {
+                    events.push(Event::Chunk(chunk))?;
+                }
+                events.poll_ready(context)
+            }
+        }))
     }
 
     fn finish(&mut self) {
-        if let Some(events) = self.events.take() {
+        if let Some(events) = lock(&self.0).take() {
             events.finish();
         }
     }
 
-    fn abort(&mut self) {
-        // Dropped before its end, the pipe fails.
-        self.events = None;
-    }
+    fn abort(&mut self) {}
 
-    fn fail(&mut self) {
-        self.push(Event::Failed);
-        self.finish();
-    }
+    fn fail(&mut self) {}
 }
 
 /// One call in the queue of the pool.
 struct BridgeJob {
     bridge: Py<WsgiBridge>,
     request: ScopeRequest,
-    source: PipeReader<Bytes>,
-    sink: EventSink,
+    source: Option<PipeReader<Bytes>>,
+    events: Events,
     scope: Py<PyDict>,
     context: Py<PyAny>,
 }
 
 impl Job for BridgeJob {
-    fn run(self: Box<Self>, py: Python<'_>) {
-        let Self { bridge, request, source, sink, scope, context } = *self;
+    fn run(mut self: Box<Self>, py: Python<'_>) {
+        let outcome = self.call(py);
+        let events = lock(&self.events).take();
+        // Dropped without an end, the pipe fails, and the response breaks off.
+        if let Some(events) = events
+            && let Err(error) = outcome
+        {
+            // The client may have gone.
+            let _gone = events.push(Event::Failed(error));
+        }
+    }
+}
+
+impl BridgeJob {
+    /// # Errors
+    /// What the application raised, when the host is to see it.
+    fn call(&mut self, py: Python<'_>) -> PyResult<()> {
+        let source = self.source.take().map_or(BodySource::Empty, BodySource::Pipe);
+        let Self { bridge, request, scope, context, .. } = &*self;
         let bridge = bridge.get();
-        let exchange = Exchange::new(Box::new(sink), request.method == "HEAD");
-        let environ = Bound::new(py, Input::new(BodySource::Pipe(source))).and_then(|input| {
-            let environ = bridge.environ.build(py, &request.view(), input.clone().into_any())?;
-            environ.set_item(intern!(py, "asgi.scope"), scope)?;
-            Ok((environ, input))
-        });
+        let exchange = Exchange::new(Box::new(EventSink(Arc::clone(&self.events))), request.method == "HEAD");
+        let input = Bound::new(py, Input::new(source))?;
+        let environ = bridge.environ.build(py, &request.view(), input.clone().into_any())?;
+        environ.set_item(intern!(py, "asgi.scope"), scope)?;
+        let mut report = run(py, bridge.app.bind(py), environ, &exchange, Some(context.bind(py)));
+        let raised = match std::mem::replace(&mut report.outcome, Outcome::ClientGone) {
+            Outcome::Failed(error) => Some(error),
+            other => {
+                report.outcome = other;
+                None
+            }
+        };
         let path = String::from_utf8_lossy(&request.path_info);
-        let subject = Subject { app: &bridge.name, method: &request.method, path: &path };
-        match environ {
-            Ok((environ, input)) => {
-                let report = run(py, bridge.app.bind(py), environ, &exchange, Some(context.bind(py)));
-                // What an application raises because its body broke off is the client's doing.
-                if input.get().failure().is_none() {
-                    report_call(py, subject, report);
-                }
-            }
-            Err(error) => {
-                exchange.fail();
-                crate::report::log_failure(py, subject, &error);
-            }
+        report_call(py, Subject { app: &bridge.name, method: &request.method, path: &path }, report);
+        // What an application raises because its body broke off is the client's doing.
+        match raised.filter(|_| input.get().failure().is_none()) {
+            Some(error) => Err(error),
+            None => Ok(()),
         }
     }
 }

@@ -9,6 +9,8 @@ from rsgi._types import Message, WSGIApp
 from rsgi.config import Config
 from rsgi.plan import Plan
 
+__all__ = ["SETTINGS", "VERSION", "BridgeCall", "ClientDisconnected", "RequestBodyError", "Server", "WsgiBridge"]
+
 VERSION: str
 SETTINGS: list[str]
 
@@ -45,9 +47,9 @@ class Server:
         Raises:
             StartupError: when the startup of an application failed.
         """
-    @property
-    def running_calls(self) -> int:
-        """How many WSGI calls run at this moment."""
+    @staticmethod
+    def wait_for_calls(patience: float) -> int:
+        """Wait up to `patience` seconds for the WSGI calls of this process to end; the number that still run."""
     @property
     def addresses(self) -> list[str]:
         """Where the server listens, such as `http://127.0.0.1:8000`."""
@@ -70,7 +72,7 @@ class WsgiBridge:
 class BridgeCall:
     """One call that runs in the pool."""
 
-    def feed(self, chunk: bytes, /) -> Awaitable[None]:
+    def feed(self, chunk: bytes) -> Awaitable[None]:
         """Give it a piece of the request body; awaiting waits for room."""
     def wanted(self) -> Awaitable[bool]:
         """Wait until the application reads (`True`), or has ended."""

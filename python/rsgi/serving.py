@@ -21,10 +21,13 @@ from rsgi._types import ASGIApp, WSGIApp
 from rsgi.banner import banner
 from rsgi.config import AppTarget, Config
 from rsgi.loops import new_event_loop
-from rsgi.plan import Plan, build_plan
+from rsgi.plan import build_plan
 
 # How long tasks that were cancelled at the end may take to see it, in seconds.
 _CANCEL_TIMEOUT = 5.0
+
+# How long WSGI calls whose clients were cut may take to see it, in seconds.
+_STUCK_TIMEOUT = 1.0
 
 
 def serve(
@@ -66,7 +69,7 @@ def serve(
             server.start(None, ended.set)
             ended.wait()
         server.finish()
-    _leave_stuck_threads(server, plan)
+    _leave_stuck_calls()
     return 0
 
 
@@ -118,11 +121,11 @@ def _signals(server: Server) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _leave_stuck_threads(server: Server, plan: Plan) -> None:
+def _leave_stuck_calls() -> None:
     """End the process when WSGI calls are still running: the interpreter cannot be taken down under them."""
-    if server.running_calls:
-        names = ", ".join(f"`{app.name}`" for app in plan.apps if app.interface == "wsgi")
-        print(f"warning: {server.running_calls} calls of {names} were still running at the end", file=sys.stderr)
+    stuck = Server.wait_for_calls(_STUCK_TIMEOUT)
+    if stuck:
+        print(f"warning: {stuck} WSGI calls were still running at the end", file=sys.stderr)
         _exit_now(0)
 
 

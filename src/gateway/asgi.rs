@@ -14,7 +14,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use rsgi_bridge::awaitable::{Awaitable, Sent};
-use rsgi_bridge::error::{ClientDisconnected, Disconnected};
+use rsgi_bridge::error::{Disconnected, is_clients_doing};
 use rsgi_bridge::length::{Admitted, BodyLength};
 use rsgi_bridge::pipe::{PipeReader, PipeWriter, pipe};
 use rsgi_bridge::report::{log_failure, log_length};
@@ -392,9 +392,12 @@ impl HttpExchange {
             let _unsent = responder.send(AppResponse::Error(RequestError::application_failed()));
         }
         // A body that is dropped before its end is a cut connection.
-        let streaming = matches!(progress, Progress::Streaming { .. });
+        let (streaming, unheard) = match &progress {
+            Progress::Streaming { writer, .. } => (true, writer.is_closed()),
+            _ => (false, gone),
+        };
         drop(progress);
-        let client_left = body_failed || gone && !streaming;
+        let client_left = body_failed || unheard;
         let error = match result {
             Ok(()) if complete || client_left => return,
             Ok(()) => PyRuntimeError::new_err(if streaming {
@@ -402,7 +405,7 @@ impl HttpExchange {
             } else {
                 "the application returned without sending a response"
             }),
-            Err(error) if error.is_instance_of::<ClientDisconnected>(py) => return,
+            Err(error) if is_clients_doing(py, &error) => return,
             Err(_) if client_left && !complete => return,
             Err(error) => error,
         };

@@ -19,7 +19,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use rsgi_bridge::awaitable::{Awaitable, Sent};
-use rsgi_bridge::error::ClientDisconnected;
+use rsgi_bridge::error::is_clients_doing;
 use rsgi_bridge::pipe::{PipeReader, PipeWriter, pipe};
 use rsgi_bridge::report::log_failure;
 use rsgi_bridge::response_head::{ResponseHead, short};
@@ -425,7 +425,7 @@ impl WebSocketExchange {
             Progress::Closed { .. } => {}
         }
         if let Err(error) = result
-            && !error.is_instance_of::<ClientDisconnected>(py)
+            && !is_clients_doing(py, &error)
             && self.gateway.event_loop.is_attached()
         {
             let mut subject = self.head.subject(&self.gateway.name);

@@ -17,7 +17,7 @@ use rsgi_bridge::pipe::{PipeReader, PipeWriter, Weight};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
@@ -174,6 +174,7 @@ fn refusal(error: &Error) -> Ending {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => Ending::Refused(CloseCode::Size, "the message is too large"),
         Error::Capacity(_) => Ending::Refused(CloseCode::Size, "too large"),
         Error::Utf8(_) => Ending::Refused(CloseCode::Invalid, "the text is not UTF-8"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ending::Lost,
         Error::Protocol(_) => Ending::Refused(CloseCode::Protocol, "protocol error"),
         _ => Ending::Lost,
     }

@@ -117,23 +117,15 @@ async fn prepare(
         (Buffering::Off, _) => Ok((BodySource::Pipe(body.pump(buffer, false, None, None).0), None)),
         (Buffering::Auto, Some(_)) if fits => Ok((BodySource::Bytes(body.collect().await?), None)),
         (Buffering::Auto, Some(_)) => {
-            let first = collect_some(&mut body, buffer).await?;
-            Ok((BodySource::Pipe(body.pump(buffer, false, Some(first), None).0), None))
+            let (reader, _) = body.pump(buffer, false, None, None);
+            poll_fn(|context| reader.poll_filled(context)).await?;
+            Ok((BodySource::Pipe(reader), None))
         }
         // A chunked body is kept whole, so that the application gets the CONTENT_LENGTH that many need.
         (Buffering::Auto, None) | (Buffering::Full, _) => {
             body.spool().await.map(|(source, length)| (source, Some(length)))
         }
     }
-}
-
-async fn collect_some(body: &mut RequestBody, enough: usize) -> Result<Bytes, BodyError> {
-    let mut some = Vec::new();
-    while some.len() < enough {
-        let Some(chunk) = body.next().await? else { break };
-        some.extend_from_slice(&chunk);
-    }
-    Ok(some.into())
 }
 
 /// Whether a call still waits in the queue; exactly one side takes it out.

@@ -10,6 +10,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use http::StatusCode;
@@ -26,6 +27,8 @@ use super::{Limits, Refusal, WireState};
 const STAND_IN: &[u8] = b"GET * HTTP/1.1\r\n\r\n";
 /// How much a client may send ahead while the service decides about an upgrade.
 const MOST_AHEAD: usize = 64 << 10;
+/// How long a client that has said that it sends no more may wait for its answer. One that has left looks the same.
+const HALF_CLOSED: Duration = Duration::from_millis(500);
 
 /// A socket that hands on only what is strict HTTP/1, at a bearable pace. See the [module](super).
 #[derive(Debug)]
@@ -46,6 +49,8 @@ pub struct Guard<S> {
     writing: Pace,
     /// When a wait for the reader ended last.
     drained: Option<Instant>,
+    /// When the client ended its side while a request was being answered.
+    half_closed: Option<Instant>,
     alarm: Alarm,
     closing: Closing,
 }
@@ -71,6 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             measured: 0,
             writing: Pace::new(&limits),
             drained: None,
+            half_closed: None,
             alarm: Alarm::new(limits.keep_alive_timeout),
             closing: Closing::Open,
             limits,
@@ -152,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                 self.framer.state = State::Broken(Refusal::malformed("the request body ended early"));
                 return Poll::Ready(Ok(Filled::More));
             }
-            return Poll::Ready(Ok(Filled::End));
+            return self.poll_half_closed(cx).map(Ok);
         }
         if in_body {
             self.reading.moved(fresh.len());
@@ -167,6 +173,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             self.granted = self.framer.admit(&self.held);
         }
         Poll::Ready(Ok(Filled::More))
+    }
+
+    /// The client sends no more. hyper would drop a request that is being answered, so it hears of it a little later.
+    fn poll_half_closed(&mut self, cx: &mut Context<'_>) -> Poll<Filled> {
+        let answering = matches!(self.framer.state, State::Head) && !self.wire.all_ended(self.framer.heads);
+        let began = *self.half_closed.get_or_insert_with(Instant::now);
+        if !answering || self.alarm.poll(cx, Some(began + HALF_CLOSED)) {
+            return Poll::Ready(Filled::End);
+        }
+        Poll::Pending
     }
 
     /// The socket has nothing. Ready when the client has had its time.
