@@ -57,7 +57,9 @@ fn write_lines(queue: &Receiver<String>, lost: &AtomicU64) {
         }
         let lost = lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            crate::log::line(format_args!("warning: {lost} lines of the access log were lost: standard output is too slow"));
+            crate::log::line(format_args!(
+                "warning: {lost} lines of the access log were lost: standard output is too slow"
+            ));
         }
     }
 }
@@ -110,7 +112,7 @@ fn timestamp(now: SystemTime) -> String {
 
 /// Days since 1970-01-01 → year, month, day of the Gregorian calendar.
 fn civil_date(mut days: u64) -> (u64, u64, u64) {
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;
     loop {
         let length = if leap(year) { 366 } else { 365 };

@@ -361,7 +361,11 @@ impl Spool {
 
     async fn into_source(self) -> Result<BodySource, BodyError> {
         let Some(mut file) = self.file else {
-            return Ok(if self.memory.is_empty() { BodySource::Empty } else { BodySource::Bytes(self.memory.freeze()) });
+            return Ok(if self.memory.is_empty() {
+                BodySource::Empty
+            } else {
+                BodySource::Bytes(self.memory.freeze())
+            });
         };
         file.flush().await.map_err(storage)?;
         file.rewind().await.map_err(storage)?;

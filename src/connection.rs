@@ -90,10 +90,12 @@ async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Resu
     let head_request = request.method() == http::Method::HEAD;
     let response = match connection.wire.take_refusal() {
         Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
-        None => AssertUnwindSafe(dispatch(&connection, request, &mut in_flight)).catch_unwind().await.unwrap_or_else(|_| {
-            crate::log::line(format_args!("error: rsgi itself failed (the panic is above); please report it"));
-            AppResponse::Error(RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
-        }),
+        None => {
+            AssertUnwindSafe(dispatch(&connection, request, &mut in_flight)).catch_unwind().await.unwrap_or_else(|_| {
+                crate::log::line(format_args!("error: rsgi itself failed (the panic is above); please report it"));
+                AppResponse::Error(RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
+            })
+        }
     };
     Ok(response.into_response(in_flight, head_request))
 }
@@ -109,7 +111,8 @@ async fn dispatch(connection: &Arc<Connection>, request: Request<Incoming>, in_f
     };
     let Some(app) = service.apps.get(first) else { return AppResponse::Error(not_found(upgrade)) };
     if upgrade {
-        let asked = websocket::Asked { request, root, peer: Arc::clone(&connection.peer), alive: connection.alive.clone() };
+        let asked =
+            websocket::Asked { request, root, peer: Arc::clone(&connection.peer), alive: connection.alive.clone() };
         in_flight.served_by(app);
         return websocket::call(app, asked, &connection.wire, &service.settings).await;
     }

@@ -76,7 +76,8 @@ pub fn bind(settings: &Settings) -> Result<Vec<Bound>, StartupError> {
 }
 
 fn bind_tcp(text: &str) -> Result<Bound, StartupError> {
-    let failed = |error: io::Error| StartupError::new(format!("cannot listen on `{text}`: {}", reason(&error)), hint(&error));
+    let failed =
+        |error: io::Error| StartupError::new(format!("cannot listen on `{text}`: {}", reason(&error)), hint(&error));
     let mut addresses = text.to_socket_addrs().map_err(|error| {
         StartupError::new(
             format!("`{text}` is not an address to listen on: {error}"),
@@ -99,7 +100,9 @@ fn listen_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 fn bind_unix(path: &str) -> Result<Bound, StartupError> {
-    let failed = |error: io::Error| StartupError::new(format!("cannot listen on `unix:{path}`: {}", reason(&error)), hint(&error));
+    let failed = |error: io::Error| {
+        StartupError::new(format!("cannot listen on `unix:{path}`: {}", reason(&error)), hint(&error))
+    };
     remove_stale(path).map_err(failed)?;
     let listener = std::os::unix::net::UnixListener::bind(path).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
@@ -130,7 +133,9 @@ fn hint(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "stop the other server, or choose another port with `--port` (0 for any free one)",
         io::ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose another with `--port`",
-        io::ErrorKind::AddrNotAvailable => "this machine does not have that address; `--host 0.0.0.0` listens on all it has",
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have that address; `--host 0.0.0.0` listens on all it has"
+        }
         _ => "choose another address with `--host` and `--port`, or `--bind`",
     }
     .to_owned()

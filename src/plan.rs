@@ -69,8 +69,9 @@ impl Plan {
             "websocket" => Mode::WebSocketOnly,
             _ => Mode::Mounts,
         };
-        Router::new(&mounts, &rules, &mode)
-            .map_err(|error| StartupError::new(error.to_string(), "`rsgi serve --help` shows how apps and rules are written"))
+        Router::new(&mounts, &rules, &mode).map_err(|error| {
+            StartupError::new(error.to_string(), "`rsgi serve --help` shows how apps and rules are written")
+        })
     }
 }
 

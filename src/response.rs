@@ -53,7 +53,9 @@ impl AppResponse {
         in_flight.record.status = self.status().as_u16();
         match self {
             // The length of what a HEAD or a 304 stands for is the application's to say, or nobody's.
-            Self::Whole(head, _) | Self::Stream(head, _) if !head.allows_body(head_request) && head.content_length.is_some() => {
+            Self::Whole(head, _) | Self::Stream(head, _)
+                if !head.allows_body(head_request) && head.content_length.is_some() =>
+            {
                 assemble(head, Content::Nothing, in_flight)
             }
             Self::Whole(head, body) => {

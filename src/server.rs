@@ -65,16 +65,15 @@ impl Server {
         let router = plan.router()?;
         let failed = |error: std::io::Error| PyRuntimeError::new_err(error.to_string());
         let event_loop = EventLoop::new().map_err(failed)?;
-        let pool = match plan.apps.iter().any(AppSpec::is_wsgi) {
-            true => Some(Pool::start(py, "rsgi-wsgi", config.wsgi_threads, config.wsgi_queue)?),
-            false => None,
+        let pool = if plan.apps.iter().any(AppSpec::is_wsgi) {
+            Some(Pool::start(py, "rsgi-wsgi", config.wsgi_threads, config.wsgi_queue)?)
+        } else {
+            None
         };
         let apps = plan.apps.into_iter().map(|app| make_app(py, app, &config, &event_loop, pool.as_ref()));
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
-        let (access_log, log_thread) = match config.access_log {
-            true => AccessLog::start().map(|(log, thread)| (Some(log), Some(thread))).map_err(failed)?,
-            false => (None, None),
-        };
+        let log = config.access_log.then(AccessLog::start).transpose().map_err(failed)?;
+        let (access_log, log_thread) = log.unzip();
         let limits = Arc::new(limits(&config));
         let service = Service { settings: config, router, apps, limits, access_log };
         let prepared = Prepared { service, listeners, pool, log_thread };
@@ -155,17 +154,14 @@ fn make_app(
     pool: Option<&Arc<Pool>>,
 ) -> PyResult<Arc<App>> {
     let name: Arc<str> = spec.name.as_str().into();
-    let gateway = match pool.filter(|_| spec.is_wsgi()) {
-        Some(pool) => {
-            let concurrency = Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: false };
-            let environ = EnvironTemplate::new(py, concurrency)?;
-            let pool = Arc::clone(pool);
-            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), spec.application, environ, pool, settings)))
-        }
-        None => {
-            let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
-            Gateway::Asgi(Arc::new(AsgiGateway::new(Arc::clone(&name), spec.application, event_loop, scopes, settings)))
-        }
+    let gateway = if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
+        let concurrency = Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: false };
+        let environ = EnvironTemplate::new(py, concurrency)?;
+        let pool = Arc::clone(pool);
+        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), spec.application, environ, pool, settings)))
+    } else {
+        let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
+        Gateway::Asgi(Arc::new(AsgiGateway::new(Arc::clone(&name), spec.application, event_loop, scopes, settings)))
     };
     Ok(Arc::new(App { name, gateway, running: AtomicUsize::new(0), limit: settings.limit_concurrency }))
 }

@@ -3,7 +3,6 @@
 //! Kept apart because listener, connections and WebSockets all follow the same three phases, and the server waits until
 //! the last of them has gone.
 
-use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -36,7 +35,9 @@ impl Default for Shutdown {
 impl Shutdown {
     /// Begins to drain; nothing more happens when it has begun already.
     pub fn begin(&self) {
-        self.0.send_if_modified(|phase| *phase == Phase::Serving && std::mem::replace(phase, Phase::Draining) == Phase::Serving);
+        self.0.send_if_modified(|phase| {
+            *phase == Phase::Serving && std::mem::replace(phase, Phase::Draining) == Phase::Serving
+        });
     }
 
     /// The phase now.
@@ -64,10 +65,8 @@ impl Shutdown {
 
 impl Alive {
     /// Waits until the server is at `phase` or further.
-    pub fn reached(&mut self, phase: Phase) -> impl Future<Output = ()> + Send + '_ {
-        async move {
-            // An error means that the server has gone, which is further than any phase.
-            let _changed = self.0.wait_for(|now| *now >= phase).await;
-        }
+    pub async fn reached(&mut self, phase: Phase) {
+        // An error means that the server has gone, which is further than any phase.
+        let _changed = self.0.wait_for(|now| *now >= phase).await;
     }
 }

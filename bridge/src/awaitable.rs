@@ -156,7 +156,6 @@ impl Sent {
     }
 
     /// `None` from here is the end of the iteration, with the value `None`.
-    #[expect(clippy::unused_self, reason = "the iterator protocol")]
     fn __next__(&self) -> Option<Py<PyAny>> {
         None
     }

@@ -59,11 +59,7 @@ pub fn run(
         ended: Mutex::new(Ended::Whole),
         close_error: Mutex::new(None),
     };
-    let result = in_context(py, context, body);
-    let (result, close_error) = match result {
-        Ok((ended, close_error)) => (Ok(ended), close_error),
-        Err((error, close_error)) => (Err(error), close_error),
-    };
+    let (result, close_error) = in_context(py, context, body);
     let outcome = match result {
         Ok(ended) => Outcome::Sent(ended),
         Err(error) => {
@@ -74,27 +70,26 @@ pub fn run(
     Report { outcome, close_error }
 }
 
-type Ran = Result<(Ended, Option<PyErr>), (PyErr, Option<PyErr>)>;
-
 static NEW_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-fn in_context(py: Python<'_>, context: Option<&Bound<'_, PyAny>>, body: CallBody) -> Ran {
+/// How the body compared to its length, or what was raised; and what `close()` raised.
+fn in_context(py: Python<'_>, context: Option<&Bound<'_, PyAny>>, body: CallBody) -> (PyResult<Ended>, Option<PyErr>) {
     let prepared = || -> PyResult<(Bound<'_, CallBody>, Bound<'_, PyAny>)> {
-        let body = Bound::new(py, body)?;
         let context = match context {
             Some(context) => context.clone(),
             None => NEW_CONTEXT.import(py, "contextvars", "Context")?.call0()?,
         };
-        Ok((body, context))
+        Ok((Bound::new(py, body)?, context))
     };
-    let (body, context) = prepared().map_err(|error| (error, None))?;
+    let (body, context) = match prepared() {
+        Ok(prepared) => prepared,
+        Err(error) => return (Err(error), None),
+    };
     let result = context.call_method1(intern!(py, "run"), (&body,));
     let call = body.get();
     let close_error = call.close_error.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match result {
-        Ok(_) => Ok((*call.ended.lock().unwrap_or_else(PoisonError::into_inner), close_error)),
-        Err(error) => Err((error, close_error)),
-    }
+    let ended = result.map(|_| *call.ended.lock().unwrap_or_else(PoisonError::into_inner));
+    (ended, close_error)
 }
 
 /// The call as a Python callable, for `Context.run`.
@@ -148,7 +143,9 @@ fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Exchange) -
     }
     if iterable.is_instance_of::<PyBytes>() {
         // Iterating over it would give integers; the mistake deserves a better message.
-        return Err(PyTypeError::new_err("the application returned bytes; it must return an iterable of bytes, such as [body]"));
+        return Err(PyTypeError::new_err(
+            "the application returned bytes; it must return an iterable of bytes, such as [body]",
+        ));
     }
     let single = iterable.len().is_ok_and(|length| length == 1);
     let chunks = iterable.try_iter().map_err(|_| {
@@ -171,13 +168,8 @@ fn joined<'py>(count: usize, mut chunks: impl Iterator<Item = Bound<'py, PyAny>>
     Ok(whole.into())
 }
 
-fn send_chunks(
-    py: Python<'_>,
-    mut chunks: Bound<'_, PyIterator>,
-    single: bool,
-    exchange: &Exchange,
-) -> PyResult<Ended> {
-    while let Some(chunk) = chunks.next() {
+fn send_chunks(py: Python<'_>, chunks: Bound<'_, PyIterator>, single: bool, exchange: &Exchange) -> PyResult<Ended> {
+    for chunk in chunks {
         let chunk = body_bytes(&chunk?)?;
         if single {
             // The iterable says that this is all: its length is known.

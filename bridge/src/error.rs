@@ -6,9 +6,9 @@
 
 use std::borrow::Cow;
 
-use pyo3::prelude::*;
 use pyo3::create_exception;
 use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
 
 create_exception!(
     rsgi,

@@ -56,7 +56,11 @@ pub struct Pool {
 
 impl std::fmt::Debug for Pool {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Pool").field("waiting", &self.waiting).field("capacity", &self.capacity).finish_non_exhaustive()
+        formatter
+            .debug_struct("Pool")
+            .field("waiting", &self.waiting)
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
     }
 }
 

@@ -36,13 +36,17 @@ pub fn log_length(py: Python<'_>, subject: Subject<'_>, ended: Ended) {
     let app = subject.app;
     match ended {
         Ended::Whole => {}
-        Ended::OverLength => log_warning(
-            py,
-            &format!("app `{app}` sent more than its Content-Length: {subject}; the rest was left out"),
-        ),
+        Ended::OverLength => {
+            log_warning(
+                py,
+                &format!("app `{app}` sent more than its Content-Length: {subject}; the rest was left out"),
+            );
+        }
         Ended::Missing(missing) => log_warning(
             py,
-            &format!("app `{app}` sent {missing} bytes less than its Content-Length: {subject}; the connection was cut"),
+            &format!(
+                "app `{app}` sent {missing} bytes less than its Content-Length: {subject}; the connection was cut"
+            ),
         ),
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Kept apart because `start_response` and the ASGI `http.response.start` are held to the same rules.
 //!
-//! Spec: PEP 3333 "The start_response() Callable"; ASGI HTTP "Response Start"; RFC 9110 5.5, 7.6.1, 15.
+//! Spec: PEP 3333 "The `start_response()` Callable"; ASGI HTTP "Response Start"; RFC 9110 5.5, 7.6.1, 15.
 
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use http::StatusCode;
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
@@ -44,7 +44,7 @@ impl ResponseHead {
             let (name, value) = pair_of(&pair)?;
             fields.add(&native_bytes("a header name", &name)?, &native_bytes("a header value", &value)?)?;
         }
-        fields.finish(status, reason)
+        Ok(fields.finish(status, reason))
     }
 
     /// Reads `status` and `headers` of an `http.response.start` message.
@@ -52,16 +52,16 @@ impl ResponseHead {
     /// # Errors
     /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
     pub fn from_asgi(status: &Bound<'_, PyAny>, headers: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let code: u16 = status
-            .extract()
-            .map_err(|_| PyTypeError::new_err(format!("status must be an int from 200 to 999, not {}", short(status))))?;
+        let code: u16 = status.extract().map_err(|_| {
+            PyTypeError::new_err(format!("status must be an int from 200 to 999, not {}", short(status)))
+        })?;
         let status = status_code(code)?;
         let mut fields = Fields::with_capacity(8);
-        for pair in headers.map(|headers| headers.try_iter()).transpose()?.into_iter().flatten() {
+        for pair in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
             let (name, value) = pair_of(&pair?)?;
             fields.add(byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
         }
-        fields.finish(status, None)
+        Ok(fields.finish(status, None))
     }
 
     /// Reads a header list alone (`websocket.accept`).
@@ -70,7 +70,7 @@ impl ResponseHead {
     /// As [`ResponseHead::from_asgi`].
     pub fn headers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
         let mut fields = Fields::with_capacity(4);
-        for pair in headers.map(|headers| headers.try_iter()).transpose()?.into_iter().flatten() {
+        for pair in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
             let (name, value) = pair_of(&pair?)?;
             fields.add(byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
         }
@@ -154,12 +154,12 @@ impl Fields {
         Ok(())
     }
 
-    fn finish(mut self, status: StatusCode, reason: Option<Box<[u8]>>) -> PyResult<ResponseHead> {
+    fn finish(mut self, status: StatusCode, reason: Option<Box<[u8]>>) -> ResponseHead {
         if status == StatusCode::NO_CONTENT {
             self.headers.remove(CONTENT_LENGTH);
             self.content_length = None;
         }
-        Ok(ResponseHead { status, reason, headers: self.headers, content_length: self.content_length })
+        ResponseHead { status, reason, headers: self.headers, content_length: self.content_length }
     }
 }
 
@@ -203,7 +203,9 @@ fn pair_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<
 fn native_bytes(what: &str, object: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let text = object.cast::<PyString>().map_err(|_| wrong_type(what, "str", object))?;
     let bytes = latin1_bytes(text.to_str()?);
-    bytes.map(Into::into).ok_or_else(|| PyValueError::new_err(format!("{what} must be latin-1 text, not {}", short(object))))
+    bytes
+        .map(Into::into)
+        .ok_or_else(|| PyValueError::new_err(format!("{what} must be latin-1 text, not {}", short(object))))
 }
 
 fn byte_string<'a>(what: &str, object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {

@@ -3,7 +3,7 @@
 //! Kept apart from the iteration because an application may call either at any time of the call, from inside its own
 //! iterable too, and must see its errors where it made them.
 //!
-//! Spec: PEP 3333 "The start_response() Callable", "The write() Callable", "Error Handling".
+//! Spec: PEP 3333 "The `start_response()` Callable", "The `write()` Callable", "Error Handling".
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -36,20 +36,15 @@ pub fn percent_decode(raw: &[u8]) -> Cow<'_, [u8]> {
     let mut decoded = Vec::with_capacity(raw.len());
     let mut rest = raw;
     while let Some((&byte, tail)) = rest.split_first() {
-        match (byte, tail) {
-            (b'%', [high, low, after @ ..]) => {
-                if let (Some(high), Some(low)) = (hex(*high), hex(*low)) {
-                    decoded.push(high << 4 | low);
-                    rest = after;
-                } else {
-                    decoded.push(byte);
-                    rest = tail;
-                }
-            }
-            _ => {
-                decoded.push(byte);
-                rest = tail;
-            }
+        if byte == b'%'
+            && let [high, low, after @ ..] = tail
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            decoded.push(high << 4 | low);
+            rest = after;
+        } else {
+            decoded.push(byte);
+            rest = tail;
         }
     }
     Cow::Owned(decoded)

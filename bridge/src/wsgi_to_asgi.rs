@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use bytes::Bytes;
 use futures::executor::block_on;
 use futures::future::poll_fn;
-use http::header::{HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue, TRANSFER_ENCODING};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -81,11 +81,7 @@ impl WsgiBridge {
         if slf.get().pool.submit(Box::new(job)).is_err() {
             return Ok(None);
         }
-        Ok(Some(BridgeCall {
-            handle,
-            body: Mutex::new(Some(body)),
-            response: Arc::new(Mutex::new(Some(response))),
-        }))
+        Ok(Some(BridgeCall { handle, body: Mutex::new(Some(body)), response: Arc::new(Mutex::new(Some(response))) }))
     }
 }
 
@@ -487,8 +483,9 @@ impl Wake for FutureWaker {
         let Some(future) = lock(&self.future).take() else { return };
         Python::attach(|py| {
             let resolve = Bound::new(py, Resolve(future));
-            let called = resolve
-                .and_then(|resolve| self.event_loop.0.call_method1(py, intern!(py, "call_soon_threadsafe"), (resolve,)));
+            let called = resolve.and_then(|resolve| {
+                self.event_loop.0.call_method1(py, intern!(py, "call_soon_threadsafe"), (resolve,))
+            });
             // A loop that is closed waits for nothing.
             drop(called);
         });

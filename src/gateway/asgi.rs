@@ -100,10 +100,7 @@ pub async fn call(
     let (request, leftover) = if body.is_end() {
         (RequestMessages::Whole(Bytes::new()), Some(Leftover::Untouched(body)))
     } else {
-        let first = match small && recorder.is_none() {
-            true => body.collect_ready().await,
-            false => Ok(None),
-        };
+        let first = if small && recorder.is_none() { body.collect_ready().await } else { Ok(None) };
         match first {
             Err(error) => return (AppResponse::Error(error.into()), None),
             Ok(Some(whole)) if body.is_end() => (RequestMessages::Whole(whole), None),
@@ -217,7 +214,10 @@ enum RequestMessages {
 enum Progress {
     Unstarted,
     Started(ResponseHead),
-    Streaming { writer: PipeWriter<Bytes>, length: BodyLength },
+    Streaming {
+        writer: PipeWriter<Bytes>,
+        length: BodyLength,
+    },
     /// Whatever the application sends is left out: HEAD, 204, 304, or more than its `Content-Length`.
     Discarding,
     Ended,
@@ -244,14 +244,14 @@ pub struct HttpExchange {
 #[pymethods]
 impl HttpExchange {
     /// The next message of the request.
-    fn receive(slf: &Bound<'_, Self>) -> PyResult<Awaitable> {
+    fn receive(slf: &Bound<'_, Self>) -> Awaitable {
         let py = slf.py();
         if let Poll::Ready(message) = slf.get().poll_receive(py, &mut Context::from_waker(Waker::noop())) {
-            return Ok(Awaitable::finished(message));
+            return Awaitable::finished(message);
         }
         let exchange = slf.clone().unbind();
         let handle = Arc::clone(&slf.get().gateway.event_loop);
-        Ok(Awaitable::waiting(handle, Box::new(move |py, context| exchange.get().poll_receive(py, context))))
+        Awaitable::waiting(handle, Box::new(move |py, context| exchange.get().poll_receive(py, context)))
     }
 
     /// Takes a message of the response.
@@ -328,10 +328,10 @@ impl HttpExchange {
         let message = message
             .cast::<PyDict>()
             .map_err(|_| PyTypeError::new_err(format!("send() takes a dict, not {}", short(message))))?;
-        let kind = message
-            .get_item(intern!(py, "type"))?
-            .ok_or_else(|| PyValueError::new_err("the message has no 'type'"))?;
-        let kind = kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("the 'type' of a message must be a str"))?;
+        let kind =
+            message.get_item(intern!(py, "type"))?.ok_or_else(|| PyValueError::new_err("the message has no 'type'"))?;
+        let kind =
+            kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("the 'type' of a message must be a str"))?;
         match kind.to_str()? {
             "http.response.start" => self.start_response(py, message),
             "http.response.body" => self.send_body(py, message),
@@ -434,7 +434,13 @@ impl State {
         }
     }
 
-    fn first_body(&mut self, head: ResponseHead, body: Bytes, more: bool, head_request: bool) -> PyResult<(Room, Ended)> {
+    fn first_body(
+        &mut self,
+        head: ResponseHead,
+        body: Bytes,
+        more: bool,
+        head_request: bool,
+    ) -> PyResult<(Room, Ended)> {
         if !head.allows_body(head_request) {
             // Only a body that is here in full tells its length, which the answer to HEAD may carry.
             let body = if more { Bytes::new() } else { body };

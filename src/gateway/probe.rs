@@ -20,7 +20,8 @@ use crate::response::AppResponse;
 pub async fn call(first: &Arc<App>, second: &Arc<App>, call: Call<'_>, in_flight: &mut InFlight) -> AppResponse {
     let Gateway::Asgi(gateway) = &first.gateway else { return first.call(call).await };
     let settings = call.settings;
-    let head = RequestHead { parts: copy_of(&call.head.parts), peer: Arc::clone(&call.head.peer), root: call.head.root };
+    let head =
+        RequestHead { parts: copy_of(&call.head.parts), peer: Arc::clone(&call.head.peer), root: call.head.root };
     let recorder = Recorder::new(settings.replay_limit);
     let (response, leftover) = asgi::call(gateway, call, Some(recorder)).await;
     let Some(leftover) = leftover.filter(|_| response.status() == StatusCode::NOT_FOUND) else { return response };

@@ -45,9 +45,11 @@ const INBOUND_BUFFER: usize = 64 * 1024;
 pub fn requested(request: &Request<Incoming>) -> bool {
     let lists = |name: HeaderName, token: &str| {
         let values = request.headers().get_all(name);
-        values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|item| {
-            item.trim().eq_ignore_ascii_case(token)
-        })
+        values
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|item| item.trim().eq_ignore_ascii_case(token))
     };
     request.method() == Method::GET
         && request.version() == Version::HTTP_11
@@ -292,10 +294,10 @@ impl WebSocketExchange {
         let message = message
             .cast::<PyDict>()
             .map_err(|_| PyTypeError::new_err(format!("send() takes a dict, not {}", short(message))))?;
-        let kind = message
-            .get_item(intern!(py, "type"))?
-            .ok_or_else(|| PyValueError::new_err("the message has no 'type'"))?;
-        let kind = kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("the 'type' of a message must be a str"))?;
+        let kind =
+            message.get_item(intern!(py, "type"))?.ok_or_else(|| PyValueError::new_err("the message has no 'type'"))?;
+        let kind =
+            kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("the 'type' of a message must be a str"))?;
         match kind.to_str()? {
             "websocket.accept" => self.accept(py, message).map(|()| true),
             "websocket.close" => self.close(py, message).map(|()| true),
@@ -381,10 +383,12 @@ impl WebSocketExchange {
         let text = present(message.get_item(intern!(py, "text"))?);
         let bytes = present(message.get_item(intern!(py, "bytes"))?);
         let data = match (text, bytes) {
-            (Some(text), None) => Outbound::Text(text.bind(py).cast::<PyString>().map_err(PyErr::from)?.to_str()?.to_owned()),
-            (None, Some(bytes)) => {
-                Outbound::Binary(Bytes::copy_from_slice(bytes.bind(py).cast::<PyBytes>().map_err(PyErr::from)?.as_bytes()))
+            (Some(text), None) => {
+                Outbound::Text(text.bind(py).cast::<PyString>().map_err(PyErr::from)?.to_str()?.to_owned())
             }
+            (None, Some(bytes)) => Outbound::Binary(Bytes::copy_from_slice(
+                bytes.bind(py).cast::<PyBytes>().map_err(PyErr::from)?.as_bytes(),
+            )),
             _ => return Err(PyValueError::new_err("'websocket.send' needs one of 'text' (str) and 'bytes' (bytes)")),
         };
         match &self.lock().progress {

@@ -156,9 +156,8 @@ async fn read(mut stream: SplitStream<Socket>, inbound: &PipeWriter<Inbound>, he
             Message::Text(text) => Inbound::Text(text.as_str().to_owned()),
             Message::Binary(bytes) => Inbound::Binary(bytes),
             Message::Close(frame) => {
-                let (code, reason) = frame.map_or((1005, String::new()), |frame| {
-                    (frame.code.into(), frame.reason.as_str().to_owned())
-                });
+                let (code, reason) =
+                    frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.as_str().to_owned()));
                 // Drives the answer to the close out.
                 let _closed = timeout(CLOSE_TIMEOUT, stream.next()).await;
                 return Ending::ClosedByClient(code, reason);
@@ -171,7 +170,9 @@ async fn read(mut stream: SplitStream<Socket>, inbound: &PipeWriter<Inbound>, he
 
 fn refusal(error: &Error) -> Ending {
     match error {
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => Ending::Refused(CloseCode::Size, "the message is too large"),
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            Ending::Refused(CloseCode::Size, "the message is too large")
+        }
         Error::Capacity(_) => Ending::Refused(CloseCode::Size, "too large"),
         Error::Utf8(_) => Ending::Refused(CloseCode::Invalid, "the text is not UTF-8"),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ending::Lost,

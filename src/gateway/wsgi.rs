@@ -92,7 +92,9 @@ async fn answer(mut response: oneshot::Receiver<AppResponse>, ticket: &Ticket, p
     let lost = |_| AppResponse::Error(RequestError::application_failed());
     match tokio::time::timeout(patience, &mut response).await {
         Ok(response) => response.unwrap_or_else(lost),
-        Err(_) if ticket.withdraw() => AppResponse::Error(RequestError::busy("no thread became free in time; try again")),
+        Err(_) if ticket.withdraw() => {
+            AppResponse::Error(RequestError::busy("no thread became free in time; try again"))
+        }
         Err(_) => response.await.unwrap_or_else(lost),
     }
 }

@@ -67,9 +67,7 @@ impl Automaton {
                 Token::Parameter(converter) => push_converter(&mut steps, *converter),
             }
         }
-        (steps.len() <= LIMIT).then(|| Self {
-            steps: steps.into(),
-        })
+        (steps.len() <= LIMIT).then(|| Self { steps: steps.into() })
     }
 
     /// Whether the whole text can be read as the sequence.
@@ -113,19 +111,11 @@ impl Automaton {
 }
 
 fn once(accepts: Accepts) -> Step {
-    Step {
-        accepts,
-        repeats: false,
-        skips: 0,
-    }
+    Step { accepts, repeats: false, skips: 0 }
 }
 
 fn many(accepts: Accepts) -> Step {
-    Step {
-        accepts,
-        repeats: true,
-        skips: 0,
-    }
+    Step { accepts, repeats: true, skips: 0 }
 }
 
 /// Appends the steps of a converter: Starlette's regular expression for it, spelled out.
@@ -135,17 +125,11 @@ fn push_converter(steps: &mut Vec<Step>, converter: Converter) {
         Converter::Int => steps.push(many(Accepts::Digit)),
         Converter::Float => {
             steps.push(many(Accepts::Digit));
-            steps.push(Step {
-                skips: 2,
-                ..once(Accepts::Exactly(b'.'))
-            });
+            steps.push(Step { skips: 2, ..once(Accepts::Exactly(b'.')) });
             steps.push(many(Accepts::Digit));
         }
         Converter::Uuid => push_uuid(steps),
-        Converter::Path => steps.push(Step {
-            skips: 1,
-            ..many(Accepts::Anything)
-        }),
+        Converter::Path => steps.push(Step { skips: 1, ..many(Accepts::Anything) }),
     }
 }
 
@@ -153,10 +137,7 @@ fn push_converter(steps: &mut Vec<Step>, converter: Converter) {
 fn push_uuid(steps: &mut Vec<Step>) {
     for (group, digits) in [8, 4, 4, 4, 12].into_iter().enumerate() {
         if group > 0 {
-            steps.push(Step {
-                skips: 1,
-                ..once(Accepts::Exactly(b'-'))
-            });
+            steps.push(Step { skips: 1, ..once(Accepts::Exactly(b'-')) });
         }
         steps.extend((0..digits).map(|_| once(Accepts::HexDigit)));
     }
@@ -174,9 +155,7 @@ impl States {
     }
 
     fn contains(&self, state: usize) -> bool {
-        self.0
-            .get(state / 64)
-            .is_some_and(|word| word & (1 << (state % 64)) != 0)
+        self.0.get(state / 64).is_some_and(|word| word & (1 << (state % 64)) != 0)
     }
 
     fn is_empty(&self) -> bool {
@@ -196,10 +175,7 @@ impl States {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test that cannot compile its pattern should fail"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a test that cannot compile its pattern should fail")]
     use super::*;
 
     fn automaton(tokens: &[Token]) -> Automaton {
@@ -212,11 +188,8 @@ mod tests {
 
     #[test]
     fn two_parameters_share_the_text_in_every_way() {
-        let name_and_number = automaton(&[
-            Token::Parameter(Converter::Str),
-            literal("-"),
-            Token::Parameter(Converter::Int),
-        ]);
+        let name_and_number =
+            automaton(&[Token::Parameter(Converter::Str), literal("-"), Token::Parameter(Converter::Int)]);
         assert!(name_and_number.matches(b"a-7"));
         assert!(name_and_number.matches(b"a-b-7"));
         assert!(name_and_number.matches(b"--7"));
@@ -228,14 +201,7 @@ mod tests {
     #[test]
     fn floats_and_uuids_follow_their_expressions() {
         let float = automaton(&[Token::Parameter(Converter::Float)]);
-        for (text, fits) in [
-            ("1", true),
-            ("1.5", true),
-            ("1.", false),
-            (".5", false),
-            ("1.5.2", false),
-            ("", false),
-        ] {
+        for (text, fits) in [("1", true), ("1.5", true), ("1.", false), (".5", false), ("1.5.2", false), ("", false)] {
             assert_eq!(float.matches(text.as_bytes()), fits, "{text}");
         }
         let uuid = automaton(&[Token::Parameter(Converter::Uuid)]);
@@ -252,21 +218,13 @@ mod tests {
 
     #[test]
     fn a_long_text_is_linear() {
-        let many = automaton(&[
-            Token::Parameter(Converter::Path),
-            literal("a"),
-            Token::Parameter(Converter::Path),
-        ]);
+        let many = automaton(&[Token::Parameter(Converter::Path), literal("a"), Token::Parameter(Converter::Path)]);
         assert!(!many.matches(&vec![b'b'; 1 << 20]));
     }
 
     #[test]
     fn the_number_of_states_is_bounded() {
-        assert!(
-            Automaton::compile(&[literal(&"x".repeat(LIMIT))])
-                .unwrap()
-                .matches(&[b'x'; LIMIT])
-        );
+        assert!(Automaton::compile(&[literal(&"x".repeat(LIMIT))]).unwrap().matches(&[b'x'; LIMIT]));
         assert!(Automaton::compile(&[literal(&"x".repeat(LIMIT + 1))]).is_none());
     }
 }

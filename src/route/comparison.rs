@@ -3,10 +3,7 @@
 //! Apart because it shares nothing with what it checks but the words: templates are read again, paths are decoded again,
 //! and a match is sought by trying every length for every parameter. Tests only.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a comparison that cannot be set up should fail"
-)]
+#![allow(clippy::unwrap_used, reason = "a comparison that cannot be set up should fail")]
 
 use super::RouteKind;
 use super::method::Asked;
@@ -98,21 +95,11 @@ impl Generator {
 fn read(template: &str) -> Vec<Result<u16, &str>> {
     let mut tokens = Vec::new();
     for (index, piece) in template.split('{').enumerate() {
-        let (parameter, literal) = if index == 0 {
-            ("", piece)
-        } else {
-            piece.split_once('}').unwrap()
-        };
+        let (parameter, literal) = if index == 0 { ("", piece) } else { piece.split_once('}').unwrap() };
         if index > 0 {
-            tokens.push(Err(parameter
-                .split_once(':')
-                .map_or("str", |(_, converter)| converter)));
+            tokens.push(Err(parameter.split_once(':').map_or("str", |(_, converter)| converter)));
         }
-        tokens.extend(
-            literal
-                .bytes()
-                .map(|byte| Ok(if byte == b'/' { SLASH } else { u16::from(byte) })),
-        );
+        tokens.extend(literal.bytes().map(|byte| Ok(if byte == b'/' { SLASH } else { u16::from(byte) })));
     }
     tokens
 }
@@ -121,9 +108,7 @@ fn decode_naively(raw: &str) -> Vec<u16> {
     let mut decoded = Vec::new();
     let mut at = 0;
     while at < raw.len() {
-        let escape = raw
-            .get(at..at + 3)
-            .filter(|text| text.starts_with('%') && !text.contains('+'));
+        let escape = raw.get(at..at + 3).filter(|text| text.starts_with('%') && !text.contains('+'));
         if let Some(value) = escape.and_then(|text| u16::from_str_radix(text.get(1..)?, 16).ok()) {
             decoded.push(value);
             at += 3;
@@ -139,9 +124,9 @@ fn decode_naively(raw: &str) -> Vec<u16> {
 fn fits(tokens: &[Result<u16, &str>], text: &[u16]) -> bool {
     match tokens {
         [] => text.is_empty(),
-        [Ok(literal), tokens @ ..] => text
-            .split_first()
-            .is_some_and(|(first, rest)| first == literal && fits(tokens, rest)),
+        [Ok(literal), tokens @ ..] => {
+            text.split_first().is_some_and(|(first, rest)| first == literal && fits(tokens, rest))
+        }
         [Err(converter), tokens @ ..] => (0..=text.len()).any(|length| {
             let (value, rest) = text.split_at(length);
             accepts(converter, value) && fits(tokens, rest)
@@ -163,24 +148,14 @@ fn accepts(converter: &str, value: &[u16]) -> bool {
             let text = String::from_utf16(value).unwrap_or_default();
             text.len() == 36
                 && text.split('-').map(str::len).eq([8, 4, 4, 4, 12])
-                && text
-                    .chars()
-                    .all(|digit| digit == '-' || digit.is_ascii_hexdigit())
+                && text.chars().all(|digit| digit == '-' || digit.is_ascii_hexdigit())
         }
-        _ => {
-            !value.is_empty()
-                && value
-                    .iter()
-                    .all(|unit| *unit != SLASH && *unit != u16::from(b'/'))
-        }
+        _ => !value.is_empty() && value.iter().all(|unit| *unit != SLASH && *unit != u16::from(b'/')),
     }
 }
 
 fn has(methods: Option<&[String]>, method: &str) -> bool {
-    methods.is_none_or(|all| {
-        all.iter()
-            .any(|own| own == method || (own == "GET" && method == "HEAD"))
-    })
+    methods.is_none_or(|all| all.iter().any(|own| own == method || (own == "GET" && method == "HEAD")))
 }
 
 #[test]
@@ -188,44 +163,24 @@ fn the_table_finds_what_a_naive_matcher_finds() {
     let mut generator = Generator(0x9E37_79B9_7F4A_7C15);
     let mut found = 0;
     for _ in 0..400 {
-        let rows: Vec<_> = (0..generator.below(12))
-            .map(|_| (generator.methods(), generator.path(TEMPLATE_SEGMENTS)))
-            .collect();
+        let rows: Vec<_> =
+            (0..generator.below(12)).map(|_| (generator.methods(), generator.path(TEMPLATE_SEGMENTS))).collect();
         let mut table = Table::default();
         for (methods, path) in &rows {
             let (kind, methods, author) = (RouteKind::Http, methods.as_deref(), Author::Framework);
-            table
-                .push(&NewRow {
-                    kind,
-                    methods,
-                    host: None,
-                    path,
-                    author,
-                })
-                .unwrap();
+            table.push(&NewRow { kind, methods, host: None, path, author }).unwrap();
         }
         for _ in 0..250 {
             let raw_path = generator.path(PATH_SEGMENTS);
             let method = generator.pick(&["GET", "HEAD", "POST", "PURGE"]);
             let text = decode_naively(&raw_path);
-            let naive = rows.iter().position(|(methods, template)| {
-                has(methods.as_deref(), method) && fits(&read(template), &text)
-            });
-            let query = Query {
-                websocket: false,
-                asked: Asked::of(method, None),
-                host: None,
-            };
-            assert_eq!(
-                table.find(&decode(&raw_path), &query),
-                naive,
-                "{method} {raw_path} {rows:?}"
-            );
+            let naive = rows
+                .iter()
+                .position(|(methods, template)| has(methods.as_deref(), method) && fits(&read(template), &text));
+            let query = Query { websocket: false, asked: Asked::of(method, None), host: None };
+            assert_eq!(table.find(&decode(&raw_path), &query), naive, "{method} {raw_path} {rows:?}");
             found += usize::from(naive.is_some());
         }
     }
-    assert!(
-        found > 10_000,
-        "most of the generated paths match nothing: {found}"
-    );
+    assert!(found > 10_000, "most of the generated paths match nothing: {found}");
 }

@@ -19,10 +19,7 @@ pub(super) enum Host {
 impl Host {
     /// Reads a host template.
     pub(super) fn parse(template: &str, author: Author) -> Result<Self, RouteError> {
-        let fault = |why: TemplateFault| RouteError::Template {
-            template: template.to_owned(),
-            why,
-        };
+        let fault = |why: TemplateFault| RouteError::Template { template: template.to_owned(), why };
         let mut tokens = tokenize(template, author).map_err(fault)?;
         for token in &mut tokens {
             if let Token::Literal(text) = token {
@@ -59,19 +56,12 @@ fn without_port(host: &[u8]) -> &[u8] {
 }
 
 fn lower_case(name: &[u8]) -> Cow<'_, [u8]> {
-    if name.iter().any(u8::is_ascii_uppercase) {
-        Cow::Owned(name.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(name)
-    }
+    if name.iter().any(u8::is_ascii_uppercase) { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test that cannot read its template should fail"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a test that cannot read its template should fail")]
     use super::*;
 
     #[test]
@@ -92,13 +82,7 @@ mod tests {
             ("{n:int}.example.com:8000", Some("7.example.com"), true),
             ("{n:int}.example.com", Some("x.example.com"), false),
         ] {
-            assert_eq!(
-                Host::parse(template, Author::Operator)
-                    .unwrap()
-                    .matches(header),
-                fits,
-                "{template} {header:?}"
-            );
+            assert_eq!(Host::parse(template, Author::Operator).unwrap().matches(header), fits, "{template} {header:?}");
         }
     }
 

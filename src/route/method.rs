@@ -29,10 +29,7 @@ fn bit(method: &str) -> u16 {
 #[derive(Debug)]
 pub(super) enum Methods {
     All,
-    Listed {
-        standard: u16,
-        others: Box<[String]>,
-    },
+    Listed { standard: u16, others: Box<[String]> },
 }
 
 impl Methods {
@@ -49,10 +46,7 @@ impl Methods {
                 known => standard |= known,
             }
         }
-        Self::Listed {
-            standard,
-            others: others.into(),
-        }
+        Self::Listed { standard, others: others.into() }
     }
 
     /// Whether any of the asked methods is among these.
@@ -62,9 +56,7 @@ impl Methods {
             Self::Listed { standard, others } => {
                 asked.any
                     || standard & asked.standard != 0
-                    || asked
-                        .other
-                        .is_some_and(|other| others.iter().any(|own| own == other))
+                    || asked.other.is_some_and(|other| others.iter().any(|own| own == other))
             }
         }
     }
@@ -80,18 +72,10 @@ pub(super) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// Every row will do, whatever its methods.
-    pub(super) const ANY: Self = Self {
-        any: true,
-        standard: 0,
-        other: None,
-    };
+    pub(super) const ANY: Self = Self { any: true, standard: 0, other: None };
 
     /// A WebSocket's opening handshake, whatever HTTP version carries it.
-    pub(super) const HANDSHAKE: Self = Self {
-        any: false,
-        standard: GET,
-        other: None,
-    };
+    pub(super) const HANDSHAKE: Self = Self { any: false, standard: GET, other: None };
 
     /// What a request with this method asks for.
     pub(super) fn of(method: &'a str, preflight: Option<&'a str>) -> Self {
@@ -100,10 +84,7 @@ impl<'a> Asked<'a> {
             // OPTIONS is a standard method, so the place for another one is free.
             Some(wanted) if method == "OPTIONS" => {
                 let wanted = Self::method(wanted);
-                Self {
-                    standard: asked.standard | wanted.standard,
-                    ..wanted
-                }
+                Self { standard: asked.standard | wanted.standard, ..wanted }
             }
             _ => asked,
         }
@@ -111,21 +92,9 @@ impl<'a> Asked<'a> {
 
     fn method(method: &'a str) -> Self {
         match bit(method) {
-            0 => Self {
-                any: false,
-                standard: 0,
-                other: Some(method),
-            },
-            HEAD => Self {
-                any: false,
-                standard: HEAD | GET,
-                other: None,
-            },
-            standard => Self {
-                any: false,
-                standard,
-                other: None,
-            },
+            0 => Self { any: false, standard: 0, other: Some(method) },
+            HEAD => Self { any: false, standard: HEAD | GET, other: None },
+            standard => Self { any: false, standard, other: None },
         }
     }
 }
@@ -156,18 +125,12 @@ mod tests {
         assert!(owns(&["PURGE"], "OPTIONS", Some("PURGE")));
         assert!(!owns(&["GET"], "OPTIONS", Some("POST")));
         assert!(!owns(&["GET"], "OPTIONS", None));
-        assert!(
-            !owns(&["POST"], "GET", Some("POST")),
-            "only OPTIONS is a preflight"
-        );
+        assert!(!owns(&["POST"], "GET", Some("POST")), "only OPTIONS is a preflight");
     }
 
     #[test]
     fn other_methods_are_compared_exactly() {
-        assert!(
-            owns(&["purge"], "PURGE", None),
-            "a listed method may be written in any case"
-        );
+        assert!(owns(&["purge"], "PURGE", None), "a listed method may be written in any case");
         assert!(!owns(&["PURGE"], "purge", None));
         assert!(!owns(&["GET"], "get", None));
         assert!(!owns(&[], "GET", None));

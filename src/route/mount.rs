@@ -34,11 +34,7 @@ impl Mounts {
     /// Takes those of the applications that have a prefix.
     pub(super) fn new(specs: &[MountSpec]) -> Result<Self, RouteError> {
         let mut mounts = Vec::new();
-        for (index, spec) in specs
-            .iter()
-            .enumerate()
-            .filter(|(_, spec)| !spec.prefix.is_empty())
-        {
+        for (index, spec) in specs.iter().enumerate().filter(|(_, spec)| !spec.prefix.is_empty()) {
             mounts.push(Mount::new(index, spec)?);
         }
         // Stable, and two prefixes of one length cannot both match: only equal ones could, which is an error.
@@ -54,16 +50,8 @@ impl Mounts {
     /// The mount with the longest prefix of the decoded path. A WebSocket does not see WSGI applications.
     pub(super) fn find(&self, path: &[u8], raw_path: &str, websocket: bool) -> Option<Mounted> {
         let visible = |mount: &&Mount| !websocket || mount.interface == Interface::Asgi;
-        let mount = self
-            .0
-            .iter()
-            .filter(visible)
-            .find(|mount| mount.owns(path))?;
-        Some(Mounted {
-            index: mount.index,
-            app: mount.app,
-            root: raw_length(raw_path, mount.segments),
-        })
+        let mount = self.0.iter().filter(visible).find(|mount| mount.owns(path))?;
+        Some(Mounted { index: mount.index, app: mount.app, root: raw_length(raw_path, mount.segments) })
     }
 }
 
@@ -74,29 +62,18 @@ impl Mount {
         }
         let prefix: Box<[u8]> = spec.prefix.as_bytes().into();
         let segments = spec.prefix.matches('/').count();
-        Ok(Self {
-            index,
-            app: spec.app,
-            interface: spec.interface,
-            prefix,
-            segments,
-        })
+        Ok(Self { index, app: spec.app, interface: spec.interface, prefix, segments })
     }
 
     fn owns(&self, path: &[u8]) -> bool {
-        path.strip_prefix(&*self.prefix)
-            .is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+        path.strip_prefix(&*self.prefix).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
     }
 }
 
 /// Refuses two applications at one prefix.
 pub(super) fn require_distinct(specs: &[MountSpec]) -> Result<(), RouteError> {
     let mut seen = std::collections::BTreeSet::new();
-    match specs
-        .iter()
-        .map(|spec| spec.prefix.as_str())
-        .find(|prefix| !prefix.is_empty() && !seen.insert(*prefix))
-    {
+    match specs.iter().map(|spec| spec.prefix.as_str()).find(|prefix| !prefix.is_empty() && !seen.insert(*prefix)) {
         Some(prefix) => Err(RouteError::PrefixTwice(prefix.to_owned())),
         None => Ok(()),
     }
@@ -104,25 +81,16 @@ pub(super) fn require_distinct(specs: &[MountSpec]) -> Result<(), RouteError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test that cannot mount its applications should fail"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a test that cannot mount its applications should fail")]
     use super::super::path::decode;
     use super::*;
 
     fn spec(app: usize, interface: Interface, prefix: &str) -> MountSpec {
-        MountSpec {
-            app: AppIndex(app),
-            interface,
-            prefix: prefix.to_owned(),
-        }
+        MountSpec { app: AppIndex(app), interface, prefix: prefix.to_owned() }
     }
 
     fn find(mounts: &Mounts, raw_path: &str, websocket: bool) -> Option<(usize, usize)> {
-        mounts
-            .find(&decode(raw_path), raw_path, websocket)
-            .map(|mounted| (mounted.app.0, mounted.root))
+        mounts.find(&decode(raw_path), raw_path, websocket).map(|mounted| (mounted.app.0, mounted.root))
     }
 
     #[test]
@@ -143,21 +111,14 @@ mod tests {
             ("*", None),
             ("", None),
         ] {
-            assert_eq!(
-                find(&mounts, path, false).map(|(_, root)| root),
-                found,
-                "{path}"
-            );
+            assert_eq!(find(&mounts, path, false).map(|(_, root)| root), found, "{path}");
         }
     }
 
     #[test]
     fn the_longest_wins_and_a_websocket_sees_only_asgi() {
-        let specs = [
-            spec(0, Interface::Asgi, "/a"),
-            spec(1, Interface::Wsgi, "/a/b"),
-            spec(2, Interface::Asgi, "/a/b/c"),
-        ];
+        let specs =
+            [spec(0, Interface::Asgi, "/a"), spec(1, Interface::Wsgi, "/a/b"), spec(2, Interface::Asgi, "/a/b/c")];
         let mounts = Mounts::new(&specs).unwrap();
         assert_eq!(find(&mounts, "/a/b/x", false), Some((1, 4)));
         assert_eq!(find(&mounts, "/a/b/x", true), Some((0, 2)));
@@ -172,13 +133,7 @@ mod tests {
                 RouteError::Prefix(prefix.to_owned())
             );
         }
-        let twice = [
-            spec(0, Interface::Wsgi, "/a"),
-            spec(1, Interface::Asgi, "/a"),
-        ];
-        assert_eq!(
-            require_distinct(&twice),
-            Err(RouteError::PrefixTwice("/a".to_owned()))
-        );
+        let twice = [spec(0, Interface::Wsgi, "/a"), spec(1, Interface::Asgi, "/a")];
+        assert_eq!(require_distinct(&twice), Err(RouteError::PrefixTwice("/a".to_owned())));
     }
 }

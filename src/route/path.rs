@@ -69,9 +69,7 @@ pub(super) fn split_segment(path: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// The length in bytes of the first `segments` segments of a raw path, each with its leading slash.
 pub(super) fn raw_length(raw: &str, segments: usize) -> usize {
-    raw.match_indices('/')
-        .nth(segments)
-        .map_or(raw.len(), |(at, _)| at)
+    raw.match_indices('/').nth(segments).map_or(raw.len(), |(at, _)| at)
 }
 
 #[cfg(test)]
@@ -80,10 +78,7 @@ mod tests {
 
     #[test]
     fn a_path_without_escapes_is_borrowed() {
-        assert!(matches!(
-            decode("/plain/path"),
-            Cow::Borrowed(b"/plain/path")
-        ));
+        assert!(matches!(decode("/plain/path"), Cow::Borrowed(b"/plain/path")));
     }
 
     #[test]

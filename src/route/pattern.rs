@@ -40,16 +40,10 @@ impl Pattern {
             [Token::Parameter(Converter::Str)] => Middle::Text,
             [Token::Parameter(Converter::Int)] => Middle::Digits,
             [Token::Parameter(Converter::Path)] => Middle::Anything,
-            several => {
-                Middle::Automaton(Automaton::compile(several).ok_or(TemplateFault::TooLong)?)
-            }
+            several => Middle::Automaton(Automaton::compile(several).ok_or(TemplateFault::TooLong)?),
         };
         let (prefix, suffix) = (prefix.into(), suffix.into());
-        Ok(Self {
-            prefix,
-            middle,
-            suffix,
-        })
+        Ok(Self { prefix, middle, suffix })
     }
 
     /// Whether the whole text fits.
@@ -67,24 +61,13 @@ impl Pattern {
 /// What stands between the literals. Most patterns have none, and asking first is worth it: comparing with an empty slice is
 /// a call of `memcmp` on a dangling pointer, which costs 100 ns on some processors (masked loads that would fault).
 fn strip<'a>(text: &'a [u8], prefix: &[u8], suffix: &[u8]) -> Option<&'a [u8]> {
-    let rest = if prefix.is_empty() {
-        text
-    } else {
-        text.strip_prefix(prefix)?
-    };
-    if suffix.is_empty() {
-        Some(rest)
-    } else {
-        rest.strip_suffix(suffix)
-    }
+    let rest = if prefix.is_empty() { text } else { text.strip_prefix(prefix)? };
+    if suffix.is_empty() { Some(rest) } else { rest.strip_suffix(suffix) }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test that cannot compile its pattern should fail"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a test that cannot compile its pattern should fail")]
     use super::super::template::{Author, tokenize};
     use super::*;
 
@@ -112,11 +95,7 @@ mod tests {
             ("{a}{b}", "xy", true),
             ("{x:float}", "1.5", true),
         ] {
-            assert_eq!(
-                pattern(template).matches(text.as_bytes()),
-                fits,
-                "{template} {text}"
-            );
+            assert_eq!(pattern(template).matches(text.as_bytes()), fits, "{template} {text}");
         }
     }
 

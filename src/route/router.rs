@@ -11,10 +11,7 @@ use super::mount::{Mounts, require_distinct};
 use super::path::decode;
 use super::table::{NewRow, Query, Table};
 use super::template::Author;
-use super::{
-    AppIndex, Decision, Interface, Mode, MountSpec, Reason, RouteKind, RouteRequest, RouteSpec,
-    RuleSpec,
-};
+use super::{AppIndex, Decision, Interface, Mode, MountSpec, Reason, RouteKind, RouteRequest, RouteSpec, RuleSpec};
 
 /// Says who answers a request. Built once, then only read.
 #[derive(Debug)]
@@ -33,23 +30,10 @@ pub struct Router {
 #[derive(Debug)]
 enum Rest {
     Nobody,
-    One {
-        app: AppIndex,
-        interface: Interface,
-    },
-    Table {
-        wsgi: AppIndex,
-        asgi: AppIndex,
-        table: Table,
-    },
-    Probe {
-        wsgi: AppIndex,
-        asgi: AppIndex,
-    },
-    WebSocketOnly {
-        wsgi: AppIndex,
-        asgi: AppIndex,
-    },
+    One { app: AppIndex, interface: Interface },
+    Table { wsgi: AppIndex, asgi: AppIndex, table: Table },
+    Probe { wsgi: AppIndex, asgi: AppIndex },
+    WebSocketOnly { wsgi: AppIndex, asgi: AppIndex },
 }
 
 /// How the operator wrote things; only read to explain a decision.
@@ -73,16 +57,8 @@ impl Router {
         let rest = Rest::new(mounts, mode)?;
         let (rules, targets) = compile_rules(mounts, rules)?;
         let mounts = Mounts::new(mounts)?;
-        let reads_path =
-            !rules.is_empty() || !mounts.is_empty() || matches!(rest, Rest::Table { .. });
-        Ok(Self {
-            rules,
-            targets,
-            mounts,
-            rest,
-            reads_path,
-            names,
-        })
+        let reads_path = !rules.is_empty() || !mounts.is_empty() || matches!(rest, Rest::Table { .. });
+        Ok(Self { rules, targets, mounts, rest, reads_path, names })
     }
 
     /// Where a request goes.
@@ -105,10 +81,7 @@ impl Router {
             return (whole(*app), Reason::Rule(index));
         }
         if let Some(mounted) = self.mounts.find(&path, request.raw_path, request.websocket) {
-            let decision = Decision::App {
-                app: mounted.app,
-                root: mounted.root,
-            };
+            let decision = Decision::App { app: mounted.app, root: mounted.root };
             return (decision, Reason::Mount(mounted.index));
         }
         self.rest.decide(&path, request)
@@ -118,10 +91,7 @@ impl Router {
     #[must_use]
     pub fn describe(&self, reason: Reason) -> String {
         let quoted = |what: &str, names: &[String], index: usize| {
-            format!(
-                "the {what} `{}`",
-                names.get(index).map_or("?", String::as_str)
-            )
+            format!("the {what} `{}`", names.get(index).map_or("?", String::as_str))
         };
         match reason {
             Reason::Rule(index) => quoted("rule", &self.names.rules, index),
@@ -144,16 +114,8 @@ fn whole(app: AppIndex) -> Decision {
 
 /// What a request asks of a rule: its method counts, that of a WebSocket's handshake too.
 fn rule_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
-    let asked = if request.websocket {
-        Asked::HANDSHAKE
-    } else {
-        Asked::of(request.method, request.preflight_method)
-    };
-    Query {
-        websocket: request.websocket,
-        asked,
-        host: request.host,
-    }
+    let asked = if request.websocket { Asked::HANDSHAKE } else { Asked::of(request.method, request.preflight_method) };
+    Query { websocket: request.websocket, asked, host: request.host }
 }
 
 /// What a request asks of an application's route table. An OPTIONS that is no preflight asks about the path as a whole, so
@@ -165,11 +127,7 @@ fn table_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
     } else {
         Asked::of(request.method, request.preflight_method)
     };
-    Query {
-        websocket: request.websocket,
-        asked,
-        host: request.host,
-    }
+    Query { websocket: request.websocket, asked, host: request.host }
 }
 
 impl Rest {
@@ -178,11 +136,7 @@ impl Rest {
             Mode::Mounts => Self::only(mounts)?,
             Mode::Table(routes) => {
                 let (wsgi, asgi) = one_of_each(mounts, "table")?;
-                Self::Table {
-                    wsgi,
-                    asgi,
-                    table: compile_routes(routes)?,
-                }
+                Self::Table { wsgi, asgi, table: compile_routes(routes)? }
             }
             Mode::Probe => {
                 let (wsgi, asgi) = one_of_each(mounts, "probe")?;
@@ -199,25 +153,17 @@ impl Rest {
         let mut rest = mounts.iter().filter(|mount| mount.prefix.is_empty());
         match (rest.next(), rest.next()) {
             (None, _) => Ok(Self::Nobody),
-            (Some(mount), None) => Ok(Self::One {
-                app: mount.app,
-                interface: mount.interface,
-            }),
-            (Some(_), Some(_)) => Err(RouteError::Prefixless {
-                mode: "mounts",
-                needs: "at most one application without a prefix",
-            }),
+            (Some(mount), None) => Ok(Self::One { app: mount.app, interface: mount.interface }),
+            (Some(_), Some(_)) => {
+                Err(RouteError::Prefixless { mode: "mounts", needs: "at most one application without a prefix" })
+            }
         }
     }
 
     fn decide(&self, path: &[u8], request: &RouteRequest<'_>) -> (Decision, Reason) {
         match self {
             // Said before all else: what a WebSocket may not have.
-            Self::Nobody
-            | Self::One {
-                interface: Interface::Wsgi,
-                ..
-            } if request.websocket => no_websocket(),
+            Self::Nobody | Self::One { interface: Interface::Wsgi, .. } if request.websocket => no_websocket(),
             Self::One { app, .. } => (whole(*app), Reason::OnlyApp),
             Self::Table { wsgi, asgi, table } => match table.find(path, &table_query(request)) {
                 Some(index) => (whole(*asgi), Reason::Table(index)),
@@ -226,17 +172,10 @@ impl Rest {
             },
             // There is nobody to fall through to: WSGI cannot answer a WebSocket.
             Self::Probe { asgi, .. } if request.websocket => (whole(*asgi), Reason::Probe),
-            Self::Probe { wsgi, asgi } => (
-                Decision::Probe {
-                    first: *asgi,
-                    then: *wsgi,
-                },
-                Reason::Probe,
-            ),
-            Self::WebSocketOnly { wsgi, asgi } => (
-                whole(if request.websocket { *asgi } else { *wsgi }),
-                Reason::WebSocketOnly,
-            ),
+            Self::Probe { wsgi, asgi } => (Decision::Probe { first: *asgi, then: *wsgi }, Reason::Probe),
+            Self::WebSocketOnly { wsgi, asgi } => {
+                (whole(if request.websocket { *asgi } else { *wsgi }), Reason::WebSocketOnly)
+            }
             Self::Nobody => (Decision::NotFound, Reason::NotFound),
         }
     }
@@ -247,10 +186,7 @@ fn no_websocket() -> (Decision, Reason) {
 }
 
 /// The WSGI and the ASGI application without a prefix, if there is exactly one of each.
-fn one_of_each(
-    mounts: &[MountSpec],
-    mode: &'static str,
-) -> Result<(AppIndex, AppIndex), RouteError> {
+fn one_of_each(mounts: &[MountSpec], mode: &'static str) -> Result<(AppIndex, AppIndex), RouteError> {
     let mut rest = mounts.iter().filter(|mount| mount.prefix.is_empty());
     match (rest.next(), rest.next(), rest.next()) {
         (Some(one), Some(other), None) => match (one.interface, other.interface) {
@@ -260,36 +196,19 @@ fn one_of_each(
         },
         _ => None,
     }
-    .ok_or(RouteError::Prefixless {
-        mode,
-        needs: "one WSGI and one ASGI application without a prefix",
-    })
+    .ok_or(RouteError::Prefixless { mode, needs: "one WSGI and one ASGI application without a prefix" })
 }
 
-fn compile_rules(
-    mounts: &[MountSpec],
-    rules: &[RuleSpec],
-) -> Result<(Table, Box<[AppIndex]>), RouteError> {
+fn compile_rules(mounts: &[MountSpec], rules: &[RuleSpec]) -> Result<(Table, Box<[AppIndex]>), RouteError> {
     let mut table = Table::default();
     for rule in rules {
         let app = mounts.iter().find(|mount| mount.app == rule.app);
-        let kind = match app
-            .ok_or_else(|| RouteError::UnknownApp {
-                rule: rule.text.clone(),
-            })?
-            .interface
-        {
+        let kind = match app.ok_or_else(|| RouteError::UnknownApp { rule: rule.text.clone() })?.interface {
             Interface::Wsgi => RouteKind::Http,
             Interface::Asgi => RouteKind::Any,
         };
         let (methods, host) = (rule.methods.as_deref(), rule.host.as_deref());
-        table.push(&NewRow {
-            kind,
-            methods,
-            host,
-            path: &rule.path,
-            author: Author::Operator,
-        })?;
+        table.push(&NewRow { kind, methods, host, path: &rule.path, author: Author::Operator })?;
     }
     Ok((table, rules.iter().map(|rule| rule.app).collect()))
 }
@@ -298,13 +217,7 @@ fn compile_routes(routes: &[RouteSpec]) -> Result<Table, RouteError> {
     let mut table = Table::default();
     for route in routes {
         let (methods, host) = (route.methods.as_deref(), route.host.as_deref());
-        table.push(&NewRow {
-            kind: route.kind,
-            methods,
-            host,
-            path: &route.path,
-            author: Author::Framework,
-        })?;
+        table.push(&NewRow { kind: route.kind, methods, host, path: &route.path, author: Author::Framework })?;
     }
     Ok(table)
 }

@@ -84,25 +84,11 @@ impl Table {
     /// Appends a row; the first one has index 0.
     pub(super) fn push(&mut self, new: &NewRow<'_>) -> Result<(), RouteError> {
         let template = PathTemplate::parse(new.path, new.author)?;
-        let host = new
-            .host
-            .map(|host| Host::parse(host, new.author))
-            .transpose()?;
+        let host = new.host.map(|host| Host::parse(host, new.author)).transpose()?;
         self.root
-            .insert(
-                &template.segments,
-                template.tail.as_deref(),
-                self.rows.len(),
-            )
-            .map_err(|why| RouteError::Template {
-                template: new.path.to_owned(),
-                why,
-            })?;
-        self.rows.push(Row {
-            kind: new.kind,
-            methods: Methods::new(new.methods),
-            host,
-        });
+            .insert(&template.segments, template.tail.as_deref(), self.rows.len())
+            .map_err(|why| RouteError::Template { template: new.path.to_owned(), why })?;
+        self.rows.push(Row { kind: new.kind, methods: Methods::new(new.methods), host });
         Ok(())
     }
 
@@ -113,11 +99,7 @@ impl Table {
 
     /// The first row that fits a decoded path and the request it belongs to.
     pub(super) fn find(&self, path: &[u8], query: &Query<'_>) -> Option<usize> {
-        let mut search = Search {
-            rows: &self.rows,
-            query,
-            best: NO_ROW,
-        };
+        let mut search = Search { rows: &self.rows, query, best: NO_ROW };
         self.root.search(path.strip_prefix(b"/")?, &mut search);
         (search.best != NO_ROW).then_some(search.best)
     }
@@ -132,21 +114,13 @@ impl Row {
         };
         of_its_kind
             && self.methods.include(&query.asked)
-            && self
-                .host
-                .as_ref()
-                .is_none_or(|host| host.matches(query.host))
+            && self.host.as_ref().is_none_or(|host| host.matches(query.host))
     }
 }
 
 impl Node {
     /// Adds a row below this node: what is left of its template's segments, then its tail.
-    fn insert(
-        &mut self,
-        segments: &[Vec<Token>],
-        tail: Option<&[Token]>,
-        row: usize,
-    ) -> Result<(), TemplateFault> {
+    fn insert(&mut self, segments: &[Vec<Token>], tail: Option<&[Token]>, row: usize) -> Result<(), TemplateFault> {
         self.lowest = self.lowest.min(row);
         let Some((segment, below)) = segments.split_first() else {
             match tail {
@@ -157,11 +131,7 @@ impl Node {
         };
         match segment.as_slice() {
             [] => self.empty.get_or_insert_default().insert(below, tail, row),
-            [Token::Literal(name)] => self
-                .names
-                .entry(name.clone())
-                .or_default()
-                .insert(below, tail, row),
+            [Token::Literal(name)] => self.names.entry(name.clone()).or_default().insert(below, tail, row),
             variable => {
                 let (pattern, mut child) = self.take(Pattern::compile(variable)?);
                 child.insert(below, tail, row)?;
@@ -186,11 +156,7 @@ impl Node {
             }
         }
         let (segment, rest) = split_segment(path);
-        let named = if segment.is_empty() {
-            self.empty.as_deref()
-        } else {
-            self.names.get(segment)
-        };
+        let named = if segment.is_empty() { self.empty.as_deref() } else { self.names.get(segment) };
         if let Some(child) = named {
             child.enter(rest, search);
         }
@@ -221,12 +187,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// Takes a row whose path fits, if it precedes the best one and the rest of the request suits it.
     fn offer(&mut self, row: usize) {
-        if row < self.best
-            && self
-                .rows
-                .get(row)
-                .is_some_and(|candidate| candidate.fits(self.query))
-        {
+        if row < self.best && self.rows.get(row).is_some_and(|candidate| candidate.fits(self.query)) {
             self.best = row;
         }
     }
@@ -234,38 +195,20 @@ impl Search<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test that cannot fill its table should fail"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a test that cannot fill its table should fail")]
     use super::*;
 
     fn table(rows: &[(RouteKind, &str)]) -> Table {
         let mut table = Table::default();
         for (kind, path) in rows {
             let author = Author::Framework;
-            table
-                .push(&NewRow {
-                    kind: *kind,
-                    methods: None,
-                    host: None,
-                    path,
-                    author,
-                })
-                .unwrap();
+            table.push(&NewRow { kind: *kind, methods: None, host: None, path, author }).unwrap();
         }
         table
     }
 
     fn find(table: &Table, path: &str, websocket: bool) -> Option<usize> {
-        table.find(
-            path.as_bytes(),
-            &Query {
-                websocket,
-                asked: Asked::ANY,
-                host: None,
-            },
-        )
+        table.find(path.as_bytes(), &Query { websocket, asked: Asked::ANY, host: None })
     }
 
     #[test]
@@ -285,11 +228,7 @@ mod tests {
 
     #[test]
     fn a_branch_that_ends_nowhere_is_left_again() {
-        let table = table(&[
-            (RouteKind::Http, "/a/b/c"),
-            (RouteKind::Http, "/a/{x}/d"),
-            (RouteKind::Http, "/{x}/b/e"),
-        ]);
+        let table = table(&[(RouteKind::Http, "/a/b/c"), (RouteKind::Http, "/a/{x}/d"), (RouteKind::Http, "/{x}/b/e")]);
         assert_eq!(find(&table, "/a/b/d", false), Some(1));
         assert_eq!(find(&table, "/a/b/e", false), Some(2));
         assert_eq!(find(&table, "/a/b/f", false), None);
@@ -297,11 +236,7 @@ mod tests {
 
     #[test]
     fn kinds_are_kept_apart() {
-        let table = table(&[
-            (RouteKind::Http, "/x"),
-            (RouteKind::WebSocket, "/x"),
-            (RouteKind::Any, "/{p:path}"),
-        ]);
+        let table = table(&[(RouteKind::Http, "/x"), (RouteKind::WebSocket, "/x"), (RouteKind::Any, "/{p:path}")]);
         assert_eq!(find(&table, "/x", false), Some(0));
         assert_eq!(find(&table, "/x", true), Some(1));
         assert_eq!(find(&table, "/y", true), Some(2));

@@ -76,16 +76,13 @@ fn parameter(text: &str) -> Option<(&str, &str)> {
         Some((name, converter)) => (name, Some(converter)),
         None => (inside, None),
     };
-    (is_identifier(name) && converter.is_none_or(is_identifier))
-        .then_some((converter.unwrap_or_default(), after))
+    (is_identifier(name) && converter.is_none_or(is_identifier)).then_some((converter.unwrap_or_default(), after))
 }
 
 fn is_identifier(text: &str) -> bool {
     !text.starts_with(|first: char| first.is_ascii_digit())
         && !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn known(converter: &str, author: Author) -> Result<Converter, TemplateFault> {
@@ -112,13 +109,8 @@ pub(super) struct PathTemplate {
 impl PathTemplate {
     /// Reads the template of a path.
     pub(super) fn parse(template: &str, author: Author) -> Result<Self, RouteError> {
-        let fault = |why| RouteError::Template {
-            template: template.to_owned(),
-            why,
-        };
-        let path = template
-            .strip_prefix('/')
-            .ok_or_else(|| fault(TemplateFault::NoLeadingSlash))?;
+        let fault = |why| RouteError::Template { template: template.to_owned(), why };
+        let path = template.strip_prefix('/').ok_or_else(|| fault(TemplateFault::NoLeadingSlash))?;
         Ok(divide(tokenize(path, author).map_err(fault)?))
     }
 }
@@ -133,20 +125,14 @@ fn divide(tokens: Vec<Token>) -> PathTemplate {
             Token::Parameter(Converter::Path) => {
                 current.push(token);
                 current.extend(tokens);
-                return PathTemplate {
-                    segments,
-                    tail: Some(current),
-                };
+                return PathTemplate { segments, tail: Some(current) };
             }
             Token::Parameter(_) => current.push(token),
             Token::Literal(text) => divide_literal(&text, &mut segments, &mut current),
         }
     }
     segments.push(current);
-    PathTemplate {
-        segments,
-        tail: None,
-    }
+    PathTemplate { segments, tail: None }
 }
 
 fn divide_literal(text: &[u8], segments: &mut Vec<Vec<Token>>, current: &mut Vec<Token>) {
@@ -162,10 +148,7 @@ fn divide_literal(text: &[u8], segments: &mut Vec<Vec<Token>>, current: &mut Vec
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test that cannot read its template should fail"
-    )]
+    #![allow(clippy::unwrap_used, reason = "a test that cannot read its template should fail")]
     use super::*;
 
     fn literal(text: &str) -> Token {
@@ -175,11 +158,7 @@ mod tests {
     #[test]
     fn a_template_is_cut_at_slashes_and_parameters() {
         let template = PathTemplate::parse("/users/v{n:int}.json/", Author::Operator).unwrap();
-        let version = vec![
-            literal("v"),
-            Token::Parameter(Converter::Int),
-            literal(".json"),
-        ];
+        let version = vec![literal("v"), Token::Parameter(Converter::Int), literal(".json")];
         assert_eq!(template.segments, [vec![literal("users")], version, vec![]]);
         assert_eq!(template.tail, None);
     }
@@ -188,12 +167,8 @@ mod tests {
     fn the_first_path_parameter_begins_the_tail() {
         let template = PathTemplate::parse("/a/b-{p:path}/raw/{q}", Author::Operator).unwrap();
         assert_eq!(template.segments, [vec![literal("a")]]);
-        let tail = vec![
-            literal("b-"),
-            Token::Parameter(Converter::Path),
-            literal("/raw/"),
-            Token::Parameter(Converter::Str),
-        ];
+        let tail =
+            vec![literal("b-"), Token::Parameter(Converter::Path), literal("/raw/"), Token::Parameter(Converter::Str)];
         assert_eq!(template.tail, Some(tail));
     }
 
@@ -211,13 +186,7 @@ mod tests {
             ("/{id:itn}", TemplateFault::Converter("itn".into())),
         ] {
             let error = PathTemplate::parse(template, Author::Operator).unwrap_err();
-            assert_eq!(
-                error,
-                RouteError::Template {
-                    template: template.into(),
-                    why
-                }
-            );
+            assert_eq!(error, RouteError::Template { template: template.into(), why });
         }
     }
 
@@ -225,9 +194,6 @@ mod tests {
     fn a_framework_means_what_it_wrote() {
         let template = PathTemplate::parse("/{}/{day:date}/x}", Author::Framework).unwrap();
         let day = vec![Token::Parameter(Converter::Str)];
-        assert_eq!(
-            template.segments,
-            [vec![literal("{}")], day, vec![literal("x}")]]
-        );
+        assert_eq!(template.segments, [vec![literal("{}")], day, vec![literal("x}")]]);
     }
 }

@@ -2,10 +2,7 @@
 //!
 //! Apart from the router because the cases are the semantics, to be read one after the other. Tests only.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot build its router should fail"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot build its router should fail")]
 
 use super::*;
 
@@ -14,70 +11,34 @@ const NEW: usize = 1;
 const API: usize = 2;
 
 fn mount(app: usize, prefix: &str) -> MountSpec {
-    let interface = if app == OLD {
-        Interface::Wsgi
-    } else {
-        Interface::Asgi
-    };
-    MountSpec {
-        app: AppIndex(app),
-        interface,
-        prefix: prefix.to_owned(),
-    }
+    let interface = if app == OLD { Interface::Wsgi } else { Interface::Asgi };
+    MountSpec { app: AppIndex(app), interface, prefix: prefix.to_owned() }
 }
 
 /// Reads `[METHODS ][host]/path`.
 fn pattern(text: &str) -> (Option<Vec<String>>, Option<String>, String) {
-    let (methods, place) = text
-        .rsplit_once(' ')
-        .map_or((None, text), |(methods, place)| (Some(methods), place));
+    let (methods, place) = text.rsplit_once(' ').map_or((None, text), |(methods, place)| (Some(methods), place));
     let (host, path) = place.split_at(place.find('/').unwrap());
     let methods = methods.map(|all| all.split(',').map(str::to_owned).collect());
-    (
-        methods,
-        (!host.is_empty()).then(|| host.to_owned()),
-        path.to_owned(),
-    )
+    (methods, (!host.is_empty()).then(|| host.to_owned()), path.to_owned())
 }
 
 fn rule(text: &str, app: usize) -> RuleSpec {
     let (methods, host, path) = pattern(text);
-    RuleSpec {
-        methods,
-        host,
-        path,
-        app: AppIndex(app),
-        text: text.to_owned(),
-    }
+    RuleSpec { methods, host, path, app: AppIndex(app), text: text.to_owned() }
 }
 
 fn route(kind: RouteKind, text: &str) -> RouteSpec {
     let (methods, host, path) = pattern(text);
-    RouteSpec {
-        kind,
-        methods,
-        host,
-        path,
-    }
+    RouteSpec { kind, methods, host, path }
 }
 
 fn table(routes: &[&str]) -> Mode {
-    Mode::Table(
-        routes
-            .iter()
-            .map(|text| route(RouteKind::Http, text))
-            .collect(),
-    )
+    Mode::Table(routes.iter().map(|text| route(RouteKind::Http, text)).collect())
 }
 
 fn get(raw_path: &str) -> RouteRequest<'_> {
-    RouteRequest {
-        method: "GET",
-        raw_path,
-        host: Some("example.com"),
-        websocket: false,
-        preflight_method: None,
-    }
+    RouteRequest { method: "GET", raw_path, host: Some("example.com"), websocket: false, preflight_method: None }
 }
 
 /// `WS /path`, `OPTIONS>POST /path` (a preflight), or `GET /path`.
@@ -85,15 +46,8 @@ fn request(text: &str) -> RouteRequest<'_> {
     let (method, raw_path) = text.split_once(' ').unwrap();
     let request = get(raw_path);
     match method.split_once('>') {
-        Some((method, wanted)) => RouteRequest {
-            method,
-            preflight_method: Some(wanted),
-            ..request
-        },
-        None if method == "WS" => RouteRequest {
-            websocket: true,
-            ..request
-        },
+        Some((method, wanted)) => RouteRequest { method, preflight_method: Some(wanted), ..request },
+        None if method == "WS" => RouteRequest { websocket: true, ..request },
         None => RouteRequest { method, ..request },
     }
 }
@@ -116,14 +70,7 @@ fn check(router: &Router, cases: &[(&str, Option<usize>)]) {
 #[test]
 fn one_application_gets_everything() {
     let router = Router::new(&[mount(NEW, "")], &[], &Mode::Mounts).unwrap();
-    check(
-        &router,
-        &[
-            ("GET /", Some(NEW)),
-            ("OPTIONS *", Some(NEW)),
-            ("WS /x", Some(NEW)),
-        ],
-    );
+    check(&router, &[("GET /", Some(NEW)), ("OPTIONS *", Some(NEW)), ("WS /x", Some(NEW))]);
     let router = Router::new(&[mount(OLD, "")], &[], &Mode::Mounts).unwrap();
     check(&router, &[("GET /", Some(OLD)), ("WS /x", None)]);
 }
@@ -154,48 +101,21 @@ fn rules_come_before_mounts_and_mounts_before_the_rest() {
     ] {
         assert_eq!(owner(&router, text), found, "{text}");
     }
-    let elsewhere = RouteRequest {
-        host: Some("Admin.Example.com:8000"),
-        ..get("/x")
-    };
-    assert_eq!(
-        router.explain(&elsewhere),
-        (
-            Decision::App {
-                app: AppIndex(NEW),
-                root: 0
-            },
-            Reason::Rule(2)
-        )
-    );
+    let elsewhere = RouteRequest { host: Some("Admin.Example.com:8000"), ..get("/x") };
+    assert_eq!(router.explain(&elsewhere), (Decision::App { app: AppIndex(NEW), root: 0 }, Reason::Rule(2)));
 }
 
 #[test]
 fn without_an_application_for_the_rest_there_is_404() {
-    let router = Router::new(
-        &[mount(OLD, "/old"), mount(NEW, "/new")],
-        &[],
-        &Mode::Mounts,
-    )
-    .unwrap();
-    assert_eq!(
-        router.explain(&get("/x")),
-        (Decision::NotFound, Reason::NotFound)
-    );
-    assert_eq!(
-        router.explain(&request("WS /old/x")),
-        (Decision::NotFound, Reason::NoWebSocket)
-    );
+    let router = Router::new(&[mount(OLD, "/old"), mount(NEW, "/new")], &[], &Mode::Mounts).unwrap();
+    assert_eq!(router.explain(&get("/x")), (Decision::NotFound, Reason::NotFound));
+    assert_eq!(router.explain(&request("WS /old/x")), (Decision::NotFound, Reason::NoWebSocket));
     assert_eq!(owner(&router, "WS /new/x"), Some((NEW, 4)));
 }
 
 #[test]
 fn a_table_owns_path_and_method_together() {
-    let mode = table(&[
-        "GET /users",
-        "GET,POST /items/{id:int}",
-        "/static/{path:path}",
-    ]);
+    let mode = table(&["GET /users", "GET,POST /items/{id:int}", "/static/{path:path}"]);
     let router = Router::new(&[mount(OLD, ""), mount(NEW, "")], &[], &mode).unwrap();
     check(
         &router,
@@ -258,11 +178,7 @@ fn a_websocket_needs_a_route_of_its_own_in_a_table() {
         route(RouteKind::Any, "/sub/{path:path}"),
     ]);
     let mounts = [mount(OLD, ""), mount(NEW, "")];
-    let rules = [
-        rule("POST /posted", NEW),
-        rule("GET /got", NEW),
-        rule("/chat/old", OLD),
-    ];
+    let rules = [rule("POST /posted", NEW), rule("GET /got", NEW), rule("/chat/old", OLD)];
     let router = Router::new(&mounts, &rules, &table).unwrap();
     check(
         &router,
@@ -284,10 +200,7 @@ fn a_websocket_needs_a_route_of_its_own_in_a_table() {
 fn the_other_modes() {
     let mounts = [mount(NEW, ""), mount(OLD, ""), mount(API, "/api")];
     let router = Router::new(&mounts, &[], &Mode::Probe).unwrap();
-    let ask = Decision::Probe {
-        first: AppIndex(NEW),
-        then: AppIndex(OLD),
-    };
+    let ask = Decision::Probe { first: AppIndex(NEW), then: AppIndex(OLD) };
     assert_eq!(router.explain(&get("/x")), (ask, Reason::Probe));
     assert_eq!(owner(&router, "WS /x"), Some((NEW, 0)));
     assert_eq!(owner(&router, "GET /api/x"), Some((API, 4)));
@@ -299,24 +212,9 @@ fn the_other_modes() {
 fn a_plan_that_makes_no_sense_is_refused() {
     let both = [mount(OLD, ""), mount(NEW, "")];
     for (mounts, rules, mode, message) in [
-        (
-            &both[..],
-            vec![],
-            Mode::Mounts,
-            "mounts mode needs at most one application without a prefix",
-        ),
-        (
-            &[mount(NEW, "")],
-            vec![],
-            Mode::Probe,
-            "probe mode needs one WSGI and one ASGI application without a prefix",
-        ),
-        (
-            &both,
-            vec![rule("/x", API)],
-            Mode::Probe,
-            "the rule `/x` names an application that is not served",
-        ),
+        (&both[..], vec![], Mode::Mounts, "mounts mode needs at most one application without a prefix"),
+        (&[mount(NEW, "")], vec![], Mode::Probe, "probe mode needs one WSGI and one ASGI application without a prefix"),
+        (&both, vec![rule("/x", API)], Mode::Probe, "the rule `/x` names an application that is not served"),
         (
             &both,
             vec![rule("/{x:itn}", NEW)],
@@ -324,10 +222,7 @@ fn a_plan_that_makes_no_sense_is_refused() {
             "`/{x:itn}` is not a route template: `itn` is no converter, use one of str, int, float, uuid, path",
         ),
     ] {
-        assert_eq!(
-            Router::new(mounts, &rules, &mode).unwrap_err().to_string(),
-            message
-        );
+        assert_eq!(Router::new(mounts, &rules, &mode).unwrap_err().to_string(), message);
     }
 }
 

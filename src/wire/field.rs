@@ -5,7 +5,6 @@
 //!
 //! Spec: RFC 9112 5, 5.1, 5.2, 6.1, 6.2, 6.3; RFC 9110 5.1, 5.5, 5.6.2, 7.2, 7.8, 8.6.
 
-
 use super::Refusal;
 use super::authority::is_authority;
 use super::target::RequestLine;
@@ -49,6 +48,7 @@ pub(super) enum Body {
 
 /// What the field lines of one head have said so far.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says which field was seen; they combine freely")]
 pub(super) struct Fields {
     host: bool,
     length: Option<u64>,

@@ -105,8 +105,7 @@ where
         let answer = answer(Arc::clone(&wire), dropped.clone(), request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let served =
-        http1::Builder::new().pipeline_flush(true).serve_connection(TokioIo::new(guard), service).with_upgrades();
+    let served = http1::Builder::new().serve_connection(TokioIo::new(guard), service).with_upgrades();
     tokio::spawn(async move { served.await.map_err(|error| error.to_string()) })
 }
 
