@@ -23,6 +23,11 @@ from rsgi.config import AppTarget, Config
 from rsgi.loops import new_event_loop
 from rsgi.plan import build_plan
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+# How late a signal may be seen that did not wake the main thread, in seconds.
+_SIGNAL_LATENCY = 1.0
+
 # How long tasks that were cancelled at the end may take to see it, in seconds.
 _CANCEL_TIMEOUT = 5.0
 
@@ -67,7 +72,9 @@ def serve(
         else:
             ended = threading.Event()
             server.start(None, ended.set)
-            ended.wait()
+            # A signal that reaches another thread does not end a wait of this one.
+            while not ended.wait(_SIGNAL_LATENCY):
+                pass
         server.finish()
     _leave_stuck_calls()
     return 0
@@ -78,6 +85,7 @@ def _run_loop(server: Server, config: Config) -> None:
     loop = new_event_loop(config.loop)
     asyncio.set_event_loop(loop)
     try:
+        _wake_for_signals(loop)
         server.start(loop, lambda: loop.call_soon_threadsafe(loop.stop))
         loop.run_forever()
         server.detach(loop)
@@ -97,6 +105,16 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_until_complete(loop.shutdown_asyncgens())
 
 
+def _wake_for_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """Let a signal wake the loop, whichever thread it reaches; the handlers stay as they are."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in _SIGNALS:
+        handler = signal.getsignal(number)
+        loop.add_signal_handler(number, lambda: None)
+        signal.signal(number, handler)
+
+
 @contextmanager
 def _signals(server: Server) -> Iterator[None]:
     """Drain at the first SIGINT or SIGTERM, end at once at the second."""
@@ -113,7 +131,7 @@ def _signals(server: Server) -> Iterator[None]:
         came = True
         server.stop()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
         yield
     finally:
