@@ -1,22 +1,31 @@
-"""The applications that every server serves: 13 bytes of text, with their length. Nothing else is measured."""
+"""Two applications that do nothing but answer `Hello, World!`, so that what is measured is the server.
 
-_BODY = b"Hello, world!"
+Apart because every server imports it, from its own virtual environment: it needs nothing but the standard library.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+BODY = b"Hello, World!"
+
+_WSGI_HEADERS = [("Content-Type", "text/plain"), ("Content-Length", str(len(BODY)))]
+_ASGI_HEADERS = [(name.lower().encode(), value.encode()) for name, value in _WSGI_HEADERS]
+
+Message = MutableMapping[str, Any]
 
 
-def wsgi(environ, start_response):
-    """Hello as a WSGI application."""
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
-    return [_BODY]
+def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """The WSGI application; it has no state and may run in any number of threads."""
+    # A fresh list for each request, as frameworks make one: a server may change the list it is given.
+    start_response("200 OK", _WSGI_HEADERS.copy())
+    return [BODY]
 
 
-async def asgi(scope, receive, send):
-    """Hello as an ASGI application."""
-    if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": f"{message['type']}.complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
-    headers = [(b"content-type", b"text/plain"), (b"content-length", b"13")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": _BODY})
+async def asgi(
+    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    """The ASGI application. It has no lifespan and says so, as the specification has it, with an exception."""
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
+    await send({"type": "http.response.start", "status": 200, "headers": _ASGI_HEADERS.copy()})
+    await send({"type": "http.response.body", "body": BODY})

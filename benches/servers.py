@@ -1,118 +1,213 @@
-"""How each server is started: one process, in its best sensible configuration, which the table says."""
+"""The servers that are measured, each in the configuration that suits it best, and how one is started and stopped.
+
+Apart because this is where a reader looks who doubts that the comparison is fair. All run one process (one worker),
+with their access logs off, and with the same number of threads where they have a pool for WSGI.
+"""
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
 import subprocess
-import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-PEERS = HERE / ".venv"
+from apps import BODY
+from counters import process_tree
+from load import MeasurementError
 
-# `{port}` is filled in, and `{bin}` is the folder of the peers' environment.
-_COMMANDS = {
-    "wsgi": {
-        "rsgi": "{rsgi} serve --wsgi apps:wsgi --app-dir . --port {port}",
-        "granian": "{bin}/granian --interface wsgi --port {port} --workers 1 --blocking-threads 6 --no-ws apps:wsgi",
-        "gunicorn gthread": "{bin}/gunicorn -k gthread --threads 6 --keep-alive 75 -b 127.0.0.1:{port} apps:wsgi",
-        "fastpysgi": "{bin}/python fastpysgi_server.py wsgi {port}",
-    },
-    "asgi": {
-        "rsgi asyncio": "{rsgi} serve --asgi apps:asgi --app-dir . --port {port} --loop asyncio",
-        "rsgi uvloop": "{rsgi} serve --asgi apps:asgi --app-dir . --port {port} --loop uvloop",
-        "granian uvloop": "{bin}/granian --interface asgi --port {port} --workers 1 --loop uvloop --no-ws apps:asgi",
-        "uvicorn uvloop": "{bin}/uvicorn --port {port} --loop uvloop --http httptools --no-access-log "
-        "--log-level warning apps:asgi",
-        "fastpysgi": "{bin}/python fastpysgi_server.py asgi {port}",
-    },
-}
+_HERE = Path(__file__).parent
+_STARTS_WITHIN = 15.0
+_STOPS_WITHIN = 10.0
+_FOREIGN_SETTINGS = ("RSGI_", "GRANIAN_", "GUNICORN_", "UVICORN_", "WEB_CONCURRENCY", "PYTHON")
+# The default of rsgi, given to the other pools as well.
+THREADS = min(32, (os.cpu_count() or 1) + 4)
 
 
-def names(interface: str) -> list[str]:
-    """The servers for `wsgi` or `asgi`; those of this project first."""
-    return list(_COMMANDS[interface])
-
-
-class NotStarted(Exception):
-    """A server did not answer in time."""
-
-
-@dataclass
-class Running:
-    """A server that answers.
+@dataclass(frozen=True)
+class Server:
+    """One server, serving one kind of application.
 
     Attributes:
-        process: Its main process.
-        port: Where it answers, on 127.0.0.1.
+        name: what the report and `--servers` call it.
+        interface: `wsgi` or `asgi`.
+        command: its command line; `{port}` stands for the port.
+        distributions: what is looked up for its version.
+        remark: what is particular about this configuration.
     """
 
-    process: subprocess.Popen[bytes]
-    port: int
-
-    def processes(self) -> list[int]:
-        """The ids of its process and of that one's children, as they are now."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [self.process.pid, *map(int, children)]
-
-    def stop(self) -> None:
-        """End it, and wait for it."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(5)
+    name: str
+    interface: str
+    command: tuple[str, ...]
+    distributions: tuple[str, ...]
+    remark: str
 
 
-def start(interface: str, name: str, rsgi: str) -> Running:
-    """Start a server and wait until it answers.
+# (name, interface, executable, arguments, distributions, remark)
+_CATALOGUE = (
+    ("rsgi", "wsgi", "rsgi", "serve --wsgi apps:wsgi --port {port}", ("rsgi",), f"as it comes: {THREADS} threads"),
+    (
+        "granian",
+        "wsgi",
+        "granian",
+        f"--interface wsgi --blocking-threads {THREADS} --no-ws --port {{port}} apps:wsgi",
+        ("granian",),
+        f"{THREADS} threads, as rsgi has (of itself it takes as many as 512)",
+    ),
+    (
+        "granian-1",
+        "wsgi",
+        "granian",
+        "--interface wsgi --blocking-threads 1 --no-ws --port {port} apps:wsgi",
+        ("granian",),
+        "one thread, its fastest: one request that waits stops all others",
+    ),
+    (
+        "gunicorn",
+        "wsgi",
+        "gunicorn",
+        f"--worker-class gthread --threads {THREADS} --keep-alive 75 --no-control-socket "
+        "--bind 127.0.0.1:{port} apps:wsgi",
+        ("gunicorn",),
+        f"{THREADS} threads, as rsgi has; connections stay open as long as with rsgi",
+    ),
+    (
+        "fastpysgi",
+        "wsgi",
+        "fastpysgi",
+        "--host 127.0.0.1 --port {port} apps:wsgi",
+        ("fastpysgi",),
+        "one thread, it has no pool: one request that waits stops all others",
+    ),
+    (
+        "rsgi",
+        "asgi",
+        "rsgi",
+        "serve --asgi apps:asgi --port {port}",
+        ("rsgi", "uvloop"),
+        "as it comes: uvloop where that is installed",
+    ),
+    (
+        "granian",
+        "asgi",
+        "granian",
+        "--interface asgi --loop uvloop --no-ws --port {port} apps:asgi",
+        ("granian", "uvloop"),
+        "uvloop, no WebSocket: as in its own benchmarks",
+    ),
+    (
+        "uvicorn",
+        "asgi",
+        "uvicorn",
+        "--loop uvloop --http httptools --ws none --no-access-log --port {port} apps:asgi",
+        ("uvicorn", "uvloop", "httptools"),
+        "its fastest loop and parser",
+    ),
+    (
+        "fastpysgi",
+        "asgi",
+        "fastpysgi",
+        "--host 127.0.0.1 --port {port} apps:asgi",
+        ("fastpysgi",),
+        "as it comes; its command line has no more to set",
+    ),
+)
+
+
+def catalogue(rsgi: Path, peers: Path) -> list[Server]:
+    """All servers; `rsgi` is that executable, `peers` the folder that holds the others'."""
+    return [
+        Server(
+            name,
+            interface,
+            (str(rsgi if executable == "rsgi" else peers / executable), *arguments.split()),
+            distributions,
+            remark,
+        )
+        for name, interface, executable, arguments, distributions, remark in _CATALOGUE
+    ]
+
+
+@contextmanager
+def running(server: Server) -> Iterator[tuple[int, int]]:
+    """Starts `server` on a free port, and stops it after the block.
+
+    Yields:
+        Its port and its process id.
 
     Raises:
-        NotStarted: when it does not within ten seconds.
+        MeasurementError: it ended, or did not answer in time.
     """
     port = _free_port()
-    command = _COMMANDS[interface][name].format(rsgi=rsgi, bin=PEERS / "bin", port=port)
-    process = subprocess.Popen(
-        command.split(), cwd=HERE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-    )
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and process.poll() is None:
-        if _answers(port):
-            return Running(process, port)
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    said = process.communicate()[1].decode(errors="replace")
-    raise NotStarted(f"{name} does not answer: {command}\n{said[-2000:]}")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_SETTINGS)}
+    command = [part.format(port=port) for part in server.command]
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command, cwd=_HERE, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        try:
+            _wait_until_it_answers(process, port)
+            yield port, process.pid
+        except (MeasurementError, OSError) as error:
+            output.seek(0)
+            lines = output.read().decode(errors="replace").strip().splitlines()
+            raise MeasurementError(f"{error}; it said last: {lines[-1] if lines else 'nothing'}") from error
+        finally:
+            _stop(process)
+
+
+def check_answer(port: int) -> None:
+    """Asks once.
+
+    Raises:
+        MeasurementError: the answer is not that of the application.
+        OSError: there is no answer.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        body = response.read()
+    except http.client.HTTPException as error:
+        raise MeasurementError(f"it does not speak HTTP: {error!r}") from error
+    finally:
+        connection.close()
+    if (response.status, response.getheader("content-length"), body) != (200, str(len(BODY)), BODY):
+        raise MeasurementError(f"it answered {response.status} with {body[:80]!r}")
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + _STARTS_WITHIN
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise MeasurementError(f"it ended with {process.returncode} instead of starting")
+        with suppress(OSError):
+            return check_answer(port)
+        time.sleep(0.05)
+    raise MeasurementError(f"it did not answer within {_STARTS_WITHIN:.0f} s")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Asks it to end, and ends what is left of its tree if it does not."""
+    tree = process_tree(process.pid)
+    process.terminate()
+    try:
+        process.wait(timeout=_STOPS_WITHIN)
+    except subprocess.TimeoutExpired:
+        for left_over in tree:
+            with suppress(ProcessLookupError):
+                os.kill(left_over, signal.SIGKILL)
+        process.wait()
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port nobody listens on; not all servers can say which one they took, so port 0 would not do."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
         return port
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), 1) as connection:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-            return connection.recv(12) == b"HTTP/1.1 200"
-    except OSError:
-        return False
-
-
-def install_peers() -> None:
-    """Make the peers' environment, unless it is there already."""
-    wanted = (HERE / "requirements.txt").read_text()
-    stamp = PEERS / "installed.txt"
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    print("installing the other servers into benches/.venv …", file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, "-m", "venv", PEERS], check=True)
-    subprocess.run([PEERS / "bin" / "pip", "install", "-q", "-r", HERE / "requirements.txt"], check=True)
-    stamp.write_text(wanted)

@@ -50,7 +50,7 @@ def test_scope(asgi_server: Server) -> None:
     assert scope["subprotocols"] == ["one", "two"]
     assert scope["server"] == ["127.0.0.1", asgi_server.port]
     assert scope["asgi"]["spec_version"] in ("2.4", "2.5")
-    assert "websocket.http.response" in scope["extensions"]
+    assert "websocket.http.response" not in scope["extensions"], "what is not there is not offered"
     assert headers["upgrade"].lower() == "websocket"
     assert headers["host"] == asgi_server.authority
 
@@ -74,15 +74,6 @@ def test_reject_before_the_accept(asgi_server: Server) -> None:
     with WebSocketConnection(asgi_server) as client:
         response = client.upgrade("/ws/reject")
         assert response.status == 403
-        assert response.complete
-
-
-def test_denial_response(asgi_server: Server) -> None:
-    with WebSocketConnection(asgi_server) as client:
-        response = client.upgrade("/ws/deny")
-        assert response.status == 401
-        assert response.header("x-denied") == "yes"
-        assert response.body == b"who are you?\n"
         assert response.complete
 
 
@@ -407,6 +398,18 @@ def test_server_pings(limited: Server) -> None:
             client.send_frame(PONG, ping.payload)
         client.send_frame(TEXT, b"still here")
         assert client.read_data_frame().payload == b"still here"
+
+
+def test_client_that_reads_nothing_is_dropped(limited: Server) -> None:
+    """The application that fills its connection is told, and the connection does not stay for ever."""
+    with WebSocketConnection(limited) as client:
+        client.upgrade("/ws/flood?label=unread")
+        wait_until(lambda: flood_ended(limited, "unread"), 10, "the flood ends")
+    assert get(limited, "/hello").status == 200
+
+
+def flood_ended(server: Server, label: str) -> bool:
+    return "ended" in get(server, f"/record?label={label}").json()
 
 
 def test_client_that_answers_no_ping_is_dropped(limited: Server) -> None:

@@ -4,12 +4,15 @@
 //!
 //! Spec: PEP 3333 "The `start_response()` Callable"; ASGI HTTP "Response Start"; RFC 9110 5.5, 7.6.1, 15.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
+use crate::report::log_warning;
 use crate::text::latin1_bytes;
 
 /// A checked response head.
@@ -42,7 +45,7 @@ impl ResponseHead {
         let mut fields = Fields::with_capacity(list.len());
         for pair in list.iter() {
             let (name, value) = pair_of(&pair)?;
-            fields.add(&native_bytes("a header name", &name)?, &native_bytes("a header value", &value)?)?;
+            fields.add(pair.py(), &native_bytes("a header name", &name)?, &native_bytes("a header value", &value)?)?;
         }
         Ok(fields.finish(status, reason))
     }
@@ -59,7 +62,7 @@ impl ResponseHead {
         let mut fields = Fields::with_capacity(8);
         for pair in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
             let (name, value) = pair_of(&pair?)?;
-            fields.add(byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
+            fields.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
         }
         Ok(fields.finish(status, None))
     }
@@ -72,7 +75,7 @@ impl ResponseHead {
         let mut fields = Fields::with_capacity(4);
         for pair in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
             let (name, value) = pair_of(&pair?)?;
-            fields.add(byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
+            fields.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
         }
         Ok(fields.headers)
     }
@@ -119,7 +122,7 @@ impl Fields {
         Self { headers: HeaderMap::with_capacity(capacity), content_length: None }
     }
 
-    fn add(&mut self, name: &[u8], value: &[u8]) -> PyResult<()> {
+    fn add(&mut self, py: Python<'_>, name: &[u8], value: &[u8]) -> PyResult<()> {
         let field = HeaderName::from_bytes(name)
             .map_err(|_| PyValueError::new_err(format!("{:?} is not a header name", String::from_utf8_lossy(name))))?;
         let value = HeaderValue::from_bytes(trim(value)).map_err(|_| {
@@ -132,6 +135,7 @@ impl Fields {
             return self.add_length(value);
         }
         if is_hop_by_hop(&field) {
+            warn_once(py, &field);
             return Ok(());
         }
         self.headers
@@ -177,6 +181,14 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
             | "transfer-encoding"
             | "upgrade"
     )
+}
+
+/// Says so the first time only: an application that sets one sets it every time.
+fn warn_once(py: Python<'_>, name: &HeaderName) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        log_warning(py, &format!("the response header `{name}` belongs to the server; it and its like are left out"));
+    }
 }
 
 fn trim(value: &[u8]) -> &[u8] {

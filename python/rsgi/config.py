@@ -118,7 +118,7 @@ class Config:
         "How many requests may wait for a thread; more get 503.", "WSGI", 1024, unit="number", minimum=1
     )
     wsgi_request_buffering: str = _setting(
-        "When a WSGI call starts: once the body is complete or 1 MiB of it is here (auto), once it is complete (full), "
+        "When a WSGI call starts: once the body is complete or `--request-buffer` of it is here (auto), once it is complete (full), "
         "or at once (off).",
         "WSGI",
         "auto",
@@ -145,7 +145,7 @@ class Config:
         "The largest WebSocket message; a larger one closes with 1009.", "WebSocket", 16 * MIB, unit="size", minimum=1
     )
     ws_ping_interval: float = _setting(
-        "How often an idle WebSocket is pinged; 0 never.", "WebSocket", 20.0, unit="duration", minimum=0
+        "How often a WebSocket is pinged; 0 never.", "WebSocket", 20.0, unit="duration", minimum=0
     )
     ws_ping_timeout: float = _setting(
         "How long a pong may take before the WebSocket is closed.",

@@ -68,7 +68,7 @@ impl AsgiGateway {
             event_loop,
             scopes,
             state: Mutex::new(None),
-            request_buffer: settings.request_buffer.min(256 * 1024),
+            request_buffer: settings.request_buffer,
             response_buffer: settings.response_buffer,
         }
     }

@@ -196,7 +196,7 @@ async fn write(
                 continue;
             }
             () = pinger.due() => {
-                if pinger.unanswered() || sink.send(Message::Ping(Bytes::new())).await.is_err() {
+                if pinger.unanswered() || !pinger.patiently(sink.send(Message::Ping(Bytes::new()))).await {
                     return Ending::Lost;
                 }
                 pinger.sent();
@@ -214,7 +214,7 @@ async fn write(
             // The application's side ended without a close, which it never does.
             None | Some(Err(_)) => return Ending::Refused(CloseCode::Error, "the application failed"),
         };
-        if sink.send(message).await.is_err() {
+        if !pinger.patiently(sink.send(message)).await {
             return Ending::Lost;
         }
     }
@@ -237,6 +237,15 @@ impl Pinger {
             std::future::pending::<()>().await;
         }
         sleep_until(self.next).await;
+    }
+
+    /// Whether a message could be sent before a client would count as lost; without pings, however long it takes.
+    async fn patiently(&self, sending: impl Future<Output = Result<(), Error>>) -> bool {
+        if self.limits.ping_interval.is_zero() {
+            return sending.await.is_ok();
+        }
+        let patience = self.limits.ping_interval + self.limits.ping_timeout;
+        matches!(timeout(patience, sending).await, Ok(Ok(())))
     }
 
     fn unanswered(&self) -> bool {

@@ -126,15 +126,6 @@ async def reject(scope, receive, send, record):
     await send({"type": "websocket.close", "code": 4003})
 
 
-@path("deny")
-async def deny(scope, receive, send, record):
-    assert "websocket.http.response" in scope["extensions"]
-    headers = [(b"content-type", b"text/plain"), (b"x-denied", b"yes")]
-    await send({"type": "websocket.http.response.start", "status": 401, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": b"who ", "more_body": True})
-    await send({"type": "websocket.http.response.body", "body": b"are you?\n"})
-
-
 @path("record-close")
 async def record_close(scope, receive, send, record):
     await accept(send)
@@ -177,9 +168,12 @@ async def flood(scope, receive, send, record):
     """Send without an end, and count under a label what was handed over."""
     label = query(scope)["label"]
     await accept(send)
-    while True:
-        record(label, "sent")
-        await send({"type": "websocket.send", "bytes": b"x" * 65536})
+    try:
+        while True:
+            record(label, "sent")
+            await send({"type": "websocket.send", "bytes": b"x" * 65536})
+    finally:
+        record(label, "ended")
 
 
 @path("raise-before-accept")

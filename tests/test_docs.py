@@ -1,0 +1,317 @@
+"""The documentation is true: what it shows runs, what it links to is there, and what it lists is complete.
+
+Apart from the tests of behaviour because these read text. In the README a Python block whose first line is a file name
+is written to a folder; commands in `sh` blocks are run there, and `curl` lines in `console` blocks are asked. The
+settings page is made here: `UPDATE_DOCS=1 python -m pytest tests/test_docs.py` rewrites it.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from rsgi import _rsgi
+from rsgi.cli.parameters import options
+from rsgi.config import Config, settings
+from server import UVICORN_READY, Server, run_rsgi
+from wire import get, request
+
+PROJECT = Path(__file__).parent.parent
+README = PROJECT / "README.md"
+PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.glob("examples/**/*.md")])
+HEADLINE = "rsgi serve --wsgi old:app --asgi new:app"
+
+STUBS = {
+    "shop.py": "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'shop']\n",
+    "chat.py": "async def app(scope, receive, send):\n    raise RuntimeError('never asked here')\n",
+}
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(PROJECT))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The text of the fenced blocks in one language."""
+    fences = re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [text for found, text in fences if found == language]
+
+
+def commands(page: Path) -> list[str]:
+    """Every command line of the `sh` blocks."""
+    return [line for block in blocks(page, "sh") for line in block.splitlines() if line]
+
+
+# What the README shows
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the README shows, and stubs of those it only names."""
+    made = tmp_path_factory.mktemp("readme")
+    for name, text in STUBS.items():
+        (made / name).write_text(text)
+    for block in blocks(README, "python"):
+        name = re.match(r"# (\w+\.py)\n", block)
+        assert name is not None, f"a Python block of the README has no file name in its first line:\n{block}"
+        (made / name[1]).write_text(block.replace("port=8000", "port=0"))
+    return made
+
+
+def start(command: list[str], folder: Path) -> Server:
+    """Run a command of the README on a free port."""
+    match command:
+        case ["rsgi", "serve", *arguments]:
+            return Server([sys.executable, "-m", "rsgi", "serve", *arguments, "--port", "0"], folder=folder)
+        case ["uvicorn", *arguments]:
+            return Server(
+                [sys.executable, "-m", "uvicorn", *arguments, "--port", "0"], folder=folder, ready=UVICORN_READY
+            )
+        case ["python", script]:
+            return Server([sys.executable, script], folder=folder)
+    raise AssertionError(f"no test knows how to run `{shlex.join(command)}`")
+
+
+@pytest.fixture(scope="module")
+def headline(folder: Path) -> Iterator[Server]:
+    """The command in the first screen."""
+    assert HEADLINE in commands(README)
+    server = start(shlex.split(HEADLINE), folder)
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("line", [line for line in commands(README) if line.split()[0] not in ("make", "pip")])
+def test_commands_of_the_readme_serve(folder: Path, line: str) -> None:
+    server = start(shlex.split(line), folder)
+    assert get(server, "/").body == b"the old home page\n"
+    # uvicorn ends with the signal that it was sent.
+    assert server.stop() == (-signal.SIGTERM if line.startswith("uvicorn") else 0)
+    assert "Traceback" not in server.log()
+
+
+def test_serving_from_python_as_the_readme_shows(folder: Path) -> None:
+    server = start(["python", "serve.py"], folder)
+    assert get(server, "/").body == b"the old home page\n"
+    assert get(server, "/users/1").json()["from"] == "FastAPI"
+    assert server.stop() == 0
+
+
+def test_flask_below_fastapi_as_the_readme_shows(folder: Path) -> None:
+    server = start(["rsgi", "serve", "--asgi", "combined:app"], folder)
+    assert get(server, "/users/7").json() == {"id": 7, "from": "Flask"}
+    assert get(server, "/api/health").json() == {"status": "ok"}
+    assert server.stop() == 0
+
+
+def test_answers_in_the_readme(headline: Server) -> None:
+    asked = 0
+    for block in blocks(README, "console"):
+        for line, answer in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+            words = shlex.split(line)
+            assert words[0] == "curl", line
+            method = words[words.index("-X") + 1] if "-X" in words else "GET"
+            target = words[-1].removeprefix("http://127.0.0.1:8000")
+            assert request(headline, method, target).text.strip() == answer.strip()
+            asked += 1
+    assert asked
+
+
+def test_banner_in_the_readme(headline: Server) -> None:
+    def without_details(text: str) -> list[str]:
+        text = re.sub(r"\b(uvloop|asyncio) loop", "L loop", text)
+        return [re.sub(r"\d+", "N", line) for line in text.strip().splitlines()]
+
+    shown = next(block for block in blocks(README, "text") if "listening on" in block)
+    assert without_details(shown) == without_details(headline.log())
+
+
+def test_startup_error_in_the_readme() -> None:
+    shown = next(block for block in blocks(README, "text") if block.startswith("error: "))
+    assert run_rsgi("--wsgi", "missing:app").stderr == shown
+
+
+def test_access_log_line_in_the_readme() -> None:
+    from test_access_log import LINE
+
+    shown = [block for block in blocks(README, "text") if re.match(r"\d{4}-\d\d-\d\dT", block)]
+    assert len(shown) == 1
+    assert LINE.fullmatch(shown[0])
+
+
+def test_limits_in_the_readme_are_the_defaults() -> None:
+    made = {option.opts[0]: option for option in options() if isinstance(option, click.Option)}
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| `(--[\w-]+)` \|", README.read_text(), re.MULTILINE)
+    assert len(rows) > 10
+    assert {flag: default for default, flag in rows} == {flag: default_of(made[flag]) for _, flag in rows}
+
+
+def test_the_example_is_what_its_page_says(start_example: Callable[[], Server]) -> None:
+    server = start_example()
+    page = (PROJECT / "examples/flask_and_fastapi/README.md").read_text()
+    assert HEADLINE in page
+    for method, path, answered_by in [
+        ("GET", "/health", "flask"),
+        ("GET", "/users", "flask"),
+        ("GET", "/users/1", "fastapi"),
+        ("DELETE", "/users/1", "flask"),
+        ("GET", "/search?q=a", "fastapi"),
+    ]:
+        assert request(server, method, path).json()["answered_by"] == answered_by, path
+    for path in ("/", "/about", "/guestbook", "/docs"):
+        assert get(server, path).status == 200, path
+
+
+@pytest.fixture
+def start_example(request: pytest.FixtureRequest) -> Callable[[], Server]:
+    """Start the first example with the command that its page and `make demo` give."""
+
+    def start_one() -> Server:
+        server = start(shlex.split(HEADLINE), PROJECT / "examples/flask_and_fastapi")
+        request.addfinalizer(server.stop)
+        return server
+
+    return start_one
+
+
+# What pages name
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_resolve(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{target} is not there"
+        assert not anchor or anchor in anchors(linked), f"{target} has no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_files_named_in_pages_exist(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for path in re.findall(r"`((?:src|bridge|python|tests|docs|benches|examples)/[\w./-]*)(?:::[\w]+)?`", text):
+        assert (PROJECT / path).exists(), f"{path} is not there"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_make_targets_named_in_pages_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:^|`)make ((?:[a-z][a-z-]* ?)+)(?=`|$|#| )", page.read_text(), re.MULTILINE)
+    assert {word for words in named for word in words.split()} <= targets
+
+
+def test_tests_named_in_the_contract_exist() -> None:
+    named = re.findall(r"`(tests/test_\w+\.py)::(\w+)`", (PROJECT / "docs/contract.md").read_text())
+    assert len(named) > 80
+    for path in sorted({path for path, _ in named}):
+        tree = ast.parse((PROJECT / path).read_text())
+        there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        missing = {test for file, test in named if file == path} - there
+        assert not missing, f"{path} has no {', '.join(sorted(missing))}"
+
+
+def test_every_clause_of_the_contract_names_a_test() -> None:
+    rows = re.findall(r"^\| (?!clause|---)(.*) \|$", (PROJECT / "docs/contract.md").read_text(), re.MULTILINE)
+    for row in rows:
+        clause, _, tests = row.split(" | ")
+        assert re.fullmatch(r"`tests/\w+\.py::\w+`(, `tests/\w+\.py::\w+`)*", tests), clause
+
+
+# Settings and versions
+
+# The settings that never reach the compiled part, and what acts on them instead.
+ONLY_PYTHON = {
+    "apps": "become the plan",
+    "routes": "become the plan",
+    "fallback": "becomes the plan's mode",
+    "app_dir": "is for importing",
+    "loop": "the loop is made in Python",
+    "log_level": "the logger is Python's",
+    "debug": "start-up errors are printed by the command line",
+}
+
+
+def test_rust_and_python_have_the_same_settings() -> None:
+    names = [each.name for each, _ in settings()]
+    assert len(set(names)) == len(names)
+    assert sorted(_rsgi.SETTINGS) == sorted(set(names) - ONLY_PYTHON.keys())
+    assert ONLY_PYTHON.keys() <= set(names)
+
+
+def default_of(option: click.Option) -> str:
+    """The default as `--help` has it."""
+    found = re.search(r"\[default: (.*)\]$", option.help or "")
+    if found is not None:
+        return found[1]
+    return "off" if option.is_flag else "none"
+
+
+def settings_page() -> str:
+    """`docs/settings.md`, made of the same definitions as the command line."""
+    lines = [
+        "# Settings",
+        "",
+        "Made from `python/rsgi/config.py` by `tests/test_docs.py`; do not edit it here.",
+        "",
+        "Each setting is a flag of `rsgi serve`, an environment variable, and an argument of `rsgi.serve(...)`. A flag",
+        "wins over the environment. Durations are seconds, or text such as `250ms`, `10s`, `2m`; sizes are bytes, or",
+        "`64KiB`, `16MiB`. The variable of a repeatable flag takes several values, divided by `;`. Where the default is",
+        "no limit, `none` says so, too.",
+    ]
+    section = None
+    for option in options():
+        assert isinstance(option, click.Option)
+        if option.section != section:  # type: ignore[attr-defined]
+            section = option.section  # type: ignore[attr-defined]
+            lines += ["", f"## {section}", "", "| flag | environment | Python | default | |", "|---|---|---|---|---|"]
+        lines.append(settings_row(option))
+    return "\n".join(lines) + "\n"
+
+
+def settings_row(option: click.Option) -> str:
+    flag = option.opts[0] if option.is_flag else f"{option.opts[0]} {option.metavar}"
+    meaning = re.sub(r"\s*\[default: .*\]$", "", option.help or "").replace("|", "\\|")
+    flag, name = flag.replace("|", "\\|"), str(option.name)
+    return f"| `{flag}` | `{option.envvar}` | `{name}` | {default_of(option)} | {meaning} |"
+
+
+def test_settings_page_is_up_to_date() -> None:
+    page = PROJECT / "docs/settings.md"
+    if os.environ.get("UPDATE_DOCS") == "1":
+        page.write_text(settings_page())
+    assert page.read_text() == settings_page(), "UPDATE_DOCS=1 python -m pytest tests/test_docs.py rewrites it"
+
+
+def test_python_names_on_the_settings_page_are_arguments() -> None:
+    names = set(re.findall(r"^\| `[^`]+` \| `[^`]+` \| `(\w+)`", settings_page(), re.MULTILINE))
+    assert names == {each.name for each, _ in settings()} - {"apps"} | {"wsgi", "asgi"}
+    Config()  # every default is one that the setting takes
+
+
+def test_versions_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    from rsgi.cli import main
+
+    cargo = re.search(r'^version = "([^"]+)"$', (PROJECT / "Cargo.toml").read_text(), re.MULTILINE)
+    entries = re.findall(r"^## \[(\d[^\]]*)\]", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert cargo is not None
+    assert main(["--version"]) == 0
+    said = capsys.readouterr().out.split()[-1]
+    assert {cargo[1], entries[0], said, _rsgi.VERSION} == {cargo[1]}
