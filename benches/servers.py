@@ -18,9 +18,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps import BODY
 from counters import process_tree
 from load import MeasurementError
+
+from apps import BODY
 
 _HERE = Path(__file__).parent
 _STARTS_WITHIN = 15.0

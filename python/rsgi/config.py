@@ -118,8 +118,8 @@ class Config:
         "How many requests may wait for a thread; more get 503.", "WSGI", 1024, unit="number", minimum=1
     )
     wsgi_request_buffering: str = _setting(
-        "When a WSGI call starts: once the body is complete or `--request-buffer` of it is here (auto), once it is complete (full), "
-        "or at once (off).",
+        "When a WSGI call starts: once the body is complete or `--request-buffer` of it is here (auto), once it is "
+        "complete (full), or at once (off).",
         "WSGI",
         "auto",
         choices=("auto", "full", "off"),
