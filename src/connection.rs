@@ -84,27 +84,29 @@ where
     }
 }
 
-/// Answers one request; a panic of ours is a 500, and the server lives.
+/// Answers one request.
 async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
     let mut in_flight = InFlight::start(&connection, &request);
     let head_request = request.method() == http::Method::HEAD;
     let response = match connection.wire.take_refusal() {
         Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
-        None => {
-            AssertUnwindSafe(dispatch(&connection, request, &mut in_flight)).catch_unwind().await.unwrap_or_else(|_| {
-                crate::log::line(format_args!("error: rsgi itself failed (the panic is above); please report it"));
-                AppResponse::Error(RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
-            })
-        }
+        None => surviving(dispatch(&connection, request, &mut in_flight)).await,
     };
     Ok(response.into_response(in_flight, head_request))
+}
+
+/// A panic of ours is a 500: it ends one request, never the connection's task or the server.
+async fn surviving(dispatching: impl Future<Output = AppResponse>) -> AppResponse {
+    AssertUnwindSafe(dispatching).catch_unwind().await.unwrap_or_else(|_| {
+        crate::log::line(format_args!("error: rsgi itself failed (the panic is above); please report it"));
+        AppResponse::Error(RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
+    })
 }
 
 async fn dispatch(connection: &Arc<Connection>, request: Request<Incoming>, in_flight: &mut InFlight) -> AppResponse {
     let service = &connection.service;
     let upgrade = websocket::requested(&request);
-    let (decision, request) = (decide(&service.router, &request, upgrade), request);
-    let (first, then, root) = match decision {
+    let (first, then, root) = match decide(&service.router, &request, upgrade) {
         Decision::App { app, root } => (app.0, None, root),
         Decision::Probe { first, then } => (first.0, Some(then.0), 0),
         Decision::NotFound => return AppResponse::Error(not_found(upgrade)),
@@ -230,4 +232,15 @@ fn request_line(connection: &Connection, request: &Request<Incoming>) -> Request
     // The target cannot hold a quote or a control character: the wire guard lets neither a space nor those through.
     let target = request.uri().to_string().replace('"', "%22");
     RequestLine { client, request: format!("{} {target} {}", request.method(), protocol(request.version())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_answered_with_500() {
+        let response = futures::executor::block_on(surviving(async { panic!("a fault of ours") }));
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
 }

@@ -39,8 +39,9 @@ def name_of(path: Path) -> str:
 
 
 def code_of(path: Path) -> str:
-    """The text without comments and string literals."""
-    text = re.sub(r"""b?'\\?"'""", "'-'", path.read_text())
+    """The text without comments, string literals, and the tests that stand at its end."""
+    text = path.read_text().partition("#[cfg(test)]\nmod tests {")[0]
+    text = re.sub(r"""b?'\\?"'""", "'-'", text)
     text = re.sub(r'"(?:\\.|[^"\\])*"', '""', text)
     return re.sub(r"//[^\n]*", "", text)
 

@@ -154,3 +154,46 @@ impl Worker {
         self.0.work(py);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Sender, channel};
+
+    struct Panicking;
+
+    impl Job for Panicking {
+        fn run(self: Box<Self>, _py: Python<'_>) {
+            panic!("a fault of ours");
+        }
+    }
+
+    struct Naming(Sender<String>);
+
+    impl Job for Naming {
+        fn run(self: Box<Self>, py: Python<'_>) {
+            let thread = py.import("threading").unwrap().call_method0("current_thread").unwrap();
+            self.0.send(thread.getattr("name").unwrap().extract().unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_one_job_and_no_thread() {
+        Python::initialize();
+        let pool = Python::attach(|py| Pool::start(py, "test", 1, 8)).unwrap();
+        let (sender, receiver) = channel();
+        pool.submit(Box::new(Panicking)).unwrap();
+        pool.submit(Box::new(Naming(sender))).unwrap();
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(20)).unwrap(), "test-1");
+        assert_eq!(wait_until_idle(Duration::from_secs(20)), 0);
+        pool.stop();
+    }
+
+    #[test]
+    fn a_full_queue_refuses() {
+        Python::initialize();
+        let pool = Python::attach(|py| Pool::start(py, "none", 0, 1)).unwrap();
+        pool.submit(Box::new(Panicking)).unwrap();
+        assert!(pool.submit(Box::new(Panicking)).is_err());
+    }
+}

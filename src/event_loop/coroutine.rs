@@ -12,6 +12,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::exceptions::asyncio::CancelledError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use rsgi_bridge::response_head::short;
 
 use super::EventLoop;
@@ -45,11 +46,35 @@ pub struct AppCoroutine {
 }
 
 impl AppCoroutine {
+    /// Calls the application, and starts the task of what it returns. `exchange` has `receive` and `send`; `conversation` is told
+    /// of the end, also when the call itself fails.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn call(
+        event_loop: &Arc<EventLoop>,
+        app: &Bound<'_, PyAny>,
+        scope: &Bound<'_, PyDict>,
+        exchange: &Bound<'_, PyAny>,
+        conversation: Conversation,
+    ) -> PyResult<()> {
+        let py = app.py();
+        let receive = exchange.getattr(intern!(py, "receive"))?;
+        let send = exchange.getattr(intern!(py, "send"))?;
+        match app.call1((scope, receive, send)) {
+            Ok(returned) => Self::start(py, event_loop, &returned, conversation),
+            Err(error) => {
+                conversation.ended(py, Err(error));
+                Ok(())
+            }
+        }
+    }
+
     /// Starts the task. `returned` is what the application returned when it was called.
     ///
     /// # Errors
     /// When the loop has stopped.
-    pub fn start(
+    fn start(
         py: Python<'_>,
         event_loop: &Arc<EventLoop>,
         returned: &Bound<'_, PyAny>,

@@ -24,6 +24,7 @@ use rsgi_bridge::start_response::Ended;
 use tokio::sync::oneshot;
 
 use super::Call;
+use super::message::{typed, unexpected};
 use crate::body::{Leftover, Recorder};
 use crate::error::RequestError;
 use crate::event_loop::coroutine::{AppCoroutine, Conversation};
@@ -182,18 +183,10 @@ impl HttpStart {
             head,
             gateway: Arc::clone(&gateway),
         };
-        let started = scope.and_then(|scope| Ok((scope, Bound::new(py, exchange)?)));
-        let started = started.and_then(|(scope, exchange)| {
-            let receive = exchange.getattr(intern!(py, "receive"))?;
-            let send = exchange.getattr(intern!(py, "send"))?;
+        let started = scope.and_then(|scope| {
+            let exchange = Bound::new(py, exchange)?;
             let conversation = Conversation::Http(exchange.clone().unbind());
-            match gateway.app.bind(py).call1((scope, receive, send)) {
-                Ok(coroutine) => AppCoroutine::start(py, &gateway.event_loop, &coroutine, conversation),
-                Err(error) => {
-                    exchange.get().ended(py, Err(error));
-                    Ok(())
-                }
-            }
+            AppCoroutine::call(&gateway.event_loop, gateway.app.bind(py), &scope, exchange.as_any(), conversation)
         });
         if let Err(error) = started {
             error.write_unraisable(py, None);
@@ -325,19 +318,11 @@ impl HttpExchange {
     }
 
     fn take_message(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
-        let message = message
-            .cast::<PyDict>()
-            .map_err(|_| PyTypeError::new_err(format!("send() takes a dict, not {}", short(message))))?;
-        let kind =
-            message.get_item(intern!(py, "type"))?.ok_or_else(|| PyValueError::new_err("the message has no 'type'"))?;
-        let kind =
-            kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("the 'type' of a message must be a str"))?;
+        let (message, kind) = typed(message)?;
         match kind.to_str()? {
             "http.response.start" => self.start_response(py, message),
             "http.response.body" => self.send_body(py, message),
-            other => Err(PyValueError::new_err(format!(
-                "send() does not take '{other}' here; expected 'http.response.start' or 'http.response.body'"
-            ))),
+            other => Err(unexpected(other, "'http.response.start' or 'http.response.body'")),
         }
     }
 

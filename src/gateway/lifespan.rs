@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -18,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::asgi::AsgiGateway;
+use super::message::{typed, unexpected};
 use crate::error::StartupError;
 use crate::event_loop::LoopEvent;
 use crate::settings::Settings;
@@ -221,17 +222,18 @@ impl LifespanExchange {
     }
 
     fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let kind: String = message.get_item("type")?.extract()?;
+        let (message, kind) = typed(message)?;
+        let kind = kind.to_str()?;
         let reason = || -> PyResult<String> {
-            let message = message.cast::<PyDict>().map_err(PyErr::from)?.get_item(intern!(py, "message"))?;
+            let message = message.get_item(intern!(py, "message"))?;
             message.map_or(Ok(String::new()), |message| message.extract())
         };
-        let (next, expected) = match kind.as_str() {
+        let (next, expected) = match kind {
             "lifespan.startup.complete" => (Stage::Started, Stage::Starting),
             "lifespan.startup.failed" => (Stage::StartFailed(reason()?), Stage::Starting),
             "lifespan.shutdown.complete" => (Stage::Stopped, Stage::Started),
             "lifespan.shutdown.failed" => (Stage::StopFailed(reason()?), Stage::Started),
-            other => return Err(PyValueError::new_err(format!("send() does not take '{other}' in a lifespan"))),
+            other => return Err(unexpected(other, "a message of the lifespan")),
         };
         let taken = self.conversation.stage.send_if_modified(|stage| {
             let fits = *stage == expected;

@@ -5,6 +5,7 @@
 
 pub mod asgi;
 pub mod lifespan;
+pub mod message;
 pub mod probe;
 pub mod websocket;
 pub mod websocket_socket;

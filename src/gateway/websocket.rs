@@ -14,7 +14,7 @@ use http::header::{
 };
 use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
@@ -22,11 +22,12 @@ use rsgi_bridge::awaitable::{Awaitable, Sent};
 use rsgi_bridge::error::is_clients_doing;
 use rsgi_bridge::pipe::{PipeReader, PipeWriter, pipe};
 use rsgi_bridge::report::log_failure;
-use rsgi_bridge::response_head::{ResponseHead, short};
+use rsgi_bridge::response_head::ResponseHead;
 use rsgi_bridge::scope::ScopeKind;
 use tokio::sync::oneshot;
 
 use super::asgi::AsgiGateway;
+use super::message::{typed, unexpected};
 use super::websocket_socket::{self, Inbound, Outbound, SocketLimits};
 use super::{App, Gateway};
 use crate::error::RequestError;
@@ -174,28 +175,16 @@ impl WebSocketStart {
             head,
             gateway: Arc::clone(&gateway),
         };
-        let started = scope.and_then(|scope| Ok((set_scheme(py, scope)?, Bound::new(py, exchange)?)));
-        let started = started.and_then(|(scope, exchange)| {
-            let receive = exchange.getattr(intern!(py, "receive"))?;
-            let send = exchange.getattr(intern!(py, "send"))?;
+        let started = scope.and_then(|scope| {
+            scope.set_item(intern!(py, "scheme"), intern!(py, "ws"))?;
+            let exchange = Bound::new(py, exchange)?;
             let conversation = Conversation::WebSocket(exchange.clone().unbind());
-            match gateway.app.bind(py).call1((scope, receive, send)) {
-                Ok(coroutine) => AppCoroutine::start(py, &gateway.event_loop, &coroutine, conversation),
-                Err(error) => {
-                    exchange.get().ended(py, Err(error));
-                    Ok(())
-                }
-            }
+            AppCoroutine::call(&gateway.event_loop, gateway.app.bind(py), &scope, exchange.as_any(), conversation)
         });
         if let Err(error) = started {
             error.write_unraisable(py, None);
         }
     }
-}
-
-fn set_scheme<'py>(py: Python<'py>, scope: Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
-    scope.set_item(intern!(py, "scheme"), intern!(py, "ws"))?;
-    Ok(scope)
 }
 
 fn subprotocols(headers: &HeaderMap) -> Vec<String> {
@@ -291,20 +280,12 @@ impl WebSocketExchange {
 
     /// `true` when the next message may follow at once.
     fn take_message(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let message = message
-            .cast::<PyDict>()
-            .map_err(|_| PyTypeError::new_err(format!("send() takes a dict, not {}", short(message))))?;
-        let kind =
-            message.get_item(intern!(py, "type"))?.ok_or_else(|| PyValueError::new_err("the message has no 'type'"))?;
-        let kind =
-            kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("the 'type' of a message must be a str"))?;
+        let (message, kind) = typed(message)?;
         match kind.to_str()? {
             "websocket.accept" => self.accept(py, message).map(|()| true),
             "websocket.close" => self.close(py, message).map(|()| true),
             "websocket.send" => self.send_data(py, message),
-            other => Err(PyValueError::new_err(format!(
-                "send() does not take '{other}' here; expected 'websocket.accept', 'websocket.send' or 'websocket.close'"
-            ))),
+            other => Err(unexpected(other, "'websocket.accept', 'websocket.send' or 'websocket.close'")),
         }
     }
 

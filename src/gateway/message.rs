@@ -1,0 +1,31 @@
+//! What every message that an application sends has: it is a `dict` with a `type`.
+//!
+//! Kept apart because HTTP, WebSocket and lifespan say the same of a message that is none.
+//!
+//! Spec: ASGI "Applications" (events are dicts with a top-level `type`).
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use rsgi_bridge::response_head::short;
+
+/// The message and its type.
+///
+/// # Errors
+/// `TypeError` and `ValueError` that say what was expected.
+pub fn typed<'a, 'py>(message: &'a Bound<'py, PyAny>) -> PyResult<(&'a Bound<'py, PyDict>, Bound<'py, PyString>)> {
+    let py = message.py();
+    let message = message
+        .cast::<PyDict>()
+        .map_err(|_| PyTypeError::new_err(format!("send() takes a dict, not {}", short(message))))?;
+    let kind =
+        message.get_item(intern!(py, "type"))?.ok_or_else(|| PyValueError::new_err("the message has no 'type'"))?;
+    let kind = kind.cast_into().map_err(|_| PyTypeError::new_err("the 'type' of a message must be a str"))?;
+    Ok((message, kind))
+}
+
+/// The error for a type that does not belong there.
+pub fn unexpected(kind: &str, expected: &str) -> PyErr {
+    PyValueError::new_err(format!("send() does not take '{kind}' here; expected {expected}"))
+}
