@@ -10,7 +10,7 @@
 //! 4. [`route`] decides which application answers ([`head`] is what it looks at).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI. [`body`] brings the request body.
 //! 6. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
-//! 7. [`response`] sends head and body; [`access_log`] says so.
+//! 7. [`outbox`] brings the answer back to the I/O thread. [`response`] sends head and body; [`access_log`] says so.
 //!
 //! # Which thread may touch what
 //!
@@ -29,6 +29,7 @@ mod gateway;
 mod head;
 mod listener;
 mod log;
+mod outbox;
 mod plan;
 mod response;
 pub mod route;

@@ -24,6 +24,7 @@ use crate::gateway::lifespan::{self, Lifespan};
 use crate::gateway::wsgi::WsgiGateway;
 use crate::gateway::{App, Gateway};
 use crate::listener::{self, Bound as BoundListener};
+use crate::outbox::Outbox;
 use crate::plan::{AppSpec, Plan};
 use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
@@ -51,6 +52,7 @@ enum Stage {
 struct Prepared {
     service: Service,
     listeners: Vec<BoundListener>,
+    outbox: Arc<Outbox>,
     pool: Option<Arc<Pool>>,
     log_thread: Option<JoinHandle<()>>,
 }
@@ -70,13 +72,14 @@ impl Server {
         } else {
             None
         };
-        let apps = plan.apps.into_iter().map(|app| make_app(py, app, &config, &event_loop, pool.as_ref()));
+        let outbox = Arc::new(Outbox::default());
+        let apps = plan.apps.into_iter().map(|app| make_app(py, app, &config, &event_loop, &outbox, pool.as_ref()));
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let log = config.access_log.then(AccessLog::start).transpose().map_err(failed)?;
         let (access_log, log_thread) = log.unzip();
         let limits = Arc::new(limits(&config));
         let service = Service { settings: config, router, apps, limits, access_log };
-        let prepared = Prepared { service, listeners, pool, log_thread };
+        let prepared = Prepared { service, listeners, outbox, pool, log_thread };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
             shutdown: Arc::new(Shutdown::default()),
@@ -151,17 +154,25 @@ fn make_app(
     spec: AppSpec,
     settings: &Settings,
     event_loop: &Arc<EventLoop>,
+    outbox: &Arc<Outbox>,
     pool: Option<&Arc<Pool>>,
 ) -> PyResult<Arc<App>> {
-    let name: Arc<str> = spec.name.as_str().into();
+    let (name, outbox): (Arc<str>, _) = (spec.name.as_str().into(), Arc::clone(outbox));
     let gateway = if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
         let concurrency = Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: false };
         let environ = EnvironTemplate::new(py, concurrency)?;
         let pool = Arc::clone(pool);
-        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), spec.application, environ, pool, settings)))
+        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), spec.application, environ, pool, outbox, settings)))
     } else {
         let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
-        Gateway::Asgi(Arc::new(AsgiGateway::new(Arc::clone(&name), spec.application, event_loop, scopes, settings)))
+        Gateway::Asgi(Arc::new(AsgiGateway::new(
+            Arc::clone(&name),
+            spec.application,
+            event_loop,
+            scopes,
+            outbox,
+            settings,
+        )))
     };
     Ok(Arc::new(App { name, gateway, running: AtomicUsize::new(0), limit: settings.limit_concurrency }))
 }
@@ -183,8 +194,11 @@ fn run(prepared: Prepared, shutdown: &Shutdown) -> Result<(), StartupError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         StartupError::new(format!("cannot start the runtime: {error}"), "the process may be out of descriptors")
     })?;
-    let Prepared { service, listeners, pool, log_thread } = prepared;
-    let result = runtime.block_on(serve(Arc::new(service), listeners, shutdown));
+    let Prepared { service, listeners, outbox, pool, log_thread } = prepared;
+    let result = runtime.block_on(async {
+        tokio::spawn(async move { outbox.deliver().await });
+        serve(Arc::new(service), listeners, shutdown).await
+    });
     // Connections that were cut end here, and with them the last clones of the access log.
     runtime.shutdown_background();
     if let Some(pool) = pool {

@@ -30,6 +30,7 @@ use crate::error::RequestError;
 use crate::event_loop::coroutine::{AppCoroutine, Conversation};
 use crate::event_loop::{EventLoop, LoopEvent};
 use crate::head::RequestHead;
+use crate::outbox::{Outbox, Responder};
 use crate::response::AppResponse;
 use crate::settings::Settings;
 
@@ -50,6 +51,7 @@ pub struct AsgiGateway {
     pub scopes: ScopeTemplate,
     /// The lifespan's `state`; `None` when the application has no lifespan.
     pub state: Mutex<Option<Py<PyDict>>>,
+    outbox: Arc<Outbox>,
     request_buffer: usize,
     response_buffer: usize,
 }
@@ -61,6 +63,7 @@ impl AsgiGateway {
         app: Py<PyAny>,
         event_loop: Arc<EventLoop>,
         scopes: ScopeTemplate,
+        outbox: Arc<Outbox>,
         settings: &Settings,
     ) -> Self {
         Self {
@@ -69,6 +72,7 @@ impl AsgiGateway {
             event_loop,
             scopes,
             state: Mutex::new(None),
+            outbox,
             request_buffer: settings.request_buffer,
             response_buffer: settings.response_buffer,
         }
@@ -163,7 +167,7 @@ pub struct HttpStart {
     gateway: Arc<AsgiGateway>,
     head: RequestHead,
     request: RequestMessages,
-    responder: oneshot::Sender<AppResponse>,
+    responder: Responder,
     gone: Gone,
 }
 
@@ -177,6 +181,7 @@ impl HttpStart {
                 request,
                 progress: Progress::Unstarted,
                 responder: Some(responder),
+                outbox: Arc::clone(&gateway.outbox),
                 capacity: gateway.response_buffer,
             }),
             gone,
@@ -220,7 +225,8 @@ enum Progress {
 struct State {
     request: RequestMessages,
     progress: Progress,
-    responder: Option<oneshot::Sender<AppResponse>>,
+    responder: Option<Responder>,
+    outbox: Arc<Outbox>,
     capacity: usize,
 }
 
@@ -373,8 +379,7 @@ impl HttpExchange {
         let gone = self.gone.gone.load(Ordering::Acquire);
         let complete = matches!(progress, Progress::Ended | Progress::Discarding);
         if !complete && let Some(responder) = responder {
-            // The client may have gone.
-            let _unsent = responder.send(AppResponse::Error(RequestError::application_failed()));
+            self.gateway.outbox.send(responder, AppResponse::Error(RequestError::application_failed()));
         }
         // A body that is dropped before its end is a cut connection.
         let (streaming, unheard) = match &progress {
@@ -491,8 +496,7 @@ impl State {
 
     fn respond(&mut self, response: AppResponse) {
         if let Some(responder) = self.responder.take() {
-            // The client may have gone.
-            let _unsent = responder.send(response);
+            self.outbox.send(responder, response);
         }
     }
 }

@@ -29,6 +29,7 @@ use super::Call;
 use crate::body::RequestBody;
 use crate::error::RequestError;
 use crate::head::RequestHead;
+use crate::outbox::{Outbox, Responder};
 use crate::response::AppResponse;
 use crate::settings::Settings;
 
@@ -50,19 +51,27 @@ pub struct WsgiGateway {
     app: Py<PyAny>,
     environ: EnvironTemplate,
     pool: Arc<Pool>,
+    outbox: Arc<Outbox>,
     buffering: Buffering,
     response_buffer: usize,
 }
 
 impl WsgiGateway {
     /// A gateway to `app`, whose calls run in `pool`.
-    pub fn new(name: Arc<str>, app: Py<PyAny>, environ: EnvironTemplate, pool: Arc<Pool>, settings: &Settings) -> Self {
+    pub fn new(
+        name: Arc<str>,
+        app: Py<PyAny>,
+        environ: EnvironTemplate,
+        pool: Arc<Pool>,
+        outbox: Arc<Outbox>,
+        settings: &Settings,
+    ) -> Self {
         let buffering = match settings.wsgi_request_buffering.as_str() {
             "full" => Buffering::Full,
             "off" => Buffering::Off,
             _ => Buffering::Auto,
         };
-        Self { name, app, environ, pool, buffering, response_buffer: settings.response_buffer }
+        Self { name, app, environ, pool, outbox, buffering, response_buffer: settings.response_buffer }
     }
 }
 
@@ -167,7 +176,7 @@ struct WsgiJob {
     head: RequestHead,
     source: BodySource,
     content_length: Option<u64>,
-    responder: oneshot::Sender<AppResponse>,
+    responder: Responder,
     ticket: Ticket,
 }
 
@@ -177,7 +186,8 @@ impl Job for WsgiJob {
         if !ticket.begin() {
             return;
         }
-        let sink = SocketSink { responder: Some(responder), writer: None, capacity: gateway.response_buffer };
+        let outbox = Arc::clone(&gateway.outbox);
+        let sink = SocketSink { responder: Some(responder), outbox, writer: None, capacity: gateway.response_buffer };
         let exchange = Exchange::new(Box::new(sink), head.is_head());
         let target = head.target();
         let environ = Bound::new(py, Input::new(source)).and_then(|input| {
@@ -203,7 +213,8 @@ impl Job for WsgiJob {
 
 /// Sends the response of one call to its connection.
 struct SocketSink {
-    responder: Option<oneshot::Sender<AppResponse>>,
+    responder: Option<Responder>,
+    outbox: Arc<Outbox>,
     writer: Option<PipeWriter<Bytes>>,
     capacity: usize,
 }
@@ -211,8 +222,7 @@ struct SocketSink {
 impl SocketSink {
     fn respond(&mut self, response: AppResponse) {
         if let Some(responder) = self.responder.take() {
-            // The client may have gone.
-            let _unsent = responder.send(response);
+            self.outbox.send(responder, response);
         }
     }
 }

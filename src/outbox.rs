@@ -1,0 +1,88 @@
+//! Responses on their way from application threads to their connections, woken once per batch.
+//!
+//! Kept apart because it is the seam on this side, as the event loop's queue is on the other: a tokio task that is woken from
+//! another thread costs a system call each time. Here responses queue up, and the I/O thread is woken by the first; while it is
+//! busy the others cost nothing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_queue::SegQueue;
+use tokio::sync::{Notify, oneshot};
+
+use crate::response::AppResponse;
+
+/// Where a response goes to.
+pub type Responder = oneshot::Sender<AppResponse>;
+
+/// The queue of one I/O thread.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    ready: SegQueue<(Responder, AppResponse)>,
+    /// Whether a wake is on its way already.
+    woken: AtomicBool,
+    wake: Notify,
+}
+
+impl Outbox {
+    /// Hands a response over. Never blocks, from any thread.
+    pub fn send(&self, responder: Responder, response: AppResponse) {
+        self.ready.push((responder, response));
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Delivers for as long as it is polled, on the I/O thread.
+    pub async fn deliver(&self) {
+        loop {
+            self.wake.notified().await;
+            // Before the queue is emptied: what comes later wakes again.
+            self.woken.store(false, Ordering::Release);
+            while let Some((responder, response)) = self.ready.pop() {
+                // The client may have gone.
+                let _unsent = responder.send(response);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::RequestError;
+
+    #[test]
+    fn every_response_arrives_however_many_threads_send() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let outbox = std::sync::Arc::new(Outbox::default());
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let (outbox, mut waiting) = (std::sync::Arc::clone(&outbox), Vec::new());
+                let pairs: Vec<_> = (0..500).map(|_| oneshot::channel()).collect();
+                let (senders, receivers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+                waiting.extend(receivers);
+                let thread = std::thread::spawn(move || {
+                    for sender in senders {
+                        outbox.send(sender, AppResponse::Error(RequestError::application_failed()));
+                    }
+                });
+                (thread, waiting)
+            })
+            .collect();
+        runtime.block_on(async {
+            let all = async {
+                for (thread, waiting) in threads {
+                    for response in waiting {
+                        response.await.unwrap();
+                    }
+                    thread.join().unwrap();
+                }
+            };
+            let patience = std::time::Duration::from_secs(20);
+            tokio::select! {
+                arrived = tokio::time::timeout(patience, all) => arrived.unwrap(),
+                () = outbox.deliver() => unreachable!(),
+            }
+        });
+    }
+}
