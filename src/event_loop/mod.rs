@@ -152,7 +152,7 @@ impl EventLoop {
         python.as_ref().map(get).ok_or_else(|| PyRuntimeError::new_err("the event loop has stopped"))
     }
 
-    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+    fn drain(&self, py: Python<'_>) {
         let mut bytes = [0; 64];
         // Nothing to read is fine: the events are in the queue.
         let _empty = (&self.drained).read(&mut bytes);
@@ -164,13 +164,17 @@ impl EventLoop {
                 Some(LoopEvent::Http(start)) => start.start(py),
                 Some(LoopEvent::WebSocket(start)) => start.start(py),
                 Some(LoopEvent::Run(run)) => run(py),
-                Some(LoopEvent::Resolve(future)) => resolve(py, future.bind(py))?,
+                Some(LoopEvent::Resolve(future)) => {
+                    // One future that cannot be resolved must not hold up the others.
+                    if let Err(error) = resolve(py, future.bind(py)) {
+                        error.write_unraisable(py, Some(future.bind(py)));
+                    }
+                }
             }
         }
         if !self.events.is_empty() {
             self.wake_loop();
         }
-        Ok(())
     }
 }
 
@@ -212,7 +216,7 @@ struct Drain(Arc<EventLoop>);
 
 #[pymethods]
 impl Drain {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        self.0.drain(py)
+    fn __call__(&self, py: Python<'_>) {
+        self.0.drain(py);
     }
 }
