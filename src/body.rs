@@ -27,6 +27,9 @@ use crate::wire::WireState;
 /// What a body kept in memory may grow to before it goes to a temporary file, in bytes.
 const SPOOL_MEMORY: usize = 1024 * 1024;
 
+/// What is on its way to a temporary file at a time, in bytes.
+const SPOOL_BUFFER: usize = 256 * 1024;
+
 /// How often a connection is asked for the rest of a body that should be here.
 const READ_TURNS: usize = 2;
 
@@ -352,6 +355,7 @@ impl Spool {
             let file = tokio::task::spawn_blocking(tempfile::tempfile).await;
             let file = file.map_err(std::io::Error::other).and_then(|file| file).map_err(storage)?;
             let mut file = File::from_std(file);
+            file.set_max_buf_size(SPOOL_BUFFER);
             file.write_all(&self.memory).await.map_err(storage)?;
             self.memory = BytesMut::new();
             self.file = Some(file);

@@ -30,6 +30,9 @@ use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::wire::Limits;
 
+/// Threads that read and write files, of which a request needs one at a time and for a moment only.
+const FILE_THREADS: usize = 8;
+
 /// One server: made, started and finished once.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
@@ -191,9 +194,12 @@ fn limits(settings: &Settings) -> Limits {
 
 /// The I/O thread.
 fn run(prepared: Prepared, shutdown: &Shutdown) -> Result<(), StartupError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        StartupError::new(format!("cannot start the runtime: {error}"), "the process may be out of descriptors")
-    })?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().max_blocking_threads(FILE_THREADS).enable_all().build().map_err(
+            |error| {
+                StartupError::new(format!("cannot start the runtime: {error}"), "the process may be out of descriptors")
+            },
+        )?;
     let Prepared { service, listeners, outbox, pool, log_thread } = prepared;
     let result = runtime.block_on(async {
         tokio::spawn(async move { outbox.deliver().await });
