@@ -49,11 +49,6 @@ impl BodyLength {
     pub fn missing(&self) -> u64 {
         self.declared.map_or(0, |declared| declared - self.sent)
     }
-
-    /// The declared length.
-    pub fn declared(&self) -> Option<u64> {
-        self.declared
-    }
 }
 
 #[cfg(test)]

@@ -78,11 +78,6 @@ impl Exchange {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the head has gone out.
-    pub fn is_sent(&self) -> bool {
-        matches!(self.lock().progress, Progress::Streaming { .. } | Progress::Ended)
-    }
-
     /// Sends a whole body at once, or what is left of a streamed one.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::awaitable::{Awaitable, LoopHandle};
-use crate::call::{Outcome, run};
+use crate::call::{Outcome, Report, run};
 use crate::environ::{Concurrency, EnvironTemplate, RequestView};
 use crate::error::{BodyError, Disconnected};
 use crate::input::Input;
@@ -322,14 +322,12 @@ impl BridgeJob {
         let input = Bound::new(py, Input::new(source))?;
         let environ = bridge.environ.build(py, &request.view(), input.clone().into_any())?;
         environ.set_item(intern!(py, "asgi.scope"), scope)?;
-        let mut report = run(py, bridge.app.bind(py), environ, &exchange, Some(context.bind(py)));
-        let raised = match std::mem::replace(&mut report.outcome, Outcome::ClientGone) {
-            Outcome::Failed(error) => Some(error),
-            other => {
-                report.outcome = other;
-                None
-            }
+        let Report { outcome, close_error } = run(py, bridge.app.bind(py), environ, &exchange, Some(context.bind(py)));
+        let (outcome, raised) = match outcome {
+            Outcome::Failed(error) => (Outcome::ClientGone, Some(error)),
+            other => (other, None),
         };
+        let report = Report { outcome, close_error };
         let path = String::from_utf8_lossy(&request.path_info);
         report_call(py, Subject { app: &bridge.name, method: &request.method, path: &path }, report);
         // What an application raises because its body broke off is the client's doing.

@@ -373,14 +373,13 @@ impl HttpExchange {
             RequestMessages::Coming(reader) => reader.failure().is_some(),
             RequestMessages::Whole(_) | RequestMessages::Delivered => false,
         };
-        let responder = state.responder.take();
-        drop(state);
         // Asked before the answer goes out: afterwards the request is over for the client too.
         let gone = self.gone.gone.load(Ordering::Acquire);
         let complete = matches!(progress, Progress::Ended | Progress::Discarding);
-        if !complete && let Some(responder) = responder {
-            self.gateway.outbox.send(responder, AppResponse::Error(RequestError::application_failed()));
+        if !complete {
+            state.respond(AppResponse::Error(RequestError::application_failed()));
         }
+        drop(state);
         // A body that is dropped before its end is a cut connection.
         let (streaming, unheard) = match &progress {
             Progress::Streaming { writer, .. } => (true, writer.is_closed()),
@@ -439,19 +438,14 @@ impl State {
             self.progress = if more { Progress::Discarding } else { Progress::Ended };
             return Ok((Room::Yes, Ended::Whole));
         }
-        let mut length = BodyLength::new(head.content_length);
         if !more && head.content_length.is_none_or(|declared| declared == body.len() as u64) {
             self.respond(AppResponse::Whole(head, body));
             return Ok((Room::Yes, Ended::Whole));
         }
-        if let Admitted::Clamped(clamped) = length.admit(body.clone()) {
-            self.respond(AppResponse::Whole(head, clamped));
-            self.progress = if more { Progress::Discarding } else { Progress::Ended };
-            return Ok((Room::Yes, Ended::OverLength));
-        }
+        let length = BodyLength::new(head.content_length);
         let (writer, reader) = pipe(self.capacity);
         self.respond(AppResponse::Stream(head, reader));
-        self.next_body(writer, BodyLength::new(length.declared()), body, more)
+        self.next_body(writer, length, body, more)
     }
 
     /// A head alone, for a stream whose bytes are left out: an empty pipe, so that no length is made up.
