@@ -114,7 +114,7 @@ def test_one_django_project_has_websocket_apart() -> None:
     made = plan(("wsgi", "django_app:wsgi", ""), ("asgi", "django_app:asgi", ""))
     assert made.mode == "websocket"
     assert "Django" in made.reason
-    assert plan(("wsgi", old, ""), ("asgi", "django_app:asgi", "")).mode == "probe"
+    assert plan(("wsgi", old, ""), ("asgi", "django_app:asgi", "")).mode == "table"
 
 
 @pytest.mark.parametrize(

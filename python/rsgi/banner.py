@@ -20,6 +20,7 @@ def banner(config: Config, plan: Plan) -> str:
     lines += _table([(app.interface, app.name, _place(app, plan), _how(app, config)) for app in plan.apps])
     lines += [f"  rule  {rule.text}" for rule in plan.rules]
     lines += ["", *(f"  {line}" for line in _who(plan)), ""]
+    lines += [line for warning in plan.warnings for line in (f"warning: {warning}", "")]
     return "\n".join(lines)
 
 

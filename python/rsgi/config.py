@@ -81,6 +81,14 @@ class Config:
         optional=True,
         default_text="table if the routes can be read, else probe",
     )
+    routes_from: tuple[str, ...] = _setting(
+        "Read the routes of an application from this object in it, when they cannot be read from the application: "
+        "`[APP=]TARGET`, where APP is wsgi, asgi (the default) or a target. Repeatable.",
+        "Applications",
+        (),
+        metavar="[APP=]TARGET",
+        repeatable=True,
+    )
     app_dir: str = _setting(
         "The folder that applications are imported from.",
         "Applications",

@@ -7,7 +7,7 @@ side reads its attributes by name and does the dividing.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from rsgi._types import Interface
@@ -15,9 +15,11 @@ from rsgi.config import AppTarget, Config
 from rsgi.errors import StartupError
 from rsgi.importer import load_target, target_name
 from rsgi.interface import check_interface
-from rsgi.introspect import Route, framework_of, read_routes
-from rsgi.introspect.django import is_django_asgi, is_django_wsgi, speaks_websocket_only
+from rsgi.introspect import Route
+from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
+from rsgi.introspect.django import is_django_wsgi
 from rsgi.rules import ParsedRule, parse_rule
+from rsgi.tables import catch_all_warnings, check_routes_from, table_of
 
 Mode: TypeAlias = Literal["mounts", "table", "probe", "websocket"]
 
@@ -70,6 +72,7 @@ class Plan:
             first. `websocket`: HTTP goes to the WSGI application, WebSocket to the ASGI one.
         table: The routes of the ASGI application without a prefix, in `table` mode.
         reason: Why this mode, for people.
+        warnings: What is probably not meant, one sentence each.
     """
 
     apps: tuple[App, ...]
@@ -77,6 +80,7 @@ class Plan:
     mode: Mode
     table: tuple[Route, ...]
     reason: str
+    warnings: tuple[str, ...] = ()
 
 
 def build_plan(config: Config) -> Plan:
@@ -95,8 +99,8 @@ def build_plan(config: Config) -> Plan:
     _check_places(config, prefixes)
     apps = tuple(_load(target, prefix, config.app_dir) for target, prefix in zip(config.apps, prefixes, strict=True))
     rules = tuple(_resolve(rule, apps) for rule in parsed_rules)
-    mode, table, reason = _choose_mode(apps, config.fallback)
-    return Plan(apps, rules, mode, table, reason)
+    check_routes_from(apps, config)
+    return _divided(Plan(apps, rules, "mounts", (), ""), config)
 
 
 def normalise_prefix(target: AppTarget) -> str:
@@ -167,30 +171,47 @@ def _resolve(rule: ParsedRule, apps: tuple[App, ...]) -> Rule:
     return Rule(rule.methods, rule.host, rule.path, indexes[0], rule.text)
 
 
-def _choose_mode(apps: tuple[App, ...], fallback: str | None) -> tuple[Mode, tuple[Route, ...], str]:
-    """How the applications without a prefix share what no rule and no mount takes."""
-    unmounted = {app.interface: app for app in apps if not app.prefix}
+def _divided(plan: Plan, config: Config) -> Plan:
+    """The plan with how the applications without a prefix share what no rule and no mount takes."""
+    unmounted = {app.interface: app for app in plan.apps if not app.prefix}
     if len(unmounted) < 2:
         only = next(iter(unmounted.values()), None)
         reason = f"{only.name} has no prefix and gets the rest" if only else "every application has a prefix"
-        return "mounts", (), reason
+        return replace(plan, mode="mounts", reason=reason)
     old, new = unmounted["wsgi"], unmounted["asgi"]
-    if fallback == "probe":
-        return "probe", (), f"asked for: {new.name} first, {old.name} when it answers 404"
-    if fallback is None:
-        if is_django_wsgi(old.application) and is_django_asgi(new.application):
-            return "websocket", (), "both are the same Django project: HTTP over WSGI, WebSocket over ASGI"
-        if speaks_websocket_only(new.application):
-            return "websocket", (), f"{new.name} has no HTTP: HTTP goes to {old.name}, WebSocket to {new.name}"
-    routes = read_routes(new.application)
-    if routes is not None:
-        count = "1 route" if len(routes) == 1 else f"{len(routes)} routes"
-        reason = f"{count} of {new.name}, read from {framework_of(new.application)}"
-        return "table", tuple(routes), reason
-    if fallback == "table":
-        message = f"the routes of `{new.name}` cannot be read, so there is no table to fall back by"
-        raise StartupError(message, f"use `--fallback probe`, or give it a prefix: `--asgi /api={new.name}`")
-    return "probe", (), f"the routes of {new.name} cannot be read: it is asked first, {old.name} when it answers 404"
+    if config.fallback == "probe":
+        return replace(plan, mode="probe", reason=f"asked for: {new.name} first, {old.name} when it answers 404")
+    by_protocol = _reason_to_divide_by_protocol(old, new) if config.fallback is None else None
+    if by_protocol is not None:
+        return replace(plan, mode="websocket", reason=by_protocol)
+    return _by_table(plan, old, new, config)
+
+
+def _reason_to_divide_by_protocol(old: App, new: App) -> str | None:
+    if is_django_wsgi(old.application) and answers_http_with_django(new.application):
+        return "both are the same Django project: HTTP over WSGI, WebSocket over ASGI"
+    if speaks_websocket_only(new.application):
+        return f"{new.name} has no HTTP: HTTP goes to {old.name}, WebSocket to {new.name}"
+    return None
+
+
+def _by_table(plan: Plan, old: App, new: App, config: Config) -> Plan:
+    """By the routes of the new application; if these cannot be read to the last, it is asked first."""
+    table = table_of(new, config)
+    if table is not None and table.complete:
+        count = "1 route" if len(table.routes) == 1 else f"{len(table.routes)} routes"
+        reason = f"{count} of {new.name}, read from {table.framework}"
+        warnings = catch_all_warnings(table, new.name, old.name)
+        return replace(plan, mode="table", table=table.for_router(), reason=reason, warnings=warnings)
+    why = "" if table is None else f" ({table.why})"
+    if config.fallback == "table":
+        message = f"the routes of `{new.name}` cannot be read{why}, so there is no table to fall back by"
+        hint = (
+            "name the application in it: `--routes-from module:attr`, or use `--fallback probe`, or give it a prefix: "
+        )
+        raise StartupError(message, f"{hint}`--asgi /api={new.name}`")
+    reason = f"the routes of {new.name} cannot be read{why}: it is asked first, {old.name} when it answers 404"
+    return replace(plan, mode="probe", reason=reason)
 
 
 __all__ = ["App", "Mode", "Plan", "Rule", "build_plan", "normalise_prefix"]
