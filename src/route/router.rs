@@ -87,16 +87,26 @@ impl Router {
         self.rest.decide(&path, request)
     }
 
+    /// The rule, prefix or route that decided, as it was written.
+    #[must_use]
+    pub fn name_of(&self, reason: Reason) -> Option<&str> {
+        let (names, index) = match reason {
+            Reason::Rule(index) => (&self.names.rules, index),
+            Reason::Mount(index) => (&self.names.prefixes, index),
+            Reason::Table(index) => (&self.names.routes, index),
+            _ => return None,
+        };
+        names.get(index).map(String::as_str)
+    }
+
     /// A reason in words, such as ``the rule `GET /x=new` ``.
     #[must_use]
     pub fn describe(&self, reason: Reason) -> String {
-        let quoted = |what: &str, names: &[String], index: usize| {
-            format!("the {what} `{}`", names.get(index).map_or("?", String::as_str))
-        };
+        let quoted = |what: &str| format!("the {what} `{}`", self.name_of(reason).unwrap_or("?"));
         match reason {
-            Reason::Rule(index) => quoted("rule", &self.names.rules, index),
-            Reason::Mount(index) => quoted("prefix", &self.names.prefixes, index),
-            Reason::Table(index) => quoted("route", &self.names.routes, index),
+            Reason::Rule(_) => quoted("rule"),
+            Reason::Mount(_) => quoted("prefix"),
+            Reason::Table(_) => quoted("route"),
             Reason::TableMiss => "no route of the ASGI application matches".to_owned(),
             Reason::Probe => "the ASGI application is asked first".to_owned(),
             Reason::OnlyApp => "the application without a prefix".to_owned(),
