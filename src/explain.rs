@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use rsgi_bridge::text::percent_decode;
 
 use crate::plan::Plan;
-use crate::route::{Decision, Reason, RouteRequest, Router};
+use crate::route::{Decision, Reason, RouteRequest, Router, Scheme};
 
 /// The router of one plan.
 #[pyclass(frozen, name = "Router", module = "rsgi._rsgi")]
@@ -70,6 +70,8 @@ impl PlanRouter {
             host: uri.authority().map(http::uri::Authority::as_str).or_else(|| text(HOST)),
             websocket,
             preflight_method: text(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| preflight),
+            scheme: if matches!(uri.scheme_str(), Some("https" | "wss")) { Scheme::Https } else { Scheme::Http },
+            headers: &fields,
         };
         let (decision, reason) = self.0.explain(&request);
         Ok(Explanation::new(decision, reason, &self.0, uri.path()))
@@ -91,7 +93,7 @@ impl Explanation {
         let (kind, index) = match reason {
             Reason::Rule(index) => ("rule", Some(index)),
             Reason::Mount(index) => ("mount", Some(index)),
-            Reason::Table(index) => ("table", Some(index)),
+            Reason::Table(index) | Reason::WsgiTable(index) => ("table", Some(index)),
             Reason::TableMiss => ("table", None),
             Reason::Probe => ("probe", None),
             Reason::OnlyApp => ("only", None),
