@@ -25,7 +25,7 @@ use crate::error::RequestError;
 use crate::gateway::{App, Call, probe, websocket};
 use crate::head::{Peer, RequestHead, protocol};
 use crate::response::{AppResponse, ResponseBody};
-use crate::route::{Decision, RouteRequest, Router};
+use crate::route::{Decision, RouteRequest, Router, Scheme};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 use crate::wire::{Guard, Limits, WireState};
@@ -162,6 +162,8 @@ fn decide(router: &Router, request: &Request<Incoming>, websocket: bool) -> Deci
         host: authority.or_else(|| text(HOST)),
         websocket,
         preflight_method: preflight,
+        scheme: Scheme::Http,
+        headers,
     })
 }
 

@@ -20,6 +20,7 @@ from rsgi._rsgi import Server
 from rsgi._types import ASGIApp, WSGIApp
 from rsgi.banner import banner
 from rsgi.config import AppTarget, Config
+from rsgi.config_file import load_config
 from rsgi.loops import new_event_loop
 from rsgi.plan import build_plan
 
@@ -49,7 +50,7 @@ def serve(
         config: All settings. Without it they are made of the keyword arguments.
         wsgi: A WSGI application or its target, without a prefix.
         asgi: An ASGI application or its target, without a prefix.
-        settings: The fields of `Config`.
+        settings: The fields of `Config`; with `config`, a file's settings are taken where there are none here.
 
     Returns:
         The exit code: 0 after an orderly end.
@@ -58,10 +59,7 @@ def serve(
         StartupError: when the server cannot start.
     """
     if config is None:
-        named = [AppTarget("wsgi", wsgi)] if wsgi is not None else []
-        named += [AppTarget("asgi", asgi)] if asgi is not None else []
-        apps = (*settings.pop("apps", ()), *named)  # type: ignore[misc]
-        config = Config(apps=apps, **settings)  # type: ignore[arg-type]
+        config = load_config(_given(settings, wsgi, asgi))
     plan = build_plan(config)
     _set_up_logging(config.log_level)
     server = Server(config, plan)
@@ -78,6 +76,16 @@ def serve(
         server.finish()
     _leave_stuck_calls()
     return 0
+
+
+def _given(settings: dict[str, object], wsgi: object, asgi: object) -> dict[str, object]:
+    """What `serve` was given, as `load_config` takes it; nothing is left out."""
+    chosen = {"wsgi": wsgi, "asgi": asgi}
+    targets = {name: [AppTarget(name, app)] for name, app in chosen.items() if app is not None}  # type: ignore[arg-type]
+    if "apps" in settings:
+        apps = (*settings["apps"], *(each for listed in targets.values() for each in listed))  # type: ignore[misc]
+        return {**settings, "apps": apps}
+    return {**settings, **targets}
 
 
 def _run_loop(server: Server, config: Config) -> None:
