@@ -97,10 +97,12 @@ def config_from(context: click.Context) -> Config:
     Raises:
         StartupError: when the values do not fit together, or the file is wrong.
     """
+    known = {*_INTERFACES, *(each.name for each, _ in settings())}
     given = {
         name: value
         for name, value in context.params.items()
-        if context.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+        if name in known
+        and context.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     }
     return load_config(given, search=True)
 
