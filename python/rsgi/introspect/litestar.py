@@ -1,7 +1,8 @@
 """Reads the routes of Litestar applications.
 
 Apart because it knows their classes. Litestar takes `/x` and `/x/` for the same URL, and reads numbers as Python does: of
-the many spellings of a number (`1_0`, `+1`, `1e3`) a template takes digits, with or without a minus sign.
+the many spellings of a number (`1_0`, `+1`, `1e3`) a template takes digits, with or without a minus sign. Its mounts at
+`/x` also answer `/xy`; here they end at a slash, as mounts do everywhere else.
 """
 
 from __future__ import annotations

@@ -90,21 +90,25 @@ def _without_anchors(reading: _Reading, search: bool, prefix: bool) -> Tokens:
 
 
 def _merged(tokens: Iterable[Token]) -> Tokens:
-    """Texts that stand side by side become one, and so do nameless parameters of a plain kind."""
+    """Texts that stand side by side become one, and so do parameters that together take what one takes."""
     merged: list[Token] = []
     for each in tokens:
         last = merged[-1] if merged else None
         if isinstance(each, str) and isinstance(last, str):
             merged[-1] = last + each
-        elif isinstance(each, Parameter) and isinstance(last, Parameter) and _is_plain(each) and _is_plain(last):
-            merged[-1] = Parameter("", _joint_kind([last, each]))
+        elif isinstance(each, Parameter) and isinstance(last, Parameter) and _are_like_one(last, each):
+            merged[-1] = Parameter(last.name or each.name, _joint_kind([last, each]))
         elif each != "":
             merged.append(each)
     return tuple(merged)
 
 
-def _is_plain(token: Parameter) -> bool:
-    return not token.name and not token.forms and token.kind in ("", "int", "path")
+def _are_like_one(one: Parameter, other: Parameter) -> bool:
+    if one.forms or other.forms:
+        return False
+    if one.kind == other.kind == "path":
+        return True
+    return not (one.name or other.name) and {one.kind, other.kind} <= {"", "int"}
 
 
 def _distinct(found: Iterable[_Reading]) -> list[_Reading]:
