@@ -50,4 +50,4 @@ def read_in_child(target: str) -> tuple[list[str], list[str]]:
     )
     assert ended.returncode == 0, ended.stderr
     answer = ended.stdout.splitlines()
-    return answer[:3], answer[3:]
+    return answer[:3], [line for line in answer[3:] if line]

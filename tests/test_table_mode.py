@@ -1,8 +1,8 @@
 """Table mode with each framework as the new app beside an old Flask one that answers everything.
 
-Apart from `test_routing.py`, which has the rules of dividing: here each table is compared with its framework. A request that
-the new app alone answers has to reach it beside the old one too; one that it alone answers with 404, 405 or a redirect has to
-reach the old one. Where a table takes more than its framework, a line below says so.
+Apart from `test_routing.py`, which has the rules of dividing: here each table is compared with its framework. A request
+that the new app alone answers has to reach it beside the old one too; one that it alone answers with 404, 405 or a redirect
+has to reach the old one. Where a table takes more than its framework, a line below says so.
 """
 
 from __future__ import annotations
@@ -47,7 +47,15 @@ APPS = (
         "litestar_app:app",
         "litestar",
         owned=(
-            *("GET /", "GET /users", "GET /users/", "GET /users/7", "GET /users/7/", "GET /users/-7", "DELETE /users/7"),
+            *(
+                "GET /",
+                "GET /users",
+                "GET /users/",
+                "GET /users/7",
+                "GET /users/7/",
+                "GET /users/-7",
+                "DELETE /users/7",
+            ),
             *("GET /v1/days/2026-01-31", f"GET /v1/documents/{UUID}", "GET /v1/price/1.5", "GET /v1/price/-2"),
             *("GET /v1/wiki/a", "GET /v1/wiki/a/b/c", "POST /orders", "POST /orders/", "PUT /orders/x%20y/state"),
             *("GET /raw", "POST /raw/x/y", "GET /inner/page/"),
@@ -92,14 +100,41 @@ APPS = (
         "django_site:asgi",
         "django",
         owned=(
-            *("GET /", "PUT /put", "PATCH /put", "GET /shop/", "POST /shop/", "GET /shop/items/7/", "POST /shop/items/7/"),
-            *("GET /shop/items/7/view/", "GET /years/2026/", "GET /slugs/a-b", f"GET /documents/{UUID}", "GET /files/a/b"),
+            *(
+                "GET /",
+                "PUT /put",
+                "PATCH /put",
+                "GET /shop/",
+                "POST /shop/",
+                "GET /shop/items/7/",
+                "POST /shop/items/7/",
+            ),
+            *(
+                "GET /shop/items/7/view/",
+                "GET /years/2026/",
+                "GET /slugs/a-b",
+                f"GET /documents/{UUID}",
+                "GET /files/a/b",
+            ),
             *("GET /articles/2026/json", "GET /articles/2026/xml", "GET /optional/", "GET /optional/page-3/"),
             *("GET /open-end/", "GET /open-end/x/y", "GET /about/", "GET /contact/", "GET /de/about/"),
         ),
         others=(
-            *("POST /", "GET /put", "GET /shop", "PUT /shop/items/7/", "POST /shop/items/7/view/", "GET /shop/items/x/"),
-            *("GET /shop/items/7", "GET /years/2026", "GET /files/", "GET /articles/2026/html", "GET /articles/26x/json"),
+            *(
+                "POST /",
+                "GET /put",
+                "GET /shop",
+                "PUT /shop/items/7/",
+                "POST /shop/items/7/view/",
+                "GET /shop/items/x/",
+            ),
+            *(
+                "GET /shop/items/7",
+                "GET /years/2026",
+                "GET /files/",
+                "GET /articles/2026/html",
+                "GET /articles/26x/json",
+            ),
             *("GET /optional/page-x/", "GET /about", "GET /fr/about/", "GET /open-end"),
         ),
         taken=("GET /years/20260/",),

@@ -1,9 +1,7 @@
 """A Litestar application (ASGI) with every kind of route: typed parameters, a controller, WebSocket, mounts, files."""
 
-from datetime import date
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from litestar import Controller, Litestar, Router, WebSocket, asgi, delete, get, head, post, put, websocket
 from litestar.static_files import create_static_files_router
@@ -27,27 +25,32 @@ class Users(Controller):
         return HERE
 
     @get("/{number:int}", name="user")
-    async def one(self, number: int) -> dict[str, str]:
-        return {**HERE, "number": str(number)}
+    async def one(self) -> dict[str, str]:
+        return HERE
 
     @delete("/{number:int}", status_code=200)
-    async def remove(self, number: int) -> dict[str, str]:
+    async def remove(self) -> dict[str, str]:
         return HERE
 
 
-@get(["/days/{day:date}", "/documents/{document:uuid}"])
-async def typed(day: date = date.min, document: UUID = UUID(int=0)) -> dict[str, str]:
+@get("/days/{day:date}")
+async def day() -> dict[str, str]:
+    return HERE
+
+
+@get("/documents/{document:uuid}")
+async def document() -> dict[str, str]:
     return HERE
 
 
 @get("/price/{amount:float}")
-async def price(amount: float) -> dict[str, str]:
+async def price() -> dict[str, str]:
     return HERE
 
 
 @get("/wiki/{page:path}")
-async def wiki(page: str) -> dict[str, str]:
-    return {**HERE, "page": page}
+async def wiki() -> dict[str, str]:
+    return HERE
 
 
 @post("/orders")
@@ -56,7 +59,7 @@ async def order() -> dict[str, str]:
 
 
 @put("/orders/{name:str}/state")
-async def order_state(name: str) -> dict[str, str]:
+async def order_state() -> dict[str, str]:
     return HERE
 
 
@@ -65,9 +68,9 @@ async def ping() -> None: ...
 
 
 @websocket("/ws/{room:str}")
-async def chat(socket: WebSocket[Any, Any, Any], room: str) -> None:
+async def chat(socket: WebSocket[Any, Any, Any]) -> None:
     await socket.accept()
-    await socket.send_text(f"litestar {room}")
+    await socket.send_text(f"litestar {socket.path_params['room']}")
     await socket.close()
 
 
@@ -84,7 +87,7 @@ app = Litestar(
     route_handlers=[
         index,
         Users,
-        Router("/v1", route_handlers=[typed, price, wiki]),
+        Router("/v1", route_handlers=[day, document, price, wiki]),
         order,
         order_state,
         ping,

@@ -94,11 +94,13 @@ def _merged(tokens: Iterable[Token]) -> Tokens:
     merged: list[Token] = []
     for each in tokens:
         last = merged[-1] if merged else None
-        if isinstance(each, str) and isinstance(last, str):
+        if isinstance(each, _Anchor) or isinstance(last, _Anchor):
+            merged.append(each)
+        elif isinstance(each, str) and isinstance(last, str):
             merged[-1] = last + each
         elif isinstance(each, Parameter) and isinstance(last, Parameter) and _are_like_one(last, each):
             merged[-1] = Parameter(last.name or each.name, _joint_kind([last, each]))
-        elif each != "":
+        else:
             merged.append(each)
     return tuple(merged)
 
@@ -120,18 +122,15 @@ def _sequence(parsed: Any, any_case: bool) -> list[_Reading]:  # noqa: ANN401 - 
     for operation, argument in parsed:
         options = _options(str(operation), argument, any_case)
         if len(found) * len(options) > _MOST_READINGS:
-            options = [(_group(options),)]
-        if len(found) * len(options) > _MOST_READINGS:
-            options = [(_ANYTHING,)]
-        found = _distinct(_joined(start, end) for start, end in itertools.product(found, options))
+            options = [(_roughly(options),)]
+        found = _distinct(_merged((*start, *end)) for start, end in itertools.product(found, options))
     return found
 
 
-def _joined(start: _Reading, end: _Reading) -> _Reading:
-    # An anchor is text without characters, so it must not be merged away here.
-    if any(isinstance(each, _Anchor) for each in (*start, *end)):
-        return start + end
-    return _merged((*start, *end))
+def _roughly(options: list[_Reading]) -> Parameter:
+    """One parameter without forms that takes all of the options."""
+    kind = _joint_kind([each for option in options for each in option])
+    return _ANYTHING if kind == "path" or () in options else Parameter("", kind)
 
 
 def _options(operation: str, argument: Any, any_case: bool) -> list[_Reading]:  # noqa: ANN401
