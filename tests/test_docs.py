@@ -242,6 +242,7 @@ ONLY_PYTHON = {
     "apps": "become the plan",
     "routes": "become the plan",
     "fallback": "becomes the plan's mode",
+    "routes_from": "becomes the plan's table",
     "app_dir": "is for importing",
     "loop": "the loop is made in Python",
     "log_level": "the logger is Python's",

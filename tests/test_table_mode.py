@@ -223,7 +223,30 @@ def test_the_banner_says_whose_routes_they_are(new: NewApp, beside: Server) -> N
     assert "warning:" not in beside.log()
 
 
-def test_django_redirects_no_url_of_the_old_app_to_its_twin() -> None:
+def test_a_route_for_everything_is_warned_about_at_start() -> None:
+    pytest.importorskip("starlette")
+    server = start_rsgi(*OLD, "--asgi", "slash_app:greedy")
+    try:
+        before, _, _ = server.log().partition("listening on ")
+        assert "\nwarning: `/{path:path}` of slash_app:greedy (slash_app.page) owns every path: " in before
+        assert answering(server, "GET /anything") == "starlette"
+        assert answering(server, "POST /anything") == "flask"
+    finally:
+        server.stop()
+
+
+def test_routes_can_be_read_from_an_application_in_a_closure() -> None:
+    pytest.importorskip("starlette")
+    server = start_rsgi(*OLD, "--asgi", "slash_app:hidden()", "--routes-from", "slash_app:app")
+    try:
+        assert answering(server, "GET /without") == "starlette"
+        assert answering(server, "GET /anything") == "flask"
+        assert "table: 2 routes of slash_app:hidden(), read from Starlette" in server.log()
+    finally:
+        server.stop()
+
+
+def test_no_redirect_to_the_twin_of_a_path_takes_a_url_of_the_old_app() -> None:
     """The three that would: `APPEND_SLASH`, werkzeug's `strict_slashes`, Starlette's `redirect_slashes`."""
     for target, path in (
         ("django_site:asgi", "/about"),
