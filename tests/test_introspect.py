@@ -274,6 +274,21 @@ def test_included_routers_without_the_iterator_are_resolved_too(monkeypatch: pyt
     assert shapes(nested_fastapi()) == with_iterator
 
 
+def test_a_flat_list_of_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How FastAPI kept them before 0.137: each route has its whole path, and there is nothing to resolve them with."""
+    monkeypatch.delattr(fastapi.routing, "iter_route_contexts", raising=False)
+    app = api()
+    app.get("/v1/items/{number}", name="item")(page)
+    app.websocket("/v1/ws")(chat)
+    app.mount("/v1/files", StaticFiles(directory=APPS))
+    assert not any(hasattr(route, "effective_route_contexts") for route in app.routes)
+    assert shapes(app) == [
+        ("http", ("GET",), None, "/v1/items/{number}"),
+        ("websocket", None, None, "/v1/ws"),
+        ("any", None, None, "/v1/files/{path:path}"),
+    ]
+
+
 def test_a_fastapi_below_a_fastapi() -> None:
     app, inner = api(), api()
     inner.include_router(nested_fastapi().router, prefix="/more")

@@ -41,7 +41,7 @@ def read_protocols(app: object, inner: ReadInner) -> RouteTable | None:
         kind = _KINDS.get(str(protocol))
         table = inner(below) if kind else None
         if table is not None:
-            frameworks += [each for each in table.framework.split(" and ") if each not in frameworks]
+            frameworks.append(table.framework)
             routes += [replace(each, kind=kind) for each in table.routes if kind and each.kind in (kind, "any")]
         if kind == "websocket" and (table is None or not table.complete):
             # It costs nobody anything: a WebSocket can only be for this application.
@@ -50,15 +50,16 @@ def read_protocols(app: object, inner: ReadInner) -> RouteTable | None:
             gaps.add("what it has for HTTP is of no framework that is known")
         elif kind == "http" and table is not None and table.why is not None:
             gaps.add(table.why)
-    return gaps.table(" and ".join(reversed(frameworks)), routes)
+    return gaps.table(_joined(frameworks), routes)
 
 
 def read_urls(app: object, inner: ReadInner) -> RouteTable | None:
     """The routes of a `URLRouter`."""
     if not _is_url_router(app):
         return None
-    gaps = Gaps()
-    return gaps.table("Channels", _Reading(inner, gaps).router(app, ("/",), ""))
+    gaps, frameworks = Gaps(), ["Channels"]
+    routes = list(_Reading(inner, gaps, frameworks).router(app, ("/",), ""))
+    return gaps.table(_joined(frameworks), routes)
 
 
 def _protocols_of(app: object) -> Mapping[str, object] | None:
@@ -67,6 +68,12 @@ def _protocols_of(app: object) -> Mapping[str, object] | None:
             protocols = getattr(layer, "application_mapping", None)
             return protocols if isinstance(protocols, Mapping) else None
     return None
+
+
+def _joined(frameworks: list[str]) -> str:
+    """`Django and Channels`: what is routed to, then what routes."""
+    names = (name for each in reversed(frameworks) for name in each.split(" and "))
+    return " and ".join(sorted(dict.fromkeys(names), key=lambda name: name == "Channels"))
 
 
 def _is_url_router(app: object) -> bool:
@@ -79,6 +86,7 @@ class _Reading:
 
     inner: ReadInner
     gaps: Gaps
+    frameworks: list[str]
 
     def router(self, router: Any, below: Tokens, original: str) -> Iterator[Route]:  # noqa: ANN401 - `URLRouter`
         for route in router.routes:
@@ -111,6 +119,7 @@ class _Reading:
             yield own
             return
         # Django behind `re_path("", …)`: it looks at the whole path itself.
+        self.frameworks.append(table.framework)
         if table.why is not None:
             self.gaps.add(table.why)
         yield from table.routes

@@ -1,7 +1,8 @@
 """Reads the routes of Litestar applications.
 
 Apart because it knows their classes. Litestar takes `/x` and `/x/` for the same URL, and reads numbers as Python does: of
-the many spellings of a number (`1_0`, `+1`, `1e3`) a template takes digits, with or without a minus sign.
+the many spellings of a number (`1_0`, `+1`, `1e3`) a template takes digits, with or without a minus sign. Its mounts at
+`/x` also answer `/xy`; here they end at a slash, as mounts do everywhere else.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def _read_http(route: Any, tokens: Tokens) -> Iterator[Route]:  # noqa: ANN401
     for method, entry in route.route_handler_map.items():
         handler = entry[0] if isinstance(entry, tuple) else entry
         methods.setdefault(id(handler), (handler, []))[1].append(str(getattr(method, "value", method)))
-    for handler, names in methods.values():
+    # Litestar keeps the handlers of one path in an order of chance.
+    for handler, names in sorted(methods.values(), key=lambda each: sorted(each[1])):
         if not _answers_options_by_itself(handler):
             yield _single("http", tuple(sorted(names)), tokens, handler, route.path)
 

@@ -90,21 +90,27 @@ def _without_anchors(reading: _Reading, search: bool, prefix: bool) -> Tokens:
 
 
 def _merged(tokens: Iterable[Token]) -> Tokens:
-    """Texts that stand side by side become one, and so do nameless parameters of a plain kind."""
+    """Texts that stand side by side become one, and so do parameters that together take what one takes."""
     merged: list[Token] = []
     for each in tokens:
         last = merged[-1] if merged else None
-        if isinstance(each, str) and isinstance(last, str):
+        if isinstance(each, _Anchor) or isinstance(last, _Anchor):
+            merged.append(each)
+        elif isinstance(each, str) and isinstance(last, str):
             merged[-1] = last + each
-        elif isinstance(each, Parameter) and isinstance(last, Parameter) and _is_plain(each) and _is_plain(last):
-            merged[-1] = Parameter("", _joint_kind([last, each]))
-        elif each != "":
+        elif isinstance(each, Parameter) and isinstance(last, Parameter) and _are_like_one(last, each):
+            merged[-1] = Parameter(last.name or each.name, _joint_kind([last, each]))
+        else:
             merged.append(each)
     return tuple(merged)
 
 
-def _is_plain(token: Parameter) -> bool:
-    return not token.name and not token.forms and token.kind in ("", "int", "path")
+def _are_like_one(one: Parameter, other: Parameter) -> bool:
+    if one.forms or other.forms:
+        return False
+    if one.kind == other.kind == "path":
+        return True
+    return not (one.name or other.name) and {one.kind, other.kind} <= {"", "int"}
 
 
 def _distinct(found: Iterable[_Reading]) -> list[_Reading]:
@@ -116,18 +122,15 @@ def _sequence(parsed: Any, any_case: bool) -> list[_Reading]:  # noqa: ANN401 - 
     for operation, argument in parsed:
         options = _options(str(operation), argument, any_case)
         if len(found) * len(options) > _MOST_READINGS:
-            options = [(_group(options),)]
-        if len(found) * len(options) > _MOST_READINGS:
-            options = [(_ANYTHING,)]
-        found = _distinct(_joined(start, end) for start, end in itertools.product(found, options))
+            options = [(_roughly(options),)]
+        found = _distinct(_merged((*start, *end)) for start, end in itertools.product(found, options))
     return found
 
 
-def _joined(start: _Reading, end: _Reading) -> _Reading:
-    # An anchor is text without characters, so it must not be merged away here.
-    if any(isinstance(each, _Anchor) for each in (*start, *end)):
-        return start + end
-    return _merged((*start, *end))
+def _roughly(options: list[_Reading]) -> Parameter:
+    """One parameter without forms that takes all of the options."""
+    kind = _joint_kind([each for option in options for each in option])
+    return _ANYTHING if kind == "path" or () in options else Parameter("", kind)
 
 
 def _options(operation: str, argument: Any, any_case: bool) -> list[_Reading]:  # noqa: ANN401

@@ -69,11 +69,15 @@ class RouteTable:
     why: str | None
 
     def for_router(self) -> tuple[Route, ...]:
-        """The routes with one template each: what `Route.matched` lists stands in `path`."""
+        """The routes with one template each: what `Route.matched` lists stands in `path`.
+
+        What does not begin with a slash is left out: no request has such a path.
+        """
         return tuple(
             replace(route, path=path, templates=()) if route.templates else route
             for route in self.routes
             for path in route.matched
+            if path.startswith("/")
         )
 
     def catch_alls(self) -> tuple[Route, ...]:
