@@ -76,17 +76,17 @@ class Plan:
             application has what is in `table`, the WSGI application the rest. `probe`: the ASGI application is asked
             first. `websocket`: HTTP goes to the WSGI application, WebSocket to the ASGI one.
         table: The routes of the ASGI application without a prefix, in `table` mode.
+        reason: Why this mode, for people.
         wsgi_table: The routes of the WSGI application without a prefix, when it is preferred: HTTP that they own goes there
             before the mode is asked. `None` when the ASGI application is preferred.
-        reason: Why this mode, for people.
     """
 
     apps: tuple[App, ...]
     rules: tuple[Rule, ...]
     mode: Mode
     table: tuple[Route, ...]
-    wsgi_table: tuple[Route, ...] | None
     reason: str
+    wsgi_table: tuple[Route, ...] | None = None
 
 
 def build_plan(config: Config) -> Plan:
@@ -129,9 +129,9 @@ def _divide(config: Config, apps: tuple[App, ...], parsed_rules: list[ParsedRule
     rules = tuple(_resolve(rule, apps) for rule in parsed_rules)
     mode, table, reason = _choose_mode(apps, config.fallback)
     wsgi_table = _read_preferred(apps, mode) if config.prefer == "wsgi" else None
-    if wsgi_table:
-        reason += f"; the {len(wsgi_table)} of its own that the WSGI application has come first"
-    return Plan(apps, rules, mode, table, wsgi_table, reason)
+    if wsgi_table is not None:
+        reason += f"; before it, {len(wsgi_table)} of the WSGI application, which is preferred"
+    return Plan(apps, rules, mode, table, reason, wsgi_table)
 
 
 def normalise_prefix(target: AppTarget) -> str:
