@@ -4,6 +4,7 @@
 //! router, which knows no Python.
 
 use pyo3::prelude::*;
+use rsgi_bridge::wsgi_to_asgi::WsgiBridge;
 
 use crate::error::StartupError;
 use crate::route::{
@@ -22,6 +23,8 @@ pub struct AppSpec {
     pub prefix: String,
     /// The callable.
     pub application: Py<PyAny>,
+    /// The WSGI application within, when it is a `rsgi.WsgiToAsgi`: it is called without the detour.
+    pub bridge: Option<Py<WsgiBridge>>,
 }
 
 #[derive(Debug, FromPyObject)]
@@ -73,6 +76,11 @@ impl AppSpec {
 }
 
 impl Plan {
+    /// Whether the ASGI application without a prefix is asked first.
+    pub fn probes(&self) -> bool {
+        self.mode == "probe"
+    }
+
     /// The router of the plan.
     ///
     /// # Errors

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from rsgi._rsgi import WsgiBridge
 from rsgi._types import Interface
+from rsgi.bridge import WsgiToAsgi
 from rsgi.config import AppTarget, Config
 from rsgi.errors import StartupError
 from rsgi.importer import load_target, target_name
@@ -43,6 +45,11 @@ class App:
     prefix: str
     application: object
     target: str
+
+    @property
+    def bridge(self) -> WsgiBridge | None:
+        """What the server calls instead, when the application is a `rsgi.WsgiToAsgi`."""
+        return self.application.bridge if isinstance(self.application, WsgiToAsgi) else None
 
 
 @dataclass(frozen=True)
