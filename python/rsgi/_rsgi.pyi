@@ -111,6 +111,13 @@ class Server:
             event_loop: Runs the ASGI applications; the caller runs it. `None` when there is none of them.
             on_end: Called on another thread when the server has ended.
         """
+    def reroute(self, plan: Plan) -> None:
+        """Go by another plan for the same applications; what has begun stays where it is.
+
+        Raises:
+            StartupError: when its rules and routes make no sense; then nothing changes.
+            ValueError: when its applications are others.
+        """
     def stop(self) -> None:
         """Stop accepting; what runs may finish within the grace time."""
     def detach(self, event_loop: asyncio.AbstractEventLoop) -> None:

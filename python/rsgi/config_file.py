@@ -9,9 +9,10 @@ Spec: TOML 1.0.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -58,6 +59,20 @@ def load_config(given: Mapping[str, Any], *, search: bool = False) -> Config:
     replaced = {target.interface for target in chosen}
     apps = (*chosen, *(target for target in apps if target.interface not in replaced))
     return Config(**{**values, "apps": apps, **named, "config": None if path is None else str(path)})
+
+
+def reread_of(given: Mapping[str, Any], config: Config) -> Callable[[], Config] | None:
+    """What gives the settings as the file has them later; `None` when there is no file.
+
+    Args:
+        given: What `load_config` was given.
+        config: What it made of that.
+    """
+    if config.config is None:
+        return None
+    # The application may change the folder.
+    path = os.path.abspath(config.config)
+    return lambda: load_config({**given, "config": path})
 
 
 def find_file(folders: Sequence[str]) -> str | None:

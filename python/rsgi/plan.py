@@ -85,9 +85,9 @@ class Plan:
             application has what is in `table`, the WSGI application the rest. `probe`: the ASGI application is asked
             first. `websocket`: HTTP goes to the WSGI application, WebSocket to the ASGI one.
         table: The routes of the ASGI application without a prefix, in `table` mode.
+        reason: Why this mode, for people.
         wsgi_table: The routes of the WSGI application without a prefix, when it is preferred: HTTP that they own goes there
             before the mode is asked. `None` when the ASGI application is preferred.
-        reason: Why this mode, for people.
         warnings: What is probably not meant, one sentence each.
     """
 

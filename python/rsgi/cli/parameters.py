@@ -97,14 +97,18 @@ def config_from(context: click.Context) -> Config:
     Raises:
         StartupError: when the values do not fit together, or the file is wrong.
     """
+    return load_config(given_to(context), search=True)
+
+
+def given_to(context: click.Context) -> dict[str, Any]:
+    """What the options of a command say, without defaults: the names of settings, and `wsgi` and `asgi`."""
     known = {*_INTERFACES, *(each.name for each, _ in settings())}
-    given = {
+    return {
         name: value
         for name, value in context.params.items()
         if name in known
         and context.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     }
-    return load_config(given, search=True)
 
 
 def _app_option(setting: Setting, interface: Interface) -> SettingOption:
