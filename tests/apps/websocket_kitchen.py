@@ -214,6 +214,17 @@ async def wrong_caught(scope, receive, send, record):
     await until_disconnect(receive)
 
 
+@path("own-extension")
+async def own_extension(scope, receive, send, record):
+    """An app that answers what is between the client and the server."""
+    try:
+        await accept(send, headers=[(b"sec-websocket-extensions", b"permessage-deflate")])
+    except ValueError as error:
+        await accept(send)
+        await say(send, f"{type(error).__name__}: {error}")
+    await until_disconnect(receive)
+
+
 @path("background")
 async def background(scope, receive, send, record):
     """Two tasks at once: one sends, one listens."""
