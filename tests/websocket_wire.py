@@ -48,19 +48,18 @@ class WebSocketConnection(Connection):
     def __enter__(self) -> WebSocketConnection:
         return self
 
+    def handshake(self) -> list[tuple[str, str]]:
+        """The headers of a handshake."""
+        return [
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", self.key.decode()),
+        ]
+
     def upgrade(self, target: str, headers: Iterable[tuple[str, str]] = ()) -> Response:
         """Ask for the upgrade; an accepting answer is checked, a refusal comes back with its body."""
-        self.send_request(
-            "GET",
-            target,
-            [
-                ("Connection", "Upgrade"),
-                ("Upgrade", "websocket"),
-                ("Sec-WebSocket-Version", "13"),
-                ("Sec-WebSocket-Key", self.key.decode()),
-                *headers,
-            ],
-        )
+        self.send_request("GET", target, [*self.handshake(), *headers])
         response = self.read_response()
         if response.status == 101:
             expected = base64.b64encode(hashlib.sha1(self.key + _GUID).digest()).decode()
