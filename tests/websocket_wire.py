@@ -95,6 +95,12 @@ class WebSocketConnection(Connection):
             self.send_frame(PONG, frame.payload)
         return frame
 
+    def read_data_frame_unanswered(self) -> Frame:
+        """The next frame that is no ping; pings are left unanswered."""
+        while (frame := self.read_frame()).opcode == PING:
+            pass
+        return frame
+
 
 def frame_bytes(opcode: int, payload: bytes, *, final: bool = True, masked: bool = True, reserved: int = 0) -> bytes:
     """A client frame as it goes over the wire."""
