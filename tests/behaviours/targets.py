@@ -1,0 +1,82 @@
+"""What the hosts load: the WSGI application of the behaviours, and the same behind each bridge.
+
+Apart from `site.py` because this imports every theme. `behaviours.targets:app` is the WSGI application,
+`behaviours.targets:bridged` the ASGI application; variables of the process say by which bridge, and how wide it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+from behaviours import environment, leaving, living, reading, responding
+from behaviours.site import app
+
+__all__ = ["BRIDGES", "app", "bridge"]
+
+THEMES = (reading, responding, leaving, environment, living)
+FROM_THE_LOOP = b"from the event loop"
+
+
+def _rsgi(wsgi_app: Any, *, threads: int | None = None, queue: int | None = None) -> Any:
+    from rsgi import WsgiToAsgi
+
+    return WsgiToAsgi(wsgi_app, threads=threads, queue=queue)
+
+
+def _a2wsgi(wsgi_app: Any, *, threads: int | None = None, queue: int | None = None) -> Any:
+    from a2wsgi import WSGIMiddleware
+
+    return WSGIMiddleware(wsgi_app) if threads is None else WSGIMiddleware(wsgi_app, workers=threads)
+
+
+def _asgiref(wsgi_app: Any, *, threads: int | None = None, queue: int | None = None) -> Any:
+    from asgiref.wsgi import WsgiToAsgi
+
+    return WsgiToAsgi(wsgi_app)
+
+
+def _starlette(wsgi_app: Any, *, threads: int | None = None, queue: int | None = None) -> Any:
+    from starlette.middleware.wsgi import WSGIMiddleware
+
+    return WSGIMiddleware(wsgi_app)
+
+
+BRIDGES: dict[str, Callable[..., Any]] = {
+    "rsgi": _rsgi,
+    "a2wsgi": _a2wsgi,
+    "asgiref": _asgiref,
+    "starlette": _starlette,
+}
+
+
+def bridge(name: str) -> Callable[..., Any]:
+    """What makes an ASGI callable of a WSGI application; takes `threads` and `queue`."""
+    return BRIDGES[name]
+
+
+def _beside_the_loop(bridged: Any) -> Any:
+    """The bridge, and below `/loop` an application of the event loop itself."""
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/loop"):
+            await bridged(scope, receive, send)
+            return
+        if scope["path"] == "/loop/thread":
+            await asyncio.to_thread(lambda: None)
+            anyio = importlib.import_module("anyio.to_thread")  # the threads of FastAPI's plain functions
+            await anyio.run_sync(lambda: None)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": FROM_THE_LOOP})
+
+    return asgi
+
+
+if "BEHAVIOURS_BRIDGE" in os.environ:
+    _width = {key: os.environ.get(f"BEHAVIOURS_{key.upper()}") for key in ("threads", "queue")}
+    bridged = _beside_the_loop(
+        bridge(os.environ["BEHAVIOURS_BRIDGE"])(app, **{key: int(value) for key, value in _width.items() if value})
+    )
