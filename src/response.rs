@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SERVER};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SERVER};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
@@ -63,12 +63,7 @@ impl AppResponse {
                 assemble(head, Content::Whole(Some(body)), in_flight)
             }
             Self::Stream(head, reader) => assemble(head, Content::Stream(reader), in_flight),
-            Self::File(head, file) => {
-                let length = file.length;
-                let mut response = assemble(head, Content::File(FileStream::new(file)), in_flight);
-                response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
-                response
-            }
+            Self::File(head, file) => assemble(head, Content::File(FileStream::new(file)), in_flight),
             Self::Error(error) => error_page(&error, in_flight),
         }
     }

@@ -30,7 +30,9 @@ LONGER = {
 ATTACHING = {
     "src/server.rs": "the I/O thread's last act",
     "src/error.rs": "a start-up error becomes an exception",
-    "bridge/src/wsgi_to_asgi.rs": "wakes the loop of a foreign host",
+    "bridge/src/foreign_loop.rs": "wakes the loop of a foreign host",
+    "bridge/src/pool.rs": "starts a spare thread, on a thread made for it",
+    "bridge/src/source.rs": "asks a Python iterator on behalf of the application that reads",
 }
 
 

@@ -43,6 +43,16 @@ struct State<T> {
     writer_waker: Option<Waker>,
     /// Waits for the reader to leave; another task than the one that writes, perhaps.
     closed_waker: Option<Waker>,
+    on_abandoned: Option<OnAbandoned>,
+}
+
+/// Called when the reader leaves before the writer has ended.
+struct OnAbandoned(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for OnAbandoned {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("OnAbandoned")
+    }
 }
 
 #[derive(Debug)]
@@ -69,6 +79,7 @@ pub fn pipe<T: Weight>(capacity: usize) -> (PipeWriter<T>, PipeReader<T>) {
             reader_waker: None,
             writer_waker: None,
             closed_waker: None,
+            on_abandoned: None,
         }),
         capacity,
     });
@@ -140,6 +151,11 @@ impl<T: Weight> PipeWriter<T> {
         };
         wake(waker);
         Ok(())
+    }
+
+    /// Has `tell` called, once, if the reader leaves before the writer has ended.
+    pub fn on_abandoned(&self, tell: impl FnOnce() + Send + 'static) {
+        self.shared.lock().on_abandoned = Some(OnAbandoned(Box::new(tell)));
     }
 
     /// Whether the reader has gone.
@@ -250,14 +266,18 @@ fn take_next<T: Weight>(state: &mut State<T>) -> Poll<Option<Result<T, BodyError
 
 impl<T: Weight> Drop for PipeReader<T> {
     fn drop(&mut self) {
-        let (writer, closed, items) = {
+        let (writer, closed, items, abandoned) = {
             let mut state = self.shared.lock();
             state.reader_gone = true;
-            (state.writer_waker.take(), state.closed_waker.take(), std::mem::take(&mut state.items))
+            let abandoned = state.on_abandoned.take().filter(|_| matches!(state.end, End::Open));
+            (state.writer_waker.take(), state.closed_waker.take(), std::mem::take(&mut state.items), abandoned)
         };
         drop(items);
         wake(writer);
         wake(closed);
+        if let Some(OnAbandoned(tell)) = abandoned {
+            tell();
+        }
     }
 }
 

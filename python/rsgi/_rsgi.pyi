@@ -2,14 +2,27 @@
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, final
 
 from rsgi._types import Message, WSGIApp
 from rsgi.config import Config
 from rsgi.plan import Plan
 
-__all__ = ["SETTINGS", "VERSION", "BridgeCall", "ClientDisconnected", "RequestBodyError", "Server", "WsgiBridge"]
+__all__ = [
+    "SETTINGS",
+    "VERSION",
+    "BodySpool",
+    "BridgeCall",
+    "BridgeRequest",
+    "ClientDisconnected",
+    "RequestBodyError",
+    "Server",
+    "WsgiBridge",
+    "WsgiInput",
+    "WsgiPool",
+    "build_environ",
+]
 
 VERSION: str
 SETTINGS: list[str]
@@ -55,17 +68,141 @@ class Server:
         """Where the server listens, such as `http://127.0.0.1:8000`."""
 
 @final
-class WsgiBridge:
-    """A WSGI application with a pool of threads, for `rsgi.WsgiToAsgi`."""
+class WsgiPool:
+    """Threads that run WSGI applications, and a bounded queue in front of them.
 
-    def __new__(cls, app: WSGIApp, name: str, threads: int, queue: int) -> WsgiBridge: ...
-    def call(
-        self, scope: dict[str, Any], event_loop: asyncio.AbstractEventLoop, context: contextvars.Context
-    ) -> BridgeCall | None:
-        """Start the call for an HTTP scope; `None` when the queue is full.
+    Several `rsgi.WsgiToAsgi` may share one. The threads start with the first call of each process. When all are busy, some
+    of them with calls whose clients have left, spare threads take their places: a quarter as many as `threads` at most, and
+    none where `threads` is 1, because its applications are promised to be alone.
+
+    Args:
+        threads: How many threads.
+        queue: How many calls may wait for one.
+
+    Raises:
+        ValueError: when either is below 1.
+    """
+
+    def __new__(cls, threads: int, queue: int = 1024) -> WsgiPool: ...
+    @property
+    def threads(self) -> int:
+        """How many threads it has."""
+    @property
+    def queue(self) -> int:
+        """How many calls may wait for one."""
+    @property
+    def running(self) -> int:
+        """How many calls run, in this process."""
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a thread."""
+    @property
+    def orphaned(self) -> int:
+        """How many calls run on after their clients have left: a thread cannot be stopped."""
+    @property
+    def spare(self) -> int:
+        """How many threads stand in for orphaned ones."""
+    def busy_threads(self) -> list[int]:
+        """The `threading.get_ident()` of each thread that runs a call."""
+
+@final
+class WsgiInput:
+    """A `wsgi.input` of its own: the same calls give the same results as those of `io.BytesIO`.
+
+    Args:
+        body: All of it, or an iterable that is asked for more when more is read.
+    """
+
+    def __new__(cls, body: bytes | Iterable[bytes]) -> WsgiInput: ...
+    def read(self, size: int | None = None, /) -> bytes:
+        """Read `size` bytes, fewer only at the end; all without `size`.
 
         Raises:
-            ValueError: when the scope holds a header that is none.
+            OSError: when the body broke off.
+        """
+    def readline(self, size: int | None = None, /) -> bytes:
+        """Read one line with its end; at most `size` bytes of it."""
+    def readlines(self, hint: int | None = None, /) -> list[bytes]:
+        """Read lines until the end, or until their bytes reach `hint`."""
+    def __iter__(self) -> WsgiInput: ...
+    def __next__(self) -> bytes: ...
+
+def build_environ(
+    scope: dict[str, Any],
+    input: object | None = None,
+    *,
+    content_length: int | None = None,
+    multithread: bool = True,
+    multiprocess: bool = False,
+) -> dict[str, Any]:
+    """The `environ` that a WSGI application gets for an ASGI HTTP scope, for a bridge of one's own.
+
+    Args:
+        scope: Of type `http`.
+        input: What `wsgi.input` is to be; an empty one without it.
+        content_length: The length of the body in bytes, where no header says it.
+        multithread: Whether several threads call the application.
+        multiprocess: Whether several processes do.
+
+    Raises:
+        ValueError: when the scope holds what is no request.
+    """
+
+@final
+class BodySpool:
+    """A request body that is kept whole: in memory, then in a temporary file."""
+
+    def __new__(cls) -> BodySpool: ...
+    def add(self, chunk: bytes) -> bool:
+        """Take a piece; `True` says that `flush` should be called before the next one."""
+    def flush(self) -> None:
+        """Write what is in memory to the file. Blocks."""
+    @property
+    def length(self) -> int:
+        """Bytes taken so far."""
+
+@final
+class BridgeRequest:
+    """One request that was read from its scope."""
+
+    @property
+    def refusal(self) -> tuple[int, str] | None:
+        """Status and reason, when it must not reach the application."""
+    @property
+    def streams(self) -> bool:
+        """Whether the body is handed on while it comes."""
+    @property
+    def expects_continue(self) -> bool:
+        """Whether nothing may be received before the application reads."""
+    @property
+    def has_length(self) -> bool:
+        """Whether the length of the body is known."""
+
+@final
+class WsgiBridge:
+    """A WSGI application and the pool that runs it, for `rsgi.WsgiToAsgi`, whose attributes are its settings."""
+
+    def __new__(cls, app: WSGIApp, name: str, pool: WsgiPool, settings: object) -> WsgiBridge: ...
+    def request(self, scope: dict[str, Any]) -> BridgeRequest:
+        """Read an HTTP scope.
+
+        Raises:
+            ValueError: when it holds what is no request.
+        """
+    def call(
+        self,
+        request: BridgeRequest,
+        event_loop: asyncio.AbstractEventLoop,
+        context: contextvars.Context,
+        body: bytes | BodySpool | None,
+    ) -> BridgeCall | None:
+        """Start the call; `None` when the queue is full.
+
+        Args:
+            request: The request, once.
+            event_loop: The loop that awaits it.
+            context: What the application runs in.
+            body: All of the body; `None` when it will be fed.
         """
 
 @final
@@ -84,5 +221,6 @@ class BridgeCall:
         """The next ASGI messages to send; `None` at the end.
 
         Raises:
+            Exception: what the application raised.
             RuntimeError: when the response breaks off.
         """

@@ -5,7 +5,6 @@
 //! Spec: PEP 3333; RFC 9110 10.2.3 (`Retry-After`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +16,7 @@ use rsgi_bridge::environ::EnvironTemplate;
 use rsgi_bridge::error::{BodyError, Disconnected};
 use rsgi_bridge::input::Input;
 use rsgi_bridge::pipe::{PipeWriter, pipe};
-use rsgi_bridge::pool::{Job, Pool};
+use rsgi_bridge::pool::{Job, Pool, Ticket};
 use rsgi_bridge::report::{log_failure, report_call};
 use rsgi_bridge::response_head::ResponseHead;
 use rsgi_bridge::sink::{FileBody, ResponseSink};
@@ -87,13 +86,15 @@ pub async fn call(gateway: &Arc<WsgiGateway>, call: Call<'_>) -> AppResponse {
         Err(error) => return AppResponse::Error(error.into()),
     };
     let (responder, response) = oneshot::channel();
-    let ticket = Ticket::default();
+    let ticket = gateway.pool.ticket();
     let job = WsgiJob { gateway: Arc::clone(gateway), head, source, content_length, responder, ticket: ticket.clone() };
-    if gateway.pool.submit(Box::new(job)).is_err() {
+    if gateway.pool.submit(Box::new(job), ticket.clone()).is_err() {
         return AppResponse::Error(RequestError::busy("too many requests wait for a thread; try again"));
     }
-    let waiting = WithdrawOnDrop(ticket);
-    answer(response, &waiting.0, settings.queue_timeout.0).await
+    let mut waiting = LeaveOnDrop(Some(ticket.clone()));
+    let answer = answer(response, &ticket, settings.queue_timeout.0).await;
+    waiting.0 = None;
+    answer
 }
 
 async fn answer(mut response: oneshot::Receiver<AppResponse>, ticket: &Ticket, patience: Duration) -> AppResponse {
@@ -139,34 +140,14 @@ async fn prepare(
     }
 }
 
-/// Whether a call still waits in the queue; exactly one side takes it out.
-#[derive(Debug, Clone, Default)]
-struct Ticket(Arc<AtomicU8>);
+/// The client leaves when the future is dropped before there is an answer.
+struct LeaveOnDrop(Option<Ticket>);
 
-const WAITING: u8 = 0;
-const TAKEN: u8 = 1;
-
-impl Ticket {
-    /// The thread begins; `false` when the call was given up.
-    fn begin(&self) -> bool {
-        self.take()
-    }
-
-    /// The client gives up; `false` when a thread has begun.
-    fn withdraw(&self) -> bool {
-        self.take()
-    }
-
-    fn take(&self) -> bool {
-        self.0.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-}
-
-struct WithdrawOnDrop(Ticket);
-
-impl Drop for WithdrawOnDrop {
+impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
-        self.0.withdraw();
+        if let Some(ticket) = self.0.take() {
+            ticket.leave();
+        }
     }
 }
 
@@ -183,11 +164,9 @@ struct WsgiJob {
 impl Job for WsgiJob {
     fn run(self: Box<Self>, py: Python<'_>) {
         let Self { gateway, head, source, content_length, responder, ticket } = *self;
-        if !ticket.begin() {
-            return;
-        }
         let outbox = Arc::clone(&gateway.outbox);
-        let sink = SocketSink { responder: Some(responder), outbox, writer: None, capacity: gateway.response_buffer };
+        let capacity = gateway.response_buffer;
+        let sink = SocketSink { responder: Some(responder), outbox, writer: None, capacity, ticket };
         let exchange = Exchange::new(Box::new(sink), head.is_head());
         let target = head.target();
         let environ = Bound::new(py, Input::new(source)).and_then(|input| {
@@ -217,6 +196,7 @@ struct SocketSink {
     outbox: Arc<Outbox>,
     writer: Option<PipeWriter<Bytes>>,
     capacity: usize,
+    ticket: Ticket,
 }
 
 impl SocketSink {
@@ -232,13 +212,15 @@ impl ResponseSink for SocketSink {
         self.respond(AppResponse::Whole(head, body));
     }
 
-    fn file(&mut self, head: ResponseHead, body: FileBody) -> Result<(), (ResponseHead, FileBody)> {
+    fn file(&mut self, head: ResponseHead, body: FileBody) -> std::io::Result<()> {
         self.respond(AppResponse::File(head, body));
         Ok(())
     }
 
     fn start(&mut self, head: ResponseHead) {
         let (writer, reader) = pipe(self.capacity);
+        let ticket = self.ticket.clone();
+        writer.on_abandoned(move || ticket.leave());
         self.writer = Some(writer);
         self.respond(AppResponse::Stream(head, reader));
     }
