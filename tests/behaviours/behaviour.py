@@ -25,7 +25,7 @@ WIRE = NATIVE | BRIDGED
 ANY_BRIDGE = BRIDGED | DRIVER
 EVERYWHERE = WIRE | DRIVER
 
-ANSWER_TIMEOUT = 5.0
+PATIENCE = 5.0  # seconds
 
 
 class NotSo(AssertionError):
@@ -89,7 +89,7 @@ def verdict(asked: Behaviour, host: Host) -> str | None:
     try:
         asked.check(host)
     except TimeoutError:
-        return f"no answer within {ANSWER_TIMEOUT:g} s"
+        return f"no answer within {host.patience:g} s"
     except (ConnectionEnded, ConnectionResetError, BrokenPipeError):
         return "the connection was cut before the answer"
     except MalformedResponse as error:

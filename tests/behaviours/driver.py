@@ -14,36 +14,18 @@ import logging
 import queue
 import threading
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
-from behaviours.behaviour import ANSWER_TIMEOUT, NotSo
+from behaviours import site
+from behaviours.behaviour import PATIENCE, NotSo
+from behaviours.bridges import BRIDGES, http_scope
 from behaviours.exchange import Broken, Exchange, Headers, Host, Mark
 from wire import Response
 
 Message = MutableMapping[str, Any]
 AsgiApp = Callable[..., Awaitable[None]]
-
-
-def http_scope(**changed: object) -> dict[str, Any]:
-    """The scope of a GET of `/`, with some keys changed."""
-    scope: dict[str, Any] = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": "/",
-        "raw_path": b"/",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"example.com")],
-        "client": ("192.0.2.1", 50000),
-        "server": ("192.0.2.2", 80),
-        "extensions": {},
-    }
-    return {**scope, **changed}
 
 
 class _Ended:
@@ -61,7 +43,7 @@ class Loop:
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True, name="driver")
         self._thread.start()
 
-    def run(self, work: Awaitable[Any], timeout: float = ANSWER_TIMEOUT) -> Any:
+    def run(self, work: Awaitable[Any], timeout: float = PATIENCE) -> Any:
         async def bounded() -> Any:
             return await asyncio.wait_for(work, timeout)
 
@@ -230,7 +212,7 @@ class DrivenExchange(Exchange):
         if self._stalled:
             self.driver.events.soon(self._room.release)
         try:
-            return self._out.get(timeout=ANSWER_TIMEOUT)
+            return self._out.get(timeout=self.driver.patience)
         except queue.Empty:
             raise TimeoutError from None
 
@@ -250,7 +232,7 @@ class DrivenExchange(Exchange):
         assert self.task is not None
         self.driver.events.soon(self.task.cancel)
 
-    def wait(self, timeout: float = ANSWER_TIMEOUT) -> bool:
+    def wait(self, timeout: float = PATIENCE) -> bool:
         """Wait for the call to end."""
         return self._done.wait(timeout)
 
@@ -277,17 +259,19 @@ class Driver(Host):
     """A bridge, and an event loop to drive it on.
 
     Attributes:
+        bridge_name: Which bridge it is.
         bridge: Makes an ASGI callable of a WSGI application; takes `threads` and `queue`.
         silent: Whether `send` says nothing after the client has left, as below ASGI 2.4, or raises.
     """
 
     place = "driver"
 
-    def __init__(self, name: str, bridge: Callable[..., AsgiApp], wsgi_app: Any, *, silent: bool, **options: int) -> None:
+    def __init__(self, name: str, bridge_name: str, *, silent: bool, **options: int) -> None:
         self.name = name
-        self.bridge = bridge
+        self.bridge_name = bridge_name
+        self.bridge = bridge = BRIDGES[bridge_name]
         self.silent = silent
-        self.app = bridge(wsgi_app, **options)
+        self.app = bridge(site.app, **options)
         self.events = Loop()
         self._said: list[str] = []
         self._handler = _Records(self)
@@ -339,12 +323,3 @@ class Driver(Host):
     def stop(self) -> None:
         logging.getLogger().removeHandler(self._handler)
         self.events.stop()
-
-
-@contextlib.contextmanager
-def driving(driver: Driver) -> Iterator[Driver]:
-    """A driver that is stopped in the end."""
-    try:
-        yield driver
-    finally:
-        driver.stop()

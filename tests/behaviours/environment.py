@@ -131,9 +131,7 @@ def scope_seen(host: Any, **scope: object) -> dict[str, Any]:
 @behaviour(23)
 def header_names_become_keys(host: Host) -> None:
     """Names in any case become `HTTP_…` keys; Content-Type and Content-Length have keys without `HTTP_`."""
-    response = host.request(
-        "POST", "/environ", [("X-MiXeD-Name", "value"), ("Content-Type", "text/x")], body=b"abc"
-    )
+    response = host.request("POST", "/environ", [("X-MiXeD-Name", "value"), ("Content-Type", "text/x")], body=b"abc")
     demand(response.status == 200, f"status {response.status}")
     environ = json.loads(response.body)["environ"]
     names = ("HTTP_X_MIXED_NAME", "CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH")
@@ -217,7 +215,7 @@ def root_path_is_cut_at_a_segment(host: Any) -> None:
 
 @behaviour(24)
 def path_that_is_not_utf8(host: Host) -> None:
-    """`%E9` in the path is the single character `\xe9` of `PATH_INFO`."""
+    """`%E9` in the path is the single character of code point 0xE9 in `PATH_INFO`."""
     expect("PATH_INFO", seen(host, "/environ/%E9").get("PATH_INFO"), "/environ/\xe9")
 
 
@@ -247,7 +245,14 @@ def query_of_any_bytes(host: Any) -> None:
 @behaviour(24)
 def script_name_and_path_info_rebuild_the_path(host: Host) -> None:
     """`SCRIPT_NAME` + `PATH_INFO` is the decoded path, doubled slashes, dots and odd characters included."""
-    for path in ("/environ", "/environ/", "/environ//a", "/environ/a;b=c/d", "/environ/a%20b%25", "/environ/%F0%9F%90%8D"):
+    for path in (
+        "/environ",
+        "/environ/",
+        "/environ//a",
+        "/environ/a;b=c/d",
+        "/environ/a%20b%25",
+        "/environ/%F0%9F%90%8D",
+    ):
         environ = seen(host, path)
         found = environ["SCRIPT_NAME"] + environ["PATH_INFO"]
         expect(path, found, unquote_to_bytes(path).decode("latin-1"))
@@ -309,7 +314,7 @@ def wrapped_file(environ: Environ, start_response: StartResponse) -> Any:
     label = query(environ)["label"]
     if "wsgi.file_wrapper" not in environ:
         return text(start_response, "no wsgi.file_wrapper", "501 Not Implemented")
-    made = tempfile.TemporaryFile()  # noqa: SIM115 (the wrapper closes it)
+    made = tempfile.TemporaryFile()
     made.write(FILE)
     made.seek(300)
 

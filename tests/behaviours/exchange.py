@@ -13,8 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from behaviours import site
-from behaviours.behaviour import ANSWER_TIMEOUT, NotSo
-from server import Server
+from behaviours.behaviour import PATIENCE, NotSo
 from wire import Connection, ConnectionEnded, Response, chunk_bytes
 
 Headers = Iterable[tuple[str, str]]
@@ -81,10 +80,12 @@ class Host(ABC):
     Attributes:
         name: How it is called in tests and tables.
         place: `native`, `bridged` or `driver`.
+        patience: How long to wait for what should come at once, in seconds.
     """
 
     name: str
     place: str
+    patience: float = PATIENCE
 
     @abstractmethod
     def open(
@@ -151,16 +152,23 @@ class WireExchange(Exchange):
     """A request over a socket of its own."""
 
     def __init__(
-        self, server: Server, method: str, target: str, headers: Headers, length: int | None, chunked: bool, stalled: bool
+        self,
+        connection: Connection,
+        method: str,
+        target: str,
+        headers: Headers = (),
+        *,
+        length: int | None = None,
+        chunked: bool = False,
     ) -> None:
-        self.connection = Connection(server, timeout=ANSWER_TIMEOUT, receive_buffer=4096 if stalled else None)
+        self.connection = connection
         self._method = method
         self._chunked = chunked
         self._left: int | None = None
         self._framing = "none"
         framing = [("Content-Length", str(length))] if length is not None else []
         framing += [("Transfer-Encoding", "chunked")] if chunked else []
-        lines = [f"{method} {target} HTTP/1.1", f"Host: {server.authority}"]
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {connection.authority}"]
         lines += [f"{name}: {value}" for name, value in [*headers, *framing]]
         self.connection.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
 

@@ -11,13 +11,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from behaviours.behaviour import NotSo
 from behaviours.exchange import Headers, Host, Mark, WireExchange
 from server import RSGI_READY, UVICORN_READY, Server, wait_until
-from wire import get
+from wire import Connection, get
 
 TESTS = Path(__file__).parent.parent
 PLACE = r"http://(?P<host>[^:/]+):(?P<port>\d+)(?P<path>)"
@@ -37,7 +37,7 @@ class Kind:
         ready: Says on stderr where it listens.
         packages: Whose versions belong to what was seen.
         bridge: Which bridge stands between, if it is one.
-        limits: The behaviours that it cannot show, by name, each with the reason.
+        breaks: After which behaviours it must be started anew, though it shows them.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Kind:
     packages: tuple[str, ...]
     target: str = APP
     bridge: str = "rsgi"
-    limits: Mapping[str, str] = field(default_factory=dict)
+    breaks: frozenset[str] = frozenset()
 
 
 def _rsgi(variant: str, target: str) -> list[str]:
@@ -92,7 +92,17 @@ def _waitress(variant: str, target: str) -> list[str]:
 
 def _uwsgi(variant: str, target: str) -> list[str]:
     threads = {"narrow": str(THREADS)}.get(variant, "8")
-    return ["uwsgi", "--http-socket", "127.0.0.1:0", "--module", target, "--threads", threads, "--master", "--die-on-term"]
+    return [
+        "uwsgi",
+        "--http-socket",
+        "127.0.0.1:0",
+        "--module",
+        target,
+        "--threads",
+        threads,
+        "--master",
+        "--die-on-term",
+    ]
 
 
 HYPERCORN_READY = re.compile(rf"Running on {PLACE}")
@@ -102,13 +112,23 @@ GUNICORN_READY = re.compile(rf"Listening at: {PLACE}")
 WAITRESS_READY = re.compile(rf"Serving on {PLACE}")
 UWSGI_READY = re.compile(r"bound to TCP address (?P<host>[^:/]+):(?P<port>\d+)(?P<path>)[\s\S]*spawned uWSGI worker 1")
 
+# Daphne (4.2) stops watching its applications for good when one fails after its response has begun.
+DAPHNE_BREAKS = frozenset(
+    {
+        "close_after_a_late_failure",
+        "close_after_a_wrong_chunk",
+        "late_failure_is_logged",
+        "wrong_content_length_is_logged",
+    }
+)
+
 OUR_HOSTS = [
     Kind("rsgi", "native", _rsgi, RSGI_READY, ("rsgi",)),
     Kind("bridge-rsgi", "bridged", _rsgi, RSGI_READY, ("rsgi",), BRIDGED),
     Kind("bridge-uvicorn", "bridged", _uvicorn, UVICORN_READY, ("uvicorn",), BRIDGED),
     Kind("bridge-hypercorn", "bridged", _hypercorn, HYPERCORN_READY, ("hypercorn",), BRIDGED),
     Kind("bridge-granian", "bridged", _granian, GRANIAN_READY, ("granian",), BRIDGED),
-    Kind("bridge-daphne", "bridged", _daphne, DAPHNE_READY, ("daphne",), BRIDGED),
+    Kind("bridge-daphne", "bridged", _daphne, DAPHNE_READY, ("daphne",), BRIDGED, breaks=DAPHNE_BREAKS),
     Kind("bridge-gunicorn", "bridged", _gunicorn, GUNICORN_READY, ("gunicorn",), BRIDGED),
 ]
 
@@ -209,7 +229,8 @@ class ProcessHost(Host):
         chunked: bool = False,
         stalled: bool = False,
     ) -> WireExchange:
-        return WireExchange(self.server, method, target, headers, length, chunked, stalled)
+        connection = Connection(self.server, timeout=self.patience, receive_buffer=4096 if stalled else None)
+        return WireExchange(connection, method, target, headers, length=length, chunked=chunked)
 
     def log_mark(self) -> Mark:
         return len(self.server.log()), len(self.server.access_log())
@@ -227,7 +248,9 @@ class ProcessHost(Host):
 
     def memory(self) -> int:
         """The sum of the peaks of resident memory of all its processes, in bytes."""
-        found = [re.search(r"^VmHWM:\s+(\d+) kB$", _text(Path(f"/proc/{pid}/status")), re.M) for pid in self.server.tree()]
+        found = [
+            re.search(r"^VmHWM:\s+(\d+) kB$", _text(Path(f"/proc/{pid}/status")), re.M) for pid in self.server.tree()
+        ]
         return sum(int(each[1]) * 1024 for each in found if each)
 
     def reset_memory(self) -> None:

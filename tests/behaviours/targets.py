@@ -9,53 +9,16 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import Callable
 from typing import Any
 
 from behaviours import environment, leaving, living, reading, responding
+from behaviours.bridges import BRIDGES
 from behaviours.site import app
 
-__all__ = ["BRIDGES", "app", "bridge"]
+__all__ = ["app"]
 
 THEMES = (reading, responding, leaving, environment, living)
 FROM_THE_LOOP = b"from the event loop"
-
-
-def _rsgi(wsgi_app: Any, *, threads: int | None = None, queue: int | None = None) -> Any:
-    from rsgi import WsgiToAsgi
-
-    return WsgiToAsgi(wsgi_app, threads=threads, queue=queue)
-
-
-def _a2wsgi(wsgi_app: Any, *, threads: int | None = None, queue: int | None = None) -> Any:
-    from a2wsgi import WSGIMiddleware
-
-    return WSGIMiddleware(wsgi_app) if threads is None else WSGIMiddleware(wsgi_app, workers=threads)
-
-
-def _asgiref(wsgi_app: Any, *, threads: int | None = None, queue: int | None = None) -> Any:
-    from asgiref.wsgi import WsgiToAsgi
-
-    return WsgiToAsgi(wsgi_app)
-
-
-def _starlette(wsgi_app: Any, *, threads: int | None = None, queue: int | None = None) -> Any:
-    from starlette.middleware.wsgi import WSGIMiddleware
-
-    return WSGIMiddleware(wsgi_app)
-
-
-BRIDGES: dict[str, Callable[..., Any]] = {
-    "rsgi": _rsgi,
-    "a2wsgi": _a2wsgi,
-    "asgiref": _asgiref,
-    "starlette": _starlette,
-}
-
-
-def bridge(name: str) -> Callable[..., Any]:
-    """What makes an ASGI callable of a WSGI application; takes `threads` and `queue`."""
-    return BRIDGES[name]
 
 
 def _beside_the_loop(bridged: Any) -> Any:
@@ -78,5 +41,5 @@ def _beside_the_loop(bridged: Any) -> Any:
 if "BEHAVIOURS_BRIDGE" in os.environ:
     _width = {key: os.environ.get(f"BEHAVIOURS_{key.upper()}") for key in ("threads", "queue")}
     bridged = _beside_the_loop(
-        bridge(os.environ["BEHAVIOURS_BRIDGE"])(app, **{key: int(value) for key, value in _width.items() if value})
+        BRIDGES[os.environ["BEHAVIOURS_BRIDGE"]](app, **{key: int(value) for key, value in _width.items() if value})
     )
