@@ -51,11 +51,14 @@ class Hosts:
                 pytest.skip(f"the package {package} is not installed")
         return ProcessHost(kind, variant, self._folder)
 
-    def stop(self, host: Host | None = None) -> None:
-        for key, running in list(self._running.items()):
-            if host in (None, running):
-                del self._running[key]
-                running.stop()
+    def discard(self, host: Host) -> None:
+        """Have it started anew for the next behaviour."""
+        for key in [key for key, running in self._running.items() if running is host]:
+            self._running.pop(key).kill()
+
+    def stop(self) -> None:
+        for running in self._running.values():
+            running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +87,7 @@ def test_behaviour(asked: Behaviour, name: str, hosts: Hosts) -> None:
     host.patience = PATIENCE if limit is None else 1.5
     seen = verdict(asked, host)
     if asked.variant == "own" or seen is not None or asked.name in BREAKS[name]:
-        hosts.stop(host)
+        hosts.discard(host)
     if limit is None:
         assert seen is None, f"wanted: {asked.wanted}; seen: {seen}"
     elif seen is not None:

@@ -93,16 +93,6 @@ def test_chunked_body_gets_a_length(wsgi_server: Server) -> None:
     assert environ["CONTENT_LENGTH"] == "7"
 
 
-def test_environ_passes_the_validator(start: Callable[..., Server]) -> None:
-    server = start("--wsgi", "validated_app:app")
-    response = post(server, "/some/path?x=1", b"body", ("Cookie", "a=1"))
-    assert response.status == 200
-    assert response.body == b"validated: body"
-    assert request(server, "GET", "/").body == b"validated: "
-    assert request(server, "HEAD", "/").status == 200
-    assert "Error" not in server.log()
-
-
 # The input
 
 

@@ -320,6 +320,11 @@ class Driver(Host):
         """Begin a call with a scope made by hand, of the bridge or of what stands around it."""
         return DrivenExchange(self, self.scope(**scope), body=body, app=app)
 
+    def kill(self) -> None:
+        """As `stop`: there is no process to kill."""
+        self.stop()
+
     def stop(self) -> None:
+        """End the event loop."""
         logging.getLogger().removeHandler(self._handler)
         self.events.stop()

@@ -69,6 +69,13 @@ def errors(environ: Environ, start_response: StartResponse) -> Any:
     return text(start_response, "written")
 
 
+@application
+def send_headers(environ: Environ, start_response: StartResponse) -> Any:
+    """Answer with the headers of the query."""
+    start_response("200 OK", [tuple(each) for each in json.loads(query(environ)["headers"])])
+    return [b"sent"]
+
+
 def well_behaved(environ: Environ, start_response: StartResponse) -> Any:
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     if environ["REQUEST_METHOD"] == "HEAD":  # the linters count no bytes for it, so it must announce none
