@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from behaviours import targets  # noqa: F401 (it brings the themes, and with them the list)
-from behaviours.behaviour import BEHAVIOURS, PATIENCE, Behaviour, verdict
+from behaviours.behaviour import PATIENCE, Behaviour, verdict
 from behaviours.driver import Driver
 from behaviours.exchange import Host
 from behaviours.hosts import OUR_HOSTS, QUEUE, THREADS, ProcessHost
 from behaviours.limits import GAPS, LIMITS, limit_of
 from behaviours.site import FOLDER
+from behaviours.themes import BEHAVIOURS
 
 # With a `send` that raises after the client has left (ASGI 2.4), and with one that says nothing.
 DRIVERS = {"driver": False, "driver-silent": True}

@@ -24,13 +24,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.middleware.lint import LintMiddleware
 
-from behaviours import targets  # noqa: F401 (the driver's application is all themes together)
 from behaviours.bridges import BRIDGES, http_scope
 from behaviours.driver import Driver
 from behaviours.exchange import Host
 from behaviours.hosts import OUR_HOSTS, ProcessHost
 from behaviours.reading import as_bytes_io, call_of
 from behaviours.site import FOLDER, Environ, StartResponse
+from behaviours.themes import THEMES
 from rsgi import WsgiInput, build_environ
 from server import APPS, Server
 from wire import request
@@ -42,6 +42,7 @@ relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_sc
 @pytest.fixture(scope="module", params=["rsgi", "bridge"])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """The behaviours' application on the native gateway, and on the bridge driven by hand."""
+    assert THEMES  # whose applications the driver serves
     with pytest.MonkeyPatch.context() as patch, ExitStack() as opened:
         folder = tmp_path_factory.mktemp("oracles")
         patch.setitem(os.environ, FOLDER, str(folder))

@@ -20,6 +20,8 @@ from server import RSGI_READY, UVICORN_READY, Server, wait_until
 from wire import Connection, get
 
 TESTS = Path(__file__).parent.parent
+# The package is found in the source too, for an environment that it is not installed in.
+PYTHONPATH = f"{TESTS}{os.pathsep}{TESTS.parent / 'python'}"
 PLACE = r"http://(?P<host>[^:/]+):(?P<port>\d+)(?P<path>)"
 APP = "behaviours.targets:app"
 BRIDGED = "behaviours.targets:bridged"
@@ -50,7 +52,7 @@ class Kind:
     breaks: frozenset[str] = frozenset()
 
 
-def _rsgi(variant: str, target: str) -> list[str]:
+def rsgi(variant: str, target: str) -> list[str]:
     interface = "--wsgi" if target == APP else "--asgi"
     width = {
         "narrow": ["--wsgi-threads", str(THREADS), "--wsgi-queue", str(QUEUE)],
@@ -59,38 +61,38 @@ def _rsgi(variant: str, target: str) -> list[str]:
     return ["rsgi", "serve", interface, target, "--port", "0", "--grace", "1", *width.get(variant, [])]
 
 
-def _uvicorn(variant: str, target: str) -> list[str]:
+def uvicorn(variant: str, target: str) -> list[str]:
     return ["uvicorn", "--port", "0", "--timeout-graceful-shutdown", "1", target]
 
 
-def _hypercorn(variant: str, target: str) -> list[str]:
+def hypercorn(variant: str, target: str) -> list[str]:
     return ["hypercorn", "--bind", "127.0.0.1:0", "--graceful-timeout", "1", target]
 
 
-def _granian(variant: str, target: str) -> list[str]:
+def granian(variant: str, target: str) -> list[str]:
     interface = "wsgi" if target == APP else "asgi"
     threads = {"narrow": str(THREADS)}.get(variant, "8")
     width = ["--blocking-threads", threads] if target == APP else []
     return ["granian", "--interface", interface, "--port", "0", "--workers-kill-timeout", "2", *width, target]
 
 
-def _daphne(variant: str, target: str) -> list[str]:
+def daphne(variant: str, target: str) -> list[str]:
     return ["daphne", "-p", "0", "--application-close-timeout", "1", target]
 
 
-def _gunicorn(variant: str, target: str) -> list[str]:
+def gunicorn(variant: str, target: str) -> list[str]:
     threads = {"narrow": str(THREADS)}.get(variant, "8")
     worker = ["-k", "gthread", "--threads", threads] if target == APP else ["-k", "asgi"]
     quiet = ["--no-control-socket", "--graceful-timeout", "1"]
     return ["gunicorn", "--bind", "127.0.0.1:0", *quiet, *worker, target]
 
 
-def _waitress(variant: str, target: str) -> list[str]:
+def waitress(variant: str, target: str) -> list[str]:
     threads = {"narrow": str(THREADS)}.get(variant, "8")
     return ["waitress", "--listen", "127.0.0.1:0", "--threads", threads, target]
 
 
-def _uwsgi(variant: str, target: str) -> list[str]:
+def uwsgi(variant: str, target: str) -> list[str]:
     threads = {"narrow": str(THREADS)}.get(variant, "8")
     return [
         "uwsgi",
@@ -123,13 +125,13 @@ DAPHNE_BREAKS = frozenset(
 )
 
 OUR_HOSTS = [
-    Kind("rsgi", "native", _rsgi, RSGI_READY, ("rsgi",)),
-    Kind("bridge-rsgi", "bridged", _rsgi, RSGI_READY, ("rsgi",), BRIDGED),
-    Kind("bridge-uvicorn", "bridged", _uvicorn, UVICORN_READY, ("uvicorn",), BRIDGED),
-    Kind("bridge-hypercorn", "bridged", _hypercorn, HYPERCORN_READY, ("hypercorn",), BRIDGED),
-    Kind("bridge-granian", "bridged", _granian, GRANIAN_READY, ("granian",), BRIDGED),
-    Kind("bridge-daphne", "bridged", _daphne, DAPHNE_READY, ("daphne",), BRIDGED, breaks=DAPHNE_BREAKS),
-    Kind("bridge-gunicorn", "bridged", _gunicorn, GUNICORN_READY, ("gunicorn",), BRIDGED),
+    Kind("rsgi", "native", rsgi, RSGI_READY, ("rsgi",)),
+    Kind("bridge-rsgi", "bridged", rsgi, RSGI_READY, ("rsgi",), BRIDGED),
+    Kind("bridge-uvicorn", "bridged", uvicorn, UVICORN_READY, ("uvicorn",), BRIDGED),
+    Kind("bridge-hypercorn", "bridged", hypercorn, HYPERCORN_READY, ("hypercorn",), BRIDGED),
+    Kind("bridge-granian", "bridged", granian, GRANIAN_READY, ("granian",), BRIDGED),
+    Kind("bridge-daphne", "bridged", daphne, DAPHNE_READY, ("daphne",), BRIDGED, breaks=DAPHNE_BREAKS),
+    Kind("bridge-gunicorn", "bridged", gunicorn, GUNICORN_READY, ("gunicorn",), BRIDGED),
 ]
 
 
@@ -139,7 +141,11 @@ class _HostServer(Server):
     def __init__(self, command: list[str], ready: re.Pattern[str], environment: Mapping[str, str]) -> None:
         super().__init__(command, ready=ready, environment=environment, folder=TESTS)
         if isinstance(self.address, tuple) and self.address[1] == 0:
-            port = wait_until(lambda: _listening_port(self.tree()), 5, "the host listens")
+            try:
+                port = wait_until(lambda: _listening_port(self.tree()), 5, "the host listens")
+            except AssertionError:
+                self.kill_tree()
+                raise
             self.addresses = [(self.address[0], port)]
 
     def tree(self) -> list[int]:
@@ -203,7 +209,7 @@ class ProcessHost(Host):
     def __init__(self, kind: Kind, variant: str, folder: Path, python: str = sys.executable) -> None:
         self.name = kind.name
         self.place = kind.place
-        environment = {"BEHAVIOURS_FOLDER": str(folder), "PYTHONPATH": str(TESTS), "PYTHONWARNINGS": "ignore"}
+        environment = {"BEHAVIOURS_FOLDER": str(folder), "PYTHONPATH": PYTHONPATH, "PYTHONWARNINGS": "ignore"}
         if kind.place == "bridged":
             environment["BEHAVIOURS_BRIDGE"] = kind.bridge
         if variant == "narrow":

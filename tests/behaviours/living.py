@@ -14,14 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 from behaviours.behaviour import BRIDGED, DRIVER, WIRE, behaviour, demand, expect
 from behaviours.bridges import http_scope
 from behaviours.exchange import Exchange, Host
-from behaviours.hosts import ProcessHost
+from behaviours.hosts import PYTHONPATH, ProcessHost
 from behaviours.site import Environ, StartResponse, application, as_json, note, query, text, wait_at_gate
 from server import wait_until
 from wire import Connection
@@ -295,12 +294,11 @@ os._exit(0)
 @behaviour(29, DRIVER)
 def bridge_works_after_a_fork(host: Any) -> None:
     """A bridge that has served goes on to serve in a forked child, and in the parent."""
-    tests = Path(__file__).parent.parent
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", _AFTER_FORK, host.bridge_name],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(tests)},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         text=True,
         start_new_session=True,
     )

@@ -299,7 +299,7 @@ def late_failure_is_logged(host: Host) -> None:
 
 
 def _logged(host: Host, mark: Mark, wanted: str) -> None:
-    wait_until(lambda: wanted.lower() in host.log(mark).lower(), 3, f"{wanted.partition(' host')[0]!r} is in the log")
+    wait_until(lambda: wanted.lower() in host.log(mark).lower(), 3, "what is wanted is in the log")
 
 
 @behaviour(13)

@@ -1,6 +1,6 @@
 """What the hosts load: the WSGI application of the behaviours, and the same behind each bridge.
 
-Apart from `site.py` because this imports every theme. `behaviours.targets:app` is the WSGI application,
+Apart from `site.py` because this needs every theme. `behaviours.targets:app` is the WSGI application,
 `behaviours.targets:bridged` the ASGI application; variables of the process say by which bridge, and how wide it is.
 """
 
@@ -11,13 +11,12 @@ import importlib
 import os
 from typing import Any
 
-from behaviours import environment, leaving, living, reading, responding
 from behaviours.bridges import BRIDGES
 from behaviours.site import app
+from behaviours.themes import THEMES
 
-__all__ = ["app"]
+__all__ = ["THEMES", "app"]
 
-THEMES = (reading, responding, leaving, environment, living)
 FROM_THE_LOOP = b"from the event loop"
 
 
