@@ -4,6 +4,7 @@
 //! router, which knows no Python.
 
 use pyo3::prelude::*;
+use rsgi_bridge::wsgi_to_asgi::WsgiBridge;
 
 use crate::error::StartupError;
 use crate::route::{AppIndex, Interface, Mode, MountSpec, RouteKind, RouteSpec, Router, RuleSpec};
@@ -19,6 +20,8 @@ pub struct AppSpec {
     pub prefix: String,
     /// The callable.
     pub application: Py<PyAny>,
+    /// The WSGI application within, when it is a `rsgi.WsgiToAsgi`: it is called without the detour.
+    pub bridge: Option<Py<WsgiBridge>>,
 }
 
 #[derive(Debug, FromPyObject)]
@@ -56,6 +59,11 @@ impl AppSpec {
 }
 
 impl Plan {
+    /// Whether the ASGI application without a prefix is asked first.
+    pub fn probes(&self) -> bool {
+        self.mode == "probe"
+    }
+
     /// The router of the plan.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::error::StartupError;
 use crate::event_loop::EventLoop;
 use crate::gateway::asgi::AsgiGateway;
 use crate::gateway::lifespan::{self, Lifespan};
-use crate::gateway::wsgi::WsgiGateway;
+use crate::gateway::wsgi::{WsgiGateway, WsgiTarget};
 use crate::gateway::{App, Gateway};
 use crate::listener::{self, Bound as BoundListener};
 use crate::outbox::Outbox;
@@ -76,7 +76,12 @@ impl Server {
             None
         };
         let outbox = Arc::new(Outbox::default());
-        let apps = plan.apps.into_iter().map(|app| make_app(py, app, &config, &event_loop, &outbox, pool.as_ref()));
+        let probes = plan.probes();
+        let apps = plan.apps.into_iter().map(|mut app| {
+            // Probing holds an answer back, which only the ASGI gateway can.
+            app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
+            make_app(py, app, &config, &event_loop, &outbox, pool.as_ref())
+        });
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let log = config.access_log.then(AccessLog::start).transpose().map_err(failed)?;
         let (access_log, log_thread) = log.unzip();
@@ -161,11 +166,16 @@ fn make_app(
     pool: Option<&Arc<Pool>>,
 ) -> PyResult<Arc<App>> {
     let (name, outbox): (Arc<str>, _) = (spec.name.as_str().into(), Arc::clone(outbox));
-    let gateway = if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
+    let bridge = spec.bridge.as_ref().map(Py::get).filter(|bridge| bridge.allows_native(settings.max_header_fields));
+    let gateway = if let Some(bridge) = bridge {
+        let (app, pool, environ) = bridge.native(py)?;
+        let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
+        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
+    } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
         let concurrency = Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: false };
         let environ = EnvironTemplate::new(py, concurrency)?;
-        let pool = Arc::clone(pool);
-        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), spec.application, environ, pool, outbox, settings)))
+        let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
+        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
     } else {
         let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
         Gateway::Asgi(Arc::new(AsgiGateway::new(

@@ -77,6 +77,7 @@ impl EnvironTemplate {
     }
 
     /// The same template again.
+    #[must_use]
     pub fn clone_ref(&self, py: Python<'_>) -> Self {
         Self(self.0.clone_ref(py))
     }

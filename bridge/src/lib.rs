@@ -13,7 +13,8 @@
 //! 6. [`sink`]: where head and body go; [`length`] keeps them to the declared `Content-Length`.
 //!
 //! [`wsgi_to_asgi`] is the second caller of all that: [`scope_request`] reads a foreign host's scope, [`spool`] keeps a body
-//! whole, [`wsgi_pool`] is the pool as Python sees it, [`foreign_loop`] wakes the host's loop.
+//! whole, [`wsgi_pool`] is the pool as Python sees it, [`events`] become the messages to send, [`foreign_loop`] wakes the host's
+//! loop.
 //!
 //! The GIL rule: a function that touches Python takes `py` first and is not `async`.
 
@@ -21,6 +22,7 @@ pub mod awaitable;
 pub mod call;
 pub mod environ;
 pub mod error;
+pub mod events;
 pub mod file_wrapper;
 pub mod foreign_loop;
 pub mod input;

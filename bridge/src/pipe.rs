@@ -266,13 +266,17 @@ fn take_next<T: Weight>(state: &mut State<T>) -> Poll<Option<Result<T, BodyError
 
 impl<T: Weight> Drop for PipeReader<T> {
     fn drop(&mut self) {
-        let (writer, closed, items, abandoned) = {
+        let (writer, closed, reader, items, abandoned) = {
             let mut state = self.shared.lock();
             state.reader_gone = true;
             let abandoned = state.on_abandoned.take().filter(|_| matches!(state.end, End::Open));
-            (state.writer_waker.take(), state.closed_waker.take(), std::mem::take(&mut state.items), abandoned)
+            // Another task may still wait where this reader was.
+            let (writer, closed, reader) =
+                (state.writer_waker.take(), state.closed_waker.take(), state.reader_waker.take());
+            (writer, closed, reader, std::mem::take(&mut state.items), abandoned)
         };
         drop(items);
+        wake(reader);
         wake(writer);
         wake(closed);
         if let Some(OnAbandoned(tell)) = abandoned {

@@ -186,7 +186,8 @@ fn header_map(scope: &Bound<'_, PyDict>) -> PyResult<(HeaderMap, bool)> {
 
 /// The `environ` that a WSGI application gets for an ASGI HTTP `scope`; for those who write a bridge of their own.
 ///
-/// Raises `ValueError` when the scope holds what is no request.
+/// # Errors
+/// `ValueError` when the scope holds what is no request.
 #[pyfunction]
 #[pyo3(signature = (scope, input = None, *, content_length = None, multithread = true, multiprocess = false))]
 pub fn build_environ<'py>(

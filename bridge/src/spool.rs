@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::source::BodySource;
 
@@ -88,5 +89,32 @@ impl State {
         file.write_all(&self.memory)?;
         self.memory.clear();
         Ok(())
+    }
+}
+
+/// A body that is here in full.
+#[derive(FromPyObject)]
+pub enum WholeBody<'py> {
+    /// In one piece.
+    Bytes(Bound<'py, PyBytes>),
+    /// Collected.
+    Spool(Bound<'py, BodySpool>),
+}
+
+impl WholeBody<'_> {
+    /// The body and its length in bytes; a spool is empty afterwards.
+    ///
+    /// # Errors
+    /// When the temporary file fails.
+    pub fn source(&self) -> PyResult<(BodySource, u64)> {
+        Ok(match self {
+            Self::Bytes(bytes) if bytes.as_bytes().is_empty() => (BodySource::Empty, 0),
+            Self::Bytes(bytes) => {
+                let bytes = Bytes::copy_from_slice(bytes.as_bytes());
+                let length = bytes.len() as u64;
+                (BodySource::Bytes(bytes), length)
+            }
+            Self::Spool(spool) => spool.get().take()?,
+        })
     }
 }

@@ -5,41 +5,33 @@
 //!
 //! Spec: PEP 3333; ASGI HTTP 2.5.
 
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::executor::block_on;
-use futures::future::poll_fn;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::awaitable::{Awaitable, LoopHandle};
 use crate::call::{Outcome, Report, run};
 use crate::environ::{Concurrency, EnvironTemplate};
 use crate::error::{BodyError, Disconnected};
+use crate::events::{Event, EventSink, Events, Response, lock};
 use crate::foreign_loop::ForeignLoop;
 use crate::input::Input;
-use crate::pipe::{PipeReader, PipeWriter, Weight, pipe};
+use crate::pipe::{PipeWriter, pipe};
 use crate::pool::{Job, Ticket};
 use crate::report::{Subject, report_call};
-use crate::response_head::ResponseHead;
 use crate::scope_request::ScopeRequest;
-use crate::sink::{FileBody, ResponseSink};
 use crate::source::BodySource;
-use crate::spool::BodySpool;
+use crate::spool::WholeBody;
 use crate::start_response::Exchange;
 use crate::wsgi_pool::WsgiPool;
 
 /// A declared body up to this length is waited for, so that it need not cross in pieces. In bytes.
 const SMALL_BODY: u64 = 64 * 1024;
-
-/// How much of a file is read at once, in bytes.
-const FILE_CHUNK: u64 = 64 * 1024;
 
 /// The settings of a bridge: attributes of a `rsgi.WsgiToAsgi`.
 #[derive(Debug, FromPyObject)]
@@ -131,7 +123,7 @@ impl WsgiBridge {
             handle,
             ticket,
             body: Mutex::new(writer),
-            response: Arc::new(Mutex::new(Some(response))),
+            response: Arc::new(Mutex::new(Response::Coming(response))),
         }))
     }
 }
@@ -145,9 +137,13 @@ impl WsgiBridge {
         Ok((self.app.clone_ref(py), self.pool.get().pool(py)?, self.environ.clone_ref(py)))
     }
 
-    /// Whether the server's own way says the same: what is the host's to bound there, this bridge bounds otherwise.
-    pub fn has_own_rules(&self) -> bool {
-        self.settings.reraise_exc_info || self.settings.max_body_bytes.is_some()
+    /// Whether the server may call the application by itself: when nothing is asked of this bridge that the server does not do
+    /// anyway, `header_fields` being the most that it lets through.
+    pub fn allows_native(&self, header_fields: usize) -> bool {
+        let settings = &self.settings;
+        !settings.reraise_exc_info
+            && settings.max_body_bytes.is_none()
+            && settings.duplicate_header_limit >= header_fields
     }
 
     /// Status and reason for a request that is not passed on.
@@ -201,27 +197,6 @@ impl BridgeRequest {
     }
 }
 
-/// A body that is here in full.
-#[derive(FromPyObject)]
-enum WholeBody<'py> {
-    Bytes(Bound<'py, PyBytes>),
-    Spool(Bound<'py, BodySpool>),
-}
-
-impl WholeBody<'_> {
-    fn source(&self) -> PyResult<(BodySource, u64)> {
-        Ok(match self {
-            Self::Bytes(bytes) if bytes.as_bytes().is_empty() => (BodySource::Empty, 0),
-            Self::Bytes(bytes) => {
-                let bytes = Bytes::copy_from_slice(bytes.as_bytes());
-                let length = bytes.len() as u64;
-                (BodySource::Bytes(bytes), length)
-            }
-            Self::Spool(spool) => spool.get().take()?,
-        })
-    }
-}
-
 /// One call that runs, as the coroutine in `python/rsgi/bridge.py` sees it.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
@@ -229,7 +204,7 @@ pub struct BridgeCall {
     handle: Arc<ForeignLoop>,
     ticket: Ticket,
     body: Mutex<Option<PipeWriter<Bytes>>>,
-    response: Arc<Mutex<Option<PipeReader<Event>>>>,
+    response: Arc<Mutex<Response>>,
 }
 
 #[pymethods]
@@ -283,7 +258,8 @@ impl BridgeCall {
         if let Some(body) = lock(&self.body).take() {
             body.fail(BodyError::Disconnected);
         }
-        if lock(&self.response).take().is_some() {
+        let response = std::mem::replace(&mut *lock(&self.response), Response::Over);
+        if matches!(response, Response::Coming(_)) {
             self.ticket.leave();
         }
     }
@@ -294,193 +270,9 @@ impl BridgeCall {
     /// breaks off otherwise. The host server cuts the connection then.
     fn messages(&self) -> Awaitable {
         let response = Arc::clone(&self.response);
-        let poll = move |py: Python<'_>, context: &mut Context<'_>| poll_messages(py, &mut lock(&response), context);
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| lock(&response).poll_messages(py, context);
         Awaitable::waiting(Arc::clone(&self.handle) as Arc<dyn LoopHandle>, Box::new(poll))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn poll_messages(
-    py: Python<'_>,
-    response: &mut Option<PipeReader<Event>>,
-    context: &mut Context<'_>,
-) -> Poll<PyResult<Py<PyAny>>> {
-    let Some(events) = response else { return Poll::Ready(Ok(py.None())) };
-    let next = match events.poll_next(context) {
-        Poll::Pending => return Poll::Pending,
-        Poll::Ready(next) => next,
-    };
-    let messages = match next {
-        Some(Ok(Event::Start(head))) => start_message(py, &head).and_then(|start| PyList::new(py, [start])),
-        Some(Ok(Event::Chunk(chunk))) => body_message(py, &chunk, true).and_then(|body| PyList::new(py, [body])),
-        Some(Ok(Event::Complete(head, body))) => {
-            start_message(py, &head).and_then(|start| PyList::new(py, [start, body_message(py, &body, false)?]))
-        }
-        Some(Ok(Event::Path(head, path))) => {
-            start_message(py, &head).and_then(|start| PyList::new(py, [start, path_message(py, &path)?]))
-        }
-        Some(Ok(Event::End)) => body_message(py, &Bytes::new(), false).and_then(|body| PyList::new(py, [body])),
-        Some(Ok(Event::Failed(error))) => {
-            *response = None;
-            Err(error)
-        }
-        None => {
-            *response = None;
-            return Poll::Ready(Ok(py.None()));
-        }
-        Some(Err(_)) => {
-            *response = None;
-            Err(PyRuntimeError::new_err("the response of the WSGI application broke off"))
-        }
-    };
-    Poll::Ready(messages.map(|messages| messages.into_any().unbind()))
-}
-
-fn start_message<'py>(py: Python<'py>, head: &ResponseHead) -> PyResult<Bound<'py, PyDict>> {
-    let headers = PyList::empty(py);
-    for (name, value) in &head.headers {
-        headers.append((PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value.as_bytes())))?;
-    }
-    let message = PyDict::new(py);
-    message.set_item(intern!(py, "type"), intern!(py, "http.response.start"))?;
-    message.set_item(intern!(py, "status"), head.status.as_u16())?;
-    message.set_item(intern!(py, "headers"), headers)?;
-    Ok(message)
-}
-
-fn body_message<'py>(py: Python<'py>, body: &Bytes, more: bool) -> PyResult<Bound<'py, PyDict>> {
-    let message = PyDict::new(py);
-    message.set_item(intern!(py, "type"), intern!(py, "http.response.body"))?;
-    message.set_item(intern!(py, "body"), PyBytes::new(py, body))?;
-    message.set_item(intern!(py, "more_body"), more)?;
-    Ok(message)
-}
-
-fn path_message<'py>(py: Python<'py>, path: &std::path::Path) -> PyResult<Bound<'py, PyDict>> {
-    let message = PyDict::new(py);
-    message.set_item(intern!(py, "type"), intern!(py, "http.response.pathsend"))?;
-    message.set_item(intern!(py, "path"), path.as_os_str())?;
-    Ok(message)
-}
-
-/// A step of a response on its way to the loop.
-#[derive(Debug)]
-enum Event {
-    Complete(ResponseHead, Bytes),
-    Path(ResponseHead, PathBuf),
-    Start(ResponseHead),
-    Chunk(Bytes),
-    End,
-    Failed(PyErr),
-}
-
-impl Weight for Event {
-    fn weight(&self) -> usize {
-        match self {
-            Self::Complete(_, chunk) | Self::Chunk(chunk) => chunk.len(),
-            Self::Path(..) | Self::Start(_) | Self::End | Self::Failed(_) => 0,
-        }
-    }
-}
-
-/// Where the events of one call go, until it has ended.
-type Events = Arc<Mutex<Option<PipeWriter<Event>>>>;
-
-/// Sends the response of one call to the coroutine. How a failed call ends is said by the job, which knows why.
-struct EventSink {
-    events: Events,
-    sends_files: bool,
-    /// What the host is to see after the answer.
-    replaced: Option<PyErr>,
-    reraises: bool,
-}
-
-impl EventSink {
-    fn push(&self, event: Event) {
-        if let Some(events) = &*lock(&self.events) {
-            // The client may have gone.
-            let _gone = events.push(event);
-        }
-    }
-
-    fn end(&mut self) {
-        if let Some(error) = self.replaced.take() {
-            self.push(Event::Failed(error));
-        }
-        if let Some(events) = lock(&self.events).take() {
-            events.finish();
-        }
-    }
-}
-
-impl ResponseSink for EventSink {
-    fn complete(&mut self, head: ResponseHead, body: Bytes) {
-        self.push(Event::Complete(head, body));
-        self.end();
-    }
-
-    fn file(&mut self, head: ResponseHead, body: FileBody) -> std::io::Result<()> {
-        if let Some(path) = whole_file(&body).filter(|_| self.sends_files) {
-            self.push(Event::Path(head, path));
-            self.end();
-            return Ok(());
-        }
-        self.start(head);
-        let (mut offset, end) = (body.offset, body.offset + body.length);
-        while offset < end {
-            let mut chunk = vec![0; usize::try_from((end - offset).min(FILE_CHUNK)).map_err(std::io::Error::other)?];
-            let read = body.file.read_at(&mut chunk, offset)?;
-            if read == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            chunk.truncate(read);
-            offset += read as u64;
-            self.write(chunk.into()).map_err(|_| std::io::ErrorKind::BrokenPipe)?;
-        }
-        self.finish();
-        Ok(())
-    }
-
-    fn start(&mut self, head: ResponseHead) {
-        self.push(Event::Start(head));
-    }
-
-    fn write(&mut self, chunk: Bytes) -> Result<(), Disconnected> {
-        let mut chunk = Some(chunk);
-        block_on(poll_fn(|context| match &*lock(&self.events) {
-            None => Poll::Ready(Err(Disconnected)),
-            Some(events) => {
-                if let Some(chunk) = chunk.take() {
-                    events.push(Event::Chunk(chunk))?;
-                }
-                events.poll_ready(context)
-            }
-        }))
-    }
-
-    fn finish(&mut self) {
-        self.push(Event::End);
-        self.end();
-    }
-
-    fn abort(&mut self) {}
-
-    fn fail(&mut self) {}
-
-    fn replaced(&mut self, error: PyErr) {
-        self.replaced = Some(error).filter(|_| self.reraises);
-    }
-}
-
-/// The path of a file that is to be sent whole, if it still leads to that file: `http.response.pathsend` can do no less.
-fn whole_file(body: &FileBody) -> Option<PathBuf> {
-    let path = body.path.as_ref().filter(|path| path.is_absolute())?;
-    let (open, named) = (body.file.metadata().ok()?, std::fs::metadata(path).ok()?);
-    let same = (open.dev(), open.ino()) == (named.dev(), named.ino());
-    (same && body.offset == 0 && body.length == open.len()).then(|| path.clone())
 }
 
 /// One call in the queue of the pool.

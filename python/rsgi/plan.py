@@ -10,7 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from rsgi._rsgi import WsgiBridge
 from rsgi._types import Interface
+from rsgi.bridge import WsgiToAsgi
 from rsgi.config import AppTarget, Config
 from rsgi.errors import StartupError
 from rsgi.importer import load_target, target_name
@@ -37,6 +39,11 @@ class App:
     interface: Interface
     prefix: str
     application: object
+
+    @property
+    def bridge(self) -> WsgiBridge | None:
+        """What the server calls instead, when the application is a `rsgi.WsgiToAsgi`."""
+        return self.application.bridge if isinstance(self.application, WsgiToAsgi) else None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ use rsgi_bridge::length::{Admitted, BodyLength};
 use rsgi_bridge::pipe::{PipeReader, PipeWriter, pipe};
 use rsgi_bridge::report::{log_failure, log_length};
 use rsgi_bridge::response_head::{ResponseHead, short};
-use rsgi_bridge::scope::{ScopeKind, ScopeTemplate, UnixPath};
+use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
 use rsgi_bridge::start_response::Ended;
 use tokio::sync::oneshot;
 
@@ -83,11 +83,9 @@ impl AsgiGateway {
     /// # Errors
     /// When Python is out of memory.
     pub fn scope<'py>(&self, py: Python<'py>, head: &RequestHead, kind: ScopeKind<'_>) -> PyResult<Bound<'py, PyDict>> {
-        let target = head.target();
-        let unix = head.peer.unix_path.as_deref().map(UnixPath);
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = state.as_ref().map(|state| state.bind(py).clone());
-        self.scopes.build(py, kind, &head.view(&target, None), head.raw_path().as_bytes(), unix, state.as_ref())
+        super::scope(py, &self.scopes, head, kind, state.as_ref())
     }
 }
 

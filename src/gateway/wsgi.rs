@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::executor::block_on;
 use futures::future::poll_fn;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use rsgi_bridge::call::run;
 use rsgi_bridge::environ::EnvironTemplate;
 use rsgi_bridge::error::{BodyError, Disconnected};
@@ -19,6 +21,7 @@ use rsgi_bridge::pipe::{PipeWriter, pipe};
 use rsgi_bridge::pool::{Job, Pool, Ticket};
 use rsgi_bridge::report::{log_failure, report_call};
 use rsgi_bridge::response_head::ResponseHead;
+use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
 use rsgi_bridge::sink::{FileBody, ResponseSink};
 use rsgi_bridge::source::BodySource;
 use rsgi_bridge::start_response::Exchange;
@@ -43,34 +46,57 @@ pub enum Buffering {
     Off,
 }
 
+/// What a gateway calls, and where.
+#[derive(Debug)]
+pub struct WsgiTarget {
+    /// The application.
+    pub app: Py<PyAny>,
+    /// What its environs have in common.
+    pub environ: EnvironTemplate,
+    /// The pool that runs it.
+    pub pool: Arc<Pool>,
+    /// Makes the `asgi.scope` that the environ of a `rsgi.WsgiToAsgi` has.
+    pub scopes: Option<ScopeTemplate>,
+}
+
 /// One WSGI application.
 #[derive(Debug)]
 pub struct WsgiGateway {
     name: Arc<str>,
-    app: Py<PyAny>,
-    environ: EnvironTemplate,
-    pool: Arc<Pool>,
+    target: WsgiTarget,
     outbox: Arc<Outbox>,
     buffering: Buffering,
     response_buffer: usize,
 }
 
 impl WsgiGateway {
-    /// A gateway to `app`, whose calls run in `pool`.
-    pub fn new(
-        name: Arc<str>,
-        app: Py<PyAny>,
-        environ: EnvironTemplate,
-        pool: Arc<Pool>,
-        outbox: Arc<Outbox>,
-        settings: &Settings,
-    ) -> Self {
+    /// A gateway to `target`.
+    pub fn new(name: Arc<str>, target: WsgiTarget, outbox: Arc<Outbox>, settings: &Settings) -> Self {
         let buffering = match settings.wsgi_request_buffering.as_str() {
             "full" => Buffering::Full,
             "off" => Buffering::Off,
             _ => Buffering::Auto,
         };
-        Self { name, app, environ, pool, outbox, buffering, response_buffer: settings.response_buffer }
+        Self { name, target, outbox, buffering, response_buffer: settings.response_buffer }
+    }
+}
+
+impl WsgiGateway {
+    fn environ<'py>(
+        &self,
+        py: Python<'py>,
+        head: &RequestHead,
+        content_length: Option<u64>,
+        input: &Bound<'py, Input>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let target = head.target();
+        let request = head.view(&target, content_length);
+        let environ = self.target.environ.build(py, &request, input.clone().into_any())?;
+        if let Some(scopes) = &self.target.scopes {
+            let scope = super::scope(py, scopes, head, ScopeKind::Http, Some(&PyDict::new(py)))?;
+            environ.set_item(intern!(py, "asgi.scope"), scope)?;
+        }
+        Ok(environ)
     }
 }
 
@@ -86,9 +112,9 @@ pub async fn call(gateway: &Arc<WsgiGateway>, call: Call<'_>) -> AppResponse {
         Err(error) => return AppResponse::Error(error.into()),
     };
     let (responder, response) = oneshot::channel();
-    let ticket = gateway.pool.ticket();
+    let ticket = gateway.target.pool.ticket();
     let job = WsgiJob { gateway: Arc::clone(gateway), head, source, content_length, responder, ticket: ticket.clone() };
-    if gateway.pool.submit(Box::new(job), ticket.clone()).is_err() {
+    if gateway.target.pool.submit(Box::new(job), ticket.clone()).is_err() {
         return AppResponse::Error(RequestError::busy("too many requests wait for a thread; try again"));
     }
     let mut waiting = LeaveOnDrop(Some(ticket.clone()));
@@ -168,15 +194,12 @@ impl Job for WsgiJob {
         let capacity = gateway.response_buffer;
         let sink = SocketSink { responder: Some(responder), outbox, writer: None, capacity, ticket };
         let exchange = Exchange::new(Box::new(sink), head.is_head());
-        let target = head.target();
-        let environ = Bound::new(py, Input::new(source)).and_then(|input| {
-            let environ = gateway.environ.build(py, &head.view(&target, content_length), input.clone().into_any())?;
-            Ok((environ, input))
-        });
+        let environ = Bound::new(py, Input::new(source))
+            .and_then(|input| Ok((gateway.environ(py, &head, content_length, &input)?, input)));
         let subject = head.subject(&gateway.name);
         match environ {
             Ok((environ, input)) => {
-                let report = run(py, gateway.app.bind(py), environ, &exchange, None);
+                let report = run(py, gateway.target.app.bind(py), environ, &exchange, None);
                 // What an application raises because its body broke off is the client's doing.
                 if input.get().failure().is_none() {
                     report_call(py, subject, report);
