@@ -184,6 +184,12 @@ class Config:
         unit="duration",
         minimum=0.001,
     )
+    ws_compression: str = _setting(
+        "Whether WebSocket messages are compressed (permessage-deflate); auto does where the client offers it.",
+        "WebSocket",
+        "auto",
+        choices=("auto", "off"),
+    )
 
     max_request_line: int = _setting(
         "The longest request line; a longer one gets 414.", "Limits", 8 * KIB, unit="size", minimum=256
