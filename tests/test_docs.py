@@ -254,6 +254,7 @@ ONLY_PYTHON = {
     "prefer": "becomes the plan's tables",
     "config": "is read before the settings are made",
     "reload_rules": "the file is watched in Python",
+    "routes_from": "becomes the plan's table",
     "app_dir": "is for importing",
     "loop": "the loop is made in Python",
     "log_level": "the logger is Python's",

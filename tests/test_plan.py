@@ -145,7 +145,7 @@ def test_one_django_project_has_websocket_apart() -> None:
     made = plan(("wsgi", "django_app:wsgi", ""), ("asgi", "django_app:asgi", ""))
     assert made.mode == "websocket"
     assert "Django" in made.reason
-    assert plan(("wsgi", old, ""), ("asgi", "django_app:asgi", "")).mode == "probe"
+    assert plan(("wsgi", old, ""), ("asgi", "django_app:asgi", "")).mode == "table"
 
 
 @pytest.mark.parametrize(
@@ -268,3 +268,69 @@ def test_templates_that_are_fine(path: str) -> None:
 def test_a_rule_with_an_equals_sign_in_its_path() -> None:
     rule = parse_rule("{tenant}.Example.com:8000/a=b/{x}=wsgi")
     assert (rule.host, rule.path, rule.app) == ("{tenant}.example.com:8000", "/a=b/{x}", "wsgi")
+
+
+def test_an_incomplete_table_is_not_routed_by() -> None:
+    pytest.importorskip("starlette")
+    from starlette.applications import Starlette
+    from starlette.routing import BaseRoute, Route
+
+    class Silent(BaseRoute):
+        """A route of an unknown kind."""
+
+    app = Starlette(routes=[Route("/x", new), Silent()])
+    made = plan(("asgi", app, ""), ("wsgi", old, ""))
+    assert (made.mode, made.table) == ("probe", ())
+    assert "(`Silent` does not say what it answers)" in made.reason
+    error = failure(("asgi", app, ""), ("wsgi", old, ""), fallback="table")
+    assert "(`Silent` does not say what it answers)" in error.message
+    assert "--routes-from" in (error.hint or "")
+
+
+def test_a_route_with_several_templates_is_several_in_the_table() -> None:
+    pytest.importorskip("litestar")
+    from litestar import Litestar, get
+
+    @get("/x/{number:int}")
+    async def page() -> None: ...
+
+    made = plan(("asgi", Litestar([page], openapi_config=None), ""), ("wsgi", old, ""))
+    assert [(route.path, route.templates) for route in made.table] == [
+        ("/x/{number:int}", ()),
+        ("/x/{number:int}/", ()),
+        ("/x/-{number:int}", ()),
+        ("/x/-{number:int}/", ()),
+    ]
+    assert made.reason.startswith("1 route of ")
+
+
+def test_the_routes_may_be_read_from_an_application_within() -> None:
+    pytest.importorskip("starlette")
+    apps: tuple[tuple[Interface, object, str], ...] = (("asgi", "slash_app:hidden()", ""), ("wsgi", old, ""))
+    assert plan(*apps).mode == "probe"
+    for written in ("slash_app:app", "asgi=slash_app:app", "slash_app:hidden()=slash_app:app"):
+        made = plan(*apps, routes_from=(written,))
+        assert (made.mode, [route.path for route in made.table]) == ("table", ["/with/", "/without"])
+    assert plan(*apps, routes_from=("wsgi=slash_app:app",)).mode == "probe"
+
+
+def test_routes_from_something_else_is_refused() -> None:
+    pytest.importorskip("starlette")
+    apps: tuple[tuple[Interface, object, str], ...] = (("asgi", "slash_app:hidden()", ""), ("wsgi", old, ""))
+    assert "no routes can be read" in failure(*apps, routes_from=("slash_app:page",)).message
+    assert "no `nothing`" in failure(*apps, routes_from=("slash_app:nothing",)).message
+    assert "not served" in failure(*apps, routes_from=("other:app=slash_app:app",)).message
+    assert "not served" in failure(("wsgi", old, ""), routes_from=("slash_app:app",)).message
+    more = (("asgi", "routing_apps:new_a", "/a"), ("asgi", "routing_apps:new_b", "/b"))
+    assert "there are 2" in failure(*more, routes_from=("slash_app:app",)).message  # type: ignore[arg-type]
+
+
+def test_a_route_for_everything_is_warned_about() -> None:
+    pytest.importorskip("starlette")
+    made = plan(("asgi", "slash_app:greedy", ""), ("wsgi", old, ""))
+    assert made.warnings == (
+        "`/{path:path}` of slash_app:greedy (slash_app.page) owns every path: "
+        f"{__name__}:old gets no GET and no HEAD unless a `--route` rule gives it back",
+    )
+    assert plan(("asgi", "slash_app:app", ""), ("wsgi", old, "")).warnings == ()
+    assert plan(("asgi", "slash_app:greedy", "")).warnings == ()

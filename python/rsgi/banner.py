@@ -22,6 +22,7 @@ def banner(config: Config, plan: Plan) -> str:
     lines += ["", *(f"  {line}" for line in _who(plan))]
     lines += [f"  settings: {config.config}"] if config.config is not None else []
     lines.append("")
+    lines += [line for warning in plan.warnings for line in (f"warning: {warning}", "")]
     return "\n".join(lines)
 
 

@@ -84,6 +84,14 @@ class Config:
         optional=True,
         default_text="table if the routes can be read, else probe",
     )
+    routes_from: tuple[str, ...] = _setting(
+        "Read the routes of an application from this object in it, when they cannot be read from the application: "
+        "`[APP=]TARGET`, where APP is wsgi, asgi (the default) or a target. Repeatable.",
+        "Applications",
+        (),
+        metavar="[APP=]TARGET",
+        repeatable=True,
+    )
     prefer: str = _setting(
         "Who gets what both applications without a prefix have a route for.",
         "Applications",
@@ -175,6 +183,12 @@ class Config:
         20.0,
         unit="duration",
         minimum=0.001,
+    )
+    ws_compression: str = _setting(
+        "Whether WebSocket messages are compressed (permessage-deflate); auto does where the client offers it.",
+        "WebSocket",
+        "auto",
+        choices=("auto", "off"),
     )
 
     max_request_line: int = _setting(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from rsgi._rsgi import WsgiBridge
@@ -19,9 +19,11 @@ from rsgi.config import AppTarget, Config
 from rsgi.errors import StartupError
 from rsgi.importer import load_target, target_name
 from rsgi.interface import check_interface
-from rsgi.introspect import Route, framework_of, read_routes
-from rsgi.introspect.django import is_django_asgi, is_django_wsgi, speaks_websocket_only
+from rsgi.introspect import Route
+from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
+from rsgi.introspect.django import is_django_wsgi
 from rsgi.rules import FieldCondition, ParsedRule, PathKind, Scheme, parse_rule, prefix_problem, rule_from_table
+from rsgi.tables import catch_all_warnings, check_routes_from, table_of
 
 Mode: TypeAlias = Literal["mounts", "table", "probe", "websocket"]
 
@@ -86,6 +88,7 @@ class Plan:
         reason: Why this mode, for people.
         wsgi_table: The routes of the WSGI application without a prefix, when it is preferred: HTTP that they own goes there
             before the mode is asked. `None` when the ASGI application is preferred.
+        warnings: What is probably not meant, one sentence each.
     """
 
     apps: tuple[App, ...]
@@ -94,6 +97,7 @@ class Plan:
     table: tuple[Route, ...]
     reason: str
     wsgi_table: tuple[Route, ...] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def build_plan(config: Config) -> Plan:
@@ -134,11 +138,15 @@ def _parse_rules(config: Config) -> list[ParsedRule]:
 
 def _divide(config: Config, apps: tuple[App, ...], parsed_rules: list[ParsedRule]) -> Plan:
     rules = tuple(_resolve(rule, apps) for rule in parsed_rules)
-    mode, table, reason = _choose_mode(apps, config.fallback)
-    wsgi_table = _read_preferred(apps, mode) if config.prefer == "wsgi" else None
-    if wsgi_table is not None:
-        reason += f"; before it, {len(wsgi_table)} of the WSGI application, which is preferred"
-    return Plan(apps, rules, mode, table, reason, wsgi_table)
+    check_routes_from(apps, config)
+    plan = _divided(Plan(apps, rules, "mounts", (), ""), config)
+    if config.prefer != "wsgi":
+        return plan
+    wsgi_table = _read_preferred(plan, config)
+    if wsgi_table is None:
+        return plan
+    reason = f"{plan.reason}; before it, {len(wsgi_table)} of the WSGI application, which is preferred"
+    return replace(plan, wsgi_table=wsgi_table, reason=reason)
 
 
 def normalise_prefix(target: AppTarget) -> str:
@@ -203,49 +211,66 @@ def _quoted(names: list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _read_preferred(apps: tuple[App, ...], mode: Mode) -> tuple[Route, ...] | None:
+def _read_preferred(plan: Plan, config: Config) -> tuple[Route, ...] | None:
     """The routes of the WSGI application without a prefix, which has the first choice.
 
     Raises:
         StartupError: when there is nothing to choose, or the routes cannot be read.
     """
-    if mode == "websocket":
+    if plan.mode == "websocket":
         return None  # it has all HTTP anyway
-    if mode == "mounts":
+    if plan.mode == "mounts":
         message = "`prefer` decides between a WSGI and an ASGI application without a prefix, and there is but one"
         raise StartupError(message, "leave it out, or say with `--route` rules who gets what")
-    old = next(app for app in apps if app.interface == "wsgi" and not app.prefix)
-    routes = read_routes(old.application)
-    if routes is None:
+    old = next(app for app in plan.apps if app.interface == "wsgi" and not app.prefix)
+    table = table_of(old, config)
+    if table is None or not table.complete:
         message = f"the routes of `{old.name}` cannot be read, so it cannot be preferred for those"
         raise StartupError(message, "say with `--route` rules what it keeps, for example `--route '/users/{id}=wsgi'`")
-    return tuple(routes)
+    return table.for_router()
 
 
-def _choose_mode(apps: tuple[App, ...], fallback: str | None) -> tuple[Mode, tuple[Route, ...], str]:
-    """How the applications without a prefix share what no rule and no mount takes."""
-    unmounted = {app.interface: app for app in apps if not app.prefix}
+def _divided(plan: Plan, config: Config) -> Plan:
+    """The plan with how the applications without a prefix share what no rule and no mount takes."""
+    unmounted = {app.interface: app for app in plan.apps if not app.prefix}
     if len(unmounted) < 2:
         only = next(iter(unmounted.values()), None)
         reason = f"{only.name} has no prefix and gets the rest" if only else "every application has a prefix"
-        return "mounts", (), reason
+        return replace(plan, mode="mounts", reason=reason)
     old, new = unmounted["wsgi"], unmounted["asgi"]
-    if fallback == "probe":
-        return "probe", (), f"asked for: {new.name} first, {old.name} when it answers 404"
-    if fallback is None:
-        if is_django_wsgi(old.application) and is_django_asgi(new.application):
-            return "websocket", (), "both are the same Django project: HTTP over WSGI, WebSocket over ASGI"
-        if speaks_websocket_only(new.application):
-            return "websocket", (), f"{new.name} has no HTTP: HTTP goes to {old.name}, WebSocket to {new.name}"
-    routes = read_routes(new.application)
-    if routes is not None:
-        count = "1 route" if len(routes) == 1 else f"{len(routes)} routes"
-        reason = f"{count} of {new.name}, read from {framework_of(new.application)}"
-        return "table", tuple(routes), reason
-    if fallback == "table":
-        message = f"the routes of `{new.name}` cannot be read, so there is no table to fall back by"
-        raise StartupError(message, f"use `--fallback probe`, or give it a prefix: `--asgi /api={new.name}`")
-    return "probe", (), f"the routes of {new.name} cannot be read: it is asked first, {old.name} when it answers 404"
+    if config.fallback == "probe":
+        return replace(plan, mode="probe", reason=f"asked for: {new.name} first, {old.name} when it answers 404")
+    by_protocol = _reason_to_divide_by_protocol(old, new) if config.fallback is None else None
+    if by_protocol is not None:
+        return replace(plan, mode="websocket", reason=by_protocol)
+    return _by_table(plan, old, new, config)
+
+
+def _reason_to_divide_by_protocol(old: App, new: App) -> str | None:
+    if is_django_wsgi(old.application) and answers_http_with_django(new.application):
+        return "both are the same Django project: HTTP over WSGI, WebSocket over ASGI"
+    if speaks_websocket_only(new.application):
+        return f"{new.name} has no HTTP: HTTP goes to {old.name}, WebSocket to {new.name}"
+    return None
+
+
+def _by_table(plan: Plan, old: App, new: App, config: Config) -> Plan:
+    """By the routes of the new application; if these cannot be read to the last, it is asked first."""
+    table = table_of(new, config)
+    if table is not None and table.complete:
+        count = "1 route" if len(table.routes) == 1 else f"{len(table.routes)} routes"
+        reason = f"{count} of {new.name}, read from {table.framework}"
+        warnings = catch_all_warnings(table, new.name, old.name)
+        return replace(plan, mode="table", table=table.for_router(), reason=reason, warnings=warnings)
+    why = "" if table is None else f" ({table.why})"
+    if config.fallback == "table":
+        message = f"the routes of `{new.name}` cannot be read{why}, so there is no table to fall back by"
+        hint = (
+            "name the application in it: `--routes-from module:attr`, or use `--fallback probe`, or give it a prefix: "
+        )
+        raise StartupError(message, f"{hint}`--asgi /api={new.name}`")
+    reason = f"the routes of {new.name} cannot be read{why}: it is asked first, {old.name} when it answers 404"
+    return replace(plan, mode="probe", reason=reason)
 
 
 __all__ = ["App", "Mode", "Plan", "Rule", "build_plan", "divide_again", "normalise_prefix"]

@@ -102,10 +102,12 @@ def config_from(context: click.Context) -> Config:
 
 def given_to(context: click.Context) -> dict[str, Any]:
     """What the options of a command say, without defaults: the names of settings, and `wsgi` and `asgi`."""
+    known = {*_INTERFACES, *(each.name for each, _ in settings())}
     return {
         name: value
         for name, value in context.params.items()
-        if context.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+        if name in known
+        and context.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     }
 
 
