@@ -108,15 +108,7 @@ def test_every_command_of_the_guide_does_what_it_says(project: Path) -> None:
     assert GUIDE.read_text() == told, "UPDATE_DOCS=1 python -m pytest tests/test_migration_guide.py rewrites it"
 
 
-STEPS = [
-    ("old:app", "step1:app", 1),
-    ("old:app", "step2:app", 7),
-    ("old:app", "step3:app", 14),
-    ("old:app", "step4:app", 20),
-]
-
-
-@pytest.mark.parametrize(("old", "new", "moved"), STEPS)
+@pytest.mark.parametrize("new", ["step1:app", "step2:app", "step3:app", "step4:app"])
 def test_each_step_answers_all_that_the_old_application_answered(project: Path, new: str) -> None:
     server = start_rsgi("--wsgi", "old:app", "--asgi", new, folder=project / "examples/flask_to_fastapi")
     asked = {
