@@ -24,6 +24,8 @@ _COLLECTS = Limit("Daphne collects the request body before it calls the applicat
 _DAPHNE_WAITS = Limit("Daphne's `send` never waits for the client: all is kept in memory")
 _DAPHNE_HANGS = Limit("Daphne leaves the connection open when the application fails after its response has begun")
 
+_GROUPED = Limit("headers leave grouped by name; RFC 9110, 5.3 gives the order of different names no meaning")
+
 # What lies with the host, whatever bridge it serves: behaviour → host → why.
 LIMITS: dict[str, dict[str, Limit]] = {
     "body_streams_in": {"bridge-daphne": _COLLECTS},
@@ -49,7 +51,12 @@ LIMITS: dict[str, dict[str, Limit]] = {
 # What lies with us, and is not done yet: behaviour → host, or `all` → why.
 GAPS: dict[str, dict[str, Limit]] = {
     "order_of_headers_is_kept": {
-        "all": Limit("headers are grouped by name; RFC 9110, 5.3 gives the order of different names no meaning"),
+        "rsgi": _GROUPED,
+        "bridge-rsgi": _GROUPED,
+        "bridge-granian": _GROUPED,
+    },
+    "burst_is_not_refused": {
+        "all": Limit("a thread counts as busy for a moment after its answer is out", always=False),
     },
 }
 
