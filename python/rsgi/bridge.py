@@ -156,7 +156,9 @@ class WsgiToAsgi:
 class _LaterTask:
     """A task that begins only if it is not cancelled soon."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Callable[[], Coroutine[object, object, None]]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Callable[[], Coroutine[object, object, None]]
+    ) -> None:
         self._loop, self._coroutine = loop, coroutine
         self._task: asyncio.Task[None] | None = None
         self._timer = loop.call_later(_UNWATCHED, self._start)

@@ -40,7 +40,9 @@ LIMITS: dict[str, dict[str, Limit]] = {
     "less_than_content_length_is_cut_off": {"bridge-daphne": _DAPHNE_HANGS},
     "late_failure_never_looks_like_success": {"bridge-daphne": _DAPHNE_HANGS},
     "not_modified_has_no_body": {"bridge-granian": Limit("Granian drops the Content-Length of a 304")},
+    "order_of_headers_is_kept": {"bridge-daphne": _GROUPED, "bridge-granian": _GROUPED},
     "stop_ends_what_runs": {
+        "bridge-uvicorn": Limit("uvicorn ends by the signal without waiting for what it cancelled", always=False),
         "bridge-granian": Limit("Granian kills its worker without cancelling what runs there"),
         "bridge-gunicorn": Limit(
             "gunicorn kills its worker at the moment at which that cancels what runs", always=False
@@ -53,7 +55,6 @@ GAPS: dict[str, dict[str, Limit]] = {
     "order_of_headers_is_kept": {
         "rsgi": _GROUPED,
         "bridge-rsgi": _GROUPED,
-        "bridge-granian": _GROUPED,
     },
     "burst_is_not_refused": {
         "all": Limit("a thread counts as busy for a moment after its answer is out", always=False),
