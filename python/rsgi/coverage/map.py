@@ -97,7 +97,7 @@ class CoverageMap:
         """`62 of 147 routes migrated, 42 %`."""
         moved, total = self.progress()
         if total == 0:
-            return f"{len(self.rows)} routes, none of them in a WSGI application"
+            return f"{len(self.rows)} routes; none of a WSGI application is known"
         return f"{moved} of {total} {'route' if total == 1 else 'routes'} migrated, {100 * moved // total} %"
 
 

@@ -35,6 +35,7 @@ th, td { padding: .32rem .75rem .32rem 0; border-top: 1px solid var(--line); ver
 tr.same td { border-top-color: transparent } tr.same td:first-child { color: transparent; user-select: none }
 td:first-child, code, .where { font-family: ui-monospace, monospace; font-size: .87rem; overflow-wrap: anywhere }
 .where, .note { color: var(--dim); font-size: .82rem } .status { white-space: nowrap; font-weight: 600 }
+@media (max-width: 40rem) { td:last-child, th:last-child { display: none } }
 """ + "".join(f".{colour} {{ color: var(--{colour}) }} " for colour in sorted({colour for _, colour in SIGNS.values()}))
 
 _SCRIPT = """
