@@ -80,6 +80,8 @@ def test_every_setting_can_stand_in_a_file(write: Callable[..., str]) -> None:
             continue
         value = special.get(field.name, getattr(Config(), field.name))
         text = str(value).lower() if isinstance(value, (bool, int)) else repr(value)
+        if isinstance(value, tuple):
+            text = repr(list(value))
         if isinstance(value, float):
             text = repr(write_value(value, setting.unit))
         if value is not None:
