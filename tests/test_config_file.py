@@ -81,6 +81,8 @@ def test_every_setting_can_stand_in_a_file(write: Callable[..., str]) -> None:
             continue
         value = special.get(field.name, getattr(Config(), field.name))
         text = str(value).lower() if isinstance(value, (bool, int)) else repr(value)
+        if isinstance(value, tuple):
+            text = repr(list(value))
         if isinstance(value, float):
             text = repr(write_value(value, setting.unit))
         if value is not None:
@@ -171,9 +173,18 @@ def test_a_file_is_found_in_its_order(tmp_path: Path, write: Callable[..., str])
     assert find_file([here, there]) == own
 
 
-def test_a_broken_project_file_of_others_is_not_ours(write: Callable[..., str], tmp_path: Path) -> None:
-    write("[tool.ruff\n", "pyproject.toml")
+@pytest.mark.parametrize("text", ["[tool.ruff\n", "# like tool.rsgi\n[tool.rsgix]\n", "[tool]\n"])
+def test_a_project_file_of_others_is_not_ours(write: Callable[..., str], tmp_path: Path, text: str) -> None:
+    write(text, "pyproject.toml")
     assert find_file([str(tmp_path)]) is None
+
+
+@pytest.mark.parametrize("text", ["[tool.ruff]\n", "tool.rsgi = 1\n"])
+def test_a_project_file_that_is_named_has_to_have_the_table(write: Callable[..., str], text: str) -> None:
+    path = write(text, "pyproject.toml")
+    error = failure(path)
+    assert "there is no table `[tool.rsgi]`" in error.message
+    assert error.message.startswith(path)
 
 
 def test_what_is_given_wins(write: Callable[..., str]) -> None:

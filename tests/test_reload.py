@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -188,6 +190,51 @@ def test_the_fallback_can_change(start: Callable[..., Server], file: Path) -> No
     said = reload(server, "read from Starlette\n")
     assert "1 rule, fallback: probe → table\n" in said
     assert get(server, "/static/x").header("x-app") == "old"
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop", None])
+def test_the_signal_is_heard_whatever_the_main_thread_does(
+    start: Callable[..., Server], file: Path, loop: str | None
+) -> None:
+    """It runs one loop or the other, or only waits when there is no ASGI application."""
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    if loop is None:
+        file.write_text(HEAD.partition("[apps.new]")[0] + rule("/x", "old"))
+    server = start("--config", str(file), "--fallback", "probe", *(["--loop", loop] if loop else []))
+    assert "  + /n=old\n" not in server.log()
+    file.write_text(file.read_text().replace("/x", "/n"))
+    assert "  + /n=old\n" in reload(server, "  - /x=old\n")
+    assert server.stop() == 0
+
+
+REFUSED = """
+import dataclasses, rsgi
+from rsgi._rsgi import Server
+from rsgi.config import AppTarget, Config
+from rsgi.plan import build_plan
+
+def old(environ, start_response): ...
+
+apps = (AppTarget("wsgi", old), AppTarget("asgi", rsgi.WsgiToAsgi(old)))
+config = Config(apps=apps, port=0)
+probing = build_plan(config)
+server = Server(config, dataclasses.replace(probing, mode="table"))
+for plan in (probing, dataclasses.replace(probing, apps=probing.apps[:1], mode="mounts")):
+    try:
+        server.reroute(plan)
+    except (ValueError, rsgi.StartupError) as error:
+        print(type(error).__name__, error)
+import os; os._exit(0)
+"""
+
+
+def test_a_plan_that_the_running_server_cannot_follow_is_refused() -> None:
+    """A bridged application that is called directly cannot be asked first; other applications are another server."""
+    ended = subprocess.run([sys.executable, "-uc", REFUSED], capture_output=True, text=True, timeout=20, check=True)
+    first, *_, last = ended.stdout.strip().splitlines()
+    assert first.startswith("StartupError a bridged application is called directly and cannot be asked first")
+    assert last == "ValueError the plan has other applications"
 
 
 def test_without_a_file_the_signal_keeps_its_meaning(start: Callable[..., Server]) -> None:

@@ -74,7 +74,11 @@ class Explanation:
         """What decides."""
     @property
     def index(self) -> int | None:
-        """The place of what decides, in `Plan.rules`, `Plan.apps` or `Plan.table`; `None` when no row of them does."""
+        """The place of what decides; `None` when no row does.
+
+        In `Plan.rules`, `Plan.apps`, or the table of the application that answers: `Plan.table` for the ASGI one,
+        `Plan.wsgi_table` for the WSGI one.
+        """
     @property
     def detail(self) -> str | None:
         """The text of the rule, the prefix, or the path of the route."""

@@ -35,6 +35,7 @@ PROJECT_FILE_NAME = "pyproject.toml"
 _INTERFACES: tuple[Interface, ...] = ("wsgi", "asgi")
 _APP_KEYS = ("wsgi", "asgi", "prefix")
 _APP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_OURS = re.compile(rb"^\s*(\[\[?\s*)?tool\s*\.\s*rsgi\b", re.MULTILINE)
 _SYNTAX_PLACE = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)", re.DOTALL)
 
 
@@ -82,7 +83,7 @@ def find_file(folders: Sequence[str]) -> str | None:
         if own.is_file():
             return str(own)
         # Looked at as text first: a project file that has nothing to do with us may be broken.
-        if project.is_file() and re.search(rb"\[\s*tool\s*\.\s*rsgi\s*[.\]]|tool\.rsgi", project.read_bytes()):
+        if project.is_file() and _OURS.search(project.read_bytes()):
             return str(project)
     return None
 
@@ -121,13 +122,13 @@ class _File:
         self._root: KeyPath = ("tool", "rsgi") if Path(path).name == PROJECT_FILE_NAME else ()
         self._table: Any = document
         for key in self._root:
-            self._table = self._table.get(str(key), {}) if isinstance(self._table, dict) else {}
+            self._table = self._table.get(str(key)) if isinstance(self._table, dict) else None
         self._fields = {field.name: setting for field, setting in settings() if field.name != "config"}
 
     def read(self) -> dict[str, Any]:
         """Every setting that the file has."""
         if not isinstance(self._table, dict):
-            self._fail((), "`tool.rsgi` is not a table", "write `[tool.rsgi]`")
+            self._fail((), "there is no table `[tool.rsgi]`", "a file of any other name needs none")
         values: dict[str, Any] = {}
         apps: list[AppTarget] = []
         for key, value in self._table.items():
