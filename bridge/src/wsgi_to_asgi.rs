@@ -52,6 +52,8 @@ pub struct WsgiBridge {
     environ: EnvironTemplate,
     pool: Py<WsgiPool>,
     settings: BridgeSettings,
+    /// The loop that called last, so that its calls are woken together.
+    event_loop: Mutex<Option<Arc<ForeignLoop>>>,
 }
 
 #[pymethods]
@@ -61,7 +63,7 @@ impl WsgiBridge {
     fn new(py: Python<'_>, app: Py<PyAny>, name: &str, pool: Py<WsgiPool>, settings: BridgeSettings) -> PyResult<Self> {
         let multithread = pool.get().threads > 1;
         let environ = EnvironTemplate::new(py, Concurrency { multithread, multiprocess: false })?;
-        Ok(Self { name: name.into(), app, environ, pool, settings })
+        Ok(Self { name: name.into(), app, environ, pool, settings, event_loop: Mutex::new(None) })
     }
 
     /// Reads an HTTP scope.
@@ -84,7 +86,7 @@ impl WsgiBridge {
     fn call(
         slf: &Bound<'_, Self>,
         request: &BridgeRequest,
-        event_loop: Py<PyAny>,
+        event_loop: &Bound<'_, PyAny>,
         context: Py<PyAny>,
         body: Option<WholeBody<'_>>,
     ) -> PyResult<Option<BridgeCall>> {
@@ -118,7 +120,7 @@ impl WsgiBridge {
         if pool.submit(Box::new(job), ticket.clone()).is_err() {
             return Ok(None);
         }
-        let handle = Arc::new(ForeignLoop(event_loop));
+        let handle = this.way_into(event_loop);
         Ok(Some(BridgeCall {
             handle,
             ticket,
@@ -144,6 +146,14 @@ impl WsgiBridge {
         !settings.reraise_exc_info
             && settings.max_body_bytes.is_none()
             && settings.duplicate_header_limit >= header_fields
+    }
+
+    fn way_into(&self, event_loop: &Bound<'_, PyAny>) -> Arc<ForeignLoop> {
+        let mut last = lock(&self.event_loop);
+        match &*last {
+            Some(way) if way.leads_to(event_loop) => Arc::clone(way),
+            _ => Arc::clone(last.insert(ForeignLoop::new(event_loop.clone().unbind()))),
+        }
     }
 
     /// Status and reason for a request that is not passed on.

@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use super::Call;
 use super::message::{typed, unexpected};
+use super::probe::Witness;
 use crate::body::{Leftover, Recorder};
 use crate::error::RequestError;
 use crate::event_loop::coroutine::{AppCoroutine, Conversation};
@@ -91,16 +92,22 @@ impl AsgiGateway {
     }
 }
 
-/// Calls the application as a task of the loop. With a `recorder`, what is left of the body is enough for a second one.
+/// What is kept of a request that another application may get, too.
+#[derive(Debug)]
+pub struct Asked {
+    /// Keeps the body.
+    pub recorder: Recorder,
+    /// Sees what a router writes into the scope.
+    pub witness: Arc<Witness>,
+}
+
+/// Calls the application as a task of the loop. When it is `asked` first, what is left of the body is enough for a second one.
 ///
 /// # Cancel safety
 /// When the future is dropped the application sees `http.disconnect`.
-pub async fn call(
-    gateway: &Arc<AsgiGateway>,
-    call: Call<'_>,
-    recorder: Option<Recorder>,
-) -> (AppResponse, Option<Leftover>) {
+pub async fn call(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Option<Asked>) -> (AppResponse, Option<Leftover>) {
     let Call { head, mut body, .. } = call;
+    let (recorder, witness) = asked.map(|asked| (asked.recorder, asked.witness)).unzip();
     let small = head.content_length().is_some_and(|length| length <= SMALL_BODY) && !head.expects_continue();
     let (request, leftover) = if body.is_end() {
         (RequestMessages::Whole(Bytes::new()), Some(Leftover::Untouched(body)))
@@ -117,7 +124,7 @@ pub async fn call(
     };
     let (responder, response) = oneshot::channel();
     let gone = Gone::default();
-    let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone: Arc::clone(&gone) };
+    let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone: Arc::clone(&gone), witness };
     let _told = TellOnDrop(gone);
     gateway.event_loop.submit(LoopEvent::Http(Box::new(start)));
     let lost = |_| AppResponse::Error(RequestError::application_failed());
@@ -170,17 +177,22 @@ pub struct HttpStart {
     request: RequestMessages,
     responder: Responder,
     gone: Gone,
+    witness: Option<Arc<Witness>>,
 }
 
 impl HttpStart {
     /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
     pub fn start(self, py: Python<'_>) {
-        let Self { gateway, head, request, responder, gone } = self;
+        let Self { gateway, head, request, responder, gone, witness } = self;
         let scope = gateway.scope(py, &head, ScopeKind::Http);
+        if let (Some(witness), Ok(scope)) = (&witness, &scope) {
+            witness.watch(scope);
+        }
         let exchange = HttpExchange {
             state: Mutex::new(State { request, response: ResponseMessages::new(&gateway, responder) }),
             gone,
             head,
+            witness,
             gateway: Arc::clone(&gateway),
         };
         let started = scope.and_then(|scope| {
@@ -238,6 +250,7 @@ pub struct HttpExchange {
     state: Mutex<State>,
     gone: Gone,
     head: RequestHead,
+    witness: Option<Arc<Witness>>,
     gateway: Arc<AsgiGateway>,
 }
 
@@ -336,6 +349,9 @@ impl HttpExchange {
 
     fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
         let (body, more) = body_part(py, message)?;
+        if let Some(witness) = &self.witness {
+            witness.read(py);
+        }
         let (room, ended) = self.lock().response.take_body(body, more, self.head.is_head(), &self.gone)?;
         if ended != Ended::Whole {
             log_length(py, self.head.subject(&self.gateway.name), ended);
@@ -345,6 +361,9 @@ impl HttpExchange {
 
     /// The application has returned or raised: whatever is open is ended, and what went wrong is said once.
     pub fn ended(&self, py: Python<'_>, result: PyResult<()>) {
+        if let Some(witness) = &self.witness {
+            witness.read(py);
+        }
         let mut state = self.lock();
         let body_failed = match std::mem::replace(&mut state.request, RequestMessages::Delivered) {
             RequestMessages::Coming(reader) => reader.failure().is_some(),
