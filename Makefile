@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+PEERS ?= .venv-conformance
 PYTEST_ARGUMENTS ?=
 BENCH_ARGUMENTS ?=
 HOST ?= 127.0.0.1
@@ -15,7 +16,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo bench clean
+.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo bench conformance clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -80,6 +81,12 @@ demo: $(VENV)/.maturin ## two applications, old and new, on http://127.0.0.1:800
 bench: install ## side by side with other servers
 	$(BIN)/python benches/run.py $(BENCH_ARGUMENTS)
 
+conformance: install ## ask other servers and bridges for the same behaviours; writes docs/conformance.md
+	@test -x $(PEERS)/bin/python || '$(PYTHON)' -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -r tests/behaviours/peers.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check uwsgi || echo 'uWSGI cannot be built here; it is left out'
+	cd tests && PYTHONPATH='$(CURDIR)/tests:$(CURDIR)/python' $(abspath $(PEERS))/bin/python -m behaviours '$(CURDIR)/docs/conformance.md'
+
 clean: ## remove what was built and installed here
-	rm -rf $(VENV) target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

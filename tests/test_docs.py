@@ -8,6 +8,7 @@ settings page is made here: `UPDATE_DOCS=1 python -m pytest tests/test_docs.py` 
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import re
 import shlex
@@ -19,6 +20,8 @@ from pathlib import Path
 import click
 import pytest
 
+from behaviours.limits import GAPS
+from behaviours.themes import BEHAVIOURS
 from rsgi import _rsgi
 from rsgi.cli.parameters import options
 from rsgi.config import Config, settings
@@ -228,9 +231,11 @@ def test_make_targets_named_in_pages_exist(page: Path) -> None:
 
 
 def test_tests_named_in_the_contract_exist() -> None:
-    named = re.findall(r"`(tests/test_\w+\.py)::(\w+)`", (PROJECT / "docs/contract.md").read_text())
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (PROJECT / "docs/contract.md").read_text())
     assert len(named) > 80
-    for path in sorted({path for path, _ in named}):
+    behaviours = {(Path(inspect.getfile(each.check)).name, each.name) for each in BEHAVIOURS}
+    assert {(Path(path).name, name) for path, name in named if "/behaviours/" in path} <= behaviours
+    for path in sorted({path for path, _ in named if "/behaviours/" not in path}):
         tree = ast.parse((PROJECT / path).read_text())
         there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
         missing = {test for file, test in named if file == path} - there
@@ -241,7 +246,25 @@ def test_every_clause_of_the_contract_names_a_test() -> None:
     rows = re.findall(r"^\| (?!clause|---)(.*) \|$", (PROJECT / "docs/contract.md").read_text(), re.MULTILINE)
     for row in rows:
         clause, _, tests = row.split(" | ")
-        assert re.fullmatch(r"`tests/\w+\.py::\w+`(, `tests/\w+\.py::\w+`)*", tests), clause
+        assert re.fullmatch(r"`tests/[\w/]+\.py::\w+`(, `tests/[\w/]+\.py::\w+`)*", tests), clause
+
+
+# The conformance page
+
+
+def test_conformance_page_has_every_behaviour() -> None:
+    """After a change of the list `make conformance` writes the page anew."""
+    lines = (PROJECT / "docs/conformance.md").read_text().splitlines()
+    rows = {line.split(" | ")[0].removeprefix("| ") for line in lines if line.startswith("| ")}
+    assert {each.wanted for each in BEHAVIOURS} <= rows
+
+
+def test_conformance_page_has_no_failure_of_ours_but_known_gaps() -> None:
+    lines = (PROJECT / "docs/conformance.md").read_text().splitlines()
+    known = {each.wanted for each in BEHAVIOURS if each.name in GAPS}
+    failed = {row.split(" | ")[0].removeprefix("| ") for row in lines if re.match(r"\| .*? \| ✗", row)}
+    assert failed <= known
+    assert sum(re.match(r"\| .*? \| ✓", row) is not None for row in lines) > 90
 
 
 # Settings and versions

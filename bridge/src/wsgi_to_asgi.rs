@@ -21,7 +21,7 @@ use crate::error::{BodyError, Disconnected};
 use crate::events::{Event, EventSink, Events, Response, lock};
 use crate::foreign_loop::ForeignLoop;
 use crate::input::Input;
-use crate::pipe::{PipeWriter, pipe};
+use crate::pipe::{PipeReader, PipeWriter, pipe};
 use crate::pool::{Job, Ticket};
 use crate::report::{Subject, report_call};
 use crate::scope_request::ScopeRequest;
@@ -105,6 +105,7 @@ impl WsgiBridge {
             }
         };
         let (events, response) = pipe(this.settings.response_buffer_bytes);
+        let (runs, over) = pipe(1);
         let pool = this.pool.get().pool(slf.py())?;
         let ticket = pool.ticket();
         let job = BridgeJob {
@@ -116,6 +117,7 @@ impl WsgiBridge {
             events: Arc::new(Mutex::new(Some(events))),
             scope,
             context,
+            _runs: runs,
         };
         if pool.submit(Box::new(job), ticket.clone()).is_err() {
             return Ok(None);
@@ -126,6 +128,7 @@ impl WsgiBridge {
             ticket,
             body: Mutex::new(writer),
             response: Arc::new(Mutex::new(Response::Coming(response))),
+            over: Arc::new(over),
         }))
     }
 }
@@ -215,6 +218,8 @@ pub struct BridgeCall {
     ticket: Ticket,
     body: Mutex<Option<PipeWriter<Bytes>>>,
     response: Arc<Mutex<Response>>,
+    /// Ends with the call's last line of Python.
+    over: Arc<PipeReader<Bytes>>,
 }
 
 #[pymethods]
@@ -274,6 +279,13 @@ impl BridgeCall {
         }
     }
 
+    /// Awaiting it waits until the thread is done with the call, `close()` of the iterable included.
+    fn over(&self) -> Awaitable {
+        let over = Arc::clone(&self.over);
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| over.poll_next(context).map(|_| Ok(py.None()));
+        Awaitable::waiting(Arc::clone(&self.handle) as Arc<dyn LoopHandle>, Box::new(poll))
+    }
+
     /// The next messages to send, a list; `None` at the end.
     ///
     /// Raises what the application raised, so that the host's middleware and log see it; `RuntimeError` when the response
@@ -295,6 +307,8 @@ struct BridgeJob {
     events: Events,
     scope: Py<PyDict>,
     context: Py<PyAny>,
+    /// Dropped with the job, so that `BridgeCall.over` ends.
+    _runs: PipeWriter<Bytes>,
 }
 
 impl Job for BridgeJob {

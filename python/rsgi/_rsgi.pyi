@@ -2,7 +2,7 @@
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal, final
 
 from rsgi._types import Message, WSGIApp
@@ -285,6 +285,8 @@ class BridgeCall:
         """Say that the request body is complete."""
     def disconnect(self) -> None:
         """Say that the client has gone: reading raises, and sending ends the call."""
+    def over(self) -> Coroutine[Any, Any, None]:
+        """Wait until the thread is done with the call, `close()` of the iterable included."""
     def messages(self) -> Awaitable[list[Message] | None]:
         """The next ASGI messages to send; `None` at the end.
 

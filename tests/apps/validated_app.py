@@ -1,10 +1,9 @@
-"""A WSGI application behind `wsgiref.validate`, which checks the server as strictly as the application."""
+"""WSGI applications behind validators, which check the server as strictly as the application."""
 
 from wsgiref.validate import validator
 
+import wsgi_kitchen
+from werkzeug.middleware.lint import LintMiddleware
 
-@validator
-def app(environ, start_response):
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [b"validated: ", body]
+wsgiref = validator(wsgi_kitchen.app)
+werkzeug = LintMiddleware(wsgi_kitchen.app)

@@ -4,19 +4,16 @@ Every path that `asgi_kitchen` has too behaves the same to a client there, so th
 PEP 3333 has (write(), a late start_response, exc_info, close(), file_wrapper, the input's methods) comes last.
 """
 
-import ast
 import hashlib
 import io
 import json
 import os
-import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
 from contextvars import ContextVar
 from urllib.parse import parse_qs
-from urllib.request import urlopen
 
 HANDLERS = {}
 PIECE = 65536
@@ -425,57 +422,10 @@ def write(environ, start_response):
     return [b"c"]
 
 
-@path("write-not-bytes")
-def write_not_bytes(environ, start_response):
-    write = start_response("200 OK", [("Content-Type", "text/plain")])
-    try:
-        write("text")
-    except TypeError as error:
-        return [f"TypeError: {error}".encode()]
-    return [b"no error"]
-
-
 @path("lazy-start")
 def lazy_start(environ, start_response):
     start_response("201 Made", [("X-Lazy", "yes")])
     yield b"made\n"
-
-
-@path("hold-headers")
-def hold_headers(environ, start_response):
-    """The head must wait for the first byte: it can still be replaced until then."""
-    start_response("200 OK", [("X-First", "yes")])
-    yield b""
-    try:
-        raise ValueError("kitchen: found out late")
-    except ValueError:
-        start_response("503 Replaced", [("X-Second", "yes")], sys.exc_info())
-    yield b"replaced\n"
-
-
-@path("replace")
-def replace(environ, start_response):
-    start_response("200 OK", [("X-First", "yes")])
-    try:
-        raise ValueError("kitchen: replaced")
-    except ValueError:
-        start_response("500 Replaced", [("X-Second", "yes")], sys.exc_info())
-    return [b"replaced\n"]
-
-
-@path("replace-late")
-def replace_late(environ, start_response):
-    start_response("200 OK", [("X-First", "yes")])
-    yield b"first\n"
-    try:
-        raise ValueError("kitchen: too late to replace")
-    except ValueError as error:
-        try:
-            start_response("500 Replaced", [("X-Second", "yes")], sys.exc_info())
-        except ValueError as raised:
-            record("replace-late", "same" if raised is error else "other")
-            raise
-    yield b"never\n"
 
 
 @path("start-twice")
@@ -544,27 +494,6 @@ def counted(environ, start_response):
     return Counted(label, pieces.get(kind, [b"a", b"b"]))
 
 
-@path("counted-endless")
-def counted_endless(environ, start_response):
-    def pieces():
-        while True:
-            yield b"and so on\n" * 1000
-            time.sleep(0.001)
-
-    start_response("200 OK", [])
-    return Counted(query(environ)["label"], pieces())
-
-
-@path("close-raises")
-def close_raises(environ, start_response):
-    class Raising(list):
-        def close(self):
-            raise RuntimeError("kitchen: raised in close()")
-
-    start_response("200 OK", [])
-    return Raising([b"whole\n"])
-
-
 def _file(content):
     opened = tempfile.TemporaryFile()  # noqa: SIM115 (the wrapper closes it)
     opened.write(content)
@@ -607,16 +536,6 @@ def file_wrapped_twice(environ, start_response):
     return (piece.upper() for piece in environ["wsgi.file_wrapper"](io.BytesIO(b"shout\n" * 10), 7))
 
 
-@path("input-calls")
-def input_calls(environ, start_response):
-    """Call the input's methods in the given order and show each result: `?calls=[["read", 3], ["readline"]]`."""
-    stream, results = environ["wsgi.input"], []
-    for name, *arguments in ast.literal_eval(query(environ)["calls"]):
-        result = list(stream) if name == "iterate" else getattr(stream, name)(*arguments)
-        results.append(repr(result))
-    return as_json(start_response, results)
-
-
 @path("errors")
 def errors(environ, start_response):
     stream = environ["wsgi.errors"]
@@ -640,16 +559,3 @@ def context(environ, start_response):
     before = _context_variable.get()
     _context_variable.set("set by an earlier request")
     return as_json(start_response, {"before": before, "thread": threading.get_ident()})
-
-
-@path("call-back")
-def call_back(environ, start_response):
-    """Ask the same server for another page while this request is being answered."""
-    with urlopen(f"http://127.0.0.1:{environ['SERVER_PORT']}/hello", timeout=5) as answer:
-        return text(start_response, f"called back: {answer.read().decode()}")
-
-
-@path("scope-in-environ")
-def scope_in_environ(environ, start_response):
-    scope = environ.get("asgi.scope")
-    return as_json(start_response, None if scope is None else {"type": scope["type"], "path": scope["path"]})
