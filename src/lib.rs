@@ -53,13 +53,13 @@ mod _rsgi {
     #[pymodule_export]
     use rsgi_bridge::input::Input;
     #[pymodule_export]
-    use rsgi_bridge::scope_request::build_environ;
+    use rsgi_bridge::scope_request::{BridgeRequest, build_environ};
     #[pymodule_export]
     use rsgi_bridge::spool::BodySpool;
     #[pymodule_export]
     use rsgi_bridge::wsgi_pool::WsgiPool;
     #[pymodule_export]
-    use rsgi_bridge::wsgi_to_asgi::{BridgeCall, BridgeRequest, WsgiBridge};
+    use rsgi_bridge::wsgi_to_asgi::{BridgeCall, WsgiBridge};
 
     /// The version of the package.
     #[pymodule_export]

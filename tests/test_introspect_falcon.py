@@ -91,6 +91,8 @@ def test_a_method_for_all_the_others() -> None:
         def on_post(self, req: Any, resp: Any) -> None: ...
 
     router = CompiledRouter()
+    if not hasattr(router.options, "default_to_on_request"):
+        pytest.skip("this Falcon has no such responder")
     router.options.default_to_on_request = True
     app = falcon.App(router=router)
     app.add_route("/x", Anything())

@@ -79,6 +79,13 @@ def test_middleware_inside_and_around_it() -> None:
     assert [route.path for route in table(app).routes] == ["/x"]
 
 
+def test_a_rule_for_everything() -> None:
+    app = Quart("app", static_folder=None)
+    app.add_url_rule("/<path:rest>", "rest", view_func=view)
+    app.add_url_rule("/<rest>", "segment", view_func=view)
+    assert [route.name for route in table(app).catch_alls()] == ["rest"]
+
+
 def test_hosts() -> None:
     app = Quart("app", static_folder=None, host_matching=True)
     app.add_url_rule("/x", "x", view_func=view, host="<tenant>.example.org")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -59,6 +60,17 @@ def test_what_is_no_wrapper() -> None:
     assert list(layers(settings)) == [settings]
     assert list(layers(empty)) == [empty]
     assert list(layers(SimpleNamespace(app="text")))[1:] == []
+
+
+def test_objects_that_answer_for_each_name_are_not_misled_by() -> None:
+    class Proxy:
+        def __getattr__(self, name: str) -> object:
+            raise RuntimeError(name)
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+    assert read_table(Proxy()) is None
+    assert read_table(MagicMock()) is None
 
 
 def test_wrappers_in_a_circle_end() -> None:

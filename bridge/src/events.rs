@@ -93,7 +93,7 @@ impl Response {
 
 fn start_message<'py>(py: Python<'py>, head: &ResponseHead) -> PyResult<Bound<'py, PyDict>> {
     let headers = PyList::empty(py);
-    for (name, value) in &head.headers {
+    for (name, value) in head.fields() {
         headers.append((PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value.as_bytes())))?;
     }
     let message = PyDict::new(py);

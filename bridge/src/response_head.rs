@@ -24,6 +24,8 @@ pub struct ResponseHead {
     pub reason: Option<Box<[u8]>>,
     /// Names lower-case; repeats kept in order; hop-by-hop fields gone.
     pub headers: HeaderMap,
+    /// The fields in the application's order, where repeats of a name do not stand together: a map cannot tell it.
+    pub order: Option<Vec<(HeaderName, HeaderValue)>>,
     /// `Content-Length`, if declared.
     pub content_length: Option<u64>,
 }
@@ -32,6 +34,28 @@ impl ResponseHead {
     /// Whether the answer to `method` with this status may carry a body.
     pub fn allows_body(&self, head_request: bool) -> bool {
         !head_request && self.status != StatusCode::NO_CONTENT && self.status != StatusCode::NOT_MODIFIED
+    }
+
+    /// A head of the server's own.
+    pub fn own(status: StatusCode, headers: HeaderMap) -> Self {
+        Self { status, reason: None, headers, order: None, content_length: None }
+    }
+
+    /// Declares a length, where none was.
+    pub fn set_length(&mut self, length: u64) {
+        let value = HeaderValue::from(length);
+        if let Some(order) = &mut self.order {
+            order.push((CONTENT_LENGTH, value.clone()));
+        }
+        self.headers.insert(CONTENT_LENGTH, value);
+        self.content_length = Some(length);
+    }
+
+    /// All fields, in the application's order.
+    pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        let listed = self.order.iter().flatten().map(|(name, value)| (name, value));
+        let mapped = self.order.is_none().then(|| self.headers.iter()).into_iter().flatten();
+        listed.chain(mapped)
     }
 
     /// Reads the two arguments of `start_response`.
@@ -114,12 +138,14 @@ fn is_text(byte: u8) -> bool {
 /// The header fields of one response while they are checked.
 struct Fields {
     headers: HeaderMap,
+    order: Option<Vec<(HeaderName, HeaderValue)>>,
+    last: Option<HeaderName>,
     content_length: Option<u64>,
 }
 
 impl Fields {
     fn with_capacity(capacity: usize) -> Self {
-        Self { headers: HeaderMap::with_capacity(capacity), content_length: None }
+        Self { headers: HeaderMap::with_capacity(capacity), order: None, last: None, content_length: None }
     }
 
     fn add(&mut self, py: Python<'_>, name: &[u8], value: &[u8]) -> PyResult<()> {
@@ -138,10 +164,22 @@ impl Fields {
             warn_once(py, &field);
             return Ok(());
         }
+        self.keep_order(&field, &value);
         self.headers
             .try_append(field, value)
             .map(|_| ())
             .map_err(|_| PyValueError::new_err("the response has too many headers"))
+    }
+
+    /// A list beside the map, from the first repeat on that stands apart from the one before it.
+    fn keep_order(&mut self, field: &HeaderName, value: &HeaderValue) {
+        if self.order.is_none() && self.last.as_ref() != Some(field) && self.headers.contains_key(field) {
+            self.order = Some(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
+        }
+        if let Some(order) = &mut self.order {
+            order.push((field.clone(), value.clone()));
+        }
+        self.last = Some(field.clone());
     }
 
     fn add_length(&mut self, value: HeaderValue) -> PyResult<()> {
@@ -153,17 +191,22 @@ impl Fields {
         if self.content_length.is_some_and(|earlier| earlier != length) {
             return Err(PyValueError::new_err("the response has two different Content-Length headers"));
         }
-        self.content_length = Some(length);
-        self.headers.insert(CONTENT_LENGTH, value);
+        if self.content_length.replace(length).is_none() {
+            self.keep_order(&CONTENT_LENGTH, &value);
+            self.headers.insert(CONTENT_LENGTH, value);
+        }
         Ok(())
     }
 
     fn finish(mut self, status: StatusCode, reason: Option<Box<[u8]>>) -> ResponseHead {
         if status == StatusCode::NO_CONTENT {
             self.headers.remove(CONTENT_LENGTH);
+            if let Some(order) = &mut self.order {
+                order.retain(|(name, _)| *name != CONTENT_LENGTH);
+            }
             self.content_length = None;
         }
-        ResponseHead { status, reason, headers: self.headers, content_length: self.content_length }
+        ResponseHead { status, reason, headers: self.headers, order: self.order, content_length: self.content_length }
     }
 }
 

@@ -5,6 +5,8 @@
 //!
 //! Spec: ASGI HTTP 2.5 "HTTP Connection Scope"; PEP 3333 "environ Variables"; RFC 9110 8.6, 10.1.1.
 
+use std::sync::Mutex;
+
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use pyo3::exceptions::PyValueError;
@@ -17,6 +19,9 @@ use crate::input::Input;
 use crate::response_head::short;
 use crate::source::BodySource;
 use crate::text::percent_decode;
+
+/// A declared body up to this length is waited for, so that it need not cross in pieces. In bytes.
+const SMALL_BODY: u64 = 64 * 1024;
 
 /// What `environ` needs of a scope.
 #[derive(Debug)]
@@ -182,6 +187,64 @@ fn header_map(scope: &Bound<'_, PyDict>) -> PyResult<(HeaderMap, bool)> {
         }
     }
     Ok((headers, chunked))
+}
+
+/// One request that was read from its scope.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct BridgeRequest {
+    /// Until the call takes it.
+    pub read: Mutex<Option<(ScopeRequest, Py<PyDict>)>>,
+    /// Status and reason, when it must not reach the application.
+    #[pyo3(get)]
+    refusal: Option<(u16, String)>,
+    /// What the body is said to have, in bytes.
+    pub declared: Option<u64>,
+    /// Whether the client sent it in chunks.
+    pub chunked: bool,
+    expects_continue: bool,
+    /// Whether the host takes paths of files.
+    pub sends_files: bool,
+}
+
+#[pymethods]
+impl BridgeRequest {
+    /// Whether the body is handed on while it comes: its length is known, or the client waits to be asked for it.
+    #[getter]
+    fn streams(&self) -> bool {
+        self.expects_continue || self.declared.is_some_and(|length| length > SMALL_BODY)
+    }
+
+    /// Whether nothing may be received before the application reads.
+    #[getter]
+    fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// Whether the length of the body is known.
+    #[getter]
+    fn has_length(&self) -> bool {
+        self.declared.is_some()
+    }
+}
+
+impl BridgeRequest {
+    /// What was read of `scope`, and why it is refused, if it is.
+    ///
+    /// # Errors
+    /// When the scope's extensions are no mapping.
+    pub fn new(request: ScopeRequest, scope: &Bound<'_, PyDict>, refusal: Option<(u16, String)>) -> PyResult<Self> {
+        let extensions = scope.get_item(intern!(scope.py(), "extensions"))?.filter(|offered| !offered.is_none());
+        let sends_files = extensions.is_some_and(|offered| offered.contains("http.response.pathsend").unwrap_or(false));
+        Ok(Self {
+            refusal,
+            declared: request.declared.clone().ok().flatten(),
+            chunked: request.chunked,
+            expects_continue: request.expects_continue(),
+            sends_files,
+            read: Mutex::new(Some((request, scope.clone().unbind()))),
+        })
+    }
 }
 
 /// The `environ` that a WSGI application gets for an ASGI HTTP `scope`; for those who write a bridge of their own.

@@ -9,7 +9,6 @@ use std::io::ErrorKind::BrokenPipe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -193,8 +192,7 @@ impl Inner {
             // A declared length shorter than the file is a range that the application chose.
             Some(declared) => body.length = declared,
             None => {
-                head.headers.insert(CONTENT_LENGTH, body.length.into());
-                head.content_length = Some(body.length);
+                head.set_length(body.length);
             }
         }
         self.sink.file(head, body).inspect_err(|_| self.sink.abort())?;

@@ -5,7 +5,7 @@
 //!
 //! Spec: PEP 3333; ASGI HTTP 2.5.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -24,14 +24,11 @@ use crate::input::Input;
 use crate::pipe::{PipeReader, PipeWriter, pipe};
 use crate::pool::{Job, Ticket};
 use crate::report::{Subject, report_call};
-use crate::scope_request::ScopeRequest;
+use crate::scope_request::{BridgeRequest, ScopeRequest};
 use crate::source::BodySource;
 use crate::spool::WholeBody;
 use crate::start_response::Exchange;
 use crate::wsgi_pool::WsgiPool;
-
-/// A declared body up to this length is waited for, so that it need not cross in pieces. In bytes.
-const SMALL_BODY: u64 = 64 * 1024;
 
 /// The settings of a bridge: attributes of a `rsgi.WsgiToAsgi`.
 #[derive(Debug, FromPyObject)]
@@ -72,13 +69,7 @@ impl WsgiBridge {
     fn request(&self, scope: &Bound<'_, PyDict>) -> PyResult<BridgeRequest> {
         let request = ScopeRequest::read(scope)?;
         let refusal = self.refusal(&request);
-        let declared = request.declared.clone().ok().flatten();
-        let chunked = request.chunked;
-        let expects_continue = request.expects_continue();
-        let extensions = scope.get_item(intern!(scope.py(), "extensions"))?.filter(|offered| !offered.is_none());
-        let sends_files = extensions.is_some_and(|offered| offered.contains("http.response.pathsend").unwrap_or(false));
-        let read = Mutex::new(Some((request, scope.clone().unbind())));
-        Ok(BridgeRequest { read, refusal, declared, chunked, expects_continue, sends_files })
+        BridgeRequest::new(request, scope, refusal)
     }
 
     /// Starts the call in the pool; `None` when its queue is full. `body` is all of the body (`bytes` or a `BodySpool`), or
@@ -91,7 +82,7 @@ impl WsgiBridge {
         body: Option<WholeBody<'_>>,
     ) -> PyResult<Option<BridgeCall>> {
         let this = slf.get();
-        let read = request.read.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let read = lock(&request.read).take();
         let (read, scope) = read.ok_or_else(|| PyRuntimeError::new_err("the call was started already"))?;
         let (source, writer, length) = match body {
             None => {
@@ -172,41 +163,6 @@ impl WsgiBridge {
             }
             _ => None,
         }
-    }
-}
-
-/// One request that was read from its scope.
-#[pyclass(frozen, module = "rsgi._rsgi")]
-#[derive(Debug)]
-pub struct BridgeRequest {
-    read: Mutex<Option<(ScopeRequest, Py<PyDict>)>>,
-    /// Status and reason, when it must not reach the application.
-    #[pyo3(get)]
-    refusal: Option<(u16, String)>,
-    declared: Option<u64>,
-    chunked: bool,
-    expects_continue: bool,
-    sends_files: bool,
-}
-
-#[pymethods]
-impl BridgeRequest {
-    /// Whether the body is handed on while it comes: its length is known, or the client waits to be asked for it.
-    #[getter]
-    fn streams(&self) -> bool {
-        self.expects_continue || self.declared.is_some_and(|length| length > SMALL_BODY)
-    }
-
-    /// Whether nothing may be received before the application reads.
-    #[getter]
-    fn expects_continue(&self) -> bool {
-        self.expects_continue
-    }
-
-    /// Whether the length of the body is known.
-    #[getter]
-    fn has_length(&self) -> bool {
-        self.declared.is_some()
     }
 }
 

@@ -26,7 +26,7 @@ KIB = 1024
 _UNWATCHED = 0.02
 
 # How long a cancelled call waits for its thread to close the iterable, in seconds.
-_LAST_WORDS = 0.25
+_LAST_WORDS = 1.0
 
 _BUSY = "too many requests wait for a thread; try again"
 _NO_WEBSOCKET = b"404 Not Found: this is a WSGI application, it accepts no WebSocket\n"
@@ -156,7 +156,9 @@ class WsgiToAsgi:
 class _LaterTask:
     """A task that begins only if it is not cancelled soon."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Callable[[], Coroutine[object, object, None]]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Callable[[], Coroutine[object, object, None]]
+    ) -> None:
         self._loop, self._coroutine = loop, coroutine
         self._task: asyncio.Task[None] | None = None
         self._timer = loop.call_later(_UNWATCHED, self._start)

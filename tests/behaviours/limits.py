@@ -24,6 +24,8 @@ _COLLECTS = Limit("Daphne collects the request body before it calls the applicat
 _DAPHNE_WAITS = Limit("Daphne's `send` never waits for the client: all is kept in memory")
 _DAPHNE_HANGS = Limit("Daphne leaves the connection open when the application fails after its response has begun")
 
+_GROUPED = Limit("headers leave grouped by name; RFC 9110, 5.3 gives the order of different names no meaning")
+
 # What lies with the host, whatever bridge it serves: behaviour → host → why.
 LIMITS: dict[str, dict[str, Limit]] = {
     "body_streams_in": {"bridge-daphne": _COLLECTS},
@@ -38,7 +40,9 @@ LIMITS: dict[str, dict[str, Limit]] = {
     "less_than_content_length_is_cut_off": {"bridge-daphne": _DAPHNE_HANGS},
     "late_failure_never_looks_like_success": {"bridge-daphne": _DAPHNE_HANGS},
     "not_modified_has_no_body": {"bridge-granian": Limit("Granian drops the Content-Length of a 304")},
+    "order_of_headers_is_kept": {"bridge-daphne": _GROUPED, "bridge-granian": _GROUPED},
     "stop_ends_what_runs": {
+        "bridge-uvicorn": Limit("uvicorn ends by the signal without waiting for what it cancelled", always=False),
         "bridge-granian": Limit("Granian kills its worker without cancelling what runs there"),
         "bridge-gunicorn": Limit(
             "gunicorn kills its worker at the moment at which that cancels what runs", always=False
@@ -49,7 +53,11 @@ LIMITS: dict[str, dict[str, Limit]] = {
 # What lies with us, and is not done yet: behaviour → host, or `all` → why.
 GAPS: dict[str, dict[str, Limit]] = {
     "order_of_headers_is_kept": {
-        "all": Limit("headers are grouped by name; RFC 9110, 5.3 gives the order of different names no meaning"),
+        "rsgi": _GROUPED,
+        "bridge-rsgi": _GROUPED,
+    },
+    "burst_is_not_refused": {
+        "all": Limit("a thread counts as busy for a moment after its answer is out", always=False),
     },
 }
 

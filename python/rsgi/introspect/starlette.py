@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from rsgi.introspect.regex import parameter
 from rsgi.introspect.table import Gaps, ReadInner, Route, RouteKind, RouteTable
 from rsgi.introspect.template import Parameter, Place, Tokens, for_host, split_parameters
-from rsgi.introspect.unwrap import defined, is_instance, loaded, text_or_none
+from rsgi.introspect.unwrap import defined, is_instance, loaded, own_attribute, text_or_none
 
 _PARAMETER = re.compile(r"\{([a-zA-Z_]\w*)(?::[a-zA-Z_]\w*)?\}")
 _HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -22,7 +22,7 @@ _HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 def read(app: object, inner: ReadInner) -> RouteTable | None:
     """The routes of a Starlette or FastAPI application, or of a router alone."""
-    router = app if _is(app, "Router") else getattr(app, "router", None)
+    router = app if _is(app, "Router") else own_attribute(app, "router")
     if not _is(router, "Router"):
         return None
     gaps = Gaps()

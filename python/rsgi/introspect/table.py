@@ -48,7 +48,8 @@ class Route:
 
     def owns_everything(self) -> bool:
         """Whether any path at all fits, by HTTP and on every host."""
-        return self.kind != "websocket" and self.host is None and any(_is_catch_all(each) for each in self.matched)
+        fits = any(map(_is_catch_all, (self.path, *self.templates)))
+        return fits and self.kind != "websocket" and self.host is None
 
 
 @dataclass(frozen=True)

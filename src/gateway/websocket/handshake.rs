@@ -61,7 +61,7 @@ fn other_version() -> AppResponse {
     headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    let head = ResponseHead { status: StatusCode::UPGRADE_REQUIRED, reason: None, headers, content_length: None };
+    let head = ResponseHead::own(StatusCode::UPGRADE_REQUIRED, headers);
     let text = "426 Upgrade Required: only version 13 of the WebSocket protocol is spoken here\n";
     AppResponse::Whole(head, Bytes::from_static(text.as_bytes()))
 }
@@ -84,5 +84,5 @@ pub(super) fn switching(
     if let Some(extension) = compression.and_then(|agreed| HeaderValue::from_str(&agreed.to_string()).ok()) {
         headers.insert(SEC_WEBSOCKET_EXTENSIONS, extension);
     }
-    ResponseHead { status: StatusCode::SWITCHING_PROTOCOLS, reason: None, headers, content_length: None }
+    ResponseHead::own(StatusCode::SWITCHING_PROTOCOLS, headers)
 }

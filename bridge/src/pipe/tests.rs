@@ -1,0 +1,47 @@
+//! Tests of the pipe.
+
+use super::*;
+use futures::executor::block_on;
+use futures::future::poll_fn;
+
+fn next(reader: &PipeReader<Bytes>) -> Option<Result<Bytes, BodyError>> {
+    block_on(poll_fn(|context| reader.poll_next(context)))
+}
+
+#[test]
+fn items_come_out_in_order_and_then_the_end() {
+    let (writer, reader) = pipe(16);
+    writer.push(Bytes::from_static(b"a")).unwrap();
+    writer.push(Bytes::from_static(b"b")).unwrap();
+    writer.finish();
+    assert_eq!(next(&reader), Some(Ok(Bytes::from_static(b"a"))));
+    assert!(!reader.is_finished());
+    assert_eq!(next(&reader), Some(Ok(Bytes::from_static(b"b"))));
+    assert!(reader.is_finished());
+    assert_eq!(next(&reader), None);
+}
+
+#[test]
+fn a_dropped_writer_never_looks_like_the_end() {
+    let (writer, reader) = pipe::<Bytes>(16);
+    drop(writer);
+    assert_eq!(next(&reader), Some(Err(BodyError::Disconnected)));
+}
+
+#[test]
+fn a_full_pipe_makes_the_writer_wait_and_a_reader_that_leaves_ends_the_wait() {
+    let (writer, reader) = pipe(2);
+    writer.push(Bytes::from_static(b"abc")).unwrap();
+    let thread = std::thread::spawn(move || block_on(poll_fn(|context| writer.poll_ready(context))));
+    drop(reader);
+    assert_eq!(thread.join().unwrap(), Err(Disconnected));
+}
+
+#[test]
+fn wanted_waits_for_the_first_look_at_an_empty_pipe() {
+    let (writer, reader) = pipe::<Bytes>(2);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(writer.poll_wanted(&mut context).is_pending());
+    assert!(reader.poll_next(&mut context).is_pending());
+    assert!(writer.poll_wanted(&mut context).is_ready());
+}
