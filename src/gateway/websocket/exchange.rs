@@ -90,9 +90,10 @@ impl WebSocketStart {
 
 /// What only the scope of a WebSocket has: its scheme, and the extension that it may be denied with a response.
 fn complete_scope(py: Python<'_>, scope: &Bound<'_, PyDict>) -> PyResult<()> {
-    scope.set_item(intern!(py, "scheme"), intern!(py, "ws"))?;
+    let secure = scope.get_item(intern!(py, "scheme"))?.is_some_and(|scheme| scheme.eq("https").unwrap_or(false));
+    scope.set_item(intern!(py, "scheme"), if secure { intern!(py, "wss") } else { intern!(py, "ws") })?;
     let extensions = match scope.get_item(intern!(py, "extensions"))? {
-        Some(extensions) => extensions.cast_into::<PyDict>().map_err(PyErr::from)?,
+        Some(extensions) => extensions.cast_into::<PyDict>().map_err(PyErr::from)?.copy()?,
         None => PyDict::new(py),
     };
     extensions.set_item(intern!(py, "websocket.http.response"), PyDict::new(py))?;
