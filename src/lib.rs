@@ -7,7 +7,7 @@
 //! 1. [`server`] binds, starts the threads, and stops them; [`shutdown`] says how.
 //! 2. [`listener`] accepts a connection.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`connection`] runs hyper over it.
-//! 4. [`route`] decides which application answers ([`head`] is what it looks at).
+//! 4. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI. [`body`] brings the request body.
 //! 6. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
 //! 7. [`outbox`] brings the answer back to the I/O thread. [`response`] sends head and body; [`access_log`] says so.
@@ -25,6 +25,7 @@ mod body;
 mod connection;
 mod error;
 mod event_loop;
+mod explain;
 mod gateway;
 mod head;
 mod listener;
@@ -43,6 +44,8 @@ mod wire;
 mod _rsgi {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::explain::{Explanation, PlanRouter};
     #[pymodule_export]
     use crate::server::Server;
     #[pymodule_export]

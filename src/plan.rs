@@ -7,7 +7,10 @@ use pyo3::prelude::*;
 use rsgi_bridge::wsgi_to_asgi::WsgiBridge;
 
 use crate::error::StartupError;
-use crate::route::{AppIndex, Interface, Mode, MountSpec, RouteKind, RouteSpec, Router, RuleSpec};
+use crate::route::{
+    AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, RouteKind, RouteSpec, Router,
+    RuleSpec, Scheme,
+};
 
 /// One application of the plan.
 #[derive(Debug, FromPyObject)]
@@ -28,9 +31,22 @@ pub struct AppSpec {
 struct Rule {
     methods: Option<Vec<String>>,
     host: Option<String>,
+    kind: String,
     path: String,
+    fields: Vec<Field>,
+    scheme: Option<String>,
+    websocket: Option<bool>,
     app: usize,
     text: String,
+    source: String,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Field {
+    place: String,
+    name: String,
+    test: String,
+    value: String,
 }
 
 #[derive(Debug, FromPyObject)]
@@ -49,6 +65,7 @@ pub struct Plan {
     rules: Vec<Rule>,
     mode: String,
     table: Vec<Route>,
+    wsgi_table: Option<Vec<Route>>,
 }
 
 impl AppSpec {
@@ -77,9 +94,11 @@ impl Plan {
             "websocket" => Mode::WebSocketOnly,
             _ => Mode::Mounts,
         };
-        Router::new(&mounts, &rules, &mode).map_err(|error| {
-            StartupError::new(error.to_string(), "`rsgi serve --help` shows how apps and rules are written")
-        })
+        let mode = match &self.wsgi_table {
+            Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(route).collect(), then: Box::new(mode) },
+            None => mode,
+        };
+        Router::new(&mounts, &rules, &mode).map_err(|error| StartupError::new(error.to_string(), error.hint()))
     }
 }
 
@@ -92,10 +111,29 @@ fn rule(rule: &Rule) -> RuleSpec {
     RuleSpec {
         methods: rule.methods.clone(),
         host: rule.host.clone(),
-        path: rule.path.clone(),
+        path: match rule.kind.as_str() {
+            "prefix" => PathSpec::Prefix(rule.path.clone()),
+            "regex" => PathSpec::Expression(rule.path.clone()),
+            _ => PathSpec::Template(rule.path.clone()),
+        },
+        fields: rule.fields.iter().map(field).collect(),
+        scheme: rule.scheme.as_ref().map(|scheme| if scheme == "https" { Scheme::Https } else { Scheme::Http }),
+        websocket: rule.websocket,
         app: AppIndex(rule.app),
         text: rule.text.clone(),
+        source: rule.source.clone(),
     }
+}
+
+fn field(field: &Field) -> FieldSpec {
+    let test = match field.test.as_str() {
+        "present" => FieldTest::Present,
+        "absent" => FieldTest::Absent,
+        "regex" => FieldTest::Matches(field.value.clone()),
+        _ => FieldTest::Equals(field.value.clone()),
+    };
+    let place = if field.place == "cookie" { FieldPlace::Cookie } else { FieldPlace::Header };
+    FieldSpec { place, name: field.name.clone(), test }
 }
 
 fn route(route: &Route) -> RouteSpec {

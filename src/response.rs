@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SERVER};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SERVER};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
@@ -45,6 +45,14 @@ impl AppResponse {
         match self {
             Self::Whole(head, _) | Self::Stream(head, _) | Self::File(head, _) => head.status,
             Self::Error(error) => error.status,
+        }
+    }
+
+    /// Its header fields; `None` for an answer of the server itself.
+    pub fn headers_mut(&mut self) -> Option<&mut HeaderMap> {
+        match self {
+            Self::Whole(head, _) | Self::Stream(head, _) | Self::File(head, _) => Some(&mut head.headers),
+            Self::Error(_) => None,
         }
     }
 

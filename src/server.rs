@@ -9,7 +9,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use pyo3::exceptions::PyRuntimeError;
+use arc_swap::ArcSwap;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use rsgi_bridge::environ::{Concurrency, EnvironTemplate};
 use rsgi_bridge::pool::{Pool, wait_until_idle};
@@ -26,6 +27,7 @@ use crate::gateway::{App, Gateway};
 use crate::listener::{self, Bound as BoundListener};
 use crate::outbox::Outbox;
 use crate::plan::{AppSpec, Plan};
+use crate::route::Router;
 use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::wire::Limits;
@@ -41,6 +43,10 @@ pub struct Server {
     shutdown: Arc<Shutdown>,
     addresses: Vec<String>,
     event_loop: Arc<EventLoop>,
+    router: Arc<ArcSwap<Router>>,
+    apps: usize,
+    /// Whether the application without a prefix is called past its bridge, and so cannot hold an answer back.
+    unprobed: bool,
 }
 
 #[derive(Debug)]
@@ -65,9 +71,9 @@ impl Server {
     /// Reads the settings and the plan, and binds every address.
     #[new]
     fn new(py: Python<'_>, config: Settings, plan: Plan) -> PyResult<Self> {
+        let router = Arc::new(ArcSwap::from_pointee(plan.router()?));
         let listeners = listener::bind(&config)?;
         let addresses = listeners.iter().map(BoundListener::url).collect();
-        let router = plan.router()?;
         let failed = |error: std::io::Error| PyRuntimeError::new_err(error.to_string());
         let event_loop = EventLoop::new().map_err(failed)?;
         let pool = if plan.apps.iter().any(AppSpec::is_wsgi) {
@@ -77,6 +83,7 @@ impl Server {
         };
         let outbox = Arc::new(Outbox::default());
         let probes = plan.probes();
+        let unprobed = !probes && plan.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some());
         let apps = plan.apps.into_iter().map(|mut app| {
             // Probing holds an answer back, which only the ASGI gateway can.
             app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
@@ -86,14 +93,32 @@ impl Server {
         let log = config.access_log.then(AccessLog::start).transpose().map_err(failed)?;
         let (access_log, log_thread) = log.unzip();
         let limits = Arc::new(limits(&config));
-        let service = Service { settings: config, router, apps, limits, access_log };
+        let count = apps.len();
+        let service = Service { settings: config, router: Arc::clone(&router), apps, limits, access_log };
         let prepared = Prepared { service, listeners, outbox, pool, log_thread };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
             shutdown: Arc::new(Shutdown::default()),
             addresses,
             event_loop,
+            router,
+            apps: count,
+            unprobed,
         })
+    }
+
+    /// Goes by another plan for the same applications. Requests and WebSockets that have begun stay where they are.
+    fn reroute(&self, py: Python<'_>, plan: Plan) -> PyResult<()> {
+        if plan.apps.len() != self.apps {
+            return Err(PyValueError::new_err("the plan has other applications"));
+        }
+        if plan.probes() && self.unprobed {
+            let why = "a bridged application is called directly and cannot be asked first while the server runs";
+            return Err(StartupError::new(why, "restart the server").into());
+        }
+        let router = py.detach(|| plan.router())?;
+        self.router.store(Arc::new(router));
+        Ok(())
     }
 
     /// Starts the I/O thread. ASGI applications run in `event_loop`, which the caller runs; `on_end` is called, on a thread of

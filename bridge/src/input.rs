@@ -131,6 +131,7 @@ impl State {
 
     fn read(&mut self, wanted: usize) -> Result<Bytes, BodyError> {
         let mut whole = Vec::new();
+        self.source.wait_for(wanted.saturating_sub(self.buffer.len()));
         while whole.len() < wanted && (!self.buffer.is_empty() || self.fill()?) {
             let length = (wanted - whole.len()).min(self.buffer.len());
             whole.extend_from_slice(&self.buffer.split_to(length));

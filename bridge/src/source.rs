@@ -57,6 +57,14 @@ impl BodySource {
         }
     }
 
+    /// Blocks until `wanted` bytes have come, as many as a pipe holds, or the end: fewer wakes than one for each chunk.
+    pub fn wait_for(&self, wanted: usize) {
+        if let Self::Pipe(reader) = self {
+            // What went wrong, reading says.
+            let _failed = block_on(poll_fn(|context| reader.poll_filled(context, wanted)));
+        }
+    }
+
     /// The next chunk if it is here already; `None` says that [`BodySource::next_chunk`] must be asked.
     pub fn ready_chunk(&mut self) -> Option<Bytes> {
         match self {

@@ -21,7 +21,7 @@ use crate::error::{BodyError, Disconnected};
 use crate::events::{Event, EventSink, Events, Response, lock};
 use crate::foreign_loop::ForeignLoop;
 use crate::input::Input;
-use crate::pipe::{PipeWriter, pipe};
+use crate::pipe::{PipeReader, PipeWriter, pipe};
 use crate::pool::{Job, Ticket};
 use crate::report::{Subject, report_call};
 use crate::scope_request::ScopeRequest;
@@ -52,6 +52,8 @@ pub struct WsgiBridge {
     environ: EnvironTemplate,
     pool: Py<WsgiPool>,
     settings: BridgeSettings,
+    /// The loop that called last, so that its calls are woken together.
+    event_loop: Mutex<Option<Arc<ForeignLoop>>>,
 }
 
 #[pymethods]
@@ -61,7 +63,7 @@ impl WsgiBridge {
     fn new(py: Python<'_>, app: Py<PyAny>, name: &str, pool: Py<WsgiPool>, settings: BridgeSettings) -> PyResult<Self> {
         let multithread = pool.get().threads > 1;
         let environ = EnvironTemplate::new(py, Concurrency { multithread, multiprocess: false })?;
-        Ok(Self { name: name.into(), app, environ, pool, settings })
+        Ok(Self { name: name.into(), app, environ, pool, settings, event_loop: Mutex::new(None) })
     }
 
     /// Reads an HTTP scope.
@@ -84,7 +86,7 @@ impl WsgiBridge {
     fn call(
         slf: &Bound<'_, Self>,
         request: &BridgeRequest,
-        event_loop: Py<PyAny>,
+        event_loop: &Bound<'_, PyAny>,
         context: Py<PyAny>,
         body: Option<WholeBody<'_>>,
     ) -> PyResult<Option<BridgeCall>> {
@@ -103,6 +105,7 @@ impl WsgiBridge {
             }
         };
         let (events, response) = pipe(this.settings.response_buffer_bytes);
+        let (runs, over) = pipe(1);
         let pool = this.pool.get().pool(slf.py())?;
         let ticket = pool.ticket();
         let job = BridgeJob {
@@ -114,16 +117,18 @@ impl WsgiBridge {
             events: Arc::new(Mutex::new(Some(events))),
             scope,
             context,
+            _runs: runs,
         };
         if pool.submit(Box::new(job), ticket.clone()).is_err() {
             return Ok(None);
         }
-        let handle = Arc::new(ForeignLoop(event_loop));
+        let handle = this.way_into(event_loop);
         Ok(Some(BridgeCall {
             handle,
             ticket,
             body: Mutex::new(writer),
             response: Arc::new(Mutex::new(Response::Coming(response))),
+            over: Arc::new(over),
         }))
     }
 }
@@ -144,6 +149,14 @@ impl WsgiBridge {
         !settings.reraise_exc_info
             && settings.max_body_bytes.is_none()
             && settings.duplicate_header_limit >= header_fields
+    }
+
+    fn way_into(&self, event_loop: &Bound<'_, PyAny>) -> Arc<ForeignLoop> {
+        let mut last = lock(&self.event_loop);
+        match &*last {
+            Some(way) if way.leads_to(event_loop) => Arc::clone(way),
+            _ => Arc::clone(last.insert(ForeignLoop::new(event_loop.clone().unbind()))),
+        }
     }
 
     /// Status and reason for a request that is not passed on.
@@ -205,6 +218,8 @@ pub struct BridgeCall {
     ticket: Ticket,
     body: Mutex<Option<PipeWriter<Bytes>>>,
     response: Arc<Mutex<Response>>,
+    /// Ends with the call's last line of Python.
+    over: Arc<PipeReader<Bytes>>,
 }
 
 #[pymethods]
@@ -264,6 +279,13 @@ impl BridgeCall {
         }
     }
 
+    /// Awaiting it waits until the thread is done with the call, `close()` of the iterable included.
+    fn over(&self) -> Awaitable {
+        let over = Arc::clone(&self.over);
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| over.poll_next(context).map(|_| Ok(py.None()));
+        Awaitable::waiting(Arc::clone(&self.handle) as Arc<dyn LoopHandle>, Box::new(poll))
+    }
+
     /// The next messages to send, a list; `None` at the end.
     ///
     /// Raises what the application raised, so that the host's middleware and log see it; `RuntimeError` when the response
@@ -285,6 +307,8 @@ struct BridgeJob {
     events: Events,
     scope: Py<PyDict>,
     context: Py<PyAny>,
+    /// Dropped with the job, so that `BridgeCall.over` ends.
+    _runs: PipeWriter<Bytes>,
 }
 
 impl Job for BridgeJob {

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, final
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, Literal, final
 
 from rsgi._types import Message, WSGIApp
 from rsgi.config import Config
@@ -16,7 +16,9 @@ __all__ = [
     "BridgeCall",
     "BridgeRequest",
     "ClientDisconnected",
+    "Explanation",
     "RequestBodyError",
+    "Router",
     "Server",
     "WsgiBridge",
     "WsgiInput",
@@ -34,6 +36,65 @@ class RequestBodyError(OSError):
     """The request body broke off: malformed, too large or too slow. It must not be taken for a whole one."""
 
 @final
+class Router:
+    """Who answers what, by a plan; binds nothing and calls no application."""
+
+    def __new__(cls, plan: Plan) -> Router:
+        """Compile the plan.
+
+        Raises:
+            StartupError: when its rules and routes make no sense.
+        """
+    def explain(
+        self, method: str, url: str, headers: Sequence[tuple[str, str]] = ..., websocket: bool = False
+    ) -> Explanation:
+        """Say who would answer a request, and what decides it.
+
+        Args:
+            method: The method; case counts.
+            url: A path, or an absolute URL, percent-encoded; the query does not count.
+            headers: The fields of the request; values are ASCII.
+            websocket: Whether it opens a WebSocket.
+
+        Raises:
+            ValueError: when no request could look like that.
+        """
+
+@final
+class Explanation:
+    """Who would answer a request.
+
+    What decides is one of: a `rule`; a `mount` (a prefix); the `table` of an application's routes; `probe`, where the ASGI
+    application is asked first; `websocket`, where HTTP goes to WSGI and WebSocket to ASGI; `only`, the one application
+    without a prefix; `none`, when nobody answers.
+    """
+
+    @property
+    def kind(self) -> Literal["rule", "mount", "table", "probe", "websocket", "only", "none"]:
+        """What decides."""
+    @property
+    def index(self) -> int | None:
+        """The place of what decides, in `Plan.rules`, `Plan.apps` or `Plan.table`; `None` when no row of them does."""
+    @property
+    def detail(self) -> str | None:
+        """The text of the rule, the prefix, or the path of the route."""
+    @property
+    def reason(self) -> str:
+        """All of that in words."""
+    @property
+    def app(self) -> int | None:
+        """Who answers, as a place in `Plan.apps`."""
+    @property
+    def then(self) -> int | None:
+        """Who answers in `probe` mode when the first has no such route."""
+    @property
+    def script_name(self) -> str:
+        """What the application sees as its mount point (`SCRIPT_NAME`, `root_path`), decoded."""
+    @property
+    def path_info(self) -> str:
+        """The rest of the path (`PATH_INFO`), decoded."""
+
+@final
 class Server:
     """One server: made, started and finished once."""
 
@@ -49,6 +110,13 @@ class Server:
         Args:
             event_loop: Runs the ASGI applications; the caller runs it. `None` when there is none of them.
             on_end: Called on another thread when the server has ended.
+        """
+    def reroute(self, plan: Plan) -> None:
+        """Go by another plan for the same applications; what has begun stays where it is.
+
+        Raises:
+            StartupError: when its rules and routes make no sense; then nothing changes.
+            ValueError: when its applications are others.
         """
     def stop(self) -> None:
         """Stop accepting; what runs may finish within the grace time."""
@@ -217,6 +285,8 @@ class BridgeCall:
         """Say that the request body is complete."""
     def disconnect(self) -> None:
         """Say that the client has gone: reading raises, and sending ends the call."""
+    def over(self) -> Coroutine[Any, Any, None]:
+        """Wait until the thread is done with the call, `close()` of the iterable included."""
     def messages(self) -> Awaitable[list[Message] | None]:
         """The next ASGI messages to send; `None` at the end.
 

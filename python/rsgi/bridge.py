@@ -25,6 +25,9 @@ KIB = 1024
 # How long a call may take before its client is watched, in seconds: most are over by then, and a watch costs a task.
 _UNWATCHED = 0.02
 
+# How long a cancelled call waits for its thread to close the iterable, in seconds.
+_LAST_WORDS = 0.25
+
 _BUSY = "too many requests wait for a thread; try again"
 _NO_WEBSOCKET = b"404 Not Found: this is a WSGI application, it accepts no WebSocket\n"
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
@@ -127,6 +130,11 @@ class WsgiToAsgi:
             beside = _LaterTask(loop, lambda: _watch(call, receive))
         try:
             await _send_all(call, send)
+        except asyncio.CancelledError:
+            # A host that cancels may be about to end the process: `close()` of the application should run before that.
+            call.disconnect()
+            await asyncio.wait({loop.create_task(call.over())}, timeout=_LAST_WORDS)
+            raise
         finally:
             call.disconnect()
             beside.cancel()

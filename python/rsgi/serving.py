@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -20,10 +20,15 @@ from rsgi._rsgi import Server
 from rsgi._types import ASGIApp, WSGIApp
 from rsgi.banner import banner
 from rsgi.config import AppTarget, Config
+from rsgi.config_file import load_config, reread_of
 from rsgi.loops import new_event_loop
-from rsgi.plan import build_plan
+from rsgi.plan import Plan, build_plan
+from rsgi.reload import RuleReload
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+# Not every system has it.
+_RELOAD_SIGNALS = tuple(getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name))
 
 # How late a signal may be seen that did not wake the main thread, in seconds.
 _SIGNAL_LATENCY = 1.0
@@ -49,7 +54,7 @@ def serve(
         config: All settings. Without it they are made of the keyword arguments.
         wsgi: A WSGI application or its target, without a prefix.
         asgi: An ASGI application or its target, without a prefix.
-        settings: The fields of `Config`.
+        settings: The fields of `Config`; with `config`, a file's settings are taken where there are none here.
 
     Returns:
         The exit code: 0 after an orderly end.
@@ -57,16 +62,28 @@ def serve(
     Raises:
         StartupError: when the server cannot start.
     """
-    if config is None:
-        named = [AppTarget("wsgi", wsgi)] if wsgi is not None else []
-        named += [AppTarget("asgi", asgi)] if asgi is not None else []
-        apps = (*settings.pop("apps", ()), *named)  # type: ignore[misc]
-        config = Config(apps=apps, **settings)  # type: ignore[arg-type]
+    if config is not None:
+        return serve_config(config)
+    given = _given(settings, wsgi, asgi)
+    config = load_config(given)
+    return serve_config(config, reread_of(given, config))
+
+
+def serve_config(config: Config, reread: Callable[[], Config] | None = None) -> int:
+    """Serve with settings that have been made.
+
+    Args:
+        config: All settings.
+        reread: Gives the settings as their file has them later, for rules that change while the server runs.
+
+    Raises:
+        StartupError: when the server cannot start.
+    """
     plan = build_plan(config)
     _set_up_logging(config.log_level)
     server = Server(config, plan)
     print(banner(config, plan), file=sys.stderr, flush=True)
-    with _signals(server):
+    with _reloading(server, config, plan, reread) as reload, _signals(server, reload):
         if any(app.interface == "asgi" for app in plan.apps):
             _run_loop(server, config)
         else:
@@ -78,6 +95,16 @@ def serve(
         server.finish()
     _leave_stuck_calls()
     return 0
+
+
+def _given(settings: dict[str, object], wsgi: object, asgi: object) -> dict[str, object]:
+    """What `serve` was given, as `load_config` takes it; nothing is left out."""
+    chosen = {"wsgi": wsgi, "asgi": asgi}
+    targets = {name: [AppTarget(name, app)] for name, app in chosen.items() if app is not None}  # type: ignore[arg-type]
+    if "apps" in settings:
+        apps = (*settings["apps"], *(each for listed in targets.values() for each in listed))  # type: ignore[misc]
+        return {**settings, "apps": apps}
+    return {**settings, **targets}
 
 
 def _run_loop(server: Server, config: Config) -> None:
@@ -109,15 +136,35 @@ def _wake_for_signals(loop: asyncio.AbstractEventLoop) -> None:
     """Let a signal wake the loop, whichever thread it reaches; the handlers stay as they are."""
     if threading.current_thread() is not threading.main_thread():
         return
-    for number in _SIGNALS:
+    for number in (*_SIGNALS, *_RELOAD_SIGNALS):
         handler = signal.getsignal(number)
+        if not callable(handler):
+            continue
         loop.add_signal_handler(number, lambda: None)
         signal.signal(number, handler)
 
 
 @contextmanager
-def _signals(server: Server) -> Iterator[None]:
-    """Drain at the first SIGINT or SIGTERM, end at once at the second."""
+def _reloading(
+    server: Server, config: Config, plan: Plan, reread: Callable[[], Config] | None
+) -> Iterator[RuleReload | None]:
+    """Rules can be read again, if there is a file to read them from."""
+    if reread is None:
+        yield None
+        return
+    reload = RuleReload(server, config, plan, reread)
+    try:
+        yield reload
+    finally:
+        reload.stop()
+
+
+@contextmanager
+def _signals(server: Server, reload: RuleReload | None) -> Iterator[None]:
+    """Drain at the first SIGINT or SIGTERM, end at once at the second; reload the rules at SIGHUP.
+
+    Without a file there is nothing to reload, and SIGHUP keeps its meaning: the terminal has gone.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -132,6 +179,9 @@ def _signals(server: Server) -> Iterator[None]:
         server.stop()
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    if reload is not None:
+        ask = reload.ask
+        before |= {number: signal.signal(number, lambda *_: ask()) for number in _RELOAD_SIGNALS}
     try:
         yield
     finally:

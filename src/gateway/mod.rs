@@ -8,7 +8,6 @@ pub mod lifespan;
 pub mod message;
 pub mod probe;
 pub mod websocket;
-pub mod websocket_socket;
 pub mod wsgi;
 
 use std::sync::Arc;

@@ -156,7 +156,7 @@ async fn prepare(
         (Buffering::Auto, Some(_)) if fits => Ok((BodySource::Bytes(body.collect().await?), None)),
         (Buffering::Auto, Some(_)) => {
             let (reader, _) = body.pump(buffer, false, None, None);
-            poll_fn(|context| reader.poll_filled(context)).await?;
+            poll_fn(|context| reader.poll_filled(context, usize::MAX)).await?;
             Ok((BodySource::Pipe(reader), None))
         }
         // A chunked body is kept whole, so that the application gets the CONTENT_LENGTH that many need.

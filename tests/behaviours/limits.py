@@ -51,15 +51,6 @@ GAPS: dict[str, dict[str, Limit]] = {
     "order_of_headers_is_kept": {
         "all": Limit("headers are grouped by name; RFC 9110, 5.3 gives the order of different names no meaning"),
     },
-    "stop_ends_what_runs": {
-        "bridge-uvicorn": Limit(
-            "a cancelled call returns before its thread has closed the iterable, and uvicorn then ends by the signal",
-            always=False,
-        ),
-    },
-    "burst_is_not_refused": {
-        "all": Limit("what an idle thread is about to take is counted as waiting", always=False),
-    },
 }
 
 
