@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -145,6 +146,14 @@ def test_banner_in_the_readme(headline: Server) -> None:
 
     shown = next(block for block in blocks(README, "text") if "listening on" in block)
     assert without_details(shown) == without_details(headline.log())
+
+
+def test_map_in_the_readme(folder: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
+    command = [sys.executable, "-m", "rsgi", "routes", "--wsgi", "old:app", "--asgi", "new:app"]
+    made = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    shown = next(block for block in blocks(README, "text") if block.startswith("  path "))
+    assert "".join(f"{line.rstrip()}\n" for line in made.stdout.splitlines()).endswith(f"\n\n{shown}")
 
 
 def test_startup_error_in_the_readme() -> None:

@@ -192,7 +192,7 @@ impl Job for WsgiJob {
         let Self { gateway, head, source, content_length, responder, ticket } = *self;
         let outbox = Arc::clone(&gateway.outbox);
         let capacity = gateway.response_buffer;
-        let sink = SocketSink { responder: Some(responder), outbox, writer: None, capacity, ticket };
+        let sink = SocketSink { responder: Some(responder), outbox, writer: None, missing: None, capacity, ticket };
         let exchange = Exchange::new(Box::new(sink), head.is_head());
         let environ = Bound::new(py, Input::new(source))
             .and_then(|input| Ok((gateway.environ(py, &head, content_length, &input)?, input)));
@@ -218,6 +218,8 @@ struct SocketSink {
     responder: Option<Responder>,
     outbox: Arc<Outbox>,
     writer: Option<PipeWriter<Bytes>>,
+    /// How much of the declared length the client has not got.
+    missing: Option<u64>,
     capacity: usize,
     ticket: Ticket,
 }
@@ -242,6 +244,7 @@ impl ResponseSink for SocketSink {
 
     fn start(&mut self, head: ResponseHead) {
         let (writer, reader) = pipe(self.capacity);
+        self.missing = head.content_length;
         let ticket = self.ticket.clone();
         writer.on_abandoned(move || ticket.leave());
         self.writer = Some(writer);
@@ -250,6 +253,13 @@ impl ResponseSink for SocketSink {
 
     fn write(&mut self, chunk: Bytes) -> Result<(), Disconnected> {
         let writer = self.writer.as_ref().ok_or(Disconnected)?;
+        if let Some(missing) = &mut self.missing {
+            *missing = missing.saturating_sub(chunk.len() as u64);
+            if *missing == 0 {
+                // Who has the whole answer may go: that leaves no orphan, though the call has yet to end.
+                writer.on_abandoned(|| ());
+            }
+        }
         writer.push(chunk)?;
         if writer.has_room() {
             return Ok(());

@@ -38,10 +38,10 @@ def survey_of(context: click.Context) -> Survey:
         example = f"  {context.command_path} --wsgi old:app --asgi new:app"
         raise click.UsageError(f"no application is named; for example\n\n{example}", context)
     try:
-        from rsgi.coverage import Survey  # it loads the extension, which `--help` and usage errors do without
+        from rsgi.coverage import survey_plan  # it loads the extension, which `--help` and usage errors do without
         from rsgi.plan import build_plan
 
-        return Survey(build_plan(config), config)
+        return survey_plan(build_plan(config), config)
     except StartupError as error:
         if config.debug:
             traceback.print_exception(error.__cause__ or error, file=sys.stderr)

@@ -5,6 +5,6 @@ Apart from serving because nothing here is needed to serve. In reading order: `t
 """
 
 from rsgi.coverage.map import CoverageMap, Row, Status, draw_map
-from rsgi.coverage.survey import Survey
+from rsgi.coverage.survey import Survey, survey_plan
 
-__all__ = ["CoverageMap", "Row", "Status", "Survey", "draw_map"]
+__all__ = ["CoverageMap", "Row", "Status", "Survey", "draw_map", "survey_plan"]

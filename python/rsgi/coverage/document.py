@@ -90,11 +90,11 @@ def read_document(path: str) -> dict[str, Any]:
         StartupError: when it is not one.
     """
     try:
-        found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        found: object = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StartupError(f"`{path}` cannot be read: {error}", _HINT) from error
     rows = found.get("routes") if isinstance(found, dict) else None
-    if not isinstance(rows, list) or not all(_is_row(row) for row in rows):
+    if not isinstance(found, dict) or not isinstance(rows, list) or not all(_is_row(row) for row in rows):
         raise StartupError(f"`{path}` is not a map of routes", _HINT)
     if found.get("version") != VERSION:
         raise StartupError(f"`{path}` is a map of version {found.get('version')}, this reads {VERSION}", _HINT)

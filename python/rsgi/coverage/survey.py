@@ -46,16 +46,20 @@ class Answer:
 class Survey:
     """The applications of a plan, their routes, and who answers what."""
 
-    def __init__(self, plan: Plan, config: Config) -> None:
-        """Read the routes of every application.
+    def __init__(self, plan: Plan, tables: tuple[RouteTable | None, ...]) -> None:
+        """Compile the routers.
+
+        Args:
+            plan: Who serves what.
+            tables: The routes of each application of the plan; `None` where nothing is known of them.
 
         Raises:
             StartupError: when the rules make no sense.
         """
         self.plan = plan
+        self.tables = tables
         self.router = Router(plan)
-        self.tables: tuple[RouteTable | None, ...] = tuple(table_of(app, config) for app in plan.apps)
-        self._rows = tuple(() if table is None else table.for_router() for table in self.tables)
+        self._rows = tuple(() if table is None else table.for_router() for table in tables)
         self._own = tuple(_router_of(rows) for rows in self._rows)
 
     def ask(self, method: str, template: str, host: str | None, others: tuple[str, ...] = ()) -> Answer:
@@ -81,6 +85,15 @@ class Survey:
         asked = "GET" if websocket else method
         found = self._own[app].explain(asked, quote(path or "/"), headers, websocket)
         return None if found.index is None else self._rows[app][found.index]
+
+
+def survey_plan(plan: Plan, config: Config) -> Survey:
+    """Read the routes of every application of a plan.
+
+    Raises:
+        StartupError: when the rules make no sense, or `--routes-from` names what has no routes.
+    """
+    return Survey(plan, tuple(table_of(app, config) for app in plan.apps))
 
 
 def _router_of(rows: tuple[Route, ...]) -> Router:

@@ -24,8 +24,9 @@ SIGNS: dict[Status, tuple[str, str]] = {
     "opaque": ("?", "yellow"),
 }
 
-# Below this width notes go under their row.
+# Below the first width notes go under their row, below the second each path has a line of its own.
 _ROOMY = 100
+_NARROW = 72
 _BAR = 30
 
 
@@ -33,7 +34,10 @@ def print_map(console: Console, survey: Survey, drawn: CoverageMap, rows: tuple[
     """Print `rows` of the map, then its totals."""
     print_about(console, survey)
     if rows:
-        console.print(_table(rows, roomy=console.width >= _ROOMY))
+        if console.width < _NARROW:
+            _print_stacked(console, rows)
+        else:
+            console.print(_table(rows, roomy=console.width >= _ROOMY))
         console.print()
     if len(rows) < len(drawn.rows):
         console.print(Text(f"  {len(rows)} of {len(drawn.rows)} rows shown", "dim"))
@@ -92,6 +96,18 @@ def _table(rows: tuple[Row, ...], *, roomy: bool) -> Table:
         if row.note and not roomy:
             table.add_row(Text(f"    {row.note}", "dim"))
     return table
+
+
+def _print_stacked(console: Console, rows: tuple[Row, ...]) -> None:
+    before: tuple[str | None, str] | None = None
+    for row in rows:
+        if (row.host, row.path) != before:
+            console.print(Text(f"  {row.host or ''}{row.path}"), overflow="fold")
+        before = (row.host, row.path)
+        line = Text.assemble(f"    {row.method:<7} ", _status(row.status), f"  {served(row)}")
+        console.print(line, overflow="fold")
+        if row.note:
+            console.print(Text(f"      {row.note}", "dim"), overflow="fold")
 
 
 def served(row: Row) -> str:

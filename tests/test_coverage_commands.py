@@ -1,0 +1,297 @@
+"""`rsgi routes`, `rsgi explain` and `rsgi check`: what they print, write and end with, run as processes.
+
+Apart from `test_coverage.py`, which is about the map itself. The answers of a real server must be those of `explain`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server import start_rsgi
+from wire import exchange
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+STEPS = EXAMPLES / "flask_to_fastapi"
+STEP2 = ("--wsgi", "old:app", "--asgi", "step2:app")
+
+MOUNTED = """
+def old(environ, start_response):
+    start_response("200 OK", [])
+    return [b"old " + (environ["SCRIPT_NAME"] + "|" + environ["PATH_INFO"]).encode()]
+
+
+async def new(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": ("new " + scope["root_path"] + "|" + scope["path"]).encode()})
+"""
+
+
+def run(
+    *arguments: str, folder: Path = STEPS, columns: int | None = None, color: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run `rsgi ARGUMENTS` with no settings from outside."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
+    environment |= {} if columns is None else {"COLUMNS": str(columns)}
+    environment |= {"FORCE_COLOR": "1"} if color else {}
+    command = [sys.executable, "-m", "rsgi", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False, encoding="utf-8"
+    )
+
+
+def table(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines()]
+
+
+# routes
+
+
+def test_only_shows_what_is_left_and_the_totals_stay() -> None:
+    shown = run("routes", *STEP2, "--only", "method-missing")
+    assert shown.returncode == 0, shown.stderr
+    assert table(shown.stdout)[4:9] == [
+        "  path                         method  status            served by  note",
+        "  /books                       POST    ◐ method missing  old:app    the new one has GET",
+        "  /books/{number:int}          PUT     ◐ method missing  old:app    the new one has GET",
+        "                               DELETE  ◐ method missing  old:app    the new one has GET",
+        "  /books/{number:int}/reviews  POST    ◐ method missing  old:app    the new one has GET",
+    ]
+    assert "  4 of 20 rows shown" in table(shown.stdout)
+    assert table(shown.stdout)[-1] == "  7 of 20 routes migrated, 35 %"
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_a_narrow_terminal_loses_nothing(columns: int) -> None:
+    shown = run("routes", *STEP2, columns=columns)
+    assert shown.returncode == 0, shown.stderr
+    packed = "".join(shown.stdout.split())
+    for word in ("/books/{number:int}", "thenewonehasGET", "7of20routesmigrated,35%", "step2:app"):
+        assert word in packed
+    rows = shown.stdout.split("\n\n")[1].splitlines()
+    assert max(len(row) for row in rows) <= columns
+
+
+def test_colours_are_for_terminals() -> None:
+    assert "\x1b[" not in run("routes", *STEP2).stdout
+    assert "\x1b[32m✓ migrated" in run("routes", *STEP2, color=True).stdout
+
+
+def test_the_json_has_the_documented_shape() -> None:
+    found = run("routes", *STEP2, "--json")
+    assert found.stderr == ""
+    made = json.loads(found.stdout)
+    assert list(made) == ["version", "mode", "reason", "apps", "totals", "routes"]
+    assert (made["version"], made["mode"]) == (1, "table")
+    assert made["apps"][0] == {
+        "name": "old:app",
+        "interface": "wsgi",
+        "prefix": "",
+        "framework": "Flask",
+        "complete": True,
+        "why": None,
+    }
+    assert made["totals"]["migrated"], made["totals"]["old"] == (7, 20)
+    assert sum(made["totals"]["statuses"].values()) == len(made["routes"]) == 20
+    (row,) = [row for row in made["routes"] if (row["method"], row["path"]) == ("GET", "/books/{number:int}")]
+    assert row == {
+        "method": "GET",
+        "host": None,
+        "path": "/books/{number:int}",
+        "status": "migrated",
+        "served_by": "step2:app",
+        "then": None,
+        "decided_by": "the route `/books/{number:int}`",
+        "note": "",
+        "old": {
+            "app": "old:app",
+            "path": "/books/{number:int}",
+            "original": "/books/<int:number>",
+            "name": "book",
+            "defined": "old.book",
+        },
+        "new": {
+            "app": "step2:app",
+            "path": "/books/{number:int}",
+            "original": None,
+            "name": "book",
+            "defined": "step2.book",
+        },
+    }
+
+
+def test_check_ends_with_1_when_a_route_is_lost(tmp_path: Path) -> None:
+    baseline = tmp_path / "routes.json"
+    baseline.write_text(run("routes", *STEP2, "--json").stdout)
+    fine = run("routes", "--wsgi", "old:app", "--asgi", "step3:app", "--check", str(baseline))
+    assert (fine.returncode, fine.stdout) == (0, "")
+    assert fine.stderr == "every route that was served still is; 14 of 20 routes migrated, 70 %\n"
+    lost = run("routes", *STEP2, "--route", "/orders=step2:app", "--check", str(baseline))
+    assert lost.returncode == 1
+    assert table(lost.stderr) == [
+        "error: 2 routes that were served are not any more",
+        "  GET     /orders  was old:app: step2:app gets it and has no such route",
+        "  POST    /orders  was old:app: step2:app gets it and has no such route",
+        "",
+        "hint: if that is meant, write the file again with `--json`",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read"),
+        ("{", "cannot be read"),
+        ("[]", "is not a map of routes"),
+        ('{"version": 1, "routes": [{"path": 3}]}', "is not a map of routes"),
+        ('{"version": 2, "routes": []}', "is a map of version 2, this reads 1"),
+    ],
+)
+def test_a_file_that_is_no_map_is_an_error(tmp_path: Path, text: str | None, said: str) -> None:
+    baseline = tmp_path / "routes.json"
+    if text is not None:
+        baseline.write_text(text)
+    found = run("routes", *STEP2, "--check", str(baseline))
+    assert found.returncode == 1
+    assert said in found.stderr
+    assert "hint: write it with `rsgi routes … --json > routes.json`" in found.stderr
+
+
+def test_the_page_is_self_contained_and_escaped(tmp_path: Path) -> None:
+    (tmp_path / "nasty.py").write_text(
+        "from starlette.applications import Starlette\nfrom starlette.routing import Route\n"
+        "app = Starlette(routes=[Route('/</script><b>', lambda request: None)])\n"
+    )
+    page = tmp_path / "map.html"
+    found = run("routes", "--asgi", "nasty:app", "--html", str(page), folder=tmp_path)
+    assert found.returncode == 0, found.stderr
+    text = page.read_text()
+    assert "&lt;/script&gt;" in text
+    assert text.count("</script>") == 1
+    for outside in ("http://", "https://", "src=", "href=", "@import", "url("):
+        assert outside not in text, outside
+    missing = run("routes", *STEP2, "--html", str(tmp_path / "no/map.html"))
+    assert missing.returncode == 1
+    assert missing.stderr.startswith("error: `")
+
+
+# explain
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Path:
+    (tmp_path / "both.py").write_text(MOUNTED)
+    return tmp_path
+
+
+def test_explain_says_what_the_applications_see(mounted: Path) -> None:
+    apps = ("--wsgi", "both:old", "--asgi", "/api=both:new", "--wsgi", "/shop=both:old")
+    rules = ("--route", "POST /api/legacy=both:new", "--route", "evil.test/{rest:path}=both:new")
+    server = start_rsgi(*apps, *rules, folder=mounted)
+    for method, path, host in [
+        ("GET", "/", "x.test"),
+        ("GET", "/api/x%20y", "x.test"),
+        ("GET", "/apix", "x.test"),
+        ("POST", "/api/legacy", "x.test"),
+        ("GET", "/shop", "x.test"),
+        ("GET", "/shop/a", "evil.test"),
+    ]:
+        said = run("explain", *apps, *rules, "-H", f"Host: {host}", method, path, folder=mounted)
+        assert said.returncode == 0, said.stderr
+        sees = next(line for line in said.stdout.splitlines() if line.startswith("  it sees"))
+        kind, _, place = exchange(server, f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).text.partition(
+            " "
+        )
+        root, _, seen = place.partition("|")
+        names = ("SCRIPT_NAME", "PATH_INFO") if kind == "old" else ("root_path", "path")
+        assert sees == f"  it sees    {names[0]}={root!r} {names[1]}={seen!r}", path
+    server.stop()
+
+
+def test_explain_a_websocket_that_nobody_takes() -> None:
+    said = run("explain", *STEP2, "ws://127.0.0.1/news")
+    assert said.returncode == 0
+    assert table(said.stdout) == [
+        "WS ws://127.0.0.1/news",
+        "",
+        "  rules      none",
+        "  mounts     none",
+        "  the rest   no ASGI application takes this WebSocket",
+        "",
+        "  served by  nobody: the handshake is answered with 404",
+    ]
+
+
+def test_explain_a_request_that_is_asked_twice(mounted: Path) -> None:
+    said = run("explain", "--wsgi", "both:old", "--asgi", "both:new", "/x", folder=mounted)
+    assert "  the rest   the ASGI application is asked first" in said.stdout
+    assert "  served by  both:new (asgi)" in said.stdout
+    assert "  after a 404 both:old" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("GET",), "is neither a path"),
+        (("GET", "/", "x"), "a request is a method and a URL"),
+        (("GET", "users"), "`users` is neither a path"),
+        (("POST", "ws://h/x"), "a WebSocket is opened with GET"),
+        (("G T", "/"), "there is no such request"),
+        (("-H", "nothing", "/"), "`nothing` is no header"),
+        ((), "Missing argument"),
+    ],
+)
+def test_what_is_no_request_is_a_usage_error(words: tuple[str, ...], said: str) -> None:
+    found = run("explain", *STEP2, *words)
+    assert found.returncode == 2
+    assert said in found.stderr
+    assert found.stderr.startswith("error: ")
+
+
+# check, and what all three have in common
+
+
+def test_check_says_how_far_it_is() -> None:
+    found = run("check", *STEP2)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert table(found.stdout)[-1] == "  7 of 20 routes migrated, 35 %"
+
+
+@pytest.mark.parametrize("command", [("routes",), ("check",), ("explain", "/")])
+def test_start_up_errors_are_those_of_serve(command: tuple[str, ...]) -> None:
+    missing = run(*command, "--wsgi", "missing:app")
+    assert missing.returncode == 1
+    assert missing.stderr.startswith("error: could not import `missing:app`")
+    assert "\nhint: " in missing.stderr
+    nothing = run(*command)
+    assert nothing.returncode == 2
+    assert "no application is named" in nothing.stderr
+
+
+@pytest.mark.parametrize("command", [("routes",), ("check",), ("explain", "/")])
+def test_a_catch_all_is_warned_about_on_stderr(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "new.py").write_text(
+        "from fastapi import FastAPI\napp = FastAPI()\n@app.get('/{rest:path}')\ndef all_of_it(rest): return rest\n"
+    )
+    (tmp_path / "old.py").write_text(
+        "from flask import Flask\napp = Flask(__name__)\n@app.get('/a')\ndef a(): return 'a'\n"
+    )
+    found = run(*command, "--wsgi", "old:app", "--asgi", "new:app", folder=tmp_path)
+    assert found.returncode == 0
+    assert found.stderr.startswith("warning: `/{rest:path}` of new:app")
+    if command == ("routes",):
+        assert "! hidden" in found.stdout
+
+
+def test_the_configuration_file_counts(tmp_path: Path) -> None:
+    (tmp_path / "rsgi.toml").write_text(
+        f'app_dir = "{STEPS}"\n[apps.flask]\nwsgi = "old:app"\n[apps.fast]\nasgi = "step2:app"\n'
+    )
+    found = run("explain", "POST", "/books", folder=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert "  served by  flask (wsgi)" in found.stdout
