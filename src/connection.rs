@@ -28,7 +28,8 @@ use crate::response::{AppResponse, ResponseBody};
 use crate::route::{Decision, RouteRequest, Router};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
-use crate::wire::{Guard, Limits, WireState};
+use crate::tls::Tls;
+use crate::wire::{Guard, Limits, Refusal, WireState};
 
 /// hyper's own limit, up to which it needs no memory of its own for a head.
 const HYPER_FIELDS: usize = 100;
@@ -44,6 +45,8 @@ pub struct Service {
     pub apps: Vec<Arc<App>>,
     /// What the wire guard refuses.
     pub limits: Arc<Limits>,
+    /// The certificates, if TCP connections are encrypted.
+    pub tls: Option<Arc<Tls>>,
     /// The access log, if it is on.
     pub access_log: Option<AccessLog>,
 }
@@ -57,14 +60,17 @@ struct Connection {
     alive: Alive,
 }
 
-/// Serves one connection until it closes or the server stops.
-pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Peer, mut alive: Alive)
+/// Serves one HTTP/1 connection until it closes or the server stops. With a `refusal` that is the answer to whatever it sends.
+pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Peer, mut alive: Alive, refusal: Option<Refusal>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let fields = service.settings.max_header_fields;
     let wire = Arc::new(WireState::default());
-    let guard = Guard::new(stream, Arc::clone(&service.limits), Arc::clone(&wire));
+    let mut guard = Guard::new(stream, Arc::clone(&service.limits), Arc::clone(&wire));
+    if let Some(refusal) = refusal {
+        guard.refuse(refusal);
+    }
     let connection = Arc::new(Connection { service, wire, peer: Arc::new(peer), alive: alive.clone() });
     let answer = service_fn(move |request| answer(Arc::clone(&connection), request));
     let mut builder = http1::Builder::new();

@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{Method, Version};
 use rsgi_bridge::environ::RequestView;
 use rsgi_bridge::text::percent_decode;
+use rsgi_bridge::tls::TlsSession;
 
 /// Who is at the two ends of a connection, made once for it.
 #[derive(Debug, Default)]
@@ -22,6 +23,20 @@ pub struct Peer {
     pub server: Option<(String, u16)>,
     /// The path of the Unix socket.
     pub unix_path: Option<String>,
+    /// The TLS session; `None` on a connection in the clear.
+    pub tls: Option<TlsSession>,
+}
+
+impl Peer {
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// `ws` or `wss`.
+    pub fn websocket_scheme(&self) -> &'static str {
+        if self.tls.is_some() { "wss" } else { "ws" }
+    }
 }
 
 /// One request without its body.
@@ -89,7 +104,8 @@ impl RequestHead {
             query: self.parts.uri.query().unwrap_or_default().as_bytes(),
             target: target.as_bytes(),
             protocol: protocol(self.parts.version),
-            scheme: "http",
+            scheme: self.peer.scheme(),
+            tls: self.peer.tls.as_ref(),
             client: self.peer.client.as_ref().map(|(address, port)| (address.as_str(), *port)),
             server: self.peer.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
             headers: &self.parts.headers,

@@ -5,7 +5,7 @@
 //! Read the modules in this order and you have followed one request from the socket to the application and back:
 //!
 //! 1. [`server`] binds, starts the threads, and stops them; [`shutdown`] says how.
-//! 2. [`listener`] accepts a connection.
+//! 2. [`listener`] accepts a connection; [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`connection`] runs hyper over it.
 //! 4. [`route`] decides which application answers ([`head`] is what it looks at).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI. [`body`] brings the request body.
@@ -31,11 +31,13 @@ mod listener;
 mod log;
 mod outbox;
 mod plan;
+mod protocol;
 mod response;
 pub mod route;
 mod server;
 mod settings;
 mod shutdown;
+mod tls;
 mod wire;
 
 /// The extension module.

@@ -30,4 +30,5 @@ pub mod sink;
 pub mod source;
 pub mod start_response;
 pub mod text;
+pub mod tls;
 pub mod wsgi_to_asgi;

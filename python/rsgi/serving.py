@@ -20,10 +20,14 @@ from rsgi._rsgi import Server
 from rsgi._types import ASGIApp, WSGIApp
 from rsgi.banner import banner
 from rsgi.config import AppTarget, Config
+from rsgi.errors import StartupError
 from rsgi.loops import new_event_loop
 from rsgi.plan import build_plan
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+# The signals that change how the server serves, where the system has them.
+_RELOAD_SIGNALS = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 # How late a signal may be seen that did not wake the main thread, in seconds.
 _SIGNAL_LATENCY = 1.0
@@ -66,7 +70,7 @@ def serve(
     _set_up_logging(config.log_level)
     server = Server(config, plan)
     print(banner(config, plan), file=sys.stderr, flush=True)
-    with _signals(server):
+    with _signals(server), _reload(server, config):
         if any(app.interface == "asgi" for app in plan.apps):
             _run_loop(server, config)
         else:
@@ -109,10 +113,35 @@ def _wake_for_signals(loop: asyncio.AbstractEventLoop) -> None:
     """Let a signal wake the loop, whichever thread it reaches; the handlers stay as they are."""
     if threading.current_thread() is not threading.main_thread():
         return
-    for number in _SIGNALS:
+    for number in (*_SIGNALS, *_RELOAD_SIGNALS):
         handler = signal.getsignal(number)
+        if not callable(handler):
+            continue
         loop.add_signal_handler(number, lambda: None)
         signal.signal(number, handler)
+
+
+@contextmanager
+def _reload(server: Server, config: Config) -> Iterator[None]:
+    """Read the TLS certificates again at SIGHUP. Without TLS the signal keeps its meaning: the terminal has gone."""
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    if not config.tls_cert or not _RELOAD_SIGNALS or not on_main_thread:
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        try:
+            server.reload_tls()
+        except StartupError as error:
+            print(f"error: {error.message}; the certificates stay as they were", file=sys.stderr, flush=True)
+        else:
+            print("read the TLS certificates again", file=sys.stderr, flush=True)
+
+    before = signal.signal(signal.SIGHUP, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @contextmanager

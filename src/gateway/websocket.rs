@@ -168,6 +168,7 @@ impl WebSocketStart {
     pub fn start(self, py: Python<'_>) {
         let Self { gateway, head, inbound, outbound, answer } = self;
         let offered = subprotocols(&head.parts.headers);
+        let scheme = head.peer.websocket_scheme();
         let scope = gateway.scope(py, &head, ScopeKind::WebSocket { subprotocols: &offered });
         let exchange = WebSocketExchange {
             state: Mutex::new(State { inbound, progress: Progress::Connecting { answer, outbound, told: false } }),
@@ -176,7 +177,7 @@ impl WebSocketStart {
             gateway: Arc::clone(&gateway),
         };
         let started = scope.and_then(|scope| {
-            scope.set_item(intern!(py, "scheme"), intern!(py, "ws"))?;
+            scope.set_item(intern!(py, "scheme"), scheme)?;
             let exchange = Bound::new(py, exchange)?;
             let conversation = Conversation::WebSocket(exchange.clone().unbind());
             AppCoroutine::call(&gateway.event_loop, gateway.app.bind(py), &scope, exchange.as_any(), conversation)

@@ -84,6 +84,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         }
     }
 
+    /// Refuses whatever the client sends.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        self.framer.state = State::Refused(refusal);
+    }
+
     /// Brings the state to one in which the socket may be read, or there is something to hand over.
     fn prepare(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.wire.is_upgraded() {

@@ -88,7 +88,7 @@ impl Refusal {
     }
 
     /// 400: the client broke the grammar.
-    const fn malformed(reason: &'static str) -> Self {
+    pub const fn malformed(reason: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, reason)
     }
 
