@@ -6,7 +6,8 @@
 //!
 //! 1. [`server`] binds, starts the threads, and stops them; [`shutdown`] says how.
 //! 2. [`listener`] accepts a connection; [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
-//! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`connection`] runs hyper over it.
+//! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`connection`] runs hyper over it; [`http2`] does for
+//!    HTTP/2, and brings its requests to the same place.
 //! 4. [`route`] decides which application answers ([`head`] is what it looks at).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI. [`body`] brings the request body.
 //! 6. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
@@ -27,11 +28,13 @@ mod error;
 mod event_loop;
 mod gateway;
 mod head;
+mod http2;
 mod listener;
 mod log;
 mod outbox;
 mod plan;
 mod protocol;
+mod replayed;
 mod response;
 pub mod route;
 mod server;

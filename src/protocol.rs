@@ -7,14 +7,18 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
+use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::connection::{self, Service};
+use crate::connection::{self, Begun, Service};
 use crate::head::Peer;
+use crate::http2;
+use crate::replayed::Replayed;
 use crate::shutdown::{Alive, Phase};
 use crate::tls::{Secured, Tls};
-use crate::wire::Refusal;
+use crate::wire::{Opening, Refusal, read_opening};
 
 /// The first byte of a TLS connection.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -28,15 +32,45 @@ pub async fn serve_tcp(service: Arc<Service>, stream: TcpStream, peer: Peer, ali
 }
 
 /// Serves a connection without TLS.
-pub async fn serve_clear<S>(service: Arc<Service>, stream: S, peer: Peer, alive: Alive)
+pub async fn serve_clear<S>(service: Arc<Service>, mut stream: S, peer: Peer, mut alive: Alive)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    connection::serve(service, stream, peer, alive, None).await;
+    if service.settings.http == "1" {
+        return connection::serve(service, stream, peer, alive, Begun::With(BytesMut::new())).await;
+    }
+    let patience = service.limits.header_timeout;
+    let opening = tokio::select! {
+        opening = tokio::time::timeout(patience, read_opening(&mut stream)) => opening,
+        () = alive.reached(Phase::Draining) => return,
+    };
+    match opening {
+        Ok(Ok(Opening { http2: true, bytes })) => {
+            http2::serve(service, Replayed { bytes, io: stream }, peer, alive).await;
+        }
+        Ok(Ok(Opening { bytes, .. })) if !bytes.is_empty() => {
+            serve_http1(service, stream, peer, alive, bytes).await;
+        }
+        // It left, or never sent a byte.
+        _ => {}
+    }
+}
+
+/// HTTP/1 where it is spoken.
+async fn serve_http1<S>(service: Arc<Service>, stream: S, peer: Peer, alive: Alive, bytes: BytesMut)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let begun = if service.settings.http == "2" {
+        Begun::Refused(Refusal::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "only HTTP/2 is spoken here"))
+    } else {
+        Begun::With(bytes)
+    };
+    connection::serve(service, stream, peer, alive, begun).await;
 }
 
 async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer: Peer, mut alive: Alive) {
-    let patience = service.settings.header_timeout.0;
+    let patience = service.limits.header_timeout;
     let greeting = async {
         let mut first = [0];
         let seen = stream.peek(&mut first).await?;
@@ -49,13 +83,17 @@ async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer
     // Too slow, or no handshake: the client's doing, and it was told what can be told.
     let Ok(Ok(greeted)) = greeted else { return };
     match greeted {
-        Ok(Secured { stream, session, .. }) => {
+        Ok(Secured { stream, session, http2 }) => {
             peer.tls = Some(session);
-            connection::serve(service, stream, peer, alive, None).await;
+            if http2 {
+                http2::serve(service, stream, peer, alive).await;
+            } else {
+                serve_http1(service, stream, peer, alive, BytesMut::new()).await;
+            }
         }
         Err(stream) => {
             let refusal = Refusal::malformed("this port speaks HTTPS: the address begins with https://");
-            connection::serve(service, stream, peer, alive, Some(refusal)).await;
+            connection::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
         }
     }
 }

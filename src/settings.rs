@@ -78,6 +78,10 @@ settings! {
     max_body: Option<u64>,
     /// Requests of one application at a time.
     limit_concurrency: Option<usize>,
+    /// Requests of one HTTP/2 connection at a time.
+    h2_max_streams: u32,
+    /// Bytes that the client of an HTTP/2 stream may send ahead.
+    h2_window: usize,
     /// How long a request head may take.
     header_timeout: Seconds,
     /// How long a connection may idle.

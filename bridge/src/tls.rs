@@ -2,7 +2,7 @@
 //!
 //! Kept apart because `environ` and `scope` both show it, each in its own words.
 //!
-//! Spec: ASGI TLS extension 0.2; the `SSL_*` names of Apache's mod_ssl, which WSGI applications know.
+//! Spec: ASGI TLS extension 0.2; the `SSL_*` names of Apache's `mod_ssl`, which WSGI applications know.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

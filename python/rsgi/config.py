@@ -237,6 +237,22 @@ class Config:
         unit="size",
         minimum=KIB,
     )
+    h2_max_streams: int = _setting(
+        "How many requests one HTTP/2 connection may have at the same time.",
+        "Limits",
+        100,
+        unit="number",
+        minimum=1,
+        maximum=65535,
+    )
+    h2_window: int = _setting(
+        "How much of a request body an HTTP/2 client may send before it is read; more is faster over long distances.",
+        "Limits",
+        256 * KIB,
+        unit="size",
+        minimum=64 * KIB,
+        maximum=2**31 - 1,
+    )
     replay_limit: int = _setting(
         "With `--fallback probe`: the largest body that is kept for WSGI while the ASGI application is asked first.",
         "Limits",

@@ -171,7 +171,8 @@ impl Sources {
             },
             protocols: match settings.http.as_str() {
                 "1" => vec![b"http/1.1".to_vec()],
-                _ => vec![b"http/1.1".to_vec()],
+                "2" => vec![b"h2".to_vec()],
+                _ => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             },
         }))
     }

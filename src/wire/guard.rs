@@ -84,6 +84,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         }
     }
 
+    /// Takes what was read of the connection already.
+    pub fn begin(&mut self, bytes: BytesMut) {
+        self.granted = self.framer.admit(&bytes);
+        self.held = bytes;
+    }
+
     /// Refuses whatever the client sends.
     pub fn refuse(&mut self, refusal: Refusal) {
         self.framer.state = State::Refused(refusal);
