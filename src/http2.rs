@@ -43,6 +43,9 @@ const MOST_GIVEN_UP: u64 = 200;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// While there is a request, how often to look whether it is over, at most.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
+
 /// How long a client without a request may take to see that we are leaving.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -104,13 +107,17 @@ async fn idle_for(wire: &WireState, began: Instant, first: Duration, later: Dura
     loop {
         let now = Instant::now();
         let (since, any) = wire.idle_since();
-        let since = since.map_or(now, |since| since.max(began));
         let patience = if any { later } else { first };
-        let Some(until) = since.checked_add(patience) else { return std::future::pending().await };
+        let until = match since {
+            Some(since) => since.max(began).checked_add(patience),
+            None => now.checked_add(patience.max(SHORTEST_SLEEP)),
+        };
+        let Some(until) = until else { return std::future::pending().await };
         if until <= now {
             return;
         }
-        sleep_until(until).await;
+        // A first request shortens the wait.
+        sleep_until(until.min(now + later.max(SHORTEST_SLEEP))).await;
     }
 }
 

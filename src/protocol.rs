@@ -18,7 +18,7 @@ use crate::http2;
 use crate::replayed::Replayed;
 use crate::shutdown::{Alive, Phase};
 use crate::tls::{Secured, Tls};
-use crate::wire::{Opening, Refusal, read_opening};
+use crate::wire::{Refusal, read_opening};
 
 /// The first byte of a TLS connection.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -40,19 +40,21 @@ where
         return connection::serve(service, stream, peer, alive, Begun::With(BytesMut::new())).await;
     }
     let patience = service.limits.header_timeout;
-    let opening = tokio::select! {
-        opening = tokio::time::timeout(patience, read_opening(&mut stream)) => opening,
+    let mut bytes = BytesMut::new();
+    let http2 = tokio::select! {
+        http2 = tokio::time::timeout(patience, read_opening(&mut stream, &mut bytes)) => http2,
         () = alive.reached(Phase::Draining) => return,
     };
-    match opening {
-        Ok(Ok(Opening { http2: true, bytes })) => {
-            http2::serve(service, Replayed { bytes, io: stream }, peer, alive).await;
-        }
-        Ok(Ok(Opening { bytes, .. })) if !bytes.is_empty() => {
-            serve_http1(service, stream, peer, alive, bytes).await;
-        }
+    match http2 {
+        Ok(Ok(true)) => http2::serve(service, Replayed { bytes, io: stream }, peer, alive).await,
         // It left, or never sent a byte.
-        _ => {}
+        Ok(Err(_)) => {}
+        _ if bytes.is_empty() => {}
+        Ok(Ok(false)) => serve_http1(service, stream, peer, alive, bytes).await,
+        Err(_) => {
+            let refusal = Refusal::too_slow("the request head took too long");
+            connection::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
+        }
     }
 }
 

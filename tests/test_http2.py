@@ -615,6 +615,22 @@ def test_silent_client_is_dropped(pressing_servers: dict[str, Server], sent: byt
         assert time.monotonic() - began < 6
 
 
+@pytest.mark.parametrize("sent", [b"P", b"PR"])
+def test_head_that_might_become_either(pressing_servers: dict[str, Server], sent: bytes) -> None:
+    """A POST that stops after its first letter is an HTTP/1 request that took too long."""
+    assert exchange(pressing_servers["wsgi"], sent).status == 408
+
+
+def test_no_keep_alive(start_kitchen: Callable[..., Server]) -> None:
+    """Without idle time a connection ends after its requests, and not in them."""
+    server = start_kitchen("--keep-alive-timeout", "0")
+    with Http2Connection(server) as connection:
+        response = connection.get("/slow?ms=300")
+        assert (response.status, response.body) == (200, b"slow\n")
+        assert connection.ends_within(3)
+        assert connection.goaway == 0
+
+
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
 

@@ -43,7 +43,7 @@ use http::StatusCode;
 pub use alarm::Alarm;
 pub use guard::Guard;
 pub use message::check as check_message;
-pub use opening::{Opening, read_opening};
+pub use opening::read_opening;
 pub use pace::Pace;
 pub use state::WireState;
 

@@ -15,28 +15,22 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How much is read at once; most heads fit.
 const FIRST_READ: usize = 4 << 10;
 
-/// How a connection begins.
-#[derive(Debug)]
-pub struct Opening {
-    /// Whether it is HTTP/2.
-    pub http2: bool,
-    /// What was read of it.
-    pub bytes: BytesMut,
-}
-
-/// Reads until it is clear how the connection begins.
+/// Reads into `bytes` until it is clear how the connection begins, and says whether it is HTTP/2.
 ///
 /// # Errors
 /// When the connection fails.
-pub async fn read_opening<S: AsyncRead + Unpin>(io: &mut S) -> io::Result<Opening> {
-    let mut bytes = BytesMut::with_capacity(FIRST_READ);
+///
+/// # Cancel safety
+/// What was read is in `bytes`.
+pub async fn read_opening<S: AsyncRead + Unpin>(io: &mut S, bytes: &mut BytesMut) -> io::Result<bool> {
+    bytes.reserve(FIRST_READ);
     loop {
         // Nothing more: what there is may be an HTTP/1 request that was cut short, and is answered as such.
-        let ended = io.read_buf(&mut bytes).await? == 0;
+        let ended = io.read_buf(bytes).await? == 0;
         let compared = bytes.len().min(PREFACE.len());
         let alike = bytes.get(..compared) == PREFACE.get(..compared);
         if !alike || ended || compared == PREFACE.len() {
-            return Ok(Opening { http2: alike && compared == PREFACE.len(), bytes });
+            return Ok(alike && compared == PREFACE.len());
         }
     }
 }
