@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use futures::FutureExt;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
@@ -26,7 +27,7 @@ use crate::error::RequestError;
 use crate::gateway::{App, Call, probe, websocket};
 use crate::head::{Peer, RequestHead, from_http2, protocol};
 use crate::response::{AppResponse, Asked, ResponseBody};
-use crate::route::{Decision, RouteRequest, Router};
+use crate::route::{Decision, RouteRequest, Router, Scheme};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 use crate::tls::Tls;
@@ -40,8 +41,8 @@ const HYPER_FIELDS: usize = 100;
 pub struct Service {
     /// The settings.
     pub settings: Settings,
-    /// Who answers what.
-    pub router: Router,
+    /// Who answers what. Looked at once for each request; may be another one for the next.
+    pub router: Arc<ArcSwap<Router>>,
     /// The applications, in the order of the plan.
     pub apps: Vec<Arc<App>>,
     /// What the wire guard refuses.
@@ -145,7 +146,7 @@ async fn surviving(dispatching: impl Future<Output = AppResponse>) -> AppRespons
 async fn dispatch(connection: &Arc<Connection>, request: Request<Incoming>, in_flight: &mut InFlight) -> AppResponse {
     let service = &connection.service;
     let upgrade = websocket::requested(&request);
-    let (first, then, root) = match decide(&service.router, &request, upgrade) {
+    let (first, then, root) = match decide(&service.router.load(), &request, connection.peer.tls.is_some(), upgrade) {
         Decision::App { app, root } => (app.0, None, root),
         Decision::Probe { first, then } => (first.0, Some(then.0), 0),
         Decision::NotFound => return AppResponse::Error(not_found(upgrade)),
@@ -190,7 +191,7 @@ fn not_found(upgrade: bool) -> RequestError {
     RequestError::new(StatusCode::NOT_FOUND, reason)
 }
 
-fn decide(router: &Router, request: &Request<Incoming>, websocket: bool) -> Decision {
+fn decide(router: &Router, request: &Request<Incoming>, encrypted: bool, websocket: bool) -> Decision {
     let headers = request.headers();
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
@@ -205,6 +206,8 @@ fn decide(router: &Router, request: &Request<Incoming>, websocket: bool) -> Deci
         host: authority.or_else(|| text(HOST)),
         websocket,
         preflight_method: preflight,
+        scheme: if encrypted { Scheme::Https } else { Scheme::Http },
+        headers,
     })
 }
 

@@ -8,7 +8,7 @@
 //! 2. [`listener`] accepts a connection; [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`connection`] runs hyper over it; [`http2`] does for
 //!    HTTP/2, and brings its requests to the same place.
-//! 4. [`route`] decides which application answers ([`head`] is what it looks at).
+//! 4. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI. [`body`] brings the request body.
 //! 6. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
 //! 7. [`outbox`] brings the answer back to the I/O thread. [`response`] sends head and body; [`access_log`] says so.
@@ -26,6 +26,7 @@ mod body;
 mod connection;
 mod error;
 mod event_loop;
+mod explain;
 mod gateway;
 mod head;
 mod http2;
@@ -49,11 +50,21 @@ mod _rsgi {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::explain::{Explanation, PlanRouter};
+    #[pymodule_export]
     use crate::server::Server;
     #[pymodule_export]
     use rsgi_bridge::error::{ClientDisconnected, RequestBodyError};
     #[pymodule_export]
-    use rsgi_bridge::wsgi_to_asgi::{BridgeCall, WsgiBridge};
+    use rsgi_bridge::input::Input;
+    #[pymodule_export]
+    use rsgi_bridge::scope_request::build_environ;
+    #[pymodule_export]
+    use rsgi_bridge::spool::BodySpool;
+    #[pymodule_export]
+    use rsgi_bridge::wsgi_pool::WsgiPool;
+    #[pymodule_export]
+    use rsgi_bridge::wsgi_to_asgi::{BridgeCall, BridgeRequest, WsgiBridge};
 
     /// The version of the package.
     #[pymodule_export]

@@ -4,9 +4,13 @@
 //! router, which knows no Python.
 
 use pyo3::prelude::*;
+use rsgi_bridge::wsgi_to_asgi::WsgiBridge;
 
 use crate::error::StartupError;
-use crate::route::{AppIndex, Interface, Mode, MountSpec, RouteKind, RouteSpec, Router, RuleSpec};
+use crate::route::{
+    AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, RouteKind, RouteSpec, Router,
+    RuleSpec, Scheme,
+};
 
 /// One application of the plan.
 #[derive(Debug, FromPyObject)]
@@ -19,15 +23,30 @@ pub struct AppSpec {
     pub prefix: String,
     /// The callable.
     pub application: Py<PyAny>,
+    /// The WSGI application within, when it is a `rsgi.WsgiToAsgi`: it is called without the detour.
+    pub bridge: Option<Py<WsgiBridge>>,
 }
 
 #[derive(Debug, FromPyObject)]
 struct Rule {
     methods: Option<Vec<String>>,
     host: Option<String>,
+    kind: String,
     path: String,
+    fields: Vec<Field>,
+    scheme: Option<String>,
+    websocket: Option<bool>,
     app: usize,
     text: String,
+    source: String,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Field {
+    place: String,
+    name: String,
+    test: String,
+    value: String,
 }
 
 #[derive(Debug, FromPyObject)]
@@ -46,6 +65,7 @@ pub struct Plan {
     rules: Vec<Rule>,
     mode: String,
     table: Vec<Route>,
+    wsgi_table: Option<Vec<Route>>,
 }
 
 impl AppSpec {
@@ -56,6 +76,11 @@ impl AppSpec {
 }
 
 impl Plan {
+    /// Whether the ASGI application without a prefix is asked first.
+    pub fn probes(&self) -> bool {
+        self.mode == "probe"
+    }
+
     /// The router of the plan.
     ///
     /// # Errors
@@ -69,9 +94,11 @@ impl Plan {
             "websocket" => Mode::WebSocketOnly,
             _ => Mode::Mounts,
         };
-        Router::new(&mounts, &rules, &mode).map_err(|error| {
-            StartupError::new(error.to_string(), "`rsgi serve --help` shows how apps and rules are written")
-        })
+        let mode = match &self.wsgi_table {
+            Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(route).collect(), then: Box::new(mode) },
+            None => mode,
+        };
+        Router::new(&mounts, &rules, &mode).map_err(|error| StartupError::new(error.to_string(), error.hint()))
     }
 }
 
@@ -84,10 +111,29 @@ fn rule(rule: &Rule) -> RuleSpec {
     RuleSpec {
         methods: rule.methods.clone(),
         host: rule.host.clone(),
-        path: rule.path.clone(),
+        path: match rule.kind.as_str() {
+            "prefix" => PathSpec::Prefix(rule.path.clone()),
+            "regex" => PathSpec::Expression(rule.path.clone()),
+            _ => PathSpec::Template(rule.path.clone()),
+        },
+        fields: rule.fields.iter().map(field).collect(),
+        scheme: rule.scheme.as_ref().map(|scheme| if scheme == "https" { Scheme::Https } else { Scheme::Http }),
+        websocket: rule.websocket,
         app: AppIndex(rule.app),
         text: rule.text.clone(),
+        source: rule.source.clone(),
     }
+}
+
+fn field(field: &Field) -> FieldSpec {
+    let test = match field.test.as_str() {
+        "present" => FieldTest::Present,
+        "absent" => FieldTest::Absent,
+        "regex" => FieldTest::Matches(field.value.clone()),
+        _ => FieldTest::Equals(field.value.clone()),
+    };
+    let place = if field.place == "cookie" { FieldPlace::Cookie } else { FieldPlace::Header };
+    FieldSpec { place, name: field.name.clone(), test }
 }
 
 fn route(route: &Route) -> RouteSpec {

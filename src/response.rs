@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SERVER};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SERVER};
 use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
@@ -49,6 +49,14 @@ impl AppResponse {
         }
     }
 
+    /// Its header fields; `None` for an answer of the server itself.
+    pub fn headers_mut(&mut self) -> Option<&mut HeaderMap> {
+        match self {
+            Self::Whole(head, _) | Self::Stream(head, _) | Self::File(head, _) => Some(&mut head.headers),
+            Self::Error(_) => None,
+        }
+    }
+
     /// The hyper response. `in_flight` ends with its body.
     pub fn into_response(self, mut in_flight: InFlight, asked: Asked) -> Response<ResponseBody> {
         in_flight.record.status = self.status().as_u16();
@@ -68,12 +76,7 @@ impl AppResponse {
                 assemble(head, Content::Whole(Some(body)), in_flight)
             }
             Self::Stream(head, reader) => assemble(head, Content::Stream(reader), in_flight),
-            Self::File(head, file) => {
-                let length = file.length;
-                let mut response = assemble(head, Content::File(FileStream::new(file)), in_flight);
-                response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
-                response
-            }
+            Self::File(head, file) => assemble(head, Content::File(FileStream::new(file)), in_flight),
             Self::Error(error) => error_page(&error, in_flight),
         }
     }

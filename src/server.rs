@@ -9,7 +9,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use pyo3::exceptions::PyRuntimeError;
+use arc_swap::ArcSwap;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use rsgi_bridge::environ::{Concurrency, EnvironTemplate};
 use rsgi_bridge::pool::{Pool, wait_until_idle};
@@ -21,11 +22,12 @@ use crate::error::StartupError;
 use crate::event_loop::EventLoop;
 use crate::gateway::asgi::AsgiGateway;
 use crate::gateway::lifespan::{self, Lifespan};
-use crate::gateway::wsgi::WsgiGateway;
+use crate::gateway::wsgi::{WsgiGateway, WsgiTarget};
 use crate::gateway::{App, Gateway};
 use crate::listener::{self, Bound as BoundListener};
 use crate::outbox::Outbox;
 use crate::plan::{AppSpec, Plan};
+use crate::route::Router;
 use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::tls::Tls;
@@ -43,6 +45,10 @@ pub struct Server {
     addresses: Vec<String>,
     tls: Option<Arc<Tls>>,
     event_loop: Arc<EventLoop>,
+    router: Arc<ArcSwap<Router>>,
+    apps: usize,
+    /// Whether the application without a prefix is called past its bridge, and so cannot hold an answer back.
+    unprobed: bool,
 }
 
 #[derive(Debug)]
@@ -77,7 +83,7 @@ impl Server {
             .into());
         }
         let addresses = listeners.iter().map(|listener| listener.url(tls.is_some())).collect();
-        let router = plan.router()?;
+        let router = Arc::new(ArcSwap::from_pointee(plan.router()?));
         let failed = |error: std::io::Error| PyRuntimeError::new_err(error.to_string());
         let event_loop = EventLoop::new().map_err(failed)?;
         let pool = if plan.apps.iter().any(AppSpec::is_wsgi) {
@@ -86,12 +92,20 @@ impl Server {
             None
         };
         let outbox = Arc::new(Outbox::default());
-        let apps = plan.apps.into_iter().map(|app| make_app(py, app, &config, &event_loop, &outbox, pool.as_ref()));
+        let probes = plan.probes();
+        let unprobed = !probes && plan.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some());
+        let apps = plan.apps.into_iter().map(|mut app| {
+            // Probing holds an answer back, which only the ASGI gateway can.
+            app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
+            make_app(py, app, &config, &event_loop, &outbox, pool.as_ref())
+        });
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let log = config.access_log.then(AccessLog::start).transpose().map_err(failed)?;
         let (access_log, log_thread) = log.unzip();
         let limits = Arc::new(limits(&config));
-        let service = Service { settings: config, router, apps, limits, tls: tls.clone(), access_log };
+        let count = apps.len();
+        let router_of = Arc::clone(&router);
+        let service = Service { settings: config, router: router_of, apps, limits, tls: tls.clone(), access_log };
         let prepared = Prepared { service, listeners, outbox, pool, log_thread };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
@@ -99,7 +113,24 @@ impl Server {
             addresses,
             tls,
             event_loop,
+            router,
+            apps: count,
+            unprobed,
         })
+    }
+
+    /// Goes by another plan for the same applications. Requests and WebSockets that have begun stay where they are.
+    fn reroute(&self, py: Python<'_>, plan: Plan) -> PyResult<()> {
+        if plan.apps.len() != self.apps {
+            return Err(PyValueError::new_err("the plan has other applications"));
+        }
+        if plan.probes() && self.unprobed {
+            let why = "a bridged application is called directly and cannot be asked first while the server runs";
+            return Err(StartupError::new(why, "restart the server").into());
+        }
+        let router = py.detach(|| plan.router())?;
+        self.router.store(Arc::new(router));
+        Ok(())
     }
 
     /// Starts the I/O thread. ASGI applications run in `event_loop`, which the caller runs; `on_end` is called, on a thread of
@@ -181,11 +212,16 @@ fn make_app(
     pool: Option<&Arc<Pool>>,
 ) -> PyResult<Arc<App>> {
     let (name, outbox): (Arc<str>, _) = (spec.name.as_str().into(), Arc::clone(outbox));
-    let gateway = if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
+    let bridge = spec.bridge.as_ref().map(Py::get).filter(|bridge| bridge.allows_native(settings.max_header_fields));
+    let gateway = if let Some(bridge) = bridge {
+        let (app, pool, environ) = bridge.native(py)?;
+        let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
+        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
+    } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
         let concurrency = Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: false };
         let environ = EnvironTemplate::new(py, concurrency)?;
-        let pool = Arc::clone(pool);
-        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), spec.application, environ, pool, outbox, settings)))
+        let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
+        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
     } else {
         let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
         Gateway::Asgi(Arc::new(AsgiGateway::new(

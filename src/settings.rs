@@ -106,6 +106,8 @@ settings! {
     ws_ping_interval: Seconds,
     /// How long a pong may take.
     ws_ping_timeout: Seconds,
+    /// `auto` or `off`: whether messages are compressed where the client offers it.
+    ws_compression: String,
     /// Whether to write one line per request.
     access_log: bool,
 }

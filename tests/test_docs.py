@@ -118,6 +118,15 @@ def test_serving_from_python_as_the_readme_shows(folder: Path) -> None:
     assert server.stop() == 0
 
 
+def test_the_file_in_the_readme_serves(folder: Path, tmp_path: Path) -> None:
+    (text,) = blocks(README, "toml")
+    (tmp_path / "rsgi.toml").write_text(text)
+    server = start(["rsgi", "serve", "--app-dir", str(folder)], tmp_path)
+    assert get(server, "/users/1").json()["from"] == "FastAPI"
+    assert get(server, "/users/1", ("Cookie", "arm=old")).json()["from"] == "Flask"
+    assert server.stop() == 0
+
+
 def test_flask_below_fastapi_as_the_readme_shows(folder: Path) -> None:
     server = start(["rsgi", "serve", "--asgi", "combined:app"], folder)
     assert get(server, "/users/7").json() == {"id": 7, "from": "Flask"}
@@ -254,6 +263,10 @@ ONLY_PYTHON = {
     "apps": "become the plan",
     "routes": "become the plan",
     "fallback": "becomes the plan's mode",
+    "prefer": "becomes the plan's tables",
+    "config": "is read before the settings are made",
+    "reload_rules": "the file is watched in Python",
+    "routes_from": "becomes the plan's table",
     "app_dir": "is for importing",
     "loop": "the loop is made in Python",
     "log_level": "the logger is Python's",
@@ -283,10 +296,12 @@ def settings_page() -> str:
         "",
         "Made from `python/rsgi/config.py` by `tests/test_docs.py`; do not edit it here.",
         "",
-        "Each setting is a flag of `rsgi serve`, an environment variable, and an argument of `rsgi.serve(...)`. A flag",
-        "wins over the environment. Durations are seconds, or text such as `250ms`, `10s`, `2m`; sizes are bytes, or",
-        "`64KiB`, `16MiB`. The variable of a repeatable flag takes several values, divided by `;`. Where the default is",
-        "no limit, `none` says so, too.",
+        "Each setting is a flag of `rsgi serve`, an environment variable, and an argument of `rsgi.serve(...)`; by the",
+        "name of the argument it is also a key of `rsgi.toml`, or of `[tool.rsgi]` in `pyproject.toml`. A flag wins over",
+        "the environment, and both over the file. In the file an application is a table, `[apps.NAME]`, with `wsgi` or",
+        '`asgi` and perhaps `prefix`, and rules are `[[routes]]` (README, "A configuration file"). Durations are seconds,',
+        "or text such as `250ms`, `10s`, `2m`; sizes are bytes, or `64KiB`, `16MiB`. The variable of a repeatable flag",
+        "takes several values, divided by `;`. Where the default is no limit, `none` says so, too.",
     ]
     section = None
     for option in options():

@@ -29,8 +29,9 @@ from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRo
 from starlette.staticfiles import StaticFiles
 
 from rsgi.introspect import Route as Found
-from rsgi.introspect import framework_of, read_routes
-from rsgi.introspect.django import is_django_asgi, is_django_wsgi, speaks_websocket_only
+from rsgi.introspect import RouteTable, read_table
+from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
+from rsgi.introspect.django import is_django_wsgi
 
 APPS = Path(__file__).parent / "apps"
 
@@ -45,10 +46,16 @@ async def socket(websocket: Any) -> None: ...
 async def opaque(scope: Any, receive: Any, send: Any) -> None: ...
 
 
-def read(app: object) -> list[Found]:
-    routes = read_routes(app)
-    assert routes is not None
-    return routes
+def table(app: object) -> RouteTable:
+    found = read_table(app)
+    assert found is not None
+    return found
+
+
+def read(app: object) -> tuple[Found, ...]:
+    found = table(app)
+    assert found.complete, found.why
+    return found.routes
 
 
 def shapes(app: object) -> list[tuple[str, tuple[str, ...] | None, str | None, str]]:
@@ -62,8 +69,7 @@ def api() -> FastAPI:
 
 def test_what_is_not_known_is_not_read() -> None:
     for app in (opaque, object(), lambda scope: None, SimpleNamespace(routes=[1]), SimpleNamespace(app=opaque)):
-        assert read_routes(app) is None
-        assert framework_of(app) is None
+        assert read_table(app) is None
 
 
 def test_routes_of_starlette() -> None:
@@ -83,7 +89,7 @@ def test_routes_of_starlette() -> None:
     ]
     user = read(app)[1]
     assert (user.name, user.defined, user.opaque) == ("user", f"{__name__}.page", False)
-    assert framework_of(app) == "Starlette"
+    assert table(app).framework == "Starlette"
 
 
 def opaque_class() -> Any:
@@ -98,7 +104,7 @@ def test_a_router_alone_is_an_application() -> None:
 
 
 def test_an_application_without_routes_owns_nothing() -> None:
-    assert read(Starlette()) == []
+    assert read(Starlette()) == ()
 
 
 def test_endpoint_classes_own_the_methods_they_have() -> None:
@@ -133,7 +139,11 @@ def test_parameters_of_the_applications_own_kind() -> None:
     for name, convertor in {"rsgidate": Date(), "rsgifolders": Folders(), "rsgiall": Anything()}.items():
         register_url_convertor(name, convertor)
     routes = [Route(f"/{{x:{name}}}", page) for name in ("rsgidate", "rsgifolders", "rsgiall")]
-    assert [route.path for route in read(Starlette(routes=routes))] == ["/{x}", "/{x:path}", "/{x:path}"]
+    date, folders, everything = read(Starlette(routes=routes))
+    assert (date.path, date.original) == ("/{x}", "/{x:rsgidate}")
+    assert date.matched == ("/{x:int}-{x_2:int}-{x_3:int}",)
+    assert (folders.path, folders.matched) == ("/{x:path}", ("/{x}{x_2:path}",))
+    assert (everything.path, everything.matched) == ("/{x:path}", ("/{x}", "/{x}/{x_2:path}", "//{x:path}"))
 
 
 def test_mounts_are_looked_into_and_opaque_ones_own_all_below() -> None:
@@ -166,10 +176,8 @@ def test_mounts_are_looked_into_and_opaque_ones_own_all_below() -> None:
 
 def test_a_mount_without_a_path() -> None:
     inner = Starlette(routes=[Route("/x", page)])
-    assert [route.path for route in read(Starlette(routes=[Mount("", app=inner), Mount("/", app=inner)]))] == [
-        "/x",
-        "/x",
-    ]
+    assert [route.path for route in read(Starlette(routes=[Mount("", app=inner)]))] == ["/x"]
+    assert [route.path for route in read(Starlette(routes=[Mount("/", app=inner)]))] == ["/x"]
     assert shapes(Starlette(routes=[Mount("/", app=opaque)])) == [("any", None, None, "/{path:path}")]
 
 
@@ -200,21 +208,28 @@ def test_an_application_that_answers_all_the_rest_itself_owns_it() -> None:
 def test_a_route_that_says_nothing_makes_the_table_unreadable() -> None:
     class Silent(BaseRoute): ...
 
-    assert read_routes(Starlette(routes=[Route("/x", page), Silent()])) is None
-    inner = Starlette(routes=[Silent()])
-    assert read_routes(Starlette(routes=[Mount("/m", app=inner)])) is None
+    found = table(Starlette(routes=[Route("/x", page), Silent()]))
+    assert not found.complete
+    assert found.why == "`Silent` does not say what it answers"
+    assert [route.path for route in found.routes] == ["/x"]
+    inner = Starlette(routes=[Silent(), Route("/y", page)])
+    found = table(Starlette(routes=[Mount("/m", app=inner)]))
+    assert not found.complete
+    assert [route.path for route in found.routes] == ["/m/y"]
 
 
 def test_mounts_without_end_are_unreadable_and_not_a_hang() -> None:
     app = Starlette()
     app.mount("/again", app)
-    assert read_routes(app) is None
+    found = table(app)
+    assert not found.complete
+    assert found.why == "an application is mounted within itself"
 
 
 def test_fastapi_with_its_own_pages() -> None:
     paths = {route.path for route in read(FastAPI())}
     assert {"/openapi.json", "/docs", "/redoc"} <= paths
-    assert framework_of(CORSMiddleware(FastAPI(), allow_origins=["*"])) == "FastAPI"
+    assert table(CORSMiddleware(FastAPI(), allow_origins=["*"])).framework == "FastAPI"
 
 
 def nested_fastapi() -> FastAPI:
@@ -257,6 +272,21 @@ def test_included_routers_without_the_iterator_are_resolved_too(monkeypatch: pyt
     with_iterator = shapes(nested_fastapi())
     monkeypatch.delattr(fastapi.routing, "iter_route_contexts")
     assert shapes(nested_fastapi()) == with_iterator
+
+
+def test_a_flat_list_of_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How FastAPI kept them before 0.137: each route has its whole path, and there is nothing to resolve them with."""
+    monkeypatch.delattr(fastapi.routing, "iter_route_contexts", raising=False)
+    app = api()
+    app.get("/v1/items/{number}", name="item")(page)
+    app.websocket("/v1/ws")(chat)
+    app.mount("/v1/files", StaticFiles(directory=APPS))
+    assert not any(hasattr(route, "effective_route_contexts") for route in app.routes)
+    assert shapes(app) == [
+        ("http", ("GET",), None, "/v1/items/{number}"),
+        ("websocket", None, None, "/v1/ws"),
+        ("any", None, None, "/v1/files/{path:path}"),
+    ]
 
 
 def test_a_fastapi_below_a_fastapi() -> None:
@@ -344,13 +374,13 @@ class Wrapper:
 def test_django_is_recognised_bare_and_wrapped(django_app: ModuleType) -> None:
     for app in (django_app.wsgi, Wrapper(Wrapper(django_app.wsgi))):
         assert is_django_wsgi(app)
-        assert not is_django_asgi(app)
+        assert not answers_http_with_django(app)
     for app in (django_app.asgi, django_app._django_asgi, Wrapper(django_app._django_asgi), Wrapper(django_app.asgi)):
-        assert is_django_asgi(app)
+        assert answers_http_with_django(app)
         assert not is_django_wsgi(app)
     assert not speaks_websocket_only(django_app.asgi)
     assert not is_django_wsgi(opaque)
-    assert not is_django_asgi(opaque)
+    assert not answers_http_with_django(opaque)
 
 
 def test_a_router_without_http_speaks_websocket_only(django_app: ModuleType) -> None:
@@ -358,9 +388,9 @@ def test_a_router_without_http_speaks_websocket_only(django_app: ModuleType) -> 
 
     router = ProtocolTypeRouter({"websocket": opaque})
     assert speaks_websocket_only(router)
-    assert not is_django_asgi(router)
+    assert not answers_http_with_django(router)
     other = ProtocolTypeRouter({"http": opaque})
-    assert not is_django_asgi(other)
+    assert not answers_http_with_django(other)
     assert not speaks_websocket_only(other)
 
 
@@ -370,7 +400,7 @@ def test_a_framework_that_is_not_imported_is_not_looked_for(monkeypatch: pytest.
 
     for name in names():
         monkeypatch.delitem(sys.modules, name, raising=False)
-    assert read_routes(Starlette()) is None
+    assert read_table(Starlette()) is None
     assert not is_django_wsgi(opaque)
-    assert not is_django_asgi(opaque)
+    assert not answers_http_with_django(opaque)
     assert not any(name in sys.modules for name in names())

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from rsgi._rsgi import Router
 from rsgi._types import Interface
 from rsgi.config import AppTarget, Config
 from rsgi.errors import StartupError
+from rsgi.introspect import Route, read_routes
 from rsgi.plan import Plan, build_plan
 from rsgi.rules import parse_rule, template_problem
 
@@ -109,12 +111,41 @@ def test_a_fallback_that_was_asked_for_is_kept() -> None:
     assert plan(("asgi", new, "/new"), ("wsgi", old, ""), fallback="off").mode == "mounts"
 
 
+def test_the_preferred_wsgi_application_keeps_what_both_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("starlette")
+    from starlette.applications import Starlette
+    from starlette.routing import Route as StarletteRoute
+
+    read = {id(old): [Route("http", ("GET",), None, "/both"), Route("http", None, None, "/old")]}
+    monkeypatch.setattr("rsgi.plan.read_routes", lambda app: read.get(id(app), read_routes(app)))
+    starlette = Starlette(routes=[StarletteRoute("/both", new, methods=["GET", "POST"]), StarletteRoute("/new", new)])
+    apps: tuple[tuple[Interface, object, str], ...] = (("wsgi", old, ""), ("asgi", starlette, ""))
+    made = plan(*apps, prefer="wsgi")
+    assert made.mode == "table"
+    assert "preferred" in made.reason
+    router = Router(made)
+    asked = [("GET", "/both"), ("HEAD", "/both"), ("POST", "/both"), ("GET", "/new"), ("GET", "/none")]
+    assert [router.explain(*request).app for request in asked] == [0, 0, 1, 1, 0]
+    found = router.explain("GET", "/both")
+    assert (found.kind, found.index, found.detail) == ("table", 0, "/both")
+    assert Router(plan(*apps)).explain("GET", "/both").app == 1
+    probing = Router(plan(("wsgi", old, ""), ("asgi", new, ""), prefer="wsgi"))
+    assert (probing.explain("GET", "/old").app, probing.explain("GET", "/new").app) == (0, 1)
+
+
+def test_a_preference_that_cannot_be_followed_is_refused() -> None:
+    assert "cannot be read" in failure(("wsgi", old, ""), ("asgi", new, ""), prefer="wsgi").message
+    assert "there is but one" in failure(("wsgi", old, ""), ("asgi", new, "/api"), prefer="wsgi").message
+    pytest.importorskip("channels")
+    assert plan(("wsgi", "django_app:wsgi", ""), ("asgi", "django_app:asgi", ""), prefer="wsgi").mode == "websocket"
+
+
 def test_one_django_project_has_websocket_apart() -> None:
     pytest.importorskip("channels")
     made = plan(("wsgi", "django_app:wsgi", ""), ("asgi", "django_app:asgi", ""))
     assert made.mode == "websocket"
     assert "Django" in made.reason
-    assert plan(("wsgi", old, ""), ("asgi", "django_app:asgi", "")).mode == "probe"
+    assert plan(("wsgi", old, ""), ("asgi", "django_app:asgi", "")).mode == "table"
 
 
 @pytest.mark.parametrize(
@@ -237,3 +268,69 @@ def test_templates_that_are_fine(path: str) -> None:
 def test_a_rule_with_an_equals_sign_in_its_path() -> None:
     rule = parse_rule("{tenant}.Example.com:8000/a=b/{x}=wsgi")
     assert (rule.host, rule.path, rule.app) == ("{tenant}.example.com:8000", "/a=b/{x}", "wsgi")
+
+
+def test_an_incomplete_table_is_not_routed_by() -> None:
+    pytest.importorskip("starlette")
+    from starlette.applications import Starlette
+    from starlette.routing import BaseRoute, Route
+
+    class Silent(BaseRoute):
+        """A route of an unknown kind."""
+
+    app = Starlette(routes=[Route("/x", new), Silent()])
+    made = plan(("asgi", app, ""), ("wsgi", old, ""))
+    assert (made.mode, made.table) == ("probe", ())
+    assert "(`Silent` does not say what it answers)" in made.reason
+    error = failure(("asgi", app, ""), ("wsgi", old, ""), fallback="table")
+    assert "(`Silent` does not say what it answers)" in error.message
+    assert "--routes-from" in (error.hint or "")
+
+
+def test_a_route_with_several_templates_is_several_in_the_table() -> None:
+    pytest.importorskip("litestar")
+    from litestar import Litestar, get
+
+    @get("/x/{number:int}")
+    async def page() -> None: ...
+
+    made = plan(("asgi", Litestar([page], openapi_config=None), ""), ("wsgi", old, ""))
+    assert [(route.path, route.templates) for route in made.table] == [
+        ("/x/{number:int}", ()),
+        ("/x/{number:int}/", ()),
+        ("/x/-{number:int}", ()),
+        ("/x/-{number:int}/", ()),
+    ]
+    assert made.reason.startswith("1 route of ")
+
+
+def test_the_routes_may_be_read_from_an_application_within() -> None:
+    pytest.importorskip("starlette")
+    apps: tuple[tuple[Interface, object, str], ...] = (("asgi", "slash_app:hidden()", ""), ("wsgi", old, ""))
+    assert plan(*apps).mode == "probe"
+    for written in ("slash_app:app", "asgi=slash_app:app", "slash_app:hidden()=slash_app:app"):
+        made = plan(*apps, routes_from=(written,))
+        assert (made.mode, [route.path for route in made.table]) == ("table", ["/with/", "/without"])
+    assert plan(*apps, routes_from=("wsgi=slash_app:app",)).mode == "probe"
+
+
+def test_routes_from_something_else_is_refused() -> None:
+    pytest.importorskip("starlette")
+    apps: tuple[tuple[Interface, object, str], ...] = (("asgi", "slash_app:hidden()", ""), ("wsgi", old, ""))
+    assert "no routes can be read" in failure(*apps, routes_from=("slash_app:page",)).message
+    assert "no `nothing`" in failure(*apps, routes_from=("slash_app:nothing",)).message
+    assert "not served" in failure(*apps, routes_from=("other:app=slash_app:app",)).message
+    assert "not served" in failure(("wsgi", old, ""), routes_from=("slash_app:app",)).message
+    more = (("asgi", "routing_apps:new_a", "/a"), ("asgi", "routing_apps:new_b", "/b"))
+    assert "there are 2" in failure(*more, routes_from=("slash_app:app",)).message  # type: ignore[arg-type]
+
+
+def test_a_route_for_everything_is_warned_about() -> None:
+    pytest.importorskip("starlette")
+    made = plan(("asgi", "slash_app:greedy", ""), ("wsgi", old, ""))
+    assert made.warnings == (
+        "`/{path:path}` of slash_app:greedy (slash_app.page) owns every path: "
+        f"{__name__}:old gets no GET and no HEAD unless a `--route` rule gives it back",
+    )
+    assert plan(("asgi", "slash_app:app", ""), ("wsgi", old, "")).warnings == ()
+    assert plan(("asgi", "slash_app:greedy", "")).warnings == ()

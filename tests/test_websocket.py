@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.frames import Close
 from websockets.sync.client import ClientConnection, connect
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, CloseConnection, Event, Ping, Request, TextMessage
+from wsproto.extensions import PerMessageDeflate
 
 from server import Server, start_rsgi, wait_until
 from websocket_wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, WebSocketConnection, frame_bytes
@@ -50,7 +57,7 @@ def test_scope(asgi_server: Server) -> None:
     assert scope["subprotocols"] == ["one", "two"]
     assert scope["server"] == ["127.0.0.1", asgi_server.port]
     assert scope["asgi"]["spec_version"] in ("2.4", "2.5")
-    assert "websocket.http.response" not in scope["extensions"], "what is not there is not offered"
+    assert scope["extensions"] == ["websocket.http.response"]
     assert headers["upgrade"].lower() == "websocket"
     assert headers["host"] == asgi_server.authority
 
@@ -229,6 +236,67 @@ def test_wrong_messages_raise_inside_the_app(asgi_server: Server) -> None:
     assert set(raised) <= {"RuntimeError", "TypeError", "ValueError", "KeyError", "AssertionError"}
 
 
+def test_errors_say_what_was_wrong_and_what_was_expected(asgi_server: Server) -> None:
+    with open_client(asgi_server, "/ws/wrong-said?label=wrong-said") as client:
+        said = json.loads(client.recv(timeout=5))
+        with pytest.raises(ConnectionClosedError) as closed:
+            client.recv(timeout=5)
+        assert closed.value.rcvd == Close(4999, "\xe9" * 61)
+    codes = "ValueError: 'code' must be one that may be sent: 1000-1003, 1007-1014 or 3000-4999"
+    wrong_codes = (0, 999, 1005, 1006, 1015, 1016, 2999, 5000, 2**70, -1)
+    assert said == {
+        "early send": "RuntimeError: 'websocket.send' was sent before 'websocket.accept'",
+        "subprotocol type": "TypeError: 'subprotocol' must be str, not bytes (b'chat')",
+        "subprotocol": 'ValueError: the subprotocol "chat" is not one that the client offered: []',
+        "subprotocol header": "ValueError: the subprotocol is accepted with 'subprotocol', not with a header",
+        "length header": "ValueError: the answer that accepts a WebSocket has no body, and so no Content-Length",
+        "no dict": "TypeError: send() takes a dict, not str ('websocket.accept')",
+        "no type": "ValueError: the message has no 'type'",
+        "type": "ValueError: send() does not take 'websocket.shout' here; expected 'websocket.accept', 'websocket.send', "
+        "'websocket.close', 'websocket.http.response.start' or 'websocket.http.response.body'",
+        "accept": "RuntimeError: 'websocket.accept' was sent after 'websocket.accept'",
+        "neither": "ValueError: 'websocket.send' has neither 'text' (str) nor 'bytes' (bytes)",
+        "both": "ValueError: 'websocket.send' has both 'text' and 'bytes'; it takes one of them",
+        "text": "TypeError: 'text' must be str, not bytes (b'x')",
+        "bytes": "TypeError: 'bytes' must be bytes, not str ('x')",
+        "surrogate": "UnicodeEncodeError: 'utf-8' codec can't encode character '\\ud800' in position 0: surrogates not "
+        "allowed",
+        "code type": "TypeError: 'code' must be an int, not str ('1000')",
+        **{f"code {code}": codes for code in wrong_codes},
+        "reason type": "TypeError: 'reason' must be str, not bytes (b'x')",
+        "reason": "ValueError: 'reason' must be at most 123 bytes in UTF-8, not 124",
+    }
+    assert recorded(asgi_server, "wrong-said") == [
+        {
+            "late send": "RuntimeError: 'websocket.send' was sent after the WebSocket was closed",
+            "late close": "RuntimeError: 'websocket.close' was sent after the WebSocket was closed",
+            "late accept": "RuntimeError: 'websocket.accept' was sent after the WebSocket was closed",
+        }
+    ]
+
+
+def test_bytes_may_be_any_buffer(asgi_server: Server) -> None:
+    with open_client(asgi_server, "/ws/kinds-of-bytes") as client:
+        assert list(client) == [b"bytes", b"bytearray", b"memoryview"]
+
+
+def test_slow_app_stops_the_client(asgi_server: Server) -> None:
+    """What the client may send ahead is bounded; nothing of it is lost."""
+    size, most = 8192, 4000
+    with WebSocketConnection(asgi_server, timeout=0.5) as client:
+        client.upgrade("/ws/slow?pause=1.5&label=slow")
+        frame = frame_bytes(BINARY, b"x" * size)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < most * len(frame):
+                sent += client.socket.send(frame[sent % len(frame) :])
+        assert sent < most * len(frame), "the client was never stopped"
+        client.socket.settimeout(20)
+        client.send(frame[sent % len(frame) :] if sent % len(frame) else b"")
+        client.send_frame(TEXT, b"how many?")
+        assert json.loads(client.read_data_frame().payload) == -(-sent // len(frame)) + 1
+
+
 def test_stalled_client_stops_the_app(asgi_server: Server) -> None:
     with WebSocketConnection(asgi_server) as client:
         client.upgrade("/ws/flood?label=flood")
@@ -241,6 +309,41 @@ def test_stalled_client_stops_the_app(asgi_server: Server) -> None:
 
         wait_until(settled, 10, "the app waits for the client")
     assert get(asgi_server, "/hello").status == 200
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_wsproto_package(asgi_server: Server, compressed: bool) -> None:
+    """A second opinion: handshake, echo and close, as another implementation reads them."""
+    extensions = [PerMessageDeflate()] if compressed else []
+    peer = WSConnection(ConnectionType.CLIENT)
+    with Connection(asgi_server) as connection:
+
+        def wait_for(kind: type[Event]) -> Any:
+            while True:
+                for event in peer.events():
+                    if isinstance(event, kind):
+                        return event
+                    assert isinstance(event, Ping), event
+                    connection.send(peer.send(event.response()))
+                peer.receive_data(connection.read_some())
+
+        connection.send(peer.send(Request(asgi_server.authority, "/ws/echo", extensions=extensions)))
+        peer.receive_data(connection.read_some())
+        accepted = wait_for(AcceptConnection)
+        assert [type(extension) for extension in accepted.extensions] == [PerMessageDeflate] * compressed
+        for text in ("caf\xe9 " * 2000, "short", ""):
+            connection.send(peer.send(TextMessage(text)))
+            received = ""
+            while True:
+                part = wait_for(TextMessage)
+                received += part.data
+                if part.message_finished:
+                    break
+            assert received == text
+        connection.send(peer.send(CloseConnection(4000, "enough")))
+        closed = wait_for(CloseConnection)
+        assert (closed.code, closed.reason) == (4000, "enough")
+        assert connection.closed_within(5)
 
 
 # Closing
@@ -386,7 +489,7 @@ def test_message_over_the_limit_is_1009(limited: Server, fragments: int) -> None
             client.send_frame(opcode, b"x" * size, final=number + 1 == fragments)
         frame = client.read_data_frame()
         assert (frame.opcode, frame.close_code) == (CLOSE, 1009)
-    assert recorded(limited, label)
+    assert recorded(limited, label) == [[1009, "the message is too large"]]
 
 
 def test_server_pings(limited: Server) -> None:
@@ -412,12 +515,40 @@ def flood_ended(server: Server, label: str) -> bool:
     return "ended" in get(server, f"/record?label={label}").json()
 
 
+def test_slow_app_does_not_cost_the_client_its_connection(limited: Server) -> None:
+    """While its messages wait for the app nothing is read, so that its pongs are not seen is not its fault."""
+    with open_client(limited, "/ws/slow?pause=2&label=patient") as client:
+        for _ in range(300):
+            client.send(b"x" * 8192)
+        client.send("how many?")
+        assert json.loads(client.recv(timeout=10)) == 301
+
+
+def test_message_that_takes_longer_than_a_ping(limited: Server) -> None:
+    """Its sender cannot answer in between, and lives all the same."""
+    frame = frame_bytes(TEXT, b"x" * 1500)
+    with WebSocketConnection(limited) as client:
+        client.upgrade("/ws/lengths")
+        for start in range(0, len(frame), 100):
+            client.send(frame[start : start + 100])
+            time.sleep(0.1)  # the pace of this client
+        assert json.loads(client.read_data_frame_unanswered().payload) == ["text", 1500]
+
+
+def test_close_with_1009_reaches_a_client_that_goes_on_sending(limited: Server) -> None:
+    with WebSocketConnection(limited) as client:
+        client.upgrade("/ws/echo")
+        client.send(frame_bytes(BINARY, b"x" * 250_000))
+        frame = client.read_data_frame()
+        assert (frame.opcode, frame.close_code, frame.close_reason) == (CLOSE, 1009, "the message is too large")
+
+
 def test_client_that_answers_no_ping_is_dropped(limited: Server) -> None:
     with WebSocketConnection(limited, timeout=5) as client:
         client.upgrade("/ws/record-close?label=no-pong")
         client.read_frame()
         client.read_to_end()
-    assert recorded(limited, "no-pong")
+    assert recorded(limited, "no-pong") == [[1006, "the client answered no ping"]]
 
 
 def test_pings_can_be_switched_off(start: Callable[..., Server]) -> None:

@@ -26,6 +26,7 @@ class Frame:
     opcode: int
     payload: bytes
     final: bool
+    compressed: bool = False
 
     @property
     def close_code(self) -> int | None:
@@ -41,30 +42,31 @@ class WebSocketConnection(Connection):
 
     def __init__(self, server: Server, *, timeout: float = 10) -> None:
         super().__init__(server, timeout=timeout)
+        self.compression: str | None = None
         self.key = base64.b64encode(os.urandom(16))
 
     def __enter__(self) -> WebSocketConnection:
         return self
 
+    def handshake(self) -> list[tuple[str, str]]:
+        """The headers of a handshake."""
+        return [
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", self.key.decode()),
+        ]
+
     def upgrade(self, target: str, headers: Iterable[tuple[str, str]] = ()) -> Response:
         """Ask for the upgrade; an accepting answer is checked, a refusal comes back with its body."""
-        self.send_request(
-            "GET",
-            target,
-            [
-                ("Connection", "Upgrade"),
-                ("Upgrade", "websocket"),
-                ("Sec-WebSocket-Version", "13"),
-                ("Sec-WebSocket-Key", self.key.decode()),
-                *headers,
-            ],
-        )
+        self.send_request("GET", target, [*self.handshake(), *headers])
         response = self.read_response()
         if response.status == 101:
             expected = base64.b64encode(hashlib.sha1(self.key + _GUID).digest()).decode()
             assert response.header("sec-websocket-accept") == expected
             assert (response.header("upgrade") or "").lower() == "websocket"
             assert (response.header("connection") or "").lower() == "upgrade"
+            self.compression = response.header("sec-websocket-extensions")
         return response
 
     def send_frame(
@@ -78,18 +80,25 @@ class WebSocketConnection(Connection):
     def read_frame(self) -> Frame:
         first, second = self.read_exactly(2)
         assert not second & 0x80, "a server must not mask"
-        assert not first & 0x70, "reserved bits are set"
+        reserved = first & 0x70
+        assert not reserved or (reserved == 0x40 and self.compression), "reserved bits are set"
         size = second & 0x7F
         if size == 126:
             size = int.from_bytes(self.read_exactly(2), "big")
         elif size == 127:
             size = int.from_bytes(self.read_exactly(8), "big")
-        return Frame(first & 0x0F, self.read_exactly(size), bool(first & 0x80))
+        return Frame(first & 0x0F, self.read_exactly(size), bool(first & 0x80), bool(reserved))
 
     def read_data_frame(self) -> Frame:
         """The next frame that is no ping; pings are answered."""
         while (frame := self.read_frame()).opcode == PING:
             self.send_frame(PONG, frame.payload)
+        return frame
+
+    def read_data_frame_unanswered(self) -> Frame:
+        """The next frame that is no ping; pings are left unanswered."""
+        while (frame := self.read_frame()).opcode == PING:
+            pass
         return frame
 
 

@@ -137,7 +137,7 @@ fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Exchange) -
         return exchange.complete(py, whole);
     }
     if let Ok(wrapper) = iterable.cast::<FileWrapper>()
-        && exchange.file(|| wrapper.get().regular_file(py))
+        && exchange.file(py, wrapper.get())?
     {
         return Ok(Ended::Whole);
     }

@@ -79,6 +79,12 @@ impl EnvironTemplate {
         Ok(Self(base.unbind()))
     }
 
+    /// The same template again.
+    #[must_use]
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self(self.0.clone_ref(py))
+    }
+
     /// A fresh `environ` (a plain `dict`) for one request, `wsgi.input` included.
     ///
     /// # Errors

@@ -68,6 +68,7 @@ impl FileWrapper {
         let file = File::open(format!("/dev/fd/{descriptor}")).ok()?;
         let metadata = file.metadata().ok()?;
         let length = metadata.len().checked_sub(offset)?;
-        metadata.is_file().then_some(FileBody { file, offset, length })
+        let path = filelike.getattr(intern!(py, "name")).and_then(|name| name.extract()).ok();
+        metadata.is_file().then_some(FileBody { file, offset, length, path })
     }
 }

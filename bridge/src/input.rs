@@ -16,7 +16,7 @@ use crate::error::BodyError;
 use crate::source::BodySource;
 
 /// The request body of one WSGI call.
-#[pyclass(frozen, module = "rsgi")]
+#[pyclass(frozen, name = "WsgiInput", module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct Input {
     state: Mutex<State>,
@@ -48,6 +48,16 @@ impl Input {
 
 #[pymethods]
 impl Input {
+    /// An input over `bytes`, or over an iterable of them that is asked for more when more is read.
+    #[new]
+    fn from_python(body: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let source = match body.cast::<PyBytes>() {
+            Ok(bytes) => BodySource::Bytes(Bytes::copy_from_slice(bytes.as_bytes())),
+            Err(_) => BodySource::Iterator(body.try_iter()?.into_any().unbind()),
+        };
+        Ok(Self::new(source))
+    }
+
     /// Reads `size` bytes, fewer only at the end of the body; all of it without `size`.
     #[pyo3(signature = (size = None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
@@ -121,6 +131,7 @@ impl State {
 
     fn read(&mut self, wanted: usize) -> Result<Bytes, BodyError> {
         let mut whole = Vec::new();
+        self.source.wait_for(wanted.saturating_sub(self.buffer.len()));
         while whole.len() < wanted && (!self.buffer.is_empty() || self.fill()?) {
             let length = (wanted - whole.len()).min(self.buffer.len());
             whole.extend_from_slice(&self.buffer.split_to(length));

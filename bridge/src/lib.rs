@@ -12,13 +12,19 @@
 //! 5. [`start_response`]: status and headers are checked where the application can see the error.
 //! 6. [`sink`]: where head and body go; [`length`] keeps them to the declared `Content-Length`.
 //!
+//! [`wsgi_to_asgi`] is the second caller of all that: [`scope_request`] reads a foreign host's scope, [`spool`] keeps a body
+//! whole, [`wsgi_pool`] is the pool as Python sees it, [`events`] become the messages to send, [`foreign_loop`] wakes the host's
+//! loop.
+//!
 //! The GIL rule: a function that touches Python takes `py` first and is not `async`.
 
 pub mod awaitable;
 pub mod call;
 pub mod environ;
 pub mod error;
+pub mod events;
 pub mod file_wrapper;
+pub mod foreign_loop;
 pub mod input;
 pub mod length;
 pub mod pipe;
@@ -26,9 +32,12 @@ pub mod pool;
 pub mod report;
 pub mod response_head;
 pub mod scope;
+pub mod scope_request;
 pub mod sink;
 pub mod source;
+pub mod spool;
 pub mod start_response;
 pub mod text;
 pub mod tls;
+pub mod wsgi_pool;
 pub mod wsgi_to_asgi;

@@ -39,10 +39,32 @@ struct State<T> {
     /// The reader has asked for an item at least once; `Expect: 100-continue` waits for it.
     wanted: bool,
     reader_waker: Option<Waker>,
+    /// How many bytes the reader waits for: waking it for less would be in vain.
+    enough: usize,
     /// Waits for room or for the first wish.
     writer_waker: Option<Waker>,
     /// Waits for the reader to leave; another task than the one that writes, perhaps.
     closed_waker: Option<Waker>,
+    on_abandoned: Option<OnAbandoned>,
+}
+
+/// Called when the reader leaves before the writer has ended.
+struct OnAbandoned(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for OnAbandoned {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("OnAbandoned")
+    }
+}
+
+impl<T> State<T> {
+    /// The reader waits. Gives who is to be woken: a writer that waits for room, or to be asked.
+    fn wait(&mut self, context: &mut Context<'_>, enough: usize) -> Option<Waker> {
+        self.reader_waker = Some(context.waker().clone());
+        self.enough = enough;
+        self.wanted = true;
+        self.writer_waker.take()
+    }
 }
 
 #[derive(Debug)]
@@ -67,8 +89,10 @@ pub fn pipe<T: Weight>(capacity: usize) -> (PipeWriter<T>, PipeReader<T>) {
             reader_gone: false,
             wanted: false,
             reader_waker: None,
+            enough: 0,
             writer_waker: None,
             closed_waker: None,
+            on_abandoned: None,
         }),
         capacity,
     });
@@ -136,10 +160,15 @@ impl<T: Weight> PipeWriter<T> {
             }
             state.weight += item.weight();
             state.items.push_back(item);
-            state.reader_waker.take()
+            if state.weight >= state.enough { state.reader_waker.take() } else { None }
         };
         wake(waker);
         Ok(())
+    }
+
+    /// Has `tell` called, once, if the reader leaves before the writer has ended.
+    pub fn on_abandoned(&self, tell: impl FnOnce() + Send + 'static) {
+        self.shared.lock().on_abandoned = Some(OnAbandoned(Box::new(tell)));
     }
 
     /// Whether the reader has gone.
@@ -192,32 +221,33 @@ impl<T: Weight> PipeReader<T> {
         let mut state = self.shared.lock();
         let next = take_next(&mut state);
         let waker = if next.is_ready() {
-            // A writer waits for room that was not there before this item left.
-            let made_room = state.weight < self.shared.capacity;
+            // Half empty is soon enough for a writer that waits for room: woken for each item, it would make many turns.
+            let made_room = state.weight <= self.shared.capacity / 2;
             made_room.then(|| state.writer_waker.take()).flatten()
         } else {
-            state.reader_waker = Some(context.waker().clone());
-            let first_wish = !std::mem::replace(&mut state.wanted, true);
-            first_wish.then(|| state.writer_waker.take()).flatten()
+            state.wait(context, 0)
         };
         drop(state);
         wake(waker);
         next
     }
 
-    /// Ready when the pipe is full, or the writer has ended.
+    /// Ready when there are `enough` bytes, the pipe is full, or the writer has ended.
     ///
     /// # Errors
     /// Why the writer gave up.
-    pub fn poll_filled(&self, context: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+    pub fn poll_filled(&self, context: &mut Context<'_>, enough: usize) -> Poll<Result<(), BodyError>> {
+        let enough = enough.min(self.shared.capacity);
         let mut state = self.shared.lock();
         match &state.end {
             End::Failed(error) => return Poll::Ready(Err(error.clone())),
             End::Finished => return Poll::Ready(Ok(())),
-            End::Open if state.weight >= self.shared.capacity => return Poll::Ready(Ok(())),
+            End::Open if state.weight >= enough => return Poll::Ready(Ok(())),
             End::Open => {}
         }
-        state.reader_waker = Some(context.waker().clone());
+        let waker = state.wait(context, enough);
+        drop(state);
+        wake(waker);
         Poll::Pending
     }
 
@@ -250,14 +280,22 @@ fn take_next<T: Weight>(state: &mut State<T>) -> Poll<Option<Result<T, BodyError
 
 impl<T: Weight> Drop for PipeReader<T> {
     fn drop(&mut self) {
-        let (writer, closed, items) = {
+        let (writer, closed, reader, items, abandoned) = {
             let mut state = self.shared.lock();
             state.reader_gone = true;
-            (state.writer_waker.take(), state.closed_waker.take(), std::mem::take(&mut state.items))
+            let abandoned = state.on_abandoned.take().filter(|_| matches!(state.end, End::Open));
+            // Another task may still wait where this reader was.
+            let (writer, closed, reader) =
+                (state.writer_waker.take(), state.closed_waker.take(), state.reader_waker.take());
+            (writer, closed, reader, std::mem::take(&mut state.items), abandoned)
         };
         drop(items);
+        wake(reader);
         wake(writer);
         wake(closed);
+        if let Some(OnAbandoned(tell)) = abandoned {
+            tell();
+        }
     }
 }
 

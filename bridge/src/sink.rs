@@ -3,8 +3,10 @@
 //! Kept apart because the server sends it to a socket and the bridge to another server's `send`; the call is the same.
 
 use std::fs::File;
+use std::path::PathBuf;
 
 use bytes::Bytes;
+use pyo3::PyErr;
 
 use crate::error::Disconnected;
 use crate::response_head::ResponseHead;
@@ -18,6 +20,8 @@ pub struct FileBody {
     pub offset: u64,
     /// How many bytes to send.
     pub length: u64,
+    /// Where the application says that the file is.
+    pub path: Option<PathBuf>,
 }
 
 /// Takes one response: either one of the whole ones, or `start`, any number of `write`s, and an end.
@@ -25,12 +29,11 @@ pub trait ResponseSink: Send {
     /// A response that is complete. `body` may be longer or shorter than declared only where the caller checked it.
     fn complete(&mut self, head: ResponseHead, body: Bytes);
 
-    /// A response whose body is a file; gives back what it got when it cannot send files.
+    /// A response whose body is a file. May block, with the interpreter detached, while the client is slow.
     ///
     /// # Errors
-    /// The arguments, unsent.
-    #[expect(clippy::result_large_err, reason = "the arguments go back to the caller once in a response")]
-    fn file(&mut self, head: ResponseHead, body: FileBody) -> Result<(), (ResponseHead, FileBody)>;
+    /// `BrokenPipe` when the client has gone; any other when the file cannot be read to its end.
+    fn file(&mut self, head: ResponseHead, body: FileBody) -> std::io::Result<()>;
 
     /// The head of a response whose body follows in pieces.
     fn start(&mut self, head: ResponseHead);
@@ -49,4 +52,7 @@ pub trait ResponseSink: Send {
 
     /// The application failed before anything was sent.
     fn fail(&mut self);
+
+    /// The application replaced its head because of this error, and goes on.
+    fn replaced(&mut self, _error: PyErr) {}
 }

@@ -1,4 +1,5 @@
-//! Where a WSGI request body comes from: a pipe that is still being filled, bytes in memory, or a temporary file.
+//! Where a WSGI request body comes from: a pipe that is still being filled, bytes in memory, a temporary
+//! file, or a Python iterator.
 //!
 //! Kept apart from [`crate::input`] so that the file-like object does not care which it is.
 //!
@@ -12,9 +13,11 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use futures::executor::block_on;
 use futures::future::poll_fn;
+use pyo3::prelude::*;
 
 use crate::error::BodyError;
 use crate::pipe::PipeReader;
+use crate::start_response::body_bytes;
 
 /// How much of a temporary file is read at once.
 const FILE_CHUNK: usize = 64 * 1024;
@@ -30,6 +33,8 @@ pub enum BodySource {
     File(File),
     /// It is still coming in.
     Pipe(PipeReader<Bytes>),
+    /// Whatever a Python iterator of `bytes` gives.
+    Iterator(Py<PyAny>),
 }
 
 impl BodySource {
@@ -42,12 +47,21 @@ impl BodySource {
             Self::Empty => Ok(None),
             Self::Bytes(_) => Ok(self.take_bytes()),
             Self::File(file) => read_file(file),
+            Self::Iterator(iterator) => Python::attach(|py| ask(iterator.bind(py))),
             Self::Pipe(reader) => loop {
                 match block_on(poll_fn(|context| reader.poll_next(context))) {
                     Some(Ok(chunk)) if chunk.is_empty() => {}
                     other => return other.transpose(),
                 }
             },
+        }
+    }
+
+    /// Blocks until `wanted` bytes have come, as many as a pipe holds, or the end: fewer wakes than one for each chunk.
+    pub fn wait_for(&self, wanted: usize) {
+        if let Self::Pipe(reader) = self {
+            // What went wrong, reading says.
+            let _failed = block_on(poll_fn(|context| reader.poll_filled(context, wanted)));
         }
     }
 
@@ -59,7 +73,7 @@ impl BodySource {
                 Poll::Ready(Some(Ok(chunk))) if !chunk.is_empty() => Some(chunk),
                 _ => None,
             },
-            Self::Empty | Self::File(_) => None,
+            Self::Empty | Self::File(_) | Self::Iterator(_) => None,
         }
     }
 
@@ -68,7 +82,7 @@ impl BodySource {
         match self {
             Self::Empty => true,
             Self::Bytes(bytes) => bytes.is_empty(),
-            Self::File(_) => false,
+            Self::File(_) | Self::Iterator(_) => false,
             Self::Pipe(reader) => reader.is_finished(),
         }
     }
@@ -77,7 +91,7 @@ impl BodySource {
     pub fn failure(&self) -> Option<BodyError> {
         match self {
             Self::Pipe(reader) => reader.failure(),
-            Self::Empty | Self::Bytes(_) | Self::File(_) => None,
+            Self::Empty | Self::Bytes(_) | Self::File(_) | Self::Iterator(_) => None,
         }
     }
 
@@ -87,6 +101,18 @@ impl BodySource {
             _ => None,
         }
     }
+}
+
+/// The next piece that is not empty.
+fn ask(iterator: &Bound<'_, PyAny>) -> Result<Option<Bytes>, BodyError> {
+    let failed = |error: PyErr| BodyError::Storage(error.to_string());
+    for chunk in iterator.try_iter().map_err(failed)? {
+        let chunk = body_bytes(&chunk.map_err(failed)?).map_err(failed)?;
+        if !chunk.is_empty() {
+            return Ok(Some(chunk));
+        }
+    }
+    Ok(None)
 }
 
 fn read_file(file: &mut File) -> Result<Option<Bytes>, BodyError> {

@@ -5,17 +5,20 @@
 //!
 //! Spec: PEP 3333 "The `start_response()` Callable", "The `write()` Callable", "Error Handling".
 
+use std::io::ErrorKind::BrokenPipe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::error::Disconnected;
+use crate::file_wrapper::FileWrapper;
 use crate::length::{Admitted, BodyLength};
 use crate::response_head::{ResponseHead, short};
-use crate::sink::ResponseSink;
+use crate::sink::{FileBody, ResponseSink};
 
 /// How far the response of a call has come.
 enum Progress {
@@ -103,31 +106,17 @@ impl Exchange {
         py.detach(|| self.lock().write(chunk, self.head_request))
     }
 
-    /// Sends a file, if the sink can and nothing was sent yet; `false` says to iterate over it.
-    pub fn file(&self, body: impl FnOnce() -> Option<crate::sink::FileBody>) -> bool {
-        let mut inner = self.lock();
-        let Some(head) = inner.take_started() else { return false };
-        let body = if head.allows_body(self.head_request) { body() } else { None };
-        let Some(mut body) = body else {
-            inner.progress = Progress::Started(head);
-            return false;
-        };
-        // A declared length shorter than the file is a range that the application chose.
-        match head.content_length {
-            Some(declared) if declared > body.length => {
-                inner.progress = Progress::Started(head);
-                return false;
-            }
-            Some(declared) => body.length = declared,
-            None => {}
+    /// Sends the file behind `wrapper`, if nothing was sent yet and there is one; `false` says to iterate over it.
+    ///
+    /// # Errors
+    /// When the client has gone, or the file cannot be read to its end.
+    pub fn file(&self, py: Python<'_>, wrapper: &FileWrapper) -> PyResult<bool> {
+        if !matches!(&self.lock().progress, Progress::Started(head) if head.allows_body(self.head_request)) {
+            return Ok(false);
         }
-        match inner.sink.file(head, body) {
-            Ok(()) => true,
-            Err((head, _)) => {
-                inner.progress = Progress::Started(head);
-                false
-            }
-        }
+        let Some(body) = wrapper.regular_file(py) else { return Ok(false) };
+        let sent = py.detach(|| self.lock().send_file(body));
+        sent.map_err(|error| if error.kind() == BrokenPipe { Disconnected.into() } else { error.into() })
     }
 
     /// Ends the response after the last chunk.
@@ -191,6 +180,25 @@ impl Inner {
                 Some(Ended::OverLength)
             }
         }
+    }
+
+    fn send_file(&mut self, mut body: FileBody) -> std::io::Result<bool> {
+        let Some(mut head) = self.take_started() else { return Ok(false) };
+        match head.content_length {
+            // What the file lacks, iterating over it may have.
+            Some(declared) if declared > body.length => {
+                self.progress = Progress::Started(head);
+                return Ok(false);
+            }
+            // A declared length shorter than the file is a range that the application chose.
+            Some(declared) => body.length = declared,
+            None => {
+                head.headers.insert(CONTENT_LENGTH, body.length.into());
+                head.content_length = Some(body.length);
+            }
+        }
+        self.sink.file(head, body).inspect_err(|_| self.sink.abort())?;
+        Ok(true)
     }
 
     /// The head that waits, if it does; the response counts as ended then.
@@ -277,7 +285,12 @@ impl StartResponse {
         let inner = self.exchange.inner.try_lock();
         let mut inner = inner.map_err(|_| PyRuntimeError::new_err("another thread is sending this response"))?;
         match (&inner.progress, exc_info) {
-            (Progress::Unstarted, _) | (Progress::Started(_), Some(_)) => inner.progress = Progress::Started(head),
+            (Progress::Unstarted, _) => inner.progress = Progress::Started(head),
+            (Progress::Started(_), Some(exc_info)) => {
+                let error = reraised(exc_info)?;
+                inner.progress = Progress::Started(head);
+                inner.sink.replaced(error);
+            }
             (Progress::Started(_), None) => {
                 return Err(PyRuntimeError::new_err("start_response was called a second time without exc_info"));
             }

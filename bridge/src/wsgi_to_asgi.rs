@@ -6,82 +6,204 @@
 //! Spec: PEP 3333; ASGI HTTP 2.5.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::executor::block_on;
-use futures::future::poll_fn;
-use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue, TRANSFER_ENCODING};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::awaitable::{Awaitable, LoopHandle};
 use crate::call::{Outcome, Report, run};
-use crate::environ::{Concurrency, EnvironTemplate, RequestView};
+use crate::environ::{Concurrency, EnvironTemplate};
 use crate::error::{BodyError, Disconnected};
+use crate::events::{Event, EventSink, Events, Response, lock};
+use crate::foreign_loop::ForeignLoop;
 use crate::input::Input;
-use crate::pipe::{PipeReader, PipeWriter, Weight, pipe};
-use crate::pool::{Job, Pool};
+use crate::pipe::{PipeWriter, pipe};
+use crate::pool::{Job, Ticket};
 use crate::report::{Subject, report_call};
-use crate::response_head::{ResponseHead, short};
-use crate::sink::{FileBody, ResponseSink};
+use crate::scope_request::ScopeRequest;
 use crate::source::BodySource;
+use crate::spool::WholeBody;
 use crate::start_response::Exchange;
-use crate::text::percent_decode;
+use crate::wsgi_pool::WsgiPool;
 
-/// Bytes of a request body that wait for the application.
-const REQUEST_BUFFER: usize = 256 * 1024;
-/// Bytes of a response body that wait for the client.
-const RESPONSE_BUFFER: usize = 256 * 1024;
+/// A declared body up to this length is waited for, so that it need not cross in pieces. In bytes.
+const SMALL_BODY: u64 = 64 * 1024;
 
-/// A WSGI application with a pool of its own.
+/// The settings of a bridge: attributes of a `rsgi.WsgiToAsgi`.
+#[derive(Debug, FromPyObject)]
+struct BridgeSettings {
+    request_buffer_bytes: usize,
+    response_buffer_bytes: usize,
+    duplicate_header_limit: usize,
+    max_body_bytes: Option<u64>,
+    reraise_exc_info: bool,
+}
+
+/// A WSGI application and the pool that runs it.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct WsgiBridge {
     name: Arc<str>,
     app: Py<PyAny>,
     environ: EnvironTemplate,
-    pool: Arc<Pool>,
+    pool: Py<WsgiPool>,
+    settings: BridgeSettings,
+    /// The loop that called last, so that its calls are woken together.
+    event_loop: Mutex<Option<Arc<ForeignLoop>>>,
 }
 
 #[pymethods]
 impl WsgiBridge {
-    /// Starts `threads` threads, for which at most `queue` calls may wait.
+    /// Calls `app` in `pool`; the settings are attributes of `settings`.
     #[new]
-    fn new(py: Python<'_>, app: Py<PyAny>, name: &str, threads: usize, queue: usize) -> PyResult<Self> {
-        let environ = EnvironTemplate::new(py, Concurrency { multithread: threads > 1, multiprocess: false })?;
-        let pool = Pool::start(py, "rsgi-bridge", threads, queue)?;
-        Ok(Self { name: name.into(), app, environ, pool })
+    fn new(py: Python<'_>, app: Py<PyAny>, name: &str, pool: Py<WsgiPool>, settings: BridgeSettings) -> PyResult<Self> {
+        let multithread = pool.get().threads > 1;
+        let environ = EnvironTemplate::new(py, Concurrency { multithread, multiprocess: false })?;
+        Ok(Self { name: name.into(), app, environ, pool, settings, event_loop: Mutex::new(None) })
     }
 
-    /// Starts the call for an HTTP `scope` in the pool; `None` when its queue is full.
+    /// Reads an HTTP scope.
     ///
-    /// Raises `ValueError` for a scope that is not an HTTP request.
+    /// Raises `ValueError` when it holds what is no request.
+    fn request(&self, scope: &Bound<'_, PyDict>) -> PyResult<BridgeRequest> {
+        let request = ScopeRequest::read(scope)?;
+        let refusal = self.refusal(&request);
+        let declared = request.declared.clone().ok().flatten();
+        let chunked = request.chunked;
+        let expects_continue = request.expects_continue();
+        let extensions = scope.get_item(intern!(scope.py(), "extensions"))?.filter(|offered| !offered.is_none());
+        let sends_files = extensions.is_some_and(|offered| offered.contains("http.response.pathsend").unwrap_or(false));
+        let read = Mutex::new(Some((request, scope.clone().unbind())));
+        Ok(BridgeRequest { read, refusal, declared, chunked, expects_continue, sends_files })
+    }
+
+    /// Starts the call in the pool; `None` when its queue is full. `body` is all of the body (`bytes` or a `BodySpool`), or
+    /// `None` when it will be fed.
     fn call(
         slf: &Bound<'_, Self>,
-        scope: &Bound<'_, PyDict>,
-        event_loop: Py<PyAny>,
+        request: &BridgeRequest,
+        event_loop: &Bound<'_, PyAny>,
         context: Py<PyAny>,
+        body: Option<WholeBody<'_>>,
     ) -> PyResult<Option<BridgeCall>> {
-        let request = ScopeRequest::read(scope)?;
-        let handle = Arc::new(AnyLoop(event_loop));
-        let (body, source) = pipe(REQUEST_BUFFER);
-        let (events, response) = pipe(RESPONSE_BUFFER);
+        let this = slf.get();
+        let read = request.read.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (read, scope) = read.ok_or_else(|| PyRuntimeError::new_err("the call was started already"))?;
+        let (source, writer, length) = match body {
+            None => {
+                let (writer, reader) = pipe(this.settings.request_buffer_bytes);
+                (BodySource::Pipe(reader), Some(writer), None)
+            }
+            Some(body) => {
+                let (source, length) = body.source()?;
+                let unsaid = request.declared.is_none() && (length > 0 || request.chunked);
+                (source, None, unsaid.then_some(length))
+            }
+        };
+        let (events, response) = pipe(this.settings.response_buffer_bytes);
+        let pool = this.pool.get().pool(slf.py())?;
+        let ticket = pool.ticket();
         let job = BridgeJob {
             bridge: slf.clone().unbind(),
-            request,
+            request: read,
             source: Some(source),
+            content_length: length,
+            sends_files: request.sends_files,
             events: Arc::new(Mutex::new(Some(events))),
-            scope: scope.clone().unbind(),
+            scope,
             context,
         };
-        if slf.get().pool.submit(Box::new(job)).is_err() {
+        if pool.submit(Box::new(job), ticket.clone()).is_err() {
             return Ok(None);
         }
-        Ok(Some(BridgeCall { handle, body: Mutex::new(Some(body)), response: Arc::new(Mutex::new(Some(response))) }))
+        let handle = this.way_into(event_loop);
+        Ok(Some(BridgeCall {
+            handle,
+            ticket,
+            body: Mutex::new(writer),
+            response: Arc::new(Mutex::new(Response::Coming(response))),
+        }))
+    }
+}
+
+impl WsgiBridge {
+    /// What the server needs to call the application by itself: the application, its pool, and its `environ` template.
+    ///
+    /// # Errors
+    /// When the threads cannot be started.
+    pub fn native(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Arc<crate::pool::Pool>, EnvironTemplate)> {
+        Ok((self.app.clone_ref(py), self.pool.get().pool(py)?, self.environ.clone_ref(py)))
+    }
+
+    /// Whether the server may call the application by itself: when nothing is asked of this bridge that the server does not do
+    /// anyway, `header_fields` being the most that it lets through.
+    pub fn allows_native(&self, header_fields: usize) -> bool {
+        let settings = &self.settings;
+        !settings.reraise_exc_info
+            && settings.max_body_bytes.is_none()
+            && settings.duplicate_header_limit >= header_fields
+    }
+
+    fn way_into(&self, event_loop: &Bound<'_, PyAny>) -> Arc<ForeignLoop> {
+        let mut last = lock(&self.event_loop);
+        match &*last {
+            Some(way) if way.leads_to(event_loop) => Arc::clone(way),
+            _ => Arc::clone(last.insert(ForeignLoop::new(event_loop.clone().unbind()))),
+        }
+    }
+
+    /// Status and reason for a request that is not passed on.
+    fn refusal(&self, request: &ScopeRequest) -> Option<(u16, String)> {
+        let limit = self.settings.duplicate_header_limit;
+        if request.most_repeats() > limit {
+            return Some((431, format!("a header comes more than {limit} times")));
+        }
+        match (&request.declared, self.settings.max_body_bytes) {
+            (Err(reason), _) => Some((400, reason.clone())),
+            (Ok(Some(declared)), Some(most)) if *declared > most => {
+                Some((413, format!("the body is larger than {most} bytes")))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// One request that was read from its scope.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct BridgeRequest {
+    read: Mutex<Option<(ScopeRequest, Py<PyDict>)>>,
+    /// Status and reason, when it must not reach the application.
+    #[pyo3(get)]
+    refusal: Option<(u16, String)>,
+    declared: Option<u64>,
+    chunked: bool,
+    expects_continue: bool,
+    sends_files: bool,
+}
+
+#[pymethods]
+impl BridgeRequest {
+    /// Whether the body is handed on while it comes: its length is known, or the client waits to be asked for it.
+    #[getter]
+    fn streams(&self) -> bool {
+        self.expects_continue || self.declared.is_some_and(|length| length > SMALL_BODY)
+    }
+
+    /// Whether nothing may be received before the application reads.
+    #[getter]
+    fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// Whether the length of the body is known.
+    #[getter]
+    fn has_length(&self) -> bool {
+        self.declared.is_some()
     }
 }
 
@@ -89,9 +211,10 @@ impl WsgiBridge {
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct BridgeCall {
-    handle: Arc<AnyLoop>,
+    handle: Arc<ForeignLoop>,
+    ticket: Ticket,
     body: Mutex<Option<PipeWriter<Bytes>>>,
-    response: Arc<Mutex<Option<PipeReader<Event>>>>,
+    response: Arc<Mutex<Response>>,
 }
 
 #[pymethods]
@@ -145,7 +268,10 @@ impl BridgeCall {
         if let Some(body) = lock(&self.body).take() {
             body.fail(BodyError::Disconnected);
         }
-        drop(lock(&self.response).take());
+        let response = std::mem::replace(&mut *lock(&self.response), Response::Over);
+        if matches!(response, Response::Coming(_)) {
+            self.ticket.leave();
+        }
     }
 
     /// The next messages to send, a list; `None` at the end.
@@ -154,144 +280,18 @@ impl BridgeCall {
     /// breaks off otherwise. The host server cuts the connection then.
     fn messages(&self) -> Awaitable {
         let response = Arc::clone(&self.response);
-        let poll = move |py: Python<'_>, context: &mut Context<'_>| poll_messages(py, &mut lock(&response), context);
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| lock(&response).poll_messages(py, context);
         Awaitable::waiting(Arc::clone(&self.handle) as Arc<dyn LoopHandle>, Box::new(poll))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn poll_messages(
-    py: Python<'_>,
-    response: &mut Option<PipeReader<Event>>,
-    context: &mut Context<'_>,
-) -> Poll<PyResult<Py<PyAny>>> {
-    let Some(events) = response else { return Poll::Ready(Ok(py.None())) };
-    let next = match events.poll_next(context) {
-        Poll::Pending => return Poll::Pending,
-        Poll::Ready(next) => next,
-    };
-    let messages = match next {
-        Some(Ok(Event::Start(head))) => start_message(py, &head).and_then(|start| PyList::new(py, [start])),
-        Some(Ok(Event::Chunk(chunk))) => body_message(py, &chunk, true).and_then(|body| PyList::new(py, [body])),
-        Some(Ok(Event::Complete(head, body))) => {
-            *response = None;
-            start_message(py, &head).and_then(|start| PyList::new(py, [start, body_message(py, &body, false)?]))
-        }
-        Some(Ok(Event::Failed(error))) => {
-            *response = None;
-            Err(error)
-        }
-        None => {
-            *response = None;
-            body_message(py, &Bytes::new(), false).and_then(|body| PyList::new(py, [body]))
-        }
-        Some(Err(_)) => {
-            *response = None;
-            Err(PyRuntimeError::new_err("the response of the WSGI application broke off"))
-        }
-    };
-    Poll::Ready(messages.map(|messages| messages.into_any().unbind()))
-}
-
-fn start_message<'py>(py: Python<'py>, head: &ResponseHead) -> PyResult<Bound<'py, PyDict>> {
-    let headers = PyList::empty(py);
-    for (name, value) in &head.headers {
-        headers.append((PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value.as_bytes())))?;
-    }
-    let message = PyDict::new(py);
-    message.set_item("type", intern!(py, "http.response.start"))?;
-    message.set_item("status", head.status.as_u16())?;
-    message.set_item("headers", headers)?;
-    Ok(message)
-}
-
-fn body_message<'py>(py: Python<'py>, body: &Bytes, more: bool) -> PyResult<Bound<'py, PyDict>> {
-    let message = PyDict::new(py);
-    message.set_item("type", intern!(py, "http.response.body"))?;
-    message.set_item("body", PyBytes::new(py, body))?;
-    message.set_item("more_body", more)?;
-    Ok(message)
-}
-
-/// A step of a response on its way to the loop.
-#[derive(Debug)]
-enum Event {
-    Complete(ResponseHead, Bytes),
-    Start(ResponseHead),
-    Chunk(Bytes),
-    Failed(PyErr),
-}
-
-impl Weight for Event {
-    fn weight(&self) -> usize {
-        match self {
-            Self::Complete(_, chunk) | Self::Chunk(chunk) => chunk.len(),
-            Self::Start(_) | Self::Failed(_) => 0,
-        }
-    }
-}
-
-/// Where the events of one call go, until it has ended.
-type Events = Arc<Mutex<Option<PipeWriter<Event>>>>;
-
-/// Sends the response of one call to the coroutine. How a failed call ends is said by the job, which knows why.
-struct EventSink(Events);
-
-impl EventSink {
-    fn push(&self, event: Event) {
-        if let Some(events) = &*lock(&self.0) {
-            // The client may have gone.
-            let _gone = events.push(event);
-        }
-    }
-}
-
-impl ResponseSink for EventSink {
-    fn complete(&mut self, head: ResponseHead, body: Bytes) {
-        self.push(Event::Complete(head, body));
-        self.finish();
-    }
-
-    fn file(&mut self, head: ResponseHead, body: FileBody) -> Result<(), (ResponseHead, FileBody)> {
-        Err((head, body))
-    }
-
-    fn start(&mut self, head: ResponseHead) {
-        self.push(Event::Start(head));
-    }
-
-    fn write(&mut self, chunk: Bytes) -> Result<(), Disconnected> {
-        let mut chunk = Some(chunk);
-        block_on(poll_fn(|context| match &*lock(&self.0) {
-            None => Poll::Ready(Err(Disconnected)),
-            Some(events) => {
-                if let Some(chunk) = chunk.take() {
-                    events.push(Event::Chunk(chunk))?;
-                }
-                events.poll_ready(context)
-            }
-        }))
-    }
-
-    fn finish(&mut self) {
-        if let Some(events) = lock(&self.0).take() {
-            events.finish();
-        }
-    }
-
-    fn abort(&mut self) {}
-
-    fn fail(&mut self) {}
 }
 
 /// One call in the queue of the pool.
 struct BridgeJob {
     bridge: Py<WsgiBridge>,
     request: ScopeRequest,
-    source: Option<PipeReader<Bytes>>,
+    source: Option<BodySource>,
+    content_length: Option<u64>,
+    sends_files: bool,
     events: Events,
     scope: Py<PyDict>,
     context: Py<PyAny>,
@@ -315,12 +315,15 @@ impl BridgeJob {
     /// # Errors
     /// What the application raised, when the host is to see it.
     fn call(&mut self, py: Python<'_>) -> PyResult<()> {
-        let source = self.source.take().map_or(BodySource::Empty, BodySource::Pipe);
+        let source = self.source.take().unwrap_or(BodySource::Empty);
         let Self { bridge, request, scope, context, .. } = &*self;
         let bridge = bridge.get();
-        let exchange = Exchange::new(Box::new(EventSink(Arc::clone(&self.events))), request.method == "HEAD");
+        let events = Arc::clone(&self.events);
+        let reraises = bridge.settings.reraise_exc_info;
+        let sink = EventSink { events, sends_files: self.sends_files, replaced: None, reraises };
+        let exchange = Exchange::new(Box::new(sink), request.method == "HEAD");
         let input = Bound::new(py, Input::new(source))?;
-        let environ = bridge.environ.build(py, &request.view(), input.clone().into_any())?;
+        let environ = bridge.environ.build(py, &request.view(self.content_length), input.clone().into_any())?;
         environ.set_item(intern!(py, "asgi.scope"), scope)?;
         let Report { outcome, close_error } = run(py, bridge.app.bind(py), environ, &exchange, Some(context.bind(py)));
         let (outcome, raised) = match outcome {
@@ -335,172 +338,5 @@ impl BridgeJob {
             Some(error) => Err(error),
             None => Ok(()),
         }
-    }
-}
-
-/// What `environ` needs of a scope.
-#[derive(Debug)]
-struct ScopeRequest {
-    method: String,
-    script_name: Vec<u8>,
-    path_info: Vec<u8>,
-    query: Vec<u8>,
-    target: Vec<u8>,
-    protocol: String,
-    scheme: String,
-    client: Option<(String, u16)>,
-    server: Option<(String, u16)>,
-    headers: HeaderMap,
-}
-
-impl ScopeRequest {
-    fn read(scope: &Bound<'_, PyDict>) -> PyResult<Self> {
-        let py = scope.py();
-        let text = |key: &Bound<'_, PyString>, default: &str| -> PyResult<String> {
-            scope.get_item(key)?.map_or_else(|| Ok(default.to_owned()), |value| value.extract())
-        };
-        let bytes = |key: &Bound<'_, PyString>| -> PyResult<Option<Vec<u8>>> {
-            let value = scope.get_item(key)?.filter(|value| !value.is_none());
-            value.map(|value| Ok(value.cast::<PyBytes>()?.as_bytes().to_vec())).transpose()
-        };
-        let path = text(intern!(py, "path"), "/")?;
-        let root = text(intern!(py, "root_path"), "")?;
-        let raw_path = bytes(intern!(py, "raw_path"))?;
-        let query = bytes(intern!(py, "query_string"))?.unwrap_or_default();
-        let decoded = decoded_path(&path, raw_path.as_deref());
-        let (script_name, path_info) = split_root(root.trim_end_matches('/').as_bytes(), decoded);
-        let mut target = raw_path.unwrap_or_else(|| path.into_bytes());
-        if !query.is_empty() {
-            target.push(b'?');
-            target.extend_from_slice(&query);
-        }
-        Ok(Self {
-            method: text(intern!(py, "method"), "GET")?,
-            script_name,
-            path_info,
-            query,
-            target,
-            protocol: format!("HTTP/{}", text(intern!(py, "http_version"), "1.1")?),
-            scheme: text(intern!(py, "scheme"), "http")?,
-            client: address(scope, intern!(py, "client"))?,
-            server: address(scope, intern!(py, "server"))?,
-            headers: header_map(scope)?,
-        })
-    }
-
-    fn view(&self) -> RequestView<'_> {
-        RequestView {
-            method: &self.method,
-            script_name: self.script_name.as_slice().into(),
-            path_info: self.path_info.as_slice().into(),
-            query: &self.query,
-            target: &self.target,
-            protocol: &self.protocol,
-            scheme: &self.scheme,
-            tls: None,
-            client: self.client.as_ref().map(|(address, port)| (address.as_str(), *port)),
-            server: self.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
-            headers: &self.headers,
-            content_length: None,
-        }
-    }
-}
-
-/// The path as bytes: from `raw_path`, which keeps what is not UTF-8, unless a middleware has changed `path` alone.
-fn decoded_path(path: &str, raw_path: Option<&[u8]>) -> Vec<u8> {
-    if let Some(raw_path) = raw_path {
-        let decoded = percent_decode(raw_path);
-        if String::from_utf8_lossy(&decoded) == path {
-            return decoded.into_owned();
-        }
-    }
-    path.as_bytes().to_vec()
-}
-
-/// Splits at the mount point, on a segment boundary. A path that does not begin with it is kept whole.
-fn split_root(root: &[u8], path: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
-    let path_info = match path.strip_prefix(root) {
-        Some(rest) if rest.is_empty() || rest.starts_with(b"/") => rest.to_vec(),
-        _ => path,
-    };
-    (root.to_vec(), path_info)
-}
-
-fn address(scope: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<Option<(String, u16)>> {
-    let Some(pair) = scope.get_item(key)?.filter(|pair| !pair.is_none()) else { return Ok(None) };
-    let port = pair.get_item(1)?;
-    if port.is_none() {
-        return Ok(None);
-    }
-    // Some servers give the port as text.
-    let port = port.extract::<u16>().or_else(|_| {
-        let text = port.extract::<String>()?;
-        text.parse::<u16>().map_err(|_| PyValueError::new_err(format!("the port in {key} is not a number: {text}")))
-    })?;
-    Ok(Some((pair.get_item(0)?.extract()?, port)))
-}
-
-fn header_map(scope: &Bound<'_, PyDict>) -> PyResult<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    let pairs = scope.get_item(intern!(scope.py(), "headers"))?;
-    for pair in pairs.map(|pairs| pairs.try_iter()).transpose()?.into_iter().flatten() {
-        let pair = pair?;
-        let (name, value) = (pair.get_item(0)?, pair.get_item(1)?);
-        let field = HeaderName::from_bytes(name.cast::<PyBytes>()?.as_bytes());
-        let content = HeaderValue::from_bytes(value.cast::<PyBytes>()?.as_bytes());
-        let (Ok(field), Ok(content)) = (field, content) else {
-            return Err(PyValueError::new_err(format!("not a header: {}", short(&pair))));
-        };
-        if field != TRANSFER_ENCODING {
-            headers
-                .try_append(field, content)
-                .map_err(|_| PyValueError::new_err("the request has too many headers"))?;
-        }
-    }
-    Ok(headers)
-}
-
-/// Any asyncio loop, reached with `call_soon_threadsafe`.
-#[derive(Debug)]
-struct AnyLoop(Py<PyAny>);
-
-impl LoopHandle for AnyLoop {
-    fn wait(self: Arc<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Waker)> {
-        let future = self.0.call_method0(py, intern!(py, "create_future"))?;
-        let waker = FutureWaker { event_loop: self, future: Mutex::new(Some(future.clone_ref(py))) };
-        Ok((future, Waker::from(Arc::new(waker))))
-    }
-}
-
-struct FutureWaker {
-    event_loop: Arc<AnyLoop>,
-    future: Mutex<Option<Py<PyAny>>>,
-}
-
-impl Wake for FutureWaker {
-    fn wake(self: Arc<Self>) {
-        let Some(future) = lock(&self.future).take() else { return };
-        Python::attach(|py| {
-            let resolve = Bound::new(py, Resolve(future));
-            let called = resolve.and_then(|resolve| {
-                self.event_loop.0.call_method1(py, intern!(py, "call_soon_threadsafe"), (resolve,))
-            });
-            // A loop that is closed waits for nothing.
-            drop(called);
-        });
-    }
-}
-
-/// Resolves a future that is still waited for.
-#[pyclass(frozen, module = "rsgi")]
-struct Resolve(Py<PyAny>);
-
-#[pymethods]
-impl Resolve {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        if !self.0.call_method0(py, intern!(py, "done"))?.is_truthy(py)? {
-            self.0.call_method1(py, intern!(py, "set_result"), (py.None(),))?;
-        }
-        Ok(())
     }
 }

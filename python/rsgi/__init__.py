@@ -12,7 +12,7 @@ from rsgi.config import AppTarget, Config
 from rsgi.errors import StartupError
 
 if TYPE_CHECKING:
-    from rsgi._rsgi import ClientDisconnected, RequestBodyError
+    from rsgi._rsgi import ClientDisconnected, RequestBodyError, WsgiInput, WsgiPool, build_environ
     from rsgi.bridge import WsgiToAsgi
     from rsgi.serving import serve
 
@@ -22,14 +22,20 @@ __all__ = [
     "Config",
     "RequestBodyError",
     "StartupError",
+    "WsgiInput",
+    "WsgiPool",
     "WsgiToAsgi",
+    "build_environ",
     "serve",
 ]
 
 _LAZY = {
     "ClientDisconnected": "rsgi._rsgi",
     "RequestBodyError": "rsgi._rsgi",
+    "WsgiInput": "rsgi._rsgi",
+    "WsgiPool": "rsgi._rsgi",
     "WsgiToAsgi": "rsgi.bridge",
+    "build_environ": "rsgi._rsgi",
     "serve": "rsgi.serving",
 }
 

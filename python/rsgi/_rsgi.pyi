@@ -2,14 +2,29 @@
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
-from typing import Any, final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Literal, final
 
 from rsgi._types import Message, WSGIApp
 from rsgi.config import Config
 from rsgi.plan import Plan
 
-__all__ = ["SETTINGS", "VERSION", "BridgeCall", "ClientDisconnected", "RequestBodyError", "Server", "WsgiBridge"]
+__all__ = [
+    "SETTINGS",
+    "VERSION",
+    "BodySpool",
+    "BridgeCall",
+    "BridgeRequest",
+    "ClientDisconnected",
+    "Explanation",
+    "RequestBodyError",
+    "Router",
+    "Server",
+    "WsgiBridge",
+    "WsgiInput",
+    "WsgiPool",
+    "build_environ",
+]
 
 VERSION: str
 SETTINGS: list[str]
@@ -19,6 +34,65 @@ class ClientDisconnected(OSError):
 
 class RequestBodyError(OSError):
     """The request body broke off: malformed, too large or too slow. It must not be taken for a whole one."""
+
+@final
+class Router:
+    """Who answers what, by a plan; binds nothing and calls no application."""
+
+    def __new__(cls, plan: Plan) -> Router:
+        """Compile the plan.
+
+        Raises:
+            StartupError: when its rules and routes make no sense.
+        """
+    def explain(
+        self, method: str, url: str, headers: Sequence[tuple[str, str]] = ..., websocket: bool = False
+    ) -> Explanation:
+        """Say who would answer a request, and what decides it.
+
+        Args:
+            method: The method; case counts.
+            url: A path, or an absolute URL, percent-encoded; the query does not count.
+            headers: The fields of the request; values are ASCII.
+            websocket: Whether it opens a WebSocket.
+
+        Raises:
+            ValueError: when no request could look like that.
+        """
+
+@final
+class Explanation:
+    """Who would answer a request.
+
+    What decides is one of: a `rule`; a `mount` (a prefix); the `table` of an application's routes; `probe`, where the ASGI
+    application is asked first; `websocket`, where HTTP goes to WSGI and WebSocket to ASGI; `only`, the one application
+    without a prefix; `none`, when nobody answers.
+    """
+
+    @property
+    def kind(self) -> Literal["rule", "mount", "table", "probe", "websocket", "only", "none"]:
+        """What decides."""
+    @property
+    def index(self) -> int | None:
+        """The place of what decides, in `Plan.rules`, `Plan.apps` or `Plan.table`; `None` when no row of them does."""
+    @property
+    def detail(self) -> str | None:
+        """The text of the rule, the prefix, or the path of the route."""
+    @property
+    def reason(self) -> str:
+        """All of that in words."""
+    @property
+    def app(self) -> int | None:
+        """Who answers, as a place in `Plan.apps`."""
+    @property
+    def then(self) -> int | None:
+        """Who answers in `probe` mode when the first has no such route."""
+    @property
+    def script_name(self) -> str:
+        """What the application sees as its mount point (`SCRIPT_NAME`, `root_path`), decoded."""
+    @property
+    def path_info(self) -> str:
+        """The rest of the path (`PATH_INFO`), decoded."""
 
 @final
 class Server:
@@ -36,6 +110,13 @@ class Server:
         Args:
             event_loop: Runs the ASGI applications; the caller runs it. `None` when there is none of them.
             on_end: Called on another thread when the server has ended.
+        """
+    def reroute(self, plan: Plan) -> None:
+        """Go by another plan for the same applications; what has begun stays where it is.
+
+        Raises:
+            StartupError: when its rules and routes make no sense; then nothing changes.
+            ValueError: when its applications are others.
         """
     def stop(self) -> None:
         """Stop accepting; what runs may finish within the grace time."""
@@ -64,17 +145,141 @@ class Server:
         """Where the server listens, such as `http://127.0.0.1:8000`."""
 
 @final
-class WsgiBridge:
-    """A WSGI application with a pool of threads, for `rsgi.WsgiToAsgi`."""
+class WsgiPool:
+    """Threads that run WSGI applications, and a bounded queue in front of them.
 
-    def __new__(cls, app: WSGIApp, name: str, threads: int, queue: int) -> WsgiBridge: ...
-    def call(
-        self, scope: dict[str, Any], event_loop: asyncio.AbstractEventLoop, context: contextvars.Context
-    ) -> BridgeCall | None:
-        """Start the call for an HTTP scope; `None` when the queue is full.
+    Several `rsgi.WsgiToAsgi` may share one. The threads start with the first call of each process. When all are busy, some
+    of them with calls whose clients have left, spare threads take their places: a quarter as many as `threads` at most, and
+    none where `threads` is 1, because its applications are promised to be alone.
+
+    Args:
+        threads: How many threads.
+        queue: How many calls may wait for one.
+
+    Raises:
+        ValueError: when either is below 1.
+    """
+
+    def __new__(cls, threads: int, queue: int = 1024) -> WsgiPool: ...
+    @property
+    def threads(self) -> int:
+        """How many threads it has."""
+    @property
+    def queue(self) -> int:
+        """How many calls may wait for one."""
+    @property
+    def running(self) -> int:
+        """How many calls run, in this process."""
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a thread."""
+    @property
+    def orphaned(self) -> int:
+        """How many calls run on after their clients have left: a thread cannot be stopped."""
+    @property
+    def spare(self) -> int:
+        """How many threads stand in for orphaned ones."""
+    def busy_threads(self) -> list[int]:
+        """The `threading.get_ident()` of each thread that runs a call."""
+
+@final
+class WsgiInput:
+    """A `wsgi.input` of its own: the same calls give the same results as those of `io.BytesIO`.
+
+    Args:
+        body: All of it, or an iterable that is asked for more when more is read.
+    """
+
+    def __new__(cls, body: bytes | Iterable[bytes]) -> WsgiInput: ...
+    def read(self, size: int | None = None, /) -> bytes:
+        """Read `size` bytes, fewer only at the end; all without `size`.
 
         Raises:
-            ValueError: when the scope holds a header that is none.
+            OSError: when the body broke off.
+        """
+    def readline(self, size: int | None = None, /) -> bytes:
+        """Read one line with its end; at most `size` bytes of it."""
+    def readlines(self, hint: int | None = None, /) -> list[bytes]:
+        """Read lines until the end, or until their bytes reach `hint`."""
+    def __iter__(self) -> WsgiInput: ...
+    def __next__(self) -> bytes: ...
+
+def build_environ(
+    scope: dict[str, Any],
+    input: object | None = None,
+    *,
+    content_length: int | None = None,
+    multithread: bool = True,
+    multiprocess: bool = False,
+) -> dict[str, Any]:
+    """The `environ` that a WSGI application gets for an ASGI HTTP scope, for a bridge of one's own.
+
+    Args:
+        scope: Of type `http`.
+        input: What `wsgi.input` is to be; an empty one without it.
+        content_length: The length of the body in bytes, where no header says it.
+        multithread: Whether several threads call the application.
+        multiprocess: Whether several processes do.
+
+    Raises:
+        ValueError: when the scope holds what is no request.
+    """
+
+@final
+class BodySpool:
+    """A request body that is kept whole: in memory, then in a temporary file."""
+
+    def __new__(cls) -> BodySpool: ...
+    def add(self, chunk: bytes) -> bool:
+        """Take a piece; `True` says that `flush` should be called before the next one."""
+    def flush(self) -> None:
+        """Write what is in memory to the file. Blocks."""
+    @property
+    def length(self) -> int:
+        """Bytes taken so far."""
+
+@final
+class BridgeRequest:
+    """One request that was read from its scope."""
+
+    @property
+    def refusal(self) -> tuple[int, str] | None:
+        """Status and reason, when it must not reach the application."""
+    @property
+    def streams(self) -> bool:
+        """Whether the body is handed on while it comes."""
+    @property
+    def expects_continue(self) -> bool:
+        """Whether nothing may be received before the application reads."""
+    @property
+    def has_length(self) -> bool:
+        """Whether the length of the body is known."""
+
+@final
+class WsgiBridge:
+    """A WSGI application and the pool that runs it, for `rsgi.WsgiToAsgi`, whose attributes are its settings."""
+
+    def __new__(cls, app: WSGIApp, name: str, pool: WsgiPool, settings: object) -> WsgiBridge: ...
+    def request(self, scope: dict[str, Any]) -> BridgeRequest:
+        """Read an HTTP scope.
+
+        Raises:
+            ValueError: when it holds what is no request.
+        """
+    def call(
+        self,
+        request: BridgeRequest,
+        event_loop: asyncio.AbstractEventLoop,
+        context: contextvars.Context,
+        body: bytes | BodySpool | None,
+    ) -> BridgeCall | None:
+        """Start the call; `None` when the queue is full.
+
+        Args:
+            request: The request, once.
+            event_loop: The loop that awaits it.
+            context: What the application runs in.
+            body: All of the body; `None` when it will be fed.
         """
 
 @final
@@ -93,5 +298,6 @@ class BridgeCall:
         """The next ASGI messages to send; `None` at the end.
 
         Raises:
+            Exception: what the application raised.
             RuntimeError: when the response breaks off.
         """

@@ -17,10 +17,17 @@ from rsgi.plan import App, Plan
 def banner(config: Config, plan: Plan) -> str:
     """The lines before `listening on …`, without a line end."""
     lines = [f"rsgi {VERSION}, CPython {platform.python_version()}, process {os.getpid()}", ""]
-    lines += _table([(app.interface, app.name, _place(app, plan), _how(app, config)) for app in plan.apps])
+    lines += _table([(app.interface, _name(app), _place(app, plan), _how(app, config)) for app in plan.apps])
     lines += [f"  rule  {rule.text}" for rule in plan.rules]
-    lines += ["", *(f"  {line}" for line in _who(plan)), ""]
+    lines += ["", *(f"  {line}" for line in _who(plan))]
+    lines += [f"  settings: {config.config}"] if config.config is not None else []
+    lines.append("")
+    lines += [line for warning in plan.warnings for line in (f"warning: {warning}", "")]
     return "\n".join(lines)
+
+
+def _name(app: App) -> str:
+    return app.name if app.name == app.target else f"{app.name} = {app.target}"
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> list[str]:

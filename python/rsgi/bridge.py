@@ -1,8 +1,8 @@
-"""`WsgiToAsgi`: a WSGI application as an ASGI callable.
+"""`rsgi.WsgiToAsgi`: a WSGI application as an ASGI callable.
 
-Apart from the server because it runs under any of them. The application runs in a bounded pool of threads of its own; what
-it sees (`environ`, `wsgi.input`, `start_response`) is the server's own Rust code. This file is the coroutine between
-`receive`, `send` and that pool.
+Apart from the server because it runs under any of them. The application runs in a bounded pool of threads; what it sees
+(`environ`, `wsgi.input`, `start_response`) is the server's own Rust code. This file is the coroutine between `receive`,
+`send` and that pool. Under `rsgi serve` it is not used: the server calls the application itself.
 
 Spec: PEP 3333; ASGI HTTP 2.5, WebSocket 2.5, Lifespan 2.0.
 """
@@ -11,15 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import os
-import threading
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 
-from rsgi._rsgi import BridgeCall, WsgiBridge
+from rsgi._rsgi import BodySpool, BridgeCall, BridgeRequest, WsgiBridge, WsgiPool
 from rsgi._types import Message, Receive, Scope, Send, WSGIApp
 from rsgi.config import default_wsgi_threads
+from rsgi.ending import end_calls_at_exit
 from rsgi.importer import target_name
 
-_BUSY = b"503 Service Unavailable: too many requests wait for a thread; try again\n"
+KIB = 1024
+
+# How long a call may take before its client is watched, in seconds: most are over by then, and a watch costs a task.
+_UNWATCHED = 0.02
+
+_BUSY = "too many requests wait for a thread; try again"
 _NO_WEBSOCKET = b"404 Not Found: this is a WSGI application, it accepts no WebSocket\n"
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -27,24 +33,54 @@ _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 class WsgiToAsgi:
     """Makes an ASGI application of a WSGI application.
 
-    Bodies stream both ways, with bounded buffers; a client that leaves ends the call. The threads are started with the first
-    request of each process.
+    Bodies stream both ways, with bounded buffers; a client that leaves ends the call. A body without a length is kept
+    whole first (in memory, above 1 MiB in a temporary file), because many applications read no more than CONTENT_LENGTH. The
+    threads are started with the first request of each process, so it may be made before a fork; any event loop may call it,
+    several at once too.
 
     Args:
         app: The WSGI application.
-        threads: How many threads call it; as many as the server would take without it.
+        threads: How many threads call it; as many as the server would take without it. With 1 it is never called twice
+            at a time, and `wsgi.multithread` says so.
         queue: How many requests may wait for a thread; more get 503.
+        pool: The pool to share with other bridges, instead of `threads` and `queue`.
+        request_buffer_bytes: How much of a request body waits in memory for the application.
+        response_buffer_bytes: How much of an answer waits in memory for the client before the application has to.
+        duplicate_header_limit: How often one request header may come; more get 431.
+        max_body_bytes: The largest request body; a larger one gets 413. `None`: what the host lets through.
+        reraise_exc_info: Whether an error that the application answered itself (`start_response` with `exc_info`) is
+            raised to the ASGI middleware outside once the answer is out. Errors that it did not answer always are.
+
+    Raises:
+        ValueError: when a number is below 1, or `pool` is given together with `threads` or `queue`.
     """
 
-    def __init__(self, app: WSGIApp, *, threads: int | None = None, queue: int | None = None) -> None:
+    def __init__(
+        self,
+        app: WSGIApp,
+        *,
+        threads: int | None = None,
+        queue: int | None = None,
+        pool: WsgiPool | None = None,
+        request_buffer_bytes: int = 256 * KIB,
+        response_buffer_bytes: int = 256 * KIB,
+        duplicate_header_limit: int = 100,
+        max_body_bytes: int | None = None,
+        reraise_exc_info: bool = False,
+    ) -> None:
+        if pool is not None and (threads is not None or queue is not None):
+            raise ValueError("give `pool`, or `threads` and `queue`, not both")
+        if min(request_buffer_bytes, response_buffer_bytes, duplicate_header_limit) < 1:
+            raise ValueError("the buffers and duplicate_header_limit must be at least 1")
         self.wsgi_app = app
-        self._threads = default_wsgi_threads() if threads is None else threads
-        self._queue = 1024 if queue is None else queue
-        if self._threads < 1 or self._queue < 1:
-            raise ValueError("threads and queue must be at least 1")
-        self._bridge: WsgiBridge | None = None
-        self._process = 0
-        self._starting = threading.Lock()
+        self.pool = pool or WsgiPool(default_wsgi_threads() if threads is None else threads, queue or 1024)
+        self.request_buffer_bytes = request_buffer_bytes
+        self.response_buffer_bytes = response_buffer_bytes
+        self.duplicate_header_limit = duplicate_header_limit
+        self.max_body_bytes = max_body_bytes
+        self.reraise_exc_info = reraise_exc_info
+        self.bridge = WsgiBridge(app, target_name(app), self.pool, self)
+        end_calls_at_exit(self.pool)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
@@ -59,49 +95,117 @@ class WsgiToAsgi:
             raise ValueError(f"WsgiToAsgi does not know the ASGI scope type {kind!r}")
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = self._pool().call(dict(scope), asyncio.get_running_loop(), contextvars.copy_context())
+        request = self.bridge.request(dict(scope))
+        if request.refusal is not None:
+            status, reason = request.refusal
+            await _answer(send, status, reason)
+            return
+        body: bytes | BodySpool | None = None
+        first: Message | None = None
+        if not request.streams:
+            first = await receive()
+            if first["type"] != "http.request":
+                return  # the client has gone before anything was asked
+            if not first.get("more_body", False):
+                body = bytes(first.get("body", b""))
+            elif not request.has_length:
+                body = await self._spool(first, receive)
+                if body is None:
+                    return
+                if self.max_body_bytes is not None and body.length > self.max_body_bytes:
+                    await _answer(send, 413, f"the body is larger than {self.max_body_bytes} bytes")
+                    return
+        loop = asyncio.get_running_loop()
+        call = self.bridge.call(request, loop, contextvars.copy_context(), body)
         if call is None:
             await _answer(send, 503, _BUSY, (b"retry-after", b"1"))
             return
-        feeding = asyncio.create_task(_feed(call, receive, expects_continue=_expects_continue(scope)))
+        beside: asyncio.Task[None] | _LaterTask
+        if body is None:
+            beside = loop.create_task(_feed(call, request, receive, first))
+        else:
+            beside = _LaterTask(loop, lambda: _watch(call, receive))
         try:
-            while (messages := await call.messages()) is not None:
-                for message in messages:
-                    await send(message)
-        except OSError:
-            pass  # the client has gone, and the server says so (ASGI 2.4)
+            await _send_all(call, send)
         finally:
             call.disconnect()
-            feeding.cancel()
+            beside.cancel()
 
-    def _pool(self) -> WsgiBridge:
-        """The pool of this process: threads do not survive a fork."""
-        with self._starting:
-            if self._bridge is None or self._process != os.getpid():
-                self._process = os.getpid()
-                self._bridge = WsgiBridge(self.wsgi_app, target_name(self.wsgi_app), self._threads, self._queue)
-            return self._bridge
+    async def _spool(self, message: Message, receive: Receive) -> BodySpool | None:
+        """The whole body, or as much as is too much; `None` when the client leaves."""
+        spool, loop = BodySpool(), asyncio.get_running_loop()
+        most = self.max_body_bytes
+        while message["type"] == "http.request":
+            full = spool.add(bytes(message.get("body", b"")))
+            if full:
+                await loop.run_in_executor(None, spool.flush)
+            if not message.get("more_body", False) or (most is not None and spool.length > most):
+                return spool
+            message = await receive()
+        return None
 
 
-async def _feed(call: BridgeCall, receive: Receive, *, expects_continue: bool) -> None:
+class _LaterTask:
+    """A task that begins only if it is not cancelled soon."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Callable[[], Coroutine[object, object, None]]
+    ) -> None:
+        self._loop, self._coroutine = loop, coroutine
+        self._task: asyncio.Task[None] | None = None
+        self._timer = loop.call_later(_UNWATCHED, self._start)
+
+    def _start(self) -> None:
+        self._task = self._loop.create_task(self._coroutine())
+
+    def cancel(self) -> None:
+        """End it, or see that it never begins."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def _send_all(call: BridgeCall, send: Send) -> None:
+    """Send what the application answers; its errors, and those of a response that breaks off, are raised."""
+    while (messages := await call.messages()) is not None:
+        for message in messages:
+            try:
+                await send(message)
+            except OSError:
+                return  # the client has gone, and the server says so (ASGI 2.4)
+
+
+async def _feed(call: BridgeCall, request: BridgeRequest, receive: Receive, message: Message | None) -> None:
     """Bring the request body in, and then watch for the client to leave."""
-    if expects_continue and not await call.wanted():
+    if request.expects_continue and not await call.wanted():
         return  # the first `receive` would have invited the body
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            call.disconnect()
-            return
-        await call.feed(bytes(message.get("body", b"")))
-        if not message.get("more_body", False):
-            call.finish_body()
+    try:
+        while True:
+            if message is None:
+                message = await receive()
+            if message["type"] != "http.request":
+                return
+            await call.feed(bytes(message.get("body", b"")))
+            if not message.get("more_body", False):
+                break
+            message = None
+        call.finish_body()
+        await _watch(call, receive)
+    finally:
+        call.disconnect()
 
 
-def _expects_continue(scope: Scope) -> bool:
-    return any(name.lower() == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
+async def _watch(call: BridgeCall, receive: Receive) -> None:
+    """Wait for the client to leave."""
+    try:
+        while (await receive())["type"] == "http.request":
+            pass
+    finally:
+        call.disconnect()
 
 
-async def _answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+async def _answer(send: Send, status: int, reason: str, *headers: tuple[bytes, bytes]) -> None:
+    body = f"{status} {HTTPStatus(status).phrase}: {reason}\n".encode()
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [_TEXT, length, *headers]})
     await send({"type": "http.response.body", "body": body})

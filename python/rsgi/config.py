@@ -1,8 +1,8 @@
 """Every setting of the server, each defined once.
 
-Apart from the command line because three doors lead here: `rsgi serve --flag`, `RSGI_*` environment variables, and
-`rsgi.serve(...)` from Python. A field's metadata is the one definition: the flags, their help and their checks are made
-from it (`rsgi.cli.parameters`), and the Rust side reads the same field names.
+Apart from the command line because four doors lead here: `rsgi serve --flag`, `RSGI_*` environment variables, a file
+(`rsgi.config_file`), and `rsgi.serve(...)` from Python. A field's metadata is the one definition: the flags, their help
+and their checks are made from it (`rsgi.cli.parameters`), and the Rust side reads the same field names.
 
 To add a setting: add a field here, and the field of the same name in `src/settings.rs`.
 """
@@ -10,11 +10,12 @@ To add a setting: add a field here, and the field of the same name in `src/setti
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, cast
 
 from rsgi.errors import StartupError
+from rsgi.rules import ParsedRule
 from rsgi.setting import AppTarget, Setting
 from rsgi.values import SettingValueError
 
@@ -64,11 +65,13 @@ class Config:
         metavar="[PREFIX=]TARGET",
         repeatable=True,
     )
-    routes: tuple[str, ...] = _setting(
-        "Say which application answers: `[METHODS ][HOST]/path/{name}=APP`, where APP is wsgi, asgi or a target. "
-        "The first rule that matches wins over everything else; the path passes through unchanged. Repeatable.",
+    routes: tuple[str | Mapping[str, object] | ParsedRule, ...] = _setting(
+        "Say which application answers: `[METHODS ][HOST]/path/{name}=APP`, where APP is a name from the configuration "
+        "file, a target, wsgi or asgi. The first rule that matches wins over everything else; the path passes through "
+        "unchanged. Repeatable.",
         "Applications",
         (),
+        unit="rules",
         metavar="RULE",
         repeatable=True,
         separators=r"[;\n]+",
@@ -80,6 +83,33 @@ class Config:
         choices=("table", "probe", "off"),
         optional=True,
         default_text="table if the routes can be read, else probe",
+    )
+    routes_from: tuple[str, ...] = _setting(
+        "Read the routes of an application from this object in it, when they cannot be read from the application: "
+        "`[APP=]TARGET`, where APP is wsgi, asgi (the default) or a target. Repeatable.",
+        "Applications",
+        (),
+        metavar="[APP=]TARGET",
+        repeatable=True,
+    )
+    prefer: str = _setting(
+        "Who gets what both applications without a prefix have a route for.",
+        "Applications",
+        "asgi",
+        choices=("asgi", "wsgi"),
+    )
+    config: str | None = _setting(
+        "Read settings from this file; flags and the environment win over it.",
+        "Applications",
+        metavar="FILE",
+        optional=True,
+        default_text="`rsgi.toml`, or `[tool.rsgi]` in `pyproject.toml`, in this folder or `--app-dir`",
+    )
+    reload_rules: bool = _setting(
+        "Look once a second whether the configuration file has changed, and take its rules over. SIGHUP does so at once.",
+        "Applications",
+        False,
+        unit="flag",
     )
     app_dir: str = _setting(
         "The folder that applications are imported from.",
@@ -202,6 +232,12 @@ class Config:
         20.0,
         unit="duration",
         minimum=0.001,
+    )
+    ws_compression: str = _setting(
+        "Whether WebSocket messages are compressed (permessage-deflate); auto does where the client offers it.",
+        "WebSocket",
+        "auto",
+        choices=("auto", "off"),
     )
 
     max_request_line: int = _setting(

@@ -6,20 +6,28 @@ side reads its attributes by name and does the dividing.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from rsgi._rsgi import WsgiBridge
 from rsgi._types import Interface
+from rsgi.bridge import WsgiToAsgi
 from rsgi.config import AppTarget, Config
 from rsgi.errors import StartupError
 from rsgi.importer import load_target, target_name
 from rsgi.interface import check_interface
-from rsgi.introspect import Route, framework_of, read_routes
-from rsgi.introspect.django import is_django_asgi, is_django_wsgi, speaks_websocket_only
-from rsgi.rules import ParsedRule, parse_rule
+from rsgi.introspect import Route
+from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
+from rsgi.introspect.django import is_django_wsgi
+from rsgi.rules import FieldCondition, ParsedRule, PathKind, Scheme, parse_rule, prefix_problem, rule_from_table
+from rsgi.tables import catch_all_warnings, check_routes_from, table_of
 
 Mode: TypeAlias = Literal["mounts", "table", "probe", "websocket"]
+
+_INTERFACES = ("wsgi", "asgi")
 
 
 @dataclass(frozen=True)
@@ -27,35 +35,43 @@ class App:
     """One application that is served.
 
     Attributes:
-        name: The text of its target.
+        name: Its name in the configuration file, else the text of its target.
         interface: The protocol it speaks.
         prefix: Where it is mounted: empty, or `/api` without a slash at the end.
         application: The callable.
+        target: The text of its target.
     """
 
     name: str
     interface: Interface
     prefix: str
     application: object
+    target: str
+
+    @property
+    def bridge(self) -> WsgiBridge | None:
+        """What the server calls instead, when the application is a `rsgi.WsgiToAsgi`."""
+        return self.application.bridge if isinstance(self.application, WsgiToAsgi) else None
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One `--route`, resolved.
+    """One routing rule, resolved. All but `app` is as in `ParsedRule`.
 
     Attributes:
-        methods: The methods it is for; `None` for all.
-        host: The host it is for, in lower case; `None` for all.
-        path: The template of the path.
         app: The place of its application in `Plan.apps`.
-        text: The rule as written.
     """
 
     methods: tuple[str, ...] | None
     host: str | None
+    kind: PathKind
     path: str
+    fields: tuple[FieldCondition, ...]
+    scheme: Scheme | None
+    websocket: bool | None
     app: int
     text: str
+    source: str
 
 
 @dataclass(frozen=True)
@@ -70,6 +86,9 @@ class Plan:
             first. `websocket`: HTTP goes to the WSGI application, WebSocket to the ASGI one.
         table: The routes of the ASGI application without a prefix, in `table` mode.
         reason: Why this mode, for people.
+        wsgi_table: The routes of the WSGI application without a prefix, when it is preferred: HTTP that they own goes there
+            before the mode is asked. `None` when the ASGI application is preferred.
+        warnings: What is probably not meant, one sentence each.
     """
 
     apps: tuple[App, ...]
@@ -77,6 +96,8 @@ class Plan:
     mode: Mode
     table: tuple[Route, ...]
     reason: str
+    wsgi_table: tuple[Route, ...] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def build_plan(config: Config) -> Plan:
@@ -90,13 +111,42 @@ def build_plan(config: Config) -> Plan:
     """
     if not config.apps:
         raise StartupError("there is no application to serve", "for example `rsgi serve --wsgi old:app --asgi new:app`")
-    parsed_rules = [parse_rule(text) for text in config.routes]
+    parsed_rules = _parse_rules(config)
     prefixes = [normalise_prefix(target) for target in config.apps]
     _check_places(config, prefixes)
     apps = tuple(_load(target, prefix, config.app_dir) for target, prefix in zip(config.apps, prefixes, strict=True))
+    return _divide(config, apps, parsed_rules)
+
+
+def divide_again(config: Config, plan: Plan) -> Plan:
+    """The plan of the same applications under other rules; nothing is imported.
+
+    Raises:
+        StartupError: when the applications and rules do not fit together.
+    """
+    return _divide(config, plan.apps, _parse_rules(config))
+
+
+def _parse_rules(config: Config) -> list[ParsedRule]:
+    def parse(number: int, rule: str | Mapping[str, object] | ParsedRule) -> ParsedRule:
+        if isinstance(rule, ParsedRule):
+            return rule
+        return parse_rule(rule) if isinstance(rule, str) else rule_from_table(rule, f"rule {number}")
+
+    return [parse(number, rule) for number, rule in enumerate(config.routes, 1)]
+
+
+def _divide(config: Config, apps: tuple[App, ...], parsed_rules: list[ParsedRule]) -> Plan:
     rules = tuple(_resolve(rule, apps) for rule in parsed_rules)
-    mode, table, reason = _choose_mode(apps, config.fallback)
-    return Plan(apps, rules, mode, table, reason)
+    check_routes_from(apps, config)
+    plan = _divided(Plan(apps, rules, "mounts", (), ""), config)
+    if config.prefer != "wsgi":
+        return plan
+    wsgi_table = _read_preferred(plan, config)
+    if wsgi_table is None:
+        return plan
+    reason = f"{plan.reason}; before it, {len(wsgi_table)} of the WSGI application, which is preferred"
+    return replace(plan, wsgi_table=wsgi_table, reason=reason)
 
 
 def normalise_prefix(target: AppTarget) -> str:
@@ -105,22 +155,11 @@ def normalise_prefix(target: AppTarget) -> str:
     Raises:
         StartupError: when it is no plain path.
     """
-    prefix = target.prefix.rstrip("/")
-    problem = None
-    if target.prefix and not target.prefix.startswith("/"):
-        problem = "it does not start with `/`"
-    elif "//" in target.prefix.rstrip("/") or re.search(r"/\.\.?(/|$)", prefix):
-        problem = "it has an empty or a dot segment, which no request would match"
-    elif re.search(r"[?#\x00-\x20\x7f]", prefix):
-        problem = "it holds a character that no path has"
-    elif re.search(r"%[0-9A-Fa-f]{2}", prefix):
-        problem = "it is percent-encoded; it is compared with the decoded path"
-    elif "{" in prefix or "}" in prefix:
-        problem = "a prefix has no parameters; `--route` rules do"
+    problem = prefix_problem(target.prefix)
     if problem:
         name = target_name(target.target)
         raise StartupError(f"the prefix `{target.prefix}` of `{name}` cannot be used: {problem}", "for example `/api`")
-    return prefix
+    return target.prefix.rstrip("/")
 
 
 def _check_places(config: Config, prefixes: list[str]) -> None:
@@ -144,53 +183,94 @@ def _check_places(config: Config, prefixes: list[str]) -> None:
 
 
 def _load(target: AppTarget, prefix: str, app_dir: str) -> App:
-    name = target_name(target.target)
+    text = target_name(target.target)
     application = load_target(target.target, app_dir)
-    check_interface(application, target.interface, name)
-    return App(name, target.interface, prefix, application)
+    check_interface(application, target.interface, text)
+    return App(target.name or text, target.interface, prefix, application, text)
 
 
 def _resolve(rule: ParsedRule, apps: tuple[App, ...]) -> Rule:
-    """Find the application that a rule names."""
-    if rule.app in ("wsgi", "asgi"):
-        indexes = [index for index, app in enumerate(apps) if app.interface == rule.app]
-    else:
-        indexes = [index for index, app in enumerate(apps) if app.name == rule.app]
-    named = ", ".join(f"`{app.name}`" for app in apps)
+    """Find the application that a rule names: by its name, its target, or its interface."""
+    indexes = [index for index, app in enumerate(apps) if rule.app == app.name]
+    indexes = indexes or [index for index, app in enumerate(apps) if rule.app in (app.target, app.interface)]
+    what = f"{rule.source}: " if rule.source else ""
+    what += f"the route rule `{rule.text}` names `{rule.app}`"
+    named = [app.name for app in apps]
     if not indexes:
-        message = f"the route rule `{rule.text}` names `{rule.app}`, which is not served"
-        raise StartupError(message, f"the applications are {named}")
-    interfaces = {apps[index].interface for index in indexes}
-    if len(indexes) > 1 and (rule.app in ("wsgi", "asgi") or len(interfaces) > 1):
-        message = f"the route rule `{rule.text}` names `{rule.app}`, of which there are {len(indexes)}"
-        raise StartupError(message, f"name one by its target: {named}")
-    return Rule(rule.methods, rule.host, rule.path, indexes[0], rule.text)
+        close = difflib.get_close_matches(rule.app, [*named, *(app.interface for app in apps)], 1)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        raise StartupError(f"{what}, which is not served", f"{hint}the applications are {_quoted(named)}")
+    if len(indexes) > 1 and (rule.app in _INTERFACES or len({apps[index].interface for index in indexes}) > 1):
+        hint = f"name one of them, by its name or its target: {_quoted(named)}"
+        raise StartupError(f"{what}, of which there are {len(indexes)}", hint)
+    fields = {field.name: getattr(rule, field.name) for field in dataclasses.fields(rule)}
+    return Rule(**{**fields, "app": indexes[0]})
 
 
-def _choose_mode(apps: tuple[App, ...], fallback: str | None) -> tuple[Mode, tuple[Route, ...], str]:
-    """How the applications without a prefix share what no rule and no mount takes."""
-    unmounted = {app.interface: app for app in apps if not app.prefix}
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _read_preferred(plan: Plan, config: Config) -> tuple[Route, ...] | None:
+    """The routes of the WSGI application without a prefix, which has the first choice.
+
+    Raises:
+        StartupError: when there is nothing to choose, or the routes cannot be read.
+    """
+    if plan.mode == "websocket":
+        return None  # it has all HTTP anyway
+    if plan.mode == "mounts":
+        message = "`prefer` decides between a WSGI and an ASGI application without a prefix, and there is but one"
+        raise StartupError(message, "leave it out, or say with `--route` rules who gets what")
+    old = next(app for app in plan.apps if app.interface == "wsgi" and not app.prefix)
+    table = table_of(old, config)
+    if table is None or not table.complete:
+        message = f"the routes of `{old.name}` cannot be read, so it cannot be preferred for those"
+        raise StartupError(message, "say with `--route` rules what it keeps, for example `--route '/users/{id}=wsgi'`")
+    return table.for_router()
+
+
+def _divided(plan: Plan, config: Config) -> Plan:
+    """The plan with how the applications without a prefix share what no rule and no mount takes."""
+    unmounted = {app.interface: app for app in plan.apps if not app.prefix}
     if len(unmounted) < 2:
         only = next(iter(unmounted.values()), None)
         reason = f"{only.name} has no prefix and gets the rest" if only else "every application has a prefix"
-        return "mounts", (), reason
+        return replace(plan, mode="mounts", reason=reason)
     old, new = unmounted["wsgi"], unmounted["asgi"]
-    if fallback == "probe":
-        return "probe", (), f"asked for: {new.name} first, {old.name} when it answers 404"
-    if fallback is None:
-        if is_django_wsgi(old.application) and is_django_asgi(new.application):
-            return "websocket", (), "both are the same Django project: HTTP over WSGI, WebSocket over ASGI"
-        if speaks_websocket_only(new.application):
-            return "websocket", (), f"{new.name} has no HTTP: HTTP goes to {old.name}, WebSocket to {new.name}"
-    routes = read_routes(new.application)
-    if routes is not None:
-        count = "1 route" if len(routes) == 1 else f"{len(routes)} routes"
-        reason = f"{count} of {new.name}, read from {framework_of(new.application)}"
-        return "table", tuple(routes), reason
-    if fallback == "table":
-        message = f"the routes of `{new.name}` cannot be read, so there is no table to fall back by"
-        raise StartupError(message, f"use `--fallback probe`, or give it a prefix: `--asgi /api={new.name}`")
-    return "probe", (), f"the routes of {new.name} cannot be read: it is asked first, {old.name} when it answers 404"
+    if config.fallback == "probe":
+        return replace(plan, mode="probe", reason=f"asked for: {new.name} first, {old.name} when it answers 404")
+    by_protocol = _reason_to_divide_by_protocol(old, new) if config.fallback is None else None
+    if by_protocol is not None:
+        return replace(plan, mode="websocket", reason=by_protocol)
+    return _by_table(plan, old, new, config)
 
 
-__all__ = ["App", "Mode", "Plan", "Rule", "build_plan", "normalise_prefix"]
+def _reason_to_divide_by_protocol(old: App, new: App) -> str | None:
+    if is_django_wsgi(old.application) and answers_http_with_django(new.application):
+        return "both are the same Django project: HTTP over WSGI, WebSocket over ASGI"
+    if speaks_websocket_only(new.application):
+        return f"{new.name} has no HTTP: HTTP goes to {old.name}, WebSocket to {new.name}"
+    return None
+
+
+def _by_table(plan: Plan, old: App, new: App, config: Config) -> Plan:
+    """By the routes of the new application; if these cannot be read to the last, it is asked first."""
+    table = table_of(new, config)
+    if table is not None and table.complete:
+        count = "1 route" if len(table.routes) == 1 else f"{len(table.routes)} routes"
+        reason = f"{count} of {new.name}, read from {table.framework}"
+        warnings = catch_all_warnings(table, new.name, old.name)
+        return replace(plan, mode="table", table=table.for_router(), reason=reason, warnings=warnings)
+    why = "" if table is None else f" ({table.why})"
+    if config.fallback == "table":
+        message = f"the routes of `{new.name}` cannot be read{why}, so there is no table to fall back by"
+        hint = (
+            "name the application in it: `--routes-from module:attr`, or use `--fallback probe`, or give it a prefix: "
+        )
+        raise StartupError(message, f"{hint}`--asgi /api={new.name}`")
+    reason = f"the routes of {new.name} cannot be read{why}: it is asked first, {old.name} when it answers 404"
+    return replace(plan, mode="probe", reason=reason)
+
+
+__all__ = ["App", "Mode", "Plan", "Rule", "build_plan", "divide_again", "normalise_prefix"]

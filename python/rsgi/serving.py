@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -20,14 +20,16 @@ from rsgi._rsgi import Server
 from rsgi._types import ASGIApp, WSGIApp
 from rsgi.banner import banner
 from rsgi.config import AppTarget, Config
+from rsgi.config_file import load_config, reread_of
 from rsgi.errors import StartupError
 from rsgi.loops import new_event_loop
-from rsgi.plan import build_plan
+from rsgi.plan import Plan, build_plan
+from rsgi.reload import RuleReload
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# The signals that change how the server serves, where the system has them.
-_RELOAD_SIGNALS = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
+# Not every system has it.
+_RELOAD_SIGNALS = tuple(getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name))
 
 # How late a signal may be seen that did not wake the main thread, in seconds.
 _SIGNAL_LATENCY = 1.0
@@ -53,7 +55,7 @@ def serve(
         config: All settings. Without it they are made of the keyword arguments.
         wsgi: A WSGI application or its target, without a prefix.
         asgi: An ASGI application or its target, without a prefix.
-        settings: The fields of `Config`.
+        settings: The fields of `Config`; with `config`, a file's settings are taken where there are none here.
 
     Returns:
         The exit code: 0 after an orderly end.
@@ -61,16 +63,28 @@ def serve(
     Raises:
         StartupError: when the server cannot start.
     """
-    if config is None:
-        named = [AppTarget("wsgi", wsgi)] if wsgi is not None else []
-        named += [AppTarget("asgi", asgi)] if asgi is not None else []
-        apps = (*settings.pop("apps", ()), *named)  # type: ignore[misc]
-        config = Config(apps=apps, **settings)  # type: ignore[arg-type]
+    if config is not None:
+        return serve_config(config)
+    given = _given(settings, wsgi, asgi)
+    config = load_config(given)
+    return serve_config(config, reread_of(given, config))
+
+
+def serve_config(config: Config, reread: Callable[[], Config] | None = None) -> int:
+    """Serve with settings that have been made.
+
+    Args:
+        config: All settings.
+        reread: Gives the settings as their file has them later, for rules that change while the server runs.
+
+    Raises:
+        StartupError: when the server cannot start.
+    """
     plan = build_plan(config)
     _set_up_logging(config.log_level)
     server = Server(config, plan)
     print(banner(config, plan), file=sys.stderr, flush=True)
-    with _signals(server), _reload(server, config):
+    with _reloading(server, config, plan, reread) as reload, _signals(server, _reloads(server, config, reload)):
         if any(app.interface == "asgi" for app in plan.apps):
             _run_loop(server, config)
         else:
@@ -82,6 +96,16 @@ def serve(
         server.finish()
     _leave_stuck_calls()
     return 0
+
+
+def _given(settings: dict[str, object], wsgi: object, asgi: object) -> dict[str, object]:
+    """What `serve` was given, as `load_config` takes it; nothing is left out."""
+    chosen = {"wsgi": wsgi, "asgi": asgi}
+    targets = {name: [AppTarget(name, app)] for name, app in chosen.items() if app is not None}  # type: ignore[arg-type]
+    if "apps" in settings:
+        apps = (*settings["apps"], *(each for listed in targets.values() for each in listed))  # type: ignore[misc]
+        return {**settings, "apps": apps}
+    return {**settings, **targets}
 
 
 def _run_loop(server: Server, config: Config) -> None:
@@ -122,31 +146,41 @@ def _wake_for_signals(loop: asyncio.AbstractEventLoop) -> None:
 
 
 @contextmanager
-def _reload(server: Server, config: Config) -> Iterator[None]:
-    """Read the TLS certificates again at SIGHUP. Without TLS the signal keeps its meaning: the terminal has gone."""
-    on_main_thread = threading.current_thread() is threading.main_thread()
-    if not config.tls_cert or not _RELOAD_SIGNALS or not on_main_thread:
-        yield
+def _reloading(
+    server: Server, config: Config, plan: Plan, reread: Callable[[], Config] | None
+) -> Iterator[RuleReload | None]:
+    """Rules can be read again, if there is a file to read them from."""
+    if reread is None:
+        yield None
         return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        try:
-            server.reload_tls()
-        except StartupError as error:
-            print(f"error: {error.message}; the certificates stay as they were", file=sys.stderr, flush=True)
-        else:
-            print("read the TLS certificates again", file=sys.stderr, flush=True)
-
-    before = signal.signal(signal.SIGHUP, handle)
+    reload = RuleReload(server, config, plan, reread)
     try:
-        yield
+        yield reload
     finally:
-        signal.signal(signal.SIGHUP, before)
+        reload.stop()
+
+
+def _reloads(server: Server, config: Config, rules: RuleReload | None) -> list[Callable[[], None]]:
+    """What SIGHUP does: rules are read again if they have a file, certificates if there are any."""
+    asked = [] if rules is None else [rules.ask]
+    return asked + ([lambda: _reload_tls(server)] if config.tls_cert else [])
+
+
+def _reload_tls(server: Server) -> None:
+    try:
+        server.reload_tls()
+    except StartupError as error:
+        print(f"error: {error.message}; the certificates stay as they were", file=sys.stderr, flush=True)
+    else:
+        print("read the TLS certificates again", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def _signals(server: Server) -> Iterator[None]:
-    """Drain at the first SIGINT or SIGTERM, end at once at the second."""
+def _signals(server: Server, reloads: list[Callable[[], None]]) -> Iterator[None]:
+    """Drain at the first SIGINT or SIGTERM, end at once at the second; reload what can be at SIGHUP.
+
+    Where nothing can be reloaded SIGHUP keeps its meaning: the terminal has gone.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -161,6 +195,8 @@ def _signals(server: Server) -> Iterator[None]:
         server.stop()
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    if reloads:
+        before |= {number: signal.signal(number, lambda *_: [ask() for ask in reloads]) for number in _RELOAD_SIGNALS}
     try:
         yield
     finally:

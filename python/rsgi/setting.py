@@ -7,11 +7,12 @@ read but not that there are settings.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from rsgi._types import Interface
+from rsgi.rules import ParsedRule
 from rsgi.values import SettingValueError, Unit, check_address, parse_value
 
 
@@ -23,11 +24,13 @@ class AppTarget:
         interface: The protocol it speaks.
         target: Where to import it from (`module:attr`, `module:factory()`), or the application itself.
         prefix: The path below which it is mounted, as written; empty for the whole site.
+        name: What rules, logs and the banner call it; its target if empty.
     """
 
     interface: Interface
     target: str | object
     prefix: str = ""
+    name: str = ""
 
     @classmethod
     def parse(cls, interface: Interface, text: str) -> AppTarget:
@@ -55,6 +58,7 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "size": int,
     "duration": float,
     "apps": AppTarget,
+    "rules": (str, Mapping, ParsedRule),
 }
 _UNIT_NAMES: dict[Unit, str] = {
     "text": "text",
@@ -64,6 +68,7 @@ _UNIT_NAMES: dict[Unit, str] = {
     "size": "a size in bytes",
     "duration": "a number of seconds",
     "apps": "an application",
+    "rules": "a rule",
 }
 
 
@@ -112,7 +117,7 @@ class Setting:
             SettingValueError: when the setting cannot have it.
         """
         if self.repeatable:
-            many = (value,) if isinstance(value, str) else tuple(cast("Iterable[object]", value))
+            many = (value,) if isinstance(value, (str, Mapping)) else tuple(cast("Iterable[object]", value))
             return tuple(self._checked(one) for one in many)
         if isinstance(value, str) and self.unit != "text":
             return self.parse(value)

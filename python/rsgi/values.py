@@ -10,7 +10,7 @@ import math
 import re
 from typing import Literal, TypeAlias
 
-Unit: TypeAlias = Literal["text", "address", "flag", "number", "size", "duration", "apps"]
+Unit: TypeAlias = Literal["text", "address", "flag", "number", "size", "duration", "apps", "rules"]
 
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {

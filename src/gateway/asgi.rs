@@ -19,12 +19,13 @@ use rsgi_bridge::length::{Admitted, BodyLength};
 use rsgi_bridge::pipe::{PipeReader, PipeWriter, pipe};
 use rsgi_bridge::report::{log_failure, log_length};
 use rsgi_bridge::response_head::{ResponseHead, short};
-use rsgi_bridge::scope::{ScopeKind, ScopeTemplate, UnixPath};
+use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
 use rsgi_bridge::start_response::Ended;
 use tokio::sync::oneshot;
 
 use super::Call;
 use super::message::{typed, unexpected};
+use super::probe::Witness;
 use crate::body::{Leftover, Recorder};
 use crate::error::RequestError;
 use crate::event_loop::coroutine::{AppCoroutine, Conversation};
@@ -51,9 +52,11 @@ pub struct AsgiGateway {
     pub scopes: ScopeTemplate,
     /// The lifespan's `state`; `None` when the application has no lifespan.
     pub state: Mutex<Option<Py<PyDict>>>,
-    outbox: Arc<Outbox>,
+    /// Takes the answers back.
+    pub outbox: Arc<Outbox>,
     request_buffer: usize,
-    response_buffer: usize,
+    /// Bytes of an answer that wait for the client.
+    pub response_buffer: usize,
 }
 
 impl AsgiGateway {
@@ -83,24 +86,28 @@ impl AsgiGateway {
     /// # Errors
     /// When Python is out of memory.
     pub fn scope<'py>(&self, py: Python<'py>, head: &RequestHead, kind: ScopeKind<'_>) -> PyResult<Bound<'py, PyDict>> {
-        let target = head.target();
-        let unix = head.peer.unix_path.as_deref().map(UnixPath);
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = state.as_ref().map(|state| state.bind(py).clone());
-        self.scopes.build(py, kind, &head.view(&target, None), head.raw_path().as_bytes(), unix, state.as_ref())
+        super::scope(py, &self.scopes, head, kind, state.as_ref())
     }
 }
 
-/// Calls the application as a task of the loop. With a `recorder`, what is left of the body is enough for a second one.
+/// What is kept of a request that another application may get, too.
+#[derive(Debug)]
+pub struct Asked {
+    /// Keeps the body.
+    pub recorder: Recorder,
+    /// Sees what a router writes into the scope.
+    pub witness: Arc<Witness>,
+}
+
+/// Calls the application as a task of the loop. When it is `asked` first, what is left of the body is enough for a second one.
 ///
 /// # Cancel safety
 /// When the future is dropped the application sees `http.disconnect`.
-pub async fn call(
-    gateway: &Arc<AsgiGateway>,
-    call: Call<'_>,
-    recorder: Option<Recorder>,
-) -> (AppResponse, Option<Leftover>) {
+pub async fn call(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Option<Asked>) -> (AppResponse, Option<Leftover>) {
     let Call { head, mut body, .. } = call;
+    let (recorder, witness) = asked.map(|asked| (asked.recorder, asked.witness)).unzip();
     let small = head.content_length().is_some_and(|length| length <= SMALL_BODY) && !head.expects_continue();
     let (request, leftover) = if body.is_end() {
         (RequestMessages::Whole(Bytes::new()), Some(Leftover::Untouched(body)))
@@ -117,7 +124,7 @@ pub async fn call(
     };
     let (responder, response) = oneshot::channel();
     let gone = Gone::default();
-    let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone: Arc::clone(&gone) };
+    let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone: Arc::clone(&gone), witness };
     let _told = TellOnDrop(gone);
     gateway.event_loop.submit(LoopEvent::Http(Box::new(start)));
     let lost = |_| AppResponse::Error(RequestError::application_failed());
@@ -125,10 +132,11 @@ pub async fn call(
 }
 
 /// That the client has left before there was a response.
-type Gone = Arc<GoneState>;
+pub(super) type Gone = Arc<GoneState>;
 
+/// See [`Gone`].
 #[derive(Debug, Default)]
-struct GoneState {
+pub(super) struct GoneState {
     gone: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
@@ -153,7 +161,7 @@ impl GoneState {
 }
 
 /// When the service's future ends, the client got its response head or has left; the body's pipe tells the rest.
-struct TellOnDrop(Gone);
+pub(super) struct TellOnDrop(pub Gone);
 
 impl Drop for TellOnDrop {
     fn drop(&mut self) {
@@ -169,23 +177,22 @@ pub struct HttpStart {
     request: RequestMessages,
     responder: Responder,
     gone: Gone,
+    witness: Option<Arc<Witness>>,
 }
 
 impl HttpStart {
     /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
     pub fn start(self, py: Python<'_>) {
-        let Self { gateway, head, request, responder, gone } = self;
+        let Self { gateway, head, request, responder, gone, witness } = self;
         let scope = gateway.scope(py, &head, ScopeKind::Http);
+        if let (Some(witness), Ok(scope)) = (&witness, &scope) {
+            witness.watch(scope);
+        }
         let exchange = HttpExchange {
-            state: Mutex::new(State {
-                request,
-                progress: Progress::Unstarted,
-                responder: Some(responder),
-                outbox: Arc::clone(&gateway.outbox),
-                capacity: gateway.response_buffer,
-            }),
+            state: Mutex::new(State { request, response: ResponseMessages::new(&gateway, responder) }),
             gone,
             head,
+            witness,
             gateway: Arc::clone(&gateway),
         };
         let started = scope.and_then(|scope| {
@@ -224,6 +231,12 @@ enum Progress {
 #[derive(Debug)]
 struct State {
     request: RequestMessages,
+    response: ResponseMessages,
+}
+
+/// The messages of one response, of a request or of a WebSocket that is denied.
+#[derive(Debug)]
+pub(super) struct ResponseMessages {
     progress: Progress,
     responder: Option<Responder>,
     outbox: Arc<Outbox>,
@@ -237,6 +250,7 @@ pub struct HttpExchange {
     state: Mutex<State>,
     gone: Gone,
     head: RequestHead,
+    witness: Option<Arc<Witness>>,
     gateway: Arc<AsgiGateway>,
 }
 
@@ -269,8 +283,10 @@ impl HttpExchange {
 
 /// Whether the next chunk may follow at once.
 #[derive(PartialEq, Eq)]
-enum Room {
+pub(super) enum Room {
+    /// It may.
     Yes,
+    /// The client is slow.
     No,
 }
 
@@ -308,19 +324,13 @@ impl HttpExchange {
                 }
             }
             RequestMessages::Delivered => {
-                let ended = match &state.progress {
-                    Progress::Ended | Progress::Discarding => true,
-                    Progress::Streaming { writer, .. } => writer.poll_closed(context).is_ready(),
-                    Progress::Unstarted | Progress::Started(_) => self.gone.poll(context).is_ready(),
-                };
-                if ended { Poll::Ready(disconnect_message(py)) } else { Poll::Pending }
+                state.response.poll_over(context, &self.gone).map(|()| disconnect_message(py))
             }
         }
     }
 
     fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
-        let Progress::Streaming { writer, .. } = &self.lock().progress else { return Poll::Ready(Ok(py.None())) };
-        writer.poll_ready(context).map(|ready| ready.map(|()| py.None()).map_err(PyErr::from))
+        self.lock().response.poll_room(context).map_ok(|()| py.None())
     }
 
     fn take_message(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
@@ -333,32 +343,16 @@ impl HttpExchange {
     }
 
     fn start_response(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
-        let status = message
-            .get_item(intern!(py, "status"))?
-            .ok_or_else(|| PyValueError::new_err("'http.response.start' has no 'status'"))?;
-        let headers = message.get_item(intern!(py, "headers"))?;
-        let head = ResponseHead::from_asgi(&status, headers.as_ref())?;
-        let mut state = self.lock();
-        if !matches!(state.progress, Progress::Unstarted) {
-            return Err(PyRuntimeError::new_err("'http.response.start' was sent twice"));
-        }
-        if self.gone.gone.load(Ordering::Acquire) {
-            return Err(Disconnected.into());
-        }
-        state.progress = Progress::Started(head);
-        Ok(Room::Yes)
+        let head = response_head(py, message)?;
+        self.lock().response.start(head, &self.gone).map(|()| Room::Yes)
     }
 
     fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
-        let body = match message.get_item(intern!(py, "body"))? {
-            None => Bytes::new(),
-            Some(body) => bytes_of(&body)?,
-        };
-        let more = match message.get_item(intern!(py, "more_body"))? {
-            None => false,
-            Some(more) => more.is_truthy()?,
-        };
-        let (room, ended) = self.lock().take_body(body, more, self.head.is_head(), &self.gone)?;
+        let (body, more) = body_part(py, message)?;
+        if let Some(witness) = &self.witness {
+            witness.read(py);
+        }
+        let (room, ended) = self.lock().response.take_body(body, more, self.head.is_head(), &self.gone)?;
         if ended != Ended::Whole {
             log_length(py, self.head.subject(&self.gateway.name), ended);
         }
@@ -367,19 +361,100 @@ impl HttpExchange {
 
     /// The application has returned or raised: whatever is open is ended, and what went wrong is said once.
     pub fn ended(&self, py: Python<'_>, result: PyResult<()>) {
+        if let Some(witness) = &self.witness {
+            witness.read(py);
+        }
         let mut state = self.lock();
-        let progress = std::mem::replace(&mut state.progress, Progress::Ended);
         let body_failed = match std::mem::replace(&mut state.request, RequestMessages::Delivered) {
             RequestMessages::Coming(reader) => reader.failure().is_some(),
             RequestMessages::Whole(_) | RequestMessages::Delivered => false,
         };
+        let error = state.response.end(py, result, body_failed, &self.gone);
+        drop(state);
+        if let Some(error) = error {
+            log_failure(py, self.head.subject(&self.gateway.name), &error);
+        }
+    }
+}
+
+/// The head that a message starts the response with.
+pub(super) fn response_head(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
+    let status = message
+        .get_item(intern!(py, "status"))?
+        .ok_or_else(|| PyValueError::new_err("the message that starts the response has no 'status'"))?;
+    let headers = message.get_item(intern!(py, "headers"))?;
+    ResponseHead::from_asgi(&status, headers.as_ref())
+}
+
+/// The piece of the body that a message brings, and whether more will come.
+pub(super) fn body_part(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<(Bytes, bool)> {
+    let body = match message.get_item(intern!(py, "body"))? {
+        None => Bytes::new(),
+        Some(body) => bytes_of("body", &body)?,
+    };
+    let more = match message.get_item(intern!(py, "more_body"))? {
+        None => false,
+        Some(more) => more.is_truthy()?,
+    };
+    Ok((body, more))
+}
+
+impl ResponseMessages {
+    /// A response of which nothing was said yet.
+    pub(super) fn new(gateway: &AsgiGateway, responder: Responder) -> Self {
+        Self {
+            progress: Progress::Unstarted,
+            responder: Some(responder),
+            outbox: Arc::clone(&gateway.outbox),
+            capacity: gateway.response_buffer,
+        }
+    }
+
+    /// Takes the head; it leaves with the first piece of the body.
+    ///
+    /// # Errors
+    /// When there is one already, and when the client has left.
+    pub(super) fn start(&mut self, head: ResponseHead, gone: &GoneState) -> PyResult<()> {
+        if !matches!(self.progress, Progress::Unstarted) {
+            return Err(PyRuntimeError::new_err("'http.response.start' was sent twice"));
+        }
+        if gone.gone.load(Ordering::Acquire) {
+            return Err(Disconnected.into());
+        }
+        self.progress = Progress::Started(head);
+        Ok(())
+    }
+
+    /// Ready when the response is over or its client has left.
+    pub(super) fn poll_over(&self, context: &mut Context<'_>, gone: &GoneState) -> Poll<()> {
+        match &self.progress {
+            Progress::Ended | Progress::Discarding => Poll::Ready(()),
+            Progress::Streaming { writer, .. } => writer.poll_closed(context),
+            Progress::Unstarted | Progress::Started(_) => gone.poll(context),
+        }
+    }
+
+    /// Ready when the next piece of the body may be sent.
+    pub(super) fn poll_room(&self, context: &mut Context<'_>) -> Poll<PyResult<()>> {
+        let Progress::Streaming { writer, .. } = &self.progress else { return Poll::Ready(Ok(())) };
+        writer.poll_ready(context).map_err(PyErr::from)
+    }
+
+    /// The application has returned or raised: whatever is open is ended. Gives what is to be said about it.
+    pub(super) fn end(
+        &mut self,
+        py: Python<'_>,
+        result: PyResult<()>,
+        body_failed: bool,
+        gone: &GoneState,
+    ) -> Option<PyErr> {
+        let progress = std::mem::replace(&mut self.progress, Progress::Ended);
         // Asked before the answer goes out: afterwards the request is over for the client too.
-        let gone = self.gone.gone.load(Ordering::Acquire);
+        let gone = gone.gone.load(Ordering::Acquire);
         let complete = matches!(progress, Progress::Ended | Progress::Discarding);
         if !complete {
-            state.respond(AppResponse::Error(RequestError::application_failed()));
+            self.respond(AppResponse::Error(RequestError::application_failed()));
         }
-        drop(state);
         // A body that is dropped before its end is a cut connection.
         let (streaming, unheard) = match &progress {
             Progress::Streaming { writer, .. } => (true, writer.is_closed()),
@@ -387,23 +462,30 @@ impl HttpExchange {
         };
         drop(progress);
         let client_left = body_failed || unheard;
-        let error = match result {
-            Ok(()) if complete || client_left => return,
-            Ok(()) => PyRuntimeError::new_err(if streaming {
+        match result {
+            Ok(()) if complete || client_left => None,
+            Ok(()) => Some(PyRuntimeError::new_err(if streaming {
                 "the application returned before it had sent its whole response"
             } else {
                 "the application returned without sending a response"
-            }),
-            Err(error) if is_clients_doing(py, &error) => return,
-            Err(_) if client_left && !complete => return,
-            Err(error) => error,
-        };
-        log_failure(py, self.head.subject(&self.gateway.name), &error);
+            })),
+            Err(error) if is_clients_doing(py, &error) => None,
+            Err(_) if client_left && !complete => None,
+            Err(error) => Some(error),
+        }
     }
-}
 
-impl State {
-    fn take_body(&mut self, body: Bytes, more: bool, head_request: bool, gone: &GoneState) -> PyResult<(Room, Ended)> {
+    /// Takes a piece of the body.
+    ///
+    /// # Errors
+    /// When there is no head yet, and when the client has left.
+    pub(super) fn take_body(
+        &mut self,
+        body: Bytes,
+        more: bool,
+        head_request: bool,
+        gone: &GoneState,
+    ) -> PyResult<(Room, Ended)> {
         match std::mem::replace(&mut self.progress, Progress::Ended) {
             Progress::Unstarted => {
                 self.progress = Progress::Unstarted;
@@ -495,12 +577,12 @@ impl State {
     }
 }
 
-/// The bytes of a body or message; `bytearray` and `memoryview` are taken too, as other servers do.
-fn bytes_of(body: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+/// The bytes under `key` of a message; `bytearray` and `memoryview` are taken too, as other servers do.
+pub(super) fn bytes_of(key: &str, body: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     if let Ok(bytes) = body.cast::<PyBytes>() {
         return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
     }
-    let wrong = || PyTypeError::new_err(format!("'body' must be bytes, not {}", short(body)));
+    let wrong = || PyTypeError::new_err(format!("'{key}' must be bytes, not {}", short(body)));
     if body.is_instance_of::<PyString>() || body.hasattr("__index__")? {
         return Err(wrong());
     }

@@ -8,11 +8,14 @@ pub mod lifespan;
 pub mod message;
 pub mod probe;
 pub mod websocket;
-pub mod websocket_socket;
 pub mod wsgi;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rsgi_bridge::scope::{ScopeKind, ScopeTemplate, UnixPath};
 
 use crate::body::RequestBody;
 use crate::head::RequestHead;
@@ -60,4 +63,20 @@ impl App {
             Gateway::Asgi(gateway) => asgi::call(gateway, call, None).await.0,
         }
     }
+}
+
+/// The scope of one request or WebSocket.
+///
+/// # Errors
+/// When Python is out of memory.
+fn scope<'py>(
+    py: Python<'py>,
+    scopes: &ScopeTemplate,
+    head: &RequestHead,
+    kind: ScopeKind<'_>,
+    state: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let target = head.target();
+    let unix = head.peer.unix_path.as_deref().map(UnixPath);
+    scopes.build(py, kind, &head.view(&target, None), head.raw_path().as_bytes(), unix, state)
 }

@@ -1,14 +1,21 @@
-//! Probe mode: ask the new application first; what it does not know goes to the old one, body and all.
+//! Probe mode: ask the new application first; what it has no route for goes to the old one, body and all.
 //!
-//! Kept apart because it is the only place where one request meets two applications. For an opaque application the status 404
-//! is the miss; every other answer leaves as it comes, without delay.
+//! Kept apart because it is the only place where one request meets two applications. What counts is whether a *route* was
+//! missed, not whether a handler found nothing. The proof, in this order: the application says so in `x-rsgi-pass`; a
+//! Starlette router has left its marks in the scope; of an opaque application the status 404 is all there is. A failure
+//! (5xx) is never a miss, and every other answer leaves as it comes, without delay.
 //!
-//! Spec: `docs/architecture.md`, "Who answers".
+//! Spec: `docs/architecture.md`, "Who answers"; RFC 9110 10.2.1 (`Allow`), 15.5.6.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use http::StatusCode;
+use http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::request::Parts;
+use http::{StatusCode, Uri};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rsgi_bridge::text::percent_decode;
 
 use super::{App, Call, Gateway, asgi};
 use crate::body::Recorder;
@@ -16,22 +23,162 @@ use crate::connection::InFlight;
 use crate::head::RequestHead;
 use crate::response::AppResponse;
 
+/// By which an application says of its own answer whether it is a miss.
+static PASS: HeaderName = HeaderName::from_static("x-rsgi-pass");
+
+/// What a router has written into the scope when its application answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marks {
+    /// It looked, and no route fits the path.
+    NoRoute,
+    /// A route fits the path, but not the method.
+    NoMethod,
+    /// The request came to a handler.
+    Matched,
+    /// Nothing that is known here.
+    Unknown,
+}
+
+/// Reads the marks of one request's router; cheap until the application answers.
+#[derive(Debug, Default)]
+pub struct Witness {
+    scope: Mutex<Option<Py<PyDict>>>,
+    marks: OnceLock<Marks>,
+}
+
+impl Witness {
+    /// Keeps the scope that the application gets.
+    pub fn watch(&self, scope: &Bound<'_, PyDict>) {
+        *self.scope.lock().unwrap_or_else(PoisonError::into_inner) = Some(scope.clone().unbind());
+    }
+
+    /// Reads the scope, once: when the application answers. What comes later is not about routes any more.
+    pub fn read(&self, py: Python<'_>) {
+        let scope = self.scope.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(scope) = scope {
+            // An object that cannot be looked at proves nothing.
+            let marks = marks(scope.bind(py)).unwrap_or(Marks::Unknown);
+            self.marks.get_or_init(|| marks);
+        }
+    }
+
+    fn marks(&self) -> Marks {
+        self.marks.get().copied().unwrap_or(Marks::Unknown)
+    }
+}
+
+/// Starlette's router notes itself as `router`, and what it found as `endpoint` and, in later versions, `route`.
+///
+/// A mount writes an `endpoint`, too: the application it stands for. If that has routes of its own, its router came
+/// next and found none of them.
+fn marks(scope: &Bound<'_, PyDict>) -> PyResult<Marks> {
+    let py = scope.py();
+    if !scope.contains(intern!(py, "router"))? {
+        return Ok(Marks::Unknown);
+    }
+    let Some(endpoint) = scope.get_item(intern!(py, "endpoint"))? else { return Ok(Marks::NoRoute) };
+    if endpoint.hasattr(intern!(py, "routes"))? {
+        return Ok(Marks::NoRoute);
+    }
+    let methods = match scope.get_item(intern!(py, "route"))? {
+        Some(route) => route.getattr_opt(intern!(py, "methods"))?.filter(|methods| !methods.is_none()),
+        None => None,
+    };
+    let method = scope.get_item(intern!(py, "method"))?;
+    let fits = methods.zip(method).map(|(methods, method)| methods.contains(method)).transpose()?;
+    Ok(if fits == Some(false) { Marks::NoMethod } else { Marks::Matched })
+}
+
 /// Calls `first`, and `second` where `first` answers that it has no such route.
 pub async fn call(first: &Arc<App>, second: &Arc<App>, call: Call<'_>, in_flight: &mut InFlight) -> AppResponse {
     let Gateway::Asgi(gateway) = &first.gateway else { return first.call(call).await };
     let settings = call.settings;
     let head =
         RequestHead { parts: copy_of(&call.head.parts), peer: Arc::clone(&call.head.peer), root: call.head.root };
-    let recorder = Recorder::new(settings.replay_limit);
-    let (response, leftover) = asgi::call(gateway, call, Some(recorder)).await;
-    let Some(leftover) = leftover.filter(|_| response.status() == StatusCode::NOT_FOUND) else { return response };
+    let witness = Arc::new(Witness::default());
+    let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), witness: Arc::clone(&witness) };
+    let (mut response, leftover) = asgi::call(gateway, call, Some(asked)).await;
+    let passed = response.headers_mut().and_then(|headers| headers.remove(&PASS));
+    let missed = is_miss(&mut response, passed.as_ref(), witness.marks(), &head);
+    let Some(leftover) = leftover.filter(|_| missed) else { return response };
     // Over the limit, or broken off: the first answer stands.
     let Ok(Some(body)) = leftover.rewind().await else { return response };
+    let allowed = allowed(&mut response);
     drop(response);
     match in_flight.enter(second) {
-        Ok(()) => second.call(Call { head, body, settings }).await,
+        Ok(()) => merge_allowed(second.call(Call { head, body, settings }).await, &allowed),
         Err(busy) => AppResponse::Error(busy),
     }
+}
+
+fn is_miss(response: &mut AppResponse, passed: Option<&HeaderValue>, marks: Marks, head: &RequestHead) -> bool {
+    let status = response.status();
+    // The server's own answer (413, 500) is nobody's miss.
+    let Some(headers) = response.headers_mut().filter(|_| !status.is_server_error()) else { return false };
+    if let Some(value) = passed {
+        return !matches!(value.as_bytes(), b"0" | b"false" | b"no");
+    }
+    match status {
+        StatusCode::NOT_FOUND => matches!(marks, Marks::NoRoute | Marks::Unknown),
+        StatusCode::METHOD_NOT_ALLOWED => match marks {
+            Marks::NoMethod => true,
+            // The route takes every method and its handler does not: a class, which says which it has.
+            Marks::Matched => headers.contains_key(ALLOW) && !lists(headers, head.parts.method.as_str()),
+            Marks::NoRoute | Marks::Unknown => false,
+        },
+        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
+            marks == Marks::NoRoute && headers.get(LOCATION).is_some_and(|to| is_slash_twin(to, head.raw_path()))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a redirect only adds a slash to the path, or takes some away.
+fn is_slash_twin(location: &HeaderValue, raw_path: &str) -> bool {
+    let Some(uri) = location.to_str().ok().and_then(|text| text.parse::<Uri>().ok()) else { return false };
+    let (to, from) = (percent_decode(uri.path().as_bytes()), percent_decode(raw_path.as_bytes()));
+    to != from && without_slash(&to) == without_slash(&from)
+}
+
+fn without_slash(mut path: &[u8]) -> &[u8] {
+    while let Some(shorter) = path.strip_suffix(b"/") {
+        path = shorter;
+    }
+    path
+}
+
+fn methods_of(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(ALLOW).into_iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|method| !method.is_empty())
+}
+
+fn lists(headers: &HeaderMap, method: &str) -> bool {
+    methods_of(headers).any(|own| own == method)
+}
+
+/// What a 405 says that is allowed.
+fn allowed(response: &mut AppResponse) -> Vec<String> {
+    match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            response.headers_mut().map(|headers| methods_of(headers).map(str::to_owned).collect()).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// When both say 405, what either allows is allowed.
+fn merge_allowed(mut response: AppResponse, first: &[String]) -> AppResponse {
+    let status = response.status();
+    if let Some(headers) = response.headers_mut().filter(|_| status == StatusCode::METHOD_NOT_ALLOWED) {
+        let mut all: Vec<_> = first.iter().map(String::as_str).collect();
+        all.extend(methods_of(headers));
+        let mut seen = std::collections::BTreeSet::new();
+        all.retain(|method| seen.insert(*method));
+        if let Ok(value) = HeaderValue::from_str(&all.join(", ")) {
+            headers.insert(ALLOW, value);
+        }
+    }
+    response
 }
 
 fn copy_of(parts: &Parts) -> Parts {
@@ -41,4 +188,25 @@ fn copy_of(parts: &Parts) -> Parts {
     copy.version = parts.version;
     copy.headers.clone_from(&parts.headers);
     copy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slash_twin_is_the_same_path_but_for_its_end() {
+        for (location, path, twin) in [
+            ("http://example.com/plain", "/plain/", true),
+            ("/plain/?a=b", "/plain", true),
+            ("https://example.com/caf%C3%A9/", "/caf%c3%a9", true),
+            ("/plain", "/plain", false),
+            ("/other/", "/plain", false),
+            ("/plain/x", "/plain", false),
+            ("not a uri", "/plain", false),
+        ] {
+            let location = HeaderValue::from_static(location);
+            assert_eq!(is_slash_twin(&location, path), twin, "{location:?} {path}");
+        }
+    }
 }

@@ -5,21 +5,23 @@
 //! Spec: PEP 3333; RFC 9110 10.2.3 (`Retry-After`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::executor::block_on;
 use futures::future::poll_fn;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use rsgi_bridge::call::run;
 use rsgi_bridge::environ::EnvironTemplate;
 use rsgi_bridge::error::{BodyError, Disconnected};
 use rsgi_bridge::input::Input;
 use rsgi_bridge::pipe::{PipeWriter, pipe};
-use rsgi_bridge::pool::{Job, Pool};
+use rsgi_bridge::pool::{Job, Pool, Ticket};
 use rsgi_bridge::report::{log_failure, report_call};
 use rsgi_bridge::response_head::ResponseHead;
+use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
 use rsgi_bridge::sink::{FileBody, ResponseSink};
 use rsgi_bridge::source::BodySource;
 use rsgi_bridge::start_response::Exchange;
@@ -44,34 +46,57 @@ pub enum Buffering {
     Off,
 }
 
+/// What a gateway calls, and where.
+#[derive(Debug)]
+pub struct WsgiTarget {
+    /// The application.
+    pub app: Py<PyAny>,
+    /// What its environs have in common.
+    pub environ: EnvironTemplate,
+    /// The pool that runs it.
+    pub pool: Arc<Pool>,
+    /// Makes the `asgi.scope` that the environ of a `rsgi.WsgiToAsgi` has.
+    pub scopes: Option<ScopeTemplate>,
+}
+
 /// One WSGI application.
 #[derive(Debug)]
 pub struct WsgiGateway {
     name: Arc<str>,
-    app: Py<PyAny>,
-    environ: EnvironTemplate,
-    pool: Arc<Pool>,
+    target: WsgiTarget,
     outbox: Arc<Outbox>,
     buffering: Buffering,
     response_buffer: usize,
 }
 
 impl WsgiGateway {
-    /// A gateway to `app`, whose calls run in `pool`.
-    pub fn new(
-        name: Arc<str>,
-        app: Py<PyAny>,
-        environ: EnvironTemplate,
-        pool: Arc<Pool>,
-        outbox: Arc<Outbox>,
-        settings: &Settings,
-    ) -> Self {
+    /// A gateway to `target`.
+    pub fn new(name: Arc<str>, target: WsgiTarget, outbox: Arc<Outbox>, settings: &Settings) -> Self {
         let buffering = match settings.wsgi_request_buffering.as_str() {
             "full" => Buffering::Full,
             "off" => Buffering::Off,
             _ => Buffering::Auto,
         };
-        Self { name, app, environ, pool, outbox, buffering, response_buffer: settings.response_buffer }
+        Self { name, target, outbox, buffering, response_buffer: settings.response_buffer }
+    }
+}
+
+impl WsgiGateway {
+    fn environ<'py>(
+        &self,
+        py: Python<'py>,
+        head: &RequestHead,
+        content_length: Option<u64>,
+        input: &Bound<'py, Input>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let target = head.target();
+        let request = head.view(&target, content_length);
+        let environ = self.target.environ.build(py, &request, input.clone().into_any())?;
+        if let Some(scopes) = &self.target.scopes {
+            let scope = super::scope(py, scopes, head, ScopeKind::Http, Some(&PyDict::new(py)))?;
+            environ.set_item(intern!(py, "asgi.scope"), scope)?;
+        }
+        Ok(environ)
     }
 }
 
@@ -87,13 +112,15 @@ pub async fn call(gateway: &Arc<WsgiGateway>, call: Call<'_>) -> AppResponse {
         Err(error) => return AppResponse::Error(error.into()),
     };
     let (responder, response) = oneshot::channel();
-    let ticket = Ticket::default();
+    let ticket = gateway.target.pool.ticket();
     let job = WsgiJob { gateway: Arc::clone(gateway), head, source, content_length, responder, ticket: ticket.clone() };
-    if gateway.pool.submit(Box::new(job)).is_err() {
+    if gateway.target.pool.submit(Box::new(job), ticket.clone()).is_err() {
         return AppResponse::Error(RequestError::busy("too many requests wait for a thread; try again"));
     }
-    let waiting = WithdrawOnDrop(ticket);
-    answer(response, &waiting.0, settings.queue_timeout.0).await
+    let mut waiting = LeaveOnDrop(Some(ticket.clone()));
+    let answer = answer(response, &ticket, settings.queue_timeout.0).await;
+    waiting.0 = None;
+    answer
 }
 
 async fn answer(mut response: oneshot::Receiver<AppResponse>, ticket: &Ticket, patience: Duration) -> AppResponse {
@@ -129,7 +156,7 @@ async fn prepare(
         (Buffering::Auto, Some(_)) if fits => Ok((BodySource::Bytes(body.collect().await?), None)),
         (Buffering::Auto, Some(_)) => {
             let (reader, _) = body.pump(buffer, false, None, None);
-            poll_fn(|context| reader.poll_filled(context)).await?;
+            poll_fn(|context| reader.poll_filled(context, usize::MAX)).await?;
             Ok((BodySource::Pipe(reader), None))
         }
         // A chunked body is kept whole, so that the application gets the CONTENT_LENGTH that many need.
@@ -139,34 +166,14 @@ async fn prepare(
     }
 }
 
-/// Whether a call still waits in the queue; exactly one side takes it out.
-#[derive(Debug, Clone, Default)]
-struct Ticket(Arc<AtomicU8>);
+/// The client leaves when the future is dropped before there is an answer.
+struct LeaveOnDrop(Option<Ticket>);
 
-const WAITING: u8 = 0;
-const TAKEN: u8 = 1;
-
-impl Ticket {
-    /// The thread begins; `false` when the call was given up.
-    fn begin(&self) -> bool {
-        self.take()
-    }
-
-    /// The client gives up; `false` when a thread has begun.
-    fn withdraw(&self) -> bool {
-        self.take()
-    }
-
-    fn take(&self) -> bool {
-        self.0.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-}
-
-struct WithdrawOnDrop(Ticket);
-
-impl Drop for WithdrawOnDrop {
+impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
-        self.0.withdraw();
+        if let Some(ticket) = self.0.take() {
+            ticket.leave();
+        }
     }
 }
 
@@ -183,21 +190,16 @@ struct WsgiJob {
 impl Job for WsgiJob {
     fn run(self: Box<Self>, py: Python<'_>) {
         let Self { gateway, head, source, content_length, responder, ticket } = *self;
-        if !ticket.begin() {
-            return;
-        }
         let outbox = Arc::clone(&gateway.outbox);
-        let sink = SocketSink { responder: Some(responder), outbox, writer: None, capacity: gateway.response_buffer };
+        let capacity = gateway.response_buffer;
+        let sink = SocketSink { responder: Some(responder), outbox, writer: None, capacity, ticket };
         let exchange = Exchange::new(Box::new(sink), head.is_head());
-        let target = head.target();
-        let environ = Bound::new(py, Input::new(source)).and_then(|input| {
-            let environ = gateway.environ.build(py, &head.view(&target, content_length), input.clone().into_any())?;
-            Ok((environ, input))
-        });
+        let environ = Bound::new(py, Input::new(source))
+            .and_then(|input| Ok((gateway.environ(py, &head, content_length, &input)?, input)));
         let subject = head.subject(&gateway.name);
         match environ {
             Ok((environ, input)) => {
-                let report = run(py, gateway.app.bind(py), environ, &exchange, None);
+                let report = run(py, gateway.target.app.bind(py), environ, &exchange, None);
                 // What an application raises because its body broke off is the client's doing.
                 if input.get().failure().is_none() {
                     report_call(py, subject, report);
@@ -217,6 +219,7 @@ struct SocketSink {
     outbox: Arc<Outbox>,
     writer: Option<PipeWriter<Bytes>>,
     capacity: usize,
+    ticket: Ticket,
 }
 
 impl SocketSink {
@@ -232,13 +235,15 @@ impl ResponseSink for SocketSink {
         self.respond(AppResponse::Whole(head, body));
     }
 
-    fn file(&mut self, head: ResponseHead, body: FileBody) -> Result<(), (ResponseHead, FileBody)> {
+    fn file(&mut self, head: ResponseHead, body: FileBody) -> std::io::Result<()> {
         self.respond(AppResponse::File(head, body));
         Ok(())
     }
 
     fn start(&mut self, head: ResponseHead) {
         let (writer, reader) = pipe(self.capacity);
+        let ticket = self.ticket.clone();
+        writer.on_abandoned(move || ticket.leave());
         self.writer = Some(writer);
         self.respond(AppResponse::Stream(head, reader));
     }

@@ -5,16 +5,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a comparison that cannot be set up should fail")]
 
-use super::RouteKind;
+use http::HeaderMap;
+
 use super::method::Asked;
 use super::path::decode;
-use super::table::{NewRow, Query, Table};
-use super::template::Author;
+use super::table::{Query, Table};
+use super::{RouteKind, RouteSpec, Scheme};
 
 /// A raw slash in a naively decoded path; all else is its byte.
-const SLASH: u16 = 0x100;
+pub(super) const SLASH: u16 = 0x100;
 
-const TEMPLATE_SEGMENTS: &[&str] = &[
+pub(super) const TEMPLATE_SEGMENTS: &[&str] = &[
     "a",
     "b",
     "",
@@ -36,7 +37,7 @@ const TEMPLATE_SEGMENTS: &[&str] = &[
     "{n:int}{p:path}{m:int}",
 ];
 
-const PATH_SEGMENTS: &[&str] = &[
+pub(super) const PATH_SEGMENTS: &[&str] = &[
     "a",
     "b",
     "",
@@ -68,31 +69,31 @@ const PATH_SEGMENTS: &[&str] = &[
 const METHODS: &[&[&str]] = &[&["GET"], &["POST"], &["HEAD"], &["GET", "POST"], &["PURGE"]];
 
 /// xorshift64: small, and the same on every machine.
-struct Generator(u64);
+pub(super) struct Generator(pub(super) u64);
 
 impl Generator {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 >> 33).unwrap() % bound
     }
 
-    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         *choices.get(self.below(choices.len())).unwrap()
     }
 
-    fn path(&mut self, segments: &[&str]) -> String {
+    pub(super) fn path(&mut self, segments: &[&str]) -> String {
         (0..=self.below(4)).fold(String::new(), |path, _| path + "/" + self.pick(segments))
     }
 
-    fn methods(&mut self) -> Option<Vec<String>> {
+    pub(super) fn methods(&mut self) -> Option<Vec<String>> {
         (self.below(3) > 0).then(|| self.pick(METHODS).iter().map(ToString::to_string).collect())
     }
 }
 
 /// The tokens of a template: literals as they are, parameters as the name of their converter.
-fn read(template: &str) -> Vec<Result<u16, &str>> {
+pub(super) fn read(template: &str) -> Vec<Result<u16, &str>> {
     let mut tokens = Vec::new();
     for (index, piece) in template.split('{').enumerate() {
         let (parameter, literal) = if index == 0 { ("", piece) } else { piece.split_once('}').unwrap() };
@@ -104,7 +105,7 @@ fn read(template: &str) -> Vec<Result<u16, &str>> {
     tokens
 }
 
-fn decode_naively(raw: &str) -> Vec<u16> {
+pub(super) fn decode_naively(raw: &str) -> Vec<u16> {
     let mut decoded = Vec::new();
     let mut at = 0;
     while at < raw.len() {
@@ -121,7 +122,7 @@ fn decode_naively(raw: &str) -> Vec<u16> {
     decoded
 }
 
-fn fits(tokens: &[Result<u16, &str>], text: &[u16]) -> bool {
+pub(super) fn fits(tokens: &[Result<u16, &str>], text: &[u16]) -> bool {
     match tokens {
         [] => text.is_empty(),
         [Ok(literal), tokens @ ..] => {
@@ -154,7 +155,7 @@ fn accepts(converter: &str, value: &[u16]) -> bool {
     }
 }
 
-fn has(methods: Option<&[String]>, method: &str) -> bool {
+pub(super) fn has(methods: Option<&[String]>, method: &str) -> bool {
     methods.is_none_or(|all| all.iter().any(|own| own == method || (own == "GET" && method == "HEAD")))
 }
 
@@ -167,8 +168,8 @@ fn the_table_finds_what_a_naive_matcher_finds() {
             (0..generator.below(12)).map(|_| (generator.methods(), generator.path(TEMPLATE_SEGMENTS))).collect();
         let mut table = Table::default();
         for (methods, path) in &rows {
-            let (kind, methods, author) = (RouteKind::Http, methods.as_deref(), Author::Framework);
-            table.push(&NewRow { kind, methods, host: None, path, author }).unwrap();
+            let (kind, methods, path) = (RouteKind::Http, methods.clone(), path.clone());
+            table.push_route(&RouteSpec { kind, methods, host: None, path }).unwrap();
         }
         for _ in 0..250 {
             let raw_path = generator.path(PATH_SEGMENTS);
@@ -177,7 +178,8 @@ fn the_table_finds_what_a_naive_matcher_finds() {
             let naive = rows
                 .iter()
                 .position(|(methods, template)| has(methods.as_deref(), method) && fits(&read(template), &text));
-            let query = Query { websocket: false, asked: Asked::of(method, None), host: None };
+            let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
+            let query = Query { websocket: false, asked: Asked::of(method, None), host: None, scheme, headers };
             assert_eq!(table.find(&decode(&raw_path), &query), naive, "{method} {raw_path} {rows:?}");
             found += usize::from(naive.is_some());
         }

@@ -5,6 +5,8 @@
 
 use thiserror::Error;
 
+use super::RuleSpec;
+
 /// A routing plan that makes no sense. Every variant is the operator's to fix.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RouteError {
@@ -16,11 +18,38 @@ pub enum RouteError {
         /// What is wrong with it, in words that continue a sentence.
         why: TemplateFault,
     },
-    /// A rule names an app that is not among the mounts.
-    #[error("the rule `{rule}` names an application that is not served")]
-    UnknownApp {
+    /// A regular expression that cannot be compiled.
+    #[error("`{expression}` is not a regular expression: {why}")]
+    Expression {
+        /// The expression as written.
+        expression: String,
+        /// What is wrong with it, in words that continue a sentence.
+        why: String,
+    },
+    /// What cannot be the name of a header field.
+    #[error("`{0}` is not the name of a header field")]
+    FieldName(String),
+    /// A rule that cannot be used, for any reason of these.
+    #[error("{source_text}the route rule `{rule}` cannot be used: {why}")]
+    Rule {
         /// The rule as written.
         rule: String,
+        /// Where it stands, followed by a colon; empty when its text says that.
+        source_text: String,
+        /// What is wrong with it.
+        why: Box<Self>,
+    },
+    /// A rule names an app that is not among the mounts.
+    #[error("it names an application that is not served")]
+    UnknownApp,
+    /// A rule for WebSockets names an app that cannot answer them.
+    #[error("it sends WebSockets to a WSGI application, which knows none")]
+    WebSocketToWsgi,
+    /// A rule that no request reaches.
+    #[error("it can never match, because {by} takes all that it would")]
+    Hidden {
+        /// The rule that hides it, and where that stands.
+        by: String,
     },
     /// A mount prefix that is neither empty nor of the form `/a/b`.
     #[error("the prefix `{0}` has to begin with `/` and must not end with it")]
@@ -36,6 +65,28 @@ pub enum RouteError {
         /// What it would need.
         needs: &'static str,
     },
+}
+
+impl RouteError {
+    /// The same, said of a rule.
+    pub(super) fn of(self, rule: &RuleSpec) -> Self {
+        let source_text = if rule.source.is_empty() { String::new() } else { format!("{}: ", rule.source) };
+        Self::Rule { rule: rule.text.clone(), source_text, why: Box::new(self) }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Rule { why, .. } => why.hint(),
+            Self::Hidden { .. } => "the first rule that matches wins: move it before that one, or remove it",
+            Self::WebSocketToWsgi => "name an ASGI application, or leave WebSockets out of the rule",
+            Self::Expression { .. } => {
+                "the syntax is that of Rust's `regex` crate, which is Python's without look-around and back-references"
+            }
+            _ => "`rsgi serve --help` shows how apps and rules are written",
+        }
+    }
 }
 
 /// What can be wrong with a template.

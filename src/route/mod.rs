@@ -3,13 +3,16 @@
 //! Apart from everything that reads sockets or calls Python: a router is built once from plain data and then only read, so
 //! it can be tried in isolation, shared between threads, and asked by `rsgi explain` without a server.
 //!
-//! In reading order: `path` (split, then decode), `template` and `pattern`/`automaton` (what a path is compared
-//! with), `method` and `host` (what else a row asks for), `table` (many rows, one answer), `mount` (prefixes),
-//! `router` (the order of it all). The words of the specifications: `SCRIPT_NAME`/`PATH_INFO` (PEP 3333), `root_path`/
+//! In reading order: `path` (split, then decode), `template` and `pattern`/`automaton`/`expression` (what a path is compared
+//! with), `method`, `host` and `condition` (what else a row asks for), `table` (many rows, one answer), `mount` (prefixes),
+//! `cover` (rules that never decide), `router` (the order of it all). The words of the specifications: `SCRIPT_NAME`/`PATH_INFO` (PEP 3333), `root_path`/
 //! `path` (ASGI 3.0).
 
 mod automaton;
+mod condition;
+mod cover;
 mod error;
+mod expression;
 mod host;
 mod method;
 mod mount;
@@ -18,6 +21,8 @@ mod pattern;
 mod router;
 mod table;
 mod template;
+
+use http::HeaderMap;
 
 pub use error::{RouteError, TemplateFault};
 pub use router::Router;
@@ -66,12 +71,73 @@ pub struct RuleSpec {
     pub methods: Option<Vec<String>>,
     /// A host template, `None` for all.
     pub host: Option<String>,
-    /// A path template. Read strictly: every oddity is an error.
-    pub path: String,
+    /// The paths it is for.
+    pub path: PathSpec,
+    /// What it asks of header fields and cookies; all of it has to be so.
+    pub fields: Vec<FieldSpec>,
+    /// The scheme it is for, `None` for both.
+    pub scheme: Option<Scheme>,
+    /// Whether it is for WebSockets only, or for none; `None` for all that its application answers.
+    pub websocket: Option<bool>,
     /// Who answers what it matches. The application has to be among the mounts.
     pub app: AppIndex,
     /// The rule as the operator wrote it.
     pub text: String,
+    /// Where it stands, such as `rsgi.toml, line 7`; empty on the command line.
+    pub source: String,
+}
+
+/// Which paths a rule is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathSpec {
+    /// A path template. Read strictly: every oddity is an error.
+    Template(String),
+    /// Decoded text such as `/api`, which stands for itself and all below it; empty for every path.
+    Prefix(String),
+    /// A regular expression for the whole decoded path, in which an encoded slash stays `%2F`.
+    Expression(String),
+}
+
+/// What a rule asks of one header field or cookie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldSpec {
+    /// Where it is looked for.
+    pub place: FieldPlace,
+    /// Its name; letter case counts for cookies only.
+    pub name: String,
+    /// What it has to be.
+    pub test: FieldTest,
+}
+
+/// Where a field is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldPlace {
+    /// Among the header fields.
+    Header,
+    /// Among the pairs of `Cookie`.
+    Cookie,
+}
+
+/// What a field has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldTest {
+    /// There, with any value.
+    Present,
+    /// Not there.
+    Absent,
+    /// This, byte by byte.
+    Equals(String),
+    /// Something that this regular expression matches as a whole.
+    Matches(String),
+}
+
+/// How a request came: the one of the connection, or what a trusted proxy says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Without TLS; `ws` is the same.
+    Http,
+    /// With TLS; `wss` is the same.
+    Https,
 }
 
 /// An application and the place it answers at.
@@ -96,6 +162,13 @@ pub enum Mode {
     Probe,
     /// Of a WSGI and an ASGI application: the ASGI one gets every WebSocket, the WSGI one all HTTP.
     WebSocketOnly,
+    /// Of a WSGI and an ASGI application: HTTP that the routes of the WSGI one own goes there, all else by another mode.
+    WsgiFirst {
+        /// The routes of the WSGI application.
+        routes: Vec<RouteSpec>,
+        /// Who gets what they do not own: `Table` or `Probe`.
+        then: Box<Mode>,
+    },
 }
 
 /// What the router looks at in a request.
@@ -111,6 +184,10 @@ pub struct RouteRequest<'a> {
     pub websocket: bool,
     /// `Access-Control-Request-Method`, if there is an `Origin` as well. Looked at for OPTIONS only.
     pub preflight_method: Option<&'a str>,
+    /// How it came.
+    pub scheme: Scheme,
+    /// All its fields, for the rules that ask for some.
+    pub headers: &'a HeaderMap,
 }
 
 /// Where a request goes.
@@ -143,6 +220,8 @@ pub enum Reason {
     Mount(usize),
     /// The application's route with this index is the first that matches.
     Table(usize),
+    /// The WSGI application is preferred, and its route with this index is the first that matches.
+    WsgiTable(usize),
     /// The ASGI application's table has no route for it.
     TableMiss,
     /// The ASGI application's routes are unknown, so it is asked first.
@@ -159,5 +238,7 @@ pub enum Reason {
 
 #[cfg(test)]
 mod comparison;
+#[cfg(test)]
+mod rule_comparison;
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,15 @@ fn escaped(first: u8, after: &[u8]) -> Option<(u8, &[u8])> {
     Some((byte, tail))
 }
 
+/// A decoded path as an expression sees it: an encoded slash as `%2F`, and each byte that is no text as U+FFFD.
+pub(super) fn as_text(decoded: &[u8]) -> Cow<'_, str> {
+    if !decoded.contains(&ENCODED_SLASH) {
+        return String::from_utf8_lossy(decoded);
+    }
+    let pieces = decoded.split(|byte| *byte == ENCODED_SLASH).map(String::from_utf8_lossy);
+    Cow::Owned(pieces.collect::<Vec<_>>().join("%2F"))
+}
+
 fn hex(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -97,6 +106,13 @@ mod tests {
             ("/%00", b"/\0"),
         ] {
             assert_eq!(decode(raw).as_ref(), decoded, "{raw}");
+        }
+    }
+
+    #[test]
+    fn an_expression_sees_text() {
+        for (raw, text) in [("/caf%C3%A9", "/café"), ("/a%2Fb%2f", "/a%2Fb%2F"), ("/%FF%FE", "/\u{FFFD}\u{FFFD}")] {
+            assert_eq!(as_text(&decode(raw)), text, "{raw}");
         }
     }
 

@@ -5,12 +5,12 @@
 
 use std::borrow::Cow;
 
+use super::cover::{Claim, first_hidden};
 use super::error::RouteError;
 use super::method::Asked;
 use super::mount::{Mounts, require_distinct};
 use super::path::decode;
-use super::table::{NewRow, Query, Table};
-use super::template::Author;
+use super::table::{Query, Table};
 use super::{AppIndex, Decision, Interface, Mode, MountSpec, Reason, RouteKind, RouteRequest, RouteSpec, RuleSpec};
 
 /// Says who answers a request. Built once, then only read.
@@ -34,6 +34,7 @@ enum Rest {
     Table { wsgi: AppIndex, asgi: AppIndex, table: Table },
     Probe { wsgi: AppIndex, asgi: AppIndex },
     WebSocketOnly { wsgi: AppIndex, asgi: AppIndex },
+    WsgiFirst { wsgi: AppIndex, table: Table, then: Box<Self> },
 }
 
 /// How the operator wrote things; only read to explain a decision.
@@ -42,6 +43,7 @@ struct Names {
     rules: Box<[String]>,
     prefixes: Box<[String]>,
     routes: Box<[String]>,
+    wsgi_routes: Box<[String]>,
 }
 
 impl Router {
@@ -57,7 +59,7 @@ impl Router {
         let rest = Rest::new(mounts, mode)?;
         let (rules, targets) = compile_rules(mounts, rules)?;
         let mounts = Mounts::new(mounts)?;
-        let reads_path = !rules.is_empty() || !mounts.is_empty() || matches!(rest, Rest::Table { .. });
+        let reads_path = !rules.is_empty() || !mounts.is_empty() || rest.reads_path();
         Ok(Self { rules, targets, mounts, rest, reads_path, names })
     }
 
@@ -87,16 +89,28 @@ impl Router {
         self.rest.decide(&path, request)
     }
 
+    /// The rule, prefix or route that decided, as it was written.
+    #[must_use]
+    pub fn name_of(&self, reason: Reason) -> Option<&str> {
+        let (names, index) = match reason {
+            Reason::Rule(index) => (&self.names.rules, index),
+            Reason::Mount(index) => (&self.names.prefixes, index),
+            Reason::Table(index) => (&self.names.routes, index),
+            Reason::WsgiTable(index) => (&self.names.wsgi_routes, index),
+            _ => return None,
+        };
+        names.get(index).map(String::as_str)
+    }
+
     /// A reason in words, such as ``the rule `GET /x=new` ``.
     #[must_use]
     pub fn describe(&self, reason: Reason) -> String {
-        let quoted = |what: &str, names: &[String], index: usize| {
-            format!("the {what} `{}`", names.get(index).map_or("?", String::as_str))
-        };
+        let quoted = |what: &str| format!("the {what} `{}`", self.name_of(reason).unwrap_or("?"));
         match reason {
-            Reason::Rule(index) => quoted("rule", &self.names.rules, index),
-            Reason::Mount(index) => quoted("prefix", &self.names.prefixes, index),
-            Reason::Table(index) => quoted("route", &self.names.routes, index),
+            Reason::Rule(_) => quoted("rule"),
+            Reason::Mount(_) => quoted("prefix"),
+            Reason::Table(_) => quoted("route"),
+            Reason::WsgiTable(_) => quoted("route") + " of the WSGI application, which is preferred",
             Reason::TableMiss => "no route of the ASGI application matches".to_owned(),
             Reason::Probe => "the ASGI application is asked first".to_owned(),
             Reason::OnlyApp => "the application without a prefix".to_owned(),
@@ -115,7 +129,12 @@ fn whole(app: AppIndex) -> Decision {
 /// What a request asks of a rule: its method counts, that of a WebSocket's handshake too.
 fn rule_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
     let asked = if request.websocket { Asked::HANDSHAKE } else { Asked::of(request.method, request.preflight_method) };
-    Query { websocket: request.websocket, asked, host: request.host }
+    query(request, asked)
+}
+
+fn query<'a>(request: &RouteRequest<'a>, asked: Asked<'a>) -> Query<'a> {
+    let RouteRequest { websocket, host, scheme, headers, .. } = *request;
+    Query { websocket, asked, host, scheme, headers }
 }
 
 /// What a request asks of an application's route table. An OPTIONS that is no preflight asks about the path as a whole, so
@@ -127,7 +146,7 @@ fn table_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
     } else {
         Asked::of(request.method, request.preflight_method)
     };
-    Query { websocket: request.websocket, asked, host: request.host }
+    query(request, asked)
 }
 
 impl Rest {
@@ -146,7 +165,15 @@ impl Rest {
                 let (wsgi, asgi) = one_of_each(mounts, "websocket")?;
                 Self::WebSocketOnly { wsgi, asgi }
             }
+            Mode::WsgiFirst { routes, then } => {
+                let (wsgi, _) = one_of_each(mounts, "table")?;
+                Self::WsgiFirst { wsgi, table: compile_routes(routes)?, then: Box::new(Self::new(mounts, then)?) }
+            }
         })
+    }
+
+    fn reads_path(&self) -> bool {
+        matches!(self, Self::Table { .. } | Self::WsgiFirst { .. })
     }
 
     fn only(mounts: &[MountSpec]) -> Result<Self, RouteError> {
@@ -176,6 +203,10 @@ impl Rest {
             Self::WebSocketOnly { wsgi, asgi } => {
                 (whole(if request.websocket { *asgi } else { *wsgi }), Reason::WebSocketOnly)
             }
+            Self::WsgiFirst { wsgi, table, then } => match table.find(path, &table_query(request)) {
+                Some(index) if !request.websocket => (whole(*wsgi), Reason::WsgiTable(index)),
+                _ => then.decide(path, request),
+            },
             Self::Nobody => (Decision::NotFound, Reason::NotFound),
         }
     }
@@ -201,37 +232,58 @@ fn one_of_each(mounts: &[MountSpec], mode: &'static str) -> Result<(AppIndex, Ap
 
 fn compile_rules(mounts: &[MountSpec], rules: &[RuleSpec]) -> Result<(Table, Box<[AppIndex]>), RouteError> {
     let mut table = Table::default();
+    let mut claims = Vec::with_capacity(rules.len());
     for rule in rules {
-        let app = mounts.iter().find(|mount| mount.app == rule.app);
-        let kind = match app.ok_or_else(|| RouteError::UnknownApp { rule: rule.text.clone() })?.interface {
-            Interface::Wsgi => RouteKind::Http,
-            Interface::Asgi => RouteKind::Any,
-        };
-        let (methods, host) = (rule.methods.as_deref(), rule.host.as_deref());
-        table.push(&NewRow { kind, methods, host, path: &rule.path, author: Author::Operator })?;
+        let compiled = rule_kind(mounts, rule).and_then(|kind| {
+            table.push_rule(rule, kind)?;
+            Claim::new(rule, kind)
+        });
+        claims.push(compiled.map_err(|error| error.of(rule))?);
+    }
+    if let Some((hidden, by)) = first_hidden(&claims)
+        && let (Some(hidden), Some(by)) = (rules.get(hidden), rules.get(by))
+    {
+        let place = if by.source.is_empty() { String::new() } else { format!(" ({})", by.source) };
+        return Err(RouteError::Hidden { by: format!("`{}`{place}", by.text) }.of(hidden));
     }
     Ok((table, rules.iter().map(|rule| rule.app).collect()))
 }
 
+/// What a rule answers: what it says, as far as its application can.
+fn rule_kind(mounts: &[MountSpec], rule: &RuleSpec) -> Result<RouteKind, RouteError> {
+    let app = mounts.iter().find(|mount| mount.app == rule.app).ok_or(RouteError::UnknownApp)?;
+    match (rule.websocket, app.interface) {
+        (Some(true), Interface::Wsgi) => Err(RouteError::WebSocketToWsgi),
+        (Some(true), Interface::Asgi) => Ok(RouteKind::WebSocket),
+        (None, Interface::Asgi) => Ok(RouteKind::Any),
+        (Some(false), Interface::Asgi) | (_, Interface::Wsgi) => Ok(RouteKind::Http),
+    }
+}
+
 fn compile_routes(routes: &[RouteSpec]) -> Result<Table, RouteError> {
     let mut table = Table::default();
-    for route in routes {
-        let (methods, host) = (route.methods.as_deref(), route.host.as_deref());
-        table.push(&NewRow { kind: route.kind, methods, host, path: &route.path, author: Author::Framework })?;
-    }
+    routes.iter().try_for_each(|route| table.push_route(route))?;
     Ok(table)
 }
 
 impl Names {
     fn new(mounts: &[MountSpec], rules: &[RuleSpec], mode: &Mode) -> Self {
-        let routes: &[RouteSpec] = match mode {
-            Mode::Table(routes) => routes,
-            _ => &[],
-        };
+        let (routes, wsgi_routes) = tables_of(mode);
+        let paths = |routes: &[RouteSpec]| routes.iter().map(|route| route.path.clone()).collect();
         Self {
             rules: rules.iter().map(|rule| rule.text.clone()).collect(),
             prefixes: mounts.iter().map(|mount| mount.prefix.clone()).collect(),
-            routes: routes.iter().map(|route| route.path.clone()).collect(),
+            routes: paths(routes),
+            wsgi_routes: paths(wsgi_routes),
         }
+    }
+}
+
+/// The routes of the ASGI and of the WSGI application that a mode goes by.
+fn tables_of(mode: &Mode) -> (&[RouteSpec], &[RouteSpec]) {
+    match mode {
+        Mode::Table(routes) => (routes, &[]),
+        Mode::WsgiFirst { routes, then } => (tables_of(then).0, routes),
+        Mode::Mounts | Mode::Probe | Mode::WebSocketOnly => (&[], &[]),
     }
 }

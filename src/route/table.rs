@@ -8,13 +8,18 @@
 
 use std::collections::HashMap;
 
-use super::RouteKind;
+use http::HeaderMap;
+use regex::bytes::Regex;
+
+use super::condition::Conditions;
 use super::error::{RouteError, TemplateFault};
+use super::expression::compile;
 use super::host::Host;
 use super::method::{Asked, Methods};
-use super::path::split_segment;
+use super::path::{as_text, split_segment};
 use super::pattern::Pattern;
 use super::template::{Author, PathTemplate, Token};
+use super::{PathSpec, RouteKind, RouteSpec, RuleSpec, Scheme};
 
 /// Stands for "none so far" where the lowest row is looked for.
 const NO_ROW: usize = usize::MAX;
@@ -25,16 +30,7 @@ struct Row {
     kind: RouteKind,
     methods: Methods,
     host: Option<Host>,
-}
-
-/// A row as it is handed over.
-#[derive(Debug)]
-pub(super) struct NewRow<'a> {
-    pub(super) kind: RouteKind,
-    pub(super) methods: Option<&'a [String]>,
-    pub(super) host: Option<&'a str>,
-    pub(super) path: &'a str,
-    pub(super) author: Author,
+    conditions: Conditions,
 }
 
 /// What a request brings besides its path.
@@ -43,6 +39,8 @@ pub(super) struct Query<'a> {
     pub(super) websocket: bool,
     pub(super) asked: Asked<'a>,
     pub(super) host: Option<&'a str>,
+    pub(super) scheme: Scheme,
+    pub(super) headers: &'a HeaderMap,
 }
 
 /// The rows and the tree of their paths.
@@ -50,6 +48,8 @@ pub(super) struct Query<'a> {
 pub(super) struct Table {
     rows: Vec<Row>,
     root: Node,
+    /// The rows whose paths no tree can hold, in order.
+    expressions: Vec<(Regex, usize)>,
 }
 
 #[derive(Debug)]
@@ -81,15 +81,35 @@ impl Default for Node {
 }
 
 impl Table {
-    /// Appends a row; the first one has index 0.
-    pub(super) fn push(&mut self, new: &NewRow<'_>) -> Result<(), RouteError> {
-        let template = PathTemplate::parse(new.path, new.author)?;
-        let host = new.host.map(|host| Host::parse(host, new.author)).transpose()?;
+    /// Appends a route of an application; the first row has index 0.
+    pub(super) fn push_route(&mut self, route: &RouteSpec) -> Result<(), RouteError> {
+        let host = route.host.as_deref().map(|host| Host::parse(host, Author::Framework)).transpose()?;
+        self.insert(&PathTemplate::parse(&route.path, Author::Framework)?, &route.path)?;
+        let (methods, conditions) = (Methods::new(route.methods.as_deref()), Conditions::default());
+        self.rows.push(Row { kind: route.kind, methods, host, conditions });
+        Ok(())
+    }
+
+    /// Appends a rule of the operator. `kind` is what it answers.
+    pub(super) fn push_rule(&mut self, rule: &RuleSpec, kind: RouteKind) -> Result<(), RouteError> {
+        let host = rule.host.as_deref().map(|host| Host::parse(host, Author::Operator)).transpose()?;
+        let conditions = Conditions::new(rule.scheme, &rule.fields)?;
+        match &rule.path {
+            PathSpec::Template(path) => self.insert(&PathTemplate::parse(path, Author::Operator)?, path)?,
+            PathSpec::Prefix(prefix) => {
+                PathTemplate::below(prefix).iter().try_for_each(|template| self.insert(template, prefix))?;
+            }
+            PathSpec::Expression(expression) => self.expressions.push((compile(expression)?, self.rows.len())),
+        }
+        self.rows.push(Row { kind, methods: Methods::new(rule.methods.as_deref()), host, conditions });
+        Ok(())
+    }
+
+    /// Adds a template of the row that comes next.
+    fn insert(&mut self, template: &PathTemplate, written: &str) -> Result<(), RouteError> {
         self.root
             .insert(&template.segments, template.tail.as_deref(), self.rows.len())
-            .map_err(|why| RouteError::Template { template: new.path.to_owned(), why })?;
-        self.rows.push(Row { kind: new.kind, methods: Methods::new(new.methods), host });
-        Ok(())
+            .map_err(|why| RouteError::Template { template: written.to_owned(), why })
     }
 
     /// Whether there are no rows at all.
@@ -101,6 +121,7 @@ impl Table {
     pub(super) fn find(&self, path: &[u8], query: &Query<'_>) -> Option<usize> {
         let mut search = Search { rows: &self.rows, query, best: NO_ROW };
         self.root.search(path.strip_prefix(b"/")?, &mut search);
+        search.try_expressions(&self.expressions, path);
         (search.best != NO_ROW).then_some(search.best)
     }
 }
@@ -115,6 +136,7 @@ impl Row {
         of_its_kind
             && self.methods.include(&query.asked)
             && self.host.as_ref().is_none_or(|host| host.matches(query.host))
+            && self.conditions.hold(query.scheme, query.headers)
     }
 }
 
@@ -191,6 +213,19 @@ impl Search<'_> {
             self.best = row;
         }
     }
+
+    /// Looks for an expression that precedes what was found.
+    fn try_expressions(&mut self, expressions: &[(Regex, usize)], path: &[u8]) {
+        if expressions.first().is_none_or(|(_, row)| *row > self.best) {
+            return;
+        }
+        let text = as_text(path);
+        for (expression, row) in expressions {
+            if *row < self.best && expression.is_match(text.as_bytes()) {
+                self.offer(*row);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -201,14 +236,15 @@ mod tests {
     fn table(rows: &[(RouteKind, &str)]) -> Table {
         let mut table = Table::default();
         for (kind, path) in rows {
-            let author = Author::Framework;
-            table.push(&NewRow { kind: *kind, methods: None, host: None, path, author }).unwrap();
+            let route = RouteSpec { kind: *kind, methods: None, host: None, path: (*path).to_owned() };
+            table.push_route(&route).unwrap();
         }
         table
     }
 
     fn find(table: &Table, path: &str, websocket: bool) -> Option<usize> {
-        table.find(path.as_bytes(), &Query { websocket, asked: Asked::ANY, host: None })
+        let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
+        table.find(path.as_bytes(), &Query { websocket, asked: Asked::ANY, host: None, scheme, headers })
     }
 
     #[test]

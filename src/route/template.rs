@@ -98,7 +98,7 @@ fn known(converter: &str, author: Author) -> Result<Converter, TemplateFault> {
 }
 
 /// A path template, cut into what the table's tree needs.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PathTemplate {
     /// The tokens of each segment up to the first `path` parameter.
     pub(super) segments: Vec<Vec<Token>>,
@@ -112,6 +112,14 @@ impl PathTemplate {
         let fault = |why| RouteError::Template { template: template.to_owned(), why };
         let path = template.strip_prefix('/').ok_or_else(|| fault(TemplateFault::NoLeadingSlash))?;
         Ok(divide(tokenize(path, author).map_err(fault)?))
+    }
+
+    /// What a prefix owns: itself, and all that follows it after a slash. The empty one owns every path.
+    pub(super) fn below(prefix: &str) -> Vec<Self> {
+        let segments: Vec<_> =
+            prefix.split('/').skip(1).map(|segment| vec![Token::Literal(segment.as_bytes().into())]).collect();
+        let rest = Self { segments: segments.clone(), tail: Some(vec![Token::Parameter(Converter::Path)]) };
+        if segments.is_empty() { vec![rest] } else { vec![Self { segments, tail: None }, rest] }
     }
 }
 

@@ -4,11 +4,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot build its router should fail")]
 
+use std::sync::LazyLock;
+
 use super::*;
 
 const OLD: usize = 0;
 const NEW: usize = 1;
 const API: usize = 2;
+
+static NO_FIELDS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
 
 fn mount(app: usize, prefix: &str) -> MountSpec {
     let interface = if app == OLD { Interface::Wsgi } else { Interface::Asgi };
@@ -25,7 +29,9 @@ fn pattern(text: &str) -> (Option<Vec<String>>, Option<String>, String) {
 
 fn rule(text: &str, app: usize) -> RuleSpec {
     let (methods, host, path) = pattern(text);
-    RuleSpec { methods, host, path, app: AppIndex(app), text: text.to_owned() }
+    let path = PathSpec::Template(path);
+    let (app, text, source) = (AppIndex(app), text.to_owned(), String::new());
+    RuleSpec { methods, host, path, fields: Vec::new(), scheme: None, websocket: None, app, text, source }
 }
 
 fn route(kind: RouteKind, text: &str) -> RouteSpec {
@@ -38,7 +44,8 @@ fn table(routes: &[&str]) -> Mode {
 }
 
 fn get(raw_path: &str) -> RouteRequest<'_> {
-    RouteRequest { method: "GET", raw_path, host: Some("example.com"), websocket: false, preflight_method: None }
+    let (method, host, scheme, headers) = ("GET", Some("example.com"), Scheme::Http, &*NO_FIELDS);
+    RouteRequest { method, raw_path, host, websocket: false, preflight_method: None, scheme, headers }
 }
 
 /// `WS /path`, `OPTIONS>POST /path` (a preflight), or `GET /path`.
@@ -214,16 +221,102 @@ fn a_plan_that_makes_no_sense_is_refused() {
     for (mounts, rules, mode, message) in [
         (&both[..], vec![], Mode::Mounts, "mounts mode needs at most one application without a prefix"),
         (&[mount(NEW, "")], vec![], Mode::Probe, "probe mode needs one WSGI and one ASGI application without a prefix"),
-        (&both, vec![rule("/x", API)], Mode::Probe, "the rule `/x` names an application that is not served"),
+        (
+            &both,
+            vec![rule("/x", API)],
+            Mode::Probe,
+            "the route rule `/x` cannot be used: it names an application that is not served",
+        ),
         (
             &both,
             vec![rule("/{x:itn}", NEW)],
             Mode::Probe,
-            "`/{x:itn}` is not a route template: `itn` is no converter, use one of str, int, float, uuid, path",
+            "the route rule `/{x:itn}` cannot be used: `/{x:itn}` is not a route template: `itn` is no converter, use one of str, int, float, uuid, path",
         ),
     ] {
         assert_eq!(Router::new(mounts, &rules, &mode).unwrap_err().to_string(), message);
     }
+}
+
+#[test]
+fn a_rule_for_websockets_cannot_name_a_wsgi_application() {
+    let mounts = [mount(OLD, ""), mount(NEW, "")];
+    let sockets = |app, websocket| RuleSpec { websocket: Some(websocket), ..rule("/chat", app) };
+    let refused = Router::new(&mounts, &[sockets(OLD, true)], &Mode::Probe).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the route rule `/chat` cannot be used: it sends WebSockets to a WSGI application, which knows none"
+    );
+    let router = Router::new(&mounts, &[sockets(NEW, true), sockets(OLD, false)], &Mode::Probe).unwrap();
+    assert_eq!(router.explain(&request("WS /chat")).1, Reason::Rule(0));
+    assert_eq!(router.explain(&request("GET /chat")).1, Reason::Rule(1));
+}
+
+#[test]
+fn a_rule_that_never_decides_is_refused() {
+    let below = |prefix: &str| RuleSpec { path: PathSpec::Prefix(prefix.to_owned()), ..rule("/prefix", NEW) };
+    let expression = |text: &str| RuleSpec { path: PathSpec::Expression(text.to_owned()), ..rule("/expression", NEW) };
+    for (earlier, later, hidden) in [
+        (rule("/a", NEW), rule("/a", OLD), true),
+        (rule("/a", OLD), rule("/a", NEW), false),
+        (rule("/{x}", NEW), rule("/a", NEW), true),
+        (rule("/{x:int}", NEW), rule("/7", NEW), true),
+        (rule("/{x:int}", NEW), rule("/a", NEW), false),
+        (rule("/{x:int}", NEW), rule("/{x}", NEW), false),
+        (rule("/a/{rest:path}", NEW), rule("/a/b/{c}", NEW), true),
+        (rule("/a/{rest:path}", NEW), rule("/a", NEW), false),
+        (rule("GET /a", NEW), rule("GET,POST /a", NEW), false),
+        (rule("GET,POST /a", NEW), rule("HEAD /a", NEW), true),
+        (rule("b.c/a", NEW), rule("/a", NEW), false),
+        (rule("{x}.c/a", NEW), rule("b.c/a", NEW), true),
+        (below("/a"), rule("/a", NEW), true),
+        (below("/a"), below("/a/b"), true),
+        (below("/a/b"), below("/a"), false),
+        (below(""), expression("/x"), true),
+        (expression("/x"), expression("/x"), true),
+        (expression("/x"), rule("/x", NEW), false),
+    ] {
+        let made = Router::new(&[mount(OLD, "/old"), mount(NEW, "")], &[earlier.clone(), later.clone()], &Mode::Mounts);
+        assert_eq!(made.is_err(), hidden, "{earlier:?} {later:?}");
+    }
+    let placed = |text: &str, line: &str| RuleSpec { source: format!("rsgi.toml, line {line}"), ..rule(text, NEW) };
+    let rules = [placed("/{x}", "7"), placed("/a", "9")];
+    let error = Router::new(&[mount(NEW, "")], &rules, &Mode::Mounts).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "rsgi.toml, line 9: the route rule `/a` cannot be used: it can never match, because `/{x}` (rsgi.toml, line 7) \
+         takes all that it would"
+    );
+    assert!(error.hint().contains("first rule that matches"));
+}
+
+#[test]
+fn the_preferred_wsgi_application_keeps_what_it_owns() {
+    let owned = vec![route(RouteKind::Http, "GET /users"), route(RouteKind::Http, "/{p:path}/old")];
+    let mounts = [mount(OLD, ""), mount(NEW, "")];
+    let then = Mode::Table(vec![route(RouteKind::Any, "/users"), route(RouteKind::Http, "GET /new")]);
+    let first = Mode::WsgiFirst { routes: owned.clone(), then: Box::new(then) };
+    let router = Router::new(&mounts, &[], &first).unwrap();
+    check(
+        &router,
+        &[
+            ("GET /users", Some(OLD)),
+            ("POST /users", Some(NEW)),
+            ("OPTIONS /users", Some(OLD)),
+            ("OPTIONS>POST /users", Some(NEW)),
+            ("WS /users", Some(NEW)),
+            ("GET /new", Some(NEW)),
+            ("GET /new/old", Some(OLD)),
+            ("GET /neither", Some(OLD)),
+        ],
+    );
+    assert_eq!(router.explain(&get("/users")).1, Reason::WsgiTable(0));
+    assert_eq!(router.describe(Reason::WsgiTable(0)), "the route `/users` of the WSGI application, which is preferred");
+    assert_eq!(router.explain(&get("/new")).1, Reason::Table(1));
+    let first = Mode::WsgiFirst { routes: owned, then: Box::new(Mode::Probe) };
+    let router = Router::new(&mounts, &[], &first).unwrap();
+    assert_eq!(owner(&router, "GET /users"), Some((OLD, 0)));
+    assert_eq!(router.explain(&get("/new")).1, Reason::Probe);
 }
 
 #[test]

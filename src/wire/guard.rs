@@ -249,7 +249,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Whether the client may still be sending what nobody will read.
     fn client_may_send(&self) -> bool {
         match self.framer.state {
-            State::Raw => false,
             State::Head | State::AwaitUpgrade => !self.held.is_empty(),
             _ => true,
         }

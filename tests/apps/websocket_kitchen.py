@@ -214,6 +214,214 @@ async def wrong_caught(scope, receive, send, record):
     await until_disconnect(receive)
 
 
+@path("own-extension")
+async def own_extension(scope, receive, send, record):
+    """An app that answers what is between the client and the server."""
+    try:
+        await accept(send, headers=[(b"sec-websocket-extensions", b"permessage-deflate")])
+    except ValueError as error:
+        await accept(send)
+        await say(send, f"{type(error).__name__}: {error}")
+    await until_disconnect(receive)
+
+
+async def deny(send, status=401, headers=(), **more):
+    await send({"type": "websocket.http.response.start", "status": status, "headers": list(headers), **more})
+
+
+async def deny_body(send, body=b"", more_body=False):
+    await send({"type": "websocket.http.response.body", "body": body, "more_body": more_body})
+
+
+@path("deny")
+async def deny_whole(scope, receive, send, record):
+    """Denied with a status, headers of all kinds, and a body."""
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"WWW-Authenticate", b'Basic realm="kitchen"'),
+        (b"set-cookie", b"a=1"),
+        (b"set-cookie", b"b=2"),
+        (b"x-latin", "caf\xe9".encode("latin-1")),
+        (b"connection", b"x-secret"),
+        (b"upgrade", b"h2c"),
+        (b"transfer-encoding", b"gzip"),
+    ]
+    await deny(send, 401, headers, unknown="ignored")
+    await deny_body(send, b'{"detail": "who are you?"}')
+    await deny_body(send, b"after the end")
+
+
+@path("deny-status")
+async def deny_status(scope, receive, send, record):
+    await deny(send, int(query(scope)["status"]))
+    await deny_body(send, b"has a body if it may")
+
+
+@path("deny-stream")
+async def deny_stream(scope, receive, send, record):
+    """Each piece leaves at once: the client lets the next one go."""
+    await deny(send, 503)
+    for number in range(3):
+        await deny_body(send, b"piece %d\n" % number, more_body=True)
+    await deny_body(send)
+    record(query(scope)["label"], (await receive())["type"])
+
+
+@path("deny-flood")
+async def deny_flood(scope, receive, send, record):
+    label = query(scope)["label"]
+    await deny(send, 403)
+    try:
+        while True:
+            record(label, "sent")
+            await deny_body(send, b"x" * 65536, more_body=True)
+    finally:
+        record(label, "ended")
+
+
+@path("deny-disconnect")
+async def deny_disconnect(scope, receive, send, record):
+    """Listens while it answers, and writes down what it hears and what its send says afterwards."""
+    label = query(scope)["label"]
+    await deny(send, 403)
+    await deny_body(send, b"begun", more_body=True)
+    message = await receive()
+    record(label, [message["type"], message["code"]])
+    try:
+        await deny_body(send, b"more", more_body=True)
+        record(label, "nothing")
+    except OSError:
+        record(label, "OSError")
+        raise
+
+
+@path("deny-length")
+async def deny_length(scope, receive, send, record):
+    await deny(send, 400, [(b"content-length", query(scope)["declared"].encode())])
+    await deny_body(send, b"12345", more_body=True)
+    await deny_body(send, b"67890")
+
+
+@path("deny-raise")
+async def deny_raise(scope, receive, send, record):
+    """Raises after so many messages."""
+    steps = int(query(scope)["after"])
+    if steps > 0:
+        await deny(send, 401)
+    if steps > 1:
+        await deny_body(send, b"half", more_body=True)
+    raise RuntimeError("kitchen: raised while denying")
+
+
+@path("deny-return")
+async def deny_return(scope, receive, send, record):
+    await deny(send, 401)
+    await deny_body(send, b"half", more_body=True)
+
+
+@path("deny-wrong")
+async def deny_wrong(scope, receive, send, record):
+    """Mistakes before and while it denies, told in the body."""
+    raised = []
+
+    async def attempt(message):
+        try:
+            await send(message)
+            raised.append("nothing")
+        except Exception as error:
+            raised.append(f"{type(error).__name__}: {error}")
+
+    start, body = "websocket.http.response.start", "websocket.http.response.body"
+    await attempt({"type": body, "body": b"too early"})
+    await attempt({"type": start})
+    await attempt({"type": start, "status": "401"})
+    await attempt({"type": start, "status": 101})
+    await attempt({"type": start, "status": 401, "headers": [(b"x-bad", b"a\r\nset-cookie: b")]})
+    await attempt({"type": start, "status": 401, "headers": [(b"bad name", b"")]})
+    await attempt({"type": start, "status": 401, "headers": [("str", "str")]})
+    await attempt({"type": start, "status": 401, "headers": [(b"content-length", b"ten")]})
+    await deny(send, 401)
+    await attempt({"type": body, "body": "text"})
+    await attempt({"type": start, "status": 401})
+    await attempt({"type": "websocket.accept"})
+    await attempt({"type": "websocket.send", "text": "too late"})
+    await attempt({"type": "websocket.close"})
+    await deny_body(send, json.dumps(raised).encode())
+
+
+@path("deny-after-accept")
+async def deny_after_accept(scope, receive, send, record):
+    await accept(send)
+    raised = []
+    for kind in ("start", "body"):
+        try:
+            await send({"type": f"websocket.http.response.{kind}", "status": 401, "body": b""})
+        except Exception as error:
+            raised.append(f"{type(error).__name__}: {error}")
+    await say(send, raised)
+
+
+@path("wrong-said")
+async def wrong_said(scope, receive, send, record):
+    """What the errors of malformed messages say."""
+    raised = {}
+
+    async def attempt(name, message):
+        try:
+            await send(message)
+            raised[name] = "nothing"
+        except Exception as error:
+            raised[name] = f"{type(error).__name__}: {error}"
+
+    await attempt("early send", {"type": "websocket.send", "text": "x"})
+    await attempt("subprotocol type", {"type": "websocket.accept", "subprotocol": b"chat"})
+    await attempt("subprotocol", {"type": "websocket.accept", "subprotocol": "chat"})
+    await attempt("subprotocol header", {"type": "websocket.accept", "headers": [(b"Sec-WebSocket-Protocol", b"chat")]})
+    await attempt("length header", {"type": "websocket.accept", "headers": [(b"content-length", b"0")]})
+    await attempt("no dict", "websocket.accept")
+    await attempt("no type", {"text": "x"})
+    await attempt("type", {"type": "websocket.shout"})
+    await accept(send, unknown="ignored")
+    await attempt("accept", {"type": "websocket.accept"})
+    await attempt("neither", {"type": "websocket.send"})
+    await attempt("both", {"type": "websocket.send", "text": "x", "bytes": b"x"})
+    await attempt("text", {"type": "websocket.send", "text": b"x"})
+    await attempt("bytes", {"type": "websocket.send", "bytes": "x"})
+    await attempt("surrogate", {"type": "websocket.send", "text": "\ud800"})
+    await attempt("code type", {"type": "websocket.close", "code": "1000"})
+    for code in (0, 999, 1005, 1006, 1015, 1016, 2999, 5000, 2**70, -1):
+        await attempt(f"code {code}", {"type": "websocket.close", "code": code})
+    await attempt("reason type", {"type": "websocket.close", "reason": b"x"})
+    await attempt("reason", {"type": "websocket.close", "reason": "\xe9" * 62})
+    await say(send, raised)
+    await send({"type": "websocket.close", "code": 4999, "reason": "\xe9" * 61, "unknown": "ignored"})
+    raised.clear()
+    await attempt("late send", {"type": "websocket.send", "text": "x"})
+    await attempt("late close", {"type": "websocket.close"})
+    await attempt("late accept", {"type": "websocket.accept"})
+    record(query(scope)["label"], raised)
+
+
+@path("kinds-of-bytes")
+async def kinds_of_bytes(scope, receive, send, record):
+    await accept(send)
+    for data in (b"bytes", bytearray(b"bytearray"), memoryview(b"memoryview")):
+        await send({"type": "websocket.send", "bytes": data, "text": None})
+
+
+@path("slow")
+async def slow(scope, receive, send, record):
+    """Takes its messages only after a pause, and counts them."""
+    await accept(send)
+    await asyncio.sleep(float(query(scope)["pause"]))
+    count = 0
+    while (message := await receive())["type"] == "websocket.receive":
+        count += 1
+        if message.get("text") == "how many?":
+            await say(send, count)
+    record(query(scope)["label"], [count, message["code"]])
+
+
 @path("background")
 async def background(scope, receive, send, record):
     """Two tasks at once: one sends, one listens."""

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 
 import click
 
+from rsgi.cli.check import check_command
+from rsgi.cli.explain import explain_command
+from rsgi.cli.routes import routes_command
 from rsgi.cli.serve import serve_command
 from rsgi.errors import StartupError
 
@@ -37,7 +40,8 @@ def commands(context: click.Context, *, version: bool) -> None:
         click.echo(context.get_help())
 
 
-commands.add_command(serve_command)
+for _command in (serve_command, routes_command, explain_command, check_command):
+    commands.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from click.core import ParameterSource
 
 from rsgi._types import Interface
 from rsgi.config import SECTIONS, AppTarget, Config, Setting, flag_of, settings
+from rsgi.config_file import load_config
 from rsgi.values import SettingValueError, write_value
 
 _INTERFACES: tuple[Interface, ...] = ("wsgi", "asgi")
@@ -91,18 +92,23 @@ def options() -> list[click.Parameter]:
 
 
 def config_from(context: click.Context) -> Config:
-    """The `Config` that the options of a command come to.
+    """The `Config` that the options of a command and the configuration file come to.
 
     Raises:
-        StartupError: when the values do not fit together.
+        StartupError: when the values do not fit together, or the file is wrong.
     """
-    given = {
+    return load_config(given_to(context), search=True)
+
+
+def given_to(context: click.Context) -> dict[str, Any]:
+    """What the options of a command say, without defaults: the names of settings, and `wsgi` and `asgi`."""
+    known = {*_INTERFACES, *(each.name for each, _ in settings())}
+    return {
         name: value
         for name, value in context.params.items()
-        if context.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+        if name in known
+        and context.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     }
-    apps = tuple(target for interface in _INTERFACES for target in given.pop(interface, ()))
-    return Config(apps=apps, **given)
 
 
 def _app_option(setting: Setting, interface: Interface) -> SettingOption:

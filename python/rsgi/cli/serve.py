@@ -10,7 +10,8 @@ import traceback
 
 import click
 
-from rsgi.cli.parameters import SectionedCommand, config_from, options
+from rsgi.cli.parameters import SectionedCommand, given_to, options
+from rsgi.config_file import load_config, reread_of
 from rsgi.errors import StartupError
 
 _EXAMPLE = "  rsgi serve --wsgi old:app --asgi new:app"
@@ -28,13 +29,14 @@ name, like RSGI_WSGI_THREADS; several values are divided by `;`.
 
 def _serve(**_: object) -> int:
     context = click.get_current_context()
-    config = config_from(context)
+    given = given_to(context)
+    config = load_config(given, search=True)
     if not config.apps:
         raise click.UsageError(f"no application to serve; name at least one, for example\n\n{_EXAMPLE}", context)
     try:
-        from rsgi.serving import serve  # it loads the extension, which `--help` and usage errors do without
+        from rsgi.serving import serve_config  # it loads the extension, which `--help` and usage errors do without
 
-        return serve(config)
+        return serve_config(config, reread_of(given, config))
     except StartupError as error:
         if config.debug:
             traceback.print_exception(error.__cause__ or error, file=sys.stderr)

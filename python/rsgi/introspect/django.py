@@ -1,71 +1,196 @@
-"""Recognises Django's own WSGI and ASGI handlers, also inside the usual wrappers and Channels' router.
+"""Reads the URL configuration of a Django project, and recognises Django's own handlers.
 
-Apart from the route readers because it answers another question: whether both applications are one Django project. One
-process has one `django.conf.settings`, so two Django handlers in it always belong to the same project.
+Apart because it knows Django's classes. One process has one `django.conf.settings`, so two Django handlers in it always
+belong to the same project. What Django answers with a redirect (a slash at the end, a language prefix) is no route.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
-_WRAPPED_IN = ("application", "app", "wsgi_app", "inner")
-_DEPTH = 8
+from rsgi.introspect.django_views import methods_of, view_of
+from rsgi.introspect.regex import parameter, readings
+from rsgi.introspect.table import Gaps, ReadInner, Route, RouteTable
+from rsgi.introspect.template import Parameter, Place, Tokens, split_parameters
+from rsgi.introspect.unwrap import defined, is_instance, layers, loaded, text_or_none
+
+_PARAMETER = re.compile(r"<(?:[^>:]+:)?([^>]+)>")
+
+# Middleware that answers paths which no URL configuration shows, and what it goes by.
+_ANSWERS_UNSEEN = {
+    "django.contrib.flatpages.middleware.FlatpageFallbackMiddleware": "flat pages are looked up for each request",
+    "django.contrib.redirects.middleware.RedirectFallbackMiddleware": "redirects are looked up for each request",
+    "django_hosts.middleware.HostsRequestMiddleware": "the URL configuration depends on the host (django-hosts)",
+    "django_tenants.middleware.main.TenantMainMiddleware": "the URL configuration depends on the tenant",
+}
+_WHITENOISE = "whitenoise.middleware.WhiteNoiseMiddleware"
 
 
 def is_django_wsgi(app: object) -> bool:
     """Whether `app` is Django's WSGI handler, bare or wrapped (WhiteNoise, Sentry and the like)."""
-    handler = _loaded_class("django.core.handlers.wsgi", "WSGIHandler")
-    return handler is not None and any(isinstance(each, handler) for each in _layers(app))
+    return any(_is_wsgi_handler(each) for each in layers(app))
 
 
 def is_django_asgi(app: object) -> bool:
-    """Whether `app` answers HTTP with Django: its ASGI handler, or a Channels router that has it as `http`."""
-    handler = _loaded_class("django.core.handlers.asgi", "ASGIHandler")
-    if handler is None:
-        return False
-    for layer in _layers(app):
-        if isinstance(layer, handler):
-            return True
-        protocols = _channels_protocols(layer)
-        if protocols is not None:
-            return any(isinstance(each, handler) for each in _layers(protocols.get("http")))
-    return False
+    """Whether `app` is Django's ASGI handler, bare or wrapped."""
+    return any(_is_asgi_handler(each) for each in layers(app))
 
 
-def speaks_websocket_only(app: object) -> bool:
-    """Whether `app` is a Channels router that has WebSocket and no HTTP."""
-    for layer in _layers(app):
-        protocols = _channels_protocols(layer)
-        if protocols is not None:
-            return "websocket" in protocols and "http" not in protocols
-    return False
+def _is_wsgi_handler(app: object) -> bool:
+    return is_instance(app, "django.core.handlers.wsgi", "WSGIHandler")
 
 
-def _channels_protocols(app: object) -> Mapping[str, object] | None:
-    router = _loaded_class("channels.routing", "ProtocolTypeRouter")
-    if router is None or not isinstance(app, router):
+def _is_asgi_handler(app: object) -> bool:
+    return is_instance(app, "django.core.handlers.asgi", "ASGIHandler")
+
+
+def read(app: object, inner: ReadInner) -> RouteTable | None:
+    """The routes of the project that Django's WSGI or ASGI handler serves."""
+    if not (_is_wsgi_handler(app) or _is_asgi_handler(app)):
         return None
-    protocols = getattr(app, "application_mapping", None)
-    return protocols if isinstance(protocols, Mapping) else None
+    get_resolver, settings = loaded("django.urls", "get_resolver"), loaded("django.conf", "settings")
+    gaps = Gaps()
+    if not callable(get_resolver) or settings is None:
+        gaps.add("Django is not set up")
+        return gaps.table("Django", [])
+    routes = [*_files_of_handler(app, settings), *_routes_of_middleware(settings, gaps)]
+    routes += _Reading(settings, gaps).resolver(get_resolver(), _Below())
+    return gaps.table("Django", routes)
 
 
-def _layers(app: object) -> Iterator[object]:
-    """`app` and what it wraps, from the outside in."""
-    for _ in range(_DEPTH):
-        if app is None:
-            return
-        yield app
-        attributes = _attributes(app)
-        app = next((attributes[name] for name in _WRAPPED_IN if callable(attributes.get(name))), None)
+def _files_of_handler(app: object, settings: Any) -> Iterator[Route]:  # noqa: ANN401 - `django.conf.settings`
+    handlers = ("StaticFilesHandler", "ASGIStaticFilesHandler")
+    if any(is_instance(app, "django.contrib.staticfiles.handlers", each) for each in handlers):
+        yield from _folder(settings.STATIC_URL, defined(app))
 
 
-def _attributes(app: object) -> Mapping[str, object]:
-    """The attributes of the object itself; those of its class are methods and settings, not what it wraps."""
-    return getattr(app, "__dict__", {})
+def _folder(url: object, where: str | None) -> Iterator[Route]:
+    """All below a URL of files, unless that is on another host."""
+    if isinstance(url, str) and url.startswith("/") and not url.startswith("//"):
+        tokens = ("/", Parameter("path", "path"))
+        yield Place((url.rstrip("/"),)).route("http", ("GET", "HEAD"), tokens, defined=where, opaque=True)
 
 
-def _loaded_class(module: str, name: str) -> type | None:
-    """A class, if its module is imported already: else nothing can be an instance of it."""
-    found = getattr(sys.modules.get(module), name, None)
-    return found if isinstance(found, type) else None
+def _routes_of_middleware(settings: Any, gaps: Gaps) -> Iterator[Route]:  # noqa: ANN401
+    for name in getattr(settings, "MIDDLEWARE", None) or ():
+        if name in _ANSWERS_UNSEEN:
+            gaps.add(_ANSWERS_UNSEEN[name])
+        if name == _WHITENOISE:
+            yield from _folder(getattr(settings, "STATIC_URL", None), name)
+            yield from _files_at_root(getattr(settings, "WHITENOISE_ROOT", None), name)
+
+
+def _files_at_root(folder: str | os.PathLike[str] | None, where: str) -> Iterator[Route]:
+    """What WhiteNoise serves at the root of the site: one route for each entry of the folder."""
+    if folder is None or not os.path.isdir(folder):
+        return
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda each: each.name):
+            if entry.is_dir():
+                yield from _folder(f"/{entry.name}/", where)
+            else:
+                yield Place((f"/{entry.name}",)).route("http", ("GET", "HEAD"), (), defined=where, opaque=True)
+
+
+@dataclass(frozen=True)
+class _Below:
+    """Where patterns are included: below which path and text, and in which namespaces."""
+
+    tokens: Tokens = ()
+    original: str = ""
+    namespaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One reading of one URL configuration."""
+
+    settings: Any
+    gaps: Gaps
+
+    def resolver(self, resolver: Any, below: _Below) -> Iterator[Route]:  # noqa: ANN401 - `URLResolver`
+        name = text_or_none(getattr(resolver, "namespace", None))
+        inside = replace(below, namespaces=(*below.namespaces, name) if name else below.namespaces)
+        original = _original(resolver.pattern)
+        # The pattern of the root is `^/`: it takes the slash that every path begins with.
+        inside = replace(inside, original=inside.original + ("/" if original == "^/" else original))
+        for tokens in self.tokens(resolver.pattern, is_endpoint=False):
+            each = replace(inside, tokens=below.tokens + tokens)
+            for pattern in resolver.url_patterns:
+                if hasattr(pattern, "url_patterns"):
+                    yield from self.resolver(pattern, each)
+                else:
+                    yield from self.pattern(pattern, each)
+
+    def pattern(self, pattern: Any, below: _Below) -> Iterator[Route]:  # noqa: ANN401 - `URLPattern`
+        name = text_or_none(pattern.name)
+        for tokens in self.tokens(pattern.pattern, is_endpoint=True):
+            yield Place().route(
+                "http",
+                methods_of(pattern.callback),
+                below.tokens + tokens,
+                name=":".join((*below.namespaces, name)) if name else None,
+                defined=defined(view_of(pattern.callback)),
+                original=below.original + _original(pattern.pattern),
+            )
+
+    def tokens(self, pattern: Any, *, is_endpoint: bool) -> list[Tokens]:  # noqa: ANN401
+        """What one pattern can stand for."""
+        if is_instance(pattern, "django.urls.resolvers", "LocalePrefixPattern"):
+            return self.languages(pattern)
+        found = pattern_tokens(pattern, is_endpoint=is_endpoint, languages=self.codes())
+        if found is None:
+            self.gaps.add(f"`{type(pattern).__name__}` is a kind of pattern that is not known")
+            return []
+        return found
+
+    def codes(self) -> list[str]:
+        return [code for code, _ in self.settings.LANGUAGES]
+
+    def languages(self, pattern: Any) -> list[Tokens]:  # noqa: ANN401 - `LocalePrefixPattern`
+        default = None if pattern.prefix_default_language else self.settings.LANGUAGE_CODE
+        codes = tuple((code,) for code in self.codes() if code != default)
+        prefixed: Tokens = (Parameter("language", "", codes), "/")
+        return [*([()] if default is not None else []), *([prefixed] if codes else [])]
+
+
+def pattern_tokens(pattern: Any, *, is_endpoint: bool, languages: list[str]) -> list[Tokens] | None:  # noqa: ANN401
+    """What a `path()` or `re_path()` pattern can stand for; `None` if it is neither.
+
+    A text that is translated counts in all of its languages.
+    """
+    if is_instance(pattern, "django.urls.resolvers", "RoutePattern"):
+        texts = _translations(pattern._route, languages)
+        return [_route_tokens(text, pattern.converters) for text in texts]
+    if is_instance(pattern, "django.urls.resolvers", "RegexPattern"):
+        texts = _translations(pattern._regex, languages)
+        found = [each for text in texts for each in readings(text, search=True, prefix=is_endpoint)]
+        return list(dict.fromkeys(found))
+    return None
+
+
+def _translations(text: object, languages: list[str]) -> list[str]:
+    override = loaded("django.utils.translation", "override")
+    if isinstance(text, str) or not callable(override):
+        return [str(text)]
+    found = []
+    for language in languages:
+        with override(language):
+            found.append(str(text))
+    return list(dict.fromkeys(found))
+
+
+def _route_tokens(route: str, converters: dict[str, Any]) -> Tokens:
+    found = [parameter(each[1], str(converters[each[1]].regex)) for each in _PARAMETER.finditer(route)]
+    return split_parameters(route, _PARAMETER, found)
+
+
+def _original(pattern: object) -> str:
+    """A pattern as it was written; that of the language prefix is none."""
+    if is_instance(pattern, "django.urls.resolvers", "LocalePrefixPattern"):
+        return "{language}/"
+    return str(pattern)

@@ -1,0 +1,322 @@
+//! A bounded pool of threads that run WSGI calls.
+//!
+//! Kept apart because the server and the standalone bridge both have one. The threads are real `threading.Thread`s,
+//! attached to Python once for life: `threading.local` survives between requests, and `current_thread()` has a name.
+//!
+//! # Threads
+//! At most one woken thread waits for the interpreter (the *runner-up*). Whoever holds it drains the queue, and when a
+//! running call blocks in I/O, and so lets go of the interpreter, the runner-up goes on. Waking one thread per call would
+//! make them all fight for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crossbeam_queue::SegQueue;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::report::log_warning;
+
+/// One spare thread for so many threads of a pool.
+const SPARE_SHARE: usize = 4;
+
+/// Jobs that run at this moment, in every pool of the process: the interpreter cannot be taken down under them.
+static RUNNING_CALLS: AtomicUsize = AtomicUsize::new(0);
+
+/// Waits until no pool of the process runs a job, or for `patience`. Gives the number that still run.
+pub fn wait_until_idle(patience: Duration) -> usize {
+    let deadline = Instant::now() + patience;
+    loop {
+        let running = RUNNING_CALLS.load(Ordering::Acquire);
+        if running == 0 || Instant::now() >= deadline {
+            return running;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Something for a pool thread to do.
+pub trait Job: Send {
+    /// Does it. A panic is caught by the pool, and the job dropped.
+    fn run(self: Box<Self>, py: Python<'_>);
+}
+
+/// The queue was full.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the queue of the WSGI thread pool is full")]
+pub struct QueueFull;
+
+/// How far a call has come, and whether anybody waits for it still: the pool's side and the client's each move it on once.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    stage: Arc<AtomicU8>,
+    pool: Weak<Pool>,
+}
+
+const QUEUED: u8 = 0;
+const RUNNING: u8 = 1;
+/// It runs, and its client has left.
+const ORPHANED: u8 = 2;
+const OVER: u8 = 3;
+
+impl Ticket {
+    fn advance(&self, from: u8, to: u8) -> bool {
+        self.stage.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Takes a call out of the queue; `false` when a thread has begun it.
+    pub fn withdraw(&self) -> bool {
+        self.advance(QUEUED, OVER)
+    }
+
+    /// The client has left: a call that waits is withdrawn, one that runs is counted as orphaned until it ends.
+    pub fn leave(&self) {
+        if !self.withdraw()
+            && let Some(pool) = self.pool.upgrade()
+        {
+            // Counted first: the call may end at any moment, and takes itself off the count then.
+            pool.orphaned.fetch_add(1, Ordering::AcqRel);
+            if self.advance(RUNNING, ORPHANED) {
+                pool.replace_orphans();
+            } else {
+                pool.orphaned.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+    }
+}
+
+/// What the threads of a pool are and do at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Census {
+    /// Calls that run.
+    pub running: usize,
+    /// Calls that wait for a thread.
+    pub waiting: usize,
+    /// Calls that run for a client that has left.
+    pub orphaned: usize,
+    /// Threads that take the place of those with orphaned calls.
+    pub spare: usize,
+}
+
+/// A pool of `threads` threads and a queue of at most `queue` waiting jobs.
+///
+/// A thread cannot be stopped. When all are busy, some of them with calls whose clients have left, spare threads take their
+/// places, a quarter as many as there are threads at most; none where there is one thread, because its applications were
+/// promised to be alone.
+pub struct Pool {
+    name: String,
+    threads: usize,
+    jobs: SegQueue<(Box<dyn Job>, Ticket)>,
+    waiting: AtomicUsize,
+    capacity: usize,
+    running: AtomicUsize,
+    orphaned: AtomicUsize,
+    spare: AtomicUsize,
+    /// Threads started so far; their names count on.
+    started: AtomicUsize,
+    wakes: Mutex<usize>,
+    woken: Condvar,
+    runner_up: AtomicBool,
+    stopped: AtomicBool,
+    /// The `threading.get_ident()` of each thread that runs a job.
+    busy: Mutex<Vec<u64>>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Pool").field("name", &self.name).field("census", &self.census()).finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// Starts the threads, daemons named `name-1`, `name-2`, ….
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(py: Python<'_>, name: &str, threads: usize, queue: usize) -> PyResult<Arc<Self>> {
+        let pool = Arc::new(Self {
+            name: name.to_owned(),
+            threads,
+            jobs: SegQueue::new(),
+            waiting: AtomicUsize::new(0),
+            capacity: queue,
+            running: AtomicUsize::new(0),
+            orphaned: AtomicUsize::new(0),
+            spare: AtomicUsize::new(0),
+            started: AtomicUsize::new(0),
+            wakes: Mutex::new(0),
+            woken: Condvar::new(),
+            runner_up: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            busy: Mutex::default(),
+        });
+        for _ in 0..threads {
+            pool.start_thread(py)?;
+        }
+        Ok(pool)
+    }
+
+    fn start_thread(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        let number = self.started.fetch_add(1, Ordering::AcqRel) + 1;
+        let options = PyDict::new(py);
+        options.set_item("target", Bound::new(py, Worker(Arc::clone(self)))?)?;
+        options.set_item("name", format!("{}-{number}", self.name))?;
+        options.set_item("daemon", true)?;
+        py.import("threading")?.getattr("Thread")?.call((), Some(&options))?.call_method0("start")?;
+        Ok(())
+    }
+
+    /// A ticket for the next job.
+    pub fn ticket(self: &Arc<Self>) -> Ticket {
+        Ticket { stage: Arc::new(AtomicU8::new(QUEUED)), pool: Arc::downgrade(self) }
+    }
+
+    /// Puts a job in the queue. Never blocks, from any thread.
+    ///
+    /// # Errors
+    /// [`QueueFull`] when as many jobs wait as may.
+    pub fn submit(self: &Arc<Self>, job: Box<dyn Job>, ticket: Ticket) -> Result<(), QueueFull> {
+        // What a free thread is about to take does not wait.
+        let free =
+            (self.threads + self.spare.load(Ordering::Acquire)).saturating_sub(self.running.load(Ordering::Acquire));
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= self.capacity + free {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(QueueFull);
+        }
+        self.jobs.push((job, ticket));
+        self.wake();
+        if self.orphaned.load(Ordering::Acquire) > 0 {
+            self.replace_orphans();
+        }
+        Ok(())
+    }
+
+    /// Lets every idle thread end; those that run a job end after it.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.woken.notify_all();
+    }
+
+    /// What the threads are and do now.
+    pub fn census(&self) -> Census {
+        Census {
+            running: self.running.load(Ordering::Acquire),
+            waiting: self.waiting.load(Ordering::Acquire),
+            orphaned: self.orphaned.load(Ordering::Acquire),
+            spare: self.spare.load(Ordering::Acquire),
+        }
+    }
+
+    /// The `threading.get_ident()` of each thread that runs a job.
+    pub fn busy_threads(&self) -> Vec<u64> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Starts a spare thread if calls wait, no thread is free, and orphaned calls hold some.
+    fn replace_orphans(self: &Arc<Self>) {
+        let Census { running, waiting, orphaned, spare } = self.census();
+        let most = if self.threads > 1 { self.threads.div_ceil(SPARE_SHARE).min(orphaned) } else { 0 };
+        let needed = waiting > 0 && running >= self.threads + spare && spare < most;
+        if !needed || self.spare.compare_exchange(spare, spare + 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return;
+        }
+        let pool = Arc::clone(self);
+        // Starting a Python thread waits for the interpreter, and who calls this may not.
+        let starting = std::thread::Builder::new().name(format!("{}-spare", self.name)).spawn(move || {
+            Python::attach(|py| {
+                let name = &pool.name;
+                log_warning(
+                    py,
+                    &format!("{orphaned} calls in the pool {name} run on after their clients left; a spare thread was started"),
+                );
+                if let Err(error) = pool.start_thread(py) {
+                    pool.spare.fetch_sub(1, Ordering::AcqRel);
+                    error.write_unraisable(py, None);
+                }
+            });
+        });
+        if starting.is_err() {
+            // No thread can be had: the calls go on waiting.
+            self.spare.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    fn wake(&self) {
+        if !self.runner_up.swap(true, Ordering::AcqRel) {
+            *self.wakes.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            self.woken.notify_one();
+        }
+    }
+
+    /// Waits to be woken; `false` when the pool was stopped.
+    fn wait(&self) -> bool {
+        let wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = |wakes: &mut usize| *wakes == 0 && !self.stopped.load(Ordering::Acquire);
+        let mut wakes = self.woken.wait_while(wakes, waits).unwrap_or_else(PoisonError::into_inner);
+        *wakes = wakes.saturating_sub(1);
+        !self.stopped.load(Ordering::Acquire)
+    }
+
+    fn work(&self, py: Python<'_>) -> PyResult<()> {
+        let ident = py.import("threading")?.call_method0("get_ident")?.extract()?;
+        while py.detach(|| self.wait()) {
+            // The interpreter is ours: the next job may wake the next runner-up.
+            self.runner_up.store(false, Ordering::Release);
+            while let Some((job, ticket)) = self.jobs.pop() {
+                self.waiting.fetch_sub(1, Ordering::AcqRel);
+                if !self.jobs.is_empty() {
+                    self.wake();
+                }
+                if ticket.advance(QUEUED, RUNNING) && self.perform(py, job, &ticket, ident) == Then::End {
+                    // What a wake meant for this thread, another must do.
+                    if !self.jobs.is_empty() {
+                        self.wake();
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn perform(&self, py: Python<'_>, job: Box<dyn Job>, ticket: &Ticket, ident: u64) -> Then {
+        RUNNING_CALLS.fetch_add(1, Ordering::AcqRel);
+        self.running.fetch_add(1, Ordering::AcqRel);
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).push(ident);
+        // The panic is printed by the hook; dropping the job answers the client.
+        let _panicked = catch_unwind(AssertUnwindSafe(|| job.run(py)));
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).retain(|each| *each != ident);
+        self.running.fetch_sub(1, Ordering::AcqRel);
+        RUNNING_CALLS.fetch_sub(1, Ordering::AcqRel);
+        if ticket.advance(RUNNING, OVER) {
+            return Then::GoOn;
+        }
+        self.orphaned.fetch_sub(1, Ordering::AcqRel);
+        // A spare thread has taken this one's place for good.
+        let fewer = self.spare.fetch_update(Ordering::AcqRel, Ordering::Acquire, |spare| spare.checked_sub(1));
+        if fewer.is_ok() { Then::End } else { Then::GoOn }
+    }
+}
+
+/// What a thread does after a job.
+#[derive(Debug, PartialEq, Eq)]
+enum Then {
+    GoOn,
+    End,
+}
+
+/// The body of one pool thread.
+#[pyclass(frozen, module = "rsgi")]
+struct Worker(Arc<Pool>);
+
+#[pymethods]
+impl Worker {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.work(py)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! `rsgi.WsgiPool`: a pool of threads as Python sees it, for one bridge or for several.
+//!
+//! Kept apart from [`crate::pool`] because threads do not survive a fork: this object may be made before it, at import, and
+//! starts its threads with the first call of each process.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::pool::{Census, Pool};
+
+/// Threads that run WSGI applications, and a bounded queue in front of them.
+#[pyclass(frozen, weakref, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct WsgiPool {
+    /// How many threads.
+    #[pyo3(get)]
+    pub threads: usize,
+    #[pyo3(get)]
+    queue: usize,
+    started: Mutex<Option<(u32, Arc<Pool>)>>,
+}
+
+#[pymethods]
+impl WsgiPool {
+    #[new]
+    #[pyo3(signature = (threads, queue = 1024))]
+    fn new(threads: usize, queue: usize) -> PyResult<Self> {
+        if threads < 1 || queue < 1 {
+            return Err(PyValueError::new_err("threads and queue must be at least 1"));
+        }
+        Ok(Self { threads, queue, started: Mutex::new(None) })
+    }
+
+    /// How many calls run.
+    #[getter]
+    fn running(&self) -> usize {
+        self.census().running
+    }
+
+    /// How many calls wait for a thread.
+    #[getter]
+    fn waiting(&self) -> usize {
+        self.census().waiting
+    }
+
+    /// How many calls run on after their clients have left.
+    #[getter]
+    fn orphaned(&self) -> usize {
+        self.census().orphaned
+    }
+
+    /// How many threads stand in for orphaned ones.
+    #[getter]
+    fn spare(&self) -> usize {
+        self.census().spare
+    }
+
+    /// The `threading.get_ident()` of each thread that runs a call.
+    fn busy_threads(&self) -> Vec<u64> {
+        self.of_this_process().map(|pool| pool.busy_threads()).unwrap_or_default()
+    }
+}
+
+impl WsgiPool {
+    /// The pool of this process, its threads running.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn pool(&self, py: Python<'_>) -> PyResult<Arc<Pool>> {
+        if let Some(pool) = self.of_this_process() {
+            return Ok(pool);
+        }
+        // Not locked meanwhile: starting a thread lets go of the interpreter. A second pool, if one is made, ends at once.
+        let pool = Pool::start(py, "rsgi-bridge", self.threads, self.queue)?;
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let process = std::process::id();
+        if let Some((other, earlier)) = &*started
+            && *other == process
+        {
+            pool.stop();
+            return Ok(Arc::clone(earlier));
+        }
+        *started = Some((process, Arc::clone(&pool)));
+        Ok(pool)
+    }
+
+    fn of_this_process(&self) -> Option<Arc<Pool>> {
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        started.as_ref().filter(|(process, _)| *process == std::process::id()).map(|(_, pool)| Arc::clone(pool))
+    }
+
+    fn census(&self) -> Census {
+        let none = Census { running: 0, waiting: 0, orphaned: 0, spare: 0 };
+        self.of_this_process().map_or(none, |pool| pool.census())
+    }
+}
+
+impl Drop for WsgiPool {
+    fn drop(&mut self) {
+        if let Some(pool) = self.of_this_process() {
+            pool.stop();
+        }
+    }
+}

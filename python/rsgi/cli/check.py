@@ -1,0 +1,41 @@
+"""`rsgi check`: whether these applications and rules could be served; says so with its exit code.
+
+Apart from `rsgi serve` because it binds nothing and starts no application: made for CI and for before a deployment.
+"""
+
+from __future__ import annotations
+
+import click
+
+from rsgi.cli.asking import application_options, survey_of, warn
+from rsgi.cli.parameters import SectionedCommand
+from rsgi.cli.routes import console
+
+_HELP = """Import the applications, read rules and routes, and say whether they could be served.
+
+\b
+    rsgi check --wsgi old:app --asgi new:app
+
+Exit code 0 when they could, 1 when not, 2 for a wrong command line. Nothing is bound.
+"""
+
+
+def _check(**_: object) -> int:
+    survey = survey_of(click.get_current_context())
+    from rsgi.coverage import draw_map
+    from rsgi.coverage.terminal import print_about, print_summary
+
+    out = console()
+    print_about(out, survey)
+    print_summary(out, draw_map(survey))
+    warn(survey)
+    return 0
+
+
+check_command = SectionedCommand(
+    name="check",
+    callback=_check,
+    params=application_options(),
+    help=_HELP,
+    short_help="Import and validate; bind nothing.",
+)

@@ -1,0 +1,162 @@
+"""`rsgi explain`: who would answer one request, what decides it, and what the application would see.
+
+Apart from `rsgi routes`, which shows all; the decision is the router's own, the same that serves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import click
+
+from rsgi.cli.asking import application_options, survey_of, warn
+from rsgi.cli.parameters import SectionedCommand
+
+if TYPE_CHECKING:
+    from rsgi._rsgi import Explanation
+    from rsgi.coverage import Survey
+    from rsgi.introspect import Route
+
+_HELP = """Say which application would answer a request, and why.
+
+\b
+    rsgi explain --wsgi old:app --asgi new:app GET /users/7
+    rsgi explain --wsgi old:app --asgi new:app ws://example.com/chat
+    rsgi explain --wsgi old:app --asgi new:app -H 'Host: api.example.com' POST /users
+
+Without a method it is GET. Nothing is bound, and no application is called.
+"""
+
+
+def _explain(*, words: tuple[str, ...], headers: tuple[str, ...], **_: object) -> int:
+    context = click.get_current_context()
+    method, url, websocket = _request(words, context)
+    fields = [_field(text, context) for text in headers]
+    survey = survey_of(context)
+    warn(survey)
+    try:
+        explained = survey.router.explain(method, url, fields, websocket)
+    except ValueError as error:
+        raise click.UsageError(f"there is no such request: {error}", context) from error
+    click.echo("\n".join(_lines(survey, explained, ("WS" if websocket else method), url, fields)))
+    return 0
+
+
+def _request(words: tuple[str, ...], context: click.Context) -> tuple[str, str, bool]:
+    if len(words) > 2:
+        raise click.UsageError(f"a request is a method and a URL, not {' '.join(words)!r}", context)
+    method, url = ("GET", words[0]) if len(words) == 1 else words
+    scheme = urlsplit(url).scheme.lower()
+    websocket = scheme in ("ws", "wss")
+    if not url.startswith("/") and scheme not in ("http", "https", "ws", "wss"):
+        raise click.UsageError(f"`{url}` is neither a path such as `/users/7` nor a URL", context)
+    if websocket and method.upper() != "GET":
+        raise click.UsageError(f"a WebSocket is opened with GET, not with {method}", context)
+    return method, url, websocket
+
+
+def _field(text: str, context: click.Context) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise click.UsageError(f"`{text}` is no header; write `-H 'Name: value'`", context)
+    return name.strip(), value.strip()
+
+
+def _lines(survey: Survey, explained: Explanation, method: str, url: str, fields: list[tuple[str, str]]) -> list[str]:
+    answer = survey.answer(explained, method, fields)
+    asked = [("rules", _rules(survey, explained)), ("mounts", _mounts(survey, explained))]
+    if explained.kind not in ("rule", "mount"):
+        asked.append(("the rest", explained.reason + _place(survey, explained)))
+    lines = [f"{method} {url}", ""]
+    lines += [f"  {name:<10} {said}" for name, said in asked if said]
+    lines.append("")
+    if explained.app is None:
+        return [
+            *lines,
+            f"  {'served by':<10} nobody: " + ("the handshake is answered with 404" if method == "WS" else "404"),
+        ]
+    lines += _served(survey, explained, explained.app, answer.route)
+    if explained.then is not None:
+        lines += [
+            "",
+            f"  {'after a 404':<10} {survey.plan.apps[explained.then].name}, which sees the request as if it came first",
+        ]
+    return [*lines, *_also(survey, explained, method, url, fields)]
+
+
+def _rules(survey: Survey, explained: Explanation) -> str:
+    count = len(survey.plan.rules)
+    if explained.kind == "rule" and explained.index is not None:
+        passed = f" ({explained.index} before it do not)" if explained.index else ""
+        return f"{explained.reason} matches{passed}"
+    return f"none of {count} matches" if count else "none"
+
+
+def _mounts(survey: Survey, explained: Explanation) -> str:
+    prefixes = [app.prefix for app in survey.plan.apps if app.prefix]
+    if explained.kind == "mount":
+        return f"{explained.reason} is the longest that matches"
+    if explained.kind == "rule":
+        return ""
+    return f"none of {', '.join(prefixes)} matches" if prefixes else "none"
+
+
+def _place(survey: Survey, explained: Explanation) -> str:
+    """Where the deciding route of a table stands, and its code."""
+    if explained.kind != "table" or explained.index is None or explained.app is None:
+        return ""
+    of_wsgi = survey.plan.apps[explained.app].interface == "wsgi"
+    rows = (survey.plan.wsgi_table or ()) if of_wsgi else survey.plan.table
+    return f", {explained.index + 1} of {len(rows)}"
+
+
+def _served(survey: Survey, explained: Explanation, index: int, route: Route | None) -> list[str]:
+    app = survey.plan.apps[index]
+    lines = [f"  {'served by':<10} {app.name} ({app.interface})"]
+    if route is not None:
+        lines.append(f"  {'its route':<10} {_named(route)}")
+    elif survey.tables[index] is not None and explained.then is None:
+        lines.append(f"  {'its route':<10} none that could be read: it would answer 404 or 405 itself")
+    if app.interface == "wsgi":
+        sees = f"SCRIPT_NAME={explained.script_name!r} PATH_INFO={explained.path_info!r}"
+    else:
+        sees = f"root_path={explained.script_name!r} path={explained.script_name + explained.path_info!r}"
+    return [*lines, f"  {'it sees':<10} {sees}"]
+
+
+def _named(route: Route) -> str:
+    methods = "WS" if route.kind == "websocket" else ",".join(route.methods or ("any method",))
+    return f"{methods} {route.original or route.path}" + (f"  {route.defined}" if route.defined else "")
+
+
+def _also(survey: Survey, explained: Explanation, method: str, url: str, fields: list[tuple[str, str]]) -> list[str]:
+    """Who else has a route for it, and does not get it."""
+    path = unquote(urlsplit(url).path) or "/"
+    lines: list[str] = []
+    for index, app in enumerate(survey.plan.apps):
+        below = path.removeprefix(app.prefix)
+        if index in (explained.app, explained.then) or (app.prefix and below[:1] not in ("", "/")):
+            continue
+        route = survey.own_route(index, method, below or "/", fields)
+        if route is not None:
+            lines.append(f"  {'not asked':<10} {app.name}, which has {_named(route)}")
+    return ["", *lines] if lines else []
+
+
+explain_command = SectionedCommand(
+    name="explain",
+    callback=_explain,
+    params=[
+        *application_options(),
+        click.Option(
+            ("-H", "--header", "headers"),
+            multiple=True,
+            metavar="'NAME: VALUE'",
+            help="A header of the request. Repeatable.",
+        ),
+        click.Argument(("words",), nargs=-1, required=True, metavar="[METHOD] URL"),
+    ],
+    help=_HELP,
+    short_help="Say who would answer a request, and why.",
+)

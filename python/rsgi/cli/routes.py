@@ -1,0 +1,134 @@
+"""`rsgi routes`: the map of a migration, for the terminal, for a browser, for CI.
+
+Apart from the map, which does not print. `docs/coverage.md` says what the file of `--json` holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from rsgi.cli.asking import application_options, survey_of, warn
+from rsgi.cli.parameters import SectionedCommand
+from rsgi.errors import StartupError
+
+if TYPE_CHECKING:
+    from rsgi.coverage import CoverageMap, Row, Survey
+
+_HELP = """Show every URL of the applications: who answers it, and whether it has moved.
+
+\b
+    rsgi routes --wsgi old:app --asgi new:app
+    rsgi routes --wsgi old:app --asgi new:app --only old     what is left to move
+    rsgi routes --wsgi old:app --asgi new:app --json > routes.json
+    rsgi routes --wsgi old:app --asgi new:app --check routes.json
+
+The last one is for CI: it fails when a route that was served when the file was written is not any more. Nothing is
+bound; the applications are imported, which runs their module code.
+"""
+
+# A short word for what one looks for most often; the statuses themselves can be given as well.
+_ONLY = {
+    "old": ("only old", "method missing", "type differs", "kept"),
+    "new": ("migrated", "only new"),
+    "problems": ("type differs", "method missing", "hidden", "opaque"),
+}
+_WIDTH_OF_A_PIPE = 120
+
+
+def _statuses() -> tuple[str, ...]:
+    return ("migrated", "type-differs", "method-missing", "only-old", "only-new", "hidden", "kept", "opaque")
+
+
+def _routes(*, as_json: bool, page: str | None, baseline: str | None, only: tuple[str, ...], **_: object) -> int:
+    from rsgi.coverage.document import read_document
+
+    earlier = None if baseline is None else read_document(baseline)
+    survey = survey_of(click.get_current_context())
+    from rsgi.coverage import draw_map
+
+    drawn = draw_map(survey)
+    warn(survey)
+    if page is not None:
+        _write_page(page, survey, drawn)
+    if as_json:
+        from rsgi.coverage.document import to_document
+
+        click.echo(json.dumps(to_document(survey, drawn), indent=2, ensure_ascii=False))
+    elif page is None and earlier is None:
+        from rsgi.coverage.terminal import print_map
+
+        print_map(console(), survey, drawn, _chosen(drawn, only))
+    return 0 if earlier is None else _check(earlier, survey, drawn)
+
+
+def console() -> Console:
+    """Where a table goes: the terminal in its width; anything else gets a wide one, unless `COLUMNS` says otherwise."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def _chosen(drawn: CoverageMap, only: tuple[str, ...]) -> tuple[Row, ...]:
+    wanted = {status for word in only for status in _ONLY.get(word, (word.replace("-", " "),))}
+    return tuple(row for row in drawn.rows if not wanted or row.status in wanted)
+
+
+def _write_page(path: str, survey: Survey, drawn: CoverageMap) -> None:
+    from rsgi.coverage.page import to_page
+
+    try:
+        Path(path).write_text(to_page(survey, drawn), encoding="utf-8")
+    except OSError as error:
+        raise StartupError(
+            f"`{path}` cannot be written: {error.strerror or error}", "name a file in a folder"
+        ) from error
+    click.echo(f"wrote {path}: {drawn.summary()}", err=True)
+
+
+def _check(earlier: dict[str, object], survey: Survey, drawn: CoverageMap) -> int:
+    from rsgi.coverage.document import lost_since
+
+    lost = lost_since(earlier, survey)
+    if not lost:
+        click.echo(f"every route that was served still is; {drawn.summary()}", err=True)
+        return 0
+    lines = "".join(
+        f"\n  {each.method:<7} {each.host or ''}{each.path}  was {each.served_by}: {each.why}" for each in lost
+    )
+    count = "1 route that was served is not" if len(lost) == 1 else f"{len(lost)} routes that were served are not"
+    hint = "if that is meant, write the file again with `--json`"
+    raise StartupError(f"{count} any more{lines}", hint)
+
+
+def _option(*declarations: str, **details: object) -> click.Option:
+    return click.Option(declarations, **details)  # type: ignore[arg-type]
+
+
+routes_command = SectionedCommand(
+    name="routes",
+    callback=_routes,
+    params=[
+        *application_options(),
+        _option("--json", "as_json", is_flag=True, help="Write the map to stdout as JSON."),
+        _option("--html", "page", metavar="FILE", help="Write the map as one self-contained page."),
+        _option(
+            "--check", "baseline", metavar="FILE", help="Fail when a route of this map (--json) is not served any more."
+        ),
+        _option(
+            "--only",
+            "only",
+            multiple=True,
+            metavar="WHAT",
+            type=click.Choice([*_ONLY, *_statuses()]),
+            help=f"Show only these rows: {', '.join([*_ONLY, *_statuses()])}. Repeatable.",
+        ),
+    ],
+    help=_HELP,
+    short_help="Show who answers which URL, and how far the migration is.",
+)

@@ -1,0 +1,120 @@
+"""Reads the routes of Falcon applications, WSGI and ASGI: the tree of resources, sinks and static files.
+
+Apart because it knows their classes. A responder that Falcon puts in for a method that a resource lacks (a 405, or an
+answer to `OPTIONS`) is not a method of the resource. Of the many spellings of a number (`1_0`, `+1`) a template takes
+digits, with or without a minus sign.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from rsgi.introspect.regex import readings
+from rsgi.introspect.table import Gaps, ReadInner, Route, RouteTable
+from rsgi.introspect.template import SIGNED_FLOAT, SIGNED_INT, Parameter, Place, Tokens, named, split_parameters
+from rsgi.introspect.unwrap import defined, is_instance
+
+_FIELD = re.compile(r"\{([^}:]*)(?::([^}(]*)(?:\(([^}]*)\))?)?\}")
+_CONVERTERS = {
+    "IntConverter": SIGNED_INT,
+    "FloatConverter": SIGNED_FLOAT,
+    "UUIDConverter": Parameter("", "uuid"),
+}
+
+
+def read(app: object, inner: ReadInner) -> RouteTable | None:
+    """The routes of a Falcon application."""
+    if not is_instance(app, "falcon.app", "App"):
+        return None
+    gaps = Gaps()
+    router = getattr(app, "_router", None)
+    routes: list[Route] = []
+    if is_instance(router, "falcon.routing.compiled", "CompiledRouter"):
+        optional = _strips_slashes(app)
+        routes += [each for root in _nodes(router, "_roots") for each in _read_node(root, router, optional)]
+    else:
+        gaps.add(f"it has a router of its own, `{type(router).__name__}`")
+    routes += _read_sinks_and_files(app)
+    return gaps.table("Falcon", routes)
+
+
+def _strips_slashes(app: object) -> bool:
+    return bool(getattr(getattr(app, "req_options", None), "strip_url_path_trailing_slash", False))
+
+
+def _nodes(owner: object, name: str) -> list[Any]:
+    return list(getattr(owner, name, None) or ())
+
+
+def _read_node(node: Any, router: Any, slash_is_optional: bool) -> Iterator[Route]:  # noqa: ANN401 - Falcon's
+    if node.method_map and node.resource is not None:
+        yield from _read_resource(node, router, slash_is_optional)
+    for child in _nodes(node, "children"):
+        yield from _read_node(child, router, slash_is_optional)
+
+
+def _read_resource(node: Any, router: Any, slash_is_optional: bool) -> Iterator[Route]:  # noqa: ANN401
+    own = {method: code for method, code in node.method_map.items() if not _is_falcons(code)}
+    place, tokens = Place(), _tokens(node.uri_template, router)
+    where = defined(type(node.resource))
+    methods = tuple(sorted(method for method in own if method != "WEBSOCKET"))
+    for kind, listed in (("http", methods or None), ("websocket", None)):
+        if listed or (kind == "websocket" and "WEBSOCKET" in own):
+            yield place.route(
+                "http" if kind == "http" else "websocket",
+                listed,
+                tokens,
+                defined=where,
+                original=node.uri_template,
+                slash_is_optional=slash_is_optional and tokens != ("/",),
+            )
+
+
+def _is_falcons(responder: object) -> bool:
+    return getattr(responder, "__module__", None) == "falcon.responders"
+
+
+def _tokens(template: str, router: Any) -> Tokens:  # noqa: ANN401
+    path = "/" + template.lstrip("/")
+    found = [_parameter(each[1], each[2], router) for each in _FIELD.finditer(path)]
+    return split_parameters(path, _FIELD, found)
+
+
+def _parameter(name: str, converter: str | None, router: Any) -> Parameter:  # noqa: ANN401
+    known = router.options.converters.get(converter) if converter else None
+    if known is None:
+        return named(Parameter(), name)
+    if getattr(known, "CONSUME_MULTIPLE_SEGMENTS", False):
+        return named(Parameter("", "path"), name)
+    own = known.__module__ == "falcon.routing.converters"
+    return named(_CONVERTERS.get(known.__name__, Parameter()) if own else Parameter(), name)
+
+
+def _read_sinks_and_files(app: object) -> Iterator[Route]:
+    """What is asked when no resource fits, in the order in which it is asked."""
+    kind = "any" if is_instance(app, "falcon.asgi.app", "App") else "http"
+    for matcher, code, is_sink in getattr(app, "_sink_and_static_routes", ()):
+        if not is_sink:
+            yield from _read_files(matcher)
+            continue
+        for tokens in readings(matcher.pattern, matcher.flags, prefix=True):
+            if not (tokens and isinstance(tokens[0], str) and tokens[0].startswith("/")):
+                tokens = ("/", Parameter("path", "path"))
+            yield Place().route(
+                "any" if kind == "any" else "http",
+                None,
+                tokens,
+                defined=defined(code),
+                opaque=True,
+                original=matcher.pattern,
+            )
+
+
+def _read_files(static: Any) -> Iterator[Route]:  # noqa: ANN401 - `StaticRoute`
+    place = Place((static._prefix.rstrip("/"),))
+    if static._fallback_filename is not None and place.prefix != ("",):
+        yield place.route("http", ("GET",), (), defined=defined(type(static)), opaque=True)
+    tokens = ("/", Parameter("path", "path"))
+    yield place.route("http", ("GET",), tokens, defined=defined(type(static)), opaque=True)

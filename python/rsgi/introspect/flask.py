@@ -1,0 +1,20 @@
+"""Reads the routes of Flask and Quart applications.
+
+Apart because it knows their classes; what their rules say is werkzeug's (`werkzeug.py`).
+"""
+
+from __future__ import annotations
+
+from rsgi.introspect.table import ReadInner, RouteTable
+from rsgi.introspect.unwrap import is_instance
+from rsgi.introspect.werkzeug import read_application
+
+
+def read_flask(app: object, inner: ReadInner) -> RouteTable | None:
+    """The routes of a Flask application."""
+    return read_application(app, "Flask", "wsgi_app", inner) if is_instance(app, "flask.app", "Flask") else None
+
+
+def read_quart(app: object, inner: ReadInner) -> RouteTable | None:
+    """The routes of a Quart application."""
+    return read_application(app, "Quart", "asgi_app", inner) if is_instance(app, "quart.app", "Quart") else None

@@ -1,0 +1,92 @@
+"""Reads the routes of Pyramid applications, from what its configuration notes about itself.
+
+Apart because it knows Pyramid's introspection. A route answers through its views, so each of them is one route here; views
+that are found by traversal have no path that could be read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from rsgi.introspect.regex import parameter
+from rsgi.introspect.table import Gaps, ReadInner, Route, RouteTable
+from rsgi.introspect.template import Parameter, Place, Tokens, split_parameters
+from rsgi.introspect.unwrap import defined, is_instance, text_or_none
+
+# `{name}`, `{name:expression}` with braces inside, `*rest` at the end.
+_PARAMETER = re.compile(r"\{([a-zA-Z_]\w*)(?::((?:[^{}]|\{[^{}]*\})*))?\}|\*(\w+)$")
+
+
+def read(app: object, inner: ReadInner) -> RouteTable | None:
+    """The routes of a Pyramid application."""
+    if not is_instance(app, "pyramid.router", "Router"):
+        return None
+    gaps = Gaps()
+    introspector = getattr(getattr(app, "registry", None), "introspector", None)
+    routes = _category(introspector, "routes")
+    if not routes:
+        gaps.add("it says nothing about its routes")
+    views: dict[object, list[Any]] = {}
+    for view in _category(introspector, "views"):
+        views.setdefault(view["route_name"], []).append(view)
+    if any(not _is_for_errors(view) for view in views.get(None, ())):
+        gaps.add("some of its views are found by traversal")
+    return gaps.table("Pyramid", [each for route in routes for each in _read_route(route, views)])
+
+
+def _category(introspector: Any, name: str) -> list[Any]:  # noqa: ANN401 - Pyramid's `Introspector`
+    found = introspector.get_category(name) if introspector is not None else None
+    return [each["introspectable"] for each in found or ()]
+
+
+def _is_for_errors(view: Any) -> bool:  # noqa: ANN401
+    """Whether a view answers an exception, and no path."""
+    context = view.get("context")
+    is_error = isinstance(context, type) and issubclass(context, Exception)
+    return is_error or bool(view.get("exception_only")) or _is_error_interface(context)
+
+
+def _is_error_interface(context: object) -> bool:
+    return getattr(context, "__module__", None) == "pyramid.interfaces" and "Exception" in str(context)
+
+
+def _read_route(route: Any, views: dict[object, list[Any]]) -> Iterator[Route]:  # noqa: ANN401 - an introspectable
+    if route.get("static"):  # for making URLs only
+        return
+    by_route = _methods(route.get("request_methods"))
+    for view in views.get(route["name"], ()):
+        by_view = _methods(view.get("request_methods"))
+        both = by_route if by_view is None else by_view if by_route is None else by_route & by_view
+        if both is None or both:
+            yield Place().route(
+                "http",
+                None if both is None else tuple(sorted(both)),
+                _tokens(route["pattern"]),
+                name=text_or_none(route["name"]),
+                defined=_defined(view),
+                opaque=is_instance(view.get("callable"), "pyramid.static", "static_view"),
+                original=route["pattern"],
+            )
+
+
+def _methods(given: object) -> set[str] | None:
+    if given is None:
+        return None
+    return {given.upper()} if isinstance(given, str) else {str(each).upper() for each in given}  # type: ignore[attr-defined]
+
+
+def _defined(view: Any) -> str | None:  # noqa: ANN401
+    where, attribute = defined(view.get("callable")), view.get("attr")
+    return f"{where}.{attribute}" if where and attribute else where
+
+
+def _tokens(pattern: str) -> Tokens:
+    path = "/" + pattern.lstrip("/")
+    return split_parameters(path, _PARAMETER, [_parameter(found) for found in _PARAMETER.finditer(path)])
+
+
+def _parameter(found: re.Match[str]) -> Parameter:
+    name, expression, rest = found.groups()
+    return Parameter(rest, "path") if rest else parameter(name, expression or "[^/]+")

@@ -1,0 +1,37 @@
+"""Reads WhiteNoise around a WSGI application: the files it serves come before the application.
+
+Apart because it knows its class. (Inside Django, WhiteNoise is middleware: `django.py`.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rsgi.introspect.table import Gaps, ReadInner, Route, RouteTable
+from rsgi.introspect.template import Parameter, Place
+from rsgi.introspect.unwrap import defined, is_instance
+
+
+def read(app: object, inner: ReadInner) -> RouteTable | None:
+    """The files that WhiteNoise serves, one route for each folder or file at the top, and what it wraps."""
+    if not is_instance(app, "whitenoise.base", "WhiteNoise"):
+        return None
+    gaps = Gaps()
+    table = inner(getattr(app, "application", None))
+    if table is None:
+        gaps.add("the application behind WhiteNoise is of no framework that is known")
+    elif table.why is not None:
+        gaps.add(table.why)
+    framework = "WhiteNoise" if table is None else table.framework
+    return gaps.table(framework, [*_files(app), *(table.routes if table else ())])
+
+
+def _files(app: object) -> Iterator[Route]:
+    urls = {str(url) for url in getattr(app, "files", None) or ()}
+    urls |= {f"{prefix}*" for _, prefix in getattr(app, "directories", None) or () if prefix != "/"}
+    tops = sorted({"/" + url.lstrip("/").partition("/")[0] + ("/" if "/" in url.lstrip("/") else "") for url in urls})
+    for top in tops:
+        place = Place((top.rstrip("/"),) if top != "/" else ("",))
+        tokens = ("/", Parameter("path", "path")) if top.endswith("/") and top != "/" else ()
+        if place.prefix != ("",):
+            yield place.route("http", ("GET", "HEAD"), tokens, defined=defined(type(app)), opaque=True)

@@ -1,0 +1,135 @@
+"""Takes the rules of the configuration file over while the server runs: at SIGHUP, or when the file has changed.
+
+Apart from serving because it happens beside it, on a thread of its own: reading a file and compiling rules holds up no
+request and no loop. What changes is one pointer in the router's place; requests and WebSockets that have begun stay where
+they are, applications are not imported again, and a file with a mistake changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import fields
+
+from rsgi._rsgi import Server
+from rsgi.config import Config
+from rsgi.errors import StartupError
+from rsgi.plan import Plan, divide_again
+
+# What can change without a new start; `config` only says where the rest was read.
+_RELOADED = ("routes", "fallback", "prefer")
+_IRRELEVANT = ("config",)
+
+# How often a watched file is looked at, in seconds.
+_INTERVAL = 1.0
+
+_Signature = tuple[int, int, int] | None
+
+
+class RuleReload:
+    """Reads the configuration file again when it is asked to."""
+
+    def __init__(self, server: Server, config: Config, plan: Plan, reread: Callable[[], Config]) -> None:
+        """Start the thread.
+
+        Args:
+            server: The server that gets the new rules.
+            config: The settings that it was started with.
+            plan: The plan that it was started with.
+            reread: Gives the settings as they are now; raises `StartupError`.
+        """
+        self._server, self._started, self._reread = server, config, reread
+        self._config, self._plan = config, plan
+        self._path = os.path.abspath(str(config.config))
+        self._wishes: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="rsgi-reload", daemon=True)
+        self._thread.start()
+
+    def ask(self) -> None:
+        """Reload soon. May be called in a signal handler."""
+        self._wishes.put(True)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._wishes.put(False)
+        self._thread.join()
+
+    def _run(self) -> None:
+        seen = self._signature()
+        while True:
+            try:
+                wish = self._wishes.get(timeout=_INTERVAL if self._started.reload_rules else None)
+            except queue.Empty:
+                wish = None
+            if wish is False:
+                return
+            before, seen = seen, self._signature()
+            if wish or seen != before:
+                self._reload()
+
+    def _signature(self) -> _Signature:
+        """What changes when the file does; `None` while it is not there."""
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _reload(self) -> None:
+        name = self._started.config
+        try:
+            config = self._reread()
+            plan = divide_again(config, self._plan)
+            self._server.reroute(plan)
+        except StartupError as error:
+            _say(f"error: {name} was not reloaded, all stays as it was: {error.message}")
+            if error.hint is not None:
+                _say(f"hint: {error.hint}")
+            return
+        except Exception:
+            _say(f"error: {name} was not reloaded, all stays as it was\n{traceback.format_exc()}")
+            return
+        _say("\n".join([f"reloaded {name}: {_summary(self._config, config)}", *_differences(self._plan, plan)]))
+        self._warn_of_the_rest(config)
+        self._config, self._plan = config, plan
+
+    def _warn_of_the_rest(self, config: Config) -> None:
+        changed = [
+            f"`{field.name}`"
+            for field in fields(Config)
+            if field.name not in (*_RELOADED, *_IRRELEVANT)
+            and getattr(config, field.name) != getattr(self._started, field.name)
+        ]
+        if changed:
+            _say(f"warning: {', '.join(changed)} changed in {self._started.config}: that needs a restart")
+
+
+def _summary(before: Config, after: Config) -> str:
+    changed = [
+        f"{name}: {getattr(before, name) or 'none'} → {getattr(after, name) or 'none'}"
+        for name in ("fallback", "prefer")
+        if getattr(before, name) != getattr(after, name)
+    ]
+    count = "1 rule" if len(after.routes) == 1 else f"{len(after.routes)} rules"
+    return ", ".join([count, *changed])
+
+
+def _differences(before: Plan, after: Plan) -> list[str]:
+    """One line for each rule that came or went, and for a mode that is another."""
+    old, new = [rule.text for rule in before.rules], [rule.text for rule in after.rules]
+    came, went = Counter(new) - Counter(old), Counter(old) - Counter(new)
+    lines = [f"  + {text}" for text in came.elements()] + [f"  - {text}" for text in went.elements()]
+    if not lines and old != new:
+        lines.append("  the order of the rules is another")
+    if (before.mode, before.reason) != (after.mode, after.reason):
+        lines.append(f"  {after.mode}: {after.reason}")
+    return lines or ["  nothing is different"]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,70 @@
+"""The route table of an application that is served: read from it, or from what `--routes-from` names.
+
+Apart from the plan because the commands that show and compare routes ask for the tables of all applications, and the plan
+only for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rsgi.config import Config
+from rsgi.errors import StartupError
+from rsgi.importer import load_target
+from rsgi.introspect import RouteTable, read_table
+
+if TYPE_CHECKING:
+    from rsgi.plan import App
+
+
+def table_of(app: App, config: Config) -> RouteTable | None:
+    """The routes of `app`; `None` when neither it nor anything it wraps is of a framework that is known.
+
+    Raises:
+        StartupError: when `--routes-from` names something for it from which nothing can be read.
+    """
+    target = next((target for owner, target in _given(config) if _is_meant(app, owner)), None)
+    if target is None:
+        return read_table(app.application)
+    table = read_table(load_target(target, config.app_dir))
+    if table is None:
+        message = f"no routes can be read from `{target}`, which `--routes-from` names"
+        raise StartupError(message, "name the application object of the framework, such as what `FastAPI()` returns")
+    return table
+
+
+def check_routes_from(apps: Sequence[App], config: Config) -> None:
+    """See that each `--routes-from` is for one application that is served.
+
+    Raises:
+        StartupError: when it is not.
+    """
+    for owner, target in _given(config):
+        meant = [app for app in apps if _is_meant(app, owner)]
+        if len(meant) == 1:
+            continue
+        named = ", ".join(f"`{app.name}`" for app in apps)
+        number = "which is not served" if not meant else f"of which there are {len(meant)}"
+        message = f"`--routes-from {target}` is for `{owner}`, {number}"
+        raise StartupError(message, f"say whose routes they are, `--routes-from APP={target}`: {named}")
+
+
+def catch_all_warnings(table: RouteTable, new: str, old: str) -> tuple[str, ...]:
+    """A sentence for each route that leaves the old application nothing, or no request of its methods."""
+    return tuple(
+        f"`{route.path}` of {new}{f' ({route.defined})' if route.defined else ''} owns every path: "
+        f"{old} gets {'nothing' if route.methods is None else 'no ' + ' and no '.join(route.methods)} "
+        "unless a `--route` rule gives it back"
+        for route in table.catch_alls()
+    )
+
+
+def _given(config: Config) -> list[tuple[str, str]]:
+    """Each `--routes-from` as the application it is for and the target."""
+    split = (text.rpartition("=") for text in config.routes_from)
+    return [(owner.strip() or "asgi", target.strip()) for owner, _, target in split]
+
+
+def _is_meant(app: App, owner: str) -> bool:
+    return owner in (app.interface, app.name)

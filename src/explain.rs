@@ -1,0 +1,121 @@
+//! The router as Python sees it: who would answer a request, and what decides it, without a server.
+//!
+//! Kept apart from the server, which asks the same router, because `rsgi explain` and `rsgi check` bind nothing.
+//!
+//! Spec: PEP 3333 (`SCRIPT_NAME`, `PATH_INFO`), ASGI HTTP 2.5 (`root_path`); `docs/architecture.md`, "Who answers".
+
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use rsgi_bridge::text::percent_decode;
+
+use crate::plan::Plan;
+use crate::route::{Decision, Reason, RouteRequest, Router, Scheme};
+
+/// The router of one plan.
+#[pyclass(frozen, name = "Router", module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct PlanRouter(Router);
+
+/// Who would answer a request, and what decides it.
+#[pyclass(frozen, get_all, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct Explanation {
+    /// What decides: `rule`, `mount`, `table`, `probe`, `websocket`, `only` or `none`.
+    kind: &'static str,
+    /// The deciding rule, application (of a prefix) or route, as its place in the plan.
+    index: Option<usize>,
+    /// The deciding rule's text, the prefix, or the route's path.
+    detail: Option<String>,
+    /// All of that in words.
+    reason: String,
+    /// Who answers, as a place in the plan's applications.
+    app: Option<usize>,
+    /// Who answers if that one has no such route.
+    then: Option<usize>,
+    /// The part of the path that is the mount, decoded.
+    script_name: String,
+    /// The rest of the path, decoded.
+    path_info: String,
+}
+
+#[pymethods]
+impl PlanRouter {
+    #[new]
+    fn new(plan: Plan) -> PyResult<Self> {
+        Ok(Self(plan.router()?))
+    }
+
+    /// Who would answer. `url` is a path, or absolute; its query does not count.
+    ///
+    /// Raises `ValueError` for what no request could have.
+    #[pyo3(signature = (method, url, headers = Vec::new(), websocket = false))]
+    fn explain(
+        &self,
+        method: &str,
+        url: &str,
+        headers: Vec<(String, String)>,
+        websocket: bool,
+    ) -> PyResult<Explanation> {
+        let wrong = |what: &str, why: String| PyValueError::new_err(format!("{what}: {why}"));
+        let method = Method::from_bytes(method.as_bytes()).map_err(|error| wrong(method, error.to_string()))?;
+        let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| wrong(url, error.to_string()))?;
+        let fields = fields(headers).map_err(|error| wrong("headers", error))?;
+        let text = |name: HeaderName| fields.get(name).and_then(|value| value.to_str().ok());
+        let preflight = method == Method::OPTIONS && fields.contains_key(ORIGIN);
+        let request = RouteRequest {
+            method: method.as_str(),
+            raw_path: uri.path(),
+            host: uri.authority().map(http::uri::Authority::as_str).or_else(|| text(HOST)),
+            websocket,
+            preflight_method: text(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| preflight),
+            scheme: if matches!(uri.scheme_str(), Some("https" | "wss")) { Scheme::Https } else { Scheme::Http },
+            headers: &fields,
+        };
+        let (decision, reason) = self.0.explain(&request);
+        Ok(Explanation::new(decision, reason, &self.0, uri.path()))
+    }
+}
+
+fn fields(headers: Vec<(String, String)>) -> Result<HeaderMap, String> {
+    let mut fields = HeaderMap::new();
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| format!("{name:?}: {error}"))?;
+        let value = HeaderValue::from_str(&value).map_err(|error| format!("{value:?}: {error}"))?;
+        fields.append(name, value);
+    }
+    Ok(fields)
+}
+
+impl Explanation {
+    fn new(decision: Decision, reason: Reason, router: &Router, raw_path: &str) -> Self {
+        let (kind, index) = match reason {
+            Reason::Rule(index) => ("rule", Some(index)),
+            Reason::Mount(index) => ("mount", Some(index)),
+            Reason::Table(index) | Reason::WsgiTable(index) => ("table", Some(index)),
+            Reason::TableMiss => ("table", None),
+            Reason::Probe => ("probe", None),
+            Reason::OnlyApp => ("only", None),
+            Reason::WebSocketOnly => ("websocket", None),
+            Reason::NoWebSocket | Reason::NotFound => ("none", None),
+        };
+        let (app, then, root) = match decision {
+            Decision::App { app, root } => (Some(app.0), None, root),
+            Decision::Probe { first, then } => (Some(first.0), Some(then.0), 0),
+            Decision::NotFound => (None, None, 0),
+        };
+        let (root, path) = raw_path.split_at_checked(root).unwrap_or(("", raw_path));
+        let decoded = |raw: &str| String::from_utf8_lossy(&percent_decode(raw.as_bytes())).into_owned();
+        Self {
+            kind,
+            index,
+            detail: router.name_of(reason).map(str::to_owned),
+            reason: router.describe(reason),
+            app,
+            then,
+            script_name: decoded(root),
+            path_info: decoded(path),
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! `receive` and `send` of one WebSocket: what may follow what.
+//!
+//! Kept apart from the messages themselves and from the frames. A handshake that the application denies with a response of its
+//! own goes on as any other response (`ResponseMessages`).
+//!
+//! Spec: ASGI WebSocket 2.5, and its extension "WebSocket Denial Response".
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderValue};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rsgi_bridge::awaitable::{Awaitable, Sent};
+use rsgi_bridge::error::{Disconnected, is_clients_doing};
+use rsgi_bridge::pipe::{PipeReader, PipeWriter};
+use rsgi_bridge::report::{Subject, log_failure, log_length};
+use rsgi_bridge::scope::ScopeKind;
+use rsgi_bridge::start_response::Ended;
+use tokio::sync::oneshot;
+
+use super::super::asgi::{AsgiGateway, Gone, ResponseMessages, Room, body_part, response_head};
+use super::super::message::{typed, unexpected};
+use super::handshake::subprotocols;
+use super::message;
+use super::socket::{Inbound, Outbound};
+use crate::error::RequestError;
+use crate::event_loop::coroutine::{AppCoroutine, Conversation};
+use crate::head::RequestHead;
+use crate::response::AppResponse;
+
+/// What `send()` takes.
+const EXPECTED: &str = "'websocket.accept', 'websocket.send', 'websocket.close', 'websocket.http.response.start' or \
+                        'websocket.http.response.body'";
+
+/// What the application answered to the handshake.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// It takes it.
+    Accepted {
+        /// One of those that the client offered.
+        subprotocol: Option<HeaderValue>,
+        /// For the 101.
+        headers: HeaderMap,
+    },
+    /// It does not; the server says so.
+    Refused(RequestError),
+    /// It does not, and says so itself.
+    Denied(oneshot::Receiver<AppResponse>),
+}
+
+/// One WebSocket on its way to the loop's thread.
+#[derive(Debug)]
+pub struct WebSocketStart {
+    pub(super) gateway: Arc<AsgiGateway>,
+    pub(super) head: RequestHead,
+    pub(super) inbound: PipeReader<Inbound>,
+    pub(super) outbound: PipeWriter<Outbound>,
+    pub(super) answer: oneshot::Sender<Answer>,
+    pub(super) gone: Gone,
+}
+
+impl WebSocketStart {
+    /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
+    pub fn start(self, py: Python<'_>) {
+        let Self { gateway, head, inbound, outbound, answer, gone } = self;
+        let scheme = head.peer.websocket_scheme();
+        let offered = subprotocols(&head.parts.headers);
+        let scope = gateway.scope(py, &head, ScopeKind::WebSocket { subprotocols: &offered });
+        let exchange = WebSocketExchange {
+            state: Mutex::new(State { inbound, progress: Progress::Connecting { answer, outbound, told: false } }),
+            offered,
+            head,
+            gone,
+            gateway: Arc::clone(&gateway),
+        };
+        let started = scope.and_then(|scope| {
+            complete_scope(py, &scope, scheme)?;
+            let exchange = Bound::new(py, exchange)?;
+            let conversation = Conversation::WebSocket(exchange.clone().unbind());
+            AppCoroutine::call(&gateway.event_loop, gateway.app.bind(py), &scope, exchange.as_any(), conversation)
+        });
+        if let Err(error) = started {
+            error.write_unraisable(py, None);
+        }
+    }
+}
+
+/// What only the scope of a WebSocket has: its scheme, and the extension that it may be denied with a response.
+fn complete_scope(py: Python<'_>, scope: &Bound<'_, PyDict>, scheme: &str) -> PyResult<()> {
+    scope.set_item(intern!(py, "scheme"), scheme)?;
+    let extensions = match scope.get_item(intern!(py, "extensions"))? {
+        Some(extensions) => extensions.cast_into::<PyDict>().map_err(PyErr::from)?,
+        None => PyDict::new(py),
+    };
+    extensions.set_item(intern!(py, "websocket.http.response"), PyDict::new(py))?;
+    scope.set_item(intern!(py, "extensions"), extensions)
+}
+
+#[derive(Debug)]
+enum Progress {
+    /// The application has not answered; `told` when it was given `websocket.connect`.
+    Connecting { answer: oneshot::Sender<Answer>, outbound: PipeWriter<Outbound>, told: bool },
+    /// Messages go both ways.
+    Open(PipeWriter<Outbound>),
+    /// The application answers with a response of its own.
+    Denying(ResponseMessages),
+    /// The application has refused or closed it, or has ended.
+    Closed { code: u16 },
+}
+
+#[derive(Debug)]
+struct State {
+    inbound: PipeReader<Inbound>,
+    progress: Progress,
+}
+
+impl State {
+    /// What the progress was; it is closed until it is set again.
+    fn take_progress(&mut self) -> Progress {
+        std::mem::replace(&mut self.progress, Progress::Closed { code: 1006 })
+    }
+
+    /// Puts back what `kind` must not follow.
+    fn misplaced(&mut self, kind: &str, progress: Progress) -> PyErr {
+        let after = match &progress {
+            Progress::Connecting { .. } => "before 'websocket.accept'",
+            Progress::Open(_) => "after 'websocket.accept'",
+            Progress::Denying(_) => "after 'websocket.http.response.start'",
+            Progress::Closed { .. } => "after the WebSocket was closed",
+        };
+        self.progress = progress;
+        PyRuntimeError::new_err(format!("'{kind}' was sent {after}"))
+    }
+}
+
+/// `receive` and `send` of one WebSocket.
+#[pyclass(frozen, module = "rsgi")]
+#[derive(Debug)]
+pub struct WebSocketExchange {
+    state: Mutex<State>,
+    offered: Vec<String>,
+    head: RequestHead,
+    gone: Gone,
+    gateway: Arc<AsgiGateway>,
+}
+
+#[pymethods]
+impl WebSocketExchange {
+    /// The next message from the client.
+    fn receive(slf: &Bound<'_, Self>) -> Awaitable {
+        let py = slf.py();
+        if let Poll::Ready(message) = slf.get().poll_receive(py, &mut Context::from_waker(Waker::noop())) {
+            return Awaitable::finished(message);
+        }
+        let exchange = slf.clone().unbind();
+        let handle = Arc::clone(&slf.get().gateway.event_loop);
+        Awaitable::waiting(handle, Box::new(move |py, context| exchange.get().poll_receive(py, context)))
+    }
+
+    /// Takes a message for the client; waits while the client is slow.
+    fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        if slf.get().take_message(py, message)? == Room::Yes {
+            return Sent::instance(py);
+        }
+        let exchange = slf.clone().unbind();
+        let handle = Arc::clone(&slf.get().gateway.event_loop);
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| exchange.get().poll_room(py, context);
+        Ok(Py::new(py, Awaitable::waiting(handle, Box::new(poll)))?.into_any())
+    }
+}
+
+impl WebSocketExchange {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject { method: "WEBSOCKET", ..self.head.subject(&self.gateway.name) }
+    }
+
+    fn poll_receive(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
+        let mut state = self.lock();
+        let code = match &mut state.progress {
+            Progress::Connecting { told, .. } => {
+                if !std::mem::replace(told, true) {
+                    return Poll::Ready(message::connected(py));
+                }
+                1006
+            }
+            Progress::Denying(response) => {
+                let over = response.poll_over(context, &self.gone);
+                return over.map(|()| message::disconnected(py, 1006, ""));
+            }
+            Progress::Closed { code } => *code,
+            Progress::Open(_) => 1006,
+        };
+        state.inbound.poll_next(context).map(|next| match next {
+            Some(Ok(Inbound::Text(text))) => message::received(py, Some(&text), None),
+            Some(Ok(Inbound::Binary(bytes))) => message::received(py, None, Some(&bytes)),
+            Some(Ok(Inbound::Closed { code, reason })) => message::disconnected(py, code, &reason),
+            None | Some(Err(_)) => message::disconnected(py, code, ""),
+        })
+    }
+
+    fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
+        let room = match &self.lock().progress {
+            Progress::Open(outbound) => outbound.poll_ready(context).map_err(PyErr::from),
+            Progress::Denying(response) => response.poll_room(context),
+            Progress::Connecting { .. } | Progress::Closed { .. } => Poll::Ready(Ok(())),
+        };
+        room.map_ok(|()| py.None())
+    }
+
+    fn take_message(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+        let (message, kind) = typed(message)?;
+        match kind.to_str()? {
+            "websocket.send" => self.send_data(message::data(py, message)?),
+            "websocket.accept" => self.accept(message::accept(py, message, &self.offered)?),
+            "websocket.close" => self.close(message::close(py, message)?),
+            "websocket.http.response.start" => self.start_denial(py, message),
+            "websocket.http.response.body" => self.send_denial(py, message),
+            other => Err(unexpected(other, EXPECTED)),
+        }
+    }
+
+    fn accept(&self, (subprotocol, headers): (Option<HeaderValue>, HeaderMap)) -> PyResult<Room> {
+        let mut state = self.lock();
+        match state.take_progress() {
+            Progress::Connecting { answer, outbound, .. } => {
+                state.progress = Progress::Open(outbound);
+                let accepted = Answer::Accepted { subprotocol, headers };
+                answer.send(accepted).map(|()| Room::Yes).map_err(|_| Disconnected.into())
+            }
+            other => Err(state.misplaced("websocket.accept", other)),
+        }
+    }
+
+    fn close(&self, (code, reason): (i64, String)) -> PyResult<Room> {
+        let mut state = self.lock();
+        match state.take_progress() {
+            // A handshake that is refused has a status, and no close code.
+            Progress::Connecting { answer, .. } => {
+                let refused = RequestError::new(StatusCode::FORBIDDEN, "the application refused the WebSocket");
+                // The client may have gone.
+                let _unsent = answer.send(Answer::Refused(refused));
+                Ok(Room::Yes)
+            }
+            Progress::Open(outbound) => match message::close_frame(code, &reason) {
+                Ok(code) => {
+                    state.progress = Progress::Closed { code };
+                    let closed = outbound.push(Outbound::Close { code, reason });
+                    outbound.finish();
+                    closed.map(|()| Room::Yes).map_err(PyErr::from)
+                }
+                Err(error) => {
+                    state.progress = Progress::Open(outbound);
+                    Err(error)
+                }
+            },
+            other => Err(state.misplaced("websocket.close", other)),
+        }
+    }
+
+    fn send_data(&self, data: Outbound) -> PyResult<Room> {
+        let mut state = self.lock();
+        if let Progress::Open(outbound) = &state.progress {
+            outbound.push(data)?;
+            return Ok(if outbound.has_room() { Room::Yes } else { Room::No });
+        }
+        let progress = state.take_progress();
+        Err(state.misplaced("websocket.send", progress))
+    }
+
+    fn start_denial(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        let head = response_head(py, message)?;
+        let mut state = self.lock();
+        match state.take_progress() {
+            Progress::Connecting { answer, .. } => {
+                let (responder, response) = oneshot::channel();
+                let mut messages = ResponseMessages::new(&self.gateway, responder);
+                let started = messages.start(head, &self.gone);
+                state.progress = Progress::Denying(messages);
+                // The client may have gone, which `started` says.
+                let _unsent = answer.send(Answer::Denied(response));
+                started.map(|()| Room::Yes)
+            }
+            other => Err(state.misplaced("websocket.http.response.start", other)),
+        }
+    }
+
+    fn send_denial(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        let (body, more) = body_part(py, message)?;
+        let mut state = self.lock();
+        let Progress::Denying(response) = &mut state.progress else {
+            if matches!(state.progress, Progress::Connecting { .. }) {
+                let text = "'websocket.http.response.body' was sent before 'websocket.http.response.start'";
+                return Err(PyRuntimeError::new_err(text));
+            }
+            let progress = state.take_progress();
+            return Err(state.misplaced("websocket.http.response.body", progress));
+        };
+        let (room, ended) = response.take_body(body, more, self.head.is_head(), &self.gone)?;
+        drop(state);
+        if ended != Ended::Whole {
+            log_length(py, self.subject(), ended);
+        }
+        Ok(room)
+    }
+
+    /// The application has returned or raised: the WebSocket is closed if it is open, and what went wrong is said once.
+    pub fn ended(&self, py: Python<'_>, result: PyResult<()>) {
+        let progress = self.lock().take_progress();
+        let error = match progress {
+            Progress::Connecting { answer, .. } => {
+                let client_left = answer.is_closed();
+                // The client may have gone.
+                let _unsent = answer.send(Answer::Refused(RequestError::application_failed()));
+                let silent = || PyRuntimeError::new_err("the application returned without answering the handshake");
+                result.err().or_else(|| (!client_left).then(silent))
+            }
+            Progress::Open(outbound) => {
+                let (code, reason) = if result.is_ok() { (1000, "") } else { (1011, "the application failed") };
+                // The client may have gone.
+                let _unsent = outbound.push(Outbound::Close { code, reason: reason.to_owned() });
+                outbound.finish();
+                result.err()
+            }
+            Progress::Denying(mut response) => response.end(py, result, false, &self.gone),
+            Progress::Closed { .. } => result.err(),
+        };
+        if let Some(error) = error
+            && !is_clients_doing(py, &error)
+            && self.gateway.event_loop.is_attached()
+        {
+            log_failure(py, self.subject(), &error);
+        }
+    }
+}

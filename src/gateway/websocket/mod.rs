@@ -1,0 +1,96 @@
+//! The WebSocket gateway: a handshake that the application answers, then messages both ways.
+//!
+//! Kept apart from HTTP because the answer to the handshake is the application's to give. In reading order: `handshake` is
+//! the request and the 101, `offer` agrees on compression, `exchange` is `receive` and `send` (`message`: what the
+//! application may send), `socket` moves messages (`pinger`: is the client there?), `tap` stands between it and the
+//! connection, `deflate` compresses.
+//!
+//! Spec: RFC 6455 4.2; RFC 7692; ASGI WebSocket 2.5.
+
+mod deflate;
+mod exchange;
+mod handshake;
+mod message;
+mod offer;
+mod pinger;
+mod socket;
+mod tap;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use rsgi_bridge::pipe::pipe;
+use tokio::sync::oneshot;
+
+pub use self::exchange::{WebSocketExchange, WebSocketStart};
+pub use self::handshake::requested;
+
+use self::exchange::Answer;
+use self::socket::SocketOptions;
+use super::asgi::{Gone, TellOnDrop};
+use super::{App, Gateway};
+use crate::error::RequestError;
+use crate::event_loop::LoopEvent;
+use crate::head::{Peer, RequestHead};
+use crate::response::AppResponse;
+use crate::settings::Settings;
+use crate::shutdown::Alive;
+use crate::wire::WireState;
+
+/// Bytes of messages that wait for the application.
+const INBOUND_BUFFER: usize = 64 * 1024;
+
+/// A request to become a WebSocket.
+#[derive(Debug)]
+pub struct Asked {
+    /// The request.
+    pub request: Request<Incoming>,
+    /// How many bytes of the raw path are the mount point.
+    pub root: usize,
+    /// The two ends of the connection.
+    pub peer: Arc<Peer>,
+    /// Keeps the server until the WebSocket has ended.
+    pub alive: Alive,
+}
+
+/// Asks the application; its answer to the handshake is the response.
+///
+/// # Cancel safety
+/// When the future is dropped the application sees `websocket.disconnect`.
+pub async fn call(app: &App, asked: Asked, wire: &WireState, settings: &Settings) -> AppResponse {
+    let Gateway::Asgi(gateway) = &app.gateway else {
+        return AppResponse::Error(RequestError::new(StatusCode::NOT_FOUND, "no application accepts a WebSocket here"));
+    };
+    let Asked { mut request, root, peer, alive } = asked;
+    let accept_key = match handshake::accept_key(request.headers()) {
+        Ok(key) => key,
+        Err(refused) => return refused,
+    };
+    let compression = if settings.ws_compression == "off" { None } else { offer::agree(request.headers()) };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let mut head = RequestHead::new(request.into_parts().0, peer);
+    head.root = root;
+    let (inbound_writer, inbound) = pipe(INBOUND_BUFFER);
+    let (outbound, outbound_reader) = pipe(settings.response_buffer);
+    let (answer, answered) = oneshot::channel();
+    let gone = Gone::default();
+    let start =
+        WebSocketStart { gateway: Arc::clone(gateway), head, inbound, outbound, answer, gone: Arc::clone(&gone) };
+    let _told = TellOnDrop(gone);
+    gateway.event_loop.submit(LoopEvent::WebSocket(Box::new(start)));
+    let failed = || AppResponse::Error(RequestError::application_failed());
+    match answered.await {
+        Err(_) => failed(),
+        Ok(Answer::Refused(error)) => AppResponse::Error(error),
+        Ok(Answer::Denied(response)) => response.await.unwrap_or_else(|_| failed()),
+        Ok(Answer::Accepted { subprotocol, headers }) => {
+            wire.upgraded();
+            let switching = handshake::switching(&accept_key, subprotocol, compression.as_ref(), headers);
+            let options = SocketOptions::new(settings, compression);
+            tokio::spawn(socket::run(upgrade, inbound_writer, outbound_reader, options, alive));
+            AppResponse::Whole(switching, Bytes::new())
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The agreement on compression: which of the client's offers of `permessage-deflate` is taken, and on what terms.
+//!
+//! Kept apart from the compression itself: this is about a header, and pure.
+//!
+//! Spec: RFC 7692 5, 7.1; RFC 6455 9.1.
+
+use std::fmt;
+
+use http::header::{HeaderMap, SEC_WEBSOCKET_EXTENSIONS};
+
+use super::handshake::items;
+
+/// The window that the client is asked to keep to if it lets itself be asked: it is what each connection costs us to read.
+const CLIENT_WINDOW: u8 = 12;
+/// The largest window that DEFLATE knows.
+const LARGEST_WINDOW: u8 = 15;
+
+/// How both sides compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Agreed {
+    /// Our messages stand alone, because the client asked for it.
+    pub server_stands_alone: bool,
+    /// The client's messages stand alone, because it said so.
+    pub client_stands_alone: bool,
+    /// The bits of our window if the client set them.
+    server_window: Option<u8>,
+    /// The bits of the client's window if it lets us set them.
+    client_window: Option<u8>,
+}
+
+impl Agreed {
+    /// The bits of the window that we compress with.
+    pub fn deflate_bits(self) -> u8 {
+        self.server_window.unwrap_or(LARGEST_WINDOW)
+    }
+
+    /// The bits of the window that we need to read what the client compressed. (A window of 8 bits is read with 9.)
+    pub fn inflate_bits(self) -> u8 {
+        self.client_window.unwrap_or(LARGEST_WINDOW).max(9)
+    }
+}
+
+/// As it stands in the answer.
+impl fmt::Display for Agreed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("permessage-deflate")?;
+        if self.server_stands_alone {
+            formatter.write_str("; server_no_context_takeover")?;
+        }
+        if self.client_stands_alone {
+            formatter.write_str("; client_no_context_takeover")?;
+        }
+        if let Some(bits) = self.server_window {
+            write!(formatter, "; server_max_window_bits={bits}")?;
+        }
+        if let Some(bits) = self.client_window {
+            write!(formatter, "; client_max_window_bits={bits}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The first offer that can be met; `None` goes on without compression.
+pub fn agree(headers: &HeaderMap) -> Option<Agreed> {
+    items(headers, SEC_WEBSOCKET_EXTENSIONS).find_map(meet)
+}
+
+/// Meets one offer, unless it has a parameter that is unknown, repeated, out of range, or beyond what we can do.
+fn meet(offer: &str) -> Option<Agreed> {
+    let mut parts = offer.split(';').map(str::trim);
+    if !parts.next()?.eq_ignore_ascii_case("permessage-deflate") {
+        return None;
+    }
+    let mut agreed =
+        Agreed { server_stands_alone: false, client_stands_alone: false, server_window: None, client_window: None };
+    for parameter in parts {
+        let (name, value) = match parameter.split_once('=') {
+            Some((name, value)) => (name.trim_end(), Some(value.trim_start())),
+            None => (parameter, None),
+        };
+        let first = match (name.to_ascii_lowercase().as_str(), value) {
+            ("server_no_context_takeover", None) => !std::mem::replace(&mut agreed.server_stands_alone, true),
+            ("client_no_context_takeover", None) => !std::mem::replace(&mut agreed.client_stands_alone, true),
+            // The compressor cannot keep to 8 bits.
+            ("server_max_window_bits", Some(value)) => {
+                agreed.server_window.replace(window_bits(value).filter(|bits| *bits > 8)?).is_none()
+            }
+            ("client_max_window_bits", value) => {
+                let most = value.map_or(Some(LARGEST_WINDOW), window_bits)?;
+                agreed.client_window.replace(most.min(CLIENT_WINDOW)).is_none()
+            }
+            _ => false,
+        };
+        if !first {
+            return None;
+        }
+    }
+    Some(agreed)
+}
+
+/// 8 to 15, written without a leading zero, in quotes or not.
+fn window_bits(text: &str) -> Option<u8> {
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|bits| plain && (8..=LARGEST_WINDOW).contains(bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn answer(offers: &[&'static str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for offer in offers {
+            headers.append(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(offer));
+        }
+        agree(&headers).map(|agreed| agreed.to_string())
+    }
+
+    #[test]
+    fn offers_are_met_with_what_they_ask_for() {
+        for (offer, expected) in [
+            ("permessage-deflate", "permessage-deflate"),
+            ("Permessage-Deflate", "permessage-deflate"),
+            ("permessage-deflate; client_max_window_bits", "permessage-deflate; client_max_window_bits=12"),
+            ("permessage-deflate; client_max_window_bits=10", "permessage-deflate; client_max_window_bits=10"),
+            ("permessage-deflate;client_max_window_bits = \"8\"", "permessage-deflate; client_max_window_bits=8"),
+            ("permessage-deflate; server_max_window_bits=9", "permessage-deflate; server_max_window_bits=9"),
+            (
+                "permessage-deflate; client_no_context_takeover; server_no_context_takeover",
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+            ),
+        ] {
+            assert_eq!(answer(&[offer]).as_deref(), Some(expected), "{offer}");
+        }
+    }
+
+    #[test]
+    fn the_first_offer_that_can_be_met_is_taken() {
+        let offers = ["x-other, permessage-deflate; server_max_window_bits=8", "permessage-deflate"];
+        assert_eq!(answer(&offers).as_deref(), Some("permessage-deflate"));
+    }
+
+    #[test]
+    fn offers_that_are_not_to_the_letter_are_declined() {
+        for offer in [
+            "",
+            "x-webkit-deflate-frame",
+            "permessage-deflate; unknown",
+            "permessage-deflate; server_max_window_bits",
+            "permessage-deflate; server_max_window_bits=8",
+            "permessage-deflate; server_max_window_bits=16",
+            "permessage-deflate; server_max_window_bits=010",
+            "permessage-deflate; client_max_window_bits=7",
+            "permessage-deflate; client_max_window_bits=+9",
+            "permessage-deflate; client_max_window_bits=",
+            "permessage-deflate; server_no_context_takeover=1",
+            "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+            "permessage-deflate; client_max_window_bits; client_max_window_bits=9",
+            "permessage-deflate;",
+        ] {
+            assert_eq!(answer(&[offer]), None, "{offer}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Whether the client is still there: pings, and how long it may take.
+//!
+//! Kept apart from the messages because it is a clock of its own. Time in which we do not read says nothing about the client.
+//!
+//! Spec: RFC 6455 5.5.2, 5.5.3.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::Error;
+
+use super::socket::SocketOptions;
+use super::tap::Seen;
+
+/// What the reading and the writing side know of the client.
+#[derive(Debug, Default)]
+pub struct Client {
+    /// What came from it.
+    pub seen: Arc<Seen>,
+    /// Nothing is read from it, because the application is slow: that it is silent says nothing.
+    pub paused: AtomicBool,
+}
+
+/// When to ping, and when to give up.
+#[derive(Debug)]
+pub struct Pinger {
+    options: SocketOptions,
+    next: Instant,
+    /// When the ping left that is not answered.
+    asked: Option<Instant>,
+}
+
+/// What there is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing.
+    Wait,
+    /// To ping.
+    Ping,
+    /// To give up.
+    Lost,
+}
+
+impl Pinger {
+    /// The first ping is an interval away.
+    pub fn new(options: SocketOptions) -> Self {
+        Self { options, next: Instant::now() + options.ping_interval, asked: None }
+    }
+
+    /// Ready when there may be something to do.
+    pub async fn due(&self) {
+        if self.options.ping_interval.is_zero() {
+            std::future::pending::<()>().await;
+        }
+        sleep_until(self.next).await;
+    }
+
+    /// Whether bytes could leave before a client would count as lost; without pings, however long it takes.
+    pub async fn patiently(&self, sending: impl Future<Output = Result<(), Error>>) -> bool {
+        if self.options.ping_interval.is_zero() {
+            return sending.await.is_ok();
+        }
+        let patience = self.options.ping_interval + self.options.ping_timeout;
+        matches!(timeout(patience, sending).await, Ok(Ok(())))
+    }
+
+    /// What there is to do now that a turn is due. Anything from the client shows that it lives, be it part of a message.
+    pub fn turn(&mut self, client: &Client) -> Turn {
+        let now = Instant::now();
+        let heard = client.seen.heard();
+        let Some(asked) = self.asked else {
+            self.asked = Some(now);
+            self.next = now + self.options.ping_timeout;
+            return Turn::Ping;
+        };
+        if heard {
+            self.asked = None;
+            self.next = now.max(asked + self.options.ping_interval);
+            return Turn::Wait;
+        }
+        if client.paused.load(Ordering::Acquire) {
+            self.next = now + self.options.ping_timeout;
+            return Turn::Wait;
+        }
+        Turn::Lost
+    }
+}

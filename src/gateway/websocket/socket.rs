@@ -1,0 +1,350 @@
+//! The messages of one WebSocket between the upgraded connection and two bounded pipes.
+//!
+//! Kept apart from the handshake and the ASGI messages. Reading stops while the application is slow; the application waits while
+//! the client is.
+//!
+//! Spec: RFC 6455 5.5, 7.1, 7.4 (close codes); RFC 7692 6.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt, StreamExt};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use rsgi_bridge::pipe::{PipeReader, PipeWriter, Weight};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
+
+use super::deflate::{Deflater, Inflater, Unreadable};
+use super::offer::Agreed;
+use super::pinger::{Client, Pinger, Turn};
+use super::tap::{Coding, Tapped};
+use crate::settings::Settings;
+use crate::shutdown::{Alive, Phase};
+
+/// What an item takes beside its bytes, so that empty messages are bounded too.
+const MESSAGE_OVERHEAD: usize = 64;
+
+/// How long the other side may take to answer a close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much is read at once, in bytes; each connection has such a buffer.
+const READ_BUFFER: usize = 16 * 1024;
+
+/// A message from the client.
+#[derive(Debug)]
+pub enum Inbound {
+    /// A text message.
+    Text(Utf8Bytes),
+    /// A binary message.
+    Binary(Bytes),
+    /// The end, with what the client said of it.
+    Closed {
+        /// The close code; 1005 when the client sent none.
+        code: u16,
+        /// Its reason.
+        reason: Utf8Bytes,
+    },
+}
+
+/// A message for the client.
+#[derive(Debug)]
+pub enum Outbound {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Bytes),
+    /// The end.
+    Close {
+        /// The close code.
+        code: u16,
+        /// Its reason.
+        reason: String,
+    },
+}
+
+impl Weight for Inbound {
+    fn weight(&self) -> usize {
+        let bytes = match self {
+            Self::Text(text) => text.as_str().len(),
+            Self::Binary(bytes) => bytes.len(),
+            Self::Closed { .. } => 0,
+        };
+        bytes + MESSAGE_OVERHEAD
+    }
+}
+
+impl Weight for Outbound {
+    fn weight(&self) -> usize {
+        let bytes = match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+            Self::Close { .. } => 0,
+        };
+        bytes + MESSAGE_OVERHEAD
+    }
+}
+
+/// How one WebSocket is served.
+#[derive(Debug, Clone, Copy)]
+pub struct SocketOptions {
+    /// Bytes of a message, after it was decompressed.
+    message: usize,
+    /// Time between pings; zero is off.
+    pub ping_interval: Duration,
+    /// How long the client may be silent after a ping.
+    pub ping_timeout: Duration,
+    /// Whether messages may be compressed, and how.
+    compression: Option<Agreed>,
+}
+
+impl SocketOptions {
+    /// What the settings say, and what was agreed on with the client.
+    pub fn new(settings: &Settings, compression: Option<Agreed>) -> Self {
+        Self {
+            message: settings.ws_max_message,
+            ping_interval: settings.ws_ping_interval.0,
+            ping_timeout: settings.ws_ping_timeout.0,
+            compression,
+        }
+    }
+}
+
+type Socket = WebSocketStream<Tapped<TokioIo<Upgraded>>>;
+
+/// Moves messages until either side closes, the client is lost, or the server stops.
+pub async fn run(
+    upgrade: OnUpgrade,
+    inbound: PipeWriter<Inbound>,
+    outbound: PipeReader<Outbound>,
+    options: SocketOptions,
+    mut alive: Alive,
+) {
+    // The client left before it had the answer: the application is told by the pipes.
+    let Ok(upgraded) = upgrade.await else { return };
+    let client = Client::default();
+    let io = Tapped::new(TokioIo::new(upgraded), Arc::clone(&client.seen), options.compression.is_some());
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(Some(options.message))
+        .max_frame_size(Some(options.message));
+    let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+    let (mut sink, mut stream) = socket.split();
+    let ending = {
+        let reading = read(&mut stream, &inbound, &client, options);
+        let writing = write(&mut sink, outbound, &client, options);
+        tokio::pin!(reading, writing);
+        tokio::select! {
+            ending = &mut reading => ending,
+            ending = &mut writing => match ending {
+                // Our close is out; the client's answer comes through the reader.
+                Ending::Closing => timeout(CLOSE_TIMEOUT, reading).await.unwrap_or(Ending::Lost(NO_CLOSE)),
+                other => other,
+            },
+            () = alive.reached(Phase::Draining) => Ending::Refused(CloseCode::Restart, "the server is restarting"),
+        }
+    };
+    let farewell = tell(&inbound, ending);
+    drop(inbound);
+    tokio::select! {
+        _late = timeout(CLOSE_TIMEOUT, finish(sink, stream, farewell)) => {}
+        () = alive.reached(Phase::Cut) => {}
+    }
+}
+
+/// How the traffic ended.
+enum Ending {
+    /// The client closed; its code and reason are for the application.
+    ClosedByClient(Option<CloseFrame>),
+    /// Our close was sent.
+    Closing,
+    /// Close with this code: the client broke the protocol or a limit, or the server stops.
+    Refused(CloseCode, &'static str),
+    /// The connection is gone, or as good as gone; what is known of it.
+    Lost(&'static str),
+}
+
+const NO_PONG: &str = "the client answered no ping";
+const NO_CLOSE: &str = "the client did not answer the close";
+const NOT_READING: &str = "the client reads nothing";
+
+async fn read(
+    stream: &mut SplitStream<Socket>,
+    inbound: &PipeWriter<Inbound>,
+    client: &Client,
+    options: SocketOptions,
+) -> Ending {
+    let mut inflater = options.compression.map(Inflater::new);
+    loop {
+        // An application that has ended reads no more; the client's close is still waited for.
+        if !inbound.has_room() {
+            client.paused.store(true, Ordering::Release);
+            let _gone = poll_fn(|context| inbound.poll_ready(context)).await;
+            client.paused.store(false, Ordering::Release);
+        }
+        let message = match stream.next().await {
+            None => return Ending::Lost(""),
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return refusal(&error),
+        };
+        let coding = match (&inflater, &message) {
+            (Some(_), Message::Text(_) | Message::Binary(_)) => client.seen.next_coding(),
+            _ => Coding::Plain,
+        };
+        let received = match (message, coding, &mut inflater) {
+            (Message::Binary(bytes), coding @ (Coding::DeflatedText | Coding::DeflatedBinary), Some(inflater)) => {
+                match inflated(inflater, &bytes, coding, options.message).await {
+                    Ok(received) => received,
+                    Err(refused) => return refused,
+                }
+            }
+            (Message::Text(text), ..) => Inbound::Text(text),
+            (Message::Binary(bytes), ..) => Inbound::Binary(bytes),
+            (Message::Close(frame), ..) => {
+                // Drives the answer to the close out.
+                let _closed = timeout(CLOSE_TIMEOUT, stream.next()).await;
+                return Ending::ClosedByClient(frame);
+            }
+            (Message::Ping(_) | Message::Pong(_) | Message::Frame(_), ..) => continue,
+        };
+        let _gone = inbound.push(received);
+    }
+}
+
+async fn inflated(inflater: &mut Inflater, bytes: &[u8], coding: Coding, limit: usize) -> Result<Inbound, Ending> {
+    let bytes = inflater.inflate(bytes, limit).await.map_err(|error| match error {
+        Unreadable::TooLarge => TOO_LARGE,
+        Unreadable::Corrupt => Ending::Refused(CloseCode::Invalid, "the compressed data is corrupt"),
+    })?;
+    if coding == Coding::DeflatedBinary {
+        return Ok(Inbound::Binary(bytes.into()));
+    }
+    String::from_utf8(bytes).map(|text| Inbound::Text(text.into())).map_err(|_| NOT_UTF_8)
+}
+
+const TOO_LARGE: Ending = Ending::Refused(CloseCode::Size, "the message is too large");
+const NOT_UTF_8: Ending = Ending::Refused(CloseCode::Invalid, "the text is not UTF-8");
+
+fn refusal(error: &Error) -> Ending {
+    match error {
+        Error::Capacity(_) => TOO_LARGE,
+        Error::Utf8(_) => NOT_UTF_8,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ending::Lost(""),
+        Error::Protocol(_) => Ending::Refused(CloseCode::Protocol, "protocol error"),
+        _ => Ending::Lost(""),
+    }
+}
+
+async fn write(
+    sink: &mut SplitSink<Socket, Message>,
+    outbound: PipeReader<Outbound>,
+    client: &Client,
+    options: SocketOptions,
+) -> Ending {
+    let mut deflater = options.compression.map(Deflater::new);
+    let mut pinger = Pinger::new(options);
+    loop {
+        // What is there already leaves together; only then there is time to wait.
+        let ready = outbound.poll_next(&mut Context::from_waker(Waker::noop()));
+        let next = match ready {
+            Poll::Ready(next) => next,
+            Poll::Pending => {
+                if !pinger.patiently(sink.flush()).await {
+                    return Ending::Lost(NOT_READING);
+                }
+                tokio::select! {
+                    next = poll_fn(|context| outbound.poll_next(context)) => next,
+                    () = pinger.due() => match pinger.turn(client) {
+                        Turn::Wait => continue,
+                        Turn::Lost => return Ending::Lost(NO_PONG),
+                        Turn::Ping => {
+                            if !pinger.patiently(sink.send(Message::Ping(Bytes::new()))).await {
+                                return Ending::Lost(NOT_READING);
+                            }
+                            continue;
+                        }
+                    },
+                }
+            }
+        };
+        let message = match next {
+            Some(Ok(Outbound::Text(text))) => encode(&mut deflater, Data::Text, text.into()).await,
+            Some(Ok(Outbound::Binary(bytes))) => encode(&mut deflater, Data::Binary, bytes).await,
+            Some(Ok(Outbound::Close { code, reason })) => {
+                let frame = CloseFrame { code: code.into(), reason: reason.into() };
+                let sent = pinger.patiently(sink.send(Message::Close(Some(frame)))).await;
+                return if sent { Ending::Closing } else { Ending::Lost(NOT_READING) };
+            }
+            // The application's side ended without a close, which it never does.
+            None | Some(Err(_)) => return Ending::Refused(CloseCode::Error, "the application failed"),
+        };
+        if !pinger.patiently(sink.feed(message)).await {
+            return Ending::Lost(NOT_READING);
+        }
+    }
+}
+
+/// One frame, compressed if that was agreed on and is worth it. Text comes from a `String`.
+async fn encode(deflater: &mut Option<Deflater>, kind: Data, payload: Bytes) -> Message {
+    let frame = match deflater {
+        Some(deflater) if Deflater::wants(payload.len()) => {
+            let mut frame = Frame::message(deflater.deflate(&payload).await, OpCode::Data(kind), true);
+            frame.header_mut().rsv1 = true;
+            frame
+        }
+        _ => Frame::message(payload, OpCode::Data(kind), true),
+    };
+    Message::Frame(frame)
+}
+
+/// What is left to say to the client.
+enum Farewell {
+    /// A close frame.
+    Close(CloseFrame),
+    /// The close frames were exchanged.
+    Said,
+    /// Nothing would arrive.
+    Cut,
+}
+
+/// Says the last word to the application, and what is to be said to the client.
+fn tell(inbound: &PipeWriter<Inbound>, ending: Ending) -> Farewell {
+    let (code, reason, farewell) = match ending {
+        Ending::ClosedByClient(None) => (1005, Utf8Bytes::default(), Farewell::Said),
+        Ending::ClosedByClient(Some(frame)) => (frame.code.into(), frame.reason, Farewell::Said),
+        Ending::Refused(code, reason) => {
+            let reason = Utf8Bytes::from_static(reason);
+            (code.into(), reason.clone(), Farewell::Close(CloseFrame { code, reason }))
+        }
+        Ending::Closing => (1006, Utf8Bytes::default(), Farewell::Said),
+        Ending::Lost(reason) => (1006, Utf8Bytes::from_static(reason), Farewell::Cut),
+    };
+    // The application may have ended.
+    let _gone = inbound.push(Inbound::Closed { code, reason });
+    farewell
+}
+
+/// Closes the connection in an orderly way: a close frame if none was sent, then our side, then the client's.
+async fn finish(mut sink: SplitSink<Socket, Message>, stream: SplitStream<Socket>, farewell: Farewell) {
+    match farewell {
+        Farewell::Cut => return,
+        // The client may have gone.
+        Farewell::Close(frame) => drop(sink.send(Message::Close(Some(frame))).await),
+        Farewell::Said => {}
+    }
+    let _closed = sink.close().await;
+    if let Ok(mut socket) = sink.reunite(stream) {
+        let _shut = socket.get_mut().shutdown().await;
+    }
+}

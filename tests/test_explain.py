@@ -1,0 +1,72 @@
+"""The router as Python sees it: the answer that the server would give, as plain data.
+
+Apart from `test_routing.py`, where applications really answer; a test there keeps the two in agreement.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from rsgi._rsgi import Explanation, Router
+from rsgi._types import Interface
+from rsgi.config import AppTarget, Config
+from rsgi.plan import build_plan
+
+
+def old(environ: object, start_response: object) -> list[bytes]:
+    return []
+
+
+async def new(scope: object, receive: object, send: object) -> None: ...
+
+
+def router(*targets: tuple[Interface, object, str], **settings: object) -> Router:
+    apps = tuple(AppTarget(interface, target, prefix) for interface, target, prefix in targets)
+    return Router(build_plan(Config(apps=apps, **settings)))  # type: ignore[arg-type]
+
+
+def seen(found: Explanation) -> tuple[str, int | None, str | None, int | None]:
+    return found.kind, found.index, found.detail, found.app
+
+
+def test_each_kind_of_decision() -> None:
+    made = router(("wsgi", old, ""), ("asgi", new, "/api"), routes=("POST api.example.com/x=asgi",))
+    headers = [("Host", "api.example.com:80")]
+    rule = made.explain("POST", "/x?y=z", headers)
+    assert seen(rule) == ("rule", 0, "POST api.example.com/x=asgi", 1)
+    assert rule.reason == "the rule `POST api.example.com/x=asgi`"
+    assert seen(made.explain("POST", "http://api.example.com/x")) == seen(rule)
+    mount = made.explain("GET", "/%61pi/caf%C3%A9")
+    assert seen(mount) == ("mount", 1, "/api", 1)
+    assert (mount.script_name, mount.path_info, mount.then) == ("/api", "/café", None)
+    rest = made.explain("POST", "/x", [("Host", "example.com")])
+    assert seen(rest) == ("only", None, None, 0)
+    assert (rest.script_name, rest.path_info) == ("", "/x")
+    assert seen(made.explain("GET", "/x", websocket=True)) == ("none", None, None, None)
+
+
+def test_a_probe_names_both() -> None:
+    found = router(("wsgi", old, ""), ("asgi", new, "")).explain("GET", "/x")
+    assert (found.kind, found.app, found.then) == ("probe", 1, 0)
+
+
+def test_a_table_names_its_route_or_none() -> None:
+    pytest.importorskip("starlette")
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    made = router(("wsgi", old, ""), ("asgi", Starlette(routes=[Route("/x/{id:int}", new, methods=["PUT"])]), ""))
+    assert seen(made.explain("PUT", "/x/7")) == ("table", 0, "/x/{id:int}", 1)
+    assert seen(made.explain("PUT", "/x/y")) == ("table", None, None, 0)
+    preflight = [("Origin", "http://a"), ("Access-Control-Request-Method", "PUT")]
+    assert made.explain("OPTIONS", "/x/7", preflight).app == 1
+    assert made.explain("OPTIONS", "/x/7", [("Origin", "http://a"), ("Access-Control-Request-Method", "GET")]).app == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "headers"),
+    [("G T", "/", []), ("GET", "/a b", []), ("GET", "", []), ("GET", "/", [("a b", "c")]), ("GET", "/", [("a", "\n")])],
+)
+def test_what_no_request_could_have_is_refused(method: str, url: str, headers: list[tuple[str, str]]) -> None:
+    with pytest.raises(ValueError, match=":"):
+        router(("wsgi", old, "")).explain(method, url, headers)
