@@ -16,7 +16,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo bench conformance clean
+.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo demo-tls bench conformance clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +77,16 @@ demo: $(VENV)/.maturin ## two applications, old and new, on http://127.0.0.1:800
 	@printf '  same path, other method: still old          curl -X DELETE http://$(HOST):$(PORT)/users/1\n'
 	@printf '  WebSocket, always new                       ws://$(HOST):$(PORT)/ws/chat\n\n'
 	@cd examples/flask_and_fastapi && exec $(BIN)/rsgi serve --wsgi old:app --asgi new:app --host $(HOST) --port $(PORT)
+
+demo-tls: $(VENV)/.maturin ## the same over HTTPS, with a certificate made for it
+	@command -v openssl >/dev/null 2>&1 || { echo 'error: openssl is missing; hint: install it (Debian: apt-get install openssl)' >&2; exit 1; }
+	$(BIN)/maturin develop --release --extras demo
+	@mkdir -p target/demo-tls
+	@openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 30 -subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' -keyout target/demo-tls/key.pem -out target/demo-tls/certificate.pem 2>/dev/null
+	@printf '\nNobody vouches for the certificate: a browser warns, and curl wants to be told. Try:\n\n'
+	@printf '  HTTP/2, the new application  curl --cacert target/demo-tls/certificate.pem https://localhost:$(PORT)/users/1\n'
+	@printf '  HTTP/1.1, the old one        curl --cacert target/demo-tls/certificate.pem --http1.1 https://localhost:$(PORT)/about\n\n'
+	@cd examples/flask_and_fastapi && exec $(BIN)/rsgi serve --wsgi old:app --asgi new:app --host $(HOST) --port $(PORT) --tls-cert $(CURDIR)/target/demo-tls/certificate.pem --tls-key $(CURDIR)/target/demo-tls/key.pem
 
 bench: install ## side by side with other servers
 	$(BIN)/python benches/run.py $(BENCH_ARGUMENTS)

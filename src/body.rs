@@ -11,7 +11,7 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
-use http_body::Body;
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use rsgi_bridge::error::BodyError;
@@ -22,7 +22,7 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::wire::WireState;
+use crate::wire::{Pace, WireState};
 
 /// What a body kept in memory may grow to before it goes to a temporary file, in bytes.
 const SPOOL_MEMORY: usize = 1024 * 1024;
@@ -39,10 +39,19 @@ pub struct RequestBody {
     /// Bytes that were read already and are to be read again.
     replay: Option<BodySource>,
     incoming: Incoming,
-    wire: Arc<WireState>,
+    clock: BodyClock,
     limit: Option<u64>,
     received: u64,
     failure: BodyFailure,
+}
+
+/// Who keeps the time of a body, and knows why it breaks off.
+#[derive(Debug)]
+pub enum BodyClock {
+    /// The guard of an HTTP/1 connection, on which there is one body at a time.
+    Wire(Arc<WireState>),
+    /// Each body of an HTTP/2 connection has its own.
+    Own(Pace),
 }
 
 /// Why a body was refused, for whoever answers the request: what an application made of half a body is no answer.
@@ -50,8 +59,8 @@ pub type BodyFailure = Arc<OnceLock<BodyError>>;
 
 impl RequestBody {
     /// The body of one request, of at most `limit` bytes.
-    pub fn new(incoming: Incoming, limit: Option<u64>, wire: Arc<WireState>) -> Self {
-        Self { replay: None, incoming, wire, limit, received: 0, failure: BodyFailure::default() }
+    pub fn new(incoming: Incoming, limit: Option<u64>, clock: BodyClock) -> Self {
+        Self { replay: None, incoming, clock, limit, received: 0, failure: BodyFailure::default() }
     }
 
     /// Where a refusal of the body is written.
@@ -89,8 +98,7 @@ impl RequestBody {
             }
         }
         loop {
-            let Some(frame) = self.incoming.frame().await else { return Ok(None) };
-            let frame = frame.map_err(|_| self.broken_off())?;
+            let Some(frame) = self.next_frame().await? else { return Ok(None) };
             // Trailers reach no application: neither interface has a place for them.
             if let Ok(data) = frame.into_data()
                 && !data.is_empty()
@@ -98,6 +106,24 @@ impl RequestBody {
                 return self.count(data).map(Some);
             }
         }
+    }
+
+    async fn next_frame(&mut self) -> Result<Option<Frame<Bytes>>, BodyError> {
+        let frame = match &mut self.clock {
+            BodyClock::Wire(_) => self.incoming.frame().await,
+            BodyClock::Own(pace) => {
+                let frame = match pace.wait() {
+                    None => self.incoming.frame().await,
+                    Some(deadline) => {
+                        let frame = tokio::time::timeout_at(deadline, self.incoming.frame()).await;
+                        frame.map_err(|_| BodyError::TooSlow("the request body came too slowly".into()))?
+                    }
+                };
+                pace.moved(frame.iter().flatten().filter_map(Frame::data_ref).map(Bytes::len).sum());
+                frame
+            }
+        };
+        frame.transpose().map_err(|_| self.broken_off())
     }
 
     fn count(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
@@ -110,7 +136,8 @@ impl RequestBody {
 
     /// The wire guard knows more than hyper's error says.
     fn broken_off(&self) -> BodyError {
-        match self.wire.body_failure() {
+        let BodyClock::Wire(wire) = &self.clock else { return BodyError::Disconnected };
+        match wire.body_failure() {
             None => BodyError::Disconnected,
             Some(refusal) if refusal.status == http::StatusCode::REQUEST_TIMEOUT => BodyError::TooSlow(refusal.reason),
             Some(refusal) => BodyError::Malformed(refusal.reason),

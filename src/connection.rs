@@ -11,9 +11,10 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use bytes::BytesMut;
 use futures::FutureExt;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,15 +22,16 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::access_log::{AccessLog, Record, RequestLine};
-use crate::body::RequestBody;
+use crate::body::{BodyClock, RequestBody};
 use crate::error::RequestError;
 use crate::gateway::{App, Call, probe, websocket};
-use crate::head::{Peer, RequestHead, protocol};
-use crate::response::{AppResponse, ResponseBody};
+use crate::head::{Peer, RequestHead, from_http2, protocol};
+use crate::response::{AppResponse, Asked, ResponseBody};
 use crate::route::{Decision, RouteRequest, Router, Scheme};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
-use crate::wire::{Guard, Limits, WireState};
+use crate::tls::Tls;
+use crate::wire::{Guard, Limits, Pace, Refusal, WireState, check_message};
 
 /// hyper's own limit, up to which it needs no memory of its own for a head.
 const HYPER_FIELDS: usize = 100;
@@ -45,28 +47,50 @@ pub struct Service {
     pub apps: Vec<Arc<App>>,
     /// What the wire guard refuses.
     pub limits: Arc<Limits>,
+    /// The certificates, if TCP connections are encrypted.
+    pub tls: Option<Arc<Tls>>,
     /// The access log, if it is on.
     pub access_log: Option<AccessLog>,
 }
 
 /// One connection as its requests see it.
 #[derive(Debug)]
-struct Connection {
+pub struct Connection {
     service: Arc<Service>,
     wire: Arc<WireState>,
     peer: Arc<Peer>,
     alive: Alive,
 }
 
-/// Serves one connection until it closes or the server stops.
-pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Peer, mut alive: Alive)
+impl Connection {
+    /// A connection; `wire` counts its requests.
+    pub fn new(service: Arc<Service>, wire: Arc<WireState>, peer: Peer, alive: Alive) -> Self {
+        Self { service, wire, peer: Arc::new(peer), alive }
+    }
+}
+
+/// What is known of an HTTP/1 connection when it comes here.
+#[derive(Debug)]
+pub enum Begun {
+    /// These bytes were read already.
+    With(BytesMut),
+    /// Whatever it asks for gets this answer.
+    Refused(Refusal),
+}
+
+/// Serves one HTTP/1 connection until it closes or the server stops.
+pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Peer, mut alive: Alive, begun: Begun)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let fields = service.settings.max_header_fields;
     let wire = Arc::new(WireState::default());
-    let guard = Guard::new(stream, Arc::clone(&service.limits), Arc::clone(&wire));
-    let connection = Arc::new(Connection { service, wire, peer: Arc::new(peer), alive: alive.clone() });
+    let mut guard = Guard::new(stream, Arc::clone(&service.limits), Arc::clone(&wire));
+    match begun {
+        Begun::With(bytes) => guard.begin(bytes),
+        Begun::Refused(refusal) => guard.refuse(refusal),
+    }
+    let connection = Arc::new(Connection::new(service, wire, peer, alive.clone()));
     let answer = service_fn(move |request| answer(Arc::clone(&connection), request));
     let mut builder = http1::Builder::new();
     if fields != HYPER_FIELDS {
@@ -86,14 +110,29 @@ where
 }
 
 /// Answers one request.
-async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
+pub async fn answer(
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let (request, refusal) = checked(&connection, request);
     let mut in_flight = InFlight::start(&connection, &request);
-    let head_request = request.method() == http::Method::HEAD;
-    let response = match connection.wire.take_refusal() {
+    let asked = Asked { head: request.method() == http::Method::HEAD, version: request.version() };
+    let response = match refusal.or_else(|| connection.wire.take_refusal()) {
         Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
         None => surviving(dispatch(&connection, request, &mut in_flight)).await,
     };
-    Ok(response.into_response(in_flight, head_request))
+    Ok(response.into_response(in_flight, asked))
+}
+
+/// The wire guard has seen what came over HTTP/1; an HTTP/2 request is looked at here, and from then on looks the same.
+fn checked(connection: &Connection, request: Request<Incoming>) -> (Request<Incoming>, Option<Refusal>) {
+    if request.version() != Version::HTTP_2 {
+        return (request, None);
+    }
+    let (mut parts, body) = request.into_parts();
+    let refusal = check_message(&parts, &connection.service.limits).err();
+    from_http2(&mut parts);
+    (Request::from_parts(parts, body), refusal)
 }
 
 /// A panic of ours is a 500: it ends one request, never the connection's task or the server.
@@ -107,7 +146,7 @@ async fn surviving(dispatching: impl Future<Output = AppResponse>) -> AppRespons
 async fn dispatch(connection: &Arc<Connection>, request: Request<Incoming>, in_flight: &mut InFlight) -> AppResponse {
     let service = &connection.service;
     let upgrade = websocket::requested(&request);
-    let (first, then, root) = match decide(&service.router.load(), &request, upgrade) {
+    let (first, then, root) = match decide(&service.router.load(), &request, connection.peer.tls.is_some(), upgrade) {
         Decision::App { app, root } => (app.0, None, root),
         Decision::Probe { first, then } => (first.0, Some(then.0), 0),
         Decision::NotFound => return AppResponse::Error(not_found(upgrade)),
@@ -120,7 +159,11 @@ async fn dispatch(connection: &Arc<Connection>, request: Request<Incoming>, in_f
         return websocket::call(app, asked, &connection.wire, &service.settings).await;
     }
     let (parts, incoming) = request.into_parts();
-    let body = RequestBody::new(incoming, service.settings.max_body, Arc::clone(&connection.wire));
+    let clock = match parts.version {
+        Version::HTTP_2 => BodyClock::Own(Pace::new(&service.limits)),
+        _ => BodyClock::Wire(Arc::clone(&connection.wire)),
+    };
+    let body = RequestBody::new(incoming, service.settings.max_body, clock);
     let mut head = RequestHead::new(parts, Arc::clone(&connection.peer));
     head.root = root;
     if let (Some(length), Some(limit)) = (head.content_length(), service.settings.max_body)
@@ -148,7 +191,7 @@ fn not_found(upgrade: bool) -> RequestError {
     RequestError::new(StatusCode::NOT_FOUND, reason)
 }
 
-fn decide(router: &Router, request: &Request<Incoming>, websocket: bool) -> Decision {
+fn decide(router: &Router, request: &Request<Incoming>, encrypted: bool, websocket: bool) -> Decision {
     let headers = request.headers();
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
@@ -163,7 +206,7 @@ fn decide(router: &Router, request: &Request<Incoming>, websocket: bool) -> Deci
         host: authority.or_else(|| text(HOST)),
         websocket,
         preflight_method: preflight,
-        scheme: Scheme::Http,
+        scheme: if encrypted { Scheme::Https } else { Scheme::Http },
         headers,
     })
 }
@@ -232,8 +275,12 @@ fn request_line(connection: &Connection, request: &Request<Incoming>) -> Request
         Some((address, port)) => format!("{address}:{port}"),
         None => "unix".to_owned(),
     };
-    // The target cannot hold a quote or a control character: the wire guard lets neither a space nor those through.
-    let target = request.uri().to_string().replace('"', "%22");
+    // The target cannot hold a quote or a control character: the wire guard lets neither a space nor those through. What
+    // HTTP/2 lets through is refused, but in the log all the same.
+    let mut target = request.uri().to_string().replace('"', "%22");
+    if !target.is_ascii() {
+        target = target.escape_default().to_string();
+    }
     RequestLine { client, request: format!("{} {target} {}", request.method(), protocol(request.version())) }
 }
 

@@ -2,16 +2,17 @@
 //!
 //! Kept apart because every gateway reads it and none changes it.
 //!
-//! Spec: RFC 9112 3.2 (request target), 7.1 (body length), RFC 9110 10.1.1 (`Expect`).
+//! Spec: RFC 9113 8.3.1; RFC 9112 3.2 (request target), 7.1 (body length), RFC 9110 10.1.1 (`Expect`).
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
 use http::request::Parts;
-use http::{Method, Version};
+use http::{HeaderMap, Method, Uri, Version};
 use rsgi_bridge::environ::RequestView;
 use rsgi_bridge::text::percent_decode;
+use rsgi_bridge::tls::TlsSession;
 
 /// Who is at the two ends of a connection, made once for it.
 #[derive(Debug, Default)]
@@ -22,6 +23,40 @@ pub struct Peer {
     pub server: Option<(String, u16)>,
     /// The path of the Unix socket.
     pub unix_path: Option<String>,
+    /// The TLS session; `None` on a connection in the clear.
+    pub tls: Option<TlsSession>,
+}
+
+impl Peer {
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// `ws` or `wss`.
+    pub fn websocket_scheme(&self) -> &'static str {
+        if self.tls.is_some() { "wss" } else { "ws" }
+    }
+}
+
+/// Writes an HTTP/2 head as HTTP/1 would have it: `:authority` is the first field, `Host`, and the target a path.
+pub fn from_http2(parts: &mut Parts) {
+    let uri = std::mem::take(&mut parts.uri).into_parts();
+    parts.uri = uri.path_and_query.map(Uri::from).unwrap_or_default();
+    let authority = uri.authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    let Some(authority) = authority else { return };
+    let fields = std::mem::take(&mut parts.headers);
+    let mut headers = HeaderMap::with_capacity(fields.len() + 1);
+    headers.insert(HOST, authority);
+    // The same host, if it is there at all.
+    let mut last = None;
+    for (name, value) in fields {
+        last = name.or(last);
+        if let Some(name) = last.as_ref().filter(|name| **name != HOST) {
+            headers.append(name.clone(), value);
+        }
+    }
+    parts.headers = headers;
 }
 
 /// One request without its body.
@@ -60,9 +95,14 @@ impl RequestHead {
         self.parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 
-    /// Whether the client waits for `100 Continue` before it sends the body.
+    /// Whether the client waits for `100 Continue` before it sends the body. hyper cannot send one over HTTP/2.
     pub fn expects_continue(&self) -> bool {
-        self.parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        self.parts.version != Version::HTTP_2
+            && self
+                .parts
+                .headers
+                .get(EXPECT)
+                .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
     }
 
     /// The target as the client sent it.
@@ -89,7 +129,8 @@ impl RequestHead {
             query: self.parts.uri.query().unwrap_or_default().as_bytes(),
             target: target.as_bytes(),
             protocol: protocol(self.parts.version),
-            scheme: "http",
+            scheme: self.peer.scheme(),
+            tls: self.peer.tls.as_ref(),
             client: self.peer.client.as_ref().map(|(address, port)| (address.as_str(), *port)),
             server: self.peer.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
             headers: &self.parts.headers,

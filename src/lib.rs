@@ -5,8 +5,9 @@
 //! Read the modules in this order and you have followed one request from the socket to the application and back:
 //!
 //! 1. [`server`] binds, starts the threads, and stops them; [`shutdown`] says how.
-//! 2. [`listener`] accepts a connection.
-//! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`connection`] runs hyper over it.
+//! 2. [`listener`] accepts a connection; [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
+//! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`connection`] runs hyper over it; [`http2`] does for
+//!    HTTP/2, and brings its requests to the same place.
 //! 4. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI. [`body`] brings the request body.
 //! 6. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
@@ -28,15 +29,19 @@ mod event_loop;
 mod explain;
 mod gateway;
 mod head;
+mod http2;
 mod listener;
 mod log;
 mod outbox;
 mod plan;
+mod protocol;
+mod replayed;
 mod response;
 pub mod route;
 mod server;
 mod settings;
 mod shutdown;
+mod tls;
 mod wire;
 
 /// The extension module.

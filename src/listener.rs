@@ -13,9 +13,10 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::connection::{self, Service};
+use crate::connection::Service;
 use crate::error::StartupError;
 use crate::head::Peer;
+use crate::protocol;
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 
@@ -43,9 +44,15 @@ impl Drop for UnixPath {
 }
 
 impl Bound {
-    /// The address as it is shown and as a browser takes it.
-    pub fn url(&self) -> String {
+    /// Whether clients come over TCP.
+    pub fn is_tcp(&self) -> bool {
+        matches!(self, Self::Tcp(..))
+    }
+
+    /// The address as it is shown and as a browser takes it. TCP may be `encrypted`; a Unix socket never is.
+    pub fn url(&self, encrypted: bool) -> String {
         match self {
+            Self::Tcp(_, address) if encrypted => format!("https://{address}"),
             Self::Tcp(_, address) => format!("http://{address}"),
             Self::Unix(_, path) => format!("unix:{}", path.0),
         }
@@ -166,8 +173,8 @@ async fn accept_tcp(listener: TcpListener, service: Arc<Service>, mut alive: Ali
                 // Without it a small answer may wait for the client's acknowledgement; with it only latency is at stake.
                 let _unsupported = stream.set_nodelay(true);
                 let server = stream.local_addr().ok().map(|address| (address.ip().to_string(), address.port()));
-                let peer = Peer { client: Some((client.ip().to_string(), client.port())), server, unix_path: None };
-                tokio::spawn(connection::serve(Arc::clone(&service), stream, peer, alive.clone()));
+                let peer = Peer { client: Some((client.ip().to_string(), client.port())), server, ..Peer::default() };
+                tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, peer, alive.clone()));
             }
             Err(error) => back_off(&error).await,
         }
@@ -183,7 +190,7 @@ async fn accept_unix(listener: UnixListener, path: &str, service: Arc<Service>, 
         match accepted {
             Ok((stream, _)) => {
                 let peer = Peer { unix_path: Some(path.to_owned()), ..Peer::default() };
-                tokio::spawn(connection::serve(Arc::clone(&service), stream, peer, alive.clone()));
+                tokio::spawn(protocol::serve_clear(Arc::clone(&service), stream, peer, alive.clone()));
             }
             Err(error) => back_off(&error).await,
         }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SERVER};
-use http::{Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SERVER};
+use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
 use rsgi_bridge::pipe::PipeReader;
@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::connection::InFlight;
 use crate::error::{RequestError, Then};
+use crate::http2::{PIECE, Reader};
 
 /// How much of a file is read at once, in bytes.
 const FILE_CHUNK: u64 = 256 * 1024;
@@ -56,9 +57,13 @@ impl AppResponse {
         }
     }
 
-    /// The hyper response. `in_flight` ends with its body; `head_request` when the method is HEAD.
-    pub fn into_response(self, mut in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
+    /// The hyper response. `in_flight` ends with its body.
+    pub fn into_response(self, mut in_flight: InFlight, asked: Asked) -> Response<ResponseBody> {
         in_flight.record.status = self.status().as_u16();
+        if asked.version == Version::HTTP_2 {
+            return self.into_http2(in_flight, asked.head);
+        }
+        let head_request = asked.head;
         match self {
             // The length of what a HEAD or a 304 stands for is the application's to say, or nobody's.
             Self::Whole(head, _) | Self::Stream(head, _)
@@ -75,6 +80,58 @@ impl AppResponse {
             Self::Error(error) => error_page(&error, in_flight),
         }
     }
+}
+
+/// What of a request its response depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// The method is HEAD.
+    pub head: bool,
+    /// The version of HTTP.
+    pub version: Version,
+}
+
+impl AppResponse {
+    /// Over HTTP/2 a body that must not be there is left out here; hyper would send it.
+    fn into_http2(self, in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
+        match self {
+            Self::Whole(head, body) if head.allows_body(head_request) => {
+                assemble(head, Content::Whole(Some(body)), in_flight)
+            }
+            Self::Stream(head, reader) if head.allows_body(head_request) => {
+                assemble(head, Content::Stream(reader), in_flight)
+            }
+            Self::File(head, file) if head.allows_body(head_request) => {
+                assemble(head, Content::File(FileStream::new(file)), in_flight)
+            }
+            // An empty body in answer to HEAD stands for one of a length that nobody knows.
+            Self::Whole(head, body) => {
+                let length = Some(body.len() as u64).filter(|length| head_request && *length > 0);
+                bodiless(head, length, in_flight)
+            }
+            Self::Stream(head, _) => bodiless(head, None, in_flight),
+            Self::File(head, file) => bodiless(head, Some(file.length).filter(|_| head_request), in_flight),
+            Self::Error(error) => {
+                let mut response = error_page(&error, in_flight);
+                // The stream ends anyway, and the connection is not its business.
+                response.headers_mut().remove(CONNECTION);
+                if head_request {
+                    response.body_mut().content = Content::Whole(None);
+                }
+                response
+            }
+        }
+    }
+}
+
+/// A head alone; `length` is that of the body it stands for, where nobody else has said it.
+fn bodiless(head: ResponseHead, length: Option<u64>, in_flight: InFlight) -> Response<ResponseBody> {
+    let may_say = head.allows_body(false);
+    let mut response = assemble(head, Content::Whole(None), in_flight);
+    if let Some(length) = length.filter(|_| may_say) {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
+    response
 }
 
 fn assemble(head: ResponseHead, content: Content, in_flight: InFlight) -> Response<ResponseBody> {
@@ -113,11 +170,31 @@ pub struct ResponseBody {
     content: Content,
     in_flight: InFlight,
     broken: Option<io::Error>,
+    /// Over HTTP/2: how the client takes it.
+    reader: Option<Arc<Reader>>,
+    /// Over HTTP/2: what of the last chunk has yet to go out.
+    rest: Bytes,
 }
 
 impl ResponseBody {
     fn new(content: Content, in_flight: InFlight) -> Self {
-        Self { content, in_flight, broken: None }
+        let reader = Reader::current();
+        if let Some(reader) = &reader {
+            reader.answered();
+        }
+        Self { content, in_flight, broken: None, reader, rest: Bytes::new() }
+    }
+
+    /// Hands over what the client should take next; an HTTP/2 client piece by piece.
+    fn hand(&mut self, mut chunk: Bytes) -> Frame<Bytes> {
+        if let Some(reader) = &self.reader {
+            if chunk.len() > PIECE {
+                self.rest = chunk.split_off(PIECE);
+            }
+            reader.handed(chunk.len());
+        }
+        self.in_flight.record.bytes += chunk.len() as u64;
+        Frame::data(chunk)
     }
 }
 
@@ -136,6 +213,13 @@ impl Body for ResponseBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = &mut *self;
+        if let Some(reader) = &this.reader {
+            reader.took();
+            if !this.rest.is_empty() {
+                let rest = std::mem::take(&mut this.rest);
+                return Poll::Ready(Some(Ok(this.hand(rest))));
+            }
+        }
         if let Some(error) = this.broken.take() {
             return Poll::Ready(Some(Err(error)));
         }
@@ -150,10 +234,7 @@ impl Body for ResponseBody {
         };
         match chunk {
             None => Poll::Ready(None),
-            Some(Ok(chunk)) => {
-                this.in_flight.record.bytes += chunk.len() as u64;
-                Poll::Ready(Some(Ok(Frame::data(chunk))))
-            }
+            Some(Ok(chunk)) => Poll::Ready(Some(Ok(this.hand(chunk)))),
             Some(Err(error)) => {
                 // hyper cuts at once; one turn later what came before has been flushed.
                 this.broken = Some(error);
@@ -164,12 +245,13 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Nothing => false,
-            Content::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
-            Content::Stream(reader) => reader.is_finished(),
-            Content::File(file) => file.left == 0,
-        }
+        self.rest.is_empty()
+            && match &self.content {
+                Content::Nothing => false,
+                Content::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
+                Content::Stream(reader) => reader.is_finished(),
+                Content::File(file) => file.left == 0,
+            }
     }
 
     fn size_hint(&self) -> SizeHint {

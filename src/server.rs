@@ -30,6 +30,7 @@ use crate::plan::{AppSpec, Plan};
 use crate::route::Router;
 use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
+use crate::tls::Tls;
 use crate::wire::Limits;
 
 /// Threads that read and write files, of which a request needs one at a time and for a moment only.
@@ -42,6 +43,7 @@ pub struct Server {
     stage: Mutex<Stage>,
     shutdown: Arc<Shutdown>,
     addresses: Vec<String>,
+    tls: Option<Arc<Tls>>,
     event_loop: Arc<EventLoop>,
     router: Arc<ArcSwap<Router>>,
     apps: usize,
@@ -71,9 +73,17 @@ impl Server {
     /// Reads the settings and the plan, and binds every address.
     #[new]
     fn new(py: Python<'_>, config: Settings, plan: Plan) -> PyResult<Self> {
-        let router = Arc::new(ArcSwap::from_pointee(plan.router()?));
+        let tls = Tls::load(&config)?;
         let listeners = listener::bind(&config)?;
-        let addresses = listeners.iter().map(BoundListener::url).collect();
+        if tls.is_some() && !listeners.iter().any(BoundListener::is_tcp) {
+            return Err(StartupError::new(
+                "there is a TLS certificate, but no address to serve it on: Unix sockets are not encrypted",
+                "listen on TCP, too (`--bind 127.0.0.1:8443`), or leave `--tls-cert` out",
+            )
+            .into());
+        }
+        let addresses = listeners.iter().map(|listener| listener.url(tls.is_some())).collect();
+        let router = Arc::new(ArcSwap::from_pointee(plan.router()?));
         let failed = |error: std::io::Error| PyRuntimeError::new_err(error.to_string());
         let event_loop = EventLoop::new().map_err(failed)?;
         let pool = if plan.apps.iter().any(AppSpec::is_wsgi) {
@@ -94,12 +104,14 @@ impl Server {
         let (access_log, log_thread) = log.unzip();
         let limits = Arc::new(limits(&config));
         let count = apps.len();
-        let service = Service { settings: config, router: Arc::clone(&router), apps, limits, access_log };
+        let router_of = Arc::clone(&router);
+        let service = Service { settings: config, router: router_of, apps, limits, tls: tls.clone(), access_log };
         let prepared = Prepared { service, listeners, outbox, pool, log_thread };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
             shutdown: Arc::new(Shutdown::default()),
             addresses,
+            tls,
             event_loop,
             router,
             apps: count,
@@ -148,6 +160,15 @@ impl Server {
     /// Stops accepting; what runs may finish within the grace time.
     fn stop(&self) {
         self.shutdown.begin();
+    }
+
+    /// Reads certificates and keys again, for connections that come; `False` when the server has none.
+    ///
+    /// Raises `rsgi.StartupError` when something is wrong with them; the old ones stay.
+    fn reload_tls(&self, py: Python<'_>) -> PyResult<bool> {
+        let Some(tls) = &self.tls else { return Ok(false) };
+        py.detach(|| tls.reload())?;
+        Ok(true)
     }
 
     /// Stops draining the queue of `event_loop`, before its remaining tasks are cancelled.
@@ -257,7 +278,7 @@ async fn serve(service: Arc<Service>, listeners: Vec<BoundListener>, shutdown: &
     let grace = service.settings.grace.0;
     if shutdown.phase() == Phase::Serving {
         for listener in listeners {
-            let url = listener.url();
+            let url = listener.url(service.tls.is_some());
             tokio::spawn(listener::accept(listener, Arc::clone(&service), shutdown.alive()));
             crate::log::line(format_args!("listening on {url}"));
         }

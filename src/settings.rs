@@ -44,6 +44,20 @@ settings! {
     bind: Vec<String>,
     /// A Unix socket to listen on.
     uds: Option<String>,
+    /// `auto`, `1` or `2`: the versions of HTTP that are spoken.
+    http: String,
+    /// Files of certificates to serve.
+    tls_cert: Vec<String>,
+    /// Files of their keys, in the same order; none when each is in the file of its certificate.
+    tls_key: Vec<String>,
+    /// What the keys are encrypted with.
+    tls_key_password: Option<String>,
+    /// The file of the authorities whose client certificates count.
+    tls_client_ca: Option<String>,
+    /// `optional` or `required`; nothing is `required` once there is an authority.
+    tls_client_auth: Option<String>,
+    /// `1.2` or `1.3`.
+    tls_min_version: String,
     /// Threads that run WSGI applications.
     wsgi_threads: usize,
     /// WSGI requests that may wait for a thread.
@@ -64,6 +78,10 @@ settings! {
     max_body: Option<u64>,
     /// Requests of one application at a time.
     limit_concurrency: Option<usize>,
+    /// Requests of one HTTP/2 connection at a time.
+    h2_max_streams: u32,
+    /// Bytes that the client of an HTTP/2 stream may send ahead.
+    h2_window: usize,
     /// How long a request head may take.
     header_timeout: Seconds,
     /// How long a connection may idle.

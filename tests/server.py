@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 APPS = Path(__file__).parent / "apps"
-RSGI_READY = re.compile(r"listening on (?:http://(?P<host>\[[^\]]+\]|[^:/]+):(?P<port>\d+)|unix:(?P<path>\S+))")
+RSGI_READY = re.compile(r"listening on (?:https?://(?P<host>\[[^\]]+\]|[^:/]+):(?P<port>\d+)|unix:(?P<path>\S+))")
 UVICORN_READY = re.compile(r"Uvicorn running on http://(?P<host>\[[^\]]+\]|[^:/]+):(?P<port>\d+)")
 
 Found = TypeVar("Found")

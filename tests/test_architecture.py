@@ -20,7 +20,8 @@ LONGEST = 350
 
 # Files that are longer, how long they were when that was agreed, and why they are one file.
 LONGER = {
-    "src/body.rs": (378, "reading, pumping, recording and spooling are one body's way"),
+    "python/rsgi/config.py": (378, "the list of all settings, each defined once"),
+    "src/body.rs": (405, "reading, pumping, recording and spooling are one body's way"),
     "src/gateway/asgi.rs": (588, "one state machine: `receive` and `send` share every state"),
 }
 
@@ -99,7 +100,19 @@ def test_the_router_and_the_wire_guard_stand_alone() -> None:
 
 
 def test_the_way_of_a_request_to_its_gateway_never_touches_python() -> None:
-    names = ("connection", "listener", "head", "body", "response", "access_log", "log", "shutdown")
+    names = (
+        "protocol",
+        "http2",
+        "replayed",
+        "connection",
+        "listener",
+        "head",
+        "body",
+        "response",
+        "access_log",
+        "log",
+        "shutdown",
+    )
     files = [PROJECT / f"src/{name}.rs" for name in names]
     assert not files_with("Python|pyo3|Py", files)
 

@@ -73,14 +73,24 @@ def test_a_file_says_what_flags_say(write: Callable[..., str]) -> None:
 
 def test_every_setting_can_stand_in_a_file(write: Callable[..., str]) -> None:
     """With the default that the help shows; what has none takes a value of its kind."""
-    special = {"uds": "/run/a", "max_body": 1, "limit_concurrency": 1, "fallback": "probe", "bind": ["[::1]:1"]}
-    special["routes_from"] = ["new:app"]
+    files = {"tls_cert": ["a.pem", "b.pem"], "tls_key": ["a.key", "b.key"]}
+    special = {
+        **files,
+        "uds": "/run/a",
+        "max_body": 1,
+        "limit_concurrency": 1,
+        "fallback": "probe",
+        "bind": ["[::1]:1"],
+        "routes_from": ["new:app"],
+    }
     lines, expected = [], {}
     for field, setting in settings():
         if field.name in ("apps", "routes", "config"):
             continue
         value = special.get(field.name, getattr(Config(), field.name))
         text = str(value).lower() if isinstance(value, (bool, int)) else repr(value)
+        if isinstance(value, tuple):
+            text = repr(list(value))
         if isinstance(value, float):
             text = repr(write_value(value, setting.unit))
         if value is not None:

@@ -116,22 +116,25 @@ def test_the_preferred_wsgi_application_keeps_what_both_own() -> None:
     from starlette.applications import Starlette
     from starlette.routing import Route as StarletteRoute
 
-    readable = flask.Flask("readable", static_folder=None)
-    readable.add_url_rule("/both", "both", lambda: "")
-    readable.add_url_rule("/old", "old", lambda: "")
+    owner = flask.Flask("owner", static_folder=None)
+    owner.add_url_rule("/old/<path:rest>", "old", lambda rest: rest)
+    owner.add_url_rule("/both", "both", lambda: "both")
     starlette = Starlette(routes=[StarletteRoute("/both", new, methods=["GET", "POST"]), StarletteRoute("/new", new)])
-    apps: tuple[tuple[Interface, object, str], ...] = (("wsgi", readable, ""), ("asgi", starlette, ""))
+    apps: tuple[tuple[Interface, object, str], ...] = (("wsgi", owner, ""), ("asgi", starlette, ""))
     made = plan(*apps, prefer="wsgi")
     assert made.mode == "table"
-    assert "preferred" in made.reason
+    assert "which is preferred" in made.reason
     router = Router(made)
     asked = [("GET", "/both"), ("HEAD", "/both"), ("POST", "/both"), ("GET", "/new"), ("GET", "/none")]
     assert [router.explain(*request).app for request in asked] == [0, 0, 1, 1, 0]
     found = router.explain("GET", "/both")
-    assert (found.kind, found.index, found.detail) == ("table", 0, "/both")
+    assert (found.kind, found.detail) == ("table", "/both")
+    assert made.wsgi_table is not None
+    assert found.index is not None
+    assert made.wsgi_table[found.index].path == "/both"
     assert Router(plan(*apps)).explain("GET", "/both").app == 1
-    probing = Router(plan(("wsgi", readable, ""), ("asgi", new, ""), prefer="wsgi"))
-    assert (probing.explain("GET", "/old").app, probing.explain("GET", "/new").app) == (0, 1)
+    probing = Router(plan(("wsgi", owner, ""), ("asgi", new, ""), prefer="wsgi"))
+    assert (probing.explain("GET", "/old/x/y").app, probing.explain("GET", "/new").app) == (0, 1)
 
 
 def test_a_preference_that_cannot_be_followed_is_refused() -> None:

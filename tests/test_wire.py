@@ -238,14 +238,6 @@ def test_as_many_fields_as_allowed(kitchen: Server) -> None:
     assert [f"x-{number}" in dict(headers) for number in range(99)] == [True] * 99
 
 
-def test_http_2_preface(wsgi_server: Server) -> None:
-    with Connection(wsgi_server) as connection:
-        connection.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
-        data = connection.read_to_end()
-    assert not data or re.match(rb"HTTP/1\.1 (400|505) ", data)
-    assert get(wsgi_server, "/hello").status == 200
-
-
 @pytest.mark.parametrize("version", ["HTTP/1.2", "HTTP/2.0", "HTTP/3.0", "HTTP/0.9"])
 def test_other_versions_are_refused(wsgi_server: Server, version: str) -> None:
     with Connection(wsgi_server) as connection:

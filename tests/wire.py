@@ -129,9 +129,10 @@ class Connection:
 
     def read_head(self) -> Response:
         """Read one status line and its fields, of an interim or a final response."""
-        found = _STATUS_LINE.fullmatch(self.read_line())
+        line = self.read_line()
+        found = _STATUS_LINE.fullmatch(line)
         if found is None:
-            raise MalformedResponse("status line")
+            raise MalformedResponse(f"status line {line!r}")
         response = Response(int(found[1]), found[2].decode("latin-1"), [])
         response.headers = self._read_fields()
         return response

@@ -15,6 +15,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::file_wrapper::FileWrapper;
 use crate::text::{environ_key, latin1};
+use crate::tls::TlsSession;
 
 /// What a request looks like to an application, borrowed from whoever parsed it.
 ///
@@ -35,6 +36,8 @@ pub struct RequestView<'a> {
     pub protocol: &'a str,
     /// `http` or `https`.
     pub scheme: &'a str,
+    /// What the request came through, if the server speaks TLS itself.
+    pub tls: Option<&'a TlsSession>,
     /// Address and port of the peer; `None` over a Unix socket.
     pub client: Option<(&'a str, u16)>,
     /// Address and port that the client reached; `None` over a Unix socket.
@@ -103,6 +106,12 @@ impl EnvironTemplate {
         environ.set_item(intern!(py, "SERVER_PROTOCOL"), PyString::intern(py, request.protocol))?;
         environ.set_item(intern!(py, "wsgi.url_scheme"), PyString::intern(py, request.scheme))?;
         environ.set_item(intern!(py, "wsgi.input"), input)?;
+        if request.scheme == "https" {
+            environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;
+        }
+        if let Some(tls) = request.tls {
+            tls.add_to(&environ)?;
+        }
         set_addresses(py, &environ, request)?;
         set_headers(py, &environ, request)?;
         if let Some(length) = request.content_length {

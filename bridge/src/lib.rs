@@ -38,5 +38,6 @@ pub mod source;
 pub mod spool;
 pub mod start_response;
 pub mod text;
+pub mod tls;
 pub mod wsgi_pool;
 pub mod wsgi_to_asgi;

@@ -86,11 +86,25 @@ impl ScopeTemplate {
         scope.set_item(intern!(py, "query_string"), PyBytes::new(py, request.query))?;
         scope.set_item(intern!(py, "headers"), header_list(py, request.headers)?)?;
         set_addresses(py, &scope, request, unix)?;
+        if let Some(tls) = request.tls {
+            add_extension(&scope, "tls", &tls.extension(py)?)?;
+        }
         if let Some(state) = state {
             scope.set_item(intern!(py, "state"), state.copy()?)?;
         }
         Ok(scope)
     }
+}
+
+/// The template's dictionary of extensions is shared, so it is copied first.
+fn add_extension(scope: &Bound<'_, PyDict>, name: &str, extension: &Bound<'_, PyDict>) -> PyResult<()> {
+    let py = scope.py();
+    let extensions = match scope.get_item(intern!(py, "extensions"))? {
+        Some(shared) => shared.cast_into::<PyDict>()?.copy()?,
+        None => PyDict::new(py),
+    };
+    extensions.set_item(name, extension)?;
+    scope.set_item(intern!(py, "extensions"), extensions)
 }
 
 /// `path` includes `root_path` (the reading of the specification since 2.4).

@@ -107,6 +107,7 @@ impl ScopeRequest {
             target: &self.target,
             protocol: &self.protocol,
             scheme: &self.scheme,
+            tls: None,
             client: self.client.as_ref().map(|(address, port)| (address.as_str(), *port)),
             server: self.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
             headers: &self.headers,

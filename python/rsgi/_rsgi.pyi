@@ -124,6 +124,15 @@ class Server:
         """
     def stop(self) -> None:
         """Stop accepting; what runs may finish within the grace time."""
+    def reload_tls(self) -> bool:
+        """Read certificates and keys again, for the connections that come.
+
+        Returns:
+            False when the server has none.
+
+        Raises:
+            StartupError: when something is wrong with them; the old ones stay.
+        """
     def detach(self, event_loop: asyncio.AbstractEventLoop) -> None:
         """Take nothing more to the loop, before its remaining tasks are cancelled."""
     def finish(self) -> None:

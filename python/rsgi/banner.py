@@ -46,6 +46,8 @@ def _place(app: App, plan: Plan) -> str:
         return "HTTP" if app.interface == "wsgi" else "WebSocket"
     if plan.mode == "probe":
         return "asked first" if app.interface == "asgi" else "asked after a 404"
+    if plan.wsgi_table is not None:
+        return "its other routes" if app.interface == "asgi" else "its own routes, and the rest"
     return "its own routes" if app.interface == "asgi" else "everything else"
 
 

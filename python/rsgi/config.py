@@ -24,7 +24,7 @@ MIB = 1024 * KIB
 
 __all__ = ["SECTIONS", "AppTarget", "Config", "Setting", "flag_of", "setting_of", "settings"]
 
-SECTIONS = ("Applications", "Addresses", "WSGI", "ASGI", "WebSocket", "Limits", "Time limits", "Output")
+SECTIONS = ("Applications", "Addresses", "TLS", "WSGI", "ASGI", "WebSocket", "Limits", "Time limits", "Output")
 
 
 def default_wsgi_threads() -> int:
@@ -135,6 +135,55 @@ class Config:
         "Listen on a Unix socket; the same as `--bind unix:PATH`.", "Addresses", metavar="PATH", optional=True
     )
 
+    http: str = _setting(
+        "The versions of HTTP to speak. With TLS the client chooses among them (ALPN); in the clear, a client that "
+        "starts with HTTP/2 gets it.",
+        "Addresses",
+        "auto",
+        choices=("auto", "1", "2"),
+    )
+
+    tls_cert: tuple[str, ...] = _setting(
+        "Serve HTTPS with the certificate in this PEM file, the server's own first, then those between it and the root. "
+        "Repeatable: a client gets the first that is good for the host name it asks for. SIGHUP reads the files again.",
+        "TLS",
+        (),
+        metavar="FILE",
+        repeatable=True,
+        separators=r"[;\n]+",
+    )
+    tls_key: tuple[str, ...] = _setting(
+        "The PEM file of the key, one for each `--tls-cert` in the same order. Not needed when the certificate's file "
+        "holds it.",
+        "TLS",
+        (),
+        metavar="FILE",
+        repeatable=True,
+        separators=r"[;\n]+",
+    )
+    tls_key_password: str | None = _setting(
+        "What the keys are encrypted with. Other users can see it on a command line: use the environment variable.",
+        "TLS",
+        metavar="TEXT",
+        optional=True,
+        default_text="none",
+    )
+    tls_client_ca: str | None = _setting(
+        "Ask clients for a certificate, and check it with the authorities in this PEM file.",
+        "TLS",
+        metavar="FILE",
+        optional=True,
+        default_text="none",
+    )
+    tls_client_auth: str | None = _setting(
+        "Whether a client without a certificate is served. One with a certificate that is not good never is.",
+        "TLS",
+        choices=("optional", "required"),
+        optional=True,
+        default_text="required if there is a client authority",
+    )
+    tls_min_version: str = _setting("The oldest version of TLS to speak.", "TLS", "1.2", choices=("1.2", "1.3"))
+
     wsgi_threads: int = _setting(
         "How many threads run WSGI applications.",
         "WSGI",
@@ -224,6 +273,22 @@ class Config:
         unit="size",
         minimum=KIB,
     )
+    h2_max_streams: int = _setting(
+        "How many requests one HTTP/2 connection may have at the same time.",
+        "Limits",
+        100,
+        unit="number",
+        minimum=1,
+        maximum=65535,
+    )
+    h2_window: int = _setting(
+        "How much of a request body an HTTP/2 client may send before it is read; more is faster over long distances.",
+        "Limits",
+        256 * KIB,
+        unit="size",
+        minimum=64 * KIB,
+        maximum=2**31 - 1,
+    )
     replay_limit: int = _setting(
         "With `--fallback probe`: the largest body that is kept for WSGI while the ASGI application is asked first.",
         "Limits",
@@ -233,7 +298,7 @@ class Config:
     )
 
     header_timeout: float = _setting(
-        "How long a client may take to send the head of a request.",
+        "How long a client may take to send the head of a request, and for a TLS handshake.",
         "Time limits",
         10.0,
         unit="duration",

@@ -140,13 +140,7 @@ def _divide(config: Config, apps: tuple[App, ...], parsed_rules: list[ParsedRule
     rules = tuple(_resolve(rule, apps) for rule in parsed_rules)
     check_routes_from(apps, config)
     plan = _divided(Plan(apps, rules, "mounts", (), ""), config)
-    if config.prefer != "wsgi":
-        return plan
-    wsgi_table = _read_preferred(plan, config)
-    if wsgi_table is None:
-        return plan
-    reason = f"{plan.reason}; before it, {len(wsgi_table)} of the WSGI application, which is preferred"
-    return replace(plan, wsgi_table=wsgi_table, reason=reason)
+    return _preferring_wsgi(plan, config) if config.prefer == "wsgi" else plan
 
 
 def normalise_prefix(target: AppTarget) -> str:
@@ -211,23 +205,27 @@ def _quoted(names: list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _read_preferred(plan: Plan, config: Config) -> tuple[Route, ...] | None:
-    """The routes of the WSGI application without a prefix, which has the first choice.
+def _preferring_wsgi(plan: Plan, config: Config) -> Plan:
+    """The plan in which the WSGI application without a prefix has the first choice.
 
     Raises:
         StartupError: when there is nothing to choose, or the routes cannot be read.
     """
     if plan.mode == "websocket":
-        return None  # it has all HTTP anyway
+        return plan  # it has all HTTP anyway
     if plan.mode == "mounts":
         message = "`prefer` decides between a WSGI and an ASGI application without a prefix, and there is but one"
         raise StartupError(message, "leave it out, or say with `--route` rules who gets what")
-    old = next(app for app in plan.apps if app.interface == "wsgi" and not app.prefix)
+    unmounted = {app.interface: app for app in plan.apps if not app.prefix}
+    old, new = unmounted["wsgi"], unmounted["asgi"]
     table = table_of(old, config)
     if table is None or not table.complete:
-        message = f"the routes of `{old.name}` cannot be read, so it cannot be preferred for those"
+        why = "" if table is None else f" ({table.why})"
+        message = f"the routes of `{old.name}` cannot be read{why}, so it cannot be preferred for those"
         raise StartupError(message, "say with `--route` rules what it keeps, for example `--route '/users/{id}=wsgi'`")
-    return table.for_router()
+    reason = f"{plan.reason}; before it, {len(table.routes)} of {old.name}, which is preferred"
+    warnings = catch_all_warnings(table, old.name, new.name)
+    return replace(plan, wsgi_table=table.for_router(), reason=reason, warnings=warnings)
 
 
 def _divided(plan: Plan, config: Config) -> Plan:

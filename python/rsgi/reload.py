@@ -14,7 +14,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from rsgi._rsgi import Server
 from rsgi.config import Config
@@ -83,7 +83,9 @@ class RuleReload:
     def _reload(self) -> None:
         name = self._started.config
         try:
-            config = self._reread()
+            read = self._reread()
+            # Whatever else has changed waits for a restart, all of it.
+            config = replace(self._started, **{name: getattr(read, name) for name in _RELOADED})
             plan = divide_again(config, self._plan)
             self._server.reroute(plan)
         except StartupError as error:
@@ -95,15 +97,15 @@ class RuleReload:
             _say(f"error: {name} was not reloaded, all stays as it was\n{traceback.format_exc()}")
             return
         _say("\n".join([f"reloaded {name}: {_summary(self._config, config)}", *_differences(self._plan, plan)]))
-        self._warn_of_the_rest(config)
+        self._warn_of_the_rest(read)
         self._config, self._plan = config, plan
 
-    def _warn_of_the_rest(self, config: Config) -> None:
+    def _warn_of_the_rest(self, read: Config) -> None:
         changed = [
             f"`{field.name}`"
             for field in fields(Config)
             if field.name not in (*_RELOADED, *_IRRELEVANT)
-            and getattr(config, field.name) != getattr(self._started, field.name)
+            and getattr(read, field.name) != getattr(self._started, field.name)
         ]
         if changed:
             _say(f"warning: {', '.join(changed)} changed in {self._started.config}: that needs a restart")
@@ -128,6 +130,7 @@ def _differences(before: Plan, after: Plan) -> list[str]:
         lines.append("  the order of the rules is another")
     if (before.mode, before.reason) != (after.mode, after.reason):
         lines.append(f"  {after.mode}: {after.reason}")
+    lines += [f"  warning: {text}" for text in after.warnings if text not in before.warnings]
     return lines or ["  nothing is different"]
 
 

@@ -21,6 +21,7 @@ from rsgi._types import ASGIApp, WSGIApp
 from rsgi.banner import banner
 from rsgi.config import AppTarget, Config
 from rsgi.config_file import load_config, reread_of
+from rsgi.errors import StartupError
 from rsgi.loops import new_event_loop
 from rsgi.plan import Plan, build_plan
 from rsgi.reload import RuleReload
@@ -83,7 +84,7 @@ def serve_config(config: Config, reread: Callable[[], Config] | None = None) -> 
     _set_up_logging(config.log_level)
     server = Server(config, plan)
     print(banner(config, plan), file=sys.stderr, flush=True)
-    with _reloading(server, config, plan, reread) as reload, _signals(server, reload):
+    with _reloading(server, config, plan, reread) as reload, _signals(server, _reloads(server, config, reload)):
         if any(app.interface == "asgi" for app in plan.apps):
             _run_loop(server, config)
         else:
@@ -159,11 +160,26 @@ def _reloading(
         reload.stop()
 
 
-@contextmanager
-def _signals(server: Server, reload: RuleReload | None) -> Iterator[None]:
-    """Drain at the first SIGINT or SIGTERM, end at once at the second; reload the rules at SIGHUP.
+def _reloads(server: Server, config: Config, rules: RuleReload | None) -> list[Callable[[], None]]:
+    """What SIGHUP does: rules are read again if they have a file, certificates if there are any."""
+    asked = [] if rules is None else [rules.ask]
+    return asked + ([lambda: _reload_tls(server)] if config.tls_cert else [])
 
-    Without a file there is nothing to reload, and SIGHUP keeps its meaning: the terminal has gone.
+
+def _reload_tls(server: Server) -> None:
+    try:
+        server.reload_tls()
+    except StartupError as error:
+        print(f"error: {error.message}; the certificates stay as they were", file=sys.stderr, flush=True)
+    else:
+        print("read the TLS certificates again", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _signals(server: Server, reloads: list[Callable[[], None]]) -> Iterator[None]:
+    """Drain at the first SIGINT or SIGTERM, end at once at the second; reload what can be at SIGHUP.
+
+    Where nothing can be reloaded SIGHUP keeps its meaning: the terminal has gone.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -179,9 +195,8 @@ def _signals(server: Server, reload: RuleReload | None) -> Iterator[None]:
         server.stop()
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
-    if reload is not None:
-        ask = reload.ask
-        before |= {number: signal.signal(number, lambda *_: ask()) for number in _RELOAD_SIGNALS}
+    if reloads:
+        before |= {number: signal.signal(number, lambda *_: [ask() for ask in reloads]) for number in _RELOAD_SIGNALS}
     try:
         yield
     finally:

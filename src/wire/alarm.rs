@@ -15,8 +15,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
+/// See the top of this file.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
     armed: bool,
     longest: Duration,
@@ -24,12 +25,12 @@ pub(super) struct Alarm {
 
 impl Alarm {
     /// No deadline that is not polled for may be nearer than `longest` from then.
-    pub(super) fn new(longest: Duration) -> Self {
+    pub fn new(longest: Duration) -> Self {
         Self { sleep: None, armed: false, longest: longest.clamp(SHORTEST_SLEEP, LONGEST_SLEEP) }
     }
 
     /// Returns whether `deadline` has passed; if not, the task is woken when it has. `None` only keeps the alarm on.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> bool {
+    pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> bool {
         loop {
             if let Some(sleep) = &mut self.sleep
                 && self.armed

@@ -155,7 +155,7 @@ fn trim(mut value: &[u8]) -> &[u8] {
 }
 
 /// Digits and nothing else; less than 2^63, so that no reader of the number can overflow.
-fn number(digits: &[u8]) -> Option<u64> {
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }

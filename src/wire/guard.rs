@@ -84,6 +84,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         }
     }
 
+    /// Takes what was read of the connection already.
+    pub fn begin(&mut self, bytes: BytesMut) {
+        self.granted = self.framer.admit(&bytes);
+        self.held = bytes;
+    }
+
+    /// Refuses whatever the client sends.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        self.framer.state = State::Refused(refusal);
+    }
+
     /// Brings the state to one in which the socket may be read, or there is something to hand over.
     fn prepare(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.wire.is_upgraded() {

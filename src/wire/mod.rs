@@ -10,12 +10,13 @@
 //! - `head`, `chunked`: where a head ends, where a chunked body ends, one byte or a megabyte at a time.
 //! - `framer`: both in turn; says how many of the bytes that came hyper may see.
 //! - `pace`, `alarm`: how long a client may be slow, and the one timer of a connection.
+//! - `opening`: which HTTP a connection begins with; `message`: the same rules for HTTP/2, which has no lines.
 //! - `guard`: the I/O adapter; `linger`: how it closes; `state`: what it and the service tell each other.
 //!
 //! A refused head reaches hyper as a stand-in request, so that its answer keeps its place after those of the requests
 //! before it; the service learns with [`WireState::take_refusal`] that it has one before it.
 //!
-//! Spec: RFC 9112 (2.2, 3, 5, 6, 7, 9), RFC 9110 (5.5, 7.2, 7.8, 15.5).
+//! Spec: RFC 9112 (2.2, 3, 5, 6, 7, 9), RFC 9113 (3.3, 8.3), RFC 9110 (5.5, 7.2, 7.8, 15.5).
 
 mod alarm;
 mod authority;
@@ -25,6 +26,8 @@ mod framer;
 mod guard;
 mod head;
 mod linger;
+mod message;
+mod opening;
 mod pace;
 mod state;
 mod target;
@@ -37,7 +40,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+pub use alarm::Alarm;
 pub use guard::Guard;
+pub use message::check as check_message;
+pub use opening::read_opening;
+pub use pace::Pace;
 pub use state::WireState;
 
 /// What the guard puts up with.
@@ -83,17 +90,18 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    const fn new(status: StatusCode, reason: &'static str) -> Self {
+    /// A refusal with this status.
+    pub const fn new(status: StatusCode, reason: &'static str) -> Self {
         Self { status, reason: Cow::Borrowed(reason) }
     }
 
     /// 400: the client broke the grammar.
-    const fn malformed(reason: &'static str) -> Self {
+    pub const fn malformed(reason: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, reason)
     }
 
     /// 408: the client took too long.
-    const fn too_slow(reason: &'static str) -> Self {
+    pub const fn too_slow(reason: &'static str) -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, reason)
     }
 }

@@ -17,7 +17,7 @@ const MOST_GRACES: u32 = 3;
 
 /// One direction's credit.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub struct Pace {
     rate: u64,
     grace: Duration,
     credit: Duration,
@@ -27,25 +27,26 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(limits: &Limits) -> Self {
+    /// A direction whose client has its whole grace.
+    pub fn new(limits: &Limits) -> Self {
         let grace = limits.min_data_rate_grace;
         Self { rate: limits.min_data_rate, grace, credit: grace, moved: 0, waiting: None }
     }
 
     /// A new message starts with the whole grace.
-    pub(super) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.credit = self.grace;
         self.moved = 0;
         self.waiting = None;
     }
 
     /// Whether we wait for the client.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
 
     /// The client brought or took `bytes`. Returns when it was that a wait ended by it.
-    pub(super) fn moved(&mut self, bytes: usize) -> Option<Instant> {
+    pub fn moved(&mut self, bytes: usize) -> Option<Instant> {
         let since = self.waiting.take();
         let now = since.map(|since| {
             let now = Instant::now();
@@ -56,8 +57,17 @@ impl Pace {
         now
     }
 
+    /// The client gets `bytes` to take, all of which is waited for: the time for them is earned beforehand.
+    pub fn hand(&mut self, bytes: usize) {
+        self.waiting.get_or_insert_with(Instant::now);
+        if let Some(micros) = (bytes as u64).saturating_mul(1_000_000).checked_div(self.rate) {
+            let most = self.grace.saturating_mul(MOST_GRACES);
+            self.credit = self.credit.min(most).saturating_add(Duration::from_micros(micros));
+        }
+    }
+
     /// The client keeps us waiting: until when we are ready to. `None` is for ever.
-    pub(super) fn wait(&mut self) -> Option<Instant> {
+    pub fn wait(&mut self) -> Option<Instant> {
         let since = *self.waiting.get_or_insert_with(Instant::now);
         if self.rate == 0 {
             return None;
@@ -106,6 +116,17 @@ mod tests {
         assert_eq!(left(&mut pace), 6);
         pace.moved(0);
         assert_eq!(left(&mut pace), 6);
+    }
+
+    #[test]
+    fn what_is_handed_over_brings_its_own_time() {
+        let mut pace = pace(500);
+        pace.hand(50_000);
+        assert_eq!(left(&mut pace), 110);
+        pace.moved(0);
+        assert!(!pace.is_waiting());
+        pace.hand(500);
+        assert_eq!(left(&mut pace), 31);
     }
 
     #[test]

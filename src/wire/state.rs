@@ -85,6 +85,12 @@ impl WireState {
         lock(&self.failure).clone()
     }
 
+    /// Since when there is no request; `None` while there is one. The second is whether there ever was one.
+    pub fn idle_since(&self) -> (Option<Instant>, bool) {
+        let started = self.started.load(Ordering::Acquire);
+        (self.all_ended(started).then(|| self.ended_at()), started > 0)
+    }
+
     /// The answer will be a 101: what the client sends from now on is not HTTP.
     pub fn upgraded(&self) {
         self.upgraded.store(true, Ordering::SeqCst);

@@ -62,7 +62,7 @@ fn version_of(version: &[u8], method: &[u8]) -> Result<bool, Refusal> {
     }
 }
 
-fn check_target(method: &[u8], target: &[u8]) -> Result<(), Refusal> {
+pub(super) fn check_target(method: &[u8], target: &[u8]) -> Result<(), Refusal> {
     if method == b"CONNECT" {
         return Err(if is_authority(target) {
             Refusal::new(StatusCode::NOT_IMPLEMENTED, "this server is no proxy: CONNECT is not served")

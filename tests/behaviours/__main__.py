@@ -29,6 +29,7 @@ from behaviours.site import FOLDER
 from behaviours.themes import BEHAVIOURS
 from rsgi._rsgi import VERSION
 
+PATIENCE = 3.0
 LONGEST_CHECK = 60  # seconds, whatever a check waits for
 LONGEST_DRIVE = 30
 AT_ONCE = 3  # most of the time is spent waiting for what does not come
@@ -65,6 +66,7 @@ def _ask_process(kind: Kind, folder: Path, tell: Callable[[str], None]) -> dict[
         variant = asked.variant if kind.name == "rsgi" or asked.variant != "streaming" else "plain"
         if variant not in running:
             running[variant] = ProcessHost(kind, variant, folder)
+        running[variant].patience = PATIENCE
         seen[asked.name] = _bounded(asked, running[variant])
         tell(f"{kind.name} {asked.number} {asked.name}: {seen[asked.name] or 'ok'}")
         if seen[asked.name] is not None or asked.variant == "own":

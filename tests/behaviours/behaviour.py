@@ -32,6 +32,10 @@ class NotSo(AssertionError):
     """The behaviour was not seen; the text says what was."""
 
 
+class Broken(Exception):
+    """The response broke off: what came is known not to be the whole."""
+
+
 @dataclass(frozen=True)
 class Behaviour:
     """One behaviour.
@@ -92,8 +96,12 @@ def verdict(asked: Behaviour, host: Host) -> str | None:
         return f"no answer within {host.patience:g} s"
     except (ConnectionEnded, ConnectionResetError, BrokenPipeError):
         return "the connection was cut before the answer"
+    except Broken:
+        return "the response broke off"
     except MalformedResponse as error:
         return f"malformed response: {error}"
     except AssertionError as error:
         return str(error)
+    except (ValueError, LookupError) as error:  # an answer that the check cannot read
+        return f"unreadable answer: {error!r}"
     return None

@@ -19,9 +19,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from behaviours import site
-from behaviours.behaviour import PATIENCE, NotSo
+from behaviours.behaviour import PATIENCE, Broken, NotSo
 from behaviours.bridges import BRIDGES, http_scope
-from behaviours.exchange import Broken, Exchange, Headers, Host, Mark
+from behaviours.exchange import Exchange, Headers, Host, Mark
 from wire import Response
 
 Message = MutableMapping[str, Any]

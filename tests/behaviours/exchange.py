@@ -13,17 +13,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from behaviours import site
-from behaviours.behaviour import PATIENCE, NotSo
+from behaviours.behaviour import PATIENCE, Broken, NotSo
 from wire import Connection, ConnectionEnded, Response, chunk_bytes
 
 Headers = Iterable[tuple[str, str]]
 Mark = tuple[int, int]
 
 _labels = itertools.count(1)
-
-
-class Broken(Exception):
-    """The response broke off: what came is known not to be the whole."""
 
 
 class Exchange(ABC):

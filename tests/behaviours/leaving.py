@@ -201,7 +201,9 @@ def _stops(host: Host, target: str, label: str) -> None:
 
 def _take(exchange: Exchange, size: int) -> None:
     while size > 0:
-        size -= len(exchange.piece())
+        piece = exchange.piece()
+        demand(piece, "the response ended")
+        size -= len(piece)
 
 
 @behaviour(14)

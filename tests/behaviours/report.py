@@ -59,7 +59,9 @@ make conformance
 which installs the other implementations from PyPI into an environment of their own. ✓: seen. ✗: not seen; the note
 says what was. `·`: cannot be asked of it. A bridge is asked under uvicorn, and by hand, with messages of our own, for
 what no server can show. Every implementation runs with its defaults, apart from the port, the number of threads, and a
-grace time of one or two seconds. Not every row is a duty by a specification (`wsgi.input_terminated`, a bounded queue, what
+grace time of one or two seconds; and but for 1 and 3, where rsgi has `--wsgi-request-buffering off`, because it collects
+small bodies before it takes a thread for them. Not every
+row is a duty by a specification (`wsgi.input_terminated`, a bounded queue, what
 is logged); these are what applications need. An implementation that does not show a behaviour is started anew.
 
 """

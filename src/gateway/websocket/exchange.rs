@@ -67,6 +67,7 @@ impl WebSocketStart {
     /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
     pub fn start(self, py: Python<'_>) {
         let Self { gateway, head, inbound, outbound, answer, gone } = self;
+        let scheme = head.peer.websocket_scheme();
         let offered = subprotocols(&head.parts.headers);
         let scope = gateway.scope(py, &head, ScopeKind::WebSocket { subprotocols: &offered });
         let exchange = WebSocketExchange {
@@ -77,7 +78,7 @@ impl WebSocketStart {
             gateway: Arc::clone(&gateway),
         };
         let started = scope.and_then(|scope| {
-            complete_scope(py, &scope)?;
+            complete_scope(py, &scope, scheme)?;
             let exchange = Bound::new(py, exchange)?;
             let conversation = Conversation::WebSocket(exchange.clone().unbind());
             AppCoroutine::call(&gateway.event_loop, gateway.app.bind(py), &scope, exchange.as_any(), conversation)
@@ -89,10 +90,10 @@ impl WebSocketStart {
 }
 
 /// What only the scope of a WebSocket has: its scheme, and the extension that it may be denied with a response.
-fn complete_scope(py: Python<'_>, scope: &Bound<'_, PyDict>) -> PyResult<()> {
-    scope.set_item(intern!(py, "scheme"), intern!(py, "ws"))?;
+fn complete_scope(py: Python<'_>, scope: &Bound<'_, PyDict>, scheme: &str) -> PyResult<()> {
+    scope.set_item(intern!(py, "scheme"), scheme)?;
     let extensions = match scope.get_item(intern!(py, "extensions"))? {
-        Some(extensions) => extensions.cast_into::<PyDict>().map_err(PyErr::from)?,
+        Some(extensions) => extensions.cast_into::<PyDict>().map_err(PyErr::from)?.copy()?,
         None => PyDict::new(py),
     };
     extensions.set_item(intern!(py, "websocket.http.response"), PyDict::new(py))?;

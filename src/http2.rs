@@ -1,0 +1,240 @@
+//! One HTTP/2 connection: hyper over the stream, and the clocks that hyper does not have.
+//!
+//! Kept apart from `connection.rs`, which answers the requests of both kinds: here is what only HTTP/2 has, that is streams,
+//! windows, and clients that begin much and end nothing. Framing, header compression and flow control are hyper's.
+//!
+//! Spec: RFC 9113 (5.1.2, 5.2, 6.8, 10.5).
+
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::connection::{Connection, Service, answer};
+use crate::head::Peer;
+use crate::settings::Settings;
+use crate::shutdown::{Alive, Phase};
+use crate::wire::{Alarm, Limits, Pace, WireState};
+
+/// How much of a response hyper gets at a time: what it has not sent is not ours any more, and no clock watches it. As
+/// long as a frame may be, so that no frame is shorter for it.
+pub const PIECE: usize = 16 * 1024;
+
+/// What of one response may wait in hyper for the client to open its window, in bytes.
+const SEND_BUFFER: usize = 4 * PIECE;
+
+/// Streams that a client may reset before they are looked at, and those that it may make us reset.
+const MOST_PENDING_RESETS: usize = 20;
+const MOST_LOCAL_RESETS: usize = 200;
+
+/// A client may give up so many requests more than it lets end.
+const MOST_GIVEN_UP: u64 = 200;
+
+/// A client that answers no ping has gone, though its connection may not say so.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// While there is a request, how often to look whether it is over, at most.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
+
+/// How long a client without a request may take to see that we are leaving.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Serves one HTTP/2 connection until it closes or the server stops.
+pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Peer, mut alive: Alive)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let wire = Arc::new(WireState::default());
+    let streams = Arc::new(Streams { limits: Arc::clone(&service.limits), ..Streams::default() });
+    let builder = builder(&service.settings, StreamExecutor(Arc::clone(&streams)));
+    let began = Instant::now();
+    let (header_timeout, idle) = (service.limits.header_timeout, service.limits.keep_alive_timeout);
+    let connection = Arc::new(Connection::new(service, Arc::clone(&wire), peer, alive.clone()));
+    let answer = service_fn(move |request| answer(Arc::clone(&connection), request));
+    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), answer));
+    tokio::select! {
+        _ended = served.as_mut() => return,
+        () = alive.reached(Phase::Draining) => {}
+        () = idle_for(&wire, began, header_timeout, idle) => {}
+        () = streams.flooded.notified() => return,
+    }
+    served.as_mut().graceful_shutdown();
+    tokio::select! {
+        _ended = served => {}
+        () = alive.reached(Phase::Cut) => {}
+        () = idle_for(&wire, Instant::now(), FAREWELL, FAREWELL) => {}
+    }
+}
+
+fn builder(settings: &Settings, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
+    let window = u32::try_from(settings.h2_window).unwrap_or(u32::MAX).min(MOST_WINDOW);
+    let fields = settings.max_header_fields.saturating_mul(FIELD_OVERHEAD);
+    let header_list = settings.max_header_section.saturating_add(settings.max_request_line).saturating_add(fields);
+    let mut builder = http2::Builder::new(executor);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.h2_max_streams)
+        .initial_stream_window_size(window)
+        // As much as all streams together may send: one that its application does not read holds up no other.
+        .initial_connection_window_size(window.saturating_mul(settings.h2_max_streams).min(MOST_WINDOW))
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(u32::try_from(header_list).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(MOST_PENDING_RESETS)
+        .max_local_error_reset_streams(MOST_LOCAL_RESETS)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}
+
+/// RFC 9113 6.9.1.
+const MOST_WINDOW: u32 = (1 << 31) - 1;
+
+/// What each field counts more than its bytes: RFC 9113 6.5.2.
+const FIELD_OVERHEAD: usize = 32;
+
+/// Waits until there was no request since `began` for so long: `first` before any, `later` between them.
+async fn idle_for(wire: &WireState, began: Instant, first: Duration, later: Duration) {
+    loop {
+        let now = Instant::now();
+        let (since, any) = wire.idle_since();
+        let patience = if any { later } else { first };
+        let until = match since {
+            Some(since) => since.max(began).checked_add(patience),
+            None => now.checked_add(patience.max(SHORTEST_SLEEP)),
+        };
+        let Some(until) = until else { return std::future::pending().await };
+        if until <= now {
+            return;
+        }
+        // A first request shortens the wait.
+        sleep_until(until.min(now + later.max(SHORTEST_SLEEP))).await;
+    }
+}
+
+/// What the streams of a connection have in common.
+#[derive(Debug, Default)]
+struct Streams {
+    limits: Arc<Limits>,
+    answered: AtomicU64,
+    given_up: AtomicU64,
+    /// The client has given up too many.
+    flooded: Notify,
+}
+
+impl Streams {
+    /// A stream has ended.
+    fn ended(&self, answered: bool) {
+        if answered {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let given_up = self.given_up.fetch_add(1, Ordering::Relaxed) + 1;
+        if given_up > MOST_GIVEN_UP + self.answered.load(Ordering::Relaxed) {
+            self.flooded.notify_one();
+        }
+    }
+}
+
+tokio::task_local! {
+    static READER: Arc<Reader>;
+}
+
+/// How the client takes the response of one stream. The connection's flow control says when it has; only here is a clock.
+#[derive(Debug)]
+pub struct Reader {
+    pace: Mutex<Pace>,
+    answered: AtomicBool,
+}
+
+impl Reader {
+    /// The reader of the stream whose task this is; there is none over HTTP/1.
+    pub fn current() -> Option<Arc<Self>> {
+        READER.try_with(Arc::clone).ok()
+    }
+
+    /// The response has begun.
+    pub fn answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// hyper wants more: the client has taken what was handed over.
+    pub fn took(&self) {
+        self.pace().moved(0);
+    }
+
+    /// The client has to take `bytes` now.
+    pub fn handed(&self, bytes: usize) {
+        self.pace().hand(bytes);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let mut pace = self.pace();
+        if pace.is_waiting() { pace.wait() } else { None }
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs each stream as a task, and resets those whose client takes nothing.
+#[derive(Clone, Debug)]
+struct StreamExecutor(Arc<Streams>);
+
+impl<F> Executor<F> for StreamExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, future: F) {
+        let limits = &self.0.limits;
+        let reader = Reader { pace: Mutex::new(Pace::new(limits)), answered: AtomicBool::new(false) };
+        let stream = StreamTask {
+            future: Box::pin(future),
+            reader: Arc::new(reader),
+            alarm: Alarm::new(limits.keep_alive_timeout),
+            streams: Arc::clone(&self.0),
+        };
+        tokio::spawn(stream);
+    }
+}
+
+/// One stream. Dropped before its end it is reset.
+struct StreamTask<F> {
+    future: Pin<Box<F>>,
+    reader: Arc<Reader>,
+    alarm: Alarm,
+    streams: Arc<Streams>,
+}
+
+impl<F: Future> Future for StreamTask<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let ended = READER.sync_scope(Arc::clone(&this.reader), || this.future.as_mut().poll(context).is_ready());
+        if ended {
+            return Poll::Ready(());
+        }
+        match this.reader.deadline() {
+            Some(deadline) if this.alarm.poll(context, Some(deadline)) => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl<F> Drop for StreamTask<F> {
+    fn drop(&mut self) {
+        self.streams.ended(self.reader.answered.load(Ordering::Relaxed));
+    }
+}

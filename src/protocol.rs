@@ -1,0 +1,101 @@
+//! What a new connection speaks: TLS or not, and which HTTP.
+//!
+//! Kept apart from the connection because all of it is over before the first request: a handshake, or a look at the
+//! first bytes.
+//!
+//! Spec: RFC 9113 3.2, 3.3, 3.4; RFC 7301 3.2.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use crate::connection::{self, Begun, Service};
+use crate::head::Peer;
+use crate::http2;
+use crate::replayed::Replayed;
+use crate::shutdown::{Alive, Phase};
+use crate::tls::{Secured, Tls};
+use crate::wire::{Refusal, read_opening};
+
+/// The first byte of a TLS connection.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Serves a TCP connection, with TLS when the server has a certificate.
+pub async fn serve_tcp(service: Arc<Service>, stream: TcpStream, peer: Peer, alive: Alive) {
+    match service.tls.clone() {
+        None => serve_clear(service, stream, peer, alive).await,
+        Some(tls) => serve_tls(service, &tls, stream, peer, alive).await,
+    }
+}
+
+/// Serves a connection without TLS.
+pub async fn serve_clear<S>(service: Arc<Service>, mut stream: S, peer: Peer, mut alive: Alive)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    if service.settings.http == "1" {
+        return connection::serve(service, stream, peer, alive, Begun::With(BytesMut::new())).await;
+    }
+    let patience = service.limits.header_timeout;
+    let mut bytes = BytesMut::new();
+    let http2 = tokio::select! {
+        http2 = tokio::time::timeout(patience, read_opening(&mut stream, &mut bytes)) => http2,
+        () = alive.reached(Phase::Draining) => return,
+    };
+    match http2 {
+        Ok(Ok(true)) => http2::serve(service, Replayed { bytes, io: stream }, peer, alive).await,
+        // It left, or never sent a byte.
+        Ok(Err(_)) => {}
+        _ if bytes.is_empty() => {}
+        Ok(Ok(false)) => serve_http1(service, stream, peer, alive, bytes).await,
+        Err(_) => {
+            let refusal = Refusal::too_slow("the request head took too long");
+            connection::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
+        }
+    }
+}
+
+/// HTTP/1 where it is spoken.
+async fn serve_http1<S>(service: Arc<Service>, stream: S, peer: Peer, alive: Alive, bytes: BytesMut)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let begun = if service.settings.http == "2" {
+        Begun::Refused(Refusal::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "only HTTP/2 is spoken here"))
+    } else {
+        Begun::With(bytes)
+    };
+    connection::serve(service, stream, peer, alive, begun).await;
+}
+
+async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer: Peer, mut alive: Alive) {
+    let patience = service.limits.header_timeout;
+    let greeting = async {
+        let mut first = [0];
+        let seen = stream.peek(&mut first).await?;
+        if seen == 0 || first == [TLS_HANDSHAKE] { tls.accept(stream).await.map(Ok) } else { Ok(Err(stream)) }
+    };
+    let greeted = tokio::select! {
+        greeted = tokio::time::timeout(patience, greeting) => greeted,
+        () = alive.reached(Phase::Draining) => return,
+    };
+    // Too slow, or no handshake: the client's doing, and it was told what can be told.
+    let Ok(Ok(greeted)) = greeted else { return };
+    match greeted {
+        Ok(Secured { stream, session, http2 }) => {
+            peer.tls = Some(session);
+            if http2 {
+                http2::serve(service, stream, peer, alive).await;
+            } else {
+                serve_http1(service, stream, peer, alive, BytesMut::new()).await;
+            }
+        }
+        Err(stream) => {
+            let refusal = Refusal::malformed("this port speaks HTTPS: the address begins with https://");
+            connection::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
+        }
+    }
+}

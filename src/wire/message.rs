@@ -1,0 +1,131 @@
+//! The same rules for a request that came in frames: HTTP/2 has no request line, but the line's parts.
+//!
+//! Apart from the guard because there are no bytes to guard: framing, header compression and the lengths of bodies are
+//! the business of hyper's HTTP/2, which refuses what breaks them. What is checked here it lets through.
+//!
+//! Spec: RFC 9113 8.2.1, 8.3.1 (`:path`, `:authority` and `Host`), RFC 9110 7.2, 8.6.
+
+use http::header::{CONTENT_LENGTH, HOST};
+use http::request::Parts;
+use http::{Method, StatusCode};
+
+use super::authority::is_authority;
+use super::field::number;
+use super::target::check_target;
+use super::{Limits, Refusal};
+
+/// Checks the head of an HTTP/2 request.
+///
+/// # Errors
+/// Why it is not served.
+pub fn check(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
+    let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+    if parts.method.as_str().len() + target.len() > limits.request_line {
+        return Err(Refusal::new(StatusCode::URI_TOO_LONG, "the method and the path are too long"));
+    }
+    if parts.method == Method::CONNECT {
+        return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "this server is no proxy: CONNECT is not served"));
+    }
+    if parts.uri.scheme_str().is_some_and(|scheme| scheme != "http" && scheme != "https") {
+        return Err(Refusal::malformed("the scheme is neither http nor https"));
+    }
+    if !target.starts_with('/') && target != "*" {
+        return Err(Refusal::malformed(":path does not begin with a slash"));
+    }
+    check_target(parts.method.as_str().as_bytes(), target.as_bytes())?;
+    check_host(parts)?;
+    check_fields(parts, limits)
+}
+
+/// One host, said once or twice in the same way.
+fn check_host(parts: &Parts) -> Result<(), Refusal> {
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let (host, more) = (hosts.next(), hosts.next());
+    let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+    match (authority, host, more) {
+        (_, _, Some(_)) => Err(Refusal::malformed("Host is repeated")),
+        (None, None, _) => Err(Refusal::malformed("neither :authority nor Host says which host is meant")),
+        (Some(authority), _, _) if !is_authority(authority) => {
+            Err(Refusal::malformed(":authority does not name one host"))
+        }
+        (Some(authority), Some(host), _) if !authority.eq_ignore_ascii_case(host.as_bytes()) => {
+            Err(Refusal::malformed(":authority and Host differ"))
+        }
+        (None, Some(host), _) if !is_authority(host.as_bytes()) => {
+            Err(Refusal::malformed("Host does not name one host"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_fields(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
+    let headers = &parts.headers;
+    if headers.len() > limits.header_fields {
+        return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "there are too many header fields"));
+    }
+    // As many bytes as the fields would be in HTTP/1.
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if size > limits.header_section {
+        return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the header section is too long"));
+    }
+    for value in headers.values() {
+        if matches!(value.as_bytes(), [b' ' | b'\t', ..] | [.., b' ' | b'\t']) {
+            return Err(Refusal::malformed("there is white space around a header value"));
+        }
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    match (lengths.next(), lengths.next()) {
+        (_, Some(_)) => Err(Refusal::malformed("Content-Length is repeated")),
+        (Some(length), None) if number(length.as_bytes()).is_none() => {
+            Err(Refusal::malformed("Content-Length is not one number"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(method: &str, uri: &str, fields: &[(&str, &str)]) -> u16 {
+        let mut request = http::Request::builder().method(method).uri(uri);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let limits = Limits { request_line: 64, header_section: 128, header_fields: 4, ..Limits::default() };
+        check(&parts, &limits).map_or_else(|refusal| refusal.status.as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn requests_that_are_served() {
+        assert_eq!(status("GET", "https://h/x?y", &[]), 200);
+        assert_eq!(status("POST", "http://h:1/", &[("host", "H:1"), ("content-length", "5")]), 200);
+        assert_eq!(status("GET", "/x", &[("host", "h")]), 200);
+        assert_eq!(status("OPTIONS", "*", &[("host", "h")]), 200);
+    }
+
+    #[test]
+    fn requests_that_are_refused() {
+        for (method, uri, fields, expected) in [
+            ("GET", "/x", vec![], 400),
+            ("GET", "*", vec![("host", "h")], 400),
+            ("GET", "https://u@h/", vec![], 400),
+            ("GET", "https://h/", vec![("host", "other")], 400),
+            ("GET", "https://h/", vec![("host", "h"), ("host", "h")], 400),
+            ("GET", "/x", vec![("host", "a, b")], 400),
+            ("GET", "ftp://h/", vec![], 400),
+            ("GET", "https://h/", vec![("content-length", "5"), ("content-length", "5")], 400),
+            ("GET", "https://h/", vec![("content-length", "5, 5")], 400),
+            ("GET", "https://h/", vec![("content-length", "+5")], 400),
+            ("GET", "https://h/", vec![("x", " padded")], 400),
+            ("GET", "https://h/", vec![("x", "padded\t")], 400),
+            ("CONNECT", "h:443", vec![], 501),
+            ("GET", "https://h/", vec![("a", "1"), ("b", "1"), ("c", "1"), ("d", "1"), ("e", "1")], 431),
+        ] {
+            assert_eq!(status(method, uri, &fields), expected, "{method} {uri} {fields:?}");
+        }
+        assert_eq!(status("GET", &format!("https://h/{}", "x".repeat(64)), &[]), 414);
+        assert_eq!(status("GET", "https://h/", &[("x", "y".repeat(128).as_str())]), 431);
+    }
+}
