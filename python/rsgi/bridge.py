@@ -127,7 +127,7 @@ class WsgiToAsgi:
         if body is None:
             beside = loop.create_task(_feed(call, request, receive, first))
         else:
-            beside = _LaterTask(loop, lambda: _watch(call, receive))
+            beside = _LaterTask(loop, lambda: _next(call, receive))
         try:
             await _send_all(call, send)
         except asyncio.CancelledError:
@@ -157,10 +157,10 @@ class _LaterTask:
     """A task that begins only if it is not cancelled soon."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, coroutine: Callable[[], Coroutine[object, object, None]]
+        self, loop: asyncio.AbstractEventLoop, coroutine: Callable[[], Coroutine[object, object, object]]
     ) -> None:
         self._loop, self._coroutine = loop, coroutine
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[object] | None = None
         self._timer = loop.call_later(_UNWATCHED, self._start)
 
     def _start(self) -> None:
@@ -187,29 +187,28 @@ async def _feed(call: BridgeCall, request: BridgeRequest, receive: Receive, mess
     """Bring the request body in, and then watch for the client to leave."""
     if request.expects_continue and not await call.wanted():
         return  # the first `receive` would have invited the body
-    try:
-        while True:
-            if message is None:
-                message = await receive()
-            if message["type"] != "http.request":
-                return
-            await call.feed(bytes(message.get("body", b"")))
-            if not message.get("more_body", False):
-                break
-            message = None
-        call.finish_body()
-        await _watch(call, receive)
-    finally:
-        call.disconnect()
+    more = True
+    while more:
+        if message is None:
+            message = await _next(call, receive)
+        if message["type"] != "http.request":
+            return
+        await call.feed(bytes(message.get("body", b"")))
+        more, message = message.get("more_body", False), None
+    call.finish_body()
+    await _next(call, receive)
 
 
-async def _watch(call: BridgeCall, receive: Receive) -> None:
-    """Wait for the client to leave."""
+async def _next(call: BridgeCall, receive: Receive) -> Message:
+    """The next message; one that says that the client has left ends the call, and so does a host that breaks down."""
     try:
-        while (await receive())["type"] == "http.request":
-            pass
-    finally:
+        message = await receive()
+    except BaseException:
         call.disconnect()
+        raise
+    if message["type"] != "http.request":
+        call.disconnect()
+    return message
 
 
 async def _answer(send: Send, status: int, reason: str, *headers: tuple[bytes, bytes]) -> None:
