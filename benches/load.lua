@@ -1,5 +1,12 @@
 -- Makes wrk print its figures as whole numbers on one line; its own report rounds them to two digits.
 -- It has no hook that runs per request, so it costs the load nothing.
+-- UPLOAD is the size of a body to send with each request, in bytes.
+local upload = tonumber(os.getenv("UPLOAD") or "0")
+if upload > 0 then
+  wrk.method = "POST"
+  wrk.body = string.rep("x", upload)
+end
+
 done = function(summary, latency)
   local errors = summary.errors
   io.write(string.format(

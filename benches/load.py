@@ -5,6 +5,7 @@ Apart so that nothing else knows the load generator; another one would replace t
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -55,8 +56,8 @@ def wrk_version() -> str | None:
     return found.group() if found else "of unknown version"
 
 
-def run_load(url: str, connections: int, seconds: int) -> Load:
-    """Asks for `url` over `connections` kept-open connections for `seconds`.
+def run_load(url: str, connections: int, seconds: int, upload: int = 0) -> Load:
+    """Asks for `url` over `connections` kept-open connections for `seconds`, with a body of `upload` bytes.
 
     Raises:
         MeasurementError: wrk failed, or not a single request was answered.
@@ -64,7 +65,14 @@ def run_load(url: str, connections: int, seconds: int) -> Load:
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT), url]
     try:
         # wrk counts requests as timed out after 2 s; a run that is this late is stuck.
-        finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 15)
+        finished = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds + 15,
+            env={**os.environ, "UPLOAD": str(upload)},
+        )
     except subprocess.TimeoutExpired as error:
         raise MeasurementError(f"wrk did not end within {error.timeout:.0f} s") from error
     line = next((line for line in finished.stdout.splitlines() if line.startswith("FIGURES ")), None)

@@ -20,7 +20,14 @@ from load import MeasurementError, run_load, wrk_version
 from report import Failure, Measurement, Results, has_failures, render_report
 from servers import Server, catalogue, check_answer, running
 
-_DEFAULT_CASES = "wsgi-1,wsgi-64,asgi-1,asgi-64"
+_DEFAULT_CASES = "wsgi-1,wsgi-64,asgi-1,asgi-64,bridged-64,bridged-upload-8,hosted-64,hosted-upload-8"
+_UPLOAD = 2**20
+_HEADINGS = {
+    "wsgi": "WSGI",
+    "asgi": "ASGI",
+    "bridged": "WSGI as ASGI, under rsgi",
+    "hosted": "WSGI as ASGI, under uvicorn",
+}
 _WARM_UP_SECONDS = 1
 # What starting and stopping a server takes, roughly; only for the estimate at the start.
 _AROUND_SECONDS = 1.5
@@ -31,17 +38,19 @@ class Case:
     """One kind of application under one load."""
 
     interface: str
+    upload: bool
     connections: int
 
     @property
     def name(self) -> str:
         """As `--cases` has it."""
-        return f"{self.interface}-{self.connections}"
+        return f"{self.interface}-{'upload-' * self.upload}{self.connections}"
 
     @property
     def heading(self) -> str:
         """As the report has it."""
-        return f"{self.interface.upper()}, {self.connections} connection{'s' * (self.connections > 1)}"
+        work = ", 1 MiB uploads" if self.upload else ""
+        return f"{_HEADINGS[self.interface]}{work}, {self.connections} connection{'s' * (self.connections > 1)}"
 
 
 def main() -> int:
@@ -99,22 +108,23 @@ def _run_all(options: argparse.Namespace, servers: list[Server], results: Result
         for number in range(options.rounds):
             first = number % max(1, len(fitting))
             for server in fitting[first:] + fitting[:first]:
-                run = _measure(server, case.connections, options.seconds, with_perf)
+                run = _measure(server, case, options.seconds, with_perf)
                 results[case.name, server.name].append(run)
                 done += 1
-                print(f"{done:3}/{total} {case.name:8} round {number + 1} {_progress(server, run)}", file=sys.stderr)
+                print(f"{done:3}/{total} {case.name:16} round {number + 1} {_progress(server, run)}", file=sys.stderr)
 
 
-def _measure(server: Server, connections: int, seconds: int, with_perf: bool) -> Measurement | Failure:
+def _measure(server: Server, case: Case, seconds: int, with_perf: bool) -> Measurement | Failure:
     """Starts the server, warms it up, measures, checks that it still answers, and stops it."""
     try:
         with running(server) as (port, process):
             url = f"http://127.0.0.1:{port}/"
-            run_load(url, connections, _WARM_UP_SECONDS)
+            upload = _UPLOAD if case.upload else 0
+            run_load(url, case.connections, _WARM_UP_SECONDS, upload)
             processes = process_tree(process)
             with counting_instructions(processes, with_perf) as instructions:
                 before = read_usage(processes)
-                load = run_load(url, connections, seconds)
+                load = run_load(url, case.connections, seconds, upload)
                 after = read_usage(processes)
             check_answer(port)
             if process_tree(process) != processes:
@@ -189,10 +199,10 @@ def _positive(text: str) -> int:
 
 
 def _cases(text: str) -> list[Case]:
-    found = [re.fullmatch(r"(wsgi|asgi)-([1-9]\d*)", part) for part in text.split(",")]
+    found = [re.fullmatch(r"(wsgi|asgi|bridged|hosted)-(upload-)?([1-9]\d*)", part) for part in text.split(",")]
     if not all(found):
         raise argparse.ArgumentTypeError(f"{text!r} is not a list like `wsgi-1,asgi-64`")
-    return [Case(match[1], int(match[2])) for match in found if match]
+    return [Case(match[1], bool(match[2]), int(match[3])) for match in found if match]
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ class Server:
 
     Attributes:
         name: what the report and `--servers` call it.
-        interface: `wsgi` or `asgi`.
+        interface: what it serves: a `wsgi` or an `asgi` application; a WSGI application `bridged`, with rsgi as server, or
+            `hosted`, with a bridge under uvicorn.
         command: its command line; `{port}` stands for the port.
         distributions: what is looked up for its version.
         remark: what is particular about this configuration.
@@ -49,6 +50,8 @@ class Server:
     distributions: tuple[str, ...]
     remark: str
 
+
+_UVICORN = "--loop uvloop --http httptools --ws none --no-access-log --port {port}"
 
 # (name, interface, executable, arguments, distributions, remark)
 _CATALOGUE = (
@@ -118,6 +121,32 @@ _CATALOGUE = (
         ("fastpysgi",),
         "as it comes; its command line has no more to set",
     ),
+    (
+        "rsgi",
+        "bridged",
+        "rsgi",
+        "serve --asgi bridges:rsgi --port {port}",
+        ("rsgi",),
+        "`rsgi.WsgiToAsgi(app)` as the ASGI application",
+    ),
+    (
+        "rsgi-native",
+        "bridged",
+        "rsgi",
+        "serve --wsgi apps:wsgi --port {port}",
+        ("rsgi",),
+        "the same application as a WSGI application",
+    ),
+    ("rsgi", "hosted", "uvicorn", f"{_UVICORN} bridges:rsgi", ("uvicorn",), "`rsgi.WsgiToAsgi(app)`"),
+    ("a2wsgi", "hosted", "uvicorn", f"{_UVICORN} bridges:a2wsgi", ("uvicorn", "a2wsgi"), "`WSGIMiddleware(app)`"),
+    (
+        "no bridge",
+        "hosted",
+        "uvicorn",
+        f"{_UVICORN} apps:asgi",
+        ("uvicorn",),
+        "an ASGI application that does the same: what the host takes for itself",
+    ),
 )
 
 
@@ -147,6 +176,9 @@ def running(server: Server) -> Iterator[tuple[int, int]]:
     """
     port = _free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_SETTINGS)}
+    if server.interface == "hosted":
+        # The peers' environment has uvicorn, but no rsgi.
+        environment["PYTHONPATH"] = str(_HERE.parent / "python")
     command = [part.format(port=port) for part in server.command]
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
