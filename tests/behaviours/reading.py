@@ -122,10 +122,17 @@ def werkzeug_data(environ: Environ, start_response: StartResponse) -> Any:
 def django_data(environ: Environ, start_response: StartResponse) -> Any:
     from django.conf import settings
     from django.core.handlers.wsgi import WSGIRequest
+    from django.utils.functional import empty
 
-    if not settings.configured:
+    # Driven by hand this is the test's own process, where other tests have settings of theirs.
+    borrowed = not settings.configured
+    if borrowed:
         settings.configure()
-    data = WSGIRequest(environ).body
+    try:
+        data = WSGIRequest(environ).body
+    finally:
+        if borrowed:
+            settings._wrapped = empty
     start_response("200 OK", [])
     return [data]
 
