@@ -19,6 +19,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::error::Disconnected;
 use crate::pipe::{PipeReader, PipeWriter, Weight};
+use crate::pool::Ticket;
 use crate::response_head::ResponseHead;
 use crate::sink::{FileBody, ResponseSink};
 
@@ -151,6 +152,8 @@ pub type Events = Arc<Mutex<Option<PipeWriter<Event>>>>;
 pub struct EventSink {
     /// Where they go.
     pub events: Events,
+    /// The call's place in the pool.
+    pub ticket: Ticket,
     /// Whether the host takes paths of files.
     pub sends_files: bool,
     /// What the host is to see after the answer.
@@ -169,6 +172,7 @@ impl EventSink {
 
     fn last(&self, event: Event) {
         if let Some(events) = lock(&self.events).take() {
+            self.ticket.answered();
             // The client may have gone.
             let _gone = events.push(event);
             events.finish();

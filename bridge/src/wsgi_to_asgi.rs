@@ -106,6 +106,7 @@ impl WsgiBridge {
             content_length: length,
             sends_files: request.sends_files,
             events: Arc::new(Mutex::new(Some(events))),
+            ticket: ticket.clone(),
             scope,
             context,
             _runs: runs,
@@ -261,6 +262,7 @@ struct BridgeJob {
     content_length: Option<u64>,
     sends_files: bool,
     events: Events,
+    ticket: Ticket,
     scope: Py<PyDict>,
     context: Py<PyAny>,
     /// Dropped with the job, so that `BridgeCall.over` ends.
@@ -290,7 +292,8 @@ impl BridgeJob {
         let bridge = bridge.get();
         let events = Arc::clone(&self.events);
         let reraises = bridge.settings.reraise_exc_info;
-        let sink = EventSink { events, sends_files: self.sends_files, replaced: None, reraises };
+        let ticket = self.ticket.clone();
+        let sink = EventSink { events, ticket, sends_files: self.sends_files, replaced: None, reraises };
         let exchange = Exchange::new(Box::new(sink), request.method == "HEAD");
         let input = Bound::new(py, Input::new(source))?;
         let environ = bridge.environ.build(py, &request.view(self.content_length), input.clone().into_any())?;

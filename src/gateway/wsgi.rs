@@ -234,10 +234,12 @@ impl SocketSink {
 
 impl ResponseSink for SocketSink {
     fn complete(&mut self, head: ResponseHead, body: Bytes) {
+        self.ticket.answered();
         self.respond(AppResponse::Whole(head, body));
     }
 
     fn file(&mut self, head: ResponseHead, body: FileBody) -> std::io::Result<()> {
+        self.ticket.answered();
         self.respond(AppResponse::File(head, body));
         Ok(())
     }
@@ -256,8 +258,7 @@ impl ResponseSink for SocketSink {
         if let Some(missing) = &mut self.missing {
             *missing = missing.saturating_sub(chunk.len() as u64);
             if *missing == 0 {
-                // Who has the whole answer may go: that leaves no orphan, though the call has yet to end.
-                writer.on_abandoned(|| ());
+                self.ticket.answered();
             }
         }
         writer.push(chunk)?;
@@ -269,6 +270,7 @@ impl ResponseSink for SocketSink {
 
     fn finish(&mut self) {
         if let Some(writer) = self.writer.take() {
+            self.ticket.answered();
             writer.finish();
         }
     }

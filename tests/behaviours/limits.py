@@ -62,9 +62,6 @@ GAPS: dict[str, dict[str, Limit]] = {
         "rsgi": _GROUPED,
         "bridge-rsgi": _GROUPED,
     },
-    "burst_is_not_refused": {
-        "all": Limit("a thread counts as busy for a moment after its answer is out", always=False),
-    },
 }
 
 

@@ -59,7 +59,9 @@ const QUEUED: u8 = 0;
 const RUNNING: u8 = 1;
 /// It runs, and its client has left.
 const ORPHANED: u8 = 2;
-const OVER: u8 = 3;
+/// It runs, and its answer is out: its thread is as good as free, and nobody waits for it.
+const ANSWERED: u8 = 3;
+const OVER: u8 = 4;
 
 impl Ticket {
     fn advance(&self, from: u8, to: u8) -> bool {
@@ -69,6 +71,17 @@ impl Ticket {
     /// Takes a call out of the queue; `false` when a thread has begun it.
     pub fn withdraw(&self) -> bool {
         self.advance(QUEUED, OVER)
+    }
+
+    /// The answer is out, whatever the call does yet: who leaves now leaves no orphan, and the thread counts as free.
+    pub fn answered(&self) {
+        if let Some(pool) = self.pool.upgrade() {
+            // Counted first: the call takes itself off the count when it ends.
+            pool.answered.fetch_add(1, Ordering::AcqRel);
+            if !self.advance(RUNNING, ANSWERED) {
+                pool.answered.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
     }
 
     /// The client has left: a call that waits is withdrawn, one that runs is counted as orphaned until it ends.
@@ -112,6 +125,7 @@ pub struct Pool {
     waiting: AtomicUsize,
     capacity: usize,
     running: AtomicUsize,
+    answered: AtomicUsize,
     orphaned: AtomicUsize,
     spare: AtomicUsize,
     /// Threads started so far; their names count on.
@@ -143,6 +157,7 @@ impl Pool {
             waiting: AtomicUsize::new(0),
             capacity: queue,
             running: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
             orphaned: AtomicUsize::new(0),
             spare: AtomicUsize::new(0),
             started: AtomicUsize::new(0),
@@ -179,8 +194,8 @@ impl Pool {
     /// [`QueueFull`] when as many jobs wait as may.
     pub fn submit(self: &Arc<Self>, job: Box<dyn Job>, ticket: Ticket) -> Result<(), QueueFull> {
         // What a free thread is about to take does not wait.
-        let free =
-            (self.threads + self.spare.load(Ordering::Acquire)).saturating_sub(self.running.load(Ordering::Acquire));
+        let threads = self.threads + self.spare.load(Ordering::Acquire) + self.answered.load(Ordering::Acquire);
+        let free = threads.saturating_sub(self.running.load(Ordering::Acquire));
         if self.waiting.fetch_add(1, Ordering::AcqRel) >= self.capacity + free {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
             return Err(QueueFull);
@@ -290,6 +305,10 @@ impl Pool {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).retain(|each| *each != ident);
         self.running.fetch_sub(1, Ordering::AcqRel);
         RUNNING_CALLS.fetch_sub(1, Ordering::AcqRel);
+        if ticket.advance(ANSWERED, OVER) {
+            self.answered.fetch_sub(1, Ordering::AcqRel);
+            return Then::GoOn;
+        }
         if ticket.advance(RUNNING, OVER) {
             return Then::GoOn;
         }
