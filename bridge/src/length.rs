@@ -45,6 +45,16 @@ impl BodyLength {
         Admitted::Clamped(chunk)
     }
 
+    /// What was declared, if anything was.
+    pub fn declared(&self) -> Option<u64> {
+        self.declared
+    }
+
+    /// Whether nothing was sent yet.
+    pub fn is_untouched(&self) -> bool {
+        self.sent == 0
+    }
+
     /// Bytes that were declared and did not come.
     pub fn missing(&self) -> u64 {
         self.declared.map_or(0, |declared| declared - self.sent)

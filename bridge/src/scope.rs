@@ -21,6 +21,8 @@ pub const SPEC_VERSION: &str = "2.5";
 pub struct ScopeTemplate {
     http: Py<PyDict>,
     websocket: Py<PyDict>,
+    /// What an HTTP application may send beside the messages that all servers take.
+    extensions: Py<PyDict>,
 }
 
 /// Which of the two scopes to build.
@@ -53,7 +55,9 @@ impl ScopeTemplate {
         http.set_item("asgi", asgi)?;
         let websocket = http.copy()?;
         websocket.set_item("type", "websocket")?;
-        Ok(Self { http: http.unbind(), websocket: websocket.unbind() })
+        let extensions = PyDict::new(py);
+        extensions.set_item("http.response.pathsend", PyDict::new(py))?;
+        Ok(Self { http: http.unbind(), websocket: websocket.unbind(), extensions: extensions.unbind() })
     }
 
     /// A fresh scope. `state` is the application's lifespan state; each request gets a shallow copy.
@@ -74,7 +78,10 @@ impl ScopeTemplate {
             ScopeKind::WebSocket { .. } => self.websocket.bind(py).copy()?,
         };
         match kind {
-            ScopeKind::Http => scope.set_item(intern!(py, "method"), PyString::intern(py, request.method))?,
+            ScopeKind::Http => {
+                scope.set_item(intern!(py, "method"), PyString::intern(py, request.method))?;
+                scope.set_item(intern!(py, "extensions"), self.extensions.bind(py).copy()?)?;
+            }
             ScopeKind::WebSocket { subprotocols } => {
                 scope.set_item(intern!(py, "subprotocols"), PyList::new(py, subprotocols)?)?;
             }
@@ -96,11 +103,11 @@ impl ScopeTemplate {
     }
 }
 
-/// The template's dictionary of extensions is shared, so it is copied first.
+/// Adds to the scope's own dictionary of extensions.
 fn add_extension(scope: &Bound<'_, PyDict>, name: &str, extension: &Bound<'_, PyDict>) -> PyResult<()> {
     let py = scope.py();
     let extensions = match scope.get_item(intern!(py, "extensions"))? {
-        Some(shared) => shared.cast_into::<PyDict>()?.copy()?,
+        Some(extensions) => extensions.cast_into::<PyDict>()?,
         None => PyDict::new(py),
     };
     extensions.set_item(name, extension)?;

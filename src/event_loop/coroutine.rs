@@ -29,6 +29,13 @@ pub enum Conversation {
 }
 
 impl Conversation {
+    fn suspended(&self, py: Python<'_>) {
+        match self {
+            Self::Http(exchange) => HttpExchange::suspended(exchange, py),
+            Self::WebSocket(_) => {}
+        }
+    }
+
     fn ended(&self, py: Python<'_>, result: PyResult<()>) {
         match self {
             Self::Http(exchange) => exchange.get().ended(py, result),
@@ -96,7 +103,10 @@ impl AppCoroutine {
 
     fn step(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> PyResult<Option<Py<PyAny>>> {
         let error = match result {
-            Ok(awaited) => return Ok(Some(awaited.unbind())),
+            Ok(awaited) => {
+                self.conversation.suspended(py);
+                return Ok(Some(awaited.unbind()));
+            }
             Err(error) => error,
         };
         if error.is_instance_of::<pyo3::exceptions::PyStopIteration>(py) {

@@ -4,28 +4,24 @@
 //!
 //! Spec: ASGI HTTP 2.5 ("Request", "Response Start", "Response Body", "Disconnected client").
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict};
 use rsgi_bridge::awaitable::{Awaitable, Sent};
-use rsgi_bridge::error::{Disconnected, is_clients_doing};
-use rsgi_bridge::length::{Admitted, BodyLength};
-use rsgi_bridge::pipe::{PipeReader, PipeWriter, pipe};
+use rsgi_bridge::pipe::PipeReader;
 use rsgi_bridge::report::{log_failure, log_length};
-use rsgi_bridge::response_head::{ResponseHead, short};
 use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
 use rsgi_bridge::start_response::Ended;
 use tokio::sync::oneshot;
 
-use super::Call;
 use super::message::{typed, unexpected};
 use super::probe::Witness;
+use super::response_messages::{Gone, ResponseMessages, Room, TellOnDrop, body_part, response_head};
+use super::{Call, file_message};
 use crate::body::{Leftover, Recorder};
 use crate::error::RequestError;
 use crate::event_loop::coroutine::{AppCoroutine, Conversation};
@@ -38,6 +34,9 @@ use crate::settings::Settings;
 /// A body up to this length that has arrived with its head is read before the application is called, so that `receive()` need
 /// not wait. In bytes.
 const SMALL_BODY: u64 = 64 * 1024;
+
+/// How many turns of the loop a head waits for its body: middleware that hands messages from task to task takes one or two.
+const FLUSH_TURNS: u32 = 3;
 
 /// One ASGI application.
 #[derive(Debug)]
@@ -79,6 +78,11 @@ impl AsgiGateway {
             request_buffer: settings.request_buffer,
             response_buffer: settings.response_buffer,
         }
+    }
+
+    /// A response of which nothing was said yet.
+    pub(super) fn response(&self, responder: Responder) -> ResponseMessages {
+        ResponseMessages::new(responder, Arc::clone(&self.outbox), self.response_buffer)
     }
 
     /// The scope of one request or WebSocket.
@@ -131,44 +135,6 @@ pub async fn call(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Option<Aske
     (response.await.unwrap_or_else(lost), leftover)
 }
 
-/// That the client has left before there was a response.
-pub(super) type Gone = Arc<GoneState>;
-
-/// See [`Gone`].
-#[derive(Debug, Default)]
-pub(super) struct GoneState {
-    gone: AtomicBool,
-    waker: Mutex<Option<Waker>>,
-}
-
-impl GoneState {
-    fn tell(&self) {
-        self.gone.store(true, Ordering::Release);
-        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.gone.load(Ordering::Acquire) {
-            return Poll::Ready(());
-        }
-        *waker = Some(context.waker().clone());
-        Poll::Pending
-    }
-}
-
-/// When the service's future ends, the client got its response head or has left; the body's pipe tells the rest.
-pub(super) struct TellOnDrop(pub Gone);
-
-impl Drop for TellOnDrop {
-    fn drop(&mut self) {
-        self.0.tell();
-    }
-}
-
 /// One request on its way to the loop's thread.
 #[derive(Debug)]
 pub struct HttpStart {
@@ -189,7 +155,7 @@ impl HttpStart {
             witness.watch(scope);
         }
         let exchange = HttpExchange {
-            state: Mutex::new(State { request, response: ResponseMessages::new(&gateway, responder) }),
+            state: Mutex::new(State { request, flushing: false, response: gateway.response(responder) }),
             gone,
             head,
             witness,
@@ -214,33 +180,12 @@ enum RequestMessages {
     Delivered,
 }
 
-/// How far the response has come.
-#[derive(Debug)]
-enum Progress {
-    Unstarted,
-    Started(ResponseHead),
-    Streaming {
-        writer: PipeWriter<Bytes>,
-        length: BodyLength,
-    },
-    /// Whatever the application sends is left out: HEAD, 204, 304, or more than its `Content-Length`.
-    Discarding,
-    Ended,
-}
-
 #[derive(Debug)]
 struct State {
     request: RequestMessages,
     response: ResponseMessages,
-}
-
-/// The messages of one response, of a request or of a WebSocket that is denied.
-#[derive(Debug)]
-pub(super) struct ResponseMessages {
-    progress: Progress,
-    responder: Option<Responder>,
-    outbox: Arc<Outbox>,
-    capacity: usize,
+    /// The head is on its way out by itself.
+    flushing: bool,
 }
 
 /// `receive` and `send` of one request.
@@ -279,15 +224,6 @@ impl HttpExchange {
         let poll = move |py: Python<'_>, context: &mut Context<'_>| exchange.get().poll_room(py, context);
         Ok(Py::new(py, Awaitable::waiting(handle, Box::new(poll)))?.into_any())
     }
-}
-
-/// Whether the next chunk may follow at once.
-#[derive(PartialEq, Eq)]
-pub(super) enum Room {
-    /// It may.
-    Yes,
-    /// The client is slow.
-    No,
 }
 
 impl HttpExchange {
@@ -338,7 +274,8 @@ impl HttpExchange {
         match kind.to_str()? {
             "http.response.start" => self.start_response(py, message),
             "http.response.body" => self.send_body(py, message),
-            other => Err(unexpected(other, "'http.response.start' or 'http.response.body'")),
+            "http.response.pathsend" => self.send_file(py, message),
+            other => Err(unexpected(other, "'http.response.start', 'http.response.body' or 'http.response.pathsend'")),
         }
     }
 
@@ -359,6 +296,36 @@ impl HttpExchange {
         Ok(room)
     }
 
+    fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        let body = file_message::open(py, message)?;
+        if let Some(witness) = &self.witness {
+            witness.read(py);
+        }
+        self.lock().response.take_file(body, self.head.is_head(), &self.gone).map(|()| Room::Yes)
+    }
+
+    /// The application waits for something. A head that it has given goes out soon, whether a body follows or not; what comes
+    /// within a few turns of the loop still leaves with it, in one piece.
+    pub fn suspended(slf: &Py<Self>, py: Python<'_>) {
+        let this = slf.get();
+        let mut state = this.lock();
+        if state.response.is_held() && !state.flushing {
+            state.flushing = true;
+            flush_later(&this.gateway.event_loop, slf.clone_ref(py), FLUSH_TURNS);
+        }
+    }
+
+    fn flush(&self, py: Python<'_>) {
+        if let Some(witness) = &self.witness {
+            witness.read(py);
+        }
+        let mut state = self.lock();
+        if state.response.is_held() {
+            // A client that has left needs no head.
+            let _gone = state.response.take_body(Bytes::new(), true, self.head.is_head(), &self.gone);
+        }
+    }
+
     /// The application has returned or raised: whatever is open is ended, and what went wrong is said once.
     pub fn ended(&self, py: Python<'_>, result: PyResult<()>) {
         if let Some(witness) = &self.witness {
@@ -377,217 +344,13 @@ impl HttpExchange {
     }
 }
 
-/// The head that a message starts the response with.
-pub(super) fn response_head(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
-    let status = message
-        .get_item(intern!(py, "status"))?
-        .ok_or_else(|| PyValueError::new_err("the message that starts the response has no 'status'"))?;
-    let headers = message.get_item(intern!(py, "headers"))?;
-    ResponseHead::from_asgi(&status, headers.as_ref())
-}
-
-/// The piece of the body that a message brings, and whether more will come.
-pub(super) fn body_part(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<(Bytes, bool)> {
-    let body = match message.get_item(intern!(py, "body"))? {
-        None => Bytes::new(),
-        Some(body) => bytes_of("body", &body)?,
-    };
-    let more = match message.get_item(intern!(py, "more_body"))? {
-        None => false,
-        Some(more) => more.is_truthy()?,
-    };
-    Ok((body, more))
-}
-
-impl ResponseMessages {
-    /// A response of which nothing was said yet.
-    pub(super) fn new(gateway: &AsgiGateway, responder: Responder) -> Self {
-        Self {
-            progress: Progress::Unstarted,
-            responder: Some(responder),
-            outbox: Arc::clone(&gateway.outbox),
-            capacity: gateway.response_buffer,
-        }
-    }
-
-    /// Takes the head; it leaves with the first piece of the body.
-    ///
-    /// # Errors
-    /// When there is one already, and when the client has left.
-    pub(super) fn start(&mut self, head: ResponseHead, gone: &GoneState) -> PyResult<()> {
-        if !matches!(self.progress, Progress::Unstarted) {
-            return Err(PyRuntimeError::new_err("'http.response.start' was sent twice"));
-        }
-        if gone.gone.load(Ordering::Acquire) {
-            return Err(Disconnected.into());
-        }
-        self.progress = Progress::Started(head);
-        Ok(())
-    }
-
-    /// Ready when the response is over or its client has left.
-    pub(super) fn poll_over(&self, context: &mut Context<'_>, gone: &GoneState) -> Poll<()> {
-        match &self.progress {
-            Progress::Ended | Progress::Discarding => Poll::Ready(()),
-            Progress::Streaming { writer, .. } => writer.poll_closed(context),
-            Progress::Unstarted | Progress::Started(_) => gone.poll(context),
-        }
-    }
-
-    /// Ready when the next piece of the body may be sent.
-    pub(super) fn poll_room(&self, context: &mut Context<'_>) -> Poll<PyResult<()>> {
-        let Progress::Streaming { writer, .. } = &self.progress else { return Poll::Ready(Ok(())) };
-        writer.poll_ready(context).map_err(PyErr::from)
-    }
-
-    /// The application has returned or raised: whatever is open is ended. Gives what is to be said about it.
-    pub(super) fn end(
-        &mut self,
-        py: Python<'_>,
-        result: PyResult<()>,
-        body_failed: bool,
-        gone: &GoneState,
-    ) -> Option<PyErr> {
-        let progress = std::mem::replace(&mut self.progress, Progress::Ended);
-        // Asked before the answer goes out: afterwards the request is over for the client too.
-        let gone = gone.gone.load(Ordering::Acquire);
-        let complete = matches!(progress, Progress::Ended | Progress::Discarding);
-        if !complete {
-            self.respond(AppResponse::Error(RequestError::application_failed()));
-        }
-        // A body that is dropped before its end is a cut connection.
-        let (streaming, unheard) = match &progress {
-            Progress::Streaming { writer, .. } => (true, writer.is_closed()),
-            _ => (false, gone),
-        };
-        drop(progress);
-        let client_left = body_failed || unheard;
-        match result {
-            Ok(()) if complete || client_left => None,
-            Ok(()) => Some(PyRuntimeError::new_err(if streaming {
-                "the application returned before it had sent its whole response"
-            } else {
-                "the application returned without sending a response"
-            })),
-            Err(error) if is_clients_doing(py, &error) => None,
-            Err(_) if client_left && !complete => None,
-            Err(error) => Some(error),
-        }
-    }
-
-    /// Takes a piece of the body.
-    ///
-    /// # Errors
-    /// When there is no head yet, and when the client has left.
-    pub(super) fn take_body(
-        &mut self,
-        body: Bytes,
-        more: bool,
-        head_request: bool,
-        gone: &GoneState,
-    ) -> PyResult<(Room, Ended)> {
-        match std::mem::replace(&mut self.progress, Progress::Ended) {
-            Progress::Unstarted => {
-                self.progress = Progress::Unstarted;
-                Err(PyRuntimeError::new_err("'http.response.body' was sent before 'http.response.start'"))
-            }
-            // After the last body message whatever follows is ignored.
-            Progress::Ended => Ok((Room::Yes, Ended::Whole)),
-            Progress::Discarding => {
-                if more {
-                    self.progress = Progress::Discarding;
-                }
-                Ok((Room::Yes, Ended::Whole))
-            }
-            Progress::Started(_) if gone.gone.load(Ordering::Acquire) => Err(Disconnected.into()),
-            Progress::Started(head) => self.first_body(head, body, more, head_request),
-            Progress::Streaming { writer, length } => self.next_body(writer, length, body, more),
-        }
-    }
-
-    fn first_body(
-        &mut self,
-        head: ResponseHead,
-        body: Bytes,
-        more: bool,
-        head_request: bool,
-    ) -> PyResult<(Room, Ended)> {
-        if !head.allows_body(head_request) {
-            // Only a body that is here in full tells its length, which the answer to HEAD may carry.
-            let body = if more { Bytes::new() } else { body };
-            let response = if more { self.without_body(head) } else { AppResponse::Whole(head, body) };
-            self.respond(response);
-            self.progress = if more { Progress::Discarding } else { Progress::Ended };
-            return Ok((Room::Yes, Ended::Whole));
-        }
-        if !more && head.content_length.is_none_or(|declared| declared == body.len() as u64) {
-            self.respond(AppResponse::Whole(head, body));
-            return Ok((Room::Yes, Ended::Whole));
-        }
-        let length = BodyLength::new(head.content_length);
-        let (writer, reader) = pipe(self.capacity);
-        self.respond(AppResponse::Stream(head, reader));
-        self.next_body(writer, length, body, more)
-    }
-
-    /// A head alone, for a stream whose bytes are left out: an empty pipe, so that no length is made up.
-    fn without_body(&self, head: ResponseHead) -> AppResponse {
-        let (writer, reader) = pipe(self.capacity);
-        writer.finish();
-        AppResponse::Stream(head, reader)
-    }
-
-    fn next_body(
-        &mut self,
-        writer: PipeWriter<Bytes>,
-        mut length: BodyLength,
-        body: Bytes,
-        more: bool,
-    ) -> PyResult<(Room, Ended)> {
-        let (chunk, over) = match length.admit(body) {
-            Admitted::Whole(chunk) => (chunk, false),
-            Admitted::Clamped(chunk) => (chunk, true),
-        };
-        if !chunk.is_empty() {
-            writer.push(chunk)?;
-        }
-        if over {
-            writer.finish();
-            self.progress = if more { Progress::Discarding } else { Progress::Ended };
-            return Ok((Room::Yes, Ended::OverLength));
-        }
-        if more {
-            let room = if writer.has_room() { Room::Yes } else { Room::No };
-            self.progress = Progress::Streaming { writer, length };
-            return Ok((room, Ended::Whole));
-        }
-        if length.missing() > 0 {
-            // Dropped before its end: a body that is too short must not look whole.
-            drop(writer);
-            return Ok((Room::Yes, Ended::Missing(length.missing())));
-        }
-        writer.finish();
-        Ok((Room::Yes, Ended::Whole))
-    }
-
-    fn respond(&mut self, response: AppResponse) {
-        if let Some(responder) = self.responder.take() {
-            self.outbox.send(responder, response);
-        }
-    }
-}
-
-/// The bytes under `key` of a message; `bytearray` and `memoryview` are taken too, as other servers do.
-pub(super) fn bytes_of(key: &str, body: &Bound<'_, PyAny>) -> PyResult<Bytes> {
-    if let Ok(bytes) = body.cast::<PyBytes>() {
-        return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
-    }
-    let wrong = || PyTypeError::new_err(format!("'{key}' must be bytes, not {}", short(body)));
-    if body.is_instance_of::<PyString>() || body.hasattr("__index__")? {
-        return Err(wrong());
-    }
-    let copied = body.py().get_type::<PyBytes>().call1((body,)).map_err(|_| wrong())?;
-    Ok(Bytes::copy_from_slice(copied.cast::<PyBytes>().map_err(|_| wrong())?.as_bytes()))
+/// Flushes the head in `turns` turns of the loop.
+fn flush_later(event_loop: &Arc<EventLoop>, exchange: Py<HttpExchange>, turns: u32) {
+    let again = Arc::clone(event_loop);
+    event_loop.submit(LoopEvent::Run(Box::new(move |py| match turns.checked_sub(1) {
+        Some(left) => flush_later(&again, exchange, left),
+        None => exchange.get().flush(py),
+    })));
 }
 
 fn request_message(py: Python<'_>, body: &Bytes, more: bool) -> PyResult<Py<PyAny>> {

@@ -4,9 +4,11 @@
 //! each other.
 
 pub mod asgi;
+mod file_message;
 pub mod lifespan;
 pub mod message;
 pub mod probe;
+mod response_messages;
 pub mod websocket;
 pub mod wsgi;
 

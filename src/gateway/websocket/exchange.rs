@@ -22,8 +22,9 @@ use rsgi_bridge::scope::ScopeKind;
 use rsgi_bridge::start_response::Ended;
 use tokio::sync::oneshot;
 
-use super::super::asgi::{AsgiGateway, Gone, ResponseMessages, Room, body_part, response_head};
+use super::super::asgi::AsgiGateway;
 use super::super::message::{typed, unexpected};
+use super::super::response_messages::{Gone, ResponseMessages, Room, body_part, response_head};
 use super::handshake::subprotocols;
 use super::message;
 use super::socket::{Inbound, Outbound};
@@ -282,7 +283,7 @@ impl WebSocketExchange {
         match state.take_progress() {
             Progress::Connecting { answer, .. } => {
                 let (responder, response) = oneshot::channel();
-                let mut messages = ResponseMessages::new(&self.gateway, responder);
+                let mut messages = self.gateway.response(responder);
                 let started = messages.start(head, &self.gone);
                 state.progress = Progress::Denying(messages);
                 // The client may have gone, which `started` says.

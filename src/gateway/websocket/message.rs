@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
 use rsgi_bridge::response_head::{ResponseHead, short};
 
-use super::super::asgi::bytes_of;
+use super::super::response_messages::bytes_of;
 use super::socket::Outbound;
 
 /// The longest reason of a close, in bytes.

@@ -29,7 +29,7 @@ pub use self::handshake::requested;
 
 use self::exchange::Answer;
 use self::socket::SocketOptions;
-use super::asgi::{Gone, TellOnDrop};
+use super::response_messages::{Gone, TellOnDrop};
 use super::{App, Gateway};
 use crate::error::RequestError;
 use crate::event_loop::LoopEvent;

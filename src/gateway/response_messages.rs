@@ -1,0 +1,357 @@
+//! The messages of one response: what an ASGI application may send, in which order, and what becomes of it.
+//!
+//! Kept apart from the exchange, which has the request's messages too, because a WebSocket may be denied with a response: the
+//! same messages by other names.
+//!
+//! Spec: ASGI HTTP 2.5 "Response Start", "Response Body", "Disconnected client"; extension "Path Send".
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+use rsgi_bridge::error::{Disconnected, is_clients_doing};
+use rsgi_bridge::length::{Admitted, BodyLength};
+use rsgi_bridge::pipe::{PipeWriter, pipe};
+use rsgi_bridge::response_head::{ResponseHead, short};
+use rsgi_bridge::sink::FileBody;
+use rsgi_bridge::start_response::Ended;
+
+use super::file_message;
+use crate::error::RequestError;
+use crate::outbox::{Outbox, Responder};
+use crate::response::AppResponse;
+
+/// That the client has left before there was a response.
+pub(super) type Gone = Arc<GoneState>;
+
+/// See [`Gone`].
+#[derive(Debug, Default)]
+pub(super) struct GoneState {
+    gone: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl GoneState {
+    fn tell(&self) {
+        self.gone.store(true, Ordering::Release);
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.gone.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        *waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// When the service's future ends, the client got its response head or has left; the body's pipe tells the rest.
+pub(super) struct TellOnDrop(pub Gone);
+
+impl Drop for TellOnDrop {
+    fn drop(&mut self) {
+        self.0.tell();
+    }
+}
+
+/// How far the response has come.
+#[derive(Debug)]
+enum Progress {
+    Unstarted,
+    Started(ResponseHead),
+    Streaming {
+        writer: PipeWriter<Bytes>,
+        length: BodyLength,
+    },
+    /// Whatever the application sends is left out: HEAD, 204, 304, or more than its `Content-Length`.
+    Discarding,
+    Ended,
+}
+
+/// The messages of one response, of a request or of a WebSocket that is denied.
+#[derive(Debug)]
+pub(super) struct ResponseMessages {
+    progress: Progress,
+    responder: Option<Responder>,
+    outbox: Arc<Outbox>,
+    capacity: usize,
+}
+
+/// Whether the next chunk may follow at once.
+#[derive(PartialEq, Eq)]
+pub(super) enum Room {
+    /// It may.
+    Yes,
+    /// The client is slow.
+    No,
+}
+
+/// The head that a message starts the response with.
+pub(super) fn response_head(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
+    let status = message
+        .get_item(intern!(py, "status"))?
+        .ok_or_else(|| PyValueError::new_err("the message that starts the response has no 'status'"))?;
+    let headers = message.get_item(intern!(py, "headers"))?;
+    ResponseHead::from_asgi(&status, headers.as_ref())
+}
+
+/// The piece of the body that a message brings, and whether more will come.
+pub(super) fn body_part(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<(Bytes, bool)> {
+    let body = match message.get_item(intern!(py, "body"))? {
+        None => Bytes::new(),
+        Some(body) => bytes_of("body", &body)?,
+    };
+    let more = match message.get_item(intern!(py, "more_body"))? {
+        None => false,
+        Some(more) => more.is_truthy()?,
+    };
+    Ok((body, more))
+}
+
+impl ResponseMessages {
+    /// A response of which nothing was said yet; `capacity` bytes of it may wait for the client.
+    pub(super) fn new(responder: Responder, outbox: Arc<Outbox>, capacity: usize) -> Self {
+        Self { progress: Progress::Unstarted, responder: Some(responder), outbox, capacity }
+    }
+
+    /// Whether there is a head, and nothing of it is out.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.progress, Progress::Started(_))
+    }
+
+    /// Takes the head; it leaves with the first piece of the body.
+    ///
+    /// # Errors
+    /// When there is one already, and when the client has left.
+    pub(super) fn start(&mut self, head: ResponseHead, gone: &GoneState) -> PyResult<()> {
+        if !matches!(self.progress, Progress::Unstarted) {
+            return Err(PyRuntimeError::new_err("'http.response.start' was sent twice"));
+        }
+        if gone.gone.load(Ordering::Acquire) {
+            return Err(Disconnected.into());
+        }
+        self.progress = Progress::Started(head);
+        Ok(())
+    }
+
+    /// Ready when the response is over or its client has left.
+    pub(super) fn poll_over(&self, context: &mut Context<'_>, gone: &GoneState) -> Poll<()> {
+        match &self.progress {
+            Progress::Ended | Progress::Discarding => Poll::Ready(()),
+            Progress::Streaming { writer, .. } => writer.poll_closed(context),
+            Progress::Unstarted | Progress::Started(_) => gone.poll(context),
+        }
+    }
+
+    /// Ready when the next piece of the body may be sent.
+    pub(super) fn poll_room(&self, context: &mut Context<'_>) -> Poll<PyResult<()>> {
+        let Progress::Streaming { writer, .. } = &self.progress else { return Poll::Ready(Ok(())) };
+        writer.poll_ready(context).map_err(PyErr::from)
+    }
+
+    /// The application has returned or raised: whatever is open is ended. Gives what is to be said about it.
+    pub(super) fn end(
+        &mut self,
+        py: Python<'_>,
+        result: PyResult<()>,
+        body_failed: bool,
+        gone: &GoneState,
+    ) -> Option<PyErr> {
+        let progress = std::mem::replace(&mut self.progress, Progress::Ended);
+        // Asked before the answer goes out: afterwards the request is over for the client too.
+        let gone = gone.gone.load(Ordering::Acquire);
+        let complete = matches!(progress, Progress::Ended | Progress::Discarding);
+        if !complete {
+            self.respond(AppResponse::Error(RequestError::application_failed()));
+        }
+        // A body that is dropped before its end is a cut connection.
+        let (streaming, unheard) = match &progress {
+            Progress::Streaming { writer, .. } => (true, writer.is_closed()),
+            _ => (false, gone),
+        };
+        drop(progress);
+        let client_left = body_failed || unheard;
+        match result {
+            Ok(()) if complete || client_left => None,
+            Ok(()) => Some(PyRuntimeError::new_err(if streaming {
+                "the application returned before it had sent its whole response"
+            } else {
+                "the application returned without sending a response"
+            })),
+            Err(error) if is_clients_doing(py, &error) => None,
+            Err(_) if client_left && !complete => None,
+            Err(error) => Some(error),
+        }
+    }
+
+    /// Takes a piece of the body.
+    ///
+    /// # Errors
+    /// When there is no head yet, and when the client has left.
+    pub(super) fn take_body(
+        &mut self,
+        body: Bytes,
+        more: bool,
+        head_request: bool,
+        gone: &GoneState,
+    ) -> PyResult<(Room, Ended)> {
+        match std::mem::replace(&mut self.progress, Progress::Ended) {
+            Progress::Unstarted => {
+                self.progress = Progress::Unstarted;
+                Err(PyRuntimeError::new_err("'http.response.body' was sent before 'http.response.start'"))
+            }
+            // After the last body message whatever follows is ignored.
+            Progress::Ended => Ok((Room::Yes, Ended::Whole)),
+            Progress::Discarding => {
+                if more {
+                    self.progress = Progress::Discarding;
+                }
+                Ok((Room::Yes, Ended::Whole))
+            }
+            Progress::Started(_) if gone.gone.load(Ordering::Acquire) => Err(Disconnected.into()),
+            Progress::Started(head) => self.first_body(head, body, more, head_request),
+            Progress::Streaming { writer, length } => self.next_body(writer, length, body, more),
+        }
+    }
+
+    /// Takes a file as the whole body.
+    ///
+    /// # Errors
+    /// When there is no head yet, when its length is another, when a body has begun, and when the client has left.
+    pub(super) fn take_file(&mut self, body: FileBody, head_request: bool, gone: &GoneState) -> PyResult<()> {
+        match std::mem::replace(&mut self.progress, Progress::Ended) {
+            Progress::Unstarted => {
+                self.progress = Progress::Unstarted;
+                Err(PyRuntimeError::new_err("'http.response.pathsend' was sent before 'http.response.start'"))
+            }
+            Progress::Ended | Progress::Discarding => Ok(()),
+            Progress::Started(_) if gone.gone.load(Ordering::Acquire) => Err(Disconnected.into()),
+            Progress::Started(mut head) => {
+                match head.content_length {
+                    Some(declared) if declared != body.length => {
+                        self.progress = Progress::Started(head);
+                        return Err(other_length(declared, body.length));
+                    }
+                    None if head.allows_body(false) => head.set_length(body.length),
+                    _ => {}
+                }
+                let whole = head.allows_body(head_request);
+                self.respond(if whole {
+                    AppResponse::File(head, body)
+                } else {
+                    AppResponse::Whole(head, Bytes::new())
+                });
+                Ok(())
+            }
+            Progress::Streaming { writer, length } if length.is_untouched() => {
+                if let Some(declared) = length.declared().filter(|declared| *declared != body.length) {
+                    self.progress = Progress::Streaming { writer, length };
+                    return Err(other_length(declared, body.length));
+                }
+                file_message::pump(body, writer).map_err(PyErr::from)
+            }
+            streaming @ Progress::Streaming { .. } => {
+                self.progress = streaming;
+                Err(PyRuntimeError::new_err("'http.response.pathsend' was sent after 'http.response.body'"))
+            }
+        }
+    }
+
+    fn first_body(
+        &mut self,
+        head: ResponseHead,
+        body: Bytes,
+        more: bool,
+        head_request: bool,
+    ) -> PyResult<(Room, Ended)> {
+        if !head.allows_body(head_request) {
+            // Only a body that is here in full tells its length, which the answer to HEAD may carry.
+            let body = if more { Bytes::new() } else { body };
+            let response = if more { self.without_body(head) } else { AppResponse::Whole(head, body) };
+            self.respond(response);
+            self.progress = if more { Progress::Discarding } else { Progress::Ended };
+            return Ok((Room::Yes, Ended::Whole));
+        }
+        if !more && head.content_length.is_none_or(|declared| declared == body.len() as u64) {
+            self.respond(AppResponse::Whole(head, body));
+            return Ok((Room::Yes, Ended::Whole));
+        }
+        let length = BodyLength::new(head.content_length);
+        let (writer, reader) = pipe(self.capacity);
+        self.respond(AppResponse::Stream(head, reader));
+        self.next_body(writer, length, body, more)
+    }
+
+    /// A head alone, for a stream whose bytes are left out: an empty pipe, so that no length is made up.
+    fn without_body(&self, head: ResponseHead) -> AppResponse {
+        let (writer, reader) = pipe(self.capacity);
+        writer.finish();
+        AppResponse::Stream(head, reader)
+    }
+
+    fn next_body(
+        &mut self,
+        writer: PipeWriter<Bytes>,
+        mut length: BodyLength,
+        body: Bytes,
+        more: bool,
+    ) -> PyResult<(Room, Ended)> {
+        let (chunk, over) = match length.admit(body) {
+            Admitted::Whole(chunk) => (chunk, false),
+            Admitted::Clamped(chunk) => (chunk, true),
+        };
+        if !chunk.is_empty() {
+            writer.push(chunk)?;
+        }
+        if over {
+            writer.finish();
+            self.progress = if more { Progress::Discarding } else { Progress::Ended };
+            return Ok((Room::Yes, Ended::OverLength));
+        }
+        if more {
+            let room = if writer.has_room() { Room::Yes } else { Room::No };
+            self.progress = Progress::Streaming { writer, length };
+            return Ok((room, Ended::Whole));
+        }
+        if length.missing() > 0 {
+            // Dropped before its end: a body that is too short must not look whole.
+            drop(writer);
+            return Ok((Room::Yes, Ended::Missing(length.missing())));
+        }
+        writer.finish();
+        Ok((Room::Yes, Ended::Whole))
+    }
+
+    fn respond(&mut self, response: AppResponse) {
+        if let Some(responder) = self.responder.take() {
+            self.outbox.send(responder, response);
+        }
+    }
+}
+
+fn other_length(declared: u64, length: u64) -> PyErr {
+    PyValueError::new_err(format!("Content-Length is {declared}, but the file has {length} bytes"))
+}
+
+/// The bytes under `key` of a message; `bytearray` and `memoryview` are taken too, as other servers do.
+pub(super) fn bytes_of(key: &str, body: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    if let Ok(bytes) = body.cast::<PyBytes>() {
+        return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
+    }
+    let wrong = || PyTypeError::new_err(format!("'{key}' must be bytes, not {}", short(body)));
+    if body.is_instance_of::<PyString>() || body.hasattr("__index__")? {
+        return Err(wrong());
+    }
+    let copied = body.py().get_type::<PyBytes>().call1((body,)).map_err(|_| wrong())?;
+    Ok(Bytes::copy_from_slice(copied.cast::<PyBytes>().map_err(|_| wrong())?.as_bytes()))
+}
