@@ -38,10 +38,11 @@ def path_of(file: Path) -> str:
 # When the head leaves
 
 
-def test_head_leaves_though_the_body_waits(server: Server) -> None:
+@pytest.mark.parametrize("target", ["/gated", "/gated-in-a-task"])
+def test_head_leaves_though_the_body_waits(server: Server, target: str) -> None:
     """The time to the first byte is the application's own."""
     with Connection(server) as connection:
-        connection.send_request("GET", "/gated")
+        connection.send_request("GET", target)
         response = connection.read_head()
         assert (response.status, response.header("x-app")) == (200, "extension")
         assert response.header("transfer-encoding") == "chunked"

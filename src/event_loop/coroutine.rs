@@ -29,6 +29,12 @@ pub enum Conversation {
 }
 
 impl Conversation {
+    fn resumed(&self) {
+        if let Self::Http(exchange) = self {
+            exchange.get().resumed();
+        }
+    }
+
     fn suspended(&self, py: Python<'_>) {
         match self {
             Self::Http(exchange) => HttpExchange::suspended(exchange, py),
@@ -149,6 +155,7 @@ impl AppCoroutine {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let inner = self.inner.bind(py);
+        self.conversation.resumed();
         self.step(py, inner.call_method1(intern!(py, "send"), (py.None(),)))
     }
 
@@ -166,6 +173,7 @@ impl AppCoroutine {
         traceback: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let inner = self.inner.bind(py);
+        self.conversation.resumed();
         let thrown = match (value, traceback) {
             (None, None) => inner.call_method1(intern!(py, "throw"), (exception,)),
             (value, traceback) => inner.call_method1(intern!(py, "throw"), (exception, value, traceback)),

@@ -4,6 +4,7 @@
 //!
 //! Spec: ASGI HTTP 2.5 ("Request", "Response Start", "Response Body", "Disconnected client").
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -155,6 +156,7 @@ impl HttpStart {
             witness.watch(scope);
         }
         let exchange = HttpExchange {
+            stepping: AtomicBool::new(false),
             state: Mutex::new(State { request, flushing: false, response: gateway.response(responder) }),
             gone,
             head,
@@ -193,6 +195,8 @@ struct State {
 #[derive(Debug)]
 pub struct HttpExchange {
     state: Mutex<State>,
+    /// The application's own task is running, not one that it has started.
+    stepping: AtomicBool,
     gone: Gone,
     head: RequestHead,
     witness: Option<Arc<Witness>>,
@@ -216,7 +220,7 @@ impl HttpExchange {
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let this = slf.get();
-        if this.take_message(py, message)? == Room::Yes {
+        if Self::take_message(slf, message)? == Room::Yes {
             return Sent::instance(py);
         }
         let exchange = slf.clone().unbind();
@@ -269,19 +273,25 @@ impl HttpExchange {
         self.lock().response.poll_room(context).map_ok(|()| py.None())
     }
 
-    fn take_message(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+    fn take_message(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
         let (message, kind) = typed(message)?;
         match kind.to_str()? {
-            "http.response.start" => self.start_response(py, message),
-            "http.response.body" => self.send_body(py, message),
-            "http.response.pathsend" => self.send_file(py, message),
+            "http.response.start" => Self::start_response(slf, message),
+            "http.response.body" => slf.get().send_body(slf.py(), message),
+            "http.response.pathsend" => slf.get().send_file(slf.py(), message),
             other => Err(unexpected(other, "'http.response.start', 'http.response.body' or 'http.response.pathsend'")),
         }
     }
 
-    fn start_response(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+    fn start_response(slf: &Bound<'_, Self>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        let (py, this) = (slf.py(), slf.get());
         let head = response_head(py, message)?;
-        self.lock().response.start(head, &self.gone).map(|()| Room::Yes)
+        this.lock().response.start(head, &this.gone)?;
+        if !this.stepping.load(Ordering::Relaxed) {
+            // A task that the application has started sent it: nobody will say when that one waits.
+            Self::suspended(slf.as_unbound(), py);
+        }
+        Ok(Room::Yes)
     }
 
     fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
@@ -304,10 +314,16 @@ impl HttpExchange {
         self.lock().response.take_file(body, self.head.is_head(), &self.gone).map(|()| Room::Yes)
     }
 
+    /// The application goes on.
+    pub fn resumed(&self) {
+        self.stepping.store(true, Ordering::Relaxed);
+    }
+
     /// The application waits for something. A head that it has given goes out soon, whether a body follows or not; what comes
     /// within a few turns of the loop still leaves with it, in one piece.
     pub fn suspended(slf: &Py<Self>, py: Python<'_>) {
         let this = slf.get();
+        this.stepping.store(false, Ordering::Relaxed);
         let mut state = this.lock();
         if state.response.is_held() && !state.flushing {
             state.flushing = true;

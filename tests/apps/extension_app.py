@@ -31,6 +31,14 @@ async def app(scope, receive, send):
             await send(start)
             await gate.wait()
             await send(body)
+        case "/gated-in-a-task":
+
+            async def answer():
+                await send(start)
+                await gate.wait()
+                await send(body)
+
+            await asyncio.create_task(answer())
         case "/open":
             gate.set()
             await send(start)
