@@ -5,7 +5,11 @@ Apart from `test_routing.py`, where applications really answer; a test there kee
 
 from __future__ import annotations
 
+from urllib.parse import quote, unquote
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rsgi._rsgi import Explanation, Router
 from rsgi._types import Interface
@@ -70,3 +74,24 @@ def test_a_table_names_its_route_or_none() -> None:
 def test_what_no_request_could_have_is_refused(method: str, url: str, headers: list[tuple[str, str]]) -> None:
     with pytest.raises(ValueError, match=":"):
         router(("wsgi", old, "")).explain(method, url, headers)
+
+
+SEGMENTS = st.lists(st.sampled_from(["a", "b", "api", "caf\xe9", "x y", "a%2Fb", "", "."]), max_size=4)
+
+
+@given(
+    path=SEGMENTS,
+    mounts=st.sets(st.sampled_from(["/a", "/a/b", "/api", "/caf\xe9", "/b"]), max_size=4),
+    last=st.booleans(),
+)
+def test_script_name_and_path_info_are_the_decoded_path(path: list[str], mounts: set[str], last: bool) -> None:
+    """Whatever is mounted where: the longest mount on a segment's boundary is the root, and nothing is lost or added."""
+    raw = "/" + "/".join(quote(segment, safe="%.") for segment in path) + ("/" if last else "")
+    made = router(("wsgi", old, ""), *(("wsgi", old, mount) for mount in sorted(mounts)))
+    found = made.explain("GET", raw)
+    decoded = unquote(raw)
+    # A slash that was sent as %2F is no boundary.
+    places = raw.split("/")
+    held = [mount for mount in mounts if [unquote(each) for each in places[: mount.count("/") + 1]] == mount.split("/")]
+    assert found.script_name == max(held, key=len, default="")
+    assert found.script_name + found.path_info == decoded
