@@ -4,7 +4,7 @@
 //!
 //! Spec: ASGI HTTP 2.5 "Response Start", "Response Body"; extension `http.response.pathsend`.
 
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -186,23 +186,15 @@ impl ResponseSink for EventSink {
         self.last(Event::Complete(head, body, raised));
     }
 
-    fn file(&mut self, head: ResponseHead, body: FileBody) -> std::io::Result<()> {
+    fn file(&mut self, head: ResponseHead, mut body: FileBody) -> std::io::Result<()> {
         if let Some(path) = whole_file(&body).filter(|_| self.sends_files) {
             let raised = self.replaced.take();
             self.last(Event::Path(head, path, raised));
             return Ok(());
         }
         self.start(head);
-        let (mut offset, end) = (body.offset, body.offset + body.length);
-        while offset < end {
-            let mut chunk = vec![0; usize::try_from((end - offset).min(FILE_CHUNK)).map_err(std::io::Error::other)?];
-            let read = body.file.read_at(&mut chunk, offset)?;
-            if read == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            chunk.truncate(read);
-            offset += read as u64;
-            self.write(chunk.into()).map_err(|_| std::io::ErrorKind::BrokenPipe)?;
+        while let Some(piece) = body.next_piece(FILE_CHUNK)? {
+            self.write(piece).map_err(|_| std::io::ErrorKind::BrokenPipe)?;
         }
         self.finish();
         Ok(())

@@ -3,6 +3,7 @@
 //! Kept apart because the server sends it to a socket and the bridge to another server's `send`; the call is the same.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -22,6 +23,30 @@ pub struct FileBody {
     pub length: u64,
     /// Where the application says that the file is.
     pub path: Option<PathBuf>,
+}
+
+impl FileBody {
+    /// The next piece, of at most `most` bytes; `None` at the end. Blocks for the disk.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the file got shorter: what was sent must not look whole.
+    pub fn next_piece(&mut self, most: u64) -> std::io::Result<Option<Bytes>> {
+        if self.length == 0 {
+            return Ok(None);
+        }
+        let mut piece = vec![0; usize::try_from(self.length.min(most)).map_err(std::io::Error::other)?];
+        let read = self.file.read_at(&mut piece, self.offset)?;
+        if read == 0 {
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::UnexpectedEof,
+                "the file got shorter while it was sent",
+            ));
+        }
+        piece.truncate(read);
+        self.offset += read as u64;
+        self.length -= read as u64;
+        Ok(Some(piece.into()))
+    }
 }
 
 /// Takes one response: either one of the whole ones, or `start`, any number of `write`s, and an end.

@@ -7,7 +7,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -70,28 +69,20 @@ fn os_error(py: Python<'_>, error: &io::Error, path: &Path) -> PyErr {
 ///
 /// # Errors
 /// When no thread can be had.
-pub(super) fn pump(body: FileBody, writer: PipeWriter<Bytes>) -> io::Result<()> {
+pub(super) fn pump(mut body: FileBody, writer: PipeWriter<Bytes>) -> io::Result<()> {
     std::thread::Builder::new().name("rsgi-file".into()).spawn(move || {
         // Dropped before its end the pipe fails, and the connection is cut: a file that got shorter must not look whole.
-        if send(&body, &writer).is_ok() {
+        if send(&mut body, &writer).is_ok() {
             writer.finish();
         }
     })?;
     Ok(())
 }
 
-fn send(body: &FileBody, writer: &PipeWriter<Bytes>) -> io::Result<()> {
-    let (mut offset, end) = (body.offset, body.offset + body.length);
-    while offset < end {
-        let mut piece = vec![0; usize::try_from((end - offset).min(PIECE)).map_err(io::Error::other)?];
-        let read = body.file.read_at(&mut piece, offset)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        piece.truncate(read);
-        offset += read as u64;
-        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        writer.push(piece.into()).map_err(gone)?;
+fn send(body: &mut FileBody, writer: &PipeWriter<Bytes>) -> io::Result<()> {
+    let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+    while let Some(piece) = body.next_piece(PIECE)? {
+        writer.push(piece).map_err(gone)?;
         block_on(poll_fn(|context| writer.poll_ready(context))).map_err(gone)?;
     }
     Ok(())
