@@ -1,4 +1,4 @@
-"""Makes the event loop that ASGI applications run in.
+"""Makes the event loop that ASGI applications run in, and calls what runs in it as long as the server does.
 
 Apart because it is the only module that knows uvloop, which may not be installed.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from importlib.util import find_spec
 
+from rsgi._types import ASGIApp, Receive, Scope, Send
 from rsgi.errors import StartupError
 
 
@@ -32,3 +33,8 @@ def loop_name(kind: str) -> str:
     if kind == "auto":
         return "uvloop" if find_spec("uvloop") else "asyncio"
     return kind
+
+
+async def call_application(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Call an application inside the task that awaits this: one that is not `async def` may need the task, too."""
+    await app(scope, receive, send)

@@ -199,8 +199,8 @@ fn call_app(
     scope.set_item("state", state)?;
     let exchange = LifespanExchange { gateway: Arc::clone(gateway), conversation: Arc::clone(conversation) };
     let exchange = Bound::new(py, exchange)?;
-    let arguments = (scope, exchange.getattr("receive")?, exchange.getattr("send")?);
-    let coroutine = gateway.app.bind(py).call1(arguments)?;
+    let arguments = (gateway.app.bind(py), scope, exchange.getattr("receive")?, exchange.getattr("send")?);
+    let coroutine = py.import("rsgi.loops")?.call_method1("call_application", arguments)?;
     gateway.event_loop.await_from_tokio(py, coroutine)
 }
 
