@@ -83,12 +83,7 @@ impl ResponseHead {
             PyTypeError::new_err(format!("status must be an int from 200 to 999, not {}", short(status)))
         })?;
         let status = status_code(code)?;
-        let mut fields = Fields::with_capacity(8);
-        for pair in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
-            let (name, value) = pair_of(&pair?)?;
-            fields.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
-        }
-        Ok(fields.finish(status, None))
+        Ok(Fields::from_asgi(8, headers)?.finish(status, None))
     }
 
     /// Reads a header list alone (`websocket.accept`).
@@ -96,12 +91,7 @@ impl ResponseHead {
     /// # Errors
     /// As [`ResponseHead::from_asgi`].
     pub fn headers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
-        let mut fields = Fields::with_capacity(4);
-        for pair in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
-            let (name, value) = pair_of(&pair?)?;
-            fields.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
-        }
-        Ok(fields.headers)
+        Ok(Fields::from_asgi(4, headers)?.headers)
     }
 }
 
@@ -146,6 +136,22 @@ struct Fields {
 impl Fields {
     fn with_capacity(capacity: usize) -> Self {
         Self { headers: HeaderMap::with_capacity(capacity), order: None, last: None, content_length: None }
+    }
+
+    fn from_asgi(capacity: usize, headers: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let mut fields = Self::with_capacity(capacity);
+        let Some(headers) = headers else { return Ok(fields) };
+        let pairs = headers.try_iter().map_err(|_| {
+            PyTypeError::new_err(format!(
+                "'headers' must be an iterable of (name, value) pairs, not {}",
+                short(headers)
+            ))
+        })?;
+        for pair in pairs {
+            let (name, value) = pair_of(&pair?)?;
+            fields.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
+        }
+        Ok(fields)
     }
 
     fn add(&mut self, py: Python<'_>, name: &[u8], value: &[u8]) -> PyResult<()> {
