@@ -143,6 +143,19 @@ def test_callable_that_is_no_coroutine_function(start: Callable[..., Server], ki
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_consumer_that_is_not_async_sends_from_its_thread(start: Callable[..., Server], kind: str) -> None:
+    """`async_to_sync(send)` has nothing to warn of."""
+    server = start("--asgi", "consumer_app:app", "--lifespan", "off", "--loop", kind)
+    with WebSocketConnection(server) as socket:
+        assert socket.upgrade("/").status == 101
+        socket.send_frame(TEXT, b"abc")
+        assert [socket.read_data_frame().payload for _ in range(2)] == [b"ABC", b"main thread: False"]
+    server.stop()
+    assert "Warning" not in server.log()
+    assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
 def test_debug_mode_of_asyncio(kind: str) -> None:
     server = start_rsgi("--asgi", "task_app:app", "--loop", kind, environment={"PYTHONASYNCIODEBUG": "1"})
     try:

@@ -6,9 +6,12 @@ Apart because it is the only module that knows uvloop, which may not be installe
 from __future__ import annotations
 
 import asyncio
+import inspect
+import sys
+from collections.abc import Awaitable
 from importlib.util import find_spec
 
-from rsgi._types import ASGIApp, Receive, Scope, Send
+from rsgi._types import ASGIApp, Message, Receive, Scope, Send
 from rsgi.errors import StartupError
 
 
@@ -38,3 +41,18 @@ def loop_name(kind: str) -> str:
 async def call_application(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Call an application inside the task that awaits this: one that is not `async def` may need the task, too."""
     await app(scope, receive, send)
+
+
+def coroutine_function(send: Send) -> Send:
+    """The same `send`, which says that it is a coroutine function: asgiref's `async_to_sync` warns of what does not.
+
+    The consumers of Channels that are not `async` put it into that.
+    """
+
+    def marked(message: Message) -> Awaitable[None]:
+        return send(message)
+
+    if sys.version_info >= (3, 12):
+        return inspect.markcoroutinefunction(marked)
+    marked._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+    return marked

@@ -13,6 +13,7 @@ use pyo3::exceptions::asyncio::CancelledError;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use rsgi_bridge::response_head::short;
 
@@ -40,6 +41,17 @@ impl Conversation {
         match self {
             Self::Http(exchange) => HttpExchange::suspended(exchange, py),
             Self::WebSocket(_) => {}
+        }
+    }
+
+    /// `send` as the application gets it: synchronous consumers of Channels wrap that of a WebSocket, and want it marked.
+    fn send_of<'py>(&self, exchange: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        static MARK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let py = exchange.py();
+        let send = exchange.getattr(intern!(py, "send"))?;
+        match self {
+            Self::Http(_) => Ok(send),
+            Self::WebSocket(_) => MARK.import(py, "rsgi.loops", "coroutine_function")?.call1((send,)),
         }
     }
 
@@ -88,7 +100,7 @@ impl AppCoroutine {
             app: app.clone().unbind(),
             scope: scope.clone().unbind(),
             receive: exchange.getattr(intern!(py, "receive"))?.unbind(),
-            send: exchange.getattr(intern!(py, "send"))?.unbind(),
+            send: conversation.send_of(exchange)?.unbind(),
         };
         let coroutine = Bound::new(py, Self { call: Mutex::new(call), conversation })?.into_any();
         if let Err(error) = event_loop.create_task(py, coroutine.clone()) {
