@@ -6,26 +6,21 @@
 //! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`).
 
 use std::pin::Pin;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use rsgi_bridge::environ::{Concurrency, EnvironTemplate};
 use rsgi_bridge::pool::{Pool, wait_until_idle};
-use rsgi_bridge::scope::ScopeTemplate;
 
 use crate::access_log::AccessLog;
 use crate::connection::Service;
 use crate::driver::selector::LoopDriver;
-use crate::driver::{Driver, Io};
+use crate::driver::{Driver, Io, overseer};
 use crate::error::StartupError;
 use crate::event_loop::{EventLoop, Woken};
-use crate::gateway::asgi::AsgiGateway;
 use crate::gateway::lifespan::{self, Lifespan};
-use crate::gateway::wsgi::{WsgiGateway, WsgiTarget};
 use crate::gateway::{App, Gateway};
 use crate::listener::{self, Bound as BoundListener};
 use crate::outbox::Outbox;
@@ -107,7 +102,7 @@ impl Server {
         let apps = plan.apps.into_iter().map(|mut app| {
             // Probing holds an answer back, which only the ASGI gateway can.
             app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
-            make_app(py, app, &config, &event_loop, &outbox, pool.as_ref())
+            App::new(py, app, &config, &event_loop, &outbox, pool.as_ref())
         });
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let log = config.access_log.then(AccessLog::start).transpose().map_err(failed)?;
@@ -174,9 +169,9 @@ impl Server {
         let Prepared { service, listeners, pool, log_thread } = *prepared;
         let shutdown = Arc::clone(&self.shutdown);
         let serving = self.driver.spawn(async move { serve(Arc::new(service), listeners, &shutdown).await });
-        let (driver, io) = (Arc::clone(&self.driver), self.io);
+        let (driver, io, driving) = (Arc::clone(&self.driver), self.io, pool.clone());
         let io_thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
-            let result = wait_for_end(&driver, io, serving);
+            let result = wait_for_end(&driver, io, driving.as_ref(), serving);
             Python::attach(|py| {
                 if let Err(error) = on_end.call0(py) {
                     error.write_unraisable(py, None);
@@ -232,39 +227,6 @@ impl Server {
     }
 }
 
-fn make_app(
-    py: Python<'_>,
-    spec: AppSpec,
-    settings: &Settings,
-    event_loop: &Arc<EventLoop>,
-    outbox: &Arc<Outbox>,
-    pool: Option<&Arc<Pool>>,
-) -> PyResult<Arc<App>> {
-    let (name, outbox): (Arc<str>, _) = (spec.name.as_str().into(), Arc::clone(outbox));
-    let bridge = spec.bridge.as_ref().map(Py::get).filter(|bridge| bridge.allows_native(settings.max_header_fields));
-    let gateway = if let Some(bridge) = bridge {
-        let (app, pool, environ) = bridge.native(py)?;
-        let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
-        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
-    } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
-        let concurrency = Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: false };
-        let environ = EnvironTemplate::new(py, concurrency)?;
-        let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
-        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
-    } else {
-        let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
-        Gateway::Asgi(Arc::new(AsgiGateway::new(
-            Arc::clone(&name),
-            spec.application,
-            event_loop,
-            scopes,
-            outbox,
-            settings,
-        )))
-    };
-    Ok(Arc::new(App { name, gateway, running: AtomicUsize::new(0), limit: settings.limit_concurrency }))
-}
-
 fn limits(settings: &Settings) -> Limits {
     Limits {
         request_line: settings.max_request_line,
@@ -294,10 +256,16 @@ impl Running {
 }
 
 /// Waits until the server has ended; drives it if nobody else does.
-fn wait_for_end(driver: &Driver, io: Io, mut serving: Serving) -> Result<(), StartupError> {
-    let ended = match io {
-        Io::Thread => driver.drive(|context| Pin::new(&mut serving).poll(context)),
-        Io::Loop => Some(futures::executor::block_on(serving)),
+fn wait_for_end(
+    driver: &Arc<Driver>,
+    io: Io,
+    pool: Option<&Arc<Pool>>,
+    mut serving: Serving,
+) -> Result<(), StartupError> {
+    let ended = match (io, pool) {
+        (Io::Pool, Some(pool)) => Some(overseer::oversee(driver, pool, serving)),
+        (Io::Thread | Io::Pool, _) => driver.drive(|context| Pin::new(&mut serving).poll(context)),
+        (Io::Loop, _) => Some(futures::executor::block_on(serving)),
     };
     // Nobody has ended the runtime yet, so that no result at all is a panic of ours.
     ended.and_then(Result::ok).unwrap_or_else(|| Err(failed()))

@@ -69,7 +69,7 @@ settings! {
     wsgi_request_buffering: String,
     /// `auto`, `asyncio` or `uvloop`.
     r#loop: String,
-    /// `auto`, `thread` or `loop`: who drives the sockets.
+    /// `auto`, `thread`, `loop` or `pool`: who drives the sockets.
     io: String,
     /// `auto`, `on` or `off`.
     lifespan: String,

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from server import Server, run_rsgi
-from wire import get
+from wire import Connection, get
 
 LOOPS = (("loop", "asyncio"), ("thread", "asyncio"), ("thread", "uvloop"))
 
@@ -57,6 +57,41 @@ def test_cpythons_own_event_loop_tests_pass() -> None:
     assert "Ran 0 tests" not in ended.stderr
 
 
+WSGI_IO = ("thread", "pool")
+
+
+@pytest.mark.parametrize("io", WSGI_IO)
+def test_the_only_thread_is_in_a_call_and_the_sockets_are_served(start: Callable[..., Server], io: str) -> None:
+    apps = ("--wsgi", "/old=wsgi_kitchen:app", "--asgi", "/new=io_apps:app")
+    server = start(*apps, "--wsgi-threads", "1", "--io", io)
+    with Connection(server) as held, Connection(server) as waiting, Connection(server) as other:
+        held.send_request("GET", "/old/stream-gated?label=io")
+        held.read_head()
+        assert held.read_chunk() == b"first"
+        # The thread waits at a gate. Who sends what it gave, and takes other requests, is another.
+        waiting.send_request("GET", "/old/hello")
+        for _ in range(3):
+            other.send_request("GET", "/new/callbacks")
+            assert other.read_response().body == b"1000"
+        assert not waiting.readable()
+
+
+@pytest.mark.parametrize("io", WSGI_IO)
+def test_one_thread_streams_more_than_any_buffer_holds(start: Callable[..., Server], io: str) -> None:
+    server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "1", "--io", io)
+    assert get(server, "/download-chunked?mib=20").body == b"x" * (20 << 20)
+
+
+@pytest.mark.parametrize("io", WSGI_IO)
+def test_fast_and_slow_calls_from_many_clients_are_all_answered(start: Callable[..., Server], io: str) -> None:
+    server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "4", "--io", io)
+    paths = ["/hello", "/slow?ms=5", "/slow?ms=1", "/hello"] * 50
+    with ThreadPoolExecutor(16) as clients:
+        answers = list(clients.map(lambda path: get(server, path).body, paths))
+    assert answers == [get(server, path).body for path in paths[:4]] * 50
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -65,6 +100,7 @@ def test_cpythons_own_event_loop_tests_pass() -> None:
             "the event loop cannot drive the sockets of a WSGI application",
         ),
         (("--asgi", "io_apps:app", "--io", "loop", "--loop", "uvloop"), "uvloop cannot drive the sockets"),
+        (("--asgi", "io_apps:app", "--io", "pool"), "there are no WSGI threads that could drive the sockets"),
     ],
 )
 def test_what_cannot_drive_is_refused(arguments: tuple[str, ...], error: str) -> None:

@@ -128,8 +128,8 @@ class Server:
             StartupError: when an address cannot be had.
         """
     @property
-    def io(self) -> Literal["thread", "loop"]:
-        """Who drives the sockets: a thread of the server's own, or the event loop."""
+    def io(self) -> Literal["thread", "loop", "pool"]:
+        """Who drives the sockets: a thread of the server's own, the event loop, or the WSGI threads."""
     def loop_driver(self, selector: int) -> LoopDriver:
         """What the selector of the event loop waits with, when the loop drives the sockets.
 

@@ -211,11 +211,11 @@ class Config:
         choices=("auto", "asyncio", "uvloop"),
     )
     io: str = _setting(
-        "Who drives the sockets: a thread of its own, or the event loop itself, inside its `select()`. auto takes what "
-        "is fastest for the applications.",
+        "Who drives the sockets: a thread of its own, the event loop inside its `select()` (ASGI only), or the WSGI "
+        "threads while they wait. auto takes what is fastest for the applications.",
         "ASGI",
         "auto",
-        choices=("auto", "thread", "loop"),
+        choices=("auto", "thread", "loop", "pool"),
     )
     lifespan: str = _setting(
         "Whether ASGI applications are told of start and end; auto asks them and accepts that they do not know.",

@@ -5,16 +5,18 @@
 //! passes from the socket to the application, and its answer back, without a hand-over between threads.
 
 pub mod bell;
+pub mod overseer;
 pub mod selector;
 mod watched;
 
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
+use self::bell::Bell;
 use crate::connection::Service;
 use crate::error::StartupError;
 use crate::gateway::Gateway;
@@ -31,6 +33,8 @@ pub enum Io {
     Thread,
     /// The asyncio loop, inside its `select()`.
     Loop,
+    /// The threads of the WSGI pool, while they have no call.
+    Pool,
 }
 
 impl Io {
@@ -39,6 +43,7 @@ impl Io {
         match self {
             Self::Thread => "thread",
             Self::Loop => "loop",
+            Self::Pool => "pool",
         }
     }
 
@@ -59,8 +64,13 @@ impl Io {
                 Err(StartupError::new("uvloop cannot drive the sockets", "`--loop asyncio`, or leave `--io` out"))
             }
             "loop" => Ok(Self::Loop),
+            "pool" if all_asgi => Err(StartupError::new(
+                "there are no WSGI threads that could drive the sockets: every application is ASGI",
+                "`--io loop`, or leave `--io` out",
+            )),
+            "pool" => Ok(Self::Pool),
             _ if all_asgi && event_loop != "uvloop" => Ok(Self::Loop),
-            _ => Ok(Self::Thread),
+            _ => Ok(Self::Pool),
         }
     }
 }
@@ -72,6 +82,7 @@ pub struct Driver {
     seat: Mutex<Option<Runtime>>,
     handle: Handle,
     outbox: Arc<Outbox>,
+    interrupts: Bell,
 }
 
 impl Driver {
@@ -85,7 +96,7 @@ impl Driver {
                 StartupError::new(format!("cannot start the runtime: {error}"), "the process may be out of descriptors")
             })?;
         let handle = runtime.handle().clone();
-        Ok(Self { seat: Mutex::new(Some(runtime)), handle, outbox })
+        Ok(Self { seat: Mutex::new(Some(runtime)), handle, outbox, interrupts: Bell::default() })
     }
 
     /// Starts a task, which runs whenever somebody drives.
@@ -105,6 +116,21 @@ impl Driver {
         self.drive_from(&seat, over)
     }
 
+    /// Drives until `over` is ready, unless another thread does; `None` then, and when the server has ended.
+    pub fn try_drive<T>(&self, over: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        let seat = match self.seat.try_lock() {
+            Ok(seat) => seat,
+            Err(TryLockError::Poisoned(seat)) => seat.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        self.drive_from(&seat, over)
+    }
+
+    /// Has the one who drives ask whether it is over. Never blocks, from any thread.
+    pub fn interrupt(&self) {
+        self.interrupts.ring();
+    }
+
     fn drive_from<T>(
         &self,
         seat: &MutexGuard<'_, Option<Runtime>>,
@@ -112,11 +138,13 @@ impl Driver {
     ) -> Option<T> {
         let runtime = seat.as_ref()?;
         let result = runtime.block_on(poll_fn(|context| {
+            self.interrupts.listen(context.waker());
             self.outbox.deliver(context.waker());
             over(context)
         }));
-        // Who drives next delivers first.
+        // Before the seat is free: who takes it delivers first, and asks whether it is over.
         self.outbox.mute();
+        self.interrupts.mute();
         Some(result)
     }
 

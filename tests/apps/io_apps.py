@@ -108,6 +108,6 @@ async def callbacks() -> str:
 async def app(scope: Message, receive: Receive, send: Send) -> None:
     """What the path names."""
     does = {each.__name__: each for each in (reader, writer, streams, threads, timers, child, callbacks)}
-    answer = await does[scope["path"].strip("/")]()
+    answer = await does[scope["path"].rpartition("/")[2]]()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": answer.encode()})
