@@ -84,12 +84,7 @@ impl ResponseHead {
             PyTypeError::new_err(format!("status must be an int from 200 to 999, not {}", short(status)))
         })?;
         let status = status_code(code)?;
-        let mut fields = Fields::new(status, 8);
-        for pair in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
-            let (name, value) = pair_of(&pair?)?;
-            fields.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
-        }
-        Ok(fields.finish(None))
+        Ok(Fields::from_asgi(status, 8, headers)?.finish(None))
     }
 
     /// Reads a header list alone (`websocket.accept`).
@@ -97,12 +92,7 @@ impl ResponseHead {
     /// # Errors
     /// As [`ResponseHead::from_asgi`].
     pub fn headers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
-        let mut fields = Fields::new(StatusCode::SWITCHING_PROTOCOLS, 4);
-        for pair in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
-            let (name, value) = pair_of(&pair?)?;
-            fields.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
-        }
-        Ok(fields.headers)
+        Ok(Fields::from_asgi(StatusCode::SWITCHING_PROTOCOLS, 4, headers)?.headers)
     }
 }
 
@@ -148,6 +138,22 @@ struct Fields {
 impl Fields {
     fn new(status: StatusCode, capacity: usize) -> Self {
         Self { status, headers: HeaderMap::with_capacity(capacity), order: None, last: None, content_length: None }
+    }
+
+    fn from_asgi(status: StatusCode, capacity: usize, headers: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let mut fields = Self::new(status, capacity);
+        let Some(headers) = headers else { return Ok(fields) };
+        let pairs = headers.try_iter().map_err(|_| {
+            PyTypeError::new_err(format!(
+                "'headers' must be an iterable of (name, value) pairs, not {}",
+                short(headers)
+            ))
+        })?;
+        for pair in pairs {
+            let (name, value) = pair_of(&pair?)?;
+            fields.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
+        }
+        Ok(fields)
     }
 
     fn add(&mut self, py: Python<'_>, name: &[u8], value: &[u8]) -> PyResult<()> {
