@@ -103,7 +103,7 @@ impl AppCoroutine {
             send: conversation.send_of(exchange)?.unbind(),
         };
         let coroutine = Bound::new(py, Self { call: Mutex::new(call), conversation })?.into_any();
-        if let Err(error) = event_loop.create_task(py, coroutine.clone()) {
+        if let Err(error) = event_loop.start_task(&coroutine) {
             coroutine.cast::<Self>()?.get().conversation.ended(py, Err(error));
         }
         Ok(())

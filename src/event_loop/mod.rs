@@ -6,6 +6,7 @@
 //! names `pyo3_async_runtimes`.
 
 pub mod coroutine;
+mod task;
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -20,6 +21,7 @@ use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
 use rsgi_bridge::awaitable::LoopHandle;
 
+use self::task::Tasks;
 use crate::driver::bell::Bell;
 use crate::gateway::asgi::HttpStart;
 use crate::gateway::websocket::WebSocketStart;
@@ -58,7 +60,7 @@ pub struct EventLoop {
 #[derive(Debug)]
 struct Attached {
     create_future: Py<PyAny>,
-    create_task: Py<PyAny>,
+    tasks: Arc<Tasks>,
     locals: TaskLocals,
     /// Wakes a loop that has a selector of its own.
     reader: Option<Arc<Reader>>,
@@ -77,7 +79,7 @@ impl EventLoop {
         };
         let attached = Attached {
             create_future: event_loop.getattr("create_future")?.unbind(),
-            create_task: event_loop.getattr("create_task")?.unbind(),
+            tasks: Arc::new(Tasks::new(event_loop)?),
             locals: TaskLocals::new(event_loop.clone()).copy_context(py)?,
             reader,
         };
@@ -116,10 +118,10 @@ impl EventLoop {
         self.bell.mute();
     }
 
-    /// Creates a real `asyncio.Task` for a coroutine.
-    fn create_task(&self, py: Python<'_>, coroutine: Bound<'_, PyAny>) -> PyResult<()> {
-        let create_task = self.attached(|attached| attached.create_task.clone_ref(py))?;
-        create_task.call1(py, (coroutine,)).map(|_| ())
+    /// Starts a real `asyncio.Task` for a coroutine, whose first step may be over when this returns.
+    fn start_task(&self, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
+        let tasks = self.attached(|attached| Arc::clone(&attached.tasks))?;
+        tasks.start(coroutine)
     }
 
     /// Runs a long-lived coroutine in the loop, and awaits it from tokio. Called on the loop's thread.
