@@ -6,6 +6,7 @@
 //! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`).
 
 use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -24,7 +25,7 @@ use crate::gateway::asgi::AsgiGateway;
 use crate::gateway::lifespan::{self, Lifespan};
 use crate::gateway::wsgi::{WsgiGateway, WsgiTarget};
 use crate::gateway::{App, Gateway};
-use crate::listener::{self, Bound as BoundListener};
+use crate::listener::{self, Bound as BoundListener, Listening};
 use crate::outbox::Outbox;
 use crate::plan::{AppSpec, Plan};
 use crate::route::Router;
@@ -32,6 +33,7 @@ use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::tls::Tls;
 use crate::wire::Limits;
+use crate::worker::Listeners;
 
 /// Threads that read and write files, of which a request needs one at a time and for a moment only.
 const FILE_THREADS: usize = 8;
@@ -43,6 +45,7 @@ pub struct Server {
     stage: Mutex<Stage>,
     shutdown: Arc<Shutdown>,
     addresses: Vec<String>,
+    ready: Mutex<Receiver<()>>,
     tls: Option<Arc<Tls>>,
     event_loop: Arc<EventLoop>,
     router: Arc<ArcSwap<Router>>,
@@ -62,7 +65,7 @@ enum Stage {
 #[derive(Debug)]
 struct Prepared {
     service: Service,
-    listeners: Vec<BoundListener>,
+    listening: Listening,
     outbox: Arc<Outbox>,
     pool: Option<Arc<Pool>>,
     log_thread: Option<JoinHandle<()>>,
@@ -70,11 +73,13 @@ struct Prepared {
 
 #[pymethods]
 impl Server {
-    /// Reads the settings and the plan, and binds every address.
+    /// Reads the settings and the plan, and binds every address unless they have been bound.
     #[new]
-    fn new(py: Python<'_>, config: Settings, plan: Plan) -> PyResult<Self> {
+    #[pyo3(signature = (config, plan, listeners = None))]
+    fn new(py: Python<'_>, config: Settings, plan: Plan, listeners: Option<Py<Listeners>>) -> PyResult<Self> {
         let tls = Tls::load(&config)?;
-        let listeners = listener::bind(&config)?;
+        let inherited = listeners.is_some();
+        let listeners = listeners.map_or_else(|| listener::bind(&config), |listeners| Ok(listeners.get().take()))?;
         if tls.is_some() && !listeners.iter().any(BoundListener::is_tcp) {
             return Err(StartupError::new(
                 "there is a TLS certificate, but no address to serve it on: Unix sockets are not encrypted",
@@ -106,11 +111,14 @@ impl Server {
         let count = apps.len();
         let router_of = Arc::clone(&router);
         let service = Service { settings: config, router: router_of, apps, limits, tls: tls.clone(), access_log };
-        let prepared = Prepared { service, listeners, outbox, pool, log_thread };
+        let (told, ready) = channel();
+        let listening = Listening { bound: listeners, inherited, ready: told };
+        let prepared = Prepared { service, listening, outbox, pool, log_thread };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
             shutdown: Arc::new(Shutdown::default()),
             addresses,
+            ready: Mutex::new(ready),
             tls,
             event_loop,
             router,
@@ -155,6 +163,11 @@ impl Server {
         });
         *stage = Stage::Running(thread.map_err(|error| PyRuntimeError::new_err(error.to_string()))?);
         Ok(())
+    }
+
+    /// Waits until connections are accepted; `False` when the server ends before.
+    fn wait_until_ready(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.ready.lock().unwrap_or_else(PoisonError::into_inner).recv().is_ok())
     }
 
     /// Stops accepting; what runs may finish within the grace time.
@@ -218,7 +231,7 @@ fn make_app(
         let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
         Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
     } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
-        let concurrency = Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: false };
+        let concurrency = Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: settings.workers > 1 };
         let environ = EnvironTemplate::new(py, concurrency)?;
         let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
         Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
@@ -256,10 +269,10 @@ fn run(prepared: Prepared, shutdown: &Shutdown) -> Result<(), StartupError> {
                 StartupError::new(format!("cannot start the runtime: {error}"), "the process may be out of descriptors")
             },
         )?;
-    let Prepared { service, listeners, outbox, pool, log_thread } = prepared;
+    let Prepared { service, listening, outbox, pool, log_thread } = prepared;
     let result = runtime.block_on(async {
         tokio::spawn(async move { outbox.deliver().await });
-        serve(Arc::new(service), listeners, shutdown).await
+        serve(Arc::new(service), listening, shutdown).await
     });
     // Connections that were cut end here, and with them the last clones of the access log.
     runtime.shutdown_background();
@@ -273,15 +286,11 @@ fn run(prepared: Prepared, shutdown: &Shutdown) -> Result<(), StartupError> {
     result
 }
 
-async fn serve(service: Arc<Service>, listeners: Vec<BoundListener>, shutdown: &Shutdown) -> Result<(), StartupError> {
+async fn serve(service: Arc<Service>, listening: Listening, shutdown: &Shutdown) -> Result<(), StartupError> {
     let lifespans = start_lifespans(&service, shutdown).await?;
     let grace = service.settings.grace.0;
     if shutdown.phase() == Phase::Serving {
-        for listener in listeners {
-            let url = listener.url(service.tls.is_some());
-            tokio::spawn(listener::accept(listener, Arc::clone(&service), shutdown.alive()));
-            crate::log::line(format_args!("listening on {url}"));
-        }
+        listening.begin(&service, shutdown);
     }
     drop(service);
     shutdown.alive().reached(Phase::Draining).await;
