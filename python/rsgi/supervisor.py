@@ -61,7 +61,9 @@ class Supervisor:
         self._workers: list[WorkerProcess] = []
         self._leaving: set[WorkerProcess] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._adding = asyncio.Lock()
         self._roll_wanted = asyncio.Event()
+        self._started = False
         self._ending = asyncio.Event()
 
     async def run(self) -> int:
@@ -79,7 +81,7 @@ class Supervisor:
         return 0
 
     async def _start(self) -> None:
-        for number in range(self._wanted):
+        for number in range(self._config.workers):
             await self._add(introduces=number == 0)
         starting, ending = asyncio.create_task(self._all_ready()), asyncio.create_task(self._ending.wait())
         either: set[asyncio.Task[Any]] = {starting, ending}
@@ -89,8 +91,10 @@ class Supervisor:
             return
         ending.cancel()
         await starting
+        self._started = True
         for worker in self._workers:
             self._do(self._watch(worker))
+        self._fit()  # signals may have changed the wish meanwhile
 
     async def _all_ready(self) -> None:
         done, _ = await asyncio.wait({worker.ready for worker in self._workers}, return_when=asyncio.FIRST_EXCEPTION)
@@ -121,9 +125,20 @@ class Supervisor:
         self._workers.append(worker)
         return worker
 
-    async def _add_ready(self, deaths: int = 0) -> WorkerProcess | None:
-        """Start a worker while others serve, and wait until it is ready; one that cannot start is told of."""
-        worker = await self._add(deaths=deaths)
+    async def _add_ready(self, deaths: int = 0, *, spare: bool = False) -> bool:
+        """Start a worker while others serve, and wait until it is ready; one that cannot start is told of.
+
+        Args:
+            deaths: How many before it did not live long.
+            spare: Whether it may be one too many; else nothing happens when there are enough.
+
+        Returns:
+            False when it could not start.
+        """
+        async with self._adding:  # a worker counts only once its process runs
+            if not spare and len(self._workers) >= self._wanted:
+                return True
+            worker = await self._add(deaths=deaths)
         try:
             await worker.ready
         except StartupError as error:
@@ -132,9 +147,9 @@ class Supervisor:
                 if error.hint is not None:
                     say(f"hint: {error.hint}")
                 await self._dismiss(worker)
-            return None
+            return False
         self._do(self._watch(worker))
-        return worker
+        return True
 
     async def _watch(self, worker: WorkerProcess) -> None:
         """Replace a worker when it dies."""
@@ -143,7 +158,10 @@ class Supervisor:
             return
         self._workers.remove(worker)
         say(f"error: worker {worker.pid} {end_of(code)}{_guess(code)}; another one takes its place")
-        deaths = 0 if worker.lived() > _LONG_LIFE else worker.deaths
+        await self._fill(0 if worker.lived() > _LONG_LIFE else worker.deaths)
+
+    async def _fill(self, deaths: int = 0) -> None:
+        """Start workers until there are enough; wait before each when `deaths` before it did not live long."""
         while len(self._workers) < self._wanted:
             if deaths > 0:
                 delay = min(_FIRST_DELAY * 2 ** (deaths - 1), _LONGEST_DELAY)
@@ -161,14 +179,16 @@ class Supervisor:
 
     async def _roll(self) -> None:
         """Replace all workers, one after the other, by new ones with new code and new settings."""
-        before = self._config
+        before, wanted = self._config, self._wanted
         if not self._read_settings():
             return
         say(f"replacing {len(self._workers)} workers, one at a time")
         for old in list(self._workers):
             if old not in self._workers:
                 continue  # it died, and was replaced
-            if len(self._workers) <= self._wanted and await self._add_ready() is None:
+            if len(self._workers) <= self._wanted and not await self._add_ready(spare=True):
+                if self._config.workers != before.workers:
+                    self._wanted = wanted
                 self._config = before
                 say("error: the workers that are left of the old ones serve on")
                 break
@@ -202,12 +222,13 @@ class Supervisor:
             return
         self._wanted += difference
         say(f"{self._wanted} workers from now on")
-        self._fit()
+        if self._started:
+            self._fit()
 
     def _fit(self) -> None:
         """Start workers that are missing, dismiss the oldest of those that are too many."""
         for _ in range(len(self._workers), self._wanted):
-            self._do(self._add_ready())
+            self._do(self._fill())
         for worker in self._workers[: max(0, len(self._workers) - self._wanted)]:
             self._do(self._dismiss(worker))
 

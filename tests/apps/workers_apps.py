@@ -13,6 +13,7 @@ def pid(environ, start_response):
         os._exit(3)
     if path == "/segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
+        time.sleep(10)  # another thread may get it
     if path == "/slow":
         time.sleep(1)
     body = json.dumps({"pid": os.getpid(), "version": VERSION, "many": environ["wsgi.multiprocess"]}).encode()
