@@ -18,6 +18,7 @@ __all__ = [
     "ClientDisconnected",
     "Explanation",
     "Listeners",
+    "LoopDriver",
     "RequestBodyError",
     "Router",
     "Server",
@@ -100,6 +101,24 @@ class Explanation:
     def path_info(self) -> str:
         """The rest of the path (`PATH_INFO`), decoded."""
 
+@final
+class LoopDriver:
+    """Drives the sockets of a server from the thread of its event loop."""
+
+    def wait(self, timeout: float | None, /) -> bool:
+        """Serve until there is something for the loop to do, or `timeout` seconds are over; `None` is for ever.
+
+        What the server has for the loop is done when this returns.
+
+        Returns:
+            Whether the application's own descriptors are to be looked at.
+
+        Raises:
+            RuntimeError: when the server has ended.
+        """
+    def close(self) -> None:
+        """Leave the selector's descriptor alone, before it is closed."""
+
 def name_process(name: str) -> None:
     """Put `name` before every line that this process writes to stderr from Rust; only the first call counts."""
 
@@ -142,8 +161,20 @@ class Server:
         """
     def wait_until_ready(self) -> bool:
         """Wait until connections are accepted; `False` when the server ends before. Called once."""
+    @property
+    def io(self) -> Literal["thread", "loop", "pool"]:
+        """Who drives the sockets: a thread of the server's own, the event loop, or the WSGI threads."""
+    def loop_driver(self, selector: int) -> LoopDriver:
+        """What the selector of the event loop waits with, when the loop drives the sockets.
+
+        Args:
+            selector: The descriptor of the selector that has the application's own descriptors.
+
+        Raises:
+            OSError: when it cannot be watched.
+        """
     def start(self, event_loop: asyncio.AbstractEventLoop | None, on_end: Callable[[], object]) -> None:
-        """Start serving on a thread of its own.
+        """Start serving.
 
         Args:
             event_loop: Runs the ASGI applications; the caller runs it. `None` when there is none of them.
