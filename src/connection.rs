@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use futures::FutureExt;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
-use http::{Request, Response, StatusCode, Version};
+use http::{HeaderName, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -247,6 +247,11 @@ impl InFlight {
         if self.log.is_some() {
             self.record.app = Some(Arc::clone(&app.name));
         }
+    }
+
+    /// Has the fields of the response leave in the order of `names`. To be said when the response is given.
+    pub fn order_fields(&self, names: Vec<HeaderName>) {
+        self.wire.order_fields(names);
     }
 
     /// Counts the request as one of `app`'s, and no longer as one of another's.

@@ -57,12 +57,22 @@ impl AppResponse {
         }
     }
 
+    /// The order of the fields, where a map cannot tell it, goes past hyper; over HTTP/2 it has no way.
+    fn keep_order(&mut self, in_flight: &InFlight) {
+        if let Self::Whole(head, _) | Self::Stream(head, _) | Self::File(head, _) = self
+            && let Some(order) = head.order.take()
+        {
+            in_flight.order_fields(order.into_iter().map(|(name, _)| name).collect());
+        }
+    }
+
     /// The hyper response. `in_flight` ends with its body.
-    pub fn into_response(self, mut in_flight: InFlight, asked: Asked) -> Response<ResponseBody> {
+    pub fn into_response(mut self, mut in_flight: InFlight, asked: Asked) -> Response<ResponseBody> {
         in_flight.record.status = self.status().as_u16();
         if asked.version == Version::HTTP_2 {
             return self.into_http2(in_flight, asked.head);
         }
+        self.keep_order(&in_flight);
         let head_request = asked.head;
         match self {
             // The length of what a HEAD or a 304 stands for is the application's to say, or nobody's.

@@ -258,3 +258,15 @@ def start_uvicorn(target: str, *arguments: str) -> Server:
     """Start uvicorn with an ASGI app of `tests/apps`: a foreign host for the bridge."""
     command = [sys.executable, "-m", "uvicorn", "--port", "0", "--app-dir", str(APPS), *arguments, target]
     return Server(command, ready=UVICORN_READY)
+
+
+def start_asgi_host(kind: str, target: str) -> Server:
+    """Serve an ASGI app of `tests/apps`, one with a lifespan, for tests that ask several servers for the same.
+
+    Args:
+        kind: `asyncio` and `uvloop` are rsgi with that loop; `uvicorn` is the other server.
+        target: The application.
+    """
+    if kind == "uvicorn":
+        return start_uvicorn(target, "--lifespan", "on", "--loop", "asyncio")
+    return start_rsgi("--asgi", target, "--lifespan", "on", "--loop", kind)

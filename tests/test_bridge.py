@@ -20,30 +20,13 @@ from typing import Any
 
 import pytest
 
+from behaviours.bridges import http_scope
 from rsgi import WsgiInput, WsgiPool, WsgiToAsgi, build_environ
 from server import Server, start_rsgi, start_uvicorn, wait_until
 from wire import get, post, request
 
 Message = dict[str, Any]
 WsgiApp = Callable[..., Any]
-
-
-def http_scope(**changed: object) -> dict[str, object]:
-    scope: dict[str, object] = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": "/",
-        "raw_path": b"/",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"example.com")],
-        "client": ("192.0.2.1", 50000),
-        "server": ("192.0.2.2", 80),
-    }
-    return {**scope, **changed}
 
 
 class Host:

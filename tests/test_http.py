@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from server import Server
-from wire import Connection, chunk_bytes, exchange, get, post, request
+from wire import Connection, Response, chunk_bytes, exchange, get, post, request
 
 # Responses
 
@@ -52,6 +52,45 @@ def test_two_cookies_stay_two_in_their_order(kitchen: Server) -> None:
     response = get(kitchen, "/cookies")
     assert response.all("set-cookie") == ["a=1; Path=/", "b=2; Path=/"]
     assert response.header("x-between") == "x"
+
+
+def own_names(response: Response) -> list[str]:
+    """The names of the fields, in their order, without those that the server may add."""
+    return [name for name, _ in response.headers if name not in ("date", "server", "transfer-encoding")]
+
+
+COOKIES = ["content-type", "set-cookie", "x-between", "set-cookie"]
+
+
+def test_headers_keep_their_order_on_every_answer(kitchen: Server) -> None:
+    """Also behind a `100 Continue`, of HEAD, and of answers that wait for one another."""
+    head = b" /cookies HTTP/1.1\r\nHost: a\r\n"
+    with Connection(kitchen) as connection:
+        get, expects = b"GET" + head + b"\r\n", b"POST" + head + b"Expect: 100-continue\r\nContent-Length: 1\r\n\r\nx"
+        connection.send(get * 3 + b"HEAD" + head + b"\r\n" + expects + get)
+        for method in ("GET", "GET", "GET", "HEAD", "POST", "GET"):
+            assert own_names(connection.read_response(method))[:4] == COOKIES
+        connection.send_request("GET", "/hello")
+        assert connection.read_response().body == b"Hello, world!\n"
+
+
+def test_headers_keep_their_order_through_a_slow_client(kitchen: Server) -> None:
+    """A head that the socket takes piece by piece."""
+    with Connection(kitchen, receive_buffer=4096) as connection:
+        for _ in range(2):
+            connection.send_request("GET", "/many-cookies/3000")
+            response = connection.read_response()
+            names = [name for number in range(3000) for name in ("set-cookie", f"x-{number}")]
+            assert own_names(response) == names
+            assert response.body == b"in pieces\n"
+
+
+def test_headers_of_http_1_0_keep_their_order(kitchen: Server) -> None:
+    with Connection(kitchen) as connection:
+        connection.send(b"GET /cookies HTTP/1.0\r\n\r\n")
+        head = connection.read_to_end().partition(b"\r\n\r\n")[0]
+    names = [line.partition(b":")[0].decode() for line in head.split(b"\r\n")[1:]]
+    assert names[:4] == COOKIES
 
 
 def test_latin1_response_values_are_byte_exact(kitchen: Server) -> None:
@@ -102,7 +141,9 @@ def test_304_keeps_the_length_of_what_it_stands_for(kitchen: Server) -> None:
 
 
 def test_204_drops_the_length(kitchen: Server) -> None:
-    assert get(kitchen, "/status-with-length/204").header("content-length") is None
+    response = get(kitchen, "/status-with-length/204")
+    assert response.header("content-length") is None
+    assert own_names(response) == ["content-type", "x-before", "x-after", "x-last"]
 
 
 @pytest.mark.parametrize("path", ["/hello", "/head-lengths", "/stream/3"])

@@ -61,6 +61,14 @@ def test_prior_knowledge(kitchen: Server) -> None:
     assert get(kitchen, "/hello").body == b"Hello, world!\n"
 
 
+def test_repeated_headers_keep_their_order(kitchen: Server) -> None:
+    with Http2Connection(kitchen) as connection:
+        for _ in range(2):
+            headers = connection.get("/cookies").headers
+            assert [value for name, value in headers if name == "set-cookie"] == ["a=1; Path=/", "b=2; Path=/"]
+            assert ("x-between", "x") in headers
+
+
 def test_the_preface_in_pieces(asgi_server: Server) -> None:
     with Connection(asgi_server) as connection:
         for byte in PREFACE:

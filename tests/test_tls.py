@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import re
 import signal
 import socket
 import ssl
@@ -60,6 +61,15 @@ def test_https(start_kitchen: Callable[..., Server], certificates: Certificates,
             connection.send_request("POST", "/echo", body=b"over TLS" * 10_000)
             assert connection.read_response().body == b"over TLS" * 10_000
         assert connection.socket.version() == version.name.replace("_", ".")
+
+
+def test_headers_keep_their_order(start_kitchen: Callable[..., Server], certificates: Certificates) -> None:
+    server = start_kitchen(*certificates.flags())
+    with TlsConnection(server, certificates.context()) as connection:
+        for path, count in (("/cookies", 1), ("/many-cookies/500", 499)):
+            connection.send_request("GET", path)
+            names = "".join(f"{name} " for name, _ in connection.read_response().headers)
+            assert len(re.findall(r"set-cookie x-\w+ (?=set-cookie )", names)) == count
 
 
 def test_environ_over_tls(start: Callable[..., Server], certificates: Certificates) -> None:

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::error::BodyError;
-use crate::source::BodySource;
+use crate::source::{BodySource, shared};
 
 /// The request body of one WSGI call.
 #[pyclass(frozen, name = "WsgiInput", module = "rsgi._rsgi")]
@@ -52,7 +52,7 @@ impl Input {
     #[new]
     fn from_python(body: &Bound<'_, PyAny>) -> PyResult<Self> {
         let source = match body.cast::<PyBytes>() {
-            Ok(bytes) => BodySource::Bytes(Bytes::copy_from_slice(bytes.as_bytes())),
+            Ok(bytes) => BodySource::Bytes(shared(bytes)),
             Err(_) => BodySource::Iterator(body.try_iter()?.into_any().unbind()),
         };
         Ok(Self::new(source))
@@ -63,12 +63,13 @@ impl Input {
     fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let mut guard = self.lock()?;
         let state = &mut *guard;
-        let wanted = limit(size);
-        let piece = match state.read_ready(wanted) {
-            Some(piece) => piece,
-            None => py.detach(|| state.read(wanted)).map_err(|error| PyErr::from(&error))?,
-        };
-        Ok(PyBytes::new(py, &piece))
+        let mut read = Pieces::new(limit(size));
+        while !state.gather(&mut read) {
+            if !py.detach(|| state.wait_for(read.missing())).map_err(|error| PyErr::from(&error))? {
+                break;
+            }
+        }
+        read.joined(py)
     }
 
     /// Reads one line, its end included; at most `size` bytes of it.
@@ -120,23 +121,22 @@ impl State {
         Ok(false)
     }
 
-    /// What can be read without waiting and without copying chunks together.
-    fn read_ready(&mut self, wanted: usize) -> Option<Bytes> {
-        if self.buffer.is_empty() {
-            self.buffer = self.source.ready_chunk().unwrap_or_default();
+    /// Takes what is here, as far as it is wanted; `false` when more is wanted and may come.
+    fn gather(&mut self, read: &mut Pieces) -> bool {
+        while read.missing() > 0 {
+            if self.buffer.is_empty() {
+                let Some(chunk) = self.source.ready_chunk() else { return self.source.is_empty() };
+                self.buffer = chunk;
+            }
+            read.add(self.buffer.split_to(read.missing().min(self.buffer.len())));
         }
-        let enough = wanted <= self.buffer.len() || self.source.is_empty();
-        enough.then(|| self.buffer.split_to(wanted.min(self.buffer.len())))
+        true
     }
 
-    fn read(&mut self, wanted: usize) -> Result<Bytes, BodyError> {
-        let mut whole = Vec::new();
-        self.source.wait_for(wanted.saturating_sub(self.buffer.len()));
-        while whole.len() < wanted && (!self.buffer.is_empty() || self.fill()?) {
-            let length = (wanted - whole.len()).min(self.buffer.len());
-            whole.extend_from_slice(&self.buffer.split_to(length));
-        }
-        Ok(Bytes::from(whole))
+    /// Blocks until there is as much as is `missing`, or as a pipe holds, and fills the empty buffer; `false` at the end.
+    fn wait_for(&mut self, missing: usize) -> Result<bool, BodyError> {
+        self.source.wait_for(missing);
+        self.fill()
     }
 
     fn readline(&mut self, py: Python<'_>, wanted: usize) -> PyResult<Bytes> {
@@ -168,6 +168,42 @@ impl State {
     }
 }
 
+/// What one call of `read` has taken. It is put together once, where Python wants it.
+struct Pieces {
+    wanted: usize,
+    length: usize,
+    list: Vec<Bytes>,
+}
+
+impl Pieces {
+    fn new(wanted: usize) -> Self {
+        Self { wanted, length: 0, list: Vec::new() }
+    }
+
+    fn missing(&self) -> usize {
+        self.wanted - self.length
+    }
+
+    fn add(&mut self, piece: Bytes) {
+        self.length += piece.len();
+        self.list.push(piece);
+    }
+
+    fn joined<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        if let [piece] = self.list.as_slice() {
+            return Ok(PyBytes::new(py, piece));
+        }
+        PyBytes::new_with(py, self.length, |mut rest| {
+            for piece in &self.list {
+                let (here, behind) = rest.split_at_mut(piece.len());
+                here.copy_from_slice(piece);
+                rest = behind;
+            }
+            Ok(())
+        })
+    }
+}
+
 fn limit(size: Option<isize>) -> usize {
     size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX)
 }
@@ -186,13 +222,19 @@ mod tests {
         State { buffer: Bytes::new(), source: BodySource::Pipe(reader) }
     }
 
+    fn read(state: &mut State, wanted: usize) -> Result<Vec<u8>, BodyError> {
+        let mut read = Pieces::new(wanted);
+        while !state.gather(&mut read) && state.wait_for(read.missing())? {}
+        Ok(read.list.concat())
+    }
+
     #[test]
     fn a_read_joins_chunks_and_keeps_the_rest() {
         let mut state = state(&[b"ab", b"", b"cde", b"f"]);
-        assert_eq!(state.read(3).unwrap(), "abc");
-        assert_eq!(state.read(0).unwrap(), "");
-        assert_eq!(state.read(usize::MAX).unwrap(), "def");
-        assert_eq!(state.read(usize::MAX).unwrap(), "");
+        assert_eq!(read(&mut state, 3).unwrap(), b"abc");
+        assert_eq!(read(&mut state, 0).unwrap(), b"");
+        assert_eq!(read(&mut state, usize::MAX).unwrap(), b"def");
+        assert_eq!(read(&mut state, usize::MAX).unwrap(), b"");
     }
 
     #[test]
@@ -212,8 +254,8 @@ mod tests {
         writer.push(Bytes::from_static(b"abc")).unwrap();
         drop(writer);
         let mut state = State { buffer: Bytes::new(), source: BodySource::Pipe(reader) };
-        assert_eq!(state.read(2).unwrap(), "ab");
-        assert_eq!(state.read(5), Err(BodyError::Disconnected));
-        assert_eq!(state.read(usize::MAX), Err(BodyError::Disconnected));
+        assert_eq!(read(&mut state, 2).unwrap(), b"ab");
+        assert_eq!(read(&mut state, 5), Err(BodyError::Disconnected));
+        assert_eq!(read(&mut state, usize::MAX), Err(BodyError::Disconnected));
     }
 }

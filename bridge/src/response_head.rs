@@ -24,7 +24,8 @@ pub struct ResponseHead {
     pub reason: Option<Box<[u8]>>,
     /// Names lower-case; repeats kept in order; hop-by-hop fields gone.
     pub headers: HeaderMap,
-    /// The fields in the application's order, where repeats of a name do not stand together: a map cannot tell it.
+    /// The fields in the application's order, where repeats of a name do not stand together: a map cannot tell it. Over HTTP/1
+    /// the wire guard puts them in it.
     pub order: Option<Vec<(HeaderName, HeaderValue)>>,
     /// `Content-Length`, if declared.
     pub content_length: Option<u64>,
@@ -66,12 +67,12 @@ impl ResponseHead {
         let text = status.cast::<PyString>().map_err(|_| wrong_type("the status", "str", status))?;
         let (status, reason) = parse_status(text.to_str()?)?;
         let list = headers.cast::<PyList>().map_err(|_| wrong_type("the response headers", "list", headers))?;
-        let mut fields = Fields::with_capacity(list.len());
+        let mut fields = Fields::new(status, list.len());
         for pair in list.iter() {
             let (name, value) = pair_of(&pair)?;
             fields.add(pair.py(), &native_bytes("a header name", &name)?, &native_bytes("a header value", &value)?)?;
         }
-        Ok(fields.finish(status, reason))
+        Ok(fields.finish(reason))
     }
 
     /// Reads `status` and `headers` of an `http.response.start` message.
@@ -83,12 +84,7 @@ impl ResponseHead {
             PyTypeError::new_err(format!("status must be an int from 200 to 999, not {}", short(status)))
         })?;
         let status = status_code(code)?;
-        let mut fields = Fields::with_capacity(8);
-        for pair in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
-            let (name, value) = pair_of(&pair?)?;
-            fields.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
-        }
-        Ok(fields.finish(status, None))
+        Ok(Fields::from_asgi(status, 8, headers)?.finish(None))
     }
 
     /// Reads a header list alone (`websocket.accept`).
@@ -96,12 +92,7 @@ impl ResponseHead {
     /// # Errors
     /// As [`ResponseHead::from_asgi`].
     pub fn headers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
-        let mut fields = Fields::with_capacity(4);
-        for pair in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
-            let (name, value) = pair_of(&pair?)?;
-            fields.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
-        }
-        Ok(fields.headers)
+        Ok(Fields::from_asgi(StatusCode::SWITCHING_PROTOCOLS, 4, headers)?.headers)
     }
 }
 
@@ -137,6 +128,7 @@ fn is_text(byte: u8) -> bool {
 
 /// The header fields of one response while they are checked.
 struct Fields {
+    status: StatusCode,
     headers: HeaderMap,
     order: Option<Vec<(HeaderName, HeaderValue)>>,
     last: Option<HeaderName>,
@@ -144,8 +136,24 @@ struct Fields {
 }
 
 impl Fields {
-    fn with_capacity(capacity: usize) -> Self {
-        Self { headers: HeaderMap::with_capacity(capacity), order: None, last: None, content_length: None }
+    fn new(status: StatusCode, capacity: usize) -> Self {
+        Self { status, headers: HeaderMap::with_capacity(capacity), order: None, last: None, content_length: None }
+    }
+
+    fn from_asgi(status: StatusCode, capacity: usize, headers: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let mut fields = Self::new(status, capacity);
+        let Some(headers) = headers else { return Ok(fields) };
+        let pairs = headers.try_iter().map_err(|_| {
+            PyTypeError::new_err(format!(
+                "'headers' must be an iterable of (name, value) pairs, not {}",
+                short(headers)
+            ))
+        })?;
+        for pair in pairs {
+            let (name, value) = pair_of(&pair?)?;
+            fields.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
+        }
+        Ok(fields)
     }
 
     fn add(&mut self, py: Python<'_>, name: &[u8], value: &[u8]) -> PyResult<()> {
@@ -191,22 +199,18 @@ impl Fields {
         if self.content_length.is_some_and(|earlier| earlier != length) {
             return Err(PyValueError::new_err("the response has two different Content-Length headers"));
         }
-        if self.content_length.replace(length).is_none() {
+        // A 204 has none. (To take it out again would disturb the order of the others.)
+        if self.content_length.replace(length).is_none() && self.status != StatusCode::NO_CONTENT {
             self.keep_order(&CONTENT_LENGTH, &value);
             self.headers.insert(CONTENT_LENGTH, value);
         }
         Ok(())
     }
 
-    fn finish(mut self, status: StatusCode, reason: Option<Box<[u8]>>) -> ResponseHead {
-        if status == StatusCode::NO_CONTENT {
-            self.headers.remove(CONTENT_LENGTH);
-            if let Some(order) = &mut self.order {
-                order.retain(|(name, _)| *name != CONTENT_LENGTH);
-            }
-            self.content_length = None;
-        }
-        ResponseHead { status, reason, headers: self.headers, order: self.order, content_length: self.content_length }
+    fn finish(self, reason: Option<Box<[u8]>>) -> ResponseHead {
+        let Self { status, headers, order, content_length, .. } = self;
+        let content_length = content_length.filter(|_| status != StatusCode::NO_CONTENT);
+        ResponseHead { status, reason, headers, order, content_length }
     }
 }
 

@@ -14,6 +14,8 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use futures::future::poll_fn;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
 
 use crate::error::BodyError;
 use crate::pipe::PipeReader;
@@ -101,6 +103,12 @@ impl BodySource {
             _ => None,
         }
     }
+}
+
+/// The bytes of a Python object, not copied: it lives for as long as they do. Where the last of them is dropped without the
+/// interpreter, the object goes when somebody next has it.
+pub fn shared(bytes: &Bound<'_, PyBytes>) -> Bytes {
+    Bytes::from_owner(PyBackedBytes::from(bytes.clone()))
 }
 
 /// The next piece that is not empty.

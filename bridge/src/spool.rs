@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::source::BodySource;
+use crate::source::{BodySource, shared};
 
 /// What a body may grow to in memory before it goes to a file, and how much is written at a time then, in bytes.
 const MEMORY: usize = 1024 * 1024;
@@ -110,7 +110,7 @@ impl WholeBody<'_> {
         Ok(match self {
             Self::Bytes(bytes) if bytes.as_bytes().is_empty() => (BodySource::Empty, 0),
             Self::Bytes(bytes) => {
-                let bytes = Bytes::copy_from_slice(bytes.as_bytes());
+                let bytes = shared(bytes);
                 let length = bytes.len() as u64;
                 (BodySource::Bytes(bytes), length)
             }

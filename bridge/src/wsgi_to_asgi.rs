@@ -25,7 +25,7 @@ use crate::pipe::{PipeReader, PipeWriter, pipe};
 use crate::pool::{Job, Ticket};
 use crate::report::{Subject, report_call};
 use crate::scope_request::{BridgeRequest, ScopeRequest};
-use crate::source::BodySource;
+use crate::source::{BodySource, shared};
 use crate::spool::WholeBody;
 use crate::start_response::Exchange;
 use crate::wsgi_pool::WsgiPool;
@@ -189,9 +189,7 @@ impl BridgeCall {
             None => true,
             Some(body) => {
                 // An application that has ended reads no more: what comes is dropped.
-                chunk.as_bytes().is_empty()
-                    || body.push(Bytes::copy_from_slice(chunk.as_bytes())).is_err()
-                    || body.has_room()
+                chunk.as_bytes().is_empty() || body.push(shared(chunk)).is_err() || body.has_room()
             }
         };
         if room {

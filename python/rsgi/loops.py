@@ -1,4 +1,4 @@
-"""Makes the event loop that ASGI applications run in.
+"""Makes the event loop that ASGI applications run in, and calls what runs in it as long as the server does.
 
 Apart because it is the only module that knows what kinds of loops there are: uvloop, which may not be installed, and
 asyncio's own, whose selector may drive the server.
@@ -7,10 +7,14 @@ asyncio's own, whose selector may drive the server.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import selectors
+import sys
+from collections.abc import Awaitable
 from importlib.util import find_spec
 
 from rsgi._rsgi import Server
+from rsgi._types import ASGIApp, Message, Receive, Scope, Send
 from rsgi.errors import StartupError
 
 
@@ -77,3 +81,23 @@ def loop_name(kind: str) -> str:
     if kind == "auto":
         return "uvloop" if find_spec("uvloop") else "asyncio"
     return kind
+
+
+async def call_application(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Call an application inside the task that awaits this: one that is not `async def` may need the task, too."""
+    await app(scope, receive, send)
+
+
+def coroutine_function(send: Send) -> Send:
+    """The same `send`, which says that it is a coroutine function: asgiref's `async_to_sync` warns of what does not.
+
+    The consumers of Channels that are not `async` put it into that.
+    """
+
+    def marked(message: Message) -> Awaitable[None]:
+        return send(message)
+
+    if sys.version_info >= (3, 12):
+        return inspect.markcoroutinefunction(marked)
+    marked._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+    return marked

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use pyo3::intern;
@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use super::message::{typed, unexpected};
 use super::probe::Witness;
 use super::response_messages::{Gone, ResponseMessages, Room, TellOnDrop, body_part, response_head};
+use super::waiters::Waiters;
 use super::{Call, file_message};
 use crate::body::{Leftover, Recorder};
 use crate::error::RequestError;
@@ -157,6 +158,7 @@ impl HttpStart {
         }
         let exchange = HttpExchange {
             stepping: AtomicBool::new(false),
+            waiters: Arc::default(),
             state: Mutex::new(State { request, flushing: false, response: gateway.response(responder) }),
             gone,
             head,
@@ -166,7 +168,7 @@ impl HttpStart {
         let started = scope.and_then(|scope| {
             let exchange = Bound::new(py, exchange)?;
             let conversation = Conversation::Http(exchange.clone().unbind());
-            AppCoroutine::call(&gateway.event_loop, gateway.app.bind(py), &scope, exchange.as_any(), conversation)
+            AppCoroutine::start(&gateway.event_loop, gateway.app.bind(py), &scope, exchange.as_any(), conversation)
         });
         if let Err(error) = started {
             error.write_unraisable(py, None);
@@ -197,6 +199,7 @@ pub struct HttpExchange {
     state: Mutex<State>,
     /// The application's own task is running, not one that it has started.
     stepping: AtomicBool,
+    waiters: Arc<Waiters>,
     gone: Gone,
     head: RequestHead,
     witness: Option<Arc<Witness>>,
@@ -208,12 +211,13 @@ impl HttpExchange {
     /// The next message of the request.
     fn receive(slf: &Bound<'_, Self>) -> Awaitable {
         let py = slf.py();
-        if let Poll::Ready(message) = slf.get().poll_receive(py, &mut Context::from_waker(Waker::noop())) {
+        let this = slf.get();
+        if let Poll::Ready(message) = this.poll_receive(py, &mut Context::from_waker(&this.waiters.waker())) {
             return Awaitable::finished(message);
         }
         let exchange = slf.clone().unbind();
-        let handle = Arc::clone(&slf.get().gateway.event_loop);
-        Awaitable::waiting(handle, Box::new(move |py, context| exchange.get().poll_receive(py, context)))
+        let poll = this.waiters.join(move |py, context| exchange.get().poll_receive(py, context));
+        Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll)
     }
 
     /// Takes a message of the response.
@@ -224,9 +228,8 @@ impl HttpExchange {
             return Sent::instance(py);
         }
         let exchange = slf.clone().unbind();
-        let handle = Arc::clone(&this.gateway.event_loop);
-        let poll = move |py: Python<'_>, context: &mut Context<'_>| exchange.get().poll_room(py, context);
-        Ok(Py::new(py, Awaitable::waiting(handle, Box::new(poll)))?.into_any())
+        let poll = this.waiters.join(move |py, context| exchange.get().poll_room(py, context));
+        Ok(Py::new(py, Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll))?.into_any())
     }
 }
 

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::awaitable::{Awaitable, Sent};
 use rsgi_bridge::report::{Subject, log_failure};
+use rsgi_bridge::response_head::short;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -199,8 +200,8 @@ fn call_app(
     scope.set_item("state", state)?;
     let exchange = LifespanExchange { gateway: Arc::clone(gateway), conversation: Arc::clone(conversation) };
     let exchange = Bound::new(py, exchange)?;
-    let arguments = (scope, exchange.getattr("receive")?, exchange.getattr("send")?);
-    let coroutine = gateway.app.bind(py).call1(arguments)?;
+    let arguments = (gateway.app.bind(py), scope, exchange.getattr("receive")?, exchange.getattr("send")?);
+    let coroutine = py.import("rsgi.loops")?.call_method1("call_application", arguments)?;
     gateway.event_loop.await_from_tokio(py, coroutine)
 }
 
@@ -224,28 +225,47 @@ impl LifespanExchange {
     fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let (message, kind) = typed(message)?;
         let kind = kind.to_str()?;
-        let reason = || -> PyResult<String> {
-            let message = message.get_item(intern!(py, "message"))?;
-            message.map_or(Ok(String::new()), |message| message.extract())
-        };
         let (next, expected) = match kind {
             "lifespan.startup.complete" => (Stage::Started, Stage::Starting),
-            "lifespan.startup.failed" => (Stage::StartFailed(reason()?), Stage::Starting),
+            "lifespan.startup.failed" => (Stage::StartFailed(reason(message)?), Stage::Starting),
             "lifespan.shutdown.complete" => (Stage::Stopped, Stage::Started),
-            "lifespan.shutdown.failed" => (Stage::StopFailed(reason()?), Stage::Started),
-            other => return Err(unexpected(other, "a message of the lifespan")),
+            "lifespan.shutdown.failed" => (Stage::StopFailed(reason(message)?), Stage::Started),
+            other => {
+                let known = "'lifespan.startup.complete', 'lifespan.startup.failed', 'lifespan.shutdown.complete' or \
+                             'lifespan.shutdown.failed'";
+                return Err(unexpected(other, known));
+            }
         };
-        let taken = self.conversation.stage.send_if_modified(|stage| {
+        let mut before = None;
+        self.conversation.stage.send_if_modified(|stage| {
             let fits = *stage == expected;
             if fits {
                 *stage = next;
+            } else {
+                before = Some(stage.clone());
             }
             fits
         });
-        if !taken {
-            return Err(PyRuntimeError::new_err(format!("'{kind}' was sent out of order")));
+        if let Some(before) = before {
+            return Err(PyRuntimeError::new_err(format!("'{kind}' was sent {}", when(&before))));
         }
         Sent::instance(py)
+    }
+}
+
+/// Why a startup or shutdown failed, in the application's words.
+fn reason(message: &Bound<'_, PyDict>) -> PyResult<String> {
+    let Some(reason) = message.get_item(intern!(message.py(), "message"))? else { return Ok(String::new()) };
+    reason.extract().map_err(|_| PyTypeError::new_err(format!("'message' must be str, not {}", short(&reason))))
+}
+
+/// When a message was sent that did not belong there.
+fn when(stage: &Stage) -> &'static str {
+    match stage {
+        Stage::Starting => "before the startup was complete",
+        Stage::Started => "after the startup was complete",
+        Stage::StartFailed(_) => "after the startup had failed",
+        Stage::Stopped | Stage::StopFailed(_) | Stage::Ended(_) => "after the shutdown",
     }
 }
 

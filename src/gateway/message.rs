@@ -21,7 +21,9 @@ pub fn typed<'a, 'py>(message: &'a Bound<'py, PyAny>) -> PyResult<(&'a Bound<'py
         .map_err(|_| PyTypeError::new_err(format!("send() takes a dict, not {}", short(message))))?;
     let kind =
         message.get_item(intern!(py, "type"))?.ok_or_else(|| PyValueError::new_err("the message has no 'type'"))?;
-    let kind = kind.cast_into().map_err(|_| PyTypeError::new_err("the 'type' of a message must be a str"))?;
+    let kind = kind.cast_into::<PyString>().map_err(|error| {
+        PyTypeError::new_err(format!("the 'type' of a message must be str, not {}", short(&error.into_inner())))
+    })?;
     Ok((message, kind))
 }
 

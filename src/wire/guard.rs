@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::alarm::Alarm;
 use super::framer::{Framer, State};
 use super::linger::Closing;
+use super::order::Reordered;
 use super::pace::Pace;
 use super::{Limits, Refusal, WireState};
 
@@ -47,6 +48,8 @@ pub struct Guard<S> {
     /// Whose body `reading` measures.
     measured: u64,
     writing: Pace,
+    /// The head that leaves in another order than hyper's.
+    reordered: Reordered,
     /// When a wait for the reader ended last.
     drained: Option<Instant>,
     /// When the client ended its side while a request was being answered.
@@ -75,6 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             reading: Pace::new(&limits),
             measured: 0,
             writing: Pace::new(&limits),
+            reordered: Reordered::default(),
             drained: None,
             half_closed: None,
             alarm: Alarm::new(limits.keep_alive_timeout),
@@ -313,7 +317,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.io).poll_write_vectored(cx, parts);
+        let told = this.wire.take_order();
+        let written = this.reordered.poll_write(cx, &mut this.io, parts, told);
         this.pace_write(cx, written, |&count| count)
     }
 

@@ -8,9 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
+use http::HeaderName;
 use tokio::time::Instant;
 
 use super::Refusal;
+use super::order::NextOrder;
 
 /// Shared by a [`Guard`](super::Guard) and the service of its connection.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub struct WireState {
     failure: Mutex<Option<Refusal>>,
     parked: AtomicBool,
     waker: Mutex<Option<Waker>>,
+    order: NextOrder,
 }
 
 impl Default for WireState {
@@ -45,6 +48,7 @@ impl Default for WireState {
             failure: Mutex::new(None),
             parked: AtomicBool::new(false),
             waker: Mutex::new(None),
+            order: NextOrder::default(),
         }
     }
 }
@@ -85,6 +89,12 @@ impl WireState {
         lock(&self.failure).clone()
     }
 
+    /// The names of the fields of the response that the service is about to give, in the order in which they are to leave. Told
+    /// in the same turn, for a head that hyper's map would put in another.
+    pub fn order_fields(&self, names: Vec<HeaderName>) {
+        self.order.tell(names);
+    }
+
     /// Since when there is no request; `None` while there is one. The second is whether there ever was one.
     pub fn idle_since(&self) -> (Option<Instant>, bool) {
         let started = self.started.load(Ordering::Acquire);
@@ -102,6 +112,11 @@ impl WireState {
 impl WireState {
     pub(super) fn created(&self) -> Instant {
         self.created
+    }
+
+    /// The order of the head that hyper writes next, once, if it was told.
+    pub(super) fn take_order(&self) -> Option<Vec<HeaderName>> {
+        self.order.take()
     }
 
     pub(super) fn is_upgraded(&self) -> bool {

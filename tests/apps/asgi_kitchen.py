@@ -128,7 +128,8 @@ async def status(scope, receive, send):
 
 @path("status-with-length")
 async def status_with_length(scope, receive, send):
-    await text(send, "12345", int(rest(scope)), [(b"content-length", b"5")])
+    fields = [(b"x-before", b"1"), (b"content-length", b"5"), (b"x-after", b"2"), (b"x-last", b"3")]
+    await text(send, "12345", int(rest(scope)), fields)
 
 
 @path("stream")
@@ -279,6 +280,15 @@ async def cookies(scope, receive, send):
     found = [value for name, value in scope["headers"] if name == b"cookie"]
     cookie_headers = [(b"set-cookie", b"a=1; Path=/"), (b"x-between", b"x"), (b"set-cookie", b"b=2; Path=/")]
     await text(send, b"; ".join(found).decode("latin-1"), headers=cookie_headers)
+
+
+@path("many-cookies")
+async def many_cookies(scope, receive, send):
+    """As many cookies as the path says, each with another header behind it, and a body in pieces."""
+    names = [name for number in range(int(rest(scope))) for name in (b"set-cookie", b"x-%d" % number)]
+    await start(send, 200, [(name, b"x" * 500) for name in names])
+    await body(send, b"in ", more=True)
+    await body(send, b"pieces\n")
 
 
 @path("hop-by-hop")

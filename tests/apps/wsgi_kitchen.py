@@ -115,7 +115,8 @@ def status(environ, start_response):
 
 @path("status-with-length")
 def status_with_length(environ, start_response):
-    return text(start_response, "12345", f"{rest(environ)} Kitchen Status", [("Content-Length", "5")])
+    fields = [("X-Before", "1"), ("Content-Length", "5"), ("X-After", "2"), ("X-Last", "3")]
+    return text(start_response, "12345", f"{rest(environ)} Kitchen Status", fields)
 
 
 @path("stream")
@@ -270,6 +271,14 @@ def echo_header(environ, start_response):
 def cookies(environ, start_response):
     cookie_headers = [("Set-Cookie", "a=1; Path=/"), ("X-Between", "x"), ("Set-Cookie", "b=2; Path=/")]
     return text(start_response, environ.get("HTTP_COOKIE", ""), headers=cookie_headers)
+
+
+@path("many-cookies")
+def many_cookies(environ, start_response):
+    """As many cookies as the path says, each with another header behind it, and a body in pieces."""
+    fields = [(name, "x" * 500) for number in range(int(rest(environ))) for name in ("Set-Cookie", f"X-{number}")]
+    start_response("200 OK", fields)
+    return (piece for piece in (b"in ", b"pieces\n"))
 
 
 @path("hop-by-hop")

@@ -58,10 +58,6 @@ GAPS: dict[str, dict[str, Limit]] = {
             always=False,
         ),
     },
-    "order_of_headers_is_kept": {
-        "rsgi": _GROUPED,
-        "bridge-rsgi": _GROUPED,
-    },
 }
 
 

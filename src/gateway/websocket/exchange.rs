@@ -6,7 +6,7 @@
 //! Spec: ASGI WebSocket 2.5, and its extension "WebSocket Denial Response".
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 use super::super::asgi::AsgiGateway;
 use super::super::message::{typed, unexpected};
 use super::super::response_messages::{Gone, ResponseMessages, Room, body_part, response_head};
+use super::super::waiters::Waiters;
 use super::handshake::subprotocols;
 use super::message;
 use super::socket::{Inbound, Outbound};
@@ -75,6 +76,7 @@ impl WebSocketStart {
             state: Mutex::new(State { inbound, progress: Progress::Connecting { answer, outbound, told: false } }),
             offered,
             head,
+            waiters: Arc::default(),
             gone,
             gateway: Arc::clone(&gateway),
         };
@@ -82,7 +84,7 @@ impl WebSocketStart {
             complete_scope(py, &scope, scheme)?;
             let exchange = Bound::new(py, exchange)?;
             let conversation = Conversation::WebSocket(exchange.clone().unbind());
-            AppCoroutine::call(&gateway.event_loop, gateway.app.bind(py), &scope, exchange.as_any(), conversation)
+            AppCoroutine::start(&gateway.event_loop, gateway.app.bind(py), &scope, exchange.as_any(), conversation)
         });
         if let Err(error) = started {
             error.write_unraisable(py, None);
@@ -145,6 +147,7 @@ pub struct WebSocketExchange {
     state: Mutex<State>,
     offered: Vec<String>,
     head: RequestHead,
+    waiters: Arc<Waiters>,
     gone: Gone,
     gateway: Arc<AsgiGateway>,
 }
@@ -154,24 +157,25 @@ impl WebSocketExchange {
     /// The next message from the client.
     fn receive(slf: &Bound<'_, Self>) -> Awaitable {
         let py = slf.py();
-        if let Poll::Ready(message) = slf.get().poll_receive(py, &mut Context::from_waker(Waker::noop())) {
+        let this = slf.get();
+        if let Poll::Ready(message) = this.poll_receive(py, &mut Context::from_waker(&this.waiters.waker())) {
             return Awaitable::finished(message);
         }
         let exchange = slf.clone().unbind();
-        let handle = Arc::clone(&slf.get().gateway.event_loop);
-        Awaitable::waiting(handle, Box::new(move |py, context| exchange.get().poll_receive(py, context)))
+        let poll = this.waiters.join(move |py, context| exchange.get().poll_receive(py, context));
+        Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll)
     }
 
     /// Takes a message for the client; waits while the client is slow.
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
-        if slf.get().take_message(py, message)? == Room::Yes {
+        let this = slf.get();
+        if this.take_message(py, message)? == Room::Yes {
             return Sent::instance(py);
         }
         let exchange = slf.clone().unbind();
-        let handle = Arc::clone(&slf.get().gateway.event_loop);
-        let poll = move |py: Python<'_>, context: &mut Context<'_>| exchange.get().poll_room(py, context);
-        Ok(Py::new(py, Awaitable::waiting(handle, Box::new(poll)))?.into_any())
+        let poll = this.waiters.join(move |py, context| exchange.get().poll_room(py, context));
+        Ok(Py::new(py, Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll))?.into_any())
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,6 +18,9 @@ use tokio::time::{sleep, timeout};
 use crate::wire::{Guard, Limits, Refusal, WireState};
 
 pub(super) const BIG: usize = 4 << 20;
+
+/// A body that must not be taken for a head.
+pub(super) const LIKE_A_HEAD: &str = "HTTP/1.1 200 OK\r\nx-between: 1\r\nset-cookie: a\r\n\r\n";
 
 struct InFlight(Arc<WireState>);
 
@@ -55,6 +58,14 @@ async fn echo(wire: &WireState, request: Request<Incoming>) -> Response<Full<Byt
     }
 }
 
+/// Answers with fields in an order that a map cannot hold.
+fn ordered(wire: &WireState, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let fields = [("set-cookie", "a"), ("x-between", "1"), ("set-cookie", "b"), ("x-between", "2")];
+    wire.order_fields(fields.iter().map(|(name, _)| HeaderName::from_static(name)).collect());
+    let response = fields.iter().fold(Response::builder(), |response, (name, value)| response.header(*name, *value));
+    response.body(Full::from(body.into())).unwrap()
+}
+
 /// Answers 101, then sends back what comes.
 fn upgrade(wire: &WireState, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
     let upgraded = hyper::upgrade::on(&mut request);
@@ -79,6 +90,13 @@ async fn answer(wire: Arc<WireState>, dropped: Dropped, request: Request<Incomin
     match request.uri().path() {
         "/echo" => echo(&wire, request).await,
         "/upgrade" => upgrade(&wire, request),
+        "/ordered" => ordered(&wire, ""),
+        "/ordered/body" => ordered(&wire, LIKE_A_HEAD),
+        "/ordered/read" => ordered(&wire, request.into_body().collect().await.unwrap().to_bytes()),
+        "/ordered/early" => {
+            tokio::spawn(request.into_body().collect());
+            ordered(&wire, "")
+        }
         "/slow" => {
             sleep(Duration::from_millis(200)).await;
             Response::new(Full::from("slow"))
