@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// What is written at a time: as much as a pipe takes in one piece (`PIPE_BUF`), so that lines of several processes do not mix.
+const BATCH: usize = 4096;
+
 /// Lines that may wait to be written.
 const QUEUE: usize = 4096;
 
@@ -45,7 +48,7 @@ impl AccessLog {
 }
 
 fn write_lines(queue: &Receiver<String>, lost: &AtomicU64) {
-    let mut output = BufWriter::new(io::stdout());
+    let mut output = BufWriter::with_capacity(BATCH, io::stdout());
     while let Ok(first) = queue.recv() {
         for line in std::iter::once(first).chain(queue.try_iter()) {
             if output.write_all(line.as_bytes()).is_err() {

@@ -5,9 +5,11 @@
 //! Spec: RFC 9112 (HTTP/1.1), RFC 9110 15.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -90,7 +92,7 @@ where
         Begun::With(bytes) => guard.begin(bytes),
         Begun::Refused(refusal) => guard.refuse(refusal),
     }
-    let connection = Arc::new(Connection::new(service, wire, peer, alive.clone()));
+    let connection = Arc::new(Connection::new(service, Arc::clone(&wire), peer, alive.clone()));
     let answer = service_fn(move |request| answer(Arc::clone(&connection), request));
     let mut builder = http1::Builder::new();
     if fields != HYPER_FIELDS {
@@ -101,8 +103,18 @@ where
     // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.
     tokio::select! {
         _ended = served.as_mut() => return,
-        () = alive.reached(Phase::Draining) => served.as_mut().graceful_shutdown(),
+        () = alive.reached(Phase::Draining) => {}
     }
+    // One that has not asked for anything yet may still do so: hyper would close it.
+    let asked = poll_fn(|cx| match served.as_mut().poll(cx) {
+        Poll::Pending if !wire.idle_since().1 => Poll::Pending,
+        ended => Poll::Ready(ended.is_ready()),
+    });
+    tokio::select! {
+        ended = asked => if ended { return },
+        () = alive.given_up() => {}
+    }
+    served.as_mut().graceful_shutdown();
     tokio::select! {
         _ended = served => {}
         () = alive.reached(Phase::Cut) => {}

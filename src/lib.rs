@@ -5,7 +5,7 @@
 //! Read the modules in this order and you have followed one request from the socket to the application and back:
 //!
 //! 1. [`server`] binds, starts the threads, and stops them; [`shutdown`] says how.
-//! 2. [`listener`] accepts a connection; [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
+//! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]); [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`connection`] runs hyper over it; [`http2`] does for
 //!    HTTP/2, and brings its requests to the same place.
 //! 4. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
@@ -44,6 +44,7 @@ mod settings;
 mod shutdown;
 mod tls;
 mod wire;
+mod worker;
 
 /// The extension module.
 #[pyo3::pymodule]
@@ -56,6 +57,8 @@ mod _rsgi {
     use crate::explain::{Explanation, PlanRouter};
     #[pymodule_export]
     use crate::server::Server;
+    #[pymodule_export]
+    use crate::worker::{Listeners, name_process};
     #[pymodule_export]
     use rsgi_bridge::error::{ClientDisconnected, RequestBodyError};
     #[pymodule_export]

@@ -1,4 +1,4 @@
-//! Listening sockets: bind (TCP, Unix), and accept with back-off.
+//! Listening sockets: bind (TCP, Unix), take over those of a supervisor, and accept with back-off.
 //!
 //! Kept apart because binding happens before anything runs, so that a bad address is a start-up error.
 //!
@@ -6,8 +6,10 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -18,7 +20,7 @@ use crate::error::StartupError;
 use crate::head::Peer;
 use crate::protocol;
 use crate::settings::Settings;
-use crate::shutdown::{Alive, Phase};
+use crate::shutdown::{Alive, Phase, Shutdown};
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 2048;
@@ -28,22 +30,50 @@ const BACKLOG: i32 = 2048;
 pub enum Bound {
     /// `host:port`.
     Tcp(std::net::TcpListener, SocketAddr),
-    /// A path in the file system, removed at the end.
+    /// A path in the file system, removed at the end by the process that bound it.
     Unix(std::os::unix::net::UnixListener, UnixPath),
 }
 
-/// The path of a Unix socket of ours; the file goes with it.
+/// The path of a Unix socket; if it is of our making the file goes with it.
 #[derive(Debug)]
-pub struct UnixPath(pub String);
+pub struct UnixPath {
+    path: String,
+    ours: bool,
+}
 
 impl Drop for UnixPath {
     fn drop(&mut self) {
-        // Somebody else may have removed it.
-        let _gone = std::fs::remove_file(&self.0);
+        if self.ours {
+            // Somebody else may have removed it.
+            let _gone = std::fs::remove_file(&self.path);
+        }
     }
 }
 
 impl Bound {
+    /// Takes over a socket that another process has bound and listens on.
+    ///
+    /// # Errors
+    /// When it is not a TCP or Unix socket with an address.
+    pub fn inherited(descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(descriptor);
+        let address = socket.local_addr()?;
+        if let Some(address) = address.as_socket() {
+            return Ok(Self::Tcp(socket.into(), address));
+        }
+        let path = address.as_pathname().and_then(std::path::Path::to_str).map(str::to_owned);
+        let path = path.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the socket has no address"))?;
+        Ok(Self::Unix(OwnedFd::from(socket).into(), UnixPath { path, ours: false }))
+    }
+
+    /// The number of the descriptor, to be handed to a child.
+    pub fn descriptor(&self) -> RawFd {
+        match self {
+            Self::Tcp(listener, _) => listener.as_raw_fd(),
+            Self::Unix(listener, _) => listener.as_raw_fd(),
+        }
+    }
+
     /// Whether clients come over TCP.
     pub fn is_tcp(&self) -> bool {
         matches!(self, Self::Tcp(..))
@@ -54,7 +84,7 @@ impl Bound {
         match self {
             Self::Tcp(_, address) if encrypted => format!("https://{address}"),
             Self::Tcp(_, address) => format!("http://{address}"),
-            Self::Unix(_, path) => format!("unix:{}", path.0),
+            Self::Unix(_, path) => format!("unix:{}", path.path),
         }
     }
 }
@@ -113,7 +143,7 @@ fn bind_unix(path: &str) -> Result<Bound, StartupError> {
     remove_stale(path).map_err(failed)?;
     let listener = std::os::unix::net::UnixListener::bind(path).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
-    Ok(Bound::Unix(listener, UnixPath(path.to_owned())))
+    Ok(Bound::Unix(listener, UnixPath { path: path.to_owned(), ours: true }))
 }
 
 /// Removes a socket file that nobody answers on: a server that was killed leaves it behind.
@@ -148,21 +178,64 @@ fn hint(error: &io::Error) -> String {
     .to_owned()
 }
 
+/// Sockets to accept from, and who is told when that begins.
+#[derive(Debug)]
+pub struct Listening {
+    /// The sockets.
+    pub bound: Vec<Bound>,
+    /// Whether a supervisor has bound them, which says so itself when all its workers are ready.
+    pub inherited: bool,
+    /// Hears of the beginning once.
+    pub ready: Sender<()>,
+}
+
+impl Listening {
+    /// Starts to accept, and says so.
+    pub fn begin(self, service: &Arc<Service>, shutdown: &Shutdown) {
+        for bound in self.bound {
+            let url = bound.url(service.tls.is_some());
+            let turns = Turns { shared: self.inherited };
+            tokio::spawn(accept(bound, turns, Arc::clone(service), shutdown.alive()));
+            if !self.inherited {
+                crate::log::line(format_args!("listening on {url}"));
+            }
+        }
+        // Nobody waits for it in a server that runs alone.
+        let _unheard = self.ready.send(());
+    }
+}
+
+/// Who may accept next.
+#[derive(Debug, Clone, Copy)]
+struct Turns {
+    shared: bool,
+}
+
+impl Turns {
+    /// After each connection: of several processes, all should get some of those that come at once.
+    async fn give(self) {
+        if self.shared {
+            std::thread::yield_now();
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 /// Accepts connections until the server drains.
-pub async fn accept(bound: Bound, service: Arc<Service>, alive: Alive) {
+async fn accept(bound: Bound, turns: Turns, service: Arc<Service>, alive: Alive) {
     match bound {
         Bound::Tcp(listener, _) => match TcpListener::from_std(listener) {
-            Ok(listener) => accept_tcp(listener, service, alive).await,
+            Ok(listener) => accept_tcp(listener, turns, service, alive).await,
             Err(error) => crate::log::line(format_args!("error: cannot accept connections: {error}")),
         },
         Bound::Unix(listener, path) => match UnixListener::from_std(listener) {
-            Ok(listener) => accept_unix(listener, &path.0, service, alive).await,
+            Ok(listener) => accept_unix(listener, turns, &path.path, service, alive).await,
             Err(error) => crate::log::line(format_args!("error: cannot accept connections: {error}")),
         },
     }
 }
 
-async fn accept_tcp(listener: TcpListener, service: Arc<Service>, mut alive: Alive) {
+async fn accept_tcp(listener: TcpListener, turns: Turns, service: Arc<Service>, mut alive: Alive) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -175,13 +248,14 @@ async fn accept_tcp(listener: TcpListener, service: Arc<Service>, mut alive: Ali
                 let server = stream.local_addr().ok().map(|address| (address.ip().to_string(), address.port()));
                 let peer = Peer { client: Some((client.ip().to_string(), client.port())), server, ..Peer::default() };
                 tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, peer, alive.clone()));
+                turns.give().await;
             }
             Err(error) => back_off(&error).await,
         }
     }
 }
 
-async fn accept_unix(listener: UnixListener, path: &str, service: Arc<Service>, mut alive: Alive) {
+async fn accept_unix(listener: UnixListener, turns: Turns, path: &str, service: Arc<Service>, mut alive: Alive) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -191,6 +265,7 @@ async fn accept_unix(listener: UnixListener, path: &str, service: Arc<Service>, 
             Ok((stream, _)) => {
                 let peer = Peer { unix_path: Some(path.to_owned()), ..Peer::default() };
                 tokio::spawn(protocol::serve_clear(Arc::clone(&service), stream, peer, alive.clone()));
+                turns.give().await;
             }
             Err(error) => back_off(&error).await,
         }

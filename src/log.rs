@@ -4,8 +4,18 @@
 //! (`rsgi_bridge::report`).
 
 use std::io::Write;
+use std::sync::OnceLock;
+
+/// What stands before each line of a process that is one of several.
+static NAME: OnceLock<String> = OnceLock::new();
 
 /// Writes one line; a closed standard error is nobody's concern.
 pub fn line(text: std::fmt::Arguments<'_>) {
-    let _closed = writeln!(std::io::stderr().lock(), "{text}");
+    let name = NAME.get().map_or("", String::as_str);
+    let _closed = writeln!(std::io::stderr().lock(), "{name}{text}");
+}
+
+/// Puts `name` before every line from now on. Only the first call counts.
+pub fn name_process(name: String) {
+    let _named_before = NAME.set(name);
 }

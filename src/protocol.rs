@@ -16,7 +16,7 @@ use crate::connection::{self, Begun, Service};
 use crate::head::Peer;
 use crate::http2;
 use crate::replayed::Replayed;
-use crate::shutdown::{Alive, Phase};
+use crate::shutdown::Alive;
 use crate::tls::{Secured, Tls};
 use crate::wire::{Refusal, read_opening};
 
@@ -43,7 +43,7 @@ where
     let mut bytes = BytesMut::new();
     let http2 = tokio::select! {
         http2 = tokio::time::timeout(patience, read_opening(&mut stream, &mut bytes)) => http2,
-        () = alive.reached(Phase::Draining) => return,
+        () = alive.given_up() => return,
     };
     match http2 {
         Ok(Ok(true)) => http2::serve(service, Replayed { bytes, io: stream }, peer, alive).await,
@@ -80,7 +80,7 @@ async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer
     };
     let greeted = tokio::select! {
         greeted = tokio::time::timeout(patience, greeting) => greeted,
-        () = alive.reached(Phase::Draining) => return,
+        () = alive.given_up() => return,
     };
     // Too slow, or no handshake: the client's doing, and it was told what can be told.
     let Ok(Ok(greeted)) = greeted else { return };

@@ -6,6 +6,7 @@
 //! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`).
 
 use std::pin::Pin;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -22,7 +23,7 @@ use crate::error::StartupError;
 use crate::event_loop::{EventLoop, Woken};
 use crate::gateway::lifespan::{self, Lifespan};
 use crate::gateway::{App, Gateway};
-use crate::listener::{self, Bound as BoundListener};
+use crate::listener::{self, Bound as BoundListener, Listening};
 use crate::outbox::Outbox;
 use crate::plan::{AppSpec, Plan};
 use crate::route::Router;
@@ -30,6 +31,7 @@ use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::tls::Tls;
 use crate::wire::Limits;
+use crate::worker::Listeners;
 
 /// One server: made, started and finished once.
 #[pyclass(frozen, module = "rsgi._rsgi")]
@@ -40,6 +42,7 @@ pub struct Server {
     io: Io,
     shutdown: Arc<Shutdown>,
     addresses: Vec<String>,
+    ready: Mutex<Receiver<()>>,
     tls: Option<Arc<Tls>>,
     event_loop: Arc<EventLoop>,
     router: Arc<ArcSwap<Router>>,
@@ -59,7 +62,7 @@ enum Stage {
 #[derive(Debug)]
 struct Prepared {
     service: Service,
-    listeners: Vec<BoundListener>,
+    listening: Listening,
     pool: Option<Arc<Pool>>,
     log_thread: Option<JoinHandle<()>>,
 }
@@ -74,11 +77,13 @@ struct Running {
 
 #[pymethods]
 impl Server {
-    /// Reads the settings and the plan, and binds every address.
+    /// Reads the settings and the plan, and binds every address unless they have been bound.
     #[new]
-    fn new(py: Python<'_>, config: Settings, plan: Plan) -> PyResult<Self> {
+    #[pyo3(signature = (config, plan, listeners = None))]
+    fn new(py: Python<'_>, config: Settings, plan: Plan, listeners: Option<Py<Listeners>>) -> PyResult<Self> {
         let tls = Tls::load(&config)?;
-        let listeners = listener::bind(&config)?;
+        let inherited = listeners.is_some();
+        let listeners = listeners.map_or_else(|| listener::bind(&config), |listeners| Ok(listeners.get().take()))?;
         if tls.is_some() && !listeners.iter().any(BoundListener::is_tcp) {
             return Err(StartupError::new(
                 "there is a TLS certificate, but no address to serve it on: Unix sockets are not encrypted",
@@ -112,13 +117,16 @@ impl Server {
         let router_of = Arc::clone(&router);
         let service = Service { settings: config, router: router_of, apps, limits, tls: tls.clone(), access_log };
         let io = Io::choose(&service)?;
-        let prepared = Prepared { service, listeners, pool, log_thread };
+        let (told, ready) = channel();
+        let listening = Listening { bound: listeners, inherited, ready: told };
+        let prepared = Prepared { service, listening, pool, log_thread };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
             driver,
             io,
             shutdown: Arc::new(Shutdown::default()),
             addresses,
+            ready: Mutex::new(ready),
             tls,
             event_loop,
             router,
@@ -166,9 +174,9 @@ impl Server {
             let woken = if self.io == Io::Loop { Woken::BySelector } else { Woken::ByReader };
             self.event_loop.attach(&event_loop, woken)?;
         }
-        let Prepared { service, listeners, pool, log_thread } = *prepared;
+        let Prepared { service, listening, pool, log_thread } = *prepared;
         let shutdown = Arc::clone(&self.shutdown);
-        let serving = self.driver.spawn(async move { serve(Arc::new(service), listeners, &shutdown).await });
+        let serving = self.driver.spawn(async move { serve(Arc::new(service), listening, &shutdown).await });
         let (driver, io, driving) = (Arc::clone(&self.driver), self.io, pool.clone());
         let io_thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
             let result = wait_for_end(&driver, io, driving.as_ref(), serving);
@@ -182,6 +190,11 @@ impl Server {
         let io_thread = io_thread.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         *stage = Stage::Running(Running { io_thread, pool, log_thread });
         Ok(())
+    }
+
+    /// Waits until connections are accepted; `False` when the server ends before.
+    fn wait_until_ready(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.ready.lock().unwrap_or_else(PoisonError::into_inner).recv().is_ok())
     }
 
     /// Stops accepting; what runs may finish within the grace time.
@@ -277,15 +290,11 @@ fn failed() -> StartupError {
 
 type Serving = tokio::task::JoinHandle<Result<(), StartupError>>;
 
-async fn serve(service: Arc<Service>, listeners: Vec<BoundListener>, shutdown: &Shutdown) -> Result<(), StartupError> {
+async fn serve(service: Arc<Service>, listening: Listening, shutdown: &Shutdown) -> Result<(), StartupError> {
     let lifespans = start_lifespans(&service, shutdown).await?;
     let grace = service.settings.grace.0;
     if shutdown.phase() == Phase::Serving {
-        for listener in listeners {
-            let url = listener.url(service.tls.is_some());
-            tokio::spawn(listener::accept(listener, Arc::clone(&service), shutdown.alive()));
-            crate::log::line(format_args!("listening on {url}"));
-        }
+        listening.begin(&service, shutdown);
     }
     drop(service);
     shutdown.alive().reached(Phase::Draining).await;

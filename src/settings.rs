@@ -39,6 +39,8 @@ macro_rules! settings {
 }
 
 settings! {
+    /// Processes that serve.
+    workers: usize,
     /// The host to listen on, with `port`.
     host: String,
     /// The port to listen on; 0 for any free one.

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+/// How long a client that has just come may take to ask. It was let in, so its request is on the way.
+const FIRST_REQUEST: Duration = Duration::from_millis(300);
+
 /// How far a shutdown has come; it only ever goes forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -68,5 +71,11 @@ impl Alive {
     pub async fn reached(&mut self, phase: Phase) {
         // An error means that the server has gone, which is further than any phase.
         let _changed = self.0.wait_for(|now| *now >= phase).await;
+    }
+
+    /// Waits until the server drains and a client that has not asked for anything yet has had its time.
+    pub async fn given_up(&mut self) {
+        self.reached(Phase::Draining).await;
+        tokio::time::sleep(FIRST_REQUEST).await;
     }
 }

@@ -17,6 +17,7 @@ __all__ = [
     "BridgeRequest",
     "ClientDisconnected",
     "Explanation",
+    "Listeners",
     "LoopDriver",
     "RequestBodyError",
     "Router",
@@ -25,6 +26,7 @@ __all__ = [
     "WsgiInput",
     "WsgiPool",
     "build_environ",
+    "name_process",
 ]
 
 VERSION: str
@@ -117,16 +119,48 @@ class LoopDriver:
     def close(self) -> None:
         """Leave the selector's descriptor alone, before it is closed."""
 
-@final
-class Server:
-    """One server: made, started and finished once."""
+def name_process(name: str) -> None:
+    """Put `name` before every line that this process writes to stderr from Rust; only the first call counts."""
 
-    def __new__(cls, config: Config, plan: Plan) -> Server:
-        """Bind every address and start the WSGI threads.
+@final
+class Listeners:
+    """Sockets that are bound and listen, with nobody who accepts yet."""
+
+    def __new__(cls, config: Config | None = None) -> Listeners:
+        """Bind every address that `config` names; none without it.
 
         Raises:
             StartupError: when an address cannot be had.
         """
+    def add_stdin(self) -> None:
+        """Add a copy of the socket that is standard input, which another process has bound.
+
+        Raises:
+            OSError: when it is not a socket with an address.
+        """
+    @property
+    def descriptors(self) -> list[int]:
+        """The numbers of the descriptors, to be handed to a child."""
+    def urls(self, encrypted: bool) -> list[str]:
+        """Where they listen, such as `http://127.0.0.1:8000`; TCP with TLS if it is `encrypted`."""
+
+@final
+class Server:
+    """One server: made, started and finished once."""
+
+    def __new__(cls, config: Config, plan: Plan, listeners: Listeners | None = None) -> Server:
+        """Bind every address and start the WSGI threads.
+
+        Args:
+            config: All settings.
+            plan: Who serves what.
+            listeners: What to accept from instead, taken out of it. Then it is not said where the server listens.
+
+        Raises:
+            StartupError: when an address cannot be had.
+        """
+    def wait_until_ready(self) -> bool:
+        """Wait until connections are accepted; `False` when the server ends before. Called once."""
     @property
     def io(self) -> Literal["thread", "loop", "pool"]:
         """Who drives the sockets: a thread of the server's own, the event loop, or the WSGI threads."""

@@ -14,9 +14,16 @@ from rsgi.loops import loop_name
 from rsgi.plan import App, Plan
 
 
-def banner(config: Config, plan: Plan) -> str:
-    """The lines before `listening on …`, without a line end."""
-    lines = [f"rsgi {VERSION}, CPython {platform.python_version()}, process {os.getpid()}", ""]
+def banner(config: Config, plan: Plan, supervisor: int | None = None) -> str:
+    """The lines before `listening on …`, without a line end.
+
+    Args:
+        config: All settings.
+        plan: Who serves what.
+        supervisor: The process that signals go to, when this is one of its workers.
+    """
+    process = f"process {os.getpid()}" if supervisor is None else f"process {supervisor} with {config.workers} workers"
+    lines = [f"rsgi {VERSION}, CPython {platform.python_version()}, {process}", ""]
     lines += _table([(app.interface, _name(app), _place(app, plan), _how(app, config)) for app in plan.apps])
     lines += [f"  rule  {rule.text}" for rule in plan.rules]
     lines += ["", *(f"  {line}" for line in _who(plan))]

@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 from rsgi._rsgi import BodySpool, BridgeCall, BridgeRequest, WsgiBridge, WsgiPool
 from rsgi._types import Message, Receive, Scope, Send, WSGIApp
-from rsgi.config import default_wsgi_threads
+from rsgi.defaults import default_wsgi_threads
 from rsgi.ending import end_calls_at_exit
 from rsgi.importer import target_name
 

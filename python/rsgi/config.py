@@ -9,11 +9,11 @@ To add a setting: add a field here, and the field of the same name in `src/setti
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, cast
 
+from rsgi.defaults import default_workers, default_wsgi_threads
 from rsgi.errors import StartupError
 from rsgi.rules import ParsedRule
 from rsgi.setting import AppTarget, Setting
@@ -24,13 +24,18 @@ MIB = 1024 * KIB
 
 __all__ = ["SECTIONS", "AppTarget", "Config", "Setting", "flag_of", "setting_of", "settings"]
 
-SECTIONS = ("Applications", "Addresses", "TLS", "WSGI", "ASGI", "WebSocket", "Limits", "Time limits", "Output")
-
-
-def default_wsgi_threads() -> int:
-    """As many as the standard library's thread pool takes: enough to wait on a database, few enough for one GIL."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(32, usable + 4)
+SECTIONS = (
+    "Applications",
+    "Addresses",
+    "TLS",
+    "WSGI",
+    "ASGI",
+    "WebSocket",
+    "Processes",
+    "Limits",
+    "Time limits",
+    "Output",
+)
 
 
 def _setting(
@@ -245,6 +250,17 @@ class Config:
         "WebSocket",
         "auto",
         choices=("auto", "off"),
+    )
+
+    workers: int = _setting(
+        "How many processes serve, each with all of the applications and with its own threads, loop, limits and lifespans. "
+        "auto is one for each processor that may be used.",
+        "Processes",
+        factory=default_workers,
+        unit="processes",
+        minimum=1,
+        maximum=1024,
+        default_text="the variable `WEB_CONCURRENCY`, else 1",
     )
 
     max_request_line: int = _setting(

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -73,7 +74,7 @@ def reread_of(given: Mapping[str, Any], config: Config) -> Callable[[], Config] 
         return None
     # The application may change the folder.
     path = os.path.abspath(config.config)
-    return lambda: load_config({**given, "config": path})
+    return partial(load_config, {**given, "config": path})
 
 
 def find_file(folders: Sequence[str]) -> str | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import queue
-import sys
 import threading
 import traceback
 from collections import Counter
@@ -18,6 +17,7 @@ from dataclasses import fields, replace
 
 from rsgi._rsgi import Server
 from rsgi.config import Config
+from rsgi.console import say
 from rsgi.errors import StartupError
 from rsgi.plan import Plan, divide_again
 
@@ -89,14 +89,14 @@ class RuleReload:
             plan = divide_again(config, self._plan)
             self._server.reroute(plan)
         except StartupError as error:
-            _say(f"error: {name} was not reloaded, all stays as it was: {error.message}")
+            say(f"error: {name} was not reloaded, all stays as it was: {error.message}")
             if error.hint is not None:
-                _say(f"hint: {error.hint}")
+                say(f"hint: {error.hint}")
             return
         except Exception:
-            _say(f"error: {name} was not reloaded, all stays as it was\n{traceback.format_exc()}")
+            say(f"error: {name} was not reloaded, all stays as it was\n{traceback.format_exc()}")
             return
-        _say("\n".join([f"reloaded {name}: {_summary(self._config, config)}", *_differences(self._plan, plan)]))
+        say("\n".join([f"reloaded {name}: {_summary(self._config, config)}", *_differences(self._plan, plan)]))
         self._warn_of_the_rest(read)
         self._config, self._plan = config, plan
 
@@ -108,7 +108,7 @@ class RuleReload:
             and getattr(read, field.name) != getattr(self._started, field.name)
         ]
         if changed:
-            _say(f"warning: {', '.join(changed)} changed in {self._started.config}: that needs a restart")
+            say(f"warning: {', '.join(changed)} changed in {self._started.config}: that needs a restart")
 
 
 def _summary(before: Config, after: Config) -> str:
@@ -132,7 +132,3 @@ def _differences(before: Plan, after: Plan) -> list[str]:
         lines.append(f"  {after.mode}: {after.reason}")
     lines += [f"  warning: {text}" for text in after.warnings if text not in before.warnings]
     return lines or ["  nothing is different"]
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -15,16 +15,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeAlias
 
 from rsgi._rsgi import Server
 from rsgi._types import ASGIApp, WSGIApp
 from rsgi.banner import banner
 from rsgi.config import AppTarget, Config
 from rsgi.config_file import load_config, reread_of
+from rsgi.console import name_process, process_name, say
 from rsgi.errors import StartupError
 from rsgi.loops import new_event_loop, serving_event_loop
 from rsgi.plan import Plan, build_plan
 from rsgi.reload import RuleReload
+from rsgi.worker import Link
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -71,20 +74,44 @@ def serve(
 
 
 def serve_config(config: Config, reread: Callable[[], Config] | None = None) -> int:
-    """Serve with settings that have been made.
+    """Serve with settings that have been made, in this process or in several.
 
     Args:
         config: All settings.
-        reread: Gives the settings as their file has them later, for rules that change while the server runs.
+        reread: Gives the settings as their file has them later.
 
     Raises:
         StartupError: when the server cannot start.
     """
+    if config.workers == 1:
+        return serve_here(config, reread)
+    from rsgi.supervisor import supervise
+
+    return supervise(config, reread)
+
+
+def serve_here(config: Config, reread: Callable[[], Config] | None, link: Link | None = None) -> int:
+    """Serve in this process.
+
+    Args:
+        config: All settings.
+        reread: Gives the settings as their file has them later, for rules that change while the server runs.
+        link: Goes to the supervisor, when this process is one of its workers.
+
+    Raises:
+        StartupError: when the server cannot start.
+    """
+    if link is not None:
+        name_process(f"[{os.getpid()}] ")
     plan = build_plan(config)
     _set_up_logging(config.log_level)
-    server = Server(config, plan)
-    print(banner(config, plan), file=sys.stderr, flush=True)
-    with _reloading(server, config, plan, reread) as reload, _signals(server, _reloads(server, config, reload)):
+    if link is None:
+        server = Server(config, plan)
+        say(banner(config, plan))
+    else:
+        server = Server(config, plan, link.listeners)
+        link.introduce(banner(config, plan, link.orders.supervisor))
+    with _reloading(server, config, plan, reread) as reload, _handling(server, _reloads(server, config, reload), link):
         if any(app.interface == "asgi" for app in plan.apps):
             _run_loop(server, config)
         else:
@@ -170,45 +197,63 @@ def _reload_tls(server: Server) -> None:
     try:
         server.reload_tls()
     except StartupError as error:
-        print(f"error: {error.message}; the certificates stay as they were", file=sys.stderr, flush=True)
+        say(f"error: {error.message}; the certificates stay as they were")
     else:
-        print("read the TLS certificates again", file=sys.stderr, flush=True)
+        say("read the TLS certificates again")
+
+
+_Handlers: TypeAlias = dict[signal.Signals, Callable[[int, FrameType | None], object]]
 
 
 @contextmanager
-def _signals(server: Server, reloads: list[Callable[[], None]]) -> Iterator[None]:
+def _handling(server: Server, reloads: list[Callable[[], None]], link: Link | None) -> Iterator[None]:
+    """Take the signals while the server runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = _handlers(server, reloads) if link is None else _worker_handlers(server)
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    if link is not None:
+        link.follow(server)
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _worker_handlers(server: Server) -> _Handlers:
+    """A worker drains at SIGTERM. What a terminal sends to all its processes is for the supervisor to act on."""
+    deaf: _Handlers = {number: lambda *_: None for number in (signal.SIGINT, *_RELOAD_SIGNALS)}
+    return {**deaf, signal.SIGTERM: lambda *_: server.stop()}
+
+
+def _handlers(server: Server, reloads: list[Callable[[], None]]) -> _Handlers:
     """Drain at the first SIGINT or SIGTERM, end at once at the second; reload what can be at SIGHUP.
 
     Where nothing can be reloaded SIGHUP keeps its meaning: the terminal has gone.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     came = False
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal came
         if came:
-            print("warning: a second signal: stopped at once", file=sys.stderr)
+            say("warning: a second signal: stopped at once")
             _exit_now(1)
         came = True
         server.stop()
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    handlers: _Handlers = dict.fromkeys(_SIGNALS, handle)
     if reloads:
-        before |= {number: signal.signal(number, lambda *_: [ask() for ask in reloads]) for number in _RELOAD_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        handlers |= {number: lambda *_: [ask() for ask in reloads] for number in _RELOAD_SIGNALS}
+    return handlers
 
 
 def _leave_stuck_calls() -> None:
     """End the process when WSGI calls are still running: the interpreter cannot be taken down under them."""
     stuck = Server.wait_for_calls(_STUCK_TIMEOUT)
     if stuck:
-        print(f"warning: {stuck} WSGI calls were still running at the end", file=sys.stderr)
+        say(f"warning: {stuck} WSGI calls were still running at the end")
         _exit_now(0)
 
 
@@ -224,7 +269,7 @@ def _set_up_logging(level: str) -> None:
     logger.setLevel(level.upper())
     if not logger.handlers and not logging.getLogger().handlers:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_LowerCaseLevel("%(levelname)s: %(message)s"))
+        handler.setFormatter(_LowerCaseLevel(f"{process_name()}%(levelname)s: %(message)s"))
         logger.addHandler(handler)
         logger.propagate = False
 

@@ -10,7 +10,9 @@ import math
 import re
 from typing import Literal, TypeAlias
 
-Unit: TypeAlias = Literal["text", "address", "flag", "number", "size", "duration", "apps", "rules"]
+from rsgi.cpus import usable_cpus
+
+Unit: TypeAlias = Literal["text", "address", "flag", "number", "processes", "size", "duration", "apps", "rules"]
 
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {
@@ -43,7 +45,7 @@ def parse_value(text: str, unit: Unit, *, optional: bool) -> object:
         optional: Whether `none` is a value too.
 
     Returns:
-        `None`, `str`, `bool`, `int` (numbers, and sizes in bytes) or `float` (durations in seconds).
+        `None`, `str`, `bool`, `int` (numbers and processes, and sizes in bytes) or `float` (durations in seconds).
 
     Raises:
         SettingValueError: when it is no such value.
@@ -52,6 +54,8 @@ def parse_value(text: str, unit: Unit, *, optional: bool) -> object:
         return None
     if unit == "number":
         return parse_number(text)
+    if unit == "processes":
+        return parse_processes(text)
     if unit == "size":
         return parse_size(text)
     if unit == "duration":
@@ -66,6 +70,11 @@ def parse_number(text: str) -> int:
     if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", text, re.ASCII):
         raise SettingValueError(f"{text!r} is not a whole number")
     return int(text)
+
+
+def parse_processes(text: str) -> int:
+    """A whole number, or `auto`: as many as there are processors to use."""
+    return usable_cpus() if text.strip().lower() == "auto" else parse_number(text)
 
 
 def parse_duration(text: str) -> float:

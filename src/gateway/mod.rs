@@ -86,7 +86,8 @@ impl App {
             let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
             Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
         } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
-            let concurrency = Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: false };
+            let concurrency =
+                Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: settings.workers > 1 };
             let environ = EnvironTemplate::new(py, concurrency)?;
             let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
             Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))

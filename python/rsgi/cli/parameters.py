@@ -21,7 +21,7 @@ from rsgi.config_file import load_config
 from rsgi.values import SettingValueError, write_value
 
 _INTERFACES: tuple[Interface, ...] = ("wsgi", "asgi")
-_METAVARS = {"size": "SIZE", "duration": "TIME", "number": "N", "text": "TEXT"}
+_METAVARS = {"size": "SIZE", "duration": "TIME", "number": "N", "processes": "N|auto", "text": "TEXT"}
 
 
 if TYPE_CHECKING:

@@ -1,0 +1,284 @@
+"""Keeps several processes serving: starts them, replaces what dies, and carries signals to them.
+
+Apart from serving because it runs where nothing is served: it binds the addresses once, imports no application, and
+waits. Its workers accept from the same sockets, which stay open here, so that no waiting connection is lost when one of
+them ends. The policy is in this file; `worker_process.py` is one worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from rsgi._rsgi import Listeners
+from rsgi.config import Config
+from rsgi.console import say
+from rsgi.errors import StartupError
+from rsgi.worker import Orders
+from rsgi.worker_process import WorkerProcess, end_of
+
+# A worker that has served for so long did not die of what killed the one before, in seconds.
+_LONG_LIFE = 60.0
+
+# How long to wait before a worker is replaced that died soon again, and the longest such wait, in seconds.
+_FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
+
+# What a worker may take for its end beyond all that the settings give it, in seconds.
+_END_MARGIN = 10.0
+
+# What SIGHUP cannot change.
+_BOUND = ("host", "port", "bind", "uds")
+
+
+def supervise(config: Config, reread: Callable[[], Config] | None) -> int:
+    """Serve with `config.workers` processes until a signal; gives the exit code.
+
+    Args:
+        config: All settings.
+        reread: Gives the settings as their file has them later, for SIGHUP.
+
+    Raises:
+        StartupError: when an address cannot be had or a worker cannot start; then all have ended.
+    """
+    _check(config)
+    return asyncio.run(Supervisor(config, reread, Listeners(config)).run())
+
+
+class Supervisor:
+    """The workers, and how many there should be."""
+
+    def __init__(self, config: Config, reread: Callable[[], Config] | None, listeners: Listeners) -> None:
+        self._config, self._reread, self._listeners = config, reread, listeners
+        self._wanted = config.workers
+        self._workers: list[WorkerProcess] = []
+        self._leaving: set[WorkerProcess] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._adding = asyncio.Lock()
+        self._roll_wanted = asyncio.Event()
+        self._started = False
+        self._ending = asyncio.Event()
+
+    async def run(self) -> int:
+        """Start all workers, keep them until a signal, and wait for their end."""
+        self._take_signals()
+        try:
+            await self._start()
+            if not self._ending.is_set():
+                for url in self._listeners.urls(bool(self._config.tls_cert)):
+                    say(f"listening on {url}")
+                self._do(self._roll_when_wanted())
+            await self._ending.wait()
+        finally:
+            await self._end()
+        return 0
+
+    async def _start(self) -> None:
+        for number in range(self._config.workers):
+            await self._add(introduces=number == 0)
+        starting, ending = asyncio.create_task(self._all_ready()), asyncio.create_task(self._ending.wait())
+        either: set[asyncio.Task[Any]] = {starting, ending}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if self._ending.is_set():
+            starting.cancel()
+            return
+        ending.cancel()
+        await starting
+        self._started = True
+        for worker in self._workers:
+            self._do(self._watch(worker))
+        self._fit()  # signals may have changed the wish meanwhile
+
+    async def _all_ready(self) -> None:
+        done, _ = await asyncio.wait({worker.ready for worker in self._workers}, return_when=asyncio.FIRST_EXCEPTION)
+        for ready in done:
+            ready.result()
+
+    async def _end(self) -> None:
+        """Let all workers finish, and those that are being started end."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*(self._dismiss(worker) for worker in (*self._workers, *self._leaving)))
+
+    async def _dismiss(self, worker: WorkerProcess) -> None:
+        """Let a worker drain, and wait for its end."""
+        worker.dismiss()
+        if worker in self._workers:
+            self._workers.remove(worker)
+        self._leaving.add(worker)
+        patience = self._config.grace + len(self._config.apps) * self._config.lifespan_timeout + _END_MARGIN
+        if not await worker.gone(patience):
+            say(f"warning: worker {worker.pid} did not end and was killed")
+        self._leaving.discard(worker)
+
+    async def _add(self, *, deaths: int = 0, introduces: bool = False) -> WorkerProcess:
+        """Start a worker, which is not ready yet."""
+        orders = Orders(self._config, self._reread, tuple(self._listeners.descriptors), os.getpid(), introduces)
+        worker = await WorkerProcess.start(orders, say, deaths)
+        self._workers.append(worker)
+        return worker
+
+    async def _add_ready(self, deaths: int = 0, *, spare: bool = False) -> bool:
+        """Start a worker while others serve, and wait until it is ready; one that cannot start is told of.
+
+        Args:
+            deaths: How many before it did not live long.
+            spare: Whether it may be one too many; else nothing happens when there are enough.
+
+        Returns:
+            False when it could not start.
+        """
+        async with self._adding:  # a worker counts only once its process runs
+            if not spare and len(self._workers) >= self._wanted:
+                return True
+            worker = await self._add(deaths=deaths)
+        try:
+            await worker.ready
+        except StartupError as error:
+            if not worker.dismissed:
+                say(f"error: worker {worker.pid} could not start: {error.message}")
+                if error.hint is not None:
+                    say(f"hint: {error.hint}")
+                await self._dismiss(worker)
+            return False
+        self._do(self._watch(worker))
+        return True
+
+    async def _watch(self, worker: WorkerProcess) -> None:
+        """Replace a worker when it dies."""
+        code = await worker.end()
+        if worker.dismissed:
+            return
+        self._workers.remove(worker)
+        say(f"error: worker {worker.pid} {end_of(code)}{_guess(code)}; another one takes its place")
+        await self._fill(0 if worker.lived() > _LONG_LIFE else worker.deaths)
+
+    async def _fill(self, deaths: int = 0) -> None:
+        """Start workers until there are enough; wait before each when `deaths` before it did not live long."""
+        while len(self._workers) < self._wanted:
+            if deaths > 0:
+                delay = min(_FIRST_DELAY * 2 ** (deaths - 1), _LONGEST_DELAY)
+                say(f"waiting {delay:g} s before the next worker, since the last ones did not live long")
+                await asyncio.sleep(delay)
+            deaths += 1
+            if await self._add_ready(deaths):
+                return
+
+    async def _roll_when_wanted(self) -> None:
+        while True:
+            await self._roll_wanted.wait()
+            self._roll_wanted.clear()
+            await self._roll()
+
+    async def _roll(self) -> None:
+        """Replace all workers, one after the other, by new ones with new code and new settings."""
+        before, wanted = self._config, self._wanted
+        if not self._read_settings():
+            return
+        say(f"replacing {len(self._workers)} workers, one at a time")
+        for old in list(self._workers):
+            if old not in self._workers:
+                continue  # it died, and was replaced
+            if len(self._workers) <= self._wanted and not await self._add_ready(spare=True):
+                if self._config.workers != before.workers:
+                    self._wanted = wanted
+                self._config = before
+                say("error: the workers that are left of the old ones serve on")
+                break
+            await self._dismiss(old)
+        else:
+            say("all workers were replaced")
+        self._fit()
+
+    def _read_settings(self) -> bool:
+        """Take the settings of the file, if there is one."""
+        if self._reread is None:
+            return True
+        try:
+            read = self._reread()
+            _check(read)
+        except StartupError as error:
+            say(f"error: {self._config.config} was not reloaded, all stays as it was: {error.message}")
+            if error.hint is not None:
+                say(f"hint: {error.hint}")
+            return False
+        if any(getattr(read, name) != getattr(self._config, name) for name in _BOUND):
+            say("warning: the addresses changed in the settings: that needs a restart")
+        if read.workers != self._config.workers:  # else it is what the signals made of it
+            self._wanted = read.workers
+        self._config = replace(read, **{name: getattr(self._config, name) for name in _BOUND})
+        return True
+
+    def _resize(self, difference: int) -> None:
+        if self._wanted + difference < 1:
+            say("the last worker stays")
+            return
+        self._wanted += difference
+        say(f"{self._wanted} workers from now on")
+        if self._started:
+            self._fit()
+
+    def _fit(self) -> None:
+        """Start workers that are missing, dismiss the oldest of those that are too many."""
+        for _ in range(len(self._workers), self._wanted):
+            self._do(self._fill())
+        for worker in self._workers[: max(0, len(self._workers) - self._wanted)]:
+            self._do(self._dismiss(worker))
+
+    def _do(self, work: Coroutine[object, object, object]) -> None:
+        """Do something beside; it ends with the supervisor at the latest."""
+
+        async def done() -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await work
+
+        task = asyncio.create_task(done())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _take_signals(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._roll_wanted.set)
+        loop.add_signal_handler(signal.SIGTTIN, partial(self._resize, 1))
+        loop.add_signal_handler(signal.SIGTTOU, partial(self._resize, -1))
+
+    def _stop(self) -> None:
+        """Drain at the first signal, end at once at the second."""
+        if self._ending.is_set():
+            say("warning: a second signal: stopped at once")
+            for worker in (*self._workers, *self._leaving):
+                worker.send_signal(signal.SIGKILL)
+            os._exit(1)
+        self._ending.set()
+
+
+def _check(config: Config) -> None:
+    """Raise `StartupError` when other processes could not be told what to serve."""
+    if not config.apps:
+        raise StartupError("there is no application to serve", "for example `rsgi serve --wsgi old:app --asgi new:app`")
+    for app in config.apps:
+        if not isinstance(app.target, str):
+            raise StartupError(
+                "an application that is given as an object cannot be served by several workers, which import it themselves",
+                'name it, for example `wsgi="old:app"`, or say `workers=1` (`WEB_CONCURRENCY` may ask for more)',
+            )
+    try:
+        pickle.dumps(config)
+    except Exception as error:
+        raise StartupError(f"the settings cannot be handed to workers: {error}", "serve with one worker") from error
+
+
+def _guess(code: int) -> str:
+    """What is most likely behind a signal that nobody here has sent."""
+    return " (the system does that when memory runs out)" if code == -signal.SIGKILL else ""

@@ -1,0 +1,148 @@
+"""One of several processes that serve: what `rsgi serve --workers N` starts N times.
+
+Apart from the supervisor because it runs in another process, which is started with this very file: a fresh interpreter
+that gets its orders through a socket, imports the applications and serves. The socket stays open while the supervisor
+wants the worker; when it closes, by intent or because the supervisor was killed, the worker drains.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rsgi._rsgi import Listeners, Server
+    from rsgi.config import Config
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a worker is told at its start.
+
+    Attributes:
+        config: All settings.
+        reread: Gives the settings as their file has them later, when there is a file.
+        descriptors: The numbers of the listening sockets.
+        supervisor: The process id of the supervisor.
+        introduces: Whether it sends the banner.
+    """
+
+    config: Config
+    reread: Callable[[], Config] | None
+    descriptors: tuple[int, ...]
+    supervisor: int
+    introduces: bool
+
+
+class Link:
+    """A worker's side of the socket to its supervisor."""
+
+    def __init__(self, connection: socket.socket, orders: Orders) -> None:
+        self.orders = orders
+        self.listeners = _take_over(orders.descriptors)
+        self._connection = connection
+        self._server: Server | None = None
+        threading.Thread(target=self._wait_for_dismissal, name="rsgi-supervisor", daemon=True).start()
+
+    def introduce(self, banner: str) -> None:
+        """Send the banner, if it is this worker's to send."""
+        if self.orders.introduces:
+            self.tell(banner=banner)
+
+    def follow(self, server: Server) -> None:
+        """Let the supervisor know when `server` accepts connections, and stop it when the supervisor does not want it."""
+        self._server = server
+        threading.Thread(target=self._tell_when_ready, name="rsgi-ready", daemon=True).start()
+
+    def tell(self, **message: object) -> None:
+        """Send one message. A supervisor that has gone does not matter here."""
+        try:
+            self._connection.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            pass
+
+    def _tell_when_ready(self) -> None:
+        if self._server is not None and self._server.wait_until_ready():
+            self.tell(ready=True)
+
+    def _wait_for_dismissal(self) -> None:
+        try:
+            self._connection.recv(1)
+        except OSError:
+            pass
+        if self._server is None:
+            os._exit(0)  # nothing has been accepted, and an import cannot be interrupted
+        self._server.stop()
+
+
+def main(descriptor: int) -> int:
+    """Serve as the supervisor at the other end of the socket `descriptor` says; gives the exit code."""
+    connection = socket.socket(fileno=descriptor)
+    connection.set_inheritable(False)
+    with connection.makefile("rb", buffering=0) as stream:
+        sys.path[:] = _receive(stream)
+        orders = _receive(stream)
+    # This module by its own name, which is what the orders belong to.
+    from rsgi.worker import serve_orders
+
+    return serve_orders(connection, orders)
+
+
+def serve_orders(connection: socket.socket, orders: Orders) -> int:
+    """Serve, and tell the supervisor of what stands in the way of it; gives the exit code."""
+    from rsgi.errors import StartupError
+    from rsgi.serving import serve_here
+
+    link = Link(connection, orders)
+    try:
+        return serve_here(orders.config, orders.reread, link)
+    except StartupError as error:
+        trace = "".join(traceback.format_exception(error.__cause__ or error))
+        link.tell(error=error.message, hint=error.hint, traceback=trace)
+    except Exception:
+        link.tell(error=f"a worker could not start\n\n{traceback.format_exc()}", hint=None, traceback="")
+    return 1
+
+
+def _receive(stream: socket.SocketIO) -> Any:  # noqa: ANN401 - what the supervisor sends
+    """One pickled object, which its length precedes in 8 bytes."""
+    length = int.from_bytes(_read(stream, 8), "big")
+    return pickle.loads(_read(stream, length))  # noqa: S301 - from the process that started this one
+
+
+def _read(stream: socket.SocketIO, length: int) -> bytes:
+    """That many bytes and none behind them: what follows is not for here."""
+    parts = b""
+    while len(parts) < length:
+        part = stream.read(length - len(parts))
+        if not part:
+            os._exit(0)  # the supervisor has gone before it said what to do
+        parts += part
+    return parts
+
+
+def _take_over(descriptors: tuple[int, ...]) -> Listeners:
+    """The sockets, each laid on standard input for a moment."""
+    from rsgi._rsgi import Listeners
+
+    listeners = Listeners()
+    for descriptor in descriptors:
+        os.dup2(descriptor, 0)
+        os.close(descriptor)
+        listeners.add_stdin()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return listeners
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

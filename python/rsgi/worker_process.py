@@ -1,0 +1,158 @@
+"""A worker as its supervisor sees it: a child process, and the socket that goes to it.
+
+Apart from the supervisor, which decides how many there are and when, because this file says what one of them is. The
+worker's own side is `worker.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rsgi.errors import StartupError
+from rsgi.worker import Orders
+
+# The longest message of a worker: a traceback, in bytes.
+_LONGEST_MESSAGE = 16 * 1024 * 1024
+
+# How long the last messages of a worker that has ended may take, in seconds: its own children may keep the socket open.
+_LAST_WORDS = 1.0
+
+
+class WorkerTraceback(Exception):
+    """The traceback of an error in a worker, as its text."""
+
+    def __str__(self) -> str:
+        """The text, on lines of its own."""
+        return f"in the worker\n\n{self.args[0]}"
+
+
+class WorkerProcess:
+    """One worker.
+
+    Attributes:
+        pid: Its process id.
+        ready: Done when it accepts connections; holds a `StartupError` when it could not start.
+        dismissed: Whether it was told to drain, so that its end is none to wonder about.
+        deaths: How many before it, one after another, did not live long.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, connection: asyncio.StreamWriter, deaths: int) -> None:
+        self.pid = process.pid
+        self.deaths = deaths
+        self.dismissed = False
+        self._process, self._connection = process, connection
+        self._ready_at: float | None = None
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ended: asyncio.Task[int]
+
+    @classmethod
+    async def start(cls, orders: Orders, introduce: Callable[[str], None], deaths: int = 0) -> WorkerProcess:
+        """Start a fresh interpreter that serves.
+
+        Args:
+            orders: What it is told.
+            introduce: Called with the banner, if it sends one.
+            deaths: How many before it did not live long.
+        """
+        ours, theirs = socket.socketpair()
+        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
+        command = [sys.executable, *flags, str(Path(__file__).with_name("worker.py")), str(theirs.fileno())]
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(), *orders.descriptors)
+            )
+        reader, connection = await asyncio.open_unix_connection(sock=ours, limit=_LONGEST_MESSAGE)
+        for each in (sys.path, orders):
+            pickled = pickle.dumps(each)
+            connection.write(len(pickled).to_bytes(8, "big") + pickled)
+        worker = cls(process, connection, deaths)
+        listening = asyncio.create_task(worker._listen(reader, introduce))
+        worker._ended = asyncio.create_task(worker._wait(listening))
+        return worker
+
+    def dismiss(self) -> None:
+        """Let it finish what it has, and end. One that is not ready has nothing, and ends at once."""
+        self.dismissed = True
+        self._connection.close()
+        if self._ready_at is None:
+            self.send_signal(signal.SIGTERM)
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it still runs."""
+        if self._process.returncode is None:
+            try:
+                self._process.send_signal(number)
+            except ProcessLookupError:  # it ends right now
+                pass
+
+    async def end(self) -> int:
+        """Wait for its end; gives the exit code, negative for a signal."""
+        # Whoever waits may be cancelled, and must not take the task along.
+        return await asyncio.shield(self._ended)
+
+    async def gone(self, patience: float) -> bool:
+        """Wait for its end, and kill it after `patience` seconds; says whether it ended by itself."""
+        _, running = await asyncio.wait({self._ended}, timeout=patience)
+        if running:
+            self.send_signal(signal.SIGKILL)
+            await self.end()
+        return not running
+
+    def lived(self) -> float:
+        """For how many seconds it has served."""
+        return 0.0 if self._ready_at is None else time.monotonic() - self._ready_at
+
+    async def _listen(self, reader: asyncio.StreamReader, introduce: Callable[[str], None]) -> None:
+        with contextlib.suppress(OSError):
+            async for line in reader:
+                self._hear(json.loads(line), introduce)
+
+    def _hear(self, message: dict[str, str], introduce: Callable[[str], None]) -> None:
+        if "banner" in message:
+            introduce(message["banner"])
+        elif "ready" in message:
+            self._ready_at = time.monotonic()
+            self._settle(None)
+        else:
+            error = StartupError(message["error"], message["hint"])
+            error.__cause__ = WorkerTraceback(message["traceback"])
+            self._settle(error)
+
+    async def _wait(self, listening: asyncio.Task[None]) -> int:
+        code = await self._process.wait()
+        await asyncio.wait({listening}, timeout=_LAST_WORDS)
+        listening.cancel()
+        self._connection.close()
+        hint = "what it wrote before may say why; the system kills what takes more memory than there is"
+        self._settle(StartupError(f"a worker {end_of(code)} while it started", hint))
+        return code
+
+    def _settle(self, error: StartupError | None) -> None:
+        if self.ready.done():
+            return
+        if error is None:
+            self.ready.set_result(None)
+        else:
+            self.ready.set_exception(error)
+            self.ready.exception()  # it may be nobody's concern: of one that was dismissed, say
+
+
+def end_of(code: int) -> str:
+    """How a process ended, in words: `was killed by SIGKILL`, `ended with exit code 3`."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"was killed by {name}"

@@ -1,0 +1,69 @@
+//! A process that is one of several, as Python sees it: its listening sockets, and its name in the log.
+//!
+//! Kept apart from `listener.rs` and `log.rs`, which know no Python. A supervisor binds the sockets and its workers take them
+//! over. A number alone does not prove that a descriptor is open and ours, and
+//! `unsafe` is a compile error here, so a worker lays one socket after another on its standard input, which safe code may
+//! borrow.
+
+use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+
+use crate::listener::{self, Bound};
+use crate::settings::Settings;
+
+/// Sockets that are bound and listen.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug, Default)]
+pub struct Listeners(Mutex<Vec<Bound>>);
+
+impl Listeners {
+    /// All of them, once.
+    pub fn take(&self) -> Vec<Bound> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn each<Found>(&self, found: impl Fn(&Bound) -> Found) -> Vec<Found> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(found).collect()
+    }
+}
+
+#[pymethods]
+impl Listeners {
+    /// Binds every address that the settings name; without settings there are none.
+    ///
+    /// Raises `rsgi.StartupError` when an address cannot be had.
+    #[new]
+    #[pyo3(signature = (config = None))]
+    fn new(config: Option<Settings>) -> PyResult<Self> {
+        let bound = config.map(|config| listener::bind(&config)).transpose()?;
+        Ok(Self(Mutex::new(bound.unwrap_or(Vec::new()))))
+    }
+
+    /// Adds the socket that is standard input.
+    ///
+    /// Raises `OSError` when that is none.
+    fn add_stdin(&self) -> PyResult<()> {
+        let descriptor = std::io::stdin().as_fd().try_clone_to_owned()?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Bound::inherited(descriptor)?);
+        Ok(())
+    }
+
+    /// The numbers of the descriptors.
+    #[getter]
+    fn descriptors(&self) -> Vec<i32> {
+        self.each(Bound::descriptor)
+    }
+
+    /// Where they listen, such as `http://127.0.0.1:8000`; with TLS if it is `encrypted`.
+    fn urls(&self, encrypted: bool) -> Vec<String> {
+        self.each(|bound| bound.url(encrypted))
+    }
+}
+
+/// Puts `name` before every line that this process writes to standard error from Rust. Only the first call counts.
+#[pyfunction]
+pub fn name_process(name: String) {
+    crate::log::name_process(name);
+}
