@@ -43,8 +43,13 @@ def find_rsgi(given: Path | None) -> Path:
     return path
 
 
-def peers_environment() -> Path:
-    """The folder of the other servers' executables; installs them on the first run and when their pins change."""
+def peers_folder() -> Path:
+    """The folder of the other servers' executables, whether they are installed or not."""
+    return _PEERS / "bin"
+
+
+def install_peers() -> None:
+    """Installs the other servers on the first run and when their pins change."""
     stamp = _PEERS / "installed.txt"
     wanted = f"# CPython {platform.python_version()}\n{_REQUIREMENTS.read_text()}"
     if not stamp.exists() or stamp.read_text() != wanted:
@@ -56,7 +61,6 @@ def peers_environment() -> Path:
             if line and not line.startswith("#") and subprocess.run([*command, line], check=False).returncode:
                 print(f"{line} cannot be installed here; the report says so", file=sys.stderr)
         stamp.write_text(wanted)
-    return _PEERS / "bin"
 
 
 def versions(executable: str, distributions: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from cases import Case
 from cases import Load as Kind
 from counters import process_tree, read_usage
+from environment import peers_folder
 from load import Load, MeasurementError, run_load
 
 _REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -41,7 +43,8 @@ def run_case(case: Case, port: int, process: int, seconds: int) -> tuple[Load, d
 
 
 def _websockets(port: int, case: Case, seconds: int) -> tuple[Load, dict[str, float]]:
-    python = _CLIENT.parent / ".venv/bin/python"  # where uvloop is
+    beside = peers_folder() / "python"  # where uvloop is
+    python = beside if beside.exists() else Path(sys.executable)
     mode = "broadcast" if case.load is Kind.WEBSOCKET_BROADCAST else "echo"
     command = [str(python), str(_CLIENT), mode, str(port), str(case.connections), str(seconds)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 30)

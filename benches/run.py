@@ -16,7 +16,7 @@ from pathlib import Path
 from cases import CASES, Case
 from cases import Load as Kind
 from counters import counting_instructions, perf_counts_instructions, process_tree, read_usage
-from environment import MissingError, describe_machine, find_rsgi, peers_environment, versions
+from environment import MissingError, describe_machine, find_rsgi, install_peers, peers_folder, versions
 from figures import Failure, Measurement, Results, problems
 from instructions import count_instructions, valgrind_is_there
 from load import MeasurementError, run_load, wrk_version
@@ -170,16 +170,19 @@ def _progress(server: Server, run: Measurement | Failure) -> str:
 
 def _choose_servers(options: argparse.Namespace) -> list[Server]:
     builds = dict(options.rsgi or [("rsgi", None)])
-    servers = catalogue({name: find_rsgi(path) for name, path in builds.items()}, peers_environment())
+    servers = catalogue({name: find_rsgi(path) for name, path in builds.items()}, peers_folder())
     known = {server.name for server in servers}
     if unknown := set(options.servers or ()) - known:
         raise MissingError(f"no server is called {', '.join(sorted(unknown))}; hint: {', '.join(sorted(known))}")
     interfaces = {case.interface for case in options.cases}
-    return [
+    chosen = [
         server
         for server in servers
         if server.interface in interfaces and (not options.servers or server.name in options.servers)
     ]
+    if any(Path(server.command[0]).parent == peers_folder() for server in chosen):
+        install_peers()
+    return chosen
 
 
 def _title(options: argparse.Namespace, wrk: str) -> list[str]:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 import time
+from typing import Any
 
 _PAYLOAD = b"x" * 32
 # A mask of zeros leaves the payload as it is.
@@ -59,9 +60,8 @@ class Client(asyncio.Protocol):
         self.bytes = 0
         self.sent = 0.0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+    def connection_made(self, transport: Any) -> None:  # uvloop's is no `asyncio.Transport`
+        self.transport: asyncio.WriteTransport = transport
         transport.write(_HANDSHAKE)
 
     def send(self) -> None:

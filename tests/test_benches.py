@@ -5,6 +5,8 @@ Apart because `benches/` is a tool beside the package; it should not rot between
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -84,3 +86,15 @@ def test_names_of_cases_are_distinct_and_targets_name_servers_that_take_part() -
     assert len({case.name for case in CASES}) == len(CASES)
     for case in CASES:
         assert all(target.peer in {None, *case.servers} for target in case.targets), case.name
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_the_smallest_case_runs_from_end_to_end(tmp_path: Path) -> None:
+    report, plot = tmp_path / "report.md", tmp_path / "plot.svg"
+    options = "--case wsgi-hello-1 --rounds 1 --seconds 1 --servers rsgi --no-valgrind".split()
+    command = [sys.executable, str(BENCHES / "run.py"), *options, "--output", str(report), "--plot", str(plot)]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert finished.returncode == 0, finished.stderr
+    row = next(line for line in report.read_text().splitlines() if line.startswith("| rsgi | "))
+    assert float(row.split(" | ")[1].replace(",", "")) > 0
+    assert plot.read_text().startswith("<svg")
