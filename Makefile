@@ -88,8 +88,8 @@ demo-tls: $(VENV)/.maturin ## the same over HTTPS, with a certificate made for i
 	@printf '  HTTP/1.1, the old one        curl --cacert target/demo-tls/certificate.pem --http1.1 https://localhost:$(PORT)/about\n\n'
 	@cd examples/flask_and_fastapi && exec $(BIN)/rsgi serve --wsgi old:app --asgi new:app --host $(HOST) --port $(PORT) --tls-cert $(CURDIR)/target/demo-tls/certificate.pem --tls-key $(CURDIR)/target/demo-tls/key.pem
 
-bench: install ## side by side with other servers
-	$(BIN)/python benches/run.py $(BENCH_ARGUMENTS)
+bench: install ## side by side with other servers; writes benches/RESULTS.md and benches/results.svg
+	$(BIN)/python benches/run.py --output benches/RESULTS.md --plot benches/results.svg $(BENCH_ARGUMENTS)
 
 conformance: install ## ask other servers and bridges for the same behaviours; writes docs/conformance.md
 	@test -x $(PEERS)/bin/python || '$(PYTHON)' -m venv $(PEERS)

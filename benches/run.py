@@ -1,56 +1,35 @@
 """Measures rsgi beside other servers, in turn, and prints the result as Markdown (README.md says how and how much).
 
-This file holds the options and the order of the runs; `servers`, `load`, `counters` and `report` do the rest.
+This file holds the options and the order of the runs; `cases` says what is measured, `figures` and `report` what came of it.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import signal
+import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from cases import CASES, Case
+from cases import Load as Kind
 from counters import counting_instructions, perf_counts_instructions, process_tree, read_usage
-from environment import MissingError, describe_machine, find_rsgi, peers_environment, versions
+from environment import MissingError, describe_machine, find_rsgi, install_peers, peers_folder, versions
+from figures import Failure, Measurement, Results, problems
+from instructions import count_instructions, valgrind_is_there
 from load import MeasurementError, run_load, wrk_version
-from report import Failure, Measurement, Results, has_failures, render_report
+from loads import run_case
+from plot import render_plot
+from report import render_report
 from servers import Server, catalogue, check_answer, running
 
-_DEFAULT_CASES = "wsgi-1,wsgi-64,asgi-1,asgi-64,bridged-64,bridged-upload-8,hosted-64,hosted-upload-8"
-_UPLOAD = 2**20
-_HEADINGS = {
-    "wsgi": "WSGI",
-    "asgi": "ASGI",
-    "bridged": "WSGI as ASGI, under rsgi",
-    "hosted": "WSGI as ASGI, under uvicorn",
-}
 _WARM_UP_SECONDS = 1
 # What starting and stopping a server takes, roughly; only for the estimate at the start.
 _AROUND_SECONDS = 1.5
-
-
-@dataclass(frozen=True)
-class Case:
-    """One kind of application under one load."""
-
-    interface: str
-    upload: bool
-    connections: int
-
-    @property
-    def name(self) -> str:
-        """As `--cases` has it."""
-        return f"{self.interface}-{'upload-' * self.upload}{self.connections}"
-
-    @property
-    def heading(self) -> str:
-        """As the report has it."""
-        work = ", 1 MiB uploads" if self.upload else ""
-        return f"{_HEADINGS[self.interface]}{work}, {self.connections} connection{'s' * (self.connections > 1)}"
+# What `--quick` measures.
+_QUICK = ("asgi-hello-64", "asgi-hello-1", "wsgi-hello-64", "wsgi-hello-1", "mixed-64", "websocket-echo-64")
 
 
 def main() -> int:
@@ -66,21 +45,34 @@ def main() -> int:
     except MissingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    skipped = _skipped(options.cases, servers)
     title = _title(options, wrk)
     results: Results = {}
     interrupted = False
     try:
-        _run_all(options, servers, results)
+        _run_all(options, servers, results, skipped)
     except KeyboardInterrupt:
         interrupted = True
         print("interrupted; this is what there is", file=sys.stderr)
         title.append("**Interrupted before the end.**")
     started = [_how_started(server) for server in servers]
-    report = render_report(title, {case.name: case.heading for case in options.cases}, results, started)
+    report = render_report(title, options.cases, results, skipped, started)
     print(report, end="")
     if options.output:
         options.output.write_text(report)
-    return int(interrupted or has_failures(results))
+    if options.plot:
+        options.plot.write_text(render_plot(options.cases, results))
+    return int(interrupted or bool(problems(results)))
+
+
+def _skipped(cases: list[Case], servers: list[Server]) -> dict[str, str]:
+    """The cases that the rsgi at hand cannot run, and why."""
+    for server in servers:
+        if server.interface == "workers":
+            said = subprocess.run([server.command[0], "serve", "--help"], capture_output=True, text=True, check=False)
+            if "--workers" not in said.stdout:
+                return {case.name: "this rsgi has no `--workers`" for case in cases if case.interface == "workers"}
+    return {}
 
 
 def _how_started(server: Server) -> list[str]:
@@ -89,78 +81,108 @@ def _how_started(server: Server) -> list[str]:
         f"{server.name} ({server.interface})",
         versions(executable, server.distributions),
         server.remark,
-        f"`{Path(executable).name} {' '.join(arguments)}`".replace("{port}", "PORT"),
+        f"`{Path(executable).name} {' '.join(arguments)}`".replace("{port}", "PORT").replace("{app}", "APP"),
     ]
 
 
-def _run_all(options: argparse.Namespace, servers: list[Server], results: Results) -> None:
+def _run_all(options: argparse.Namespace, servers: list[Server], results: Results, skipped: dict[str, str]) -> None:
     """All cases, all rounds; in each round every server has its turn, and each round another one begins."""
     with_perf = perf_counts_instructions()
-    if not with_perf:
-        print("perf cannot count instructions here: that column stays empty", file=sys.stderr)
-    per_case = {case: [server for server in servers if server.interface == case.interface] for case in options.cases}
+    per_case = {case: _fitting(case, servers) for case in options.cases if case.name not in skipped}
     total = options.rounds * sum(len(fitting) for fitting in per_case.values())
     minutes = total * (options.seconds + _WARM_UP_SECONDS + _AROUND_SECONDS) / 60
     print(f"{total} runs, about {minutes:.0f} minutes", file=sys.stderr)
     done = 0
     for case, fitting in per_case.items():
         results.update({(case.name, server.name): [] for server in fitting})  # the rows keep this order
+        counted = {} if with_perf or options.no_valgrind else _count_apart(case, fitting)
         for number in range(options.rounds):
             first = number % max(1, len(fitting))
             for server in fitting[first:] + fitting[:first]:
                 run = _measure(server, case, options.seconds, with_perf)
+                if isinstance(run, Measurement) and server.name in counted:
+                    run = Measurement({**run.figures, "instructions": counted[server.name]}, run.errors)
                 results[case.name, server.name].append(run)
                 done += 1
                 print(f"{done:3}/{total} {case.name:16} round {number + 1} {_progress(server, run)}", file=sys.stderr)
 
 
+def _fitting(case: Case, servers: list[Server]) -> list[Server]:
+    return [
+        server
+        for server in servers
+        if server.interface == case.interface and (server.name in case.servers or server.build == "other")
+    ]
+
+
+def _count_apart(case: Case, servers: list[Server]) -> dict[str, float]:
+    """User instructions per request of each server, where valgrind can count them."""
+    counted: dict[str, float] = {}
+    if not case.instructions or not valgrind_is_there():
+        return counted
+    for server in servers:
+        try:
+            counted[server.name] = count_instructions(server, case.app)
+            said = f"{counted[server.name]:,.0f} user instructions/request"
+        except (MeasurementError, OSError) as error:
+            said = f"instructions not counted: {error}"
+        print(f"        {case.name:16} valgrind {server.name:10} {said}", file=sys.stderr)
+    return counted
+
+
 def _measure(server: Server, case: Case, seconds: int, with_perf: bool) -> Measurement | Failure:
     """Starts the server, warms it up, measures, checks that it still answers, and stops it."""
     try:
-        with running(server) as (port, process):
-            url = f"http://127.0.0.1:{port}/"
-            upload = _UPLOAD if case.upload else 0
-            run_load(url, case.connections, _WARM_UP_SECONDS, upload)
+        with running(server, case.app) as (port, process):
+            if case.load is not Kind.IDLE:
+                run_load(f"http://127.0.0.1:{port}/", min(64, case.connections), _WARM_UP_SECONDS, case.upload)
             processes = process_tree(process)
             with counting_instructions(processes, with_perf) as instructions:
                 before = read_usage(processes)
-                load = run_load(url, case.connections, seconds, upload)
+                load, extra = run_case(case, port, process, seconds)
                 after = read_usage(processes)
-            check_answer(port)
+            check_answer(port, case.app)
             if process_tree(process) != processes:
                 raise MeasurementError("its processes changed under load: what they used is not known")
-    except (MeasurementError, OSError) as error:
+    except (MeasurementError, OSError, subprocess.TimeoutExpired) as error:
         return Failure(str(error))
-    return Measurement(
-        rate=load.requests / load.seconds,
-        p50=load.p50,
-        p99=load.p99,
-        cpu=(after.cpu_seconds - before.cpu_seconds) * 1e6 / load.requests,
-        instructions=None if instructions.value is None else instructions.value / load.requests,
-        switches=(after.switches - before.switches) / load.requests,
-        resident=after.resident / 2**20,
-        errors=load.errors,
-    )
+    figures = {
+        "rate": load.requests / load.seconds,
+        "p50": load.p50,
+        "p99": load.p99,
+        "cpu": (after.cpu_seconds - before.cpu_seconds) * 1e6 / load.requests,
+        "switches": (after.switches - before.switches) / load.requests,
+        "resident": after.resident / 2**20,
+        **({} if instructions.value is None else {"instructions": instructions.value / load.requests}),
+        **extra,
+    }
+    if case.load is Kind.MIXED:  # three loads in one: what one request cost is not known
+        figures = {name: value for name, value in figures.items() if name not in ("cpu", "switches", "instructions")}
+    return Measurement(figures, load.errors)
 
 
 def _progress(server: Server, run: Measurement | Failure) -> str:
     if isinstance(run, Failure):
         return f"{server.name:10} FAILED: {run.reason}"
     errors = f"  ERRORS: {run.errors}" if run.errors else ""
-    return f"{server.name:10} {run.rate:9,.0f} requests/s  p50 {run.p50:6,.0f} µs{errors}"
+    return f"{server.name:10} {run.figures['rate']:9,.0f} requests/s  p50 {run.figures['p50']:6,.0f} µs{errors}"
 
 
 def _choose_servers(options: argparse.Namespace) -> list[Server]:
-    servers = catalogue(find_rsgi(options.rsgi), peers_environment())
+    builds = dict(options.rsgi or [("rsgi", None)])
+    servers = catalogue({name: find_rsgi(path) for name, path in builds.items()}, peers_folder())
     known = {server.name for server in servers}
     if unknown := set(options.servers or ()) - known:
         raise MissingError(f"no server is called {', '.join(sorted(unknown))}; hint: {', '.join(sorted(known))}")
     interfaces = {case.interface for case in options.cases}
-    return [
+    chosen = [
         server
         for server in servers
         if server.interface in interfaces and (not options.servers or server.name in options.servers)
     ]
+    if any(Path(server.command[0]).parent == peers_folder() for server in chosen):
+        install_peers()
+    return chosen
 
 
 def _title(options: argparse.Namespace, wrk: str) -> list[str]:
@@ -176,20 +198,34 @@ def _title(options: argparse.Namespace, wrk: str) -> list[str]:
 def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures rsgi beside other servers; needs Linux and wrk.")
     parser.add_argument("--rounds", type=_positive, default=5, help="turns each server has (default: 5)")
-    parser.add_argument("--seconds", type=_positive, default=3, help="seconds measured in each turn (default: 3)")
+    parser.add_argument("--seconds", type=_positive, default=2, help="seconds measured in each turn (default: 2)")
     parser.add_argument(
-        "--cases",
-        type=_cases,
-        default=_DEFAULT_CASES,
-        metavar="LIST",
-        help=f"interface and connections of each, divided by commas (default: {_DEFAULT_CASES})",
+        "--case", "--cases", dest="cases", type=_cases, metavar="LIST", help="some only, divided by commas"
     )
+    parser.add_argument("--quick", action="store_true", help="the main cases, two rounds of a second each")
     parser.add_argument(
         "--servers", type=lambda text: text.split(","), metavar="LIST", help="some only, divided by commas"
     )
-    parser.add_argument("--rsgi", type=Path, metavar="PATH", help="the rsgi executable (default: beside this Python)")
+    parser.add_argument(
+        "--rsgi",
+        type=_build,
+        action="append",
+        metavar="[NAME=]PATH",
+        help="the rsgi executable (default: beside this Python); again, with a name, for another build",
+    )
+    parser.add_argument("--no-valgrind", action="store_true", help="leave out the runs that count instructions")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the report there as well")
-    return parser.parse_args()
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it there, as SVG")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 2, 1
+    options.cases = options.cases or [case for case in CASES if not options.quick or case.name in _QUICK]
+    return options
+
+
+def _build(text: str) -> tuple[str, Path]:
+    name, _, path = text.rpartition("=")
+    return name or "rsgi", Path(path)
 
 
 def _positive(text: str) -> int:
@@ -199,10 +235,10 @@ def _positive(text: str) -> int:
 
 
 def _cases(text: str) -> list[Case]:
-    found = [re.fullmatch(r"(wsgi|asgi|bridged|hosted)-(upload-)?([1-9]\d*)", part) for part in text.split(",")]
-    if not all(found):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list like `wsgi-1,asgi-64`")
-    return [Case(match[1], bool(match[2]), int(match[3])) for match in found if match]
+    known = {case.name: case for case in CASES}
+    if unknown := [name for name in text.split(",") if name not in known]:
+        raise argparse.ArgumentTypeError(f"no case is called {', '.join(unknown)}; there are {', '.join(known)}")
+    return [known[name] for name in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from counters import process_tree
@@ -25,7 +25,9 @@ from apps import BODY
 
 _HERE = Path(__file__).parent
 _STARTS_WITHIN = 15.0
+_WRAPPED_STARTS_WITHIN = 90.0
 _STOPS_WITHIN = 10.0
+_PEERS = _HERE / ".venv"
 _FOREIGN_SETTINGS = ("RSGI_", "GRANIAN_", "GUNICORN_", "UVICORN_", "WEB_CONCURRENCY", "PYTHON")
 # The default of rsgi, given to the other pools as well.
 THREADS = min(32, (os.cpu_count() or 1) + 4)
@@ -37,10 +39,10 @@ class Server:
 
     Attributes:
         name: what the report and `--servers` call it.
-        interface: what it serves: a `wsgi` or an `asgi` application; a WSGI application `bridged`, with rsgi as server, or
-            `hosted`, with a bridge under uvicorn.
-        command: its command line; `{port}` stands for the port.
+        interface: which cases it fits; `bridged` is a bridge under rsgi, `hosted` one under uvicorn.
+        command: its command line; `{port}` and `{app}` stand for what they say.
         distributions: what is looked up for its version.
+        build: `other` for a further build of rsgi, which takes part wherever rsgi does.
         remark: what is particular about this configuration.
     """
 
@@ -49,124 +51,203 @@ class Server:
     command: tuple[str, ...]
     distributions: tuple[str, ...]
     remark: str
+    build: str = "rsgi"
 
 
-_UVICORN = "--loop uvloop --http httptools --ws none --no-access-log --port {port}"
+_UVICORN = "--loop uvloop --http httptools --no-access-log --port {port}"
+_GRANIAN = "--no-ws --port {port}"
+_GUNICORN = "--worker-class gthread --keep-alive 75 --no-control-socket --bind 127.0.0.1:{port} {app}"
+_AS_IT_COMES = "as it comes"
+_ONE_AT_A_TIME = "one thread: one request that waits stops all others"
 
 # (name, interface, executable, arguments, distributions, remark)
 _CATALOGUE = (
-    ("rsgi", "wsgi", "rsgi", "serve --wsgi apps:wsgi --port {port}", ("rsgi",), f"as it comes: {THREADS} threads"),
+    ("rsgi", "wsgi", "rsgi", "serve --wsgi {app} --port {port}", "rsgi", f"as it comes: {THREADS} threads"),
     (
         "granian",
         "wsgi",
         "granian",
-        f"--interface wsgi --blocking-threads {THREADS} --no-ws --port {{port}} apps:wsgi",
-        ("granian",),
-        f"{THREADS} threads, as rsgi has (of itself it takes as many as 512)",
+        f"--interface wsgi --blocking-threads {THREADS} {_GRANIAN} {{app}}",
+        "granian",
+        f"{THREADS} threads, as rsgi has",
     ),
     (
         "granian-1",
         "wsgi",
         "granian",
-        "--interface wsgi --blocking-threads 1 --no-ws --port {port} apps:wsgi",
-        ("granian",),
-        "one thread, its fastest: one request that waits stops all others",
+        f"--interface wsgi --blocking-threads 1 {_GRANIAN} {{app}}",
+        "granian",
+        f"its fastest; {_ONE_AT_A_TIME}",
     ),
-    (
-        "gunicorn",
-        "wsgi",
-        "gunicorn",
-        f"--worker-class gthread --threads {THREADS} --keep-alive 75 --no-control-socket "
-        "--bind 127.0.0.1:{port} apps:wsgi",
-        ("gunicorn",),
-        f"{THREADS} threads, as rsgi has; connections stay open as long as with rsgi",
-    ),
+    ("gunicorn", "wsgi", "gunicorn", f"--threads {THREADS} {_GUNICORN}", "gunicorn", f"{THREADS} threads, as rsgi has"),
     (
         "fastpysgi",
         "wsgi",
         "fastpysgi",
-        "--host 127.0.0.1 --port {port} apps:wsgi",
-        ("fastpysgi",),
-        "one thread, it has no pool: one request that waits stops all others",
+        "--host 127.0.0.1 --port {port} {app}",
+        "fastpysgi",
+        f"it has no pool; {_ONE_AT_A_TIME}",
     ),
     (
-        "rsgi",
-        "asgi",
-        "rsgi",
-        "serve --asgi apps:asgi --port {port}",
-        ("rsgi", "uvloop"),
-        "as it comes: uvloop where that is installed",
+        "waitress",
+        "wsgi",
+        "waitress-serve",
+        f"--listen 127.0.0.1:{{port}} --threads {THREADS} {{app}}",
+        "waitress",
+        f"{THREADS} threads, as rsgi has",
     ),
+    (
+        "pyvoy",
+        "wsgi",
+        "pyvoy",
+        f"--interface wsgi --worker-threads {THREADS} --port {{port}} {{app}}",
+        "pyvoy",
+        f"{THREADS} threads, as rsgi has",
+    ),
+    (
+        "a2wsgi",
+        "wsgi",
+        "uvicorn",
+        f"{_UVICORN} --ws none bridges:a2wsgi",
+        "uvicorn a2wsgi",
+        "`WSGIMiddleware(app)` under uvicorn",
+    ),
+    ("rsgi", "wsgi-waits", "rsgi", "serve --wsgi-threads 64 --wsgi {app} --port {port}", "rsgi", "64 threads"),
+    (
+        "granian",
+        "wsgi-waits",
+        "granian",
+        f"--interface wsgi --blocking-threads 64 {_GRANIAN} {{app}}",
+        "granian",
+        "64 threads",
+    ),
+    ("gunicorn", "wsgi-waits", "gunicorn", f"--threads 64 {_GUNICORN}", "gunicorn", "64 threads"),
+    (
+        "waitress",
+        "wsgi-waits",
+        "waitress-serve",
+        "--listen 127.0.0.1:{port} --threads 64 --connection-limit 1000 {app}",
+        "waitress",
+        "64 threads",
+    ),
+    ("rsgi", "asgi", "rsgi", "serve --asgi {app} --port {port}", "rsgi uvloop", _AS_IT_COMES),
     (
         "granian",
         "asgi",
         "granian",
-        "--interface asgi --loop uvloop --no-ws --port {port} apps:asgi",
-        ("granian", "uvloop"),
+        f"--interface asgi --loop uvloop {_GRANIAN} {{app}}",
+        "granian uvloop",
         "uvloop, no WebSocket: as in its own benchmarks",
     ),
     (
         "uvicorn",
         "asgi",
         "uvicorn",
-        "--loop uvloop --http httptools --ws none --no-access-log --port {port} apps:asgi",
-        ("uvicorn", "uvloop", "httptools"),
+        f"{_UVICORN} --ws none {{app}}",
+        "uvicorn uvloop httptools",
         "its fastest loop and parser",
     ),
+    ("fastpysgi", "asgi", "fastpysgi", "--host 127.0.0.1 --port {port} {app}", "fastpysgi", _AS_IT_COMES),
     (
-        "fastpysgi",
+        "hypercorn",
         "asgi",
-        "fastpysgi",
-        "--host 127.0.0.1 --port {port} apps:asgi",
-        ("fastpysgi",),
-        "as it comes; its command line has no more to set",
+        "hypercorn",
+        "--worker-class uvloop --bind 127.0.0.1:{port} {app}",
+        "hypercorn uvloop",
+        "uvloop",
     ),
+    ("pyvoy", "asgi", "pyvoy", "--loop uvloop --port {port} {app}", "pyvoy uvloop", "uvloop"),
+    ("rsgi", "websocket", "rsgi", "serve --asgi {app} --port {port}", "rsgi uvloop", _AS_IT_COMES),
+    (
+        "granian",
+        "websocket",
+        "granian",
+        "--interface asgi --loop uvloop --port {port} {app}",
+        "granian uvloop",
+        "uvloop",
+    ),
+    (
+        "uvicorn",
+        "websocket",
+        "uvicorn",
+        f"{_UVICORN} --ws websockets {{app}}",
+        "uvicorn websockets",
+        "its fastest loop, websockets",
+    ),
+    (
+        "rsgi",
+        "mixed",
+        "rsgi",
+        "serve --wsgi {app} --asgi /asgi=apps:asgi_block --port {port}",
+        "rsgi uvloop",
+        _AS_IT_COMES,
+    ),
+    (
+        "rsgi",
+        "table",
+        "rsgi",
+        "serve --wsgi {app} --asgi frameworks:many_routes --port {port}",
+        "rsgi",
+        "1,000 routes, all missed",
+    ),
+    (
+        "rsgi-1-route",
+        "table",
+        "rsgi",
+        "serve --wsgi {app} --asgi frameworks:one_route --port {port}",
+        "rsgi",
+        "1 route, missed",
+    ),
+    ("rsgi", "workers", "rsgi", "serve --workers 2 --wsgi {app} --port {port}", "rsgi", "two workers"),
+    ("rsgi-1-worker", "workers", "rsgi", "serve --wsgi {app} --port {port}", "rsgi", "one worker"),
     (
         "rsgi",
         "bridged",
         "rsgi",
         "serve --asgi bridges:rsgi --port {port}",
-        ("rsgi",),
+        "rsgi",
         "`rsgi.WsgiToAsgi(app)` as the ASGI application",
     ),
     (
         "rsgi-native",
         "bridged",
         "rsgi",
-        "serve --wsgi apps:wsgi --port {port}",
-        ("rsgi",),
+        "serve --wsgi {app} --port {port}",
+        "rsgi",
         "the same application as a WSGI application",
     ),
-    ("rsgi", "hosted", "uvicorn", f"{_UVICORN} bridges:rsgi", ("uvicorn",), "`rsgi.WsgiToAsgi(app)`"),
-    ("a2wsgi", "hosted", "uvicorn", f"{_UVICORN} bridges:a2wsgi", ("uvicorn", "a2wsgi"), "`WSGIMiddleware(app)`"),
+    ("rsgi", "hosted", "uvicorn", f"{_UVICORN} --ws none bridges:rsgi", "uvicorn", "`rsgi.WsgiToAsgi(app)`"),
+    ("a2wsgi", "hosted", "uvicorn", f"{_UVICORN} --ws none bridges:a2wsgi", "uvicorn a2wsgi", "`WSGIMiddleware(app)`"),
     (
         "no bridge",
         "hosted",
         "uvicorn",
-        f"{_UVICORN} apps:asgi",
-        ("uvicorn",),
+        f"{_UVICORN} --ws none apps:asgi",
+        "uvicorn",
         "an ASGI application that does the same: what the host takes for itself",
     ),
 )
 
 
-def catalogue(rsgi: Path, peers: Path) -> list[Server]:
-    """All servers; `rsgi` is that executable, `peers` the folder that holds the others'."""
-    return [
-        Server(
-            name,
-            interface,
-            (str(rsgi if executable == "rsgi" else peers / executable), *arguments.split()),
-            distributions,
-            remark,
-        )
-        for name, interface, executable, arguments, distributions, remark in _CATALOGUE
-    ]
+def catalogue(builds: dict[str, Path], peers: Path) -> list[Server]:
+    """All servers: rsgi once for each of `builds` (the first is called rsgi), and those in the folder `peers`."""
+    first, *others = builds
+    found = []
+    for name, interface, executable, arguments, distributions, remark in _CATALOGUE:
+        path = builds[first] if executable == "rsgi" else peers / executable
+        found.append(Server(name, interface, (str(path), *arguments.split()), tuple(distributions.split()), remark))
+        if name == executable == "rsgi":
+            own = found[-1]
+            found += [
+                replace(own, build="other", name=f"rsgi-{build}", command=(str(builds[build]), *arguments.split()))
+                for build in others
+            ]
+    return found
 
 
 @contextmanager
-def running(server: Server) -> Iterator[tuple[int, int]]:
-    """Starts `server` on a free port, and stops it after the block.
+def running(server: Server, app: str, wrapper: tuple[str, ...] = ()) -> Iterator[tuple[int, int]]:
+    """Starts `server` with `app` on a free port, `wrapper` before its command line, and stops it after the block.
 
     Yields:
         Its port and its process id.
@@ -176,16 +257,19 @@ def running(server: Server) -> Iterator[tuple[int, int]]:
     """
     port = _free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_SETTINGS)}
-    if server.interface == "hosted":
-        # The peers' environment has uvicorn, but no rsgi.
-        environment["PYTHONPATH"] = str(_HERE.parent / "python")
-    command = [part.format(port=port) for part in server.command]
+    # rsgi takes frameworks and uvloop from where the peers have them; a bridge under a peer takes rsgi from here.
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [*map(str, _PEERS.glob("lib/python*/site-packages")), str(_HERE.parent / "python")]
+    )
+    environment["PYTHONHASHSEED"] = "0"
+    environment["PATH"] = os.pathsep.join([str(Path(server.command[0]).parent), environment.get("PATH", "")])
+    command = [*wrapper, *(part.format(port=port, app=app) for part in server.command)]
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             command, cwd=_HERE, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
         try:
-            _wait_until_it_answers(process, port)
+            _wait_until_it_answers(process, port, app, _WRAPPED_STARTS_WITHIN if wrapper else _STARTS_WITHIN)
             yield port, process.pid
         except (MeasurementError, OSError) as error:
             output.seek(0)
@@ -195,14 +279,14 @@ def running(server: Server) -> Iterator[tuple[int, int]]:
             _stop(process)
 
 
-def check_answer(port: int) -> None:
+def check_answer(port: int, app: str) -> None:
     """Asks once.
 
     Raises:
         MeasurementError: the answer is not that of the application.
         OSError: there is no answer.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         connection.request("GET", "/")
         response = connection.getresponse()
@@ -211,19 +295,25 @@ def check_answer(port: int) -> None:
         raise MeasurementError(f"it does not speak HTTP: {error!r}") from error
     finally:
         connection.close()
-    if (response.status, response.getheader("content-length"), body) != (200, str(len(BODY)), BODY):
+    if response.status != 200 or not _fits(app, body):
         raise MeasurementError(f"it answered {response.status} with {body[:80]!r}")
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + _STARTS_WITHIN
+def _fits(app: str, body: bytes) -> bool:
+    if app.startswith("frameworks:"):
+        return body.strip().replace(b" ", b"") == b'{"message":"Hello,World!"}'
+    return len(body) == 100 * 1024 if app == "apps:asgi_stream" else body == BODY
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, app: str, within: float) -> None:
+    deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise MeasurementError(f"it ended with {process.returncode} instead of starting")
         with suppress(OSError):
-            return check_answer(port)
+            return check_answer(port, app)
         time.sleep(0.05)
-    raise MeasurementError(f"it did not answer within {_STARTS_WITHIN:.0f} s")
+    raise MeasurementError(f"it did not answer within {within:.0f} s")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
