@@ -131,7 +131,8 @@ pub async fn answer(
     let asked = Asked { head: request.method() == http::Method::HEAD, version: request.version() };
     let response = match refusal.or_else(|| connection.wire.take_refusal()) {
         Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
-        None => surviving(dispatch(&connection, request, &mut in_flight)).await,
+        // In a box, so that an idle connection keeps no room for it.
+        None => surviving(Box::pin(dispatch(&connection, request, &mut in_flight))).await,
     };
     Ok(response.into_response(in_flight, asked))
 }
@@ -168,7 +169,7 @@ async fn dispatch(connection: &Arc<Connection>, request: Request<Incoming>, in_f
         let asked =
             websocket::Asked { request, root, peer: Arc::clone(&connection.peer), alive: connection.alive.clone() };
         in_flight.served_by(app);
-        return websocket::call(app, asked, &connection.wire, &service.settings).await;
+        return Box::pin(websocket::call(app, asked, &connection.wire, &service.settings)).await;
     }
     let (parts, incoming) = request.into_parts();
     let clock = match parts.version {
@@ -190,7 +191,7 @@ async fn dispatch(connection: &Arc<Connection>, request: Request<Incoming>, in_f
     let call = Call { head, body, settings: &service.settings };
     let response = match then.and_then(|then| service.apps.get(then)) {
         None => app.call(call).await,
-        Some(second) => probe::call(app, second, call, in_flight).await,
+        Some(second) => Box::pin(probe::call(app, second, call, in_flight)).await,
     };
     match refusal.get() {
         Some(error) => AppResponse::Error(error.clone().into()),

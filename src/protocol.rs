@@ -27,7 +27,8 @@ const TLS_HANDSHAKE: u8 = 0x16;
 pub async fn serve_tcp(service: Arc<Service>, stream: TcpStream, peer: Peer, alive: Alive) {
     match service.tls.clone() {
         None => serve_clear(service, stream, peer, alive).await,
-        Some(tls) => serve_tls(service, &tls, stream, peer, alive).await,
+        // In boxes what not every connection is, so that the others keep no room for it.
+        Some(tls) => Box::pin(serve_tls(service, &tls, stream, peer, alive)).await,
     }
 }
 
@@ -46,7 +47,7 @@ where
         () = alive.given_up() => return,
     };
     match http2 {
-        Ok(Ok(true)) => http2::serve(service, Replayed { bytes, io: stream }, peer, alive).await,
+        Ok(Ok(true)) => Box::pin(http2::serve(service, Replayed { bytes, io: stream }, peer, alive)).await,
         // It left, or never sent a byte.
         Ok(Err(_)) => {}
         _ if bytes.is_empty() => {}

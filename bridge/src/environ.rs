@@ -11,10 +11,10 @@ use http::HeaderMap;
 use http::header::{COOKIE, HeaderName, TRANSFER_ENCODING};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
 use crate::file_wrapper::FileWrapper;
-use crate::text::{environ_key, latin1};
+use crate::text::{environ_key, latin1, word};
 use crate::tls::TlsSession;
 
 /// What a request looks like to an application, borrowed from whoever parsed it.
@@ -96,15 +96,15 @@ impl EnvironTemplate {
         input: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let environ = self.0.bind(py).copy()?;
-        environ.set_item(intern!(py, "REQUEST_METHOD"), PyString::intern(py, request.method))?;
+        environ.set_item(intern!(py, "REQUEST_METHOD"), word(py, request.method))?;
         environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, &request.script_name))?;
         environ.set_item(intern!(py, "PATH_INFO"), latin1(py, &request.path_info))?;
         environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, request.query))?;
         let target = latin1(py, request.target);
         environ.set_item(intern!(py, "RAW_URI"), &target)?;
         environ.set_item(intern!(py, "REQUEST_URI"), target)?;
-        environ.set_item(intern!(py, "SERVER_PROTOCOL"), PyString::intern(py, request.protocol))?;
-        environ.set_item(intern!(py, "wsgi.url_scheme"), PyString::intern(py, request.scheme))?;
+        environ.set_item(intern!(py, "SERVER_PROTOCOL"), word(py, request.protocol))?;
+        environ.set_item(intern!(py, "wsgi.url_scheme"), word(py, request.scheme))?;
         environ.set_item(intern!(py, "wsgi.input"), input)?;
         if request.scheme == "https" {
             environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;

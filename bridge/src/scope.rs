@@ -8,10 +8,10 @@ use http::HeaderMap;
 use http::header::COOKIE;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::environ::{RequestView, separator};
-use crate::text::scope_name;
+use crate::text::{scope_name, word};
 
 /// The version of the HTTP and WebSocket message format that the gateways speak.
 pub const SPEC_VERSION: &str = "2.5";
@@ -79,7 +79,7 @@ impl ScopeTemplate {
         };
         match kind {
             ScopeKind::Http => {
-                scope.set_item(intern!(py, "method"), method_name(py, request.method))?;
+                scope.set_item(intern!(py, "method"), word(py, request.method))?;
                 scope.set_item(intern!(py, "extensions"), self.extensions.bind(py).copy()?)?;
             }
             ScopeKind::WebSocket { subprotocols } => {
@@ -87,8 +87,8 @@ impl ScopeTemplate {
             }
         }
         let version = request.protocol.strip_prefix("HTTP/").unwrap_or(request.protocol);
-        scope.set_item(intern!(py, "http_version"), version_name(py, version))?;
-        scope.set_item(intern!(py, "scheme"), scheme_name(py, request.scheme))?;
+        scope.set_item(intern!(py, "http_version"), word(py, version))?;
+        scope.set_item(intern!(py, "scheme"), word(py, request.scheme))?;
         set_path(py, &scope, request, raw_path)?;
         scope.set_item(intern!(py, "query_string"), PyBytes::new(py, request.query))?;
         scope.set_item(intern!(py, "headers"), header_list(py, request.headers)?)?;
@@ -125,37 +125,7 @@ fn set_path(py: Python<'_>, scope: &Bound<'_, PyDict>, request: &RequestView<'_>
     };
     scope.set_item(intern!(py, "path"), &*path)?;
     scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, raw_path))?;
-    if request.script_name.is_empty() {
-        return scope.set_item(intern!(py, "root_path"), intern!(py, ""));
-    }
-    let root = String::from_utf8_lossy(&request.script_name);
-    scope.set_item(intern!(py, "root_path"), PyString::intern(py, &root))
-}
-
-// What nearly every request has is made once.
-
-fn method_name<'py>(py: Python<'py>, method: &str) -> Bound<'py, PyString> {
-    match method {
-        "GET" => intern!(py, "GET").clone(),
-        "POST" => intern!(py, "POST").clone(),
-        _ => PyString::intern(py, method),
-    }
-}
-
-fn version_name<'py>(py: Python<'py>, version: &str) -> Bound<'py, PyString> {
-    match version {
-        "1.1" => intern!(py, "1.1").clone(),
-        "2" => intern!(py, "2").clone(),
-        _ => PyString::intern(py, version),
-    }
-}
-
-fn scheme_name<'py>(py: Python<'py>, scheme: &str) -> Bound<'py, PyString> {
-    match scheme {
-        "http" => intern!(py, "http").clone(),
-        "https" => intern!(py, "https").clone(),
-        _ => PyString::intern(py, scheme),
-    }
+    scope.set_item(intern!(py, "root_path"), word(py, &String::from_utf8_lossy(&request.script_name)))
 }
 
 fn set_addresses(

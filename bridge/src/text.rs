@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString};
@@ -17,6 +18,20 @@ pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     match std::str::from_utf8(bytes) {
         Ok(text) if bytes.is_ascii() => PyString::new(py, text),
         _ => PyString::new(py, &bytes.iter().map(|&byte| char::from(byte)).collect::<String>()),
+    }
+}
+
+/// A word that nearly every request has, as the one object that stands for it; any other is interned.
+pub fn word<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyString> {
+    match text {
+        "" => intern!(py, "").clone(),
+        "GET" => intern!(py, "GET").clone(),
+        "POST" => intern!(py, "POST").clone(),
+        "HTTP/1.1" => intern!(py, "HTTP/1.1").clone(),
+        "1.1" => intern!(py, "1.1").clone(),
+        "http" => intern!(py, "http").clone(),
+        "https" => intern!(py, "https").clone(),
+        _ => PyString::intern(py, text),
     }
 }
 
