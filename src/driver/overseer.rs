@@ -3,7 +3,8 @@
 //! Kept apart from the driver, which does not know why the seat is left: here is the rule when it is taken over and given
 //! back. The thread that reads a request leaves the seat and runs it; a fast call is over before anybody else looks, and the
 //! same thread sends the answer. The overseer looks every moment while there is traffic: when the seat stays empty it sits down
-//! itself, and when calls wait and none is begun it wakes a thread for them.
+//! itself, and when calls wait and none is begun it wakes a thread for them. Where calls come in crowds it drives at once, and
+//! for as long as they do: then sockets and applications use two processors.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +24,12 @@ const LOOK: Duration = Duration::from_micros(60);
 /// So many looks at a seat that nobody left, and the overseer sleeps until somebody does.
 const CALM_LOOKS: u32 = 8;
 
+/// So many calls at once are a crowd: the overseer drives while a thread runs them.
+const CROWD: usize = 4;
+
+/// So many calls that come alone, and the threads may drive again.
+const ALONE: u32 = 16;
+
 /// The most calls that the overseer gives to threads before it offers the seat again.
 const RELUCTANCE: u32 = 1023;
 
@@ -32,6 +39,8 @@ pub struct Turns {
     driver: Arc<Driver>,
     /// How often a thread of the pool left the seat.
     left: AtomicUsize,
+    /// It was left for a crowd of calls.
+    crowd: AtomicBool,
     overseer: Thread,
     overseer_sleeps: AtomicBool,
 }
@@ -45,9 +54,13 @@ impl IdleWork for Turns {
         self.driver.interrupt();
     }
 
-    fn left(&self) {
+    fn left(&self, calls: usize) {
         self.left.fetch_add(1, Ordering::SeqCst);
-        if self.overseer_sleeps.swap(false, Ordering::SeqCst) {
+        let crowd = calls >= CROWD;
+        if crowd {
+            self.crowd.store(true, Ordering::SeqCst);
+        }
+        if self.overseer_sleeps.swap(false, Ordering::SeqCst) || crowd {
             self.overseer.unpark();
         }
     }
@@ -58,6 +71,7 @@ pub fn oversee<T>(driver: &Arc<Driver>, pool: &Arc<Pool>, over: impl Future<Outp
     let turns = Arc::new(Turns {
         driver: Arc::clone(driver),
         left: AtomicUsize::new(0),
+        crowd: AtomicBool::new(false),
         overseer: std::thread::current(),
         overseer_sleeps: AtomicBool::new(false),
     });
@@ -102,7 +116,7 @@ impl<T, F: Future<Output = T> + Unpin> Overseer<'_, F> {
             let unchanged = self.left() == left;
             left = self.left();
             calm = if unchanged { calm + 1 } else { 0 };
-            if unchanged {
+            if self.turns.crowd.swap(false, Ordering::SeqCst) || unchanged {
                 match self.drive() {
                     Turn::Over(result) => return result,
                     Turn::GivenUp => (left, calm) = (self.left(), 0),
@@ -134,8 +148,8 @@ impl<T, F: Future<Output = T> + Unpin> Overseer<'_, F> {
     fn drive(&mut self) -> Turn<T> {
         // Nobody drove since the seat was given up: the calls are slow, and giving it up again so soon would be in vain.
         let in_vain = self.given_up_at == Some(self.left());
-        let mut reluctance = if in_vain { (self.reluctance * 2 + 1).min(RELUCTANCE) } else { 0 };
-        let patience = reluctance;
+        let reluctance = if in_vain { (self.reluctance * 2 + 1).min(RELUCTANCE) } else { ALONE };
+        let mut alone = 0;
         let mut sat_down = false;
         let turn = self.turns.driver.try_drive(|context| {
             if !std::mem::replace(&mut sat_down, true) {
@@ -144,17 +158,16 @@ impl<T, F: Future<Output = T> + Unpin> Overseer<'_, F> {
             if let Poll::Ready(result) = Pin::new(&mut self.over).poll(context) {
                 return Poll::Ready(Turn::Over(result));
             }
-            // A thread was woken for a call, and is the only one: it may have the seat after it.
-            if self.pool.is_at_rest() {
-                if reluctance == 0 {
-                    return Poll::Ready(Turn::GivenUp);
-                }
-                reluctance -= 1;
+            // A thread was woken for a call, which is the only one: it may have the seat after it.
+            match self.pool.at_rest() {
+                Some(1) => alone += 1,
+                Some(0) | None => {}
+                Some(_) => alone = 0,
             }
-            Poll::Pending
+            if alone > reluctance { Poll::Ready(Turn::GivenUp) } else { Poll::Pending }
         });
         let Some(turn) = turn else { return Turn::Taken };
-        self.reluctance = patience;
+        self.reluctance = reluctance;
         self.pool.look_after(true);
         self.given_up_at = Some(self.left());
         turn

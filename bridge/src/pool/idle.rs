@@ -4,7 +4,7 @@
 //! that reads a request runs it, and sends the answer, too: no thread is woken for a fast call. While a call takes its time
 //! nobody does the work, and calls may wait behind it; an *overseer*, a thread of the server's own, looks after both.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::Pool;
@@ -18,8 +18,8 @@ pub trait IdleWork: Send + Sync + std::fmt::Debug {
     /// Has the one who works ask whether it is wanted. Never blocks, from any thread.
     fn interrupt(&self);
 
-    /// A thread has left the work for a call. Never blocks.
-    fn left(&self);
+    /// A thread has left the work, for the first of `calls` that wait. Never blocks.
+    fn left(&self, calls: usize);
 }
 
 /// Where idle threads are.
@@ -57,13 +57,17 @@ impl Idle {
     /// Wakes one thread: the one that works, if there is one, because it is awake.
     pub(super) fn wake_one(&self) {
         let mut seats = self.lock();
-        if seats.worker == Worker::Works {
+        let works = seats.worker == Worker::Works;
+        if works {
             seats.worker = Worker::Wanted;
         } else {
             seats.wakes += 1;
+        }
+        // Who wakes up must not find the lock taken.
+        drop(seats);
+        if !works {
             self.woken.notify_one();
         }
-        drop(seats);
         self.interrupt();
     }
 
@@ -81,9 +85,9 @@ impl Idle {
     }
 
     /// Waits for a call to be there, or until `stopped`.
-    pub(super) fn wait(&self, stopped: &AtomicBool) {
+    pub(super) fn wait(&self, stopped: &AtomicBool, waiting: &AtomicUsize) {
         if let Some(work) = self.work.get()
-            && self.work(work.as_ref(), stopped)
+            && self.work(work.as_ref(), stopped, waiting)
         {
             return;
         }
@@ -93,7 +97,7 @@ impl Idle {
     }
 
     /// Works until a call is there; `false` when another thread works.
-    fn work(&self, work: &dyn IdleWork, stopped: &AtomicBool) -> bool {
+    fn work(&self, work: &dyn IdleWork, stopped: &AtomicBool, waiting: &AtomicUsize) -> bool {
         {
             let mut seats = self.lock();
             if seats.worker != Worker::Nobody {
@@ -110,7 +114,7 @@ impl Idle {
         let worked = work.work(&wanted);
         let was = std::mem::take(&mut self.lock().worker);
         if worked {
-            work.left();
+            work.left(waiting.load(Ordering::Acquire));
         }
         worked || was == Worker::Wanted
     }
@@ -148,8 +152,8 @@ impl Pool {
         self.wake();
     }
 
-    /// Whether a call waits and none runs.
-    pub fn is_at_rest(&self) -> bool {
-        self.running.load(Ordering::Acquire) == 0 && !self.jobs.is_empty()
+    /// How many calls wait, while none runs.
+    pub fn at_rest(&self) -> Option<usize> {
+        (self.running.load(Ordering::Acquire) == 0).then(|| self.jobs.len())
     }
 }

@@ -272,7 +272,7 @@ impl Pool {
 
     /// Waits to be woken; `false` when the pool was stopped.
     fn wait(&self) -> bool {
-        self.idle.wait(&self.stopped);
+        self.idle.wait(&self.stopped, &self.waiting);
         !self.stopped.load(Ordering::Acquire)
     }
 
