@@ -26,6 +26,7 @@ use crate::body::{BodyClock, RequestBody};
 use crate::error::RequestError;
 use crate::gateway::{App, Call, probe, websocket};
 use crate::head::{Peer, RequestHead, from_http2, protocol};
+use crate::http2::Reader;
 use crate::response::{AppResponse, Asked, ResponseBody};
 use crate::route::{Decision, RouteRequest, Router, Scheme};
 use crate::settings::Settings;
@@ -153,9 +154,11 @@ async fn dispatch(connection: &Arc<Connection>, request: Request<Incoming>, in_f
     };
     let Some(app) = service.apps.get(first) else { return AppResponse::Error(not_found(upgrade)) };
     if upgrade {
-        let asked =
-            websocket::Asked { request, root, peer: Arc::clone(&connection.peer), alive: connection.alive.clone() };
-        in_flight.served_by(app);
+        if let Err(busy) = in_flight.enter(app) {
+            return AppResponse::Error(busy);
+        }
+        let (peer, alive) = (Arc::clone(&connection.peer), connection.alive.clone());
+        let asked = websocket::Asked { request, root, peer, alive, in_flight };
         return websocket::call(app, asked, &connection.wire, &service.settings).await;
     }
     let (parts, incoming) = request.into_parts();
@@ -217,21 +220,60 @@ fn decide(router: &Router, request: &Request<Incoming>, encrypted: bool, websock
 pub struct InFlight {
     /// What the access log will say.
     pub record: Record,
+    /// `None` when somebody else holds it.
+    place: Option<Place>,
+    log: Option<(AccessLog, RequestLine)>,
+}
+
+/// What a request occupies until this is dropped: its connection is not idle, and its application has one more.
+#[derive(Debug)]
+pub struct Place {
     wire: Arc<WireState>,
     running: Option<Arc<App>>,
-    log: Option<(AccessLog, RequestLine)>,
+    /// Of a WebSocket over HTTP/2: its stream, which is reset unless it has ended.
+    stream: Option<Arc<Reader>>,
+}
+
+impl Place {
+    fn take(wire: Arc<WireState>) -> Self {
+        wire.request_started();
+        Self { wire, running: None, stream: None }
+    }
+
+    /// Counts as one of `app`'s; `false` when those are too many.
+    fn enter(&mut self, app: &Arc<App>) -> bool {
+        let running = app.running.fetch_add(1, Ordering::AcqRel);
+        leave(self.running.replace(Arc::clone(app)));
+        app.limit.is_none_or(|limit| running < limit)
+    }
+}
+
+fn leave(app: Option<Arc<App>>) {
+    if let Some(app) = app {
+        app.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.wire.request_ended();
+        leave(self.running.take());
+        if let Some(stream) = &self.stream {
+            stream.cut();
+        }
+    }
 }
 
 impl InFlight {
     fn start(connection: &Connection, request: &Request<Incoming>) -> Self {
-        connection.wire.request_started();
+        let place = Some(Place::take(Arc::clone(&connection.wire)));
         let log = connection.service.access_log.as_ref().map(|log| (log.clone(), request_line(connection, request)));
         let record = Record { started: Instant::now(), status: 0, bytes: 0, app: None };
-        Self { record, wire: Arc::clone(&connection.wire), running: None, log }
+        Self { record, place, log }
     }
 
     /// Says who answers.
-    pub fn served_by(&mut self, app: &App) {
+    fn served_by(&mut self, app: &App) {
         if self.log.is_some() {
             self.record.app = Some(Arc::clone(&app.name));
         }
@@ -243,26 +285,21 @@ impl InFlight {
     /// 503 when `app` runs as many as it may.
     pub fn enter(&mut self, app: &Arc<App>) -> Result<(), RequestError> {
         self.served_by(app);
-        let running = app.running.fetch_add(1, Ordering::AcqRel);
-        let before = self.running.replace(Arc::clone(app));
-        leave(before);
-        if app.limit.is_some_and(|limit| running >= limit) {
-            return Err(RequestError::busy("too many requests at once; try again"));
-        }
-        Ok(())
+        let full = self.place.as_mut().is_some_and(|place| !place.enter(app));
+        if full { Err(RequestError::busy("too many requests at once; try again")) } else { Ok(()) }
     }
-}
 
-fn leave(app: Option<Arc<App>>) {
-    if let Some(app) = app {
-        app.running.fetch_sub(1, Ordering::AcqRel);
+    /// Leaves the place to the WebSocket that the request becomes.
+    pub fn hand_on(&mut self) -> Option<Place> {
+        let mut place = self.place.take()?;
+        place.stream = Reader::current();
+        Some(place)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.wire.request_ended();
-        leave(self.running.take());
+        self.place = None;
         if let Some((log, request)) = &self.log {
             log.write(&self.record, request);
         }
