@@ -24,6 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod access_log;
 mod body;
 mod connection;
+mod driver;
 mod error;
 mod event_loop;
 mod explain;
@@ -50,6 +51,8 @@ mod _rsgi {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::driver::selector::LoopDriver;
+    #[pymodule_export]
     use crate::explain::{Explanation, PlanRouter};
     #[pymodule_export]
     use crate::server::Server;
@@ -72,6 +75,6 @@ mod _rsgi {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("SETTINGS", crate::settings::NAMES.to_vec())
+        module.add("SETTINGS", crate::settings::names())
     }
 }

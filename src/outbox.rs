@@ -1,48 +1,46 @@
 //! Responses on their way from application threads to their connections, woken once per batch.
 //!
 //! Kept apart because it is the seam on this side, as the event loop's queue is on the other: a tokio task that is woken from
-//! another thread costs a system call each time. Here responses queue up, and the I/O thread is woken by the first; while it is
-//! busy the others cost nothing.
+//! another thread costs a system call each time. Here responses queue up, and who drives tokio is woken by the first; while
+//! it is busy the others cost nothing.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
 
 use crossbeam_queue::SegQueue;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
+use crate::driver::bell::Bell;
 use crate::response::AppResponse;
 
 /// Where a response goes to.
 pub type Responder = oneshot::Sender<AppResponse>;
 
-/// The queue of one I/O thread.
+/// The queue in front of one runtime.
 #[derive(Debug, Default)]
 pub struct Outbox {
     ready: SegQueue<(Responder, AppResponse)>,
-    /// Whether a wake is on its way already.
-    woken: AtomicBool,
-    wake: Notify,
+    bell: Bell,
 }
 
 impl Outbox {
     /// Hands a response over. Never blocks, from any thread.
     pub fn send(&self, responder: Responder, response: AppResponse) {
         self.ready.push((responder, response));
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            self.wake.notify_one();
+        self.bell.ring();
+    }
+
+    /// Delivers what is there, on the thread that drives; `driver` is woken when more comes.
+    pub fn deliver(&self, driver: &Waker) {
+        self.bell.listen(driver);
+        while let Some((responder, response)) = self.ready.pop() {
+            // The client may have gone.
+            let _unsent = responder.send(response);
         }
     }
 
-    /// Delivers for as long as it is polled, on the I/O thread.
-    pub async fn deliver(&self) {
-        loop {
-            self.wake.notified().await;
-            // Before the queue is emptied: what comes later wakes again.
-            self.woken.store(false, Ordering::Release);
-            while let Some((responder, response)) = self.ready.pop() {
-                // The client may have gone.
-                let _unsent = responder.send(response);
-            }
-        }
+    /// Nobody drives; who does next delivers first.
+    pub fn mute(&self) {
+        self.bell.mute();
     }
 }
 
@@ -81,7 +79,10 @@ mod tests {
             let patience = std::time::Duration::from_secs(20);
             tokio::select! {
                 arrived = tokio::time::timeout(patience, all) => arrived.unwrap(),
-                () = outbox.deliver() => unreachable!(),
+                () = std::future::poll_fn(|context| {
+                    outbox.deliver(context.waker());
+                    std::task::Poll::Pending
+                }) => unreachable!(),
             }
         });
     }

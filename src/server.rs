@@ -1,28 +1,26 @@
 //! The server as Python sees it: bind, start, serve until a signal, drain.
 //!
-//! Kept apart because it is the one place where the two sides meet: Python's main thread runs the asyncio loop (or waits), an
-//! I/O thread of ours runs tokio, and the pool's threads run WSGI applications.
+//! Kept apart because it is the one place where the two sides meet: Python's main thread runs the asyncio loop (or waits), the
+//! pool's threads run WSGI applications, and one of them, or an I/O thread of ours, drives tokio.
 //!
 //! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`).
 
-use std::sync::atomic::AtomicUsize;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use rsgi_bridge::environ::{Concurrency, EnvironTemplate};
 use rsgi_bridge::pool::{Pool, wait_until_idle};
-use rsgi_bridge::scope::ScopeTemplate;
 
 use crate::access_log::AccessLog;
 use crate::connection::Service;
+use crate::driver::selector::LoopDriver;
+use crate::driver::{Driver, Io, overseer};
 use crate::error::StartupError;
-use crate::event_loop::EventLoop;
-use crate::gateway::asgi::AsgiGateway;
+use crate::event_loop::{EventLoop, Woken};
 use crate::gateway::lifespan::{self, Lifespan};
-use crate::gateway::wsgi::{WsgiGateway, WsgiTarget};
 use crate::gateway::{App, Gateway};
 use crate::listener::{self, Bound as BoundListener};
 use crate::outbox::Outbox;
@@ -33,14 +31,13 @@ use crate::shutdown::{Phase, Shutdown};
 use crate::tls::Tls;
 use crate::wire::Limits;
 
-/// Threads that read and write files, of which a request needs one at a time and for a moment only.
-const FILE_THREADS: usize = 8;
-
 /// One server: made, started and finished once.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct Server {
     stage: Mutex<Stage>,
+    driver: Arc<Driver>,
+    io: Io,
     shutdown: Arc<Shutdown>,
     addresses: Vec<String>,
     tls: Option<Arc<Tls>>,
@@ -54,16 +51,23 @@ pub struct Server {
 #[derive(Debug)]
 enum Stage {
     Bound(Box<Prepared>),
-    Running(JoinHandle<Result<(), StartupError>>),
+    Running(Running),
     Finished,
 }
 
-/// What the I/O thread takes along.
+/// What is served.
 #[derive(Debug)]
 struct Prepared {
     service: Service,
     listeners: Vec<BoundListener>,
-    outbox: Arc<Outbox>,
+    pool: Option<Arc<Pool>>,
+    log_thread: Option<JoinHandle<()>>,
+}
+
+/// What is waited for at the end.
+#[derive(Debug)]
+struct Running {
+    io_thread: JoinHandle<Result<(), StartupError>>,
     pool: Option<Arc<Pool>>,
     log_thread: Option<JoinHandle<()>>,
 }
@@ -85,19 +89,20 @@ impl Server {
         let addresses = listeners.iter().map(|listener| listener.url(tls.is_some())).collect();
         let router = Arc::new(ArcSwap::from_pointee(plan.router()?));
         let failed = |error: std::io::Error| PyRuntimeError::new_err(error.to_string());
-        let event_loop = EventLoop::new().map_err(failed)?;
+        let event_loop = Arc::new(EventLoop::default());
         let pool = if plan.apps.iter().any(AppSpec::is_wsgi) {
             Some(Pool::start(py, "rsgi-wsgi", config.wsgi_threads, config.wsgi_queue)?)
         } else {
             None
         };
         let outbox = Arc::new(Outbox::default());
+        let driver = Arc::new(Driver::new(Arc::clone(&outbox))?);
         let probes = plan.probes();
         let unprobed = !probes && plan.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some());
         let apps = plan.apps.into_iter().map(|mut app| {
             // Probing holds an answer back, which only the ASGI gateway can.
             app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
-            make_app(py, app, &config, &event_loop, &outbox, pool.as_ref())
+            App::new(py, app, &config, &event_loop, &outbox, pool.as_ref())
         });
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let log = config.access_log.then(AccessLog::start).transpose().map_err(failed)?;
@@ -106,9 +111,12 @@ impl Server {
         let count = apps.len();
         let router_of = Arc::clone(&router);
         let service = Service { settings: config, router: router_of, apps, limits, tls: tls.clone(), access_log };
-        let prepared = Prepared { service, listeners, outbox, pool, log_thread };
+        let io = Io::choose(&service)?;
+        let prepared = Prepared { service, listeners, pool, log_thread };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
+            driver,
+            io,
             shutdown: Arc::new(Shutdown::default()),
             addresses,
             tls,
@@ -133,19 +141,37 @@ impl Server {
         Ok(())
     }
 
-    /// Starts the I/O thread. ASGI applications run in `event_loop`, which the caller runs; `on_end` is called, on a thread of
-    /// ours, when the server has ended.
+    /// Who drives the sockets: `thread`, `loop` or `pool`.
+    #[getter]
+    fn io(&self) -> &'static str {
+        self.io.name()
+    }
+
+    /// What the selector of the event loop waits with, when the loop is to drive the sockets. `selector` is the descriptor of the
+    /// selector of the application's own descriptors.
+    ///
+    /// Raises `OSError` when it cannot be watched.
+    fn loop_driver(&self, selector: i32) -> PyResult<LoopDriver> {
+        Ok(LoopDriver::new(Arc::clone(&self.driver), Arc::clone(&self.event_loop), selector)?)
+    }
+
+    /// Starts to serve. ASGI applications run in `event_loop`, which the caller runs; `on_end` is called, on a thread of ours, when
+    /// the server has ended.
     fn start(&self, event_loop: Option<Bound<'_, PyAny>>, on_end: Py<PyAny>) -> PyResult<()> {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let Stage::Bound(prepared) = std::mem::replace(&mut *stage, Stage::Finished) else {
             return Err(PyRuntimeError::new_err("the server was started already"));
         };
         if let Some(event_loop) = event_loop {
-            self.event_loop.attach(&event_loop)?;
+            let woken = if self.io == Io::Loop { Woken::BySelector } else { Woken::ByReader };
+            self.event_loop.attach(&event_loop, woken)?;
         }
+        let Prepared { service, listeners, pool, log_thread } = *prepared;
         let shutdown = Arc::clone(&self.shutdown);
-        let thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
-            let result = run(*prepared, &shutdown);
+        let serving = self.driver.spawn(async move { serve(Arc::new(service), listeners, &shutdown).await });
+        let (driver, io, driving) = (Arc::clone(&self.driver), self.io, pool.clone());
+        let io_thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
+            let result = wait_for_end(&driver, io, driving.as_ref(), serving);
             Python::attach(|py| {
                 if let Err(error) = on_end.call0(py) {
                     error.write_unraisable(py, None);
@@ -153,7 +179,8 @@ impl Server {
             });
             result
         });
-        *stage = Stage::Running(thread.map_err(|error| PyRuntimeError::new_err(error.to_string()))?);
+        let io_thread = io_thread.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        *stage = Stage::Running(Running { io_thread, pool, log_thread });
         Ok(())
     }
 
@@ -176,16 +203,13 @@ impl Server {
         self.event_loop.detach(event_loop)
     }
 
-    /// Waits for the I/O thread.
+    /// Waits for the end of the server.
     ///
     /// Raises `rsgi.StartupError` when an application's startup failed.
     fn finish(&self, py: Python<'_>) -> PyResult<()> {
         let stage = std::mem::replace(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner), Stage::Finished);
         match stage {
-            Stage::Running(thread) => {
-                let result = py.detach(|| thread.join());
-                result.map_err(|_| PyRuntimeError::new_err("the I/O thread panicked"))?.map_err(PyErr::from)
-            }
+            Stage::Running(running) => py.detach(|| running.finish(&self.driver)).map_err(PyErr::from),
             Stage::Bound(_) | Stage::Finished => Ok(()),
         }
     }
@@ -203,39 +227,6 @@ impl Server {
     }
 }
 
-fn make_app(
-    py: Python<'_>,
-    spec: AppSpec,
-    settings: &Settings,
-    event_loop: &Arc<EventLoop>,
-    outbox: &Arc<Outbox>,
-    pool: Option<&Arc<Pool>>,
-) -> PyResult<Arc<App>> {
-    let (name, outbox): (Arc<str>, _) = (spec.name.as_str().into(), Arc::clone(outbox));
-    let bridge = spec.bridge.as_ref().map(Py::get).filter(|bridge| bridge.allows_native(settings.max_header_fields));
-    let gateway = if let Some(bridge) = bridge {
-        let (app, pool, environ) = bridge.native(py)?;
-        let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
-        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
-    } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
-        let concurrency = Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: false };
-        let environ = EnvironTemplate::new(py, concurrency)?;
-        let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
-        Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
-    } else {
-        let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
-        Gateway::Asgi(Arc::new(AsgiGateway::new(
-            Arc::clone(&name),
-            spec.application,
-            event_loop,
-            scopes,
-            outbox,
-            settings,
-        )))
-    };
-    Ok(Arc::new(App { name, gateway, running: AtomicUsize::new(0), limit: settings.limit_concurrency }))
-}
-
 fn limits(settings: &Settings) -> Limits {
     Limits {
         request_line: settings.max_request_line,
@@ -248,30 +239,43 @@ fn limits(settings: &Settings) -> Limits {
     }
 }
 
-/// The I/O thread.
-fn run(prepared: Prepared, shutdown: &Shutdown) -> Result<(), StartupError> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().max_blocking_threads(FILE_THREADS).enable_all().build().map_err(
-            |error| {
-                StartupError::new(format!("cannot start the runtime: {error}"), "the process may be out of descriptors")
-            },
-        )?;
-    let Prepared { service, listeners, outbox, pool, log_thread } = prepared;
-    let result = runtime.block_on(async {
-        tokio::spawn(async move { outbox.deliver().await });
-        serve(Arc::new(service), listeners, shutdown).await
-    });
-    // Connections that were cut end here, and with them the last clones of the access log.
-    runtime.shutdown_background();
-    if let Some(pool) = pool {
-        pool.stop();
+impl Running {
+    fn finish(self, driver: &Driver) -> Result<(), StartupError> {
+        let result = self.io_thread.join().unwrap_or_else(|_| Err(failed()));
+        if let Some(pool) = self.pool {
+            pool.stop();
+        }
+        // Connections that were cut end here, and with them the last clones of the access log.
+        driver.end();
+        if let Some(thread) = self.log_thread {
+            // A panic of the writer was printed by its hook.
+            let _panicked = thread.join();
+        }
+        result
     }
-    if let Some(thread) = log_thread {
-        // A panic of the writer was printed by its hook.
-        let _panicked = thread.join();
-    }
-    result
 }
+
+/// Waits until the server has ended; drives it if nobody else does.
+fn wait_for_end(
+    driver: &Arc<Driver>,
+    io: Io,
+    pool: Option<&Arc<Pool>>,
+    mut serving: Serving,
+) -> Result<(), StartupError> {
+    let ended = match (io, pool) {
+        (Io::Pool, Some(pool)) => Some(overseer::oversee(driver, pool, serving)),
+        (Io::Thread | Io::Pool, _) => driver.drive(|context| Pin::new(&mut serving).poll(context)),
+        (Io::Loop, _) => Some(futures::executor::block_on(serving)),
+    };
+    // Nobody has ended the runtime yet, so that no result at all is a panic of ours.
+    ended.and_then(Result::ok).unwrap_or_else(|| Err(failed()))
+}
+
+fn failed() -> StartupError {
+    StartupError::new("the server itself failed (the panic is above)", "please report it")
+}
+
+type Serving = tokio::task::JoinHandle<Result<(), StartupError>>;
 
 async fn serve(service: Arc<Service>, listeners: Vec<BoundListener>, shutdown: &Shutdown) -> Result<(), StartupError> {
     let lifespans = start_lifespans(&service, shutdown).await?;

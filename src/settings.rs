@@ -31,7 +31,10 @@ macro_rules! settings {
         }
 
         /// The names of the fields.
-        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+        pub fn names() -> Vec<&'static str> {
+            // A name that is a word of Rust's is written with a prefix.
+            vec![$(stringify!($name).trim_start_matches("r#")),*]
+        }
     };
 }
 
@@ -64,6 +67,10 @@ settings! {
     wsgi_queue: usize,
     /// `auto`, `full` or `off`: how much of a body is here before a WSGI application is called.
     wsgi_request_buffering: String,
+    /// `auto`, `asyncio` or `uvloop`.
+    r#loop: String,
+    /// `auto`, `thread`, `loop` or `pool`: who drives the sockets.
+    io: String,
     /// `auto`, `on` or `off`.
     lifespan: String,
     /// How long an application may take to start or stop.

@@ -17,6 +17,7 @@ __all__ = [
     "BridgeRequest",
     "ClientDisconnected",
     "Explanation",
+    "LoopDriver",
     "RequestBodyError",
     "Router",
     "Server",
@@ -99,6 +100,24 @@ class Explanation:
         """The rest of the path (`PATH_INFO`), decoded."""
 
 @final
+class LoopDriver:
+    """Drives the sockets of a server from the thread of its event loop."""
+
+    def wait(self, timeout: float | None, /) -> bool:
+        """Serve until there is something for the loop to do, or `timeout` seconds are over; `None` is for ever.
+
+        What the server has for the loop is done when this returns.
+
+        Returns:
+            Whether the application's own descriptors are to be looked at.
+
+        Raises:
+            RuntimeError: when the server has ended.
+        """
+    def close(self) -> None:
+        """Leave the selector's descriptor alone, before it is closed."""
+
+@final
 class Server:
     """One server: made, started and finished once."""
 
@@ -108,8 +127,20 @@ class Server:
         Raises:
             StartupError: when an address cannot be had.
         """
+    @property
+    def io(self) -> Literal["thread", "loop", "pool"]:
+        """Who drives the sockets: a thread of the server's own, the event loop, or the WSGI threads."""
+    def loop_driver(self, selector: int) -> LoopDriver:
+        """What the selector of the event loop waits with, when the loop drives the sockets.
+
+        Args:
+            selector: The descriptor of the selector that has the application's own descriptors.
+
+        Raises:
+            OSError: when it cannot be watched.
+        """
     def start(self, event_loop: asyncio.AbstractEventLoop | None, on_end: Callable[[], object]) -> None:
-        """Start serving on a thread of its own.
+        """Start serving.
 
         Args:
             event_loop: Runs the ASGI applications; the caller runs it. `None` when there is none of them.

@@ -205,10 +205,17 @@ class Config:
     )
 
     loop: str = _setting(
-        "The event loop; auto takes uvloop where it is installed.",
+        "The event loop; auto takes asyncio's where it drives the sockets itself, else uvloop where it is installed.",
         "ASGI",
         "auto",
         choices=("auto", "asyncio", "uvloop"),
+    )
+    io: str = _setting(
+        "Who drives the sockets: a thread of its own, the event loop inside its `select()` (ASGI only), or the WSGI "
+        "threads while they wait. auto takes what is fastest for the applications.",
+        "ASGI",
+        "auto",
+        choices=("auto", "thread", "loop", "pool"),
     )
     lifespan: str = _setting(
         "Whether ASGI applications are told of start and end; auto asks them and accepts that they do not know.",

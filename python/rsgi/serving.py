@@ -22,7 +22,7 @@ from rsgi.banner import banner
 from rsgi.config import AppTarget, Config
 from rsgi.config_file import load_config, reread_of
 from rsgi.errors import StartupError
-from rsgi.loops import new_event_loop
+from rsgi.loops import new_event_loop, serving_event_loop
 from rsgi.plan import Plan, build_plan
 from rsgi.reload import RuleReload
 
@@ -110,7 +110,7 @@ def _given(settings: dict[str, object], wsgi: object, asgi: object) -> dict[str,
 
 def _run_loop(server: Server, config: Config) -> None:
     """Run the asyncio loop on this thread until the server has ended."""
-    loop = new_event_loop(config.loop)
+    loop = serving_event_loop(server) if server.io == "loop" else new_event_loop(config.loop)
     asyncio.set_event_loop(loop)
     try:
         _wake_for_signals(loop)

@@ -1,15 +1,15 @@
 //! The asyncio side: how work from tokio reaches the loop's thread, and how the loop's awaits are woken.
 //!
 //! Kept apart because it is the seam behind which the crossing can change. Work waits in a queue and the loop is woken once
-//! per batch, by one byte on a socket pair: its thread drains the queue while it holds the interpreter anyway. No Python object
-//! is made on any other thread. The only module of the server that names `pyo3_async_runtimes`.
+//! per batch: by its selector, when the loop itself drives tokio, else by one byte on a socket pair. Its thread drains the queue
+//! while it holds the interpreter anyway. No Python object is made on any other thread. The only module of the server that
+//! names `pyo3_async_runtimes`.
 
 pub mod coroutine;
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Wake, Waker};
 
@@ -20,6 +20,7 @@ use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
 use rsgi_bridge::awaitable::LoopHandle;
 
+use crate::driver::bell::Bell;
 use crate::gateway::asgi::HttpStart;
 use crate::gateway::websocket::WebSocketStart;
 
@@ -47,13 +48,10 @@ impl std::fmt::Debug for LoopEvent {
 }
 
 /// One asyncio loop and the queue in front of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct EventLoop {
     events: SegQueue<LoopEvent>,
-    /// Whether a wake is on its way already.
-    woken: AtomicBool,
-    waking: UnixStream,
-    drained: UnixStream,
+    bell: Bell,
     python: RwLock<Option<Attached>>,
 }
 
@@ -62,40 +60,28 @@ struct Attached {
     create_future: Py<PyAny>,
     create_task: Py<PyAny>,
     locals: TaskLocals,
+    /// Wakes a loop that has a selector of its own.
+    reader: Option<Arc<Reader>>,
 }
 
 impl EventLoop {
-    /// A queue that no loop drains yet.
-    ///
-    /// # Errors
-    /// When the process has no descriptors left.
-    pub fn new() -> std::io::Result<Arc<Self>> {
-        let (waking, drained) = UnixStream::pair()?;
-        waking.set_nonblocking(true)?;
-        drained.set_nonblocking(true)?;
-        Ok(Arc::new(Self {
-            events: SegQueue::new(),
-            woken: AtomicBool::new(false),
-            waking,
-            drained,
-            python: RwLock::new(None),
-        }))
-    }
-
     /// Makes `event_loop` drain the queue. Called on its thread before it runs.
     ///
     /// # Errors
-    /// When the loop does not take readers.
-    pub fn attach(self: &Arc<Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// When the loop does not take readers, or the process has no descriptors left.
+    pub fn attach(self: &Arc<Self>, event_loop: &Bound<'_, PyAny>, woken: Woken) -> PyResult<()> {
         let py = event_loop.py();
+        let reader = match woken {
+            Woken::BySelector => None,
+            Woken::ByReader => Some(Reader::add(event_loop, Arc::clone(self))?),
+        };
         let attached = Attached {
             create_future: event_loop.getattr("create_future")?.unbind(),
             create_task: event_loop.getattr("create_task")?.unbind(),
             locals: TaskLocals::new(event_loop.clone()).copy_context(py)?,
+            reader,
         };
         *self.python.write().unwrap_or_else(PoisonError::into_inner) = Some(attached);
-        let drain = Bound::new(py, Drain(Arc::clone(self)))?;
-        event_loop.call_method1("add_reader", (self.drained.as_raw_fd(), drain))?;
         Ok(())
     }
 
@@ -104,22 +90,30 @@ impl EventLoop {
     /// # Errors
     /// When the loop is closed already.
     pub fn detach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
-        *self.python.write().unwrap_or_else(PoisonError::into_inner) = None;
-        event_loop.call_method1("remove_reader", (self.drained.as_raw_fd(),))?;
-        Ok(())
+        let attached = self.python.write().unwrap_or_else(PoisonError::into_inner).take();
+        attached.and_then(|attached| attached.reader).map_or(Ok(()), |reader| reader.remove(event_loop))
     }
 
     /// Queues an event for the loop's thread. Never blocks, from any thread.
     pub fn submit(&self, event: LoopEvent) {
         self.events.push(event);
-        self.wake_loop();
+        self.bell.ring();
     }
 
-    fn wake_loop(&self) {
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            // A full socket means that a wake is on its way.
-            let _full = (&self.waking).write(&[1]);
-        }
+    /// Whether there is nothing to do.
+    pub fn is_idle(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// From now on `listener` is woken when there is something to do. Gives whether there is nothing yet.
+    pub fn listen(&self, listener: &Waker) -> bool {
+        self.bell.listen(listener);
+        self.is_idle()
+    }
+
+    /// The loop is busy, and looks by itself when it is not.
+    pub fn mute(&self) {
+        self.bell.mute();
     }
 
     /// Creates a real `asyncio.Task` for a coroutine.
@@ -152,11 +146,8 @@ impl EventLoop {
         python.as_ref().map(get).ok_or_else(|| PyRuntimeError::new_err("the event loop has stopped"))
     }
 
-    fn drain(&self, py: Python<'_>) {
-        let mut bytes = [0; 64];
-        // Nothing to read is fine: the events are in the queue.
-        let _empty = (&self.drained).read(&mut bytes);
-        self.woken.store(false, Ordering::Release);
+    /// Does what there is to do. Called on the loop's thread.
+    pub fn drain(&self, py: Python<'_>) {
         // What is added meanwhile waits for the next turn, so that the application's own callbacks get theirs.
         for _ in 0..self.events.len() {
             match self.events.pop() {
@@ -171,9 +162,6 @@ impl EventLoop {
                     }
                 }
             }
-        }
-        if !self.events.is_empty() {
-            self.wake_loop();
         }
     }
 }
@@ -210,13 +198,69 @@ impl Wake for FutureWaker {
     }
 }
 
+/// How a loop hears that there is something to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// Its selector drives tokio, and looks by itself.
+    BySelector,
+    /// A byte comes on a socket that it watches.
+    ByReader,
+}
+
+/// The socket pair that wakes a loop from other threads.
+#[derive(Debug)]
+struct Reader {
+    waking: UnixStream,
+    drained: UnixStream,
+}
+
+impl Reader {
+    fn add(event_loop: &Bound<'_, PyAny>, queue: Arc<EventLoop>) -> PyResult<Arc<Self>> {
+        let py = event_loop.py();
+        let (waking, drained) = UnixStream::pair()?;
+        waking.set_nonblocking(true)?;
+        drained.set_nonblocking(true)?;
+        let reader = Arc::new(Self { waking, drained });
+        let waker = Waker::from(Arc::clone(&reader));
+        if !queue.listen(&waker) {
+            waker.wake_by_ref();
+        }
+        let drain = Bound::new(py, Drain { queue, reader: Arc::clone(&reader), waker })?;
+        event_loop.call_method1("add_reader", (reader.drained.as_raw_fd(), drain))?;
+        Ok(reader)
+    }
+
+    fn remove(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        event_loop.call_method1("remove_reader", (self.drained.as_raw_fd(),)).map(|_| ())
+    }
+}
+
+impl Wake for Reader {
+    fn wake(self: Arc<Self>) {
+        // A full socket means that a wake is on its way.
+        let _full = (&self.waking).write(&[1]);
+    }
+}
+
 /// The callback that the loop calls when it was woken.
 #[pyclass(frozen, module = "rsgi")]
-struct Drain(Arc<EventLoop>);
+struct Drain {
+    queue: Arc<EventLoop>,
+    reader: Arc<Reader>,
+    waker: Waker,
+}
 
 #[pymethods]
 impl Drain {
     fn __call__(&self, py: Python<'_>) {
-        self.0.drain(py);
+        let mut bytes = [0; 64];
+        // Nothing to read is fine: the events are in the queue.
+        let _empty = (&self.reader.drained).read(&mut bytes);
+        self.queue.listen(&self.waker);
+        self.queue.drain(py);
+        if !self.queue.is_idle() {
+            // What was left for the next turn.
+            self.queue.bell.ring();
+        }
     }
 }

@@ -17,10 +17,17 @@ use std::sync::atomic::AtomicUsize;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use rsgi_bridge::environ::{Concurrency, EnvironTemplate};
+use rsgi_bridge::pool::Pool;
 use rsgi_bridge::scope::{ScopeKind, ScopeTemplate, UnixPath};
 
+use self::asgi::AsgiGateway;
+use self::wsgi::{WsgiGateway, WsgiTarget};
 use crate::body::RequestBody;
+use crate::event_loop::EventLoop;
 use crate::head::RequestHead;
+use crate::outbox::Outbox;
+use crate::plan::AppSpec;
 use crate::response::AppResponse;
 use crate::settings::Settings;
 
@@ -58,6 +65,44 @@ pub struct Call<'a> {
 }
 
 impl App {
+    /// The application of `spec`. A bridged one that may be called directly is called past its bridge.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn new(
+        py: Python<'_>,
+        spec: AppSpec,
+        settings: &Settings,
+        event_loop: &Arc<EventLoop>,
+        outbox: &Arc<Outbox>,
+        pool: Option<&Arc<Pool>>,
+    ) -> PyResult<Arc<Self>> {
+        let (name, outbox): (Arc<str>, _) = (spec.name.as_str().into(), Arc::clone(outbox));
+        let bridge =
+            spec.bridge.as_ref().map(Py::get).filter(|bridge| bridge.allows_native(settings.max_header_fields));
+        let gateway = if let Some(bridge) = bridge {
+            let (app, pool, environ) = bridge.native(py)?;
+            let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
+        } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
+            let concurrency = Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: false };
+            let environ = EnvironTemplate::new(py, concurrency)?;
+            let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
+        } else {
+            let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
+            Gateway::Asgi(Arc::new(AsgiGateway::new(
+                Arc::clone(&name),
+                spec.application,
+                event_loop,
+                scopes,
+                outbox,
+                settings,
+            )))
+        };
+        Ok(Arc::new(Self { name, gateway, running: AtomicUsize::new(0), limit: settings.limit_concurrency }))
+    }
+
     /// Calls the application; the answer is always one.
     pub async fn call(&self, call: Call<'_>) -> AppResponse {
         match &self.gateway {

@@ -6,17 +6,21 @@
 //! # Threads
 //! At most one woken thread waits for the interpreter (the *runner-up*). Whoever holds it drains the queue, and when a
 //! running call blocks in I/O, and so lets go of the interpreter, the runner-up goes on. Waking one thread per call would
-//! make them all fight for it.
+//! make them all fight for it. An idle thread may also do the work that brings the calls (see [`idle`]): the thread that finds
+//! a call then runs it, and nobody is woken.
+
+pub mod idle;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::SegQueue;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use self::idle::Idle;
 use crate::report::log_warning;
 
 /// One spare thread for so many threads of a pool.
@@ -130,9 +134,11 @@ pub struct Pool {
     spare: AtomicUsize,
     /// Threads started so far; their names count on.
     started: AtomicUsize,
-    wakes: Mutex<usize>,
-    woken: Condvar,
+    /// Where idle threads are.
+    idle: Idle,
     runner_up: AtomicBool,
+    /// Calls that were begun so far.
+    begun: AtomicUsize,
     stopped: AtomicBool,
     /// The `threading.get_ident()` of each thread that runs a job.
     busy: Mutex<Vec<u64>>,
@@ -161,9 +167,9 @@ impl Pool {
             orphaned: AtomicUsize::new(0),
             spare: AtomicUsize::new(0),
             started: AtomicUsize::new(0),
-            wakes: Mutex::new(0),
-            woken: Condvar::new(),
+            idle: Idle::default(),
             runner_up: AtomicBool::new(false),
+            begun: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             busy: Mutex::default(),
         });
@@ -211,7 +217,7 @@ impl Pool {
     /// Lets every idle thread end; those that run a job end after it.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
-        self.woken.notify_all();
+        self.idle.wake_all();
     }
 
     /// What the threads are and do now.
@@ -260,17 +266,13 @@ impl Pool {
 
     fn wake(&self) {
         if !self.runner_up.swap(true, Ordering::AcqRel) {
-            *self.wakes.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-            self.woken.notify_one();
+            self.idle.wake_one();
         }
     }
 
     /// Waits to be woken; `false` when the pool was stopped.
     fn wait(&self) -> bool {
-        let wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = |wakes: &mut usize| *wakes == 0 && !self.stopped.load(Ordering::Acquire);
-        let mut wakes = self.woken.wait_while(wakes, waits).unwrap_or_else(PoisonError::into_inner);
-        *wakes = wakes.saturating_sub(1);
+        self.idle.wait(&self.stopped);
         !self.stopped.load(Ordering::Acquire)
     }
 
@@ -281,7 +283,8 @@ impl Pool {
             self.runner_up.store(false, Ordering::Release);
             while let Some((job, ticket)) = self.jobs.pop() {
                 self.waiting.fetch_sub(1, Ordering::AcqRel);
-                if !self.jobs.is_empty() {
+                self.begun.fetch_add(1, Ordering::AcqRel);
+                if !self.jobs.is_empty() && !self.idle.is_looked_after() {
                     self.wake();
                 }
                 if ticket.advance(QUEUED, RUNNING) && self.perform(py, job, &ticket, ident) == Then::End {

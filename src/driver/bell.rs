@@ -1,0 +1,38 @@
+//! A bell: wakes the thread that looks after a queue, unless it is sure to look anyway.
+//!
+//! Kept apart because both queues between tokio and the applications have one: waking a thread costs a system call, and most
+//! of the time the thread is awake already, or about to look.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+
+use futures::task::AtomicWaker;
+
+/// The bell of one queue. Who puts something in rings; who empties it listens first.
+#[derive(Debug, Default)]
+pub struct Bell {
+    /// Somebody will look: a wake is on its way, or nobody waits to be woken.
+    rung: AtomicBool,
+    listener: AtomicWaker,
+}
+
+impl Bell {
+    /// Says that something is in the queue. Never blocks, from any thread.
+    pub fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.listener.wake();
+        }
+    }
+
+    /// From now on `listener` is woken. To be called before the queue is emptied: what comes later rings again.
+    pub fn listen(&self, listener: &Waker) {
+        self.listener.register(listener);
+        // Read and written at once: whoever rang before this has put something in that is seen after it.
+        self.rung.swap(false, Ordering::AcqRel);
+    }
+
+    /// From now on nobody is woken: the listener is busy, and listens again when it is not.
+    pub fn mute(&self) {
+        self.rung.store(true, Ordering::Release);
+    }
+}

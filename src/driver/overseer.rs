@@ -1,0 +1,172 @@
+//! The threads of the WSGI pool drive tokio in turn, and one thread of the server's own sees that nobody waits for it.
+//!
+//! Kept apart from the driver, which does not know why the seat is left: here is the rule when it is taken over and given
+//! back. The thread that reads a request leaves the seat and runs it; a fast call is over before anybody else looks, and the
+//! same thread sends the answer. The overseer looks every moment while there is traffic: when the seat stays empty it sits down
+//! itself, and when calls wait and none is begun it wakes a thread for them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use rsgi_bridge::pool::Pool;
+use rsgi_bridge::pool::idle::IdleWork;
+
+use super::Driver;
+
+/// Time between two looks. The system makes it about twice as long.
+const LOOK: Duration = Duration::from_micros(60);
+
+/// So many looks at a seat that nobody left, and the overseer sleeps until somebody does.
+const CALM_LOOKS: u32 = 8;
+
+/// The most calls that the overseer gives to threads before it offers the seat again.
+const RELUCTANCE: u32 = 1023;
+
+/// The seat as the threads of one pool take turns in it.
+#[derive(Debug)]
+pub struct Turns {
+    driver: Arc<Driver>,
+    /// How often a thread of the pool left the seat.
+    left: AtomicUsize,
+    overseer: Thread,
+    overseer_sleeps: AtomicBool,
+}
+
+impl IdleWork for Turns {
+    fn work(&self, wanted: &dyn Fn() -> bool) -> bool {
+        self.driver.try_drive(|_| if wanted() { Poll::Ready(()) } else { Poll::Pending }).is_some()
+    }
+
+    fn interrupt(&self) {
+        self.driver.interrupt();
+    }
+
+    fn left(&self) {
+        self.left.fetch_add(1, Ordering::SeqCst);
+        if self.overseer_sleeps.swap(false, Ordering::SeqCst) {
+            self.overseer.unpark();
+        }
+    }
+}
+
+/// Oversees the threads of `pool` until `over` is ready. Called on the overseer's thread.
+pub fn oversee<T>(driver: &Arc<Driver>, pool: &Arc<Pool>, over: impl Future<Output = T> + Unpin) -> T {
+    let turns = Arc::new(Turns {
+        driver: Arc::clone(driver),
+        left: AtomicUsize::new(0),
+        overseer: std::thread::current(),
+        overseer_sleeps: AtomicBool::new(false),
+    });
+    pool.look_after(true);
+    pool.work_while_idle(Arc::<Turns>::clone(&turns));
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    Overseer { turns: &turns, pool, over, waker, reluctance: 0, given_up_at: None }.run()
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+struct Overseer<'a, F> {
+    turns: &'a Turns,
+    pool: &'a Pool,
+    over: F,
+    waker: Waker,
+    /// How many calls are given to threads before the seat is.
+    reluctance: u32,
+    /// `Turns::left` when the overseer last gave up the seat.
+    given_up_at: Option<usize>,
+}
+
+impl<T, F: Future<Output = T> + Unpin> Overseer<'_, F> {
+    fn run(mut self) -> T {
+        let (mut left, mut begun, mut calm) = (self.left(), self.pool.progress().0, 0);
+        loop {
+            if let Poll::Ready(result) = Pin::new(&mut self.over).poll(&mut Context::from_waker(&self.waker.clone())) {
+                return result;
+            }
+            if calm < CALM_LOOKS {
+                std::thread::park_timeout(LOOK);
+            } else {
+                self.sleep(left);
+                calm = 0;
+            }
+            let unchanged = self.left() == left;
+            left = self.left();
+            calm = if unchanged { calm + 1 } else { 0 };
+            if unchanged {
+                match self.drive() {
+                    Turn::Over(result) => return result,
+                    Turn::GivenUp => (left, calm) = (self.left(), 0),
+                    Turn::Taken => {}
+                }
+            }
+            let (now, waiting) = self.pool.progress();
+            if waiting && now == begun {
+                self.pool.hurry();
+            }
+            begun = now;
+        }
+    }
+
+    fn left(&self) -> usize {
+        self.turns.left.load(Ordering::SeqCst)
+    }
+
+    /// Sleeps until a thread leaves the seat, or all is over.
+    fn sleep(&self, left: usize) {
+        self.turns.overseer_sleeps.store(true, Ordering::SeqCst);
+        if self.left() == left {
+            std::thread::park();
+        }
+        self.turns.overseer_sleeps.store(false, Ordering::SeqCst);
+    }
+
+    /// Drives in the place of a thread that takes its time.
+    fn drive(&mut self) -> Turn<T> {
+        // Nobody drove since the seat was given up: the calls are slow, and giving it up again so soon would be in vain.
+        let in_vain = self.given_up_at == Some(self.left());
+        let mut reluctance = if in_vain { (self.reluctance * 2 + 1).min(RELUCTANCE) } else { 0 };
+        let patience = reluctance;
+        let mut sat_down = false;
+        let turn = self.turns.driver.try_drive(|context| {
+            if !std::mem::replace(&mut sat_down, true) {
+                self.pool.look_after(false);
+            }
+            if let Poll::Ready(result) = Pin::new(&mut self.over).poll(context) {
+                return Poll::Ready(Turn::Over(result));
+            }
+            // A thread was woken for a call, and is the only one: it may have the seat after it.
+            if self.pool.is_at_rest() {
+                if reluctance == 0 {
+                    return Poll::Ready(Turn::GivenUp);
+                }
+                reluctance -= 1;
+            }
+            Poll::Pending
+        });
+        let Some(turn) = turn else { return Turn::Taken };
+        self.reluctance = patience;
+        self.pool.look_after(true);
+        self.given_up_at = Some(self.left());
+        turn
+    }
+}
+
+/// How a try to drive ended.
+enum Turn<T> {
+    /// Another thread drives.
+    Taken,
+    /// The seat is for a thread of the pool.
+    GivenUp,
+    /// Nobody needs to drive any more.
+    Over(T),
+}

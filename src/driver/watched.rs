@@ -1,0 +1,42 @@
+//! A descriptor that Python owns, watched by tokio.
+//!
+//! Kept apart because it is the only unsafe code of the server: Rust cannot see how long a number from Python is a descriptor.
+
+#![expect(unsafe_code, reason = "a descriptor that Python owns is a bare number")]
+
+use std::io;
+use std::os::fd::RawFd;
+use std::task::{Context, Poll};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// The descriptor of Python's selector. Its owner drops this before it closes the descriptor.
+#[derive(Debug)]
+pub struct Watched(AsyncFd<RawFd>);
+
+impl Watched {
+    /// Watches `selector`, in the context of a runtime.
+    ///
+    /// # Errors
+    /// When it is no descriptor that can be watched.
+    pub fn new(selector: RawFd) -> io::Result<Self> {
+        // SAFETY: `ServingSelector.close()`, the only place that closes the descriptor, calls `LoopDriver.close()` first, which
+        // drops this; until then the number stands for the same selector.
+        let watched = unsafe { AsyncFd::register_with_interest(selector, Interest::READABLE) };
+        watched.map(Self).map_err(|error| error.into_parts().1)
+    }
+
+    /// Ready when the selector has something new.
+    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
+        match self.0.poll_read_ready(context) {
+            Poll::Ready(Ok(mut ready)) => {
+                // Cleared before Python looks: what comes while it does is seen again.
+                ready.clear_ready();
+                Poll::Ready(())
+            }
+            // An error means that the runtime ends.
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+"""Who drives the sockets: whatever `--io` says, applications and their event loops behave the same.
+
+Answers for the parts of asyncio that an application may use (`selectors`, timers, threads, signals, child processes).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from server import Server, run_rsgi
+from wire import Connection, get
+
+LOOPS = (("loop", "asyncio"), ("thread", "asyncio"), ("thread", "uvloop"))
+
+OWN_THINGS = {
+    "reader": "bytes",
+    "writer": str(1 << 20),
+    "streams": "HELLO",
+    "threads": "190",
+    "timers": "[0, 1, 3, 5]",
+    "child": "dlihc 0",
+    "callbacks": "1000",
+}
+
+
+@pytest.mark.parametrize(("io", "loop"), LOOPS)
+def test_an_application_uses_the_loop_for_things_of_its_own(start: Callable[..., Server], io: str, loop: str) -> None:
+    server = start("--asgi", "io_apps:app", "--io", io, "--loop", loop)
+    for path, answer in OWN_THINGS.items():
+        assert get(server, f"/{path}").body.decode() == answer
+
+
+@pytest.mark.parametrize(("io", "loop"), LOOPS)
+def test_requests_and_things_of_its_own_at_once(start: Callable[..., Server], io: str, loop: str) -> None:
+    server = start("--asgi", "io_apps:app", "--io", io, "--loop", loop)
+    paths = [path for path in OWN_THINGS if path != "child"] * 10
+    with ThreadPoolExecutor(12) as clients:
+        answers = list(clients.map(lambda path: get(server, f"/{path}").body.decode(), paths))
+    assert answers == [OWN_THINGS[path] for path in paths]
+    assert server.stop() == 0
+
+
+@pytest.mark.skipif(
+    find_spec("test.test_asyncio") is None, reason="needs CPython's tests (Debian: libpython3-testsuite)"
+)
+def test_cpythons_own_event_loop_tests_pass() -> None:
+    command = [sys.executable, str(Path(__file__).with_name("loop_tests.py"))]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "Ran 0 tests" not in ended.stderr
+
+
+WSGI_IO = ("thread", "pool")
+
+
+@pytest.mark.parametrize("io", WSGI_IO)
+def test_the_only_thread_is_in_a_call_and_the_sockets_are_served(start: Callable[..., Server], io: str) -> None:
+    apps = ("--wsgi", "/old=wsgi_kitchen:app", "--asgi", "/new=io_apps:app")
+    server = start(*apps, "--wsgi-threads", "1", "--io", io)
+    with Connection(server) as held, Connection(server) as waiting, Connection(server) as other:
+        held.send_request("GET", "/old/stream-gated?label=io")
+        held.read_head()
+        assert held.read_chunk() == b"first"
+        # The thread waits at a gate. Who sends what it gave, and takes other requests, is another.
+        waiting.send_request("GET", "/old/hello")
+        for _ in range(3):
+            other.send_request("GET", "/new/callbacks")
+            assert other.read_response().body == b"1000"
+        assert not waiting.readable()
+
+
+@pytest.mark.parametrize("io", WSGI_IO)
+def test_one_thread_streams_more_than_any_buffer_holds(start: Callable[..., Server], io: str) -> None:
+    server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "1", "--io", io)
+    assert get(server, "/download-chunked?mib=20").body == b"x" * (20 << 20)
+
+
+@pytest.mark.parametrize("io", WSGI_IO)
+def test_fast_and_slow_calls_from_many_clients_are_all_answered(start: Callable[..., Server], io: str) -> None:
+    server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "4", "--io", io)
+    paths = ["/hello", "/slow?ms=5", "/slow?ms=1", "/hello"] * 50
+    with ThreadPoolExecutor(16) as clients:
+        answers = list(clients.map(lambda path: get(server, path).body, paths))
+    assert answers == [get(server, path).body for path in paths[:4]] * 50
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (
+            ("--wsgi", "wsgi_kitchen:app", "--io", "loop"),
+            "the event loop cannot drive the sockets of a WSGI application",
+        ),
+        (("--asgi", "io_apps:app", "--io", "loop", "--loop", "uvloop"), "uvloop cannot drive the sockets"),
+        (("--asgi", "io_apps:app", "--io", "pool"), "there are no WSGI threads that could drive the sockets"),
+    ],
+)
+def test_what_cannot_drive_is_refused(arguments: tuple[str, ...], error: str) -> None:
+    ended = run_rsgi(*arguments)
+    assert ended.returncode == 1
+    assert f"error: {error}" in ended.stderr
+    assert "hint: " in ended.stderr
