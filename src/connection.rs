@@ -8,26 +8,25 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use futures::FutureExt;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
-use http::{HeaderName, Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::access_log::{AccessLog, Record, RequestLine};
+use crate::access_log::{AccessLog, RequestLine};
 use crate::body::{BodyClock, RequestBody};
 use crate::error::RequestError;
 use crate::gateway::{App, Call, probe, websocket};
 use crate::head::{Peer, RequestHead, from_http2, protocol};
+use crate::in_flight::InFlight;
 use crate::response::{AppResponse, Asked, ResponseBody};
 use crate::route::{Decision, RouteRequest, Router, Scheme};
 use crate::settings::Settings;
@@ -127,7 +126,8 @@ pub async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (request, refusal) = checked(&connection, request);
-    let mut in_flight = InFlight::start(&connection, &request);
+    let log = connection.service.access_log.as_ref().map(|log| (log.clone(), request_line(&connection, &request)));
+    let mut in_flight = InFlight::start(&connection.wire, log);
     let asked = Asked { head: request.method() == http::Method::HEAD, version: request.version() };
     let response = match refusal.or_else(|| connection.wire.take_refusal()) {
         Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
@@ -166,9 +166,11 @@ async fn dispatch(connection: &Arc<Connection>, request: Request<Incoming>, in_f
     };
     let Some(app) = service.apps.get(first) else { return AppResponse::Error(not_found(upgrade)) };
     if upgrade {
-        let asked =
-            websocket::Asked { request, root, peer: Arc::clone(&connection.peer), alive: connection.alive.clone() };
-        in_flight.served_by(app);
+        if let Err(busy) = in_flight.enter(app) {
+            return AppResponse::Error(busy);
+        }
+        let (peer, alive) = (Arc::clone(&connection.peer), connection.alive.clone());
+        let asked = websocket::Asked { request, root, peer, alive, in_flight };
         return Box::pin(websocket::call(app, asked, &connection.wire, &service.settings)).await;
     }
     let (parts, incoming) = request.into_parts();
@@ -222,69 +224,6 @@ fn decide(router: &Router, request: &Request<Incoming>, encrypted: bool, websock
         scheme: if encrypted { Scheme::Https } else { Scheme::Http },
         headers,
     })
-}
-
-/// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
-/// all end with it.
-#[derive(Debug)]
-pub struct InFlight {
-    /// What the access log will say.
-    pub record: Record,
-    wire: Arc<WireState>,
-    running: Option<Arc<App>>,
-    log: Option<(AccessLog, RequestLine)>,
-}
-
-impl InFlight {
-    fn start(connection: &Connection, request: &Request<Incoming>) -> Self {
-        connection.wire.request_started();
-        let log = connection.service.access_log.as_ref().map(|log| (log.clone(), request_line(connection, request)));
-        let record = Record { started: Instant::now(), status: 0, bytes: 0, app: None };
-        Self { record, wire: Arc::clone(&connection.wire), running: None, log }
-    }
-
-    /// Says who answers.
-    pub fn served_by(&mut self, app: &App) {
-        if self.log.is_some() {
-            self.record.app = Some(Arc::clone(&app.name));
-        }
-    }
-
-    /// Has the fields of the response leave in the order of `names`. To be said when the response is given.
-    pub fn order_fields(&self, names: Vec<HeaderName>) {
-        self.wire.order_fields(names);
-    }
-
-    /// Counts the request as one of `app`'s, and no longer as one of another's.
-    ///
-    /// # Errors
-    /// 503 when `app` runs as many as it may.
-    pub fn enter(&mut self, app: &Arc<App>) -> Result<(), RequestError> {
-        self.served_by(app);
-        let running = app.running.fetch_add(1, Ordering::AcqRel);
-        let before = self.running.replace(Arc::clone(app));
-        leave(before);
-        if app.limit.is_some_and(|limit| running >= limit) {
-            return Err(RequestError::busy("too many requests at once; try again"));
-        }
-        Ok(())
-    }
-}
-
-fn leave(app: Option<Arc<App>>) {
-    if let Some(app) = app {
-        app.running.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.wire.request_ended();
-        leave(self.running.take());
-        if let Some((log, request)) = &self.log {
-            log.write(&self.record, request);
-        }
-    }
 }
 
 fn request_line(connection: &Connection, request: &Request<Incoming>) -> RequestLine {

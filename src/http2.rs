@@ -3,11 +3,11 @@
 //! Kept apart from `connection.rs`, which answers the requests of both kinds: here is what only HTTP/2 has, that is streams,
 //! windows, and clients that begin much and end nothing. Framing, header compression and flow control are hyper's.
 //!
-//! Spec: RFC 9113 (5.1.2, 5.2, 6.8, 10.5).
+//! Spec: RFC 9113 (5.1.2, 5.2, 6.8, 10.5), RFC 8441 3, 5.
 
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::connection::{Connection, Service, answer};
@@ -91,6 +92,7 @@ fn builder(settings: &Settings, executor: StreamExecutor) -> http2::Builder<Stre
         .max_header_list_size(u32::try_from(header_list).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(MOST_PENDING_RESETS)
         .max_local_error_reset_streams(MOST_LOCAL_RESETS)
+        .enable_connect_protocol()
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     builder
@@ -154,6 +156,8 @@ tokio::task_local! {
 pub struct Reader {
     pace: Mutex<Pace>,
     answered: AtomicBool,
+    /// What sends on the stream after it has become a WebSocket.
+    sender: OnceLock<AbortHandle>,
 }
 
 impl Reader {
@@ -177,6 +181,13 @@ impl Reader {
         self.pace().hand(bytes);
     }
 
+    /// Resets a stream that has become a WebSocket, unless it has ended in order.
+    pub fn cut(&self) {
+        if let Some(sender) = self.sender.get() {
+            sender.abort();
+        }
+    }
+
     fn deadline(&self) -> Option<Instant> {
         let mut pace = self.pace();
         if pace.is_waiting() { pace.wait() } else { None }
@@ -197,8 +208,17 @@ where
     F::Output: Send,
 {
     fn execute(&self, future: F) {
+        // What hyper starts from within a stream's task is what sends on it from now on. The stream is counted already, and
+        // its WebSocket has clocks of its own.
+        if let Some(reader) = Reader::current() {
+            let sender = tokio::spawn(async move { drop(future.await) });
+            // A stream is upgraded once.
+            let _set = reader.sender.set(sender.abort_handle());
+            return;
+        }
         let limits = &self.0.limits;
-        let reader = Reader { pace: Mutex::new(Pace::new(limits)), answered: AtomicBool::new(false) };
+        let reader =
+            Reader { pace: Mutex::new(Pace::new(limits)), answered: AtomicBool::new(false), sender: OnceLock::new() };
         let stream = StreamTask {
             future: Box::pin(future),
             reader: Arc::new(reader),

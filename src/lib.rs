@@ -8,7 +8,7 @@
 //! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]); [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`connection`] runs hyper over it; [`http2`] does for
 //!    HTTP/2, and brings its requests to the same place.
-//! 4. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
+//! 4. [`in_flight`] follows each request to its end. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI. [`body`] brings the request body.
 //! 6. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
 //! 7. [`outbox`] brings the answer back to the I/O thread. [`response`] sends head and body; [`access_log`] says so.
@@ -31,6 +31,7 @@ mod explain;
 mod gateway;
 mod head;
 mod http2;
+mod in_flight;
 mod listener;
 mod log;
 mod outbox;

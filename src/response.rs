@@ -20,9 +20,9 @@ use rsgi_bridge::response_head::ResponseHead;
 use rsgi_bridge::sink::FileBody;
 use tokio::task::JoinHandle;
 
-use crate::connection::InFlight;
 use crate::error::{RequestError, Then};
 use crate::http2::{PIECE, Reader};
+use crate::in_flight::InFlight;
 
 /// How much of a file is read at once, in bytes.
 const FILE_CHUNK: u64 = 256 * 1024;

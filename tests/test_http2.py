@@ -470,13 +470,6 @@ def test_connect_is_refused(kitchen: Server) -> None:
         assert connection.get("/hello").status == 200
 
 
-def test_extended_connect_is_not_offered(asgi_server: Server) -> None:
-    """RFC 8441: without the setting a client must not ask for a WebSocket."""
-    with Http2Connection(asgi_server) as connection:
-        assert connection.get("/hello").status == 200
-        assert connection.settings.get(0x8, 0) == 0
-
-
 @pytest.mark.parametrize("huge", [70_000, 90_000])
 def test_large_header_section(kitchen: Server, huge: int) -> None:
     with Http2Connection(kitchen) as connection:

@@ -88,6 +88,7 @@ def test_client_that_leaves(asgi_server: Server) -> None:
     with WebSocketConnection(asgi_server) as client:
         client.send_request("GET", "/ws/deny-disconnect?label=deny-left", client.handshake())
         assert client.read_head().status == 403
+        assert client.read_exactly(10) == b"5\r\nbegun\r\n"
     found = wait_until(
         lambda: [found for found in [get(asgi_server, "/record?label=deny-left").json()] if len(found) == 2], 5, "both"
     )

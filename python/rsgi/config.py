@@ -276,7 +276,7 @@ class Config:
         "The largest request body; a larger one gets 413.", "Limits", unit="size", optional=True, minimum=0
     )
     limit_concurrency: int | None = _setting(
-        "How many requests each application may have at the same time; more get 503.",
+        "How many requests and WebSockets each application may have at the same time; more get 503.",
         "Limits",
         unit="number",
         optional=True,
@@ -297,7 +297,7 @@ class Config:
         minimum=KIB,
     )
     h2_max_streams: int = _setting(
-        "How many requests one HTTP/2 connection may have at the same time.",
+        "How many requests and WebSockets one HTTP/2 connection may have at the same time.",
         "Limits",
         100,
         unit="number",

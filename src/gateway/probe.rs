@@ -19,8 +19,8 @@ use rsgi_bridge::text::percent_decode;
 
 use super::{App, Call, Gateway, asgi};
 use crate::body::Recorder;
-use crate::connection::InFlight;
 use crate::head::RequestHead;
+use crate::in_flight::InFlight;
 use crate::response::AppResponse;
 
 /// By which an application says of its own answer whether it is a miss.

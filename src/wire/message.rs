@@ -3,11 +3,12 @@
 //! Apart from the guard because there are no bytes to guard: framing, header compression and the lengths of bodies are
 //! the business of hyper's HTTP/2, which refuses what breaks them. What is checked here it lets through.
 //!
-//! Spec: RFC 9113 8.2.1, 8.3.1 (`:path`, `:authority` and `Host`), RFC 9110 7.2, 8.6.
+//! Spec: RFC 9113 8.2.1, 8.3.1 (`:path`, `:authority` and `Host`), 8.5; RFC 8441 4; RFC 9110 7.2, 7.8, 8.6.
 
 use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{Extensions, Method, StatusCode};
+use hyper::ext::Protocol;
 
 use super::authority::is_authority;
 use super::field::number;
@@ -24,7 +25,7 @@ pub fn check(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
         return Err(Refusal::new(StatusCode::URI_TOO_LONG, "the method and the path are too long"));
     }
     if parts.method == Method::CONNECT {
-        return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "this server is no proxy: CONNECT is not served"));
+        check_connect(&parts.extensions)?;
     }
     if parts.uri.scheme_str().is_some_and(|scheme| scheme != "http" && scheme != "https") {
         return Err(Refusal::malformed("the scheme is neither http nor https"));
@@ -32,9 +33,25 @@ pub fn check(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
     if !target.starts_with('/') && target != "*" {
         return Err(Refusal::malformed(":path does not begin with a slash"));
     }
-    check_target(parts.method.as_str().as_bytes(), target.as_bytes())?;
+    // A CONNECT that comes this far names a resource, as a GET does.
+    let method = if parts.method == Method::CONNECT { &Method::GET } else { &parts.method };
+    check_target(method.as_str().as_bytes(), target.as_bytes())?;
     check_host(parts)?;
     check_fields(parts, limits)
+}
+
+/// Whether a request is the extended CONNECT that asks for a WebSocket.
+pub fn asks_for_websocket(extensions: &Extensions) -> bool {
+    extensions.get::<Protocol>().is_some_and(|protocol| protocol.as_str().eq_ignore_ascii_case("websocket"))
+}
+
+fn check_connect(extensions: &Extensions) -> Result<(), Refusal> {
+    let refused = |reason| Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, reason));
+    match extensions.get::<Protocol>() {
+        None => refused("this server is no proxy: CONNECT is not served"),
+        Some(_) if !asks_for_websocket(extensions) => refused("no other :protocol than websocket is spoken here"),
+        Some(_) => Ok(()),
+    }
 }
 
 /// One host, said once or twice in the same way.
@@ -92,7 +109,11 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let (parts, ()) = request.body(()).unwrap().into_parts();
+        answer(request.body(()).unwrap())
+    }
+
+    fn answer(request: http::Request<()>) -> u16 {
+        let (parts, ()) = request.into_parts();
         let limits = Limits { request_line: 64, header_section: 128, header_fields: 4, ..Limits::default() };
         check(&parts, &limits).map_or_else(|refusal| refusal.status.as_u16(), |()| 200)
     }
@@ -103,6 +124,20 @@ mod tests {
         assert_eq!(status("POST", "http://h:1/", &[("host", "H:1"), ("content-length", "5")]), 200);
         assert_eq!(status("GET", "/x", &[("host", "h")]), 200);
         assert_eq!(status("OPTIONS", "*", &[("host", "h")]), 200);
+    }
+
+    #[test]
+    fn an_extended_connect_is_for_websockets_only() {
+        for (protocol, uri, expected) in [
+            ("websocket", "https://h/chat?x", 200),
+            ("WebSocket", "https://h/chat", 200),
+            ("websocket", "https://u@h/chat", 400),
+            ("connect-udp", "https://h/chat", 501),
+            ("", "https://h/chat", 501),
+        ] {
+            let request = http::Request::connect(uri).extension(Protocol::from(protocol)).body(()).unwrap();
+            assert_eq!(answer(request), expected, "{protocol} {uri}");
+        }
     }
 
     #[test]

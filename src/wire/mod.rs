@@ -44,7 +44,7 @@ use http::StatusCode;
 
 pub use alarm::Alarm;
 pub use guard::Guard;
-pub use message::check as check_message;
+pub use message::{asks_for_websocket, check as check_message};
 pub use opening::read_opening;
 pub use pace::Pace;
 pub use state::WireState;

@@ -1,6 +1,7 @@
 """A page for a real browser: its script talks over WebSockets and posts what it saw to `/result`.
 
-`GET /result` gives that back, or `null` while there is none. The WebSockets are those of `websocket_kitchen`.
+`GET /result` gives that back, or `null` while there is none. The WebSockets are those of `websocket_kitchen`. With
+`?report=ORIGIN` the page has one that stays open, and posts to that server that it is, and how it ended.
 """
 
 import json
@@ -46,6 +47,9 @@ async function run() {
     seen.protocol = chat.protocol;
     chat.close();
     seen.closedByServer = await closed(await opened("/ws/close-code"));
+    const scope = await opened("/ws/scope");
+    seen.version = JSON.parse((await once(scope, "message")).data).http_version;
+    scope.close();
     seen.failed = await closed(await opened("/ws/raise-after-accept"));
     for (const [name, path] of [["refused", "/ws/reject"], ["denied", "/ws/deny"]]) {
         const socket = new WebSocket(url(path));
@@ -54,7 +58,18 @@ async function run() {
     }
     return seen;
 }
-run().catch(error => ({error: String(error)})).then(seen => fetch("/result", {method: "POST", body: JSON.stringify(seen)}));
+async function stay(report) {
+    const tell = seen => fetch(report + "/result", {method: "POST", mode: "no-cors", body: JSON.stringify(seen)});
+    const socket = await opened("/ws/echo");
+    await tell("open");
+    await tell(await closed(socket));
+}
+const report = new URLSearchParams(location.search).get("report");
+if (report) stay(report);
+else {
+    const post = seen => fetch("/result", {method: "POST", body: JSON.stringify(seen)});
+    run().catch(error => ({error: String(error)})).then(post);
+}
 </script>"""
 
 result = None

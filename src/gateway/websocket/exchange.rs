@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 
 use super::super::asgi::AsgiGateway;
 use super::super::message::{typed, unexpected};
-use super::super::response_messages::{Gone, ResponseMessages, Room, body_part, response_head};
+use super::super::response_messages::{Gone, ResponseMessages, Room, body_part};
 use super::super::waiters::Waiters;
 use super::handshake::subprotocols;
 use super::message;
@@ -45,7 +45,7 @@ pub(super) enum Answer {
     Accepted {
         /// One of those that the client offered.
         subprotocol: Option<HeaderValue>,
-        /// For the 101.
+        /// For the answer.
         headers: HeaderMap,
     },
     /// It does not; the server says so.
@@ -282,7 +282,7 @@ impl WebSocketExchange {
     }
 
     fn start_denial(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
-        let head = response_head(py, message)?;
+        let head = message::denial(py, message, self.head.parts.version)?;
         let mut state = self.lock();
         match state.take_progress() {
             Progress::Connecting { answer, .. } => {

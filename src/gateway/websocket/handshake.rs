@@ -1,8 +1,9 @@
-//! The two halves of the handshake: what a request must have, and the 101.
+//! The two halves of the handshake: what a request must have, and the answer that accepts it.
 //!
-//! Kept apart from the exchange because nothing here touches Python.
+//! Kept apart from the exchange because nothing here touches Python, and because only here it matters that HTTP/1.1 gives up a
+//! connection to a WebSocket and HTTP/2 a stream.
 //!
-//! Spec: RFC 6455 4.2.1, 4.2.2, 4.4.
+//! Spec: RFC 6455 4.2.1, 4.2.2, 4.4; RFC 8441 4, 5.
 
 use bytes::Bytes;
 use http::header::{
@@ -16,9 +17,13 @@ use rsgi_bridge::response_head::ResponseHead;
 use super::offer::Agreed;
 use crate::error::RequestError;
 use crate::response::AppResponse;
+use crate::wire::asks_for_websocket;
 
 /// Whether a request asks to become a WebSocket.
 pub fn requested(request: &Request<Incoming>) -> bool {
+    if request.version() == Version::HTTP_2 {
+        return asks_for_websocket(request.extensions());
+    }
     let lists = |name, token: &str| items(request.headers(), name).any(|item| item.eq_ignore_ascii_case(token));
     request.method() == Method::GET
         && request.version() == Version::HTTP_11
@@ -37,52 +42,82 @@ pub(super) fn subprotocols(headers: &HeaderMap) -> Vec<String> {
     items(headers, SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect()
 }
 
-/// The value of `Sec-WebSocket-Accept`.
-#[expect(clippy::result_large_err, reason = "the refusal is the response, made once")]
-pub(super) fn accept_key(headers: &HeaderMap) -> Result<String, AppResponse> {
-    let refused = |reason| AppResponse::Error(RequestError::closing(StatusCode::BAD_REQUEST, reason));
-    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Err(other_version());
+/// A request to become a WebSocket that may be accepted.
+#[derive(Debug)]
+pub(super) enum Handshake {
+    /// HTTP/1.1: the connection becomes one, with a 101.
+    Upgrade {
+        /// The value of `Sec-WebSocket-Accept`.
+        accept: String,
+    },
+    /// HTTP/2: the stream becomes one, with a 200.
+    ExtendedConnect,
+}
+
+impl Handshake {
+    /// Checks what an accepting answer depends on.
+    #[expect(clippy::result_large_err, reason = "the refusal is the response, made once")]
+    pub(super) fn read(request: &Request<Incoming>) -> Result<Self, AppResponse> {
+        let (headers, version) = (request.headers(), request.version());
+        if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+            return Err(other_version(version));
+        }
+        if version == Version::HTTP_2 {
+            return Ok(Self::ExtendedConnect);
+        }
+        let accept = accept_key(headers);
+        let refused = |reason| AppResponse::Error(RequestError::closing(StatusCode::BAD_REQUEST, reason));
+        accept.map(|accept| Self::Upgrade { accept }).map_err(refused)
     }
+
+    /// The head of the accepting answer.
+    pub(super) fn accepted(
+        &self,
+        subprotocol: Option<HeaderValue>,
+        compression: Option<&Agreed>,
+        mut headers: HeaderMap,
+    ) -> ResponseHead {
+        if let Some(subprotocol) = subprotocol {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
+        }
+        if let Some(extension) = compression.and_then(|agreed| HeaderValue::from_str(&agreed.to_string()).ok()) {
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, extension);
+        }
+        let Self::Upgrade { accept } = self else { return ResponseHead::own(StatusCode::OK, headers) };
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        if let Ok(accept) = HeaderValue::from_str(accept) {
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        ResponseHead::own(StatusCode::SWITCHING_PROTOCOLS, headers)
+    }
+}
+
+/// The value of `Sec-WebSocket-Accept`, or why there is none.
+fn accept_key(headers: &HeaderMap) -> Result<String, &'static str> {
     let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
     let (Some(key), None) = (keys.next(), keys.next()) else {
-        return Err(refused("a WebSocket request needs one Sec-WebSocket-Key"));
+        return Err("a WebSocket request needs one Sec-WebSocket-Key");
     };
     // 16 bytes in base64.
     let well_formed = key.len() == 24 && key.as_bytes().ends_with(b"==");
     if !well_formed {
-        return Err(refused("the Sec-WebSocket-Key is not 16 bytes in base64"));
+        return Err("the Sec-WebSocket-Key is not 16 bytes in base64");
     }
     Ok(tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes()))
 }
 
-fn other_version() -> AppResponse {
+/// Says which version is spoken. HTTP/2 has no `Upgrade`, and so no 426.
+fn other_version(version: Version) -> AppResponse {
     let mut headers = HeaderMap::new();
     headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    let head = ResponseHead::own(StatusCode::UPGRADE_REQUIRED, headers);
-    let text = "426 Upgrade Required: only version 13 of the WebSocket protocol is spoken here\n";
-    AppResponse::Whole(head, Bytes::from_static(text.as_bytes()))
-}
-
-/// The head of the 101.
-pub(super) fn switching(
-    accept_key: &str,
-    subprotocol: Option<HeaderValue>,
-    compression: Option<&Agreed>,
-    mut headers: HeaderMap,
-) -> ResponseHead {
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    if let Ok(key) = HeaderValue::from_str(accept_key) {
-        headers.insert(SEC_WEBSOCKET_ACCEPT, key);
-    }
-    if let Some(subprotocol) = subprotocol {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
-    }
-    if let Some(extension) = compression.and_then(|agreed| HeaderValue::from_str(&agreed.to_string()).ok()) {
-        headers.insert(SEC_WEBSOCKET_EXTENSIONS, extension);
-    }
-    ResponseHead::own(StatusCode::SWITCHING_PROTOCOLS, headers)
+    let (status, text) = if version == Version::HTTP_2 {
+        (StatusCode::BAD_REQUEST, "400 Bad Request: only version 13 of the WebSocket protocol is spoken here\n")
+    } else {
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        let text = "426 Upgrade Required: only version 13 of the WebSocket protocol is spoken here\n";
+        (StatusCode::UPGRADE_REQUIRED, text)
+    };
+    AppResponse::Whole(ResponseHead::own(status, headers), Bytes::from_static(text.as_bytes()))
 }

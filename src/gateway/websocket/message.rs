@@ -4,6 +4,7 @@
 //!
 //! Spec: ASGI WebSocket 2.5 ("Accept", "Send", "Close", "Receive", "Disconnect"); RFC 6455 5.5.1, 7.4.
 
+use http::Version;
 use http::header::{
     CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_PROTOCOL,
@@ -14,13 +15,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
 use rsgi_bridge::response_head::{ResponseHead, short};
 
-use super::super::response_messages::bytes_of;
+use super::super::response_messages::{bytes_of, response_head};
 use super::socket::Outbound;
 
 /// The longest reason of a close, in bytes.
 const LONGEST_REASON: usize = 123;
 
-/// Headers of the 101 that an application cannot set, and where their values come from.
+/// Headers of the accepting answer that an application cannot set, and where their values come from.
 const SERVERS_OWN: [(HeaderName, &str); 4] = [
     (SEC_WEBSOCKET_PROTOCOL, "the subprotocol is accepted with 'subprotocol', not with a header"),
     (SEC_WEBSOCKET_EXTENSIONS, "the header Sec-WebSocket-Extensions is the server's to set"),
@@ -66,6 +67,20 @@ pub(super) fn accept(
         Some((_, reason)) => Err(PyValueError::new_err(*reason)),
         None => Ok((subprotocol, headers)),
     }
+}
+
+/// `websocket.http.response.start`: the head of the response that denies the handshake.
+///
+/// # Errors
+/// That say what was expected.
+pub(super) fn denial(py: Python<'_>, message: Message<'_, '_>, version: Version) -> PyResult<ResponseHead> {
+    let head = response_head(py, message)?;
+    if version == Version::HTTP_2 && head.status.is_success() {
+        let status = head.status.as_u16();
+        let text = format!("a WebSocket over HTTP/2 is not denied with {status}: any 2xx would accept it");
+        return Err(PyValueError::new_err(text));
+    }
+    Ok(head)
 }
 
 /// `websocket.close`: the code, 1000 if there is none, and the reason.

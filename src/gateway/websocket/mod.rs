@@ -1,12 +1,13 @@
 //! The WebSocket gateway: a handshake that the application answers, then messages both ways.
 //!
 //! Kept apart from HTTP because the answer to the handshake is the application's to give. In reading order: `handshake` is
-//! the request and the 101, `offer` agrees on compression, `exchange` is `receive` and `send` (`message`: what the
-//! application may send), `socket` moves messages (`pinger`: is the client there?), `tap` stands between it and the
-//! connection, `deflate` compresses.
+//! the request and its answer over either HTTP, `offer` agrees on compression, `exchange` is `receive` and `send`
+//! (`message`: what the application may send), `socket` moves messages (`pinger`: is the client there?), `tap` stands
+//! between it and the connection, `deflate` compresses, `closing` is how it ends.
 //!
-//! Spec: RFC 6455 4.2; RFC 7692; ASGI WebSocket 2.5.
+//! Spec: RFC 6455 4.2; RFC 8441 5; RFC 7692; ASGI WebSocket 2.5.
 
+mod closing;
 mod deflate;
 mod exchange;
 mod handshake;
@@ -28,12 +29,14 @@ pub use self::exchange::{WebSocketExchange, WebSocketStart};
 pub use self::handshake::requested;
 
 use self::exchange::Answer;
+use self::handshake::Handshake;
 use self::socket::SocketOptions;
 use super::response_messages::{Gone, TellOnDrop};
 use super::{App, Gateway};
 use crate::error::RequestError;
 use crate::event_loop::LoopEvent;
 use crate::head::{Peer, RequestHead};
+use crate::in_flight::InFlight;
 use crate::response::AppResponse;
 use crate::settings::Settings;
 use crate::shutdown::Alive;
@@ -44,7 +47,7 @@ const INBOUND_BUFFER: usize = 64 * 1024;
 
 /// A request to become a WebSocket.
 #[derive(Debug)]
-pub struct Asked {
+pub struct Asked<'a> {
     /// The request.
     pub request: Request<Incoming>,
     /// How many bytes of the raw path are the mount point.
@@ -53,19 +56,21 @@ pub struct Asked {
     pub peer: Arc<Peer>,
     /// Keeps the server until the WebSocket has ended.
     pub alive: Alive,
+    /// The request as its connection counts it.
+    pub in_flight: &'a mut InFlight,
 }
 
 /// Asks the application; its answer to the handshake is the response.
 ///
 /// # Cancel safety
 /// When the future is dropped the application sees `websocket.disconnect`.
-pub async fn call(app: &App, asked: Asked, wire: &WireState, settings: &Settings) -> AppResponse {
+pub async fn call(app: &App, asked: Asked<'_>, wire: &WireState, settings: &Settings) -> AppResponse {
     let Gateway::Asgi(gateway) = &app.gateway else {
         return AppResponse::Error(RequestError::new(StatusCode::NOT_FOUND, "no application accepts a WebSocket here"));
     };
-    let Asked { mut request, root, peer, alive } = asked;
-    let accept_key = match handshake::accept_key(request.headers()) {
-        Ok(key) => key,
+    let Asked { mut request, root, peer, alive, in_flight } = asked;
+    let handshake = match Handshake::read(&request) {
+        Ok(handshake) => handshake,
         Err(refused) => return refused,
     };
     let compression = if settings.ws_compression == "off" { None } else { offer::agree(request.headers()) };
@@ -86,11 +91,14 @@ pub async fn call(app: &App, asked: Asked, wire: &WireState, settings: &Settings
         Ok(Answer::Refused(error)) => AppResponse::Error(error),
         Ok(Answer::Denied(response)) => response.await.unwrap_or_else(|_| failed()),
         Ok(Answer::Accepted { subprotocol, headers }) => {
-            wire.upgraded();
-            let switching = handshake::switching(&accept_key, subprotocol, compression.as_ref(), headers);
+            // Over HTTP/2 it is one stream of a connection that goes on.
+            if matches!(handshake, Handshake::Upgrade { .. }) {
+                wire.upgraded();
+            }
+            let place = in_flight.hand_on();
             let options = SocketOptions::new(settings, compression);
-            tokio::spawn(socket::run(upgrade, inbound_writer, outbound_reader, options, alive));
-            AppResponse::Whole(switching, Bytes::new())
+            tokio::spawn(socket::run(upgrade, place, inbound_writer, outbound_reader, options, alive));
+            AppResponse::Whole(handshake.accepted(subprotocol, compression.as_ref(), headers), Bytes::new())
         }
     }
 }

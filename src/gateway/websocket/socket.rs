@@ -3,7 +3,7 @@
 //! Kept apart from the handshake and the ASGI messages. Reading stops while the application is slow; the application waits while
 //! the client is.
 //!
-//! Spec: RFC 6455 5.5, 7.1, 7.4 (close codes); RFC 7692 6.
+//! Spec: RFC 6455 5.5; RFC 7692 6.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use futures::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use rsgi_bridge::pipe::{PipeReader, PipeWriter, Weight};
-use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 
+use super::closing::{Ending, NO_CLOSE, NO_PONG, NOT_READING, NOT_UTF_8, TOO_LARGE, finish, refusal, tell};
 use super::deflate::{Deflater, Inflater, Unreadable};
 use super::offer::Agreed;
 use super::pinger::{Client, Pinger, Turn};
 use super::tap::{Coding, Tapped};
+use crate::in_flight::Place;
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 
@@ -121,11 +121,13 @@ impl SocketOptions {
     }
 }
 
-type Socket = WebSocketStream<Tapped<TokioIo<Upgraded>>>;
+/// Frames, over what the handshake left.
+pub(super) type Socket = WebSocketStream<Tapped<TokioIo<Upgraded>>>;
 
 /// Moves messages until either side closes, the client is lost, or the server stops.
 pub async fn run(
     upgrade: OnUpgrade,
+    _place: Option<Place>,
     inbound: PipeWriter<Inbound>,
     outbound: PipeReader<Outbound>,
     options: SocketOptions,
@@ -162,22 +164,6 @@ pub async fn run(
         () = alive.reached(Phase::Cut) => {}
     }
 }
-
-/// How the traffic ended.
-enum Ending {
-    /// The client closed; its code and reason are for the application.
-    ClosedByClient(Option<CloseFrame>),
-    /// Our close was sent.
-    Closing,
-    /// Close with this code: the client broke the protocol or a limit, or the server stops.
-    Refused(CloseCode, &'static str),
-    /// The connection is gone, or as good as gone; what is known of it.
-    Lost(&'static str),
-}
-
-const NO_PONG: &str = "the client answered no ping";
-const NO_CLOSE: &str = "the client did not answer the close";
-const NOT_READING: &str = "the client reads nothing";
 
 async fn read(
     stream: &mut SplitStream<Socket>,
@@ -231,19 +217,6 @@ async fn inflated(inflater: &mut Inflater, bytes: &[u8], coding: Coding, limit: 
         return Ok(Inbound::Binary(bytes.into()));
     }
     String::from_utf8(bytes).map(|text| Inbound::Text(text.into())).map_err(|_| NOT_UTF_8)
-}
-
-const TOO_LARGE: Ending = Ending::Refused(CloseCode::Size, "the message is too large");
-const NOT_UTF_8: Ending = Ending::Refused(CloseCode::Invalid, "the text is not UTF-8");
-
-fn refusal(error: &Error) -> Ending {
-    match error {
-        Error::Capacity(_) => TOO_LARGE,
-        Error::Utf8(_) => NOT_UTF_8,
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ending::Lost(""),
-        Error::Protocol(_) => Ending::Refused(CloseCode::Protocol, "protocol error"),
-        _ => Ending::Lost(""),
-    }
 }
 
 async fn write(
@@ -306,45 +279,4 @@ async fn encode(deflater: &mut Option<Deflater>, kind: Data, payload: Bytes) -> 
         _ => Frame::message(payload, OpCode::Data(kind), true),
     };
     Message::Frame(frame)
-}
-
-/// What is left to say to the client.
-enum Farewell {
-    /// A close frame.
-    Close(CloseFrame),
-    /// The close frames were exchanged.
-    Said,
-    /// Nothing would arrive.
-    Cut,
-}
-
-/// Says the last word to the application, and what is to be said to the client.
-fn tell(inbound: &PipeWriter<Inbound>, ending: Ending) -> Farewell {
-    let (code, reason, farewell) = match ending {
-        Ending::ClosedByClient(None) => (1005, Utf8Bytes::default(), Farewell::Said),
-        Ending::ClosedByClient(Some(frame)) => (frame.code.into(), frame.reason, Farewell::Said),
-        Ending::Refused(code, reason) => {
-            let reason = Utf8Bytes::from_static(reason);
-            (code.into(), reason.clone(), Farewell::Close(CloseFrame { code, reason }))
-        }
-        Ending::Closing => (1006, Utf8Bytes::default(), Farewell::Said),
-        Ending::Lost(reason) => (1006, Utf8Bytes::from_static(reason), Farewell::Cut),
-    };
-    // The application may have ended.
-    let _gone = inbound.push(Inbound::Closed { code, reason });
-    farewell
-}
-
-/// Closes the connection in an orderly way: a close frame if none was sent, then our side, then the client's.
-async fn finish(mut sink: SplitSink<Socket, Message>, stream: SplitStream<Socket>, farewell: Farewell) {
-    match farewell {
-        Farewell::Cut => return,
-        // The client may have gone.
-        Farewell::Close(frame) => drop(sink.send(Message::Close(Some(frame))).await),
-        Farewell::Said => {}
-    }
-    let _closed = sink.close().await;
-    if let Ok(mut socket) = sink.reunite(stream) {
-        let _shut = socket.get_mut().shutdown().await;
-    }
 }

@@ -1,0 +1,100 @@
+//! How a WebSocket ends: why, what the application hears of it, and the last that goes to the client.
+//!
+//! Kept apart from the traffic because it comes after it, whichever side ended it.
+//!
+//! Spec: RFC 6455 7.1, 7.4 (close codes); RFC 8441 5 (the end of a stream stands for that of a connection).
+
+use std::time::Duration;
+
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt, StreamExt};
+use rsgi_bridge::pipe::PipeWriter;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
+use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
+
+use super::socket::{Inbound, Socket};
+
+/// How long the client may take to answer a close that it has brought about, or that comes as the server stops. What it
+/// sent before it read that is thrown away.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How the traffic ended.
+pub(super) enum Ending {
+    /// The client closed; its code and reason are for the application.
+    ClosedByClient(Option<CloseFrame>),
+    /// Our close was sent.
+    Closing,
+    /// Close with this code: the client broke the protocol or a limit, or the server stops.
+    Refused(CloseCode, &'static str),
+    /// The connection is gone, or as good as gone; what is known of it.
+    Lost(&'static str),
+}
+
+pub(super) const NO_PONG: &str = "the client answered no ping";
+pub(super) const NO_CLOSE: &str = "the client did not answer the close";
+pub(super) const NOT_READING: &str = "the client reads nothing";
+
+/// It closes with this when a message is over the limit.
+pub(super) const TOO_LARGE: Ending = Ending::Refused(CloseCode::Size, "the message is too large");
+/// It closes with this when text is none.
+pub(super) const NOT_UTF_8: Ending = Ending::Refused(CloseCode::Invalid, "the text is not UTF-8");
+
+/// What a failure to read means.
+pub(super) fn refusal(error: &Error) -> Ending {
+    match error {
+        Error::Capacity(_) => TOO_LARGE,
+        Error::Utf8(_) => NOT_UTF_8,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ending::Lost(""),
+        Error::Protocol(_) => Ending::Refused(CloseCode::Protocol, "protocol error"),
+        _ => Ending::Lost(""),
+    }
+}
+
+/// What is left to say to the client.
+pub(super) enum Farewell {
+    /// A close frame.
+    Close(CloseFrame),
+    /// The close frames were exchanged.
+    Said,
+    /// Nothing would arrive.
+    Cut,
+}
+
+/// Says the last word to the application, and what is to be said to the client.
+pub(super) fn tell(inbound: &PipeWriter<Inbound>, ending: Ending) -> Farewell {
+    let (code, reason, farewell) = match ending {
+        Ending::ClosedByClient(None) => (1005, Utf8Bytes::default(), Farewell::Said),
+        Ending::ClosedByClient(Some(frame)) => (frame.code.into(), frame.reason, Farewell::Said),
+        Ending::Refused(code, reason) => {
+            let reason = Utf8Bytes::from_static(reason);
+            (code.into(), reason.clone(), Farewell::Close(CloseFrame { code, reason }))
+        }
+        Ending::Closing => (1006, Utf8Bytes::default(), Farewell::Said),
+        Ending::Lost(reason) => (1006, Utf8Bytes::from_static(reason), Farewell::Cut),
+    };
+    // The application may have ended.
+    let _gone = inbound.push(Inbound::Closed { code, reason });
+    farewell
+}
+
+/// Closes in an orderly way: a close frame if none was sent, and the client's answer to it; then our side, then the client's.
+pub(super) async fn finish(mut sink: SplitSink<Socket, Message>, mut stream: SplitStream<Socket>, farewell: Farewell) {
+    match farewell {
+        Farewell::Cut => return,
+        Farewell::Close(frame) => {
+            // The client may have gone.
+            let _sent = sink.send(Message::Close(Some(frame))).await;
+            let answered = async { while let Some(Ok(_)) = stream.next().await {} };
+            let _answered = timeout(ANSWER_TIMEOUT, answered).await;
+        }
+        Farewell::Said => {}
+    }
+    let _closed = sink.close().await;
+    if let Ok(mut socket) = sink.reunite(stream) {
+        let _shut = socket.get_mut().shutdown().await;
+    }
+}

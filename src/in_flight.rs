@@ -1,0 +1,115 @@
+//! A request from its head to the last byte of its response, and the place that it takes meanwhile.
+//!
+//! Kept apart from the connection, which begins it, because responses and WebSockets carry it on and end it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use http::HeaderName;
+
+use crate::access_log::{AccessLog, Record, RequestLine};
+use crate::error::RequestError;
+use crate::gateway::App;
+use crate::http2::Reader;
+use crate::wire::WireState;
+
+/// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
+/// all end with it.
+#[derive(Debug)]
+pub struct InFlight {
+    /// What the access log will say.
+    pub record: Record,
+    /// `None` when somebody else holds it.
+    place: Option<Place>,
+    log: Option<(AccessLog, RequestLine)>,
+}
+
+/// What a request occupies until this is dropped: its connection is not idle, and its application has one more.
+#[derive(Debug)]
+pub struct Place {
+    wire: Arc<WireState>,
+    running: Option<Arc<App>>,
+    /// Of a WebSocket over HTTP/2: its stream, which is reset unless it has ended.
+    stream: Option<Arc<Reader>>,
+}
+
+impl Place {
+    fn take(wire: Arc<WireState>) -> Self {
+        wire.request_started();
+        Self { wire, running: None, stream: None }
+    }
+
+    /// Counts as one of `app`'s; `false` when those are too many.
+    fn enter(&mut self, app: &Arc<App>) -> bool {
+        let running = app.running.fetch_add(1, Ordering::AcqRel);
+        leave(self.running.replace(Arc::clone(app)));
+        app.limit.is_none_or(|limit| running < limit)
+    }
+}
+
+fn leave(app: Option<Arc<App>>) {
+    if let Some(app) = app {
+        app.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.wire.request_ended();
+        leave(self.running.take());
+        if let Some(stream) = &self.stream {
+            stream.cut();
+        }
+    }
+}
+
+impl InFlight {
+    /// Begins with the head. `log` is where its line goes.
+    pub fn start(wire: &Arc<WireState>, log: Option<(AccessLog, RequestLine)>) -> Self {
+        let place = Some(Place::take(Arc::clone(wire)));
+        let record = Record { started: Instant::now(), status: 0, bytes: 0, app: None };
+        Self { record, place, log }
+    }
+
+    /// Says who answers.
+    fn served_by(&mut self, app: &App) {
+        if self.log.is_some() {
+            self.record.app = Some(Arc::clone(&app.name));
+        }
+    }
+
+    /// Has the fields of the response leave in the order of `names`. To be said when the response is given.
+    pub fn order_fields(&self, names: Vec<HeaderName>) {
+        // A WebSocket that was accepted has given its place away, and its answer has no fields that repeat.
+        if let Some(place) = &self.place {
+            place.wire.order_fields(names);
+        }
+    }
+
+    /// Counts the request as one of `app`'s, and no longer as one of another's.
+    ///
+    /// # Errors
+    /// 503 when `app` runs as many as it may.
+    pub fn enter(&mut self, app: &Arc<App>) -> Result<(), RequestError> {
+        self.served_by(app);
+        let full = self.place.as_mut().is_some_and(|place| !place.enter(app));
+        if full { Err(RequestError::busy("too many requests at once; try again")) } else { Ok(()) }
+    }
+
+    /// Leaves the place to the WebSocket that the request becomes.
+    pub fn hand_on(&mut self) -> Option<Place> {
+        let mut place = self.place.take()?;
+        place.stream = Reader::current();
+        Some(place)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.place = None;
+        if let Some((log, request)) = &self.log {
+            log.write(&self.record, request);
+        }
+    }
+}
