@@ -11,11 +11,11 @@
 //! 4. [`in_flight`] follows each request to its end. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI. [`body`] brings the request body.
 //! 6. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
-//! 7. [`outbox`] brings the answer back to the I/O thread. [`response`] sends head and body; [`access_log`] says so.
+//! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body; [`access_log`] says so.
 //!
 //! # Which thread may touch what
 //!
-//! The I/O thread runs tokio and never waits for the interpreter; Python objects are made on the asyncio thread and on the
+//! Who drives tokio never waits for the interpreter meanwhile; Python objects are made on the asyncio thread and on the
 //! pool's threads only. A function that touches Python takes `py` first and is not `async`.
 
 #[global_allocator]

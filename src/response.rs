@@ -7,7 +7,7 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -27,6 +27,9 @@ use crate::in_flight::InFlight;
 /// How much of a file is read at once, in bytes.
 const FILE_CHUNK: u64 = 256 * 1024;
 
+/// The fields that follow a body, once they are known. The end of the body comes after them.
+pub type Trailers = Arc<Mutex<Option<HeaderMap>>>;
+
 /// What an application answered.
 #[derive(Debug)]
 pub enum AppResponse {
@@ -34,6 +37,8 @@ pub enum AppResponse {
     Whole(ResponseHead, Bytes),
     /// The body comes in pieces; the pipe fails when it breaks off.
     Stream(ResponseHead, PipeReader<Bytes>),
+    /// So does this one, and trailers follow it.
+    Trailed(ResponseHead, PipeReader<Bytes>, Trailers),
     /// The body is in a file.
     File(ResponseHead, FileBody),
     /// The server answers in its place.
@@ -44,7 +49,9 @@ impl AppResponse {
     /// The status that the client will see.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Whole(head, _) | Self::Stream(head, _) | Self::File(head, _) => head.status,
+            Self::Whole(head, _) | Self::Stream(head, _) | Self::Trailed(head, _, _) | Self::File(head, _) => {
+                head.status
+            }
             Self::Error(error) => error.status,
         }
     }
@@ -52,14 +59,16 @@ impl AppResponse {
     /// Its header fields; `None` for an answer of the server itself.
     pub fn headers_mut(&mut self) -> Option<&mut HeaderMap> {
         match self {
-            Self::Whole(head, _) | Self::Stream(head, _) | Self::File(head, _) => Some(&mut head.headers),
+            Self::Whole(head, _) | Self::Stream(head, _) | Self::Trailed(head, _, _) | Self::File(head, _) => {
+                Some(&mut head.headers)
+            }
             Self::Error(_) => None,
         }
     }
 
     /// The order of the fields, where a map cannot tell it, goes past hyper; over HTTP/2 it has no way.
     fn keep_order(&mut self, in_flight: &InFlight) {
-        if let Self::Whole(head, _) | Self::Stream(head, _) | Self::File(head, _) = self
+        if let Self::Whole(head, _) | Self::Stream(head, _) | Self::Trailed(head, _, _) | Self::File(head, _) = self
             && let Some(order) = head.order.take()
         {
             in_flight.order_fields(order.into_iter().map(|(name, _)| name).collect());
@@ -86,6 +95,7 @@ impl AppResponse {
                 assemble(head, Content::Whole(Some(body)), in_flight)
             }
             Self::Stream(head, reader) => assemble(head, Content::Stream(reader), in_flight),
+            Self::Trailed(head, reader, trailers) => assemble(head, Content::Trailed(reader, trailers), in_flight),
             Self::File(head, file) => assemble(head, Content::File(FileStream::new(file)), in_flight),
             Self::Error(error) => error_page(&error, in_flight),
         }
@@ -111,6 +121,9 @@ impl AppResponse {
             Self::Stream(head, reader) if head.allows_body(head_request) => {
                 assemble(head, Content::Stream(reader), in_flight)
             }
+            Self::Trailed(head, reader, trailers) if head.allows_body(head_request) => {
+                assemble(head, Content::Trailed(reader, trailers), in_flight)
+            }
             Self::File(head, file) if head.allows_body(head_request) => {
                 assemble(head, Content::File(FileStream::new(file)), in_flight)
             }
@@ -119,7 +132,7 @@ impl AppResponse {
                 let length = Some(body.len() as u64).filter(|length| head_request && *length > 0);
                 bodiless(head, length, in_flight)
             }
-            Self::Stream(head, _) => bodiless(head, None, in_flight),
+            Self::Stream(head, _) | Self::Trailed(head, _, _) => bodiless(head, None, in_flight),
             Self::File(head, file) => bodiless(head, Some(file.length).filter(|_| head_request), in_flight),
             Self::Error(error) => {
                 let mut response = error_page(&error, in_flight);
@@ -195,6 +208,13 @@ impl ResponseBody {
         Self { content, in_flight, broken: None, reader, rest: Bytes::new() }
     }
 
+    /// What follows the body, once.
+    fn trailers(&mut self) -> Option<HeaderMap> {
+        let Content::Trailed(_, trailers) = &self.content else { return None };
+        let fields = trailers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        fields.filter(|fields| !fields.is_empty())
+    }
+
     /// Hands over what the client should take next; an HTTP/2 client piece by piece.
     fn hand(&mut self, mut chunk: Bytes) -> Frame<Bytes> {
         if let Some(reader) = &self.reader {
@@ -214,6 +234,7 @@ enum Content {
     Nothing,
     Whole(Option<Bytes>),
     Stream(PipeReader<Bytes>),
+    Trailed(PipeReader<Bytes>, Trailers),
     File(FileStream),
 }
 
@@ -236,14 +257,14 @@ impl Body for ResponseBody {
         let chunk = match &mut this.content {
             Content::Nothing => None,
             Content::Whole(body) => body.take().filter(|body| !body.is_empty()).map(Ok),
-            Content::Stream(reader) => {
+            Content::Stream(reader) | Content::Trailed(reader, _) => {
                 let next = ready!(reader.poll_next(context));
                 next.map(|chunk| chunk.map_err(|error| io::Error::other(format!("the response broke off: {error}"))))
             }
             Content::File(file) => ready!(file.poll_chunk(context)),
         };
         match chunk {
-            None => Poll::Ready(None),
+            None => Poll::Ready(this.trailers().map(|fields| Ok(Frame::trailers(fields)))),
             Some(Ok(chunk)) => Poll::Ready(Some(Ok(this.hand(chunk)))),
             Some(Err(error)) => {
                 // hyper cuts at once; one turn later what came before has been flushed.
@@ -257,7 +278,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         self.rest.is_empty()
             && match &self.content {
-                Content::Nothing => false,
+                Content::Nothing | Content::Trailed(..) => false,
                 Content::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
                 Content::Stream(reader) => reader.is_finished(),
                 Content::File(file) => file.left == 0,
@@ -267,7 +288,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
-            Content::Nothing | Content::Stream(_) => SizeHint::default(),
+            Content::Nothing | Content::Stream(_) | Content::Trailed(..) => SizeHint::default(),
             Content::File(file) => SizeHint::with_exact(file.left),
         }
     }

@@ -42,6 +42,7 @@ class Stream:
 
     number: int
     headers: list[Header] = field(default_factory=list)
+    trailers: list[Header] = field(default_factory=list)
     body: bytes = b""
     ended: bool = False
     reset: int | None = None
@@ -225,6 +226,8 @@ class Http2Connection:
             return
         if isinstance(event, h2.events.ResponseReceived):
             stream.headers = [(str(name), str(value)) for name, value in event.headers or ()]
+        elif isinstance(event, h2.events.TrailersReceived):
+            stream.trailers = [(str(name), str(value)) for name, value in event.headers or ()]
         elif isinstance(event, h2.events.DataReceived):
             stream.body += event.data or b""
             stream.data_frames += 1

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
@@ -75,16 +75,24 @@ impl ResponseHead {
         Ok(fields.finish(reason))
     }
 
-    /// Reads `status` and `headers` of an `http.response.start` message.
+    /// Reads the header list of an `http.response.trailers` message.
+    ///
+    /// # Errors
+    /// As [`ResponseHead::from_asgi`].
+    pub fn trailers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
+        Ok(Fields::new(StatusCode::OK, 4).announcing(true).read(headers)?.headers)
+    }
+
+    /// Reads `status` and `headers` of an `http.response.start` message; `Trailer` is kept when `trailers` will follow.
     ///
     /// # Errors
     /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
-    pub fn from_asgi(status: &Bound<'_, PyAny>, headers: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    pub fn from_asgi(status: &Bound<'_, PyAny>, headers: Option<&Bound<'_, PyAny>>, trailers: bool) -> PyResult<Self> {
         let code: u16 = status.extract().map_err(|_| {
             PyTypeError::new_err(format!("status must be an int from 200 to 999, not {}", short(status)))
         })?;
         let status = status_code(code)?;
-        Ok(Fields::from_asgi(status, 8, headers)?.finish(None))
+        Ok(Fields::new(status, 8).announcing(trailers).read(headers)?.finish(None))
     }
 
     /// Reads a header list alone (`websocket.accept`).
@@ -92,7 +100,7 @@ impl ResponseHead {
     /// # Errors
     /// As [`ResponseHead::from_asgi`].
     pub fn headers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
-        Ok(Fields::from_asgi(StatusCode::SWITCHING_PROTOCOLS, 4, headers)?.headers)
+        Ok(Fields::new(StatusCode::SWITCHING_PROTOCOLS, 4).read(headers)?.headers)
     }
 }
 
@@ -133,16 +141,28 @@ struct Fields {
     order: Option<Vec<(HeaderName, HeaderValue)>>,
     last: Option<HeaderName>,
     content_length: Option<u64>,
+    announces: bool,
 }
 
 impl Fields {
     fn new(status: StatusCode, capacity: usize) -> Self {
-        Self { status, headers: HeaderMap::with_capacity(capacity), order: None, last: None, content_length: None }
+        Self {
+            status,
+            headers: HeaderMap::with_capacity(capacity),
+            order: None,
+            last: None,
+            content_length: None,
+            announces: false,
+        }
     }
 
-    fn from_asgi(status: StatusCode, capacity: usize, headers: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let mut fields = Self::new(status, capacity);
-        let Some(headers) = headers else { return Ok(fields) };
+    /// Fields may follow the body, and `Trailer` announces them.
+    fn announcing(self, announces: bool) -> Self {
+        Self { announces, ..self }
+    }
+
+    fn read(mut self, headers: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let Some(headers) = headers else { return Ok(self) };
         let pairs = headers.try_iter().map_err(|_| {
             PyTypeError::new_err(format!(
                 "'headers' must be an iterable of (name, value) pairs, not {}",
@@ -151,9 +171,9 @@ impl Fields {
         })?;
         for pair in pairs {
             let (name, value) = pair_of(&pair?)?;
-            fields.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
+            self.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
         }
-        Ok(fields)
+        Ok(self)
     }
 
     fn add(&mut self, py: Python<'_>, name: &[u8], value: &[u8]) -> PyResult<()> {
@@ -168,7 +188,7 @@ impl Fields {
         if field == CONTENT_LENGTH {
             return self.add_length(value);
         }
-        if is_hop_by_hop(&field) {
+        if is_hop_by_hop(&field) && !(self.announces && field == TRAILER) {
             warn_once(py, &field);
             return Ok(());
         }

@@ -23,13 +23,18 @@ pub struct ScopeTemplate {
     websocket: Py<PyDict>,
     /// What an HTTP application may send beside the messages that all servers take.
     extensions: Py<PyDict>,
+    /// The same, where the client takes trailers.
+    with_trailers: Py<PyDict>,
 }
 
 /// Which of the two scopes to build.
 #[derive(Clone, Copy, Debug)]
 pub enum ScopeKind<'a> {
     /// One HTTP request.
-    Http,
+    Http {
+        /// Fields may follow the body of its response.
+        trailers: bool,
+    },
     /// One WebSocket, with the subprotocols that the client offers.
     WebSocket {
         /// In the client's order.
@@ -57,7 +62,14 @@ impl ScopeTemplate {
         websocket.set_item("type", "websocket")?;
         let extensions = PyDict::new(py);
         extensions.set_item("http.response.pathsend", PyDict::new(py))?;
-        Ok(Self { http: http.unbind(), websocket: websocket.unbind(), extensions: extensions.unbind() })
+        let with_trailers = extensions.copy()?;
+        with_trailers.set_item("http.response.trailers", PyDict::new(py))?;
+        Ok(Self {
+            http: http.unbind(),
+            websocket: websocket.unbind(),
+            extensions: extensions.unbind(),
+            with_trailers: with_trailers.unbind(),
+        })
     }
 
     /// A fresh scope. `state` is the application's lifespan state; each request gets a shallow copy.
@@ -74,13 +86,14 @@ impl ScopeTemplate {
         state: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let scope = match kind {
-            ScopeKind::Http => self.http.bind(py).copy()?,
+            ScopeKind::Http { .. } => self.http.bind(py).copy()?,
             ScopeKind::WebSocket { .. } => self.websocket.bind(py).copy()?,
         };
         match kind {
-            ScopeKind::Http => {
+            ScopeKind::Http { trailers } => {
                 scope.set_item(intern!(py, "method"), word(py, request.method))?;
-                scope.set_item(intern!(py, "extensions"), self.extensions.bind(py).copy()?)?;
+                let extensions = if trailers { &self.with_trailers } else { &self.extensions };
+                scope.set_item(intern!(py, "extensions"), extensions.bind(py).copy()?)?;
             }
             ScopeKind::WebSocket { subprotocols } => {
                 scope.set_item(intern!(py, "subprotocols"), PyList::new(py, subprotocols)?)?;

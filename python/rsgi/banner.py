@@ -7,26 +7,34 @@ from __future__ import annotations
 
 import os
 import platform
+from typing import Literal
 
 from rsgi._rsgi import VERSION
 from rsgi.config import Config
 from rsgi.loops import loop_name
 from rsgi.plan import App, Plan
 
+_SOCKETS = {
+    "loop": "the event loop drives them",
+    "pool": "the WSGI threads drive them, in turn",
+    "thread": "a thread of their own drives them",
+}
 
-def banner(config: Config, plan: Plan, supervisor: int | None = None) -> str:
+
+def banner(config: Config, plan: Plan, io: Literal["thread", "loop", "pool"], supervisor: int | None = None) -> str:
     """The lines before `listening on …`, without a line end.
 
     Args:
         config: All settings.
         plan: Who serves what.
+        io: Who drives the sockets.
         supervisor: The process that signals go to, when this is one of its workers.
     """
     process = f"process {os.getpid()}" if supervisor is None else f"process {supervisor} with {config.workers} workers"
     lines = [f"rsgi {VERSION}, CPython {platform.python_version()}, {process}", ""]
-    lines += _table([(app.interface, _name(app), _place(app, plan), _how(app, config)) for app in plan.apps])
+    lines += _table([(app.interface, _name(app), _place(app, plan), _how(app, config, io)) for app in plan.apps])
     lines += [f"  rule  {rule.text}" for rule in plan.rules]
-    lines += ["", *(f"  {line}" for line in _who(plan))]
+    lines += ["", *(f"  {line}" for line in _who(plan)), f"  sockets: {_SOCKETS[io]}"]
     lines += [f"  settings: {config.config}"] if config.config is not None else []
     lines.append("")
     lines += [line for warning in plan.warnings for line in (f"warning: {warning}", "")]
@@ -58,11 +66,11 @@ def _place(app: App, plan: Plan) -> str:
     return "its own routes" if app.interface == "asgi" else "everything else"
 
 
-def _how(app: App, config: Config) -> str:
+def _how(app: App, config: Config, io: str) -> str:
     if app.interface == "wsgi":
         threads = "1 thread" if config.wsgi_threads == 1 else f"{config.wsgi_threads} threads"
         return f"{threads}, queue {config.wsgi_queue}"
-    return f"{loop_name(config.loop)} loop, lifespan {config.lifespan}"
+    return f"{'asyncio' if io == 'loop' else loop_name(config.loop)} loop, lifespan {config.lifespan}"
 
 
 def _who(plan: Plan) -> list[str]:

@@ -107,10 +107,10 @@ def serve_here(config: Config, reread: Callable[[], Config] | None, link: Link |
     _set_up_logging(config.log_level)
     if link is None:
         server = Server(config, plan)
-        say(banner(config, plan))
+        say(banner(config, plan, server.io))
     else:
         server = Server(config, plan, link.listeners)
-        link.introduce(banner(config, plan, link.orders.supervisor))
+        link.introduce(banner(config, plan, server.io, link.orders.supervisor))
     with _reloading(server, config, plan, reread) as reload, _handling(server, _reloads(server, config, reload), link):
         if any(app.interface == "asgi" for app in plan.apps):
             _run_loop(server, config)

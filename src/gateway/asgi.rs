@@ -23,7 +23,7 @@ use super::message::{typed, unexpected};
 use super::probe::Witness;
 use super::response_messages::{Gone, ResponseMessages, Room, TellOnDrop, body_part, response_head};
 use super::waiters::Waiters;
-use super::{Call, file_message};
+use super::{Call, file_message, trailers};
 use crate::body::{Leftover, Recorder};
 use crate::error::RequestError;
 use crate::event_loop::coroutine::{AppCoroutine, Conversation};
@@ -152,7 +152,7 @@ impl HttpStart {
     /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
     pub fn start(self, py: Python<'_>) {
         let Self { gateway, head, request, responder, gone, witness } = self;
-        let scope = gateway.scope(py, &head, ScopeKind::Http);
+        let scope = gateway.scope(py, &head, ScopeKind::Http { trailers: trailers::accepted(&head) });
         if let (Some(witness), Ok(scope)) = (&witness, &scope) {
             witness.watch(scope);
         }
@@ -282,14 +282,24 @@ impl HttpExchange {
             "http.response.start" => Self::start_response(slf, message),
             "http.response.body" => slf.get().send_body(slf.py(), message),
             "http.response.pathsend" => slf.get().send_file(slf.py(), message),
-            other => Err(unexpected(other, "'http.response.start', 'http.response.body' or 'http.response.pathsend'")),
+            "http.response.trailers" => slf.get().lock().response.take_trailers(slf.py(), message).map(|()| Room::Yes),
+            other => Err(unexpected(
+                other,
+                "'http.response.start', 'http.response.body', 'http.response.pathsend' or 'http.response.trailers'",
+            )),
         }
     }
 
     fn start_response(slf: &Bound<'_, Self>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
         let (py, this) = (slf.py(), slf.get());
         let head = response_head(py, message)?;
-        this.lock().response.start(head, &this.gone)?;
+        let trailers = trailers::promised(py, message, &head, &this.head)?;
+        let mut state = this.lock();
+        state.response.start(head, &this.gone)?;
+        if let Some(trailers) = trailers {
+            state.response.promise(trailers);
+        }
+        drop(state);
         if !this.stepping.load(Ordering::Relaxed) {
             // A task that the application has started sent it: nobody will say when that one waits.
             Self::suspended(slf.as_unbound(), py);

@@ -9,6 +9,7 @@ pub mod lifespan;
 pub mod message;
 pub mod probe;
 mod response_messages;
+mod trailers;
 mod waiters;
 pub mod websocket;
 pub mod wsgi;

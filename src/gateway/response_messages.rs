@@ -3,7 +3,7 @@
 //! Kept apart from the exchange, which has the request's messages too, because a WebSocket may be denied with a response: the
 //! same messages by other names.
 //!
-//! Spec: ASGI HTTP 2.5 "Response Start", "Response Body", "Disconnected client"; extension "Path Send".
+//! Spec: ASGI HTTP 2.5 "Response Start", "Response Body", "Disconnected client"; extensions "Path Send" and "HTTP Trailers".
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,8 @@ use rsgi_bridge::response_head::{ResponseHead, short};
 use rsgi_bridge::sink::FileBody;
 use rsgi_bridge::start_response::Ended;
 
-use super::file_message;
+use super::trailers::Promised;
+use super::{file_message, trailers};
 use crate::error::RequestError;
 use crate::outbox::{Outbox, Responder};
 use crate::response::AppResponse;
@@ -73,6 +74,8 @@ enum Progress {
         writer: PipeWriter<Bytes>,
         length: BodyLength,
     },
+    /// The body is whole, and trailers were promised.
+    Trailing(PipeWriter<Bytes>),
     /// Whatever the application sends is left out: HEAD, 204, 304, or more than its `Content-Length`.
     Discarding,
     Ended,
@@ -85,6 +88,7 @@ pub(super) struct ResponseMessages {
     responder: Option<Responder>,
     outbox: Arc<Outbox>,
     capacity: usize,
+    trailers: Option<Promised>,
 }
 
 /// Whether the next chunk may follow at once.
@@ -102,7 +106,7 @@ pub(super) fn response_head(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyRe
         .get_item(intern!(py, "status"))?
         .ok_or_else(|| PyValueError::new_err("the message that starts the response has no 'status'"))?;
     let headers = message.get_item(intern!(py, "headers"))?;
-    ResponseHead::from_asgi(&status, headers.as_ref())
+    ResponseHead::from_asgi(&status, headers.as_ref(), trailers::wanted(py, message)?)
 }
 
 /// The piece of the body that a message brings, and whether more will come.
@@ -121,7 +125,7 @@ pub(super) fn body_part(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult
 impl ResponseMessages {
     /// A response of which nothing was said yet; `capacity` bytes of it may wait for the client.
     pub(super) fn new(responder: Responder, outbox: Arc<Outbox>, capacity: usize) -> Self {
-        Self { progress: Progress::Unstarted, responder: Some(responder), outbox, capacity }
+        Self { progress: Progress::Unstarted, responder: Some(responder), outbox, capacity, trailers: None }
     }
 
     /// Whether there is a head, and nothing of it is out.
@@ -144,11 +148,49 @@ impl ResponseMessages {
         Ok(())
     }
 
+    /// Trailers will follow the body.
+    pub(super) fn promise(&mut self, trailers: Promised) {
+        self.trailers = Some(trailers);
+    }
+
+    /// Takes trailers.
+    ///
+    /// # Errors
+    /// When none were promised, when the body is not whole yet, and when a field may not be one.
+    pub(super) fn take_trailers(&mut self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<()> {
+        let Some(trailers) = &mut self.trailers else {
+            return Err(PyRuntimeError::new_err(
+                "'http.response.trailers' was sent, but 'http.response.start' did not promise it with 'trailers': True",
+            ));
+        };
+        match std::mem::replace(&mut self.progress, Progress::Ended) {
+            Progress::Trailing(writer) => match trailers.take(py, message) {
+                Ok(true) => {
+                    writer.finish();
+                    Ok(())
+                }
+                taken => {
+                    self.progress = Progress::Trailing(writer);
+                    taken.map(|_| ())
+                }
+            },
+            // There is no body that they could follow.
+            over @ (Progress::Ended | Progress::Discarding) => {
+                self.progress = over;
+                Ok(())
+            }
+            early => {
+                self.progress = early;
+                Err(PyRuntimeError::new_err("'http.response.trailers' was sent before the body was whole"))
+            }
+        }
+    }
+
     /// Ready when the response is over or its client has left.
     pub(super) fn poll_over(&self, context: &mut Context<'_>, gone: &GoneState) -> Poll<()> {
         match &self.progress {
             Progress::Ended | Progress::Discarding => Poll::Ready(()),
-            Progress::Streaming { writer, .. } => writer.poll_closed(context),
+            Progress::Streaming { writer, .. } | Progress::Trailing(writer) => writer.poll_closed(context),
             Progress::Unstarted | Progress::Started(_) => gone.poll(context),
         }
     }
@@ -176,7 +218,7 @@ impl ResponseMessages {
         }
         // A body that is dropped before its end is a cut connection.
         let (streaming, unheard) = match &progress {
-            Progress::Streaming { writer, .. } => (true, writer.is_closed()),
+            Progress::Streaming { writer, .. } | Progress::Trailing(writer) => (true, writer.is_closed()),
             _ => (false, gone),
         };
         drop(progress);
@@ -212,6 +254,10 @@ impl ResponseMessages {
             }
             // After the last body message whatever follows is ignored.
             Progress::Ended => Ok((Room::Yes, Ended::Whole)),
+            trailing @ Progress::Trailing(_) => {
+                self.progress = trailing;
+                Ok((Room::Yes, Ended::Whole))
+            }
             Progress::Discarding => {
                 if more {
                     self.progress = Progress::Discarding;
@@ -235,6 +281,12 @@ impl ResponseMessages {
                 Err(PyRuntimeError::new_err("'http.response.pathsend' was sent before 'http.response.start'"))
             }
             Progress::Ended | Progress::Discarding => Ok(()),
+            started @ (Progress::Started(_) | Progress::Streaming { .. } | Progress::Trailing(_))
+                if self.trailers.is_some() =>
+            {
+                self.progress = started;
+                Err(PyRuntimeError::new_err("a body that trailers follow must come in 'http.response.body' messages"))
+            }
             Progress::Started(_) if gone.gone.load(Ordering::Acquire) => Err(Disconnected.into()),
             Progress::Started(mut head) => {
                 match head.content_length {
@@ -260,7 +312,7 @@ impl ResponseMessages {
                 }
                 file_message::pump(body, writer).map_err(PyErr::from)
             }
-            streaming @ Progress::Streaming { .. } => {
+            streaming @ (Progress::Streaming { .. } | Progress::Trailing(_)) => {
                 self.progress = streaming;
                 Err(PyRuntimeError::new_err("'http.response.pathsend' was sent after 'http.response.body'"))
             }
@@ -282,13 +334,17 @@ impl ResponseMessages {
             self.progress = if more { Progress::Discarding } else { Progress::Ended };
             return Ok((Room::Yes, Ended::Whole));
         }
-        if !more && head.content_length.is_none_or(|declared| declared == body.len() as u64) {
+        if !more && self.trailers.is_none() && head.content_length.is_none_or(|declared| declared == body.len() as u64)
+        {
             self.respond(AppResponse::Whole(head, body));
             return Ok((Room::Yes, Ended::Whole));
         }
         let length = BodyLength::new(head.content_length);
         let (writer, reader) = pipe(self.capacity);
-        self.respond(AppResponse::Stream(head, reader));
+        self.respond(match &self.trailers {
+            None => AppResponse::Stream(head, reader),
+            Some(trailers) => AppResponse::Trailed(head, reader, trailers.slot()),
+        });
         self.next_body(writer, length, body, more)
     }
 
@@ -328,7 +384,11 @@ impl ResponseMessages {
             drop(writer);
             return Ok((Room::Yes, Ended::Missing(length.missing())));
         }
-        writer.finish();
+        if self.trailers.is_some() {
+            self.progress = Progress::Trailing(writer);
+        } else {
+            writer.finish();
+        }
         Ok((Room::Yes, Ended::Whole))
     }
 

@@ -93,7 +93,7 @@ impl WsgiGateway {
         let request = head.view(&target, content_length);
         let environ = self.target.environ.build(py, &request, input.clone().into_any())?;
         if let Some(scopes) = &self.target.scopes {
-            let scope = super::scope(py, scopes, head, ScopeKind::Http, Some(&PyDict::new(py)))?;
+            let scope = super::scope(py, scopes, head, ScopeKind::Http { trailers: false }, Some(&PyDict::new(py)))?;
             environ.set_item(intern!(py, "asgi.scope"), scope)?;
         }
         Ok(environ)

@@ -20,7 +20,7 @@ const SMALLEST: usize = 64;
 const STEP: usize = 64 * 1024;
 /// What a sender leaves out at the end of each message.
 const TAIL: &[u8] = &[0x00, 0x00, 0xFF, 0xFF];
-/// Fast rather than small: the I/O thread compresses.
+/// Fast rather than small: who drives the sockets compresses.
 const LEVEL: u32 = 3;
 
 /// How many connections may keep what they sent before to refer back to; one such memory takes about 300 KiB. Messages of

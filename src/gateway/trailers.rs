@@ -1,0 +1,132 @@
+//! `http.response.trailers`: fields that follow the body.
+//!
+//! Kept apart from the other messages because a promise is made with the head and has to be kept after the body: a response
+//! whose trailers never come must not look whole.
+//!
+//! Spec: ASGI extension "HTTP Trailers"; RFC 9110 6.5, 6.6.2 (`Trailer`), 10.1.4 (`TE`); RFC 9112 7.1.2; RFC 9113 8.1.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName,
+    MAX_FORWARDS, SET_COOKIE, TE, TRAILER,
+};
+use http::{HeaderMap, Version};
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rsgi_bridge::response_head::ResponseHead;
+
+use crate::head::RequestHead;
+use crate::response::Trailers;
+
+/// Fields that mean something before the body only.
+const FORBIDDEN: [HeaderName; 11] = [
+    AUTHORIZATION,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    HOST,
+    MAX_FORWARDS,
+    SET_COOKIE,
+    TE,
+    TRAILER,
+];
+
+/// Whether the client takes trailers: over HTTP/2 always, over HTTP/1.1 when it says so.
+pub(super) fn accepted(head: &RequestHead) -> bool {
+    let names = |line: &str| line.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"));
+    match head.parts.version {
+        Version::HTTP_2 => true,
+        Version::HTTP_11 => head.parts.headers.get_all(TE).iter().any(|line| line.to_str().is_ok_and(names)),
+        _ => false,
+    }
+}
+
+/// Trailers that the head has promised.
+#[derive(Debug)]
+pub(super) struct Promised {
+    /// The names that may come; any over HTTP/2.
+    announced: Option<Vec<HeaderName>>,
+    fields: HeaderMap,
+    slot: Trailers,
+}
+
+/// Whether the message that starts a response promises trailers.
+pub(super) fn wanted(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<bool> {
+    message.get_item(intern!(py, "trailers"))?.map_or(Ok(false), |wanted| wanted.is_truthy())
+}
+
+/// What the message that starts a response promises.
+///
+/// # Errors
+/// When the client takes no trailers, and when the head leaves no place for them.
+pub(super) fn promised(
+    py: Python<'_>,
+    message: &Bound<'_, PyDict>,
+    head: &ResponseHead,
+    request: &RequestHead,
+) -> PyResult<Option<Promised>> {
+    if !wanted(py, message)? {
+        return Ok(None);
+    }
+    if !accepted(request) {
+        return Err(PyValueError::new_err(
+            "'trailers' is true, but the client takes none: 'http.response.trailers' is not in scope['extensions']",
+        ));
+    }
+    let promised = |announced| Promised { announced, fields: HeaderMap::new(), slot: Arc::new(Mutex::new(None)) };
+    if request.parts.version == Version::HTTP_2 {
+        return Ok(Some(promised(None)));
+    }
+    if head.content_length.is_some() {
+        return Err(PyValueError::new_err("trailers follow a chunked body: leave Content-Length out of 'headers'"));
+    }
+    let lines = head.headers.get_all(TRAILER).iter().filter_map(|line| line.to_str().ok());
+    let announced: Vec<_> =
+        lines.flat_map(|line| line.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+    if announced.is_empty() {
+        return Err(PyValueError::new_err(
+            "'trailers' is true, but no 'Trailer' among the headers names the fields; over HTTP/1.1 it must",
+        ));
+    }
+    Ok(Some(promised(Some(announced))))
+}
+
+impl Promised {
+    /// Where the body of the response finds them.
+    pub(super) fn slot(&self) -> Trailers {
+        Arc::clone(&self.slot)
+    }
+
+    /// Takes the fields of one message; `true` when they were the last.
+    ///
+    /// # Errors
+    /// When a field is none, may not follow a body, or was not announced.
+    pub(super) fn take(&mut self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<bool> {
+        let headers = message.get_item(intern!(py, "headers"))?;
+        let fields = ResponseHead::trailers_from_asgi(headers.as_ref())?;
+        for name in fields.keys() {
+            if FORBIDDEN.contains(name) {
+                return Err(PyValueError::new_err(format!("{name:?} may not follow a body (RFC 9110 6.5.1)")));
+            }
+            if self.announced.as_ref().is_some_and(|announced| !announced.contains(name)) {
+                return Err(PyValueError::new_err(format!(
+                    "the trailer {name:?} is not named in the 'Trailer' header"
+                )));
+            }
+        }
+        for (name, value) in &fields {
+            self.fields.append(name.clone(), value.clone());
+        }
+        let more = message.get_item(intern!(py, "more_trailers"))?;
+        let last = !more.map_or(Ok(false), |more| more.is_truthy())?;
+        if last {
+            *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::mem::take(&mut self.fields));
+        }
+        Ok(last)
+    }
+}
