@@ -22,8 +22,8 @@ LONGEST = 350
 LONGER = {
     "python/rsgi/config.py": (378, "the list of all settings, each defined once"),
     "src/body.rs": (405, "reading, pumping, recording and spooling are one body's way"),
-    "src/gateway/asgi.rs": (368, "the call and its exchange share every type"),
-    "src/gateway/response_messages.rs": (357, "one state machine"),
+    "src/gateway/asgi.rs": (407, "the call and its exchange share every type"),
+    "src/gateway/response_messages.rs": (396, "one state machine"),
 }
 
 # Where Python is called from a thread of ours, and why no request waits for it there.

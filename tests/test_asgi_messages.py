@@ -13,7 +13,10 @@ import pytest
 from server import Server, start_rsgi
 from wire import Connection, get
 
-SENDABLE = "'http.response.start', 'http.response.body' or 'http.response.pathsend'"
+SENDABLE = (
+    "'http.response.start', 'http.response.body', 'http.response.pathsend', 'http.response.zerocopysend' or "
+    "'http.response.trailers'"
+)
 LIFESPAN = (
     "'lifespan.startup.complete', 'lifespan.startup.failed', 'lifespan.shutdown.complete' or 'lifespan.shutdown.failed'"
 )

@@ -45,6 +45,11 @@ impl BodyLength {
         Admitted::Clamped(chunk)
     }
 
+    /// Counts bytes that are known to fit.
+    pub fn count(&mut self, bytes: u64) {
+        self.sent += bytes;
+    }
+
     /// What was declared, if anything was.
     pub fn declared(&self) -> Option<u64> {
         self.declared

@@ -62,6 +62,10 @@ impl ScopeTemplate {
         websocket.set_item("type", "websocket")?;
         let extensions = PyDict::new(py);
         extensions.set_item("http.response.pathsend", PyDict::new(py))?;
+        // A descriptor is opened anew through `/proc`.
+        if cfg!(target_os = "linux") {
+            extensions.set_item("http.response.zerocopysend", PyDict::new(py))?;
+        }
         let with_trailers = extensions.copy()?;
         with_trailers.set_item("http.response.trailers", PyDict::new(py))?;
         Ok(Self {

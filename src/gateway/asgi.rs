@@ -23,7 +23,7 @@ use super::message::{typed, unexpected};
 use super::probe::Witness;
 use super::response_messages::{Gone, ResponseMessages, Room, TellOnDrop, body_part, response_head};
 use super::waiters::Waiters;
-use super::{Call, file_message, trailers};
+use super::{Call, file_message, trailers, zero_copy};
 use crate::body::{Leftover, Recorder};
 use crate::error::RequestError;
 use crate::event_loop::coroutine::{AppCoroutine, Conversation};
@@ -282,10 +282,12 @@ impl HttpExchange {
             "http.response.start" => Self::start_response(slf, message),
             "http.response.body" => slf.get().send_body(slf.py(), message),
             "http.response.pathsend" => slf.get().send_file(slf.py(), message),
+            "http.response.zerocopysend" => slf.get().send_piece(slf.py(), message),
             "http.response.trailers" => slf.get().lock().response.take_trailers(slf.py(), message).map(|()| Room::Yes),
             other => Err(unexpected(
                 other,
-                "'http.response.start', 'http.response.body', 'http.response.pathsend' or 'http.response.trailers'",
+                "'http.response.start', 'http.response.body', 'http.response.pathsend', 'http.response.zerocopysend' or \
+                 'http.response.trailers'",
             )),
         }
     }
@@ -325,6 +327,14 @@ impl HttpExchange {
             witness.read(py);
         }
         self.lock().response.take_file(body, self.head.is_head(), &self.gone).map(|()| Room::Yes)
+    }
+
+    fn send_piece(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        let (body, more) = zero_copy::piece(py, message)?;
+        if let Some(witness) = &self.witness {
+            witness.read(py);
+        }
+        self.lock().response.take_piece(body, more, self.head.is_head(), &self.gone)
     }
 
     /// The application goes on.

@@ -45,7 +45,11 @@ pub(super) fn open(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<File
     Ok(FileBody { file, offset: 0, length: metadata.len(), path: Some(path) })
 }
 
-fn opened(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
+/// The file at `path`, if it is a regular one.
+///
+/// # Errors
+/// When it is none, or cannot be opened.
+pub(super) fn opened(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
     // Not opened before it is known to be a file: a pipe would wait for its writer.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no regular file"));
@@ -79,7 +83,11 @@ pub(super) fn pump(mut body: FileBody, writer: PipeWriter<Bytes>) -> io::Result<
     Ok(())
 }
 
-fn send(body: &mut FileBody, writer: &PipeWriter<Bytes>) -> io::Result<()> {
+/// Sends a file through the pipe of a response. Blocks for the disk and the client.
+///
+/// # Errors
+/// `BrokenPipe` when the client has left; any other when the file cannot be read to its end.
+pub(super) fn send(body: &mut FileBody, writer: &PipeWriter<Bytes>) -> io::Result<()> {
     let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
     while let Some(piece) = body.next_piece(PIECE)? {
         writer.push(piece).map_err(gone)?;

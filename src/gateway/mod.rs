@@ -13,6 +13,7 @@ mod trailers;
 mod waiters;
 pub mod websocket;
 pub mod wsgi;
+mod zero_copy;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

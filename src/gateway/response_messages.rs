@@ -3,7 +3,7 @@
 //! Kept apart from the exchange, which has the request's messages too, because a WebSocket may be denied with a response: the
 //! same messages by other names.
 //!
-//! Spec: ASGI HTTP 2.5 "Response Start", "Response Body", "Disconnected client"; extensions "Path Send" and "HTTP Trailers".
+//! Spec: ASGI HTTP 2.5 "Response Start", "Response Body", "Disconnected client"; extension "Path Send".
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +22,7 @@ use rsgi_bridge::sink::FileBody;
 use rsgi_bridge::start_response::Ended;
 
 use super::trailers::Promised;
+use super::zero_copy::Pumping;
 use super::{file_message, trailers};
 use crate::error::RequestError;
 use crate::outbox::{Outbox, Responder};
@@ -67,13 +68,15 @@ impl Drop for TellOnDrop {
 
 /// How far the response has come.
 #[derive(Debug)]
-enum Progress {
+pub(super) enum Progress {
     Unstarted,
     Started(ResponseHead),
     Streaming {
         writer: PipeWriter<Bytes>,
         length: BodyLength,
     },
+    /// A thread sends a piece of a file.
+    Pumping(Pumping),
     /// The body is whole, and trailers were promised.
     Trailing(PipeWriter<Bytes>),
     /// Whatever the application sends is left out: HEAD, 204, 304, or more than its `Content-Length`.
@@ -84,11 +87,11 @@ enum Progress {
 /// The messages of one response, of a request or of a WebSocket that is denied.
 #[derive(Debug)]
 pub(super) struct ResponseMessages {
-    progress: Progress,
+    pub(super) progress: Progress,
     responder: Option<Responder>,
     outbox: Arc<Outbox>,
     capacity: usize,
-    trailers: Option<Promised>,
+    pub(super) trailers: Option<Box<Promised>>,
 }
 
 /// Whether the next chunk may follow at once.
@@ -148,55 +151,22 @@ impl ResponseMessages {
         Ok(())
     }
 
-    /// Trailers will follow the body.
-    pub(super) fn promise(&mut self, trailers: Promised) {
-        self.trailers = Some(trailers);
-    }
-
-    /// Takes trailers.
-    ///
-    /// # Errors
-    /// When none were promised, when the body is not whole yet, and when a field may not be one.
-    pub(super) fn take_trailers(&mut self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<()> {
-        let Some(trailers) = &mut self.trailers else {
-            return Err(PyRuntimeError::new_err(
-                "'http.response.trailers' was sent, but 'http.response.start' did not promise it with 'trailers': True",
-            ));
-        };
-        match std::mem::replace(&mut self.progress, Progress::Ended) {
-            Progress::Trailing(writer) => match trailers.take(py, message) {
-                Ok(true) => {
-                    writer.finish();
-                    Ok(())
-                }
-                taken => {
-                    self.progress = Progress::Trailing(writer);
-                    taken.map(|_| ())
-                }
-            },
-            // There is no body that they could follow.
-            over @ (Progress::Ended | Progress::Discarding) => {
-                self.progress = over;
-                Ok(())
-            }
-            early => {
-                self.progress = early;
-                Err(PyRuntimeError::new_err("'http.response.trailers' was sent before the body was whole"))
-            }
-        }
-    }
-
     /// Ready when the response is over or its client has left.
     pub(super) fn poll_over(&self, context: &mut Context<'_>, gone: &GoneState) -> Poll<()> {
         match &self.progress {
             Progress::Ended | Progress::Discarding => Poll::Ready(()),
             Progress::Streaming { writer, .. } | Progress::Trailing(writer) => writer.poll_closed(context),
             Progress::Unstarted | Progress::Started(_) => gone.poll(context),
+            // The `send` that waits for the piece says so first.
+            Progress::Pumping(_) => Poll::Pending,
         }
     }
 
     /// Ready when the next piece of the body may be sent.
-    pub(super) fn poll_room(&self, context: &mut Context<'_>) -> Poll<PyResult<()>> {
+    pub(super) fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<PyResult<()>> {
+        if matches!(self.progress, Progress::Pumping(_)) {
+            return self.poll_pumped(context);
+        }
         let Progress::Streaming { writer, .. } = &self.progress else { return Poll::Ready(Ok(())) };
         writer.poll_ready(context).map_err(PyErr::from)
     }
@@ -258,6 +228,10 @@ impl ResponseMessages {
                 self.progress = trailing;
                 Ok((Room::Yes, Ended::Whole))
             }
+            pumping @ Progress::Pumping(_) => {
+                self.progress = pumping;
+                Err(PyRuntimeError::new_err("a piece of a file is still being sent; await its `send`"))
+            }
             Progress::Discarding => {
                 if more {
                     self.progress = Progress::Discarding;
@@ -312,7 +286,7 @@ impl ResponseMessages {
                 }
                 file_message::pump(body, writer).map_err(PyErr::from)
             }
-            streaming @ (Progress::Streaming { .. } | Progress::Trailing(_)) => {
+            streaming @ (Progress::Streaming { .. } | Progress::Trailing(_) | Progress::Pumping(_)) => {
                 self.progress = streaming;
                 Err(PyRuntimeError::new_err("'http.response.pathsend' was sent after 'http.response.body'"))
             }
@@ -384,12 +358,17 @@ impl ResponseMessages {
             drop(writer);
             return Ok((Room::Yes, Ended::Missing(length.missing())));
         }
+        self.close_body(writer);
+        Ok((Room::Yes, Ended::Whole))
+    }
+
+    /// The body is whole.
+    pub(super) fn close_body(&mut self, writer: PipeWriter<Bytes>) {
         if self.trailers.is_some() {
             self.progress = Progress::Trailing(writer);
         } else {
             writer.finish();
         }
-        Ok((Room::Yes, Ended::Whole))
     }
 
     fn respond(&mut self, response: AppResponse) {

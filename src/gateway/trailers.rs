@@ -12,12 +12,13 @@ use http::header::{
     MAX_FORWARDS, SET_COOKIE, TE, TRAILER,
 };
 use http::{HeaderMap, Version};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::response_head::ResponseHead;
 
+use super::response_messages::{Progress, ResponseMessages};
 use crate::head::RequestHead;
 use crate::response::Trailers;
 
@@ -128,5 +129,45 @@ impl Promised {
             *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::mem::take(&mut self.fields));
         }
         Ok(last)
+    }
+}
+
+impl ResponseMessages {
+    /// Trailers will follow the body.
+    pub(super) fn promise(&mut self, trailers: Promised) {
+        self.trailers = Some(Box::new(trailers));
+    }
+
+    /// Takes trailers.
+    ///
+    /// # Errors
+    /// When none were promised, when the body is not whole yet, and when a field may not be one.
+    pub(super) fn take_trailers(&mut self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<()> {
+        let Some(trailers) = &mut self.trailers else {
+            return Err(PyRuntimeError::new_err(
+                "'http.response.trailers' was sent, but 'http.response.start' did not promise it with 'trailers': True",
+            ));
+        };
+        match std::mem::replace(&mut self.progress, Progress::Ended) {
+            Progress::Trailing(writer) => match trailers.take(py, message) {
+                Ok(true) => {
+                    writer.finish();
+                    Ok(())
+                }
+                taken => {
+                    self.progress = Progress::Trailing(writer);
+                    taken.map(|_| ())
+                }
+            },
+            // There is no body that they could follow.
+            over @ (Progress::Ended | Progress::Discarding) => {
+                self.progress = over;
+                Ok(())
+            }
+            early => {
+                self.progress = early;
+                Err(PyRuntimeError::new_err("'http.response.trailers' was sent before the body was whole"))
+            }
+        }
     }
 }

@@ -213,7 +213,7 @@ impl WebSocketExchange {
     }
 
     fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
-        let room = match &self.lock().progress {
+        let room = match &mut self.lock().progress {
             Progress::Open(outbound) => outbound.poll_ready(context).map_err(PyErr::from),
             Progress::Denying(response) => response.poll_room(context),
             Progress::Connecting { .. } | Progress::Closed { .. } => Poll::Ready(Ok(())),

@@ -1,0 +1,194 @@
+//! `http.response.zerocopysend`: an application has a file open, and the server sends a piece of it.
+//!
+//! Kept apart from `file_message.rs`, where a whole file is the whole body: these messages stand among others, and their order
+//! is kept. While a piece is sent the response is with a thread of its own, and `send` waits for it.
+//!
+//! Spec: ASGI extension "Zero Copy Send".
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict};
+use rsgi_bridge::error::Disconnected;
+use rsgi_bridge::length::BodyLength;
+use rsgi_bridge::pipe::PipeWriter;
+use rsgi_bridge::response_head::short;
+use rsgi_bridge::sink::FileBody;
+
+use super::file_message::{opened, send};
+use super::response_messages::{GoneState, Progress, ResponseMessages, Room};
+
+/// The piece of the file that a message names, and whether more will come.
+///
+/// # Errors
+/// When there is no such descriptor, when it is no regular file, and when a number is none.
+pub(super) fn piece(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<(FileBody, bool)> {
+    let file = message
+        .get_item(intern!(py, "file"))?
+        .ok_or_else(|| PyValueError::new_err("'http.response.zerocopysend' has no 'file'"))?;
+    let descriptor = descriptor_of(&file)?;
+    let offset = number(message, "offset")?;
+    let os = py.import("os")?;
+    // Says what is wrong with a descriptor that is not open, or has no position.
+    let position: u64 = os.call_method1("lseek", (descriptor, 0, os.getattr("SEEK_CUR")?))?.extract()?;
+    // Opened anew: the application may close its own meanwhile, and its position stays its own.
+    let path = PathBuf::from(format!("/proc/self/fd/{descriptor}"));
+    let (file, metadata) = py
+        .detach(|| opened(&path))
+        .map_err(|error| PyValueError::new_err(format!("'file' (descriptor {descriptor}) cannot be sent: {error}")))?;
+    let start = offset.unwrap_or(position);
+    let rest = metadata.len().saturating_sub(start);
+    let length = number(message, "count")?.map_or(rest, |count| count.min(rest));
+    if offset.is_none() {
+        // As `os.sendfile` leaves it.
+        os.call_method1("lseek", (descriptor, start + length, os.getattr("SEEK_SET")?))?;
+    }
+    let more = message.get_item(intern!(py, "more_body"))?.map_or(Ok(false), |more| more.is_truthy())?;
+    Ok((FileBody { file, offset: start, length, path: None }, more))
+}
+
+fn descriptor_of(file: &Bound<'_, PyAny>) -> PyResult<i32> {
+    let wrong =
+        || PyTypeError::new_err(format!("'file' must be a file descriptor or have a fileno(), not {}", short(file)));
+    if file.is_instance_of::<PyBool>() {
+        return Err(wrong());
+    }
+    if let Ok(descriptor) = file.extract() {
+        return Ok(descriptor);
+    }
+    let fileno = file.getattr_opt(intern!(file.py(), "fileno"))?.ok_or_else(wrong)?;
+    fileno.call0()?.extract()
+}
+
+fn number(message: &Bound<'_, PyDict>, key: &str) -> PyResult<Option<u64>> {
+    let given = message.get_item(key)?.filter(|given| !given.is_none());
+    let wrong = |given: &Bound<'_, PyAny>| {
+        PyValueError::new_err(format!("'{key}' must be a number of bytes, 0 or more, not {}", short(given)))
+    };
+    given.map(|given| given.extract().map_err(|_| wrong(&given))).transpose()
+}
+
+/// The response while a thread sends a piece of a file.
+#[derive(Debug)]
+pub(super) struct Pumping {
+    length: BodyLength,
+    more: bool,
+    sent: Arc<Mutex<Sent>>,
+}
+
+/// How far the thread has come.
+#[derive(Debug, Default)]
+struct Sent {
+    result: Option<io::Result<PipeWriter<Bytes>>>,
+    waker: Option<Waker>,
+}
+
+impl Pumping {
+    fn start(mut body: FileBody, writer: PipeWriter<Bytes>, length: BodyLength, more: bool) -> io::Result<Self> {
+        let sent = Arc::new(Mutex::new(Sent::default()));
+        let told = Arc::clone(&sent);
+        std::thread::Builder::new().name("rsgi-file".into()).spawn(move || {
+            // Dropped in an error, the pipe fails: what was sent must not look whole.
+            let result = send(&mut body, &writer).map(|()| writer);
+            let waker = {
+                let mut sent = told.lock().unwrap_or_else(PoisonError::into_inner);
+                sent.result = Some(result);
+                sent.waker.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        })?;
+        Ok(Self { length, more, sent })
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<io::Result<PipeWriter<Bytes>>> {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = sent.result.take();
+        if result.is_none() {
+            sent.waker = Some(context.waker().clone());
+        }
+        result.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl ResponseMessages {
+    /// Takes a piece of a file as the next piece of the body.
+    ///
+    /// # Errors
+    /// When there is no head yet, when the piece goes over the declared length, when trailers were promised, when the piece
+    /// before it is still being sent, and when the client has left.
+    pub(super) fn take_piece(
+        &mut self,
+        body: FileBody,
+        more: bool,
+        head_request: bool,
+        gone: &GoneState,
+    ) -> PyResult<Room> {
+        if !more && self.is_held() && self.trailers.is_none() {
+            return self.take_file(body, head_request, gone).map(|()| Room::Yes);
+        }
+        if self.is_held() || matches!(self.progress, Progress::Unstarted | Progress::Discarding | Progress::Ended) {
+            // The head leaves; a response without a body needs no more than that.
+            self.take_body(Bytes::new(), true, head_request, gone)?;
+        }
+        match std::mem::replace(&mut self.progress, Progress::Ended) {
+            Progress::Streaming { writer, length } => self.pump(body, writer, length, more),
+            Progress::Discarding if more => {
+                self.progress = Progress::Discarding;
+                Ok(Room::Yes)
+            }
+            Progress::Discarding | Progress::Ended => Ok(Room::Yes),
+            other => {
+                self.progress = other;
+                Err(PyRuntimeError::new_err(
+                    "the piece of a file before this one is still being sent; await its `send`",
+                ))
+            }
+        }
+    }
+
+    fn pump(
+        &mut self,
+        body: FileBody,
+        writer: PipeWriter<Bytes>,
+        mut length: BodyLength,
+        more: bool,
+    ) -> PyResult<Room> {
+        let missing = length.declared().map(|_| length.missing());
+        let fits = missing.is_none_or(|missing| if more { body.length <= missing } else { body.length == missing });
+        if !fits {
+            let error = format!(
+                "Content-Length leaves {} bytes of the body, but the piece of the file has {}",
+                length.missing(),
+                body.length
+            );
+            self.progress = Progress::Streaming { writer, length };
+            return Err(PyValueError::new_err(error));
+        }
+        length.count(body.length);
+        self.progress = Progress::Pumping(Pumping::start(body, writer, length, more)?);
+        Ok(Room::No)
+    }
+
+    /// Ready when the piece of a file is out.
+    pub(super) fn poll_pumped(&mut self, context: &mut Context<'_>) -> Poll<PyResult<()>> {
+        let Progress::Pumping(pumping) = &self.progress else { return Poll::Ready(Ok(())) };
+        let Poll::Ready(sent) = pumping.poll(context) else { return Poll::Pending };
+        let (length, more) = (pumping.length, pumping.more);
+        self.progress = Progress::Ended;
+        match sent {
+            Ok(writer) if more => self.progress = Progress::Streaming { writer, length },
+            Ok(writer) => self.close_body(writer),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Poll::Ready(Err(Disconnected.into())),
+            Err(error) => return Poll::Ready(Err(error.into())),
+        }
+        Poll::Ready(Ok(()))
+    }
+}
