@@ -57,6 +57,19 @@ def test_cpythons_own_event_loop_tests_pass() -> None:
     assert "Ran 0 tests" not in ended.stderr
 
 
+@pytest.mark.parametrize(("io", "loop"), LOOPS)
+def test_a_task_factory_makes_the_tasks_of_requests(start: Callable[..., Server], io: str, loop: str) -> None:
+    server = start("--asgi", "io_apps:with_task_factory", "--io", io, "--loop", loop)
+    assert [get(server, "/").body for _ in range(3)] == [b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize(("io", "loop"), LOOPS)
+def test_what_a_first_step_schedules_runs_after_it(start: Callable[..., Server], io: str, loop: str) -> None:
+    server = start("--asgi", "io_apps:scheduled", "--lifespan", "off", "--io", io, "--loop", loop)
+    for _ in range(3):
+        assert get(server, "/").body == b"step, step ends, callback, child"
+
+
 WSGI_IO = ("thread", "pool")
 
 

@@ -111,3 +111,41 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
     answer = await does[scope["path"].rpartition("/")[2]]()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": answer.encode()})
+
+
+made: list[str] = []
+
+
+async def with_task_factory(scope: Message, receive: Receive, send: Send) -> None:
+    """An application that gives its loop a task factory when it starts; it answers with what that has made."""
+    loop = asyncio.get_running_loop()
+    if scope["type"] == "lifespan":
+        await receive()
+
+        def factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+            made.append(scope["type"])
+            return asyncio.Task(coroutine, loop=loop, **options)
+
+        loop.set_task_factory(factory)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(len(made)).encode()})
+
+
+async def scheduled(scope: Message, receive: Receive, send: Send) -> None:
+    """Callbacks and tasks that the first step of a request starts, in the order in which they run."""
+    loop = asyncio.get_running_loop()
+    order: list[str] = ["step"]
+
+    async def child() -> None:
+        order.append("child")
+
+    loop.call_soon(order.append, "callback")
+    task = asyncio.create_task(child())
+    order.append("step ends")
+    await task
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": ", ".join(order).encode()})
