@@ -342,7 +342,7 @@ def test_a_second_signal_ends_all_at_once(start: Callable[..., Server]) -> None:
 
 
 def test_a_signal_during_the_start_ends_all(tmp_path: Path) -> None:
-    (tmp_path / "waiting.py").write_text("import sys, time\nprint('importing', file=sys.stderr)\ntime.sleep(60)\n")
+    (tmp_path / "waiting.py").write_text("import os, time\nos.write(2, b'importing\\n')\ntime.sleep(60)\n")
     command = [sys.executable, "-m", "rsgi", "serve", "--wsgi", "waiting:app", "--workers", "2", "--port", "0"]
     with subprocess.Popen([*command, "--app-dir", str(tmp_path)], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
