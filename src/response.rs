@@ -5,7 +5,6 @@
 //! Spec: RFC 9110 6.4.1, 8.6, 9.3.2 (HEAD), 10.2.3 (`Retry-After`), 15.
 
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -297,45 +296,48 @@ impl Body for ResponseBody {
 /// A file that is read piece by piece on tokio's blocking threads.
 #[derive(Debug)]
 struct FileStream {
-    file: Arc<std::fs::File>,
-    offset: u64,
     left: u64,
-    reading: Option<JoinHandle<io::Result<Bytes>>>,
+    source: FileSource,
+}
+
+#[derive(Debug)]
+enum FileSource {
+    Here(FileBody),
+    /// A thread has it, and brings it back with what it read.
+    Reading(JoinHandle<(FileBody, io::Result<Option<Bytes>>)>),
+    /// It could not be read.
+    Lost,
 }
 
 impl FileStream {
     fn new(body: FileBody) -> Self {
-        Self { file: Arc::new(body.file), offset: body.offset, left: body.length, reading: None }
+        Self { left: body.length, source: FileSource::Here(body) }
     }
 
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let (file, offset, length) = (&self.file, self.offset, self.left.min(FILE_CHUNK));
-        let reading = self.reading.get_or_insert_with(|| {
-            let file = Arc::clone(file);
-            tokio::task::spawn_blocking(move || read_at(&file, offset, length))
-        });
-        let read = ready!(Pin::new(reading).poll(context));
-        self.reading = None;
-        let chunk = read.map_err(io::Error::other).and_then(|chunk| chunk);
-        if let Ok(chunk) = &chunk {
-            self.offset += chunk.len() as u64;
-            self.left -= chunk.len() as u64;
-        }
-        Poll::Ready(Some(chunk))
+        let mut reading = match std::mem::replace(&mut self.source, FileSource::Lost) {
+            FileSource::Here(mut body) => tokio::task::spawn_blocking(move || {
+                let piece = body.next_piece(FILE_CHUNK);
+                (body, piece)
+            }),
+            FileSource::Reading(reading) => reading,
+            FileSource::Lost => return Poll::Ready(None),
+        };
+        let Poll::Ready(read) = Pin::new(&mut reading).poll(context) else {
+            self.source = FileSource::Reading(reading);
+            return Poll::Pending;
+        };
+        let piece = match read {
+            Ok((body, piece)) => {
+                self.left = body.length;
+                self.source = FileSource::Here(body);
+                piece
+            }
+            Err(panicked) => Err(io::Error::other(panicked)),
+        };
+        Poll::Ready(piece.transpose())
     }
-}
-
-/// # Errors
-/// An empty read too: the file got shorter, and the body must not look whole.
-fn read_at(file: &std::fs::File, offset: u64, length: u64) -> io::Result<Bytes> {
-    let mut chunk = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-    let read = file.read_at(&mut chunk, offset)?;
-    if read == 0 {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file got shorter while it was sent"));
-    }
-    chunk.truncate(read);
-    Ok(chunk.into())
 }

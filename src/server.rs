@@ -116,7 +116,7 @@ impl Server {
         let count = apps.len();
         let router_of = Arc::clone(&router);
         let service = Service { settings: config, router: router_of, apps, limits, tls: tls.clone(), access_log };
-        let io = Io::choose(&service)?;
+        let io = Io::choose(&service, pool.is_some())?;
         let (told, ready) = channel();
         let listening = Listening { bound: listeners, inherited, ready: told };
         let prepared = Prepared { service, listening, pool, log_thread };

@@ -2,7 +2,7 @@
 //!
 //! Kept apart from `listener.rs` and `log.rs`, which know no Python. A supervisor binds the sockets and its workers take them
 //! over. A number alone does not prove that a descriptor is open and ours, and
-//! `unsafe` is a compile error here, so a worker lays one socket after another on its standard input, which safe code may
+//! `unsafe` is a compile error outside `src/driver/watched.rs`, so a worker lays one socket after another on its standard input, which safe code may
 //! borrow.
 
 use std::os::fd::AsFd;

@@ -3,7 +3,7 @@
 //! Kept apart because it is the one place of the bridge that takes the interpreter to wake somebody: `call_soon_threadsafe` is
 //! all that loops have in common.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
@@ -46,47 +46,6 @@ impl ForeignLoop {
                 self.scheduled.store(false, Ordering::Release);
             }
         });
-    }
-}
-
-/// How many turns of the loop a reader waits for more than it asked for.
-const TURNS: u8 = 2;
-
-impl ForeignLoop {
-    /// Calls `announce` a few turns of the loop later. On the loop's thread only.
-    ///
-    /// # Errors
-    /// When the loop is closed.
-    pub fn announce_later(&self, py: Python<'_>, announce: Box<dyn Fn() + Send + Sync>) -> PyResult<()> {
-        let event_loop = self.event_loop.clone_ref(py);
-        Announcement { event_loop, turns: AtomicU8::new(TURNS), announce }.wait_a_turn(py)
-    }
-}
-
-/// A call of Rust that has to wait for some turns of the loop.
-#[pyclass(frozen, module = "rsgi")]
-struct Announcement {
-    event_loop: Py<PyAny>,
-    turns: AtomicU8,
-    announce: Box<dyn Fn() + Send + Sync>,
-}
-
-impl Announcement {
-    fn wait_a_turn(self, py: Python<'_>) -> PyResult<()> {
-        let this = Bound::new(py, self)?;
-        this.get().event_loop.call_method1(py, intern!(py, "call_soon"), (&this,)).map(|_| ())
-    }
-}
-
-#[pymethods]
-impl Announcement {
-    fn __call__(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let this = slf.get();
-        if this.turns.fetch_sub(1, Ordering::Relaxed) > 1 {
-            return this.event_loop.call_method1(slf.py(), intern!(slf.py(), "call_soon"), (slf,)).map(|_| ());
-        }
-        (this.announce)();
-        Ok(())
     }
 }
 

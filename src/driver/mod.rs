@@ -47,11 +47,11 @@ impl Io {
         }
     }
 
-    /// Who drives for `service`.
+    /// Who drives for `service`, which has WSGI threads of its own or not.
     ///
     /// # Errors
     /// When the setting does not fit the applications.
-    pub fn choose(service: &Service) -> Result<Self, StartupError> {
+    pub fn choose(service: &Service, pool: bool) -> Result<Self, StartupError> {
         let Settings { io, r#loop: event_loop, .. } = &service.settings;
         let all_asgi = service.apps.iter().all(|app| matches!(app.gateway, Gateway::Asgi(_)));
         match io.as_str() {
@@ -64,13 +64,14 @@ impl Io {
                 Err(StartupError::new("uvloop cannot drive the sockets", "`--loop asyncio`, or leave `--io` out"))
             }
             "loop" => Ok(Self::Loop),
-            "pool" if all_asgi => Err(StartupError::new(
+            "pool" if !pool => Err(StartupError::new(
                 "there are no WSGI threads that could drive the sockets: every application is ASGI",
                 "`--io loop`, or leave `--io` out",
             )),
             "pool" => Ok(Self::Pool),
+            _ if pool => Ok(Self::Pool),
             _ if all_asgi && event_loop != "uvloop" => Ok(Self::Loop),
-            _ => Ok(Self::Pool),
+            _ => Ok(Self::Thread),
         }
     }
 }

@@ -104,7 +104,7 @@ impl<T, F: Future<Output = T> + Unpin> Overseer<'_, F> {
     fn run(mut self) -> T {
         let (mut left, mut begun, mut calm) = (self.left(), self.pool.progress().0, 0);
         loop {
-            if let Poll::Ready(result) = Pin::new(&mut self.over).poll(&mut Context::from_waker(&self.waker.clone())) {
+            if let Poll::Ready(result) = Pin::new(&mut self.over).poll(&mut Context::from_waker(&self.waker)) {
                 return result;
             }
             if calm < CALM_LOOKS {
@@ -125,7 +125,7 @@ impl<T, F: Future<Output = T> + Unpin> Overseer<'_, F> {
             }
             let (now, waiting) = self.pool.progress();
             if waiting && now == begun {
-                self.pool.hurry();
+                self.pool.wake();
             }
             begun = now;
         }

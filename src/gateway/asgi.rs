@@ -19,7 +19,7 @@ use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
 use rsgi_bridge::start_response::Ended;
 use tokio::sync::oneshot;
 
-use super::message::{typed, unexpected};
+use super::message::{says, typed, unexpected};
 use super::probe::Witness;
 use super::response_messages::{Gone, ResponseMessages, Room, TellOnDrop, body_part, response_head};
 use super::waiters::Waiters;
@@ -294,8 +294,9 @@ impl HttpExchange {
 
     fn start_response(slf: &Bound<'_, Self>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
         let (py, this) = (slf.py(), slf.get());
-        let head = response_head(py, message)?;
-        let trailers = trailers::promised(py, message, &head, &this.head)?;
+        let promises = says(message, intern!(py, "trailers"))?;
+        let head = response_head(py, message, promises)?;
+        let trailers = promises.then(|| trailers::promised(&head, &this.head)).transpose()?;
         let mut state = this.lock();
         state.response.start(head, &this.gone)?;
         if let Some(trailers) = trailers {

@@ -31,3 +31,11 @@ pub fn typed<'a, 'py>(message: &'a Bound<'py, PyAny>) -> PyResult<(&'a Bound<'py
 pub fn unexpected(kind: &str, expected: &str) -> PyErr {
     PyValueError::new_err(format!("send() does not take '{kind}' here; expected {expected}"))
 }
+
+/// Whether the message says `key`; what is not there is no.
+///
+/// # Errors
+/// What the value raises when it is asked for its truth.
+pub fn says(message: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<bool> {
+    message.get_item(key)?.map_or(Ok(false), |value| value.is_truthy())
+}

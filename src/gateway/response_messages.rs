@@ -21,9 +21,10 @@ use rsgi_bridge::response_head::{ResponseHead, short};
 use rsgi_bridge::sink::FileBody;
 use rsgi_bridge::start_response::Ended;
 
+use super::file_message;
+use super::message::says;
 use super::trailers::Promised;
 use super::zero_copy::Pumping;
-use super::{file_message, trailers};
 use crate::error::RequestError;
 use crate::outbox::{Outbox, Responder};
 use crate::response::AppResponse;
@@ -103,13 +104,13 @@ pub(super) enum Room {
     No,
 }
 
-/// The head that a message starts the response with.
-pub(super) fn response_head(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
+/// The head that a message starts the response with, which `trailers` will follow or not.
+pub(super) fn response_head(py: Python<'_>, message: &Bound<'_, PyDict>, trailers: bool) -> PyResult<ResponseHead> {
     let status = message
         .get_item(intern!(py, "status"))?
         .ok_or_else(|| PyValueError::new_err("the message that starts the response has no 'status'"))?;
     let headers = message.get_item(intern!(py, "headers"))?;
-    ResponseHead::from_asgi(&status, headers.as_ref(), trailers::wanted(py, message)?)
+    ResponseHead::from_asgi(&status, headers.as_ref(), trailers)
 }
 
 /// The piece of the body that a message brings, and whether more will come.
@@ -118,11 +119,7 @@ pub(super) fn body_part(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult
         None => Bytes::new(),
         Some(body) => bytes_of("body", &body)?,
     };
-    let more = match message.get_item(intern!(py, "more_body"))? {
-        None => false,
-        Some(more) => more.is_truthy()?,
-    };
-    Ok((body, more))
+    Ok((body, says(message, intern!(py, "more_body"))?))
 }
 
 impl ResponseMessages {

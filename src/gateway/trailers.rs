@@ -18,6 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::response_head::ResponseHead;
 
+use super::message::says;
 use super::response_messages::{Progress, ResponseMessages};
 use crate::head::RequestHead;
 use crate::response::Trailers;
@@ -56,24 +57,11 @@ pub(super) struct Promised {
     slot: Trailers,
 }
 
-/// Whether the message that starts a response promises trailers.
-pub(super) fn wanted(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<bool> {
-    message.get_item(intern!(py, "trailers"))?.map_or(Ok(false), |wanted| wanted.is_truthy())
-}
-
-/// What the message that starts a response promises.
+/// What a response promises that says so in its head.
 ///
 /// # Errors
 /// When the client takes no trailers, and when the head leaves no place for them.
-pub(super) fn promised(
-    py: Python<'_>,
-    message: &Bound<'_, PyDict>,
-    head: &ResponseHead,
-    request: &RequestHead,
-) -> PyResult<Option<Promised>> {
-    if !wanted(py, message)? {
-        return Ok(None);
-    }
+pub(super) fn promised(head: &ResponseHead, request: &RequestHead) -> PyResult<Promised> {
     if !accepted(request) {
         return Err(PyValueError::new_err(
             "'trailers' is true, but the client takes none: 'http.response.trailers' is not in scope['extensions']",
@@ -81,7 +69,7 @@ pub(super) fn promised(
     }
     let promised = |announced| Promised { announced, fields: HeaderMap::new(), slot: Arc::new(Mutex::new(None)) };
     if request.parts.version == Version::HTTP_2 {
-        return Ok(Some(promised(None)));
+        return Ok(promised(None));
     }
     if head.content_length.is_some() {
         return Err(PyValueError::new_err("trailers follow a chunked body: leave Content-Length out of 'headers'"));
@@ -94,7 +82,7 @@ pub(super) fn promised(
             "'trailers' is true, but no 'Trailer' among the headers names the fields; over HTTP/1.1 it must",
         ));
     }
-    Ok(Some(promised(Some(announced))))
+    Ok(promised(Some(announced)))
 }
 
 impl Promised {
@@ -123,8 +111,7 @@ impl Promised {
         for (name, value) in &fields {
             self.fields.append(name.clone(), value.clone());
         }
-        let more = message.get_item(intern!(py, "more_trailers"))?;
-        let last = !more.map_or(Ok(false), |more| more.is_truthy())?;
+        let last = !says(message, intern!(py, "more_trailers"))?;
         if last {
             *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::mem::take(&mut self.fields));
         }

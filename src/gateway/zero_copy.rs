@@ -22,6 +22,7 @@ use rsgi_bridge::response_head::short;
 use rsgi_bridge::sink::FileBody;
 
 use super::file_message::{opened, send};
+use super::message::says;
 use super::response_messages::{GoneState, Progress, ResponseMessages, Room};
 
 /// The piece of the file that a message names, and whether more will come.
@@ -49,8 +50,7 @@ pub(super) fn piece(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<(Fi
         // As `os.sendfile` leaves it.
         os.call_method1("lseek", (descriptor, start + length, os.getattr("SEEK_SET")?))?;
     }
-    let more = message.get_item(intern!(py, "more_body"))?.map_or(Ok(false), |more| more.is_truthy())?;
-    Ok((FileBody { file, offset: start, length, path: None }, more))
+    Ok((FileBody { file, offset: start, length, path: None }, says(message, intern!(py, "more_body"))?))
 }
 
 fn descriptor_of(file: &Bound<'_, PyAny>) -> PyResult<i32> {

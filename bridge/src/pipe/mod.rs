@@ -166,37 +166,6 @@ impl<T: Weight> PipeWriter<T> {
         Ok(())
     }
 
-    /// Puts an item in, and wakes the reader only when the pipe is full: more may come soon, and a reader that waits for the
-    /// interpreter holds up who brings it. `true` says that the reader has enough: [`PipeWriter::announce`] wakes it.
-    ///
-    /// # Errors
-    /// [`Disconnected`] when the reader has gone.
-    pub fn hold(&self, item: T) -> Result<bool, Disconnected> {
-        let waker = {
-            let mut state = self.shared.lock();
-            if state.reader_gone {
-                return Err(Disconnected);
-            }
-            state.weight += item.weight();
-            state.items.push_back(item);
-            if state.weight < self.shared.capacity {
-                return Ok(state.reader_waker.is_some() && state.weight >= state.enough);
-            }
-            state.reader_waker.take()
-        };
-        wake(waker);
-        Ok(false)
-    }
-
-    /// Wakes a reader that has enough.
-    pub fn announce(&self) {
-        let waker = {
-            let mut state = self.shared.lock();
-            if state.weight >= state.enough { state.reader_waker.take() } else { None }
-        };
-        wake(waker);
-    }
-
     /// Has `tell` called, once, if the reader leaves before the writer has ended.
     pub fn on_abandoned(&self, tell: impl FnOnce() + Send + 'static) {
         self.shared.lock().on_abandoned = Some(OnAbandoned(Box::new(tell)));

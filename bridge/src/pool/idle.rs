@@ -147,11 +147,6 @@ impl Pool {
         (self.begun.load(Ordering::Acquire), !self.jobs.is_empty())
     }
 
-    /// Wakes a thread for a call that waits.
-    pub fn hurry(&self) {
-        self.wake();
-    }
-
     /// How many calls wait, while none runs.
     pub fn at_rest(&self) -> Option<usize> {
         (self.running.load(Ordering::Acquire) == 0).then(|| self.jobs.len())

@@ -264,7 +264,8 @@ impl Pool {
         }
     }
 
-    fn wake(&self) {
+    /// Wakes a thread for a call that waits, unless one is on its way. Never blocks, from any thread.
+    pub fn wake(&self) {
         if !self.runner_up.swap(true, Ordering::AcqRel) {
             self.idle.wake_one();
         }

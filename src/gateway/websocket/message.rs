@@ -74,7 +74,7 @@ pub(super) fn accept(
 /// # Errors
 /// That say what was expected.
 pub(super) fn denial(py: Python<'_>, message: Message<'_, '_>, version: Version) -> PyResult<ResponseHead> {
-    let head = response_head(py, message)?;
+    let head = response_head(py, message, false)?;
     if version == Version::HTTP_2 && head.status.is_success() {
         let status = head.status.as_u16();
         let text = format!("a WebSocket over HTTP/2 is not denied with {status}: any 2xx would accept it");
