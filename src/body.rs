@@ -42,7 +42,8 @@ pub struct RequestBody {
     clock: BodyClock,
     limit: Option<u64>,
     received: u64,
-    failure: BodyFailure,
+    /// Where there is a body.
+    failure: Option<BodyFailure>,
 }
 
 /// Who keeps the time of a body, and knows why it breaks off.
@@ -51,7 +52,7 @@ pub enum BodyClock {
     /// The guard of an HTTP/1 connection, on which there is one body at a time.
     Wire(Arc<WireState>),
     /// Each body of an HTTP/2 connection has its own.
-    Own(Pace),
+    Own(Box<Pace>),
 }
 
 /// Why a body was refused, for whoever answers the request: what an application made of half a body is no answer.
@@ -60,12 +61,13 @@ pub type BodyFailure = Arc<OnceLock<BodyError>>;
 impl RequestBody {
     /// The body of one request, of at most `limit` bytes.
     pub fn new(incoming: Incoming, limit: Option<u64>, clock: BodyClock) -> Self {
-        Self { replay: None, incoming, clock, limit, received: 0, failure: BodyFailure::default() }
+        let failure = (!incoming.is_end_stream()).then(BodyFailure::default);
+        Self { replay: None, incoming, clock, limit, received: 0, failure }
     }
 
-    /// Where a refusal of the body is written.
-    pub fn refusal(&self) -> BodyFailure {
-        Arc::clone(&self.failure)
+    /// Where a refusal of the body is written; `None` when there is no body.
+    pub fn refusal(&self) -> Option<BodyFailure> {
+        self.failure.clone()
     }
 
     /// Whether there is no body at all, or nothing is left.
@@ -82,9 +84,9 @@ impl RequestBody {
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         self.next_chunk().await.inspect_err(|error| {
-            if *error != BodyError::Disconnected {
+            if let Some(failure) = self.failure.as_ref().filter(|_| *error != BodyError::Disconnected) {
                 // The first reason stays.
-                let _earlier = self.failure.set(error.clone());
+                let _earlier = failure.set(error.clone());
             }
         })
     }

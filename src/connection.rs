@@ -13,7 +13,9 @@ use std::task::Poll;
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use futures::FutureExt;
+use futures::future::{BoxFuture, Either};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
+use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -22,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::access_log::{AccessLog, RequestLine};
-use crate::body::{BodyClock, RequestBody};
+use crate::body::{BodyClock, BodyFailure, RequestBody};
 use crate::error::RequestError;
 use crate::gateway::{App, Call, probe, websocket};
 use crate::head::{Peer, RequestHead, from_http2, protocol};
@@ -100,9 +102,8 @@ where
     let served = builder.serve_connection(TokioIo::new(guard), answer).with_upgrades();
     tokio::pin!(served);
     // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.
-    tokio::select! {
-        _ended = served.as_mut() => return,
-        () = alive.reached(Phase::Draining) => {}
+    if alive.unless(Phase::Draining, served.as_mut()).await.is_some() {
+        return;
     }
     // One that has not asked for anything yet may still do so: hyper would close it.
     let asked = poll_fn(|cx| match served.as_mut().poll(cx) {
@@ -114,91 +115,122 @@ where
         () = alive.given_up() => {}
     }
     served.as_mut().graceful_shutdown();
-    tokio::select! {
-        _ended = served => {}
-        () = alive.reached(Phase::Cut) => {}
-    }
+    let _ended = alive.unless(Phase::Cut, served).await;
 }
 
 /// Answers one request.
-pub async fn answer(
+///
+/// Head and answer are in a box each: an idle connection keeps no room for them, and what goes from hand to hand is small.
+pub fn answer(
     connection: Arc<Connection>,
     request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
+    let (mut parts, incoming) = request.into_parts();
+    let refusal = checked(&connection, &mut parts);
+    let head = Box::new(RequestHead::new(parts, Arc::clone(&connection.peer)));
+    Box::pin(answered(connection, head, incoming, refusal))
+}
+
+async fn answered(
+    connection: Arc<Connection>,
+    head: Box<RequestHead>,
+    incoming: Incoming,
+    refusal: Option<Refusal>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let (request, refusal) = checked(&connection, request);
-    let log = connection.service.access_log.as_ref().map(|log| (log.clone(), request_line(&connection, &request)));
+    let log = connection.service.access_log.as_ref().map(|log| Box::new((log.clone(), request_line(&head))));
     let mut in_flight = InFlight::start(&connection.wire, log);
-    let asked = Asked { head: request.method() == http::Method::HEAD, version: request.version() };
+    let asked = Asked { head: head.is_head(), version: head.parts.version };
     let response = match refusal.or_else(|| connection.wire.take_refusal()) {
         Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
-        // In a box, so that an idle connection keeps no room for it.
-        None => surviving(Box::pin(dispatch(&connection, request, &mut in_flight))).await,
+        None => surviving(dispatch(&connection, head, incoming, &mut in_flight)).await,
     };
     Ok(response.into_response(in_flight, asked))
 }
 
 /// The wire guard has seen what came over HTTP/1; an HTTP/2 request is looked at here, and from then on looks the same.
-fn checked(connection: &Connection, request: Request<Incoming>) -> (Request<Incoming>, Option<Refusal>) {
-    if request.version() != Version::HTTP_2 {
-        return (request, None);
+fn checked(connection: &Connection, parts: &mut Parts) -> Option<Refusal> {
+    if parts.version != Version::HTTP_2 {
+        return None;
     }
-    let (mut parts, body) = request.into_parts();
-    let refusal = check_message(&parts, &connection.service.limits).err();
-    from_http2(&mut parts);
-    (Request::from_parts(parts, body), refusal)
+    let refusal = check_message(parts, &connection.service.limits).err();
+    from_http2(parts);
+    refusal
 }
 
 /// A panic of ours is a 500: it ends one request, never the connection's task or the server.
-async fn surviving(dispatching: impl Future<Output = AppResponse>) -> AppResponse {
-    AssertUnwindSafe(dispatching).catch_unwind().await.unwrap_or_else(|_| {
-        crate::log::line(format_args!("error: rsgi itself failed (the panic is above); please report it"));
-        AppResponse::Error(RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
+fn surviving(dispatching: impl Future<Output = AppResponse>) -> impl Future<Output = AppResponse> {
+    AssertUnwindSafe(dispatching).catch_unwind().map(|answer| {
+        answer.unwrap_or_else(|_| {
+            crate::log::line(format_args!("error: rsgi itself failed (the panic is above); please report it"));
+            AppResponse::Error(RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
+        })
     })
 }
 
-async fn dispatch(connection: &Arc<Connection>, request: Request<Incoming>, in_flight: &mut InFlight) -> AppResponse {
-    let service = &connection.service;
-    let upgrade = websocket::requested(&request);
-    let (first, then, root) = match decide(&service.router.load(), &request, connection.peer.tls.is_some(), upgrade) {
-        Decision::App { app, root } => (app.0, None, root),
-        Decision::Probe { first, then } => (first.0, Some(then.0), 0),
-        Decision::NotFound => return AppResponse::Error(not_found(upgrade)),
+async fn dispatch(
+    connection: &Connection,
+    head: Box<RequestHead>,
+    incoming: Incoming,
+    in_flight: &mut InFlight,
+) -> AppResponse {
+    let (answering, refusal) = match begin(connection, head, incoming, in_flight) {
+        Ok(begun) => begun,
+        Err(error) => return AppResponse::Error(error),
     };
-    let Some(app) = service.apps.get(first) else { return AppResponse::Error(not_found(upgrade)) };
-    if upgrade {
-        if let Err(busy) = in_flight.enter(app) {
-            return AppResponse::Error(busy);
-        }
-        let (peer, alive) = (Arc::clone(&connection.peer), connection.alive.clone());
-        let asked = websocket::Asked { request, root, peer, alive, in_flight };
-        return Box::pin(websocket::call(app, asked, &connection.wire, &service.settings)).await;
-    }
-    let (parts, incoming) = request.into_parts();
-    let clock = match parts.version {
-        Version::HTTP_2 => BodyClock::Own(Pace::new(&service.limits)),
-        _ => BodyClock::Wire(Arc::clone(&connection.wire)),
-    };
-    let body = RequestBody::new(incoming, service.settings.max_body, clock);
-    let mut head = RequestHead::new(parts, Arc::clone(&connection.peer));
-    head.root = root;
-    if let (Some(length), Some(limit)) = (head.content_length(), service.settings.max_body)
-        && length > limit
-    {
-        return AppResponse::Error(rsgi_bridge::error::BodyError::TooLarge { limit }.into());
-    }
-    if let Err(busy) = in_flight.enter(app) {
-        return AppResponse::Error(busy);
-    }
-    let refusal = body.refusal();
-    let call = Call { head, body, settings: &service.settings };
-    let response = match then.and_then(|then| service.apps.get(then)) {
-        None => app.call(call).await,
-        Some(second) => Box::pin(probe::call(app, second, call, in_flight)).await,
-    };
-    match refusal.get() {
+    let response = answering.await;
+    match refusal.as_ref().and_then(|refusal| refusal.get()) {
         Some(error) => AppResponse::Error(error.clone().into()),
         None => response,
     }
+}
+
+/// Finds the application and hands the request over. Not `async`, so that nothing of it is kept while the application answers.
+///
+/// # Errors
+/// The answer, when no application gets the request.
+fn begin<'a>(
+    connection: &'a Connection,
+    mut head: Box<RequestHead>,
+    incoming: Incoming,
+    in_flight: &'a mut InFlight,
+) -> Result<(impl Future<Output = AppResponse>, Option<BodyFailure>), RequestError> {
+    let service = &connection.service;
+    let upgrade = websocket::requested(&head.parts);
+    let (first, then, root) = match decide(&service.router.load(), &head, upgrade) {
+        Decision::App { app, root } => (app.0, None, root),
+        Decision::Probe { first, then } => (first.0, service.apps.get(then.0), 0),
+        Decision::NotFound => return Err(not_found(upgrade)),
+    };
+    let app = service.apps.get(first).ok_or_else(|| not_found(upgrade))?;
+    head.root = root;
+    if upgrade {
+        in_flight.enter(app)?;
+        let asked = websocket::Asked { head, alive: connection.alive.clone(), in_flight };
+        return Ok((rare(websocket::call(app, asked, &connection.wire, &service.settings)), None));
+    }
+    let clock = match head.parts.version {
+        Version::HTTP_2 => BodyClock::Own(Box::new(Pace::new(&service.limits))),
+        _ => BodyClock::Wire(Arc::clone(&connection.wire)),
+    };
+    let limit = service.settings.max_body;
+    if let (Some(length), Some(limit)) = (head.content_length(), limit)
+        && length > limit
+    {
+        return Err(rsgi_bridge::error::BodyError::TooLarge { limit }.into());
+    }
+    in_flight.enter(app)?;
+    let body = RequestBody::new(incoming, limit, clock);
+    let refusal = body.refusal();
+    let call = Call { head, body, settings: &service.settings };
+    Ok(match then {
+        None => (Either::Left(app.call(call)), refusal),
+        Some(second) => (rare(probe::call(app, second, call, in_flight)), refusal),
+    })
+}
+
+/// In a box, so that other requests keep no room for it.
+fn rare<'a, F>(answering: impl Future<Output = AppResponse> + Send + 'a) -> Either<F, BoxFuture<'a, AppResponse>> {
+    Either::Right(answering.boxed())
 }
 
 fn not_found(upgrade: bool) -> RequestError {
@@ -206,39 +238,40 @@ fn not_found(upgrade: bool) -> RequestError {
     RequestError::new(StatusCode::NOT_FOUND, reason)
 }
 
-fn decide(router: &Router, request: &Request<Incoming>, encrypted: bool, websocket: bool) -> Decision {
-    let headers = request.headers();
+fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decision {
+    let Parts { method, uri, headers, .. } = &head.parts;
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
-    let authority = request.uri().authority().map(http::uri::Authority::as_str);
-    let preflight = if request.method() == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
+    let authority = uri.authority().map(http::uri::Authority::as_str);
+    let preflight = if *method == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
         text(ACCESS_CONTROL_REQUEST_METHOD)
     } else {
         None
     };
     router.route(&RouteRequest {
-        method: request.method().as_str(),
-        raw_path: request.uri().path(),
+        method: method.as_str(),
+        raw_path: uri.path(),
         host: authority.or_else(|| text(HOST)),
         websocket,
         preflight_method: preflight,
-        scheme: if encrypted { Scheme::Https } else { Scheme::Http },
+        scheme: if head.peer.tls.is_some() { Scheme::Https } else { Scheme::Http },
         headers,
     })
 }
 
-fn request_line(connection: &Connection, request: &Request<Incoming>) -> RequestLine {
-    let client = match &connection.peer.client {
+fn request_line(head: &RequestHead) -> RequestLine {
+    let client = match &head.peer.client {
         Some((address, port)) if address.contains(':') => format!("[{address}]:{port}"),
         Some((address, port)) => format!("{address}:{port}"),
         None => "unix".to_owned(),
     };
     // The target cannot hold a quote or a control character: the wire guard lets neither a space nor those through. What
     // HTTP/2 lets through is refused, but in the log all the same.
-    let mut target = request.uri().to_string().replace('"', "%22");
+    let Parts { method, uri, version, .. } = &head.parts;
+    let mut target = uri.to_string().replace('"', "%22");
     if !target.is_ascii() {
         target = target.escape_default().to_string();
     }
-    RequestLine { client, request: format!("{} {target} {}", request.method(), protocol(request.version())) }
+    RequestLine { client, request: format!("{method} {target} {}", protocol(*version)) }
 }
 
 #[cfg(test)]

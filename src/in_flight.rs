@@ -22,7 +22,7 @@ pub struct InFlight {
     pub record: Record,
     /// `None` when somebody else holds it.
     place: Option<Place>,
-    log: Option<(AccessLog, RequestLine)>,
+    log: Option<Box<(AccessLog, RequestLine)>>,
 }
 
 /// What a request occupies until this is dropped: its connection is not idle, and its application has one more.
@@ -66,7 +66,7 @@ impl Drop for Place {
 
 impl InFlight {
     /// Begins with the head. `log` is where its line goes.
-    pub fn start(wire: &Arc<WireState>, log: Option<(AccessLog, RequestLine)>) -> Self {
+    pub fn start(wire: &Arc<WireState>, log: Option<Box<(AccessLog, RequestLine)>>) -> Self {
         let place = Some(Place::take(Arc::clone(wire)));
         let record = Record { started: Instant::now(), status: 0, bytes: 0, app: None };
         Self { record, place, log }
@@ -108,7 +108,8 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.place = None;
-        if let Some((log, request)) = &self.log {
+        if let Some(told) = &self.log {
+            let (log, request) = &**told;
             log.write(&self.record, request);
         }
     }

@@ -33,13 +33,13 @@ pub type Trailers = Arc<Mutex<Option<HeaderMap>>>;
 #[derive(Debug)]
 pub enum AppResponse {
     /// All of it is here.
-    Whole(ResponseHead, Bytes),
+    Whole(Box<ResponseHead>, Bytes),
     /// The body comes in pieces; the pipe fails when it breaks off.
-    Stream(ResponseHead, PipeReader<Bytes>),
+    Stream(Box<ResponseHead>, PipeReader<Bytes>),
     /// So does this one, and trailers follow it.
-    Trailed(ResponseHead, PipeReader<Bytes>, Trailers),
+    Trailed(Box<ResponseHead>, PipeReader<Bytes>, Trailers),
     /// The body is in a file.
-    File(ResponseHead, FileBody),
+    File(Box<ResponseHead>, FileBody),
     /// The server answers in its place.
     Error(RequestError),
 }
@@ -95,7 +95,7 @@ impl AppResponse {
             }
             Self::Stream(head, reader) => assemble(head, Content::Stream(reader), in_flight),
             Self::Trailed(head, reader, trailers) => assemble(head, Content::Trailed(reader, trailers), in_flight),
-            Self::File(head, file) => assemble(head, Content::File(FileStream::new(file)), in_flight),
+            Self::File(head, file) => assemble(head, Content::File(Box::new(FileStream::new(file))), in_flight),
             Self::Error(error) => error_page(&error, in_flight),
         }
     }
@@ -124,7 +124,7 @@ impl AppResponse {
                 assemble(head, Content::Trailed(reader, trailers), in_flight)
             }
             Self::File(head, file) if head.allows_body(head_request) => {
-                assemble(head, Content::File(FileStream::new(file)), in_flight)
+                assemble(head, Content::File(Box::new(FileStream::new(file))), in_flight)
             }
             // An empty body in answer to HEAD stands for one of a length that nobody knows.
             Self::Whole(head, body) => {
@@ -147,7 +147,7 @@ impl AppResponse {
 }
 
 /// A head alone; `length` is that of the body it stands for, where nobody else has said it.
-fn bodiless(head: ResponseHead, length: Option<u64>, in_flight: InFlight) -> Response<ResponseBody> {
+fn bodiless(head: Box<ResponseHead>, length: Option<u64>, in_flight: InFlight) -> Response<ResponseBody> {
     let may_say = head.allows_body(false);
     let mut response = assemble(head, Content::Whole(None), in_flight);
     if let Some(length) = length.filter(|_| may_say) {
@@ -156,12 +156,14 @@ fn bodiless(head: ResponseHead, length: Option<u64>, in_flight: InFlight) -> Res
     response
 }
 
-fn assemble(head: ResponseHead, content: Content, in_flight: InFlight) -> Response<ResponseBody> {
+#[expect(clippy::boxed_local, reason = "what is taken out of it goes to its place at once")]
+fn assemble(head: Box<ResponseHead>, content: Content, in_flight: InFlight) -> Response<ResponseBody> {
+    let ResponseHead { status, reason, headers, .. } = *head;
     let mut response = Response::new(ResponseBody::new(content, in_flight));
-    *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response.headers_mut().entry(SERVER).or_insert(HeaderValue::from_static("rsgi"));
-    if let Some(reason) = head.reason
+    if let Some(reason) = reason
         && let Ok(reason) = ReasonPhrase::try_from(Vec::from(reason))
     {
         response.extensions_mut().insert(reason);
@@ -234,7 +236,7 @@ enum Content {
     Whole(Option<Bytes>),
     Stream(PipeReader<Bytes>),
     Trailed(PipeReader<Bytes>, Trailers),
-    File(FileStream),
+    File(Box<FileStream>),
 }
 
 impl Body for ResponseBody {

@@ -3,6 +3,9 @@
 //! Kept apart because listener, connections and WebSockets all follow the same three phases, and the server waits until
 //! the last of them has gone.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -71,6 +74,28 @@ impl Alive {
     pub async fn reached(&mut self, phase: Phase) {
         // An error means that the server has gone, which is further than any phase.
         let _changed = self.0.wait_for(|now| *now >= phase).await;
+    }
+
+    /// Runs `work` until it is over or the server is at `phase` or further, which gives `None`.
+    ///
+    /// A connection's task is polled for each of its requests: the phase is asked for only when there is news, since that takes
+    /// a lock.
+    pub async fn unless<T>(&mut self, phase: Phase, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        let news = self.0.clone();
+        let mut reached = pin!(self.reached(phase));
+        let mut told: Option<Waker> = None;
+        poll_fn(|context| {
+            if let Poll::Ready(result) = work.as_mut().poll(context) {
+                return Poll::Ready(Some(result));
+            }
+            let will_be_told = told.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+            if will_be_told && matches!(news.has_changed(), Ok(false)) {
+                return Poll::Pending;
+            }
+            told = Some(context.waker().clone());
+            reached.as_mut().poll(context).map(|()| None)
+        })
+        .await
     }
 
     /// Waits until the server drains and a client that has not asked for anything yet has had its time.

@@ -123,11 +123,11 @@ fn path_message<'py>(py: Python<'py>, path: &std::path::Path) -> PyResult<Bound<
 #[derive(Debug)]
 pub enum Event {
     /// All of it, and what the host is to see raised after it.
-    Complete(ResponseHead, Bytes, Option<PyErr>),
+    Complete(Box<ResponseHead>, Bytes, Option<PyErr>),
     /// A head, and the file that is the body.
-    Path(ResponseHead, PathBuf, Option<PyErr>),
+    Path(Box<ResponseHead>, PathBuf, Option<PyErr>),
     /// A head; the body follows.
-    Start(ResponseHead),
+    Start(Box<ResponseHead>),
     /// A piece of the body.
     Chunk(Bytes),
     /// The body is complete.
@@ -181,12 +181,12 @@ impl EventSink {
 }
 
 impl ResponseSink for EventSink {
-    fn complete(&mut self, head: ResponseHead, body: Bytes) {
+    fn complete(&mut self, head: Box<ResponseHead>, body: Bytes) {
         let raised = self.replaced.take();
         self.last(Event::Complete(head, body, raised));
     }
 
-    fn file(&mut self, head: ResponseHead, mut body: FileBody) -> std::io::Result<()> {
+    fn file(&mut self, head: Box<ResponseHead>, mut body: FileBody) -> std::io::Result<()> {
         if let Some(path) = whole_file(&body).filter(|_| self.sends_files) {
             let raised = self.replaced.take();
             self.last(Event::Path(head, path, raised));
@@ -200,7 +200,7 @@ impl ResponseSink for EventSink {
         Ok(())
     }
 
-    fn start(&mut self, head: ResponseHead) {
+    fn start(&mut self, head: Box<ResponseHead>) {
         self.push(Event::Start(head));
     }
 

@@ -38,8 +38,8 @@ impl ResponseHead {
     }
 
     /// A head of the server's own.
-    pub fn own(status: StatusCode, headers: HeaderMap) -> Self {
-        Self { status, reason: None, headers, order: None, content_length: None }
+    pub fn own(status: StatusCode, headers: HeaderMap) -> Box<Self> {
+        Box::new(Self { status, reason: None, headers, order: None, content_length: None })
     }
 
     /// Declares a length, where none was.
@@ -63,7 +63,7 @@ impl ResponseHead {
     ///
     /// # Errors
     /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
-    pub fn from_wsgi(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub fn from_wsgi(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Box<Self>> {
         let text = status.cast::<PyString>().map_err(|_| wrong_type("the status", "str", status))?;
         let (status, reason) = parse_status(text.to_str()?)?;
         let list = headers.cast::<PyList>().map_err(|_| wrong_type("the response headers", "list", headers))?;
@@ -87,7 +87,11 @@ impl ResponseHead {
     ///
     /// # Errors
     /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
-    pub fn from_asgi(status: &Bound<'_, PyAny>, headers: Option<&Bound<'_, PyAny>>, trailers: bool) -> PyResult<Self> {
+    pub fn from_asgi(
+        status: &Bound<'_, PyAny>,
+        headers: Option<&Bound<'_, PyAny>>,
+        trailers: bool,
+    ) -> PyResult<Box<Self>> {
         let code: u16 = status.extract().map_err(|_| {
             PyTypeError::new_err(format!("status must be an int from 200 to 999, not {}", short(status)))
         })?;
@@ -227,10 +231,11 @@ impl Fields {
         Ok(())
     }
 
-    fn finish(self, reason: Option<Box<[u8]>>) -> ResponseHead {
+    /// In a box: it goes from hand to hand.
+    fn finish(self, reason: Option<Box<[u8]>>) -> Box<ResponseHead> {
         let Self { status, headers, order, content_length, .. } = self;
         let content_length = content_length.filter(|_| status != StatusCode::NO_CONTENT);
-        ResponseHead { status, reason, headers, order, content_length }
+        Box::new(ResponseHead { status, reason, headers, order, content_length })
     }
 }
 

@@ -52,16 +52,16 @@ impl FileBody {
 /// Takes one response: either one of the whole ones, or `start`, any number of `write`s, and an end.
 pub trait ResponseSink: Send {
     /// A response that is complete. `body` may be longer or shorter than declared only where the caller checked it.
-    fn complete(&mut self, head: ResponseHead, body: Bytes);
+    fn complete(&mut self, head: Box<ResponseHead>, body: Bytes);
 
     /// A response whose body is a file. May block, with the interpreter detached, while the client is slow.
     ///
     /// # Errors
     /// `BrokenPipe` when the client has gone; any other when the file cannot be read to its end.
-    fn file(&mut self, head: ResponseHead, body: FileBody) -> std::io::Result<()>;
+    fn file(&mut self, head: Box<ResponseHead>, body: FileBody) -> std::io::Result<()>;
 
     /// The head of a response whose body follows in pieces.
-    fn start(&mut self, head: ResponseHead);
+    fn start(&mut self, head: Box<ResponseHead>);
 
     /// One non-empty piece. Blocks, with the interpreter detached, while the client is slow.
     ///

@@ -24,7 +24,7 @@ enum Progress {
     /// `start_response` was not called.
     Unstarted,
     /// It was called, nothing was sent: the head can still be replaced.
-    Started(ResponseHead),
+    Started(Box<ResponseHead>),
     /// The head has gone out.
     Streaming { length: BodyLength, body_allowed: bool },
     /// Nothing more can be sent.
@@ -200,7 +200,7 @@ impl Inner {
     }
 
     /// The head that waits, if it does; the response counts as ended then.
-    fn take_started(&mut self) -> Option<ResponseHead> {
+    fn take_started(&mut self) -> Option<Box<ResponseHead>> {
         match std::mem::replace(&mut self.progress, Progress::Ended) {
             Progress::Started(head) => Some(head),
             other => {

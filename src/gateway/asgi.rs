@@ -118,7 +118,7 @@ pub async fn call(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Option<Aske
     let (request, leftover) = if body.is_end() {
         (RequestMessages::Whole(Bytes::new()), Some(Leftover::Untouched(body)))
     } else {
-        let first = if small && recorder.is_none() { body.collect_ready().await } else { Ok(None) };
+        let first = if small && recorder.is_none() { Box::pin(body.collect_ready()).await } else { Ok(None) };
         match first {
             Err(error) => return (AppResponse::Error(error.into()), None),
             Ok(Some(whole)) if body.is_end() => (RequestMessages::Whole(whole), None),
@@ -141,7 +141,7 @@ pub async fn call(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Option<Aske
 #[derive(Debug)]
 pub struct HttpStart {
     gateway: Arc<AsgiGateway>,
-    head: RequestHead,
+    head: Box<RequestHead>,
     request: RequestMessages,
     responder: Responder,
     gone: Gone,
@@ -201,7 +201,7 @@ pub struct HttpExchange {
     stepping: AtomicBool,
     waiters: Arc<Waiters>,
     gone: Gone,
-    head: RequestHead,
+    head: Box<RequestHead>,
     witness: Option<Arc<Witness>>,
     gateway: Arc<AsgiGateway>,
 }

@@ -18,6 +18,8 @@ mod zero_copy;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use futures::FutureExt;
+use futures::future::Either;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::environ::{Concurrency, EnvironTemplate};
@@ -60,7 +62,7 @@ pub enum Gateway {
 #[derive(Debug)]
 pub struct Call<'a> {
     /// Its head.
-    pub head: RequestHead,
+    pub head: Box<RequestHead>,
     /// Its body.
     pub body: RequestBody,
     /// The settings of the server.
@@ -108,10 +110,10 @@ impl App {
     }
 
     /// Calls the application; the answer is always one.
-    pub async fn call(&self, call: Call<'_>) -> AppResponse {
+    pub fn call<'a>(&'a self, call: Call<'a>) -> impl Future<Output = AppResponse> {
         match &self.gateway {
-            Gateway::Wsgi(gateway) => wsgi::call(gateway, call).await,
-            Gateway::Asgi(gateway) => asgi::call(gateway, call, None).await.0,
+            Gateway::Wsgi(gateway) => Either::Left(wsgi::call(gateway, call)),
+            Gateway::Asgi(gateway) => Either::Right(asgi::call(gateway, call, None).map(|(answer, _)| answer)),
         }
     }
 }

@@ -93,8 +93,11 @@ fn marks(scope: &Bound<'_, PyDict>) -> PyResult<Marks> {
 pub async fn call(first: &Arc<App>, second: &Arc<App>, call: Call<'_>, in_flight: &mut InFlight) -> AppResponse {
     let Gateway::Asgi(gateway) = &first.gateway else { return first.call(call).await };
     let settings = call.settings;
-    let head =
-        RequestHead { parts: copy_of(&call.head.parts), peer: Arc::clone(&call.head.peer), root: call.head.root };
+    let head = Box::new(RequestHead {
+        parts: copy_of(&call.head.parts),
+        peer: Arc::clone(&call.head.peer),
+        root: call.head.root,
+    });
     let witness = Arc::new(Witness::default());
     let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), witness: Arc::clone(&witness) };
     let (mut response, leftover) = asgi::call(gateway, call, Some(asked)).await;

@@ -71,7 +71,7 @@ impl Drop for TellOnDrop {
 #[derive(Debug)]
 pub(super) enum Progress {
     Unstarted,
-    Started(ResponseHead),
+    Started(Box<ResponseHead>),
     Streaming {
         writer: PipeWriter<Bytes>,
         length: BodyLength,
@@ -105,7 +105,11 @@ pub(super) enum Room {
 }
 
 /// The head that a message starts the response with, which `trailers` will follow or not.
-pub(super) fn response_head(py: Python<'_>, message: &Bound<'_, PyDict>, trailers: bool) -> PyResult<ResponseHead> {
+pub(super) fn response_head(
+    py: Python<'_>,
+    message: &Bound<'_, PyDict>,
+    trailers: bool,
+) -> PyResult<Box<ResponseHead>> {
     let status = message
         .get_item(intern!(py, "status"))?
         .ok_or_else(|| PyValueError::new_err("the message that starts the response has no 'status'"))?;
@@ -137,7 +141,7 @@ impl ResponseMessages {
     ///
     /// # Errors
     /// When there is one already, and when the client has left.
-    pub(super) fn start(&mut self, head: ResponseHead, gone: &GoneState) -> PyResult<()> {
+    pub(super) fn start(&mut self, head: Box<ResponseHead>, gone: &GoneState) -> PyResult<()> {
         if !matches!(self.progress, Progress::Unstarted) {
             return Err(PyRuntimeError::new_err("'http.response.start' was sent twice"));
         }
@@ -292,7 +296,7 @@ impl ResponseMessages {
 
     fn first_body(
         &mut self,
-        head: ResponseHead,
+        head: Box<ResponseHead>,
         body: Bytes,
         more: bool,
         head_request: bool,
@@ -320,7 +324,7 @@ impl ResponseMessages {
     }
 
     /// A head alone, for a stream whose bytes are left out: an empty pipe, so that no length is made up.
-    fn without_body(&self, head: ResponseHead) -> AppResponse {
+    fn without_body(&self, head: Box<ResponseHead>) -> AppResponse {
         let (writer, reader) = pipe(self.capacity);
         writer.finish();
         AppResponse::Stream(head, reader)

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::executor::block_on;
-use futures::future::poll_fn;
+use futures::future::{Either, poll_fn, ready};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -100,39 +101,59 @@ impl WsgiGateway {
     }
 }
 
-/// Calls the application in the pool.
+/// Calls the application in the pool. Not `async`: while the application runs, nothing is kept but where its answer comes.
 ///
 /// # Cancel safety
 /// A call that waits in the queue is given up when the future is dropped; one that runs sees that the client has gone.
-pub async fn call(gateway: &Arc<WsgiGateway>, call: Call<'_>) -> AppResponse {
+pub fn call<'a>(gateway: &'a Arc<WsgiGateway>, call: Call<'a>) -> impl Future<Output = AppResponse> {
     let Call { head, body, settings } = call;
-    let prepared = prepare(gateway.buffering, &head, body, settings.request_buffer).await;
-    let (source, content_length) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => return AppResponse::Error(error.into()),
+    let patience = settings.queue_timeout.0;
+    if body.is_end() {
+        return Either::Left(submit(gateway, head, (BodySource::Empty, None), patience));
+    }
+    let with_body = async move {
+        match prepare(gateway.buffering, &head, body, settings.request_buffer).await {
+            Ok(prepared) => submit(gateway, head, prepared, patience).await,
+            Err(error) => AppResponse::Error(error.into()),
+        }
     };
+    Either::Right(with_body.boxed())
+}
+
+/// Puts a call whose body is prepared into the queue.
+fn submit(
+    gateway: &Arc<WsgiGateway>,
+    head: Box<RequestHead>,
+    (source, content_length): (BodySource, Option<u64>),
+    patience: Duration,
+) -> impl Future<Output = AppResponse> + use<> {
     let (responder, response) = oneshot::channel();
     let ticket = gateway.target.pool.ticket();
     let job = WsgiJob { gateway: Arc::clone(gateway), head, source, content_length, responder, ticket: ticket.clone() };
     if gateway.target.pool.submit(Box::new(job), ticket.clone()).is_err() {
-        return AppResponse::Error(RequestError::busy("too many requests wait for a thread; try again"));
+        return Either::Left(ready(AppResponse::Error(RequestError::busy(
+            "too many requests wait for a thread; try again",
+        ))));
     }
-    let mut waiting = LeaveOnDrop(Some(ticket.clone()));
-    let answer = answer(response, &ticket, settings.queue_timeout.0).await;
-    waiting.0 = None;
-    answer
+    Either::Right(answer(response, LeaveOnDrop(Some(ticket)), patience))
 }
 
-async fn answer(mut response: oneshot::Receiver<AppResponse>, ticket: &Ticket, patience: Duration) -> AppResponse {
+async fn answer(
+    mut response: oneshot::Receiver<AppResponse>,
+    mut waiting: LeaveOnDrop,
+    patience: Duration,
+) -> AppResponse {
     // No answer at all: the thread dropped the call, which is a panic of ours.
     let lost = |_| AppResponse::Error(RequestError::application_failed());
-    match tokio::time::timeout(patience, &mut response).await {
+    let answer = match tokio::time::timeout(patience, &mut response).await {
         Ok(response) => response.unwrap_or_else(lost),
-        Err(_) if ticket.withdraw() => {
+        Err(_) if waiting.withdraw() => {
             AppResponse::Error(RequestError::busy("no thread became free in time; try again"))
         }
         Err(_) => response.await.unwrap_or_else(lost),
-    }
+    };
+    waiting.0 = None;
+    answer
 }
 
 /// Brings as much of the body here as the setting asks for. Gives the length too where no header told it.
@@ -142,9 +163,6 @@ async fn prepare(
     mut body: RequestBody,
     buffer: usize,
 ) -> Result<(BodySource, Option<u64>), BodyError> {
-    if body.is_end() {
-        return Ok((BodySource::Empty, None));
-    }
     let declared = head.content_length();
     // The application decides whether the client may send at all.
     if head.expects_continue() {
@@ -169,6 +187,13 @@ async fn prepare(
 /// The client leaves when the future is dropped before there is an answer.
 struct LeaveOnDrop(Option<Ticket>);
 
+impl LeaveOnDrop {
+    /// Takes the call out of the queue; `false` when a thread has begun it.
+    fn withdraw(&self) -> bool {
+        self.0.as_ref().is_some_and(Ticket::withdraw)
+    }
+}
+
 impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
         if let Some(ticket) = self.0.take() {
@@ -180,7 +205,7 @@ impl Drop for LeaveOnDrop {
 /// One call in the queue of the pool.
 struct WsgiJob {
     gateway: Arc<WsgiGateway>,
-    head: RequestHead,
+    head: Box<RequestHead>,
     source: BodySource,
     content_length: Option<u64>,
     responder: Responder,
@@ -233,18 +258,18 @@ impl SocketSink {
 }
 
 impl ResponseSink for SocketSink {
-    fn complete(&mut self, head: ResponseHead, body: Bytes) {
+    fn complete(&mut self, head: Box<ResponseHead>, body: Bytes) {
         self.ticket.answered();
         self.respond(AppResponse::Whole(head, body));
     }
 
-    fn file(&mut self, head: ResponseHead, body: FileBody) -> std::io::Result<()> {
+    fn file(&mut self, head: Box<ResponseHead>, body: FileBody) -> std::io::Result<()> {
         self.ticket.answered();
         self.respond(AppResponse::File(head, body));
         Ok(())
     }
 
-    fn start(&mut self, head: ResponseHead) {
+    fn start(&mut self, head: Box<ResponseHead>) {
         let (writer, reader) = pipe(self.capacity);
         self.missing = head.content_length;
         let ticket = self.ticket.clone();

@@ -58,7 +58,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub struct WebSocketStart {
     pub(super) gateway: Arc<AsgiGateway>,
-    pub(super) head: RequestHead,
+    pub(super) head: Box<RequestHead>,
     pub(super) inbound: PipeReader<Inbound>,
     pub(super) outbound: PipeWriter<Outbound>,
     pub(super) answer: oneshot::Sender<Answer>,
@@ -146,7 +146,7 @@ impl State {
 pub struct WebSocketExchange {
     state: Mutex<State>,
     offered: Vec<String>,
-    head: RequestHead,
+    head: Box<RequestHead>,
     waiters: Arc<Waiters>,
     gone: Gone,
     gateway: Arc<AsgiGateway>,

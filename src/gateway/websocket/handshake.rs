@@ -10,8 +10,8 @@ use http::header::{
     CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{Method, Request, StatusCode, Version};
-use hyper::body::Incoming;
+use http::request::Parts;
+use http::{Method, StatusCode, Version};
 use rsgi_bridge::response_head::ResponseHead;
 
 use super::offer::Agreed;
@@ -20,13 +20,13 @@ use crate::response::AppResponse;
 use crate::wire::asks_for_websocket;
 
 /// Whether a request asks to become a WebSocket.
-pub fn requested(request: &Request<Incoming>) -> bool {
-    if request.version() == Version::HTTP_2 {
-        return asks_for_websocket(request.extensions());
+pub fn requested(request: &Parts) -> bool {
+    if request.version == Version::HTTP_2 {
+        return asks_for_websocket(&request.extensions);
     }
-    let lists = |name, token: &str| items(request.headers(), name).any(|item| item.eq_ignore_ascii_case(token));
-    request.method() == Method::GET
-        && request.version() == Version::HTTP_11
+    let lists = |name, token: &str| items(&request.headers, name).any(|item| item.eq_ignore_ascii_case(token));
+    request.method == Method::GET
+        && request.version == Version::HTTP_11
         && lists(CONNECTION, "upgrade")
         && lists(UPGRADE, "websocket")
 }
@@ -56,9 +56,8 @@ pub(super) enum Handshake {
 
 impl Handshake {
     /// Checks what an accepting answer depends on.
-    #[expect(clippy::result_large_err, reason = "the refusal is the response, made once")]
-    pub(super) fn read(request: &Request<Incoming>) -> Result<Self, AppResponse> {
-        let (headers, version) = (request.headers(), request.version());
+    pub(super) fn read(request: &Parts) -> Result<Self, AppResponse> {
+        let (headers, version) = (&request.headers, request.version);
         if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(other_version(version));
         }
@@ -76,7 +75,7 @@ impl Handshake {
         subprotocol: Option<HeaderValue>,
         compression: Option<&Agreed>,
         mut headers: HeaderMap,
-    ) -> ResponseHead {
+    ) -> Box<ResponseHead> {
         if let Some(subprotocol) = subprotocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
         }

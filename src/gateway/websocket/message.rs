@@ -73,7 +73,7 @@ pub(super) fn accept(
 ///
 /// # Errors
 /// That say what was expected.
-pub(super) fn denial(py: Python<'_>, message: Message<'_, '_>, version: Version) -> PyResult<ResponseHead> {
+pub(super) fn denial(py: Python<'_>, message: Message<'_, '_>, version: Version) -> PyResult<Box<ResponseHead>> {
     let head = response_head(py, message, false)?;
     if version == Version::HTTP_2 && head.status.is_success() {
         let status = head.status.as_u16();

@@ -21,7 +21,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use hyper::body::Incoming;
 use rsgi_bridge::pipe::pipe;
 use tokio::sync::oneshot;
 
@@ -35,7 +34,7 @@ use super::response_messages::{Gone, TellOnDrop};
 use super::{App, Gateway};
 use crate::error::RequestError;
 use crate::event_loop::LoopEvent;
-use crate::head::{Peer, RequestHead};
+use crate::head::RequestHead;
 use crate::in_flight::InFlight;
 use crate::response::AppResponse;
 use crate::settings::Settings;
@@ -48,12 +47,8 @@ const INBOUND_BUFFER: usize = 64 * 1024;
 /// A request to become a WebSocket.
 #[derive(Debug)]
 pub struct Asked<'a> {
-    /// The request.
-    pub request: Request<Incoming>,
-    /// How many bytes of the raw path are the mount point.
-    pub root: usize,
-    /// The two ends of the connection.
-    pub peer: Arc<Peer>,
+    /// Its head, with what hyper knows of the upgrade.
+    pub head: Box<RequestHead>,
     /// Keeps the server until the WebSocket has ended.
     pub alive: Alive,
     /// The request as its connection counts it.
@@ -68,15 +63,16 @@ pub async fn call(app: &App, asked: Asked<'_>, wire: &WireState, settings: &Sett
     let Gateway::Asgi(gateway) = &app.gateway else {
         return AppResponse::Error(RequestError::new(StatusCode::NOT_FOUND, "no application accepts a WebSocket here"));
     };
-    let Asked { mut request, root, peer, alive, in_flight } = asked;
-    let handshake = match Handshake::read(&request) {
+    let Asked { mut head, alive, in_flight } = asked;
+    let handshake = match Handshake::read(&head.parts) {
         Ok(handshake) => handshake,
         Err(refused) => return refused,
     };
-    let compression = if settings.ws_compression == "off" { None } else { offer::agree(request.headers()) };
-    let upgrade = hyper::upgrade::on(&mut request);
-    let mut head = RequestHead::new(request.into_parts().0, peer);
-    head.root = root;
+    let compression = if settings.ws_compression == "off" { None } else { offer::agree(&head.parts.headers) };
+    // hyper looks for it in a whole request only.
+    let mut carrier = Request::new(());
+    *carrier.extensions_mut() = std::mem::take(&mut head.parts.extensions);
+    let upgrade = hyper::upgrade::on(carrier);
     let (inbound_writer, inbound) = pipe(INBOUND_BUFFER);
     let (outbound, outbound_reader) = pipe(settings.response_buffer);
     let (answer, answered) = oneshot::channel();
