@@ -1,7 +1,8 @@
 //! One WSGI call: run the application, send what it gives, always close it.
 //!
 //! Kept apart from where calls come from, so that the gateway and the bridge cannot differ. The whole call, iteration and
-//! `close()` included, runs on one thread and in one `contextvars` context.
+//! `close()` included, runs on one thread and in one `contextvars` context. What returns a plain list or tuple has run when it
+//! returns: there is nothing to iterate over in the context, and nothing to close.
 //!
 //! Spec: PEP 3333 "The Application/Framework Side", "Buffering and Streaming", "Handling the Content-Length Header".
 
@@ -17,7 +18,7 @@ use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyTuple};
 use crate::error::is_clients_doing;
 use crate::file_wrapper::FileWrapper;
 use crate::response_head::short;
-use crate::start_response::{Ended, Exchange, Next, StartResponse, body_bytes};
+use crate::start_response::{Ended, Exchange, Next, Response, body_bytes};
 
 /// How a call ended.
 #[derive(Debug)]
@@ -52,14 +53,19 @@ pub fn run(
     exchange: &Arc<Exchange>,
     context: Option<&Bound<'_, PyAny>>,
 ) -> Report {
-    let body = CallBody {
-        app: app.clone().unbind(),
-        environ: environ.unbind(),
-        exchange: Arc::clone(exchange),
-        ended: Mutex::new(Ended::Whole),
-        close_error: Mutex::new(None),
+    let called = Context::new(py, context).and_then(|context| {
+        let start_response = Response::start_response(py, exchange)?;
+        let iterable = context.run(app, (environ, start_response))?;
+        Ok((context, iterable))
+    });
+    let (result, close_error) = match called {
+        Err(error) => (Err(error), None),
+        Ok((context, iterable)) => match whole_body(&iterable) {
+            // Nothing of the application's is left to run.
+            Some(whole) => (whole.and_then(|whole| exchange.complete(py, whole)), None),
+            None => iterated(py, &context, iterable, exchange),
+        },
     };
-    let (result, close_error) = in_context(py, context, body);
     let outcome = match result {
         Ok(ended) => Outcome::Sent(ended),
         Err(error) => {
@@ -72,43 +78,74 @@ pub fn run(
 
 static NEW_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
+/// The `contextvars.Context` of one call.
+struct Context<'py>(Bound<'py, PyAny>);
+
+impl<'py> Context<'py> {
+    fn new(py: Python<'py>, given: Option<&Bound<'py, PyAny>>) -> PyResult<Self> {
+        match given {
+            Some(context) => Ok(Self(context.clone())),
+            None => NEW_CONTEXT.import(py, "contextvars", "Context")?.call0().map(Self),
+        }
+    }
+
+    fn run(
+        &self,
+        callable: &Bound<'py, PyAny>,
+        (environ, start_response): (Bound<'py, PyDict>, Bound<'py, PyAny>),
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.0.call_method1(intern!(self.0.py(), "run"), (callable, environ, start_response))
+    }
+}
+
+/// The body of a plain list or tuple, joined; `None` for any other iterable.
+fn whole_body(iterable: &Bound<'_, PyAny>) -> Option<PyResult<Bytes>> {
+    if let Ok(list) = iterable.cast_exact::<PyList>() {
+        return Some(joined(list.len(), list.iter()));
+    }
+    let tuple = iterable.cast_exact::<PyTuple>().ok()?;
+    Some(joined(tuple.len(), tuple.iter()))
+}
+
 /// How the body compared to its length, or what was raised; and what `close()` raised.
-fn in_context(py: Python<'_>, context: Option<&Bound<'_, PyAny>>, body: CallBody) -> (PyResult<Ended>, Option<PyErr>) {
-    let prepared = || -> PyResult<(Bound<'_, CallBody>, Bound<'_, PyAny>)> {
-        let context = match context {
-            Some(context) => context.clone(),
-            None => NEW_CONTEXT.import(py, "contextvars", "Context")?.call0()?,
-        };
-        Ok((Bound::new(py, body)?, context))
+fn iterated<'py>(
+    py: Python<'py>,
+    context: &Context<'py>,
+    iterable: Bound<'py, PyAny>,
+    exchange: &Arc<Exchange>,
+) -> (PyResult<Ended>, Option<PyErr>) {
+    let iteration = Iteration {
+        iterable: iterable.unbind(),
+        exchange: Arc::clone(exchange),
+        ended: Mutex::new(Ended::Whole),
+        close_error: Mutex::new(None),
     };
-    let (body, context) = match prepared() {
-        Ok(prepared) => prepared,
+    let iteration = match Bound::new(py, iteration) {
+        Ok(iteration) => iteration,
         Err(error) => return (Err(error), None),
     };
-    let result = context.call_method1(intern!(py, "run"), (&body,));
-    let call = body.get();
-    let close_error = call.close_error.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let ended = result.map(|_| *call.ended.lock().unwrap_or_else(PoisonError::into_inner));
+    let result = context.0.call_method1(intern!(py, "run"), (&iteration,));
+    let iteration = iteration.get();
+    let close_error = iteration.close_error.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let ended = result.map(|_| *iteration.ended.lock().unwrap_or_else(PoisonError::into_inner));
     (ended, close_error)
 }
 
-/// The call as a Python callable, for `Context.run`.
+/// The iteration and its `close()` as a Python callable, for `Context.run`.
 #[pyclass(frozen, module = "rsgi")]
-struct CallBody {
-    app: Py<PyAny>,
-    environ: Py<PyDict>,
+struct Iteration {
+    iterable: Py<PyAny>,
     exchange: Arc<Exchange>,
     ended: Mutex<Ended>,
     close_error: Mutex<Option<PyErr>>,
 }
 
 #[pymethods]
-impl CallBody {
+impl Iteration {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let start_response = Bound::new(py, StartResponse::new(Arc::clone(&self.exchange)))?;
-        let iterable = self.app.bind(py).call1((self.environ.bind(py), start_response))?;
-        let sent = send_body(py, &iterable, &self.exchange);
-        if let Err(error) = close(py, &iterable) {
+        let iterable = self.iterable.bind(py);
+        let sent = send_body(py, iterable, &self.exchange);
+        if let Err(error) = close(py, iterable) {
             *self.close_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = sent?;
@@ -116,11 +153,8 @@ impl CallBody {
     }
 }
 
-/// `close()` belongs to the iterable, not to its iterator; plain lists and tuples have none.
+/// `close()` belongs to the iterable, not to its iterator.
 fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
-    if iterable.is_exact_instance_of::<PyList>() || iterable.is_exact_instance_of::<PyTuple>() {
-        return Ok(());
-    }
     if let Some(close) = iterable.getattr_opt(intern!(py, "close"))? {
         close.call0()?;
     }
@@ -128,14 +162,6 @@ fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<Ended> {
-    if let Ok(list) = iterable.cast_exact::<PyList>() {
-        let whole = joined(list.len(), list.iter())?;
-        return exchange.complete(py, whole);
-    }
-    if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
-        let whole = joined(tuple.len(), tuple.iter())?;
-        return exchange.complete(py, whole);
-    }
     if let Ok(wrapper) = iterable.cast::<FileWrapper>()
         && exchange.file(py, wrapper.get())?
     {

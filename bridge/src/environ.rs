@@ -6,15 +6,16 @@
 //! Spec: PEP 3333 "environ Variables" and "URL Reconstruction"; RFC 3875 4.1; RFC 9110 5.3 (repeated fields).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderName, TRANSFER_ENCODING};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use crate::file_wrapper::FileWrapper;
-use crate::text::{environ_key, latin1, word};
+use crate::text::{LastText, environ_key, latin1, word};
 use crate::tls::TlsSession;
 
 /// What a request looks like to an application, borrowed from whoever parsed it.
@@ -57,9 +58,43 @@ pub struct Concurrency {
     pub multiprocess: bool,
 }
 
-/// The part of `environ` that is the same for every request, copied for each.
+/// An `environ` without a request, copied for each.
+///
+/// It has a place for whatever every request has, and a table that is larger than it needs: Python copies that in one go, and has
+/// no need to make a larger one while the header variables come in.
 #[derive(Debug)]
-pub struct EnvironTemplate(Py<PyDict>);
+pub struct EnvironTemplate {
+    base: Py<PyDict>,
+    words: Arc<Words>,
+}
+
+/// Addresses as text, which seldom differ from one request to the next.
+#[derive(Debug, Default)]
+struct Words {
+    client: LastText,
+    server: LastText,
+    port: LastText,
+}
+
+/// Every request has them.
+const ALWAYS: [&str; 12] = [
+    "REQUEST_METHOD",
+    "SCRIPT_NAME",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "RAW_URI",
+    "REQUEST_URI",
+    "SERVER_PROTOCOL",
+    "wsgi.url_scheme",
+    "wsgi.input",
+    "REMOTE_ADDR",
+    "SERVER_NAME",
+    "SERVER_PORT",
+];
+
+/// So many more keys make the next larger table, which has room for 18 header variables. (More would leave so many gaps that
+/// Python would copy key by key.)
+const EXTRA: usize = 4;
 
 impl EnvironTemplate {
     /// Makes the template for one application.
@@ -76,13 +111,23 @@ impl EnvironTemplate {
         base.set_item("wsgi.run_once", false)?;
         base.set_item("wsgi.input_terminated", true)?;
         base.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
-        Ok(Self(base.unbind()))
+        for key in ALWAYS {
+            base.set_item(PyString::intern(py, key), py.None())?;
+        }
+        // A table grows with what is put in, and stays as it is when that is taken out.
+        for extra in 0..EXTRA {
+            base.set_item(extra.to_string(), py.None())?;
+        }
+        for extra in 0..EXTRA {
+            base.del_item(extra.to_string())?;
+        }
+        Ok(Self { base: base.unbind(), words: Arc::default() })
     }
 
     /// The same template again.
     #[must_use]
     pub fn clone_ref(&self, py: Python<'_>) -> Self {
-        Self(self.0.clone_ref(py))
+        Self { base: self.base.clone_ref(py), words: Arc::clone(&self.words) }
     }
 
     /// A fresh `environ` (a plain `dict`) for one request, `wsgi.input` included.
@@ -95,12 +140,13 @@ impl EnvironTemplate {
         request: &RequestView<'_>,
         input: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let environ = self.0.bind(py).copy()?;
+        let environ = self.base.bind(py).copy()?;
         environ.set_item(intern!(py, "REQUEST_METHOD"), word(py, request.method))?;
         environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, &request.script_name))?;
-        environ.set_item(intern!(py, "PATH_INFO"), latin1(py, &request.path_info))?;
+        let path = latin1(py, &request.path_info);
+        let target = if *request.path_info == *request.target { path.clone() } else { latin1(py, request.target) };
+        environ.set_item(intern!(py, "PATH_INFO"), path)?;
         environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, request.query))?;
-        let target = latin1(py, request.target);
         environ.set_item(intern!(py, "RAW_URI"), &target)?;
         environ.set_item(intern!(py, "REQUEST_URI"), target)?;
         environ.set_item(intern!(py, "SERVER_PROTOCOL"), word(py, request.protocol))?;
@@ -112,7 +158,7 @@ impl EnvironTemplate {
         if let Some(tls) = request.tls {
             tls.add_to(&environ)?;
         }
-        set_addresses(py, &environ, request)?;
+        self.words.set_addresses(&environ, request)?;
         set_headers(py, &environ, request)?;
         if let Some(length) = request.content_length {
             environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
@@ -121,17 +167,21 @@ impl EnvironTemplate {
     }
 }
 
-fn set_addresses(py: Python<'_>, environ: &Bound<'_, PyDict>, request: &RequestView<'_>) -> PyResult<()> {
-    if let Some((address, port)) = request.client {
-        environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
-        environ.set_item(intern!(py, "REMOTE_PORT"), port.to_string())?;
-    } else {
-        environ.set_item(intern!(py, "REMOTE_ADDR"), intern!(py, ""))?;
+impl Words {
+    fn set_addresses(&self, environ: &Bound<'_, PyDict>, request: &RequestView<'_>) -> PyResult<()> {
+        let py = environ.py();
+        let mut digits = itoa::Buffer::new();
+        if let Some((address, port)) = request.client {
+            environ.set_item(intern!(py, "REMOTE_ADDR"), self.client.get(py, address))?;
+            environ.set_item(intern!(py, "REMOTE_PORT"), digits.format(port))?;
+        } else {
+            environ.set_item(intern!(py, "REMOTE_ADDR"), intern!(py, ""))?;
+        }
+        // Over a Unix socket there is no address, but PEP 3333 wants both names non-empty.
+        let (name, port) = request.server.unwrap_or(("localhost", 80));
+        environ.set_item(intern!(py, "SERVER_NAME"), self.server.get(py, name))?;
+        environ.set_item(intern!(py, "SERVER_PORT"), self.port.get(py, digits.format(port)))
     }
-    // Over a Unix socket there is no address, but PEP 3333 wants both names non-empty.
-    let (name, port) = request.server.unwrap_or(("localhost", 80));
-    environ.set_item(intern!(py, "SERVER_NAME"), name)?;
-    environ.set_item(intern!(py, "SERVER_PORT"), port.to_string())
 }
 
 /// Sets the header variables; repeats are next to each other in a `HeaderMap`.

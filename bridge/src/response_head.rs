@@ -4,16 +4,23 @@
 //!
 //! Spec: PEP 3333 "The `start_response()` Callable"; ASGI HTTP "Response Start"; RFC 9110 5.5, 7.6.1, 15.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER};
+use http::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderName, HeaderValue, TRAILER};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::report::log_warning;
 use crate::text::latin1_bytes;
+
+/// Fields that a server adds to an application's: room for them is there from the beginning.
+const SERVERS_OWN: usize = 1;
+
+/// No response needs as many fields; the map would panic at a few more.
+const MOST_FIELDS: usize = 16 * 1024;
 
 /// A checked response head.
 #[derive(Debug, Clone)]
@@ -67,7 +74,7 @@ impl ResponseHead {
         let text = status.cast::<PyString>().map_err(|_| wrong_type("the status", "str", status))?;
         let (status, reason) = parse_status(text.to_str()?)?;
         let list = headers.cast::<PyList>().map_err(|_| wrong_type("the response headers", "list", headers))?;
-        let mut fields = Fields::new(status, list.len());
+        let mut fields = Fields::new(status, list.len() + SERVERS_OWN);
         for pair in list.iter() {
             let (name, value) = pair_of(&pair)?;
             fields.add(pair.py(), &native_bytes("a header name", &name)?, &native_bytes("a header value", &value)?)?;
@@ -143,7 +150,6 @@ struct Fields {
     status: StatusCode,
     headers: HeaderMap,
     order: Option<Vec<(HeaderName, HeaderValue)>>,
-    last: Option<HeaderName>,
     content_length: Option<u64>,
     announces: bool,
 }
@@ -154,7 +160,6 @@ impl Fields {
             status,
             headers: HeaderMap::with_capacity(capacity),
             order: None,
-            last: None,
             content_length: None,
             announces: false,
         }
@@ -196,22 +201,37 @@ impl Fields {
             warn_once(py, &field);
             return Ok(());
         }
-        self.keep_order(&field, &value);
-        self.headers
-            .try_append(field, value)
-            .map(|_| ())
-            .map_err(|_| PyValueError::new_err("the response has too many headers"))
+        self.append(field, value)
+    }
+
+    fn append(&mut self, field: HeaderName, value: HeaderValue) -> PyResult<()> {
+        if self.headers.len() >= MOST_FIELDS {
+            return Err(PyValueError::new_err("the response has too many headers"));
+        }
+        match self.headers.entry(field) {
+            Entry::Vacant(place) => {
+                if let Some(order) = &mut self.order {
+                    order.push((place.key().clone(), value.clone()));
+                }
+                place.insert(value);
+            }
+            Entry::Occupied(place) => {
+                let field = place.key().clone();
+                self.keep_order(&field, &value);
+                self.headers.append(field, value);
+            }
+        }
+        Ok(())
     }
 
     /// A list beside the map, from the first repeat on that stands apart from the one before it.
     fn keep_order(&mut self, field: &HeaderName, value: &HeaderValue) {
-        if self.order.is_none() && self.last.as_ref() != Some(field) && self.headers.contains_key(field) {
+        if self.order.is_none() && self.headers.keys().last() != Some(field) {
             self.order = Some(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
         }
         if let Some(order) = &mut self.order {
             order.push((field.clone(), value.clone()));
         }
-        self.last = Some(field.clone());
     }
 
     fn add_length(&mut self, value: HeaderValue) -> PyResult<()> {
@@ -225,8 +245,7 @@ impl Fields {
         }
         // A 204 has none. (To take it out again would disturb the order of the others.)
         if self.content_length.replace(length).is_none() && self.status != StatusCode::NO_CONTENT {
-            self.keep_order(&CONTENT_LENGTH, &value);
-            self.headers.insert(CONTENT_LENGTH, value);
+            return self.append(CONTENT_LENGTH, value);
         }
         Ok(())
     }
@@ -284,11 +303,9 @@ fn pair_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<
     Err(PyTypeError::new_err(format!("each header must be a (name, value) pair, not {}", short(pair))))
 }
 
-fn native_bytes(what: &str, object: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+fn native_bytes<'a>(what: &str, object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     let text = object.cast::<PyString>().map_err(|_| wrong_type(what, "str", object))?;
-    let bytes = latin1_bytes(text.to_str()?);
-    bytes
-        .map(Into::into)
+    latin1_bytes(text.to_str()?)
         .ok_or_else(|| PyValueError::new_err(format!("{what} must be latin-1 text, not {}", short(object))))
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -85,9 +86,10 @@ impl Exchange {
     /// # Errors
     /// When `start_response` was not called, or the client has gone.
     pub fn complete(&self, py: Python<'_>, body: Bytes) -> PyResult<Ended> {
-        if let Some(ended) = self.lock().send_whole(&body, self.head_request) {
-            return Ok(ended);
-        }
+        let body = match self.lock().send_whole(body, self.head_request) {
+            Ok(ended) => return Ok(ended),
+            Err(body) => body,
+        };
         match self.write(py, body)? {
             Next::OverLength => {
                 self.finish()?;
@@ -127,7 +129,7 @@ impl Exchange {
         if matches!(inner.progress, Progress::Unstarted) {
             return Err(never_started());
         }
-        Ok(inner.send_whole(&Bytes::new(), self.head_request).unwrap_or_else(|| inner.finish()))
+        Ok(inner.send_whole(Bytes::new(), self.head_request).unwrap_or_else(|_| inner.finish()))
     }
 
     /// Ends the response after a failure: an error page if nothing was sent, else a cut.
@@ -146,13 +148,12 @@ fn never_started() -> PyErr {
 }
 
 impl Inner {
-    /// Sends head and body together where the head still waits and the body is all there is.
-    fn send_whole(&mut self, body: &Bytes, head_request: bool) -> Option<Ended> {
-        let head = self.take_started()?;
-        let body = body.clone();
+    /// Sends head and body together where the head still waits and the body is all there is; else gives the body back.
+    fn send_whole(&mut self, body: Bytes, head_request: bool) -> Result<Ended, Bytes> {
+        let Some(head) = self.take_started() else { return Err(body) };
         if !head.allows_body(head_request) {
             self.sink.complete(head, body);
-            return Some(Ended::Whole);
+            return Ok(Ended::Whole);
         }
         let mut length = BodyLength::new(head.content_length);
         let admitted = length.admit(body);
@@ -167,16 +168,16 @@ impl Inner {
                 let _gone = self.sink.write(body);
             }
             self.sink.abort();
-            return Some(Ended::Missing(missing));
+            return Ok(Ended::Missing(missing));
         }
         match admitted {
             Admitted::Whole(body) => {
                 self.sink.complete(head, body);
-                Some(Ended::Whole)
+                Ok(Ended::Whole)
             }
             Admitted::Clamped(body) => {
                 self.sink.complete(head, body);
-                Some(Ended::OverLength)
+                Ok(Ended::OverLength)
             }
         }
     }
@@ -254,33 +255,37 @@ impl Inner {
     }
 }
 
-/// The `start_response` of one call.
+/// `start_response` and `write` of one call, which are its methods: Python calls those with less ado than objects.
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
-pub struct StartResponse {
+pub struct Response {
     exchange: Arc<Exchange>,
 }
 
-impl StartResponse {
-    /// A `start_response` for `exchange`.
-    pub fn new(exchange: Arc<Exchange>) -> Self {
-        Self { exchange }
+impl Response {
+    /// The `start_response` for `exchange`.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn start_response<'py>(py: Python<'py>, exchange: &Arc<Exchange>) -> PyResult<Bound<'py, PyAny>> {
+        let response = Bound::new(py, Self { exchange: Arc::clone(exchange) })?;
+        response.into_any().getattr(intern!(py, "start_response"))
     }
 }
 
 #[pymethods]
-impl StartResponse {
+impl Response {
     /// Stores status and headers; they leave with the first byte of the body.
-    #[pyo3(signature = (status, response_headers, exc_info = None, /))]
-    fn __call__(
-        &self,
+    #[pyo3(name = "start_response", signature = (status, response_headers, exc_info = None, /))]
+    fn start<'py>(
+        slf: &Bound<'py, Self>,
         status: &Bound<'_, PyAny>,
         response_headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Write> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let head = ResponseHead::from_wsgi(status, response_headers)?;
         // Not waited for: another thread may be inside `write`, for as long as the client is slow.
-        let inner = self.exchange.inner.try_lock();
+        let inner = slf.get().exchange.inner.try_lock();
         let mut inner = inner.map_err(|_| PyRuntimeError::new_err("another thread is sending this response"))?;
         match (&inner.progress, exc_info) {
             (Progress::Unstarted, _) => inner.progress = Progress::Started(head),
@@ -301,7 +306,14 @@ impl StartResponse {
             }
         }
         drop(inner);
-        Ok(Write { exchange: Arc::clone(&self.exchange) })
+        slf.as_any().getattr(intern!(slf.py(), "write"))
+    }
+
+    /// Sends `data` before anything of the iterable; blocks while the client is slow.
+    #[pyo3(signature = (data, /))]
+    fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let chunk = body_bytes(data)?;
+        self.exchange.write(py, chunk).map(|_| ())
     }
 }
 
@@ -311,23 +323,6 @@ fn reraised(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
         .cast::<PyTuple>()
         .map_err(|_| PyTypeError::new_err(format!("exc_info must be a tuple, not {}", short(exc_info))))?;
     Ok(PyErr::from_value(triple.get_item(1)?))
-}
-
-/// The `write` callable that `start_response` gives back.
-#[pyclass(frozen, module = "rsgi")]
-#[derive(Debug)]
-pub struct Write {
-    exchange: Arc<Exchange>,
-}
-
-#[pymethods]
-impl Write {
-    /// Sends `data` before anything of the iterable; blocks while the client is slow.
-    #[pyo3(signature = (data, /))]
-    fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        let chunk = body_bytes(data)?;
-        self.exchange.write(py, chunk).map(|_| ())
-    }
 }
 
 /// The bytes of one body chunk.

@@ -15,8 +15,10 @@ use pyo3::types::{PyBytes, PyString};
 
 /// A native string whose code points are the bytes (latin-1), as PEP 3333 wants it.
 pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if bytes.is_ascii() => PyString::new(py, text),
+    // Many values are empty, which Python has an object for.
+    match bytes.is_ascii().then(|| std::str::from_utf8(bytes)) {
+        Some(Ok("")) => intern!(py, "").clone(),
+        Some(Ok(text)) => PyString::new(py, text),
         _ => PyString::new(py, &bytes.iter().map(|&byte| char::from(byte)).collect::<String>()),
     }
 }
@@ -32,6 +34,25 @@ pub fn word<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyString> {
         "http" => intern!(py, "http").clone(),
         "https" => intern!(py, "https").clone(),
         _ => PyString::intern(py, text),
+    }
+}
+
+/// A text that is mostly the same as the last time, as the object that was made of it then.
+#[derive(Debug, Default)]
+pub struct LastText(Mutex<Option<(Box<str>, Py<PyString>)>>);
+
+impl LastText {
+    /// `text` as Python has it.
+    pub fn get<'py>(&self, py: Python<'py>, text: &str) -> Bound<'py, PyString> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((same, object)) = &*last
+            && **same == *text
+        {
+            return object.bind(py).clone();
+        }
+        let object = PyString::new(py, text);
+        *last = Some((text.into(), object.clone().unbind()));
+        object
     }
 }
 
