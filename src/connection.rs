@@ -34,7 +34,7 @@ use crate::route::{Decision, RouteRequest, Router, Scheme};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 use crate::tls::Tls;
-use crate::wire::{Guard, Limits, Pace, Refusal, WireState, check_message};
+use crate::wire::{Guard, Limits, Pace, Refusal, SpareAlarm, WireState, check_message};
 
 /// hyper's own limit, up to which it needs no memory of its own for a head.
 const HYPER_FIELDS: usize = 100;
@@ -63,12 +63,13 @@ pub struct Connection {
     wire: Arc<WireState>,
     peer: Arc<Peer>,
     alive: Alive,
+    alarm: SpareAlarm,
 }
 
 impl Connection {
     /// A connection; `wire` counts its requests.
     pub fn new(service: Arc<Service>, wire: Arc<WireState>, peer: Peer, alive: Alive) -> Self {
-        Self { service, wire, peer: Arc::new(peer), alive }
+        Self { service, wire, peer: Arc::new(peer), alive, alarm: SpareAlarm::default() }
     }
 }
 
@@ -221,7 +222,7 @@ fn begin<'a>(
     in_flight.enter(app)?;
     let body = RequestBody::new(incoming, limit, clock);
     let refusal = body.refusal();
-    let call = Call { head, body, settings: &service.settings };
+    let call = Call { head, body, settings: &service.settings, alarm: &connection.alarm };
     Ok(match then {
         None => (Either::Left(app.call(call)), refusal),
         Some(second) => (rare(probe::call(app, second, call, in_flight)), refusal),

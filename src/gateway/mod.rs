@@ -35,6 +35,7 @@ use crate::outbox::Outbox;
 use crate::plan::AppSpec;
 use crate::response::AppResponse;
 use crate::settings::Settings;
+use crate::wire::SpareAlarm;
 
 /// One application that is served.
 #[derive(Debug)]
@@ -67,6 +68,8 @@ pub struct Call<'a> {
     pub body: RequestBody,
     /// The settings of the server.
     pub settings: &'a Settings,
+    /// For a wait that has an end.
+    pub alarm: &'a SpareAlarm,
 }
 
 impl App {

@@ -92,7 +92,7 @@ fn marks(scope: &Bound<'_, PyDict>) -> PyResult<Marks> {
 /// Calls `first`, and `second` where `first` answers that it has no such route.
 pub async fn call(first: &Arc<App>, second: &Arc<App>, call: Call<'_>, in_flight: &mut InFlight) -> AppResponse {
     let Gateway::Asgi(gateway) = &first.gateway else { return first.call(call).await };
-    let settings = call.settings;
+    let Call { settings, alarm, .. } = call;
     let head = Box::new(RequestHead {
         parts: copy_of(&call.head.parts),
         peer: Arc::clone(&call.head.peer),
@@ -109,7 +109,7 @@ pub async fn call(first: &Arc<App>, second: &Arc<App>, call: Call<'_>, in_flight
     let allowed = allowed(&mut response);
     drop(response);
     match in_flight.enter(second) {
-        Ok(()) => merge_allowed(second.call(Call { head, body, settings }).await, &allowed),
+        Ok(()) => merge_allowed(second.call(Call { head, body, settings, alarm }).await, &allowed),
         Err(busy) => AppResponse::Error(busy),
     }
 }

@@ -35,6 +35,7 @@ use crate::head::RequestHead;
 use crate::outbox::{Outbox, Responder};
 use crate::response::AppResponse;
 use crate::settings::Settings;
+use crate::wire::SpareAlarm;
 
 /// How much of a request body is here before the application is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,8 +107,8 @@ impl WsgiGateway {
 /// # Cancel safety
 /// A call that waits in the queue is given up when the future is dropped; one that runs sees that the client has gone.
 pub fn call<'a>(gateway: &'a Arc<WsgiGateway>, call: Call<'a>) -> impl Future<Output = AppResponse> {
-    let Call { head, body, settings } = call;
-    let patience = settings.queue_timeout.0;
+    let Call { head, body, settings, alarm } = call;
+    let patience = (settings.queue_timeout.0, alarm);
     if body.is_end() {
         return Either::Left(submit(gateway, head, (BodySource::Empty, None), patience));
     }
@@ -121,12 +122,12 @@ pub fn call<'a>(gateway: &'a Arc<WsgiGateway>, call: Call<'a>) -> impl Future<Ou
 }
 
 /// Puts a call whose body is prepared into the queue.
-fn submit(
+fn submit<'a>(
     gateway: &Arc<WsgiGateway>,
     head: Box<RequestHead>,
     (source, content_length): (BodySource, Option<u64>),
-    patience: Duration,
-) -> impl Future<Output = AppResponse> + use<> {
+    patience: (Duration, &'a SpareAlarm),
+) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
     let ticket = gateway.target.pool.ticket();
     let job = WsgiJob { gateway: Arc::clone(gateway), head, source, content_length, responder, ticket: ticket.clone() };
@@ -141,16 +142,16 @@ fn submit(
 async fn answer(
     mut response: oneshot::Receiver<AppResponse>,
     mut waiting: LeaveOnDrop,
-    patience: Duration,
+    (patience, alarm): (Duration, &SpareAlarm),
 ) -> AppResponse {
     // No answer at all: the thread dropped the call, which is a panic of ours.
     let lost = |_| AppResponse::Error(RequestError::application_failed());
-    let answer = match tokio::time::timeout(patience, &mut response).await {
-        Ok(response) => response.unwrap_or_else(lost),
-        Err(_) if waiting.withdraw() => {
+    let answer = match alarm.in_time(patience, &mut response).await {
+        Some(response) => response.unwrap_or_else(lost),
+        None if waiting.withdraw() => {
             AppResponse::Error(RequestError::busy("no thread became free in time; try again"))
         }
-        Err(_) => response.await.unwrap_or_else(lost),
+        None => response.await.unwrap_or_else(lost),
     };
     waiting.0 = None;
     answer

@@ -1,12 +1,14 @@
-//! The one timer of a connection.
+//! A timer that is nearly always set again before it rings.
 //!
-//! Apart because several deadlines share it, and because of what it saves: a timer that is set anew for every request
+//! Apart because several deadlines of a connection share one, and because of what it saves: a timer that is set anew for every request
 //! costs more than the request's parsing. So it is left as it is while the deadline it serves only moves away; when it
 //! rings early, it looks at the clock and goes back to sleep. It never sleeps longer than the idle time of a
 //! connection, so that a nearer deadline which nobody polled for is at most that late.
 
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -20,13 +22,15 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 pub struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
     armed: bool,
+    /// Whom it wakes.
+    waker: Option<Waker>,
     longest: Duration,
 }
 
 impl Alarm {
     /// No deadline that is not polled for may be nearer than `longest` from then.
     pub fn new(longest: Duration) -> Self {
-        Self { sleep: None, armed: false, longest: longest.clamp(SHORTEST_SLEEP, LONGEST_SLEEP) }
+        Self { sleep: None, armed: false, waker: None, longest: longest.clamp(SHORTEST_SLEEP, LONGEST_SLEEP) }
     }
 
     /// Returns whether `deadline` has passed; if not, the task is woken when it has. `None` only keeps the alarm on.
@@ -36,8 +40,16 @@ impl Alarm {
                 && self.armed
                 && deadline.is_none_or(|deadline| sleep.deadline() <= deadline)
             {
+                // To ask whether it has rung is cheaper than to poll it.
+                let told = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+                if told && !sleep.is_elapsed() {
+                    return false;
+                }
                 match sleep.as_mut().poll(cx) {
-                    Poll::Pending => return false,
+                    Poll::Pending => {
+                        self.waker = Some(cx.waker().clone());
+                        return false;
+                    }
                     Poll::Ready(()) => self.armed = false,
                 }
             }
@@ -57,13 +69,40 @@ impl Alarm {
             None => self.sleep = Some(Box::pin(sleep_until(at))),
         }
         self.armed = true;
+        self.waker = None;
+    }
+}
+
+/// Where the requests of a connection find an alarm that an earlier one has left there.
+#[derive(Debug, Default)]
+pub struct SpareAlarm(Mutex<Option<Alarm>>);
+
+impl SpareAlarm {
+    /// The result of `work`, or `None` when it takes longer than `patience`.
+    ///
+    /// # Cancel safety
+    /// As that of `work`.
+    pub async fn in_time<F: Future + Unpin>(&self, patience: Duration, work: &mut F) -> Option<F::Output> {
+        let deadline = Instant::now().checked_add(patience);
+        let mut alarm = self.lock().take().unwrap_or_else(|| Alarm::new(patience));
+        let result = poll_fn(|cx| match Pin::new(&mut *work).poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if alarm.poll(cx, deadline) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        let result = result.await;
+        *self.lock() = Some(alarm);
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Alarm>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::poll_fn;
 
     fn runtime() -> tokio::runtime::Runtime {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()

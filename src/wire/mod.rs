@@ -42,7 +42,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-pub use alarm::Alarm;
+pub use alarm::{Alarm, SpareAlarm};
 pub use guard::Guard;
 pub use message::{asks_for_websocket, check as check_message};
 pub use opening::read_opening;
