@@ -97,7 +97,7 @@ CASES = (
         "asgi",
         "apps:asgi",
         1,
-        ("rsgi", "granian", "uvicorn", "fastpysgi"),
+        ("rsgi", "rsgi-busy", "granian", "uvicorn", "fastpysgi"),
         targets=(_below("p50", 0.6, "uvicorn"), _below("p50", 0.35, "granian"), _below("switches", 1.2)),
     ),
     Case(
@@ -144,7 +144,7 @@ CASES = (
         "wsgi",
         "apps:wsgi",
         1,
-        ("rsgi", "granian", "granian-1", "gunicorn", "fastpysgi"),
+        ("rsgi", "rsgi-busy", "granian", "granian-1", "gunicorn", "fastpysgi"),
         targets=(_below("p50", 0.6, "granian"), _below("p50", 1.5, "fastpysgi")),
     ),
     Case(

@@ -58,11 +58,13 @@ _UVICORN = "--loop uvloop --http httptools --no-access-log --port {port}"
 _GRANIAN = "--no-ws --port {port}"
 _GUNICORN = "--worker-class gthread --keep-alive 75 --no-control-socket --bind 127.0.0.1:{port} {app}"
 _AS_IT_COMES = "as it comes"
+_LOOKS_ON = "`--busy-poll 100us`: it does not sleep between requests that follow each other closely"
 _ONE_AT_A_TIME = "one thread: one request that waits stops all others"
 
 # (name, interface, executable, arguments, distributions, remark)
 _CATALOGUE = (
     ("rsgi", "wsgi", "rsgi", "serve --wsgi {app} --port {port}", "rsgi", f"as it comes: {THREADS} threads"),
+    ("rsgi-busy", "wsgi", "rsgi", "serve --busy-poll 100us --wsgi {app} --port {port}", "rsgi", _LOOKS_ON),
     (
         "granian",
         "wsgi",
@@ -131,6 +133,7 @@ _CATALOGUE = (
         "64 threads",
     ),
     ("rsgi", "asgi", "rsgi", "serve --asgi {app} --port {port}", "rsgi uvloop", _AS_IT_COMES),
+    ("rsgi-busy", "asgi", "rsgi", "serve --busy-poll 100us --asgi {app} --port {port}", "rsgi", _LOOKS_ON),
     (
         "granian",
         "asgi",

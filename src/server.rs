@@ -101,7 +101,7 @@ impl Server {
             None
         };
         let outbox = Arc::new(Outbox::default());
-        let driver = Arc::new(Driver::new(Arc::clone(&outbox))?);
+        let driver = Arc::new(Driver::new(Arc::clone(&outbox), config.busy_poll.0)?);
         let probes = plan.probes();
         let unprobed = !probes && plan.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some());
         let apps = plan.apps.into_iter().map(|mut app| {

@@ -73,6 +73,8 @@ settings! {
     r#loop: String,
     /// `auto`, `thread`, `loop` or `pool`: who drives the sockets.
     io: String,
+    /// How long to look at the sockets before sleeping; 0 is not at all.
+    busy_poll: Seconds,
     /// `auto`, `on` or `off`.
     lifespan: String,
     /// How long an application may take to start or stop.

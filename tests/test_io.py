@@ -5,8 +5,10 @@ Answers for the parts of asyncio that an application may use (`selectors`, timer
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -68,6 +70,44 @@ def test_what_a_first_step_schedules_runs_after_it(start: Callable[..., Server],
     server = start("--asgi", "io_apps:scheduled", "--lifespan", "off", "--io", io, "--loop", loop)
     for _ in range(3):
         assert get(server, "/").body == b"step, step ends, callback, child"
+
+
+EVERY_IO = {
+    "thread": ("--asgi", "io_apps:app", "--io", "thread"),
+    "loop": ("--asgi", "io_apps:app", "--io", "loop"),
+    "pool": ("--wsgi", "wsgi_kitchen:app", "--io", "pool"),
+}
+
+
+def _processor_seconds(server: Server) -> float:
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("apps", EVERY_IO.values(), ids=EVERY_IO)
+def test_busy_polling_ends_when_nobody_asks(start: Callable[..., Server], apps: tuple[str, ...]) -> None:
+    server = start(*apps, "--busy-poll", "20ms")
+    path = "/hello" if "--wsgi" in apps else "/callbacks"
+    with Connection(server) as client:
+        # It looks on while requests follow each other, and from the first one after a rest, too.
+        for rest in (0.0, 0.0, 0.3, 0.0):
+            time.sleep(rest)
+            client.send_request("GET", path)
+            assert client.read_response().status == 200
+    time.sleep(0.2)
+    before = _processor_seconds(server)
+    time.sleep(1)
+    assert _processor_seconds(server) - before < 0.3
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("apps", EVERY_IO.values(), ids=EVERY_IO)
+def test_busy_polling_looks_on_for_as_long_as_was_said(start: Callable[..., Server], apps: tuple[str, ...]) -> None:
+    server = start(*apps, "--busy-poll", "1s")
+    assert get(server, "/hello" if "--wsgi" in apps else "/callbacks").status == 200
+    before = _processor_seconds(server)
+    time.sleep(0.6)
+    assert _processor_seconds(server) - before > 0.1
 
 
 WSGI_IO = ("thread", "pool")

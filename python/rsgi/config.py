@@ -222,6 +222,15 @@ class Config:
         "auto",
         choices=("auto", "thread", "loop", "pool"),
     )
+    busy_poll: float = _setting(
+        "How long to go on looking at the sockets before sleeping, for example 100us: requests that follow each other "
+        "closely are answered sooner, and a processor is busy meanwhile. 0 sleeps at once.",
+        "ASGI",
+        0.0,
+        unit="duration",
+        minimum=0,
+        maximum=1,
+    )
     lifespan: str = _setting(
         "Whether ASGI applications are told of start and end; auto asks them and accepts that they do not know.",
         "ASGI",

@@ -14,7 +14,7 @@ from rsgi.cpus import usable_cpus
 
 Unit: TypeAlias = Literal["text", "address", "flag", "number", "processes", "size", "duration", "apps", "rules"]
 
-_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SECONDS = {"": 1.0, "us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {
     "": 1,
     "b": 1,

@@ -5,6 +5,7 @@
 //! passes from the socket to the application, and its answer back, without a hand-over between threads.
 
 pub mod bell;
+mod busy_poll;
 pub mod overseer;
 pub mod selector;
 mod watched;
@@ -12,11 +13,13 @@ mod watched;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 use self::bell::Bell;
+use self::busy_poll::BusyPoll;
 use crate::connection::Service;
 use crate::error::StartupError;
 use crate::gateway::Gateway;
@@ -84,20 +87,25 @@ pub struct Driver {
     handle: Handle,
     outbox: Arc<Outbox>,
     interrupts: Bell,
+    busy_poll: Option<Arc<BusyPoll>>,
 }
 
 impl Driver {
-    /// A runtime that nobody drives yet; who does delivers what is in `outbox`, too.
+    /// A runtime that nobody drives yet; who does delivers what is in `outbox`, too, and looks for `busy_poll` before it sleeps.
     ///
     /// # Errors
     /// When the process is out of descriptors.
-    pub fn new(outbox: Arc<Outbox>) -> Result<Self, StartupError> {
+    pub fn new(outbox: Arc<Outbox>, busy_poll: Duration) -> Result<Self, StartupError> {
         let runtime =
             Builder::new_current_thread().max_blocking_threads(FILE_THREADS).enable_all().build().map_err(|error| {
                 StartupError::new(format!("cannot start the runtime: {error}"), "the process may be out of descriptors")
             })?;
         let handle = runtime.handle().clone();
-        Ok(Self { seat: Mutex::new(Some(runtime)), handle, outbox, interrupts: Bell::default() })
+        let busy_poll = (!busy_poll.is_zero()).then(|| BusyPoll::new(busy_poll));
+        if let Some(busy_poll) = &busy_poll {
+            handle.spawn(busy_poll::look(Arc::downgrade(busy_poll)));
+        }
+        Ok(Self { seat: Mutex::new(Some(runtime)), handle, outbox, interrupts: Bell::default(), busy_poll })
     }
 
     /// Starts a task, which runs whenever somebody drives.
@@ -141,6 +149,9 @@ impl Driver {
         let result = runtime.block_on(poll_fn(|context| {
             self.interrupts.listen(context.waker());
             self.outbox.deliver(context.waker());
+            if let Some(busy_poll) = &self.busy_poll {
+                busy_poll.active();
+            }
             over(context)
         }));
         // Before the seat is free: who takes it delivers first, and asks whether it is over.

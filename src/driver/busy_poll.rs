@@ -1,0 +1,60 @@
+//! Keeps on looking at the sockets for a while before the one who drives sleeps, where `--busy-poll` says so.
+//!
+//! Kept apart because nobody else needs to know: it is a task of the runtime that yields, and while one does tokio looks at
+//! the sockets without waiting. To be woken from a sleep takes most of the time of a request that comes alone; the price is a
+//! processor that is never idle between requests that follow each other closely.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use futures::task::AtomicWaker;
+
+/// How long to look, and since when there was nothing.
+#[derive(Debug)]
+pub struct BusyPoll {
+    began: Instant,
+    /// When there was something last, in nanoseconds since `began`.
+    active: AtomicU64,
+    patience: u64,
+    looker: AtomicWaker,
+}
+
+impl BusyPoll {
+    /// Looks for `patience` after the last activity.
+    pub fn new(patience: Duration) -> Arc<Self> {
+        let patience = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        Arc::new(Self { began: Instant::now(), active: AtomicU64::new(0), patience, looker: AtomicWaker::new() })
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// There was something: a request, or an answer.
+    pub fn active(&self) {
+        self.active.store(self.now(), Ordering::Relaxed);
+        self.looker.wake();
+    }
+}
+
+/// Yields while there was something a moment ago; ends with the server.
+pub async fn look(busy_poll: Weak<BusyPoll>) {
+    while let Some(calm) = busy_poll.upgrade() {
+        if calm.now().saturating_sub(calm.active.load(Ordering::Relaxed)) < calm.patience {
+            drop(calm);
+            // Whoever else wants the processor may have it.
+            std::thread::yield_now();
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let mut slept = false;
+        poll_fn(|context| {
+            calm.looker.register(context.waker());
+            if std::mem::replace(&mut slept, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
