@@ -16,9 +16,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyTuple};
 
 use crate::error::is_clients_doing;
+use crate::exchange::{Ended, Exchange, Next};
 use crate::file_wrapper::FileWrapper;
 use crate::response_head::short;
-use crate::start_response::{Ended, Exchange, Next, Response, body_bytes};
+use crate::start_response::{Response, body_bytes};
 
 /// How a call ended.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use crate::error::Disconnected;
 use crate::pipe::{PipeReader, PipeWriter, Weight};
 use crate::pool::Ticket;
 use crate::response_head::ResponseHead;
-use crate::sink::{FileBody, ResponseSink};
+use crate::sink::{FileBody, ResponseSink, Room};
 
 /// How much of a file is read at once, in bytes.
 const FILE_CHUNK: u64 = 64 * 1024;
@@ -194,7 +194,8 @@ impl ResponseSink for EventSink {
         }
         self.start(head);
         while let Some(piece) = body.next_piece(FILE_CHUNK)? {
-            self.write(piece).map_err(|_| std::io::ErrorKind::BrokenPipe)?;
+            let written = self.write(piece).and_then(|room| if room == Room::Full { self.wait() } else { Ok(()) });
+            written.map_err(|_| std::io::ErrorKind::BrokenPipe)?;
         }
         self.finish();
         Ok(())
@@ -204,16 +205,17 @@ impl ResponseSink for EventSink {
         self.push(Event::Start(head));
     }
 
-    fn write(&mut self, chunk: Bytes) -> Result<(), Disconnected> {
-        let mut chunk = Some(chunk);
+    fn write(&mut self, chunk: Bytes) -> Result<Room, Disconnected> {
+        let events = lock(&self.events);
+        let events = events.as_ref().ok_or(Disconnected)?;
+        events.push(Event::Chunk(chunk))?;
+        Ok(if events.has_room() { Room::More } else { Room::Full })
+    }
+
+    fn wait(&mut self) -> Result<(), Disconnected> {
         block_on(poll_fn(|context| match &*lock(&self.events) {
             None => Poll::Ready(Err(Disconnected)),
-            Some(events) => {
-                if let Some(chunk) = chunk.take() {
-                    events.push(Event::Chunk(chunk))?;
-                }
-                events.poll_ready(context)
-            }
+            Some(events) => events.poll_ready(context),
         }))
     }
 

@@ -23,6 +23,7 @@ pub mod call;
 pub mod environ;
 pub mod error;
 pub mod events;
+pub mod exchange;
 pub mod file_wrapper;
 pub mod foreign_loop;
 pub mod input;

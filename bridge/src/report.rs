@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::call::{Outcome, Report};
-use crate::start_response::Ended;
+use crate::exchange::Ended;
 
 /// Which request of which application a record is about.
 #[derive(Debug, Clone, Copy)]

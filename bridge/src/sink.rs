@@ -49,9 +49,18 @@ impl FileBody {
     }
 }
 
+/// Whether more may be written at once.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Room {
+    /// It may.
+    More,
+    /// Not before the client has taken some.
+    Full,
+}
+
 /// Takes one response: either one of the whole ones, or `start`, any number of `write`s, and an end.
 pub trait ResponseSink: Send {
-    /// A response that is complete. `body` may be longer or shorter than declared only where the caller checked it.
+    /// A response that is complete. Nothing of it follows but, perhaps, an end. `body` may be longer or shorter than declared only where the caller checked it.
     fn complete(&mut self, head: Box<ResponseHead>, body: Bytes);
 
     /// A response whose body is a file. May block, with the interpreter detached, while the client is slow.
@@ -63,11 +72,17 @@ pub trait ResponseSink: Send {
     /// The head of a response whose body follows in pieces.
     fn start(&mut self, head: Box<ResponseHead>);
 
-    /// One non-empty piece. Blocks, with the interpreter detached, while the client is slow.
+    /// One non-empty piece. Never blocks; says whether there is room for another.
     ///
     /// # Errors
     /// [`Disconnected`] when the client has gone.
-    fn write(&mut self, chunk: Bytes) -> Result<(), Disconnected>;
+    fn write(&mut self, chunk: Bytes) -> Result<Room, Disconnected>;
+
+    /// Blocks, with the interpreter detached, until there is room.
+    ///
+    /// # Errors
+    /// [`Disconnected`] when the client has gone.
+    fn wait(&mut self) -> Result<(), Disconnected>;
 
     /// The pieces are complete.
     fn finish(&mut self);

@@ -19,6 +19,7 @@ use crate::call::{Outcome, Report, run};
 use crate::environ::{Concurrency, EnvironTemplate};
 use crate::error::{BodyError, Disconnected};
 use crate::events::{Event, EventSink, Events, Response, lock};
+use crate::exchange::Exchange;
 use crate::foreign_loop::ForeignLoop;
 use crate::input::Input;
 use crate::pipe::{PipeReader, PipeWriter, pipe};
@@ -27,7 +28,6 @@ use crate::report::{Subject, report_call};
 use crate::scope_request::{BridgeRequest, ScopeRequest};
 use crate::source::{BodySource, shared};
 use crate::spool::WholeBody;
-use crate::start_response::Exchange;
 use crate::wsgi_pool::WsgiPool;
 
 /// The settings of a bridge: attributes of a `rsgi.WsgiToAsgi`.

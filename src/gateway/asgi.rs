@@ -13,10 +13,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use rsgi_bridge::awaitable::{Awaitable, Sent};
+use rsgi_bridge::exchange::Ended;
 use rsgi_bridge::pipe::PipeReader;
 use rsgi_bridge::report::{log_failure, log_length};
 use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
-use rsgi_bridge::start_response::Ended;
 use tokio::sync::oneshot;
 
 use super::message::{says, typed, unexpected};

@@ -17,15 +17,15 @@ use pyo3::types::PyDict;
 use rsgi_bridge::call::run;
 use rsgi_bridge::environ::EnvironTemplate;
 use rsgi_bridge::error::{BodyError, Disconnected};
+use rsgi_bridge::exchange::Exchange;
 use rsgi_bridge::input::Input;
 use rsgi_bridge::pipe::{PipeWriter, pipe};
 use rsgi_bridge::pool::{Job, Pool, Ticket};
 use rsgi_bridge::report::{log_failure, report_call};
 use rsgi_bridge::response_head::ResponseHead;
 use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
-use rsgi_bridge::sink::{FileBody, ResponseSink};
+use rsgi_bridge::sink::{FileBody, ResponseSink, Room};
 use rsgi_bridge::source::BodySource;
-use rsgi_bridge::start_response::Exchange;
 use tokio::sync::oneshot;
 
 use super::Call;
@@ -279,7 +279,7 @@ impl ResponseSink for SocketSink {
         self.respond(AppResponse::Stream(head, reader));
     }
 
-    fn write(&mut self, chunk: Bytes) -> Result<(), Disconnected> {
+    fn write(&mut self, chunk: Bytes) -> Result<Room, Disconnected> {
         let writer = self.writer.as_ref().ok_or(Disconnected)?;
         if let Some(missing) = &mut self.missing {
             *missing = missing.saturating_sub(chunk.len() as u64);
@@ -288,9 +288,11 @@ impl ResponseSink for SocketSink {
             }
         }
         writer.push(chunk)?;
-        if writer.has_room() {
-            return Ok(());
-        }
+        Ok(if writer.has_room() { Room::More } else { Room::Full })
+    }
+
+    fn wait(&mut self) -> Result<(), Disconnected> {
+        let writer = self.writer.as_ref().ok_or(Disconnected)?;
         block_on(poll_fn(|context| writer.poll_ready(context)))
     }
 

@@ -16,10 +16,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::awaitable::{Awaitable, Sent};
 use rsgi_bridge::error::{Disconnected, is_clients_doing};
+use rsgi_bridge::exchange::Ended;
 use rsgi_bridge::pipe::{PipeReader, PipeWriter};
 use rsgi_bridge::report::{Subject, log_failure, log_length};
 use rsgi_bridge::scope::ScopeKind;
-use rsgi_bridge::start_response::Ended;
 use tokio::sync::oneshot;
 
 use super::super::asgi::AsgiGateway;
