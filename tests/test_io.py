@@ -136,6 +136,18 @@ def test_one_thread_streams_more_than_any_buffer_holds(start: Callable[..., Serv
 
 
 @pytest.mark.parametrize("io", WSGI_IO)
+def test_a_call_that_computes_for_long_holds_up_no_others(start: Callable[..., Server], io: str) -> None:
+    server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "4", "--io", io)
+    with Connection(server) as computing:
+        computing.send_request("GET", "/compute?ms=4000&label=alone")
+        with ThreadPoolExecutor(8) as clients:
+            answers = list(clients.map(lambda _: get(server, "/hello").status, range(40)))
+        assert answers == [200] * 40
+        assert get(server, "/record?label=alone").json() == ["running"]
+        assert computing.read_response().body == b"computed\n"
+
+
+@pytest.mark.parametrize("io", WSGI_IO)
 def test_fast_and_slow_calls_from_many_clients_are_all_answered(start: Callable[..., Server], io: str) -> None:
     server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "4", "--io", io)
     paths = ["/hello", "/slow?ms=5", "/slow?ms=1", "/hello"] * 50

@@ -184,3 +184,8 @@ def test_json_of_a_chunked_upload(wsgi_host: Server) -> None:
     body = json.dumps({"a": 1}).encode()
     data += b"".join(chunk_bytes(body[index : index + 1]) for index in range(len(body))) + b"0\r\n\r\n"
     assert exchange(wsgi_host, data).json() == {"a": 1}
+
+
+def test_a_body_that_says_that_it_is_in_memory_gets_its_length(wsgi_host: Server) -> None:
+    answer = get(wsgi_host, "/in-memory")
+    assert (answer.body, answer.header("content-length")) == (b"all of it\n", "10")

@@ -13,7 +13,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyIterator, PyList, PyTuple};
 
 use crate::error::is_clients_doing;
 use crate::exchange::{Ended, Exchange, Next};
@@ -174,11 +174,26 @@ fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Exchange) -
             "the application returned bytes; it must return an iterable of bytes, such as [body]",
         ));
     }
-    let single = iterable.len().is_ok_and(|length| length == 1);
     let chunks = iterable.try_iter().map_err(|_| {
         PyTypeError::new_err(format!("the application must return an iterable of bytes, not {}", short(iterable)))
     })?;
+    // Asked only where it tells something: the error of what has no length costs more than a call.
+    let undeclared = !exchange.declares_length();
+    if undeclared && is_in_memory(iterable)? {
+        let mut whole = Vec::new();
+        for chunk in chunks {
+            whole.extend_from_slice(&body_bytes(&chunk?)?);
+        }
+        return exchange.complete(py, whole.into());
+    }
+    let single = undeclared && iterable.len().is_ok_and(|length| length == 1);
     send_chunks(py, chunks, single, exchange)
+}
+
+/// Whether a response object says that its body is there: Django's do (`HttpResponse.streaming`).
+fn is_in_memory(iterable: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let streaming = iterable.getattr_opt(intern!(iterable.py(), "streaming"))?;
+    Ok(streaming.is_some_and(|streaming| streaming.cast_exact::<PyBool>().is_ok_and(|streaming| !streaming.is_true())))
 }
 
 /// A body that is here in full leaves in one piece, with its length.

@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::file_wrapper::FileWrapper;
-use crate::text::{LastText, environ_key, latin1, word};
+use crate::text::{LastText, environ_key, latin1, make_room, word};
 use crate::tls::TlsSession;
 
 /// What a request looks like to an application, borrowed from whoever parsed it.
@@ -114,13 +114,7 @@ impl EnvironTemplate {
         for key in ALWAYS {
             base.set_item(PyString::intern(py, key), py.None())?;
         }
-        // A table grows with what is put in, and stays as it is when that is taken out.
-        for extra in 0..EXTRA {
-            base.set_item(extra.to_string(), py.None())?;
-        }
-        for extra in 0..EXTRA {
-            base.del_item(extra.to_string())?;
-        }
+        make_room(&base, EXTRA)?;
         Ok(Self { base: base.unbind(), words: Arc::default() })
     }
 

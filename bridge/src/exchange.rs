@@ -145,6 +145,11 @@ impl Exchange {
         Ok(next)
     }
 
+    /// Whether the head that waits has a `Content-Length`.
+    pub fn declares_length(&self) -> bool {
+        matches!(&self.lock().progress, Progress::Started(head) if head.content_length.is_some())
+    }
+
     /// Sends the file behind `wrapper`, if nothing was sent yet and there is one; `false` says to iterate over it.
     ///
     /// # Errors

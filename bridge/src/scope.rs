@@ -4,14 +4,16 @@
 //!
 //! Spec: ASGI HTTP & WebSocket 2.5 "Connection Scope"; RFC 9113 8.2.3 (cookies are joined).
 
+use std::sync::{Mutex, PoisonError};
+
 use http::HeaderMap;
 use http::header::COOKIE;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::environ::{RequestView, separator};
-use crate::text::{scope_name, word};
+use crate::text::{make_room, scope_name, word};
 
 /// The version of the HTTP and WebSocket message format that the gateways speak.
 pub const SPEC_VERSION: &str = "2.5";
@@ -25,7 +27,13 @@ pub struct ScopeTemplate {
     extensions: Py<PyDict>,
     /// The same, where the client takes trailers.
     with_trailers: Py<PyDict>,
+    /// The address of the server in the latest scope, which is likely to be that of the next.
+    server: Mutex<Option<(String, u16, Py<PyTuple>)>>,
 }
+
+/// Every scope has them; their places are in the template, so that its copies need no larger table.
+const ALWAYS: [&str; 9] =
+    ["http_version", "scheme", "path", "raw_path", "root_path", "query_string", "headers", "client", "server"];
 
 /// Which of the two scopes to build.
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +66,17 @@ impl ScopeTemplate {
         let http = PyDict::new(py);
         http.set_item("type", "http")?;
         http.set_item("asgi", asgi)?;
+        for key in ALWAYS {
+            http.set_item(PyString::intern(py, key), py.None())?;
+        }
         let websocket = http.copy()?;
         websocket.set_item("type", "websocket")?;
+        for (template, own) in [(&http, ["method", "extensions"].as_slice()), (&websocket, &["subprotocols"])] {
+            for key in own {
+                template.set_item(PyString::intern(py, key), py.None())?;
+            }
+            make_room(template, 1)?;
+        }
         let extensions = PyDict::new(py);
         extensions.set_item("http.response.pathsend", PyDict::new(py))?;
         // A descriptor is opened anew through `/proc`.
@@ -73,6 +90,7 @@ impl ScopeTemplate {
             websocket: websocket.unbind(),
             extensions: extensions.unbind(),
             with_trailers: with_trailers.unbind(),
+            server: Mutex::default(),
         })
     }
 
@@ -109,7 +127,12 @@ impl ScopeTemplate {
         set_path(py, &scope, request, raw_path)?;
         scope.set_item(intern!(py, "query_string"), PyBytes::new(py, request.query))?;
         scope.set_item(intern!(py, "headers"), header_list(py, request.headers)?)?;
-        set_addresses(py, &scope, request, unix)?;
+        scope.set_item(intern!(py, "client"), request.client)?;
+        match (unix, request.server) {
+            (Some(UnixPath(path)), _) => scope.set_item(intern!(py, "server"), (path, py.None()))?,
+            (None, Some((name, port))) => scope.set_item(intern!(py, "server"), self.server(py, name, port)?)?,
+            (None, None) => {}
+        }
         if let Some(tls) = request.tls {
             add_extension(&scope, "tls", &tls.extension(py)?)?;
         }
@@ -117,6 +140,20 @@ impl ScopeTemplate {
             scope.set_item(intern!(py, "state"), state.copy()?)?;
         }
         Ok(scope)
+    }
+}
+
+impl ScopeTemplate {
+    fn server<'py>(&self, py: Python<'py>, name: &str, port: u16) -> PyResult<Bound<'py, PyTuple>> {
+        let mut last = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((same_name, same_port, server)) = &*last
+            && (same_name.as_str(), *same_port) == (name, port)
+        {
+            return Ok(server.bind(py).clone());
+        }
+        let server = (name, port).into_pyobject(py)?;
+        *last = Some((name.to_owned(), port, server.clone().unbind()));
+        Ok(server)
     }
 }
 
@@ -143,19 +180,6 @@ fn set_path(py: Python<'_>, scope: &Bound<'_, PyDict>, request: &RequestView<'_>
     scope.set_item(intern!(py, "path"), &*path)?;
     scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, raw_path))?;
     scope.set_item(intern!(py, "root_path"), word(py, &String::from_utf8_lossy(&request.script_name)))
-}
-
-fn set_addresses(
-    py: Python<'_>,
-    scope: &Bound<'_, PyDict>,
-    request: &RequestView<'_>,
-    unix: Option<UnixPath<'_>>,
-) -> PyResult<()> {
-    scope.set_item(intern!(py, "client"), request.client)?;
-    match unix {
-        Some(UnixPath(path)) => scope.set_item(intern!(py, "server"), (path, py.None())),
-        None => scope.set_item(intern!(py, "server"), request.server),
-    }
 }
 
 /// `list[tuple[bytes, bytes]]`, names lower-case, order and repeats kept, cookies joined.

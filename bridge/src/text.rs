@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 /// A native string whose code points are the bytes (latin-1), as PEP 3333 wants it.
 pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
@@ -54,6 +54,22 @@ impl LastText {
         *last = Some((text.into(), object.clone().unbind()));
         object
     }
+}
+
+/// Grows the table of a template, so that a copy has room for `extra` keys more without a new one. Python copies a table with few
+/// gaps in one go.
+///
+/// # Errors
+/// When Python is out of memory.
+pub fn make_room(template: &Bound<'_, PyDict>, extra: usize) -> PyResult<()> {
+    // A table grows with what is put in, and stays as it is when that is taken out.
+    for key in 0..extra {
+        template.set_item(key.to_string(), template.py().None())?;
+    }
+    for key in 0..extra {
+        template.del_item(key.to_string())?;
+    }
+    Ok(())
 }
 
 /// The bytes of a native string; `None` when it has a code point above 255.

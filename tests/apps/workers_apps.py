@@ -27,7 +27,8 @@ async def pid_asgi(scope, receive, send):
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        print(f"lifespan of {os.getpid()} ended", flush=True)
+        # In one piece: `print` writes the end of the line by itself, and other workers write, too.
+        os.write(1, f"lifespan of {os.getpid()} ended\n".encode())
         await send({"type": "lifespan.shutdown.complete"})
         return
     body = json.dumps({"pid": os.getpid(), "scheme": scope["scheme"], "path": scope["path"]}).encode()

@@ -155,6 +155,30 @@ def slow(environ, start_response):
     return text(start_response, "slow\n")
 
 
+@path("compute")
+def compute(environ, start_response):
+    wanted = query(environ)
+    record(wanted.get("label", "compute"), "running")
+    end = time.monotonic() + int(wanted["ms"]) / 1000
+    while time.monotonic() < end:
+        pass
+    record(wanted.get("label", "compute"), "over")
+    return text(start_response, "computed\n")
+
+
+class _InMemory:
+    streaming = False
+
+    def __iter__(self):
+        return iter([b"all ", b"of ", b"it\n"])
+
+
+@path("in-memory")
+def in_memory(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return _InMemory()
+
+
 @path("length-too-long")
 def length_too_long(environ, start_response):
     start_response("200 OK", [("Content-Length", "4")])

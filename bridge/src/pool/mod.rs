@@ -9,6 +9,7 @@
 //! make them all fight for it. An idle thread may also do the work that brings the calls (see [`idle`]): the thread that finds
 //! a call then runs it, and nobody is woken.
 
+mod giving_way;
 pub mod idle;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -134,7 +135,6 @@ pub struct Pool {
     spare: AtomicUsize,
     /// Threads started so far; their names count on.
     started: AtomicUsize,
-    /// Where idle threads are.
     idle: Idle,
     runner_up: AtomicBool,
     /// Calls that were begun so far.
@@ -280,9 +280,11 @@ impl Pool {
     fn work(&self, py: Python<'_>) -> PyResult<()> {
         let ident = py.import("threading")?.call_method0("get_ident")?.extract()?;
         while py.detach(|| self.wait()) {
+            self.give_way(py);
             // The interpreter is ours: the next job may wake the next runner-up.
             self.runner_up.store(false, Ordering::Release);
-            while let Some((job, ticket)) = self.jobs.pop() {
+            for calls in 1_u64.. {
+                let Some((job, ticket)) = self.jobs.pop() else { break };
                 self.waiting.fetch_sub(1, Ordering::AcqRel);
                 self.begun.fetch_add(1, Ordering::AcqRel);
                 if !self.jobs.is_empty() && !self.idle.is_looked_after() {
@@ -294,6 +296,9 @@ impl Pool {
                         self.wake();
                     }
                     return Ok(());
+                }
+                if calls.is_multiple_of(giving_way::SELDOM) {
+                    self.give_way(py);
                 }
             }
         }
