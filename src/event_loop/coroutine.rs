@@ -14,7 +14,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyType};
 use rsgi_bridge::response_head::short;
 
 use super::EventLoop;
@@ -161,8 +161,12 @@ impl AppCoroutine {
 
 /// A coroutine is taken as it is; any other awaitable by its `__await__`.
 fn coroutine_of<'py>(returned: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    static COROUTINE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let py = returned.py();
-    if returned.hasattr(intern!(py, "send"))? && returned.hasattr(intern!(py, "throw"))? {
+    // Nearly all are; to ask for two methods makes both.
+    if returned.get_type().is(COROUTINE.import(py, "types", "CoroutineType")?)
+        || returned.hasattr(intern!(py, "send"))? && returned.hasattr(intern!(py, "throw"))?
+    {
         return Ok(returned.clone());
     }
     if returned.hasattr(intern!(py, "__await__"))? {

@@ -7,6 +7,7 @@
 //!
 //! Spec: `asyncio.loop.create_task`, `asyncio.loop.call_soon`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::intern;
@@ -26,8 +27,10 @@ pub struct Tasks {
 struct FirstStep {
     /// `asyncio.Task`.
     class: Py<PyAny>,
-    /// `loop=…`
+    /// `loop=…`, and a name where asyncio would make one.
     options: Py<PyDict>,
+    /// Tasks so far, where they get a name.
+    named: Option<AtomicU64>,
     catcher: Py<Catcher>,
     /// The catcher's `call_soon`, bound.
     catch: Py<PyAny>,
@@ -82,15 +85,22 @@ impl FirstStep {
             Bound::new(py, Catcher { call_soon, caught: Mutex::new(Caught::Closed), kind: Mutex::new(None) })?;
         let catch = catcher.getattr("call_soon")?.unbind();
         let class = py.import("asyncio")?.getattr("Task")?.unbind();
-        Ok(Self { class, options: options.unbind(), catcher: catcher.unbind(), catch })
+        // Later versions make a name when somebody asks for it; to make one takes as long as all else of a task.
+        let named = (py.version_info() < (3, 12)).then(AtomicU64::default);
+        Ok(Self { class, options: options.unbind(), named, catcher: catcher.unbind(), catch })
     }
 
     fn start(&self, event_loop: &Bound<'_, PyAny>, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = coroutine.py();
         let catcher = self.catcher.get();
         catcher.replace(Caught::Waiting);
+        let options = self.options.bind(py);
+        if let Some(named) = &self.named {
+            let number = named.fetch_add(1, Ordering::Relaxed) + 1;
+            options.set_item(intern!(py, "name"), format!("Request-{number}"))?;
+        }
         event_loop.setattr(intern!(py, "call_soon"), &self.catch)?;
-        let task = self.class.bind(py).call((coroutine,), Some(self.options.bind(py)));
+        let task = self.class.bind(py).call((coroutine,), Some(options));
         event_loop.delattr(intern!(py, "call_soon"))?;
         let caught = catcher.replace(Caught::Closed);
         task?;
