@@ -16,7 +16,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo demo-tls bench conformance clean
+.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-router conformance clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -90,6 +90,10 @@ demo-tls: $(VENV)/.maturin ## the same over HTTPS, with a certificate made for i
 
 bench: install ## side by side with other servers; writes benches/RESULTS.md and benches/results.svg
 	$(BIN)/python benches/run.py --output benches/RESULTS.md --plot benches/results.svg $(BENCH_ARGUMENTS)
+
+bench-router: $(VENV)/.maturin ## how long the router takes to find the application of a request, among 1 to 1,000 routes
+	LD_LIBRARY_PATH="$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))")$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" \
+	cargo bench --bench router
 
 conformance: install ## ask other servers and bridges for the same behaviours; writes docs/conformance.md
 	@test -x $(PEERS)/bin/python || '$(PYTHON)' -m venv $(PEERS)
