@@ -218,7 +218,7 @@ CASES = (
     Case(
         "idle-10000",
         "10,000 idle connections",
-        "asgi",
+        "idle",
         "apps:asgi",
         10_000,
         ("rsgi", "granian", "uvicorn"),

@@ -150,6 +150,23 @@ _CATALOGUE = (
         "uvicorn uvloop httptools",
         "its fastest loop and parser",
     ),
+    ("rsgi", "idle", "rsgi", "serve --asgi {app} --port {port}", "rsgi", _AS_IT_COMES),
+    (
+        "granian",
+        "idle",
+        "granian",
+        f"--interface asgi --loop uvloop --backlog 16384 --backpressure 16384 {_GRANIAN} {{app}}",
+        "granian uvloop",
+        "uvloop; without `--backpressure` it takes no more than 1,024 connections",
+    ),
+    (
+        "uvicorn",
+        "idle",
+        "uvicorn",
+        f"{_UVICORN} --ws none {{app}}",
+        "uvicorn uvloop httptools",
+        "its fastest loop and parser",
+    ),
     ("fastpysgi", "asgi", "fastpysgi", "--host 127.0.0.1 --port {port} {app}", "fastpysgi", _AS_IT_COMES),
     (
         "hypercorn",
