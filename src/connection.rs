@@ -68,8 +68,8 @@ pub struct Connection {
 
 impl Connection {
     /// A connection; `wire` counts its requests.
-    pub fn new(service: Arc<Service>, wire: Arc<WireState>, peer: Peer, alive: Alive) -> Self {
-        Self { service, wire, peer: Arc::new(peer), alive, alarm: SpareAlarm::default() }
+    pub fn new(service: Arc<Service>, wire: Arc<WireState>, peer: Box<Peer>, alive: Alive) -> Self {
+        Self { service, wire, peer: peer.into(), alive, alarm: SpareAlarm::default() }
     }
 }
 
@@ -82,8 +82,15 @@ pub enum Begun {
     Refused(Refusal),
 }
 
-/// Serves one HTTP/1 connection until it closes or the server stops.
-pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Peer, mut alive: Alive, begun: Begun)
+/// Serves one HTTP/1 connection until it closes or the server stops. Not `async`, so that an idle connection keeps nothing of what
+/// it was made from.
+pub fn serve<S>(
+    service: Arc<Service>,
+    stream: S,
+    peer: Box<Peer>,
+    mut alive: Alive,
+    begun: Begun,
+) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -100,23 +107,24 @@ where
     if fields != HYPER_FIELDS {
         builder.max_headers(fields);
     }
-    let served = builder.serve_connection(TokioIo::new(guard), answer).with_upgrades();
-    tokio::pin!(served);
-    // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.
-    if alive.unless(Phase::Draining, served.as_mut()).await.is_some() {
-        return;
+    let mut served = Box::pin(builder.serve_connection(TokioIo::new(guard), answer).with_upgrades());
+    async move {
+        // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.
+        if alive.unless(Phase::Draining, served.as_mut()).await.is_some() {
+            return;
+        }
+        // One that has not asked for anything yet may still do so: hyper would close it.
+        let asked = poll_fn(|cx| match served.as_mut().poll(cx) {
+            Poll::Pending if !wire.idle_since().1 => Poll::Pending,
+            ended => Poll::Ready(ended.is_ready()),
+        });
+        tokio::select! {
+            ended = asked => if ended { return },
+            () = alive.given_up() => {}
+        }
+        served.as_mut().graceful_shutdown();
+        let _ended = alive.unless(Phase::Cut, served.as_mut()).await;
     }
-    // One that has not asked for anything yet may still do so: hyper would close it.
-    let asked = poll_fn(|cx| match served.as_mut().poll(cx) {
-        Poll::Pending if !wire.idle_since().1 => Poll::Pending,
-        ended => Poll::Ready(ended.is_ready()),
-    });
-    tokio::select! {
-        ended = asked => if ended { return },
-        () = alive.given_up() => {}
-    }
-    served.as_mut().graceful_shutdown();
-    let _ended = alive.unless(Phase::Cut, served).await;
 }
 
 /// Answers one request.

@@ -51,7 +51,7 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Serves one HTTP/2 connection until it closes or the server stops.
-pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Peer, mut alive: Alive)
+pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Box<Peer>, mut alive: Alive)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

@@ -247,7 +247,7 @@ async fn accept_tcp(listener: TcpListener, turns: Turns, service: Arc<Service>, 
                 let _unsupported = stream.set_nodelay(true);
                 let server = stream.local_addr().ok().map(|address| (address.ip().to_string(), address.port()));
                 let peer = Peer { client: Some((client.ip().to_string(), client.port())), server, ..Peer::default() };
-                tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, peer, alive.clone()));
+                tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
                 turns.give().await;
             }
             Err(error) => back_off(&error).await,
@@ -264,7 +264,7 @@ async fn accept_unix(listener: UnixListener, turns: Turns, path: &str, service: 
         match accepted {
             Ok((stream, _)) => {
                 let peer = Peer { unix_path: Some(path.to_owned()), ..Peer::default() };
-                tokio::spawn(protocol::serve_clear(Arc::clone(&service), stream, peer, alive.clone()));
+                tokio::spawn(protocol::serve_clear(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
                 turns.give().await;
             }
             Err(error) => back_off(&error).await,

@@ -24,7 +24,7 @@ use crate::wire::{Refusal, read_opening};
 const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Serves a TCP connection, with TLS when the server has a certificate.
-pub async fn serve_tcp(service: Arc<Service>, stream: TcpStream, peer: Peer, alive: Alive) {
+pub async fn serve_tcp(service: Arc<Service>, stream: TcpStream, peer: Box<Peer>, alive: Alive) {
     match service.tls.clone() {
         None => serve_clear(service, stream, peer, alive).await,
         // In boxes what not every connection is, so that the others keep no room for it.
@@ -33,7 +33,7 @@ pub async fn serve_tcp(service: Arc<Service>, stream: TcpStream, peer: Peer, ali
 }
 
 /// Serves a connection without TLS.
-pub async fn serve_clear<S>(service: Arc<Service>, mut stream: S, peer: Peer, mut alive: Alive)
+pub async fn serve_clear<S>(service: Arc<Service>, mut stream: S, peer: Box<Peer>, mut alive: Alive)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -60,7 +60,13 @@ where
 }
 
 /// HTTP/1 where it is spoken.
-async fn serve_http1<S>(service: Arc<Service>, stream: S, peer: Peer, alive: Alive, bytes: BytesMut)
+fn serve_http1<S>(
+    service: Arc<Service>,
+    stream: S,
+    peer: Box<Peer>,
+    alive: Alive,
+    bytes: BytesMut,
+) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -69,10 +75,10 @@ where
     } else {
         Begun::With(bytes)
     };
-    connection::serve(service, stream, peer, alive, begun).await;
+    connection::serve(service, stream, peer, alive, begun)
 }
 
-async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer: Peer, mut alive: Alive) {
+async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer: Box<Peer>, mut alive: Alive) {
     let patience = service.limits.header_timeout;
     let greeting = async {
         let mut first = [0];

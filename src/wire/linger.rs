@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::alarm::Alarm;
 
 const LONGEST: Duration = Duration::from_secs(1);
-const MOST: usize = 256 << 10;
+const MOST: usize = 2 << 20;
 
 /// How far a connection is closed.
 #[derive(Debug)]
