@@ -37,6 +37,7 @@ FAILURES = {
     "/bad-status-abc": "abc",
     "/header-crlf": "x-bad",
     "/header-nul": "x-bad",
+    "/header-flood": "too many headers",
     "/header-name-space": "x bad",
     "/header-not-str": "int",
     "/headers-not-list": "headers",

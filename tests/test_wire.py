@@ -11,7 +11,7 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -220,6 +220,15 @@ def test_large_header_section(wsgi_server: Server) -> None:
 
 def test_header_section_without_an_end(wsgi_server: Server) -> None:
     assert_refused(wsgi_server, GET + b"Host: a\r\nX: " + b"x" * 70_000, 431)
+
+
+def test_as_many_fields_as_a_server_can_be_told_to_take(start_kitchen: Callable[..., Server]) -> None:
+    most = 16_384
+    server = start_kitchen("--max-header-fields", str(most), "--max-header-section", "1MiB")
+    for number, status in ((most - 2, 200), (most - 1, 431)):
+        fields = b"".join(b"X-%d: 1\r\n" % each for each in range(number))
+        sent = b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + fields + b"\r\n"
+        assert exchange(server, sent).status == status
 
 
 def test_header_section_below_the_limit(kitchen: Server) -> None:

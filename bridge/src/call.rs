@@ -9,6 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -56,7 +57,7 @@ pub fn run(
 ) -> Report {
     let called = Context::new(py, context).and_then(|context| {
         let start_response = Response::start_response(py, exchange)?;
-        let iterable = context.run(app, (environ, start_response))?;
+        let iterable = context.run((app, environ, start_response))?;
         Ok((context, iterable))
     });
     let (result, close_error) = match called {
@@ -90,22 +91,19 @@ impl<'py> Context<'py> {
         }
     }
 
-    fn run(
-        &self,
-        callable: &Bound<'py, PyAny>,
-        (environ, start_response): (Bound<'py, PyDict>, Bound<'py, PyAny>),
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.0.call_method1(intern!(self.0.py(), "run"), (callable, environ, start_response))
+    /// Calls the first of `arguments` with the others.
+    fn run(&self, arguments: impl PyCallArgs<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.call_method1(intern!(self.0.py(), "run"), arguments)
     }
 }
 
 /// The body of a plain list or tuple, joined; `None` for any other iterable.
 fn whole_body(iterable: &Bound<'_, PyAny>) -> Option<PyResult<Bytes>> {
     if let Ok(list) = iterable.cast_exact::<PyList>() {
-        return Some(joined(list.len(), list.iter()));
+        return Some(joined(list.iter().map(Ok)));
     }
     let tuple = iterable.cast_exact::<PyTuple>().ok()?;
-    Some(joined(tuple.len(), tuple.iter()))
+    Some(joined(tuple.iter().map(Ok)))
 }
 
 /// How the body compared to its length, or what was raised; and what `close()` raised.
@@ -125,7 +123,7 @@ fn iterated<'py>(
         Ok(iteration) => iteration,
         Err(error) => return (Err(error), None),
     };
-    let result = context.0.call_method1(intern!(py, "run"), (&iteration,));
+    let result = context.run((&iteration,));
     let iteration = iteration.get();
     let close_error = iteration.close_error.lock().unwrap_or_else(PoisonError::into_inner).take();
     let ended = result.map(|_| *iteration.ended.lock().unwrap_or_else(PoisonError::into_inner));
@@ -180,11 +178,7 @@ fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Exchange) -
     // Asked only where it tells something: the error of what has no length costs more than a call.
     let undeclared = !exchange.declares_length();
     if undeclared && is_in_memory(iterable)? {
-        let mut whole = Vec::new();
-        for chunk in chunks {
-            whole.extend_from_slice(&body_bytes(&chunk?)?);
-        }
-        return exchange.complete(py, whole.into());
+        return exchange.complete(py, joined(chunks)?);
     }
     let single = undeclared && iterable.len().is_ok_and(|length| length == 1);
     send_chunks(py, chunks, single, exchange)
@@ -197,15 +191,13 @@ fn is_in_memory(iterable: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 /// A body that is here in full leaves in one piece, with its length.
-fn joined<'py>(count: usize, mut chunks: impl Iterator<Item = Bound<'py, PyAny>>) -> PyResult<Bytes> {
-    if count == 1
-        && let Some(chunk) = chunks.next()
-    {
-        return body_bytes(&chunk);
-    }
-    let mut whole = Vec::new();
-    for chunk in chunks {
-        whole.extend_from_slice(&body_bytes(&chunk)?);
+fn joined<'py>(mut chunks: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>) -> PyResult<Bytes> {
+    let Some(first) = chunks.next() else { return Ok(Bytes::new()) };
+    let first = body_bytes(&first?)?;
+    let Some(second) = chunks.next() else { return Ok(first) };
+    let mut whole = Vec::from(first);
+    for chunk in std::iter::once(second).chain(chunks) {
+        whole.extend_from_slice(&body_bytes(&chunk?)?);
     }
     Ok(whole.into())
 }

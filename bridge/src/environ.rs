@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http::header::{COOKIE, HeaderName, TRANSFER_ENCODING};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
 use crate::file_wrapper::FileWrapper;
 use crate::text::{LastText, environ_key, latin1, make_room, word};
@@ -68,10 +68,9 @@ pub struct EnvironTemplate {
     words: Arc<Words>,
 }
 
-/// Addresses as text, which seldom differ from one request to the next.
+/// The address of the server as text, which seldom differs from one request to the next.
 #[derive(Debug, Default)]
 struct Words {
-    client: LastText,
     server: LastText,
     port: LastText,
 }
@@ -111,10 +110,7 @@ impl EnvironTemplate {
         base.set_item("wsgi.run_once", false)?;
         base.set_item("wsgi.input_terminated", true)?;
         base.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
-        for key in ALWAYS {
-            base.set_item(PyString::intern(py, key), py.None())?;
-        }
-        make_room(&base, EXTRA)?;
+        make_room(&base, &ALWAYS, EXTRA)?;
         Ok(Self { base: base.unbind(), words: Arc::default() })
     }
 
@@ -166,7 +162,7 @@ impl Words {
         let py = environ.py();
         let mut digits = itoa::Buffer::new();
         if let Some((address, port)) = request.client {
-            environ.set_item(intern!(py, "REMOTE_ADDR"), self.client.get(py, address))?;
+            environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
             environ.set_item(intern!(py, "REMOTE_PORT"), digits.format(port))?;
         } else {
             environ.set_item(intern!(py, "REMOTE_ADDR"), intern!(py, ""))?;

@@ -158,7 +158,7 @@ impl Fields {
     fn new(status: StatusCode, capacity: usize) -> Self {
         Self {
             status,
-            headers: HeaderMap::with_capacity(capacity),
+            headers: HeaderMap::with_capacity(capacity.min(MOST_FIELDS)),
             order: None,
             content_length: None,
             announces: false,

@@ -4,16 +4,14 @@
 //!
 //! Spec: ASGI HTTP & WebSocket 2.5 "Connection Scope"; RFC 9113 8.2.3 (cookies are joined).
 
-use std::sync::{Mutex, PoisonError};
-
 use http::HeaderMap;
 use http::header::COOKIE;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::environ::{RequestView, separator};
-use crate::text::{make_room, scope_name, word};
+use crate::text::{LastText, make_room, scope_name, word};
 
 /// The version of the HTTP and WebSocket message format that the gateways speak.
 pub const SPEC_VERSION: &str = "2.5";
@@ -27,8 +25,8 @@ pub struct ScopeTemplate {
     extensions: Py<PyDict>,
     /// The same, where the client takes trailers.
     with_trailers: Py<PyDict>,
-    /// The address of the server in the latest scope, which is likely to be that of the next.
-    server: Mutex<Option<(String, u16, Py<PyTuple>)>>,
+    /// The address of the server in the latest scope.
+    server: LastText,
 }
 
 /// Every scope has them; their places are in the template, so that its copies need no larger table.
@@ -66,17 +64,11 @@ impl ScopeTemplate {
         let http = PyDict::new(py);
         http.set_item("type", "http")?;
         http.set_item("asgi", asgi)?;
-        for key in ALWAYS {
-            http.set_item(PyString::intern(py, key), py.None())?;
-        }
+        make_room(&http, &ALWAYS, 0)?;
         let websocket = http.copy()?;
         websocket.set_item("type", "websocket")?;
-        for (template, own) in [(&http, ["method", "extensions"].as_slice()), (&websocket, &["subprotocols"])] {
-            for key in own {
-                template.set_item(PyString::intern(py, key), py.None())?;
-            }
-            make_room(template, 1)?;
-        }
+        make_room(&http, &["method", "extensions"], 1)?;
+        make_room(&websocket, &["subprotocols"], 1)?;
         let extensions = PyDict::new(py);
         extensions.set_item("http.response.pathsend", PyDict::new(py))?;
         // A descriptor is opened anew through `/proc`.
@@ -90,7 +82,7 @@ impl ScopeTemplate {
             websocket: websocket.unbind(),
             extensions: extensions.unbind(),
             with_trailers: with_trailers.unbind(),
-            server: Mutex::default(),
+            server: LastText::default(),
         })
     }
 
@@ -130,7 +122,7 @@ impl ScopeTemplate {
         scope.set_item(intern!(py, "client"), request.client)?;
         match (unix, request.server) {
             (Some(UnixPath(path)), _) => scope.set_item(intern!(py, "server"), (path, py.None()))?,
-            (None, Some((name, port))) => scope.set_item(intern!(py, "server"), self.server(py, name, port)?)?,
+            (None, Some((name, port))) => scope.set_item(intern!(py, "server"), (self.server.get(py, name), port))?,
             (None, None) => {}
         }
         if let Some(tls) = request.tls {
@@ -140,20 +132,6 @@ impl ScopeTemplate {
             scope.set_item(intern!(py, "state"), state.copy()?)?;
         }
         Ok(scope)
-    }
-}
-
-impl ScopeTemplate {
-    fn server<'py>(&self, py: Python<'py>, name: &str, port: u16) -> PyResult<Bound<'py, PyTuple>> {
-        let mut last = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((same_name, same_port, server)) = &*last
-            && (same_name.as_str(), *same_port) == (name, port)
-        {
-            return Ok(server.bind(py).clone());
-        }
-        let server = (name, port).into_pyobject(py)?;
-        *last = Some((name.to_owned(), port, server.clone().unbind()));
-        Ok(server)
     }
 }
 

@@ -60,7 +60,8 @@ pub enum Room {
 
 /// Takes one response: either one of the whole ones, or `start`, any number of `write`s, and an end.
 pub trait ResponseSink: Send {
-    /// A response that is complete. Nothing of it follows but, perhaps, an end. `body` may be longer or shorter than declared only where the caller checked it.
+    /// A response that is complete. Nothing of it follows but, perhaps, an end. `body` may be longer or shorter than declared
+    /// only where the caller checked it.
     fn complete(&mut self, head: Box<ResponseHead>, body: Bytes);
 
     /// A response whose body is a file. May block, with the interpreter detached, while the client is slow.

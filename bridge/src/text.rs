@@ -56,15 +56,19 @@ impl LastText {
     }
 }
 
-/// Grows the table of a template, so that a copy has room for `extra` keys more without a new one. Python copies a table with few
-/// gaps in one go.
+/// Makes places in a template for `keys`, which every copy will have, and room for others: `extra` is what the next larger table
+/// takes. A copy then needs no table of its own, and Python copies one with few gaps in one go.
 ///
 /// # Errors
 /// When Python is out of memory.
-pub fn make_room(template: &Bound<'_, PyDict>, extra: usize) -> PyResult<()> {
+pub fn make_room(template: &Bound<'_, PyDict>, keys: &[&str], extra: usize) -> PyResult<()> {
+    let py = template.py();
+    for key in keys {
+        template.set_item(PyString::intern(py, key), py.None())?;
+    }
     // A table grows with what is put in, and stays as it is when that is taken out.
     for key in 0..extra {
-        template.set_item(key.to_string(), template.py().None())?;
+        template.set_item(key.to_string(), py.None())?;
     }
     for key in 0..extra {
         template.del_item(key.to_string())?;

@@ -279,7 +279,7 @@ class Config:
         "The largest header section; a larger one gets 431.", "Limits", 64 * KIB, unit="size", minimum=256
     )
     max_header_fields: int = _setting(
-        "The most header fields; more get 431.", "Limits", 100, unit="number", minimum=1, maximum=65535
+        "The most header fields; more get 431.", "Limits", 100, unit="number", minimum=1, maximum=16384
     )
     max_body: int | None = _setting(
         "The largest request body; a larger one gets 413.", "Limits", unit="size", optional=True, minimum=0

@@ -5,8 +5,8 @@
 //! processor that is never idle between requests that follow each other closely.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -33,28 +33,29 @@ impl BusyPoll {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
+    fn is_recent(&self) -> bool {
+        self.now().saturating_sub(self.active.load(Ordering::Relaxed)) < self.patience
+    }
+
     /// There was something: a request, or an answer.
     pub fn active(&self) {
         self.active.store(self.now(), Ordering::Relaxed);
         self.looker.wake();
     }
-}
 
-/// Yields while there was something a moment ago; ends with the server.
-pub async fn look(busy_poll: Weak<BusyPoll>) {
-    while let Some(calm) = busy_poll.upgrade() {
-        if calm.now().saturating_sub(calm.active.load(Ordering::Relaxed)) < calm.patience {
-            drop(calm);
-            // Whoever else wants the processor may have it.
-            std::thread::yield_now();
-            tokio::task::yield_now().await;
-            continue;
+    /// Yields while there was something a moment ago, and sleeps until there is.
+    pub async fn look(self: Arc<Self>) {
+        loop {
+            while self.is_recent() {
+                // Whoever else wants the processor may have it.
+                std::thread::yield_now();
+                tokio::task::yield_now().await;
+            }
+            poll_fn(|context| {
+                self.looker.register(context.waker());
+                if self.is_recent() { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
         }
-        let mut slept = false;
-        poll_fn(|context| {
-            calm.looker.register(context.waker());
-            if std::mem::replace(&mut slept, true) { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
     }
 }

@@ -103,7 +103,7 @@ impl Driver {
         let handle = runtime.handle().clone();
         let busy_poll = (!busy_poll.is_zero()).then(|| BusyPoll::new(busy_poll));
         if let Some(busy_poll) = &busy_poll {
-            handle.spawn(busy_poll::look(Arc::downgrade(busy_poll)));
+            handle.spawn(Arc::clone(busy_poll).look());
         }
         Ok(Self { seat: Mutex::new(Some(runtime)), handle, outbox, interrupts: Bell::default(), busy_poll })
     }

@@ -1,9 +1,10 @@
 //! A timer that is nearly always set again before it rings.
 //!
-//! Apart because several deadlines of a connection share one, and because of what it saves: a timer that is set anew for every request
-//! costs more than the request's parsing. So it is left as it is while the deadline it serves only moves away; when it
-//! rings early, it looks at the clock and goes back to sleep. It never sleeps longer than the idle time of a
-//! connection, so that a nearer deadline which nobody polled for is at most that late.
+//! Apart because several deadlines of a connection share one, and because of what it saves: a timer that is set anew for
+//! every request costs more than the request's parsing. So it is left as it is while the deadline it serves only moves
+//! away; when it rings early, it looks at the clock and goes back to sleep. It never sleeps longer than the idle time of a
+//! connection, so that a nearer deadline which nobody polled for is at most that late. The deadline of an answer has one of
+//! its own, which the next request takes over.
 
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -232,6 +232,11 @@ async def header_nul(scope, receive, send):
     await text(send, "never\n", headers=[(b"x-bad", b"one\0two")])
 
 
+@path("header-flood")
+async def header_flood(scope, receive, send):
+    await text(send, "never\n", headers=[(b"x-%d" % number, b"") for number in range(40_000)])
+
+
 @path("header-name-space")
 async def header_name_space(scope, receive, send):
     await text(send, "never\n", headers=[(b"x bad", b"one")])

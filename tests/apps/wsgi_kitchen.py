@@ -19,6 +19,7 @@ HANDLERS = {}
 PIECE = 65536
 
 _lock = threading.Lock()
+_company = 0
 _records = defaultdict(list)
 _endless_open = 0
 _local = threading.local()
@@ -179,6 +180,19 @@ def in_memory(environ, start_response):
     return _InMemory()
 
 
+@path("company")
+def company(environ, start_response):
+    """Compute, and record how many calls run."""
+    global _company
+    with _lock:
+        _company += 1
+        _records["company"].append(_company)
+    sum(range(50_000))
+    with _lock:
+        _company -= 1
+    return text(start_response, "done\n")
+
+
 @path("length-too-long")
 def length_too_long(environ, start_response):
     start_response("200 OK", [("Content-Length", "4")])
@@ -246,6 +260,11 @@ def header_crlf(environ, start_response):
 @path("header-nul")
 def header_nul(environ, start_response):
     return text(start_response, "never\n", headers=[("X-Bad", "one\0two")])
+
+
+@path("header-flood")
+def header_flood(environ, start_response):
+    return text(start_response, "never\n", headers=[(f"X-{number}", "") for number in range(40_000)])
 
 
 @path("header-name-space")

@@ -24,10 +24,6 @@ pub(super) const SELDOM: u64 = 16;
 impl Pool {
     /// Lets the calls that run go first, for as long as they want the interpreter and the queue moves.
     pub(super) fn give_way(&self, py: Python<'_>) {
-        // Under a foreign server it is the loop that wants it, for the very bodies that calls wait for.
-        if !self.idle.has_work() {
-            return;
-        }
         let (mut begun, mut patience) = (self.begun.load(Ordering::Acquire), 0);
         while patience < MOST_MOMENTS && self.running.load(Ordering::Acquire) > 0 && !self.jobs.is_empty() {
             let asked = py.detach(|| {

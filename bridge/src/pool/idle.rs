@@ -119,11 +119,6 @@ impl Idle {
         worked || was == Worker::Wanted
     }
 
-    /// Whether idle threads work for a server.
-    pub(super) fn has_work(&self) -> bool {
-        self.work.get().is_some()
-    }
-
     /// Whether somebody else sees to calls that wait.
     pub(super) fn is_looked_after(&self) -> bool {
         self.looked_after.load(Ordering::SeqCst)
