@@ -92,6 +92,10 @@ def _slowest(port: int, path: bytes, count: int) -> float:
     return slowest
 
 
+# A server that lets go of something does so by then.
+_IDLE_SECONDS = 3
+
+
 def _idle(port: int, process: int, count: int) -> tuple[Load, dict[str, float]]:
     processes = process_tree(process)
     before = read_usage(processes).resident
@@ -105,6 +109,10 @@ def _idle(port: int, process: int, count: int) -> tuple[Load, dict[str, float]]:
             if not connection.recv(4096):
                 raise MeasurementError(f"connection {len(connections)} was closed")
         took = time.monotonic() - begun
+        # Of interest is what they cost while they lie idle.
+        time.sleep(_IDLE_SECONDS)
+        connections[0].sendall(_REQUEST)
+        connections[0].recv(4096)
         grown = read_usage(processes).resident - before
     except OSError as error:
         raise MeasurementError(f"connection {len(connections) + 1}: {error}; see `ulimit -n`") from error

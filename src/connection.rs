@@ -1,27 +1,21 @@
-//! One connection: hyper over the wire guard, and for each request head → route → gateway → response.
+//! The requests of one connection, whatever it speaks: head → route → gateway → response.
 //!
-//! Kept apart from the gateways, which know applications but no connection. No line of this file touches Python.
+//! Kept apart from `http1.rs` and `http2.rs`, which run hyper over the two kinds of connections, and from the gateways, which
+//! know applications but no connection. No line of this file touches Python.
 //!
-//! Spec: RFC 9112 (HTTP/1.1), RFC 9110 15.
+//! Spec: RFC 9110 15.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::Poll;
 
 use arc_swap::ArcSwap;
-use bytes::BytesMut;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::access_log::{AccessLog, RequestLine};
 use crate::body::{BodyClock, BodyFailure, RequestBody};
@@ -32,12 +26,9 @@ use crate::in_flight::InFlight;
 use crate::response::{AppResponse, Asked, ResponseBody};
 use crate::route::{Decision, RouteRequest, Router, Scheme};
 use crate::settings::Settings;
-use crate::shutdown::{Alive, Phase};
+use crate::shutdown::Alive;
 use crate::tls::Tls;
-use crate::wire::{Guard, Limits, Pace, Refusal, SpareAlarm, WireState, check_message};
-
-/// hyper's own limit, up to which it needs no memory of its own for a head.
-const HYPER_FIELDS: usize = 100;
+use crate::wire::{Limits, Pace, Refusal, SpareAlarm, WireState, check_message};
 
 /// What every connection of the server shares.
 #[derive(Debug)]
@@ -59,8 +50,10 @@ pub struct Service {
 /// One connection as its requests see it.
 #[derive(Debug)]
 pub struct Connection {
-    service: Arc<Service>,
-    wire: Arc<WireState>,
+    /// What it shares with the others.
+    pub service: Arc<Service>,
+    /// What its bytes and its requests tell each other.
+    pub wire: Arc<WireState>,
     peer: Arc<Peer>,
     alive: Alive,
     alarm: SpareAlarm,
@@ -73,67 +66,13 @@ impl Connection {
     }
 }
 
-/// What is known of an HTTP/1 connection when it comes here.
-#[derive(Debug)]
-pub enum Begun {
-    /// These bytes were read already.
-    With(BytesMut),
-    /// Whatever it asks for gets this answer.
-    Refused(Refusal),
-}
-
-/// Serves one HTTP/1 connection until it closes or the server stops. Not `async`, so that an idle connection keeps nothing of what
-/// it was made from.
-pub fn serve<S>(
-    service: Arc<Service>,
-    stream: S,
-    peer: Box<Peer>,
-    mut alive: Alive,
-    begun: Begun,
-) -> impl Future<Output = ()> + Send
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let fields = service.settings.max_header_fields;
-    let wire = Arc::new(WireState::default());
-    let mut guard = Guard::new(stream, Arc::clone(&service.limits), Arc::clone(&wire));
-    match begun {
-        Begun::With(bytes) => guard.begin(bytes),
-        Begun::Refused(refusal) => guard.refuse(refusal),
-    }
-    let connection = Arc::new(Connection::new(service, Arc::clone(&wire), peer, alive.clone()));
-    let answer = service_fn(move |request| answer(Arc::clone(&connection), request));
-    let mut builder = http1::Builder::new();
-    if fields != HYPER_FIELDS {
-        builder.max_headers(fields);
-    }
-    let mut served = Box::pin(builder.serve_connection(TokioIo::new(guard), answer).with_upgrades());
-    async move {
-        // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.
-        if alive.unless(Phase::Draining, served.as_mut()).await.is_some() {
-            return;
-        }
-        // One that has not asked for anything yet may still do so: hyper would close it.
-        let asked = poll_fn(|cx| match served.as_mut().poll(cx) {
-            Poll::Pending if !wire.idle_since().1 => Poll::Pending,
-            ended => Poll::Ready(ended.is_ready()),
-        });
-        tokio::select! {
-            ended = asked => if ended { return },
-            () = alive.given_up() => {}
-        }
-        served.as_mut().graceful_shutdown();
-        let _ended = alive.unless(Phase::Cut, served.as_mut()).await;
-    }
-}
+/// The answer to one request, which never fails: what does is an answer, too.
+pub type Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
 
 /// Answers one request.
 ///
 /// Head and answer are in a box each: an idle connection keeps no room for them, and what goes from hand to hand is small.
-pub fn answer(
-    connection: Arc<Connection>,
-    request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
+pub fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Answer {
     let (mut parts, incoming) = request.into_parts();
     let refusal = checked(&connection, &mut parts);
     let head = Box::new(RequestHead::new(parts, Arc::clone(&connection.peer)));

@@ -6,8 +6,8 @@
 //!
 //! 1. [`server`] binds, starts the threads, and stops them; [`shutdown`] says how.
 //! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]); [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
-//! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`connection`] runs hyper over it; [`http2`] does for
-//!    HTTP/2, and brings its requests to the same place.
+//! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`http1`] runs hyper over it; [`http2`] does for
+//!    HTTP/2, and both bring their requests to [`connection`].
 //! 4. [`in_flight`] follows each request to its end. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI. [`body`] brings the request body.
 //! 6. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
@@ -18,10 +18,8 @@
 //! Who drives tokio never waits for the interpreter meanwhile; Python objects are made on the asyncio thread and on the
 //! pool's threads only. A function that touches Python takes `py` first and is not `async`.
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 mod access_log;
+mod allocator;
 mod body;
 mod connection;
 mod driver;
@@ -30,6 +28,7 @@ mod event_loop;
 mod explain;
 mod gateway;
 mod head;
+mod http1;
 mod http2;
 mod in_flight;
 mod listener;
@@ -79,6 +78,7 @@ mod _rsgi {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::allocator::give_back_soon();
         module.add("SETTINGS", crate::settings::names())
     }
 }

@@ -12,8 +12,9 @@ use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::connection::{self, Begun, Service};
+use crate::connection::Service;
 use crate::head::Peer;
+use crate::http1::{self, Begun};
 use crate::http2;
 use crate::replayed::Replayed;
 use crate::shutdown::Alive;
@@ -38,7 +39,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     if service.settings.http == "1" {
-        return connection::serve(service, stream, peer, alive, Begun::With(BytesMut::new())).await;
+        return http1::serve(service, stream, peer, alive, Begun::With(BytesMut::new())).await;
     }
     let patience = service.limits.header_timeout;
     let mut bytes = BytesMut::new();
@@ -54,7 +55,7 @@ where
         Ok(Ok(false)) => serve_http1(service, stream, peer, alive, bytes).await,
         Err(_) => {
             let refusal = Refusal::too_slow("the request head took too long");
-            connection::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
+            http1::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
         }
     }
 }
@@ -75,7 +76,7 @@ where
     } else {
         Begun::With(bytes)
     };
-    connection::serve(service, stream, peer, alive, begun)
+    http1::serve(service, stream, peer, alive, begun)
 }
 
 async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer: Box<Peer>, mut alive: Alive) {
@@ -102,7 +103,7 @@ async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer
         }
         Err(stream) => {
             let refusal = Refusal::malformed("this port speaks HTTPS: the address begins with https://");
-            connection::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
+            http1::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
         }
     }
 }

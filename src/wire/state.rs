@@ -23,6 +23,7 @@ pub struct WireState {
     /// When the latest request ended, in microseconds since `created`.
     ended_at: AtomicU64,
     upgraded: AtomicBool,
+    resting: AtomicBool,
     /// The number of the stand-in request; 0 is none.
     refused: AtomicU64,
     refusal: Mutex<Option<Refusal>>,
@@ -42,6 +43,7 @@ impl Default for WireState {
             ended: AtomicU64::new(0),
             ended_at: AtomicU64::new(0),
             upgraded: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             refusal: Mutex::new(None),
             failed: AtomicU64::new(0),
@@ -101,6 +103,16 @@ impl WireState {
         (self.all_ended(started).then(|| self.ended_at()), started > 0)
     }
 
+    /// Whether the connection has lain idle for a moment, and nothing is kept that is on its way.
+    pub fn rests(&self) -> bool {
+        self.resting.load(Ordering::Acquire)
+    }
+
+    /// The client has said something.
+    pub fn speak(&self) {
+        self.resting.store(false, Ordering::Release);
+    }
+
     /// The answer will be a 101: what the client sends from now on is not HTTP.
     pub fn upgraded(&self) {
         self.upgraded.store(true, Ordering::SeqCst);
@@ -117,6 +129,11 @@ impl WireState {
     /// The order of the head that hyper writes next, once, if it was told.
     pub(super) fn take_order(&self) -> Option<Vec<HeaderName>> {
         self.order.take()
+    }
+
+    /// There is nothing to do, and has not been for a moment.
+    pub(super) fn rest(&self) {
+        self.resting.store(true, Ordering::Release);
     }
 
     pub(super) fn is_upgraded(&self) -> bool {

@@ -6,11 +6,13 @@
 //!
 //! Spec: RFC 9112 6.3 (8: ended early), 9.3 (idle); RFC 9110 7.8, 15.5.9.
 
+mod patience;
+
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use http::StatusCode;
@@ -28,8 +30,8 @@ use super::{Limits, Refusal, WireState};
 const STAND_IN: &[u8] = b"GET * HTTP/1.1\r\n\r\n";
 /// How much a client may send ahead while the service decides about an upgrade.
 const MOST_AHEAD: usize = 64 << 10;
-/// How long a client that has said that it sends no more may wait for its answer. One that has left looks the same.
-const HALF_CLOSED: Duration = Duration::from_millis(500);
+/// How much is read at once of what ends the rest; most heads fit.
+const FIRST_READ: usize = 4 << 10;
 
 /// A socket that hands on only what is strict HTTP/1, at a bearable pace. See the [module](super).
 #[derive(Debug)]
@@ -97,6 +99,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Refuses whatever the client sends.
     pub fn refuse(&mut self, refusal: Refusal) {
         self.framer.state = State::Refused(refusal);
+    }
+
+    /// Waits until there is something to hand on, or to be told, without a buffer to read into meanwhile.
+    pub fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.granted > 0 || !matches!(self.framer.state, State::Head) {
+            return Poll::Ready(());
+        }
+        let mut first = [MaybeUninit::uninit(); FIRST_READ];
+        let mut first = ReadBuf::uninit(&mut first);
+        // An end is found again by who reads next, and what was an error is an end then.
+        let _more_or_end = ready!(self.poll_fill(cx, &mut first));
+        let admitted = first.filled();
+        if !admitted.is_empty() {
+            self.granted = admitted.len();
+            let rest = std::mem::replace(&mut self.held, BytesMut::from(admitted));
+            self.held.extend_from_slice(&rest);
+        }
+        Poll::Ready(())
     }
 
     /// Brings the state to one in which the socket may be read, or there is something to hand over.
@@ -190,66 +210,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         Poll::Ready(Ok(Filled::More))
     }
 
-    /// The client sends no more. hyper would drop a request that is being answered, so it hears of it a little later.
-    fn poll_half_closed(&mut self, cx: &mut Context<'_>) -> Poll<Filled> {
-        let answering = matches!(self.framer.state, State::Head) && !self.wire.all_ended(self.framer.heads);
-        let began = *self.half_closed.get_or_insert_with(Instant::now);
-        if !answering || self.alarm.poll(cx, Some(began + HALF_CLOSED)) {
-            return Poll::Ready(Filled::End);
-        }
-        Poll::Pending
-    }
-
-    /// The socket has nothing. Ready when the client has had its time.
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Filled> {
-        match self.framer.state {
-            State::Head if self.framer.head_begun(&self.held) => {
-                let began = *self.head_began.get_or_insert_with(Instant::now);
-                if self.alarm.poll(cx, began.checked_add(self.limits.header_timeout)) {
-                    self.framer.state = State::Refused(Refusal::too_slow("the request head took too long"));
-                    return Poll::Ready(Filled::More);
-                }
-            }
-            State::Head => {
-                let deadline = self.idle_until();
-                if self.alarm.poll(cx, deadline) {
-                    return Poll::Ready(Filled::End);
-                }
-            }
-            State::Fixed(_) | State::Chunked(_) => {
-                let deadline = self.body_until();
-                if deadline.is_some() && self.alarm.poll(cx, deadline) {
-                    self.framer.state = State::Broken(Refusal::too_slow("the request body came too slowly"));
-                    return Poll::Ready(Filled::More);
-                }
-            }
-            _ => {}
-        }
-        Poll::Pending
-    }
-
-    /// When a connection without a request has lain idle long enough; `None` while there is one.
-    fn idle_until(&self) -> Option<Instant> {
-        if self.framer.heads == 0 {
-            return self.wire.created().checked_add(self.limits.header_timeout);
-        }
-        if !self.wire.all_ended(self.framer.heads) || self.writing.is_waiting() {
-            return None;
-        }
-        let ended = self.wire.ended_at();
-        let since = self.drained.map_or(ended, |drained| drained.max(ended));
-        since.checked_add(self.limits.keep_alive_timeout)
-    }
-
-    /// Until when the next bytes of a body are waited for.
-    fn body_until(&mut self) -> Option<Instant> {
-        if self.measured != self.framer.heads {
-            self.measured = self.framer.heads;
-            self.reading.restart();
-        }
-        self.reading.wait()
-    }
-
     /// Whether the client may still be sending what nobody will read.
     fn client_may_send(&self) -> bool {
         match self.framer.state {
@@ -329,7 +289,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.io).poll_flush(cx);
-        this.pace_write(cx, flushed, |()| 0)
+        ready!(this.pace_write(cx, flushed, |()| 0))?;
+        // hyper read for the last time before the request was over.
+        if matches!(this.framer.state, State::Head) && this.idle_since().is_some() {
+            let _found_by_the_next_read = this.poll_idle(cx);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
