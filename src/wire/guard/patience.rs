@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::{Filled, Guard};
 use crate::wire::Refusal;
 use crate::wire::framer::State;
+use crate::wire::linger::Closing;
 
 /// How long a connection is idle before it rests.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -63,7 +64,9 @@ impl<S> Guard<S> {
                     return Poll::Pending;
                 }
             };
-            let may_rest = self.framer.heads > 0 && most > MOMENT && !self.wire.rests();
+            // One that we have closed is listened to, but never again for requests.
+            let open = matches!(self.closing, Closing::Open);
+            let may_rest = open && self.framer.heads > 0 && most > MOMENT && !self.wire.rests();
             if !self.alarm.poll(cx, since.checked_add(if may_rest { MOMENT } else { most })) {
                 return Poll::Pending;
             }
