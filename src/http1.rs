@@ -2,7 +2,7 @@
 //!
 //! Kept apart from `connection.rs`, which answers the requests of both kinds. hyper has a buffer of 8 KiB for each connection, and
 //! keeps it while nobody speaks. So a connection that has lain idle for a moment, or has not asked yet, is the guard alone; at
-//! the next byte it gets another hyper, which costs less than a microsecond.
+//! the next byte it gets another hyper.
 //!
 //! Spec: RFC 9112 9.3.
 
@@ -125,7 +125,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Served<S> {
         self.turn = match std::mem::replace(&mut self.turn, Turn::Over) {
             // There is nothing in hyper's buffers: what came was answered, and the answer is out.
             Turn::Speaking(speaking) => match speaking.into_parts() {
-                Some(parts) => Turn::Resting(Box::new(parts.io.into_inner())),
+                Some(parts) => {
+                    debug_assert!(parts.read_buf.is_empty(), "bytes of a request that was never made");
+                    Turn::Resting(Box::new(parts.io.into_inner()))
+                }
                 None => Turn::Over,
             },
             turn => turn,
