@@ -1,14 +1,12 @@
 """A connection between two requests: after a moment without any it rests, which nobody can tell but by its memory.
 
-Apart from `test_wire.py`, whose connections never wait long enough to rest. Answers for RFC 9112, 9.3.
+Apart from `test_wire.py`, whose connections never wait long enough to rest, and from `test_memory.py`, which looks at that.
+Answers for RFC 9112, 9.3.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,12 +14,9 @@ from pathlib import Path
 import pytest
 
 from certificates import Certificates, TlsConnection
-from conftest import KITCHENS
-from server import Server, start_rsgi, wait_until
+from server import Server, wait_until
 from websocket_wire import TEXT, WebSocketConnection
-from wire import Connection, get, many_connections
-
-KIB = 1024
+from wire import Connection, get
 
 # How long a client says nothing here; a connection rests after a second.
 NAP = 1.3
@@ -144,37 +139,3 @@ def test_a_client_that_leaves_while_it_rests(start_kitchen: Callable[..., Server
         many = len(list(descriptors.iterdir()))
         time.sleep(NAP)
     wait_until(lambda: len(list(descriptors.iterdir())) <= many - 50, 5, "the server closed what its clients had left")
-
-
-def resident(server: Server) -> int:
-    found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{server.pid}/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) * KIB
-
-
-@pytest.fixture
-def many_files() -> None:
-    """Room for two thousand sockets."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < 4096:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory from /proc")
-@pytest.mark.usefixtures("many_files")
-def test_connections_that_rest_leave_their_buffers_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Memory that was given back, and is taken again, would count.
-    monkeypatch.setenv("MIMALLOC_PURGE_DELAY", "-1")
-    # Without WSGI threads, since the allocator keeps what one thread has freed for another until that one asks for it.
-    server = start_rsgi(*KITCHENS["asgi"])
-    with contextlib.ExitStack() as cleanup:
-        cleanup.callback(server.stop)
-        resting, later = (cleanup.enter_context(many_connections(server, 1000)) for _ in range(2))
-        for connection in resting:
-            greet(connection)
-        time.sleep(NAP)
-        before = resident(server)
-        for connection in later:
-            greet(connection)
-        # hyper's buffer alone has eight.
-        assert (resident(server) - before) / len(later) < 7 * KIB

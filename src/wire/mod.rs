@@ -11,8 +11,8 @@
 //! - `framer`: both in turn; says how many of the bytes that came hyper may see.
 //! - `pace`, `alarm`: how long a client may be slow, and the one timer of a connection.
 //! - `opening`: which HTTP a connection begins with; `message`: the same rules for HTTP/2, which has no lines.
-//! - `guard`: the I/O adapter, and in it how long it waits; `order`: the one thing that it changes, the order of a response's fields; `linger`: how it
-//!   closes; `state`: what it and the service tell each other.
+//! - `guard`: the I/O adapter, and in it how long it waits; `order`: the one thing that it changes, the order of a response's
+//!   fields; `linger`: how it closes; `state`: what it and the service tell each other.
 //!
 //! A refused head reaches hyper as a stand-in request, so that its answer keeps its place after those of the requests
 //! before it; the service learns with [`WireState::take_refusal`] that it has one before it.

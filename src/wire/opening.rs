@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How much is read at once; most heads fit.
-const FIRST_READ: usize = 4 << 10;
+pub(super) const FIRST_READ: usize = 4 << 10;
 
 /// Reads into `bytes` until it is clear how the connection begins, and says whether it is HTTP/2.
 ///

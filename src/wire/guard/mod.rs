@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use super::alarm::Alarm;
 use super::framer::{Framer, State};
 use super::linger::Closing;
+use super::opening::FIRST_READ;
 use super::order::Reordered;
 use super::pace::Pace;
 use super::{Limits, Refusal, WireState};
@@ -30,8 +31,6 @@ use super::{Limits, Refusal, WireState};
 const STAND_IN: &[u8] = b"GET * HTTP/1.1\r\n\r\n";
 /// How much a client may send ahead while the service decides about an upgrade.
 const MOST_AHEAD: usize = 64 << 10;
-/// How much is read at once of what ends the rest; most heads fit.
-const FIRST_READ: usize = 4 << 10;
 
 /// A socket that hands on only what is strict HTTP/1, at a bearable pace. See the [module](super).
 #[derive(Debug)]
