@@ -50,6 +50,7 @@ class Case:
         connections: how many the client keeps open.
         servers: which of them take part.
         upload: bytes of body in each request; 0 for a GET.
+        fields: header fields of each request beside `Host`.
         load: the kind of client.
         instructions: whether user instructions are counted, in a run apart.
         targets: what rsgi aims at.
@@ -62,6 +63,7 @@ class Case:
     connections: int
     servers: tuple[str, ...]
     upload: int = 0
+    fields: tuple[str, ...] = ()
     load: Load = Load.HTTP
     instructions: bool = False
     targets: tuple[Target, ...] = field(default=())
@@ -74,6 +76,22 @@ def _faster(limit: float, *peers: str) -> tuple[Target, ...]:
 def _below(figure: str, limit: float, peer: str | None = None) -> Target:
     return Target(figure, limit, at_least=False, peer=peer)
 
+
+# What a browser sends for a link within a site.
+_BROWSER = (
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8",
+    "Accept-Language: en-GB,en-US;q=0.9,en;q=0.8,de;q=0.7",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Connection: keep-alive",
+    "Cookie: sessionid=h3v2k1q0zq8p5xv1m6c7b9n4r2t0w8y5; csrftoken=Qm2c0T4nV8bX6zL1kJ3hG5fD7sA9pO0i",
+    "Referer: http://localhost/catalogue/page-2",
+    "Sec-Fetch-Dest: document",
+    "Sec-Fetch-Mode: navigate",
+    "Sec-Fetch-Site: same-origin",
+    "Upgrade-Insecure-Requests: 1",
+    "Cache-Control: max-age=0",
+)
 
 _ASGI = ("rsgi", "granian", "uvicorn", "fastpysgi", "hypercorn", "pyvoy")
 _WSGI = ("rsgi", "granian", "granian-1", "gunicorn", "fastpysgi", "waitress", "pyvoy", "a2wsgi")
@@ -99,6 +117,16 @@ CASES = (
         1,
         ("rsgi", "rsgi-busy", "granian", "uvicorn", "fastpysgi"),
         targets=(_below("p50", 0.6, "uvicorn"), _below("p50", 0.35, "granian"), _below("switches", 1.2)),
+    ),
+    Case(
+        "asgi-browser-64",
+        "ASGI hello, asked as a browser asks, 64 connections",
+        "asgi",
+        "apps:asgi",
+        64,
+        ("rsgi", "granian", "uvicorn", "fastpysgi"),
+        fields=_BROWSER,
+        instructions=True,
     ),
     Case(
         "asgi-echo-64",
@@ -146,6 +174,16 @@ CASES = (
         1,
         ("rsgi", "rsgi-busy", "granian", "granian-1", "gunicorn", "fastpysgi"),
         targets=(_below("p50", 0.6, "granian"), _below("p50", 1.5, "fastpysgi")),
+    ),
+    Case(
+        "wsgi-browser-64",
+        "WSGI hello, asked as a browser asks, 64 connections",
+        "wsgi",
+        "apps:wsgi",
+        64,
+        ("rsgi", "granian", "gunicorn", "fastpysgi"),
+        fields=_BROWSER,
+        instructions=True,
     ),
     Case(
         "wsgi-read-64",

@@ -16,7 +16,6 @@ from pathlib import Path
 from load import MeasurementError
 from servers import Server, running
 
-_REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _CONNECTIONS = 64
 _TURNS = 60
 _WARM_UP = 5
@@ -27,21 +26,22 @@ def valgrind_is_there() -> bool:
     return shutil.which("valgrind") is not None
 
 
-def count_instructions(server: Server, app: str) -> float:
-    """User instructions per request, over 64 connections.
+def count_instructions(server: Server, app: str, fields: tuple[str, ...] = ()) -> float:
+    """User instructions per request with those header `fields` beside `Host`, over 64 connections.
 
     Raises:
         MeasurementError: the server does not run under valgrind.
     """
     with running(server, app):
         pass  # whatever is compiled at the first start is compiled now
-    few, many = _executed(server, app, _WARM_UP + _TURNS), _executed(server, app, _WARM_UP + 2 * _TURNS)
+    request = "\r\n".join(("GET / HTTP/1.1", "Host: localhost", *fields, "", "")).encode()
+    few, many = (_executed(server, app, request, _WARM_UP + turns) for turns in (_TURNS, 2 * _TURNS))
     if many <= few:
         raise MeasurementError("starting it differed by more than the requests took")
     return (many - few) / (_TURNS * _CONNECTIONS)
 
 
-def _executed(server: Server, app: str, turns: int) -> int:
+def _executed(server: Server, app: str, request: bytes, turns: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         wrapper = (
             "valgrind",
@@ -53,7 +53,7 @@ def _executed(server: Server, app: str, turns: int) -> int:
             f"--log-file={folder}/%p",
         )
         with running(server, app, wrapper) as (port, _):
-            _ask(port, turns)
+            _ask(port, request, turns)
         logs = [path.read_text(errors="replace") for path in Path(folder).iterdir()]
     counts = [int(found[1].replace(",", "")) for log in logs for found in re.finditer(r"I\s+refs:\s+([\d,]+)", log)]
     if not counts:
@@ -61,13 +61,13 @@ def _executed(server: Server, app: str, turns: int) -> int:
     return sum(counts)
 
 
-def _ask(port: int, turns: int) -> None:
-    """`turns` requests on each connection, all connections at a time."""
+def _ask(port: int, request: bytes, turns: int) -> None:
+    """The `request` so many `turns` on each connection, all connections at a time."""
     connections = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(_CONNECTIONS)]
     try:
         for _ in range(turns):
             for connection in connections:
-                connection.sendall(_REQUEST)
+                connection.sendall(request)
             for connection in connections:
                 answer = b""
                 while not answer.endswith(b"Hello, World!"):

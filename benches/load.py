@@ -56,13 +56,14 @@ def wrk_version() -> str | None:
     return found.group() if found else "of unknown version"
 
 
-def run_load(url: str, connections: int, seconds: int, upload: int = 0) -> Load:
-    """Asks for `url` over `connections` kept-open connections for `seconds`, with a body of `upload` bytes.
+def run_load(url: str, connections: int, seconds: int, upload: int = 0, fields: tuple[str, ...] = ()) -> Load:
+    """Asks for `url` over `connections` kept-open connections for `seconds`, with a body of `upload` bytes and `fields`.
 
     Raises:
         MeasurementError: wrk failed, or not a single request was answered.
     """
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT), url]
+    command += [argument for line in fields for argument in ("-H", line)]
     try:
         # wrk counts requests as timed out after 2 s; a run that is this late is stuck.
         finished = subprocess.run(

@@ -34,7 +34,7 @@ def run_case(case: Case, port: int, process: int, seconds: int) -> tuple[Load, d
     """
     url = f"http://127.0.0.1:{port}/"
     if case.load is Kind.HTTP:
-        return run_load(url, case.connections, seconds, case.upload), {}
+        return run_load(url, case.connections, seconds, case.upload, case.fields), {}
     if case.load is Kind.MIXED:
         return _mixed(url, case.connections, seconds)
     if case.load is Kind.IDLE:

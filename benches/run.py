@@ -122,7 +122,7 @@ def _count_apart(case: Case, servers: list[Server]) -> dict[str, float]:
         return counted
     for server in servers:
         try:
-            counted[server.name] = count_instructions(server, case.app)
+            counted[server.name] = count_instructions(server, case.app, case.fields)
             said = f"{counted[server.name]:,.0f} user instructions/request"
         except (MeasurementError, OSError) as error:
             said = f"instructions not counted: {error}"
@@ -135,7 +135,8 @@ def _measure(server: Server, case: Case, seconds: int, with_perf: bool) -> Measu
     try:
         with running(server, case.app) as (port, process):
             if case.load is not Kind.IDLE:
-                run_load(f"http://127.0.0.1:{port}/", min(64, case.connections), _WARM_UP_SECONDS, case.upload)
+                connections = min(64, case.connections)
+                run_load(f"http://127.0.0.1:{port}/", connections, _WARM_UP_SECONDS, case.upload, case.fields)
             processes = process_tree(process)
             with counting_instructions(processes, with_perf) as instructions:
                 before = read_usage(processes)

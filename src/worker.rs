@@ -1,9 +1,8 @@
 //! A process that is one of several, as Python sees it: its listening sockets, and its name in the log.
 //!
 //! Kept apart from `listener.rs` and `log.rs`, which know no Python. A supervisor binds the sockets and its workers take them
-//! over. A number alone does not prove that a descriptor is open and ours, and
-//! `unsafe` is a compile error outside `src/driver/watched.rs`, so a worker lays one socket after another on its standard input, which safe code may
-//! borrow.
+//! over. A number alone does not prove that a descriptor is open and ours, and what takes it at its word is `unsafe`, so a worker
+//! lays one socket after another on its standard input, which safe code may borrow.
 
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};

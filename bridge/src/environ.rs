@@ -15,7 +15,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::file_wrapper::FileWrapper;
-use crate::text::{LastText, environ_key, latin1, make_room, word};
+use crate::latin1::latin1;
+use crate::text::{LastText, environ_key, make_room, word};
 use crate::tls::TlsSession;
 
 /// What a request looks like to an application, borrowed from whoever parsed it.
@@ -132,11 +133,11 @@ impl EnvironTemplate {
     ) -> PyResult<Bound<'py, PyDict>> {
         let environ = self.base.bind(py).copy()?;
         environ.set_item(intern!(py, "REQUEST_METHOD"), word(py, request.method))?;
-        environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, &request.script_name))?;
-        let path = latin1(py, &request.path_info);
-        let target = if *request.path_info == *request.target { path.clone() } else { latin1(py, request.target) };
+        environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, &request.script_name)?)?;
+        let path = latin1(py, &request.path_info)?;
+        let target = if *request.path_info == *request.target { path.clone() } else { latin1(py, request.target)? };
         environ.set_item(intern!(py, "PATH_INFO"), path)?;
-        environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, request.query))?;
+        environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, request.query)?)?;
         environ.set_item(intern!(py, "RAW_URI"), &target)?;
         environ.set_item(intern!(py, "REQUEST_URI"), target)?;
         environ.set_item(intern!(py, "SERVER_PROTOCOL"), word(py, request.protocol))?;
@@ -162,8 +163,8 @@ impl Words {
         let py = environ.py();
         let mut digits = itoa::Buffer::new();
         if let Some((address, port)) = request.client {
-            environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
-            environ.set_item(intern!(py, "REMOTE_PORT"), digits.format(port))?;
+            environ.set_item(intern!(py, "REMOTE_ADDR"), latin1(py, address.as_bytes())?)?;
+            environ.set_item(intern!(py, "REMOTE_PORT"), latin1(py, digits.format(port).as_bytes())?)?;
         } else {
             environ.set_item(intern!(py, "REMOTE_ADDR"), intern!(py, ""))?;
         }
@@ -191,8 +192,8 @@ fn set_headers(py: Python<'_>, environ: &Bound<'_, PyDict>, request: &RequestVie
         } else {
             Cow::Borrowed(value.as_bytes())
         };
-        if is_visible(name) && !(kept_whole && *name == TRANSFER_ENCODING) {
-            environ.set_item(environ_key(py, name.as_str()), latin1(py, &value))?;
+        if let Some(key) = environ_key(py, name.as_str()).filter(|_| !(kept_whole && *name == TRANSFER_ENCODING)) {
+            environ.set_item(key, latin1(py, &value)?)?;
         }
     }
     Ok(())
@@ -201,9 +202,4 @@ fn set_headers(py: Python<'_>, environ: &Bound<'_, PyDict>, request: &RequestVie
 /// How repeats of a field are joined.
 pub fn separator(name: &HeaderName) -> &'static [u8] {
     if *name == COOKIE { b"; " } else { b"," }
-}
-
-/// `X_User` would overwrite `X-User`, and `Proxy` would become the `HTTP_PROXY` that HTTP clients obey.
-fn is_visible(name: &HeaderName) -> bool {
-    !name.as_str().contains('_') && name.as_str() != "proxy"
 }

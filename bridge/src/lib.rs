@@ -27,6 +27,7 @@ pub mod exchange;
 pub mod file_wrapper;
 pub mod foreign_loop;
 pub mod input;
+pub mod latin1;
 pub mod length;
 pub mod pipe;
 pub mod pool;

@@ -13,8 +13,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
+use crate::latin1::latin1_bytes;
 use crate::report::log_warning;
-use crate::text::latin1_bytes;
 
 /// Fields that a server adds to an application's: room for them is there from the beginning.
 const SERVERS_OWN: usize = 1;

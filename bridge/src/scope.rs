@@ -165,10 +165,7 @@ fn header_list<'py>(py: Python<'py>, headers: &HeaderMap) -> PyResult<Bound<'py,
     let list = PyList::empty(py);
     let mut fields = headers.iter().peekable();
     while let Some((name, value)) = fields.next() {
-        // The same rule as for `environ`: an underscore is how a client imitates a proxy's field.
-        if name.as_str().contains('_') {
-            continue;
-        }
+        let Some(key) = scope_name(py, name.as_str()) else { continue };
         let value = if *name == COOKIE && fields.peek().is_some_and(|(next, _)| *next == name) {
             let mut joined = value.as_bytes().to_vec();
             while let Some((_, more)) = fields.next_if(|(next, _)| *next == name) {
@@ -179,7 +176,7 @@ fn header_list<'py>(py: Python<'py>, headers: &HeaderMap) -> PyResult<Bound<'py,
         } else {
             PyBytes::new(py, value.as_bytes())
         };
-        let pair = PyTuple::new(py, [scope_name(py, name.as_str()), value])?;
+        let pair = PyTuple::new(py, [key, value])?;
         list.append(pair)?;
     }
     Ok(list)

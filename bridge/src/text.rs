@@ -1,27 +1,18 @@
-//! Bytes of a request as Python text: latin-1 native strings, percent-decoding, and the caches of header names.
+//! Words of a request as Python objects that are there already, the caches of header names, and percent-decoding.
 //!
 //! Kept apart because `environ` and `scope` both need them.
 //!
-//! Spec: PEP 3333 "A Note On String Types"; RFC 3986 2.1.
+//! Spec: RFC 3986 2.1; RFC 3875 4.1.18.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use foldhash::fast::RandomState;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
-
-/// A native string whose code points are the bytes (latin-1), as PEP 3333 wants it.
-pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
-    // Many values are empty, which Python has an object for.
-    match bytes.is_ascii().then(|| std::str::from_utf8(bytes)) {
-        Some(Ok("")) => intern!(py, "").clone(),
-        Some(Ok(text)) => PyString::new(py, text),
-        _ => PyString::new(py, &bytes.iter().map(|&byte| char::from(byte)).collect::<String>()),
-    }
-}
 
 /// A word that nearly every request has, as the one object that stands for it; any other is interned.
 pub fn word<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyString> {
@@ -76,14 +67,6 @@ pub fn make_room(template: &Bound<'_, PyDict>, keys: &[&str], extra: usize) -> P
     Ok(())
 }
 
-/// The bytes of a native string; `None` when it has a code point above 255.
-pub fn latin1_bytes(text: &str) -> Option<Cow<'_, [u8]>> {
-    if text.is_ascii() {
-        return Some(Cow::Borrowed(text.as_bytes()));
-    }
-    text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect::<Option<Vec<u8>>>().map(Cow::Owned)
-}
-
 /// Percent-decodes; an escape that is not two hexadecimal digits stays as it is.
 pub fn percent_decode(raw: &[u8]) -> Cow<'_, [u8]> {
     if !raw.contains(&b'%') {
@@ -113,23 +96,23 @@ fn hex(digit: u8) -> Option<u8> {
 /// Names that are kept; beyond it a client that invents names costs time, never memory.
 const CACHED_NAMES: usize = 512;
 
-/// Header name → Python object, made once per name.
-struct NameCache<T>(Mutex<HashMap<Box<str>, Py<T>>>);
+/// Header name → Python object, made once per name; nothing for a name that applications do not see.
+struct NameCache<T>(Mutex<HashMap<Box<str>, Option<Py<T>>, RandomState>>);
 
 impl<T> NameCache<T> {
     fn get<'py>(
         &self,
         py: Python<'py>,
         name: &str,
-        make: impl FnOnce(Python<'py>, &str) -> Bound<'py, T>,
-    ) -> Bound<'py, T> {
+        make: impl FnOnce(Python<'py>, &str) -> Option<Bound<'py, T>>,
+    ) -> Option<Bound<'py, T>> {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(object) = names.get(name) {
-            return object.bind(py).clone();
+        if let Some(known) = names.get(name) {
+            return known.as_ref().map(|object| object.bind(py).clone());
         }
         let object = make(py, name);
         if names.len() < CACHED_NAMES && name.len() <= 64 {
-            names.insert(name.into(), object.clone().unbind());
+            names.insert(name.into(), object.clone().map(Bound::unbind));
         }
         object
     }
@@ -139,21 +122,27 @@ static ENVIRON_KEYS: PyOnceLock<NameCache<PyString>> = PyOnceLock::new();
 static SCOPE_NAMES: PyOnceLock<NameCache<PyBytes>> = PyOnceLock::new();
 
 /// `accept-encoding` → `HTTP_ACCEPT_ENCODING` (`Content-Type` and `Content-Length` have no prefix).
-pub fn environ_key<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
+///
+/// `None` for what no application is to see: `Proxy` would become the `HTTP_PROXY` that HTTP clients obey, and an underscore is how
+/// a client imitates a proxy's field (`X_User` would overwrite `X-User`).
+pub fn environ_key<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyString>> {
     ENVIRON_KEYS.get_or_init(py, || NameCache(Mutex::default())).get(py, name, |py, name| {
+        if name == "proxy" || name.contains('_') {
+            return None;
+        }
         let prefix = if matches!(name, "content-type" | "content-length") { "" } else { "HTTP_" };
         let mut key = String::with_capacity(prefix.len() + name.len());
         key.push_str(prefix);
         key.extend(name.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_uppercase() }));
-        PyString::intern(py, &key)
+        Some(PyString::intern(py, &key))
     })
 }
 
-/// A lower-case header name as `bytes`.
-pub fn scope_name<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyBytes> {
+/// A lower-case header name as `bytes`; `None` for one with an underscore, as in an `environ`.
+pub fn scope_name<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyBytes>> {
     SCOPE_NAMES
         .get_or_init(py, || NameCache(Mutex::default()))
-        .get(py, name, |py, name| PyBytes::new(py, name.as_bytes()))
+        .get(py, name, |py, name| (!name.contains('_')).then(|| PyBytes::new(py, name.as_bytes())))
 }
 
 #[cfg(test)]
@@ -166,11 +155,5 @@ mod tests {
         assert_eq!(&*percent_decode(b"/%E9%2f"), b"/\xe9/");
         assert_eq!(&*percent_decode(b"/%zz%4"), b"/%zz%4");
         assert_eq!(&*percent_decode(b"%"), b"%");
-    }
-
-    #[test]
-    fn latin1_bytes_refuses_what_is_not_latin1() {
-        assert_eq!(latin1_bytes("é").as_deref(), Some(&b"\xe9"[..]));
-        assert_eq!(latin1_bytes("€"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! A descriptor that Python owns, watched by tokio.
 //!
-//! Kept apart because it is the only unsafe code of the server: Rust cannot see how long a number from Python is a descriptor.
+//! Kept apart because it is unsafe code: Rust cannot see how long a number from Python is a descriptor.
 
 #![expect(unsafe_code, reason = "a descriptor that Python owns is a bare number")]
 

@@ -10,11 +10,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::asyncio::CancelledError;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::iterator::PySendResult;
+use pyo3::types::{PyDict, PyIterator, PyNone, PyType};
 use rsgi_bridge::response_head::short;
 
 use super::EventLoop;
@@ -68,8 +69,8 @@ impl Conversation {
 enum Call {
     /// The task has not begun.
     Due { app: Py<PyAny>, scope: Py<PyDict>, receive: Py<PyAny>, send: Py<PyAny> },
-    /// It has returned this coroutine.
-    Running(Py<PyAny>),
+    /// It has returned this coroutine, which goes on by its `steps`; what is none of Python's own goes on by its `send()`.
+    Running { coroutine: Py<PyAny>, steps: Option<Py<PyIterator>> },
     /// It is being called, has failed at once, or was cancelled before its task began.
     Nothing,
 }
@@ -113,11 +114,13 @@ impl AppCoroutine {
         self.call.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The application's coroutine; the first time the application is called for it.
-    fn inner<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    /// Lets the application go on; the first time it is called for its coroutine.
+    fn go_on<'py>(&self, py: Python<'py>) -> PyResult<PySendResult<'py>> {
         let mut call = self.lock();
-        if let Call::Running(inner) = &*call {
-            return Ok(inner.bind(py).clone());
+        if let Call::Running { coroutine, steps } = &*call {
+            let (coroutine, steps) = (coroutine.bind(py).clone(), steps.as_ref().map(|steps| steps.bind(py).clone()));
+            drop(call);
+            return go_on(&coroutine, steps.as_ref());
         }
         let due = std::mem::replace(&mut *call, Call::Nothing);
         // The application's code must not find the lock taken.
@@ -125,31 +128,31 @@ impl AppCoroutine {
         let Call::Due { app, scope, receive, send } = due else {
             return Err(PyRuntimeError::new_err("this call of the application has ended"));
         };
-        let inner = coroutine_of(&app.bind(py).call1((scope, receive, send))?)?;
-        *self.lock() = Call::Running(inner.clone().unbind());
-        Ok(inner)
+        let (coroutine, steps) = coroutine_of(&app.bind(py).call1((scope, receive, send))?)?;
+        *self.lock() = Call::Running { coroutine: coroutine.clone().unbind(), steps: steps.clone().map(Bound::unbind) };
+        go_on(&coroutine, steps.as_ref())
     }
 
     /// The application's coroutine, if it has been called.
     fn begun<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         match &*self.lock() {
-            Call::Running(inner) => Some(inner.bind(py).clone()),
+            Call::Running { coroutine, .. } => Some(coroutine.bind(py).clone()),
             Call::Due { .. } | Call::Nothing => None,
         }
     }
 
-    fn step(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+    fn step(&self, py: Python<'_>, result: PyResult<PySendResult<'_>>) -> PyResult<Option<Py<PyAny>>> {
         let error = match result {
-            Ok(awaited) => {
+            Ok(PySendResult::Next(awaited)) => {
                 self.conversation.suspended(py);
                 return Ok(Some(awaited.unbind()));
             }
+            Ok(PySendResult::Return(_)) => {
+                self.conversation.ended(py, Ok(()));
+                return Ok(None);
+            }
             Err(error) => error,
         };
-        if error.is_instance_of::<pyo3::exceptions::PyStopIteration>(py) {
-            self.conversation.ended(py, Ok(()));
-            return Ok(None);
-        }
         if error.is_instance_of::<CancelledError>(py) {
             self.conversation.ended(py, Err(error.clone_ref(py)));
             return Err(error);
@@ -159,23 +162,45 @@ impl AppCoroutine {
     }
 }
 
-/// A coroutine is taken as it is; any other awaitable by its `__await__`.
-fn coroutine_of<'py>(returned: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+type Steps<'py> = Option<Bound<'py, PyIterator>>;
+
+/// A coroutine is taken as it is; any other awaitable by its `__await__`. The steps of Python's own end without an exception.
+fn coroutine_of<'py>(returned: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Steps<'py>)> {
     static COROUTINE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let py = returned.py();
-    // Nearly all are; to ask for two methods makes both.
-    if returned.get_type().is(COROUTINE.import(py, "types", "CoroutineType")?)
-        || returned.hasattr(intern!(py, "send"))? && returned.hasattr(intern!(py, "throw"))?
-    {
-        return Ok(returned.clone());
+    if returned.get_type().is(COROUTINE.import(py, "types", "CoroutineType")?) {
+        let steps = returned.call_method0(intern!(py, "__await__"))?.cast_into()?;
+        return Ok((returned.clone(), Some(steps)));
+    }
+    if returned.hasattr(intern!(py, "send"))? && returned.hasattr(intern!(py, "throw"))? {
+        return Ok((returned.clone(), None));
     }
     if returned.hasattr(intern!(py, "__await__"))? {
-        return returned.call_method0(intern!(py, "__await__"));
+        return Ok((returned.call_method0(intern!(py, "__await__"))?, None));
     }
     Err(PyTypeError::new_err(format!(
         "an ASGI application must return an awaitable (is it declared `async def`?), not {}",
         short(returned)
     )))
+}
+
+fn go_on<'py>(coroutine: &Bound<'py, PyAny>, steps: Option<&Bound<'py, PyIterator>>) -> PyResult<PySendResult<'py>> {
+    let none = PyNone::get(coroutine.py());
+    match steps {
+        Some(steps) => steps.send(&none),
+        None => yielded(coroutine.py(), coroutine.call_method1(intern!(coroutine.py(), "send"), (none,))),
+    }
+}
+
+/// What a method of a coroutine has come to, which raises `StopIteration` at the end.
+fn yielded<'py>(py: Python<'py>, result: PyResult<Bound<'py, PyAny>>) -> PyResult<PySendResult<'py>> {
+    match result {
+        Ok(awaited) => Ok(PySendResult::Next(awaited)),
+        Err(error) if error.is_instance_of::<PyStopIteration>(py) => {
+            Ok(PySendResult::Return(error.value(py).getattr(intern!(py, "value"))?))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 #[pymethods]
@@ -190,8 +215,7 @@ impl AppCoroutine {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         self.conversation.resumed();
-        let sent = self.inner(py).and_then(|inner| inner.call_method1(intern!(py, "send"), (py.None(),)));
-        self.step(py, sent)
+        self.step(py, self.go_on(py))
     }
 
     #[pyo3(signature = (_value, /))]
@@ -217,7 +241,7 @@ impl AppCoroutine {
             (Some(inner), None, None) => inner.call_method1(intern!(py, "throw"), (exception,)),
             (Some(inner), value, traceback) => inner.call_method1(intern!(py, "throw"), (exception, value, traceback)),
         };
-        self.step(py, thrown)?.ok_or_else(|| rsgi_bridge::awaitable::stop_iteration(py, py.None()))
+        self.step(py, yielded(py, thrown))?.ok_or_else(|| rsgi_bridge::awaitable::stop_iteration(py, py.None()))
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

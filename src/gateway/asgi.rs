@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::Either;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -107,34 +109,61 @@ pub struct Asked {
     pub witness: Arc<Witness>,
 }
 
-/// Calls the application as a task of the loop. When it is `asked` first, what is left of the body is enough for a second one.
+/// Calls the application as a task of the loop. Not `async`: while the application answers, nothing is kept but where its answer
+/// comes.
 ///
 /// # Cancel safety
 /// When the future is dropped the application sees `http.disconnect`.
-pub async fn call(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Option<Asked>) -> (AppResponse, Option<Leftover>) {
+pub fn call<'a>(gateway: &'a Arc<AsgiGateway>, call: Call<'a>) -> impl Future<Output = AppResponse> {
     let Call { head, mut body, .. } = call;
-    let (recorder, witness) = asked.map(|asked| (asked.recorder, asked.witness)).unzip();
-    let small = head.content_length().is_some_and(|length| length <= SMALL_BODY) && !head.expects_continue();
-    let (request, leftover) = if body.is_end() {
-        (RequestMessages::Whole(Bytes::new()), Some(Leftover::Untouched(body)))
-    } else {
-        let first = if small && recorder.is_none() { Box::pin(body.collect_ready()).await } else { Ok(None) };
-        match first {
-            Err(error) => return (AppResponse::Error(error.into()), None),
-            Ok(Some(whole)) if body.is_end() => (RequestMessages::Whole(whole), None),
-            Ok(first) => {
-                let (reader, leftover) = body.pump(gateway.request_buffer, head.expects_continue(), first, recorder);
-                (RequestMessages::Coming(reader), Some(leftover))
-            }
-        }
+    if body.is_end() {
+        return Either::Left(submit(gateway, head, RequestMessages::Whole(Bytes::new()), None));
+    }
+    let with_body = async move {
+        let waits = head.expects_continue();
+        let small = head.content_length().is_some_and(|length| length <= SMALL_BODY) && !waits;
+        let first = if small { body.collect_ready().await } else { Ok(None) };
+        let request = match first {
+            Err(error) => return AppResponse::Error(error.into()),
+            Ok(Some(whole)) if body.is_end() => RequestMessages::Whole(whole),
+            Ok(first) => RequestMessages::Coming(body.pump(gateway.request_buffer, waits, first, None).0),
+        };
+        submit(gateway, head, request, None).await
     };
+    Either::Right(with_body.boxed())
+}
+
+/// Calls the application for a request that another may get, too: what is left of the body is enough for that.
+///
+/// # Cancel safety
+/// As [`call`].
+pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Asked) -> (AppResponse, Leftover) {
+    let Call { head, body, .. } = call;
+    let (request, leftover) = if body.is_end() {
+        (RequestMessages::Whole(Bytes::new()), Leftover::Untouched(body))
+    } else {
+        let waits = head.expects_continue();
+        let (reader, leftover) = body.pump(gateway.request_buffer, waits, None, Some(asked.recorder));
+        (RequestMessages::Coming(reader), leftover)
+    };
+    (submit(gateway, head, request, Some(asked.witness)).await, leftover)
+}
+
+fn submit(
+    gateway: &Arc<AsgiGateway>,
+    head: Box<RequestHead>,
+    request: RequestMessages,
+    witness: Option<Arc<Witness>>,
+) -> impl Future<Output = AppResponse> + use<> {
     let (responder, response) = oneshot::channel();
     let gone = Gone::default();
-    let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone: Arc::clone(&gone), witness };
-    let _told = TellOnDrop(gone);
+    let told = TellOnDrop(Arc::clone(&gone));
+    let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone, witness };
     gateway.event_loop.submit(LoopEvent::Http(Box::new(start)));
-    let lost = |_| AppResponse::Error(RequestError::application_failed());
-    (response.await.unwrap_or_else(lost), leftover)
+    async move {
+        let _told = told;
+        response.await.unwrap_or_else(|_| AppResponse::Error(RequestError::application_failed()))
+    }
 }
 
 /// One request on its way to the loop's thread.

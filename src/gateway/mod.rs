@@ -18,7 +18,6 @@ mod zero_copy;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use futures::FutureExt;
 use futures::future::Either;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -116,7 +115,7 @@ impl App {
     pub fn call<'a>(&'a self, call: Call<'a>) -> impl Future<Output = AppResponse> {
         match &self.gateway {
             Gateway::Wsgi(gateway) => Either::Left(wsgi::call(gateway, call)),
-            Gateway::Asgi(gateway) => Either::Right(asgi::call(gateway, call, None).map(|(answer, _)| answer)),
+            Gateway::Asgi(gateway) => Either::Right(asgi::call(gateway, call)),
         }
     }
 }

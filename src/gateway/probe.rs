@@ -100,10 +100,12 @@ pub async fn call(first: &Arc<App>, second: &Arc<App>, call: Call<'_>, in_flight
     });
     let witness = Arc::new(Witness::default());
     let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), witness: Arc::clone(&witness) };
-    let (mut response, leftover) = asgi::call(gateway, call, Some(asked)).await;
+    let (mut response, leftover) = asgi::ask(gateway, call, asked).await;
     let passed = response.headers_mut().and_then(|headers| headers.remove(&PASS));
     let missed = is_miss(&mut response, passed.as_ref(), witness.marks(), &head);
-    let Some(leftover) = leftover.filter(|_| missed) else { return response };
+    if !missed {
+        return response;
+    }
     // Over the limit, or broken off: the first answer stands.
     let Ok(Some(body)) = leftover.rewind().await else { return response };
     let allowed = allowed(&mut response);
