@@ -265,6 +265,20 @@ def catalogue(builds: dict[str, Path], peers: Path) -> list[Server]:
     return found
 
 
+def server_environment(executable: Path) -> dict[str, str]:
+    """The environment of a server: the packages that it finds beside its own, and nothing that would change its settings."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_SETTINGS)}
+    # rsgi takes frameworks and uvloop from where the peers have them.
+    packages = [str(folder) for folder in _PEERS.glob("lib/python*/site-packages")]
+    if executable.parent == _PEERS / "bin":
+        # A bridge under a peer takes rsgi from here. Another build of rsgi has its own.
+        packages.append(str(_HERE.parent / "python"))
+    environment["PYTHONPATH"] = os.pathsep.join(packages)
+    environment["PYTHONHASHSEED"] = "0"
+    environment["PATH"] = os.pathsep.join([str(executable.parent), environment.get("PATH", "")])
+    return environment
+
+
 @contextmanager
 def running(server: Server, app: str, wrapper: tuple[str, ...] = ()) -> Iterator[tuple[int, int]]:
     """Starts `server` with `app` on a free port, `wrapper` before its command line, and stops it after the block.
@@ -276,13 +290,7 @@ def running(server: Server, app: str, wrapper: tuple[str, ...] = ()) -> Iterator
         MeasurementError: it ended, or did not answer in time.
     """
     port = _free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_SETTINGS)}
-    # rsgi takes frameworks and uvloop from where the peers have them; a bridge under a peer takes rsgi from here.
-    environment["PYTHONPATH"] = os.pathsep.join(
-        [*map(str, _PEERS.glob("lib/python*/site-packages")), str(_HERE.parent / "python")]
-    )
-    environment["PYTHONHASHSEED"] = "0"
-    environment["PATH"] = os.pathsep.join([str(Path(server.command[0]).parent), environment.get("PATH", "")])
+    environment = server_environment(Path(server.command[0]))
     command = [*wrapper, *(part.format(port=port, app=app) for part in server.command)]
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(

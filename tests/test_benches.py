@@ -5,6 +5,7 @@ Apart because `benches/` is a tool beside the package; it should not rot between
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,9 +18,11 @@ BENCHES = Path(__file__).parent.parent / "benches"
 sys.path.insert(0, str(BENCHES))
 
 from cases import CASES, Target  # noqa: E402
+from environment import peers_folder  # noqa: E402
 from figures import Failure, Measurement, Results, judge, median_of, problems, ratios  # noqa: E402
 from plot import render_plot  # noqa: E402
 from report import render_report  # noqa: E402
+from servers import server_environment  # noqa: E402
 
 
 def runs(*rates: float) -> list[Measurement | Failure]:
@@ -89,6 +92,12 @@ def test_names_of_cases_are_distinct_and_targets_name_servers_that_take_part() -
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_another_build_is_not_shadowed_by_this_one() -> None:
+    own = str(BENCHES.parent / "python")
+    assert own not in server_environment(Path("/elsewhere/bin/rsgi"))["PYTHONPATH"].split(os.pathsep)
+    assert own in server_environment(peers_folder() / "granian")["PYTHONPATH"].split(os.pathsep)
+
+
 def test_the_smallest_case_runs_from_end_to_end(tmp_path: Path) -> None:
     report, plot = tmp_path / "report.md", tmp_path / "plot.svg"
     options = "--case wsgi-hello-1 --rounds 1 --seconds 1 --servers rsgi --no-valgrind".split()
