@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from counters import process_tree
+from environment import peers_folder
 from load import MeasurementError
 
 from apps import BODY
@@ -27,7 +28,6 @@ _HERE = Path(__file__).parent
 _STARTS_WITHIN = 15.0
 _WRAPPED_STARTS_WITHIN = 90.0
 _STOPS_WITHIN = 10.0
-_PEERS = _HERE / ".venv"
 _FOREIGN_SETTINGS = ("RSGI_", "GRANIAN_", "GUNICORN_", "UVICORN_", "WEB_CONCURRENCY", "PYTHON")
 # The default of rsgi, given to the other pools as well.
 THREADS = min(32, (os.cpu_count() or 1) + 4)
@@ -269,8 +269,8 @@ def server_environment(executable: Path) -> dict[str, str]:
     """The environment of a server: the packages that it finds beside its own, and nothing that would change its settings."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_SETTINGS)}
     # rsgi takes frameworks and uvloop from where the peers have them.
-    packages = [str(folder) for folder in _PEERS.glob("lib/python*/site-packages")]
-    if executable.parent == _PEERS / "bin":
+    packages = [str(folder) for folder in peers_folder().parent.glob("lib/python*/site-packages")]
+    if executable.parent == peers_folder():
         # A bridge under a peer takes rsgi from here. Another build of rsgi has its own.
         packages.append(str(_HERE.parent / "python"))
     environment["PYTHONPATH"] = os.pathsep.join(packages)

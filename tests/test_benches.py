@@ -91,13 +91,13 @@ def test_names_of_cases_are_distinct_and_targets_name_servers_that_take_part() -
         assert all(target.peer in {None, *case.servers} for target in case.targets), case.name
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 def test_another_build_is_not_shadowed_by_this_one() -> None:
     own = str(BENCHES.parent / "python")
     assert own not in server_environment(Path("/elsewhere/bin/rsgi"))["PYTHONPATH"].split(os.pathsep)
     assert own in server_environment(peers_folder() / "granian")["PYTHONPATH"].split(os.pathsep)
 
 
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 def test_the_smallest_case_runs_from_end_to_end(tmp_path: Path) -> None:
     report, plot = tmp_path / "report.md", tmp_path / "plot.svg"
     options = "--case wsgi-hello-1 --rounds 1 --seconds 1 --servers rsgi --no-valgrind".split()

@@ -114,8 +114,8 @@ impl AppCoroutine {
         self.call.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the application go on; the first time it is called for its coroutine.
-    fn go_on<'py>(&self, py: Python<'py>) -> PyResult<PySendResult<'py>> {
+    /// Lets the application go on; the first time it is called for its coroutine. Gives what it awaits, `None` at its end.
+    fn go_on<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut call = self.lock();
         if let Call::Running { coroutine, steps } = &*call {
             let (coroutine, steps) = (coroutine.bind(py).clone(), steps.as_ref().map(|steps| steps.bind(py).clone()));
@@ -141,13 +141,13 @@ impl AppCoroutine {
         }
     }
 
-    fn step(&self, py: Python<'_>, result: PyResult<PySendResult<'_>>) -> PyResult<Option<Py<PyAny>>> {
+    fn step(&self, py: Python<'_>, result: PyResult<Option<Bound<'_, PyAny>>>) -> PyResult<Option<Py<PyAny>>> {
         let error = match result {
-            Ok(PySendResult::Next(awaited)) => {
+            Ok(Some(awaited)) => {
                 self.conversation.suspended(py);
                 return Ok(Some(awaited.unbind()));
             }
-            Ok(PySendResult::Return(_)) => {
+            Ok(None) => {
                 self.conversation.ended(py, Ok(()));
                 return Ok(None);
             }
@@ -184,22 +184,25 @@ fn coroutine_of<'py>(returned: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny
     )))
 }
 
-fn go_on<'py>(coroutine: &Bound<'py, PyAny>, steps: Option<&Bound<'py, PyIterator>>) -> PyResult<PySendResult<'py>> {
+fn go_on<'py>(
+    coroutine: &Bound<'py, PyAny>,
+    steps: Option<&Bound<'py, PyIterator>>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     let none = PyNone::get(coroutine.py());
     match steps {
-        Some(steps) => steps.send(&none),
+        Some(steps) => match steps.send(&none)? {
+            PySendResult::Next(awaited) => Ok(Some(awaited)),
+            PySendResult::Return(_) => Ok(None),
+        },
         None => yielded(coroutine.py(), coroutine.call_method1(intern!(coroutine.py(), "send"), (none,))),
     }
 }
 
 /// What a method of a coroutine has come to, which raises `StopIteration` at the end.
-fn yielded<'py>(py: Python<'py>, result: PyResult<Bound<'py, PyAny>>) -> PyResult<PySendResult<'py>> {
+fn yielded<'py>(py: Python<'py>, result: PyResult<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
     match result {
-        Ok(awaited) => Ok(PySendResult::Next(awaited)),
-        Err(error) if error.is_instance_of::<PyStopIteration>(py) => {
-            Ok(PySendResult::Return(error.value(py).getattr(intern!(py, "value"))?))
-        }
-        Err(error) => Err(error),
+        Err(error) if error.is_instance_of::<PyStopIteration>(py) => Ok(None),
+        result => result.map(Some),
     }
 }
 
