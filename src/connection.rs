@@ -86,7 +86,7 @@ async fn answered(
     refusal: Option<Refusal>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let log = connection.service.access_log.as_ref().map(|log| Box::new((log.clone(), request_line(&head))));
-    let mut in_flight = InFlight::start(&connection.wire, log);
+    let mut in_flight = InFlight::start(&connection.wire, head.began, log);
     let asked = Asked { head: head.is_head(), version: head.parts.version };
     let response = match refusal.or_else(|| connection.wire.take_refusal()) {
         Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),

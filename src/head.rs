@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
 use http::request::Parts;
@@ -68,6 +69,8 @@ pub struct RequestHead {
     pub peer: Arc<Peer>,
     /// How many bytes of the raw path are the mount point.
     pub root: usize,
+    /// When it was complete.
+    pub began: Instant,
 }
 
 impl RequestHead {
@@ -77,7 +80,7 @@ impl RequestHead {
         if let Some(authority) = authority {
             parts.headers.insert(HOST, authority);
         }
-        Self { parts, peer, root: 0 }
+        Self { parts, peer, root: 0, began: Instant::now() }
     }
 
     /// The undecoded path.

@@ -42,15 +42,15 @@ impl Place {
 
     /// Counts as one of `app`'s; `false` when those are too many.
     fn enter(&mut self, app: &Arc<App>) -> bool {
-        let running = app.running.fetch_add(1, Ordering::AcqRel);
+        let unanswered = app.unanswered.fetch_add(1, Ordering::AcqRel);
         leave(self.running.replace(Arc::clone(app)));
-        app.limit.is_none_or(|limit| running < limit)
+        app.limit.is_none_or(|limit| unanswered < limit)
     }
 }
 
 fn leave(app: Option<Arc<App>>) {
     if let Some(app) = app {
-        app.running.fetch_sub(1, Ordering::AcqRel);
+        app.unanswered.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -65,10 +65,10 @@ impl Drop for Place {
 }
 
 impl InFlight {
-    /// Begins with the head. `log` is where its line goes.
-    pub fn start(wire: &Arc<WireState>, log: Option<Box<(AccessLog, RequestLine)>>) -> Self {
+    /// Begins with the head, at `began`. `log` is where its line goes.
+    pub fn start(wire: &Arc<WireState>, began: Instant, log: Option<Box<(AccessLog, RequestLine)>>) -> Self {
         let place = Some(Place::take(Arc::clone(wire)));
-        let record = Record { started: Instant::now(), status: 0, bytes: 0, app: None };
+        let record = Record { started: began, status: 0, bytes: 0, app: None };
         Self { record, place, log }
     }
 

@@ -4,13 +4,13 @@
 //!
 //! Read the modules in this order and you have followed one request from the socket to the application and back:
 //!
-//! 1. [`server`] binds, starts the threads, and stops them; [`shutdown`] says how.
+//! 1. [`server`] binds, starts the threads, and stops them; [`drain`] says when, [`shutdown`] tells everybody.
 //! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]); [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`http1`] runs hyper over it; [`http2`] does for
 //!    HTTP/2, and both bring their requests to [`connection`].
 //! 4. [`in_flight`] follows each request to its end. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI. [`body`] brings the request body.
-//! 6. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
+//! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
 //! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body; [`access_log`] says so.
 //!
 //! # Which thread may touch what
@@ -21,7 +21,9 @@
 mod access_log;
 mod allocator;
 mod body;
+mod calls;
 mod connection;
+mod drain;
 mod driver;
 mod error;
 mod event_loop;

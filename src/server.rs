@@ -16,7 +16,9 @@ use pyo3::prelude::*;
 use rsgi_bridge::pool::{Pool, wait_until_idle};
 
 use crate::access_log::AccessLog;
+use crate::calls::Calls;
 use crate::connection::Service;
+use crate::drain::Drain;
 use crate::driver::selector::LoopDriver;
 use crate::driver::{Driver, Io, overseer};
 use crate::error::StartupError;
@@ -45,6 +47,7 @@ pub struct Server {
     ready: Mutex<Receiver<()>>,
     tls: Option<Arc<Tls>>,
     event_loop: Arc<EventLoop>,
+    calls: Arc<Calls>,
     router: Arc<ArcSwap<Router>>,
     apps: usize,
     /// Whether the application without a prefix is called past its bridge, and so cannot hold an answer back.
@@ -100,14 +103,14 @@ impl Server {
         } else {
             None
         };
-        let outbox = Arc::new(Outbox::default());
+        let (outbox, calls) = (Arc::new(Outbox::default()), Arc::new(Calls::default()));
         let driver = Arc::new(Driver::new(Arc::clone(&outbox), config.busy_poll.0)?);
         let probes = plan.probes();
         let unprobed = !probes && plan.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some());
         let apps = plan.apps.into_iter().map(|mut app| {
             // Probing holds an answer back, which only the ASGI gateway can.
             app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
-            App::new(py, app, &config, &event_loop, &outbox, pool.as_ref())
+            App::new(py, app, &config, &event_loop, (&outbox, &calls), pool.as_ref())
         });
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let log = config.access_log.then(AccessLog::start).transpose().map_err(failed)?;
@@ -129,6 +132,7 @@ impl Server {
             ready: Mutex::new(ready),
             tls,
             event_loop,
+            calls,
             router,
             apps: count,
             unprobed,
@@ -175,8 +179,12 @@ impl Server {
             self.event_loop.attach(&event_loop, woken)?;
         }
         let Prepared { service, listening, pool, log_thread } = *prepared;
-        let shutdown = Arc::clone(&self.shutdown);
-        let serving = self.driver.spawn(async move { serve(Arc::new(service), listening, &shutdown).await });
+        let (shutdown, calls, event_loop) =
+            (Arc::clone(&self.shutdown), Arc::clone(&self.calls), Arc::clone(&self.event_loop));
+        let serving = self.driver.spawn(async move {
+            let drain = Drain::new(&shutdown, &calls, &event_loop, &service.settings);
+            serve(Arc::new(service), listening, drain).await
+        });
         let (driver, io, driving) = (Arc::clone(&self.driver), self.io, pool.clone());
         let io_thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
             let result = wait_for_end(&driver, io, driving.as_ref(), serving);
@@ -290,17 +298,15 @@ fn failed() -> StartupError {
 
 type Serving = tokio::task::JoinHandle<Result<(), StartupError>>;
 
-async fn serve(service: Arc<Service>, listening: Listening, shutdown: &Shutdown) -> Result<(), StartupError> {
+async fn serve(service: Arc<Service>, listening: Listening, drain: Drain<'_>) -> Result<(), StartupError> {
+    let shutdown = drain.shutdown;
     let lifespans = start_lifespans(&service, shutdown).await?;
-    let grace = service.settings.grace.0;
     if shutdown.phase() == Phase::Serving {
         listening.begin(&service, shutdown);
     }
     drop(service);
     shutdown.alive().reached(Phase::Draining).await;
-    if !shutdown.drain(grace).await {
-        crate::log::line(format_args!("warning: requests that were still running were cut"));
-    }
+    drain.run().await;
     for lifespan in lifespans.into_iter().rev() {
         lifespan.stop().await;
     }

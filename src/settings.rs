@@ -103,8 +103,10 @@ settings! {
     min_data_rate: u64,
     /// How long a client may be slower.
     min_data_rate_grace: Seconds,
-    /// How long running requests may take after a signal to stop.
+    /// How long running calls may take after a signal to stop.
     grace: Seconds,
+    /// How long answers without a length may go on after it.
+    stream_grace: Seconds,
     /// Bytes of a request body that are kept before the application takes them.
     request_buffer: usize,
     /// Bytes of a response body that are kept before the client takes them.

@@ -1,7 +1,7 @@
 //! From a signal to an empty server: stop accepting, drain, deadline.
 //!
-//! Kept apart because listener, connections and WebSockets all follow the same three phases, and the server waits until
-//! the last of them has gone.
+//! Kept apart because listener, connections and WebSockets all follow the same three phases. `drain.rs` says when each
+//! comes.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -56,16 +56,14 @@ impl Shutdown {
         Alive(self.0.subscribe())
     }
 
-    /// Waits for the last [`Alive`] to go, or until `grace` is over; then cuts the rest, which go at their next step. `true`
-    /// when all went by themselves.
-    pub async fn drain(&self, grace: Duration) -> bool {
-        if tokio::time::timeout(grace, self.0.closed()).await.is_ok() {
-            return true;
-        }
+    /// Waits for the last [`Alive`] to go.
+    pub async fn emptied(&self) {
+        self.0.closed().await;
+    }
+
+    /// Cuts what still is alive, which goes at its next step.
+    pub fn cut(&self) {
         self.0.send_replace(Phase::Cut);
-        // Tasks see the cut at their next step; one second is far more than they need.
-        let _ended = tokio::time::timeout(Duration::from_secs(1), self.0.closed()).await;
-        false
     }
 }
 

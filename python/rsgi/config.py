@@ -357,9 +357,18 @@ class Config:
         "How long a client may be slower than that.", "Time limits", 10.0, unit="duration", minimum=0.001
     )
     grace: float = _setting(
-        "How long running requests may take to finish when the server is told to end.",
+        "How long applications may take to finish what they do when the server is told to end, background tasks included.",
         "Time limits",
         30.0,
+        unit="duration",
+        minimum=0,
+    )
+
+    stream_grace: float = _setting(
+        "How long answers without a length, such as event streams, may go on when the server is told to end; then their "
+        "applications see that the client has gone, and have the rest of `--grace` to finish.",
+        "Time limits",
+        2.0,
         unit="duration",
         minimum=0,
     )

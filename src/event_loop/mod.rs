@@ -21,6 +21,7 @@ use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
 use rsgi_bridge::awaitable::LoopHandle;
 
+use self::coroutine::AppCoroutine;
 use self::task::Tasks;
 use crate::driver::bell::Bell;
 use crate::gateway::asgi::HttpStart;
@@ -141,6 +142,23 @@ impl EventLoop {
     /// Whether a loop drains the queue.
     pub fn is_attached(&self) -> bool {
         self.python.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Cancels the tasks of all calls that run. Called on the loop's thread.
+    pub fn cancel_calls(&self, py: Python<'_>) {
+        let cancelled = self.attached(|attached| Arc::clone(&attached.tasks)).and_then(|tasks| {
+            let all = tasks.all(py)?;
+            for task in all.try_iter()? {
+                let task = task?;
+                if task.call_method0(intern!(py, "get_coro"))?.is_instance_of::<AppCoroutine>() {
+                    task.call_method0(intern!(py, "cancel"))?;
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = cancelled {
+            error.write_unraisable(py, None);
+        }
     }
 
     fn attached<T>(&self, get: impl FnOnce(&Attached) -> T) -> PyResult<T> {

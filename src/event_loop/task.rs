@@ -65,6 +65,14 @@ impl Tasks {
             _ => self.create_task.bind(py).call1((coroutine,)).map(|_| ()),
         }
     }
+
+    /// The tasks of the loop that have not ended, as an iterable.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.import("asyncio")?.call_method1("all_tasks", (self.event_loop.bind(py),))
+    }
 }
 
 /// Whether a method of a loop is the one that asyncio has for it.

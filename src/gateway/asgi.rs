@@ -27,6 +27,7 @@ use super::response_messages::{Gone, ResponseMessages, Room, TellOnDrop, body_pa
 use super::waiters::Waiters;
 use super::{Call, file_message, trailers, zero_copy};
 use crate::body::{Leftover, Recorder};
+use crate::calls::{AppCalls, RunningCall};
 use crate::error::RequestError;
 use crate::event_loop::coroutine::{AppCoroutine, Conversation};
 use crate::event_loop::{EventLoop, LoopEvent};
@@ -57,6 +58,8 @@ pub struct AsgiGateway {
     pub state: Mutex<Option<Py<PyDict>>>,
     /// Takes the answers back.
     pub outbox: Arc<Outbox>,
+    /// Its calls that run.
+    pub calls: Arc<AppCalls>,
     request_buffer: usize,
     /// Bytes of an answer that wait for the client.
     pub response_buffer: usize,
@@ -69,7 +72,7 @@ impl AsgiGateway {
         app: Py<PyAny>,
         event_loop: Arc<EventLoop>,
         scopes: ScopeTemplate,
-        outbox: Arc<Outbox>,
+        (outbox, calls): (Arc<Outbox>, Arc<AppCalls>),
         settings: &Settings,
     ) -> Self {
         Self {
@@ -79,14 +82,15 @@ impl AsgiGateway {
             scopes,
             state: Mutex::new(None),
             outbox,
+            calls,
             request_buffer: settings.request_buffer,
             response_buffer: settings.response_buffer,
         }
     }
 
-    /// A response of which nothing was said yet.
-    pub(super) fn response(&self, responder: Responder) -> ResponseMessages {
-        ResponseMessages::new(responder, Arc::clone(&self.outbox), self.response_buffer)
+    /// A response of which nothing was said yet; `call` ends with it.
+    pub(super) fn response(&self, responder: Responder, call: Option<RunningCall>) -> ResponseMessages {
+        ResponseMessages::new(responder, Arc::clone(&self.outbox), self.response_buffer, call)
     }
 
     /// The scope of one request or WebSocket.
@@ -158,7 +162,8 @@ fn submit(
     let (responder, response) = oneshot::channel();
     let gone = Gone::default();
     let told = TellOnDrop(Arc::clone(&gone));
-    let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone, witness };
+    let call = gateway.calls.begin(&head);
+    let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone, witness, call };
     gateway.event_loop.submit(LoopEvent::Http(Box::new(start)));
     async move {
         let _told = told;
@@ -175,12 +180,13 @@ pub struct HttpStart {
     responder: Responder,
     gone: Gone,
     witness: Option<Arc<Witness>>,
+    call: RunningCall,
 }
 
 impl HttpStart {
     /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
     pub fn start(self, py: Python<'_>) {
-        let Self { gateway, head, request, responder, gone, witness } = self;
+        let Self { gateway, head, request, responder, gone, witness, call } = self;
         let scope = gateway.scope(py, &head, ScopeKind::Http { trailers: trailers::accepted(&head) });
         if let (Some(witness), Ok(scope)) = (&witness, &scope) {
             witness.watch(scope);
@@ -188,7 +194,7 @@ impl HttpStart {
         let exchange = HttpExchange {
             stepping: AtomicBool::new(false),
             waiters: Arc::default(),
-            state: Mutex::new(State { request, flushing: false, response: gateway.response(responder) }),
+            state: Mutex::new(State { request, flushing: false, response: gateway.response(responder, Some(call)) }),
             gone,
             head,
             witness,

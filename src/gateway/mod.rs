@@ -28,6 +28,7 @@ use rsgi_bridge::scope::{ScopeKind, ScopeTemplate, UnixPath};
 use self::asgi::AsgiGateway;
 use self::wsgi::{WsgiGateway, WsgiTarget};
 use crate::body::RequestBody;
+use crate::calls::{AppCalls, Calls};
 use crate::event_loop::EventLoop;
 use crate::head::RequestHead;
 use crate::outbox::Outbox;
@@ -43,9 +44,9 @@ pub struct App {
     pub name: Arc<str>,
     /// How it is called.
     pub gateway: Gateway,
-    /// How many of its requests run now.
-    pub running: AtomicUsize,
-    /// How many may.
+    /// Its requests whose answers are not out.
+    pub unanswered: AtomicUsize,
+    /// How many there may be.
     pub limit: Option<usize>,
 }
 
@@ -81,22 +82,24 @@ impl App {
         spec: AppSpec,
         settings: &Settings,
         event_loop: &Arc<EventLoop>,
-        outbox: &Arc<Outbox>,
+        (outbox, all): (&Arc<Outbox>, &Arc<Calls>),
         pool: Option<&Arc<Pool>>,
     ) -> PyResult<Arc<Self>> {
-        let (name, outbox): (Arc<str>, _) = (spec.name.as_str().into(), Arc::clone(outbox));
+        let name: Arc<str> = spec.name.as_str().into();
+        let calls = Arc::new(AppCalls::new(all, &name));
+        let back = (Arc::clone(outbox), calls);
         let bridge =
             spec.bridge.as_ref().map(Py::get).filter(|bridge| bridge.allows_native(settings.max_header_fields));
         let gateway = if let Some(bridge) = bridge {
             let (app, pool, environ) = bridge.native(py)?;
             let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
-            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, settings)))
         } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
             let concurrency =
                 Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: settings.workers > 1 };
             let environ = EnvironTemplate::new(py, concurrency)?;
             let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
-            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, outbox, settings)))
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, settings)))
         } else {
             let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
             Gateway::Asgi(Arc::new(AsgiGateway::new(
@@ -104,11 +107,11 @@ impl App {
                 spec.application,
                 event_loop,
                 scopes,
-                outbox,
+                back,
                 settings,
             )))
         };
-        Ok(Arc::new(Self { name, gateway, running: AtomicUsize::new(0), limit: settings.limit_concurrency }))
+        Ok(Arc::new(Self { name, gateway, unanswered: AtomicUsize::new(0), limit: settings.limit_concurrency }))
     }
 
     /// Calls the application; the answer is always one.

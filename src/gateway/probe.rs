@@ -97,6 +97,7 @@ pub async fn call(first: &Arc<App>, second: &Arc<App>, call: Call<'_>, in_flight
         parts: copy_of(&call.head.parts),
         peer: Arc::clone(&call.head.peer),
         root: call.head.root,
+        began: call.head.began,
     });
     let witness = Arc::new(Witness::default());
     let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), witness: Arc::clone(&witness) };

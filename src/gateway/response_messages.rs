@@ -25,6 +25,7 @@ use super::file_message;
 use super::message::says;
 use super::trailers::Promised;
 use super::zero_copy::Pumping;
+use crate::calls::RunningCall;
 use crate::error::RequestError;
 use crate::outbox::{Outbox, Responder};
 use crate::response::AppResponse;
@@ -92,6 +93,8 @@ pub(super) struct ResponseMessages {
     responder: Option<Responder>,
     outbox: Arc<Outbox>,
     capacity: usize,
+    /// Until it has ended.
+    call: Option<RunningCall>,
     pub(super) trailers: Option<Box<Promised>>,
 }
 
@@ -127,9 +130,14 @@ pub(super) fn body_part(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult
 }
 
 impl ResponseMessages {
-    /// A response of which nothing was said yet; `capacity` bytes of it may wait for the client.
-    pub(super) fn new(responder: Responder, outbox: Arc<Outbox>, capacity: usize) -> Self {
-        Self { progress: Progress::Unstarted, responder: Some(responder), outbox, capacity, trailers: None }
+    /// A response of which nothing was said yet; `capacity` bytes of it may wait for the client. `call` is over when it ends.
+    pub(super) fn new(
+        responder: Responder,
+        outbox: Arc<Outbox>,
+        capacity: usize,
+        call: Option<RunningCall>,
+    ) -> Self {
+        Self { progress: Progress::Unstarted, responder: Some(responder), outbox, capacity, call, trailers: None }
     }
 
     /// Whether there is a head, and nothing of it is out.
@@ -180,6 +188,7 @@ impl ResponseMessages {
         body_failed: bool,
         gone: &GoneState,
     ) -> Option<PyErr> {
+        let _over = self.call.take();
         let progress = std::mem::replace(&mut self.progress, Progress::Ended);
         // Asked before the answer goes out: afterwards the request is over for the client too.
         let gone = gone.gone.load(Ordering::Acquire);
@@ -316,6 +325,9 @@ impl ResponseMessages {
         }
         let length = BodyLength::new(head.content_length);
         let (writer, reader) = pipe(self.capacity);
+        if let (None, Some(call)) = (head.content_length, &self.call) {
+            call.streams(writer.hang_up_handle());
+        }
         self.respond(match &self.trailers {
             None => AppResponse::Stream(head, reader),
             Some(trailers) => AppResponse::Trailed(head, reader, trailers.slot()),

@@ -30,6 +30,7 @@ use tokio::sync::oneshot;
 
 use super::Call;
 use crate::body::RequestBody;
+use crate::calls::{AppCalls, CallHandle, RunningCall};
 use crate::error::RequestError;
 use crate::head::RequestHead;
 use crate::outbox::{Outbox, Responder};
@@ -67,19 +68,25 @@ pub struct WsgiGateway {
     name: Arc<str>,
     target: WsgiTarget,
     outbox: Arc<Outbox>,
+    calls: Arc<AppCalls>,
     buffering: Buffering,
     response_buffer: usize,
 }
 
 impl WsgiGateway {
     /// A gateway to `target`.
-    pub fn new(name: Arc<str>, target: WsgiTarget, outbox: Arc<Outbox>, settings: &Settings) -> Self {
+    pub fn new(
+        name: Arc<str>,
+        target: WsgiTarget,
+        (outbox, calls): (Arc<Outbox>, Arc<AppCalls>),
+        settings: &Settings,
+    ) -> Self {
         let buffering = match settings.wsgi_request_buffering.as_str() {
             "full" => Buffering::Full,
             "off" => Buffering::Off,
             _ => Buffering::Auto,
         };
-        Self { name, target, outbox, buffering, response_buffer: settings.response_buffer }
+        Self { name, target, outbox, calls, buffering, response_buffer: settings.response_buffer }
     }
 }
 
@@ -130,7 +137,16 @@ fn submit<'a>(
 ) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
     let ticket = gateway.target.pool.ticket();
-    let job = WsgiJob { gateway: Arc::clone(gateway), head, source, content_length, responder, ticket: ticket.clone() };
+    let call = gateway.calls.begin(&head);
+    let job = WsgiJob {
+        gateway: Arc::clone(gateway),
+        head,
+        source,
+        content_length,
+        responder,
+        ticket: ticket.clone(),
+        call,
+    };
     if gateway.target.pool.submit(Box::new(job), ticket.clone()).is_err() {
         return Either::Left(ready(AppResponse::Error(RequestError::busy(
             "too many requests wait for a thread; try again",
@@ -211,14 +227,23 @@ struct WsgiJob {
     content_length: Option<u64>,
     responder: Responder,
     ticket: Ticket,
+    call: RunningCall,
 }
 
 impl Job for WsgiJob {
     fn run(self: Box<Self>, py: Python<'_>) {
-        let Self { gateway, head, source, content_length, responder, ticket } = *self;
+        let Self { gateway, head, source, content_length, responder, ticket, call } = *self;
         let outbox = Arc::clone(&gateway.outbox);
         let capacity = gateway.response_buffer;
-        let sink = SocketSink { responder: Some(responder), outbox, writer: None, missing: None, capacity, ticket };
+        let sink = SocketSink {
+            responder: Some(responder),
+            outbox,
+            writer: None,
+            missing: None,
+            capacity,
+            ticket,
+            call: call.handle(),
+        };
         let exchange = Exchange::new(Box::new(sink), head.is_head());
         let environ = Bound::new(py, Input::new(source))
             .and_then(|input| Ok((gateway.environ(py, &head, content_length, &input)?, input)));
@@ -248,6 +273,7 @@ struct SocketSink {
     missing: Option<u64>,
     capacity: usize,
     ticket: Ticket,
+    call: CallHandle,
 }
 
 impl SocketSink {
@@ -275,6 +301,9 @@ impl ResponseSink for SocketSink {
         self.missing = head.content_length;
         let ticket = self.ticket.clone();
         writer.on_abandoned(move || ticket.leave());
+        if head.content_length.is_none() {
+            self.call.streams(writer.hang_up_handle());
+        }
         self.writer = Some(writer);
         self.respond(AppResponse::Stream(head, reader));
     }

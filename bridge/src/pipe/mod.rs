@@ -35,6 +35,7 @@ struct State<T> {
     items: VecDeque<T>,
     weight: usize,
     end: End,
+    /// For the writer, which may be told so before the reader has gone.
     reader_gone: bool,
     /// The reader has asked for an item at least once; `Expect: 100-continue` waits for it.
     wanted: bool,
@@ -171,6 +172,11 @@ impl<T: Weight> PipeWriter<T> {
         self.shared.lock().on_abandoned = Some(OnAbandoned(Box::new(tell)));
     }
 
+    /// What ends the writer before the reader goes.
+    pub fn hang_up_handle(&self) -> HangUp<T> {
+        HangUp { shared: Arc::clone(&self.shared) }
+    }
+
     /// Whether the reader has gone.
     pub fn is_closed(&self) -> bool {
         self.shared.lock().reader_gone
@@ -206,6 +212,25 @@ impl<T: Weight> PipeWriter<T> {
 impl<T: Weight> Drop for PipeWriter<T> {
     fn drop(&mut self) {
         self.end(End::Failed(BodyError::Disconnected));
+    }
+}
+
+/// Ends the writer as if its reader had gone. What it has put in is read to its end, and then the pipe breaks off.
+#[derive(Debug)]
+pub struct HangUp<T = Bytes> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> HangUp<T> {
+    /// Ends the writer. Never blocks, from any thread.
+    pub fn hang_up(&self) {
+        let (writer, closed) = {
+            let mut state = self.shared.lock();
+            state.reader_gone = true;
+            (state.writer_waker.take(), state.closed_waker.take())
+        };
+        wake(writer);
+        wake(closed);
     }
 }
 

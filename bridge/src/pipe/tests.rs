@@ -45,3 +45,16 @@ fn wanted_waits_for_the_first_look_at_an_empty_pipe() {
     assert!(reader.poll_next(&mut context).is_pending());
     assert!(writer.poll_wanted(&mut context).is_ready());
 }
+
+#[test]
+fn a_hung_up_pipe_takes_no_more_and_gives_what_it_has_before_it_breaks_off() {
+    let (writer, reader) = pipe(16);
+    writer.push(Bytes::from_static(b"a")).unwrap();
+    writer.hang_up_handle().hang_up();
+    assert_eq!(writer.push(Bytes::from_static(b"b")), Err(Disconnected));
+    assert_eq!(block_on(poll_fn(|context| writer.poll_ready(context))), Err(Disconnected));
+    block_on(poll_fn(|context| writer.poll_closed(context)));
+    drop(writer);
+    assert_eq!(next(&reader), Some(Ok(Bytes::from_static(b"a"))));
+    assert_eq!(next(&reader), Some(Err(BodyError::Disconnected)));
+}

@@ -29,6 +29,7 @@ use super::super::waiters::Waiters;
 use super::handshake::subprotocols;
 use super::message;
 use super::socket::{Inbound, Outbound};
+use crate::calls::RunningCall;
 use crate::error::RequestError;
 use crate::event_loop::coroutine::{AppCoroutine, Conversation};
 use crate::head::RequestHead;
@@ -63,17 +64,22 @@ pub struct WebSocketStart {
     pub(super) outbound: PipeWriter<Outbound>,
     pub(super) answer: oneshot::Sender<Answer>,
     pub(super) gone: Gone,
+    pub(super) call: RunningCall,
 }
 
 impl WebSocketStart {
     /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
     pub fn start(self, py: Python<'_>) {
-        let Self { gateway, head, inbound, outbound, answer, gone } = self;
+        let Self { gateway, head, inbound, outbound, answer, gone, call } = self;
         let scheme = head.peer.websocket_scheme();
         let offered = subprotocols(&head.parts.headers);
         let scope = gateway.scope(py, &head, ScopeKind::WebSocket { subprotocols: &offered });
         let exchange = WebSocketExchange {
-            state: Mutex::new(State { inbound, progress: Progress::Connecting { answer, outbound, told: false } }),
+            state: Mutex::new(State {
+                inbound,
+                progress: Progress::Connecting { answer, outbound, told: false },
+                call: Some(call),
+            }),
             offered,
             head,
             waiters: Arc::default(),
@@ -119,6 +125,8 @@ enum Progress {
 struct State {
     inbound: PipeReader<Inbound>,
     progress: Progress,
+    /// Until the application has returned.
+    call: Option<RunningCall>,
 }
 
 impl State {
@@ -287,7 +295,7 @@ impl WebSocketExchange {
         match state.take_progress() {
             Progress::Connecting { answer, .. } => {
                 let (responder, response) = oneshot::channel();
-                let mut messages = self.gateway.response(responder);
+                let mut messages = self.gateway.response(responder, None);
                 let started = messages.start(head, &self.gone);
                 state.progress = Progress::Denying(messages);
                 // The client may have gone, which `started` says.
@@ -319,7 +327,10 @@ impl WebSocketExchange {
 
     /// The application has returned or raised: the WebSocket is closed if it is open, and what went wrong is said once.
     pub fn ended(&self, py: Python<'_>, result: PyResult<()>) {
-        let progress = self.lock().take_progress();
+        let (progress, _call) = {
+            let mut state = self.lock();
+            (state.take_progress(), state.call.take())
+        };
         let error = match progress {
             Progress::Connecting { answer, .. } => {
                 let client_left = answer.is_closed();

@@ -77,8 +77,9 @@ pub async fn call(app: &App, asked: Asked<'_>, wire: &WireState, settings: &Sett
     let (outbound, outbound_reader) = pipe(settings.response_buffer);
     let (answer, answered) = oneshot::channel();
     let gone = Gone::default();
+    let call = gateway.calls.begin(&head);
     let start =
-        WebSocketStart { gateway: Arc::clone(gateway), head, inbound, outbound, answer, gone: Arc::clone(&gone) };
+        WebSocketStart { gateway: Arc::clone(gateway), head, inbound, outbound, answer, gone: Arc::clone(&gone), call };
     let _told = TellOnDrop(gone);
     gateway.event_loop.submit(LoopEvent::WebSocket(Box::new(start)));
     let failed = || AppResponse::Error(RequestError::application_failed());
