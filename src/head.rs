@@ -10,8 +10,10 @@ use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Uri, Version};
 use rsgi_bridge::environ::RequestView;
+use rsgi_bridge::report::Subject;
 use rsgi_bridge::text::percent_decode;
 use rsgi_bridge::tls::TlsSession;
 
@@ -29,6 +31,11 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Address and port of the client.
+    pub fn client(&self) -> Option<(&str, u16)> {
+        self.client.as_ref().map(|(address, port)| (address.as_str(), *port))
+    }
+
     /// `http` or `https`.
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
@@ -116,9 +123,15 @@ impl RequestHead {
         }
     }
 
-    /// Method and path for logs.
-    pub fn subject<'a>(&'a self, app: &'a str) -> rsgi_bridge::report::Subject<'a> {
-        rsgi_bridge::report::Subject { app, method: self.parts.method.as_str(), path: self.raw_path() }
+    /// The request for logs.
+    pub fn subject<'a>(&'a self, app: &'a str) -> Subject<'a> {
+        Subject {
+            app,
+            method: self.parts.method.as_str(),
+            target: self.parts.uri.path_and_query().map_or("", PathAndQuery::as_str),
+            protocol: protocol(self.parts.version),
+            client: self.peer.client(),
+        }
     }
 
     /// What an application sees. `target` is [`RequestHead::target`].
@@ -134,7 +147,7 @@ impl RequestHead {
             protocol: protocol(self.parts.version),
             scheme: self.peer.scheme(),
             tls: self.peer.tls.as_ref(),
-            client: self.peer.client.as_ref().map(|(address, port)| (address.as_str(), *port)),
+            client: self.peer.client(),
             server: self.peer.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
             headers: &self.parts.headers,
             content_length,

@@ -1,7 +1,9 @@
 //! What is said of an application's failures: one record on the `rsgi` logger, with the traceback and the app's name.
 //!
-//! Kept apart because every gateway and the bridge report the same way.
+//! Kept apart because every gateway and the bridge report the same way. An application may switch our logger off without
+//! meaning to: `logging.config` does so to every logger that it does not name. What it failed with is said all the same.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -15,8 +17,19 @@ pub struct Subject<'a> {
     pub app: &'a str,
     /// The request method, or `WEBSOCKET`.
     pub method: &'a str,
-    /// The path that was asked for.
-    pub path: &'a str,
+    /// What was asked for: the path, and the query if there is one.
+    pub target: &'a str,
+    /// The version of HTTP, such as `HTTP/1.1`; empty when there was no request.
+    pub protocol: &'a str,
+    /// Address and port of the client, where they are known.
+    pub client: Option<(&'a str, u16)>,
+}
+
+impl<'a> Subject<'a> {
+    /// The lifespan of `app`, which no client asked for.
+    pub fn lifespan(app: &'a str) -> Self {
+        Self { app, method: "LIFESPAN", target: "", protocol: "", client: None }
+    }
 }
 
 /// Logs what went wrong in a WSGI call, if anything did.
@@ -58,7 +71,7 @@ pub fn log_failure(py: Python<'_>, subject: Subject<'_>, error: &PyErr) {
 
 /// Logs a warning on the `rsgi` logger.
 pub fn log_warning(py: Python<'_>, message: &str) {
-    let logged = logger(py).and_then(|logger| logger.call_method1("warning", ("%s", message)));
+    let logged = logger(py).and_then(|logger| logger.call_method1(intern!(py, "warning"), ("%s", message)));
     unraisable(py, logged);
 }
 
@@ -66,13 +79,14 @@ fn log_exception(py: Python<'_>, message: &str, error: &PyErr) {
     let logged = logger(py).and_then(|logger| {
         let options = PyDict::new(py);
         options.set_item("exc_info", (error.get_type(py), error.value(py), error.traceback(py)))?;
-        logger.call_method("error", ("%s", message), Some(&options))
+        logger.call_method(intern!(py, "error"), ("%s", message), Some(&options))
     });
     unraisable(py, logged);
 }
 
+/// The `rsgi` logger, or one that writes to stderr where that one reaches nobody.
 fn logger(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    py.import("logging")?.call_method1("getLogger", ("rsgi",))
+    py.import("rsgi.log")?.call_method0("reporting_logger")
 }
 
 /// A log handler that fails must not take the request with it.
@@ -84,6 +98,14 @@ fn unraisable(py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
 
 impl std::fmt::Display for Subject<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} {}", self.method, self.path)
+        write!(formatter, "{} {}", self.method, self.target)?;
+        if !self.protocol.is_empty() {
+            write!(formatter, " {}", self.protocol)?;
+        }
+        match self.client {
+            Some((address, port)) if address.contains(':') => write!(formatter, " from [{address}]:{port}"),
+            Some((address, port)) => write!(formatter, " from {address}:{port}"),
+            None => Ok(()),
+        }
     }
 }

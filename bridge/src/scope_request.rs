@@ -19,6 +19,7 @@ use crate::input::Input;
 use crate::response_head::short;
 use crate::source::BodySource;
 use crate::text::percent_decode;
+use crate::report::Subject;
 
 /// A declared body up to this length is waited for, so that it need not cross in pieces. In bytes.
 const SMALL_BODY: u64 = 64 * 1024;
@@ -97,6 +98,20 @@ impl ScopeRequest {
         self.headers.keys().map(|name| self.headers.get_all(name).iter().count()).max().unwrap_or(0)
     }
 
+    /// The request for logs; `target` is [`ScopeRequest::target`] as text.
+    pub fn subject<'a>(&'a self, app: &'a str, target: &'a str) -> Subject<'a> {
+        Subject { app, method: &self.method, target, protocol: &self.protocol, client: self.client() }
+    }
+
+    /// What was asked for: the path, and the query if there is one.
+    pub fn target(&self) -> &[u8] {
+        &self.target
+    }
+
+    fn client(&self) -> Option<(&str, u16)> {
+        self.client.as_ref().map(|(address, port)| (address.as_str(), *port))
+    }
+
     /// The request as `environ` takes it, with the length of a body that is known otherwise than from its header.
     pub fn view(&self, content_length: Option<u64>) -> RequestView<'_> {
         RequestView {
@@ -108,7 +123,7 @@ impl ScopeRequest {
             protocol: &self.protocol,
             scheme: &self.scheme,
             tls: None,
-            client: self.client.as_ref().map(|(address, port)| (address.as_str(), *port)),
+            client: self.client(),
             server: self.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
             headers: &self.headers,
             content_length,

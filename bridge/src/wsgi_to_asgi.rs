@@ -24,7 +24,7 @@ use crate::foreign_loop::ForeignLoop;
 use crate::input::Input;
 use crate::pipe::{PipeReader, PipeWriter, pipe};
 use crate::pool::{Job, Ticket};
-use crate::report::{Subject, report_call};
+use crate::report::report_call;
 use crate::scope_request::{BridgeRequest, ScopeRequest};
 use crate::source::{BodySource, shared};
 use crate::spool::WholeBody;
@@ -302,8 +302,8 @@ impl BridgeJob {
             other => (other, None),
         };
         let report = Report { outcome, close_error };
-        let path = String::from_utf8_lossy(&request.path_info);
-        report_call(py, Subject { app: &bridge.name, method: &request.method, path: &path }, report);
+        let target = String::from_utf8_lossy(request.target());
+        report_call(py, request.subject(&bridge.name, &target), report);
         // What an application raises because its body broke off is the client's doing.
         match raised.filter(|_| input.get().failure().is_none()) {
             Some(error) => Err(error),

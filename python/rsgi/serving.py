@@ -7,41 +7,36 @@ the asyncio loop (or waits, when there is no ASGI application) and takes the sig
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import signal
-import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import TypeAlias
 
 from rsgi._rsgi import Server
 from rsgi._types import ASGIApp, WSGIApp
 from rsgi.banner import banner
 from rsgi.config import AppTarget, Config
 from rsgi.config_file import load_config, reread_of
-from rsgi.console import name_process, process_name, say
+from rsgi.console import name_process, say
 from rsgi.errors import StartupError
+from rsgi.green_threads import refuse_green_threads
+from rsgi.log import set_up_logging
 from rsgi.loops import new_event_loop, serving_event_loop
 from rsgi.plan import Plan, build_plan
 from rsgi.reload import RuleReload
+from rsgi.signals import CHECK_INTERVAL, SignalHandlers, ending_handlers, exit_now, worker_handlers
+from rsgi.stopping import Stopping
 from rsgi.worker import Link
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-# Not every system has it.
-_RELOAD_SIGNALS = tuple(getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name))
-
-# How late a signal may be seen that did not wake the main thread, in seconds.
-_SIGNAL_LATENCY = 1.0
 
 # How long tasks that were cancelled at the end may take to see it, in seconds.
 _CANCEL_TIMEOUT = 5.0
 
 # How long WSGI calls whose clients were cut may take to see it, in seconds.
 _STUCK_TIMEOUT = 1.0
+
+# How often the loop may fail on its way to the end of the server.
+_MOST_FAILURES = 100
 
 
 def serve(
@@ -73,30 +68,43 @@ def serve(
     return serve_config(config, reread_of(given, config))
 
 
-def serve_config(config: Config, reread: Callable[[], Config] | None = None) -> int:
+def serve_config(
+    config: Config, reread: Callable[[], Config] | None = None, *, owns_process: bool = False
+) -> int:
     """Serve with settings that have been made, in this process or in several.
 
     Args:
         config: All settings.
         reread: Gives the settings as their file has them later.
+        owns_process: Whether the process is there to serve, and ends after it.
 
     Raises:
         StartupError: when the server cannot start.
     """
     if config.workers == 1:
-        return serve_here(config, reread)
+        return serve_here(config, reread, owns_process=owns_process)
     from rsgi.supervisor import supervise
 
     return supervise(config, reread)
 
 
-def serve_here(config: Config, reread: Callable[[], Config] | None, link: Link | None = None) -> int:
+def serve_here(
+    config: Config,
+    reread: Callable[[], Config] | None,
+    link: Link | None = None,
+    *,
+    owns_process: bool = False,
+) -> int:
     """Serve in this process.
 
     Args:
         config: All settings.
         reread: Gives the settings as their file has them later, for rules that change while the server runs.
         link: Goes to the supervisor, when this process is one of its workers.
+        owns_process: Whether the process is there to serve, and ends after it.
+
+    Returns:
+        The exit code: 0 after an orderly end, 1 when an application has stopped the event loop.
 
     Raises:
         StartupError: when the server cannot start.
@@ -104,25 +112,33 @@ def serve_here(config: Config, reread: Callable[[], Config] | None, link: Link |
     if link is not None:
         name_process(f"[{os.getpid()}] ")
     plan = build_plan(config)
-    _set_up_logging(config.log_level)
+    if any(app.interface == "wsgi" for app in plan.apps):
+        refuse_green_threads()
+    set_up_logging(config.log_level)
     if link is None:
         server = Server(config, plan)
         say(banner(config, plan, server.io))
     else:
         server = Server(config, plan, link.listeners)
         link.introduce(banner(config, plan, server.io, link.orders.supervisor))
-    with _reloading(server, config, plan, reread) as reload, _handling(server, _reloads(server, config, reload), link):
-        if any(app.interface == "asgi" for app in plan.apps):
-            _run_loop(server, config)
-        else:
-            ended = threading.Event()
-            server.start(None, ended.set)
-            # A signal that reaches another thread does not end a wait of this one.
-            while not ended.wait(_SIGNAL_LATENCY):
-                pass
-        server.finish()
+    stopping = Stopping(config, server.stop)
+    code = 0
+    with _reloading(server, config, plan, reread) as reload:
+        handlers = _handlers(stopping, _reloads(server, config, reload), link)
+        if link is not None:
+            link.follow(server, stopping.begin)
+        with handlers:
+            if any(app.interface == "asgi" for app in plan.apps):
+                code = _run_loop(server, config, stopping, handlers)
+            else:
+                _wait(server, handlers)
+            server.finish()
+    stopping.over()
     _leave_stuck_calls()
-    return 0
+    code = code or handlers.exit_code
+    if owns_process:
+        stopping.leave_threads(code)
+    return code
 
 
 def _given(settings: dict[str, object], wsgi: object, asgi: object) -> dict[str, object]:
@@ -135,19 +151,62 @@ def _given(settings: dict[str, object], wsgi: object, asgi: object) -> dict[str,
     return {**settings, **targets}
 
 
-def _run_loop(server: Server, config: Config) -> None:
-    """Run the asyncio loop on this thread until the server has ended."""
+def _wait(server: Server, handlers: SignalHandlers) -> None:
+    """Wait on this thread until the server has ended."""
+    ended = threading.Event()
+    server.start(None, ended.set)
+    # A signal that reaches another thread does not end a wait of this one.
+    while not ended.wait(CHECK_INTERVAL):
+        handlers.keep()
+
+
+def _run_loop(server: Server, config: Config, stopping: Stopping, handlers: SignalHandlers) -> int:
+    """Run the asyncio loop on this thread until the server has ended; gives the exit code."""
     loop = serving_event_loop(server) if server.io == "loop" else new_event_loop(config.loop)
     asyncio.set_event_loop(loop)
+    ended = threading.Event()
+
+    def end() -> None:
+        ended.set()
+        loop.call_soon_threadsafe(loop.stop)
+
+    def check() -> None:
+        handlers.keep()
+        loop.call_later(CHECK_INTERVAL, check)
+
     try:
-        _wake_for_signals(loop)
-        server.start(loop, lambda: loop.call_soon_threadsafe(loop.stop))
-        loop.run_forever()
+        handlers.keep_in(loop)
+        check()
+        server.start(loop, end)
+        code = _run_to_the_end(loop, ended, stopping)
         server.detach(loop)
         _close(loop)
     finally:
         asyncio.set_event_loop(None)
         loop.close()
+    return code
+
+
+def _run_to_the_end(loop: asyncio.AbstractEventLoop, ended: threading.Event, stopping: Stopping) -> int:
+    """Run the loop until the server has ended. One that stops before is run again, for the server to end in order."""
+    code = 0
+    for _ in range(_MOST_FAILURES):
+        reason = "the application stopped the event loop"
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt) as error:
+            reason = f"a task of the application raised {type(error).__name__}, which ends the event loop"
+        except BaseException:
+            reason = f"the event loop failed\n{traceback.format_exc()}"
+        if ended.is_set():
+            return code
+        if code == 0:
+            say(f"error: {reason}; the server drains and ends")
+            code = 1
+        stopping.begin()
+    say("error: the event loop stops again and again; the server ends at once")
+    exit_now(1)
+    return code
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
@@ -158,18 +217,6 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
     if tasks:
         loop.run_until_complete(asyncio.wait(tasks, timeout=_CANCEL_TIMEOUT))
     loop.run_until_complete(loop.shutdown_asyncgens())
-
-
-def _wake_for_signals(loop: asyncio.AbstractEventLoop) -> None:
-    """Let a signal wake the loop, whichever thread it reaches; the handlers stay as they are."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for number in (*_SIGNALS, *_RELOAD_SIGNALS):
-        handler = signal.getsignal(number)
-        if not callable(handler):
-            continue
-        loop.add_signal_handler(number, lambda: None)
-        signal.signal(number, handler)
 
 
 @contextmanager
@@ -202,51 +249,16 @@ def _reload_tls(server: Server) -> None:
         say("read the TLS certificates again")
 
 
-_Handlers: TypeAlias = dict[signal.Signals, Callable[[int, FrameType | None], object]]
-
-
-@contextmanager
-def _handling(server: Server, reloads: list[Callable[[], None]], link: Link | None) -> Iterator[None]:
-    """Take the signals while the server runs."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handlers = _handlers(server, reloads) if link is None else _worker_handlers(server)
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+def _handlers(stopping: Stopping, reloads: list[Callable[[], None]], link: Link | None) -> SignalHandlers:
+    """The signals that this process takes."""
     if link is not None:
-        link.follow(server)
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
+        return SignalHandlers(worker_handlers(stopping.begin))
 
+    def reload() -> None:
+        for ask in reloads:
+            ask()
 
-def _worker_handlers(server: Server) -> _Handlers:
-    """A worker drains at SIGTERM. What a terminal sends to all its processes is for the supervisor to act on."""
-    deaf: _Handlers = {number: lambda *_: None for number in (signal.SIGINT, *_RELOAD_SIGNALS)}
-    return {**deaf, signal.SIGTERM: lambda *_: server.stop()}
-
-
-def _handlers(server: Server, reloads: list[Callable[[], None]]) -> _Handlers:
-    """Drain at the first SIGINT or SIGTERM, end at once at the second; reload what can be at SIGHUP.
-
-    Where nothing can be reloaded SIGHUP keeps its meaning: the terminal has gone.
-    """
-    came = False
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        if came:
-            say("warning: a second signal: stopped at once")
-            _exit_now(1)
-        came = True
-        server.stop()
-
-    handlers: _Handlers = dict.fromkeys(_SIGNALS, handle)
-    if reloads:
-        handlers |= {number: lambda *_: [ask() for ask in reloads] for number in _RELOAD_SIGNALS}
-    return handlers
+    return SignalHandlers(ending_handlers(stopping.begin, reload if reloads else None))
 
 
 def _leave_stuck_calls() -> None:
@@ -254,33 +266,4 @@ def _leave_stuck_calls() -> None:
     stuck = Server.wait_for_calls(_STUCK_TIMEOUT)
     if stuck:
         say(f"warning: {stuck} WSGI calls were still running at the end")
-        _exit_now(0)
-
-
-def _exit_now(code: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def _set_up_logging(level: str) -> None:
-    """Give the `rsgi` logger a handler, unless the applications have set up logging themselves."""
-    logger = logging.getLogger("rsgi")
-    logger.setLevel(level.upper())
-    if not logger.handlers and not logging.getLogger().handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_LowerCaseLevel(f"{process_name()}%(levelname)s: %(message)s"))
-        logger.addHandler(handler)
-        logger.propagate = False
-
-
-class _LowerCaseLevel(logging.Formatter):
-    """`error: …`, like the lines that the server writes itself."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The text of one record."""
-        level, record.levelname = record.levelname, record.levelname.lower()
-        try:
-            return super().format(record)
-        finally:
-            record.levelname = level
+        exit_now(0)

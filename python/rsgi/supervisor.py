@@ -22,6 +22,7 @@ from rsgi._rsgi import Listeners
 from rsgi.config import Config
 from rsgi.console import say
 from rsgi.errors import StartupError
+from rsgi.signals import ignored
 from rsgi.worker import Orders
 from rsgi.worker_process import WorkerProcess, end_of
 
@@ -247,8 +248,10 @@ class Supervisor:
         if threading.current_thread() is not threading.main_thread():
             return
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             loop.add_signal_handler(number, self._stop)
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            loop.add_signal_handler(number, ignored, number, None)
         loop.add_signal_handler(signal.SIGHUP, self._roll_wanted.set)
         loop.add_signal_handler(signal.SIGTTIN, partial(self._resize, 1))
         loop.add_signal_handler(signal.SIGTTOU, partial(self._resize, -1))

@@ -50,6 +50,7 @@ class Link:
         self.listeners = _take_over(orders.descriptors)
         self._connection = connection
         self._server: Server | None = None
+        self._stop: Callable[[], None] | None = None
         threading.Thread(target=self._wait_for_dismissal, name="rsgi-supervisor", daemon=True).start()
 
     def introduce(self, banner: str) -> None:
@@ -57,9 +58,9 @@ class Link:
         if self.orders.introduces:
             self.tell(banner=banner)
 
-    def follow(self, server: Server) -> None:
-        """Let the supervisor know when `server` accepts connections, and stop it when the supervisor does not want it."""
-        self._server = server
+    def follow(self, server: Server, stop: Callable[[], None]) -> None:
+        """Let the supervisor know when `server` accepts connections, and `stop` it when the supervisor does not want it."""
+        self._server, self._stop = server, stop
         threading.Thread(target=self._tell_when_ready, name="rsgi-ready", daemon=True).start()
 
     def tell(self, **message: object) -> None:
@@ -78,9 +79,9 @@ class Link:
             self._connection.recv(1)
         except OSError:
             pass
-        if self._server is None:
+        if self._stop is None:
             os._exit(0)  # nothing has been accepted, and an import cannot be interrupted
-        self._server.stop()
+        self._stop()
 
 
 def main(descriptor: int) -> int:
@@ -103,7 +104,7 @@ def serve_orders(connection: socket.socket, orders: Orders) -> int:
 
     link = Link(connection, orders)
     try:
-        return serve_here(orders.config, orders.reread, link)
+        return serve_here(orders.config, orders.reread, link, owns_process=True)
     except StartupError as error:
         trace = "".join(traceback.format_exception(error.__cause__ or error))
         link.tell(error=error.message, hint=error.hint, traceback=trace)

@@ -162,7 +162,7 @@ async fn run(gateway: Arc<AsgiGateway>, conversation: Arc<Conversation>) {
                 event_loop.submit(LoopEvent::Run(Box::new(move |py| {
                     // Before its startup an exception means that there is no lifespan; afterwards it is a failure.
                     if started {
-                        log_failure(py, Subject { app: &name, method: "LIFESPAN", path: "" }, &error);
+                        log_failure(py, Subject::lifespan(&name), &error);
                     }
                     let _unheard = sender.send(describe(py, &error));
                 })));

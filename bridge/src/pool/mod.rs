@@ -278,7 +278,11 @@ impl Pool {
     }
 
     fn work(&self, py: Python<'_>) -> PyResult<()> {
-        let ident = py.import("threading")?.call_method0("get_ident")?.extract()?;
+        let threading = py.import("threading")?;
+        let ident = threading.call_method0("get_ident")?.extract()?;
+        // A thread is a daemon if the one that starts it is. The application's own are to be like any others, which the end
+        // of the interpreter waits for.
+        threading.call_method0("current_thread")?.setattr("_daemonic", false)?;
         while py.detach(|| self.wait()) {
             self.give_way(py);
             // The interpreter is ours: the next job may wake the next runner-up.

@@ -1,0 +1,77 @@
+"""The end of the process that serves: it comes, whatever the applications do.
+
+Apart from serving because it watches from outside, on a thread of its own: the thread that serves may be the one that is
+stuck, in a blocked event loop or in a thread of the application that the interpreter waits for.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+from rsgi.config import Config
+from rsgi.console import say
+from rsgi.signals import exit_now
+
+# What the end may take beyond all that the settings give it, in seconds.
+_MARGIN = 5.0
+
+# How long threads of the application may take, at least, when the grace time is over before they are asked, in seconds.
+_LEAST = 1.0
+
+
+class Stopping:
+    """The stop of one server, which begins once and ends in time.
+
+    Attributes:
+        begun: When it began, by the monotonic clock; `None` before.
+    """
+
+    def __init__(self, config: Config, stop: Callable[[], None]) -> None:
+        """A stop that has not begun.
+
+        Args:
+            config: Says how long it may take.
+            stop: Begins the drain of the server.
+        """
+        self.begun: float | None = None
+        self._config, self._stop = config, stop
+        self._over = threading.Event()
+
+    def begin(self) -> None:
+        """Begin the drain; from now on the end is near. May be called in a signal handler, and more than once."""
+        if self.begun is None:
+            self.begun = time.monotonic()
+            threading.Thread(target=self._end_if_stuck, name="rsgi-stopping", daemon=True).start()
+        self._stop()
+
+    def over(self) -> None:
+        """The server has ended by itself."""
+        self._over.set()
+
+    def leave_threads(self, code: int) -> None:
+        """End the process with `code` when the grace time is over and threads of the application still keep it."""
+        grace = self._config.grace - (0.0 if self.begun is None else time.monotonic() - self.begun)
+        threading.Thread(target=_leave_threads, args=(max(grace, _LEAST), code), name="rsgi-end", daemon=True).start()
+
+    def _end_if_stuck(self) -> None:
+        lifespans = len(self._config.apps) * self._config.lifespan_timeout
+        if self._over.wait(self._config.grace + lifespans + _MARGIN):
+            return
+        main = threading.main_thread().ident
+        frame = sys._current_frames().get(main) if main is not None else None
+        where = "".join(traceback.format_stack(frame)) if frame is not None else ""
+        say(f"error: the server did not end in time; its main thread is stuck here, and is left\n{where}")
+        exit_now(1)
+
+
+def _leave_threads(seconds: float, code: int) -> None:
+    time.sleep(seconds)  # the process ends before this does, unless something keeps it
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
+    kept = [repr(thread.name) for thread in others if not thread.name.startswith("rsgi-")]
+    what = f"threads of the application still run: {', '.join(kept)}" if kept else "the interpreter does not end"
+    say(f"warning: {what}; left behind at the end of the grace time (`--grace`)")
+    exit_now(code)
