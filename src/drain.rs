@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::calls::{Calls, Count};
 use crate::event_loop::{EventLoop, LoopEvent};
-use crate::log;
+use crate::log::{self, counted};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 
@@ -137,10 +137,6 @@ fn waited_for(count: Count) -> String {
     let verb = if count.calls == 1 { "runs" } else { "run" };
     let age = count.oldest.as_secs_f64();
     format!("{} still {verb}, the oldest for {age:.1} s", counted(count.calls, "call"))
-}
-
-fn counted(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 #[cfg(test)]

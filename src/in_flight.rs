@@ -94,7 +94,11 @@ impl InFlight {
     pub fn enter(&mut self, app: &Arc<App>) -> Result<(), RequestError> {
         self.served_by(app);
         let full = self.place.as_mut().is_some_and(|place| !place.enter(app));
-        if full { Err(RequestError::busy("too many requests at once; try again")) } else { Ok(()) }
+        if !full {
+            return Ok(());
+        }
+        app.refusals.add(&app.name, app.limit.unwrap_or_default());
+        Err(RequestError::busy("too many requests at once; try again"))
     }
 
     /// Leaves the place to the WebSocket that the request becomes.

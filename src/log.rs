@@ -15,6 +15,11 @@ pub fn line(text: std::fmt::Arguments<'_>) {
     let _closed = writeln!(std::io::stderr().lock(), "{name}{text}");
 }
 
+/// `1 call`, `2 calls`.
+pub fn counted(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 /// Puts `name` before every line from now on. Only the first call counts.
 pub fn name_process(name: String) {
     let _named_before = NAME.set(name);

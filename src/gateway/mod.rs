@@ -32,6 +32,7 @@ use crate::calls::{AppCalls, Calls};
 use crate::event_loop::EventLoop;
 use crate::head::RequestHead;
 use crate::outbox::Outbox;
+use crate::overload::Refusals;
 use crate::plan::AppSpec;
 use crate::response::AppResponse;
 use crate::settings::Settings;
@@ -48,6 +49,8 @@ pub struct App {
     pub unanswered: AtomicUsize,
     /// How many there may be.
     pub limit: Option<usize>,
+    /// Those that were too many.
+    pub refusals: Arc<Refusals>,
 }
 
 /// How an application is called.
@@ -111,7 +114,7 @@ impl App {
                 settings,
             )))
         };
-        Ok(Arc::new(Self { name, gateway, unanswered: AtomicUsize::new(0), limit: settings.limit_concurrency }))
+        Ok(Arc::new(Self { name, gateway, unanswered: AtomicUsize::new(0), limit: settings.limit_concurrency, refusals: Arc::default() }))
     }
 
     /// Calls the application; the answer is always one.

@@ -34,6 +34,7 @@ use crate::calls::{AppCalls, CallHandle, RunningCall};
 use crate::error::RequestError;
 use crate::head::RequestHead;
 use crate::outbox::{Outbox, Responder};
+use crate::overload;
 use crate::response::AppResponse;
 use crate::settings::Settings;
 use crate::wire::SpareAlarm;
@@ -147,7 +148,11 @@ fn submit<'a>(
         ticket: ticket.clone(),
         call,
     };
-    if gateway.target.pool.submit(Box::new(job), ticket.clone()).is_err() {
+    let refused = gateway.target.pool.submit(Box::new(job), ticket.clone()).is_err();
+    if refused || gateway.target.pool.is_short() {
+        overload::watch(&gateway.target.pool);
+    }
+    if refused {
         return Either::Left(ready(AppResponse::Error(RequestError::busy(
             "too many requests wait for a thread; try again",
         ))));
@@ -164,7 +169,7 @@ async fn answer(
     let lost = |_| AppResponse::Error(RequestError::application_failed());
     let answer = match alarm.in_time(patience, &mut response).await {
         Some(response) => response.unwrap_or_else(lost),
-        None if waiting.withdraw() => {
+        None if waiting.refuse() => {
             AppResponse::Error(RequestError::busy("no thread became free in time; try again"))
         }
         None => response.await.unwrap_or_else(lost),
@@ -205,9 +210,9 @@ async fn prepare(
 struct LeaveOnDrop(Option<Ticket>);
 
 impl LeaveOnDrop {
-    /// Takes the call out of the queue; `false` when a thread has begun it.
-    fn withdraw(&self) -> bool {
-        self.0.as_ref().is_some_and(Ticket::withdraw)
+    /// Takes the call out of the queue, for good; `false` when a thread has begun it.
+    fn refuse(&self) -> bool {
+        self.0.as_ref().is_some_and(Ticket::refuse)
     }
 }
 

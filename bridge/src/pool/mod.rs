@@ -78,6 +78,15 @@ impl Ticket {
         self.advance(QUEUED, OVER)
     }
 
+    /// Takes a call out of the queue that has waited too long; `false` when a thread has begun it.
+    pub fn refuse(&self) -> bool {
+        let withdrawn = self.withdraw();
+        if let Some(pool) = self.pool.upgrade().filter(|_| withdrawn) {
+            pool.refused.fetch_add(1, Ordering::AcqRel);
+        }
+        withdrawn
+    }
+
     /// The answer is out, whatever the call does yet: who leaves now leaves no orphan, and the thread counts as free.
     pub fn answered(&self) {
         if let Some(pool) = self.pool.upgrade() {
@@ -140,6 +149,10 @@ pub struct Pool {
     /// Calls that were begun so far.
     begun: AtomicUsize,
     stopped: AtomicBool,
+    /// Calls that found the queue full so far, or did not wait for their turn.
+    refused: AtomicUsize,
+    /// Somebody watches how long calls wait.
+    watched: AtomicBool,
     /// The `threading.get_ident()` of each thread that runs a job.
     busy: Mutex<Vec<u64>>,
 }
@@ -171,6 +184,8 @@ impl Pool {
             runner_up: AtomicBool::new(false),
             begun: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
+            refused: AtomicUsize::new(0),
+            watched: AtomicBool::new(false),
             busy: Mutex::default(),
         });
         for _ in 0..threads {
@@ -204,6 +219,7 @@ impl Pool {
         let free = threads.saturating_sub(self.running.load(Ordering::Acquire));
         if self.waiting.fetch_add(1, Ordering::AcqRel) >= self.capacity + free {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.refused.fetch_add(1, Ordering::AcqRel);
             return Err(QueueFull);
         }
         self.jobs.push((job, ticket));
@@ -218,6 +234,31 @@ impl Pool {
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         self.idle.wake_all();
+    }
+
+    /// How many threads were asked for.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Whether every thread has a call, and another waits.
+    pub fn is_short(&self) -> bool {
+        self.running.load(Ordering::Relaxed) >= self.threads && self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// How many calls were refused so far.
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::Acquire)
+    }
+
+    /// `true` for the one who is to watch the pool from now on.
+    pub fn begin_watch(&self) -> bool {
+        !self.watched.swap(true, Ordering::AcqRel)
+    }
+
+    /// Nobody watches any more.
+    pub fn end_watch(&self) {
+        self.watched.store(false, Ordering::Release);
     }
 
     /// What the threads are and do now.
