@@ -62,25 +62,26 @@ def serve(
         StartupError: when the server cannot start.
     """
     if config is not None:
-        return serve_config(config)
+        return _serve(config, None, owns_process=False)
     given = _given(settings, wsgi, asgi)
     config = load_config(given)
-    return serve_config(config, reread_of(given, config))
+    return _serve(config, reread_of(given, config), owns_process=False)
 
 
-def serve_config(
-    config: Config, reread: Callable[[], Config] | None = None, *, owns_process: bool = False
-) -> int:
-    """Serve with settings that have been made, in this process or in several.
+def serve_config(config: Config, reread: Callable[[], Config] | None = None) -> int:
+    """Serve with settings that have been made, in a process that is there for it and ends after it, or in several.
 
     Args:
         config: All settings.
         reread: Gives the settings as their file has them later.
-        owns_process: Whether the process is there to serve, and ends after it.
 
     Raises:
         StartupError: when the server cannot start.
     """
+    return _serve(config, reread, owns_process=True)
+
+
+def _serve(config: Config, reread: Callable[[], Config] | None, *, owns_process: bool) -> int:
     if config.workers == 1:
         return serve_here(config, reread, owns_process=owns_process)
     from rsgi.supervisor import supervise

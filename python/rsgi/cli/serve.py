@@ -36,7 +36,7 @@ def _serve(**_: object) -> int:
     try:
         from rsgi.serving import serve_config  # it loads the extension, which `--help` and usage errors do without
 
-        return serve_config(config, reread_of(given, config), owns_process=True)
+        return serve_config(config, reread_of(given, config))
     except StartupError as error:
         if config.debug:
             traceback.print_exception(error.__cause__ or error, file=sys.stderr)
