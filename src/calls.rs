@@ -39,7 +39,7 @@ struct Running {
     target: Uri,
     since: Instant,
     /// Ends the answer, if it has no length.
-    stream: Option<HangUp>,
+    stream: Option<Arc<dyn HangUp>>,
 }
 
 /// The calls of one application.
@@ -159,14 +159,14 @@ impl RunningCall {
     }
 
     /// Says that the answer has no length; `stream` ends it.
-    pub fn streams(&self, stream: HangUp) {
+    pub fn streams(&self, stream: Arc<dyn HangUp>) {
         self.0.streams(stream);
     }
 }
 
 impl CallHandle {
     /// Says that the answer has no length; `stream` ends it.
-    pub fn streams(&self, stream: HangUp) {
+    pub fn streams(&self, stream: Arc<dyn HangUp>) {
         let mut state = self.app.all.lock();
         if state.streams_end {
             drop(state);

@@ -173,8 +173,11 @@ impl<T: Weight> PipeWriter<T> {
     }
 
     /// What ends the writer before the reader goes.
-    pub fn hang_up_handle(&self) -> HangUp<T> {
-        HangUp { shared: Arc::clone(&self.shared) }
+    pub fn hang_up_handle(&self) -> Arc<dyn HangUp>
+    where
+        T: Send + std::fmt::Debug + 'static,
+    {
+        Arc::clone(&self.shared) as _
     }
 
     /// Whether the reader has gone.
@@ -216,16 +219,15 @@ impl<T: Weight> Drop for PipeWriter<T> {
 }
 
 /// Ends the writer as if its reader had gone. What it has put in is read to its end, and then the pipe breaks off.
-#[derive(Debug)]
-pub struct HangUp<T = Bytes> {
-    shared: Arc<Shared<T>>,
+pub trait HangUp: Send + Sync + std::fmt::Debug {
+    /// Ends the writer. Never blocks, from any thread.
+    fn hang_up(&self);
 }
 
-impl<T> HangUp<T> {
-    /// Ends the writer. Never blocks, from any thread.
-    pub fn hang_up(&self) {
+impl<T: Send + std::fmt::Debug> HangUp for Shared<T> {
+    fn hang_up(&self) {
         let (writer, closed) = {
-            let mut state = self.shared.lock();
+            let mut state = self.lock();
             state.reader_gone = true;
             (state.writer_waker.take(), state.closed_waker.take())
         };
