@@ -49,7 +49,9 @@ def test_a_failure_is_said_when_logging_was_switched_off(start: Callable[..., Se
     server = start(interface, f"logging_app:{app}", environment={"LOGGING_APP": how})
     assert get(server, "/fail").status == 500
     log = server.wait_for_log(f"RuntimeError: the {app} application failed")
-    assert re.search(rf"^{TIME} error: app `logging_app:{app}` failed: GET /fail HTTP/1\.1 from ", log, re.MULTILINE), log
+    assert re.search(rf"^{TIME} error: app `logging_app:{app}` failed: GET /fail HTTP/1\.1 from ", log, re.MULTILINE), (
+        log
+    )
     assert log.count("Traceback") == 1
 
 

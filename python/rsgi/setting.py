@@ -13,7 +13,7 @@ from typing import cast
 
 from rsgi._types import Interface
 from rsgi.rules import ParsedRule
-from rsgi.values import SettingValueError, Unit, check_address, parse_value
+from rsgi.values import SettingValueError, Unit, check_address, check_path, parse_value
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class AppTarget:
 _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "text": str,
     "address": str,
+    "path": str,
     "flag": bool,
     "number": int,
     "processes": int,
@@ -64,6 +65,7 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
 _UNIT_NAMES: dict[Unit, str] = {
     "text": "text",
     "address": "an address",
+    "path": "a path",
     "flag": "true or false",
     "number": "a whole number",
     "processes": "a whole number",
@@ -140,6 +142,8 @@ class Setting:
             self._check_range(value)
         if self.unit == "address":
             check_address(str(value))
+        if self.unit == "path":
+            check_path(str(value))
         return value
 
     def _check_range(self, value: float) -> None:

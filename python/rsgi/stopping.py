@@ -54,12 +54,16 @@ class Stopping:
 
     def leave_threads(self, code: int) -> None:
         """End the process with `code` when the grace time is over and threads of the application still keep it."""
-        grace = self._config.grace - (0.0 if self.begun is None else time.monotonic() - self.begun)
+        grace = (
+            self._config.drain_delay
+            + self._config.grace
+            - (0.0 if self.begun is None else time.monotonic() - self.begun)
+        )
         threading.Thread(target=_leave_threads, args=(max(grace, _LEAST), code), name="rsgi-end", daemon=True).start()
 
     def _end_if_stuck(self) -> None:
         lifespans = len(self._config.apps) * self._config.lifespan_timeout
-        if self._over.wait(self._config.grace + lifespans + _MARGIN):
+        if self._over.wait(self._config.drain_delay + self._config.grace + lifespans + _MARGIN):
             return
         main = threading.main_thread().ident
         frame = sys._current_frames().get(main) if main is not None else None

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from rsgi.cpus import usable_cpus
 
-Unit: TypeAlias = Literal["text", "address", "flag", "number", "processes", "size", "duration", "apps", "rules"]
+Unit: TypeAlias = Literal["text", "address", "path", "flag", "number", "processes", "size", "duration", "apps", "rules"]
 
 _SECONDS = {"": 1.0, "us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {
@@ -140,3 +140,13 @@ def write_value(value: object, unit: Unit) -> str:
             if value >= factor and value % factor == 0:
                 return f"{value // factor}{name}"
     return str(value)
+
+
+def check_path(text: str) -> None:
+    """See that `text` is the path of a URL as it stands in a request.
+
+    Raises:
+        SettingValueError: when it is none.
+    """
+    if not text.startswith("/") or not text.isascii() or not text.isprintable() or re.search(r"[?#\s]", text):
+        raise SettingValueError(f"{text!r} is not a path; write it as in a URL, for example /healthz")
