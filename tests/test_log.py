@@ -23,7 +23,8 @@ def test_a_record_says_when_who_and_what(kitchen: Server, interface: str) -> Non
         assert connection.read_response().status == 500
         host, port = connection.socket.getsockname()[:2]
     log = kitchen.wait_for_log("kitchen: raised before the response", since=mark)
-    record = rf"^{TIME} error: app `{interface}_kitchen:app` failed: GET /raise-before\?id=7&name=%41 HTTP/1\.1 from {host}:{port}$"
+    subject = rf"GET /raise-before\?id=7&name=%41 HTTP/1\.1 from {host}:{port}"
+    record = rf"^{TIME} error: app `{interface}_kitchen:app` failed: {subject}$"
     assert re.search(record, log, re.MULTILINE), log
 
 

@@ -24,6 +24,7 @@ from rsgi.console import say
 from rsgi.errors import StartupError
 from rsgi.service_manager import ServiceManager
 from rsgi.signals import ignored
+from rsgi.stopping import longest_end
 from rsgi.worker import Orders
 from rsgi.worker_process import WorkerProcess, end_of
 
@@ -118,12 +119,7 @@ class Supervisor:
         if worker in self._workers:
             self._workers.remove(worker)
         self._leaving.add(worker)
-        patience = (
-            self._config.drain_delay
-            + self._config.grace
-            + len(self._config.apps) * self._config.lifespan_timeout
-            + _END_MARGIN
-        )
+        patience = longest_end(self._config) + _END_MARGIN
         if not await worker.gone(patience):
             say(f"warning: worker {worker.pid} did not end and was killed")
         self._leaving.discard(worker)
