@@ -57,7 +57,7 @@ def test_help_lists_every_setting_under_its_heading(capsys: pytest.CaptureFixtur
     for field, setting in settings():
         flags = ("--wsgi", "--asgi") if setting.unit == "apps" else (flag_of(field.name),)
         for flag in flags:
-            assert re.search(rf"^  {flag}\b", text, re.MULTILINE), flag
+            assert re.search(rf"^  (?:-\w, )?{flag}\b", text, re.MULTILINE), flag
     words = " ".join(text.split())
     assert "[default: 127.0.0.1]" in words
     assert "[default: 64KiB]" in words

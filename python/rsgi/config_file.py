@@ -45,7 +45,8 @@ def load_config(given: Mapping[str, Any], *, search: bool = False) -> Config:
 
     Args:
         given: Values by the names of the settings. `wsgi` and `asgi`, lists of `AppTarget`, take the place of the
-            applications of their kind in the file. `config` is the file.
+            applications of their kind in the file; `targets`, of which nobody said the kind, that of all. `config` is
+            the file.
         search: Whether to look for a file when `config` is not given.
 
     Raises:
@@ -58,7 +59,8 @@ def load_config(given: Mapping[str, Any], *, search: bool = False) -> Config:
     values = {} if path is None else read_file(str(path))
     apps: Sequence[AppTarget] = values.pop("apps", ())
     chosen = [target for interface in _INTERFACES for target in named.pop(interface, ())]
-    replaced = {target.interface for target in chosen}
+    chosen += (untold := named.pop("targets", ()))
+    replaced = _INTERFACES if untold else {target.interface for target in chosen}
     apps = (*chosen, *(target for target in apps if target.interface not in replaced))
     return Config(**{**values, "apps": apps, **named, "config": None if path is None else str(path)})
 

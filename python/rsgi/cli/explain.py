@@ -67,7 +67,8 @@ def _lines(survey: Survey, explained: Explanation, method: str, url: str, fields
     answer = survey.answer(explained, method, fields)
     asked = [("rules", _rules(survey, explained)), ("mounts", _mounts(survey, explained))]
     if explained.kind not in ("rule", "mount"):
-        asked.append(("the rest", explained.reason + _place(survey, explained)))
+        rest = "the rest" if len(survey.plan.apps) > 1 else "why"
+        asked.append((rest, explained.reason + _place(survey, explained)))
     lines = [f"{method} {url}", ""]
     lines += [f"  {name:<10} {said}" for name, said in asked if said]
     lines.append("")
