@@ -15,6 +15,7 @@ from rsgi.cli.check import check_command
 from rsgi.cli.explain import explain_command
 from rsgi.cli.routes import routes_command
 from rsgi.cli.serve import serve_command
+from rsgi.cli.translate import translate_command
 from rsgi.cli.usage import CommandGroup, explain_usage
 from rsgi.errors import StartupError
 
@@ -42,7 +43,7 @@ def commands(context: click.Context, *, version: bool) -> None:
         click.echo(context.get_help())
 
 
-for _command in (serve_command, routes_command, explain_command, check_command):
+for _command in (serve_command, routes_command, explain_command, check_command, translate_command):
     commands.add_command(_command)
 
 
