@@ -118,6 +118,13 @@ def test_what_is_not_carried_over_is_said_with_the_reason(
     assert why in lost[lost.index(f"  {flag}") + 1]
 
 
+def test_variables_of_the_shell_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a Procfile has them: their values are known only when the command is run."""
+    said = translated(capsys, "web: gunicorn app:app -b 0.0.0.0:$PORT -w ${WEB:-4} --threads 2")
+    assert said[1] == 'web: rsgi serve --wsgi app:app --bind "0.0.0.0:$PORT" --workers "${WEB:-4}" --wsgi-threads 2\n'
+    assert said[2] == ""
+
+
 def test_what_is_always_so_is_no_loss(capsys: pytest.CaptureFixture[str]) -> None:
     said = translated(capsys, "uwsgi --http :1 -w app --threads 2 --master")[2]
     assert said == "\nnot needed:\n  --master\n      it is always so\n"

@@ -230,6 +230,30 @@ def test_an_address_without_a_host_says_what_to_write(folder: Path) -> None:
     assert "':8000' has no host; write 0.0.0.0:8000 for every interface, or 127.0.0.1:8000" in error
 
 
+def test_an_option_of_serve_is_not_one_of_check(capsys: pytest.CaptureFixture[str]) -> None:
+    from rsgi.cli import main
+
+    assert main(["check", "good:app", "-w", "2"]) == 2
+    said = capsys.readouterr().err
+    assert said == "error: `rsgi check` has no option `-w`\n\nhint: `-w` is an option of `rsgi serve` only\n"
+
+
+def test_explain_takes_applications_by_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    from rsgi.cli import main
+
+    assert main(["explain", "good:app", "GET", "/x"]) == 2
+    hint = "name applications with flags here, for example `rsgi explain --wsgi good:app GET /`"
+    assert capsys.readouterr().err == f"error: `good:app` is no part of a request\n\nhint: {hint}\n"
+
+
+def test_the_file_of_another_server_is_no_configuration(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "gunicorn.conf.py").write_text("import os\nworkers = os.cpu_count()\n")
+    code, error, hint = said(run(folder, "serve", "good:app", "--config", str(tmp_path / "gunicorn.conf.py")))
+    assert code == 1
+    assert "gunicorn.conf.py, line 1: " in error
+    assert hint.startswith("it has to be TOML; files of other servers are not read")
+
+
 # The environment
 
 

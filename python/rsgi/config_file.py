@@ -108,8 +108,16 @@ def read_file(path: str) -> dict[str, Any]:
         found = _SYNTAX_PLACE.fullmatch(str(error))
         line = int(found["line"] or text.count("\n") + 1) if found else None
         what = found["what"] if found else str(error)
-        raise StartupError(f"{_where(path, line)}: {what[:1].lower()}{what[1:]}", "it has to be TOML") from error
+        raise StartupError(f"{_where(path, line)}: {what[:1].lower()}{what[1:]}", _not_toml(path)) from error
     return _File(path, text, document).read()
+
+
+def _not_toml(path: str) -> str:
+    if Path(path).suffix in (".toml", ""):
+        return "it has to be TOML"
+    return (
+        "it has to be TOML; files of other servers are not read: `rsgi translate` and docs/coming-from.md are for those"
+    )
 
 
 def _where(path: str, line: int | None) -> str:

@@ -5,13 +5,14 @@ Apart from the translation itself, which does not print. The command goes to std
 
 from __future__ import annotations
 
+import re
 import shlex
 
 import click
 
 from rsgi.cli.usage import HintedUsageError
 from rsgi.migrate.command_line import UnknownCommand
-from rsgi.migrate.translation import Remark, translate
+from rsgi.migrate.translation import VARIABLE, Remark, translate
 
 _HELP = """Print the command line of rsgi for one of another server.
 
@@ -35,11 +36,16 @@ def _translate(*, words: tuple[str, ...]) -> int:
         translation = translate(list(words))
     except UnknownCommand as error:
         raise HintedUsageError(str(error), "docs/coming-from.md has tables of the flags", context) from error
-    click.echo(shlex.join(translation.words))
+    click.echo(" ".join(_quoted(word) for word in translation.words))
     _tell("not carried over", translation.lost)
     _tell("not needed", translation.needless)
     _tell("not quite the same", translation.differs)
     return 0
+
+
+def _quoted(word: str) -> str:
+    """As a shell reads it; what is a variable to it, such as `$PORT`, stays one."""
+    return f'"{word}"' if VARIABLE.search(word) and not re.search(r'["`\\]', word) else shlex.quote(word)
 
 
 def _tell(title: str, remarks: tuple[Remark, ...]) -> None:

@@ -72,15 +72,22 @@ def _option_hint(error: click.NoSuchOption) -> str:
     if context is None:
         return f"`{_help_command(error)}` lists what there is"
     if isinstance(context.command, click.Group):
-        serve = context.command.get_command(context, "serve")
-        if serve is not None and (name in _options_of(serve) or hint_for(name) is not None):
+        if name in _serve_options(context) or hint_for(name) is not None:
             return f"options follow the command: `rsgi serve … {name} …`"
         return f"`{_help_command(error)}` lists what there is"
+    if name in _serve_options(context):
+        return f"`{name}` is an option of `rsgi serve` only"
     known = hint_for(name)
     if known is not None:
         return known
     close = difflib.get_close_matches(name, _options_of(context.command), 1, 0.7)
     return f"did you mean `{close[0]}`?" if close else f"`{_help_command(error)}` lists what there is"
+
+
+def _serve_options(context: click.Context) -> list[str]:
+    group = context.find_root().command
+    serve = group.get_command(context, "serve") if isinstance(group, click.Group) else None
+    return [] if serve is None else _options_of(serve)
 
 
 def _options_of(command: click.Command) -> list[str]:

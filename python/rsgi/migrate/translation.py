@@ -19,6 +19,8 @@ from rsgi.migrate.servers import reasons
 from rsgi.values import SettingValueError
 
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+# What the shell puts a value in for: that one is not known here.
+VARIABLE = re.compile(r"\$(?:\w+|\{\w+[^}]*\})")
 _WHOLE_TARGET = re.compile(rf"{_NAME}:{_NAME}(?:\(\))?")
 
 
@@ -204,7 +206,7 @@ class _Translator:
 
 
 def _see_that_it_fits(setting: Setting | None, ours: str, value: str) -> None:
-    if setting is None:
+    if setting is None or VARIABLE.search(value):
         return
     try:
         setting.parse(value)

@@ -113,7 +113,7 @@ def worker_class(text: str) -> Sequence[str]:
         return ("asgi",)
     if name in ("sync", "gthread", "syncworker", "threadworker"):
         return ("wsgi",)
-    why = "WSGI applications run in threads: `--wsgi-threads` says in how many, and nothing is patched"
+    why = "WSGI applications run in threads: `--wsgi-threads` says in how many; leave `monkey.patch_all()` out"
     raise CannotCarry(why)
 
 

@@ -14,6 +14,7 @@ ENV_FILE = "files of variables are not read: let the shell, systemd (`Environmen
 ENVIRONMENT = "set the variable in front of the command, or in the unit of systemd"
 FORWARDED = "headers of proxies are not applied: use the framework's middleware"
 FRAMES = "the sizes of HTTP/2 frames are not settings"
+GREEN_THREADS = "WSGI applications run in threads: `--wsgi-threads` says in how many; leave `monkey.patch_all()` out"
 LOG_CONFIG = "set up `logging` in the application: rsgi then adds no handler and logs to the logger `rsgi`"
 LOG_FILE = "messages go to stderr: send it to a file, or to the log of systemd"
 LOG_FORMAT = "the access log has one format"

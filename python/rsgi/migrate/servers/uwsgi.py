@@ -97,7 +97,7 @@ UWSGI = OtherServer(
             "--offload-threads N",
         ),
         *lost("WebSocket goes to an ASGI application: `--asgi`", "--http-websockets"),
-        *lost("WSGI applications run in threads: `--wsgi-threads`", "--gevent N", "--async N"),
+        *lost(reasons.GREEN_THREADS, "--gevent N", "--async N"),
         *lost("the number of workers is fixed; SIGTTIN and SIGTTOU change it", "--cheaper N"),
         *lost(reasons.METRICS, "--stats ADDRESS"),
         *lost("jobs belong to a task queue, and to cron", "-Q --spooler DIR", "--cron VALUE"),
