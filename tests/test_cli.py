@@ -45,7 +45,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Config]]:
 
 def replace_serving(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
     module = ModuleType("rsgi.serving")
-    module.serve_config = lambda config, reread=None: serve(config)  # type: ignore[attr-defined]
+    module.serve_config = lambda config, reread=None, **_: serve(config)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "rsgi.serving", module)
 
 

@@ -347,7 +347,8 @@ def settings_page() -> str:
 
 
 def settings_row(option: click.Option) -> str:
-    flag = option.opts[0] if option.is_flag else f"{option.opts[0]} {option.metavar}"
+    shown = ", ".join([*option.opts[1:], option.opts[0]])
+    flag = shown if option.is_flag else f"{shown} {option.metavar}"
     meaning = re.sub(r"\s*\[default: .*\]$", "", option.help or "").replace("|", "\\|")
     flag, name = flag.replace("|", "\\|"), str(option.name)
     return f"| `{flag}` | `{option.envvar}` | `{name}` | {default_of(option)} | {meaning} |"

@@ -97,7 +97,7 @@ def test_what_stands_before_the_server_stays(before: str, after: str, capsys: py
         ("gunicorn app:app -D", "-D", "the process stays in the foreground"),
         ("gunicorn app:app -w many", "-w many", "`--workers` does not take it: 'many' is not a whole number"),
         ("gunicorn app:app --limit-request-line 0", "--limit-request-line 0", "there is always a limit"),
-        ("gunicorn app:app -b fd://3", "-b fd://3", "a socket that another process opened"),
+        ("gunicorn app:app -b app:x", "-b app:x", "`--bind` does not take it: 'app:x' is not an address"),
         ("gunicorn app:app --proxy-protocol", "--proxy-protocol", "the PROXY protocol is not spoken"),
         ("gunicorn --proxy-protocol v2 app:app", "--proxy-protocol v2", "the PROXY protocol is not spoken"),
         ("gunicorn app:app --new-flag 3 --another", "--new-flag 3", "it is no flag of gunicorn that is known here"),

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from rsgi.config import Setting, flag_of, settings
+from rsgi.migrate import reasons
 from rsgi.migrate.command_line import CommandLine, Given, UnknownCommand, read_command_line
 from rsgi.migrate.flag import CannotCarry, Flag
-from rsgi.migrate.servers import reasons
 from rsgi.values import SettingValueError
 
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"

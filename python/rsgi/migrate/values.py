@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from rsgi.migrate import reasons
 from rsgi.migrate.flag import CannotCarry, ReadValue
 
 _DEFAULT_PORT = "8000"
@@ -27,7 +28,7 @@ def _address(text: str) -> str:
     if text.startswith("unix:"):
         return "unix:" + text.removeprefix("unix:").removeprefix("//")
     if text.startswith("fd://"):
-        raise CannotCarry("a socket that another process opened cannot be taken over")
+        return text  # our own flag says what it makes of that
     if text.startswith("/"):
         return f"unix:{text}"
     host, colon, port = text.removeprefix("tcp://").rpartition(":")
@@ -86,11 +87,12 @@ log_level = one_of(critical="error", trace="debug", warn="warning", notset="debu
 _LOOP = "!rsgi runs asyncio's event loop and uvloop"
 event_loop = one_of(rloop=_LOOP, winloop=_LOOP, zuvloop=_LOOP, trio=_LOOP)
 
+_NOT_ASKED = "!no client is asked for a certificate: leave `--tls-client-ca` out"
 _TLS_NEEDS = {
-    "0": "!no client is asked for a certificate: leave `--tls-client-ca` out",
+    "0": _NOT_ASKED,
     "1": "optional",
     "2": "required",
-    "cert_none": "!no client is asked for a certificate: leave `--tls-client-ca` out",
+    "cert_none": _NOT_ASKED,
     "cert_optional": "optional",
     "cert_required": "required",
 }
@@ -113,8 +115,7 @@ def worker_class(text: str) -> Sequence[str]:
         return ("asgi",)
     if name in ("sync", "gthread", "syncworker", "threadworker"):
         return ("wsgi",)
-    why = "WSGI applications run in threads: `--wsgi-threads` says in how many; leave `monkey.patch_all()` out"
-    raise CannotCarry(why)
+    raise CannotCarry(reasons.GREEN_THREADS)
 
 
 def interface(text: str) -> Sequence[str]:

@@ -5,9 +5,8 @@ Apart from the other servers' as each is; `servers/__init__.py` says more.
 
 from __future__ import annotations
 
-from rsgi.migrate import values
+from rsgi.migrate import reasons, values
 from rsgi.migrate.flag import OtherServer, carried, lost, needless
-from rsgi.migrate.servers import reasons
 
 _RUNTIME = "who runs the sockets is `--io`; there is one runtime per worker"
 
@@ -59,7 +58,7 @@ GRANIAN = OtherServer(
         carried(
             "--working-dir DIRECTORY",
             "--app-dir",
-            differs="modules are imported from there; the working directory stays",
+            differs=reasons.FOLDER,
         ),
         *needless("clients that have a certificate are asked only with `--tls-client-ca`", "--no-ssl-client-verify"),
         *needless("code is not reloaded, and metrics are not exported", "--no-reload", "--no-metrics"),

@@ -5,9 +5,8 @@ Apart from the other servers' as each is; `servers/__init__.py` says more.
 
 from __future__ import annotations
 
-from rsgi.migrate import values
+from rsgi.migrate import reasons, values
 from rsgi.migrate.flag import Default, OtherServer, carried, lost, needless
-from rsgi.migrate.servers import reasons
 
 GUNICORN = OtherServer(
     name="gunicorn",
@@ -29,7 +28,7 @@ GUNICORN = OtherServer(
         carried(
             "--worker-connections INT",
             "--limit-concurrency",
-            differs="it counts requests, not connections, and more of them get 503",
+            differs=reasons.NOT_CONNECTIONS,
         ),
         carried("--graceful-timeout INT", "--grace"),
         carried("--keep-alive INT", "--keep-alive-timeout", "the default is 75 s, not 2"),
@@ -39,13 +38,13 @@ GUNICORN = OtherServer(
             read=values.above_zero("there is always a limit, 8KiB by itself"),
         ),
         carried("--limit-request-fields INT", "--max-header-fields"),
-        carried("--chdir DIR", "--app-dir", differs="modules are imported from there; the working directory stays"),
-        carried("--access-logfile FILE", "--access-log", "always to stdout, which `-` is", values.to_stdout),
+        carried("--chdir DIR", "--app-dir", differs=reasons.FOLDER),
+        carried("--access-logfile FILE", "--access-log", reasons.STDOUT, values.to_stdout),
         carried("--log-level LEVEL", "--log-level", "`critical` is `error`", values.log_level),
         carried("--keyfile FILE", "--tls-key"),
         carried("--certfile FILE", "--tls-cert"),
         carried("--ca-certs FILE", "--tls-client-ca"),
-        carried("--cert-reqs INT", "--tls-client-auth", "1 is `optional`, 2 is `required`", values.client_certificate),
+        carried("--cert-reqs INT", "--tls-client-auth", reasons.CERTIFICATES, values.client_certificate),
         carried("--http2-max-concurrent-streams INT", "--h2-max-streams"),
         carried("--http2-initial-window-size INT", "--h2-window", "64KiB is the least"),
         carried("--asgi-loop STRING", "--loop", read=values.event_loop),
@@ -71,8 +70,8 @@ GUNICORN = OtherServer(
         *lost(reasons.SOCKET_MODE, "-m --umask INT"),
         *lost(reasons.FORWARDED, "--forwarded-allow-ips STRING", "--forwarder-headers NAMES"),
         *lost("the PROXY protocol is not spoken", "--proxy-protocol [MODE]", "--proxy-allow-from IPS"),
-        *lost("HTTP is what is spoken: `uwsgi_pass` of nginx becomes `proxy_pass`", "--protocol STRING"),
-        *lost("HTTP is what is spoken: `uwsgi_pass` of nginx becomes `proxy_pass`", "--uwsgi-allow-from IPS"),
+        *lost(reasons.HTTP_ONLY, "--protocol STRING"),
+        *lost(reasons.HTTP_ONLY, "--uwsgi-allow-from IPS"),
         *lost(reasons.LOG_FORMAT, "--access-logformat STRING"),
         *lost(reasons.LOG_FILE, "--error-logfile --log-file FILE", "--capture-output"),
         *lost(reasons.LOG_CONFIG, "--logger-class STRING", "--log-config FILE", "--log-config-json FILE"),
@@ -93,8 +92,8 @@ GUNICORN = OtherServer(
             "--enable-backlog-metric",
         ),
         *lost(reasons.PROCESS_NAME, "-n --name STRING"),
-        *lost("one folder is searched first, that of `--app-dir`; set `PYTHONPATH` for more", "--pythonpath STRING"),
-        *lost("`--tls-min-version` says the oldest version, 1.2 or 1.3", "--ssl-version VERSION"),
+        *lost(reasons.PYTHONPATH, "--pythonpath STRING"),
+        *lost(reasons.TLS_VERSION, "--ssl-version VERSION"),
         *lost(reasons.CIPHERS, "--ciphers CIPHERS"),
         *lost(
             "it is an option of Python's `ssl`, which is not used",
@@ -129,7 +128,7 @@ GUNICORN = OtherServer(
             "--dirty-graceful-timeout INT",
         ),
         *lost(
-            "the server is told by signals",
+            reasons.SIGNALS,
             "--control-socket PATH",
             "--control-socket-mode INT",
             "--no-control-socket",
@@ -140,7 +139,7 @@ GUNICORN = OtherServer(
         Default(
             (),
             ("--wsgi-threads", "--asgi"),
-            "a worker runs several requests at a time; an application that is not thread-safe needs `--wsgi-threads 1`",
+            reasons.SEVERAL_AT_A_TIME,
         ),
     ),
     own_file="gunicorn.conf.py",

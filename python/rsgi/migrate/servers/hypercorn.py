@@ -5,9 +5,8 @@ Apart from the other servers' as each is; `servers/__init__.py` says more.
 
 from __future__ import annotations
 
-from rsgi.migrate import values
+from rsgi.migrate import reasons, values
 from rsgi.migrate.flag import OtherServer, carried, lost
-from rsgi.migrate.servers import reasons
 
 HYPERCORN = OtherServer(
     name="Hypercorn",
@@ -19,14 +18,14 @@ HYPERCORN = OtherServer(
         carried("-b --bind ADDRESS", "--bind", "the port is always named", values.addresses),
         carried("-w --workers N", "--workers"),
         carried("-k --worker-class NAME", "--loop", "asyncio or uvloop; trio is not there", values.event_loop),
-        carried("--access-logfile FILE", "--access-log", "always to stdout, which `-` is", values.to_stdout),
-        carried("--access-log FILE", "--access-log", "always to stdout, which `-` is", values.to_stdout),
+        carried("--access-logfile FILE", "--access-log", reasons.STDOUT, values.to_stdout),
+        carried("--access-log FILE", "--access-log", reasons.STDOUT, values.to_stdout),
         carried("--certfile FILE", "--tls-cert"),
         carried("--keyfile FILE", "--tls-key"),
         carried("--keyfile-password TEXT", "--tls-key-password"),
         carried("--ca-certs FILE", "--tls-client-ca"),
         carried("--verify-mode MODE", "--tls-client-auth", "`CERT_REQUIRED` is `required`", values.client_certificate),
-        carried("--cert-reqs N", "--tls-client-auth", "1 is `optional`, 2 is `required`", values.client_certificate),
+        carried("--cert-reqs N", "--tls-client-auth", reasons.CERTIFICATES, values.client_certificate),
         carried("--graceful-timeout SECONDS", "--grace", "the default is 30 s, not 3"),
         carried("--keep-alive SECONDS", "--keep-alive-timeout", "the default is 75 s, not 5"),
         carried("--log-level LEVEL", "--log-level", "`critical` is `error`", values.log_level),

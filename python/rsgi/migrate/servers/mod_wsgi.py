@@ -5,8 +5,8 @@ Apart from the other servers' as each is. They stand in a configuration file, wh
 
 from __future__ import annotations
 
+from rsgi.migrate import reasons
 from rsgi.migrate.flag import OtherServer, carried, lost
-from rsgi.migrate.servers import reasons
 
 MOD_WSGI = OtherServer(
     name="mod_wsgi",
@@ -26,8 +26,8 @@ MOD_WSGI = OtherServer(
         carried("LimitRequestBody N", "--max-body"),
         carried("LimitRequestLine N", "--max-request-line"),
         carried("LimitRequestFields N", "--max-header-fields"),
-        *lost("start rsgi with the Python of the environment: `venv/bin/rsgi`", "WSGIDaemonProcess python-home=DIR"),
-        *lost("start rsgi with the Python of the environment: `venv/bin/rsgi`", "WSGIPythonHome DIR"),
+        *lost(reasons.PYTHON, "WSGIDaemonProcess python-home=DIR"),
+        *lost(reasons.PYTHON, "WSGIPythonHome DIR"),
         *lost(reasons.USER, "WSGIDaemonProcess user=NAME"),
         *lost(reasons.RECYCLE, "WSGIDaemonProcess maximum-requests=N"),
         *lost(reasons.TIMEOUT, "WSGIDaemonProcess request-timeout=N"),

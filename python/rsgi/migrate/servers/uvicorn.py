@@ -5,9 +5,8 @@ Apart from the other servers' as each is; `servers/__init__.py` says more.
 
 from __future__ import annotations
 
-from rsgi.migrate import values
+from rsgi.migrate import reasons, values
 from rsgi.migrate.flag import Default, OtherServer, carried, lost, needless
-from rsgi.migrate.servers import reasons
 
 UVICORN = OtherServer(
     name="uvicorn",
@@ -32,7 +31,7 @@ UVICORN = OtherServer(
         carried("--log-level LEVEL", "--log-level", "`critical` is `error`, `trace` is `debug`", values.log_level),
         carried("--access-log", "--access-log", "off unless asked for"),
         carried("--no-access-log", "--no-access-log", "that is the default"),
-        carried("--limit-concurrency INTEGER", "--limit-concurrency", differs="it counts requests, not connections"),
+        carried("--limit-concurrency INTEGER", "--limit-concurrency", differs=reasons.NOT_CONNECTIONS),
         carried("--timeout-keep-alive INTEGER", "--keep-alive-timeout", "the default is 75 s, not 5"),
         carried("--timeout-graceful-shutdown INTEGER", "--grace", "the default is 30 s, not for ever"),
         carried("--ssl-keyfile TEXT", "--tls-key"),
@@ -42,11 +41,11 @@ UVICORN = OtherServer(
         carried(
             "--ssl-cert-reqs INTEGER",
             "--tls-client-auth",
-            "1 is `optional`, 2 is `required`",
+            reasons.CERTIFICATES,
             values.client_certificate,
         ),
         carried("--h11-max-incomplete-event-size INTEGER", "--max-header-section"),
-        *lost("a socket that another process opened cannot be taken over", "--fd INTEGER"),
+        *lost(reasons.INHERITED, "--fd INTEGER"),
         *lost(
             reasons.RELOAD,
             "--reload",
@@ -69,17 +68,15 @@ UVICORN = OtherServer(
         *lost(reasons.BACKLOG, "--backlog INTEGER"),
         *lost(reasons.RECYCLE, "--limit-max-requests INTEGER", "--limit-max-requests-jitter INTEGER"),
         *lost("a worker that dies is replaced; one that hangs is not", "--timeout-worker-healthcheck INTEGER"),
-        *lost("`--tls-min-version` says the oldest version, 1.2 or 1.3", "--ssl-version INTEGER"),
+        *lost(reasons.TLS_VERSION, "--ssl-version INTEGER"),
         *lost(reasons.CIPHERS, "--ssl-ciphers TEXT"),
-        *lost("let the application or a middleware add response headers", "--header TEXT"),
+        *lost(reasons.RESPONSE_HEADERS, "--header TEXT"),
         *needless(
             "each WSGI call has a fresh context; each ASGI call runs in a task of its own", "--reset-contextvars"
         ),
         *lost(reasons.VERSION, "--version"),
     ),
-    defaults=(
-        Default(("--access-log",), ("--access-log", "--no-access-log"), "the access log is off unless asked for"),
-    ),
+    defaults=(Default(("--access-log",), ("--access-log", "--no-access-log"), reasons.NO_ACCESS_LOG),),
     differs=(
         "A `UVICORN_…` variable is not read, ours begin with `RSGI_`; `WEB_CONCURRENCY` is.",
         "HTTP/2 and WebSocket need no extra packages.",

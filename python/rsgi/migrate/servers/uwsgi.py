@@ -5,9 +5,8 @@ Apart from the other servers' as each is; `servers/__init__.py` says more.
 
 from __future__ import annotations
 
-from rsgi.migrate import values
+from rsgi.migrate import reasons, values
 from rsgi.migrate.flag import Default, OtherServer, carried, lost, needless
-from rsgi.migrate.servers import reasons
 
 UWSGI = OtherServer(
     name="uWSGI",
@@ -24,7 +23,7 @@ UWSGI = OtherServer(
         carried("--http-socket --http11-socket ADDRESS", "--bind", "", values.address),
         carried("-p --processes --workers N", "--workers"),
         carried("--threads N", "--wsgi-threads"),
-        carried("--chdir DIR", "--app-dir", differs="modules are imported from there; the working directory stays"),
+        carried("--chdir DIR", "--app-dir", differs=reasons.FOLDER),
         carried("-b --buffer-size BYTES", "--max-header-section"),
         carried("--limit-post BYTES", "--max-body", "no limit by itself", values.above_zero("no limit is the default")),
         carried(
@@ -74,8 +73,8 @@ UWSGI = OtherServer(
         *lost(reasons.RECYCLE, "-R --max-requests N", "--max-worker-lifetime SECONDS"),
         *lost(reasons.RSS, "--reload-on-rss MB", "--evil-reload-on-rss MB", "-m --memory-report"),
         *lost(reasons.RELOAD, "--py-autoreload SECONDS", "--touch-reload FILE"),
-        *lost("start rsgi with the Python of the environment: `venv/bin/rsgi`", "-H --home --virtualenv --venv DIR"),
-        *lost("one folder is searched first, that of `--app-dir`; set `PYTHONPATH` for more", "--pythonpath DIR"),
+        *lost(reasons.PYTHON, "-H --home --virtualenv --venv DIR"),
+        *lost(reasons.PYTHONPATH, "--pythonpath DIR"),
         *lost(reasons.CONFIG_FILE, "--paste TARGET"),
         *lost("put it into a module", "--eval CODE"),
         *lost(reasons.USER, "--uid USER", "--gid GROUP"),
@@ -103,9 +102,9 @@ UWSGI = OtherServer(
         *lost("jobs belong to a task queue, and to cron", "-Q --spooler DIR", "--cron VALUE"),
         *lost("start one rsgi for each, with systemd", "--emperor DIR"),
         *lost("there are no plugins: Python is what is served", "--plugin --plugins NAME"),
-        *lost("let the application or a middleware add response headers", "--add-header TEXT"),
-        *lost("clients never see tracebacks; they are logged", "--catch-exceptions"),
-        *lost("the server is told by signals", "--master-fifo FILE", "--hook-asap TEXT"),
+        *lost(reasons.RESPONSE_HEADERS, "--add-header TEXT"),
+        *lost(reasons.NO_TRACEBACKS, "--catch-exceptions"),
+        *lost(reasons.SIGNALS, "--master-fifo FILE", "--hook-asap TEXT"),
         *lost("use a debugger or a profiler", "--py-tracebacker ADDRESS"),
         *lost("a framework that must not use it can ignore `wsgi.file_wrapper`", "--wsgi-disable-file-wrapper"),
         *lost(reasons.VERSION, "--version"),
@@ -114,7 +113,7 @@ UWSGI = OtherServer(
         Default(
             (),
             ("--wsgi-threads",),
-            "a worker runs several requests at a time; an application that is not thread-safe needs `--wsgi-threads 1`",
+            reasons.SEVERAL_AT_A_TIME,
         ),
     ),
     differs=(

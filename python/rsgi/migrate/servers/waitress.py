@@ -5,9 +5,8 @@ Apart from the other servers' as each is; `servers/__init__.py` says more.
 
 from __future__ import annotations
 
-from rsgi.migrate import values
+from rsgi.migrate import reasons, values
 from rsgi.migrate.flag import Default, OtherServer, carried, lost, needless
-from rsgi.migrate.servers import reasons
 
 _ADDRESSES = ("--bind", "--uds")
 
@@ -29,7 +28,7 @@ WAITRESS = OtherServer(
         carried(
             "--connection-limit INT",
             "--limit-concurrency",
-            differs="it counts requests, not connections, and more of them get 503",
+            differs=reasons.NOT_CONNECTIONS,
         ),
         carried("--channel-timeout INT", "--keep-alive-timeout"),
         carried("--max-request-header-size INT", "--max-header-section"),
@@ -51,7 +50,7 @@ WAITRESS = OtherServer(
         ),
         *needless("connections are closed when their time is over, at once", "--cleanup-interval INT"),
         *lost("a client that leaves is not an error", "--log-socket-errors", "--no-log-socket-errors"),
-        *lost("clients never see tracebacks; they are logged", "--expose-tracebacks", "--no-expose-tracebacks"),
+        *lost(reasons.NO_TRACEBACKS, "--expose-tracebacks", "--no-expose-tracebacks"),
         *needless("a client that leaves is noticed always", "--channel-request-lookahead INT"),
         *lost(
             reasons.FORWARDED,
