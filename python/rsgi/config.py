@@ -133,6 +133,7 @@ class Config:
         "Addresses",
         (),
         unit="address",
+        short="-b",
         metavar="ADDR",
         repeatable=True,
     )
@@ -267,6 +268,7 @@ class Config:
         "Processes",
         factory=default_workers,
         unit="processes",
+        short="-w",
         minimum=1,
         maximum=1024,
         default_text="the variable `WEB_CONCURRENCY`, else 1",

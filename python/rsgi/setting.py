@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from rsgi._types import Interface
+from rsgi._types import AskedInterface
 from rsgi.rules import ParsedRule
 from rsgi.values import SettingValueError, Unit, check_address, check_path, parse_value
 
@@ -21,20 +21,20 @@ class AppTarget:
     """One application to serve, as it was asked for.
 
     Attributes:
-        interface: The protocol it speaks.
+        interface: The protocol it speaks; `auto` when that is seen once it is imported.
         target: Where to import it from (`module:attr`, `module:factory()`), or the application itself.
         prefix: The path below which it is mounted, as written; empty for the whole site.
         name: What rules, logs and the banner call it; its target if empty.
     """
 
-    interface: Interface
+    interface: AskedInterface
     target: str | object
     prefix: str = ""
     name: str = ""
 
     @classmethod
-    def parse(cls, interface: Interface, text: str) -> AppTarget:
-        """Read the value of `--wsgi` or `--asgi`: `[PREFIX=]TARGET`.
+    def parse(cls, interface: AskedInterface, text: str) -> AppTarget:
+        """Read the value of `--wsgi` or `--asgi`, or a target without a flag: `[PREFIX=]TARGET`.
 
         Raises:
             SettingValueError: when the prefix has no leading slash, or there is no target.
@@ -92,6 +92,7 @@ class Setting:
         maximum: The largest number allowed.
         default_text: How `--help` calls a default that depends on the machine or on other settings.
         separators: What divides several values in the environment variable.
+        short: A short flag for the same, where those of other servers call it so.
     """
 
     help: str
@@ -105,6 +106,7 @@ class Setting:
     maximum: float | None = None
     default_text: str | None = None
     separators: str = r"[;\s]+"
+    short: str | None = None
 
     def parse(self, text: str) -> object:
         """The value that `text` means.

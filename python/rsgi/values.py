@@ -123,6 +123,8 @@ def check_address(text: str) -> None:
         return
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
+    if colon and not host and _PORT.fullmatch(port):
+        raise SettingValueError(f"{text!r} has no host; write 0.0.0.0{text} for every interface, or 127.0.0.1{text}")
     if not colon or not host or (":" in host and not bracketed) or not _PORT.fullmatch(port):
         raise SettingValueError(f"{text!r} is not an address; write host:port, [::1]:port or unix:/path")
     if int(port) > 65535:

@@ -5,6 +5,7 @@ Apart from `rsgi routes`, which shows all; the decision is the router's own, the
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -12,11 +13,14 @@ import click
 
 from rsgi.cli.asking import application_options, survey_of, warn
 from rsgi.cli.parameters import SectionedCommand
+from rsgi.cli.usage import HintedUsageError
 
 if TYPE_CHECKING:
     from rsgi._rsgi import Explanation
     from rsgi.coverage import Survey
     from rsgi.introspect import Route
+
+_TARGET = re.compile(r"(?:/[^=]*=)?[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 
 _HELP = """Say which application would answer a request, and why.
 
@@ -44,6 +48,10 @@ def _explain(*, words: tuple[str, ...], headers: tuple[str, ...], **_: object) -
 
 
 def _request(words: tuple[str, ...], context: click.Context) -> tuple[str, str, bool]:
+    for word in words:
+        if _TARGET.fullmatch(word):
+            hint = f"name applications with flags here, for example `rsgi explain --wsgi {word} GET /`"
+            raise HintedUsageError(f"`{word}` is no part of a request", hint, context)
     if len(words) > 2:
         raise click.UsageError(f"a request is a method and a URL, not {' '.join(words)!r}", context)
     method, url = ("GET", words[0]) if len(words) == 1 else words
@@ -67,7 +75,8 @@ def _lines(survey: Survey, explained: Explanation, method: str, url: str, fields
     answer = survey.answer(explained, method, fields)
     asked = [("rules", _rules(survey, explained)), ("mounts", _mounts(survey, explained))]
     if explained.kind not in ("rule", "mount"):
-        asked.append(("the rest", explained.reason + _place(survey, explained)))
+        rest = "the rest" if len(survey.plan.apps) > 1 else "why"
+        asked.append((rest, explained.reason + _place(survey, explained)))
     lines = [f"{method} {url}", ""]
     lines += [f"  {name:<10} {said}" for name, said in asked if said]
     lines.append("")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from rsgi.cli.asking import application_options, survey_of, warn
+from rsgi.cli.asking import application_parameters, survey_of, warn
 from rsgi.cli.parameters import SectionedCommand
 from rsgi.errors import StartupError
 
@@ -114,7 +114,7 @@ routes_command = SectionedCommand(
     name="routes",
     callback=_routes,
     params=[
-        *application_options(),
+        *application_parameters(),
         _option("--json", "as_json", is_flag=True, help="Write the map to stdout as JSON."),
         _option("--html", "page", metavar="FILE", help="Write the map as one self-contained page."),
         _option(
