@@ -38,7 +38,7 @@ table { border-collapse: collapse; width: 100%; table-layout: fixed }
 details > table { margin-bottom: .75rem }
 summary { cursor: pointer; padding: .4rem 0; border-top: 1px solid var(--line) }
 summary b { font-family: ui-monospace, monospace; font-size: .95rem } summary span { font-size: .85rem; margin-left: .6rem }
-th:nth-child(1) { width: 34% } th:nth-child(2) { width: 9% } th:nth-child(3) { width: 13% } th:nth-child(4) { width: 20% }
+th:nth-child(1) { width: 34% } th:nth-child(2) { width: 9% } th:nth-child(3) { width: 15% } th:nth-child(4) { width: 19% }
 th { text-align: left; font-size: .85rem; color: var(--dim); font-weight: 600 }
 th, td { padding: .32rem .75rem .32rem 0; border-top: 1px solid var(--line); vertical-align: top }
 tr.same td { border-top-color: transparent } tr.same td:first-child { color: transparent; user-select: none }
@@ -119,15 +119,16 @@ def _tables(lines: tuple[Line, ...]) -> str:
 
 
 def by_prefix(lines: tuple[Line, ...], depth: int = 1) -> dict[str, tuple[Line, ...]]:
-    """The lines by the first segments of their paths; a prefix with many lines is divided further."""
+    """The lines by the first segments of their paths; a prefix with many lines is divided, where that gives few parts."""
     parts: dict[str, list[Line]] = {}
     for line in lines:
         parts.setdefault("/".join(line.row.path.split("/")[: depth + 1]), []).append(line)
     found: dict[str, tuple[Line, ...]] = {}
     for prefix, members in parts.items():
-        divided = len(members) >= _FOLDED_FROM // 2 and any(line.row.path.count("/") > depth for line in members)
-        inner = by_prefix(tuple(members), depth + 1) if divided else {prefix: tuple(members)}
-        for name, some in inner.items():
+        whole = {prefix: tuple(members)}
+        deeper = len(members) >= _FOLDED_FROM // 2 and any(line.row.path.count("/") > depth for line in members)
+        inner = by_prefix(tuple(members), depth + 1) if deeper else whole
+        for name, some in (inner if len(inner) <= len(members) // 10 else whole).items():
             found[name] = (*found.get(name, ()), *some)
     return found
 
