@@ -226,7 +226,7 @@ def _own_callables(module: ModuleType, names: list[str]) -> Iterator[str]:
 
 def _call_factory(target: Target, factory: object, folder: Path) -> object:
     if not callable(factory):
-        message = f"`{target.text}`: `{target.attribute}` is a `{type(factory).__name__}` and cannot be called"
+        message = f"`{target.text}`: `{target.attribute}` is {_a_type(factory)} and cannot be called"
         raise StartupError(message, f"without the parentheses, `{target.text[:-2]}`, it stands for the object itself")
     try:
         made = factory()
@@ -246,6 +246,12 @@ def _call_factory(target: Target, factory: object, folder: Path) -> object:
     return made
 
 
+def _a_type(value: object) -> str:
+    """The type of a value with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} `{name}`"
+
+
 def _checked(found: object, text: str, called: str) -> object:
     if callable(found):
         return found
@@ -256,7 +262,7 @@ def _checked(found: object, text: str, called: str) -> object:
         factory = text.endswith("()")
         hint = "does the factory return the application?" if factory else "is it set when the module is imported?"
         raise StartupError(f"{called} is None", hint)
-    message = f"{called} is a `{type(found).__name__}`, which cannot be called, so it is no application"
+    message = f"{called} is {_a_type(found)}, which cannot be called, so it is no application"
     raise StartupError(message, "a target names a WSGI or ASGI callable, or a factory with `()` behind it")
 
 

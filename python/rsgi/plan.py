@@ -23,7 +23,7 @@ from rsgi.introspect import Route
 from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
 from rsgi.introspect.django import is_django_wsgi
 from rsgi.rules import FieldCondition, ParsedRule, PathKind, Scheme, parse_rule, prefix_problem, rule_from_table
-from rsgi.tables import catch_all_warnings, check_routes_from, table_of
+from rsgi.tables import built_in_pages_kept, catch_all_warnings, check_routes_from, table_of
 
 Mode: TypeAlias = Literal["mounts", "table", "probe", "websocket"]
 
@@ -276,10 +276,14 @@ def _by_table(plan: Plan, old: App, new: App, config: Config) -> Plan:
     """By the routes of the new application; if these cannot be read to the last, it is asked first."""
     table = table_of(new, config)
     if table is not None and table.complete:
-        count = "1 route" if len(table.routes) == 1 else f"{len(table.routes)} routes"
-        reason = f"{count} of {new.name}, read from {table.framework}"
+        reason = f"{table.size()} of {new.name}, read from {table.framework}"
+        has_built_in = any(route.built_in for route in table.routes)
+        kept = built_in_pages_kept(table, table_of(old, config)) if has_built_in else ()
+        if kept:
+            reason += f"; {old.name} keeps its own {_quoted(list(kept))}"
+        rows = tuple(row for row in table.for_router() if not (row.built_in and row.path.rstrip("/") in kept))
         warnings = catch_all_warnings(table, new.name, old.name)
-        return replace(plan, mode="table", table=table.for_router(), reason=reason, warnings=warnings)
+        return replace(plan, mode="table", table=rows, reason=reason, warnings=warnings)
     why = "" if table is None else f" ({table.why})"
     if config.fallback == "table":
         message = f"the routes of `{new.name}` cannot be read{why}, so there is no table to fall back by"

@@ -91,7 +91,17 @@ def _lines(survey: Survey, explained: Explanation, method: str, url: str, fields
             "",
             f"  {'after a 404':<10} {survey.plan.apps[explained.then].name}, which sees the request as if it came first",
         ]
-    return [*lines, *_also(survey, explained, method, url, fields)]
+    return [*lines, *_head(survey, explained, method, url, fields), *_also(survey, explained, method, url, fields)]
+
+
+def _head(survey: Survey, explained: Explanation, method: str, url: str, fields: list[tuple[str, str]]) -> list[str]:
+    """Who answers HEAD, when it is not the one that answers GET."""
+    if method != "GET" or explained.kind != "table":
+        return []
+    other = survey.router.explain("HEAD", url, fields, False).app
+    if other is None or other == explained.app:
+        return []
+    return [f"  {'HEAD':<10} goes to {survey.plan.apps[other].name}: the route answers GET alone"]
 
 
 def _rules(survey: Survey, explained: Explanation) -> str:
@@ -117,7 +127,9 @@ def _place(survey: Survey, explained: Explanation) -> str:
         return ""
     of_wsgi = survey.plan.apps[explained.app].interface == "wsgi"
     rows = (survey.plan.wsgi_table or ()) if of_wsgi else survey.plan.table
-    return f", {explained.index + 1} of {len(rows)}"
+    # Rows that end the search are no routes.
+    before = sum(not row.refuses for row in rows[: explained.index])
+    return f", {before + 1} of {sum(not row.refuses for row in rows)}"
 
 
 def _served(survey: Survey, explained: Explanation, index: int, route: Route | None) -> list[str]:
@@ -150,6 +162,8 @@ def _also(survey: Survey, explained: Explanation, method: str, url: str, fields:
         route = survey.own_route(index, method, below or "/", fields)
         if route is not None:
             lines.append(f"  {'not asked':<10} {app.name}, which has {_named(route)}")
+        elif method == "HEAD" and (route := survey.own_route(index, "GET", below or "/", fields)) is not None:
+            lines.append(f"  {'not asked':<10} {app.name}, which has {_named(route)} and answers HEAD with 405")
     return ["", *lines] if lines else []
 
 
