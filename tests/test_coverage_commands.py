@@ -189,7 +189,7 @@ from fastapi import FastAPI
 old, new = Flask("old", static_folder=None), FastAPI()
 for number in range(120):
     for part in ("shop", "admin"):
-        path = f"/{part}/a-rather-long-name-of-a-resource-which-goes-on-and-on-for-a-while/{number}"
+        path = f"/{part}/{number}/a-rather-long-name-of-a-resource-which-goes-on-and-on-for-a-while"
         old.add_url_rule(path, path, lambda: "", methods=["GET", "POST"])
         new.get(path)(lambda: "")
 """
@@ -199,9 +199,12 @@ def test_what_goes_to_a_pipe_is_not_wrapped(tmp_path: Path) -> None:
     (tmp_path / "big.py").write_text(BIG)
     shown = run("routes", "--wsgi", "big:old", "--asgi", "big:new", folder=tmp_path)
     lines = table(shown.stdout)
-    path = "/shop/a-rather-long-name-of-a-resource-which-goes-on-and-on-for-a-while/7"
-    assert f"  {path}    GET     ✓ migrated        big:new    [2]" in lines
-    assert "  [1] the new one has GET (240 lines)" in lines or "  [2] the new one has GET (240 lines)" in lines
+    (line,) = (each for each in lines if each.startswith("  /shop/7/a-rather"))
+    assert line.split() == [
+        "/shop/7/a-rather-long-name-of-a-resource-which-goes-on-and-on-for-a-while",
+        *("GET", "✓", "migrated", "big:new", "[1]"),
+    ]
+    assert "  [2] the new one has GET (240 lines)" in lines
     assert shown.stdout.count("HEAD goes to big:old") == 1
 
 

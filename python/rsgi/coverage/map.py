@@ -170,11 +170,11 @@ class _Joining:
         self._joined: set[tuple[int, Route, str]] = set()
 
     def rows(self) -> Iterator[Row]:
-        seen: set[tuple[str, str | None, str]] = set()
+        seen: set[tuple[str, str | None, str, bool]] = set()
         for name in ("old", "new"):
             for side in self._sides[name]:
                 for method in self._methods_to_show(side, "new" if name == "old" else "old"):
-                    key = (method, side.route.host, side.path)
+                    key = (method, side.route.host, side.path, side.route.built_in)
                     if key in seen or (side.app, side.route, method) in self._joined:
                         continue
                     seen.add(key)
