@@ -154,7 +154,7 @@ class Wrapping(BaseHTTPMiddleware):
 
 
 # Behind `BaseHTTPMiddleware` Starlette's `is_disconnected` never says yes, whatever the server.
-bare = Starlette(routes=[Route("/bare/polling", starlette_polling)])
+bare = Starlette(routes=[Route("/bare/polling", starlette_polling), Route("/bare/stream", starlette_stream)])
 starlette = Starlette(
     routes=[
         Route("/starlette/stream", starlette_stream),
