@@ -5,6 +5,7 @@
 
 pub mod asgi;
 mod file_message;
+mod leaving;
 pub mod lifespan;
 pub mod message;
 pub mod probe;
