@@ -213,8 +213,6 @@ enum RequestMessages {
     Whole(Bytes),
     Coming(PipeReader<Bytes>),
     Delivered,
-    /// All is delivered, and the application listens for its client's leaving.
-    Watched,
 }
 
 #[derive(Debug)]
@@ -299,8 +297,7 @@ impl HttpExchange {
                     }
                 }
             }
-            RequestMessages::Delivered | RequestMessages::Watched => {
-                state.request = RequestMessages::Watched;
+            RequestMessages::Delivered => {
                 state.response.poll_over(context, &self.gone).map(|()| disconnect_message(py))
             }
         }
@@ -312,20 +309,18 @@ impl HttpExchange {
         slf.get().waiters.join(put_off(room, move |py, error| told.get().hold_back(py, error)))
     }
 
-    /// That the client has left, `send` says after those who listen have heard of it.
+    /// That the client has left, `send` says after those who listen have heard of it, or would if they had begun to.
     ///
     /// # Errors
-    /// Whatever else it says, and this where nobody listens, it says at once.
+    /// Whatever else it says, it says at once.
     fn hold_back(&self, py: Python<'_>, error: PyErr) -> PyResult<PollFn> {
         if !error.is_instance_of::<ClientDisconnected>(py) {
             return Err(error);
         }
-        let mut state = self.lock();
-        state.response.progress = Progress::Left;
-        match state.request {
-            RequestMessages::Watched => Ok(raise_after_listeners(&self.gateway.event_loop, error)),
-            _ => Err(error),
-        }
+        self.lock().response.progress = Progress::Left;
+        // The connection may not have come to it yet.
+        self.waiters.waker().wake();
+        Ok(raise_after_listeners(&self.gateway.event_loop, error))
     }
 
     fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
@@ -431,7 +426,7 @@ impl HttpExchange {
         let mut state = self.lock();
         let body_failed = match std::mem::replace(&mut state.request, RequestMessages::Delivered) {
             RequestMessages::Coming(reader) => reader.failure().is_some(),
-            RequestMessages::Whole(_) | RequestMessages::Delivered | RequestMessages::Watched => false,
+            RequestMessages::Whole(_) | RequestMessages::Delivered => false,
         };
         let ending = state.response.end(py, result, body_failed, &self.gone);
         drop(state);

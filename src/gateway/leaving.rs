@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 
 use crate::event_loop::EventLoop;
 
-/// How many turns of the loop those who listen have: Django takes four to cancel its view, and each layer that hands messages
-/// from task to task takes some more.
+/// How many turns of the loop those who listen have: Django takes one to begin and four to cancel its view, and each layer that
+/// hands messages from task to task takes some more.
 const LISTENERS_TURNS: u32 = 16;
 
 /// Raises `error` when those who listen in `receive` have had their turns.

@@ -296,6 +296,13 @@ impl ResponseSink for SocketSink {
         block_on(poll_fn(|context| writer.poll_ready(context)))
     }
 
+    fn is_abandoned(&self) -> bool {
+        match &self.writer {
+            Some(writer) => writer.is_closed(),
+            None => self.responder.as_ref().is_some_and(Responder::is_closed),
+        }
+    }
+
     fn finish(&mut self) {
         if let Some(writer) = self.writer.take() {
             self.ticket.answered();
