@@ -8,6 +8,7 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use futures::FutureExt;
@@ -63,6 +64,12 @@ impl Connection {
     /// A connection; `wire` counts its requests.
     pub fn new(service: Arc<Service>, wire: Arc<WireState>, peer: Box<Peer>, alive: Alive) -> Self {
         Self { service, wire, peer: peer.into(), alive, alarm: SpareAlarm::default() }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.peer.gone.store(true, Ordering::Release);
     }
 }
 

@@ -145,6 +145,15 @@ def test_bare_starlette_ends_its_stream(server: Server, label: str, leave: Leave
     assert seen_at_last(server, label, "generator ended") == ["generator ended"]
 
 
+@pytest.mark.parametrize("stream", ["bare", "starlette"])
+def test_stream_that_nobody_gets_ends_with_its_connection(server: Server, label: str, stream: str) -> None:
+    """HEAD has no body; the stream behind it goes on, and ends when the client leaves."""
+    with Connection(server) as connection:
+        connection.send_request("HEAD", f"/{stream}/stream?{label}")
+        assert connection.read_head().status == 200
+    assert seen_at_last(server, label, "generator ended") == ["generator ended"]
+
+
 @leaving
 def test_starlette_ends_its_stream(server: Server, label: str, leave: Leave) -> None:
     """Also behind two layers of `BaseHTTPMiddleware`, each of which hands every message to another task."""

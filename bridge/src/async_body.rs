@@ -43,7 +43,8 @@ pub fn kind_of(iterable: &Bound<'_, PyAny>) -> PyResult<Kind> {
 }
 
 fn says(attribute: Option<Bound<'_, PyAny>>) -> Option<bool> {
-    attribute.and_then(|attribute| attribute.cast_exact::<PyBool>().ok().map(|attribute| attribute.is_true()))
+    let attribute = attribute?;
+    Some(attribute.cast_exact::<PyBool>().ok()?.is_true())
 }
 
 /// The response of such a body.

@@ -15,7 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::awaitable::{Awaitable, PollFn, Sent};
-use rsgi_bridge::error::ClientDisconnected;
+use rsgi_bridge::error::{ClientDisconnected, Disconnected};
 use rsgi_bridge::exchange::Ended;
 use rsgi_bridge::pipe::PipeReader;
 use rsgi_bridge::report::{log_failure, log_length};
@@ -366,7 +366,13 @@ impl HttpExchange {
         if let Some(witness) = &self.witness {
             witness.read(py);
         }
-        let (room, ended) = self.lock().response.take_body(body, more, self.head.is_head(), &self.gone)?;
+        let mut state = self.lock();
+        // A body that nobody gets has no pipe that would tell.
+        if state.response.is_discarding() && self.head.peer.gone.load(Ordering::Acquire) {
+            return Err(Disconnected.into());
+        }
+        let (room, ended) = state.response.take_body(body, more, self.head.is_head(), &self.gone)?;
+        drop(state);
         if ended != Ended::Whole {
             log_length(py, self.head.subject(&self.gateway.name), ended);
         }

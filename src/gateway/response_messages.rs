@@ -160,6 +160,11 @@ impl ResponseMessages {
         matches!(self.progress, Progress::Started(_))
     }
 
+    /// Whether what comes of the body is left out.
+    pub(super) fn is_discarding(&self) -> bool {
+        matches!(self.progress, Progress::Discarding)
+    }
+
     /// Takes the head; it leaves with the first piece of the body.
     ///
     /// # Errors
