@@ -64,6 +64,8 @@ mod _rsgi {
     #[pymodule_export]
     use crate::worker::{Listeners, name_process};
     #[pymodule_export]
+    use rsgi_bridge::async_body::AsyncBody;
+    #[pymodule_export]
     use rsgi_bridge::error::{ClientDisconnected, RequestBodyError};
     #[pymodule_export]
     use rsgi_bridge::input::Input;

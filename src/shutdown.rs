@@ -71,7 +71,6 @@ impl Shutdown {
     pub async fn emptied(&self) {
         self.0.closed().await;
     }
-
 }
 
 impl Alive {
