@@ -18,9 +18,10 @@ use rsgi_bridge::awaitable::{Awaitable, Sent};
 use rsgi_bridge::exchange::Ended;
 use rsgi_bridge::pipe::PipeReader;
 use rsgi_bridge::report::{log_failure, log_length};
-use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
+use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
 use tokio::sync::oneshot;
 
+use super::extensions::{offered, only_if};
 use super::message::{says, typed, unexpected};
 use super::probe::Witness;
 use super::response_messages::{Gone, ResponseMessages, Room, TellOnDrop, body_part, response_head};
@@ -58,6 +59,7 @@ pub struct AsgiGateway {
     /// Takes the answers back.
     pub outbox: Arc<Outbox>,
     request_buffer: usize,
+    extensions: Extensions,
     /// Bytes of an answer that wait for the client.
     pub response_buffer: usize,
 }
@@ -80,6 +82,7 @@ impl AsgiGateway {
             state: Mutex::new(None),
             outbox,
             request_buffer: settings.request_buffer,
+            extensions: offered(settings),
             response_buffer: settings.response_buffer,
         }
     }
@@ -181,7 +184,9 @@ impl HttpStart {
     /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
     pub fn start(self, py: Python<'_>) {
         let Self { gateway, head, request, responder, gone, witness } = self;
-        let scope = gateway.scope(py, &head, ScopeKind::Http { trailers: trailers::accepted(&head) });
+        let mut extensions = gateway.extensions;
+        extensions.trailers &= trailers::accepted(&head);
+        let scope = gateway.scope(py, &head, ScopeKind::Http { extensions });
         if let (Some(witness), Ok(scope)) = (&witness, &scope) {
             witness.watch(scope);
         }
@@ -325,6 +330,9 @@ impl HttpExchange {
         let (py, this) = (slf.py(), slf.get());
         let promises = says(message, intern!(py, "trailers"))?;
         let head = response_head(py, message, promises)?;
+        if promises {
+            only_if(this.gateway.extensions.trailers, "trailers")?;
+        }
         let trailers = promises.then(|| trailers::promised(&head, &this.head)).transpose()?;
         let mut state = this.lock();
         state.response.start(head, &this.gone)?;
@@ -352,6 +360,7 @@ impl HttpExchange {
     }
 
     fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        only_if(self.gateway.extensions.path_send, "pathsend")?;
         let body = file_message::open(py, message)?;
         if let Some(witness) = &self.witness {
             witness.read(py);
@@ -360,6 +369,7 @@ impl HttpExchange {
     }
 
     fn send_piece(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        only_if(self.gateway.extensions.zero_copy_send, "zerocopysend")?;
         let (body, more) = zero_copy::piece(py, message)?;
         if let Some(witness) = &self.witness {
             witness.read(py);
