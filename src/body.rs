@@ -104,7 +104,7 @@ impl RequestBody {
         if let Some(fate) = &self.fate {
             match &next {
                 Ok(chunk) if chunk.is_none() || self.incoming.is_end_stream() => {
-                    fate.read.store(true, Ordering::Release)
+                    fate.read.store(true, Ordering::Release);
                 }
                 Ok(_) | Err(BodyError::Disconnected) => {}
                 Err(error) => {

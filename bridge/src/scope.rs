@@ -44,7 +44,7 @@ pub struct Extensions {
 
 impl Extensions {
     /// As a scope has them. Nothing of it is shared with another scope.
-    fn offered<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn offered(self, py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         let extensions = PyDict::new(py);
         for (offered, name) in [
             (self.path_send, intern!(py, "http.response.pathsend")),

@@ -26,6 +26,9 @@ const LONGEST: usize = 16 * 1024;
 /// What of an unfinished header block is kept, in bytes. hyper has lost patience before.
 const LONGEST_BLOCK: usize = 1 << 20;
 
+/// The number of a stream has a bit that means nothing.
+const STREAM: u32 = 0x7FFF_FFFF;
+
 const HEADERS: u8 = 0x1;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
@@ -234,7 +237,8 @@ impl Refused {
 }
 
 fn hexadecimal(path: &[u8]) -> String {
-    path.iter().take(LONGEST_PATH).map(|byte| format!("{byte:02x}")).collect()
+    let digits = path.iter().take(LONGEST_PATH).flat_map(|byte| [byte >> 4, byte & 0xF]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
 /// A field that enters no table.
@@ -257,9 +261,11 @@ struct Head {
 
 impl Head {
     fn read(bytes: &[u8]) -> Option<Self> {
-        let &[a, b, c, kind, flags, i, j, k, l] = bytes.first_chunk::<HEAD>()?;
-        let length = usize::try_from(u32::from_be_bytes([0, a, b, c])).ok()?;
-        Some(Self { length, kind, flags, stream: u32::from_be_bytes([i & 0x7F, j, k, l]) })
+        let (length, rest) = bytes.get(..HEAD)?.split_first_chunk::<3>()?;
+        let (&[kind, flags], stream) = rest.split_first_chunk::<2>()?;
+        let number = |bytes: &[u8]| bytes.iter().fold(0_u32, |number, &byte| number << 8 | u32::from(byte));
+        let length = usize::try_from(number(length)).ok()?;
+        Some(Self { length, kind, flags, stream: number(stream) & STREAM })
     }
 
     fn has_block(&self) -> bool {

@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(table.read(&literal(0x00, b":path", path)), found());
         assert_eq!(table.read(&literal(0x40, b":path", path)), found());
         // By its index, and by the index of its name.
-        assert_eq!(table.read(&[0x80 | 62]), found());
+        assert_eq!(table.read(&[0x80 + 62]), found());
         assert_eq!(table.read(&[&[0x0F, 62 - 15, 8], path].concat()), found());
         assert_eq!(table.read(&[&[0x04, 8], path].concat()), found());
         assert_eq!(table.read(&[0x84]), Ok(Said { pseudo: true, fragment: None }));
