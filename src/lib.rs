@@ -51,7 +51,9 @@ mod wire;
 mod worker;
 
 /// The extension module.
-#[pyo3::pymodule]
+///
+/// It has not been shown to be right without the GIL, so a free-threaded interpreter keeps its own for it.
+#[pyo3::pymodule(gil_used = true)]
 mod _rsgi {
     use pyo3::prelude::*;
 

@@ -189,3 +189,10 @@ def test_json_of_a_chunked_upload(wsgi_host: Server) -> None:
 def test_a_body_that_says_that_it_is_in_memory_gets_its_length(wsgi_host: Server) -> None:
     answer = get(wsgi_host, "/in-memory")
     assert (answer.body, answer.header("content-length")) == (b"all of it\n", "10")
+
+
+@pytest.mark.parametrize("server", ["wsgi_server", "bridge_server"])
+def test_start_response_takes_its_arguments_by_name(server: str, request: pytest.FixtureRequest) -> None:
+    """Those that PEP 3333 names; some applications write `exc_info=`."""
+    response = get(request.getfixturevalue(server), "/start-by-name")
+    assert (response.status, response.reason, response.header("x-by")) == (418, "By Name", "name")

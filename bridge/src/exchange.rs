@@ -198,9 +198,10 @@ fn never_started() -> PyErr {
 impl Inner {
     /// Sends head and body together where the head still waits and the body is all there is; else gives the body back.
     fn send_whole(&mut self, body: Bytes, head_request: bool) -> Result<Ended, Bytes> {
-        let Some(head) = self.take_started() else { return Err(body) };
+        let Some(mut head) = self.take_started() else { return Err(body) };
         if !head.allows_body(head_request) {
-            self.sink.complete(head, body);
+            let nothing = head.admit(body, head_request);
+            self.sink.complete(head, nothing);
             return Ok(Ended::Whole);
         }
         let mut length = BodyLength::new(head.content_length);

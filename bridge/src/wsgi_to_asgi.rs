@@ -120,6 +120,7 @@ impl WsgiBridge {
             ticket,
             body: Mutex::new(writer),
             response: Arc::new(Mutex::new(Response::Coming(response))),
+            app: Arc::clone(&this.name),
             over: Arc::new(over),
         }))
     }
@@ -175,6 +176,8 @@ pub struct BridgeCall {
     ticket: Ticket,
     body: Mutex<Option<PipeWriter<Bytes>>>,
     response: Arc<Mutex<Response>>,
+    /// The name of the application.
+    app: Arc<str>,
     /// Ends with the call's last line of Python.
     over: Arc<PipeReader<Bytes>>,
 }
@@ -247,7 +250,8 @@ impl BridgeCall {
     /// breaks off otherwise. The host server cuts the connection then.
     fn messages(&self) -> Awaitable {
         let response = Arc::clone(&self.response);
-        let poll = move |py: Python<'_>, context: &mut Context<'_>| lock(&response).poll_messages(py, context);
+        let app = Arc::clone(&self.app);
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| lock(&response).poll_messages(py, &app, context);
         Awaitable::waiting(Arc::clone(&self.handle) as Arc<dyn LoopHandle>, Box::new(poll))
     }
 }
@@ -298,7 +302,10 @@ impl BridgeJob {
         environ.set_item(intern!(py, "asgi.scope"), scope)?;
         let Report { outcome, close_error } = run(py, bridge.app.bind(py), environ, &exchange, Some(context.bind(py)));
         let (outcome, raised) = match outcome {
-            Outcome::Failed(error) => (Outcome::ClientGone, Some(error)),
+            Outcome::Failed(error) => {
+                name_application(py, &error, &bridge.name);
+                (Outcome::ClientGone, Some(error))
+            }
             other => (other, None),
         };
         let report = Report { outcome, close_error };
@@ -309,5 +316,18 @@ impl BridgeJob {
             Some(error) => Err(error),
             None => Ok(()),
         }
+    }
+}
+
+/// Says in the traceback which application failed: the host, whose log it is for, does not know its name. (Before Python 3.11
+/// there is no place for it.)
+fn name_application(py: Python<'_>, error: &PyErr, name: &str) {
+    let note = format!("in the WSGI application `{name}`, called by rsgi.WsgiToAsgi");
+    let value = error.value(py);
+    // An exception may be raised more than once.
+    let said = value.getattr("__notes__").and_then(|notes| notes.contains(&note)).unwrap_or(false);
+    if !said && let Err(error) = value.call_method1(intern!(py, "add_note"), (note,)) {
+        // Nothing is lost but the name.
+        drop(error);
     }
 }

@@ -23,10 +23,11 @@ use rsgi_bridge::sink::FileBody;
 /// How much of a file is read at once, in bytes.
 const PIECE: u64 = 64 * 1024;
 
-/// Opens the file that a message names.
+/// Opens the file that a message names. A relative path is taken from the current folder, as `open` takes it: frameworks hand on
+/// the path that they were given.
 ///
 /// # Errors
-/// `OSError` when it cannot be opened; `ValueError` when its path is not absolute, or it is no regular file.
+/// `OSError` when it cannot be opened; `ValueError` when it is no regular file.
 pub(super) fn open(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<FileBody> {
     let given = message
         .get_item(intern!(py, "path"))?
@@ -35,9 +36,6 @@ pub(super) fn open(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<File
         return Err(PyTypeError::new_err(format!("'path' must be str, not {}", short(&given))));
     }
     let path: PathBuf = given.extract()?;
-    if !path.is_absolute() {
-        return Err(PyValueError::new_err(format!("'path' must be absolute, not {}", short(&given))));
-    }
     let (file, metadata) = py.detach(|| opened(&path)).map_err(|error| os_error(py, &error, &path))?;
     if !metadata.is_file() {
         return Err(PyValueError::new_err(format!("'path' is no regular file: {}", path.display())));

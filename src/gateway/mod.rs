@@ -4,6 +4,7 @@
 //! each other.
 
 pub mod asgi;
+mod extensions;
 mod file_message;
 mod leaving;
 pub mod lifespan;

@@ -23,7 +23,7 @@ use rsgi_bridge::pipe::{PipeWriter, pipe};
 use rsgi_bridge::pool::{Job, Pool, Ticket};
 use rsgi_bridge::report::{log_failure, report_call};
 use rsgi_bridge::response_head::ResponseHead;
-use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
+use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
 use rsgi_bridge::sink::{FileBody, ResponseSink, Room};
 use rsgi_bridge::source::BodySource;
 use tokio::sync::oneshot;
@@ -103,7 +103,13 @@ impl WsgiGateway {
         let request = head.view(&target, content_length);
         let environ = self.target.environ.build(py, &request, input.clone().into_any())?;
         if let Some(scopes) = &self.target.scopes {
-            let scope = super::scope(py, scopes, head, ScopeKind::Http { trailers: false }, Some(&PyDict::new(py)))?;
+            let scope = super::scope(
+                py,
+                scopes,
+                head,
+                ScopeKind::Http { extensions: Extensions::default() },
+                Some(&PyDict::new(py)),
+            )?;
             environ.set_item(intern!(py, "asgi.scope"), scope)?;
         }
         Ok(environ)

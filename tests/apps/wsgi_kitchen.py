@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -288,6 +289,16 @@ def body_str(environ, start_response):
     """A body of the wrong type; `text` in WSGI, and in ASGI too."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     return ["text\n"]
+
+
+@path("start-by-name")
+def start_by_name(environ, start_response):
+    start_response(status="200 OK", response_headers=[])
+    try:
+        raise ValueError("kitchen: replaced")
+    except ValueError:
+        start_response("418 By Name", [("X-By", "name")], exc_info=sys.exc_info())
+    return [b""]
 
 
 @path("no-start")
