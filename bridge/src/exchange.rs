@@ -256,7 +256,9 @@ impl Inner {
 
     fn write(&mut self, chunk: Bytes, head_request: bool) -> PyResult<(Next, Room)> {
         if chunk.is_empty() {
-            return Ok((Next::Continue, Room::More));
+            // It goes nowhere, and so does not find out by itself.
+            let gone = self.sink.is_gone();
+            return if gone { Err(self.gone(Disconnected)) } else { Ok((Next::Continue, Room::More)) };
         }
         if let Some(head) = self.take_started() {
             let body_allowed = head.allows_body(head_request);
