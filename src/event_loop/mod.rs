@@ -139,6 +139,12 @@ impl EventLoop {
         pyo3_async_runtimes::into_future_with_locals(&locals, coroutine)
     }
 
+    /// The loop that drains the queue, if there is one.
+    pub fn python<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let python = self.python.read().unwrap_or_else(PoisonError::into_inner);
+        python.as_ref().map(|attached| attached.locals.event_loop(py))
+    }
+
     /// Whether a loop drains the queue.
     pub fn is_attached(&self) -> bool {
         self.python.read().unwrap_or_else(PoisonError::into_inner).is_some()
