@@ -20,6 +20,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
 use rsgi_bridge::awaitable::LoopHandle;
+use rsgi_bridge::process::Process;
 
 use self::coroutine::AppCoroutine;
 use self::task::Tasks;
@@ -56,6 +57,7 @@ pub struct EventLoop {
     events: SegQueue<LoopEvent>,
     bell: Bell,
     python: RwLock<Option<Attached>>,
+    process: Process,
 }
 
 #[derive(Debug)]
@@ -137,6 +139,12 @@ impl EventLoop {
         let locals = self.attached(|attached| attached.locals.clone())?;
         let _ = py;
         pyo3_async_runtimes::into_future_with_locals(&locals, coroutine)
+    }
+
+    /// # Errors
+    /// In a forked child, which has no loop and no clients.
+    pub fn check_process(&self) -> PyResult<()> {
+        self.process.check()
     }
 
     /// The loop that drains the queue, if there is one.

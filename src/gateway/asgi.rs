@@ -259,6 +259,7 @@ impl HttpExchange {
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let this = slf.get();
+        this.gateway.event_loop.check_process()?;
         if Self::take_message(slf, message)? == Room::Yes {
             return Sent::instance(py);
         }
