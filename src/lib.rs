@@ -87,6 +87,7 @@ mod _rsgi {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::allocator::give_back_soon();
+        rsgi_bridge::process::count_forks(module)?;
         module.add("SETTINGS", crate::settings::names())
     }
 }

@@ -188,6 +188,14 @@ def test_empty_file(server: Server, tmp_path: Path) -> None:
     assert (response.status, response.body, response.all("content-length")) == (200, b"", ["0"])
 
 
+@pytest.mark.parametrize("path", ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"])
+def test_a_file_whose_size_says_nothing_is_sent_to_its_end(server: Server, path: str) -> None:
+    if not Path(path).exists():
+        pytest.skip(f"this system has no {path}")
+    response = get(server, f"/file?path={path}")
+    assert (response.body, response.complete) == (Path(path).read_bytes(), True)
+
+
 def test_head_request_for_a_file(server: Server, file: Path) -> None:
     response = request(server, "HEAD", f"/file?path={path_of(file)}")
     assert (response.status, response.body, response.all("content-length")) == (200, b"", ["512000"])

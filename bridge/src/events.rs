@@ -213,6 +213,10 @@ impl ResponseSink for EventSink {
         Ok(if events.has_room() { Room::More } else { Room::Full })
     }
 
+    fn is_gone(&self) -> bool {
+        lock(&self.events).as_ref().is_some_and(PipeWriter::is_closed)
+    }
+
     fn wait(&mut self) -> Result<(), Disconnected> {
         block_on(poll_fn(|context| match &*lock(&self.events) {
             None => Poll::Ready(Err(Disconnected)),

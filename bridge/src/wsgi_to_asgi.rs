@@ -22,6 +22,7 @@ use crate::events::{Event, EventSink, Events, Response, lock};
 use crate::exchange::Exchange;
 use crate::foreign_loop::ForeignLoop;
 use crate::input::Input;
+use crate::main_loop;
 use crate::pipe::{PipeReader, PipeWriter, pipe};
 use crate::pool::{Job, Ticket};
 use crate::report::report_call;
@@ -109,6 +110,7 @@ impl WsgiBridge {
             ticket: ticket.clone(),
             scope,
             context,
+            event_loop: event_loop.clone().unbind(),
             _runs: runs,
         };
         if pool.submit(Box::new(job), ticket.clone()).is_err() {
@@ -267,6 +269,7 @@ struct BridgeJob {
     ticket: Ticket,
     scope: Py<PyDict>,
     context: Py<PyAny>,
+    event_loop: Py<PyAny>,
     /// Dropped with the job, so that `BridgeCall.over` ends.
     _runs: PipeWriter<Bytes>,
 }
@@ -289,6 +292,7 @@ impl BridgeJob {
     /// # Errors
     /// What the application raised, when the host is to see it.
     fn call(&mut self, py: Python<'_>) -> PyResult<()> {
+        main_loop::offer(py, Some(self.event_loop.bind(py)))?;
         let source = self.source.take().unwrap_or(BodySource::Empty);
         let Self { bridge, request, scope, context, .. } = &*self;
         let bridge = bridge.get();

@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from rsgi._rsgi import Server
 from rsgi._types import ASGIApp, WSGIApp
@@ -20,6 +21,7 @@ from rsgi.config import AppTarget, Config
 from rsgi.config_file import load_config, reread_of
 from rsgi.console import name_process, say
 from rsgi.errors import StartupError
+from rsgi.forked import ending_children, in_children, leave_loop, leave_sockets
 from rsgi.green_threads import refuse_green_threads
 from rsgi.log import set_up_logging
 from rsgi.loops import new_event_loop, serving_event_loop
@@ -113,7 +115,8 @@ def serve_here(
     """
     if link is not None:
         name_process(f"[{os.getpid()}] ")
-    plan = build_plan(config)
+    with ending_children():
+        plan = build_plan(config)
     if any(app.interface == "wsgi" for app in plan.apps):
         refuse_green_threads()
     set_up_logging(config.log_level)
@@ -131,7 +134,7 @@ def serve_here(
 
     stopping = Stopping(config, stop)
     code = 0
-    with _reloading(server, config, plan, reread) as reload:
+    with in_children(partial(leave_sockets, server.addresses)), _reloading(server, config, plan, reread) as reload:
         handlers = _handlers(stopping, _reloads(server, config, reload), link)
         if link is not None:
             link.follow(server, stopping.begin)
@@ -142,7 +145,7 @@ def serve_here(
             handlers.keep()
             manager.alive()
 
-        with handlers:
+        with handlers, in_children(handlers.undo):
             if any(app.interface == "asgi" for app in plan.apps):
                 code = _run_loop(server, config, stopping, handlers, (manager.interval, check))
             else:
@@ -213,7 +216,8 @@ def _run_loop(
         handlers.keep_in(loop)
         check_again()
         server.start(loop, end)
-        code = _run_to_the_end(loop, ended, stopping)
+        with in_children(partial(leave_loop, loop, threading.get_ident())):
+            code = _run_to_the_end(loop, ended, stopping)
         server.detach(loop)
         _close(loop)
     finally:
@@ -228,7 +232,8 @@ def _run_to_the_end(loop: asyncio.AbstractEventLoop, ended: threading.Event, sto
     for _ in range(_MOST_FAILURES):
         reason = "the application stopped the event loop"
         try:
-            loop.run_forever()
+            with ending_children():
+                loop.run_forever()
         except (SystemExit, KeyboardInterrupt) as error:
             reason = f"a task of the application raised {type(error).__name__}, which ends the event loop"
         except BaseException:

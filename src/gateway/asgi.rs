@@ -266,6 +266,7 @@ impl HttpExchange {
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let this = slf.get();
+        this.gateway.event_loop.check_process()?;
         let poll = match Self::take_message(slf, message) {
             Ok(Room::Yes) => return Sent::instance(py),
             Ok(Room::No) => Self::wait_for_room(slf),
