@@ -20,10 +20,11 @@ _LOOK = 0.25
 
 def send(body: AsyncIterable[bytes], response: AsyncBody) -> None:
     """Send the body piece by piece; one whose client has left is cancelled, and ended in order."""
-    # It is there where Django is. Synchronous code that the body calls runs in this thread, as under Django's own handler.
-    from asgiref.sync import async_to_sync
+    # It is there where Django is. Synchronous code that the body calls runs in this thread, as under Django's own handler. The loop
+    # is the body's own: its end closes generators that Django's wrapper leaves open, as the loop of the server cannot.
+    from asgiref.sync import AsyncToSync
 
-    async_to_sync(_send)(body, response)
+    AsyncToSync(_send, force_new_loop=True)(body, response)
 
 
 async def _send(body: AsyncIterable[bytes], response: AsyncBody) -> None:
