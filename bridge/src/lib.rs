@@ -10,7 +10,8 @@
 //! 3. [`call`]: the application runs; its iterable is sent on and always closed.
 //! 4. [`input`]: what the application reads, over a [`source`] of bytes; [`pipe`] brings them from another thread.
 //! 5. [`start_response`]: status and headers are checked where the application can see the error.
-//! 6. [`sink`]: where head and body go; [`length`] keeps them to the declared `Content-Length`.
+//! 6. [`sink`]: where head and body go; [`length`] keeps them to the declared `Content-Length`. When the client is slow,
+//!    [`overflow`] says how long the thread waits for it, and what is [`stored`] in a file instead.
 //!
 //! [`wsgi_to_asgi`] is the second caller of all that: [`scope_request`] reads a foreign host's scope, [`spool`] keeps a body
 //! whole, [`wsgi_pool`] is the pool as Python sees it, [`events`] become the messages to send, [`foreign_loop`] wakes the host's
@@ -29,6 +30,7 @@ pub mod foreign_loop;
 pub mod input;
 pub mod latin1;
 pub mod length;
+pub mod overflow;
 pub mod pipe;
 pub mod pool;
 pub mod report;
@@ -39,6 +41,7 @@ pub mod sink;
 pub mod source;
 pub mod spool;
 pub mod start_response;
+pub mod stored;
 pub mod text;
 pub mod tls;
 pub mod wsgi_pool;

@@ -9,6 +9,7 @@ pub mod lifespan;
 pub mod message;
 pub mod probe;
 mod response_messages;
+mod socket_sink;
 mod trailers;
 mod waiters;
 pub mod websocket;
@@ -114,7 +115,13 @@ impl App {
                 settings,
             )))
         };
-        Ok(Arc::new(Self { name, gateway, unanswered: AtomicUsize::new(0), limit: settings.limit_concurrency, refusals: Arc::default() }))
+        Ok(Arc::new(Self {
+            name,
+            gateway,
+            unanswered: AtomicUsize::new(0),
+            limit: settings.limit_concurrency,
+            refusals: Arc::default(),
+        }))
     }
 
     /// Calls the application; the answer is always one.

@@ -131,12 +131,7 @@ pub(super) fn body_part(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult
 
 impl ResponseMessages {
     /// A response of which nothing was said yet; `capacity` bytes of it may wait for the client. `call` is over when it ends.
-    pub(super) fn new(
-        responder: Responder,
-        outbox: Arc<Outbox>,
-        capacity: usize,
-        call: Option<RunningCall>,
-    ) -> Self {
+    pub(super) fn new(responder: Responder, outbox: Arc<Outbox>, capacity: usize, call: Option<RunningCall>) -> Self {
         Self { progress: Progress::Unstarted, responder: Some(responder), outbox, capacity, call, trailers: None }
     }
 

@@ -7,30 +7,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::FutureExt;
-use futures::executor::block_on;
 use futures::future::{Either, poll_fn, ready};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::call::run;
 use rsgi_bridge::environ::EnvironTemplate;
-use rsgi_bridge::error::{BodyError, Disconnected};
+use rsgi_bridge::error::BodyError;
 use rsgi_bridge::exchange::Exchange;
 use rsgi_bridge::input::Input;
-use rsgi_bridge::pipe::{PipeWriter, pipe};
 use rsgi_bridge::pool::{Job, Pool, Ticket};
-use rsgi_bridge::report::{log_failure, report_call};
-use rsgi_bridge::response_head::ResponseHead;
+use rsgi_bridge::report::{log_failure, log_remark, report_call};
 use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
-use rsgi_bridge::sink::{FileBody, ResponseSink, Room};
 use rsgi_bridge::source::BodySource;
 use tokio::sync::oneshot;
 
 use super::Call;
+use super::socket_sink::SocketSink;
 use crate::body::RequestBody;
-use crate::calls::{AppCalls, CallHandle, RunningCall};
+use crate::calls::{AppCalls, RunningCall};
 use crate::error::RequestError;
 use crate::head::RequestHead;
 use crate::outbox::{Outbox, Responder};
@@ -72,6 +68,7 @@ pub struct WsgiGateway {
     calls: Arc<AppCalls>,
     buffering: Buffering,
     response_buffer: usize,
+    response_spool: u64,
 }
 
 impl WsgiGateway {
@@ -87,7 +84,8 @@ impl WsgiGateway {
             "off" => Buffering::Off,
             _ => Buffering::Auto,
         };
-        Self { name, target, outbox, calls, buffering, response_buffer: settings.response_buffer }
+        let Settings { response_buffer, response_spool, .. } = *settings;
+        Self { name, target, outbox, calls, buffering, response_buffer, response_spool }
     }
 }
 
@@ -139,15 +137,8 @@ fn submit<'a>(
     let (responder, response) = oneshot::channel();
     let ticket = gateway.target.pool.ticket();
     let call = gateway.calls.begin(&head);
-    let job = WsgiJob {
-        gateway: Arc::clone(gateway),
-        head,
-        source,
-        content_length,
-        responder,
-        ticket: ticket.clone(),
-        call,
-    };
+    let job =
+        WsgiJob { gateway: Arc::clone(gateway), head, source, content_length, responder, ticket: ticket.clone(), call };
     let refused = gateway.target.pool.submit(Box::new(job), ticket.clone()).is_err();
     if refused || gateway.target.pool.is_short() {
         overload::watch(&gateway.target.pool);
@@ -169,9 +160,7 @@ async fn answer(
     let lost = |_| AppResponse::Error(RequestError::application_failed());
     let answer = match alarm.in_time(patience, &mut response).await {
         Some(response) => response.unwrap_or_else(lost),
-        None if waiting.refuse() => {
-            AppResponse::Error(RequestError::busy("no thread became free in time; try again"))
-        }
+        None if waiting.refuse() => AppResponse::Error(RequestError::busy("no thread became free in time; try again")),
         None => response.await.unwrap_or_else(lost),
     };
     waiting.0 = None;
@@ -239,16 +228,8 @@ impl Job for WsgiJob {
     fn run(self: Box<Self>, py: Python<'_>) {
         let Self { gateway, head, source, content_length, responder, ticket, call } = *self;
         let outbox = Arc::clone(&gateway.outbox);
-        let capacity = gateway.response_buffer;
-        let sink = SocketSink {
-            responder: Some(responder),
-            outbox,
-            writer: None,
-            missing: None,
-            capacity,
-            ticket,
-            call: call.handle(),
-        };
+        let sizes = (gateway.response_buffer, gateway.response_spool);
+        let sink = SocketSink::new((responder, outbox), sizes, head.is_head(), ticket.clone(), call.handle());
         let exchange = Exchange::new(Box::new(sink), head.is_head());
         let environ = Bound::new(py, Input::new(source))
             .and_then(|input| Ok((gateway.environ(py, &head, content_length, &input)?, input)));
@@ -260,89 +241,12 @@ impl Job for WsgiJob {
                 if input.get().failure().is_none() {
                     report_call(py, subject, report);
                 }
+                log_remark(py, subject, &ticket);
             }
             Err(error) => {
                 exchange.fail();
                 log_failure(py, subject, &error);
             }
         }
-    }
-}
-
-/// Sends the response of one call to its connection.
-struct SocketSink {
-    responder: Option<Responder>,
-    outbox: Arc<Outbox>,
-    writer: Option<PipeWriter<Bytes>>,
-    /// How much of the declared length the client has not got.
-    missing: Option<u64>,
-    capacity: usize,
-    ticket: Ticket,
-    call: CallHandle,
-}
-
-impl SocketSink {
-    fn respond(&mut self, response: AppResponse) {
-        if let Some(responder) = self.responder.take() {
-            self.outbox.send(responder, response);
-        }
-    }
-}
-
-impl ResponseSink for SocketSink {
-    fn complete(&mut self, head: Box<ResponseHead>, body: Bytes) {
-        self.ticket.answered();
-        self.respond(AppResponse::Whole(head, body));
-    }
-
-    fn file(&mut self, head: Box<ResponseHead>, body: FileBody) -> std::io::Result<()> {
-        self.ticket.answered();
-        self.respond(AppResponse::File(head, body));
-        Ok(())
-    }
-
-    fn start(&mut self, head: Box<ResponseHead>) {
-        let (writer, reader) = pipe(self.capacity);
-        self.missing = head.content_length;
-        let ticket = self.ticket.clone();
-        writer.on_abandoned(move || ticket.leave());
-        if head.content_length.is_none() {
-            self.call.streams(writer.hang_up_handle());
-        }
-        self.writer = Some(writer);
-        self.respond(AppResponse::Stream(head, reader));
-    }
-
-    fn write(&mut self, chunk: Bytes) -> Result<Room, Disconnected> {
-        let writer = self.writer.as_ref().ok_or(Disconnected)?;
-        if let Some(missing) = &mut self.missing {
-            *missing = missing.saturating_sub(chunk.len() as u64);
-            if *missing == 0 {
-                self.ticket.answered();
-            }
-        }
-        writer.push(chunk)?;
-        Ok(if writer.has_room() { Room::More } else { Room::Full })
-    }
-
-    fn wait(&mut self) -> Result<(), Disconnected> {
-        let writer = self.writer.as_ref().ok_or(Disconnected)?;
-        block_on(poll_fn(|context| writer.poll_ready(context)))
-    }
-
-    fn finish(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            self.ticket.answered();
-            writer.finish();
-        }
-    }
-
-    fn abort(&mut self) {
-        // Dropped before its end, the pipe fails.
-        self.writer = None;
-    }
-
-    fn fail(&mut self) {
-        self.respond(AppResponse::Error(RequestError::application_failed()));
     }
 }
