@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "apps"))
-
 from http2_wire import Http2Connection, Stream
 from server import Server, start_rsgi, start_uvicorn, wait_until
-from slow_reader_app import BODY, MIB
 from wire import Connection, get, many_connections
+
+MIB = 1024 * 1024
+
+# What the application answers, in whatever pieces.
+BODY = b"".join(b"%015d\n" % number for number in range(4 * MIB // 16))
 
 KINDS = ("chunks", "crumbs", "declared", "one", "list", "write")
 
@@ -258,7 +260,14 @@ def test_disk_that_cannot_be_written_lets_the_thread_wait(start: Callable[..., S
 def test_http2_connection_whose_streams_are_cut_again_and_again_ends(start: Callable[..., Server]) -> None:
     """Each stream has its grace; a connection has ten of them."""
     server = start(
-        "--wsgi", "slow_reader_app:app", "--min-data-rate", "1MiB", "--min-data-rate-grace", "300ms", "--log-level", "debug"
+        "--wsgi",
+        "slow_reader_app:app",
+        "--min-data-rate",
+        "1MiB",
+        "--min-data-rate-grace",
+        "300ms",
+        "--log-level",
+        "debug",
     )
     with stalled_streams(server, 9, "list") as streams:
         connection = streams[0][0]

@@ -22,6 +22,7 @@ __all__ = [
     "RequestBodyError",
     "Router",
     "Server",
+    "StoredBody",
     "WsgiBridge",
     "WsgiInput",
     "WsgiPool",
@@ -218,8 +219,8 @@ class WsgiPool:
     """Threads that run WSGI applications, and a bounded queue in front of them.
 
     Several `rsgi.WsgiToAsgi` may share one. The threads start with the first call of each process. When all are busy, some
-    of them with calls whose clients have left or take nothing, spare threads take their places: a quarter as many as `threads` at most, and
-    none where `threads` is 1, because its applications are promised to be alone.
+    of them with calls whose clients have left or do not read, spare threads take their places: a quarter as many as
+    `threads` at most, and none where `threads` is 1, because its applications are promised to be alone.
 
     Args:
         threads: How many threads.
@@ -247,7 +248,7 @@ class WsgiPool:
         """How many calls run on after their clients have left: a thread cannot be stopped."""
     @property
     def stalled(self) -> int:
-        """How many calls had to wait for a client that takes nothing of their answers."""
+        """How many calls had to wait for a client that does not read the answer."""
     @property
     def spare(self) -> int:
         """How many threads stand in for orphaned and stalled ones."""

@@ -306,8 +306,8 @@ class Config:
         minimum=KIB,
     )
     response_spool: int = _setting(
-        "How much more of an answer of a WSGI application is kept in a temporary file for a slow client, so that its thread is "
-        "free again; all answers together may take 16 times as much. 0 lets the thread wait.",
+        "How much more of an answer of a WSGI application is kept in a temporary file for a slow client, so that its "
+        "thread is free again; all answers together may take 16 times as much. 0 lets the thread wait.",
         "Limits",
         64 * MIB,
         unit="size",

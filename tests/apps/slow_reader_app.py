@@ -1,4 +1,4 @@
-"""Answers of 4 MiB in every way that a WSGI application has to give one, streams without an end, and the bridges around them."""
+"""Answers of 4 MiB in every way that a WSGI application has to give one, endless streams, and the bridges around them."""
 
 import threading
 

@@ -54,8 +54,8 @@ impl Pool {
                 log_warning(
                     py,
                     &format!(
-                        "calls hold threads of the pool {name}: {orphaned} after their clients left, {stalled} whose clients \
-                         take nothing; a spare thread was started"
+                        "all threads of the pool {name} are taken, {orphaned} by calls whose clients have left and {stalled} by \
+                         calls whose clients do not read their answers; a spare thread was started"
                     ),
                 );
                 if let Err(error) = pool.start_thread(py) {
