@@ -8,7 +8,7 @@
 //! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]); [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`http1`] runs hyper over it; [`http2`] does for
 //!    HTTP/2, and both bring their requests to [`connection`].
-//! 4. [`in_flight`] follows each request to its end. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
+//! 4. [`in_flight`] follows each request to its end. [`health`] answers probes. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI ([`overload`] says when there is no room). [`body`] brings the request body.
 //! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
 //! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body (out of a file: [`file_stream`]); [`access_log`] says so.
@@ -31,6 +31,7 @@ mod explain;
 mod file_stream;
 mod gateway;
 mod head;
+mod health;
 mod http1;
 mod http2;
 mod in_flight;
@@ -51,7 +52,9 @@ mod wire;
 mod worker;
 
 /// The extension module.
-#[pyo3::pymodule]
+///
+/// It has not been shown to be right without the GIL, so a free-threaded interpreter keeps its own for it.
+#[pyo3::pymodule(gil_used = true)]
 mod _rsgi {
     use pyo3::prelude::*;
 
@@ -63,6 +66,8 @@ mod _rsgi {
     use crate::server::Server;
     #[pymodule_export]
     use crate::worker::{Listeners, name_process};
+    #[pymodule_export]
+    use rsgi_bridge::async_body::AsyncBody;
     #[pymodule_export]
     use rsgi_bridge::error::{ClientDisconnected, RequestBodyError};
     #[pymodule_export]
@@ -85,6 +90,7 @@ mod _rsgi {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::allocator::give_back_soon();
+        rsgi_bridge::process::count_forks(module)?;
         module.add("SETTINGS", crate::settings::names())
     }
 }

@@ -55,6 +55,7 @@ struct Route {
     methods: Option<Vec<String>>,
     host: Option<String>,
     path: String,
+    refuses: bool,
 }
 
 /// Who serves what.
@@ -142,5 +143,11 @@ fn route(route: &Route) -> RouteSpec {
         "websocket" => RouteKind::WebSocket,
         _ => RouteKind::Any,
     };
-    RouteSpec { kind, methods: route.methods.clone(), host: route.host.clone(), path: route.path.clone() }
+    RouteSpec {
+        kind,
+        methods: route.methods.clone(),
+        host: route.host.clone(),
+        path: route.path.clone(),
+        refuses: route.refuses,
+    }
 }

@@ -308,7 +308,7 @@ async fn serve(service: Arc<Service>, listening: Listening, drain: Drain<'_>) ->
         listening.begin(&service, shutdown);
     }
     drop(service);
-    shutdown.alive().reached(Phase::Draining).await;
+    drain.begun().await;
     drain.run().await;
     for lifespan in lifespans.into_iter().rev() {
         lifespan.stop().await;
@@ -324,7 +324,7 @@ async fn start_lifespans(service: &Service, shutdown: &Shutdown) -> Result<Vec<L
         let Gateway::Asgi(gateway) = &app.gateway else { continue };
         let started = tokio::select! {
             started = lifespan::start(gateway, &service.settings) => started,
-            () = cut.reached(Phase::Draining) => return Ok(running),
+            () = cut.reached(Phase::Leaving) => return Ok(running),
         };
         match started {
             Ok(lifespan) => running.extend(lifespan),

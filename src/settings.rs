@@ -79,6 +79,8 @@ settings! {
     lifespan: String,
     /// How long an application may take to start or stop.
     lifespan_timeout: Seconds,
+    /// `pathsend`, `zerocopysend`, `trailers`: the extensions that are offered to ASGI applications.
+    asgi_extensions: Vec<String>,
     /// Bytes of a request line.
     max_request_line: usize,
     /// Bytes of a header section.
@@ -125,6 +127,19 @@ settings! {
     ws_compression: String,
     /// `debug`, `info`, `warning` or `error`.
     log_level: String,
+    /// How long requests are served after a signal to stop, while the health path says no.
+    drain_delay: Seconds,
+    /// Where the server itself says whether requests are welcome.
+    health_path: Option<String>,
     /// Whether to write one line per request.
     access_log: bool,
+    /// Paths whose requests get none.
+    access_log_skip: Vec<String>,
+}
+
+impl Settings {
+    /// Whether requests for a path are left out of the access log.
+    pub fn is_unlogged(&self, path: &str) -> bool {
+        self.health_path.as_deref() == Some(path) || self.access_log_skip.iter().any(|skipped| skipped == path)
+    }
 }

@@ -17,6 +17,7 @@ import pytest
 from rsgi.cli import main
 from rsgi.config import SECTIONS, AppTarget, Config, flag_of, settings
 from rsgi.errors import StartupError
+from rsgi.values import write_value
 
 Serve: TypeAlias = Callable[[Config], int]
 
@@ -45,7 +46,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Config]]:
 
 def replace_serving(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
     module = ModuleType("rsgi.serving")
-    module.serve_config = lambda config, reread=None: serve(config)  # type: ignore[attr-defined]
+    module.serve_config = lambda config, reread=None, **_: serve(config)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "rsgi.serving", module)
 
 
@@ -57,7 +58,7 @@ def test_help_lists_every_setting_under_its_heading(capsys: pytest.CaptureFixtur
     for field, setting in settings():
         flags = ("--wsgi", "--asgi") if setting.unit == "apps" else (flag_of(field.name),)
         for flag in flags:
-            assert re.search(rf"^  {flag}\b", text, re.MULTILINE), flag
+            assert re.search(rf"^  (?:-\w, )?{flag}\b", text, re.MULTILINE), flag
     words = " ".join(text.split())
     assert "[default: 127.0.0.1]" in words
     assert "[default: 64KiB]" in words
@@ -143,7 +144,7 @@ def test_every_flag_can_be_given_as_its_own_default(served: list[Config]) -> Non
         if setting.unit == "flag":
             arguments.append(f"--no-{flag_of(field.name)[2:]}")
         elif value is None or not setting.repeatable:
-            arguments += [flag_of(field.name), str(value).lower() if value is None else str(value)]
+            arguments += [flag_of(field.name), write_value(value, "words" if setting.unit == "words" else "text")]
     assert main(arguments) == 0
     assert served == [Config(apps=(AppTarget("wsgi", "old:app"),))]
 

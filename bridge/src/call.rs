@@ -14,11 +14,13 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyIterator, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyTuple};
 
+use crate::async_body::{self, Kind, kind_of};
 use crate::error::is_clients_doing;
 use crate::exchange::{Ended, Exchange, Next};
 use crate::file_wrapper::FileWrapper;
+use crate::process::Process;
 use crate::response_head::short;
 use crate::start_response::{Response, body_bytes};
 
@@ -55,9 +57,10 @@ pub fn run(
     exchange: &Arc<Exchange>,
     context: Option<&Bound<'_, PyAny>>,
 ) -> Report {
+    let process = Process::this();
     let called = Context::new(py, context).and_then(|context| {
         let start_response = Response::start_response(py, exchange)?;
-        let iterable = context.run((app, environ, start_response))?;
+        let iterable = process.returned(py, context.run((app, environ, start_response)))?;
         Ok((context, iterable))
     });
     let (result, close_error) = match called {
@@ -143,8 +146,9 @@ struct Iteration {
 impl Iteration {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let iterable = self.iterable.bind(py);
-        let sent = send_body(py, iterable, &self.exchange);
-        if let Err(error) = close(py, iterable) {
+        let process = Process::this();
+        let sent = process.returned(py, send_body(py, iterable, &self.exchange));
+        if let Err(error) = process.returned(py, close(py, iterable)) {
             *self.close_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = sent?;
@@ -160,7 +164,7 @@ fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<Ended> {
+fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Arc<Exchange>) -> PyResult<Ended> {
     if let Ok(wrapper) = iterable.cast::<FileWrapper>()
         && exchange.file(py, wrapper.get())?
     {
@@ -172,22 +176,20 @@ fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Exchange) -
             "the application returned bytes; it must return an iterable of bytes, such as [body]",
         ));
     }
+    // Asked only where it tells something: the error of what has no length costs more than a call.
+    let undeclared = !exchange.declares_length();
+    let kind = if undeclared { kind_of(iterable)? } else { Kind::Unsaid };
+    if kind == Kind::Async {
+        return async_body::send(py, iterable, exchange);
+    }
     let chunks = iterable.try_iter().map_err(|_| {
         PyTypeError::new_err(format!("the application must return an iterable of bytes, not {}", short(iterable)))
     })?;
-    // Asked only where it tells something: the error of what has no length costs more than a call.
-    let undeclared = !exchange.declares_length();
-    if undeclared && is_in_memory(iterable)? {
+    if kind == Kind::InMemory {
         return exchange.complete(py, joined(chunks)?);
     }
     let single = undeclared && iterable.len().is_ok_and(|length| length == 1);
     send_chunks(py, chunks, single, exchange)
-}
-
-/// Whether a response object says that its body is there: Django's do (`HttpResponse.streaming`).
-fn is_in_memory(iterable: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let streaming = iterable.getattr_opt(intern!(iterable.py(), "streaming"))?;
-    Ok(streaming.is_some_and(|streaming| streaming.cast_exact::<PyBool>().is_ok_and(|streaming| !streaming.is_true())))
 }
 
 /// A body that is here in full leaves in one piece, with its length.
@@ -203,8 +205,9 @@ fn joined<'py>(mut chunks: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>) ->
 }
 
 fn send_chunks(py: Python<'_>, chunks: Bound<'_, PyIterator>, single: bool, exchange: &Exchange) -> PyResult<Ended> {
+    let process = Process::this();
     for chunk in chunks {
-        let chunk = body_bytes(&chunk?)?;
+        let chunk = body_bytes(&process.returned(py, chunk)?)?;
         if single {
             // The iterable says that this is all: its length is known.
             return exchange.complete(py, chunk);

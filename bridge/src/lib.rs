@@ -7,11 +7,13 @@
 //!
 //! 1. [`environ`]: a request head becomes the `environ` dictionary ([`scope`] does the same for ASGI).
 //! 2. [`pool`]: the call waits in a bounded queue for a thread.
-//! 3. [`call`]: the application runs; its iterable is sent on and always closed.
+//! 3. [`call`]: the application runs; its iterable is sent on ([`async_body`] where that takes a loop) and always closed.
 //! 4. [`input`]: what the application reads, over a [`source`] of bytes; [`pipe`] brings them from another thread.
 //! 5. [`start_response`]: status and headers are checked where the application can see the error.
 //! 6. [`sink`]: where head and body go; [`length`] keeps them to the declared `Content-Length`. When the client is slow,
 //!    [`overflow`] says how long the thread waits for it, and what is [`stored`] in a file instead.
+//!
+//! [`main_loop`] says where `async_to_sync` of a call leads to; [`process`] ends a child that the application has forked, and that comes back from its call.
 //!
 //! [`wsgi_to_asgi`] is the second caller of all that: [`scope_request`] reads a foreign host's scope, [`spool`] keeps a body
 //! whole, [`wsgi_pool`] is the pool as Python sees it, [`events`] become the messages to send, [`foreign_loop`] wakes the host's
@@ -19,6 +21,7 @@
 //!
 //! The GIL rule: a function that touches Python takes `py` first and is not `async`.
 
+pub mod async_body;
 pub mod awaitable;
 pub mod call;
 pub mod environ;
@@ -30,9 +33,11 @@ pub mod foreign_loop;
 pub mod input;
 pub mod latin1;
 pub mod length;
+pub mod main_loop;
 pub mod overflow;
 pub mod pipe;
 pub mod pool;
+pub mod process;
 pub mod report;
 pub mod response_head;
 pub mod scope;

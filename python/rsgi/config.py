@@ -9,6 +9,7 @@ To add a setting: add a field here, and the field of the same name in `src/setti
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, cast
@@ -23,6 +24,10 @@ KIB = 1024
 MIB = 1024 * KIB
 
 __all__ = ["SECTIONS", "AppTarget", "Config", "Setting", "flag_of", "setting_of", "settings"]
+
+# A descriptor is opened anew through `/proc`, which is Linux's.
+_EXTENSIONS = ("pathsend", *(("zerocopysend",) if sys.platform == "linux" else ()), "trailers")
+_EXTENSION_NAMES = ", ".join(f"`{name}`" for name in _EXTENSIONS)
 
 SECTIONS = (
     "Applications",
@@ -133,6 +138,7 @@ class Config:
         "Addresses",
         (),
         unit="address",
+        short="-b",
         metavar="ADDR",
         repeatable=True,
     )
@@ -241,6 +247,16 @@ class Config:
         "How long an application may take to start, and to end.", "ASGI", 60.0, unit="duration", minimum=0.001
     )
 
+    asgi_extensions: tuple[str, ...] = _setting(
+        f"The ASGI extensions to offer that change which messages an application sends: {_EXTENSION_NAMES}. With commas "
+        "between them. Middleware has to know them: what does not may answer 500, or leave files uncompressed.",
+        "ASGI",
+        (),
+        unit="words",
+        metavar="NAME,…",
+        choices=_EXTENSIONS,
+    )
+
     ws_max_message: int = _setting(
         "The largest WebSocket message; a larger one closes with 1009.", "WebSocket", 16 * MIB, unit="size", minimum=1
     )
@@ -267,6 +283,7 @@ class Config:
         "Processes",
         factory=default_workers,
         unit="processes",
+        short="-w",
         minimum=1,
         maximum=1024,
         default_text="the variable `WEB_CONCURRENCY`, else 1",
@@ -382,7 +399,33 @@ class Config:
         minimum=0,
     )
 
+    drain_delay: float = _setting(
+        "How long requests are still served when the server is told to end, while `--health-path` answers 503: so long load "
+        "balancers need to hear of it.",
+        "Time limits",
+        0.0,
+        unit="duration",
+        minimum=0,
+    )
+
+    health_path: str | None = _setting(
+        "Answer GET and HEAD of this path without any application: 200, or 503 when the server is told to end. Such "
+        "requests are not in the access log.",
+        "Output",
+        unit="path",
+        metavar="PATH",
+        optional=True,
+        default_text="none",
+    )
     access_log: bool = _setting("Write one line for each answer to stdout.", "Output", False, unit="flag")
+    access_log_skip: tuple[str, ...] = _setting(
+        "Leave requests for this path out of the access log. Repeatable.",
+        "Output",
+        (),
+        unit="path",
+        metavar="PATH",
+        repeatable=True,
+    )
     log_level: str = _setting(
         "The least important messages to show on stderr.",
         "Output",

@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from rsgi._rsgi import Server
 from rsgi._types import ASGIApp, WSGIApp
@@ -20,12 +21,14 @@ from rsgi.config import AppTarget, Config
 from rsgi.config_file import load_config, reread_of
 from rsgi.console import name_process, say
 from rsgi.errors import StartupError
+from rsgi.forked import ending_children, in_children, leave_loop, leave_sockets
 from rsgi.green_threads import refuse_green_threads
 from rsgi.log import set_up_logging
 from rsgi.loops import new_event_loop, serving_event_loop
 from rsgi.plan import Plan, build_plan
 from rsgi.reload import RuleReload
-from rsgi.signals import CHECK_INTERVAL, SignalHandlers, ending_handlers, exit_now, worker_handlers
+from rsgi.service_manager import ServiceManager
+from rsgi.signals import SignalHandlers, ending_handlers, exit_now, worker_handlers
 from rsgi.stopping import Stopping
 from rsgi.worker import Link
 
@@ -112,7 +115,8 @@ def serve_here(
     """
     if link is not None:
         name_process(f"[{os.getpid()}] ")
-    plan = build_plan(config)
+    with ending_children():
+        plan = build_plan(config)
     if any(app.interface == "wsgi" for app in plan.apps):
         refuse_green_threads()
     set_up_logging(config.log_level)
@@ -122,17 +126,30 @@ def serve_here(
     else:
         server = Server(config, plan, link.listeners)
         link.introduce(banner(config, plan, server.io, link.orders.supervisor))
-    stopping = Stopping(config, server.stop)
+    manager = ServiceManager()
+
+    def stop() -> None:
+        manager.stopping()
+        server.stop()
+
+    stopping = Stopping(config, stop)
     code = 0
-    with _reloading(server, config, plan, reread) as reload:
+    with in_children(partial(leave_sockets, server.addresses)), _reloading(server, config, plan, reread) as reload:
         handlers = _handlers(stopping, _reloads(server, config, reload), link)
         if link is not None:
             link.follow(server, stopping.begin)
-        with handlers:
+        else:
+            threading.Thread(target=_tell_when_ready, args=(server, manager), name="rsgi-ready", daemon=True).start()
+
+        def check() -> None:
+            handlers.keep()
+            manager.alive()
+
+        with handlers, in_children(handlers.undo):
             if any(app.interface == "asgi" for app in plan.apps):
-                code = _run_loop(server, config, stopping, handlers)
+                code = _run_loop(server, config, stopping, handlers, (manager.interval, check))
             else:
-                _wait(server, handlers)
+                _wait(server, manager.interval, check)
             server.finish()
     stopping.over()
     _leave_stuck_calls()
@@ -152,17 +169,37 @@ def _given(settings: dict[str, object], wsgi: object, asgi: object) -> dict[str,
     return {**settings, **targets}
 
 
-def _wait(server: Server, handlers: SignalHandlers) -> None:
-    """Wait on this thread until the server has ended."""
+def _tell_when_ready(server: Server, manager: ServiceManager) -> None:
+    if server.wait_until_ready():
+        manager.ready(f"serving on {', '.join(server.addresses)}")
+
+
+def _wait(server: Server, interval: float, check: Callable[[], None]) -> None:
+    """Wait on this thread until the server has ended, and `check` every `interval` seconds."""
     ended = threading.Event()
     server.start(None, ended.set)
     # A signal that reaches another thread does not end a wait of this one.
-    while not ended.wait(CHECK_INTERVAL):
-        handlers.keep()
+    while not ended.wait(interval):
+        check()
 
 
-def _run_loop(server: Server, config: Config, stopping: Stopping, handlers: SignalHandlers) -> int:
-    """Run the asyncio loop on this thread until the server has ended; gives the exit code."""
+def _run_loop(
+    server: Server,
+    config: Config,
+    stopping: Stopping,
+    handlers: SignalHandlers,
+    checking: tuple[float, Callable[[], None]],
+) -> int:
+    """Run the asyncio loop on this thread until the server has ended; gives the exit code.
+
+    Args:
+        server: The server.
+        config: All settings.
+        stopping: Begins when the loop stops by itself.
+        handlers: Those of the application come after them, whenever it sets any.
+        checking: How often, in seconds, what is called in the loop.
+    """
+    interval, check = checking
     loop = serving_event_loop(server) if server.io == "loop" else new_event_loop(config.loop)
     asyncio.set_event_loop(loop)
     ended = threading.Event()
@@ -171,15 +208,16 @@ def _run_loop(server: Server, config: Config, stopping: Stopping, handlers: Sign
         ended.set()
         loop.call_soon_threadsafe(loop.stop)
 
-    def check() -> None:
-        handlers.keep()
-        loop.call_later(CHECK_INTERVAL, check)
+    def check_again() -> None:
+        check()
+        loop.call_later(interval, check_again)
 
     try:
         handlers.keep_in(loop)
-        check()
+        check_again()
         server.start(loop, end)
-        code = _run_to_the_end(loop, ended, stopping)
+        with in_children(partial(leave_loop, loop, threading.get_ident())):
+            code = _run_to_the_end(loop, ended, stopping)
         server.detach(loop)
         _close(loop)
     finally:
@@ -194,7 +232,8 @@ def _run_to_the_end(loop: asyncio.AbstractEventLoop, ended: threading.Event, sto
     for _ in range(_MOST_FAILURES):
         reason = "the application stopped the event loop"
         try:
-            loop.run_forever()
+            with ending_children():
+                loop.run_forever()
         except (SystemExit, KeyboardInterrupt) as error:
             reason = f"a task of the application raised {type(error).__name__}, which ends the event loop"
         except BaseException:

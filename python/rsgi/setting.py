@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from rsgi._types import Interface
+from rsgi._types import AskedInterface
 from rsgi.rules import ParsedRule
-from rsgi.values import SettingValueError, Unit, check_address, parse_value
+from rsgi.values import SettingValueError, Unit, check_address, check_path, parse_value
 
 
 @dataclass(frozen=True)
@@ -21,20 +21,20 @@ class AppTarget:
     """One application to serve, as it was asked for.
 
     Attributes:
-        interface: The protocol it speaks.
+        interface: The protocol it speaks; `auto` when that is seen once it is imported.
         target: Where to import it from (`module:attr`, `module:factory()`), or the application itself.
         prefix: The path below which it is mounted, as written; empty for the whole site.
         name: What rules, logs and the banner call it; its target if empty.
     """
 
-    interface: Interface
+    interface: AskedInterface
     target: str | object
     prefix: str = ""
     name: str = ""
 
     @classmethod
-    def parse(cls, interface: Interface, text: str) -> AppTarget:
-        """Read the value of `--wsgi` or `--asgi`: `[PREFIX=]TARGET`.
+    def parse(cls, interface: AskedInterface, text: str) -> AppTarget:
+        """Read the value of `--wsgi` or `--asgi`, or a target without a flag: `[PREFIX=]TARGET`.
 
         Raises:
             SettingValueError: when the prefix has no leading slash, or there is no target.
@@ -52,7 +52,9 @@ class AppTarget:
 
 _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "text": str,
+    "words": tuple,
     "address": str,
+    "path": str,
     "flag": bool,
     "number": int,
     "processes": int,
@@ -63,7 +65,9 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
 }
 _UNIT_NAMES: dict[Unit, str] = {
     "text": "text",
+    "words": "a list of words",
     "address": "an address",
+    "path": "a path",
     "flag": "true or false",
     "number": "a whole number",
     "processes": "a whole number",
@@ -83,13 +87,14 @@ class Setting:
         section: The heading it stands under, one of `SECTIONS`.
         unit: What kind of value it takes; decides how text is read.
         metavar: How the value is called in `--help`.
-        choices: The only words allowed, if there are but a few.
+        choices: The only words allowed, if there are but a few; of a list each has to be one.
         optional: Whether `none` is a value (`None`).
         repeatable: Whether the flag may be given several times (the field is a tuple).
         minimum: The smallest number allowed.
         maximum: The largest number allowed.
         default_text: How `--help` calls a default that depends on the machine or on other settings.
         separators: What divides several values in the environment variable.
+        short: A short flag for the same, where those of other servers call it so.
     """
 
     help: str
@@ -103,6 +108,7 @@ class Setting:
     maximum: float | None = None
     default_text: str | None = None
     separators: str = r"[;\s]+"
+    short: str | None = None
 
     def parse(self, text: str) -> object:
         """The value that `text` means.
@@ -123,6 +129,8 @@ class Setting:
             return tuple(self._checked(one) for one in many)
         if isinstance(value, str) and self.unit != "text":
             return self.parse(value)
+        if self.unit == "words" and isinstance(value, list):
+            value = tuple(value)
         if self.unit == "duration" and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         return self._checked(value)
@@ -134,12 +142,15 @@ class Setting:
             raise SettingValueError("a value is needed")
         if not isinstance(value, _PYTHON_TYPES[self.unit]) or (self.unit != "flag" and isinstance(value, bool)):
             raise SettingValueError(f"{value!r} is not {_UNIT_NAMES[self.unit]}")
-        if self.choices and value not in self.choices:
-            raise SettingValueError(f"{value!r} is not one of {', '.join(self.choices)}")
+        for one in value if isinstance(value, tuple) else (value,):
+            if self.choices and one not in self.choices:
+                raise SettingValueError(f"{one!r} is not one of {', '.join(self.choices)}")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             self._check_range(value)
         if self.unit == "address":
             check_address(str(value))
+        if self.unit == "path":
+            check_path(str(value))
         return value
 
     def _check_range(self, value: float) -> None:

@@ -12,7 +12,9 @@ from typing import Literal, TypeAlias
 
 from rsgi.cpus import usable_cpus
 
-Unit: TypeAlias = Literal["text", "address", "flag", "number", "processes", "size", "duration", "apps", "rules"]
+Unit: TypeAlias = Literal[
+    "text", "words", "address", "path", "flag", "number", "processes", "size", "duration", "apps", "rules"
+]
 
 _SECONDS = {"": 1.0, "us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {
@@ -45,13 +47,16 @@ def parse_value(text: str, unit: Unit, *, optional: bool) -> object:
         optional: Whether `none` is a value too.
 
     Returns:
-        `None`, `str`, `bool`, `int` (numbers and processes, and sizes in bytes) or `float` (durations in seconds).
+        `None`, `str`, `bool`, `int` (numbers and processes, and sizes in bytes), `float` (durations in seconds) or a `tuple`
+        of words.
 
     Raises:
         SettingValueError: when it is no such value.
     """
     if optional and text.strip().lower() == "none":
         return None
+    if unit == "words":
+        return parse_words(text)
     if unit == "number":
         return parse_number(text)
     if unit == "processes":
@@ -63,6 +68,12 @@ def parse_value(text: str, unit: Unit, *, optional: bool) -> object:
     if unit == "flag":
         return parse_flag(text)
     return text
+
+
+def parse_words(text: str) -> tuple[str, ...]:
+    """Words with commas between them, or `none`: `one,two`."""
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    return () if words == ("none",) else words
 
 
 def parse_number(text: str) -> int:
@@ -123,6 +134,8 @@ def check_address(text: str) -> None:
         return
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
+    if colon and not host and _PORT.fullmatch(port):
+        raise SettingValueError(f"{text!r} has no host; write 0.0.0.0{text} for every interface, or 127.0.0.1{text}")
     if not colon or not host or (":" in host and not bracketed) or not _PORT.fullmatch(port):
         raise SettingValueError(f"{text!r} is not an address; write host:port, [::1]:port or unix:/path")
     if int(port) > 65535:
@@ -133,6 +146,8 @@ def write_value(value: object, unit: Unit) -> str:
     """`value` the way a person would write it: the inverse of `parse_value`, for help texts."""
     if value is None:
         return "none"
+    if unit == "words" and isinstance(value, tuple):
+        return ",".join(value) or "none"
     if unit == "duration" and isinstance(value, float):
         return f"{value:g}s"
     if unit == "size" and isinstance(value, int):
@@ -140,3 +155,13 @@ def write_value(value: object, unit: Unit) -> str:
             if value >= factor and value % factor == 0:
                 return f"{value // factor}{name}"
     return str(value)
+
+
+def check_path(text: str) -> None:
+    """See that `text` is the path of a URL as it stands in a request.
+
+    Raises:
+        SettingValueError: when it is none.
+    """
+    if not text.startswith("/") or not text.isascii() or not text.isprintable() or re.search(r"[?#\s]", text):
+        raise SettingValueError(f"{text!r} is not a path; write it as in a URL, for example /healthz")

@@ -13,17 +13,20 @@ use futures::FutureExt;
 use futures::future::Either;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
-use rsgi_bridge::awaitable::{Awaitable, Sent};
+use pyo3::types::PyDict;
+use rsgi_bridge::awaitable::{Awaitable, PollFn, Sent};
+use rsgi_bridge::error::{ClientDisconnected, Disconnected};
 use rsgi_bridge::exchange::Ended;
 use rsgi_bridge::pipe::PipeReader;
 use rsgi_bridge::report::{log_failure, log_length};
-use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
+use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
 use tokio::sync::oneshot;
 
-use super::message::{says, typed, unexpected};
+use super::extensions::{offered, only_if};
+use super::leaving::{put_off, raise_after_listeners};
+use super::message::{disconnect_message, request_message, says, typed, unexpected};
 use super::probe::Witness;
-use super::response_messages::{Gone, ResponseMessages, Room, TellOnDrop, body_part, response_head};
+use super::response_messages::{Ending, Gone, Progress, ResponseMessages, Room, TellOnDrop, body_part, response_head};
 use super::waiters::Waiters;
 use super::{Call, file_message, trailers, zero_copy};
 use crate::body::{Leftover, Recorder};
@@ -61,6 +64,7 @@ pub struct AsgiGateway {
     /// Its calls that run.
     pub calls: Arc<AppCalls>,
     request_buffer: usize,
+    extensions: Extensions,
     /// Bytes of an answer that wait for the client.
     pub response_buffer: usize,
 }
@@ -84,6 +88,7 @@ impl AsgiGateway {
             outbox,
             calls,
             request_buffer: settings.request_buffer,
+            extensions: offered(settings),
             response_buffer: settings.response_buffer,
         }
     }
@@ -187,7 +192,9 @@ impl HttpStart {
     /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
     pub fn start(self, py: Python<'_>) {
         let Self { gateway, head, request, responder, gone, witness, call } = self;
-        let scope = gateway.scope(py, &head, ScopeKind::Http { trailers: trailers::accepted(&head) });
+        let mut extensions = gateway.extensions;
+        extensions.trailers &= trailers::accepted(&head);
+        let scope = gateway.scope(py, &head, ScopeKind::Http { extensions });
         if let (Some(witness), Ok(scope)) = (&witness, &scope) {
             witness.watch(scope);
         }
@@ -259,11 +266,12 @@ impl HttpExchange {
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let this = slf.get();
-        if Self::take_message(slf, message)? == Room::Yes {
-            return Sent::instance(py);
-        }
-        let exchange = slf.clone().unbind();
-        let poll = this.waiters.join(move |py, context| exchange.get().poll_room(py, context));
+        this.gateway.event_loop.check_process()?;
+        let poll = match Self::take_message(slf, message) {
+            Ok(Room::Yes) => return Sent::instance(py),
+            Ok(Room::No) => Self::wait_for_room(slf),
+            Err(error) => this.hold_back(py, error)?,
+        };
         Ok(Py::new(py, Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll))?.into_any())
     }
 }
@@ -307,6 +315,26 @@ impl HttpExchange {
         }
     }
 
+    fn wait_for_room(slf: &Bound<'_, Self>) -> PollFn {
+        let (exchange, told) = (slf.clone().unbind(), slf.clone().unbind());
+        let room: PollFn = Box::new(move |py, context| exchange.get().poll_room(py, context));
+        slf.get().waiters.join(put_off(room, move |py, error| told.get().hold_back(py, error)))
+    }
+
+    /// That the client has left, `send` says after those who listen have heard of it, or would if they had begun to.
+    ///
+    /// # Errors
+    /// Whatever else it says, it says at once.
+    fn hold_back(&self, py: Python<'_>, error: PyErr) -> PyResult<PollFn> {
+        if !error.is_instance_of::<ClientDisconnected>(py) {
+            return Err(error);
+        }
+        self.lock().response.progress = Progress::Left;
+        // The connection may not have come to it yet.
+        self.waiters.waker().wake();
+        Ok(raise_after_listeners(&self.gateway.event_loop, error))
+    }
+
     fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
         self.lock().response.poll_room(context).map_ok(|()| py.None())
     }
@@ -331,6 +359,9 @@ impl HttpExchange {
         let (py, this) = (slf.py(), slf.get());
         let promises = says(message, intern!(py, "trailers"))?;
         let head = response_head(py, message, promises)?;
+        if promises {
+            only_if(this.gateway.extensions.trailers, "trailers")?;
+        }
         let trailers = promises.then(|| trailers::promised(&head, &this.head)).transpose()?;
         let mut state = this.lock();
         state.response.start(head, &this.gone)?;
@@ -350,7 +381,13 @@ impl HttpExchange {
         if let Some(witness) = &self.witness {
             witness.read(py);
         }
-        let (room, ended) = self.lock().response.take_body(body, more, self.head.is_head(), &self.gone)?;
+        let mut state = self.lock();
+        // A body that nobody gets has no pipe that would tell.
+        if state.response.is_discarding() && self.head.peer.gone.load(Ordering::Acquire) {
+            return Err(Disconnected.into());
+        }
+        let (room, ended) = state.response.take_body(body, more, self.head.is_head(), &self.gone)?;
+        drop(state);
         if ended != Ended::Whole {
             log_length(py, self.head.subject(&self.gateway.name), ended);
         }
@@ -358,6 +395,7 @@ impl HttpExchange {
     }
 
     fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        only_if(self.gateway.extensions.path_send, "pathsend")?;
         let body = file_message::open(py, message)?;
         if let Some(witness) = &self.witness {
             witness.read(py);
@@ -366,6 +404,7 @@ impl HttpExchange {
     }
 
     fn send_piece(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        only_if(self.gateway.extensions.zero_copy_send, "zerocopysend")?;
         let (body, more) = zero_copy::piece(py, message)?;
         if let Some(witness) = &self.witness {
             witness.read(py);
@@ -386,7 +425,8 @@ impl HttpExchange {
         let mut state = this.lock();
         if state.response.is_held() && !state.flushing {
             state.flushing = true;
-            flush_later(&this.gateway.event_loop, slf.clone_ref(py), FLUSH_TURNS);
+            let exchange = slf.clone_ref(py);
+            this.gateway.event_loop.run_later(FLUSH_TURNS, Box::new(move |py| exchange.get().flush(py)));
         }
     }
 
@@ -411,33 +451,12 @@ impl HttpExchange {
             RequestMessages::Coming(reader) => reader.failure().is_some(),
             RequestMessages::Whole(_) | RequestMessages::Delivered => false,
         };
-        let error = state.response.end(py, result, body_failed, &self.gone);
+        let ending = state.response.end(py, result, body_failed, &self.gone);
         drop(state);
-        if let Some(error) = error {
-            log_failure(py, self.head.subject(&self.gateway.name), &error);
+        match ending {
+            Ending::Told => {}
+            Ending::ClientLeft => self.gateway.event_loop.collect_soon(),
+            Ending::Failed(error) => log_failure(py, self.head.subject(&self.gateway.name), &error),
         }
     }
-}
-
-/// Flushes the head in `turns` turns of the loop.
-fn flush_later(event_loop: &Arc<EventLoop>, exchange: Py<HttpExchange>, turns: u32) {
-    let again = Arc::clone(event_loop);
-    event_loop.submit(LoopEvent::Run(Box::new(move |py| match turns.checked_sub(1) {
-        Some(left) => flush_later(&again, exchange, left),
-        None => exchange.get().flush(py),
-    })));
-}
-
-fn request_message(py: Python<'_>, body: &Bytes, more: bool) -> PyResult<Py<PyAny>> {
-    let message = PyDict::new(py);
-    message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
-    message.set_item(intern!(py, "body"), PyBytes::new(py, body))?;
-    message.set_item(intern!(py, "more_body"), more)?;
-    Ok(message.into_any().unbind())
-}
-
-fn disconnect_message(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    let message = PyDict::new(py);
-    message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
-    Ok(message.into_any().unbind())
 }

@@ -111,6 +111,11 @@ impl ResponseSink for SocketSink {
         Ok(if writer.has_room() { Room::More } else { Room::Full })
     }
 
+    fn is_gone(&self) -> bool {
+        let stream = || self.writer.as_ref().is_some_and(PipeWriter::is_closed);
+        self.responder.as_ref().map_or_else(stream, Responder::is_closed)
+    }
+
     fn wait(&mut self) -> Result<(), Disconnected> {
         let writer = self.writer.as_ref().ok_or(Disconnected)?;
         let more = if self.missing == Some(0) { More::Ends } else { More::Comes };

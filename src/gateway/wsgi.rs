@@ -17,9 +17,10 @@ use rsgi_bridge::environ::EnvironTemplate;
 use rsgi_bridge::error::BodyError;
 use rsgi_bridge::exchange::Exchange;
 use rsgi_bridge::input::Input;
+use rsgi_bridge::main_loop;
 use rsgi_bridge::pool::{Job, Pool, Ticket};
 use rsgi_bridge::report::{log_failure, log_remark, report_call};
-use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
+use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
 use rsgi_bridge::source::BodySource;
 use tokio::sync::oneshot;
 
@@ -28,6 +29,7 @@ use super::socket_sink::SocketSink;
 use crate::body::RequestBody;
 use crate::calls::{AppCalls, RunningCall};
 use crate::error::RequestError;
+use crate::event_loop::EventLoop;
 use crate::head::RequestHead;
 use crate::outbox::{Outbox, Responder};
 use crate::overload;
@@ -66,17 +68,19 @@ pub struct WsgiGateway {
     target: WsgiTarget,
     outbox: Arc<Outbox>,
     calls: Arc<AppCalls>,
+    event_loop: Arc<EventLoop>,
     buffering: Buffering,
     response_buffer: usize,
     response_spool: u64,
 }
 
 impl WsgiGateway {
-    /// A gateway to `target`.
+    /// A gateway to `target`; ASGI applications beside it run in `event_loop`.
     pub fn new(
         name: Arc<str>,
         target: WsgiTarget,
         (outbox, calls): (Arc<Outbox>, Arc<AppCalls>),
+        event_loop: &Arc<EventLoop>,
         settings: &Settings,
     ) -> Self {
         let buffering = match settings.wsgi_request_buffering.as_str() {
@@ -85,7 +89,8 @@ impl WsgiGateway {
             _ => Buffering::Auto,
         };
         let Settings { response_buffer, response_spool, .. } = *settings;
-        Self { name, target, outbox, calls, buffering, response_buffer, response_spool }
+        let event_loop = Arc::clone(event_loop);
+        Self { name, target, outbox, calls, event_loop, buffering, response_buffer, response_spool }
     }
 }
 
@@ -101,7 +106,13 @@ impl WsgiGateway {
         let request = head.view(&target, content_length);
         let environ = self.target.environ.build(py, &request, input.clone().into_any())?;
         if let Some(scopes) = &self.target.scopes {
-            let scope = super::scope(py, scopes, head, ScopeKind::Http { trailers: false }, Some(&PyDict::new(py)))?;
+            let scope = super::scope(
+                py,
+                scopes,
+                head,
+                ScopeKind::Http { extensions: Extensions::default() },
+                Some(&PyDict::new(py)),
+            )?;
             environ.set_item(intern!(py, "asgi.scope"), scope)?;
         }
         Ok(environ)
@@ -231,7 +242,8 @@ impl Job for WsgiJob {
         let sizes = (gateway.response_buffer, gateway.response_spool);
         let sink = SocketSink::new((responder, outbox), sizes, head.is_head(), ticket.clone(), call.handle());
         let exchange = Exchange::new(Box::new(sink), head.is_head());
-        let environ = Bound::new(py, Input::new(source))
+        let environ = main_loop::offer(py, gateway.event_loop.python(py).as_ref())
+            .and_then(|()| Bound::new(py, Input::new(source)))
             .and_then(|input| Ok((gateway.environ(py, &head, content_length, &input)?, input)));
         let subject = head.subject(&gateway.name);
         match environ {

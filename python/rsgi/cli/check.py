@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from rsgi.cli.asking import application_options, survey_of, warn
+from rsgi.cli.asking import application_parameters, survey_of, warn
 from rsgi.cli.parameters import SectionedCommand
 from rsgi.cli.routes import console
 
@@ -35,7 +35,7 @@ def _check(**_: object) -> int:
 check_command = SectionedCommand(
     name="check",
     callback=_check,
-    params=application_options(),
+    params=application_parameters(),
     help=_HELP,
     short_help="Import and validate; bind nothing.",
 )

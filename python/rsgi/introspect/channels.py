@@ -42,7 +42,7 @@ def read_protocols(app: object, inner: ReadInner) -> RouteTable | None:
         table = inner(below) if kind else None
         if table is not None:
             frameworks.append(table.framework)
-            routes += [replace(each, kind=kind) for each in table.routes if kind and each.kind in (kind, "any")]
+            routes += [replace(each, kind=kind) for each in table.rows if kind and each.kind in (kind, "any")]
         if kind == "websocket" and (table is None or not table.complete):
             # It costs nobody anything: a WebSocket can only be for this application.
             routes.append(Place().everything_below("websocket", None, defined(below)))
@@ -122,7 +122,7 @@ class _Reading:
         self.frameworks.append(table.framework)
         if table.why is not None:
             self.gaps.add(table.why)
-        yield from table.routes
+        yield from table.rows
 
 
 def _ends_with_slash(tokens: Tokens) -> bool:

@@ -2,6 +2,7 @@
 
 Apart because it knows Django's classes. One process has one `django.conf.settings`, so two Django handlers in it always
 belong to the same project. What Django answers with a redirect (a slash at the end, a language prefix) is no route.
+The first pattern that fits is the only one whose view is called, whatever methods that answers.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class _Reading:
     def pattern(self, pattern: Any, below: _Below) -> Iterator[Route]:  # noqa: ANN401 - `URLPattern`
         name = text_or_none(pattern.name)
         for tokens in self.tokens(pattern.pattern, is_endpoint=True):
-            yield Place().route(
+            route = Place().route(
                 "http",
                 methods_of(pattern.callback),
                 below.tokens + tokens,
@@ -137,6 +138,9 @@ class _Reading:
                 defined=defined(view_of(pattern.callback)),
                 original=below.original + _original(pattern.pattern),
             )
+            yield route
+            if route.methods is not None:
+                yield route.refusal()
 
     def tokens(self, pattern: Any, *, is_endpoint: bool) -> list[Tokens]:  # noqa: ANN401
         """What one pattern can stand for."""
