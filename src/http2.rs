@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::task::AtomicWaker;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -41,6 +42,9 @@ const MOST_LOCAL_RESETS: usize = 200;
 /// A client may give up so many requests more than it lets end.
 const MOST_GIVEN_UP: u64 = 200;
 
+/// So many streams of a connection may be cut because their client takes nothing; then it has had its chances.
+const MOST_CUT: u64 = 10;
+
 /// A client that answers no ping has gone, though its connection may not say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -48,7 +52,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// While there is a request, how often to look whether it is over, at most.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 
-/// How long a client without a request may take to see that we are leaving.
+/// How long a client may take to see that we are leaving, if it has no request, or reads none of our answers.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Serves one HTTP/2 connection until it closes or the server stops.
@@ -60,6 +64,7 @@ where
     let streams = Arc::new(Streams { limits: Arc::clone(&service.limits), ..Streams::default() });
     let builder = builder(&service.settings, StreamExecutor(Arc::clone(&streams)));
     let began = Instant::now();
+    let client = peer.client.clone();
     let (header_timeout, idle) = (service.limits.header_timeout, service.limits.keep_alive_timeout);
     let connection = Arc::new(Connection::new(service, Arc::clone(&wire), peer, alive.clone()));
     let answer = service_fn(move |request| answer(Arc::clone(&connection), request));
@@ -69,6 +74,13 @@ where
         () = alive.reached(Phase::Draining) => {}
         () = idle_for(&wire, began, header_timeout, idle) => {}
         () = streams.flooded.notified() => return,
+        () = streams.unread.notified() => {
+            say_unread(client);
+            served.as_mut().graceful_shutdown();
+            // The streams that are left are as its others were.
+            let _ended = tokio::time::timeout(FAREWELL, served).await;
+            return;
+        }
     }
     served.as_mut().graceful_shutdown();
     tokio::select! {
@@ -76,6 +88,13 @@ where
         () = alive.reached(Phase::Cut) => {}
         () = idle_for(&wire, Instant::now(), FAREWELL, FAREWELL) => {}
     }
+}
+
+fn say_unread(client: Option<(String, u16)>) {
+    let client = client.map_or_else(|| "a Unix socket".to_owned(), |(host, port)| format!("{host}, port {port}"));
+    crate::log::debug(format_args!(
+        "the HTTP/2 connection of {client} ends: {MOST_CUT} of its streams were cut because it did not read them"
+    ));
 }
 
 fn builder(settings: &Settings, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
@@ -135,6 +154,9 @@ struct Streams {
     given_up: AtomicU64,
     /// The client has given up too many.
     flooded: Notify,
+    cut: AtomicU64,
+    /// The client has let too many be cut.
+    unread: Notify,
 }
 
 impl Streams {
@@ -149,7 +171,17 @@ impl Streams {
             self.flooded.notify_one();
         }
     }
+
+    /// A stream is cut because its client takes nothing.
+    fn cut(&self) {
+        if self.cut.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_CUT {
+            self.unread.notify_one();
+        }
+    }
 }
+
+/// `None` is for ever.
+type Until = Option<Instant>;
 
 tokio::task_local! {
     static READER: Arc<Reader>;
@@ -160,11 +192,24 @@ tokio::task_local! {
 pub struct Reader {
     pace: Mutex<Pace>,
     answered: AtomicBool,
+    /// The application gives the response up, because the client takes nothing of it and others need the thread.
+    given_up: AtomicBool,
+    task: AtomicWaker,
     /// What sends on the stream after it has become a WebSocket.
     sender: OnceLock<AbortHandle>,
 }
 
 impl Reader {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            pace: Mutex::new(Pace::new(limits)),
+            answered: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+            sender: OnceLock::new(),
+        }
+    }
+
     /// The reader of the stream whose task this is; there is none over HTTP/1.
     pub fn current() -> Option<Arc<Self>> {
         READER.try_with(Arc::clone).ok()
@@ -192,9 +237,21 @@ impl Reader {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    /// Does not wait for the client any longer.
+    pub fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
+        self.task.wake();
+    }
+
+    fn is_given_up(&self, context: &Context<'_>) -> bool {
+        self.task.register(context.waker());
+        self.given_up.load(Ordering::Acquire)
+    }
+
+    /// Until when the client may take nothing; `None` when it is not waited for.
+    fn patience(&self) -> Option<Until> {
         let mut pace = self.pace();
-        if pace.is_waiting() { pace.wait() } else { None }
+        pace.is_waiting().then(|| pace.wait())
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
@@ -221,11 +278,9 @@ where
             return;
         }
         let limits = &self.0.limits;
-        let reader =
-            Reader { pace: Mutex::new(Pace::new(limits)), answered: AtomicBool::new(false), sender: OnceLock::new() };
         let stream = StreamTask {
             future: Box::pin(future),
-            reader: Arc::new(reader),
+            reader: Arc::new(Reader::new(limits)),
             alarm: Alarm::new(limits.keep_alive_timeout),
             streams: Arc::clone(&self.0),
         };
@@ -250,10 +305,12 @@ impl<F: Future> Future for StreamTask<F> {
         if ended {
             return Poll::Ready(());
         }
-        match this.reader.deadline() {
-            Some(deadline) if this.alarm.poll(context, Some(deadline)) => Poll::Ready(()),
-            _ => Poll::Pending,
+        let Some(until) = this.reader.patience() else { return Poll::Pending };
+        if this.reader.is_given_up(context) || (until.is_some() && this.alarm.poll(context, until)) {
+            this.streams.cut();
+            return Poll::Ready(());
         }
+        Poll::Pending
     }
 }
 

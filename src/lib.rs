@@ -11,7 +11,7 @@
 //! 4. [`in_flight`] follows each request to its end. [`health`] answers probes. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI ([`overload`] says when there is no room). [`body`] brings the request body.
 //! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
-//! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body; [`access_log`] says so.
+//! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body (out of a file: [`file_stream`]); [`access_log`] says so.
 //!
 //! # Which thread may touch what
 //!
@@ -28,6 +28,7 @@ mod driver;
 mod error;
 mod event_loop;
 mod explain;
+mod file_stream;
 mod gateway;
 mod head;
 mod health;
@@ -69,6 +70,8 @@ mod _rsgi {
     use rsgi_bridge::async_body::AsyncBody;
     #[pymodule_export]
     use rsgi_bridge::error::{ClientDisconnected, RequestBodyError};
+    #[pymodule_export]
+    use rsgi_bridge::events::StoredBody;
     #[pymodule_export]
     use rsgi_bridge::input::Input;
     #[pymodule_export]

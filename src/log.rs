@@ -5,6 +5,10 @@
 
 use std::io::Write;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether `--log-level` is debug.
+static DEBUG: AtomicBool = AtomicBool::new(false);
 
 /// What stands before each line of a process that is one of several.
 static NAME: OnceLock<String> = OnceLock::new();
@@ -23,4 +27,16 @@ pub fn counted(number: usize, noun: &str) -> String {
 /// Puts `name` before every line from now on. Only the first call counts.
 pub fn name_process(name: String) {
     let _named_before = NAME.set(name);
+}
+
+/// Has lines of [`debug`] written.
+pub fn show_debug() {
+    DEBUG.store(true, Ordering::Relaxed);
+}
+
+/// Writes a line for who looks closely.
+pub fn debug(text: std::fmt::Arguments<'_>) {
+    if DEBUG.load(Ordering::Relaxed) {
+        line(format_args!("debug: {text}"));
+    }
 }

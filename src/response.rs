@@ -17,14 +17,12 @@ use hyper::ext::ReasonPhrase;
 use rsgi_bridge::pipe::PipeReader;
 use rsgi_bridge::response_head::ResponseHead;
 use rsgi_bridge::sink::FileBody;
-use tokio::task::JoinHandle;
+use rsgi_bridge::stored::Piece;
 
 use crate::error::{RequestError, Then};
+use crate::file_stream::{FileStream, SpooledStream, broken_off};
 use crate::http2::{PIECE, Reader};
 use crate::in_flight::InFlight;
-
-/// How much of a file is read at once, in bytes.
-const FILE_CHUNK: u64 = 256 * 1024;
 
 /// The fields that follow a body, once they are known. The end of the body comes after them.
 pub type Trailers = Arc<Mutex<Option<HeaderMap>>>;
@@ -36,7 +34,9 @@ pub enum AppResponse {
     Whole(Box<ResponseHead>, Bytes),
     /// The body comes in pieces; the pipe fails when it breaks off.
     Stream(Box<ResponseHead>, PipeReader<Bytes>),
-    /// So does this one, and trailers follow it.
+    /// So does this one, and what its client is slow to take comes out of a file.
+    Spooled(Box<ResponseHead>, PipeReader<Piece>),
+    /// The body comes in pieces, and trailers follow it.
     Trailed(Box<ResponseHead>, PipeReader<Bytes>, Trailers),
     /// The body is in a file.
     File(Box<ResponseHead>, FileBody),
@@ -48,9 +48,11 @@ impl AppResponse {
     /// The status that the client will see.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Whole(head, _) | Self::Stream(head, _) | Self::Trailed(head, _, _) | Self::File(head, _) => {
-                head.status
-            }
+            Self::Whole(head, _)
+            | Self::Stream(head, _)
+            | Self::Spooled(head, _)
+            | Self::Trailed(head, _, _)
+            | Self::File(head, _) => head.status,
             Self::Error(error) => error.status,
         }
     }
@@ -58,16 +60,22 @@ impl AppResponse {
     /// Its header fields; `None` for an answer of the server itself.
     pub fn headers_mut(&mut self) -> Option<&mut HeaderMap> {
         match self {
-            Self::Whole(head, _) | Self::Stream(head, _) | Self::Trailed(head, _, _) | Self::File(head, _) => {
-                Some(&mut head.headers)
-            }
+            Self::Whole(head, _)
+            | Self::Stream(head, _)
+            | Self::Spooled(head, _)
+            | Self::Trailed(head, _, _)
+            | Self::File(head, _) => Some(&mut head.headers),
             Self::Error(_) => None,
         }
     }
 
     /// The order of the fields, where a map cannot tell it, goes past hyper; over HTTP/2 it has no way.
     fn keep_order(&mut self, in_flight: &InFlight) {
-        if let Self::Whole(head, _) | Self::Stream(head, _) | Self::Trailed(head, _, _) | Self::File(head, _) = self
+        if let Self::Whole(head, _)
+        | Self::Stream(head, _)
+        | Self::Spooled(head, _)
+        | Self::Trailed(head, _, _)
+        | Self::File(head, _) = self
             && let Some(order) = head.order.take()
         {
             in_flight.order_fields(order.into_iter().map(|(name, _)| name).collect());
@@ -96,7 +104,7 @@ impl AppResponse {
     /// Whether the client can tell the end of the answer only by that of the connection, or is not to ask again.
     fn ends_connection(&self, asked: Asked) -> bool {
         match self {
-            Self::Stream(head, _) | Self::Trailed(head, _, _) => {
+            Self::Stream(head, _) | Self::Spooled(head, _) | Self::Trailed(head, _, _) => {
                 asked.version == Version::HTTP_10 && head.content_length.is_none() && head.allows_body(asked.head)
             }
             Self::Whole(..) | Self::File(..) => false,
@@ -107,13 +115,16 @@ impl AppResponse {
     fn into_http1(self, in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
         match self {
             // The length of what a HEAD or a 304 stands for is the application's to say, or nobody's.
-            Self::Whole(head, _) | Self::Stream(head, _)
+            Self::Whole(head, _) | Self::Stream(head, _) | Self::Spooled(head, _)
                 if !head.allows_body(head_request) && head.content_length.is_some() =>
             {
                 assemble(head, Content::Nothing, in_flight)
             }
             Self::Whole(head, body) => assemble(head, Content::Whole(Some(body)), in_flight),
             Self::Stream(head, reader) => assemble(head, Content::Stream(reader), in_flight),
+            Self::Spooled(head, reader) => {
+                assemble(head, Content::Spooled(SpooledStream::new(reader).into()), in_flight)
+            }
             Self::Trailed(head, reader, trailers) => assemble(head, Content::Trailed(reader, trailers), in_flight),
             Self::File(head, file) => assemble(head, Content::File(Box::new(FileStream::new(file))), in_flight),
             Self::Error(error) => error_page(&error, in_flight),
@@ -134,9 +145,14 @@ impl AppResponse {
     /// Over HTTP/2 hyper would send the empty body of a stream as a frame of its own.
     fn into_http2(self, in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
         match self {
-            Self::Stream(head, _) if !head.allows_body(head_request) => assemble(head, Content::Whole(None), in_flight),
+            Self::Stream(head, _) | Self::Spooled(head, _) if !head.allows_body(head_request) => {
+                assemble(head, Content::Whole(None), in_flight)
+            }
             Self::Whole(head, body) => assemble(head, Content::Whole(Some(body)), in_flight),
             Self::Stream(head, reader) => assemble(head, Content::Stream(reader), in_flight),
+            Self::Spooled(head, reader) => {
+                assemble(head, Content::Spooled(SpooledStream::new(reader).into()), in_flight)
+            }
             Self::Trailed(head, reader, trailers) => assemble(head, Content::Trailed(reader, trailers), in_flight),
             Self::File(head, file) => assemble(head, Content::File(Box::new(FileStream::new(file))), in_flight),
             Self::Error(error) => {
@@ -197,6 +213,10 @@ impl ResponseBody {
         let reader = Reader::current();
         if let Some(reader) = &reader {
             reader.answered();
+            if let Content::Spooled(stream) = &content {
+                let reader = Arc::clone(reader);
+                stream.on_given_up(move || reader.give_up());
+            }
         }
         Self { content, in_flight, broken: None, reader, rest: Bytes::new() }
     }
@@ -227,8 +247,9 @@ enum Content {
     Nothing,
     Whole(Option<Bytes>),
     Stream(PipeReader<Bytes>),
+    Spooled(Box<SpooledStream>),
     Trailed(PipeReader<Bytes>, Trailers),
-    File(Box<FileStream>),
+    File(Box<FileStream<FileBody>>),
 }
 
 impl Body for ResponseBody {
@@ -252,8 +273,9 @@ impl Body for ResponseBody {
             Content::Whole(body) => body.take().filter(|body| !body.is_empty()).map(Ok),
             Content::Stream(reader) | Content::Trailed(reader, _) => {
                 let next = ready!(reader.poll_next(context));
-                next.map(|chunk| chunk.map_err(|error| io::Error::other(format!("the response broke off: {error}"))))
+                next.map(|chunk| chunk.map_err(broken_off))
             }
+            Content::Spooled(stream) => ready!(stream.poll_chunk(context)),
             Content::File(file) => ready!(file.poll_chunk(context)),
         };
         match chunk {
@@ -274,64 +296,16 @@ impl Body for ResponseBody {
                 Content::Nothing | Content::Trailed(..) => false,
                 Content::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
                 Content::Stream(reader) => reader.is_finished(),
-                Content::File(file) => file.left == 0,
+                Content::Spooled(stream) => stream.is_finished(),
+                Content::File(file) => file.left() == 0,
             }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
-            Content::Nothing | Content::Stream(_) | Content::Trailed(..) => SizeHint::default(),
-            Content::File(file) => SizeHint::with_exact(file.left),
+            Content::Nothing | Content::Stream(_) | Content::Spooled(_) | Content::Trailed(..) => SizeHint::default(),
+            Content::File(file) => SizeHint::with_exact(file.left()),
         }
-    }
-}
-
-/// A file that is read piece by piece on tokio's blocking threads.
-#[derive(Debug)]
-struct FileStream {
-    left: u64,
-    source: FileSource,
-}
-
-#[derive(Debug)]
-enum FileSource {
-    Here(FileBody),
-    /// A thread has it, and brings it back with what it read.
-    Reading(JoinHandle<(FileBody, io::Result<Option<Bytes>>)>),
-    /// It could not be read.
-    Lost,
-}
-
-impl FileStream {
-    fn new(body: FileBody) -> Self {
-        Self { left: body.length, source: FileSource::Here(body) }
-    }
-
-    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if self.left == 0 {
-            return Poll::Ready(None);
-        }
-        let mut reading = match std::mem::replace(&mut self.source, FileSource::Lost) {
-            FileSource::Here(mut body) => tokio::task::spawn_blocking(move || {
-                let piece = body.next_piece(FILE_CHUNK);
-                (body, piece)
-            }),
-            FileSource::Reading(reading) => reading,
-            FileSource::Lost => return Poll::Ready(None),
-        };
-        let Poll::Ready(read) = Pin::new(&mut reading).poll(context) else {
-            self.source = FileSource::Reading(reading);
-            return Poll::Pending;
-        };
-        let piece = match read {
-            Ok((body, piece)) => {
-                self.left = body.length;
-                self.source = FileSource::Here(body);
-                piece
-            }
-            Err(panicked) => Err(io::Error::other(panicked)),
-        };
-        Poll::Ready(piece.transpose())
     }
 }

@@ -84,6 +84,9 @@ impl Server {
     #[new]
     #[pyo3(signature = (config, plan, listeners = None))]
     fn new(py: Python<'_>, config: Settings, plan: Plan, listeners: Option<Py<Listeners>>) -> PyResult<Self> {
+        if config.log_level == "debug" {
+            crate::log::show_debug();
+        }
         let tls = Tls::load(&config)?;
         let inherited = listeners.is_some();
         let listeners = listeners.map_or_else(|| listener::bind(&config), |listeners| Ok(listeners.get().take()))?;

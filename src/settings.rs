@@ -113,6 +113,8 @@ settings! {
     request_buffer: usize,
     /// Bytes of a response body that are kept before the client takes them.
     response_buffer: usize,
+    /// Bytes of a response body beyond those that are kept in a file for a slow client; 0 is off.
+    response_spool: u64,
     /// Bytes of a request body that are kept to ask a second application.
     replay_limit: u64,
     /// Bytes of a WebSocket message.
@@ -123,6 +125,8 @@ settings! {
     ws_ping_timeout: Seconds,
     /// `auto` or `off`: whether messages are compressed where the client offers it.
     ws_compression: String,
+    /// `debug`, `info`, `warning` or `error`.
+    log_level: String,
     /// How long requests are served after a signal to stop, while the health path says no.
     drain_delay: Seconds,
     /// Where the server itself says whether requests are welcome.

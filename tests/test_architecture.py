@@ -34,7 +34,7 @@ ATTACHING = {
     "src/server.rs": "the I/O thread's last act",
     "src/error.rs": "a start-up error becomes an exception",
     "bridge/src/foreign_loop.rs": "wakes the loop of a foreign host",
-    "bridge/src/pool/mod.rs": "starts a spare thread, on a thread made for it",
+    "bridge/src/pool/spare.rs": "starts a spare thread, on a thread made for it",
     "bridge/src/source.rs": "asks a Python iterator on behalf of the application that reads",
 }
 

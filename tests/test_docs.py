@@ -302,7 +302,6 @@ ONLY_PYTHON = {
     "reload_rules": "the file is watched in Python",
     "routes_from": "becomes the plan's table",
     "app_dir": "is for importing",
-    "log_level": "the logger is Python's",
     "debug": "start-up errors are printed by the command line",
 }
 

@@ -6,6 +6,7 @@ Apart from `test_limits.py`, where the server ends things by itself. Each test r
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -19,9 +20,11 @@ def pieces_made(server: Server, label: str) -> int:
     return len(get(server, f"/record?label={label}").json())
 
 
-def test_stalled_client_stops_the_app(kitchen: Server) -> None:
-    """The app runs ahead of the client by the response buffer and the kernel's, and no further."""
+@pytest.mark.parametrize(("spool", "most"), [("0", 12), ("8MiB", 20)], ids=["unspooled", "spooled"])
+def test_stalled_client_stops_the_app(start_kitchen: Callable[..., Server], spool: str, most: int) -> None:
+    """The app runs ahead of the client by the response buffer, the spool and the kernel's buffers, and no further."""
     label = "stalled"
+    kitchen = start_kitchen("--response-spool", spool)
     with Connection(kitchen, receive_buffer=65536) as connection:
         connection.send_request("GET", f"/counted-download?label={label}")
         connection.read_head()
@@ -29,12 +32,12 @@ def test_stalled_client_stops_the_app(kitchen: Server) -> None:
 
         def settled() -> bool:
             counts.append(pieces_made(kitchen, label))
-            assert counts[-1] * 65536 < 12 * MIB, "the app runs on without its client"
+            assert counts[-1] * 65536 < most * MIB, "the app runs on without its client"
             return len(counts) > 30 and counts[-1] == counts[-30]
 
         wait_until(settled, 10, "the app waits for the client")
         before = counts[-1]
-        for _ in range(200):
+        for _ in range(200 + 16 * most):
             connection.read_some(65536)
         wait_until(lambda: pieces_made(kitchen, label) > before, 5, "the app goes on when the client does")
     assert get(kitchen, "/hello").status == 200

@@ -62,7 +62,7 @@ impl AsyncBody {
 
     /// Whether the client has left. Never blocks.
     fn abandoned(&self) -> bool {
-        self.0.is_abandoned()
+        self.0.is_gone()
     }
 }
 
@@ -73,7 +73,7 @@ impl AsyncBody {
 pub fn send(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Arc<Exchange>) -> PyResult<Ended> {
     let response = Bound::new(py, AsyncBody(Arc::clone(exchange)))?;
     py.import("rsgi.async_body")?.call_method1("send", (iterable, response))?;
-    if exchange.is_abandoned() {
+    if exchange.is_gone() {
         return Err(Disconnected.into());
     }
     exchange.finish()

@@ -10,18 +10,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures::executor::block_on;
-use futures::future::poll_fn;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::error::Disconnected;
+use crate::overflow::{More, Outlet, Overflow};
 use crate::pipe::{PipeReader, PipeWriter, Weight};
 use crate::pool::Ticket;
 use crate::response_head::ResponseHead;
-use crate::sink::{FileBody, ResponseSink, Room};
+use crate::sink::{FileBody, Pieces, ResponseSink, Room};
+use crate::stored::{Storable, Stored};
 
 /// How much of a file is read at once, in bytes.
 const FILE_CHUNK: u64 = 64 * 1024;
@@ -69,6 +69,7 @@ impl Response {
         match event {
             Event::Start(head) => PyList::new(py, [start_message(py, &head)?]),
             Event::Chunk(chunk) => PyList::new(py, [body_message(py, &chunk, true)?]),
+            Event::Stored(stored) => PyList::new(py, [Bound::new(py, StoredBody(Mutex::new(stored)))?]),
             Event::Complete(head, body, raised) => {
                 self.end(raised);
                 PyList::new(py, [start_message(py, &head)?, body_message(py, &body, false)?])
@@ -131,6 +132,8 @@ pub enum Event {
     Start(Box<ResponseHead>),
     /// A piece of the body.
     Chunk(Bytes),
+    /// A piece of the body that was written to a file, because the host takes them slowly.
+    Stored(Stored),
     /// The body is complete.
     End(Option<PyErr>),
     /// The application raised.
@@ -141,7 +144,40 @@ impl Weight for Event {
     fn weight(&self) -> usize {
         match self {
             Self::Complete(_, chunk, _) | Self::Chunk(chunk) => chunk.len(),
-            Self::Path(..) | Self::Start(_) | Self::End(_) | Self::Failed(_) => 0,
+            Self::Path(..) | Self::Start(_) | Self::Stored(_) | Self::End(_) | Self::Failed(_) => 0,
+        }
+    }
+}
+
+impl Storable for Event {
+    fn bytes(&self) -> Option<&Bytes> {
+        if let Self::Chunk(chunk) = self { Some(chunk) } else { None }
+    }
+
+    fn into_stored(self) -> Result<Stored, Self> {
+        if let Self::Stored(stored) = self { Ok(stored) } else { Err(self) }
+    }
+
+    fn from_stored(stored: Stored) -> Self {
+        Self::Stored(stored)
+    }
+}
+
+/// A part of a response body that is in a file.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct StoredBody(Mutex<Stored>);
+
+#[pymethods]
+impl StoredBody {
+    /// The message with the next piece; `None` at the end. Blocks: not for an event loop's thread.
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let piece = py.detach(|| lock(&self.0).next_piece(FILE_CHUNK));
+        match piece {
+            Ok(Some(piece)) => body_message(py, &piece, true).map(Some),
+            Ok(None) => Ok(None),
+            // No `OSError`, which would say that the client has gone.
+            Err(error) => Err(PyRuntimeError::new_err(format!("what was stored of the response is lost: {error}"))),
         }
     }
 }
@@ -149,12 +185,20 @@ impl Weight for Event {
 /// Where the events of one call go, until it has ended.
 pub type Events = Arc<Mutex<Option<PipeWriter<Event>>>>;
 
+impl Outlet<Event> for Events {
+    fn with<R>(&self, act: impl FnOnce(&PipeWriter<Event>) -> R) -> Result<R, Disconnected> {
+        lock(self).as_ref().map(act).ok_or(Disconnected)
+    }
+}
+
 /// Sends the response of one call to the coroutine. How a failed call ends is said by the job, which knows why.
 pub struct EventSink {
     /// Where they go.
     pub events: Events,
     /// The call's place in the pool.
     pub ticket: Ticket,
+    /// What the host has no room for.
+    pub overflow: Overflow,
     /// Whether the host takes paths of files.
     pub sends_files: bool,
     /// What the host is to see after the answer.
@@ -218,14 +262,7 @@ impl ResponseSink for EventSink {
     }
 
     fn wait(&mut self) -> Result<(), Disconnected> {
-        block_on(poll_fn(|context| match &*lock(&self.events) {
-            None => Poll::Ready(Err(Disconnected)),
-            Some(events) => events.poll_ready(context),
-        }))
-    }
-
-    fn is_abandoned(&self) -> bool {
-        lock(&self.events).as_ref().is_some_and(PipeWriter::is_closed)
+        self.overflow.make_room(&self.events, &self.ticket, More::Comes)
     }
 
     fn finish(&mut self) {

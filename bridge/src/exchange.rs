@@ -20,6 +20,9 @@ use crate::process::Process;
 use crate::response_head::{ResponseHead, short};
 use crate::sink::{FileBody, ResponseSink, Room};
 
+/// A larger body may have to go to a file, which is not done with the interpreter in hand.
+const LARGE: usize = 256 * 1024;
+
 /// How far the response of a call has come.
 enum Progress {
     /// `start_response` was not called.
@@ -117,7 +120,8 @@ impl Exchange {
     /// # Errors
     /// When `start_response` was not called, or the client has gone.
     pub fn complete(&self, py: Python<'_>, body: Bytes) -> PyResult<Ended> {
-        let body = match self.lock().send_whole(body, self.head_request) {
+        let send = |body: Bytes| self.lock().send_whole(body, self.head_request);
+        let body = match if body.len() > LARGE { py.detach(|| send(body)) } else { send(body) } {
             Ok(ended) => return Ok(ended),
             Err(body) => body,
         };
@@ -136,17 +140,25 @@ impl Exchange {
     /// When `start_response` was not called, or the client has gone.
     pub fn write(&self, py: Python<'_>, chunk: Bytes) -> PyResult<Next> {
         self.process.check()?;
-        // The interpreter is kept where nothing has to wait: to get it back would take another turn.
-        let (next, room) = match self.inner.try_lock() {
-            Ok(mut inner) => inner.write(chunk, self.head_request)?,
-            Err(TryLockError::Poisoned(inner)) => inner.into_inner().write(chunk, self.head_request)?,
-            // Another thread is inside, for as long as the client is slow.
-            Err(TryLockError::WouldBlock) => py.detach(|| self.lock().write(chunk, self.head_request))?,
-        };
+        let (next, room) = self.put(py, chunk)?;
         if room == Room::Full {
             py.detach(|| self.lock().wait())?;
         }
         Ok(next)
+    }
+
+    /// Hands one chunk to the sink.
+    fn put(&self, py: Python<'_>, chunk: Bytes) -> PyResult<(Next, Room)> {
+        if chunk.len() > LARGE {
+            return py.detach(|| self.lock().write(chunk, self.head_request));
+        }
+        // The interpreter is kept where nothing has to wait: to get it back would take another turn.
+        match self.inner.try_lock() {
+            Ok(mut inner) => inner.write(chunk, self.head_request),
+            Err(TryLockError::Poisoned(inner)) => inner.into_inner().write(chunk, self.head_request),
+            // Another thread is inside, for as long as the client is slow.
+            Err(TryLockError::WouldBlock) => py.detach(|| self.lock().write(chunk, self.head_request)),
+        }
     }
 
     /// Whether the head that waits has a `Content-Length`.
@@ -155,8 +167,8 @@ impl Exchange {
     }
 
     /// Whether the client has left. Never blocks: a thread that waits for the client, and so holds the lock, sees it by itself.
-    pub fn is_abandoned(&self) -> bool {
-        self.inner.try_lock().is_ok_and(|inner| inner.sink.is_abandoned())
+    pub fn is_gone(&self) -> bool {
+        self.inner.try_lock().is_ok_and(|inner| inner.sink.is_gone())
     }
 
     /// Sends the file behind `wrapper`, if nothing was sent yet and there is one; `false` says to iterate over it.

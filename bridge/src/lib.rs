@@ -10,7 +10,8 @@
 //! 3. [`call`]: the application runs; its iterable is sent on ([`async_body`] where that takes a loop) and always closed.
 //! 4. [`input`]: what the application reads, over a [`source`] of bytes; [`pipe`] brings them from another thread.
 //! 5. [`start_response`]: status and headers are checked where the application can see the error.
-//! 6. [`sink`]: where head and body go; [`length`] keeps them to the declared `Content-Length`.
+//! 6. [`sink`]: where head and body go; [`length`] keeps them to the declared `Content-Length`. When the client is slow,
+//!    [`overflow`] says how long the thread waits for it, and what is [`stored`] in a file instead.
 //!
 //! [`main_loop`] says where `async_to_sync` of a call leads to; [`process`] ends a child that the application has forked, and that comes back from its call.
 //!
@@ -33,6 +34,7 @@ pub mod input;
 pub mod latin1;
 pub mod length;
 pub mod main_loop;
+pub mod overflow;
 pub mod pipe;
 pub mod pool;
 pub mod process;
@@ -44,6 +46,7 @@ pub mod sink;
 pub mod source;
 pub mod spool;
 pub mod start_response;
+pub mod stored;
 pub mod text;
 pub mod tls;
 pub mod wsgi_pool;

@@ -9,6 +9,7 @@ use pyo3::types::PyDict;
 
 use crate::call::{Outcome, Report};
 use crate::exchange::Ended;
+use crate::pool::Ticket;
 
 /// Which request of which application a record is about.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +62,13 @@ pub fn log_length(py: Python<'_>, subject: Subject<'_>, ended: Ended) {
                 "app `{app}` sent {missing} bytes less than its Content-Length: {subject}; the connection was cut"
             ),
         ),
+    }
+}
+
+/// Logs what was remarked about a call, if anything was.
+pub fn log_remark(py: Python<'_>, subject: Subject<'_>, ticket: &Ticket) {
+    if let Some(remark) = ticket.remarked() {
+        log_warning(py, &format!("app `{}`: {subject}: {remark}", subject.app));
     }
 }
 

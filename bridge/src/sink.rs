@@ -25,28 +25,45 @@ pub struct FileBody {
     pub path: Option<PathBuf>,
 }
 
-impl FileBody {
+/// What is read piece by piece.
+pub trait Pieces: Send + 'static {
+    /// How many bytes are left.
+    fn left(&self) -> u64;
+
     /// The next piece, of at most `most` bytes; `None` at the end. Blocks for the disk.
     ///
     /// # Errors
     /// `UnexpectedEof` when the file got shorter: what was sent must not look whole.
-    pub fn next_piece(&mut self, most: u64) -> std::io::Result<Option<Bytes>> {
-        if self.length == 0 {
-            return Ok(None);
-        }
-        let mut piece = vec![0; usize::try_from(self.length.min(most)).map_err(std::io::Error::other)?];
-        let read = self.file.read_at(&mut piece, self.offset)?;
-        if read == 0 {
-            return Err(std::io::Error::new(
-                std::io::ErrorKind::UnexpectedEof,
-                "the file got shorter while it was sent",
-            ));
-        }
-        piece.truncate(read);
-        self.offset += read as u64;
-        self.length -= read as u64;
-        Ok(Some(piece.into()))
+    fn next_piece(&mut self, most: u64) -> std::io::Result<Option<Bytes>>;
+}
+
+impl Pieces for FileBody {
+    fn left(&self) -> u64 {
+        self.length
     }
+
+    fn next_piece(&mut self, most: u64) -> std::io::Result<Option<Bytes>> {
+        read_piece(&self.file, &mut self.offset, &mut self.length, most)
+    }
+}
+
+/// Reads the next piece of `file`, and moves `offset` and `length` on.
+///
+/// # Errors
+/// `UnexpectedEof` when the file got shorter.
+pub fn read_piece(file: &File, offset: &mut u64, length: &mut u64, most: u64) -> std::io::Result<Option<Bytes>> {
+    if *length == 0 {
+        return Ok(None);
+    }
+    let mut piece = vec![0; usize::try_from((*length).min(most)).map_err(std::io::Error::other)?];
+    let read = file.read_at(&mut piece, *offset)?;
+    if read == 0 {
+        return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the file got shorter while it was sent"));
+    }
+    piece.truncate(read);
+    *offset += read as u64;
+    *length -= read as u64;
+    Ok(Some(piece.into()))
 }
 
 /// The length that files in `/sys` have.
@@ -80,7 +97,7 @@ pub enum Room {
 /// Takes one response: either one of the whole ones, or `start`, any number of `write`s, and an end.
 pub trait ResponseSink: Send {
     /// A response that is complete. Nothing of it follows but, perhaps, an end. `body` may be longer or shorter than declared
-    /// only where the caller checked it.
+    /// only where the caller checked it. May block for the disk where the body is large, never for the client.
     fn complete(&mut self, head: Box<ResponseHead>, body: Bytes);
 
     /// A response whose body is a file. May block, with the interpreter detached, while the client is slow.
@@ -104,11 +121,8 @@ pub trait ResponseSink: Send {
     /// Blocks, with the interpreter detached, until there is room.
     ///
     /// # Errors
-    /// [`Disconnected`] when the client has gone.
+    /// [`Disconnected`] when the client has gone, or is given up.
     fn wait(&mut self) -> Result<(), Disconnected>;
-
-    /// Whether the client has left. Never blocks.
-    fn is_abandoned(&self) -> bool;
 
     /// The pieces are complete.
     fn finish(&mut self);

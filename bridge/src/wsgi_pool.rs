@@ -51,7 +51,13 @@ impl WsgiPool {
         self.census().orphaned
     }
 
-    /// How many threads stand in for orphaned ones.
+    /// How many calls had to wait for a client that takes nothing.
+    #[getter]
+    fn stalled(&self) -> usize {
+        self.census().stalled
+    }
+
+    /// How many threads stand in for orphaned and stalled ones.
     #[getter]
     fn spare(&self) -> usize {
         self.census().spare
@@ -92,7 +98,7 @@ impl WsgiPool {
     }
 
     fn census(&self) -> Census {
-        let none = Census { running: 0, waiting: 0, orphaned: 0, spare: 0 };
+        let none = Census { running: 0, waiting: 0, orphaned: 0, stalled: 0, spare: 0 };
         self.of_this_process().map_or(none, |pool| pool.census())
     }
 }

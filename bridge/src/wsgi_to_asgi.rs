@@ -23,9 +23,10 @@ use crate::exchange::Exchange;
 use crate::foreign_loop::ForeignLoop;
 use crate::input::Input;
 use crate::main_loop;
+use crate::overflow::Overflow;
 use crate::pipe::{PipeReader, PipeWriter, pipe};
 use crate::pool::{Job, Ticket};
-use crate::report::report_call;
+use crate::report::{log_remark, report_call};
 use crate::scope_request::{BridgeRequest, ScopeRequest};
 use crate::source::{BodySource, shared};
 use crate::spool::WholeBody;
@@ -36,6 +37,7 @@ use crate::wsgi_pool::WsgiPool;
 struct BridgeSettings {
     request_buffer_bytes: usize,
     response_buffer_bytes: usize,
+    response_spool_bytes: u64,
     duplicate_header_limit: usize,
     max_body_bytes: Option<u64>,
     reraise_exc_info: bool,
@@ -299,7 +301,8 @@ impl BridgeJob {
         let events = Arc::clone(&self.events);
         let reraises = bridge.settings.reraise_exc_info;
         let ticket = self.ticket.clone();
-        let sink = EventSink { events, ticket, sends_files: self.sends_files, replaced: None, reraises };
+        let overflow = Overflow::new(bridge.settings.response_spool_bytes);
+        let sink = EventSink { events, ticket, overflow, sends_files: self.sends_files, replaced: None, reraises };
         let exchange = Exchange::new(Box::new(sink), request.method == "HEAD");
         let input = Bound::new(py, Input::new(source))?;
         let environ = bridge.environ.build(py, &request.view(self.content_length), input.clone().into_any())?;
@@ -314,7 +317,9 @@ impl BridgeJob {
         };
         let report = Report { outcome, close_error };
         let target = String::from_utf8_lossy(request.target());
-        report_call(py, request.subject(&bridge.name, &target), report);
+        let subject = request.subject(&bridge.name, &target);
+        report_call(py, subject, report);
+        log_remark(py, subject, &self.ticket);
         // What an application raises because its body broke off is the client's doing.
         match raised.filter(|_| input.get().failure().is_none()) {
             Some(error) => Err(error),

@@ -23,6 +23,7 @@ __all__ = [
     "RequestBodyError",
     "Router",
     "Server",
+    "StoredBody",
     "WsgiBridge",
     "WsgiInput",
     "WsgiPool",
@@ -232,8 +233,8 @@ class WsgiPool:
     """Threads that run WSGI applications, and a bounded queue in front of them.
 
     Several `rsgi.WsgiToAsgi` may share one. The threads start with the first call of each process. When all are busy, some
-    of them with calls whose clients have left, spare threads take their places: a quarter as many as `threads` at most, and
-    none where `threads` is 1, because its applications are promised to be alone.
+    of them with calls whose clients have left or do not read, spare threads take their places: a quarter as many as
+    `threads` at most, and none where `threads` is 1, because its applications are promised to be alone.
 
     Args:
         threads: How many threads.
@@ -260,8 +261,11 @@ class WsgiPool:
     def orphaned(self) -> int:
         """How many calls run on after their clients have left: a thread cannot be stopped."""
     @property
+    def stalled(self) -> int:
+        """How many calls had to wait for a client that does not read the answer."""
+    @property
     def spare(self) -> int:
-        """How many threads stand in for orphaned ones."""
+        """How many threads stand in for orphaned and stalled ones."""
     def busy_threads(self) -> list[int]:
         """The `threading.get_ident()` of each thread that runs a call."""
 
@@ -379,10 +383,21 @@ class BridgeCall:
         """Say that the client has gone: reading raises, and sending ends the call."""
     def over(self) -> Coroutine[Any, Any, None]:
         """Wait until the thread is done with the call, `close()` of the iterable included."""
-    def messages(self) -> Awaitable[list[Message] | None]:
-        """The next ASGI messages to send; `None` at the end.
+    def messages(self) -> Awaitable[list[Message | StoredBody] | None]:
+        """The next ASGI messages to send, or where they are; `None` at the end.
 
         Raises:
             Exception: what the application raised.
             RuntimeError: when the response breaks off.
+        """
+
+@final
+class StoredBody:
+    """A part of a response body that is in a file, because the host took the body too slowly."""
+
+    def read(self) -> Message | None:
+        """The message with the next piece; `None` at the end. Blocks.
+
+        Raises:
+            RuntimeError: when the file cannot be read.
         """

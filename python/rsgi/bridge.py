@@ -15,13 +15,14 @@ from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 
 import rsgi.forked  # noqa: F401 - a forked child may not be able to import it
-from rsgi._rsgi import BodySpool, BridgeCall, BridgeRequest, WsgiBridge, WsgiPool
+from rsgi._rsgi import BodySpool, BridgeCall, BridgeRequest, StoredBody, WsgiBridge, WsgiPool
 from rsgi._types import Message, Receive, Scope, Send, WSGIApp
 from rsgi.defaults import default_wsgi_threads
 from rsgi.ending import end_calls_at_exit
 from rsgi.importer import target_name
 
 KIB = 1024
+MIB = 1024 * KIB
 
 # How long a call may take before its client is watched, in seconds: most are over by then, and a watch costs a task.
 _UNWATCHED = 0.02
@@ -49,7 +50,9 @@ class WsgiToAsgi:
         queue: How many requests may wait for a thread; more get 503.
         pool: The pool to share with other bridges, instead of `threads` and `queue`.
         request_buffer_bytes: How much of a request body waits in memory for the application.
-        response_buffer_bytes: How much of an answer waits in memory for the client before the application has to.
+        response_buffer_bytes: How much of an answer waits in memory for the client.
+        response_spool_bytes: How much more of it is kept in a temporary file for a slow client before the application has to
+            wait; 0 keeps nothing there.
         duplicate_header_limit: How often one request header may come; more get 431.
         max_body_bytes: The largest request body; a larger one gets 413. `None`: what the host lets through.
         reraise_exc_info: Whether an error that the application answered itself (`start_response` with `exc_info`) is
@@ -68,6 +71,7 @@ class WsgiToAsgi:
         pool: WsgiPool | None = None,
         request_buffer_bytes: int = 256 * KIB,
         response_buffer_bytes: int = 256 * KIB,
+        response_spool_bytes: int = 64 * MIB,
         duplicate_header_limit: int = 100,
         max_body_bytes: int | None = None,
         reraise_exc_info: bool = False,
@@ -76,10 +80,13 @@ class WsgiToAsgi:
             raise ValueError("give `pool`, or `threads` and `queue`, not both")
         if min(request_buffer_bytes, response_buffer_bytes, duplicate_header_limit) < 1:
             raise ValueError("the buffers and duplicate_header_limit must be at least 1")
+        if response_spool_bytes < 0:
+            raise ValueError("response_spool_bytes must be at least 0")
         self.wsgi_app = app
         self.pool = pool or WsgiPool(default_wsgi_threads() if threads is None else threads, queue or 1024)
         self.request_buffer_bytes = request_buffer_bytes
         self.response_buffer_bytes = response_buffer_bytes
+        self.response_spool_bytes = response_spool_bytes
         self.duplicate_header_limit = duplicate_header_limit
         self.max_body_bytes = max_body_bytes
         self.reraise_exc_info = reraise_exc_info
@@ -178,10 +185,25 @@ async def _send_all(call: BridgeCall, send: Send) -> None:
     """Send what the application answers; its errors, and those of a response that breaks off, are raised."""
     while (messages := await call.messages()) is not None:
         for message in messages:
-            try:
-                await send(message)
-            except OSError:
-                return  # the client has gone, and the server says so (ASGI 2.4)
+            sent = _sent_stored(message, send) if isinstance(message, StoredBody) else _sent(message, send)
+            if not await sent:
+                return
+
+
+async def _sent(message: Message, send: Send) -> bool:
+    try:
+        await send(message)
+    except OSError:
+        return False  # the client has gone, and the server says so (ASGI 2.4)
+    return True
+
+
+async def _sent_stored(body: StoredBody, send: Send) -> bool:
+    loop = asyncio.get_running_loop()
+    while (message := await loop.run_in_executor(None, body.read)) is not None:
+        if not await _sent(message, send):
+            return False
+    return True
 
 
 async def _feed(call: BridgeCall, request: BridgeRequest, receive: Receive, message: Message | None) -> None:

@@ -322,6 +322,15 @@ class Config:
         unit="size",
         minimum=KIB,
     )
+    response_spool: int = _setting(
+        "How much more of an answer of a WSGI application is kept in a temporary file for a slow client, so that its "
+        "thread is free again; all answers together may take 16 times as much. 0 lets the thread wait.",
+        "Limits",
+        64 * MIB,
+        unit="size",
+        minimum=0,
+        maximum=2**50,
+    )
     h2_max_streams: int = _setting(
         "How many requests and WebSockets one HTTP/2 connection may have at the same time.",
         "Limits",

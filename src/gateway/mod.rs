@@ -11,6 +11,7 @@ pub mod lifespan;
 pub mod message;
 pub mod probe;
 mod response_messages;
+mod socket_sink;
 mod trailers;
 mod waiters;
 pub mod websocket;

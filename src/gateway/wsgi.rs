@@ -7,31 +7,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::FutureExt;
-use futures::executor::block_on;
 use futures::future::{Either, poll_fn, ready};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::call::run;
 use rsgi_bridge::environ::EnvironTemplate;
-use rsgi_bridge::error::{BodyError, Disconnected};
+use rsgi_bridge::error::BodyError;
 use rsgi_bridge::exchange::Exchange;
 use rsgi_bridge::input::Input;
 use rsgi_bridge::main_loop;
-use rsgi_bridge::pipe::{PipeWriter, pipe};
 use rsgi_bridge::pool::{Job, Pool, Ticket};
-use rsgi_bridge::report::{log_failure, report_call};
-use rsgi_bridge::response_head::ResponseHead;
+use rsgi_bridge::report::{log_failure, log_remark, report_call};
 use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
-use rsgi_bridge::sink::{FileBody, ResponseSink, Room};
 use rsgi_bridge::source::BodySource;
 use tokio::sync::oneshot;
 
 use super::Call;
+use super::socket_sink::SocketSink;
 use crate::body::RequestBody;
-use crate::calls::{AppCalls, CallHandle, RunningCall};
+use crate::calls::{AppCalls, RunningCall};
 use crate::error::RequestError;
 use crate::event_loop::EventLoop;
 use crate::head::RequestHead;
@@ -75,6 +71,7 @@ pub struct WsgiGateway {
     event_loop: Arc<EventLoop>,
     buffering: Buffering,
     response_buffer: usize,
+    response_spool: u64,
 }
 
 impl WsgiGateway {
@@ -91,8 +88,9 @@ impl WsgiGateway {
             "off" => Buffering::Off,
             _ => Buffering::Auto,
         };
-        let (event_loop, response_buffer) = (Arc::clone(event_loop), settings.response_buffer);
-        Self { name, target, outbox, calls, event_loop, buffering, response_buffer }
+        let Settings { response_buffer, response_spool, .. } = *settings;
+        let event_loop = Arc::clone(event_loop);
+        Self { name, target, outbox, calls, event_loop, buffering, response_buffer, response_spool }
     }
 }
 
@@ -241,16 +239,8 @@ impl Job for WsgiJob {
     fn run(self: Box<Self>, py: Python<'_>) {
         let Self { gateway, head, source, content_length, responder, ticket, call } = *self;
         let outbox = Arc::clone(&gateway.outbox);
-        let capacity = gateway.response_buffer;
-        let sink = SocketSink {
-            responder: Some(responder),
-            outbox,
-            writer: None,
-            missing: None,
-            capacity,
-            ticket,
-            call: call.handle(),
-        };
+        let sizes = (gateway.response_buffer, gateway.response_spool);
+        let sink = SocketSink::new((responder, outbox), sizes, head.is_head(), ticket.clone(), call.handle());
         let exchange = Exchange::new(Box::new(sink), head.is_head());
         let environ = main_loop::offer(py, gateway.event_loop.python(py).as_ref())
             .and_then(|()| Bound::new(py, Input::new(source)))
@@ -263,101 +253,12 @@ impl Job for WsgiJob {
                 if input.get().failure().is_none() {
                     report_call(py, subject, report);
                 }
+                log_remark(py, subject, &ticket);
             }
             Err(error) => {
                 exchange.fail();
                 log_failure(py, subject, &error);
             }
         }
-    }
-}
-
-/// Sends the response of one call to its connection.
-struct SocketSink {
-    responder: Option<Responder>,
-    outbox: Arc<Outbox>,
-    writer: Option<PipeWriter<Bytes>>,
-    /// How much of the declared length the client has not got.
-    missing: Option<u64>,
-    capacity: usize,
-    ticket: Ticket,
-    call: CallHandle,
-}
-
-impl SocketSink {
-    fn respond(&mut self, response: AppResponse) {
-        if let Some(responder) = self.responder.take() {
-            self.outbox.send(responder, response);
-        }
-    }
-}
-
-impl ResponseSink for SocketSink {
-    fn complete(&mut self, head: Box<ResponseHead>, body: Bytes) {
-        self.ticket.answered();
-        self.respond(AppResponse::Whole(head, body));
-    }
-
-    fn file(&mut self, head: Box<ResponseHead>, body: FileBody) -> std::io::Result<()> {
-        self.ticket.answered();
-        self.respond(AppResponse::File(head, body));
-        Ok(())
-    }
-
-    fn start(&mut self, head: Box<ResponseHead>) {
-        let (writer, reader) = pipe(self.capacity);
-        self.missing = head.content_length;
-        let ticket = self.ticket.clone();
-        writer.on_abandoned(move || ticket.leave());
-        if head.content_length.is_none() {
-            self.call.streams(writer.hang_up_handle());
-        }
-        self.writer = Some(writer);
-        self.respond(AppResponse::Stream(head, reader));
-    }
-
-    fn write(&mut self, chunk: Bytes) -> Result<Room, Disconnected> {
-        let writer = self.writer.as_ref().ok_or(Disconnected)?;
-        if let Some(missing) = &mut self.missing {
-            *missing = missing.saturating_sub(chunk.len() as u64);
-            if *missing == 0 {
-                self.ticket.answered();
-            }
-        }
-        writer.push(chunk)?;
-        Ok(if writer.has_room() { Room::More } else { Room::Full })
-    }
-
-    fn is_gone(&self) -> bool {
-        let stream = || self.writer.as_ref().is_some_and(PipeWriter::is_closed);
-        self.responder.as_ref().map_or_else(stream, oneshot::Sender::is_closed)
-    }
-
-    fn wait(&mut self) -> Result<(), Disconnected> {
-        let writer = self.writer.as_ref().ok_or(Disconnected)?;
-        block_on(poll_fn(|context| writer.poll_ready(context)))
-    }
-
-    fn is_abandoned(&self) -> bool {
-        match &self.writer {
-            Some(writer) => writer.is_closed(),
-            None => self.responder.as_ref().is_some_and(Responder::is_closed),
-        }
-    }
-
-    fn finish(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            self.ticket.answered();
-            writer.finish();
-        }
-    }
-
-    fn abort(&mut self) {
-        // Dropped before its end, the pipe fails.
-        self.writer = None;
-    }
-
-    fn fail(&mut self) {
-        self.respond(AppResponse::Error(RequestError::application_failed()));
     }
 }

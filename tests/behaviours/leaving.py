@@ -21,6 +21,7 @@ LEAVING_CLIENTS = 100
 # What the two socket buffers may hold beyond the server's own.
 KERNEL_BUFFERS = 12 * MIB
 BRIDGE_BUFFER = 512 * 1024
+SPOOL = 64 * MIB  # what a host may keep in a file before its application has to wait
 
 
 @application
@@ -182,7 +183,7 @@ def failure_in_close_is_harmless(host: Host) -> None:
 
 
 def _stops(host: Host, target: str, label: str) -> None:
-    most = BRIDGE_BUFFER if host.place == "driver" else KERNEL_BUFFERS
+    most = SPOOL + (BRIDGE_BUFFER if host.place == "driver" else KERNEL_BUFFERS)
     with host.open("GET", target, stalled=True) as exchange:
         counts: list[int] = []
 

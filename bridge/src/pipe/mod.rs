@@ -12,6 +12,8 @@ use bytes::Bytes;
 use crate::error::{BodyError, Disconnected};
 use crate::process::Process;
 
+mod slow;
+
 /// How much of a pipe's capacity an item takes, in bytes.
 pub trait Weight {
     /// The weight in bytes.
@@ -35,6 +37,8 @@ enum End {
 struct State<T> {
     items: VecDeque<T>,
     weight: usize,
+    /// The writer has the items, and will put them back.
+    taken_back: bool,
     end: End,
     /// For the writer, which may be told so before the reader has gone.
     reader_gone: bool,
@@ -48,9 +52,10 @@ struct State<T> {
     /// Waits for the reader to leave; another task than the one that writes, perhaps.
     closed_waker: Option<Waker>,
     on_abandoned: Option<OnAbandoned>,
+    on_given_up: Option<OnAbandoned>,
 }
 
-/// Called when the reader leaves before the writer has ended.
+/// Called when the reader leaves before the writer has ended, or the writer gives the reader up.
 struct OnAbandoned(Box<dyn FnOnce() + Send>);
 
 impl std::fmt::Debug for OnAbandoned {
@@ -94,6 +99,7 @@ pub fn pipe<T: Weight>(capacity: usize) -> (PipeWriter<T>, PipeReader<T>) {
         state: Mutex::new(State {
             items: VecDeque::new(),
             weight: 0,
+            taken_back: false,
             end: End::Open,
             reader_gone: false,
             wanted: false,
@@ -102,6 +108,7 @@ pub fn pipe<T: Weight>(capacity: usize) -> (PipeWriter<T>, PipeReader<T>) {
             writer_waker: None,
             closed_waker: None,
             on_abandoned: None,
+            on_given_up: None,
         }),
         capacity,
         process: Process::this(),
@@ -290,7 +297,7 @@ impl<T: Weight> PipeReader<T> {
     /// Whether everything has been taken out and the writer said that it was all.
     pub fn is_finished(&self) -> bool {
         let state = self.shared.lock();
-        state.items.is_empty() && matches!(state.end, End::Finished)
+        state.items.is_empty() && !state.taken_back && matches!(state.end, End::Finished)
     }
 
     /// Why the writer gave up, if it did.
@@ -303,14 +310,16 @@ impl<T: Weight> PipeReader<T> {
 }
 
 fn take_next<T: Weight>(state: &mut State<T>) -> Poll<Option<Result<T, BodyError>>> {
-    if let Some(item) = state.items.pop_front() {
+    if !state.taken_back
+        && let Some(item) = state.items.pop_front()
+    {
         state.weight -= item.weight();
         return Poll::Ready(Some(Ok(item)));
     }
     match &state.end {
-        End::Open => Poll::Pending,
-        End::Finished => Poll::Ready(None),
         End::Failed(error) => Poll::Ready(Some(Err(error.clone()))),
+        End::Finished if !state.taken_back => Poll::Ready(None),
+        End::Open | End::Finished => Poll::Pending,
     }
 }
 

@@ -58,3 +58,33 @@ fn a_hung_up_pipe_takes_no_more_and_gives_what_it_has_before_it_breaks_off() {
     assert_eq!(next(&reader), Some(Ok(Bytes::from_static(b"a"))));
     assert_eq!(next(&reader), Some(Err(BodyError::Disconnected)));
 }
+
+#[test]
+fn what_was_taken_back_is_waited_for_and_comes_before_the_rest() {
+    let (writer, reader) = pipe(16);
+    let mut context = Context::from_waker(Waker::noop());
+    writer.push(Bytes::from_static(b"a")).unwrap();
+    let items = writer.take_back().unwrap();
+    assert_eq!(items.len(), 1);
+    writer.push(Bytes::from_static(b"c")).unwrap();
+    writer.finish();
+    assert!(reader.poll_next(&mut context).is_pending());
+    assert!(!reader.is_finished());
+    writer.put_back(VecDeque::from([Bytes::from_static(b"b")])).unwrap();
+    assert_eq!(next(&reader), Some(Ok(Bytes::from_static(b"b"))));
+    assert_eq!(next(&reader), Some(Ok(Bytes::from_static(b"c"))));
+    assert_eq!(next(&reader), None);
+}
+
+#[test]
+fn a_response_that_is_given_up_says_so_and_breaks_off() {
+    let (writer, reader) = pipe(16);
+    let (sender, told) = std::sync::mpsc::channel();
+    reader.on_given_up(move || sender.send(()).unwrap());
+    writer.push(Bytes::from_static(b"a")).unwrap();
+    writer.give_up();
+    told.try_recv().unwrap();
+    assert!(matches!(next(&reader), Some(Err(BodyError::TooSlow(_)))));
+    writer.finish();
+    assert!(!reader.is_finished());
+}

@@ -11,10 +11,13 @@
 
 mod giving_way;
 pub mod idle;
+mod spare;
+mod stalled;
+mod ticket;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::SegQueue;
@@ -22,10 +25,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use self::idle::Idle;
-use crate::report::log_warning;
-
-/// One spare thread for so many threads of a pool.
-const SPARE_SHARE: usize = 4;
+use self::stalled::Waits;
+pub use self::ticket::Ticket;
+use self::ticket::{QUEUED, RUNNING};
 
 /// Jobs that run at this moment, in every pool of the process: the interpreter cannot be taken down under them.
 static RUNNING_CALLS: AtomicUsize = AtomicUsize::new(0);
@@ -53,67 +55,6 @@ pub trait Job: Send {
 #[error("the queue of the WSGI thread pool is full")]
 pub struct QueueFull;
 
-/// How far a call has come, and whether anybody waits for it still: the pool's side and the client's each move it on once.
-#[derive(Debug, Clone)]
-pub struct Ticket {
-    stage: Arc<AtomicU8>,
-    pool: Weak<Pool>,
-}
-
-const QUEUED: u8 = 0;
-const RUNNING: u8 = 1;
-/// It runs, and its client has left.
-const ORPHANED: u8 = 2;
-/// It runs, and its answer is out: its thread is as good as free, and nobody waits for it.
-const ANSWERED: u8 = 3;
-const OVER: u8 = 4;
-
-impl Ticket {
-    fn advance(&self, from: u8, to: u8) -> bool {
-        self.stage.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// Takes a call out of the queue; `false` when a thread has begun it.
-    pub fn withdraw(&self) -> bool {
-        self.advance(QUEUED, OVER)
-    }
-
-    /// Takes a call out of the queue that has waited too long; `false` when a thread has begun it.
-    pub fn refuse(&self) -> bool {
-        let withdrawn = self.withdraw();
-        if let Some(pool) = self.pool.upgrade().filter(|_| withdrawn) {
-            pool.refused.fetch_add(1, Ordering::AcqRel);
-        }
-        withdrawn
-    }
-
-    /// The answer is out, whatever the call does yet: who leaves now leaves no orphan, and the thread counts as free.
-    pub fn answered(&self) {
-        if let Some(pool) = self.pool.upgrade() {
-            // Counted first: the call takes itself off the count when it ends.
-            pool.answered.fetch_add(1, Ordering::AcqRel);
-            if !self.advance(RUNNING, ANSWERED) {
-                pool.answered.fetch_sub(1, Ordering::AcqRel);
-            }
-        }
-    }
-
-    /// The client has left: a call that waits is withdrawn, one that runs is counted as orphaned until it ends.
-    pub fn leave(&self) {
-        if !self.withdraw()
-            && let Some(pool) = self.pool.upgrade()
-        {
-            // Counted first: the call may end at any moment, and takes itself off the count then.
-            pool.orphaned.fetch_add(1, Ordering::AcqRel);
-            if self.advance(RUNNING, ORPHANED) {
-                pool.replace_orphans();
-            } else {
-                pool.orphaned.fetch_sub(1, Ordering::AcqRel);
-            }
-        }
-    }
-}
-
 /// What the threads of a pool are and do at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Census {
@@ -123,14 +64,16 @@ pub struct Census {
     pub waiting: usize,
     /// Calls that run for a client that has left.
     pub orphaned: usize,
-    /// Threads that take the place of those with orphaned calls.
+    /// Calls that run and had to wait for a client that takes nothing.
+    pub stalled: usize,
+    /// Threads that take the place of those with orphaned and stalled calls.
     pub spare: usize,
 }
 
 /// A pool of `threads` threads and a queue of at most `queue` waiting jobs.
 ///
-/// A thread cannot be stopped. When all are busy, some of them with calls whose clients have left, spare threads take their
-/// places, a quarter as many as there are threads at most; none where there is one thread, because its applications were
+/// A thread cannot be stopped. When all are busy, some of them with calls whose clients have left or take nothing, spare threads
+/// take their places, a quarter as many as there are threads at most; none where there is one thread, because its applications were
 /// promised to be alone.
 pub struct Pool {
     name: String,
@@ -141,6 +84,8 @@ pub struct Pool {
     running: AtomicUsize,
     answered: AtomicUsize,
     orphaned: AtomicUsize,
+    stalled: AtomicUsize,
+    waits: Waits,
     spare: AtomicUsize,
     /// Threads started so far; their names count on.
     started: AtomicUsize,
@@ -178,6 +123,8 @@ impl Pool {
             running: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
             orphaned: AtomicUsize::new(0),
+            stalled: AtomicUsize::new(0),
+            waits: Waits::default(),
             spare: AtomicUsize::new(0),
             started: AtomicUsize::new(0),
             idle: Idle::default(),
@@ -206,7 +153,7 @@ impl Pool {
 
     /// A ticket for the next job.
     pub fn ticket(self: &Arc<Self>) -> Ticket {
-        Ticket { stage: Arc::new(AtomicU8::new(QUEUED)), pool: Arc::downgrade(self) }
+        Ticket::new(Arc::downgrade(self))
     }
 
     /// Puts a job in the queue. Never blocks, from any thread.
@@ -224,8 +171,8 @@ impl Pool {
         }
         self.jobs.push((job, ticket));
         self.wake();
-        if self.orphaned.load(Ordering::Acquire) > 0 {
-            self.replace_orphans();
+        if self.orphaned.load(Ordering::Acquire) + self.stalled.load(Ordering::Acquire) > 0 {
+            self.start_spare();
         }
         Ok(())
     }
@@ -267,6 +214,7 @@ impl Pool {
             running: self.running.load(Ordering::Acquire),
             waiting: self.waiting.load(Ordering::Acquire),
             orphaned: self.orphaned.load(Ordering::Acquire),
+            stalled: self.stalled.load(Ordering::Acquire),
             spare: self.spare.load(Ordering::Acquire),
         }
     }
@@ -274,35 +222,6 @@ impl Pool {
     /// The `threading.get_ident()` of each thread that runs a job.
     pub fn busy_threads(&self) -> Vec<u64> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Starts a spare thread if calls wait, no thread is free, and orphaned calls hold some.
-    fn replace_orphans(self: &Arc<Self>) {
-        let Census { running, waiting, orphaned, spare } = self.census();
-        let most = if self.threads > 1 { self.threads.div_ceil(SPARE_SHARE).min(orphaned) } else { 0 };
-        let needed = waiting > 0 && running >= self.threads + spare && spare < most;
-        if !needed || self.spare.compare_exchange(spare, spare + 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            return;
-        }
-        let pool = Arc::clone(self);
-        // Starting a Python thread waits for the interpreter, and who calls this may not.
-        let starting = std::thread::Builder::new().name(format!("{}-spare", self.name)).spawn(move || {
-            Python::attach(|py| {
-                let name = &pool.name;
-                log_warning(
-                    py,
-                    &format!("{orphaned} calls in the pool {name} run on after their clients left; a spare thread was started"),
-                );
-                if let Err(error) = pool.start_thread(py) {
-                    pool.spare.fetch_sub(1, Ordering::AcqRel);
-                    error.write_unraisable(py, None);
-                }
-            });
-        });
-        if starting.is_err() {
-            // No thread can be had: the calls go on waiting.
-            self.spare.fetch_sub(1, Ordering::AcqRel);
-        }
     }
 
     /// Wakes a thread for a call that waits, unless one is on its way. Never blocks, from any thread.
@@ -359,17 +278,8 @@ impl Pool {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).retain(|each| *each != ident);
         self.running.fetch_sub(1, Ordering::AcqRel);
         RUNNING_CALLS.fetch_sub(1, Ordering::AcqRel);
-        if ticket.advance(ANSWERED, OVER) {
-            self.answered.fetch_sub(1, Ordering::AcqRel);
-            return Then::GoOn;
-        }
-        if ticket.advance(RUNNING, OVER) {
-            return Then::GoOn;
-        }
-        self.orphaned.fetch_sub(1, Ordering::AcqRel);
-        // A spare thread has taken this one's place for good.
-        let fewer = self.spare.fetch_update(Ordering::AcqRel, Ordering::Acquire, |spare| spare.checked_sub(1));
-        if fewer.is_ok() { Then::End } else { Then::GoOn }
+        ticket.end(self);
+        if self.has_one_too_many() { Then::End } else { Then::GoOn }
     }
 }
 

@@ -75,6 +75,46 @@ fn a_spare_thread_takes_the_place_of_an_orphan() {
     pool.stop();
 }
 
+/// Waits for a client that takes nothing, until it is given up or all may end.
+struct Stalled(Ticket, Sender<()>, Arc<AtomicBool>);
+
+impl Job for Stalled {
+    fn run(self: Box<Self>, py: Python<'_>) {
+        py.detach(|| {
+            let stall = self.0.stall();
+            while !self.2.load(Ordering::Acquire) {
+                if stall.is_given_up() {
+                    return self.1.send(()).unwrap();
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+    }
+}
+
+#[test]
+fn spare_threads_come_before_a_stalled_call_is_given_up() {
+    Python::initialize();
+    let pool = Python::attach(|py| Pool::start(py, "stalled", 2, 8)).unwrap();
+    let ((sender, given_up), released) = (channel(), Arc::new(AtomicBool::new(false)));
+    for calls in 1..=3 {
+        let ticket = pool.ticket();
+        let job = Stalled(ticket.clone(), sender.clone(), Arc::clone(&released));
+        pool.submit(Box::new(job), ticket).unwrap();
+        wait_for(&pool, |census| census.stalled == calls);
+    }
+    assert_eq!(pool.census().spare, 1);
+    assert!(given_up.recv_timeout(Duration::from_millis(1500)).is_err(), "nobody else waits");
+    let (sender, receiver) = channel();
+    pool.submit(Box::new(Naming(sender)), pool.ticket()).unwrap();
+    given_up.recv_timeout(Duration::from_secs(20)).unwrap();
+    receiver.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(pool.census().stalled >= 1, "half of the pool may wait");
+    released.store(true, Ordering::Release);
+    wait_for(&pool, |census| census.running == 0 && census.stalled == 0 && census.spare == 0);
+    pool.stop();
+}
+
 #[test]
 fn a_full_queue_refuses() {
     Python::initialize();
