@@ -9,9 +9,11 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
+pub use self::hang_up::HangUp;
 use crate::error::{BodyError, Disconnected};
 use crate::process::Process;
 
+mod hang_up;
 mod slow;
 
 /// How much of a pipe's capacity an item takes, in bytes.
@@ -231,24 +233,6 @@ impl<T: Weight> PipeWriter<T> {
 impl<T: Weight> Drop for PipeWriter<T> {
     fn drop(&mut self) {
         self.end(End::Failed(BodyError::Disconnected));
-    }
-}
-
-/// Ends the writer as if its reader had gone. What it has put in is read to its end, and then the pipe breaks off.
-pub trait HangUp: Send + Sync + std::fmt::Debug {
-    /// Ends the writer. Never blocks, from any thread.
-    fn hang_up(&self);
-}
-
-impl<T: Send + std::fmt::Debug> HangUp for Shared<T> {
-    fn hang_up(&self) {
-        let (writer, closed) = {
-            let mut state = self.lock();
-            state.reader_gone = true;
-            (state.writer_waker.take(), state.closed_waker.take())
-        };
-        wake(writer);
-        wake(closed);
     }
 }
 
