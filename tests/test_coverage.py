@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from rsgi.coverage import CoverageMap, Survey, draw_map
 from rsgi.coverage.document import lost_since, to_document
-from rsgi.coverage.template import compare_kinds, kinds, sample, shape, slash_twin
+from rsgi.coverage.template import compare_kinds, kinds, shape, slash_twin
 from rsgi.introspect import Route, RouteTable
+from rsgi.introspect.sample import sample
 from rsgi.plan import App, Mode, Plan
 from rsgi.rules import parse_rule
 

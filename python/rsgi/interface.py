@@ -44,6 +44,14 @@ def check_interface(application: object, interface: Interface, name: str) -> Non
     raise _wrong_arguments(application, interface, name)
 
 
+def interface_of(application: object) -> Interface | None:
+    """What `application` speaks, where one look at it tells."""
+    if _is_async(application):
+        return "asgi"
+    fits = [each for each, count in _ARGUMENTS.items() if _accepts(application, count)]
+    return fits[0] if len(fits) == 1 else None
+
+
 def _is_async(application: object) -> bool:
     """Whether calling it surely gives a coroutine."""
     while isinstance(application, functools.partial):

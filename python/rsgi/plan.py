@@ -16,6 +16,7 @@ from rsgi._rsgi import WsgiBridge
 from rsgi._types import Interface
 from rsgi.bridge import WsgiToAsgi
 from rsgi.config import AppTarget, Config
+from rsgi.covered import takes_pieces, with_shared_folders
 from rsgi.errors import StartupError
 from rsgi.importer import load_target, target_name
 from rsgi.interface import check_interface
@@ -23,7 +24,7 @@ from rsgi.introspect import Route
 from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
 from rsgi.introspect.django import is_django_wsgi
 from rsgi.rules import FieldCondition, ParsedRule, PathKind, Scheme, parse_rule, prefix_problem, rule_from_table
-from rsgi.tables import catch_all_warnings, check_routes_from, table_of
+from rsgi.tables import catch_all_warnings, check_routes_from, notes_on, table_of
 
 Mode: TypeAlias = Literal["mounts", "table", "probe", "websocket"]
 
@@ -89,6 +90,7 @@ class Plan:
         wsgi_table: The routes of the WSGI application without a prefix, when it is preferred: HTTP that they own goes there
             before the mode is asked. `None` when the ASGI application is preferred.
         warnings: What is probably not meant, one sentence each.
+        notes: What cannot be seen from here, one sentence each.
     """
 
     apps: tuple[App, ...]
@@ -98,6 +100,7 @@ class Plan:
     reason: str
     wsgi_table: tuple[Route, ...] | None = None
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def build_plan(config: Config) -> Plan:
@@ -225,7 +228,8 @@ def _preferring_wsgi(plan: Plan, config: Config) -> Plan:
         raise StartupError(message, "say with `--route` rules what it keeps, for example `--route '/users/{id}=wsgi'`")
     reason = f"{plan.reason}; before it, {len(table.routes)} of {old.name}, which is preferred"
     warnings = catch_all_warnings(table, old.name, new.name)
-    return replace(plan, wsgi_table=table.for_router(), reason=reason, warnings=warnings)
+    notes = (*plan.notes, *notes_on(table, old.name))
+    return replace(plan, wsgi_table=table.for_router(), reason=reason, warnings=warnings, notes=notes)
 
 
 def _divided(plan: Plan, config: Config) -> Plan:
@@ -258,8 +262,11 @@ def _by_table(plan: Plan, old: App, new: App, config: Config) -> Plan:
     if table is not None and table.complete:
         count = "1 route" if len(table.routes) == 1 else f"{len(table.routes)} routes"
         reason = f"{count} of {new.name}, read from {table.framework}"
-        warnings = catch_all_warnings(table, new.name, old.name)
-        return replace(plan, mode="table", table=table.for_router(), reason=reason, warnings=warnings)
+        warnings, notes = catch_all_warnings(table, new.name, old.name), notes_on(table, new.name)
+        plan = replace(plan, mode="table", table=table.for_router(), reason=reason, warnings=warnings, notes=notes)
+        if not takes_pieces(table):
+            return plan
+        return with_shared_folders(plan, table_of(old, config), old.name, new.name)
     why = "" if table is None else f" ({table.why})"
     if config.fallback == "table":
         message = f"the routes of `{new.name}` cannot be read{why}, so there is no table to fall back by"

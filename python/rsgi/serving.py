@@ -23,8 +23,9 @@ from rsgi.errors import StartupError
 from rsgi.green_threads import refuse_green_threads
 from rsgi.log import set_up_logging
 from rsgi.loops import new_event_loop, serving_event_loop
-from rsgi.plan import Plan, build_plan
+from rsgi.plan import build_plan
 from rsgi.reload import RuleReload
+from rsgi.served import ServedPlan
 from rsgi.signals import CHECK_INTERVAL, SignalHandlers, ending_handlers, exit_now, worker_handlers
 from rsgi.stopping import Stopping
 from rsgi.worker import Link
@@ -124,13 +125,14 @@ def serve_here(
         link.introduce(banner(config, plan, server.io, link.orders.supervisor))
     stopping = Stopping(config, server.stop)
     code = 0
-    with _reloading(server, config, plan, reread) as reload:
+    served = ServedPlan(server, config, plan)
+    with _reloading(served, config, reread) as reload:
         handlers = _handlers(stopping, _reloads(server, config, reload), link)
         if link is not None:
             link.follow(server, stopping.begin)
         with handlers:
             if any(app.interface == "asgi" for app in plan.apps):
-                code = _run_loop(server, config, stopping, handlers)
+                code = _run_loop(server, config, stopping, handlers, lambda: _read_again(served, link))
             else:
                 _wait(server, handlers)
             server.finish()
@@ -161,7 +163,16 @@ def _wait(server: Server, handlers: SignalHandlers) -> None:
         handlers.keep()
 
 
-def _run_loop(server: Server, config: Config, stopping: Stopping, handlers: SignalHandlers) -> int:
+def _read_again(served: ServedPlan, link: Link | None) -> None:
+    """Take the routes over that the applications have added in their startup."""
+    lines = served.divide().lines()
+    if lines and (link is None or link.orders.introduces):
+        say("\n".join(["the routes are others after the startup:", *lines]))
+
+
+def _run_loop(
+    server: Server, config: Config, stopping: Stopping, handlers: SignalHandlers, on_started: Callable[[], None]
+) -> int:
     """Run the asyncio loop on this thread until the server has ended; gives the exit code."""
     loop = serving_event_loop(server) if server.io == "loop" else new_event_loop(config.loop)
     asyncio.set_event_loop(loop)
@@ -178,7 +189,7 @@ def _run_loop(server: Server, config: Config, stopping: Stopping, handlers: Sign
     try:
         handlers.keep_in(loop)
         check()
-        server.start(loop, end)
+        server.start(loop, end, on_started)
         code = _run_to_the_end(loop, ended, stopping)
         server.detach(loop)
         _close(loop)
@@ -221,14 +232,12 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
 
 
 @contextmanager
-def _reloading(
-    server: Server, config: Config, plan: Plan, reread: Callable[[], Config] | None
-) -> Iterator[RuleReload | None]:
+def _reloading(served: ServedPlan, config: Config, reread: Callable[[], Config] | None) -> Iterator[RuleReload | None]:
     """Rules can be read again, if there is a file to read them from."""
     if reread is None:
         yield None
         return
-    reload = RuleReload(server, config, plan, reread)
+    reload = RuleReload(served, config, reread)
     try:
         yield reload
     finally:

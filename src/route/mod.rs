@@ -62,6 +62,8 @@ pub struct RouteSpec {
     pub host: Option<String>,
     /// A path template. Read leniently: what is no parameter is literal, an unknown converter is one segment of text.
     pub path: String,
+    /// Whether the other application is asked when this one answers that it has nothing there, as a folder of files does.
+    pub falls_through: bool,
 }
 
 /// A routing rule of the operator.
@@ -206,9 +208,20 @@ pub enum Decision {
         first: AppIndex,
         /// The WSGI application.
         then: AppIndex,
+        /// What counts as having none.
+        miss: Miss,
     },
     /// To nobody: 404, for a WebSocket before the upgrade.
     NotFound,
+}
+
+/// When an application that is asked first has nothing for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Miss {
+    /// No route of it fits.
+    NoRoute,
+    /// A route fits that stands for a folder of files, and there is no such file.
+    NoFile,
 }
 
 /// Why a request goes where it goes. [`Router::describe`] puts it in words.

@@ -11,7 +11,9 @@ use super::method::Asked;
 use super::mount::{Mounts, require_distinct};
 use super::path::decode;
 use super::table::{Query, Table};
-use super::{AppIndex, Decision, Interface, Mode, MountSpec, Reason, RouteKind, RouteRequest, RouteSpec, RuleSpec};
+use super::{
+    AppIndex, Decision, Interface, Miss, Mode, MountSpec, Reason, RouteKind, RouteRequest, RouteSpec, RuleSpec,
+};
 
 /// Says who answers a request. Built once, then only read.
 #[derive(Debug)]
@@ -193,13 +195,18 @@ impl Rest {
             Self::Nobody | Self::One { interface: Interface::Wsgi, .. } if request.websocket => no_websocket(),
             Self::One { app, .. } => (whole(*app), Reason::OnlyApp),
             Self::Table { wsgi, asgi, table } => match table.find(path, &table_query(request)) {
+                Some(index) if table.falls_through(index) && !request.websocket => {
+                    (Decision::Probe { first: *asgi, then: *wsgi, miss: Miss::NoFile }, Reason::Table(index))
+                }
                 Some(index) => (whole(*asgi), Reason::Table(index)),
                 None if request.websocket => no_websocket(),
                 None => (whole(*wsgi), Reason::TableMiss),
             },
             // There is nobody to fall through to: WSGI cannot answer a WebSocket.
             Self::Probe { asgi, .. } if request.websocket => (whole(*asgi), Reason::Probe),
-            Self::Probe { wsgi, asgi } => (Decision::Probe { first: *asgi, then: *wsgi }, Reason::Probe),
+            Self::Probe { wsgi, asgi } => {
+                (Decision::Probe { first: *asgi, then: *wsgi, miss: Miss::NoRoute }, Reason::Probe)
+            }
             Self::WebSocketOnly { wsgi, asgi } => {
                 (whole(if request.websocket { *asgi } else { *wsgi }), Reason::WebSocketOnly)
             }

@@ -31,6 +31,7 @@ struct Row {
     methods: Methods,
     host: Option<Host>,
     conditions: Conditions,
+    falls_through: bool,
 }
 
 /// What a request brings besides its path.
@@ -86,7 +87,7 @@ impl Table {
         let host = route.host.as_deref().map(|host| Host::parse(host, Author::Framework)).transpose()?;
         self.insert(&PathTemplate::parse(&route.path, Author::Framework)?, &route.path)?;
         let (methods, conditions) = (Methods::new(route.methods.as_deref()), Conditions::default());
-        self.rows.push(Row { kind: route.kind, methods, host, conditions });
+        self.rows.push(Row { kind: route.kind, methods, host, conditions, falls_through: route.falls_through });
         Ok(())
     }
 
@@ -101,7 +102,8 @@ impl Table {
             }
             PathSpec::Expression(expression) => self.expressions.push((compile(expression)?, self.rows.len())),
         }
-        self.rows.push(Row { kind, methods: Methods::new(rule.methods.as_deref()), host, conditions });
+        let methods = Methods::new(rule.methods.as_deref());
+        self.rows.push(Row { kind, methods, host, conditions, falls_through: false });
         Ok(())
     }
 
@@ -115,6 +117,11 @@ impl Table {
     /// Whether there are no rows at all.
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Whether somebody else is asked when the application of this row has nothing.
+    pub(super) fn falls_through(&self, row: usize) -> bool {
+        self.rows.get(row).is_some_and(|row| row.falls_through)
     }
 
     /// The first row that fits a decoded path and the request it belongs to.
@@ -236,7 +243,8 @@ mod tests {
     fn table(rows: &[(RouteKind, &str)]) -> Table {
         let mut table = Table::default();
         for (kind, path) in rows {
-            let route = RouteSpec { kind: *kind, methods: None, host: None, path: (*path).to_owned() };
+            let path = (*path).to_owned();
+            let route = RouteSpec { kind: *kind, methods: None, host: None, path, falls_through: false };
             table.push_route(&route).unwrap();
         }
         table

@@ -42,6 +42,7 @@ def read_protocols(app: object, inner: ReadInner) -> RouteTable | None:
         table = inner(below) if kind else None
         if table is not None:
             frameworks.append(table.framework)
+            gaps.looked_through(table.through)
             routes += [replace(each, kind=kind) for each in table.routes if kind and each.kind in (kind, "any")]
         if kind == "websocket" and (table is None or not table.complete):
             # It costs nobody anything: a WebSocket can only be for this application.

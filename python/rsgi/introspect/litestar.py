@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from rsgi.introspect.table import Gaps, ReadInner, Route, RouteKind, RouteTable
+from rsgi.introspect.table import Gaps, Guard, ReadInner, Route, RouteKind, RouteTable
 from rsgi.introspect.template import REST, SIGNED_FLOAT, SIGNED_INT, Parameter, Place, Token, Tokens, named
 from rsgi.introspect.unwrap import defined, is_instance, text_or_none
 
@@ -69,7 +69,16 @@ def _single(kind: RouteKind, methods: tuple[str, ...] | None, tokens: Tokens, ha
         defined=defined(_function(handler)),
         original=original,
         slash_is_optional=tokens != ("/",),
+        guards=_guards_of(handler),
+        files=str(getattr(_function(handler), "__module__", "")).startswith("litestar.static_files"),
     )
+
+
+def _guards_of(handler: Any) -> tuple[Guard, ...]:  # noqa: ANN401
+    resolve = getattr(handler, "resolve_guards", None)
+    listed = resolve() if callable(resolve) else ()
+    functions = (getattr(each, "func", each) for each in listed)  # what makes it asynchronous has none of its name
+    return tuple(Guard(getattr(each, "__name__", type(each).__name__)) for each in functions)
 
 
 def _read_asgi(route: Any, tokens: Tokens, inner: ReadInner, gaps: Gaps) -> Iterator[Route]:  # noqa: ANN401
@@ -85,6 +94,7 @@ def _read_asgi(route: Any, tokens: Tokens, inner: ReadInner, gaps: Gaps) -> Iter
             yield place.route("any", None, (), name=text_or_none(handler.name), defined=where, opaque=True)
         yield place.everything_below("any", text_or_none(handler.name), where)
         return
+    gaps.looked_through(table.through)
     if table.why is not None:
         gaps.add(table.why)
     yield from map(place.moved, table.routes)

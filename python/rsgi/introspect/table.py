@@ -5,11 +5,23 @@ Apart from the readers because it is all that the rest of the program knows abou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 RouteKind: TypeAlias = Literal["http", "websocket", "any"]
+
+
+class Guard(NamedTuple):
+    """What lets only some users into a route.
+
+    Attributes:
+        name: The name of a decorator, a class, a dependency or a permission.
+        method: The HTTP method that alone is guarded; `None` for all.
+    """
+
+    name: str
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,10 @@ class Route:
         original: The pattern as the framework writes it, where `path` is another text.
         templates: All that it matches, where `path` alone says too much or too little: `/x` and `/x/`, `/{n:int}` and
             `/-{n:int}`, one for each language. Empty: `path` says it.
+        files: Whether it stands for a folder of files, so that a 404 of it only says that there is no such file.
+        falls_through: Whether the other application is asked when this one answers that it has no such file; said by
+            the plan.
+        guards: What is seen to let only some users in.
     """
 
     kind: RouteKind
@@ -40,6 +56,9 @@ class Route:
     opaque: bool = False
     original: str | None = None
     templates: tuple[str, ...] = ()
+    files: bool = False
+    falls_through: bool = False
+    guards: tuple[Guard, ...] = ()
 
     @property
     def matched(self) -> tuple[str, ...]:
@@ -62,12 +81,14 @@ class RouteTable:
         complete: Whether these are all. A table with holes would take requests from their owner, so it is shown and
             compared but never used to route by.
         why: Why there may be more, for people; `None` when it is complete.
+        through: The names of middleware that it was read through, and that may answer paths by itself.
     """
 
     framework: str
     routes: tuple[Route, ...]
     complete: bool
     why: str | None
+    through: tuple[str, ...] = ()
 
     def for_router(self) -> tuple[Route, ...]:
         """The routes with one template each: what `Route.matched` lists stands in `path`.
@@ -94,20 +115,26 @@ Reader: TypeAlias = Callable[[object, ReadInner], "RouteTable | None"]
 
 
 class Gaps:
-    """Collects why a table is incomplete while it is being read."""
+    """Collects why a table is incomplete, or may be, while it is being read."""
 
     def __init__(self) -> None:
         self._reasons: list[str] = []
+        self._through: dict[str, None] = {}
 
     def add(self, reason: str) -> None:
         """Note one reason; the same one counts once."""
         if reason not in self._reasons:
             self._reasons.append(reason)
 
+    def looked_through(self, names: Iterable[str]) -> None:
+        """Note middleware that may answer paths by itself."""
+        self._through.update(dict.fromkeys(names))
+
     def table(self, framework: str, routes: Iterator[Route] | list[Route]) -> RouteTable:
         """The table of these routes and of the reasons so far; equal routes are listed once."""
         listed = tuple(dict.fromkeys(routes))
-        return RouteTable(framework, listed, not self._reasons, "; ".join(self._reasons) or None)
+        why = "; ".join(self._reasons) or None
+        return RouteTable(framework, listed, why is None, why, tuple(self._through))
 
 
 def _is_catch_all(template: str) -> bool:
