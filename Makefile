@@ -1,5 +1,5 @@
 # Everything a developer runs, each in one word. Needs a Rust toolchain, CPython 3.10 or later, and make.
-#   make PYTHON=/path/to/python3.12 …   uses another interpreter (remove .venv first)
+#   make PYTHON=/path/to/python3.12 VENV=.venv-3.12 …   uses another interpreter, beside the first
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -102,5 +102,5 @@ conformance: install ## ask other servers and bridges for the same behaviours; w
 	cd tests && PYTHONPATH='$(CURDIR)/tests:$(CURDIR)/python' $(abspath $(PEERS))/bin/python -m behaviours '$(CURDIR)/docs/conformance.md'
 
 clean: ## remove what was built and installed here
-	rm -rf $(VENV) $(PEERS) target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* $(PEERS) target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

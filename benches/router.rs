@@ -32,6 +32,7 @@ fn table(routes: usize) -> Router {
         methods: Some(vec!["GET".to_owned()]),
         host: None,
         path: path(number),
+        refuses: false,
     };
     Router::new(&mounts(), &[], &Mode::Table((0..routes).map(route).collect())).unwrap()
 }

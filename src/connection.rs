@@ -8,6 +8,7 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use futures::FutureExt;
@@ -22,11 +23,12 @@ use crate::body::{BodyClock, BodyFailure, RequestBody};
 use crate::error::RequestError;
 use crate::gateway::{App, Call, probe, websocket};
 use crate::head::{Peer, RequestHead, from_http2, protocol};
+use crate::health;
 use crate::in_flight::InFlight;
 use crate::response::{AppResponse, Asked, ResponseBody};
 use crate::route::{Decision, RouteRequest, Router, Scheme};
 use crate::settings::Settings;
-use crate::shutdown::Alive;
+use crate::shutdown::{Alive, Phase};
 use crate::tls::Tls;
 use crate::wire::{Limits, Pace, Refusal, SpareAlarm, WireState, check_message};
 
@@ -66,6 +68,12 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.peer.gone.store(true, Ordering::Release);
+    }
+}
+
 /// The answer to one request, which never fails: what does is an answer, too.
 pub type Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
 
@@ -85,7 +93,9 @@ async fn answered(
     incoming: Incoming,
     refusal: Option<Refusal>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let log = connection.service.access_log.as_ref().map(|log| Box::new((log.clone(), request_line(&head))));
+    let log =
+        connection.service.access_log.as_ref().filter(|_| !connection.service.settings.is_unlogged(head.raw_path()));
+    let log = log.map(|log| Box::new((log.clone(), request_line(&head))));
     let mut in_flight = InFlight::start(&connection.wire, head.began, log);
     let asked = Asked { head: head.is_head(), version: head.parts.version };
     let response = match refusal.or_else(|| connection.wire.take_refusal()) {
@@ -121,6 +131,9 @@ async fn dispatch(
     incoming: Incoming,
     in_flight: &mut InFlight,
 ) -> AppResponse {
+    if connection.service.settings.health_path.as_deref() == Some(head.raw_path()) {
+        return health::answer(&head, connection.alive.phase() == Phase::Serving);
+    }
     let (answering, refusal) = match begin(connection, head, incoming, in_flight) {
         Ok(begun) => begun,
         Err(error) => return AppResponse::Error(error),

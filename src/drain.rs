@@ -14,7 +14,7 @@ use crate::calls::{Calls, Count};
 use crate::event_loop::{EventLoop, LoopEvent};
 use crate::log::{self, counted};
 use crate::settings::Settings;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Phase, Shutdown};
 
 /// A server that takes longer than this to drain says so.
 const SAY_AFTER: Duration = Duration::from_millis(500);
@@ -37,6 +37,8 @@ pub struct Drain<'a> {
     pub calls: &'a Arc<Calls>,
     /// Runs the calls of ASGI applications.
     pub event_loop: &'a Arc<EventLoop>,
+    /// How long requests are served before.
+    pub delay: Duration,
     /// How long all of it may take.
     pub grace: Duration,
     /// How long answers without a length may go on.
@@ -51,7 +53,19 @@ impl<'a> Drain<'a> {
         event_loop: &'a Arc<EventLoop>,
         settings: &Settings,
     ) -> Self {
-        Self { shutdown, calls, event_loop, grace: settings.grace.0, stream_grace: settings.stream_grace.0 }
+        let Settings { drain_delay: delay, grace, stream_grace, .. } = settings;
+        Self { shutdown, calls, event_loop, delay: delay.0, grace: grace.0, stream_grace: stream_grace.0 }
+    }
+
+    /// Waits for the signal to stop, and serves on for as long as load balancers need to hear of it.
+    pub async fn begun(&self) {
+        self.shutdown.alive().reached(Phase::Leaving).await;
+        if !self.delay.is_zero() {
+            let seconds = self.delay.as_secs_f64();
+            log::line(format_args!("stopping: requests are served for {seconds} s more (`--drain-delay`)"));
+            tokio::time::sleep(self.delay).await;
+        }
+        self.shutdown.advance(Phase::Draining);
     }
 
     /// Waits until connections and calls have ended, or the grace time has; then cuts the rest.
@@ -115,7 +129,7 @@ impl<'a> Drain<'a> {
 
     /// First connections, so that applications can see that their clients have gone; then the ASGI calls that did not care.
     async fn cut(&self) {
-        self.shutdown.cut();
+        self.shutdown.advance(Phase::Cut);
         let gone = async {
             self.shutdown.emptied().await;
             self.calls.ended().await;

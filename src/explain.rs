@@ -94,7 +94,7 @@ impl Explanation {
             Reason::Rule(index) => ("rule", Some(index)),
             Reason::Mount(index) => ("mount", Some(index)),
             Reason::Table(index) | Reason::WsgiTable(index) => ("table", Some(index)),
-            Reason::TableMiss => ("table", None),
+            Reason::TableRefusal(_) | Reason::TableMiss => ("table", None),
             Reason::Probe => ("probe", None),
             Reason::OnlyApp => ("only", None),
             Reason::WebSocketOnly => ("websocket", None),

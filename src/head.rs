@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
@@ -28,6 +29,8 @@ pub struct Peer {
     pub unix_path: Option<String>,
     /// The TLS session; `None` on a connection in the clear.
     pub tls: Option<TlsSession>,
+    /// The connection has ended.
+    pub gone: AtomicBool,
 }
 
 impl Peer {

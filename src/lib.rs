@@ -9,7 +9,7 @@
 //! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]); [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`http1`] runs hyper over it; [`http2`] does for
 //!    HTTP/2, and both bring their requests to [`connection`].
-//! 4. [`in_flight`] follows each request to its end. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
+//! 4. [`in_flight`] follows each request to its end. [`health`] answers probes. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI ([`overload`] says when there is no room). [`body`] brings the request body.
 //! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
 //! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body; [`access_log`] says so.
@@ -31,6 +31,7 @@ mod event_loop;
 mod explain;
 mod gateway;
 mod head;
+mod health;
 mod http1;
 mod http2;
 mod in_flight;
@@ -64,6 +65,8 @@ mod _rsgi {
     use crate::server::Server;
     #[pymodule_export]
     use crate::worker::{Listeners, name_process};
+    #[pymodule_export]
+    use rsgi_bridge::async_body::AsyncBody;
     #[pymodule_export]
     use rsgi_bridge::error::{ClientDisconnected, RequestBodyError};
     #[pymodule_export]

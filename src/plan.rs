@@ -56,6 +56,7 @@ struct Route {
     host: Option<String>,
     path: String,
     falls_through: bool,
+    refuses: bool,
 }
 
 /// Who serves what.
@@ -150,5 +151,6 @@ fn route(route: &Route) -> RouteSpec {
         host: route.host.clone(),
         path: route.path.clone(),
         falls_through: route.falls_through,
+        refuses: route.refuses,
     }
 }

@@ -318,7 +318,7 @@ async fn serve(
         listening.begin(&service, shutdown);
     }
     drop(service);
-    shutdown.alive().reached(Phase::Draining).await;
+    drain.begun().await;
     drain.run().await;
     startup::stop(lifespans).await;
     Ok(())

@@ -121,6 +121,19 @@ settings! {
     ws_ping_timeout: Seconds,
     /// `auto` or `off`: whether messages are compressed where the client offers it.
     ws_compression: String,
+    /// How long requests are served after a signal to stop, while the health path says no.
+    drain_delay: Seconds,
+    /// Where the server itself says whether requests are welcome.
+    health_path: Option<String>,
     /// Whether to write one line per request.
     access_log: bool,
+    /// Paths whose requests get none.
+    access_log_skip: Vec<String>,
+}
+
+impl Settings {
+    /// Whether requests for a path are left out of the access log.
+    pub fn is_unlogged(&self, path: &str) -> bool {
+        self.health_path.as_deref() == Some(path) || self.access_log_skip.iter().any(|skipped| skipped == path)
+    }
 }

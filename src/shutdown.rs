@@ -1,6 +1,6 @@
 //! From a signal to an empty server: stop accepting, drain, deadline.
 //!
-//! Kept apart because listener, connections and WebSockets all follow the same three phases. `drain.rs` says when each
+//! Kept apart because listener, connections and WebSockets all follow the same phases. `drain.rs` says when each
 //! comes.
 
 use std::future::poll_fn;
@@ -18,6 +18,8 @@ const FIRST_REQUEST: Duration = Duration::from_millis(300);
 pub enum Phase {
     /// Requests are welcome.
     Serving,
+    /// Requests are served, and load balancers are told to send them elsewhere.
+    Leaving,
     /// Running requests may finish; nothing new is accepted.
     Draining,
     /// Everything ends now.
@@ -39,10 +41,19 @@ impl Default for Shutdown {
 }
 
 impl Shutdown {
-    /// Begins to drain; nothing more happens when it has begun already.
+    /// Begins to stop; nothing more happens when that has begun already.
     pub fn begin(&self) {
-        self.0.send_if_modified(|phase| {
-            *phase == Phase::Serving && std::mem::replace(phase, Phase::Draining) == Phase::Serving
+        self.advance(Phase::Leaving);
+    }
+
+    /// Goes on to `phase`, unless it is there already or further.
+    pub fn advance(&self, phase: Phase) {
+        self.0.send_if_modified(|now| {
+            let later = *now < phase;
+            if later {
+                *now = phase;
+            }
+            later
         });
     }
 
@@ -60,14 +71,14 @@ impl Shutdown {
     pub async fn emptied(&self) {
         self.0.closed().await;
     }
-
-    /// Cuts what still is alive, which goes at its next step.
-    pub fn cut(&self) {
-        self.0.send_replace(Phase::Cut);
-    }
 }
 
 impl Alive {
+    /// The phase now.
+    pub fn phase(&self) -> Phase {
+        *self.0.borrow()
+    }
+
     /// Waits until the server is at `phase` or further.
     pub async fn reached(&mut self, phase: Phase) {
         // An error means that the server has gone, which is further than any phase.

@@ -56,7 +56,8 @@ pub async fn start(
     shutdown: &Shutdown,
 ) -> Result<Vec<Lifespan>, StartupError> {
     let running = start_each(service, shutdown).await?;
-    if let Some(started) = started
+    if shutdown.phase() == Phase::Serving
+        && let Some(started) = started
         && let Err(error) = started.tell().await
     {
         stop(running).await;
@@ -80,7 +81,7 @@ async fn start_each(service: &Service, shutdown: &Shutdown) -> Result<Vec<Lifesp
         let Gateway::Asgi(gateway) = &app.gateway else { continue };
         let started = tokio::select! {
             started = lifespan::start(gateway, &service.settings) => started,
-            () = cut.reached(Phase::Draining) => return Ok(running),
+            () = cut.reached(Phase::Leaving) => return Ok(running),
         };
         match started {
             Ok(lifespan) => running.extend(lifespan),

@@ -124,6 +124,37 @@ def test_body_that_is_reset_is_told(server: Server, label: str) -> None:
 
 
 @leaving
+def test_generator_that_an_error_holds_is_ended(server: Server, label: str, leave: Leave) -> None:
+    """A ring of traceback and frames holds it; its `finally` does not wait until the collector comes by."""
+    leave(server, f"/held?{label}")
+    assert seen_at_last(server, label, "generator ended") == ["generator ended"]
+
+
+@leaving
+@pytest.mark.parametrize("stream", ["waiting", "busy"])
+def test_listener_hears_of_it_before_send_raises(server: Server, label: str, leave: Leave, stream: str) -> None:
+    """So that a framework whose listener cancels the stream, as Django's, can do so in order."""
+    leave(server, f"/cancelled/{stream}?{label}")
+    assert seen_at_last(server, label, "ended") == ["receive first: True", "CancelledError", "ended"]
+
+
+@leaving
+def test_bare_starlette_ends_its_stream(server: Server, label: str, leave: Leave) -> None:
+    """Without middleware the error of `send` finds the generator between two lines."""
+    leave(server, f"/bare/stream?{label}")
+    assert seen_at_last(server, label, "generator ended") == ["generator ended"]
+
+
+@pytest.mark.parametrize("stream", ["bare", "starlette"])
+def test_stream_that_nobody_gets_ends_with_its_connection(server: Server, label: str, stream: str) -> None:
+    """HEAD has no body; the stream behind it goes on, and ends when the client leaves."""
+    with Connection(server) as connection:
+        connection.send_request("HEAD", f"/{stream}/stream?{label}")
+        assert connection.read_head().status == 200
+    assert seen_at_last(server, label, "generator ended") == ["generator ended"]
+
+
+@leaving
 def test_starlette_ends_its_stream(server: Server, label: str, leave: Leave) -> None:
     """Also behind two layers of `BaseHTTPMiddleware`, each of which hands every message to another task."""
     leave(server, f"/starlette/stream?{label}")

@@ -45,7 +45,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Config]]:
 
 def replace_serving(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
     module = ModuleType("rsgi.serving")
-    module.serve_config = lambda config, reread=None: serve(config)  # type: ignore[attr-defined]
+    module.serve_config = lambda config, reread=None, **_: serve(config)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "rsgi.serving", module)
 
 
@@ -57,7 +57,7 @@ def test_help_lists_every_setting_under_its_heading(capsys: pytest.CaptureFixtur
     for field, setting in settings():
         flags = ("--wsgi", "--asgi") if setting.unit == "apps" else (flag_of(field.name),)
         for flag in flags:
-            assert re.search(rf"^  {flag}\b", text, re.MULTILINE), flag
+            assert re.search(rf"^  (?:-\w, )?{flag}\b", text, re.MULTILINE), flag
     words = " ".join(text.split())
     assert "[default: 127.0.0.1]" in words
     assert "[default: 64KiB]" in words

@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsgi.coverage import CoverageMap, Survey, draw_map
-from rsgi.coverage.document import lost_since, to_document
+from rsgi.coverage.document import heads_lost, lost_since, to_document
+from rsgi.coverage.lines import lines_of
 from rsgi.coverage.template import compare_kinds, kinds, shape, slash_twin
 from rsgi.introspect import Route, RouteTable
 from rsgi.introspect.sample import sample
 from rsgi.plan import App, Mode, Plan
 from rsgi.rules import parse_rule
+from rsgi.tables import built_in_pages_kept
 
 
 def http(path: str, *methods: str, opaque: bool = False, defined: str | None = None) -> Route:
@@ -216,6 +218,88 @@ def test_probe_mode_says_who_comes_second() -> None:
 def test_http_of_both_halves_of_one_project_is_kept() -> None:
     made = drawn([http("/a")], [http("/a"), websocket("/ws")], mode="websocket")
     assert lines(made) == [("*", "/a", "kept", "old"), ("WS", "/ws", "only new", "new")]
+
+    assert made.summary() == "1 route over WSGI, 1 WebSocket route: nothing has to move"
+
+
+def test_a_rule_takes_a_part_of_one_project_to_asgi() -> None:
+    made = drawn([http("/a"), http("/b")], [http("/a"), http("/b")], mode="websocket", rules=("/a=new",))
+    assert made.summary() == "1 route over WSGI, 1 over ASGI, 0 WebSocket routes: nothing has to move"
+
+
+def test_head_that_only_the_old_one_answers_is_said_beside_get() -> None:
+    old = [http("/a", "GET", "HEAD"), http("/b", "GET", "HEAD"), http("/c", "GET")]
+    made = drawn(old, [http("/a", "GET"), http("/b", "GET", "HEAD"), http("/c", "GET")])
+    assert [(row.path, row.status, row.note, row.head) for row in made.rows] == [
+        ("/a", "migrated", "HEAD goes to old", "old"),
+        ("/b", "migrated", "", "new"),
+        ("/c", "migrated", "", None),
+    ]
+
+
+def test_head_that_nobody_answers_any_more_is_counted() -> None:
+    before = survey([http("/a", "GET", "HEAD"), http("/b", "GET", "HEAD")], [])
+    earlier = to_document(before, draw_map(before))
+    after = survey([http("/b", "GET", "HEAD")], [http("/a", "GET"), http("/b", "GET")])
+    assert lost_since(earlier, after) == []
+    assert heads_lost(earlier, after) == 1
+    assert heads_lost(earlier, before) == 0
+
+
+def test_built_in_pages_are_named_and_not_counted() -> None:
+    docs = replace(http("/docs", "GET", "HEAD"), built_in=True)
+    made = drawn([http("/docs", "GET"), http("/a", "GET")], [docs, http("/a", "GET")])
+    assert lines(made) == [
+        ("GET", "/a", "migrated", "new"),
+        ("GET", "/docs", "hidden", "new"),
+        ("GET", "/docs", "built in", "new"),
+    ]
+    assert made.progress() == (1, 2)
+    assert drawn([], [docs, http("/a", "GET")]).summary() == "1 route; none of a WSGI application is known"
+
+
+def test_an_old_page_is_what_names_the_path_of_a_built_in_one() -> None:
+    built_in = [replace(http(path, "GET", "HEAD"), built_in=True) for path in ("/docs", "/docs/more", "/redoc")]
+    new = RouteTable("New", tuple(built_in), True, None)
+    for path, kept in [
+        ("/docs", ("/docs", "/docs/more")),
+        ("/docs/", ("/docs", "/docs/more")),
+        ("/redoc", ("/redoc",)),
+        ("/{page}", ()),
+        ("/{rest:path}", ()),
+        ("/doc", ()),
+    ]:
+        assert built_in_pages_kept(new, RouteTable("Old", (http(path, "GET"),), True, None)) == kept, path
+    assert built_in_pages_kept(new, RouteTable("Old", (http("/docs", "POST"),), True, None)) == ()
+    assert built_in_pages_kept(new, None) == ()
+
+
+def test_a_route_of_some_texts_only_is_asked_with_one_of_them() -> None:
+    languages = replace(http("/{language}/about", "GET"), templates=("/de/about", "/fr/about"))
+    assert lines(drawn([languages], [])) == [("GET", "/{language}/about", "only old", "old")]
+    assert lines(drawn([], [languages])) == [("GET", "/{language}/about", "only new", "new")]
+    asked = survey([languages], [])
+    document = to_document(asked, draw_map(asked))
+    assert document["routes"][0]["fits"] == "/de/about"
+    assert lost_since(document, asked) == []
+
+
+def test_methods_of_one_handler_share_a_line_and_a_frequent_note_stands_once() -> None:
+    one, two = http("/a", "GET", "POST"), [http("/b", "GET", defined="x"), http("/b", "POST", defined="y")]
+    shown = lines_of(drawn([one, *two], []).rows)
+    assert [(each.row.path, each.methods) for each in shown.lines] == [
+        ("/a", "GET,POST"),
+        ("/b", "GET"),
+        ("/b", "POST"),
+    ]
+    many = [f"/{name}" for name in "abcdef"]
+    shown = lines_of(drawn([http(each, "GET", "POST") for each in many], [http(each, "GET") for each in many]).rows)
+    assert shown.notes == (("[1]", "the new one has GET", 6),)
+    assert [each.note for each in shown.lines] == ["", "[1]"] * 6
+    few = lines_of(
+        drawn([http(each, "GET", "POST") for each in many[:4]], [http(each, "GET") for each in many[:4]]).rows
+    )
+    assert (few.notes, few.lines[1].note) == ((), "the new one has GET")
 
 
 def test_a_mounted_application_is_shown_below_its_prefix() -> None:

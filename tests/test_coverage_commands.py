@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -107,7 +108,9 @@ def test_the_json_has_the_documented_shape() -> None:
         "served_by": "step2:app",
         "then": None,
         "decided_by": "the route `/books/{number:int}`",
-        "note": "",
+        "note": "HEAD goes to old:app",
+        "head": "old:app",
+        "fits": None,
         "old": {
             "app": "old:app",
             "path": "/books/{number:int}",
@@ -180,7 +183,53 @@ def test_the_page_is_self_contained_and_escaped(tmp_path: Path) -> None:
     assert missing.stderr.startswith("error: `")
 
 
+BIG = """
+from flask import Flask
+from fastapi import FastAPI
+old, new = Flask("old", static_folder=None), FastAPI()
+for number in range(120):
+    for part in ("shop", "admin"):
+        path = f"/{part}/{number}/a-rather-long-name-of-a-resource-which-goes-on-and-on-for-a-while"
+        old.add_url_rule(path, path, lambda: "", methods=["GET", "POST"])
+        new.get(path)(lambda: "")
+"""
+
+
+def test_what_goes_to_a_pipe_is_not_wrapped(tmp_path: Path) -> None:
+    (tmp_path / "big.py").write_text(BIG)
+    shown = run("routes", "--wsgi", "big:old", "--asgi", "big:new", folder=tmp_path)
+    lines = table(shown.stdout)
+    (line,) = (each for each in lines if each.startswith("  /shop/7/a-rather"))
+    assert line.split() == [
+        "/shop/7/a-rather-long-name-of-a-resource-which-goes-on-and-on-for-a-while",
+        *("GET", "✓", "migrated", "big:new", "[1]"),
+    ]
+    assert "  [2] the new one has GET (240 lines)" in lines
+    assert shown.stdout.count("HEAD goes to big:old") == 1
+
+
+def test_a_long_page_is_folded_by_prefix(tmp_path: Path) -> None:
+    (tmp_path / "big.py").write_text(BIG)
+    page = tmp_path / "map.html"
+    assert run("routes", "--wsgi", "big:old", "--asgi", "big:new", "--html", str(page), folder=tmp_path).returncode == 0
+    text = page.read_text()
+    prefixes = re.findall(r"<summary><b>([^<]*)</b>", text)
+    assert prefixes[:3] == ["/admin", "/docs", "/openapi.json"]
+    assert text.count("<tr data-status") == 484
+    assert run("routes", *STEP2, "--html", str(page)).returncode == 0
+    assert "<details" not in page.read_text().partition("<script>")[0]
+
+
 # explain
+
+
+def test_explain_says_who_answers_head() -> None:
+    said = table(run("explain", *STEP2, "/books").stdout)
+    assert "  HEAD       goes to old:app: the route answers GET alone" in said
+    said = table(run("explain", *STEP2, "HEAD", "/books").stdout)
+    assert "  served by  old:app (wsgi)" in said
+    assert said[-1] == "  not asked  step2:app, which has GET /books  step2.books and answers HEAD with 405"
+    assert "  HEAD" not in run("explain", *STEP2, "/login").stdout
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ from certificates import Certificates, TlsConnection
 from rsgi import _rsgi
 from rsgi.cli.parameters import options
 from rsgi.config import Config, settings
+from rsgi.migrate.page import fill
+from rsgi.migrate.servers import SERVERS
 from server import UVICORN_READY, Server, run_rsgi
 from wire import get, request
 
@@ -345,7 +347,8 @@ def settings_page() -> str:
 
 
 def settings_row(option: click.Option) -> str:
-    flag = option.opts[0] if option.is_flag else f"{option.opts[0]} {option.metavar}"
+    shown = ", ".join([*option.opts[1:], option.opts[0]])
+    flag = shown if option.is_flag else f"{shown} {option.metavar}"
     meaning = re.sub(r"\s*\[default: .*\]$", "", option.help or "").replace("|", "\\|")
     flag, name = flag.replace("|", "\\|"), str(option.name)
     return f"| `{flag}` | `{option.envvar}` | `{name}` | {default_of(option)} | {meaning} |"
@@ -356,6 +359,27 @@ def test_settings_page_is_up_to_date() -> None:
     if os.environ.get("UPDATE_DOCS") == "1":
         page.write_text(settings_page())
     assert page.read_text() == settings_page(), "UPDATE_DOCS=1 python -m pytest tests/test_docs.py rewrites it"
+
+
+def test_page_for_those_who_come_from_other_servers_is_up_to_date() -> None:
+    page = PROJECT / "docs/coming-from.md"
+    filled = fill(page.read_text())
+    if os.environ.get("UPDATE_DOCS") == "1":
+        page.write_text(filled)
+    for server in SERVERS:
+        assert f"## {server.name}\n" in filled
+        assert filled.count(f"<!-- {server.name} -->\n- ") == 1
+    assert page.read_text() == filled, "UPDATE_DOCS=1 python -m pytest tests/test_docs.py rewrites it"
+
+
+def test_translation_on_that_page() -> None:
+    (shown,) = blocks(PROJECT / "docs/coming-from.md", "console")
+    command, _, printed = shown.partition("\n")
+    words = shlex.split(command.removeprefix("$ rsgi"))
+    ran = subprocess.run(
+        [sys.executable, "-m", "rsgi", *words], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout + ran.stderr == printed
 
 
 def test_python_names_on_the_settings_page_are_arguments() -> None:

@@ -217,6 +217,23 @@ def test_channels_sync_consumer(start: Callable[..., Server]) -> None:
         assert client.read_data_frame().payload == b"sync: hello"
 
 
+def test_flask_socketio_with_threads_stays_with_polling(start: Callable[..., Server]) -> None:
+    """It offers WebSocket, which WSGI does not have here: the handshake gets 404, and the session goes on without."""
+    pytest.importorskip("flask_socketio")
+    server = start("--wsgi", "socketio_app:app")
+    place = "/socket.io/?EIO=4&transport="
+    opened = json.loads(get(server, f"{place}polling").text.removeprefix("0"))
+    assert opened["upgrades"] == ["websocket"]
+    session = f"{place}polling&sid={opened['sid']}"
+    assert post(server, session, b"40").text == "OK"
+    assert get(server, session).text.startswith('40{"sid":')
+    with WebSocketConnection(server) as client:
+        assert client.upgrade(f"{place}websocket&sid={opened['sid']}").status == 404
+    assert post(server, session, b'42["say","hello"]').text == "OK"
+    assert get(server, session).text == '42["said","HELLO"]'
+    assert post(server, session, b"41").text == "OK"
+
+
 # Ways to start
 
 

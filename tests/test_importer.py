@@ -197,7 +197,7 @@ def test_a_type_error_inside_a_factory_is_not_taken_for_missing_arguments(write:
         ("async def create(): ...\n", "is a coroutine function"),
         ("def create(): ...\n", "is None"),
         ("create = {}\n", "cannot be called"),
-        ("def create():\n    return 7\n", "is a `int`"),
+        ("def create():\n    return 7\n", "is an `int`"),
         ("def create():\n    raise SystemExit(1)\n", "ended the process"),
     ],
 )

@@ -116,7 +116,7 @@ def test_endpoint_classes_own_the_methods_they_have() -> None:
     class Chat(WebSocketEndpoint): ...
 
     app = Starlette(routes=[Route("/users", Users), WebSocketRoute("/chat", Chat)])
-    assert shapes(app) == [("http", ("DELETE", "GET"), None, "/users"), ("websocket", None, None, "/chat")]
+    assert shapes(app) == [("http", ("DELETE", "GET", "HEAD"), None, "/users"), ("websocket", None, None, "/chat")]
 
 
 def test_parameters_keep_their_kind() -> None:

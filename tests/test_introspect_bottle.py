@@ -14,28 +14,6 @@ from route_lines import lines, table
 APPS = Path(__file__).parent / "apps"
 
 GOLDEN = """
-http GET /hello/{name} - bottle_app.hello
-http GET / - bottle_app.hello
-http GET /items/{number:int} - bottle_app.item
-  /items/{number:int}
-  /items/-{number:int}
-http DELETE /items/{number:int} - bottle_app.item
-  /items/{number:int}
-  /items/-{number:int}
-http POST /price/{amount} price bottle_app.price
-  /price/-{amount}
-  /price/{amount}
-http GET /files/{name:path} - bottle_app.files
-  /files/{name}
-  /files/{name}/{name_2:path}
-  /files//{name:path}
-http GET /objects/{kind} - bottle_app.objects
-  /objects/cats
-  /objects/cat
-  /objects/dogs
-  /objects/dog
-http * /any - bottle_app.anything
-http GET /inner/deep - bottle_app.deep
 http GET,HEAD /flask/ index flask_app.index
 http POST /flask/form form flask_app.form
 http POST /flask/upload upload flask_app.upload
@@ -49,6 +27,28 @@ http GET,HEAD /flask/boom boom flask_app.boom
 http GET,HEAD,POST,PUT /flask/users/{name} users flask_app.users
 http GET,HEAD,POST /flask/items items flask_app.items
 http GET,HEAD /flask/url url flask_app.url
+http GET,HEAD / - bottle_app.hello
+http GET,HEAD /inner/deep - bottle_app.deep
+http GET,HEAD /hello/{name} - bottle_app.hello
+http GET,HEAD /items/{number:int} - bottle_app.item
+  /items/{number:int}
+  /items/-{number:int}
+http DELETE /items/{number:int} - bottle_app.item
+  /items/{number:int}
+  /items/-{number:int}
+http POST /price/{amount} price bottle_app.price
+  /price/-{amount}
+  /price/{amount}
+http GET,HEAD /files/{name:path} - bottle_app.files
+  /files/{name}
+  /files/{name}/{name_2:path}
+  /files//{name:path}
+http GET,HEAD /objects/{kind} - bottle_app.objects
+  /objects/cats
+  /objects/cat
+  /objects/dogs
+  /objects/dog
+http * /any - bottle_app.anything
 """
 
 

@@ -21,8 +21,8 @@ http GET / home django_site.only_get
 @ADMIN@
 http PATCH,PUT /put - django_site.put_or_patch
 http * /shop/ shop:index django_site.page
-http GET,POST /shop/items/{number:int}/ shop:item django_site.Items
-http GET /shop/items/{number:int}/view/ - django_site.ReadOnlyItems
+http GET,HEAD,POST /shop/items/{number:int}/ shop:item django_site.Items
+http GET,HEAD /shop/items/{number:int}/view/ - django_site.ReadOnlyItems
 http * /years/{year:int}/ - django_site.page
 http * /slugs/{slug} - django_site.page
 http * /documents/{document:uuid} - django_site.page
@@ -127,7 +127,7 @@ def test_channels_without_a_router_takes_each_websocket() -> None:
 @pytest.mark.parametrize(
     ("callback", "methods"),
     [
-        (SimpleNamespace(actions={"get": "list", "post": "create"}), ("GET", "POST")),
+        (SimpleNamespace(actions={"get": "list", "post": "create"}), ("GET", "HEAD", "POST")),
         (SimpleNamespace(cls=SimpleNamespace), None),
     ],
 )

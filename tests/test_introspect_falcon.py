@@ -21,10 +21,10 @@ from route_lines import lines, table
 APPS = Path(__file__).parent / "apps"
 
 GOLDEN = """
-http POST /items - falcon_app.Item
 http DELETE,GET /items/{number:int} - falcon_app.Item
   /items/{number:int}
   /items/-{number:int}
+http POST /items - falcon_app.Item
 http DELETE,GET /positive/{number:int} - falcon_app.Item
   /positive/{number:int}
   /positive/-{number:int}
@@ -33,7 +33,7 @@ http DELETE,GET /repos/{owner}:{branch}/{name}.{ending} - falcon_app.Item
 http DELETE,GET /wiki/{page:path} - falcon_app.Item
 websocket * /ws/{room} - falcon_app.Chat
 any * /legacy/v{p:int}/{p_2:path} opaque - falcon_app.sink
-http GET /static/{path:path} opaque - falcon.routing.static.StaticRouteAsync
+http GET,HEAD /static/{path:path} opaque - falcon.routing.static.StaticRouteAsync
 """
 
 GOLDEN_WSGI = """

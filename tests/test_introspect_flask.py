@@ -20,7 +20,6 @@ from route_lines import lines, table
 GOLDEN = """
 http GET,HEAD,PUT /users/{name} user test_introspect_flask.view
 http GET,HEAD,POST /shop/orders/{number:int} shop.orders test_introspect_flask.Orders
-http GET,HEAD /v{version:float}/x version test_introspect_flask.view
 http GET,HEAD /files/{name:path}.txt files test_introspect_flask.view
   /files/{name}.txt
   /files/{name}/{name_2:path}.txt
@@ -30,6 +29,7 @@ http GET,HEAD /both/ both test_introspect_flask.view
   /both/
   /both
 http GET,HEAD /moved moved None
+http GET,HEAD /v{version:float}/x version test_introspect_flask.view
 """
 
 

@@ -25,6 +25,15 @@ http GET / - litestar_app.index
 http GET /users users litestar_app.Users.all_of_them
   /users
   /users/
+http POST /orders - litestar_app.order
+  /orders
+  /orders/
+http HEAD /ping - litestar_app.ping
+  /ping
+  /ping/
+http GET,HEAD /inner/page/ mounted_page litestar_app.mounted_page
+any * /raw opaque - litestar_app.raw
+any * /raw/{path:path} opaque - litestar_app.raw
 http DELETE /users/{number:int} - litestar_app.Users.remove
   /users/{number:int}
   /users/{number:int}/
@@ -50,21 +59,12 @@ http GET /v1/wiki/{page:path} - litestar_app.wiki
   /v1/wiki/{page}
   /v1/wiki/{page}/
   /v1/wiki/{page}/{page_2:path}
-http POST /orders - litestar_app.order
-  /orders
-  /orders/
 http PUT /orders/{name}/state - litestar_app.order_state
   /orders/{name}/state
   /orders/{name}/state/
-http HEAD /ping - litestar_app.ping
-  /ping
-  /ping/
 websocket * /ws/{room} - litestar_app.chat
   /ws/{room}
   /ws/{room}/
-any * /raw opaque - litestar_app.raw
-any * /raw/{path:path} opaque - litestar_app.raw
-http GET,HEAD /inner/page/ mounted_page litestar_app.mounted_page
 http GET /static/{file_path:path} static litestar.static_files.config.create_static_files_router.<locals>.get_handler
   /static/{file_path}
   /static/{file_path}/

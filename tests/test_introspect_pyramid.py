@@ -16,10 +16,10 @@ from route_lines import lines, table
 
 GOLDEN = """
 http * / home test_introspect_pyramid.view
-http GET /users/{name} user test_introspect_pyramid.view
+http GET,HEAD /users/{name} user test_introspect_pyramid.view
 http DELETE /users/{name} user test_introspect_pyramid.Views.remove
 http POST /orders/{number:int}.json order test_introspect_pyramid.view
-http GET /years/{year:int}/{rest:path} year test_introspect_pyramid.view
+http GET,HEAD /years/{year:int}/{rest:path} year test_introspect_pyramid.view
 http * /files/{subpath:path} opaque __files/ pyramid.static.static_view
 """
 

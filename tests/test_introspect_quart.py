@@ -22,25 +22,25 @@ GOLDEN = """
 http GET,HEAD / index quart_app.index
 http DELETE /users/{number:int} user quart_app.user
 http GET,HEAD /users/{number:int} user quart_app.user
-http GET,HEAD /{page}.html page quart_app.page
-  /about.html
-  /help.html
 http GET,HEAD /signed/{number:int} signed quart_app.signed
   /signed/{number:int}
   /signed/-{number:int}
 http GET,HEAD /code/{code}/{document:uuid} code quart_app.code
-http GET,HEAD /wiki/{name:path} wiki quart_app.wiki
-  /wiki/{name}
-  /wiki/{name}/{name_2:path}
 http GET,HEAD /wiki/{name:path}/edit edit quart_app.edit
   /wiki/{name}/edit
   /wiki/{name}/{name_2:path}/edit
+http GET,HEAD /wiki/{name:path} wiki quart_app.wiki
+  /wiki/{name}
+  /wiki/{name}/{name_2:path}
 http GET,HEAD /folder/ folder quart_app.folder
 http GET,HEAD /both/ both quart_app.both
   /both/
   /both
 http GET,HEAD,POST /shop/orders shop.orders quart_app.Orders
 websocket * /ws/{room} chat quart_app.chat
+http GET,HEAD /{page}.html page quart_app.page
+  /about.html
+  /help.html
 """
 
 
@@ -91,8 +91,8 @@ def test_hosts() -> None:
     app.add_url_rule("/x", "x", view_func=view, host="<tenant>.example.org")
     app.add_url_rule("/y", "y", view_func=view, host="example.org:8000")
     assert [(route.host, route.path) for route in table(app).routes] == [
-        ("{tenant}.example.org", "/x"),
         ("example.org:8000", "/y"),
+        ("{tenant}.example.org", "/x"),
     ]
 
 
@@ -103,6 +103,6 @@ def test_subdomains_count_when_they_are_looked_at() -> None:
     assert [(route.host, route.path) for route in table(app).routes] == [(None, "/y")]
     app.config["SERVER_NAME"] = "example.org"
     assert [(route.host, route.path) for route in table(app).routes] == [
-        ("{tenant}.example.org", "/x"),
         ("example.org", "/y"),
+        ("{tenant}.example.org", "/x"),
     ]

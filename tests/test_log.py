@@ -23,7 +23,8 @@ def test_a_record_says_when_who_and_what(kitchen: Server, interface: str) -> Non
         assert connection.read_response().status == 500
         host, port = connection.socket.getsockname()[:2]
     log = kitchen.wait_for_log("kitchen: raised before the response", since=mark)
-    record = rf"^{TIME} error: app `{interface}_kitchen:app` failed: GET /raise-before\?id=7&name=%41 HTTP/1\.1 from {host}:{port}$"
+    subject = rf"GET /raise-before\?id=7&name=%41 HTTP/1\.1 from {host}:{port}"
+    record = rf"^{TIME} error: app `{interface}_kitchen:app` failed: {subject}$"
     assert re.search(record, log, re.MULTILINE), log
 
 
@@ -49,7 +50,9 @@ def test_a_failure_is_said_when_logging_was_switched_off(start: Callable[..., Se
     server = start(interface, f"logging_app:{app}", environment={"LOGGING_APP": how})
     assert get(server, "/fail").status == 500
     log = server.wait_for_log(f"RuntimeError: the {app} application failed")
-    assert re.search(rf"^{TIME} error: app `logging_app:{app}` failed: GET /fail HTTP/1\.1 from ", log, re.MULTILINE), log
+    assert re.search(rf"^{TIME} error: app `logging_app:{app}` failed: GET /fail HTTP/1\.1 from ", log, re.MULTILINE), (
+        log
+    )
     assert log.count("Traceback") == 1
 
 

@@ -46,8 +46,8 @@ def test_refusals_of_a_full_application_are_said_once(start: Callable[..., Serve
         assert get(server, "/hello").status == 503
         assert slow.read_response().body == b"slow\n"
     log = server.wait_for_log("has room again", 5)
-    begun = "warning: app `asgi_kitchen:app` has as many requests at a time as `--limit-concurrency 1` allows: others get 503\n"
-    assert log.count(begun) == 1
+    begun = "app `asgi_kitchen:app` has as many requests at a time as `--limit-concurrency 1` allows: others get 503\n"
+    assert log.count(f"warning: {begun}") == 1
     assert re.search(r"app `asgi_kitchen:app` has room again after \d+ s: \d+ requests got 503\n", log), log
 
 

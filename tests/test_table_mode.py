@@ -261,3 +261,62 @@ def test_no_redirect_to_the_twin_of_a_path_takes_a_url_of_the_old_app() -> None:
         finally:
             alone.stop()
             beside.stop()
+
+
+ORDER_OLD = ("--wsgi", "order_apps:old")
+# Who answers beside an old app that answers GET, HEAD and POST of everything. Alone, each framework answers what is not
+# its own here with 404 or 405.
+ORDER = {
+    "starlette": {"GET /a/b": "new", "HEAD /a/x": "new", "POST /a/b": "new", "GET /m/in": "new", "GET /m/late": "old"},
+    "fastapi": {"GET /a/b": "new", "HEAD /a/x": "old", "POST /a/b": "new", "GET /docs": "new", "HEAD /docs": "new"},
+    "litestar": {
+        "GET /a/b": "old",
+        "HEAD /a/x": "old",
+        "POST /a/b": "new",
+        "GET /schema/x": "old",
+        "GET /schema": "new",
+    },
+    "quart": {"GET /a/b": "new", "HEAD /a/x": "new", "POST /a/b": "new"},
+    "falcon": {"GET /a/b": "old", "HEAD /a/x": "old", "POST /a/b": "new"},
+    "django": {"GET /a/b": "old", "HEAD /a/x": "new", "POST /a/x": "old", "GET /get": "new", "HEAD /get": "old"},
+}
+
+
+@pytest.mark.parametrize("framework", ORDER)
+def test_the_old_app_keeps_head_and_methods_that_the_new_one_answers_with_405(framework: str) -> None:
+    pytest.importorskip(framework)
+    target = ("--asgi", f"order_apps:{framework}()")
+    alone, beside, only_old = start_rsgi(*target), start_rsgi(*ORDER_OLD, *target), start_rsgi(*ORDER_OLD)
+    try:
+        for line, owner in ORDER[framework].items():
+            method, _, path = line.partition(" ")
+            by_itself = request(alone, method, path)
+            assert (by_itself.status < 300) == (owner == "new"), (line, by_itself.status)
+            if owner == "old":
+                assert by_itself.status in (404, 405), line
+            served, wanted = request(beside, method, path), {"old": only_old, "new": alone}[owner]
+            expected = request(wanted, method, path)
+            assert (line, served.status, served.body) == (line, expected.status, expected.body)
+            # A HEAD has no body to tell the two apart by.
+            for name in ("content-type", "content-length"):
+                assert (line, served.header(name)) == (line, expected.header(name))
+    finally:
+        for server in (alone, beside, only_old):
+            server.stop()
+
+
+def test_an_old_apps_own_docs_are_kept_until_a_rule_gives_them_away() -> None:
+    pytest.importorskip("fastapi")
+    both = ("--wsgi", "order_apps:documented", "--asgi", "order_apps:fastapi()")
+    kept, given = start_rsgi(*both), start_rsgi(*both, "--route", "/docs=asgi")
+    try:
+        assert request(kept, "GET", "/docs/").text == "old docs"
+        assert request(kept, "GET", "/docs").status == 308  # Flask's own way to `/docs/`
+        assert request(kept, "GET", "/docs/oauth2-redirect").status == 404
+        # `/<page>` of the old app takes it too, but names no page.
+        assert "openapi" in request(kept, "GET", "/openapi.json").text
+        assert "order_apps:documented keeps its own `/docs`, `/docs/oauth2-redirect`" in kept.log()
+        assert "swagger" in request(given, "GET", "/docs").text
+    finally:
+        kept.stop()
+        given.stop()

@@ -14,8 +14,9 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyIterator, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyTuple};
 
+use crate::async_body::{self, Kind, kind_of};
 use crate::error::is_clients_doing;
 use crate::exchange::{Ended, Exchange, Next};
 use crate::file_wrapper::FileWrapper;
@@ -160,7 +161,7 @@ fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<Ended> {
+fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Arc<Exchange>) -> PyResult<Ended> {
     if let Ok(wrapper) = iterable.cast::<FileWrapper>()
         && exchange.file(py, wrapper.get())?
     {
@@ -172,22 +173,20 @@ fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Exchange) -
             "the application returned bytes; it must return an iterable of bytes, such as [body]",
         ));
     }
+    // Asked only where it tells something: the error of what has no length costs more than a call.
+    let undeclared = !exchange.declares_length();
+    let kind = if undeclared { kind_of(iterable)? } else { Kind::Unsaid };
+    if kind == Kind::Async {
+        return async_body::send(py, iterable, exchange);
+    }
     let chunks = iterable.try_iter().map_err(|_| {
         PyTypeError::new_err(format!("the application must return an iterable of bytes, not {}", short(iterable)))
     })?;
-    // Asked only where it tells something: the error of what has no length costs more than a call.
-    let undeclared = !exchange.declares_length();
-    if undeclared && is_in_memory(iterable)? {
+    if kind == Kind::InMemory {
         return exchange.complete(py, joined(chunks)?);
     }
     let single = undeclared && iterable.len().is_ok_and(|length| length == 1);
     send_chunks(py, chunks, single, exchange)
-}
-
-/// Whether a response object says that its body is there: Django's do (`HttpResponse.streaming`).
-fn is_in_memory(iterable: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let streaming = iterable.getattr_opt(intern!(iterable.py(), "streaming"))?;
-    Ok(streaming.is_some_and(|streaming| streaming.cast_exact::<PyBool>().is_ok_and(|streaming| !streaming.is_true())))
 }
 
 /// A body that is here in full leaves in one piece, with its length.

@@ -219,6 +219,10 @@ impl ResponseSink for EventSink {
         }))
     }
 
+    fn is_abandoned(&self) -> bool {
+        lock(&self.events).as_ref().is_some_and(PipeWriter::is_closed)
+    }
+
     fn finish(&mut self) {
         let raised = self.replaced.take();
         self.last(Event::End(raised));

@@ -150,6 +150,11 @@ impl Exchange {
         matches!(&self.lock().progress, Progress::Started(head) if head.content_length.is_some())
     }
 
+    /// Whether the client has left. Never blocks: a thread that waits for the client, and so holds the lock, sees it by itself.
+    pub fn is_abandoned(&self) -> bool {
+        self.inner.try_lock().is_ok_and(|inner| inner.sink.is_abandoned())
+    }
+
     /// Sends the file behind `wrapper`, if nothing was sent yet and there is one; `false` says to iterate over it.
     ///
     /// # Errors

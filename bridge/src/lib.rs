@@ -7,7 +7,7 @@
 //!
 //! 1. [`environ`]: a request head becomes the `environ` dictionary ([`scope`] does the same for ASGI).
 //! 2. [`pool`]: the call waits in a bounded queue for a thread.
-//! 3. [`call`]: the application runs; its iterable is sent on and always closed.
+//! 3. [`call`]: the application runs; its iterable is sent on ([`async_body`] where that takes a loop) and always closed.
 //! 4. [`input`]: what the application reads, over a [`source`] of bytes; [`pipe`] brings them from another thread.
 //! 5. [`start_response`]: status and headers are checked where the application can see the error.
 //! 6. [`sink`]: where head and body go; [`length`] keeps them to the declared `Content-Length`.
@@ -18,6 +18,7 @@
 //!
 //! The GIL rule: a function that touches Python takes `py` first and is not `async`.
 
+pub mod async_body;
 pub mod awaitable;
 pub mod call;
 pub mod environ;

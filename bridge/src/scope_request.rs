@@ -16,10 +16,10 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::environ::{Concurrency, EnvironTemplate, RequestView};
 use crate::input::Input;
+use crate::report::Subject;
 use crate::response_head::short;
 use crate::source::BodySource;
 use crate::text::percent_decode;
-use crate::report::Subject;
 
 /// A declared body up to this length is waited for, so that it need not cross in pieces. In bytes.
 const SMALL_BODY: u64 = 64 * 1024;

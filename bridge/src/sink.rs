@@ -85,6 +85,9 @@ pub trait ResponseSink: Send {
     /// [`Disconnected`] when the client has gone.
     fn wait(&mut self) -> Result<(), Disconnected>;
 
+    /// Whether the client has left. Never blocks.
+    fn is_abandoned(&self) -> bool;
+
     /// The pieces are complete.
     fn finish(&mut self);
 

@@ -12,6 +12,7 @@ from rsgi.plan import Plan
 __all__ = [
     "SETTINGS",
     "VERSION",
+    "AsyncBody",
     "BodySpool",
     "BridgeCall",
     "BridgeRequest",
@@ -37,6 +38,19 @@ class ClientDisconnected(OSError):
 
 class RequestBodyError(OSError):
     """The request body broke off: malformed, too large or too slow. It must not be taken for a whole one."""
+
+@final
+class AsyncBody:
+    """The response of a WSGI call whose body comes from an async iterator."""
+
+    def write(self, piece: bytes, /) -> bool:
+        """Send a piece; blocks while the client is slow. Gives whether more is wanted.
+
+        Raises:
+            ClientDisconnected: when the client has left.
+        """
+    def abandoned(self) -> bool:
+        """Whether the client has left. Never blocks."""
 
 @final
 class Router:

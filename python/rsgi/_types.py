@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, TypeAlias
 
 Interface: TypeAlias = Literal["wsgi", "asgi"]
+# As it may be asked for: `auto` is what the application turns out to speak.
+AskedInterface: TypeAlias = Literal["wsgi", "asgi", "auto"]
 
 Environ: TypeAlias = dict[str, Any]
 ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]

@@ -76,7 +76,8 @@ def _how(app: App, config: Config, io: str) -> str:
 
 def _who(plan: Plan) -> list[str]:
     """Why the applications share the paths as they do, and who gets WebSockets."""
-    lines = [f"{plan.mode}: {plan.reason}"]
+    # One application alone has nothing to share; the table above says what it gets.
+    lines = [f"{plan.mode}: {plan.reason}"] if len(plan.apps) > 1 else []
     asgi = [app for app in plan.apps if app.interface == "asgi"]
     if not asgi:
         lines.append("WebSocket: none, there is no ASGI application")

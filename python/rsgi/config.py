@@ -133,6 +133,7 @@ class Config:
         "Addresses",
         (),
         unit="address",
+        short="-b",
         metavar="ADDR",
         repeatable=True,
     )
@@ -267,6 +268,7 @@ class Config:
         "Processes",
         factory=default_workers,
         unit="processes",
+        short="-w",
         minimum=1,
         maximum=1024,
         default_text="the variable `WEB_CONCURRENCY`, else 1",
@@ -373,7 +375,33 @@ class Config:
         minimum=0,
     )
 
+    drain_delay: float = _setting(
+        "How long requests are still served when the server is told to end, while `--health-path` answers 503: so long load "
+        "balancers need to hear of it.",
+        "Time limits",
+        0.0,
+        unit="duration",
+        minimum=0,
+    )
+
+    health_path: str | None = _setting(
+        "Answer GET and HEAD of this path without any application: 200, or 503 when the server is told to end. Such "
+        "requests are not in the access log.",
+        "Output",
+        unit="path",
+        metavar="PATH",
+        optional=True,
+        default_text="none",
+    )
     access_log: bool = _setting("Write one line for each answer to stdout.", "Output", False, unit="flag")
+    access_log_skip: tuple[str, ...] = _setting(
+        "Leave requests for this path out of the access log. Repeatable.",
+        "Output",
+        (),
+        unit="path",
+        metavar="PATH",
+        repeatable=True,
+    )
     log_level: str = _setting(
         "The least important messages to show on stderr.",
         "Output",

@@ -45,7 +45,8 @@ def load_config(given: Mapping[str, Any], *, search: bool = False) -> Config:
 
     Args:
         given: Values by the names of the settings. `wsgi` and `asgi`, lists of `AppTarget`, take the place of the
-            applications of their kind in the file. `config` is the file.
+            applications of their kind in the file; `targets`, of which nobody said the kind, that of all. `config` is
+            the file.
         search: Whether to look for a file when `config` is not given.
 
     Raises:
@@ -58,7 +59,8 @@ def load_config(given: Mapping[str, Any], *, search: bool = False) -> Config:
     values = {} if path is None else read_file(str(path))
     apps: Sequence[AppTarget] = values.pop("apps", ())
     chosen = [target for interface in _INTERFACES for target in named.pop(interface, ())]
-    replaced = {target.interface for target in chosen}
+    chosen += (untold := named.pop("targets", ()))
+    replaced = _INTERFACES if untold else {target.interface for target in chosen}
     apps = (*chosen, *(target for target in apps if target.interface not in replaced))
     return Config(**{**values, "apps": apps, **named, "config": None if path is None else str(path)})
 
@@ -106,8 +108,16 @@ def read_file(path: str) -> dict[str, Any]:
         found = _SYNTAX_PLACE.fullmatch(str(error))
         line = int(found["line"] or text.count("\n") + 1) if found else None
         what = found["what"] if found else str(error)
-        raise StartupError(f"{_where(path, line)}: {what[:1].lower()}{what[1:]}", "it has to be TOML") from error
+        raise StartupError(f"{_where(path, line)}: {what[:1].lower()}{what[1:]}", _not_toml(path)) from error
     return _File(path, text, document).read()
+
+
+def _not_toml(path: str) -> str:
+    if Path(path).suffix in (".toml", ""):
+        return "it has to be TOML"
+    return (
+        "it has to be TOML; files of other servers are not read: `rsgi translate` and docs/coming-from.md are for those"
+    )
 
 
 def _where(path: str, line: int | None) -> str:

@@ -69,7 +69,8 @@ def _rows(router: Router, route: Route) -> Iterator[int]:
 
 
 def _warning(row: Route, routes: list[Route], old: str, new: str) -> str:
-    paths = list(dict.fromkeys(route.path for route in routes))
+    # A folder of the old application comes first: it is what a rule should give back.
+    paths = list(dict.fromkeys(route.path for route in sorted(routes, key=lambda route: not route.files)))
     named = ", ".join(f"`{path}`" for path in paths[:_MOST_NAMED])
     more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
     what = f"`{row.path}` of {new}{f' ({row.defined})' if row.defined else ''} covers {named}{more} of {old}"

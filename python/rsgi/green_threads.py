@@ -18,8 +18,8 @@ def refuse_green_threads() -> None:
         if is_patched():
             raise StartupError(
                 f"{library} has replaced `threading`, and rsgi runs WSGI applications in real threads",
-                f"leave {library}'s monkey patching out (`monkey.patch_all()`): `--wsgi-threads` says how many requests run at "
-                "the same time",
+                f"leave {library}'s monkey patching out (`monkey.patch_all()`): `--wsgi-threads` says how many requests run "
+                "at the same time",
             )
 
 

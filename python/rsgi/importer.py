@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 from rsgi.errors import StartupError
+from rsgi.import_hints import django_hint, folder_hint, object_in
 
 _NAME = r"[^\W\d]\w*"
 _DOTTED = rf"{_NAME}(?:\.{_NAME})*"
@@ -61,12 +62,12 @@ def load_target(target: str | object, app_dir: str | os.PathLike[str] = ".") -> 
     """
     if not isinstance(target, str):
         return _checked(target, target_name(target), "the object that was given")
-    parsed = parse_target(target)
+    parsed = parse_target(target, app_dir)
     folder = add_app_dir(app_dir)
     module = _import(parsed, folder)
     found = _attribute(parsed, module)
     if parsed.is_factory:
-        found = _call_factory(parsed, found)
+        found = _call_factory(parsed, found, folder)
     return _checked(found, target, f"`{target}`")
 
 
@@ -81,15 +82,22 @@ def target_name(target: str | object) -> str:
     return f"{getattr(named, '__module__', '?')}:{getattr(named, '__qualname__', type(target).__qualname__)}"
 
 
-def parse_target(text: str) -> Target:
+def parse_target(text: str, app_dir: str | os.PathLike[str] = ".") -> Target:
     """Take `module:attr` or `module:factory()` apart.
+
+    Args:
+        text: What was written.
+        app_dir: The folder to import from; the hint looks there.
 
     Raises:
         StartupError: when it is neither.
     """
     found = _TARGET.fullmatch(text.strip())
     if found is None or found["module"].endswith(".py"):
-        raise StartupError(f"`{text}` is not a target of the form `module:attr`", _malformed_hint(text.strip()))
+        raise StartupError(
+            f"`{text}` is not a target of the form `module:attr`",
+            _malformed_hint(text.strip(), Path(os.path.expanduser(app_dir))),
+        )
     return Target(text, found["module"], found["attribute"], found["call"] is not None)
 
 
@@ -112,19 +120,18 @@ def add_app_dir(app_dir: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def _malformed_hint(text: str) -> str:
+def _malformed_hint(text: str, folder: Path) -> str:
     module, colon, attribute = text.partition(":")
     if re.search(r"\([^)]", attribute):
         return "a factory is called without arguments: write `module:factory()` with empty parentheses"
     path = module.removesuffix(".py").replace("\\", "/")
-    stem = path.rpartition("/")[2]
-    written = f"{stem}:{attribute or 'app'}"
+    above, _, stem = path.rpartition("/")
+    written = f"{stem}:{attribute or object_in(folder / above, stem)}"
     if path != module or "/" in path:
-        folder = path.rpartition("/")[0]
-        inside = f", with `--app-dir {folder}`" if folder else ""
+        inside = f", with `--app-dir {above}`" if above else ""
         return f"name the module, not its file: `{written}`{inside}"
     if not colon and re.fullmatch(_DOTTED, text):
-        return f"say which object of the module is the application, for example `{text}:app`"
+        return f"say which object of the module is the application, for example `{text}:{object_in(folder, text)}`"
     return "for example `old:app` for the object `app` in `old.py`, or `old:create_app()` for what a factory returns"
 
 
@@ -136,7 +143,9 @@ def _import(target: Target, folder: Path) -> ModuleType:
             message = f"could not import `{target.text}`: no module named `{error.name}`"
             raise StartupError(message, _module_hint(target.module, folder)) from error
         message = f"could not import `{target.text}`: `{target.module}` needs the module `{error.name}`"
-        hint = f"install what provides `{error.name}` for {sys.executable}, or correct the import"
+        hint = folder_hint(target.module, target.text, error.name or "", folder) or (
+            f"install what provides `{error.name}` for {sys.executable}, or correct the import"
+        )
         raise StartupError(f"{message}\n\n{_tail(error)}", hint) from error
     except SystemExit as error:
         message = f"could not import `{target.text}`: `{target.module}` ended the process (SystemExit: {error.code})"
@@ -144,7 +153,7 @@ def _import(target: Target, folder: Path) -> ModuleType:
         raise StartupError(f"{message}\n\n{_tail(error)}", hint) from error
     except Exception as error:
         message = f"could not import `{target.text}`: `{target.module}` raised {type(error).__name__}"
-        raise StartupError(f"{message}\n\n{_tail(error)}", _debug_hint()) from error
+        raise StartupError(f"{message}\n\n{_tail(error)}", _raised_hint(error, target, folder)) from error
 
 
 def _is_about_target(error: ModuleNotFoundError, module: str) -> bool:
@@ -215,9 +224,9 @@ def _own_callables(module: ModuleType, names: list[str]) -> Iterator[str]:
     yield from functions
 
 
-def _call_factory(target: Target, factory: object) -> object:
+def _call_factory(target: Target, factory: object, folder: Path) -> object:
     if not callable(factory):
-        message = f"`{target.text}`: `{target.attribute}` is a `{type(factory).__name__}` and cannot be called"
+        message = f"`{target.text}`: `{target.attribute}` is {_a_type(factory)} and cannot be called"
         raise StartupError(message, f"without the parentheses, `{target.text[:-2]}`, it stands for the object itself")
     try:
         made = factory()
@@ -226,7 +235,7 @@ def _call_factory(target: Target, factory: object) -> object:
             message = f"the factory `{target.text}` cannot be called without arguments: {error}"
             raise StartupError(message, "write a function without parameters that returns the application") from error
         message = f"the factory `{target.text}` raised {type(error).__name__}"
-        raise StartupError(f"{message}\n\n{_tail(error)}", _debug_hint()) from error
+        raise StartupError(f"{message}\n\n{_tail(error)}", _raised_hint(error, target, folder)) from error
     except SystemExit as error:
         message = f"the factory `{target.text}` ended the process (SystemExit: {error.code})"
         raise StartupError(f"{message}\n\n{_tail(error)}", "a factory returns the application") from error
@@ -235,6 +244,12 @@ def _call_factory(target: Target, factory: object) -> object:
         hint = "make it a plain function; what has to be awaited belongs into the application's lifespan"
         raise StartupError(f"the factory `{target.text}` is a coroutine function", hint)
     return made
+
+
+def _a_type(value: object) -> str:
+    """The type of a value with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} `{name}`"
 
 
 def _checked(found: object, text: str, called: str) -> object:
@@ -247,7 +262,7 @@ def _checked(found: object, text: str, called: str) -> object:
         factory = text.endswith("()")
         hint = "does the factory return the application?" if factory else "is it set when the module is imported?"
         raise StartupError(f"{called} is None", hint)
-    message = f"{called} is a `{type(found).__name__}`, which cannot be called, so it is no application"
+    message = f"{called} is {_a_type(found)}, which cannot be called, so it is no application"
     raise StartupError(message, "a target names a WSGI or ASGI callable, or a factory with `()` behind it")
 
 
@@ -264,6 +279,12 @@ def _tail(error: BaseException) -> str:
     frames = list(_application_frames(error))[-_FRAMES_SHOWN:]
     lines = traceback.format_list(frames) + traceback.format_exception_only(type(error), error)
     return "".join(lines).rstrip()
+
+
+def _raised_hint(error: Exception, target: Target, folder: Path) -> str:
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    found = django_hint(error, folder) or (missing and folder_hint(target.module, target.text, missing, folder))
+    return found or _debug_hint()
 
 
 def _debug_hint() -> str:

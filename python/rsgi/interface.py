@@ -45,11 +45,40 @@ def check_interface(application: object, interface: Interface, name: str) -> Non
 
 
 def interface_of(application: object) -> Interface | None:
-    """What `application` speaks, where one look at it tells."""
+    """The protocol that `application` speaks, where one look at it tells."""
+    fitting = _fitting(application)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def tell_interface(application: object, name: str) -> Interface:
+    """The protocol that `application` speaks, when nobody said it.
+
+    Args:
+        application: A callable.
+        name: What to call it in the error.
+
+    Raises:
+        StartupError: when that cannot be known before the first request, or it is no application.
+    """
+    fitting = _fitting(application)
+    if len(fitting) == 1:
+        check_interface(application, fitting[0], name)
+        return fitting[0]
+    if fitting:
+        message = f"it cannot be told whether `{name}` is a WSGI or an ASGI application"
+        raise StartupError(message, f"say which it is: `--wsgi {name}` or `--asgi {name}`")
+    if inspect.isclass(application) and _is_legacy_asgi(application):
+        check_interface(application, "asgi", name)
+    shapes = f"{_SHAPES['wsgi']} nor with {_SHAPES['asgi']}"
+    message = f"`{name}` can be called neither with {shapes}, so it is no application"
+    raise StartupError(message, _factory_hint(application, name) or "name a WSGI or an ASGI application")
+
+
+def _fitting(application: object) -> list[Interface]:
+    """The protocols that `application` may speak."""
     if _is_async(application):
-        return "asgi"
-    fits = [each for each, count in _ARGUMENTS.items() if _accepts(application, count)]
-    return fits[0] if len(fits) == 1 else None
+        return ["asgi"]
+    return [each for each, count in _ARGUMENTS.items() if _accepts(application, count) is not False]
 
 
 def _is_async(application: object) -> bool:
@@ -102,10 +131,15 @@ def _other_flag(application: object, name: str, interface: Interface) -> Startup
 
 def _wrong_arguments(application: object, interface: Interface, name: str) -> StartupError:
     message = f"`{name}` cannot be called with {_SHAPES[interface]}, so it is no {interface.upper()} application"
-    if _accepts(application, 0) and ":" in name and not name.endswith(")"):
-        what = "a class" if inspect.isclass(application) else "a factory"
-        return StartupError(message, f"if it is {what} that gives the application, write `{name}()`")
-    return StartupError(message, f"{_ARGUMENTS[interface]} positional arguments are what the specification asks for")
+    asked = f"{_ARGUMENTS[interface]} positional arguments are what the specification asks for"
+    return StartupError(message, _factory_hint(application, name) or asked)
+
+
+def _factory_hint(application: object, name: str) -> str | None:
+    if not _accepts(application, 0) or ":" not in name or name.endswith(")"):
+        return None
+    what = "a class" if inspect.isclass(application) else "a factory"
+    return f"if it is {what} that gives the application, write `{name}()`"
 
 
 def _framework(application: object) -> str | None:

@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from rsgi._rsgi import WsgiBridge
-from rsgi._types import Interface
+from rsgi._types import AskedInterface, Interface
 from rsgi.bridge import WsgiToAsgi
 from rsgi.config import AppTarget, Config
 from rsgi.covered import takes_pieces, with_shared_folders
 from rsgi.errors import StartupError
 from rsgi.importer import load_target, target_name
-from rsgi.interface import check_interface
-from rsgi.introspect import Route
+from rsgi.interface import check_interface, tell_interface
+from rsgi.introspect import Route, RouteTable
 from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
 from rsgi.introspect.django import is_django_wsgi
 from rsgi.rules import FieldCondition, ParsedRule, PathKind, Scheme, parse_rule, prefix_problem, rule_from_table
-from rsgi.tables import catch_all_warnings, check_routes_from, notes_on, table_of
+from rsgi.tables import built_in_pages_kept, catch_all_warnings, check_routes_from, notes_on, table_of
 
 Mode: TypeAlias = Literal["mounts", "table", "probe", "websocket"]
 
@@ -116,8 +116,13 @@ def build_plan(config: Config) -> Plan:
         raise StartupError("there is no application to serve", "for example `rsgi serve --wsgi old:app --asgi new:app`")
     parsed_rules = _parse_rules(config)
     prefixes = [normalise_prefix(target) for target in config.apps]
-    _check_places(config, prefixes)
+    asked = [
+        (prefix, target.interface, target_name(target.target))
+        for target, prefix in zip(config.apps, prefixes, strict=True)
+    ]
+    _check_places(config, asked)
     apps = tuple(_load(target, prefix, config.app_dir) for target, prefix in zip(config.apps, prefixes, strict=True))
+    _check_places(config, [(app.prefix, app.interface, app.target) for app in apps])
     return _divide(config, apps, parsed_rules)
 
 
@@ -159,22 +164,27 @@ def normalise_prefix(target: AppTarget) -> str:
     return target.prefix.rstrip("/")
 
 
-def _check_places(config: Config, prefixes: list[str]) -> None:
-    """See that no two applications want the same place."""
-    taken: dict[tuple[str, Interface | None], AppTarget] = {}
-    for target, prefix in zip(config.apps, prefixes, strict=True):
-        place = (prefix, None if prefix else target.interface)
-        earlier = taken.setdefault(place, target)
-        if earlier is target:
+def _check_places(config: Config, asked: list[tuple[str, AskedInterface, str]]) -> None:
+    """See that no two applications want the same place; of each come its prefix, interface and target.
+
+    This is asked before the import, which may be slow, and again when each interface is known.
+    """
+    taken: dict[tuple[str, AskedInterface | None], str] = {}
+    for prefix, interface, second in asked:
+        if not prefix and interface == "auto":
             continue
-        first, second = target_name(earlier.target), target_name(target.target)
+        place = (prefix, None if prefix else interface)
+        if place not in taken:
+            taken[place] = second
+            continue
+        first = taken[place]
         if prefix:
             message = f"`{first}` and `{second}` have the same prefix, `{prefix}`"
             raise StartupError(message, "each needs one of its own")
-        message = f"two {target.interface.upper()} applications have no prefix: `{first}` and `{second}`"
-        raise StartupError(message, f"give one a prefix, for example `--{target.interface} /api={second}`")
+        message = f"two {interface.upper()} applications have no prefix: `{first}` and `{second}`"
+        raise StartupError(message, f"give one a prefix, for example `--{interface} /api={second}`")
     if config.fallback == "off" and ("", "wsgi") in taken and ("", "asgi") in taken:
-        second = target_name(taken["", "asgi"].target)
+        second = taken["", "asgi"]
         message = "two applications without a prefix need a fallback from one to the other, and it is off"
         raise StartupError(message, f"leave `--fallback off` out, or give one a prefix: `--asgi /api={second}`")
 
@@ -182,8 +192,12 @@ def _check_places(config: Config, prefixes: list[str]) -> None:
 def _load(target: AppTarget, prefix: str, app_dir: str) -> App:
     text = target_name(target.target)
     application = load_target(target.target, app_dir)
-    check_interface(application, target.interface, text)
-    return App(target.name or text, target.interface, prefix, application, text)
+    if target.interface == "auto":
+        interface = tell_interface(application, text)
+    else:
+        interface = target.interface
+        check_interface(application, interface, text)
+    return App(target.name or text, interface, prefix, application, text)
 
 
 def _resolve(rule: ParsedRule, apps: tuple[App, ...]) -> Rule:
@@ -237,8 +251,7 @@ def _divided(plan: Plan, config: Config) -> Plan:
     unmounted = {app.interface: app for app in plan.apps if not app.prefix}
     if len(unmounted) < 2:
         only = next(iter(unmounted.values()), None)
-        reason = f"{only.name} has no prefix and gets the rest" if only else "every application has a prefix"
-        return replace(plan, mode="mounts", reason=reason)
+        return replace(plan, mode="mounts", reason=_reason_of_mounts(plan, only))
     old, new = unmounted["wsgi"], unmounted["asgi"]
     if config.fallback == "probe":
         return replace(plan, mode="probe", reason=f"asked for: {new.name} first, {old.name} when it answers 404")
@@ -246,6 +259,13 @@ def _divided(plan: Plan, config: Config) -> Plan:
     if by_protocol is not None:
         return replace(plan, mode="websocket", reason=by_protocol)
     return _by_table(plan, old, new, config)
+
+
+def _reason_of_mounts(plan: Plan, only: App | None) -> str:
+    if len(plan.apps) == 1:
+        app = plan.apps[0]
+        return f"all requests below {app.prefix} go to {app.name}" if app.prefix else f"all requests go to {app.name}"
+    return f"{only.name} has no prefix and gets the rest" if only else "every application has a prefix"
 
 
 def _reason_to_divide_by_protocol(old: App, new: App) -> str | None:
@@ -260,13 +280,7 @@ def _by_table(plan: Plan, old: App, new: App, config: Config) -> Plan:
     """By the routes of the new application; if these cannot be read to the last, it is asked first."""
     table = table_of(new, config)
     if table is not None and table.complete:
-        count = "1 route" if len(table.routes) == 1 else f"{len(table.routes)} routes"
-        reason = f"{count} of {new.name}, read from {table.framework}"
-        warnings, notes = catch_all_warnings(table, new.name, old.name), notes_on(table, new.name)
-        plan = replace(plan, mode="table", table=table.for_router(), reason=reason, warnings=warnings, notes=notes)
-        if not takes_pieces(table):
-            return plan
-        return with_shared_folders(plan, table_of(old, config), old.name, new.name)
+        return _with_table(plan, table, old, new, config)
     why = "" if table is None else f" ({table.why})"
     if config.fallback == "table":
         message = f"the routes of `{new.name}` cannot be read{why}, so there is no table to fall back by"
@@ -276,6 +290,20 @@ def _by_table(plan: Plan, old: App, new: App, config: Config) -> Plan:
         raise StartupError(message, f"{hint}`--asgi /api={new.name}`")
     reason = f"the routes of {new.name} cannot be read{why}: it is asked first, {old.name} when it answers 404"
     return replace(plan, mode="probe", reason=reason)
+
+
+def _with_table(plan: Plan, table: RouteTable, old: App, new: App, config: Config) -> Plan:
+    """By the routes of the new application; the old one keeps its own pages and files where both have some."""
+    has_built_in, takes = any(route.built_in for route in table.routes), takes_pieces(table)
+    of_old = table_of(old, config) if has_built_in or takes else None
+    kept = built_in_pages_kept(table, of_old)
+    rows = tuple(row for row in table.for_router() if not (row.built_in and row.path.rstrip("/") in kept))
+    reason = f"{table.size()} of {new.name}, read from {table.framework}"
+    if kept:
+        reason += f"; {old.name} keeps its own {_quoted(list(kept))}"
+    warnings, notes = catch_all_warnings(table, new.name, old.name), notes_on(table, new.name)
+    plan = replace(plan, mode="table", table=rows, reason=reason, warnings=warnings, notes=notes)
+    return with_shared_folders(plan, of_old, old.name, new.name) if takes else plan
 
 
 __all__ = ["App", "Mode", "Plan", "Rule", "build_plan", "divide_again", "normalise_prefix"]

@@ -69,7 +69,7 @@ def _came_and_went(before: list[str], after: list[str]) -> list[str]:
 
 def _named(plan: Plan) -> list[str]:
     """The routes of a plan; none where another mode says it already."""
-    return [_text(route) for route in plan.table] if plan.mode == "table" else []
+    return [_text(route) for route in plan.table if not route.refuses] if plan.mode == "table" else []
 
 
 def _text(route: Route) -> str:

@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rsgi._rsgi import Server
 from rsgi._types import ASGIApp, WSGIApp
@@ -26,7 +27,8 @@ from rsgi.loops import new_event_loop, serving_event_loop
 from rsgi.plan import build_plan
 from rsgi.reload import RuleReload
 from rsgi.served import ServedPlan
-from rsgi.signals import CHECK_INTERVAL, SignalHandlers, ending_handlers, exit_now, worker_handlers
+from rsgi.service_manager import ServiceManager
+from rsgi.signals import SignalHandlers, ending_handlers, exit_now, worker_handlers
 from rsgi.stopping import Stopping
 from rsgi.worker import Link
 
@@ -38,6 +40,21 @@ _STUCK_TIMEOUT = 1.0
 
 # How often the loop may fail on its way to the end of the server.
 _MOST_FAILURES = 100
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """What the main thread does for the server while it runs.
+
+    Attributes:
+        interval: How often `check` is called, in seconds.
+        check: Sees that all is as it should be.
+        on_started: Called when the ASGI applications have started, before the first request.
+    """
+
+    interval: float
+    check: Callable[[], None]
+    on_started: Callable[[], None]
 
 
 def serve(
@@ -123,18 +140,32 @@ def serve_here(
     else:
         server = Server(config, plan, link.listeners)
         link.introduce(banner(config, plan, server.io, link.orders.supervisor))
-    stopping = Stopping(config, server.stop)
+    manager = ServiceManager()
+
+    def stop() -> None:
+        manager.stopping()
+        server.stop()
+
+    stopping = Stopping(config, stop)
     code = 0
     served = ServedPlan(server, config, plan)
     with _reloading(served, config, reread) as reload:
         handlers = _handlers(stopping, _reloads(server, config, reload), link)
         if link is not None:
             link.follow(server, stopping.begin)
+        else:
+            threading.Thread(target=_tell_when_ready, args=(server, manager), name="rsgi-ready", daemon=True).start()
+
+        def check() -> None:
+            handlers.keep()
+            manager.alive()
+
+        calls = _Calls(manager.interval, check, lambda: _read_again(served, link))
         with handlers:
             if any(app.interface == "asgi" for app in plan.apps):
-                code = _run_loop(server, config, stopping, handlers, lambda: _read_again(served, link))
+                code = _run_loop(server, config, stopping, handlers, calls)
             else:
-                _wait(server, handlers)
+                _wait(server, calls)
             server.finish()
     stopping.over()
     _leave_stuck_calls()
@@ -154,13 +185,18 @@ def _given(settings: dict[str, object], wsgi: object, asgi: object) -> dict[str,
     return {**settings, **targets}
 
 
-def _wait(server: Server, handlers: SignalHandlers) -> None:
-    """Wait on this thread until the server has ended."""
+def _tell_when_ready(server: Server, manager: ServiceManager) -> None:
+    if server.wait_until_ready():
+        manager.ready(f"serving on {', '.join(server.addresses)}")
+
+
+def _wait(server: Server, calls: _Calls) -> None:
+    """Wait on this thread until the server has ended, and check every now and then."""
     ended = threading.Event()
     server.start(None, ended.set)
     # A signal that reaches another thread does not end a wait of this one.
-    while not ended.wait(CHECK_INTERVAL):
-        handlers.keep()
+    while not ended.wait(calls.interval):
+        calls.check()
 
 
 def _read_again(served: ServedPlan, link: Link | None) -> None:
@@ -170,10 +206,16 @@ def _read_again(served: ServedPlan, link: Link | None) -> None:
         say("\n".join(["the routes are others after the startup:", *lines]))
 
 
-def _run_loop(
-    server: Server, config: Config, stopping: Stopping, handlers: SignalHandlers, on_started: Callable[[], None]
-) -> int:
-    """Run the asyncio loop on this thread until the server has ended; gives the exit code."""
+def _run_loop(server: Server, config: Config, stopping: Stopping, handlers: SignalHandlers, calls: _Calls) -> int:
+    """Run the asyncio loop on this thread until the server has ended; gives the exit code.
+
+    Args:
+        server: The server.
+        config: All settings.
+        stopping: Begins when the loop stops by itself.
+        handlers: Those of the application come after them, whenever it sets any.
+        calls: What is called in the loop.
+    """
     loop = serving_event_loop(server) if server.io == "loop" else new_event_loop(config.loop)
     asyncio.set_event_loop(loop)
     ended = threading.Event()
@@ -182,14 +224,14 @@ def _run_loop(
         ended.set()
         loop.call_soon_threadsafe(loop.stop)
 
-    def check() -> None:
-        handlers.keep()
-        loop.call_later(CHECK_INTERVAL, check)
+    def check_again() -> None:
+        calls.check()
+        loop.call_later(calls.interval, check_again)
 
     try:
         handlers.keep_in(loop)
-        check()
-        server.start(loop, end, on_started)
+        check_again()
+        server.start(loop, end, calls.on_started)
         code = _run_to_the_end(loop, ended, stopping)
         server.detach(loop)
         _close(loop)

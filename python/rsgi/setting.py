@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from rsgi._types import Interface
+from rsgi._types import AskedInterface
 from rsgi.rules import ParsedRule
-from rsgi.values import SettingValueError, Unit, check_address, parse_value
+from rsgi.values import SettingValueError, Unit, check_address, check_path, parse_value
 
 
 @dataclass(frozen=True)
@@ -21,20 +21,20 @@ class AppTarget:
     """One application to serve, as it was asked for.
 
     Attributes:
-        interface: The protocol it speaks.
+        interface: The protocol it speaks; `auto` when that is seen once it is imported.
         target: Where to import it from (`module:attr`, `module:factory()`), or the application itself.
         prefix: The path below which it is mounted, as written; empty for the whole site.
         name: What rules, logs and the banner call it; its target if empty.
     """
 
-    interface: Interface
+    interface: AskedInterface
     target: str | object
     prefix: str = ""
     name: str = ""
 
     @classmethod
-    def parse(cls, interface: Interface, text: str) -> AppTarget:
-        """Read the value of `--wsgi` or `--asgi`: `[PREFIX=]TARGET`.
+    def parse(cls, interface: AskedInterface, text: str) -> AppTarget:
+        """Read the value of `--wsgi` or `--asgi`, or a target without a flag: `[PREFIX=]TARGET`.
 
         Raises:
             SettingValueError: when the prefix has no leading slash, or there is no target.
@@ -53,6 +53,7 @@ class AppTarget:
 _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "text": str,
     "address": str,
+    "path": str,
     "flag": bool,
     "number": int,
     "processes": int,
@@ -64,6 +65,7 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
 _UNIT_NAMES: dict[Unit, str] = {
     "text": "text",
     "address": "an address",
+    "path": "a path",
     "flag": "true or false",
     "number": "a whole number",
     "processes": "a whole number",
@@ -90,6 +92,7 @@ class Setting:
         maximum: The largest number allowed.
         default_text: How `--help` calls a default that depends on the machine or on other settings.
         separators: What divides several values in the environment variable.
+        short: A short flag for the same, where those of other servers call it so.
     """
 
     help: str
@@ -103,6 +106,7 @@ class Setting:
     maximum: float | None = None
     default_text: str | None = None
     separators: str = r"[;\s]+"
+    short: str | None = None
 
     def parse(self, text: str) -> object:
         """The value that `text` means.
@@ -140,6 +144,8 @@ class Setting:
             self._check_range(value)
         if self.unit == "address":
             check_address(str(value))
+        if self.unit == "path":
+            check_path(str(value))
         return value
 
     def _check_range(self, value: float) -> None:

@@ -23,6 +23,11 @@ _MARGIN = 5.0
 _LEAST = 1.0
 
 
+def longest_end(config: Config) -> float:
+    """How long the settings let the end of a server take, in seconds."""
+    return config.drain_delay + config.grace + len(config.apps) * config.lifespan_timeout
+
+
 class Stopping:
     """The stop of one server, which begins once and ends in time.
 
@@ -54,12 +59,12 @@ class Stopping:
 
     def leave_threads(self, code: int) -> None:
         """End the process with `code` when the grace time is over and threads of the application still keep it."""
-        grace = self._config.grace - (0.0 if self.begun is None else time.monotonic() - self.begun)
+        begun = 0.0 if self.begun is None else time.monotonic() - self.begun
+        grace = self._config.drain_delay + self._config.grace - begun
         threading.Thread(target=_leave_threads, args=(max(grace, _LEAST), code), name="rsgi-end", daemon=True).start()
 
     def _end_if_stuck(self) -> None:
-        lifespans = len(self._config.apps) * self._config.lifespan_timeout
-        if self._over.wait(self._config.grace + lifespans + _MARGIN):
+        if self._over.wait(longest_end(self._config) + _MARGIN):
             return
         main = threading.main_thread().ident
         frame = sys._current_frames().get(main) if main is not None else None

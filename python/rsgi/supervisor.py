@@ -22,7 +22,9 @@ from rsgi._rsgi import Listeners
 from rsgi.config import Config
 from rsgi.console import say
 from rsgi.errors import StartupError
+from rsgi.service_manager import ServiceManager
 from rsgi.signals import ignored
+from rsgi.stopping import longest_end
 from rsgi.worker import Orders
 from rsgi.worker_process import WorkerProcess, end_of
 
@@ -66,6 +68,7 @@ class Supervisor:
         self._roll_wanted = asyncio.Event()
         self._started = False
         self._ending = asyncio.Event()
+        self._manager = ServiceManager()
 
     async def run(self) -> int:
         """Start all workers, keep them until a signal, and wait for their end."""
@@ -75,6 +78,8 @@ class Supervisor:
             if not self._ending.is_set():
                 for url in self._listeners.urls(bool(self._config.tls_cert)):
                     say(f"listening on {url}")
+                self._manager.ready(self._status())
+                self._do(self._say_alive())
                 self._do(self._roll_when_wanted())
             await self._ending.wait()
         finally:
@@ -114,7 +119,7 @@ class Supervisor:
         if worker in self._workers:
             self._workers.remove(worker)
         self._leaving.add(worker)
-        patience = self._config.grace + len(self._config.apps) * self._config.lifespan_timeout + _END_MARGIN
+        patience = longest_end(self._config) + _END_MARGIN
         if not await worker.gone(patience):
             say(f"warning: worker {worker.pid} did not end and was killed")
         self._leaving.discard(worker)
@@ -176,7 +181,19 @@ class Supervisor:
         while True:
             await self._roll_wanted.wait()
             self._roll_wanted.clear()
+            self._manager.reloading()
             await self._roll()
+            self._manager.ready(self._status())
+
+    async def _say_alive(self) -> None:
+        """Let a watchdog know that this loop turns; each worker is watched by it."""
+        while True:
+            self._manager.alive()
+            await asyncio.sleep(self._manager.interval)
+
+    def _status(self) -> str:
+        urls = ", ".join(self._listeners.urls(bool(self._config.tls_cert)))
+        return f"serving with {len(self._workers)} workers on {urls}"
 
     async def _roll(self) -> None:
         """Replace all workers, one after the other, by new ones with new code and new settings."""
@@ -263,6 +280,7 @@ class Supervisor:
             for worker in (*self._workers, *self._leaving):
                 worker.send_signal(signal.SIGKILL)
             os._exit(1)
+        self._manager.stopping()
         self._ending.set()
 
 

@@ -76,6 +76,25 @@ def notes_on(table: RouteTable, name: str) -> tuple[str, ...]:
     )
 
 
+def built_in_pages_kept(new: RouteTable, old: RouteTable | None) -> tuple[str, ...]:
+    """The paths of the pages that the new framework adds by itself, where the old application has that path.
+
+    What lies below such a page goes with it. A parameter or a catch-all of the old one does not count: it names no page.
+    """
+    if old is None:
+        return ()
+    named = {
+        template.rstrip("/")
+        for route in old.routes
+        if route.kind != "websocket" and (route.methods is None or "GET" in route.methods)
+        for template in route.matched
+        if "{" not in template
+    }
+    pages = sorted({route.path for route in new.routes if route.built_in})
+    kept = [page for page in pages if page.rstrip("/") in named]
+    return tuple(page for page in pages if page in kept or page.startswith(tuple(f"{each}/" for each in kept)))
+
+
 def _given(config: Config) -> list[tuple[str, str]]:
     """Each `--routes-from` as the application it is for and the target."""
     split = (text.rpartition("=") for text in config.routes_from)

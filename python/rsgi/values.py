@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from rsgi.cpus import usable_cpus
 
-Unit: TypeAlias = Literal["text", "address", "flag", "number", "processes", "size", "duration", "apps", "rules"]
+Unit: TypeAlias = Literal["text", "address", "path", "flag", "number", "processes", "size", "duration", "apps", "rules"]
 
 _SECONDS = {"": 1.0, "us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {
@@ -123,6 +123,8 @@ def check_address(text: str) -> None:
         return
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
+    if colon and not host and _PORT.fullmatch(port):
+        raise SettingValueError(f"{text!r} has no host; write 0.0.0.0{text} for every interface, or 127.0.0.1{text}")
     if not colon or not host or (":" in host and not bracketed) or not _PORT.fullmatch(port):
         raise SettingValueError(f"{text!r} is not an address; write host:port, [::1]:port or unix:/path")
     if int(port) > 65535:
@@ -140,3 +142,13 @@ def write_value(value: object, unit: Unit) -> str:
             if value >= factor and value % factor == 0:
                 return f"{value // factor}{name}"
     return str(value)
+
+
+def check_path(text: str) -> None:
+    """See that `text` is the path of a URL as it stands in a request.
+
+    Raises:
+        SettingValueError: when it is none.
+    """
+    if not text.startswith("/") or not text.isascii() or not text.isprintable() or re.search(r"[?#\s]", text):
+        raise SettingValueError(f"{text!r} is not a path; write it as in a URL, for example /healthz")

@@ -11,6 +11,7 @@ mod task;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Wake, Waker};
 
@@ -36,8 +37,11 @@ pub enum LoopEvent {
     /// Resolve a future that a task waits for.
     Resolve(Py<PyAny>),
     /// Anything rare.
-    Run(Box<dyn FnOnce(Python<'_>) + Send>),
+    Run(Run),
 }
+
+/// Something that is run once, on the loop's thread.
+pub type Run = Box<dyn FnOnce(Python<'_>) + Send>;
 
 impl std::fmt::Debug for LoopEvent {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -56,6 +60,8 @@ pub struct EventLoop {
     events: SegQueue<LoopEvent>,
     bell: Bell,
     python: RwLock<Option<Attached>>,
+    /// A collection is due.
+    collecting: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -101,6 +107,29 @@ impl EventLoop {
     pub fn submit(&self, event: LoopEvent) {
         self.events.push(event);
         self.bell.ring();
+    }
+
+    /// Runs something `turns` turns of the loop later.
+    pub fn run_later(self: &Arc<Self>, turns: u32, run: Run) {
+        let again = Arc::clone(self);
+        self.submit(LoopEvent::Run(Box::new(move |py| match turns.checked_sub(1) {
+            Some(left) => again.run_later(left, run),
+            None => run(py),
+        })));
+    }
+
+    /// Collects the youngest garbage in the next turn of the loop. An application that was cut short leaves rings of tracebacks
+    /// and frames, which hold its generators: their `finally` would run when the collector happens to come by.
+    pub fn collect_soon(self: &Arc<Self>) {
+        if !self.collecting.swap(true, Ordering::AcqRel) {
+            let this = Arc::clone(self);
+            self.submit(LoopEvent::Run(Box::new(move |py| {
+                this.collecting.store(false, Ordering::Release);
+                if let Err(error) = collect_youngest(py) {
+                    error.write_unraisable(py, None);
+                }
+            })));
+        }
     }
 
     /// Whether there is nothing to do.
@@ -184,6 +213,15 @@ impl EventLoop {
             }
         }
     }
+}
+
+/// Unless the application has turned the collector off.
+fn collect_youngest(py: Python<'_>) -> PyResult<()> {
+    let gc = py.import("gc")?;
+    if gc.call_method0("isenabled")?.is_truthy()? {
+        gc.call_method1("collect", (0,))?;
+    }
+    Ok(())
 }
 
 fn resolve(py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {

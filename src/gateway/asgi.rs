@@ -13,17 +13,19 @@ use futures::FutureExt;
 use futures::future::Either;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
-use rsgi_bridge::awaitable::{Awaitable, Sent};
+use pyo3::types::PyDict;
+use rsgi_bridge::awaitable::{Awaitable, PollFn, Sent};
+use rsgi_bridge::error::{ClientDisconnected, Disconnected};
 use rsgi_bridge::exchange::Ended;
 use rsgi_bridge::pipe::PipeReader;
 use rsgi_bridge::report::{log_failure, log_length};
 use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
 use tokio::sync::oneshot;
 
-use super::message::{says, typed, unexpected};
+use super::leaving::{put_off, raise_after_listeners};
+use super::message::{disconnect_message, request_message, says, typed, unexpected};
 use super::probe::Witness;
-use super::response_messages::{Gone, ResponseMessages, Room, TellOnDrop, body_part, response_head};
+use super::response_messages::{Ending, Gone, Progress, ResponseMessages, Room, TellOnDrop, body_part, response_head};
 use super::waiters::Waiters;
 use super::{Call, file_message, trailers, zero_copy};
 use crate::body::{Leftover, Recorder};
@@ -259,11 +261,11 @@ impl HttpExchange {
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let this = slf.get();
-        if Self::take_message(slf, message)? == Room::Yes {
-            return Sent::instance(py);
-        }
-        let exchange = slf.clone().unbind();
-        let poll = this.waiters.join(move |py, context| exchange.get().poll_room(py, context));
+        let poll = match Self::take_message(slf, message) {
+            Ok(Room::Yes) => return Sent::instance(py),
+            Ok(Room::No) => Self::wait_for_room(slf),
+            Err(error) => this.hold_back(py, error)?,
+        };
         Ok(Py::new(py, Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll))?.into_any())
     }
 }
@@ -305,6 +307,26 @@ impl HttpExchange {
                 state.response.poll_over(context, &self.gone).map(|()| disconnect_message(py))
             }
         }
+    }
+
+    fn wait_for_room(slf: &Bound<'_, Self>) -> PollFn {
+        let (exchange, told) = (slf.clone().unbind(), slf.clone().unbind());
+        let room: PollFn = Box::new(move |py, context| exchange.get().poll_room(py, context));
+        slf.get().waiters.join(put_off(room, move |py, error| told.get().hold_back(py, error)))
+    }
+
+    /// That the client has left, `send` says after those who listen have heard of it, or would if they had begun to.
+    ///
+    /// # Errors
+    /// Whatever else it says, it says at once.
+    fn hold_back(&self, py: Python<'_>, error: PyErr) -> PyResult<PollFn> {
+        if !error.is_instance_of::<ClientDisconnected>(py) {
+            return Err(error);
+        }
+        self.lock().response.progress = Progress::Left;
+        // The connection may not have come to it yet.
+        self.waiters.waker().wake();
+        Ok(raise_after_listeners(&self.gateway.event_loop, error))
     }
 
     fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
@@ -350,7 +372,13 @@ impl HttpExchange {
         if let Some(witness) = &self.witness {
             witness.read(py);
         }
-        let (room, ended) = self.lock().response.take_body(body, more, self.head.is_head(), &self.gone)?;
+        let mut state = self.lock();
+        // A body that nobody gets has no pipe that would tell.
+        if state.response.is_discarding() && self.head.peer.gone.load(Ordering::Acquire) {
+            return Err(Disconnected.into());
+        }
+        let (room, ended) = state.response.take_body(body, more, self.head.is_head(), &self.gone)?;
+        drop(state);
         if ended != Ended::Whole {
             log_length(py, self.head.subject(&self.gateway.name), ended);
         }
@@ -386,7 +414,8 @@ impl HttpExchange {
         let mut state = this.lock();
         if state.response.is_held() && !state.flushing {
             state.flushing = true;
-            flush_later(&this.gateway.event_loop, slf.clone_ref(py), FLUSH_TURNS);
+            let exchange = slf.clone_ref(py);
+            this.gateway.event_loop.run_later(FLUSH_TURNS, Box::new(move |py| exchange.get().flush(py)));
         }
     }
 
@@ -411,33 +440,12 @@ impl HttpExchange {
             RequestMessages::Coming(reader) => reader.failure().is_some(),
             RequestMessages::Whole(_) | RequestMessages::Delivered => false,
         };
-        let error = state.response.end(py, result, body_failed, &self.gone);
+        let ending = state.response.end(py, result, body_failed, &self.gone);
         drop(state);
-        if let Some(error) = error {
-            log_failure(py, self.head.subject(&self.gateway.name), &error);
+        match ending {
+            Ending::Told => {}
+            Ending::ClientLeft => self.gateway.event_loop.collect_soon(),
+            Ending::Failed(error) => log_failure(py, self.head.subject(&self.gateway.name), &error),
         }
     }
-}
-
-/// Flushes the head in `turns` turns of the loop.
-fn flush_later(event_loop: &Arc<EventLoop>, exchange: Py<HttpExchange>, turns: u32) {
-    let again = Arc::clone(event_loop);
-    event_loop.submit(LoopEvent::Run(Box::new(move |py| match turns.checked_sub(1) {
-        Some(left) => flush_later(&again, exchange, left),
-        None => exchange.get().flush(py),
-    })));
-}
-
-fn request_message(py: Python<'_>, body: &Bytes, more: bool) -> PyResult<Py<PyAny>> {
-    let message = PyDict::new(py);
-    message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
-    message.set_item(intern!(py, "body"), PyBytes::new(py, body))?;
-    message.set_item(intern!(py, "more_body"), more)?;
-    Ok(message.into_any().unbind())
-}
-
-fn disconnect_message(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    let message = PyDict::new(py);
-    message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
-    Ok(message.into_any().unbind())
 }

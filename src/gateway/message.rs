@@ -1,13 +1,14 @@
-//! What every message that an application sends has: it is a `dict` with a `type`.
+//! What every message that an application sends has: it is a `dict` with a `type`. And the messages of an HTTP request.
 //!
 //! Kept apart because HTTP, WebSocket and lifespan say the same of a message that is none.
 //!
-//! Spec: ASGI "Applications" (events are dicts with a top-level `type`).
+//! Spec: ASGI "Applications" (events are dicts with a top-level `type`), HTTP 2.5 "Request", "Disconnect".
 
+use bytes::Bytes;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 use rsgi_bridge::response_head::short;
 
 /// The message and its type.
@@ -38,4 +39,26 @@ pub fn unexpected(kind: &str, expected: &str) -> PyErr {
 /// What the value raises when it is asked for its truth.
 pub fn says(message: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<bool> {
     message.get_item(key)?.map_or(Ok(false), |value| value.is_truthy())
+}
+
+/// A piece of the request body.
+///
+/// # Errors
+/// When Python is out of memory.
+pub(super) fn request_message(py: Python<'_>, body: &Bytes, more: bool) -> PyResult<Py<PyAny>> {
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
+    message.set_item(intern!(py, "body"), PyBytes::new(py, body))?;
+    message.set_item(intern!(py, "more_body"), more)?;
+    Ok(message.into_any().unbind())
+}
+
+/// That the response is over, or the client has left.
+///
+/// # Errors
+/// When Python is out of memory.
+pub(super) fn disconnect_message(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
+    Ok(message.into_any().unbind())
 }

@@ -5,6 +5,7 @@
 
 pub mod asgi;
 mod file_message;
+mod leaving;
 pub mod lifespan;
 pub mod message;
 pub mod probe;
@@ -114,7 +115,13 @@ impl App {
                 settings,
             )))
         };
-        Ok(Arc::new(Self { name, gateway, unanswered: AtomicUsize::new(0), limit: settings.limit_concurrency, refusals: Arc::default() }))
+        Ok(Arc::new(Self {
+            name,
+            gateway,
+            unanswered: AtomicUsize::new(0),
+            limit: settings.limit_concurrency,
+            refusals: Arc::default(),
+        }))
     }
 
     /// Calls the application; the answer is always one.

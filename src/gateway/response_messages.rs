@@ -84,6 +84,29 @@ pub(super) enum Progress {
     /// Whatever the application sends is left out: HEAD, 204, 304, or more than its `Content-Length`.
     Discarding,
     Ended,
+    /// The client left before it had all, and `send` said so. Whatever the application sends yet is ignored.
+    Left,
+}
+
+/// What there is to do when the application has returned or raised.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// Nothing.
+    Told,
+    /// The client left before it had all.
+    ClientLeft,
+    /// This is to be logged.
+    Failed(PyErr),
+}
+
+impl Ending {
+    /// What is to be logged.
+    pub(super) fn failure(self) -> Option<PyErr> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::Told | Self::ClientLeft => None,
+        }
+    }
 }
 
 /// The messages of one response, of a request or of a WebSocket that is denied.
@@ -131,18 +154,18 @@ pub(super) fn body_part(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult
 
 impl ResponseMessages {
     /// A response of which nothing was said yet; `capacity` bytes of it may wait for the client. `call` is over when it ends.
-    pub(super) fn new(
-        responder: Responder,
-        outbox: Arc<Outbox>,
-        capacity: usize,
-        call: Option<RunningCall>,
-    ) -> Self {
+    pub(super) fn new(responder: Responder, outbox: Arc<Outbox>, capacity: usize, call: Option<RunningCall>) -> Self {
         Self { progress: Progress::Unstarted, responder: Some(responder), outbox, capacity, call, trailers: None }
     }
 
     /// Whether there is a head, and nothing of it is out.
     pub(super) fn is_held(&self) -> bool {
         matches!(self.progress, Progress::Started(_))
+    }
+
+    /// Whether what comes of the body is left out.
+    pub(super) fn is_discarding(&self) -> bool {
+        matches!(self.progress, Progress::Discarding)
     }
 
     /// Takes the head; it leaves with the first piece of the body.
@@ -163,7 +186,7 @@ impl ResponseMessages {
     /// Ready when the response is over or its client has left.
     pub(super) fn poll_over(&self, context: &mut Context<'_>, gone: &GoneState) -> Poll<()> {
         match &self.progress {
-            Progress::Ended | Progress::Discarding => Poll::Ready(()),
+            Progress::Ended | Progress::Discarding | Progress::Left => Poll::Ready(()),
             Progress::Streaming { writer, .. } | Progress::Trailing(writer) => writer.poll_closed(context),
             Progress::Unstarted | Progress::Started(_) => gone.poll(context),
             // The `send` that waits for the piece says so first.
@@ -180,19 +203,14 @@ impl ResponseMessages {
         writer.poll_ready(context).map_err(PyErr::from)
     }
 
-    /// The application has returned or raised: whatever is open is ended. Gives what is to be said about it.
-    pub(super) fn end(
-        &mut self,
-        py: Python<'_>,
-        result: PyResult<()>,
-        body_failed: bool,
-        gone: &GoneState,
-    ) -> Option<PyErr> {
+    /// The application has returned or raised: whatever is open is ended.
+    pub(super) fn end(&mut self, py: Python<'_>, result: PyResult<()>, body_failed: bool, gone: &GoneState) -> Ending {
         let _over = self.call.take();
         let progress = std::mem::replace(&mut self.progress, Progress::Ended);
         // Asked before the answer goes out: afterwards the request is over for the client too.
         let gone = gone.gone.load(Ordering::Acquire);
-        let complete = matches!(progress, Progress::Ended | Progress::Discarding);
+        let left = matches!(progress, Progress::Left);
+        let complete = left || matches!(progress, Progress::Ended | Progress::Discarding);
         if !complete {
             self.respond(AppResponse::Error(RequestError::application_failed()));
         }
@@ -204,15 +222,17 @@ impl ResponseMessages {
         drop(progress);
         let client_left = body_failed || unheard;
         match result {
-            Ok(()) if complete || client_left => None,
-            Ok(()) => Some(PyRuntimeError::new_err(if streaming {
+            Ok(()) if left => Ending::ClientLeft,
+            Ok(()) if complete => Ending::Told,
+            Ok(()) if client_left => Ending::ClientLeft,
+            Ok(()) => Ending::Failed(PyRuntimeError::new_err(if streaming {
                 "the application returned before it had sent its whole response"
             } else {
                 "the application returned without sending a response"
             })),
-            Err(error) if is_clients_doing(py, &error) => None,
-            Err(_) if client_left && !complete => None,
-            Err(error) => Some(error),
+            Err(error) if is_clients_doing(py, &error) => Ending::ClientLeft,
+            Err(_) if client_left && !complete => Ending::ClientLeft,
+            Err(error) => Ending::Failed(error),
         }
     }
 
@@ -234,8 +254,8 @@ impl ResponseMessages {
             }
             // After the last body message whatever follows is ignored.
             Progress::Ended => Ok((Room::Yes, Ended::Whole)),
-            trailing @ Progress::Trailing(_) => {
-                self.progress = trailing;
+            ignoring @ (Progress::Trailing(_) | Progress::Left) => {
+                self.progress = ignoring;
                 Ok((Room::Yes, Ended::Whole))
             }
             pumping @ Progress::Pumping(_) => {
@@ -265,6 +285,10 @@ impl ResponseMessages {
                 Err(PyRuntimeError::new_err("'http.response.pathsend' was sent before 'http.response.start'"))
             }
             Progress::Ended | Progress::Discarding => Ok(()),
+            Progress::Left => {
+                self.progress = Progress::Left;
+                Ok(())
+            }
             started @ (Progress::Started(_) | Progress::Streaming { .. } | Progress::Trailing(_))
                 if self.trailers.is_some() =>
             {

@@ -147,7 +147,7 @@ impl ResponseMessages {
                 }
             },
             // There is no body that they could follow.
-            over @ (Progress::Ended | Progress::Discarding) => {
+            over @ (Progress::Ended | Progress::Discarding | Progress::Left) => {
                 self.progress = over;
                 Ok(())
             }

@@ -139,15 +139,8 @@ fn submit<'a>(
     let (responder, response) = oneshot::channel();
     let ticket = gateway.target.pool.ticket();
     let call = gateway.calls.begin(&head);
-    let job = WsgiJob {
-        gateway: Arc::clone(gateway),
-        head,
-        source,
-        content_length,
-        responder,
-        ticket: ticket.clone(),
-        call,
-    };
+    let job =
+        WsgiJob { gateway: Arc::clone(gateway), head, source, content_length, responder, ticket: ticket.clone(), call };
     let refused = gateway.target.pool.submit(Box::new(job), ticket.clone()).is_err();
     if refused || gateway.target.pool.is_short() {
         overload::watch(&gateway.target.pool);
@@ -169,9 +162,7 @@ async fn answer(
     let lost = |_| AppResponse::Error(RequestError::application_failed());
     let answer = match alarm.in_time(patience, &mut response).await {
         Some(response) => response.unwrap_or_else(lost),
-        None if waiting.refuse() => {
-            AppResponse::Error(RequestError::busy("no thread became free in time; try again"))
-        }
+        None if waiting.refuse() => AppResponse::Error(RequestError::busy("no thread became free in time; try again")),
         None => response.await.unwrap_or_else(lost),
     };
     waiting.0 = None;
@@ -328,6 +319,13 @@ impl ResponseSink for SocketSink {
     fn wait(&mut self) -> Result<(), Disconnected> {
         let writer = self.writer.as_ref().ok_or(Disconnected)?;
         block_on(poll_fn(|context| writer.poll_ready(context)))
+    }
+
+    fn is_abandoned(&self) -> bool {
+        match &self.writer {
+            Some(writer) => writer.is_closed(),
+            None => self.responder.as_ref().is_some_and(Responder::is_closed),
+        }
     }
 
     fn finish(&mut self) {

@@ -144,6 +144,10 @@ impl ResponseMessages {
                 self.progress = Progress::Discarding;
                 Ok(Room::Yes)
             }
+            Progress::Left => {
+                self.progress = Progress::Left;
+                Ok(Room::Yes)
+            }
             Progress::Discarding | Progress::Ended => Ok(Room::Yes),
             other => {
                 self.progress = other;

@@ -9,7 +9,7 @@ use http::HeaderMap;
 
 use super::method::Asked;
 use super::path::decode;
-use super::table::{Query, Table};
+use super::table::{Found, Query, Table};
 use super::{RouteKind, RouteSpec, Scheme};
 
 /// A raw slash in a naively decoded path; all else is its byte.
@@ -155,6 +155,7 @@ fn accepts(converter: &str, value: &[u16]) -> bool {
     }
 }
 
+/// Whether a rule has the method.
 pub(super) fn has(methods: Option<&[String]>, method: &str) -> bool {
     methods.is_none_or(|all| all.iter().any(|own| own == method || (own == "GET" && method == "HEAD")))
 }
@@ -169,7 +170,8 @@ fn the_table_finds_what_a_naive_matcher_finds() {
         let mut table = Table::default();
         for (methods, path) in &rows {
             let (kind, methods, path) = (RouteKind::Http, methods.clone(), path.clone());
-            table.push_route(&RouteSpec { kind, methods, host: None, path, falls_through: false }).unwrap();
+            let route = RouteSpec { kind, methods, host: None, path, refuses: false, falls_through: false };
+            table.push_route(&route).unwrap();
         }
         for _ in 0..250 {
             let raw_path = generator.path(PATH_SEGMENTS);
@@ -179,8 +181,9 @@ fn the_table_finds_what_a_naive_matcher_finds() {
                 .iter()
                 .position(|(methods, template)| has(methods.as_deref(), method) && fits(&read(template), &text));
             let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
-            let query = Query { websocket: false, asked: Asked::of(method, None), host: None, scheme, headers };
-            assert_eq!(table.find(&decode(&raw_path), &query), naive, "{method} {raw_path} {rows:?}");
+            let query = Query { websocket: false, asked: Asked::of_rule(method, None), host: None, scheme, headers };
+            let expected = naive.map_or(Found::Nothing, Found::Row);
+            assert_eq!(table.find(&decode(&raw_path), &query), expected, "{method} {raw_path} {rows:?}");
             found += usize::from(naive.is_some());
         }
     }

@@ -96,7 +96,7 @@ fn covers_methods(own: &RuleSpec, later: &Claim<'_>) -> bool {
     }
     // A preflight, too, asks for the method that it names, so the listed methods are all that can be asked.
     later.rule.methods.as_ref().is_some_and(|all| {
-        all.iter().all(|method| methods.include(&super::method::Asked::of(&method.to_ascii_uppercase(), None)))
+        all.iter().all(|method| methods.include(&super::method::Asked::of_rule(&method.to_ascii_uppercase(), None)))
     })
 }
 

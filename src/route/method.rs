@@ -1,7 +1,9 @@
-//! Methods as bits, and what a request asks of a row: HEAD follows GET, a CORS preflight follows the method it asks for.
+//! Methods as bits, and what a request asks of a row: in an operator's rule HEAD follows GET, in an application's route it
+//! does not, and a CORS preflight follows the method it asks for.
 //!
-//! Apart because these two rules are the whole difference between "the path is mine" and "this request is mine", and the
-//! rules and the route table have to apply them alike (RFC 9110 section 9.3.2; Fetch, "CORS-preflight request").
+//! Apart because these are the whole difference between "the path is mine" and "this request is mine" (RFC 9110 section
+//! 9.3.2; Fetch, "CORS-preflight request"). An operator who writes GET means HEAD, too. An application that has GET may
+//! answer HEAD with 405, so the reader of its routes lists HEAD where it is answered.
 //! Methods of a request are compared exactly: they are case-sensitive.
 
 const GET: u16 = 1;
@@ -77,8 +79,15 @@ impl<'a> Asked<'a> {
     /// A WebSocket's opening handshake, whatever HTTP version carries it.
     pub(super) const HANDSHAKE: Self = Self { any: false, standard: GET, other: None };
 
-    /// What a request with this method asks for.
-    pub(super) fn of(method: &'a str, preflight: Option<&'a str>) -> Self {
+    /// What a request with this method asks of a rule: HEAD follows GET.
+    pub(super) fn of_rule(method: &'a str, preflight: Option<&'a str>) -> Self {
+        let asked = Self::of_route(method, preflight);
+        let follows = if asked.standard & HEAD == 0 { 0 } else { GET };
+        Self { standard: asked.standard | follows, ..asked }
+    }
+
+    /// What a request with this method asks of an application's route, which has HEAD only where it says so.
+    pub(super) fn of_route(method: &'a str, preflight: Option<&'a str>) -> Self {
         let asked = Self::method(method);
         match preflight {
             // OPTIONS is a standard method, so the place for another one is free.
@@ -93,7 +102,6 @@ impl<'a> Asked<'a> {
     fn method(method: &'a str) -> Self {
         match bit(method) {
             0 => Self { any: false, standard: 0, other: Some(method) },
-            HEAD => Self { any: false, standard: HEAD | GET, other: None },
             standard => Self { any: false, standard, other: None },
         }
     }
@@ -105,16 +113,30 @@ mod tests {
 
     fn owns(listed: &[&str], method: &str, preflight: Option<&str>) -> bool {
         let listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
-        Methods::new(Some(&listed)).include(&Asked::of(method, preflight))
+        Methods::new(Some(&listed)).include(&Asked::of_rule(method, preflight))
+    }
+
+    fn route_owns(listed: &[&str], method: &str, preflight: Option<&str>) -> bool {
+        let listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
+        Methods::new(Some(&listed)).include(&Asked::of_route(method, preflight))
     }
 
     #[test]
-    fn head_follows_get_and_not_the_other_way_round() {
+    fn in_a_rule_head_follows_get_and_not_the_other_way_round() {
         assert!(owns(&["GET"], "GET", None));
         assert!(owns(&["GET"], "HEAD", None));
         assert!(owns(&["HEAD"], "HEAD", None));
         assert!(!owns(&["HEAD"], "GET", None));
         assert!(!owns(&["POST"], "HEAD", None));
+    }
+
+    #[test]
+    fn a_route_has_head_only_where_it_says_so() {
+        assert!(route_owns(&["GET"], "GET", None));
+        assert!(!route_owns(&["GET"], "HEAD", None));
+        assert!(!route_owns(&["GET"], "OPTIONS", Some("HEAD")));
+        assert!(route_owns(&["GET", "HEAD"], "HEAD", None));
+        assert!(route_owns(&["GET", "HEAD"], "OPTIONS", Some("HEAD")));
     }
 
     #[test]
@@ -134,6 +156,6 @@ mod tests {
         assert!(!owns(&["PURGE"], "purge", None));
         assert!(!owns(&["GET"], "get", None));
         assert!(!owns(&[], "GET", None));
-        assert!(Methods::new(None).include(&Asked::of("BREW", None)));
+        assert!(Methods::new(None).include(&Asked::of_rule("BREW", None)));
     }
 }

@@ -64,6 +64,9 @@ pub struct RouteSpec {
     pub path: String,
     /// Whether the other application is asked when this one answers that it has nothing there, as a folder of files does.
     pub falls_through: bool,
+    /// Whether the application refuses what fits (404, 405 or a redirect) and looks at none of the rows that follow: it
+    /// found the path and not the method, or a mounted application that has no such route.
+    pub refuses: bool,
 }
 
 /// A routing rule of the operator.
@@ -235,6 +238,8 @@ pub enum Reason {
     Table(usize),
     /// The WSGI application is preferred, and its route with this index is the first that matches.
     WsgiTable(usize),
+    /// The ASGI application refuses it: its row with this index fits first, and is not a route but a refusal.
+    TableRefusal(usize),
     /// The ASGI application's table has no route for it.
     TableMiss,
     /// The ASGI application's routes are unknown, so it is asked first.

@@ -10,7 +10,7 @@ use super::error::RouteError;
 use super::method::Asked;
 use super::mount::{Mounts, require_distinct};
 use super::path::decode;
-use super::table::{Query, Table};
+use super::table::{Found, Query, Table};
 use super::{
     AppIndex, Decision, Interface, Miss, Mode, MountSpec, Reason, RouteKind, RouteRequest, RouteSpec, RuleSpec,
 };
@@ -78,7 +78,7 @@ impl Router {
             return self.rest.decide(&[], request);
         }
         let path: Cow<'_, [u8]> = decode(request.raw_path);
-        if let Some(index) = self.rules.find(&path, &rule_query(request))
+        if let Found::Row(index) = self.rules.find(&path, &rule_query(request))
             && let Some(app) = self.targets.get(index)
         {
             // A rule passes the path through as it is, even to an application that is also mounted somewhere.
@@ -97,7 +97,7 @@ impl Router {
         let (names, index) = match reason {
             Reason::Rule(index) => (&self.names.rules, index),
             Reason::Mount(index) => (&self.names.prefixes, index),
-            Reason::Table(index) => (&self.names.routes, index),
+            Reason::Table(index) | Reason::TableRefusal(index) => (&self.names.routes, index),
             Reason::WsgiTable(index) => (&self.names.wsgi_routes, index),
             _ => return None,
         };
@@ -113,6 +113,12 @@ impl Router {
             Reason::Mount(_) => quoted("prefix"),
             Reason::Table(_) => quoted("route"),
             Reason::WsgiTable(_) => quoted("route") + " of the WSGI application, which is preferred",
+            Reason::TableRefusal(_) => {
+                format!(
+                    "the ASGI application looks no further than `{}`, and refuses it",
+                    self.name_of(reason).unwrap_or("?")
+                )
+            }
             Reason::TableMiss => "no route of the ASGI application matches".to_owned(),
             Reason::Probe => "the ASGI application is asked first".to_owned(),
             Reason::OnlyApp => "the application without a prefix".to_owned(),
@@ -130,7 +136,8 @@ fn whole(app: AppIndex) -> Decision {
 
 /// What a request asks of a rule: its method counts, that of a WebSocket's handshake too.
 fn rule_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
-    let asked = if request.websocket { Asked::HANDSHAKE } else { Asked::of(request.method, request.preflight_method) };
+    let asked =
+        if request.websocket { Asked::HANDSHAKE } else { Asked::of_rule(request.method, request.preflight_method) };
     query(request, asked)
 }
 
@@ -146,7 +153,7 @@ fn table_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
     let asked = if request.websocket || about_the_path {
         Asked::ANY
     } else {
-        Asked::of(request.method, request.preflight_method)
+        Asked::of_route(request.method, request.preflight_method)
     };
     query(request, asked)
 }
@@ -195,12 +202,13 @@ impl Rest {
             Self::Nobody | Self::One { interface: Interface::Wsgi, .. } if request.websocket => no_websocket(),
             Self::One { app, .. } => (whole(*app), Reason::OnlyApp),
             Self::Table { wsgi, asgi, table } => match table.find(path, &table_query(request)) {
-                Some(index) if table.falls_through(index) && !request.websocket => {
+                Found::Row(index) if table.falls_through(index) && !request.websocket => {
                     (Decision::Probe { first: *asgi, then: *wsgi, miss: Miss::NoFile }, Reason::Table(index))
                 }
-                Some(index) => (whole(*asgi), Reason::Table(index)),
-                None if request.websocket => no_websocket(),
-                None => (whole(*wsgi), Reason::TableMiss),
+                Found::Row(index) => (whole(*asgi), Reason::Table(index)),
+                Found::Refused(_) | Found::Nothing if request.websocket => no_websocket(),
+                Found::Refused(index) => (whole(*wsgi), Reason::TableRefusal(index)),
+                Found::Nothing => (whole(*wsgi), Reason::TableMiss),
             },
             // There is nobody to fall through to: WSGI cannot answer a WebSocket.
             Self::Probe { asgi, .. } if request.websocket => (whole(*asgi), Reason::Probe),
@@ -211,7 +219,7 @@ impl Rest {
                 (whole(if request.websocket { *asgi } else { *wsgi }), Reason::WebSocketOnly)
             }
             Self::WsgiFirst { wsgi, table, then } => match table.find(path, &table_query(request)) {
-                Some(index) if !request.websocket => (whole(*wsgi), Reason::WsgiTable(index)),
+                Found::Row(index) if !request.websocket => (whole(*wsgi), Reason::WsgiTable(index)),
                 _ => then.decide(path, request),
             },
             Self::Nobody => (Decision::NotFound, Reason::NotFound),

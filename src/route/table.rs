@@ -31,7 +31,20 @@ struct Row {
     methods: Methods,
     host: Option<Host>,
     conditions: Conditions,
+    /// Whether somebody else is asked when the application has nothing.
     falls_through: bool,
+    /// Whether what fits is refused, and no later row is looked at.
+    refuses: bool,
+}
+
+/// What was found for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The first row that fits.
+    Row(usize),
+    /// The first row that fits, and it refuses.
+    Refused(usize),
+    Nothing,
 }
 
 /// What a request brings besides its path.
@@ -87,7 +100,8 @@ impl Table {
         let host = route.host.as_deref().map(|host| Host::parse(host, Author::Framework)).transpose()?;
         self.insert(&PathTemplate::parse(&route.path, Author::Framework)?, &route.path)?;
         let (methods, conditions) = (Methods::new(route.methods.as_deref()), Conditions::default());
-        self.rows.push(Row { kind: route.kind, methods, host, conditions, falls_through: route.falls_through });
+        let &RouteSpec { kind, falls_through, refuses, .. } = route;
+        self.rows.push(Row { kind, methods, host, conditions, falls_through, refuses });
         Ok(())
     }
 
@@ -103,7 +117,7 @@ impl Table {
             PathSpec::Expression(expression) => self.expressions.push((compile(expression)?, self.rows.len())),
         }
         let methods = Methods::new(rule.methods.as_deref());
-        self.rows.push(Row { kind, methods, host, conditions, falls_through: false });
+        self.rows.push(Row { kind, methods, host, conditions, falls_through: false, refuses: false });
         Ok(())
     }
 
@@ -125,11 +139,18 @@ impl Table {
     }
 
     /// The first row that fits a decoded path and the request it belongs to.
-    pub(super) fn find(&self, path: &[u8], query: &Query<'_>) -> Option<usize> {
+    pub(super) fn find(&self, path: &[u8], query: &Query<'_>) -> Found {
+        let Some(below) = path.strip_prefix(b"/") else {
+            return Found::Nothing;
+        };
         let mut search = Search { rows: &self.rows, query, best: NO_ROW };
-        self.root.search(path.strip_prefix(b"/")?, &mut search);
+        self.root.search(below, &mut search);
         search.try_expressions(&self.expressions, path);
-        (search.best != NO_ROW).then_some(search.best)
+        match self.rows.get(search.best) {
+            Some(row) if row.refuses => Found::Refused(search.best),
+            Some(_) => Found::Row(search.best),
+            None => Found::Nothing,
+        }
     }
 }
 
@@ -243,16 +264,33 @@ mod tests {
     fn table(rows: &[(RouteKind, &str)]) -> Table {
         let mut table = Table::default();
         for (kind, path) in rows {
-            let path = (*path).to_owned();
-            let route = RouteSpec { kind: *kind, methods: None, host: None, path, falls_through: false };
-            table.push_route(&route).unwrap();
+            table.push_route(&route(*kind, path)).unwrap();
         }
         table
     }
 
+    fn route(kind: RouteKind, path: &str) -> RouteSpec {
+        RouteSpec { kind, methods: None, host: None, path: path.to_owned(), refuses: false, falls_through: false }
+    }
+
     fn find(table: &Table, path: &str, websocket: bool) -> Option<usize> {
         let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
-        table.find(path.as_bytes(), &Query { websocket, asked: Asked::ANY, host: None, scheme, headers })
+        match table.find(path.as_bytes(), &Query { websocket, asked: Asked::ANY, host: None, scheme, headers }) {
+            Found::Row(index) => Some(index),
+            Found::Refused(_) | Found::Nothing => None,
+        }
+    }
+
+    #[test]
+    fn a_row_that_refuses_hides_what_follows_and_nothing_before_it() {
+        let mut table = table(&[(RouteKind::Http, "/a/b")]);
+        table.push_route(&RouteSpec { refuses: true, ..route(RouteKind::Any, "/a/{rest:path}") }).unwrap();
+        table.push_route(&route(RouteKind::Http, "/a/{x}")).unwrap();
+        let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
+        let query = Query { websocket: false, asked: Asked::ANY, host: None, scheme, headers };
+        assert_eq!(table.find(b"/a/b", &query), Found::Row(0));
+        assert_eq!(table.find(b"/a/c", &query), Found::Refused(1));
+        assert_eq!(table.find(b"/b", &query), Found::Nothing);
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn rule(text: &str, app: usize) -> RuleSpec {
 
 fn route(kind: RouteKind, text: &str) -> RouteSpec {
     let (methods, host, path) = pattern(text);
-    RouteSpec { kind, methods, host, path, falls_through: false }
+    RouteSpec { kind, methods, host, path, refuses: false, falls_through: false }
 }
 
 fn table(routes: &[&str]) -> Mode {
@@ -122,13 +122,14 @@ fn without_an_application_for_the_rest_there_is_404() {
 
 #[test]
 fn a_table_owns_path_and_method_together() {
-    let mode = table(&["GET /users", "GET,POST /items/{id:int}", "/static/{path:path}"]);
+    let mode = table(&["GET /users", "GET,POST /items/{id:int}", "/static/{path:path}", "GET,HEAD /pages"]);
     let router = Router::new(&[mount(OLD, ""), mount(NEW, "")], &[], &mode).unwrap();
     check(
         &router,
         &[
             ("GET /users", Some(NEW)),
-            ("HEAD /users", Some(NEW)),
+            ("HEAD /users", Some(OLD)),
+            ("HEAD /pages", Some(NEW)),
             ("POST /users", Some(OLD)),
             ("GET /users/", Some(OLD)),
             ("GET /Users", Some(OLD)),
@@ -158,7 +159,8 @@ fn options_goes_to_the_owner_of_the_path_and_a_preflight_to_that_of_the_method()
         &[
             ("OPTIONS /users", Some(NEW)),
             ("OPTIONS>GET /users", Some(NEW)),
-            ("OPTIONS>HEAD /users", Some(NEW)),
+            ("OPTIONS>HEAD /users", Some(OLD)),
+            ("OPTIONS>HEAD /own", Some(NEW)),
             ("OPTIONS>POST /users", Some(OLD)),
             ("OPTIONS>POST /own", Some(NEW)),
             ("OPTIONS>GET /x", Some(OLD)),

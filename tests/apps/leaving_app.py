@@ -4,6 +4,7 @@ What it saw is at `/seen?LABEL`. The second half is Starlette, whose streams and
 """
 
 import asyncio
+import gc
 import json
 from collections import defaultdict
 
@@ -13,6 +14,9 @@ from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
+
+# So that no collection comes by of itself: what is seen here is what the server does.
+gc.set_threshold(1_000_000, 50, 50)
 
 _seen = defaultdict(list)
 _gates = defaultdict(asyncio.Event)
@@ -94,7 +98,54 @@ async def reading_the_body(scope, receive, send, see):
     see(message["type"])
 
 
+async def stream_that_its_error_holds(scope, receive, send, see):
+    """The error is kept in a frame of its own traceback, and the generator with it: task groups do the same."""
+
+    async def lines():
+        try:
+            while True:
+                yield b"line\n"
+        finally:
+            see("generator ended")
+
+    generator = lines()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    try:
+        async for line in generator:
+            await send({"type": "http.response.body", "body": line, "more_body": True})
+            await asyncio.sleep(0)
+    except OSError as error:
+        kept = error
+        raise kept
+
+
+async def stream_that_its_listener_cancels(scope, receive, send, see):
+    """As Django does it. The stream is always in `send`, which waits for the client or not."""
+    await body_of(receive)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    body = b"x" * (1_000_000 if scope["path"] == "/cancelled/waiting" else 10)
+
+    async def stream():
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                await asyncio.sleep(0)
+        except BaseException as error:
+            see(type(error).__name__)
+            raise
+
+    tasks = [asyncio.create_task(receive()), asyncio.create_task(stream())]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    see(f"receive first: {tasks[0].done() and not tasks[1].done()}")
+    tasks[1].cancel()
+    await asyncio.wait(tasks)
+    see("ended")
+
+
 HANDLERS = {
+    "/held": stream_that_its_error_holds,
+    "/cancelled/waiting": stream_that_its_listener_cancels,
+    "/cancelled/busy": stream_that_its_listener_cancels,
     "/stream": listening_beside_a_stream,
     "/wait": waiting_with_the_answer,
     "/body": reading_the_body,
@@ -154,7 +205,7 @@ class Wrapping(BaseHTTPMiddleware):
 
 
 # Behind `BaseHTTPMiddleware` Starlette's `is_disconnected` never says yes, whatever the server.
-bare = Starlette(routes=[Route("/bare/polling", starlette_polling)])
+bare = Starlette(routes=[Route("/bare/polling", starlette_polling), Route("/bare/stream", starlette_stream)])
 starlette = Starlette(
     routes=[
         Route("/starlette/stream", starlette_stream),

@@ -5,6 +5,7 @@ Apart from the hosts because these lists shrink: a test fails when a limit is li
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 
@@ -14,10 +15,16 @@ class Limit:
 
     Attributes:
         always: Whether it never does; else it is a race, and both is seen.
+        since: The first version of CPython that it does not show it on.
     """
 
     reason: str
     always: bool = True
+    since: tuple[int, int] = (3, 0)
+
+    def holds_here(self) -> bool:
+        """Whether it is one on this interpreter."""
+        return sys.version_info >= self.since
 
 
 _COLLECTS = Limit("Daphne collects the request body before it calls the application")
@@ -43,6 +50,11 @@ LIMITS: dict[str, dict[str, Limit]] = {
     "order_of_headers_is_kept": {"bridge-daphne": _GROUPED, "bridge-granian": _GROUPED},
     "stop_ends_what_runs": {
         "bridge-uvicorn": Limit("uvicorn ends by the signal without waiting for what it cancelled", always=False),
+        "bridge-hypercorn": Limit(
+            "Hypercorn awaits `Server.wait_closed()` before its graceful timeout begins; since Python 3.12 that waits until "
+            "all clients have left",
+            since=(3, 12),
+        ),
         "bridge-granian": Limit("Granian kills its worker without cancelling what runs there"),
         "bridge-gunicorn": Limit(
             "gunicorn kills its worker at the moment at which that cancels what runs", always=False
@@ -65,6 +77,7 @@ def limit_of(behaviour: str, host: str) -> Limit | None:
     """Why this host does not show this behaviour, if it is known."""
     for known in (LIMITS, GAPS):
         reasons = known.get(behaviour, {})
-        if found := reasons.get(host, reasons.get("all")):
+        found = reasons.get(host, reasons.get("all"))
+        if found is not None and found.holds_here():
             return found
     return None

@@ -15,6 +15,8 @@ from rsgi.cli.check import check_command
 from rsgi.cli.explain import explain_command
 from rsgi.cli.routes import routes_command
 from rsgi.cli.serve import serve_command
+from rsgi.cli.translate import translate_command
+from rsgi.cli.usage import CommandGroup, explain_usage
 from rsgi.errors import StartupError
 
 USAGE_ERROR = 2
@@ -23,6 +25,7 @@ STARTUP_ERROR = 1
 
 @click.group(
     name="rsgi",
+    cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     invoke_without_command=True,
 )
@@ -40,7 +43,7 @@ def commands(context: click.Context, *, version: bool) -> None:
         click.echo(context.get_help())
 
 
-for _command in (serve_command, routes_command, explain_command, check_command):
+for _command in (serve_command, routes_command, explain_command, check_command, translate_command):
     commands.add_command(_command)
 
 
@@ -57,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = commands.main(words, prog_name="rsgi", standalone_mode=False)
     except click.UsageError as error:
-        _print_error(error.format_message(), f"`{_help_command(error)}` lists what there is")
+        _print_error(*explain_usage(error))
         return USAGE_ERROR
     except click.ClickException as error:
         _print_error(error.format_message(), None)
@@ -68,11 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return STARTUP_ERROR
     return result if isinstance(result, int) else 0
-
-
-def _help_command(error: click.UsageError) -> str:
-    path = error.ctx.command_path if error.ctx is not None else "rsgi"
-    return f"{path} --help"
 
 
 def _print_error(message: str, hint: str | None) -> None:

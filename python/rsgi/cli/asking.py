@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rsgi.cli.parameters import SettingOption, config_from, options
+from rsgi.cli.environment import warn_of_variables
+from rsgi.cli.parameters import SettingOption, config_from, options, targets_argument
 from rsgi.errors import StartupError
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ def _lifespan_option() -> click.Option:
     )
 
 
+def application_parameters() -> list[click.Parameter]:
+    """The same, and applications that are named without an option."""
+    return [*application_options(), targets_argument()]
+
+
 def survey_of(context: click.Context) -> Survey:
     """Import the applications that a command names, and read their routes.
 
@@ -51,6 +57,7 @@ def survey_of(context: click.Context) -> Survey:
         StartupError: when they cannot be served as asked.
         click.UsageError: when none is named.
     """
+    warn_of_variables()
     config = config_from(context)
     if not config.apps:
         example = f"  {context.command_path} --wsgi old:app --asgi new:app"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import click
 
-from rsgi.cli.asking import application_options, survey_of, warn
+from rsgi.cli.asking import application_parameters, survey_of, warn
+from rsgi.cli.environment import variable_warnings
 from rsgi.cli.parameters import SectionedCommand
 from rsgi.cli.routes import console
 
@@ -31,7 +32,7 @@ def _check(*, strict: bool, **_: object) -> int:
     print_about(out, survey)
     drawn = draw_map(survey)
     print_summary(out, drawn)
-    warnings = warn(survey, lost_guards(survey, drawn))
+    warnings = warn(survey, lost_guards(survey, drawn)) + len(variable_warnings())
     return 1 if strict and warnings else 0
 
 
@@ -39,7 +40,7 @@ check_command = SectionedCommand(
     name="check",
     callback=_check,
     params=[
-        *application_options(),
+        *application_parameters(),
         click.Option(("--strict",), is_flag=True, help="Exit with 1 when there is a warning."),
     ],
     help=_HELP,

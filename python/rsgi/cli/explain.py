@@ -5,6 +5,7 @@ Apart from `rsgi routes`, which shows all; the decision is the router's own, the
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -12,11 +13,14 @@ import click
 
 from rsgi.cli.asking import application_options, survey_of, warn
 from rsgi.cli.parameters import SectionedCommand
+from rsgi.cli.usage import HintedUsageError
 
 if TYPE_CHECKING:
     from rsgi._rsgi import Explanation
     from rsgi.coverage import Survey
     from rsgi.introspect import Route
+
+_TARGET = re.compile(r"(?:/[^=]*=)?[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 
 _HELP = """Say which application would answer a request, and why.
 
@@ -44,6 +48,10 @@ def _explain(*, words: tuple[str, ...], headers: tuple[str, ...], **_: object) -
 
 
 def _request(words: tuple[str, ...], context: click.Context) -> tuple[str, str, bool]:
+    for word in words:
+        if _TARGET.fullmatch(word):
+            hint = f"name applications with flags here, for example `rsgi explain --wsgi {word} GET /`"
+            raise HintedUsageError(f"`{word}` is no part of a request", hint, context)
     if len(words) > 2:
         raise click.UsageError(f"a request is a method and a URL, not {' '.join(words)!r}", context)
     method, url = ("GET", words[0]) if len(words) == 1 else words
@@ -67,7 +75,8 @@ def _lines(survey: Survey, explained: Explanation, method: str, url: str, fields
     answer = survey.answer(explained, method, fields)
     asked = [("rules", _rules(survey, explained)), ("mounts", _mounts(survey, explained))]
     if explained.kind not in ("rule", "mount"):
-        asked.append(("the rest", explained.reason + _place(survey, explained)))
+        rest = "the rest" if len(survey.plan.apps) > 1 else "why"
+        asked.append((rest, explained.reason + _place(survey, explained)))
     lines = [f"{method} {url}", ""]
     lines += [f"  {name:<10} {said}" for name, said in asked if said]
     lines.append("")
@@ -82,7 +91,17 @@ def _lines(survey: Survey, explained: Explanation, method: str, url: str, fields
             "",
             f"  {'after a 404':<10} {survey.plan.apps[explained.then].name}, which sees the request as if it came first",
         ]
-    return [*lines, *_also(survey, explained, method, url, fields)]
+    return [*lines, *_head(survey, explained, method, url, fields), *_also(survey, explained, method, url, fields)]
+
+
+def _head(survey: Survey, explained: Explanation, method: str, url: str, fields: list[tuple[str, str]]) -> list[str]:
+    """Who answers HEAD, when it is not the one that answers GET."""
+    if method != "GET" or explained.kind != "table":
+        return []
+    other = survey.router.explain("HEAD", url, fields, False).app
+    if other is None or other == explained.app:
+        return []
+    return [f"  {'HEAD':<10} goes to {survey.plan.apps[other].name}: the route answers GET alone"]
 
 
 def _rules(survey: Survey, explained: Explanation) -> str:
@@ -108,7 +127,9 @@ def _place(survey: Survey, explained: Explanation) -> str:
         return ""
     of_wsgi = survey.plan.apps[explained.app].interface == "wsgi"
     rows = (survey.plan.wsgi_table or ()) if of_wsgi else survey.plan.table
-    return f", {explained.index + 1} of {len(rows)}"
+    # Rows that end the search are no routes.
+    before = sum(not row.refuses for row in rows[: explained.index])
+    return f", {before + 1} of {sum(not row.refuses for row in rows)}"
 
 
 def _served(survey: Survey, explained: Explanation, index: int, route: Route | None) -> list[str]:
@@ -141,6 +162,8 @@ def _also(survey: Survey, explained: Explanation, method: str, url: str, fields:
         route = survey.own_route(index, method, below or "/", fields)
         if route is not None:
             lines.append(f"  {'not asked':<10} {app.name}, which has {_named(route)}")
+        elif method == "HEAD" and (route := survey.own_route(index, "GET", below or "/", fields)) is not None:
+            lines.append(f"  {'not asked':<10} {app.name}, which has {_named(route)} and answers HEAD with 405")
     return ["", *lines] if lines else []
 
 

@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from rsgi._types import Interface
+from rsgi._types import AskedInterface, Interface
+from rsgi.cli.usage import HintedUsageError
 from rsgi.config import SECTIONS, AppTarget, Config, Setting, flag_of, settings
 from rsgi.config_file import load_config
+from rsgi.errors import StartupError
+from rsgi.importer import parse_target
 from rsgi.values import SettingValueError, write_value
 
 _INTERFACES: tuple[Interface, ...] = ("wsgi", "asgi")
+_TARGETS = "targets"
 _METAVARS = {"size": "SIZE", "duration": "TIME", "number": "N", "processes": "N|auto", "text": "TEXT"}
 
 
@@ -33,7 +37,7 @@ else:
 class SettingType(_ParamType):
     """Reads the text of one value as its setting does."""
 
-    def __init__(self, setting: Setting, interface: Interface | None = None) -> None:
+    def __init__(self, setting: Setting, interface: AskedInterface | None = None) -> None:
         self.name = (setting.metavar or _METAVARS.get(setting.unit, "VALUE")).lower()
         self._setting = setting
         self._interface = interface
@@ -70,7 +74,8 @@ class SectionedCommand(click.Command):
         listed: dict[str, list[tuple[str, str]]] = {section: [] for section in (*SECTIONS, "Other")}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            # The first line shows arguments; later versions of click list them a second time.
+            if record is not None and not isinstance(parameter, click.Argument):
                 listed[getattr(parameter, "section", "Other")].append(record)
         for section, records in listed.items():
             if records:
@@ -91,6 +96,12 @@ def options() -> list[click.Parameter]:
     return made
 
 
+def targets_argument() -> click.Argument:
+    """Applications that are named without `--wsgi` or `--asgi`."""
+    setting = next(setting for each, setting in settings() if each.name == "apps")
+    return click.Argument((_TARGETS,), nargs=-1, type=SettingType(setting, "auto"), metavar="[[PREFIX=]TARGET]...")
+
+
 def config_from(context: click.Context) -> Config:
     """The `Config` that the options of a command and the configuration file come to.
 
@@ -102,13 +113,23 @@ def config_from(context: click.Context) -> Config:
 
 def given_to(context: click.Context) -> dict[str, Any]:
     """What the options of a command say, without defaults: the names of settings, and `wsgi` and `asgi`."""
-    known = {*_INTERFACES, *(each.name for each, _ in settings())}
-    return {
+    known = {*_INTERFACES, _TARGETS, *(each.name for each, _ in settings())}
+    given = {
         name: value
         for name, value in context.params.items()
         if name in known
         and context.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     }
+    for named in given.get(_TARGETS, ()):
+        _see_that_it_is_a_target(named, context)
+    return given
+
+
+def _see_that_it_is_a_target(named: AppTarget, context: click.Context) -> None:
+    try:
+        parse_target(str(named.target), context.params["app_dir"] or ".")
+    except StartupError as error:
+        raise HintedUsageError(error.message, error.hint or "", context) from error
 
 
 def _app_option(setting: Setting, interface: Interface) -> SettingOption:
@@ -139,6 +160,7 @@ def _value_option(config_field: Field[Any], setting: Setting) -> SettingOption:
     default = _default_text(config_field, setting)
     return SettingOption(
         flag_of(config_field.name),
+        *((setting.short,) if setting.short else ()),
         config_field.name,
         section=setting.section,
         type=SettingType(setting),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from rsgi.cli.asking import application_options, survey_of, warn
+from rsgi.cli.asking import application_parameters, survey_of, warn
 from rsgi.cli.parameters import SectionedCommand
 from rsgi.errors import StartupError
 
@@ -39,11 +39,22 @@ _ONLY = {
     "new": ("migrated", "only new"),
     "problems": ("type differs", "method missing", "hidden", "opaque"),
 }
-_WIDTH_OF_A_PIPE = 120
+# A table is never that wide: what goes to a pipe or a file is not wrapped.
+_WIDTH_OF_A_PIPE = 10_000
 
 
 def _statuses() -> tuple[str, ...]:
-    return ("migrated", "type-differs", "method-missing", "only-old", "only-new", "hidden", "kept", "opaque")
+    return (
+        "migrated",
+        "type-differs",
+        "method-missing",
+        "only-old",
+        "only-new",
+        "built-in",
+        "hidden",
+        "kept",
+        "opaque",
+    )
 
 
 def _routes(*, as_json: bool, page: str | None, baseline: str | None, only: tuple[str, ...], **_: object) -> int:
@@ -69,7 +80,7 @@ def _routes(*, as_json: bool, page: str | None, baseline: str | None, only: tupl
 
 
 def console() -> Console:
-    """Where a table goes: the terminal in its width; anything else gets a wide one, unless `COLUMNS` says otherwise."""
+    """Where a table goes: the terminal in its width; anything else gets whole lines, unless `COLUMNS` says otherwise."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
@@ -92,9 +103,13 @@ def _write_page(path: str, survey: Survey, drawn: CoverageMap) -> None:
 
 
 def _check(earlier: dict[str, object], survey: Survey, drawn: CoverageMap) -> int:
-    from rsgi.coverage.document import lost_since
+    from rsgi.coverage.document import heads_lost, lost_since
 
     lost = lost_since(earlier, survey)
+    heads = heads_lost(earlier, survey)
+    if heads:
+        what = "1 route" if heads == 1 else f"{heads} routes"
+        click.echo(f"warning: HEAD was answered for {what} of which now only GET is", err=True)
     if not lost:
         click.echo(f"every route that was served still is; {drawn.summary()}", err=True)
         return 0
@@ -114,7 +129,7 @@ routes_command = SectionedCommand(
     name="routes",
     callback=_routes,
     params=[
-        *application_options(),
+        *application_parameters(),
         _option("--json", "as_json", is_flag=True, help="Write the map to stdout as JSON."),
         _option("--html", "page", metavar="FILE", help="Write the map as one self-contained page."),
         _option(

@@ -10,7 +10,8 @@ import traceback
 
 import click
 
-from rsgi.cli.parameters import SectionedCommand, given_to, options
+from rsgi.cli.environment import warn_of_variables
+from rsgi.cli.parameters import SectionedCommand, given_to, options, targets_argument
 from rsgi.config_file import load_config, reread_of
 from rsgi.errors import StartupError
 
@@ -21,6 +22,7 @@ _HELP = """Serve a WSGI application, an ASGI application, or both on one port.
 \b
     rsgi serve --wsgi old:app --asgi new:app     the new one gets what it has routes for
     rsgi serve --wsgi old:app --asgi /api=new:app    the new one gets all below /api
+    rsgi serve app:app                           one application; which kind it is can be seen
 
 WebSocket goes to ASGI applications only. Every option can be given as an environment variable as well: RSGI_ and its
 name, like RSGI_WSGI_THREADS; several values are divided by `;`.
@@ -30,6 +32,7 @@ name, like RSGI_WSGI_THREADS; several values are divided by `;`.
 def _serve(**_: object) -> int:
     context = click.get_current_context()
     given = given_to(context)
+    warn_of_variables()
     config = load_config(given, search=True)
     if not config.apps:
         raise click.UsageError(f"no application to serve; name at least one, for example\n\n{_EXAMPLE}", context)
@@ -47,7 +50,7 @@ def _serve(**_: object) -> int:
 serve_command = SectionedCommand(
     name="serve",
     callback=_serve,
-    params=options(),
+    params=[*options(), targets_argument()],
     help=_HELP,
     short_help="Serve applications.",
 )

@@ -54,9 +54,16 @@ def _row(survey: Survey, row: Row) -> dict[str, Any]:
         "then": row.then,
         "decided_by": row.decided_by,
         "note": row.note,
+        "head": row.head,
+        "fits": _fits(row),
         "old": _side(survey, row.old),
         "new": _side(survey, row.new),
     }
+
+
+def _fits(row: Row) -> str | None:
+    shown = row.old or row.new
+    return None if shown is None or shown.template == row.path else shown.template
 
 
 def _side(survey: Survey, side: Side | None) -> dict[str, Any] | None:
@@ -105,7 +112,7 @@ def _is_row(row: object) -> bool:
     return (
         isinstance(row, dict)
         and all(isinstance(row.get(name), str) for name in ("method", "path"))
-        and all(isinstance(row.get(name, ""), str | None) for name in ("host", "served_by"))
+        and all(isinstance(row.get(name, ""), str | None) for name in ("host", "served_by", "head", "fits"))
     )
 
 
@@ -120,9 +127,19 @@ def lost_since(earlier: dict[str, Any], survey: Survey) -> list[Lost]:
         if served_by is None:
             continue
         others = named[host, shape(row["path"])] - {OTHER_METHOD}
-        why = _why_lost(survey, row["method"], row["path"], host, tuple(others))
+        why = _why_lost(survey, row["method"], row.get("fits") or row["path"], host, tuple(others))
         if why is not None:
             lost.append(Lost(row["method"], host, row["path"], served_by, why))
+    return lost
+
+
+def heads_lost(earlier: dict[str, Any], survey: Survey) -> int:
+    """How many GET routes of an earlier map are served as before, and do not answer HEAD any more."""
+    lost = 0
+    for row in earlier["routes"]:
+        if row["method"] == "GET" and row.get("head") is not None:
+            place = (row.get("fits") or row["path"], row.get("host"))
+            lost += _why_lost(survey, "GET", *place, ()) is None and _why_lost(survey, "HEAD", *place, ()) is not None
     return lost
 
 

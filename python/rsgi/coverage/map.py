@@ -15,9 +15,10 @@ from typing import Literal, TypeAlias
 from rsgi.coverage.survey import OTHER_METHOD, WEBSOCKET, Answer, Survey
 from rsgi.coverage.template import Width, compare_kinds, kinds, shape, slash_twin
 from rsgi.introspect import Route
+from rsgi.introspect.table import counted
 
 Status: TypeAlias = Literal[
-    "migrated", "type differs", "method missing", "only old", "only new", "hidden", "kept", "opaque"
+    "migrated", "type differs", "method missing", "only old", "only new", "built in", "hidden", "kept", "opaque"
 ]
 
 MEANINGS: dict[Status, str] = {
@@ -26,6 +27,7 @@ MEANINGS: dict[Status, str] = {
     "method missing": "the new one has the path, not this method",
     "only old": "not moved yet",
     "only new": "the old one never had it",
+    "built in": "a page that the framework adds by itself; not counted",
     "hidden": "an earlier rule, mount or route is in the way",
     "kept": "both have it, the old one answers as asked for",
     "opaque": "what is below it cannot be read",
@@ -48,6 +50,11 @@ class Side:
     route: Route
     methods: tuple[str, ...]
 
+    @property
+    def template(self) -> str:
+        """A template of which every path is one of this route; `path` may say more than the route takes."""
+        return self.path.removesuffix(self.route.path) + self.route.matched[0] if self.route.templates else self.path
+
     def shapes(self) -> set[tuple[str | None, str]]:
         """Under which host and shapes it is looked for."""
         prefix = self.path.removesuffix(self.route.path) if self.route.path != "/" else self.path.rstrip("/")
@@ -64,6 +71,7 @@ class Row:
         served_by: The name of the application that answers; `None` for nobody.
         then: Who is asked when that one has no such route.
         note: What is worth knowing; may be empty.
+        head: Who answers HEAD, for a row of GET; `None` for nobody, and for other methods.
     """
 
     method: str
@@ -76,13 +84,19 @@ class Row:
     note: str
     old: Side | None
     new: Side | None
+    head: str | None = None
 
 
 @dataclass(frozen=True)
 class CoverageMap:
-    """All rows, sorted by path and method."""
+    """All rows, sorted by path and method.
+
+    Attributes:
+        by_protocol: Whether HTTP and WebSocket are divided between the two applications, so that nothing has to move.
+    """
 
     rows: tuple[Row, ...]
+    by_protocol: bool = False
 
     def counts(self) -> dict[Status, int]:
         """How many rows there are of each status, in the order of `MEANINGS`."""
@@ -97,15 +111,26 @@ class CoverageMap:
         """`62 of 147 routes migrated, 42 %`."""
         moved, total = self.progress()
         if total == 0:
-            return f"{len(self.rows)} routes; none of a WSGI application is known"
-        return f"{moved} of {total} {'route' if total == 1 else 'routes'} migrated, {100 * moved // total} %"
+            own = len(self.rows) - self.counts()["built in"]
+            return f"{counted(own, 'route')}; none of a WSGI application is known"
+        if self.by_protocol:
+            return self._divided(moved, total)
+        return f"{moved} of {counted(total, 'route')} migrated, {100 * moved // total} %"
+
+    def _divided(self, moved: int, total: int) -> str:
+        parts = [f"{counted(total - moved, 'route')} over WSGI"]
+        if moved:
+            parts.append(f"{moved} over ASGI")
+        sockets = sum(row.method == WEBSOCKET for row in self.rows)
+        return f"{', '.join([*parts, counted(sockets, 'WebSocket route')])}: nothing has to move"
 
 
 def draw_map(survey: Survey) -> CoverageMap:
     """The map of all applications of a plan."""
     old, new = list(_sides(survey, "wsgi")), list(_sides(survey, "asgi"))
     rows = list(_Joining(survey, old, new).rows())
-    return CoverageMap(tuple(sorted(rows, key=lambda row: (row.path, row.host or "", _order(row.method)))))
+    ordered = tuple(sorted(rows, key=lambda row: (row.path, row.host or "", _order(row.method))))
+    return CoverageMap(ordered, survey.plan.mode == "websocket")
 
 
 def _order(method: str) -> tuple[int, str]:
@@ -139,16 +164,17 @@ class _Joining:
         self._places: dict[str, dict[tuple[str | None, str], list[Side]]] = {"old": {}, "new": {}}
         for name, sides in self._sides.items():
             for side in sides:
-                for place in side.shapes():
+                # The framework's own pages are nobody's counterpart.
+                for place in () if side.route.built_in else side.shapes():
                     self._places[name].setdefault(place, []).append(side)
         self._joined: set[tuple[int, Route, str]] = set()
 
     def rows(self) -> Iterator[Row]:
-        seen: set[tuple[str, str | None, str]] = set()
+        seen: set[tuple[str, str | None, str, bool]] = set()
         for name in ("old", "new"):
             for side in self._sides[name]:
                 for method in self._methods_to_show(side, "new" if name == "old" else "old"):
-                    key = (method, side.route.host, side.path)
+                    key = (method, side.route.host, side.path, side.route.built_in)
                     if key in seen or (side.app, side.route, method) in self._joined:
                         continue
                     seen.add(key)
@@ -182,7 +208,18 @@ class _Joining:
 
     def _ask(self, side: Side, method: str, name: str) -> Answer:
         named = tuple(each for each in self._methods_to_show(side, name) if each != OTHER_METHOD)
-        return self._survey.ask(method, side.path, side.route.host, named)
+        return self._survey.ask(method, side.template, side.route.host, named)
+
+    def _head(self, side: Side) -> str | None:
+        """Who answers HEAD: an application that has a route for it, or of which nothing is known."""
+        answer = self._survey.ask("HEAD", side.template, side.route.host)
+        for app in (answer.app, answer.then):
+            if app is None:
+                continue
+            table = self._survey.tables[app]
+            if table is None or self._survey.has_route(app, "HEAD", side.template, side.route.host):
+                return self._name(app)
+        return None
 
     def _old_row(self, old: Side, method: str) -> Row:
         twin, width = self._twin(old, method)
@@ -190,6 +227,8 @@ class _Joining:
         if twin is not None:
             self._joined.add((twin.app, twin.route, method))
         status, note = self._old_status(old, twin, width, answer)
+        if status == "migrated" and method == "GET" and (head := self._head(old)) not in (None, self._name(answer.app)):
+            note = "; ".join(filter(None, (note, f"HEAD goes to {head}")))
         return self._row(method, old, twin, answer, status, note)
 
     def _old_status(self, old: Side, twin: Side | None, width: Width, answer: Answer) -> tuple[Status, str]:
@@ -234,6 +273,9 @@ class _Joining:
 
     def _new_row(self, new: Side, method: str) -> Row:
         answer = self._ask(new, method, "old")
+        if new.route.built_in:
+            note = "" if answer.app == new.app else f"{self._name(answer.app)} keeps it"
+            return self._row(method, None, new, answer, "built in", note)
         if new.route.opaque:
             return self._row(method, None, new, answer, "opaque", "all below it is one piece")
         if answer.app != new.app:
@@ -255,7 +297,8 @@ class _Joining:
             served, then = then, None
         elif answer.kind == "probe" and status in ("migrated", "only new"):
             then = None
-        return Row(method, shown.route.host, shown.path, status, served, then, answer.reason, note, old, new)
+        head = self._head(shown) if method == "GET" else None
+        return Row(method, shown.route.host, shown.path, status, served, then, answer.reason, note, old, new, head)
 
     def _name(self, app: int | None) -> str | None:
         return None if app is None else self._survey.plan.apps[app].name

@@ -5,11 +5,16 @@ Apart from the terminal's table because a page is sent around, filtered and prin
 
 from __future__ import annotations
 
+from collections import Counter
 from html import escape
 
+from rsgi.coverage.lines import Line, lines_of
 from rsgi.coverage.map import MEANINGS, CoverageMap, Row
 from rsgi.coverage.survey import Survey
 from rsgi.coverage.terminal import SIGNS, served
+
+# From so many lines on each prefix is folded.
+_FOLDED_FROM = 200
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #1c2127; --dim: #5b6673; --page: #fff; --line: #dfe3e8; --bar: #e8ebef;
@@ -29,7 +34,11 @@ form { display: flex; flex-wrap: wrap; gap: .5rem .75rem; margin: 1.25rem 0 .75r
 input[type=search] { font: inherit; flex: 1 1 16rem; padding: .35rem .6rem; color: inherit; background: var(--page);
   border: 1px solid var(--line); border-radius: .35rem }
 label { white-space: nowrap; padding: .35rem 0; cursor: pointer } label[title] { color: var(--dim) }
-table { border-collapse: collapse; width: 100% }
+table { border-collapse: collapse; width: 100%; table-layout: fixed }
+details > table { margin-bottom: .75rem }
+summary { cursor: pointer; padding: .4rem 0; border-top: 1px solid var(--line) }
+summary b { font-family: ui-monospace, monospace; font-size: .95rem } summary span { font-size: .85rem; margin-left: .6rem }
+th:nth-child(1) { width: 34% } th:nth-child(2) { width: 9% } th:nth-child(3) { width: 15% } th:nth-child(4) { width: 19% }
 th { text-align: left; font-size: .85rem; color: var(--dim); font-weight: 600 }
 th, td { padding: .32rem .75rem .32rem 0; border-top: 1px solid var(--line); vertical-align: top }
 tr.same td { border-top-color: transparent } tr.same td:first-child { color: transparent; user-select: none }
@@ -40,6 +49,7 @@ td:first-child, code, .where { font-family: ui-monospace, monospace; font-size: 
 
 _SCRIPT = """
 const form = document.querySelector('form'), rows = [...document.querySelectorAll('tbody tr')];
+const boxes = form.querySelectorAll('[name=status]').length;
 function filter() {
   const words = form.text.value.toLowerCase().split(/\\s+/).filter(Boolean);
   const wanted = new Set([...form.querySelectorAll('[name=status]:checked')].map(box => box.value));
@@ -52,6 +62,10 @@ function filter() {
     row.classList.toggle('same', row.dataset.path === path);
     path = row.dataset.path;
   }
+  for (const part of document.querySelectorAll('details')) {
+    part.hidden = !part.querySelector('tbody tr:not([hidden])');
+    if (words.length || wanted.size < boxes) part.open = !part.hidden;
+  }
   document.querySelector('output').value = count === rows.length ? '' : count + ' of ' + rows.length + ' shown';
 }
 form.addEventListener('input', filter);
@@ -62,8 +76,7 @@ filter();
 
 def to_page(survey: Survey, drawn: CoverageMap) -> str:
     """The whole page."""
-    moved, total = drawn.progress()
-    percent = 100 * moved // total if total else 0
+    shown = lines_of(drawn.rows)
     title = escape(" → ".join(app.name for app in survey.plan.apps))
     return f"""<!doctype html>
 <html lang="en">
@@ -75,28 +88,74 @@ def to_page(survey: Survey, drawn: CoverageMap) -> str:
 </head>
 <body>
 <h1>{escape(drawn.summary())} <small>{title}</small></h1>
-<div class="bar" role="img" aria-label="{percent} %"><i style="width: {percent}%"></i></div>
-<ul>{"".join(f"<li>{escape(line)}</li>" for line in _about(survey))}</ul>
+{_bar(drawn)}<ul>{"".join(f"<li>{escape(line)}</li>" for line in _about(survey))}</ul>
 <form role="search">
 <input type="search" name="text" placeholder="path, method, application, function …" aria-label="Filter" autofocus>
 {"".join(_boxes(drawn))}
 <label><output></output></label>
 </form>
-<table>
-<thead><tr><th>path</th><th>method</th><th>status</th><th>served by</th><th>old, new</th></tr></thead>
-<tbody>
-{"".join(_row(row) for row in drawn.rows)}</tbody>
-</table>
-<script>{_SCRIPT}</script>
+{_tables(shown.lines)}{"".join(_footnote(*note) for note in shown.notes)}<script>{_SCRIPT}</script>
 </body>
 </html>
 """
 
 
+def _bar(drawn: CoverageMap) -> str:
+    moved, total = drawn.progress()
+    if drawn.by_protocol or not total:
+        return ""
+    percent = 100 * moved // total
+    return f'<div class="bar" role="img" aria-label="{percent} %"><i style="width: {percent}%"></i></div>\n'
+
+
+def _tables(lines: tuple[Line, ...]) -> str:
+    """One table, or from many lines on one for each prefix, folded."""
+    if len(lines) < _FOLDED_FROM:
+        return _table(lines)
+    return "".join(
+        f"<details><summary><b>{escape(prefix)}</b><span>{_counts(members)}</span></summary>\n{_table(members)}</details>\n"
+        for prefix, members in by_prefix(lines).items()
+    )
+
+
+def by_prefix(lines: tuple[Line, ...], depth: int = 1) -> dict[str, tuple[Line, ...]]:
+    """The lines by the first segments of their paths; a prefix with many lines is divided, where that gives few parts."""
+    parts: dict[str, list[Line]] = {}
+    for line in lines:
+        parts.setdefault("/".join(line.row.path.split("/")[: depth + 1]), []).append(line)
+    found: dict[str, tuple[Line, ...]] = {}
+    for prefix, members in parts.items():
+        whole = {prefix: tuple(members)}
+        deeper = len(members) >= _FOLDED_FROM // 2 and any(line.row.path.count("/") > depth for line in members)
+        inner = by_prefix(tuple(members), depth + 1) if deeper else whole
+        for name, some in (inner if len(inner) <= len(members) // 10 else whole).items():
+            found[name] = (*found.get(name, ()), *some)
+    return found
+
+
+def _counts(lines: tuple[Line, ...]) -> str:
+    counted = Counter(line.row.status for line in lines)
+    return ", ".join(
+        f'<i class="{SIGNS[status][1]}">{SIGNS[status][0]}</i> {counted[status]} {status}'
+        for status in MEANINGS
+        if counted[status]
+    )
+
+
+def _table(lines: tuple[Line, ...]) -> str:
+    rows = "".join(map(_row, lines))
+    head = "<th>path</th><th>method</th><th>status</th><th>served by</th><th>old, new</th>"
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+
+
+def _footnote(number: str, note: str, times: int) -> str:
+    return f'<p class="note">{escape(f"{number} {note} ({times} lines)")}</p>\n'
+
+
 def _about(survey: Survey) -> list[str]:
     lines = [f"{survey.plan.mode}: {survey.plan.reason}", *(f"rule {rule.text}" for rule in survey.plan.rules)]
     for app, table in zip(survey.plan.apps, survey.tables, strict=True):
-        what = "routes unknown" if table is None else table.framework
+        what = "routes unknown" if table is None else f"{table.framework}, {table.size()}"
         gaps = "" if table is None or table.complete else f"; not all of its routes are here: {table.why}"
         lines.append(f"{app.interface} {app.name} at {app.prefix or '/'}: {what}{gaps}")
     return lines
@@ -111,12 +170,13 @@ def _boxes(drawn: CoverageMap) -> list[str]:
     ]
 
 
-def _row(row: Row) -> str:
+def _row(line: Line) -> str:
+    row = line.row
     sign, colour = SIGNS[row.status]
     path = escape(f"{row.host or ''}{row.path}")
-    note = f'<div class="note">{escape(row.note)}</div>' if row.note else ""
+    note = f'<div class="note">{escape(line.note)}</div>' if line.note else ""
     return (
-        f'<tr data-status="{row.status}" data-path="{path}"><td>{path}</td><td>{escape(row.method)}</td>'
+        f'<tr data-status="{row.status}" data-path="{path}"><td>{path}</td><td>{escape(line.methods)}</td>'
         f'<td class="status {colour}">{sign} {row.status}</td><td>{escape(served(row))}{note}</td>'
         f'<td class="where">{_where(row)}</td></tr>\n'
     )

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rsgi.coverage.lines import Line, lines_of
 from rsgi.coverage.map import MEANINGS, CoverageMap, Row, Status
 from rsgi.coverage.survey import Survey
 
@@ -19,6 +20,7 @@ SIGNS: dict[Status, tuple[str, str]] = {
     "method missing": ("◐", "yellow"),
     "only old": ("○", "blue"),
     "only new": ("+", "cyan"),
+    "built in": ("·", "dim"),
     "hidden": ("!", "red"),
     "kept": ("=", "magenta"),
     "opaque": ("?", "yellow"),
@@ -34,10 +36,13 @@ def print_map(console: Console, survey: Survey, drawn: CoverageMap, rows: tuple[
     """Print `rows` of the map, then its totals."""
     print_about(console, survey)
     if rows:
+        shown = lines_of(rows)
         if console.width < _NARROW:
-            _print_stacked(console, rows)
+            _print_stacked(console, shown.lines)
         else:
-            console.print(_table(rows, roomy=console.width >= _ROOMY))
+            console.print(_table(shown.lines, roomy=console.width >= _ROOMY))
+        for number, note, times in shown.notes:
+            console.print(Text(f"  {number} {note} ({times} lines)", "dim"), overflow="fold")
         console.print()
     if len(rows) < len(drawn.rows):
         console.print(Text(f"  {len(rows)} of {len(drawn.rows)} rows shown", "dim"))
@@ -60,7 +65,7 @@ def print_summary(console: Console, drawn: CoverageMap) -> None:
             console.print(line, soft_wrap=True)
     console.print()
     moved, total = drawn.progress()
-    if total:
+    if total and not drawn.by_protocol:
         filled = _BAR * moved // total
         console.print(Text.assemble("  ", ("█" * filled, "green"), ("░" * (_BAR - filled), "dim")))
     console.print(Text(f"  {drawn.summary()}", "bold"), soft_wrap=True)
@@ -69,7 +74,7 @@ def print_summary(console: Console, drawn: CoverageMap) -> None:
 def _about(survey: Survey) -> list[Text]:
     lines: list[Text] = []
     for app, table in zip(survey.plan.apps, survey.tables, strict=True):
-        what = "routes unknown" if table is None else f"{table.framework}, {len(table.routes)} routes"
+        what = "routes unknown" if table is None else f"{table.framework}, {table.size()}"
         lines.append(Text(f"  {app.interface}  {app.name}  {app.prefix or '/'}  {what}"))
         if table is not None and not table.complete:
             lines.append(Text(f"        not all of them: {table.why}", "yellow"))
@@ -78,7 +83,7 @@ def _about(survey: Survey) -> list[Text]:
     return lines
 
 
-def _table(rows: tuple[Row, ...], *, roomy: bool) -> Table:
+def _table(lines: tuple[Line, ...], *, roomy: bool) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("  path", overflow="fold", ratio=None)
     table.add_column("method", no_wrap=True)
@@ -87,27 +92,29 @@ def _table(rows: tuple[Row, ...], *, roomy: bool) -> Table:
     if roomy:
         table.add_column("note", overflow="fold", style="dim")
     before: tuple[str | None, str] | None = None
-    for row in rows:
+    for line in lines:
+        row = line.row
         place = (row.host, row.path)
         path = "" if place == before else f"  {row.host or ''}{row.path}"
         before = place
-        cells = [Text(path), Text(row.method), _status(row.status), Text(served(row))]
-        table.add_row(*cells, *([Text(row.note)] if roomy else []))
-        if row.note and not roomy:
-            table.add_row(Text(f"    {row.note}", "dim"))
+        cells = [Text(path), Text(line.methods), _status(row.status), Text(served(row))]
+        table.add_row(*cells, *([Text(line.note)] if roomy else []))
+        if line.note and not roomy:
+            table.add_row(Text(f"    {line.note}", "dim"))
     return table
 
 
-def _print_stacked(console: Console, rows: tuple[Row, ...]) -> None:
+def _print_stacked(console: Console, lines: tuple[Line, ...]) -> None:
     before: tuple[str | None, str] | None = None
-    for row in rows:
+    for each in lines:
+        row = each.row
         if (row.host, row.path) != before:
             console.print(Text(f"  {row.host or ''}{row.path}"), overflow="fold")
         before = (row.host, row.path)
-        line = Text.assemble(f"    {row.method:<7} ", _status(row.status), f"  {served(row)}")
+        line = Text.assemble(f"    {each.methods:<7} ", _status(row.status), f"  {served(row)}")
         console.print(line, overflow="fold")
-        if row.note:
-            console.print(Text(f"      {row.note}", "dim"), overflow="fold")
+        if each.note:
+            console.print(Text(f"      {each.note}", "dim"), overflow="fold")
 
 
 def served(row: Row) -> str:

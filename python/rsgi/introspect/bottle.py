@@ -1,11 +1,14 @@
 """Reads the routes of Bottle applications.
 
-Apart because it knows Bottle's router: what a wildcard accepts is what its filter makes of it.
+Apart because it knows Bottle's router: what a wildcard accepts is what its filter makes of it. For each method rules
+without wildcards are tried before those with some, and rules for every method after all; of two equal rules the later
+one counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from rsgi.introspect.guards import guards_of
@@ -20,7 +23,32 @@ def read(app: object, inner: ReadInner) -> RouteTable | None:
     if not is_instance(app, "bottle", "Bottle"):
         return None
     gaps = Gaps()
-    return gaps.table("Bottle", [each for route in getattr(app, "routes", ()) for each in _read(route, app, inner)])
+    return gaps.table("Bottle", [each for route in _in_order(app) for each in _read(route, app, inner)])
+
+
+def _in_order(app: Any) -> list[Any]:  # noqa: ANN401 - Bottle's application
+    """Its routes as they are tried."""
+    latest: dict[tuple[str, Tokens], Any] = {}
+    for route in getattr(app, "routes", ()):
+        tokens = _tokens(route.rule, app.router)
+        nameless = tuple(each if isinstance(each, str) else replace(each, name="") for each in tokens)
+        latest[route.method, nameless] = route
+    methods = {"PROXY": 0, "HEAD": 1, "ANY": 3}
+    return sorted(
+        latest.values(), key=lambda route: (methods.get(route.method, 2), _has_wildcards(route.rule, app.router))
+    )
+
+
+def _has_wildcards(rule: str, router: Any) -> bool:  # noqa: ANN401 - Bottle's `Router`
+    if getattr(router, "strict_order", False):
+        return True
+    return any(not isinstance(each, str) for each in _tokens(rule, router))
+
+
+def _methods(method: str) -> tuple[str, ...] | None:
+    if method in ("ANY", "PROXY"):
+        return None
+    return ("GET", "HEAD") if method == "GET" else (method.upper(),)
 
 
 def _read(route: Any, app: Any, inner: ReadInner) -> Iterator[Route]:  # noqa: ANN401 - Bottle's `Route`
@@ -30,7 +58,7 @@ def _read(route: Any, app: Any, inner: ReadInner) -> Iterator[Route]:  # noqa: A
         return
     yield Place().route(
         "http",
-        None if route.method in ("ANY", "PROXY") else (route.method.upper(),),
+        _methods(route.method),
         _tokens(route.rule, app.router),
         name=text_or_none(route.name),
         defined=defined(route.callback),
@@ -43,11 +71,12 @@ def _read_mount(route: Any, target: object, inner: ReadInner) -> Iterator[Route]
     prefix = str(route.config.get("mountpoint.prefix", "")).rstrip("/")
     place = Place((prefix,) if prefix else ())
     table = inner(target)
+    yield from map(place.moved, table.rows if table else ())
     if table is None or not table.complete:
         if prefix:
             yield place.route("http", None, (), defined=defined(target), opaque=True)
         yield place.everything_below("http", None, defined(target))
-    yield from map(place.moved, table.routes if table else ())
+    yield from place.nothing_further()
 
 
 def _tokens(rule: str, router: Any) -> Tokens:  # noqa: ANN401 - Bottle's `Router`

@@ -43,7 +43,7 @@ def read_protocols(app: object, inner: ReadInner) -> RouteTable | None:
         if table is not None:
             frameworks.append(table.framework)
             gaps.looked_through(table.through)
-            routes += [replace(each, kind=kind) for each in table.routes if kind and each.kind in (kind, "any")]
+            routes += [replace(each, kind=kind) for each in table.rows if kind and each.kind in (kind, "any")]
         if kind == "websocket" and (table is None or not table.complete):
             # It costs nobody anything: a WebSocket can only be for this application.
             routes.append(Place().everything_below("websocket", None, defined(below)))
@@ -121,9 +121,10 @@ class _Reading:
             return
         # Django behind `re_path("", …)`: it looks at the whole path itself.
         self.frameworks.append(table.framework)
+        self.gaps.looked_through(table.through)
         if table.why is not None:
             self.gaps.add(table.why)
-        yield from table.routes
+        yield from table.rows
 
 
 def _ends_with_slash(tokens: Tokens) -> bool:

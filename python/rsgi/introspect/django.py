@@ -2,6 +2,7 @@
 
 Apart because it knows Django's classes. One process has one `django.conf.settings`, so two Django handlers in it always
 belong to the same project. What Django answers with a redirect (a slash at the end, a language prefix) is no route.
+The first pattern that fits is the only one whose view is called, whatever methods that answers.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ class _Reading:
         name = text_or_none(pattern.name)
         for tokens in self.tokens(pattern.pattern, is_endpoint=True):
             methods = methods_of(pattern.callback)
-            yield Place().route(
+            route = Place().route(
                 "http",
                 methods,
                 below.tokens + tokens,
@@ -147,6 +148,9 @@ class _Reading:
                 files=defined(view_of(pattern.callback)) == _SERVES_FILES,
                 guards=(*self.guards(pattern.callback), *guards_of(pattern.callback, methods)),
             )
+            yield route
+            if route.methods is not None:
+                yield route.refusal()
 
     def guards(self, callback: object) -> tuple[Guard, ...]:
         """What guards all views that do not say otherwise."""

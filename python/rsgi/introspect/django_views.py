@@ -27,7 +27,7 @@ def methods_of(callback: object) -> tuple[str, ...] | None:
     """The methods a view answers; `None` for all, which is what a plain function gets."""
     actions = getattr(callback, "actions", None)  # a view set of REST framework
     if isinstance(actions, dict):
-        return _upper(actions)
+        return _upper({*actions, "head"} if "get" in actions else actions)
     view = view_of(callback)
     if inspect.isclass(view):
         return _methods_of_class(view, getattr(callback, "view_initkwargs", None) or {})
@@ -43,6 +43,8 @@ def _methods_of_class(view: type, settings: dict[str, object]) -> tuple[str, ...
     has = {str(name) for name in allowed if hasattr(view, str(name))}
     if getattr(view, "options", None) is getattr(base, "options", None):
         has.discard("options")  # the answer that every class inherits
+    if hasattr(view, "get") and "head" in allowed:
+        has.add("head")  # a class that has `get` gets `head` when it is called
     return _upper(has)
 
 

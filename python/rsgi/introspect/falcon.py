@@ -2,7 +2,9 @@
 
 Apart because it knows their classes. A responder that Falcon puts in for a method that a resource lacks (a 405, or an
 answer to `OPTIONS`) is not a method of the resource. Of the many spellings of a number (`1_0`, `+1`) a template takes
-digits, with or without a minus sign.
+digits, with or without a minus sign. Literal segments are tried before parameters; the first resource whose path fits is
+the only one that is asked, and answers a method that it lacks with 405. In Falcon a field without a converter also takes
+no text at all; here it takes one character at least, so that `/users/` is not taken for `/users/{name}`.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def read(app: object, inner: ReadInner) -> RouteTable | None:
     routes: list[Route] = []
     if is_instance(router, "falcon.routing.compiled", "CompiledRouter"):
         optional = _strips_slashes(app)
-        routes += [each for root in _nodes(router, "_roots") for each in _read_node(root, router, optional)]
+        routes += list(_read_nodes(_nodes(router, "_roots"), router, optional))
     else:
         gaps.add(f"it has a router of its own, `{type(router).__name__}`")
     routes += _read_sinks_and_files(app)
@@ -52,11 +54,18 @@ def _nodes(owner: object, name: str) -> list[Any]:
     return list(getattr(owner, name, None) or ())
 
 
-def _read_node(node: Any, router: Any, slash_is_optional: bool) -> Iterator[Route]:  # noqa: ANN401 - Falcon's
-    if node.method_map and node.resource is not None:
-        yield from _read_resource(node, router, slash_is_optional)
-    for child in _nodes(node, "children"):
-        yield from _read_node(child, router, slash_is_optional)
+def _read_nodes(nodes: list[Any], router: Any, slash_is_optional: bool) -> Iterator[Route]:  # noqa: ANN401 - Falcon's
+    for node in sorted(nodes, key=_rank):
+        yield from _read_nodes(_nodes(node, "children"), router, slash_is_optional)
+        if node.method_map and node.resource is not None:
+            yield from _read_resource(node, router, slash_is_optional)
+
+
+def _rank(node: Any) -> int:  # noqa: ANN401 - `CompiledRouterNode`
+    """Text, then text with parameters in it, then a parameter alone."""
+    if not node.is_var:
+        return 0
+    return 1 if node.is_complex else 2
 
 
 def _read_resource(node: Any, router: Any, slash_is_optional: bool) -> Iterator[Route]:  # noqa: ANN401
@@ -65,6 +74,7 @@ def _read_resource(node: Any, router: Any, slash_is_optional: bool) -> Iterator[
     where = defined(type(node.resource))
     methods = tuple(sorted(method for method in own if method != "WEBSOCKET"))
     guards = tuple(dict.fromkeys(guard for code in own.values() for guard in guards_of(code)))
+    optional = slash_is_optional and tokens != ("/",)
     for kind, listed in (("http", methods or None), ("websocket", None)):
         if listed or (kind == "websocket" and "WEBSOCKET" in own):
             yield place.route(
@@ -74,8 +84,9 @@ def _read_resource(node: Any, router: Any, slash_is_optional: bool) -> Iterator[
                 defined=where,
                 original=node.uri_template,
                 guards=guards,
-                slash_is_optional=slash_is_optional and tokens != ("/",),
+                slash_is_optional=optional,
             )
+    yield place.route("any", None, tokens, slash_is_optional=optional).refusal()
 
 
 def _is_falcons(responder: object) -> bool:
@@ -121,6 +132,6 @@ def _read_sinks_and_files(app: object) -> Iterator[Route]:
 def _read_files(static: Any) -> Iterator[Route]:  # noqa: ANN401 - `StaticRoute`
     place = Place((static._prefix.rstrip("/"),))
     if static._fallback_filename is not None and place.prefix != ("",):
-        yield place.route("http", ("GET",), (), defined=defined(type(static)), opaque=True, files=True)
+        yield place.route("http", ("GET", "HEAD"), (), defined=defined(type(static)), opaque=True, files=True)
     tokens = ("/", Parameter("path", "path"))
-    yield place.route("http", ("GET",), tokens, defined=defined(type(static)), opaque=True, files=True)
+    yield place.route("http", ("GET", "HEAD"), tokens, defined=defined(type(static)), opaque=True, files=True)

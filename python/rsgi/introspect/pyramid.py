@@ -1,7 +1,8 @@
 """Reads the routes of Pyramid applications, from what its configuration notes about itself.
 
 Apart because it knows Pyramid's introspection. A route answers through its views, so each of them is one route here; views
-that are found by traversal have no path that could be read.
+that are found by traversal have no path that could be read. The first route that fits is the only one whose views are
+asked.
 """
 
 from __future__ import annotations
@@ -71,14 +72,16 @@ def _read_route(route: Any, views: dict[object, list[Any]], permissions: dict[in
     if route.get("static"):  # for making URLs only
         return
     by_route = _methods(route.get("request_methods"))
-    for view in views.get(route["name"], ()):
+    tokens = _tokens(route["pattern"])
+    # A view that asks for methods goes before one that does not.
+    for view in sorted(views.get(route["name"], ()), key=lambda view: view.get("request_methods") is None):
         by_view = _methods(view.get("request_methods"))
         both = by_route if by_view is None else by_view if by_route is None else by_route & by_view
         if both is None or both:
             yield Place().route(
                 "http",
                 None if both is None else tuple(sorted(both)),
-                _tokens(route["pattern"]),
+                tokens,
                 name=text_or_none(route["name"]),
                 defined=_defined(view),
                 opaque=is_instance(view.get("callable"), "pyramid.static", "static_view"),
@@ -86,6 +89,9 @@ def _read_route(route: Any, views: dict[object, list[Any]], permissions: dict[in
                 original=route["pattern"],
                 guards=_guards(view, permissions),
             )
+    yield (
+        Place().route("http", None if by_route is None else tuple(sorted(by_route)), tokens).refusal(keep_methods=True)
+    )
 
 
 def _guards(view: Any, permissions: dict[int, str]) -> tuple[Guard, ...]:  # noqa: ANN401
@@ -95,9 +101,11 @@ def _guards(view: Any, permissions: dict[int, str]) -> tuple[Guard, ...]:  # noq
 
 
 def _methods(given: object) -> set[str] | None:
+    """The methods of a predicate; GET is HEAD, too."""
     if given is None:
         return None
-    return {given.upper()} if isinstance(given, str) else {str(each).upper() for each in given}  # type: ignore[attr-defined]
+    methods = {given.upper()} if isinstance(given, str) else {str(each).upper() for each in given}  # type: ignore[attr-defined]
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 def _defined(view: Any) -> str | None:  # noqa: ANN401

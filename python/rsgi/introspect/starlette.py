@@ -2,7 +2,8 @@
 
 Apart because it knows their classes. FastAPI from 0.137 on keeps included routers nested, as objects without a path;
 `fastapi.routing.iter_route_contexts` lists what they come to, and earlier versions keep one flat list. A slash that
-Starlette would redirect away is no route.
+Starlette would redirect away is no route. Routes are tried in the order of definition, and one that lacks the method is
+passed by; but what is mounted has all below it, also what it answers with 404.
 """
 
 from __future__ import annotations
@@ -120,13 +121,16 @@ class _Reading:
         self.gaps.looked_through(table.through)
         if table.why is not None:
             self.gaps.add(table.why)
-        yield from map(place.moved, table.routes)
+        yield from map(place.moved, table.rows)
+        # Not of the mount's own path without a slash: that is a route of its own, or none.
+        yield place.everything_below("any", None, None).refusal()
 
 
 def _with_root(route: Route, place: Place) -> Route:
     """The route, which also takes the mount it is below without a slash at the end if it takes that with one."""
     with_slash, root = place.route("http", None, ("/",)).matched, place.route("http", None, ()).matched
-    if route.kind == "websocket" or not any(_ANYTHING.sub("", each) in with_slash for each in route.matched):
+    takes_root = any(_ANYTHING.sub("", each) in with_slash for each in route.matched)
+    if route.kind == "websocket" or route.refuses or not takes_root:
         return route
     return replace(route, templates=(*route.matched, *root))
 
@@ -165,15 +169,18 @@ def _has_own_default(router: object) -> bool:
 
 def _single(kind: RouteKind, route: object, place: Place, methods: tuple[str, ...] | None) -> Route:
     path = str(getattr(route, "path", ""))
-    return place.route(
+    endpoint = getattr(route, "endpoint", None)
+    single = place.route(
         kind,
         methods,
         _tokens(path, route),
         name=text_or_none(getattr(route, "name", None)),
-        defined=defined(getattr(route, "endpoint", None)),
+        defined=defined(endpoint),
         original=path if _has_own_convertors(route) else None,
         guards=guards_of(getattr(route, "endpoint", None), methods),
     )
+    # Its pages of documentation are functions of the module that makes the application.
+    return replace(single, built_in=getattr(endpoint, "__module__", None) == "fastapi.applications")
 
 
 def _guards_of_dependencies(route: object) -> Iterator[Guard]:
@@ -224,8 +231,9 @@ def _methods(route: object) -> tuple[str, ...] | None:
 
 
 def _endpoint_methods(endpoint: object) -> tuple[str, ...] | None:
-    """The methods that an `HTTPEndpoint` class has handlers for; `None` for any other ASGI callable."""
+    """The methods that an `HTTPEndpoint` class answers, HEAD by `get`; `None` for any other ASGI callable."""
     base = loaded("starlette.endpoints", "HTTPEndpoint")
     if not (isinstance(base, type) and isinstance(endpoint, type) and issubclass(endpoint, base)):
         return None
-    return tuple(sorted(each for each in _HTTP_METHODS if getattr(endpoint, each.lower(), None) is not None)) or None
+    has = {each for each in _HTTP_METHODS if getattr(endpoint, each.lower(), None) is not None}
+    return tuple(sorted(has | {"HEAD"} if "GET" in has else has)) or None

@@ -88,6 +88,12 @@ class Place:
         """All below this place, for something that cannot be read."""
         return self.route(kind, None, ("/", Parameter("path", "path")), name=name, defined=defined, opaque=True)
 
+    def nothing_further(self) -> Iterator[Route]:
+        """The end of the search for this place and all below it."""
+        if self.prefix:
+            yield self.route("any", None, ()).refusal()
+        yield self.route("any", None, ("/", Parameter("path", "path"))).refusal()
+
     def moved(self, route: Route) -> Route:
         """A route of an application that is mounted here."""
         if not self.prefix and self.host is None:

@@ -2,7 +2,8 @@
 
 Apart because it knows werkzeug's classes. A slash at the end that werkzeug would redirect to is no route; with
 `strict_slashes=False` both spellings are one. An `OPTIONS` that Flask or Quart answers by itself is left out, for else a
-CORS preflight of the other application's method would go astray.
+CORS preflight of the other application's method would go astray. The order of the rules is that of werkzeug's state
+machine: literal segments before parameters, those by their weight; a rule that lacks the method is passed by.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def read_dispatcher(app: object, inner: ReadInner) -> RouteTable | None:
         if table.why is not None:
             gaps.add(table.why)
     framework = "werkzeug" if table is None else table.framework
-    return gaps.table(framework, [*_mounts(app, inner, gaps), *(table.routes if table else ())])
+    return gaps.table(framework, [*_mounts(app, inner, gaps), *(table.rows if table else ())])
 
 
 def read_application(app: object, framework: str, wrapped: str, inner: ReadInner) -> RouteTable:
@@ -47,7 +48,7 @@ def read_application(app: object, framework: str, wrapped: str, inner: ReadInner
     between = itertools.takewhile(lambda layer: layer is not app, layers(around))
     gaps.looked_through(unknown(layer for layer in between if not _is_dispatcher(layer)))
     mounted = [route for layer in layers(around) if _is_dispatcher(layer) for route in _mounts(layer, inner, gaps)]
-    return gaps.table(framework, [*mounted, *_Rules(app).routes()])
+    return gaps.table(framework, [*mounted, *_Rules(app, gaps).routes()])
 
 
 def _is_dispatcher(app: object) -> bool:
@@ -60,10 +61,11 @@ def _mounts(dispatcher: object, inner: ReadInner, gaps: Gaps) -> Iterator[Route]
     for prefix, app in by_length:
         place = Place((prefix,) if prefix else ())
         table = inner(app)
+        yield from map(place.moved, table.rows if table else ())
         if table is None or not table.complete:
             yield place.route("http", None, (), defined=defined(app), opaque=True)
             yield place.everything_below("http", None, defined(app))
-        yield from map(place.moved, table.routes if table else ())
+        yield from place.nothing_further()
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,32 @@ class _Rules:
     """The rules of one application."""
 
     app: Any
+    gaps: Gaps
 
     def routes(self) -> Iterator[Route]:
-        for rule in self.app.url_map.iter_rules():
-            if not (rule.build_only or self.has_no_folder(rule) or self.is_for_nobody(rule)):
-                yield self.route(rule)
+        self.app.url_map.update()
+        root = getattr(getattr(self.app.url_map, "_matcher", None), "_root", None)
+        if root is None:
+            self.gaps.add("this version of werkzeug tries its rules in an order that is not known")
+            return
+        yield from self.of_state(root)
+
+    def of_state(self, state: Any) -> Iterator[Route]:  # noqa: ANN401 - a state of werkzeug's `StateMachineMatcher`
+        """The rules that end in a state and in those behind it, in the order in which they are tried."""
+        for rule in state.rules:
+            if not self.is_for_nobody(rule):
+                yield self.route(rule).refusal(keep_methods=True) if self.has_no_folder(rule) else self.route(rule)
+        for rule in state.static[""].rules if "" in state.static else ():
+            if rule.strict_slashes and not self.is_for_nobody(rule):
+                yield self.redirected(rule)
+        for below in (*state.static.values(), *(each for _, each in state.dynamic)):
+            yield from self.of_state(below)
+
+    def redirected(self, rule: Any) -> Route:  # noqa: ANN401
+        """The refusal of a rule's URL without its last slash, which is answered with a redirect."""
+        without = _tokens(rule.rule.removesuffix("/"), rule)
+        own = self.route(rule)
+        return Place((), own.host).route(own.kind, own.methods, without).refusal(keep_methods=True)
 
     def route(self, rule: Any) -> Route:  # noqa: ANN401 - werkzeug's `Rule`, which is not imported here
         methods = set(rule.methods or ())

@@ -346,13 +346,13 @@ impl WebSocketExchange {
                 outbound.finish();
                 result.err()
             }
-            Progress::Denying(mut response) => response.end(py, result, false, &self.gone),
+            Progress::Denying(mut response) => response.end(py, result, false, &self.gone).failure(),
             Progress::Closed { .. } => result.err(),
         };
-        if let Some(error) = error
-            && !is_clients_doing(py, &error)
-            && self.gateway.event_loop.is_attached()
-        {
+        let Some(error) = error.filter(|_| self.gateway.event_loop.is_attached()) else { return };
+        if is_clients_doing(py, &error) {
+            self.gateway.event_loop.collect_soon();
+        } else {
             log_failure(py, self.subject(), &error);
         }
     }

@@ -1,0 +1,51 @@
+"""Sends, from a WSGI thread, a body that takes an event loop: Django's `StreamingHttpResponse` of an async iterator.
+
+Apart from the call because it is the one kind of body that needs a loop. Django itself would collect it to its end before
+the first byte leaves, so that a stream without an end never began, and nobody noticed when its client left.
+
+Spec: PEP 3333 "Buffering and Streaming"; PEP 525.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable
+from contextlib import aclosing
+
+from rsgi._rsgi import AsyncBody
+
+# How often the client is looked for while the body brings nothing, in seconds.
+_LOOK = 0.25
+
+
+def send(body: AsyncIterable[bytes], response: AsyncBody) -> None:
+    """Send the body piece by piece; one whose client has left is cancelled, and ended in order."""
+    # It is there where Django is. Synchronous code that the body calls runs in this thread, as under Django's own handler.
+    from asgiref.sync import async_to_sync
+
+    async_to_sync(_send)(body, response)
+
+
+async def _send(body: AsyncIterable[bytes], response: AsyncBody) -> None:
+    sending = asyncio.ensure_future(_send_all(body, response))
+    try:
+        while not (await asyncio.wait({sending}, timeout=_LOOK))[0]:
+            if response.abandoned():
+                break
+    finally:
+        # Nothing happens to one that is over.
+        sending.cancel()
+        await asyncio.wait({sending})
+    if not sending.cancelled():
+        sending.result()
+
+
+async def _send_all(body: AsyncIterable[bytes], response: AsyncBody) -> None:
+    from asgiref.sync import sync_to_async
+
+    # It waits for a slow client, which the loop may not.
+    write = sync_to_async(response.write)
+    async with aclosing(aiter(body)) as pieces:  # type: ignore[type-var]
+        async for piece in pieces:
+            if not await write(piece):
+                return

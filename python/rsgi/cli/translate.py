@@ -1,0 +1,66 @@
+"""`rsgi translate`: our command line for that of gunicorn, uvicorn, Granian, Hypercorn, waitress, Daphne or uWSGI.
+
+Apart from the translation itself, which does not print. The command goes to stdout alone, so that a shell can run it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import click
+
+from rsgi.cli.usage import HintedUsageError
+from rsgi.migrate.command_line import UnknownCommand
+from rsgi.migrate.translation import VARIABLE, Remark, translate
+
+_HELP = """Print the command line of rsgi for one of another server.
+
+\b
+    rsgi translate gunicorn app:app -w 4 -b :8000
+    rsgi translate 'uvicorn main:app --host 0.0.0.0 --workers 4'
+
+It knows gunicorn, uvicorn, granian, hypercorn, daphne, waitress-serve and uwsgi, with `python -m` as well. The command
+goes to stdout. What could not be carried over, and what is not quite the same, goes to stderr, with the reason. Nothing is
+imported and nothing is started.
+"""
+
+
+def _translate(*, words: tuple[str, ...]) -> int:
+    context = click.get_current_context()
+    if not words:
+        raise HintedUsageError(
+            "no command line is given", "for example `rsgi translate gunicorn app:app -w 4`", context
+        )
+    try:
+        translation = translate(list(words))
+    except UnknownCommand as error:
+        raise HintedUsageError(str(error), "docs/coming-from.md has tables of the flags", context) from error
+    click.echo(" ".join(_quoted(word) for word in translation.words))
+    _tell("not carried over", translation.lost)
+    _tell("not needed", translation.needless)
+    _tell("not quite the same", translation.differs)
+    return 0
+
+
+def _quoted(word: str) -> str:
+    """As a shell reads it; what is a variable to it, such as `$PORT`, stays one."""
+    return f'"{word}"' if VARIABLE.search(word) and not re.search(r'["`\\]', word) else shlex.quote(word)
+
+
+def _tell(title: str, remarks: tuple[Remark, ...]) -> None:
+    if not remarks:
+        return
+    click.echo(f"\n{title}:", err=True)
+    for each in remarks:
+        click.echo(f"  {each.theirs}\n      {each.why}", err=True)
+
+
+translate_command = click.Command(
+    name="translate",
+    callback=_translate,
+    params=[click.Argument(("words",), nargs=-1, type=click.UNPROCESSED, metavar="COMMAND...")],
+    help=_HELP,
+    short_help="Write another server's command line as ours.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)

@@ -1,0 +1,37 @@
+"""What to say when somebody gives `rsgi serve` a flag of another server.
+
+Apart from the command line, which prints it, because what the flags mean is in the tables here.
+"""
+
+from __future__ import annotations
+
+from rsgi.migrate.flag import Flag
+from rsgi.migrate.servers import SERVERS
+
+
+def hint_for(name: str) -> str | None:
+    """One line about a flag that other servers have: ours, or why there is none.
+
+    Returns:
+        `None` when no server is known to have it.
+    """
+    said: dict[str, list[str]] = {}
+    for server in SERVERS:
+        flag = server.flag(name)
+        if flag is not None:
+            said.setdefault(_about(flag), []).append(server.name)
+    return "; ".join(f"`{name}` of {_listed(servers)} {about}" for about, servers in said.items()) or None
+
+
+def _about(flag: Flag) -> str:
+    if flag.role == "lost":
+        return f"is not there: {flag.note}"
+    if flag.role == "needless":
+        return f"is not needed: {flag.note}"
+    if flag.role == "interface":
+        return "is `--wsgi TARGET` or `--asgi TARGET` here; `rsgi serve TARGET` sees which it is"
+    return f"is `{flag.ours}` here" + (f" ({flag.about})" if flag.about else "")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]

@@ -1,0 +1,43 @@
+"""The directives of Apache's mod_wsgi.
+
+Apart from the other servers' as each is. They stand in a configuration file, which is not read: this table is for people.
+"""
+
+from __future__ import annotations
+
+from rsgi.migrate import reasons
+from rsgi.migrate.flag import OtherServer, carried, lost
+
+MOD_WSGI = OtherServer(
+    name="mod_wsgi",
+    programs=(),
+    modules=(),
+    interface="wsgi",
+    attribute="application",
+    flags=(
+        carried("WSGIScriptAlias / FILE", "--wsgi", "the module's name and its object: `--wsgi site.wsgi:application`"),
+        carried("WSGIScriptAlias /prefix FILE", "--wsgi /prefix=module:application"),
+        carried("WSGIDaemonProcess processes=N", "--workers"),
+        carried("WSGIDaemonProcess threads=N", "--wsgi-threads"),
+        carried("WSGIDaemonProcess python-path=DIR", "--app-dir", "or the variable `PYTHONPATH`"),
+        carried("WSGIDaemonProcess shutdown-timeout=N", "--grace"),
+        carried("WSGIDaemonProcess queue-timeout=N", "--queue-timeout"),
+        carried("WSGICallableObject NAME", "module:NAME", "the target names it"),
+        carried("LimitRequestBody N", "--max-body"),
+        carried("LimitRequestLine N", "--max-request-line"),
+        carried("LimitRequestFields N", "--max-header-fields"),
+        *lost(reasons.PYTHON, "WSGIDaemonProcess python-home=DIR"),
+        *lost(reasons.PYTHON, "WSGIPythonHome DIR"),
+        *lost(reasons.USER, "WSGIDaemonProcess user=NAME"),
+        *lost(reasons.RECYCLE, "WSGIDaemonProcess maximum-requests=N"),
+        *lost(reasons.TIMEOUT, "WSGIDaemonProcess request-timeout=N"),
+        *lost("each worker is a process with one interpreter", "WSGIApplicationGroup NAME", "WSGIProcessGroup NAME"),
+        *lost("the header reaches the application, always", "WSGIPassAuthorization On"),
+        *lost("the application is imported at start, always", "WSGIImportScript FILE"),
+        *lost("`kill -HUP` replaces the workers; a touched file does not", "WSGIScriptReloading On"),
+    ),
+    differs=(
+        "Apache stays in front as a proxy: `ProxyPass / http://127.0.0.1:8000/` and `ProxyPreserveHost On`, or it goes.",
+        "`SetEnv` does not reach the application: set environment variables.",
+    ),
+)
