@@ -104,6 +104,20 @@ impl Record {
     }
 }
 
+/// A line of a client as it came: what would end the quoted text, and what is no visible ASCII, is written as `\xNN`.
+pub fn printable(line: &[u8]) -> String {
+    let mut text = String::with_capacity(line.len());
+    for &byte in line {
+        if matches!(byte, b'"' | b'\\') || !(b' '..=b'~').contains(&byte) {
+            // Writing to a String cannot fail.
+            let _infallible = write!(text, "\\x{byte:02x}");
+        } else {
+            text.push(char::from(byte));
+        }
+    }
+    text
+}
+
 /// `2026-01-31T12:00:00.123Z`.
 fn timestamp(now: SystemTime) -> String {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
@@ -140,6 +154,12 @@ fn civil_date(mut days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_client_sent_cannot_end_its_place_in_the_line() {
+        assert_eq!(printable(b"GET /it's~%22 HTTP/1.1"), "GET /it's~%22 HTTP/1.1");
+        assert_eq!(printable(b"GET /\"\\x\xe9\n\x1b"), "GET /\\x22\\x5cx\\xe9\\x0a\\x1b");
+    }
 
     #[test]
     fn timestamps_follow_the_calendar() {

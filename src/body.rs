@@ -6,6 +6,7 @@
 //! Spec: RFC 9112 6, 7; RFC 9110 10.1.1 (`100 Continue` goes out when the body is first asked for).
 
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
@@ -43,7 +44,7 @@ pub struct RequestBody {
     limit: Option<u64>,
     received: u64,
     /// Where there is a body.
-    failure: Option<BodyFailure>,
+    fate: Option<Arc<BodyFate>>,
 }
 
 /// Who keeps the time of a body, and knows why it breaks off.
@@ -55,19 +56,35 @@ pub enum BodyClock {
     Own(Box<Pace>),
 }
 
-/// Why a body was refused, for whoever answers the request: what an application made of half a body is no answer.
-pub type BodyFailure = Arc<OnceLock<BodyError>>;
+/// What became of a body, for whoever answers the request.
+#[derive(Debug, Default)]
+pub struct BodyFate {
+    read: AtomicBool,
+    failure: OnceLock<BodyError>,
+}
+
+impl BodyFate {
+    /// Whether all of it was taken from the connection, which can bring another request then.
+    pub fn is_read(&self) -> bool {
+        self.read.load(Ordering::Acquire)
+    }
+
+    /// Why it was refused, if it was: what an application made of half a body is no answer.
+    pub fn failure(&self) -> Option<&BodyError> {
+        self.failure.get()
+    }
+}
 
 impl RequestBody {
     /// The body of one request, of at most `limit` bytes.
     pub fn new(incoming: Incoming, limit: Option<u64>, clock: BodyClock) -> Self {
-        let failure = (!incoming.is_end_stream()).then(BodyFailure::default);
-        Self { replay: None, incoming, clock, limit, received: 0, failure }
+        let fate = (!incoming.is_end_stream()).then(Arc::default);
+        Self { replay: None, incoming, clock, limit, received: 0, fate }
     }
 
-    /// Where a refusal of the body is written; `None` when there is no body.
-    pub fn refusal(&self) -> Option<BodyFailure> {
-        self.failure.clone()
+    /// Where it is said what becomes of the body; `None` when there is none.
+    pub fn fate(&self) -> Option<Arc<BodyFate>> {
+        self.fate.clone()
     }
 
     /// Whether there is no body at all, or nothing is left.
@@ -83,12 +100,20 @@ impl RequestBody {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
-        self.next_chunk().await.inspect_err(|error| {
-            if let Some(failure) = self.failure.as_ref().filter(|_| *error != BodyError::Disconnected) {
-                // The first reason stays.
-                let _earlier = failure.set(error.clone());
+        let next = self.next_chunk().await;
+        if let Some(fate) = &self.fate {
+            match &next {
+                Ok(chunk) if chunk.is_none() || self.incoming.is_end_stream() => {
+                    fate.read.store(true, Ordering::Release);
+                }
+                Ok(_) | Err(BodyError::Disconnected) => {}
+                Err(error) => {
+                    // The first reason stays.
+                    let _earlier = fate.failure.set(error.clone());
+                }
             }
-        })
+        }
+        next
     }
 
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, BodyError> {

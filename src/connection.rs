@@ -16,10 +16,11 @@ use futures::future::{BoxFuture, Either};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 
-use crate::access_log::{AccessLog, RequestLine};
-use crate::body::{BodyClock, BodyFailure, RequestBody};
+use crate::access_log::{AccessLog, RequestLine, printable};
+use crate::body::{BodyClock, BodyFate, RequestBody};
 use crate::error::RequestError;
 use crate::gateway::{App, Call, probe, websocket};
 use crate::head::{Peer, RequestHead, from_http2, protocol};
@@ -30,7 +31,7 @@ use crate::route::{Decision, RouteRequest, Router, Scheme};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 use crate::tls::Tls;
-use crate::wire::{Limits, Pace, Refusal, SpareAlarm, WireState, check_message};
+use crate::wire::{Limits, Pace, Refusal, SpareAlarm, WireState, check_message, refused_path};
 
 /// What every connection of the server shares.
 #[derive(Debug)]
@@ -98,7 +99,12 @@ async fn answered(
     let log = log.map(|log| Box::new((log.clone(), request_line(&head))));
     let mut in_flight = InFlight::start(&connection.wire, head.began, log);
     let asked = Asked { head: head.is_head(), version: head.parts.version };
-    let response = match refusal.or_else(|| connection.wire.take_refusal()) {
+    let refusal = refusal.or_else(|| {
+        let (refusal, line) = connection.wire.take_refusal()?;
+        in_flight.asked_with(&line);
+        Some(refusal)
+    });
+    let response = match refusal {
         Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
         None => surviving(dispatch(&connection, head, incoming, &mut in_flight)).await,
     };
@@ -134,12 +140,18 @@ async fn dispatch(
     if connection.service.settings.health_path.as_deref() == Some(head.raw_path()) {
         return health::answer(&head, connection.alive.phase() == Phase::Serving);
     }
-    let (answering, refusal) = match begin(connection, head, incoming, in_flight) {
+    // hyper skips what it has of a body in one piece, so it skips all of one that is not in chunks.
+    let fixed = head.content_length().is_some();
+    let is_skipped = || fixed && connection.wire.body_arrived();
+    in_flight.body_unread = !incoming.is_end_stream() && !is_skipped();
+    let (answering, body) = match begin(connection, head, incoming, in_flight) {
         Ok(begun) => begun,
         Err(error) => return AppResponse::Error(error),
     };
     let response = answering.await;
-    match refusal.as_ref().and_then(|refusal| refusal.get()) {
+    let Some(body) = body else { return response };
+    in_flight.body_unread = !body.is_read() && !is_skipped();
+    match body.failure() {
         Some(error) => AppResponse::Error(error.clone().into()),
         None => response,
     }
@@ -154,7 +166,7 @@ fn begin<'a>(
     mut head: Box<RequestHead>,
     incoming: Incoming,
     in_flight: &'a mut InFlight,
-) -> Result<(impl Future<Output = AppResponse>, Option<BodyFailure>), RequestError> {
+) -> Result<(impl Future<Output = AppResponse>, Option<Arc<BodyFate>>), RequestError> {
     let service = &connection.service;
     let upgrade = websocket::requested(&head.parts);
     let (first, then, root) = match decide(&service.router.load(), &head, upgrade) {
@@ -165,6 +177,10 @@ fn begin<'a>(
     let app = service.apps.get(first).ok_or_else(|| not_found(upgrade))?;
     head.root = root;
     if upgrade {
+        // What follows the head are frames: a body would be taken for some.
+        if head.parts.version != Version::HTTP_2 && !incoming.is_end_stream() {
+            return Err(RequestError::closing(StatusCode::BAD_REQUEST, "a WebSocket handshake has no body"));
+        }
         in_flight.enter(app)?;
         let asked = websocket::Asked { head, alive: connection.alive.clone(), in_flight };
         return Ok((rare(websocket::call(app, asked, &connection.wire, &service.settings)), None));
@@ -181,11 +197,11 @@ fn begin<'a>(
     }
     in_flight.enter(app)?;
     let body = RequestBody::new(incoming, limit, clock);
-    let refusal = body.refusal();
+    let fate = body.fate();
     let call = Call { head, body, settings: &service.settings, alarm: &connection.alarm };
     Ok(match then {
-        None => (Either::Left(app.call(call)), refusal),
-        Some((second, miss)) => (rare(probe::call(app, (second, miss), call, in_flight)), refusal),
+        None => (Either::Left(app.call(call)), fate),
+        Some((second, miss)) => (rare(probe::call(app, (second, miss), call, in_flight)), fate),
     })
 }
 
@@ -225,14 +241,10 @@ fn request_line(head: &RequestHead) -> RequestLine {
         Some((address, port)) => format!("{address}:{port}"),
         None => "unix".to_owned(),
     };
-    // The target cannot hold a quote or a control character: the wire guard lets neither a space nor those through. What
-    // HTTP/2 lets through is refused, but in the log all the same.
     let Parts { method, uri, version, .. } = &head.parts;
-    let mut target = uri.to_string().replace('"', "%22");
-    if !target.is_ascii() {
-        target = target.escape_default().to_string();
-    }
-    RequestLine { client, request: format!("{method} {target} {}", protocol(*version)) }
+    let target = refused_path(&head.parts.headers).unwrap_or_else(|| uri.to_string().into_bytes());
+    let line = [method.as_str().as_bytes(), b" ", &target, b" ", protocol(*version).as_bytes()].concat();
+    RequestLine { client, request: printable(&line) }
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl<'a> Drain<'a> {
     async fn end_streams(&self) {
         tokio::time::sleep(self.stream_grace).await;
         self.calls.end_streams();
-        pending().await
+        pending::<()>().await;
     }
 
     /// Says what is waited for, at first and every few seconds.

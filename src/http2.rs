@@ -1,7 +1,8 @@
 //! One HTTP/2 connection: hyper over the stream, and the clocks that hyper does not have.
 //!
 //! Kept apart from `connection.rs`, which answers the requests of both kinds: here is what only HTTP/2 has, that is streams,
-//! windows, and clients that begin much and end nothing. Framing, header compression and flow control are hyper's.
+//! windows, and clients that begin much and end nothing. Framing, header compression and flow control are hyper's; what it would
+//! repair in silence `FrameGuard` has it refuse.
 //!
 //! Spec: RFC 9113 (5.1.2, 5.2, 6.8, 10.5), RFC 8441 3, 5.
 
@@ -24,7 +25,7 @@ use crate::connection::{Connection, Service, answer};
 use crate::head::Peer;
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
-use crate::wire::{Alarm, Limits, Pace, WireState};
+use crate::wire::{Alarm, FrameGuard, Limits, Pace, WireState};
 
 /// How much of a response hyper gets at a time: what it has not sent is not ours any more, and no clock watches it. As
 /// long as a frame may be, so that no frame is shorter for it.
@@ -62,7 +63,7 @@ where
     let (header_timeout, idle) = (service.limits.header_timeout, service.limits.keep_alive_timeout);
     let connection = Arc::new(Connection::new(service, Arc::clone(&wire), peer, alive.clone()));
     let answer = service_fn(move |request| answer(Arc::clone(&connection), request));
-    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), answer));
+    let mut served = pin!(builder.serve_connection(TokioIo::new(FrameGuard::new(stream)), answer));
     tokio::select! {
         _ended = served.as_mut() => return,
         () = alive.reached(Phase::Draining) => {}
@@ -79,7 +80,7 @@ where
 
 fn builder(settings: &Settings, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
     let window = u32::try_from(settings.h2_window).unwrap_or(u32::MAX).min(MOST_WINDOW);
-    let fields = settings.max_header_fields.saturating_mul(FIELD_OVERHEAD);
+    let fields = settings.max_header_fields.saturating_add(MOST_CRUMBS).saturating_mul(FIELD_OVERHEAD);
     let header_list = settings.max_header_section.saturating_add(settings.max_request_line).saturating_add(fields);
     let mut builder = http2::Builder::new(executor);
     builder
@@ -103,6 +104,9 @@ const MOST_WINDOW: u32 = (1 << 31) - 1;
 
 /// What each field counts more than its bytes: RFC 9113 6.5.2.
 const FIELD_OVERHEAD: usize = 32;
+
+/// Into so many fields a client may divide its cookies, each with a name of six bytes: more than a browser keeps for one site.
+const MOST_CRUMBS: usize = 512;
 
 /// Waits until there was no request since `began` for so long: `first` before any, `later` between them.
 async fn idle_for(wire: &WireState, began: Instant, first: Duration, later: Duration) {

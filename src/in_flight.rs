@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use http::HeaderName;
 
-use crate::access_log::{AccessLog, Record, RequestLine};
+use crate::access_log::{AccessLog, Record, RequestLine, printable};
 use crate::error::RequestError;
 use crate::gateway::App;
 use crate::http2::Reader;
@@ -20,6 +20,8 @@ use crate::wire::WireState;
 pub struct InFlight {
     /// What the access log will say.
     pub record: Record,
+    /// The answer comes before all of the request's body: over HTTP/1 no other request can follow on the connection.
+    pub body_unread: bool,
     /// `None` when somebody else holds it.
     place: Option<Place>,
     log: Option<Box<(AccessLog, RequestLine)>>,
@@ -69,7 +71,14 @@ impl InFlight {
     pub fn start(wire: &Arc<WireState>, began: Instant, log: Option<Box<(AccessLog, RequestLine)>>) -> Self {
         let place = Some(Place::take(Arc::clone(wire)));
         let record = Record { started: began, status: 0, bytes: 0, app: None };
-        Self { record, place, log }
+        Self { record, body_unread: false, place, log }
+    }
+
+    /// What the client sent in place of the request that hyper has.
+    pub fn asked_with(&mut self, line: &[u8]) {
+        if let Some(told) = &mut self.log {
+            told.1.request = printable(line);
+        }
     }
 
     /// Says who answers.

@@ -53,7 +53,9 @@ mod wire;
 mod worker;
 
 /// The extension module.
-#[pyo3::pymodule]
+///
+/// It has not been shown to be right without the GIL, so a free-threaded interpreter keeps its own for it.
+#[pyo3::pymodule(gil_used = true)]
 mod _rsgi {
     use pyo3::prelude::*;
 
@@ -87,6 +89,7 @@ mod _rsgi {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::allocator::give_back_soon();
+        rsgi_bridge::process::count_forks(module)?;
         module.add("SETTINGS", crate::settings::names())
     }
 }

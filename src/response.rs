@@ -2,7 +2,7 @@
 //!
 //! Kept apart from the gateways because both kinds of application answer under the same rules.
 //!
-//! Spec: RFC 9110 6.4.1, 8.6, 9.3.2 (HEAD), 10.2.3 (`Retry-After`), 15.
+//! Spec: RFC 9110 6.4.1, 8.6, 9.3.2 (HEAD), 10.2.3 (`Retry-After`), 15; RFC 9112 9.3, 9.6 (`close`).
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SERVER};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SERVER};
 use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
@@ -81,7 +81,30 @@ impl AppResponse {
             return self.into_http2(in_flight, asked.head);
         }
         self.keep_order(&in_flight);
-        let head_request = asked.head;
+        let closes = in_flight.body_unread || self.ends_connection(asked);
+        let mut response = self.into_http1(in_flight, asked.head);
+        if closes {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            if asked.version == Version::HTTP_10 {
+                // To an answer that calls itself 1.1 hyper would add the `keep-alive` that the client has asked for.
+                *response.version_mut() = Version::HTTP_10;
+            }
+        }
+        response
+    }
+
+    /// Whether the client can tell the end of the answer only by that of the connection, or is not to ask again.
+    fn ends_connection(&self, asked: Asked) -> bool {
+        match self {
+            Self::Stream(head, _) | Self::Trailed(head, _, _) => {
+                asked.version == Version::HTTP_10 && head.content_length.is_none() && head.allows_body(asked.head)
+            }
+            Self::Whole(..) | Self::File(..) => false,
+            Self::Error(error) => error.then == Then::Close,
+        }
+    }
+
+    fn into_http1(self, in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
         match self {
             // The length of what a HEAD or a 304 stands for is the application's to say, or nobody's.
             Self::Whole(head, _) | Self::Stream(head, _)
@@ -89,10 +112,7 @@ impl AppResponse {
             {
                 assemble(head, Content::Nothing, in_flight)
             }
-            Self::Whole(head, body) => {
-                let body = if head.allows_body(head_request) || head_request { body } else { Bytes::new() };
-                assemble(head, Content::Whole(Some(body)), in_flight)
-            }
+            Self::Whole(head, body) => assemble(head, Content::Whole(Some(body)), in_flight),
             Self::Stream(head, reader) => assemble(head, Content::Stream(reader), in_flight),
             Self::Trailed(head, reader, trailers) => assemble(head, Content::Trailed(reader, trailers), in_flight),
             Self::File(head, file) => assemble(head, Content::File(Box::new(FileStream::new(file))), in_flight),
@@ -111,32 +131,16 @@ pub struct Asked {
 }
 
 impl AppResponse {
-    /// Over HTTP/2 a body that must not be there is left out here; hyper would send it.
+    /// Over HTTP/2 hyper would send the empty body of a stream as a frame of its own.
     fn into_http2(self, in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
         match self {
-            Self::Whole(head, body) if head.allows_body(head_request) => {
-                assemble(head, Content::Whole(Some(body)), in_flight)
-            }
-            Self::Stream(head, reader) if head.allows_body(head_request) => {
-                assemble(head, Content::Stream(reader), in_flight)
-            }
-            Self::Trailed(head, reader, trailers) if head.allows_body(head_request) => {
-                assemble(head, Content::Trailed(reader, trailers), in_flight)
-            }
-            Self::File(head, file) if head.allows_body(head_request) => {
-                assemble(head, Content::File(Box::new(FileStream::new(file))), in_flight)
-            }
-            // An empty body in answer to HEAD stands for one of a length that nobody knows.
-            Self::Whole(head, body) => {
-                let length = Some(body.len() as u64).filter(|length| head_request && *length > 0);
-                bodiless(head, length, in_flight)
-            }
-            Self::Stream(head, _) | Self::Trailed(head, _, _) => bodiless(head, None, in_flight),
-            Self::File(head, file) => bodiless(head, Some(file.length).filter(|_| head_request), in_flight),
+            Self::Stream(head, _) if !head.allows_body(head_request) => assemble(head, Content::Whole(None), in_flight),
+            Self::Whole(head, body) => assemble(head, Content::Whole(Some(body)), in_flight),
+            Self::Stream(head, reader) => assemble(head, Content::Stream(reader), in_flight),
+            Self::Trailed(head, reader, trailers) => assemble(head, Content::Trailed(reader, trailers), in_flight),
+            Self::File(head, file) => assemble(head, Content::File(Box::new(FileStream::new(file))), in_flight),
             Self::Error(error) => {
                 let mut response = error_page(&error, in_flight);
-                // The stream ends anyway, and the connection is not its business.
-                response.headers_mut().remove(CONNECTION);
                 if head_request {
                     response.body_mut().content = Content::Whole(None);
                 }
@@ -144,16 +148,6 @@ impl AppResponse {
             }
         }
     }
-}
-
-/// A head alone; `length` is that of the body it stands for, where nobody else has said it.
-fn bodiless(head: Box<ResponseHead>, length: Option<u64>, in_flight: InFlight) -> Response<ResponseBody> {
-    let may_say = head.allows_body(false);
-    let mut response = assemble(head, Content::Whole(None), in_flight);
-    if let Some(length) = length.filter(|_| may_say) {
-        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
-    }
-    response
 }
 
 #[expect(clippy::boxed_local, reason = "what is taken out of it goes to its place at once")]
@@ -180,10 +174,8 @@ fn error_page(error: &RequestError, in_flight: InFlight) -> Response<ResponseBod
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(SERVER, HeaderValue::from_static("rsgi"));
-    match error.then {
-        Then::KeepAlive => {}
-        Then::Close => drop(headers.insert(CONNECTION, HeaderValue::from_static("close"))),
-        Then::Retry => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
+    if error.then == Then::Retry {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
 }

@@ -79,6 +79,8 @@ settings! {
     lifespan: String,
     /// How long an application may take to start or stop.
     lifespan_timeout: Seconds,
+    /// `pathsend`, `zerocopysend`, `trailers`: the extensions that are offered to ASGI applications.
+    asgi_extensions: Vec<String>,
     /// Bytes of a request line.
     max_request_line: usize,
     /// Bytes of a header section.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from http2_wire import get2
 from server import Server, start_rsgi
 from wire import Connection, exchange, get, post, request
 
@@ -76,13 +77,33 @@ def test_http_1_0(logging: Server) -> None:
 
 def test_quotes_and_escapes_cannot_forge_a_line(logging: Server) -> None:
     target = '/hello?forged"%0A%22\\x1b'
-    response = exchange(logging, f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    assert exchange(logging, f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode()).status == 400
     get(logging, "/hello?after-forged")
     logging.wait_for_access_log("after-forged")
     lines = [line for line in logging.access_log().splitlines(keepends=True) if "/hello?forged" in line]
-    assert len(lines) == (1 if response.status == 200 else 0)
-    for line in lines:
-        assert LINE.fullmatch(line), line
+    assert len(lines) == 1
+    assert LINE.fullmatch(lines[0]), lines[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "logged"),
+    [
+        (b"GET /as-it-came<1> HTTP/1.1", "GET /as-it-came<1> HTTP/1.1"),
+        (b'GET /as-it-came?2="\\ HTTP/1.1', r"GET /as-it-came?2=\x22\x5c HTTP/1.1"),
+        (b"GET /as-it-came\x1b[3m\xe9 HTTP/1.1", r"GET /as-it-came\x1b[3m\xe9 HTTP/1.1"),
+        (b"\r\nGET /as-it-came#4 HTTP/1.1", "GET /as-it-came#4 HTTP/1.1"),
+        (b"/as-it-came-5", "/as-it-came-5"),
+    ],
+)
+def test_refused_head_is_logged_as_it_came(logging: Server, line: bytes, logged: str) -> None:
+    assert exchange(logging, line + b"\r\nHost: a\r\n\r\n").status == 400
+    found = logging.wait_for_access_log(f'"{logged}" 400 ')
+    assert "GET * " not in found
+
+
+def test_refused_path_of_http_2_is_logged_as_it_came(logging: Server) -> None:
+    assert get2(logging, '/over-2#"\x1b?x=1').status == 400
+    logging.wait_for_access_log(r'"GET /over-2#\x22\x1b?x=1 HTTP/2" 400 ')
 
 
 def test_refused_requests_leave_well_formed_lines(logging: Server) -> None:

@@ -1,25 +1,29 @@
-"""When the head of an ASGI answer leaves, and `http.response.pathsend`: over HTTP/1.1, as bytes on the wire.
+"""When the head of an ASGI answer leaves, which extensions are offered, and `http.response.pathsend`: as bytes on the wire.
 
 Apart from the other ASGI tests because the application here waits between its messages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gzip
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from server import Server, start_rsgi
+from http2_wire import get2
+from server import APPS, Server, run_rsgi, start_rsgi
 from wire import Connection, get, request
+
+PATHSEND = ("--asgi-extensions", "pathsend")
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     if request.param == "uvloop":
         pytest.importorskip("uvloop", reason="the package uvloop is not installed")
-    started = start_rsgi("--asgi", "extension_app:app", "--loop", request.param)
+    started = start_rsgi("--asgi", "extension_app:app", "--loop", request.param, *PATHSEND)
     yield started
     started.stop()
 
@@ -81,6 +85,76 @@ def test_body_that_comes_a_turn_later_leaves_with_its_head(server: Server, turns
     assert body == b"hello"
 
 
+# What is offered
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered"),
+    [
+        ((), []),
+        (("--asgi-extensions", "none"), []),
+        (("--asgi-extensions", "pathsend"), ["http.response.pathsend"]),
+        (("--asgi-extensions", "trailers, pathsend"), ["http.response.pathsend", "http.response.trailers"]),
+    ],
+)
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_extensions_are_offered_when_they_are_asked_for(
+    start: Callable[..., Server], version: str, asked: tuple[str, ...], offered: list[str]
+) -> None:
+    server = start("--asgi", "extension_app:app", *asked)
+    if version == "2":
+        assert get2(server, "/offered").body.decode() == ",".join(offered)
+    else:
+        assert get(server, "/offered", ("TE", "trailers")).body.decode() == ",".join(offered)
+
+
+@pytest.mark.parametrize("name", ["pathsend", "zerocopysend", "trailers"])
+def test_message_of_an_extension_that_is_not_offered_raises(
+    start: Callable[..., Server], file: Path, name: str
+) -> None:
+    server = start("--asgi", "extension_app:app")
+    assert get(server, f"/not-offered?name={name}&path={path_of(file)}", ("TE", "trailers")).status == 500
+    server.wait_for_log(
+        f"ValueError: 'http.response.{name}' is not in scope['extensions']; `--asgi-extensions {name}` offers it"
+    )
+
+
+def test_extension_that_is_not_known_is_a_startup_error() -> None:
+    ended = run_rsgi("--asgi", "extension_app:app", "--asgi-extensions", "pathsend,push")
+    assert ended.returncode == 2
+    assert "error: " in ended.stderr
+    assert "'push' is not one of pathsend, " in ended.stderr
+    assert "hint: " in ended.stderr
+
+
+def test_middleware_that_knows_no_extension_sees_every_byte_of_a_file(start: Callable[..., Server]) -> None:
+    """Middleware that compresses, as most does, was passed by: 500, an empty page, or a file as it was."""
+    server = start("--asgi", "extension_app:compressed", folder=APPS)
+    plain = (APPS / "extension_app.py").read_bytes()
+    response = get(server, "/static/extension_app.py", ("Accept-Encoding", "gzip"))
+    assert (response.status, response.header("content-encoding")) == (200, "gzip")
+    assert gzip.decompress(response.body) == plain
+    response = get(server, "/upper/extension_app.py")
+    assert (response.status, response.body) == (200, plain.upper())
+
+
+@pytest.mark.parametrize("asked", [(), PATHSEND], ids=["not-offered", "offered"])
+def test_relative_path_is_taken_from_the_current_folder(start: Callable[..., Server], asked: tuple[str, ...]) -> None:
+    """`FileResponse("file.txt")`: Starlette hands the path on as it is."""
+    server = start("--asgi", "extension_app:compressed", *asked, folder=APPS)
+    response = get(server, "/relative")
+    assert (response.status, response.body) == (200, (APPS / "extension_app.py").read_bytes())
+
+
+@pytest.mark.parametrize("asked", [(), PATHSEND], ids=["not-offered", "offered"])
+def test_dictionaries_of_a_scope_are_its_own(start: Callable[..., Server], asked: tuple[str, ...]) -> None:
+    """What an application writes into any of them, no later request sees."""
+    server = start("--asgi", "extension_app:app", *asked)
+    first = get(server, "/scribbled").json()
+    assert get(server, "/scribbled").json() == first
+    assert first["asgi"] == {"version": "3.0", "spec_version": "2.5"}
+
+
 # Files
 
 
@@ -114,6 +188,14 @@ def test_empty_file(server: Server, tmp_path: Path) -> None:
     assert (response.status, response.body, response.all("content-length")) == (200, b"", ["0"])
 
 
+@pytest.mark.parametrize("path", ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"])
+def test_a_file_whose_size_says_nothing_is_sent_to_its_end(server: Server, path: str) -> None:
+    if not Path(path).exists():
+        pytest.skip(f"this system has no {path}")
+    response = get(server, f"/file?path={path}")
+    assert (response.body, response.complete) == (Path(path).read_bytes(), True)
+
+
 def test_head_request_for_a_file(server: Server, file: Path) -> None:
     response = request(server, "HEAD", f"/file?path={path_of(file)}")
     assert (response.status, response.body, response.all("content-length")) == (200, b"", ["512000"])
@@ -131,7 +213,7 @@ def test_status_without_a_body_sends_no_file(server: Server, file: Path) -> None
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("/file?path=relative", "ValueError: 'path' must be absolute, not str ('relative')"),
+        ("/file?path=nowhere", "FileNotFoundError: [Errno 2] No such file or directory (os error 2): 'nowhere'"),
         ("/file?path=/nowhere/at/all", "FileNotFoundError: [Errno 2]"),
         ("/file?path=/", "ValueError: 'path' is no regular file: /"),
         ("/file?path=/dev/zero", "ValueError: 'path' is no regular file: /dev/zero"),
@@ -171,7 +253,7 @@ def test_client_that_leaves_a_file(server: Server, tmp_path: Path) -> None:
 
 def test_bridge_inside_an_application_sends_files_by_their_paths(file: Path) -> None:
     """The host offers it, so `wsgi.file_wrapper` uses it."""
-    server = start_rsgi("--asgi", "extension_app:inside")
+    server = start_rsgi("--asgi", "extension_app:inside", *PATHSEND)
     try:
         assert get(server, f"/?path={path_of(file)}").body == file.read_bytes()
         assert get(server, "/sent").body == b"lifespan.startup.complete,http.response.start,http.response.pathsend"

@@ -18,7 +18,7 @@ TE = [("TE", "trailers"), ("Connection", "close")]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    started = start_rsgi("--asgi", "trailer_app:app", "--lifespan", "off")
+    started = start_rsgi("--asgi", "trailer_app:app", "--lifespan", "off", "--asgi-extensions", "trailers")
     yield started
     started.stop()
 

@@ -21,7 +21,7 @@ CONTENT = bytes(range(256)) * 4000
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    started = start_rsgi("--asgi", "zero_copy_app:app", "--lifespan", "off")
+    started = start_rsgi("--asgi", "zero_copy_app:app", "--lifespan", "off", "--asgi-extensions", "zerocopysend")
     yield started
     started.stop()
 

@@ -23,7 +23,7 @@ import pytest
 from behaviours.bridges import http_scope
 from rsgi import WsgiInput, WsgiPool, WsgiToAsgi, build_environ
 from server import Server, start_rsgi, start_uvicorn, wait_until
-from wire import get, post, request
+from wire import Connection, get, post, request
 
 Message = dict[str, Any]
 WsgiApp = Callable[..., Any]
@@ -550,3 +550,93 @@ def test_bridge_under_a_foreign_server(foreign: Server) -> None:
     assert get(foreign, "/cookies").all("set-cookie") == ["a=1; Path=/", "b=2; Path=/"]
     assert get(foreign, "/lazy-start").status == 201
     assert get(foreign, "/file?position=300").body == (bytes(range(256)) * 4)[300:]
+
+
+# What hosts put on the wire as it is
+
+
+@pytest.mark.parametrize("kind", ["list", "generator", "write"])
+@pytest.mark.parametrize(
+    ("method", "status", "length"),
+    [("HEAD", "200 OK", "5"), ("GET", "204 No Content", None), ("GET", "304 Not Modified", "5")],
+)
+def test_answer_without_a_body_sends_none_to_the_host(method: str, status: str, length: str | None, kind: str) -> None:
+    """Some hosts send whatever they get: the bytes would be the start of the next response."""
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        write = start_response(status, [("Content-Length", "5")])
+        if kind == "write":
+            write(b"hello")
+            return []
+        return [b"hello"] if kind == "list" else iter([b"hel", b"lo"])
+
+    host = run(WsgiToAsgi(app), Host(), method=method)
+    assert host.body == b""
+    assert host.sent[-1].get("more_body", False) is False
+    assert dict(host.sent[0]["headers"]).get(b"content-length") == (None if length is None else length.encode())
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_head_tells_the_length_that_the_application_did_not(method: str) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [])
+        return [b"hello"]
+
+    host = run(WsgiToAsgi(app), Host(), method=method)
+    assert host.body == (b"" if method == "HEAD" else b"hello")
+    assert dict(host.sent[0]["headers"]).get(b"content-length", b"5") == b"5"
+    assert (b"content-length" in dict(host.sent[0]["headers"])) >= (method == "HEAD")
+
+
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+@pytest.mark.parametrize(("method", "status"), [("HEAD", "200"), ("GET", "204"), ("GET", "304")])
+def test_next_response_under_uvicorn_is_whole(http: str, method: str, status: str) -> None:
+    pytest.importorskip(http, reason=f"the package {http} is not installed")
+    server = start_uvicorn("bridge_kitchen:app", "--http", http, "--lifespan", "off")
+    try:
+        with Connection(server) as connection:
+            for _ in range(3):
+                connection.send_request(method, f"/status/{status}")
+                assert connection.read_response(method).status == int(status)
+                connection.send_request("GET", "/hello")
+                assert connection.read_response().body == b"Hello, world!\n"
+    finally:
+        server.stop()
+
+
+def test_cookies_in_many_headers_are_no_repeats() -> None:
+    """HTTP/2 divides them, and some hosts hand them on like that."""
+    seen = {}
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        seen.update(environ)
+        start_response("200 OK", [])
+        return []
+
+    host = run(WsgiToAsgi(app), Host(), headers=[(b"cookie", b"a=%d" % number) for number in range(150)])
+    assert host.sent[0]["status"] == 200
+    assert seen["HTTP_COOKIE"].count("; ") == 149
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have notes from Python 3.11 on")
+def test_error_names_the_application() -> None:
+    """The host's log is for several, and does not know them."""
+    error = ValueError("broken")
+
+    def broken_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        raise error
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="broken"):
+            run(WsgiToAsgi(broken_app), Host())
+    [note] = error.__notes__
+    assert "broken_app" in note
+
+
+def test_response_that_breaks_off_names_the_application() -> None:
+    def short_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [("Content-Length", "9")])
+        return [b"1234"]
+
+    with pytest.raises(RuntimeError, match=r"the response of the WSGI application `.*short_app.*` broke off"):
+        run(WsgiToAsgi(short_app), Host())

@@ -17,6 +17,7 @@ import pytest
 from rsgi.cli import main
 from rsgi.config import SECTIONS, AppTarget, Config, flag_of, settings
 from rsgi.errors import StartupError
+from rsgi.values import write_value
 
 Serve: TypeAlias = Callable[[Config], int]
 
@@ -143,7 +144,7 @@ def test_every_flag_can_be_given_as_its_own_default(served: list[Config]) -> Non
         if setting.unit == "flag":
             arguments.append(f"--no-{flag_of(field.name)[2:]}")
         elif value is None or not setting.repeatable:
-            arguments += [flag_of(field.name), str(value).lower() if value is None else str(value)]
+            arguments += [flag_of(field.name), write_value(value, "words" if setting.unit == "words" else "text")]
     assert main(arguments) == 0
     assert served == [Config(apps=(AppTarget("wsgi", "old:app"),))]
 

@@ -6,6 +6,7 @@ are about what only that interface has. Answers for RFC 9110 and RFC 9112 where 
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import socket
 import time
@@ -268,6 +269,37 @@ def test_http_1_0_stream_is_never_chunked(kitchen: Server) -> None:
     assert body == b"chunk 0\nchunk 1\nchunk 2\n"
 
 
+@pytest.mark.parametrize("target", ["/stream/3", "/hello"])
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_http_1_0_keep_alive_is_said_only_when_it_is_so(kitchen: Server, method: bytes, target: str) -> None:
+    """An answer whose end is that of the connection says `close`, though `keep-alive` was asked for."""
+    with Connection(kitchen) as connection:
+        connection.send(b"%b %b HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n" % (method, target.encode()))
+        assert connection.read_line() == b"HTTP/1.0 200 OK\r\n"
+        fields = {}
+        while (line := connection.read_line()) != b"\r\n":
+            name, _, value = line.lower().partition(b":")
+            fields[name] = value.strip()
+        delimited = method == b"GET" and b"content-length" not in fields
+        assert fields[b"connection"] == (b"close" if delimited else b"keep-alive")
+        assert b"transfer-encoding" not in fields
+        if delimited:
+            assert connection.read_to_end() == b"chunk 0\nchunk 1\nchunk 2\n"
+            return
+        if method == b"GET":
+            connection.read_exactly(int(fields[b"content-length"]))
+        connection.send(b"GET /hello HTTP/1.0\r\nHost: a\r\n\r\n")
+        assert connection.read_to_end().endswith(b"\r\n\r\nHello, world!\n")
+
+
+def test_http_1_0_error_that_closes_says_nothing_else(kitchen: Server) -> None:
+    with Connection(kitchen) as connection:
+        connection.send(b"POST /echo HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive\r\nContent-Length: x\r\n\r\n")
+        head = connection.read_to_end().partition(b"\r\n\r\n")[0].lower()
+    assert b"\r\nconnection: close" in head
+    assert b"keep-alive" not in head
+
+
 def test_request_in_single_bytes(kitchen: Server) -> None:
     data = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
     with Connection(kitchen) as connection:
@@ -369,6 +401,47 @@ def test_continue_never_comes_when_the_app_does_not_read(kitchen: Server) -> Non
         assert connection.closed_within(5)
 
 
+@pytest.mark.parametrize(
+    ("fields", "sent"),
+    [
+        (b"Expect: 100-continue\r\nContent-Length: 1000000\r\n", b""),
+        (b"Expect: 100-continue\r\nContent-Length: 5\r\n", b""),
+        (b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n", b""),
+        (b"Content-Length: 5000000\r\n", b"x" * 3_000_000),
+    ],
+    ids=["expect", "expect-few", "expect-chunked", "part-of-a-large-one"],
+)
+def test_answer_to_a_body_that_was_not_read_says_close(kitchen: Server, fields: bytes, sent: bytes) -> None:
+    """Always: a client that was told nothing would send its next request into a closed connection."""
+    for _ in range(12):
+        with Connection(kitchen) as connection:
+            connection.send(b"POST /no-read-413 HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n")
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                connection.send(sent)
+            response = connection.read_response()
+            assert (response.status, response.all("connection")) == (413, ["close"])
+            assert connection.closed_within(5)
+
+
+def test_answer_to_a_body_that_is_skipped_keeps_the_connection(kitchen: Server) -> None:
+    """It came with its head, so what follows it is the next request."""
+    with Connection(kitchen) as connection:
+        for expect in ("", "Expect: 100-continue\r\n") * 5:
+            connection.send(f"POST /no-read-413 HTTP/1.1\r\nHost: a\r\n{expect}Content-Length: 5\r\n\r\nabcde".encode())
+            response = connection.read_response()
+            assert (response.status, response.header("connection")) == (413, None)
+
+
+@pytest.mark.parametrize("field", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
+def test_answer_to_a_body_that_was_read_keeps_the_connection(kitchen: Server, field: bytes) -> None:
+    body = b"abcde" if b"5" in field else b"5\r\nabcde\r\n0\r\n\r\n"
+    with Connection(kitchen) as connection:
+        for _ in range(20):
+            connection.send(b"POST /echo HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n" % field + body)
+            response = connection.read_response()
+            assert (response.body, response.header("connection")) == (b"abcde", None)
+
+
 def test_continue_is_for_1_1_only(kitchen: Server) -> None:
     with Connection(kitchen) as connection:
         connection.send(b"POST /echo HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc")
@@ -383,6 +456,14 @@ def test_continue_without_a_body_is_not_needed(kitchen: Server) -> None:
         response = connection.read_response()
     assert response.status == 200
     assert response.interim == []
+
+
+def test_transfer_coding_that_is_not_undone_is_501(kitchen: Server) -> None:
+    """The body's end is known, but what it is is not: that is no mistake of the client (RFC 9112 6.1)."""
+    head = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+    response = exchange(kitchen, head + b"1\r\nx\r\n0\r\n\r\n")
+    assert (response.status, response.header("connection")) == (501, "close")
+    assert b"chunked" in response.body
 
 
 # Targets

@@ -23,6 +23,7 @@ from http2_wire import PREFACE, Header, Http2Connection, Stream, get2, post2
 from server import Server, start_rsgi, wait_until
 from wire import Connection, exchange, get
 
+END_STREAM, END_HEADERS = 0x1, 0x4
 PROTOCOL_ERROR = int(h2.errors.ErrorCodes.PROTOCOL_ERROR)
 MIB = 1024 * 1024
 
@@ -38,6 +39,12 @@ def tool(name: str, package: str) -> str:
     if found is None:
         pytest.skip(f"`{name}` is not installed (Debian: {package})")
     return found
+
+
+def headers_frame(connection: Http2Connection, stream: Stream, fields: list[Header], *, flags: int) -> bytes:
+    """A HEADERS frame with fields that the package would not send; its table has them all the same."""
+    block = connection.h2.encoder.encode(fields)
+    return len(block).to_bytes(3, "big") + bytes([1, flags]) + stream.number.to_bytes(4, "big") + block
 
 
 def run(*command: str) -> str:
@@ -280,6 +287,49 @@ def test_trailers_of_a_request(kitchen: Server) -> None:
         connection.flush()
         assert connection.read(stream).body == b"with trailers"
         assert connection.get("/hello").status == 200
+
+
+@pytest.mark.parametrize("field", [(":path", "/other"), (":status", "200"), (":method", "GET")])
+@pytest.mark.parametrize("places", [1, 2], ids=["first", "after-another"])
+def test_trailers_with_pseudo_fields_reset_the_stream(kitchen: Server, field: Header, places: int) -> None:
+    """RFC 9113 8.1: such a message is malformed. Other streams of the connection go on."""
+    fields = [("x-trailer", "yes"), field][-places:]
+    with Http2Connection(kitchen) as connection:
+        stream = connection.request("POST", "/echo", body=b"x", end=False)
+        connection.send_raw(headers_frame(connection, stream, fields, flags=END_STREAM | END_HEADERS))
+        connection.read(stream)
+        assert (stream.reset, stream.headers) == (PROTOCOL_ERROR, [])
+        for _ in range(3):
+            assert connection.get("/hello", [("x-indexed", "again")]).status == 200
+
+
+@pytest.mark.parametrize("path", ["/seen#top", "/seen#b?x=1", "/#", "/seen?x=1#b"])
+def test_path_with_a_fragment_is_400(kitchen: Server, path: str) -> None:
+    """As over HTTP/1.1. It reached the application without its end."""
+    with Http2Connection(kitchen) as connection:
+        for _ in range(3):  # in full first, then by its index
+            stream = connection.get(path)
+            assert (stream.status, stream.ended) == (400, True)
+            assert b"percent-encoded" in stream.body
+            assert connection.get("/seen?x=%23").json()["query"] == "x=%23"
+        body = connection.request("POST", path, body=b"x" * 100_000)
+        assert connection.read(body).status == 400
+
+
+def test_content_types_that_differ_are_400(kitchen: Server) -> None:
+    with Http2Connection(kitchen) as connection:
+        stream = connection.request("POST", "/echo", [("content-type", "a/b"), ("content-type", "a/c")], b"x")
+        assert connection.read(stream).status == 400
+        assert connection.get("/hello").status == 200
+
+
+def test_cookies_in_many_fields_count_as_one(kitchen: Server) -> None:
+    """Browsers divide them (RFC 9113 8.2.3); the limits count what the application sees."""
+    crumbs = [("cookie", f"name{number}=value{number}") for number in range(300)]
+    seen = get2(kitchen, "/headers", crumbs).json()
+    assert [value for name, value in seen if name.lower() == "cookie"] == ["; ".join(value for _, value in crumbs)]
+    others = [(f"x-field-{number}", "1") for number in range(101)]
+    assert get2(kitchen, "/headers", others).status == 431
 
 
 @pytest.mark.parametrize("ending", ["reset", "close"])

@@ -124,6 +124,15 @@ def test_the_root_of_a_mount_is_the_new_application_s(start: Callable[..., Serve
     assert answers(server, "GET /reports/x", "GET /adminx") == [(200, "old /reports/x"), (404, "old has no /adminx")]
 
 
+def test_a_mount_refuses_what_is_below_it_and_not_its_root(start: Callable[..., Server]) -> None:
+    """Below it Starlette answers 404, whatever follows; the root may be another route's, and a folder in it is shared."""
+    server = start("--wsgi", "folder_apps:without_static", "--asgi", "folder_apps:beside")
+    assert answers(server, "POST /reports", "GET /reports/") == [(200, "new /reports"), (200, "new /reports/")]
+    assert answers(server, "GET /reports/x", "PUT /reports") == [(200, "old /reports/x"), (200, "old /reports")]
+    asked = ("GET /reports/files/app.js", "GET /reports/files/x.js")
+    assert answers(server, *asked) == [(200, "new app"), (200, "old /reports/files/x.js")]
+
+
 def test_a_router_that_redirects_nothing_leaves_the_root_to_the_old_application(start: Callable[..., Server]) -> None:
     server = start(*OLD, "--asgi", "folder_apps:exact")
     assert answers(server, "GET /reports", "GET /reports/x") == [(200, "old /reports"), (200, "new /reports/x")]

@@ -36,6 +36,18 @@ def test_a_route_that_the_startup_adds_is_the_new_application_s(
     ]
 
 
+def test_what_a_mount_refuses_is_no_news(start: Callable[..., Server]) -> None:
+    server = start("--wsgi", "startup_apps:old", "--asgi", "startup_apps:mounting")
+    assert [owner(server, path) for path in ("/metrics/", "/metrics/other", "/orders")] == ["new", "old", "new"]
+    after = server.log().partition("the routes are others after the startup:\n")[2]
+    assert after.splitlines()[:3] == [
+        "  table: 2 routes of startup_apps:mounting, read from FastAPI",
+        "  + route GET /metrics/",
+        "  + route GET /metrics",
+    ]
+    assert after.splitlines()[3].startswith("listening on ")
+
+
 def test_nothing_is_said_where_the_startup_adds_nothing(start: Callable[..., Server]) -> None:
     server = start("--wsgi", "startup_apps:old", "--asgi", "startup_apps:plain")
     assert [owner(server, path) for path in ("/metrics", "/orders")] == ["old", "new"]

@@ -386,11 +386,13 @@ def test_failure_after_the_accept_closes_with_1011(asgi_server: Server) -> None:
     [
         ((4321).to_bytes(2, "big") + "tsch\xfcss".encode(), 4321, "tsch\xfcss"),
         ((1001).to_bytes(2, "big"), 1001, ""),
+        ((1014).to_bytes(2, "big"), 1014, ""),
+        ((1014).to_bytes(2, "big") + b"bad gateway", 1014, "bad gateway"),
         (b"", 1005, ""),
     ],
 )
 def test_close_by_the_client_reaches_the_app(asgi_server: Server, payload: bytes, code: int, reason: str) -> None:
-    label = f"client-close-{code}"
+    label = f"client-close-{code}-{len(payload)}"
     with WebSocketConnection(asgi_server) as client:
         client.upgrade(f"/ws/record-close?label={label}")
         assert client.read_data_frame().payload == b'"ready"'
@@ -400,6 +402,55 @@ def test_close_by_the_client_reaches_the_app(asgi_server: Server, payload: bytes
         assert answer.payload[:2] == payload[:2]
         assert client.closed_within(5)
     assert [[found[0], found[1] or ""] for found in recorded(asgi_server, label)] == [[code, reason]]
+
+
+def test_close_in_single_bytes_reaches_the_app(asgi_server: Server) -> None:
+    with WebSocketConnection(asgi_server) as client:
+        client.upgrade("/ws/record-close?label=single-bytes")
+        client.read_data_frame()
+        client.send_frame(PONG, (1014).to_bytes(2, "big"))  # which is none
+        for byte in frame_bytes(CLOSE, (1014).to_bytes(2, "big") + b"slowly"):
+            client.send(bytes([byte]))
+        assert client.read_data_frame().payload == (1014).to_bytes(2, "big") + b"slowly"
+    assert recorded(asgi_server, "single-bytes") == [[1014, "slowly"]]
+
+
+def test_close_of_the_client_is_told_the_same_each_time(asgi_server: Server) -> None:
+    """Whatever the application does in between: what it may not or can no longer send is never taken for the client's."""
+    with WebSocketConnection(asgi_server) as client:
+        client.upgrade("/ws/close-too-late?label=too-late")
+        client.read_data_frame()
+        client.send_close(4321, "the client's")
+        client.read_data_frame()
+    said = ["websocket.disconnect", 4321, "the client's"]
+    wrong = "ValueError: 'code' must be one that may be sent: 1000-1003, 1007-1014 or 3000-4999"
+    left = "ClientDisconnected: the client has left the WebSocket"
+    assert recorded(asgi_server, "too-late") == [[wrong, said, wrong, said, left, said, said]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        ([("Content-Length", "5")], b""),
+        ([("Content-Length", "5")], frame_bytes(TEXT, b"x")[:5]),
+        ([("Transfer-Encoding", "chunked")], b""),
+        ([("Transfer-Encoding", "chunked")], b"0\r\n\r\n"),
+    ],
+    ids=["length", "length-sent", "chunked", "chunked-sent"],
+)
+def test_handshake_with_a_body_is_400(asgi_server: Server, fields: list[tuple[str, str]], body: bytes) -> None:
+    """Its bytes were taken for frames, or not: by when they came."""
+    with WebSocketConnection(asgi_server) as client:
+        client.send_request("GET", "/ws/echo", [*client.handshake(), *fields])
+        client.send(body)
+        response = client.read_response()
+        assert (response.status, response.header("connection")) == (400, "close")
+        assert b"body" in response.body
+
+
+def test_handshake_with_an_empty_body_is_accepted(asgi_server: Server) -> None:
+    with WebSocketConnection(asgi_server) as client:
+        assert client.upgrade("/ws/echo", [("Content-Length", "0")]).status == 101
 
 
 def test_lost_connection_is_1006(asgi_server: Server) -> None:

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -163,8 +164,28 @@ def test_file_wrapper_takes_any_file_like_object(wsgi_host: Server) -> None:
     assert get(wsgi_host, "/file-like").body == b"like a file\n" * 1000
 
 
+@pytest.mark.parametrize("path", ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"])
+def test_file_wrapper_reads_to_the_end_what_the_size_says_nothing_about(wsgi_host: Server, path: str) -> None:
+    """Files of the kernel say 0, or a page."""
+    if not Path(path).exists():
+        pytest.skip(f"this system has no {path}")
+    response = get(wsgi_host, f"/kernel-file?path={path}")
+    assert (response.body, response.complete) == (Path(path).read_bytes(), True)
+
+
 def test_file_wrapper_is_an_iterable_too(wsgi_host: Server) -> None:
     assert get(wsgi_host, "/file-wrapped-twice").body == b"SHOUT\n" * 10
+
+
+@pytest.mark.parametrize("first", ["", "begun"], ids=["before-the-head", "after-a-chunk"])
+def test_client_that_leaves_ends_an_iteration_that_gives_nothing(wsgi_host: Server, first: str) -> None:
+    """Empty chunks go nowhere, and find out all the same."""
+    label = f"nothing-{first}"
+    with Connection(wsgi_host) as connection:
+        connection.send_request("GET", f"/endless-nothing?label={label}&first={first}")
+        wait_until(lambda: get(wsgi_host, f"/record?label={label}").json() == ["open"], 5, "the iteration runs")
+    closed = ["open", "closed"]
+    wait_until(lambda: get(wsgi_host, f"/record?label={label}").json() == closed, 5, "the iteration has ended")
 
 
 # Threads and contexts
@@ -189,3 +210,10 @@ def test_json_of_a_chunked_upload(wsgi_host: Server) -> None:
 def test_a_body_that_says_that_it_is_in_memory_gets_its_length(wsgi_host: Server) -> None:
     answer = get(wsgi_host, "/in-memory")
     assert (answer.body, answer.header("content-length")) == (b"all of it\n", "10")
+
+
+@pytest.mark.parametrize("server", ["wsgi_server", "bridge_server"])
+def test_start_response_takes_its_arguments_by_name(server: str, request: pytest.FixtureRequest) -> None:
+    """Those that PEP 3333 names; some applications write `exc_info=`."""
+    response = get(request.getfixturevalue(server), "/start-by-name")
+    assert (response.status, response.reason, response.header("x-by")) == (418, "By Name", "name")

@@ -20,6 +20,7 @@ use crate::async_body::{self, Kind, kind_of};
 use crate::error::is_clients_doing;
 use crate::exchange::{Ended, Exchange, Next};
 use crate::file_wrapper::FileWrapper;
+use crate::process::Process;
 use crate::response_head::short;
 use crate::start_response::{Response, body_bytes};
 
@@ -56,9 +57,10 @@ pub fn run(
     exchange: &Arc<Exchange>,
     context: Option<&Bound<'_, PyAny>>,
 ) -> Report {
+    let process = Process::this();
     let called = Context::new(py, context).and_then(|context| {
         let start_response = Response::start_response(py, exchange)?;
-        let iterable = context.run((app, environ, start_response))?;
+        let iterable = process.returned(py, context.run((app, environ, start_response)))?;
         Ok((context, iterable))
     });
     let (result, close_error) = match called {
@@ -144,8 +146,9 @@ struct Iteration {
 impl Iteration {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let iterable = self.iterable.bind(py);
-        let sent = send_body(py, iterable, &self.exchange);
-        if let Err(error) = close(py, iterable) {
+        let process = Process::this();
+        let sent = process.returned(py, send_body(py, iterable, &self.exchange));
+        if let Err(error) = process.returned(py, close(py, iterable)) {
             *self.close_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = sent?;
@@ -202,8 +205,9 @@ fn joined<'py>(mut chunks: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>) ->
 }
 
 fn send_chunks(py: Python<'_>, chunks: Bound<'_, PyIterator>, single: bool, exchange: &Exchange) -> PyResult<Ended> {
+    let process = Process::this();
     for chunk in chunks {
-        let chunk = body_bytes(&chunk?)?;
+        let chunk = body_bytes(&process.returned(py, chunk)?)?;
         if single {
             // The iterable says that this is all: its length is known.
             return exchange.complete(py, chunk);

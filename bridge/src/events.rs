@@ -38,11 +38,11 @@ pub enum Response {
 }
 
 impl Response {
-    /// The next messages, a list; `None` at the end.
+    /// The next messages of `app`, a list; `None` at the end.
     ///
     /// # Errors
     /// What the application raised; `RuntimeError` when the response broke off otherwise.
-    pub fn poll_messages(&mut self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
+    pub fn poll_messages(&mut self, py: Python<'_>, app: &str, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
         let next = match std::mem::replace(self, Self::Over) {
             Self::Over => return Poll::Ready(Ok(py.None())),
             Self::Raises(error) => return Poll::Ready(Err(error)),
@@ -58,7 +58,8 @@ impl Response {
             None => return Poll::Ready(Ok(py.None())),
             Some(Ok(event)) => event,
             Some(Err(_)) => {
-                return Poll::Ready(Err(PyRuntimeError::new_err("the response of the WSGI application broke off")));
+                let text = format!("the response of the WSGI application `{app}` broke off");
+                return Poll::Ready(Err(PyRuntimeError::new_err(text)));
             }
         };
         Poll::Ready(self.messages(py, event).map(|messages| messages.into_any().unbind()))
@@ -210,6 +211,10 @@ impl ResponseSink for EventSink {
         let events = events.as_ref().ok_or(Disconnected)?;
         events.push(Event::Chunk(chunk))?;
         Ok(if events.has_room() { Room::More } else { Room::Full })
+    }
+
+    fn is_gone(&self) -> bool {
+        lock(&self.events).as_ref().is_some_and(PipeWriter::is_closed)
     }
 
     fn wait(&mut self) -> Result<(), Disconnected> {

@@ -16,6 +16,7 @@ use pyo3::types::PyTuple;
 use crate::error::Disconnected;
 use crate::file_wrapper::FileWrapper;
 use crate::length::{Admitted, BodyLength};
+use crate::process::Process;
 use crate::response_head::{ResponseHead, short};
 use crate::sink::{FileBody, ResponseSink, Room};
 
@@ -57,6 +58,7 @@ pub enum Ended {
 pub struct Exchange {
     inner: Mutex<Inner>,
     head_request: bool,
+    process: Process,
 }
 
 struct Inner {
@@ -73,7 +75,8 @@ impl std::fmt::Debug for Exchange {
 impl Exchange {
     /// A response that goes to `sink`; `head_request` when the method is HEAD.
     pub fn new(sink: Box<dyn ResponseSink>, head_request: bool) -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::new(Inner { progress: Progress::Unstarted, sink }), head_request })
+        let inner = Mutex::new(Inner { progress: Progress::Unstarted, sink });
+        Arc::new(Self { inner, head_request, process: Process::this() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -132,6 +135,7 @@ impl Exchange {
     /// # Errors
     /// When `start_response` was not called, or the client has gone.
     pub fn write(&self, py: Python<'_>, chunk: Bytes) -> PyResult<Next> {
+        self.process.check()?;
         // The interpreter is kept where nothing has to wait: to get it back would take another turn.
         let (next, room) = match self.inner.try_lock() {
             Ok(mut inner) => inner.write(chunk, self.head_request)?,
@@ -198,9 +202,10 @@ fn never_started() -> PyErr {
 impl Inner {
     /// Sends head and body together where the head still waits and the body is all there is; else gives the body back.
     fn send_whole(&mut self, body: Bytes, head_request: bool) -> Result<Ended, Bytes> {
-        let Some(head) = self.take_started() else { return Err(body) };
+        let Some(mut head) = self.take_started() else { return Err(body) };
         if !head.allows_body(head_request) {
-            self.sink.complete(head, body);
+            let nothing = head.admit(body, head_request);
+            self.sink.complete(head, nothing);
             return Ok(Ended::Whole);
         }
         let mut length = BodyLength::new(head.content_length);
@@ -261,7 +266,9 @@ impl Inner {
 
     fn write(&mut self, chunk: Bytes, head_request: bool) -> PyResult<(Next, Room)> {
         if chunk.is_empty() {
-            return Ok((Next::Continue, Room::More));
+            // It goes nowhere, and so does not find out by itself.
+            let gone = self.sink.is_gone();
+            return if gone { Err(self.gone(Disconnected)) } else { Ok((Next::Continue, Room::More)) };
         }
         if let Some(head) = self.take_started() {
             let body_allowed = head.allows_body(head_request);

@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::sink::FileBody;
+use crate::sink::{FileBody, of_known_length};
 
 /// Wraps a file-like object; iterating gives blocks of `block_size` bytes.
 #[pyclass(frozen, module = "rsgi")]
@@ -66,9 +66,13 @@ impl FileWrapper {
             return None;
         }
         let file = File::open(format!("/dev/fd/{descriptor}")).ok()?;
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let file = py.detach(|| of_known_length(file)).ok()?;
         let metadata = file.metadata().ok()?;
         let length = metadata.len().checked_sub(offset)?;
         let path = filelike.getattr(intern!(py, "name")).and_then(|name| name.extract()).ok();
-        metadata.is_file().then_some(FileBody { file, offset, length, path })
+        Some(FileBody { file, offset, length, path })
     }
 }

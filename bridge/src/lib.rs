@@ -12,6 +12,8 @@
 //! 5. [`start_response`]: status and headers are checked where the application can see the error.
 //! 6. [`sink`]: where head and body go; [`length`] keeps them to the declared `Content-Length`.
 //!
+//! [`main_loop`] says where `async_to_sync` of a call leads to; [`process`] ends a child that the application has forked, and that comes back from its call.
+//!
 //! [`wsgi_to_asgi`] is the second caller of all that: [`scope_request`] reads a foreign host's scope, [`spool`] keeps a body
 //! whole, [`wsgi_pool`] is the pool as Python sees it, [`events`] become the messages to send, [`foreign_loop`] wakes the host's
 //! loop.
@@ -30,8 +32,10 @@ pub mod foreign_loop;
 pub mod input;
 pub mod latin1;
 pub mod length;
+pub mod main_loop;
 pub mod pipe;
 pub mod pool;
+pub mod process;
 pub mod report;
 pub mod response_head;
 pub mod scope;

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderName, HeaderValue, TRAILER};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -42,6 +43,18 @@ impl ResponseHead {
     /// Whether the answer to `method` with this status may carry a body.
     pub fn allows_body(&self, head_request: bool) -> bool {
         !head_request && self.status != StatusCode::NO_CONTENT && self.status != StatusCode::NOT_MODIFIED
+    }
+
+    /// What of a whole body may be sent: nothing in answer to HEAD, and nothing with a status that has none. How long it would be is
+    /// said in answer to HEAD all the same, where the application has not.
+    pub fn admit(&mut self, body: Bytes, head_request: bool) -> Bytes {
+        if self.allows_body(head_request) {
+            return body;
+        }
+        if self.content_length.is_none() && !body.is_empty() && self.allows_body(false) {
+            self.set_length(body.len() as u64);
+        }
+        Bytes::new()
     }
 
     /// A head of the server's own.

@@ -21,10 +21,8 @@ pub const SPEC_VERSION: &str = "2.5";
 pub struct ScopeTemplate {
     http: Py<PyDict>,
     websocket: Py<PyDict>,
-    /// What an HTTP application may send beside the messages that all servers take.
-    extensions: Py<PyDict>,
-    /// The same, where the client takes trailers.
-    with_trailers: Py<PyDict>,
+    /// Its `asgi`, of which each scope has a copy: middleware may write into it.
+    versions: Py<PyDict>,
     /// The address of the server in the latest scope.
     server: LastText,
 }
@@ -33,13 +31,41 @@ pub struct ScopeTemplate {
 const ALWAYS: [&str; 9] =
     ["http_version", "scheme", "path", "raw_path", "root_path", "query_string", "headers", "client", "server"];
 
+/// The extensions that change which messages an HTTP application sends, and whether each is offered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extensions {
+    /// `http.response.pathsend`
+    pub path_send: bool,
+    /// `http.response.zerocopysend`
+    pub zero_copy_send: bool,
+    /// `http.response.trailers`
+    pub trailers: bool,
+}
+
+impl Extensions {
+    /// As a scope has them. Nothing of it is shared with another scope.
+    fn offered(self, py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+        let extensions = PyDict::new(py);
+        for (offered, name) in [
+            (self.path_send, intern!(py, "http.response.pathsend")),
+            (self.zero_copy_send, intern!(py, "http.response.zerocopysend")),
+            (self.trailers, intern!(py, "http.response.trailers")),
+        ] {
+            if offered {
+                extensions.set_item(name, PyDict::new(py))?;
+            }
+        }
+        Ok(extensions)
+    }
+}
+
 /// Which of the two scopes to build.
 #[derive(Clone, Copy, Debug)]
 pub enum ScopeKind<'a> {
     /// One HTTP request.
     Http {
-        /// Fields may follow the body of its response.
-        trailers: bool,
+        /// What its application may send beside the messages that all servers take.
+        extensions: Extensions,
     },
     /// One WebSocket, with the subprotocols that the client offers.
     WebSocket {
@@ -58,30 +84,21 @@ impl ScopeTemplate {
     /// # Errors
     /// When Python is out of memory.
     pub fn new(py: Python<'_>) -> PyResult<Self> {
-        let asgi = PyDict::new(py);
-        asgi.set_item("version", "3.0")?;
-        asgi.set_item("spec_version", SPEC_VERSION)?;
+        let versions = PyDict::new(py);
+        versions.set_item("version", "3.0")?;
+        versions.set_item("spec_version", SPEC_VERSION)?;
         let http = PyDict::new(py);
         http.set_item("type", "http")?;
-        http.set_item("asgi", asgi)?;
+        http.set_item("asgi", py.None())?;
         make_room(&http, &ALWAYS, 0)?;
         let websocket = http.copy()?;
         websocket.set_item("type", "websocket")?;
         make_room(&http, &["method", "extensions"], 1)?;
         make_room(&websocket, &["subprotocols"], 1)?;
-        let extensions = PyDict::new(py);
-        extensions.set_item("http.response.pathsend", PyDict::new(py))?;
-        // A descriptor is opened anew through `/proc`.
-        if cfg!(target_os = "linux") {
-            extensions.set_item("http.response.zerocopysend", PyDict::new(py))?;
-        }
-        let with_trailers = extensions.copy()?;
-        with_trailers.set_item("http.response.trailers", PyDict::new(py))?;
         Ok(Self {
             http: http.unbind(),
             websocket: websocket.unbind(),
-            extensions: extensions.unbind(),
-            with_trailers: with_trailers.unbind(),
+            versions: versions.unbind(),
             server: LastText::default(),
         })
     }
@@ -103,11 +120,11 @@ impl ScopeTemplate {
             ScopeKind::Http { .. } => self.http.bind(py).copy()?,
             ScopeKind::WebSocket { .. } => self.websocket.bind(py).copy()?,
         };
+        scope.set_item(intern!(py, "asgi"), self.versions.bind(py).copy()?)?;
         match kind {
-            ScopeKind::Http { trailers } => {
+            ScopeKind::Http { extensions } => {
                 scope.set_item(intern!(py, "method"), word(py, request.method))?;
-                let extensions = if trailers { &self.with_trailers } else { &self.extensions };
-                scope.set_item(intern!(py, "extensions"), extensions.bind(py).copy()?)?;
+                scope.set_item(intern!(py, "extensions"), extensions.offered(py)?)?;
             }
             ScopeKind::WebSocket { subprotocols } => {
                 scope.set_item(intern!(py, "subprotocols"), PyList::new(py, subprotocols)?)?;

@@ -8,7 +8,7 @@
 use std::sync::Mutex;
 
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -93,9 +93,14 @@ impl ScopeRequest {
         self.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
     }
 
-    /// How often the most repeated header comes.
+    /// How often the most repeated header comes. Cookies are one header that HTTP/2 may divide.
     pub fn most_repeats(&self) -> usize {
-        self.headers.keys().map(|name| self.headers.get_all(name).iter().count()).max().unwrap_or(0)
+        self.headers
+            .keys()
+            .filter(|name| **name != COOKIE)
+            .map(|name| self.headers.get_all(name).iter().count())
+            .max()
+            .unwrap_or(0)
     }
 
     /// The request for logs; `target` is [`ScopeRequest::target`] as text.

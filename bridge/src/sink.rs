@@ -3,7 +3,7 @@
 //! Kept apart because the server sends it to a socket and the bridge to another server's `send`; the call is the same.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -49,6 +49,25 @@ impl FileBody {
     }
 }
 
+/// The length that files in `/sys` have.
+const PAGE: u64 = 4096;
+
+/// The file, or a copy of what can be read from it where its length says nothing about that: files that the kernel makes when
+/// they are read have nothing on disk, and say 0 (in `/proc`) or a page (in `/sys`).
+///
+/// # Errors
+/// When it cannot be read, or the copy not be written.
+pub fn of_known_length(mut file: File) -> std::io::Result<File> {
+    let metadata = file.metadata()?;
+    if metadata.blocks() > 0 || metadata.len() > PAGE {
+        return Ok(file);
+    }
+    let mut copy = tempfile::tempfile()?;
+    let copied = std::io::copy(&mut file, &mut copy)?;
+    // It said what there is.
+    Ok(if copied == metadata.len() { file } else { copy })
+}
+
 /// Whether more may be written at once.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub enum Room {
@@ -78,6 +97,9 @@ pub trait ResponseSink: Send {
     /// # Errors
     /// [`Disconnected`] when the client has gone.
     fn write(&mut self, chunk: Bytes) -> Result<Room, Disconnected>;
+
+    /// Whether the client has gone, as far as that is known: of an answer that is out in full it is not.
+    fn is_gone(&self) -> bool;
 
     /// Blocks, with the interpreter detached, until there is room.
     ///

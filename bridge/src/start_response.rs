@@ -35,8 +35,9 @@ impl Response {
 
 #[pymethods]
 impl Response {
-    /// Stores status and headers; they leave with the first byte of the body.
-    #[pyo3(name = "start_response", signature = (status, response_headers, exc_info = None, /))]
+    /// Stores status and headers; they leave with the first byte of the body. The arguments have the names that PEP 3333 gives them:
+    /// some applications write `exc_info=`.
+    #[pyo3(name = "start_response", signature = (status, response_headers, exc_info = None))]
     fn start<'py>(
         slf: &Bound<'py, Self>,
         status: &Bound<'_, PyAny>,

@@ -22,6 +22,7 @@ use crate::events::{Event, EventSink, Events, Response, lock};
 use crate::exchange::Exchange;
 use crate::foreign_loop::ForeignLoop;
 use crate::input::Input;
+use crate::main_loop;
 use crate::pipe::{PipeReader, PipeWriter, pipe};
 use crate::pool::{Job, Ticket};
 use crate::report::report_call;
@@ -109,6 +110,7 @@ impl WsgiBridge {
             ticket: ticket.clone(),
             scope,
             context,
+            event_loop: event_loop.clone().unbind(),
             _runs: runs,
         };
         if pool.submit(Box::new(job), ticket.clone()).is_err() {
@@ -120,6 +122,7 @@ impl WsgiBridge {
             ticket,
             body: Mutex::new(writer),
             response: Arc::new(Mutex::new(Response::Coming(response))),
+            app: Arc::clone(&this.name),
             over: Arc::new(over),
         }))
     }
@@ -175,6 +178,8 @@ pub struct BridgeCall {
     ticket: Ticket,
     body: Mutex<Option<PipeWriter<Bytes>>>,
     response: Arc<Mutex<Response>>,
+    /// The name of the application.
+    app: Arc<str>,
     /// Ends with the call's last line of Python.
     over: Arc<PipeReader<Bytes>>,
 }
@@ -247,7 +252,8 @@ impl BridgeCall {
     /// breaks off otherwise. The host server cuts the connection then.
     fn messages(&self) -> Awaitable {
         let response = Arc::clone(&self.response);
-        let poll = move |py: Python<'_>, context: &mut Context<'_>| lock(&response).poll_messages(py, context);
+        let app = Arc::clone(&self.app);
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| lock(&response).poll_messages(py, &app, context);
         Awaitable::waiting(Arc::clone(&self.handle) as Arc<dyn LoopHandle>, Box::new(poll))
     }
 }
@@ -263,6 +269,7 @@ struct BridgeJob {
     ticket: Ticket,
     scope: Py<PyDict>,
     context: Py<PyAny>,
+    event_loop: Py<PyAny>,
     /// Dropped with the job, so that `BridgeCall.over` ends.
     _runs: PipeWriter<Bytes>,
 }
@@ -285,6 +292,7 @@ impl BridgeJob {
     /// # Errors
     /// What the application raised, when the host is to see it.
     fn call(&mut self, py: Python<'_>) -> PyResult<()> {
+        main_loop::offer(py, Some(self.event_loop.bind(py)))?;
         let source = self.source.take().unwrap_or(BodySource::Empty);
         let Self { bridge, request, scope, context, .. } = &*self;
         let bridge = bridge.get();
@@ -298,7 +306,10 @@ impl BridgeJob {
         environ.set_item(intern!(py, "asgi.scope"), scope)?;
         let Report { outcome, close_error } = run(py, bridge.app.bind(py), environ, &exchange, Some(context.bind(py)));
         let (outcome, raised) = match outcome {
-            Outcome::Failed(error) => (Outcome::ClientGone, Some(error)),
+            Outcome::Failed(error) => {
+                name_application(py, &error, &bridge.name);
+                (Outcome::ClientGone, Some(error))
+            }
             other => (other, None),
         };
         let report = Report { outcome, close_error };
@@ -309,5 +320,18 @@ impl BridgeJob {
             Some(error) => Err(error),
             None => Ok(()),
         }
+    }
+}
+
+/// Says in the traceback which application failed: the host, whose log it is for, does not know its name. (Before Python 3.11
+/// there is no place for it.)
+fn name_application(py: Python<'_>, error: &PyErr, name: &str) {
+    let note = format!("in the WSGI application `{name}`, called by rsgi.WsgiToAsgi");
+    let value = error.value(py);
+    // An exception may be raised more than once.
+    let said = value.getattr("__notes__").and_then(|notes| notes.contains(&note)).unwrap_or(false);
+    if !said && let Err(error) = value.call_method1(intern!(py, "add_note"), (note,)) {
+        // Nothing is lost but the name.
+        drop(error);
     }
 }

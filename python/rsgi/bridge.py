@@ -14,6 +14,7 @@ import contextvars
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 
+import rsgi.forked  # noqa: F401 - a forked child may not be able to import it
 from rsgi._rsgi import BodySpool, BridgeCall, BridgeRequest, WsgiBridge, WsgiPool
 from rsgi._types import Message, Receive, Scope, Send, WSGIApp
 from rsgi.defaults import default_wsgi_threads

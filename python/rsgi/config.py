@@ -9,6 +9,7 @@ To add a setting: add a field here, and the field of the same name in `src/setti
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, cast
@@ -23,6 +24,10 @@ KIB = 1024
 MIB = 1024 * KIB
 
 __all__ = ["SECTIONS", "AppTarget", "Config", "Setting", "flag_of", "setting_of", "settings"]
+
+# A descriptor is opened anew through `/proc`, which is Linux's.
+_EXTENSIONS = ("pathsend", *(("zerocopysend",) if sys.platform == "linux" else ()), "trailers")
+_EXTENSION_NAMES = ", ".join(f"`{name}`" for name in _EXTENSIONS)
 
 SECTIONS = (
     "Applications",
@@ -240,6 +245,16 @@ class Config:
     )
     lifespan_timeout: float = _setting(
         "How long an application may take to start, and to end.", "ASGI", 60.0, unit="duration", minimum=0.001
+    )
+
+    asgi_extensions: tuple[str, ...] = _setting(
+        f"The ASGI extensions to offer that change which messages an application sends: {_EXTENSION_NAMES}. With commas "
+        "between them. Middleware has to know them: what does not may answer 500, or leave files uncompressed.",
+        "ASGI",
+        (),
+        unit="words",
+        metavar="NAME,…",
+        choices=_EXTENSIONS,
     )
 
     ws_max_message: int = _setting(

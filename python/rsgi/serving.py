@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from rsgi._rsgi import Server
 from rsgi._types import ASGIApp, WSGIApp
@@ -21,9 +22,10 @@ from rsgi.config import AppTarget, Config
 from rsgi.config_file import load_config, reread_of
 from rsgi.console import name_process, say
 from rsgi.errors import StartupError
+from rsgi.forked import ending_children, in_children, leave_loop, leave_sockets
 from rsgi.green_threads import refuse_green_threads
 from rsgi.log import set_up_logging
-from rsgi.loops import new_event_loop, serving_event_loop
+from rsgi.loops import end_tasks, new_event_loop, serving_event_loop
 from rsgi.plan import build_plan
 from rsgi.reload import RuleReload
 from rsgi.served import ServedPlan
@@ -31,9 +33,6 @@ from rsgi.service_manager import ServiceManager
 from rsgi.signals import SignalHandlers, ending_handlers, exit_now, worker_handlers
 from rsgi.stopping import Stopping
 from rsgi.worker import Link
-
-# How long tasks that were cancelled at the end may take to see it, in seconds.
-_CANCEL_TIMEOUT = 5.0
 
 # How long WSGI calls whose clients were cut may take to see it, in seconds.
 _STUCK_TIMEOUT = 1.0
@@ -130,7 +129,8 @@ def serve_here(
     """
     if link is not None:
         name_process(f"[{os.getpid()}] ")
-    plan = build_plan(config)
+    with ending_children():
+        plan = build_plan(config)
     if any(app.interface == "wsgi" for app in plan.apps):
         refuse_green_threads()
     set_up_logging(config.log_level)
@@ -149,7 +149,7 @@ def serve_here(
     stopping = Stopping(config, stop)
     code = 0
     served = ServedPlan(server, config, plan)
-    with _reloading(served, config, reread) as reload:
+    with in_children(partial(leave_sockets, server.addresses)), _reloading(served, config, reread) as reload:
         handlers = _handlers(stopping, _reloads(server, config, reload), link)
         if link is not None:
             link.follow(server, stopping.begin)
@@ -160,8 +160,8 @@ def serve_here(
             handlers.keep()
             manager.alive()
 
-        calls = _Calls(manager.interval, check, lambda: _read_again(served, link))
-        with handlers:
+        calls = _Calls(manager.interval, check, partial(_read_again, served, link))
+        with handlers, in_children(handlers.undo):
             if any(app.interface == "asgi" for app in plan.apps):
                 code = _run_loop(server, config, stopping, handlers, calls)
             else:
@@ -232,9 +232,10 @@ def _run_loop(server: Server, config: Config, stopping: Stopping, handlers: Sign
         handlers.keep_in(loop)
         check_again()
         server.start(loop, end, calls.on_started)
-        code = _run_to_the_end(loop, ended, stopping)
+        with in_children(partial(leave_loop, loop, threading.get_ident())):
+            code = _run_to_the_end(loop, ended, stopping)
         server.detach(loop)
-        _close(loop)
+        end_tasks(loop)
     finally:
         asyncio.set_event_loop(None)
         loop.close()
@@ -247,7 +248,8 @@ def _run_to_the_end(loop: asyncio.AbstractEventLoop, ended: threading.Event, sto
     for _ in range(_MOST_FAILURES):
         reason = "the application stopped the event loop"
         try:
-            loop.run_forever()
+            with ending_children():
+                loop.run_forever()
         except (SystemExit, KeyboardInterrupt) as error:
             reason = f"a task of the application raised {type(error).__name__}, which ends the event loop"
         except BaseException:
@@ -261,16 +263,6 @@ def _run_to_the_end(loop: asyncio.AbstractEventLoop, ended: threading.Event, sto
     say("error: the event loop stops again and again; the server ends at once")
     exit_now(1)
     return code
-
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what still runs, and let the loop's own things end."""
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=_CANCEL_TIMEOUT))
-    loop.run_until_complete(loop.shutdown_asyncgens())
 
 
 @contextmanager

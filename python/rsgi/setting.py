@@ -52,6 +52,7 @@ class AppTarget:
 
 _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "text": str,
+    "words": tuple,
     "address": str,
     "path": str,
     "flag": bool,
@@ -64,6 +65,7 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
 }
 _UNIT_NAMES: dict[Unit, str] = {
     "text": "text",
+    "words": "a list of words",
     "address": "an address",
     "path": "a path",
     "flag": "true or false",
@@ -85,7 +87,7 @@ class Setting:
         section: The heading it stands under, one of `SECTIONS`.
         unit: What kind of value it takes; decides how text is read.
         metavar: How the value is called in `--help`.
-        choices: The only words allowed, if there are but a few.
+        choices: The only words allowed, if there are but a few; of a list each has to be one.
         optional: Whether `none` is a value (`None`).
         repeatable: Whether the flag may be given several times (the field is a tuple).
         minimum: The smallest number allowed.
@@ -127,6 +129,8 @@ class Setting:
             return tuple(self._checked(one) for one in many)
         if isinstance(value, str) and self.unit != "text":
             return self.parse(value)
+        if self.unit == "words" and isinstance(value, list):
+            value = tuple(value)
         if self.unit == "duration" and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         return self._checked(value)
@@ -138,8 +142,9 @@ class Setting:
             raise SettingValueError("a value is needed")
         if not isinstance(value, _PYTHON_TYPES[self.unit]) or (self.unit != "flag" and isinstance(value, bool)):
             raise SettingValueError(f"{value!r} is not {_UNIT_NAMES[self.unit]}")
-        if self.choices and value not in self.choices:
-            raise SettingValueError(f"{value!r} is not one of {', '.join(self.choices)}")
+        for one in value if isinstance(value, tuple) else (value,):
+            if self.choices and one not in self.choices:
+                raise SettingValueError(f"{one!r} is not one of {', '.join(self.choices)}")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             self._check_range(value)
         if self.unit == "address":

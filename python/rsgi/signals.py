@@ -36,6 +36,9 @@ ENDING = numbers("SIGTERM", "SIGINT", "SIGQUIT")
 # Without a handler of the application's own they would end the process, with all that it is doing.
 _HARMLESS = numbers("SIGUSR1", "SIGUSR2")
 
+# All that a server may have a handler for.
+HANDLED = (*ENDING, *numbers("SIGHUP"), *_HARMLESS)
+
 
 def ending_handlers(stop: Callable[[], None], reload: Callable[[], None] | None) -> dict[signal.Signals, _Handler]:
     """The handlers of a process that serves alone.
@@ -93,6 +96,13 @@ class SignalHandlers:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def undo(self) -> None:
+        """Let signals do in a forked child what they did before the server took them."""
+        signal.set_wakeup_fd(-1)  # it leads to the loop of the parent
+        for number, handler in self._before.items():
+            if signal.getsignal(number) in (self._handle, ignored):
+                signal.signal(number, handler or signal.SIG_DFL)
 
     def keep(self) -> None:
         """Put the server's handlers back where the application has replaced them; its own are called after them."""

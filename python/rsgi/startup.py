@@ -16,11 +16,8 @@ from rsgi._types import ASGIApp, Message
 from rsgi.config import Config
 from rsgi.console import say
 from rsgi.errors import StartupError
-from rsgi.loops import call_application, new_event_loop
+from rsgi.loops import call_application, end_tasks, new_event_loop
 from rsgi.plan import App
-
-# How long tasks that were cancelled may take to see it, in seconds.
-_CANCEL_TIMEOUT = 5.0
 
 
 @contextmanager
@@ -48,19 +45,9 @@ def started(apps: Sequence[App], config: Config, *, required: bool) -> Iterator[
     finally:
         for lifespan in reversed(running):
             loop.run_until_complete(lifespan.stop())
-        _close(loop)
-
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what the applications have left, and close the loop."""
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=_CANCEL_TIMEOUT))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    asyncio.set_event_loop(None)
-    loop.close()
+        end_tasks(loop)
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 class _Lifespan:

@@ -12,7 +12,9 @@ from typing import Literal, TypeAlias
 
 from rsgi.cpus import usable_cpus
 
-Unit: TypeAlias = Literal["text", "address", "path", "flag", "number", "processes", "size", "duration", "apps", "rules"]
+Unit: TypeAlias = Literal[
+    "text", "words", "address", "path", "flag", "number", "processes", "size", "duration", "apps", "rules"
+]
 
 _SECONDS = {"": 1.0, "us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {
@@ -45,13 +47,16 @@ def parse_value(text: str, unit: Unit, *, optional: bool) -> object:
         optional: Whether `none` is a value too.
 
     Returns:
-        `None`, `str`, `bool`, `int` (numbers and processes, and sizes in bytes) or `float` (durations in seconds).
+        `None`, `str`, `bool`, `int` (numbers and processes, and sizes in bytes), `float` (durations in seconds) or a `tuple`
+        of words.
 
     Raises:
         SettingValueError: when it is no such value.
     """
     if optional and text.strip().lower() == "none":
         return None
+    if unit == "words":
+        return parse_words(text)
     if unit == "number":
         return parse_number(text)
     if unit == "processes":
@@ -63,6 +68,12 @@ def parse_value(text: str, unit: Unit, *, optional: bool) -> object:
     if unit == "flag":
         return parse_flag(text)
     return text
+
+
+def parse_words(text: str) -> tuple[str, ...]:
+    """Words with commas between them, or `none`: `one,two`."""
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    return () if words == ("none",) else words
 
 
 def parse_number(text: str) -> int:
@@ -135,6 +146,8 @@ def write_value(value: object, unit: Unit) -> str:
     """`value` the way a person would write it: the inverse of `parse_value`, for help texts."""
     if value is None:
         return "none"
+    if unit == "words" and isinstance(value, tuple):
+        return ",".join(value) or "none"
     if unit == "duration" and isinstance(value, float):
         return f"{value:g}s"
     if unit == "size" and isinstance(value, int):

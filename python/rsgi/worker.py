@@ -16,6 +16,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -100,11 +101,14 @@ def main(descriptor: int) -> int:
 def serve_orders(connection: socket.socket, orders: Orders) -> int:
     """Serve, and tell the supervisor of what stands in the way of it; gives the exit code."""
     from rsgi.errors import StartupError
+    from rsgi.forked import in_children, leave_sockets
     from rsgi.serving import serve_here
 
     link = Link(connection, orders)
     try:
-        return serve_here(orders.config, orders.reread, link, owns_process=True)
+        # Here the sockets are there before the applications are imported.
+        with in_children(partial(leave_sockets, link.listeners.urls(False))):
+            return serve_here(orders.config, orders.reread, link, owns_process=True)
     except StartupError as error:
         trace = "".join(traceback.format_exception(error.__cause__ or error))
         link.tell(error=error.message, hint=error.hint, traceback=trace)

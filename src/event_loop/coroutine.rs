@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::iterator::PySendResult;
 use pyo3::types::{PyDict, PyIterator, PyNone, PyType};
+use rsgi_bridge::process::Process;
 use rsgi_bridge::response_head::short;
 
 use super::EventLoop;
@@ -81,6 +82,7 @@ enum Call {
 pub struct AppCoroutine {
     call: Mutex<Call>,
     conversation: Conversation,
+    process: Process,
 }
 
 impl AppCoroutine {
@@ -103,7 +105,8 @@ impl AppCoroutine {
             receive: exchange.getattr(intern!(py, "receive"))?.unbind(),
             send: conversation.send_of(exchange)?.unbind(),
         };
-        let coroutine = Bound::new(py, Self { call: Mutex::new(call), conversation })?.into_any();
+        let process = Process::this();
+        let coroutine = Bound::new(py, Self { call: Mutex::new(call), conversation, process })?.into_any();
         if let Err(error) = event_loop.start_task(&coroutine) {
             coroutine.cast::<Self>()?.get().conversation.ended(py, Err(error));
         }
@@ -142,16 +145,17 @@ impl AppCoroutine {
     }
 
     fn step(&self, py: Python<'_>, result: PyResult<Option<Bound<'_, PyAny>>>) -> PyResult<Option<Py<PyAny>>> {
-        let error = match result {
+        let ended = match result {
             Ok(Some(awaited)) => {
+                self.process.awaits(py);
                 self.conversation.suspended(py);
                 return Ok(Some(awaited.unbind()));
             }
-            Ok(None) => {
-                self.conversation.ended(py, Ok(()));
-                return Ok(None);
-            }
-            Err(error) => error,
+            ended => self.process.returned(py, ended.map(drop)),
+        };
+        let Err(error) = ended else {
+            self.conversation.ended(py, ended);
+            return Ok(None);
         };
         if error.is_instance_of::<CancelledError>(py) {
             self.conversation.ended(py, Err(error.clone_ref(py)));
@@ -217,6 +221,8 @@ impl AppCoroutine {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        // A child that has come back to the loop must not run a step of another request.
+        self.process.awaits(py);
         self.conversation.resumed();
         self.step(py, self.go_on(py))
     }

@@ -21,6 +21,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
 use rsgi_bridge::awaitable::LoopHandle;
+use rsgi_bridge::process::Process;
 
 use self::coroutine::AppCoroutine;
 use self::task::Tasks;
@@ -62,6 +63,7 @@ pub struct EventLoop {
     python: RwLock<Option<Attached>>,
     /// A collection is due.
     collecting: AtomicBool,
+    process: Process,
 }
 
 #[derive(Debug)]
@@ -166,6 +168,18 @@ impl EventLoop {
         let locals = self.attached(|attached| attached.locals.clone())?;
         let _ = py;
         pyo3_async_runtimes::into_future_with_locals(&locals, coroutine)
+    }
+
+    /// # Errors
+    /// In a forked child, which has no loop and no clients.
+    pub fn check_process(&self) -> PyResult<()> {
+        self.process.check()
+    }
+
+    /// The loop that drains the queue, if there is one.
+    pub fn python<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let python = self.python.read().unwrap_or_else(PoisonError::into_inner);
+        python.as_ref().map(|attached| attached.locals.event_loop(py))
     }
 
     /// Whether a loop drains the queue.

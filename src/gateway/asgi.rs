@@ -19,9 +19,10 @@ use rsgi_bridge::error::{ClientDisconnected, Disconnected};
 use rsgi_bridge::exchange::Ended;
 use rsgi_bridge::pipe::PipeReader;
 use rsgi_bridge::report::{log_failure, log_length};
-use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
+use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
 use tokio::sync::oneshot;
 
+use super::extensions::{offered, only_if};
 use super::leaving::{put_off, raise_after_listeners};
 use super::message::{disconnect_message, request_message, says, typed, unexpected};
 use super::probe::Witness;
@@ -63,6 +64,7 @@ pub struct AsgiGateway {
     /// Its calls that run.
     pub calls: Arc<AppCalls>,
     request_buffer: usize,
+    extensions: Extensions,
     /// Bytes of an answer that wait for the client.
     pub response_buffer: usize,
 }
@@ -86,6 +88,7 @@ impl AsgiGateway {
             outbox,
             calls,
             request_buffer: settings.request_buffer,
+            extensions: offered(settings),
             response_buffer: settings.response_buffer,
         }
     }
@@ -189,7 +192,9 @@ impl HttpStart {
     /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
     pub fn start(self, py: Python<'_>) {
         let Self { gateway, head, request, responder, gone, witness, call } = self;
-        let scope = gateway.scope(py, &head, ScopeKind::Http { trailers: trailers::accepted(&head) });
+        let mut extensions = gateway.extensions;
+        extensions.trailers &= trailers::accepted(&head);
+        let scope = gateway.scope(py, &head, ScopeKind::Http { extensions });
         if let (Some(witness), Ok(scope)) = (&witness, &scope) {
             witness.watch(scope);
         }
@@ -261,6 +266,7 @@ impl HttpExchange {
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let this = slf.get();
+        this.gateway.event_loop.check_process()?;
         let poll = match Self::take_message(slf, message) {
             Ok(Room::Yes) => return Sent::instance(py),
             Ok(Room::No) => Self::wait_for_room(slf),
@@ -353,6 +359,9 @@ impl HttpExchange {
         let (py, this) = (slf.py(), slf.get());
         let promises = says(message, intern!(py, "trailers"))?;
         let head = response_head(py, message, promises)?;
+        if promises {
+            only_if(this.gateway.extensions.trailers, "trailers")?;
+        }
         let trailers = promises.then(|| trailers::promised(&head, &this.head)).transpose()?;
         let mut state = this.lock();
         state.response.start(head, &this.gone)?;
@@ -386,6 +395,7 @@ impl HttpExchange {
     }
 
     fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        only_if(self.gateway.extensions.path_send, "pathsend")?;
         let body = file_message::open(py, message)?;
         if let Some(witness) = &self.witness {
             witness.read(py);
@@ -394,6 +404,7 @@ impl HttpExchange {
     }
 
     fn send_piece(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        only_if(self.gateway.extensions.zero_copy_send, "zerocopysend")?;
         let (body, more) = zero_copy::piece(py, message)?;
         if let Some(witness) = &self.witness {
             witness.read(py);

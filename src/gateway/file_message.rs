@@ -18,15 +18,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use rsgi_bridge::pipe::PipeWriter;
 use rsgi_bridge::response_head::short;
-use rsgi_bridge::sink::FileBody;
+use rsgi_bridge::sink::{FileBody, of_known_length};
 
 /// How much of a file is read at once, in bytes.
 const PIECE: u64 = 64 * 1024;
 
-/// Opens the file that a message names.
+/// Opens the file that a message names. A relative path is taken from the current folder, as `open` takes it: frameworks hand on
+/// the path that they were given.
 ///
 /// # Errors
-/// `OSError` when it cannot be opened; `ValueError` when its path is not absolute, or it is no regular file.
+/// `OSError` when it cannot be opened; `ValueError` when it is no regular file.
 pub(super) fn open(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<FileBody> {
     let given = message
         .get_item(intern!(py, "path"))?
@@ -35,14 +36,23 @@ pub(super) fn open(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<File
         return Err(PyTypeError::new_err(format!("'path' must be str, not {}", short(&given))));
     }
     let path: PathBuf = given.extract()?;
-    if !path.is_absolute() {
-        return Err(PyValueError::new_err(format!("'path' must be absolute, not {}", short(&given))));
-    }
-    let (file, metadata) = py.detach(|| opened(&path)).map_err(|error| os_error(py, &error, &path))?;
+    let (file, length) = py.detach(|| whole(&path)).map_err(|error| os_error(py, &error, &path))?;
+    Ok(FileBody { file, offset: 0, length, path: Some(path) })
+}
+
+/// The file at `path`, and how much can be read from it.
+fn whole(path: &Path) -> io::Result<(File, u64)> {
+    let (file, metadata) = opened(path)?;
     if !metadata.is_file() {
-        return Err(PyValueError::new_err(format!("'path' is no regular file: {}", path.display())));
+        return Err(not_regular());
     }
-    Ok(FileBody { file, offset: 0, length: metadata.len(), path: Some(path) })
+    let file = of_known_length(file)?;
+    let length = file.metadata()?.len();
+    Ok((file, length))
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "no regular file")
 }
 
 /// The file at `path`, if it is a regular one.
@@ -52,7 +62,7 @@ pub(super) fn open(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<File
 pub(super) fn opened(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
     // Not opened before it is known to be a file: a pipe would wait for its writer.
     if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no regular file"));
+        return Err(not_regular());
     }
     let file = File::open(path)?;
     let metadata = file.metadata()?;

@@ -4,6 +4,7 @@
 //! each other.
 
 pub mod asgi;
+mod extensions;
 mod file_message;
 mod leaving;
 pub mod lifespan;
@@ -97,13 +98,13 @@ impl App {
         let gateway = if let Some(bridge) = bridge {
             let (app, pool, environ) = bridge.native(py)?;
             let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
-            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, settings)))
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings)))
         } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
             let concurrency =
                 Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: settings.workers > 1 };
             let environ = EnvironTemplate::new(py, concurrency)?;
             let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
-            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, settings)))
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings)))
         } else {
             let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
             Gateway::Asgi(Arc::new(AsgiGateway::new(

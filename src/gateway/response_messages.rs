@@ -329,15 +329,18 @@ impl ResponseMessages {
 
     fn first_body(
         &mut self,
-        head: Box<ResponseHead>,
+        mut head: Box<ResponseHead>,
         body: Bytes,
         more: bool,
         head_request: bool,
     ) -> PyResult<(Room, Ended)> {
         if !head.allows_body(head_request) {
-            // Only a body that is here in full tells its length, which the answer to HEAD may carry.
-            let body = if more { Bytes::new() } else { body };
-            let response = if more { self.without_body(head) } else { AppResponse::Whole(head, body) };
+            let response = if more {
+                self.without_body(head)
+            } else {
+                let nothing = head.admit(body, head_request);
+                AppResponse::Whole(head, nothing)
+            };
             self.respond(response);
             self.progress = if more { Progress::Discarding } else { Progress::Ended };
             return Ok((Room::Yes, Ended::Whole));

@@ -19,11 +19,12 @@ use rsgi_bridge::environ::EnvironTemplate;
 use rsgi_bridge::error::{BodyError, Disconnected};
 use rsgi_bridge::exchange::Exchange;
 use rsgi_bridge::input::Input;
+use rsgi_bridge::main_loop;
 use rsgi_bridge::pipe::{PipeWriter, pipe};
 use rsgi_bridge::pool::{Job, Pool, Ticket};
 use rsgi_bridge::report::{log_failure, report_call};
 use rsgi_bridge::response_head::ResponseHead;
-use rsgi_bridge::scope::{ScopeKind, ScopeTemplate};
+use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
 use rsgi_bridge::sink::{FileBody, ResponseSink, Room};
 use rsgi_bridge::source::BodySource;
 use tokio::sync::oneshot;
@@ -32,6 +33,7 @@ use super::Call;
 use crate::body::RequestBody;
 use crate::calls::{AppCalls, CallHandle, RunningCall};
 use crate::error::RequestError;
+use crate::event_loop::EventLoop;
 use crate::head::RequestHead;
 use crate::outbox::{Outbox, Responder};
 use crate::overload;
@@ -70,16 +72,18 @@ pub struct WsgiGateway {
     target: WsgiTarget,
     outbox: Arc<Outbox>,
     calls: Arc<AppCalls>,
+    event_loop: Arc<EventLoop>,
     buffering: Buffering,
     response_buffer: usize,
 }
 
 impl WsgiGateway {
-    /// A gateway to `target`.
+    /// A gateway to `target`; ASGI applications beside it run in `event_loop`.
     pub fn new(
         name: Arc<str>,
         target: WsgiTarget,
         (outbox, calls): (Arc<Outbox>, Arc<AppCalls>),
+        event_loop: &Arc<EventLoop>,
         settings: &Settings,
     ) -> Self {
         let buffering = match settings.wsgi_request_buffering.as_str() {
@@ -87,7 +91,8 @@ impl WsgiGateway {
             "off" => Buffering::Off,
             _ => Buffering::Auto,
         };
-        Self { name, target, outbox, calls, buffering, response_buffer: settings.response_buffer }
+        let (event_loop, response_buffer) = (Arc::clone(event_loop), settings.response_buffer);
+        Self { name, target, outbox, calls, event_loop, buffering, response_buffer }
     }
 }
 
@@ -103,7 +108,13 @@ impl WsgiGateway {
         let request = head.view(&target, content_length);
         let environ = self.target.environ.build(py, &request, input.clone().into_any())?;
         if let Some(scopes) = &self.target.scopes {
-            let scope = super::scope(py, scopes, head, ScopeKind::Http { trailers: false }, Some(&PyDict::new(py)))?;
+            let scope = super::scope(
+                py,
+                scopes,
+                head,
+                ScopeKind::Http { extensions: Extensions::default() },
+                Some(&PyDict::new(py)),
+            )?;
             environ.set_item(intern!(py, "asgi.scope"), scope)?;
         }
         Ok(environ)
@@ -241,7 +252,8 @@ impl Job for WsgiJob {
             call: call.handle(),
         };
         let exchange = Exchange::new(Box::new(sink), head.is_head());
-        let environ = Bound::new(py, Input::new(source))
+        let environ = main_loop::offer(py, gateway.event_loop.python(py).as_ref())
+            .and_then(|()| Bound::new(py, Input::new(source)))
             .and_then(|input| Ok((gateway.environ(py, &head, content_length, &input)?, input)));
         let subject = head.subject(&gateway.name);
         match environ {
@@ -314,6 +326,11 @@ impl ResponseSink for SocketSink {
         }
         writer.push(chunk)?;
         Ok(if writer.has_room() { Room::More } else { Room::Full })
+    }
+
+    fn is_gone(&self) -> bool {
+        let stream = || self.writer.as_ref().is_some_and(PipeWriter::is_closed);
+        self.responder.as_ref().map_or_else(stream, oneshot::Sender::is_closed)
     }
 
     fn wait(&mut self) -> Result<(), Disconnected> {

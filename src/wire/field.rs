@@ -5,6 +5,8 @@
 //!
 //! Spec: RFC 9112 5, 5.1, 5.2, 6.1, 6.2, 6.3; RFC 9110 5.1, 5.5, 5.6.2, 7.2, 7.8, 8.6.
 
+use http::StatusCode;
+
 use super::Refusal;
 use super::authority::is_authority;
 use super::target::RequestLine;
@@ -52,6 +54,7 @@ pub(super) enum Body {
 pub(super) struct Fields {
     host: bool,
     length: Option<u64>,
+    content_type: bool,
     chunked: bool,
     connection_upgrade: bool,
     upgrade: bool,
@@ -71,6 +74,7 @@ impl Fields {
                 self.connection_upgrade |= has_upgrade(value);
                 Ok(())
             }
+            12 if name.eq_ignore_ascii_case(b"content-type") => self.content_type(),
             14 if name.eq_ignore_ascii_case(b"content-length") => self.length(value),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.coding(value),
             _ => Ok(()),
@@ -83,6 +87,14 @@ impl Fields {
         }
         if !is_authority(value) {
             return Err(Refusal::malformed("Host does not name one host"));
+        }
+        Ok(())
+    }
+
+    /// An application would see a list of types, or one of them.
+    fn content_type(&mut self) -> Result<(), Refusal> {
+        if std::mem::replace(&mut self.content_type, true) {
+            return Err(Refusal::malformed("Content-Type is repeated"));
         }
         Ok(())
     }
@@ -103,7 +115,7 @@ impl Fields {
             return Err(Refusal::malformed("Transfer-Encoding is repeated"));
         }
         if !value.eq_ignore_ascii_case(b"chunked") {
-            return Err(Refusal::malformed("Transfer-Encoding is not one final `chunked`"));
+            return Err(other_coding(value));
         }
         self.chunked = true;
         Ok(())
@@ -126,6 +138,17 @@ impl Fields {
     pub(super) fn may_upgrade(&self, line: RequestLine) -> bool {
         self.upgrade && self.connection_upgrade && line.http_11 && line.get
     }
+}
+
+/// Codings before a final `chunked` frame the body well, but are not undone here; anything else leaves its end open.
+fn other_coding(value: &[u8]) -> Refusal {
+    let mut codings = value.rsplit(|&byte| byte == b',').map(trim);
+    let last = codings.next().unwrap_or_default();
+    let others = |coding: &[u8]| is_token(coding) && !coding.eq_ignore_ascii_case(b"chunked");
+    if last.eq_ignore_ascii_case(b"chunked") && codings.all(others) {
+        return Refusal::new(StatusCode::NOT_IMPLEMENTED, "no other Transfer-Encoding than `chunked` is undone here");
+    }
+    Refusal::malformed("Transfer-Encoding is not one final `chunked`")
 }
 
 /// The name and the value (without the white space around it) of a field line.
@@ -211,7 +234,11 @@ mod tests {
             (vec!["Transfer-Encoding:"], 400),
             (vec!["Transfer-Encoding: xchunked"], 400),
             (vec!["Transfer-Encoding: chunked;q=1"], 400),
-            (vec!["Transfer-Encoding: gzip, chunked"], 400),
+            (vec!["Transfer-Encoding: gzip, chunked, chunked"], 400),
+            (vec!["Transfer-Encoding: , chunked"], 400),
+            (vec!["Transfer-Encoding: gzip, chunked"], 501),
+            (vec!["Transfer-Encoding: br,gzip ,\tChunked"], 501),
+            (vec!["Content-Type: a/b", "content-type: a/c"], 400),
         ] {
             let lines: Vec<&str> = std::iter::once("Host: h").chain(lines).collect();
             assert_eq!(body(&lines), Err(status), "{lines:?}");

@@ -3,16 +3,17 @@
 //! Apart from the guard because there are no bytes to guard: framing, header compression and the lengths of bodies are
 //! the business of hyper's HTTP/2, which refuses what breaks them. What is checked here it lets through.
 //!
-//! Spec: RFC 9113 8.2.1, 8.3.1 (`:path`, `:authority` and `Host`), 8.5; RFC 8441 4; RFC 9110 7.2, 7.8, 8.6.
+//! Spec: RFC 9113 8.2.1, 8.2.3 (`Cookie`), 8.3.1 (`:path`, `:authority` and `Host`), 8.5; RFC 8441 4; RFC 9110 7.2, 7.8, 8.3, 8.6.
 
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
 use http::request::Parts;
-use http::{Extensions, Method, StatusCode};
+use http::{Extensions, HeaderMap, Method, StatusCode};
 use hyper::ext::Protocol;
 
 use super::authority::is_authority;
 use super::field::number;
-use super::target::check_target;
+use super::frames::refused_path;
+use super::target::{MISPLACED, check_target};
 use super::{Limits, Refusal};
 
 /// Checks the head of an HTTP/2 request.
@@ -20,6 +21,9 @@ use super::{Limits, Refusal};
 /// # Errors
 /// Why it is not served.
 pub fn check(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
+    if refused_path(&parts.headers).is_some() {
+        return Err(MISPLACED);
+    }
     let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
     if parts.method.as_str().len() + target.len() > limits.request_line {
         return Err(Refusal::new(StatusCode::URI_TOO_LONG, "the method and the path are too long"));
@@ -77,18 +81,22 @@ fn check_host(parts: &Parts) -> Result<(), Refusal> {
 
 fn check_fields(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
     let headers = &parts.headers;
-    if headers.len() > limits.header_fields {
+    let (crumbs, crumb_bytes) = crumbs(headers);
+    if headers.len() - crumbs > limits.header_fields {
         return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "there are too many header fields"));
     }
     // As many bytes as the fields would be in HTTP/1.
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if size > limits.header_section {
+    if size - crumb_bytes > limits.header_section {
         return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the header section is too long"));
     }
     for value in headers.values() {
         if matches!(value.as_bytes(), [b' ' | b'\t', ..] | [.., b' ' | b'\t']) {
             return Err(Refusal::malformed("there is white space around a header value"));
         }
+    }
+    if headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
+        return Err(Refusal::malformed("Content-Type is repeated"));
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     match (lengths.next(), lengths.next()) {
@@ -98,6 +106,12 @@ fn check_fields(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
+}
+
+/// How many fields `Cookie` has more than the one that applications see, and how many bytes: `name: `, where they see `; `.
+fn crumbs(headers: &HeaderMap) -> (usize, usize) {
+    let more = headers.get_all(COOKIE).iter().count().saturating_sub(1);
+    (more, more * (COOKIE.as_str().len() + ": \r\n".len() - "; ".len()))
 }
 
 #[cfg(test)]
@@ -141,6 +155,18 @@ mod tests {
     }
 
     #[test]
+    fn cookies_in_several_fields_count_as_the_one_that_applications_see() {
+        let crumbs = |count: usize, value: &'static str| vec![("cookie", value); count];
+        assert_eq!(status("GET", "https://h/", &crumbs(24, "a=1")), 200);
+        // `cookie: ` and a line end, 24 times `a=1` and `; ` between them.
+        assert_eq!(status("GET", "https://h/", &[crumbs(23, "a=1"), vec![("b", "")]].concat()), 200);
+        assert_eq!(status("GET", "https://h/", &[crumbs(23, "a=1"), vec![("b", "1")]].concat()), 431);
+        assert_eq!(status("GET", "https://h/", &crumbs(25, "a=1")), 431);
+        let others = [("a", "1"), ("b", "1"), ("c", "1"), ("d", "1")];
+        assert_eq!(status("GET", "https://h/", &[crumbs(2, "a=1"), others.to_vec()].concat()), 431);
+    }
+
+    #[test]
     fn requests_that_are_refused() {
         for (method, uri, fields, expected) in [
             ("GET", "/x", vec![], 400),
@@ -153,6 +179,8 @@ mod tests {
             ("GET", "https://h/", vec![("content-length", "5"), ("content-length", "5")], 400),
             ("GET", "https://h/", vec![("content-length", "5, 5")], 400),
             ("GET", "https://h/", vec![("content-length", "+5")], 400),
+            ("POST", "https://h/", vec![("content-type", "a/b"), ("content-type", "a/c")], 400),
+            ("GET", "https://h/\"", vec![], 400),
             ("GET", "https://h/", vec![("x", " padded")], 400),
             ("GET", "https://h/", vec![("x", "padded\t")], 400),
             ("CONNECT", "h:443", vec![], 501),

@@ -10,7 +10,8 @@
 //! - `head`, `chunked`: where a head ends, where a chunked body ends, one byte or a megabyte at a time.
 //! - `framer`: both in turn; says how many of the bytes that came hyper may see.
 //! - `pace`, `alarm`: how long a client may be slow, and the one timer of a connection.
-//! - `opening`: which HTTP a connection begins with; `message`: the same rules for HTTP/2, which has no lines.
+//! - `opening`: which HTTP a connection begins with; `message`: the same rules for HTTP/2, which has no lines; `frames`, `hpack`: what
+//!   HTTP/2 says that hyper does not hand on.
 //! - `guard`: the I/O adapter, and in it how long it waits; `order`: the one thing that it changes, the order of a response's
 //!   fields; `linger`: how it closes; `state`: what it and the service tell each other.
 //!
@@ -24,8 +25,10 @@ mod authority;
 mod chunked;
 mod field;
 mod framer;
+mod frames;
 mod guard;
 mod head;
+mod hpack;
 mod linger;
 mod message;
 mod opening;
@@ -43,6 +46,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 pub use alarm::{Alarm, SpareAlarm};
+pub use frames::{FrameGuard, refused_path};
 pub use guard::Guard;
 pub use message::{asks_for_websocket, check as check_message};
 pub use opening::read_opening;

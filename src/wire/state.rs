@@ -20,13 +20,15 @@ pub struct WireState {
     created: Instant,
     started: AtomicU64,
     ended: AtomicU64,
+    /// So many requests are in hyper's hands from their first to their last byte.
+    arrived: AtomicU64,
     /// When the latest request ended, in microseconds since `created`.
     ended_at: AtomicU64,
     upgraded: AtomicBool,
     resting: AtomicBool,
     /// The number of the stand-in request; 0 is none.
     refused: AtomicU64,
-    refusal: Mutex<Option<Refusal>>,
+    refusal: Mutex<Option<(Refusal, Vec<u8>)>>,
     /// The number of the request whose body broke off; 0 is none.
     failed: AtomicU64,
     failure: Mutex<Option<Refusal>>,
@@ -41,6 +43,7 @@ impl Default for WireState {
             created: Instant::now(),
             started: AtomicU64::new(0),
             ended: AtomicU64::new(0),
+            arrived: AtomicU64::new(0),
             ended_at: AtomicU64::new(0),
             upgraded: AtomicBool::new(false),
             resting: AtomicBool::new(false),
@@ -72,8 +75,9 @@ impl WireState {
         }
     }
 
-    /// If the request just started stands in for a head that was refused: why. The answer must close the connection.
-    pub fn take_refusal(&self) -> Option<Refusal> {
+    /// If the request just started stands in for a head that was refused: why, and the first line of that head. The answer must
+    /// close the connection.
+    pub fn take_refusal(&self) -> Option<(Refusal, Vec<u8>)> {
         let number = self.refused.load(Ordering::Acquire);
         if number == 0 || number != self.started.load(Ordering::Acquire) {
             return None;
@@ -89,6 +93,11 @@ impl WireState {
             return None;
         }
         lock(&self.failure).clone()
+    }
+
+    /// Whether hyper has all of the body of the request just started.
+    pub fn body_arrived(&self) -> bool {
+        self.arrived.load(Ordering::Acquire) >= self.started.load(Ordering::Acquire)
     }
 
     /// The names of the fields of the response that the service is about to give, in the order in which they are to leave. Told
@@ -150,9 +159,14 @@ impl WireState {
         self.created + Duration::from_micros(self.ended_at.load(Ordering::Acquire))
     }
 
-    /// Request `number` stands in for a refused head.
-    pub(super) fn refuse(&self, number: u64, refusal: Refusal) {
-        *lock(&self.refusal) = Some(refusal);
+    /// hyper has all of the first `heads` requests.
+    pub(super) fn arrived(&self, heads: u64) {
+        self.arrived.store(heads, Ordering::Release);
+    }
+
+    /// Request `number` stands in for a refused head that began with `line`.
+    pub(super) fn refuse(&self, number: u64, refusal: Refusal, line: Vec<u8>) {
+        *lock(&self.refusal) = Some((refusal, line));
         self.refused.store(number, Ordering::Release);
     }
 
@@ -192,11 +206,11 @@ mod tests {
     #[test]
     fn a_refusal_is_for_one_request_only() {
         let state = WireState::default();
-        state.refuse(2, Refusal::malformed("no"));
+        state.refuse(2, Refusal::malformed("no"), b"GET".to_vec());
         state.request_started();
         assert_eq!(state.take_refusal(), None);
         state.request_started();
-        assert_eq!(state.take_refusal(), Some(Refusal::malformed("no")));
+        assert_eq!(state.take_refusal(), Some((Refusal::malformed("no"), b"GET".to_vec())));
         assert_eq!(state.take_refusal(), None);
     }
 

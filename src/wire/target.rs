@@ -5,11 +5,15 @@
 //! Spec: RFC 9112 2.3, 3.1, 3.2.
 
 use http::StatusCode;
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr2, memrchr};
 
 use super::Refusal;
 use super::authority::is_authority;
 use super::field::is_token;
+
+/// The answer to a target that holds what no URI may hold there.
+pub(super) const MISPLACED: Refusal =
+    Refusal::malformed("the request target holds a character that must be percent-encoded");
 
 /// What the rest of the head needs to know of its first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,20 +102,18 @@ fn strip_scheme<'target>(target: &'target [u8], scheme: &[u8]) -> Option<&'targe
 
 /// Visible ASCII, less what no URI may hold (and hyper would refuse with an empty answer).
 fn check_path(path: &[u8]) -> Result<(), Refusal> {
-    let bad =
-        path.iter().fold(false, |bad, &byte| bad | !(0x21..=0x7e).contains(&byte) | matches!(byte, b'#' | b'<' | b'>'));
-    let rare = path.iter().fold(false, |rare, &byte| rare | matches!(byte, b'"' | b'`'));
-    if bad || (rare && misplaced(path)) {
-        return Err(Refusal::malformed("the request target holds a character that must be percent-encoded"));
+    let bad = path
+        .iter()
+        .fold(false, |bad, &byte| bad | !(0x21..=0x7e).contains(&byte) | matches!(byte, b'"' | b'#' | b'<' | b'>'));
+    if bad || has_back_quote(path) {
+        return Err(MISPLACED);
     }
     Ok(())
 }
 
-/// `"` is taken in a path only, a back quote in a query only: as hyper's URI type has it.
-fn misplaced(path: &[u8]) -> bool {
-    let query = memchr(b'?', path).unwrap_or(path.len());
-    let (path, query) = path.split_at_checked(query).unwrap_or((path, &[]));
-    path.contains(&b'`') || query.contains(&b'"')
+/// Browsers encode a back quote in a path, and leave it as it is in a query; hyper's URI type takes no other.
+fn has_back_quote(path: &[u8]) -> bool {
+    memchr2(b'`', b'?', path).is_some_and(|first| path.get(first) == Some(&b'`'))
 }
 
 #[cfg(test)]
@@ -131,7 +133,7 @@ mod tests {
             "GET http://h/x HTTP/1.1",
             "GET HTTPS://h:1?q HTTP/1.1",
             "M-SEARCH //a/../b HTTP/1.1",
-            "GET /{x}|\"^\\?`[] HTTP/1.1",
+            "GET /{x}|^\\?`[] HTTP/1.1",
         ] {
             assert_eq!(status(line), 200, "{line}");
         }
@@ -164,6 +166,11 @@ mod tests {
             "GET / HTTP/1",
             "CONNECT / HTTP/1.1",
             "GET /?\" HTTP/1.1",
+            "GET /\" HTTP/1.1",
+            "GET /?< HTTP/1.1",
+            "GET /< HTTP/1.1",
+            "GET /?> HTTP/1.1",
+            "GET /> HTTP/1.1",
             "GET /` HTTP/1.1",
             "GET\t/ HTTP/1.1",
         ] {

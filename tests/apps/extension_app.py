@@ -1,7 +1,15 @@
 """An ASGI application that waits between its messages, and sends files by their paths."""
 
 import asyncio
+import copy
+import json
 from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import FileResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from rsgi import WsgiToAsgi
 
@@ -27,6 +35,18 @@ async def app(scope, receive, send):
             scope["extensions"]["mine"] = {}
             await send(start)
             await send({**body, "body": names.encode()})
+        case "/scribbled":
+            seen = {key: copy.deepcopy(scope[key]) for key in ("asgi", "extensions")}
+            scope["asgi"]["mine"] = scope["extensions"]["mine"] = 1
+            for offered in scope["extensions"].values():
+                if isinstance(offered, dict):
+                    offered["mine"] = 1
+            await send(start)
+            await send({**body, "body": json.dumps(seen).encode()})
+        case "/not-offered":
+            await send({**start, "trailers": query["name"] == "trailers"})
+            with open(query["path"], "rb") as file:
+                await send({**sends_file, "type": f"http.response.{query['name']}", "file": file})
         case "/gated":
             await send(start)
             await gate.wait()
@@ -84,3 +104,27 @@ async def inside(scope, receive, send):
         await send({"type": "http.response.body", "body": ",".join(sent).encode()})
     else:
         await bridged(scope, receive, watched)
+
+
+def upper(app):
+    """Middleware that changes the body, and knows no message but those of the specification's core."""
+
+    async def changed(scope, receive, send):
+        async def send_upper(message):
+            if message["type"] != "http.response.start":
+                message = {**message, "body": message["body"].upper()}
+            await send(message)
+
+        await app(scope, receive, send_upper)
+
+    return changed
+
+
+async def relative(request):
+    return FileResponse("extension_app.py")
+
+
+files = StaticFiles(directory=".")
+compressed = GZipMiddleware(
+    Starlette(routes=[Route("/relative", relative), Mount("/static", files), Mount("/upper", upper(files))])
+)

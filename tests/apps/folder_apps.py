@@ -62,6 +62,13 @@ falcon = falcon_asgi.App()
 falcon.add_static_route("/static", FILES)
 litestar = Litestar([create_static_files_router(path="/static", directories=[FILES])])
 covering = Starlette(routes=[Mount("/admin", opaque), Mount("/reports", routes=[Route("/", page)])])
+beside = Starlette(
+    routes=[
+        Mount("/reports", routes=[Route("/", page), Mount("/files", StaticFiles(directory=FILES))]),
+        Route("/reports", page, methods=["POST"]),
+        Route("/reports/{name}", page),
+    ]
+)
 exact = Starlette(routes=[Mount("/reports", opaque)])
 exact.router.redirect_slashes = False
 

@@ -53,6 +53,16 @@ def grow():
     return {"app": "new"}
 
 
+@asynccontextmanager
+async def mounts_metrics(app):
+    below = FastAPI(openapi_url=None)
+    below.add_api_route("/", answer)
+    app.mount("/metrics", below)
+    yield
+
+
+mounting = made(mounts_metrics)
+
 grown = made(adds_metrics)
 grown.add_api_route("/grow", grow, methods=["POST"])
 

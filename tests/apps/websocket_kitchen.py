@@ -134,6 +134,33 @@ async def record_close(scope, receive, send, record):
     record(query(scope)["label"], [message["code"], message.get("reason")])
 
 
+@path("close-too-late")
+async def close_too_late(scope, receive, send, record):
+    """Closes with a code that is none, and too late; what it hears in between is recorded."""
+    heard = []
+
+    async def attempt(code):
+        try:
+            await send({"type": "websocket.close", "code": code})
+        except Exception as error:
+            heard.append(f"{type(error).__name__}: {error}")
+
+    async def listen():
+        message = await receive()
+        heard.append([message["type"], message["code"], message.get("reason")])
+
+    await accept(send)
+    await say(send, "ready")
+    await attempt(1)
+    await listen()
+    await attempt(1)
+    await listen()
+    await attempt(4001)
+    await listen()
+    await listen()
+    record(query(scope)["label"], heard)
+
+
 @path("send-after-disconnect")
 async def send_after_disconnect(scope, receive, send, record):
     label = query(scope)["label"]

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -290,6 +291,16 @@ def body_str(environ, start_response):
     return ["text\n"]
 
 
+@path("start-by-name")
+def start_by_name(environ, start_response):
+    start_response(status="200 OK", response_headers=[])
+    try:
+        raise ValueError("kitchen: replaced")
+    except ValueError:
+        start_response("418 By Name", [("X-By", "name")], exc_info=sys.exc_info())
+    return [b""]
+
+
 @path("no-start")
 def no_start(environ, start_response):
     return [b"never\n"]
@@ -424,6 +435,25 @@ class Endless:
 @path("endless-open")
 def endless_open(environ, start_response):
     return text(start_response, str(_endless_open))
+
+
+@path("endless-nothing")
+def endless_nothing(environ, start_response):
+    """Waits for something to send, and lets the server look after its client meanwhile."""
+    wanted = query(environ)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+
+    def chunks():
+        record(wanted["label"], "open")
+        try:
+            yield wanted.get("first", "").encode()
+            while True:
+                time.sleep(0.01)
+                yield b""
+        finally:
+            record(wanted["label"], "closed")
+
+    return chunks()
 
 
 @path("read-first")
@@ -573,6 +603,13 @@ def file(environ, start_response):
             self.inner.close()
 
     return environ["wsgi.file_wrapper"](Recorded(opened) if "label" in wanted else opened, 8192)
+
+
+@path("kernel-file")
+def kernel_file(environ, start_response):
+    """A file whose size says nothing about what can be read."""
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    return environ["wsgi.file_wrapper"](open(query(environ)["path"], "rb"))  # noqa: SIM115 (the wrapper closes it)
 
 
 @path("file-like")

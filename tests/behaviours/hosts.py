@@ -61,8 +61,12 @@ def rsgi(variant: str, target: str) -> list[str]:
     return ["rsgi", "serve", interface, target, "--port", "0", "--grace", "1", *width.get(variant, [])]
 
 
-def uvicorn(variant: str, target: str) -> list[str]:
-    return ["uvicorn", "--port", "0", "--timeout-graceful-shutdown", "1", target]
+def uvicorn(variant: str, target: str, http: str = "h11") -> list[str]:
+    return ["uvicorn", "--port", "0", "--timeout-graceful-shutdown", "1", "--http", http, target]
+
+
+def uvicorn_httptools(variant: str, target: str) -> list[str]:
+    return uvicorn(variant, target, "httptools")
 
 
 def hypercorn(variant: str, target: str) -> list[str]:
@@ -128,6 +132,7 @@ OUR_HOSTS = [
     Kind("rsgi", "native", rsgi, RSGI_READY, ("rsgi",)),
     Kind("bridge-rsgi", "bridged", rsgi, RSGI_READY, ("rsgi",), BRIDGED),
     Kind("bridge-uvicorn", "bridged", uvicorn, UVICORN_READY, ("uvicorn",), BRIDGED),
+    Kind("bridge-uvicorn-httptools", "bridged", uvicorn_httptools, UVICORN_READY, ("uvicorn", "httptools"), BRIDGED),
     Kind("bridge-hypercorn", "bridged", hypercorn, HYPERCORN_READY, ("hypercorn",), BRIDGED),
     Kind("bridge-granian", "bridged", granian, GRANIAN_READY, ("granian",), BRIDGED),
     Kind("bridge-daphne", "bridged", daphne, DAPHNE_READY, ("daphne",), BRIDGED, breaks=DAPHNE_BREAKS),

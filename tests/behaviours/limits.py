@@ -34,6 +34,8 @@ _DAPHNE_HANGS = Limit("Daphne leaves the connection open when the application fa
 _GROUPED = Limit("headers leave grouped by name; RFC 9110, 5.3 gives the order of different names no meaning")
 
 # What lies with the host, whatever bridge it serves: behaviour → host → why.
+_UVICORN_ENDS = Limit("uvicorn ends by the signal without waiting for what it cancelled", always=False)
+
 LIMITS: dict[str, dict[str, Limit]] = {
     "body_streams_in": {"bridge-daphne": _COLLECTS},
     "upload_is_not_kept_in_memory": {"bridge-daphne": _COLLECTS},
@@ -49,7 +51,8 @@ LIMITS: dict[str, dict[str, Limit]] = {
     "not_modified_has_no_body": {"bridge-granian": Limit("Granian drops the Content-Length of a 304")},
     "order_of_headers_is_kept": {"bridge-daphne": _GROUPED, "bridge-granian": _GROUPED},
     "stop_ends_what_runs": {
-        "bridge-uvicorn": Limit("uvicorn ends by the signal without waiting for what it cancelled", always=False),
+        "bridge-uvicorn": _UVICORN_ENDS,
+        "bridge-uvicorn-httptools": _UVICORN_ENDS,
         "bridge-hypercorn": Limit(
             "Hypercorn awaits `Server.wait_closed()` before its graceful timeout begins; since Python 3.12 that waits until "
             "all clients have left",

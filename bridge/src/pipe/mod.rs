@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use crate::error::{BodyError, Disconnected};
+use crate::process::Process;
 
 /// How much of a pipe's capacity an item takes, in bytes.
 pub trait Weight {
@@ -72,11 +73,18 @@ impl<T> State<T> {
 struct Shared<T> {
     state: Mutex<State<T>>,
     capacity: usize,
+    /// In a child that this one forks nobody is at the other end, and nothing is to be waited for.
+    process: Process,
 }
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.process.is_this() && matches!(state.end, End::Open) {
+            state.end = End::Failed(BodyError::Disconnected);
+            state.reader_gone = true;
+        }
+        state
     }
 }
 
@@ -96,6 +104,7 @@ pub fn pipe<T: Weight>(capacity: usize) -> (PipeWriter<T>, PipeReader<T>) {
             on_abandoned: None,
         }),
         capacity,
+        process: Process::this(),
     });
     (PipeWriter { shared: Arc::clone(&shared) }, PipeReader { shared })
 }

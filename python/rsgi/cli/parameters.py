@@ -172,9 +172,9 @@ def _value_option(config_field: Field[Any], setting: Setting) -> SettingOption:
 
 
 def _metavar(setting: Setting) -> str:
-    if setting.choices:
-        return "|".join(setting.choices)
-    return setting.metavar or _METAVARS[setting.unit]
+    if setting.metavar:
+        return setting.metavar
+    return "|".join(setting.choices) or _METAVARS[setting.unit]
 
 
 def _default_text(config_field: Field[Any], setting: Setting) -> str | None:

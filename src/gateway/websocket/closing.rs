@@ -26,6 +26,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) enum Ending {
     /// The client closed; its code and reason are for the application.
     ClosedByClient(Option<CloseFrame>),
+    /// So did it, with what tungstenite has not answered.
+    Unanswered(CloseFrame),
     /// Our close was sent.
     Closing,
     /// Close with this code: the client broke the protocol or a limit, or the server stops.
@@ -43,6 +45,12 @@ pub(super) const TOO_LARGE: Ending = Ending::Refused(CloseCode::Size, "the messa
 /// It closes with this when text is none.
 pub(super) const NOT_UTF_8: Ending = Ending::Refused(CloseCode::Invalid, "the text is not UTF-8");
 
+/// What a close with 1014 means, which has come with this reason.
+pub(super) fn closed_by_bad_gateway(reason: &[u8]) -> Ending {
+    let reason = std::str::from_utf8(reason).map(Utf8Bytes::from);
+    reason.map_or(NOT_UTF_8, |reason| Ending::Unanswered(CloseFrame { code: CloseCode::from(1014), reason }))
+}
+
 /// What a failure to read means.
 pub(super) fn refusal(error: &Error) -> Ending {
     match error {
@@ -56,8 +64,10 @@ pub(super) fn refusal(error: &Error) -> Ending {
 
 /// What is left to say to the client.
 pub(super) enum Farewell {
-    /// A close frame.
+    /// A close frame, which the client answers.
     Close(CloseFrame),
+    /// A close frame that answers the client's.
+    Answer(CloseFrame),
     /// The close frames were exchanged.
     Said,
     /// Nothing would arrive.
@@ -69,6 +79,7 @@ pub(super) fn tell(inbound: &PipeWriter<Inbound>, ending: Ending) -> Farewell {
     let (code, reason, farewell) = match ending {
         Ending::ClosedByClient(None) => (1005, Utf8Bytes::default(), Farewell::Said),
         Ending::ClosedByClient(Some(frame)) => (frame.code.into(), frame.reason, Farewell::Said),
+        Ending::Unanswered(frame) => (frame.code.into(), frame.reason.clone(), Farewell::Answer(frame)),
         Ending::Refused(code, reason) => {
             let reason = Utf8Bytes::from_static(reason);
             (code.into(), reason.clone(), Farewell::Close(CloseFrame { code, reason }))
@@ -90,6 +101,10 @@ pub(super) async fn finish(mut sink: SplitSink<Socket, Message>, mut stream: Spl
             let _sent = sink.send(Message::Close(Some(frame))).await;
             let answered = async { while let Some(Ok(_)) = stream.next().await {} };
             let _answered = timeout(ANSWER_TIMEOUT, answered).await;
+        }
+        Farewell::Answer(frame) => {
+            // The client may have gone.
+            let _sent = sink.send(Message::Close(Some(frame))).await;
         }
         Farewell::Said => {}
     }

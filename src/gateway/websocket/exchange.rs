@@ -15,12 +15,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::awaitable::{Awaitable, Sent};
-use rsgi_bridge::error::{Disconnected, is_clients_doing};
+use rsgi_bridge::error::is_clients_doing;
 use rsgi_bridge::exchange::Ended;
 use rsgi_bridge::pipe::{PipeReader, PipeWriter};
 use rsgi_bridge::report::{Subject, log_failure, log_length};
 use rsgi_bridge::scope::ScopeKind;
 use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::super::asgi::AsgiGateway;
 use super::super::message::{typed, unexpected};
@@ -38,6 +39,9 @@ use crate::response::AppResponse;
 /// What `send()` takes.
 const EXPECTED: &str = "'websocket.accept', 'websocket.send', 'websocket.close', 'websocket.http.response.start' or \
                         'websocket.http.response.body'";
+
+/// The code of a WebSocket of whose end nothing is known.
+const UNKNOWN: u16 = 1006;
 
 /// What the application answered to the handshake.
 #[derive(Debug)]
@@ -79,6 +83,7 @@ impl WebSocketStart {
                 inbound,
                 progress: Progress::Connecting { answer, outbound, told: false },
                 call: Some(call),
+                ended: None,
             }),
             offered,
             head,
@@ -118,7 +123,7 @@ enum Progress {
     /// The application answers with a response of its own.
     Denying(ResponseMessages),
     /// The application has refused or closed it, or has ended.
-    Closed { code: u16 },
+    Closed,
 }
 
 #[derive(Debug)]
@@ -127,12 +132,19 @@ struct State {
     progress: Progress,
     /// Until the application has returned.
     call: Option<RunningCall>,
+    /// How the client ended it, once the application was told: it is told the same each time.
+    ended: Option<(u16, Utf8Bytes)>,
 }
 
 impl State {
+    fn disconnected(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let (code, reason) = self.ended.as_ref().map_or((UNKNOWN, ""), |(code, reason)| (*code, reason.as_str()));
+        message::disconnected(py, code, reason)
+    }
+
     /// What the progress was; it is closed until it is set again.
     fn take_progress(&mut self) -> Progress {
-        std::mem::replace(&mut self.progress, Progress::Closed { code: 1006 })
+        std::mem::replace(&mut self.progress, Progress::Closed)
     }
 
     /// Puts back what `kind` must not follow.
@@ -141,7 +153,7 @@ impl State {
             Progress::Connecting { .. } => "before 'websocket.accept'",
             Progress::Open(_) => "after 'websocket.accept'",
             Progress::Denying(_) => "after 'websocket.http.response.start'",
-            Progress::Closed { .. } => "after the WebSocket was closed",
+            Progress::Closed => "after the WebSocket was closed",
         };
         self.progress = progress;
         PyRuntimeError::new_err(format!("'{kind}' was sent {after}"))
@@ -178,6 +190,7 @@ impl WebSocketExchange {
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let this = slf.get();
+        this.gateway.event_loop.check_process()?;
         if this.take_message(py, message)? == Room::Yes {
             return Sent::instance(py);
         }
@@ -198,33 +211,34 @@ impl WebSocketExchange {
 
     fn poll_receive(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
         let mut state = self.lock();
-        let code = match &mut state.progress {
+        match &mut state.progress {
             Progress::Connecting { told, .. } => {
                 if !std::mem::replace(told, true) {
                     return Poll::Ready(message::connected(py));
                 }
-                1006
             }
             Progress::Denying(response) => {
                 let over = response.poll_over(context, &self.gone);
-                return over.map(|()| message::disconnected(py, 1006, ""));
+                return over.map(|()| message::disconnected(py, UNKNOWN, ""));
             }
-            Progress::Closed { code } => *code,
-            Progress::Open(_) => 1006,
-        };
+            Progress::Closed | Progress::Open(_) => {}
+        }
         state.inbound.poll_next(context).map(|next| match next {
             Some(Ok(Inbound::Text(text))) => message::received(py, Some(&text), None),
             Some(Ok(Inbound::Binary(bytes))) => message::received(py, None, Some(&bytes)),
-            Some(Ok(Inbound::Closed { code, reason })) => message::disconnected(py, code, &reason),
-            None | Some(Err(_)) => message::disconnected(py, code, ""),
+            Some(Ok(Inbound::Closed { code, reason })) => {
+                state.ended = Some((code, reason));
+                state.disconnected(py)
+            }
+            None | Some(Err(_)) => state.disconnected(py),
         })
     }
 
     fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
         let room = match &mut self.lock().progress {
-            Progress::Open(outbound) => outbound.poll_ready(context).map_err(PyErr::from),
+            Progress::Open(outbound) => outbound.poll_ready(context).map_err(message::gone),
             Progress::Denying(response) => response.poll_room(context),
-            Progress::Connecting { .. } | Progress::Closed { .. } => Poll::Ready(Ok(())),
+            Progress::Connecting { .. } | Progress::Closed => Poll::Ready(Ok(())),
         };
         room.map_ok(|()| py.None())
     }
@@ -247,7 +261,7 @@ impl WebSocketExchange {
             Progress::Connecting { answer, outbound, .. } => {
                 state.progress = Progress::Open(outbound);
                 let accepted = Answer::Accepted { subprotocol, headers };
-                answer.send(accepted).map(|()| Room::Yes).map_err(|_| Disconnected.into())
+                answer.send(accepted).map(|()| Room::Yes).map_err(message::gone)
             }
             other => Err(state.misplaced("websocket.accept", other)),
         }
@@ -265,10 +279,10 @@ impl WebSocketExchange {
             }
             Progress::Open(outbound) => match message::close_frame(code, &reason) {
                 Ok(code) => {
-                    state.progress = Progress::Closed { code };
+                    state.progress = Progress::Closed;
                     let closed = outbound.push(Outbound::Close { code, reason });
                     outbound.finish();
-                    closed.map(|()| Room::Yes).map_err(PyErr::from)
+                    closed.map(|()| Room::Yes).map_err(message::gone)
                 }
                 Err(error) => {
                     state.progress = Progress::Open(outbound);
@@ -282,7 +296,7 @@ impl WebSocketExchange {
     fn send_data(&self, data: Outbound) -> PyResult<Room> {
         let mut state = self.lock();
         if let Progress::Open(outbound) = &state.progress {
-            outbound.push(data)?;
+            outbound.push(data).map_err(message::gone)?;
             return Ok(if outbound.has_room() { Room::Yes } else { Room::No });
         }
         let progress = state.take_progress();
@@ -347,7 +361,7 @@ impl WebSocketExchange {
                 result.err()
             }
             Progress::Denying(mut response) => response.end(py, result, false, &self.gone).failure(),
-            Progress::Closed { .. } => result.err(),
+            Progress::Closed => result.err(),
         };
         let Some(error) = error.filter(|_| self.gateway.event_loop.is_attached()) else { return };
         if is_clients_doing(py, &error) {

@@ -13,6 +13,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
+use rsgi_bridge::error::ClientDisconnected;
 use rsgi_bridge::response_head::{ResponseHead, short};
 
 use super::super::response_messages::{bytes_of, response_head};
@@ -131,6 +132,11 @@ pub(super) fn data(py: Python<'_>, message: Message<'_, '_>) -> PyResult<Outboun
             Err(PyValueError::new_err("'websocket.send' has both 'text' and 'bytes'; it takes one of them"))
         }
     }
+}
+
+/// The error of a message that can no longer reach the client, whatever says so.
+pub(super) fn gone<T>(_: T) -> PyErr {
+    ClientDisconnected::new_err("the client has left the WebSocket")
 }
 
 /// `websocket.connect`.

@@ -24,7 +24,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
-use super::closing::{Ending, NO_CLOSE, NO_PONG, NOT_READING, NOT_UTF_8, TOO_LARGE, finish, refusal, tell};
+use super::closing::{
+    Ending, NO_CLOSE, NO_PONG, NOT_READING, NOT_UTF_8, TOO_LARGE, closed_by_bad_gateway, finish, refusal, tell,
+};
 use super::deflate::{Deflater, Inflater, Unreadable};
 use super::offer::Agreed;
 use super::pinger::{Client, Pinger, Turn};
@@ -202,7 +204,11 @@ async fn read(
                 let _closed = timeout(CLOSE_TIMEOUT, stream.next()).await;
                 return Ending::ClosedByClient(frame);
             }
-            (Message::Ping(_) | Message::Pong(_) | Message::Frame(_), ..) => continue,
+            (Message::Pong(payload), ..) => match client.seen.closed_with(&payload) {
+                Some(reason) => return closed_by_bad_gateway(reason),
+                None => continue,
+            },
+            (Message::Ping(_) | Message::Frame(_), ..) => continue,
         };
         let _gone = inbound.push(received);
     }

@@ -1,18 +1,21 @@
-//! What stands between the connection and tungstenite: it notes that the client lives, and takes the mark off compressed
-//! messages.
+//! What stands between the connection and tungstenite: it notes that the client lives, takes the mark off compressed
+//! messages, and has a close code through that tungstenite does not know.
 //!
 //! Apart because tungstenite knows no extension: it refuses the reserved bit that marks a compressed message, and would
 //! take compressed text for text that is no UTF-8. So the bit is cleared, such a message is passed on as a binary one, and a
 //! list beside it says what each message was. Framing, masking, fragments and closing stay tungstenite's.
 //!
-//! Spec: RFC 7692 6.2; RFC 6455 5.2.
+//! tungstenite takes the close code 1014, which was registered after RFC 6455, for a violation of the protocol. Such a close is
+//! passed on as a pong, which nobody asked for; [`Seen::closed_with`] knows it again.
+//!
+//! Spec: RFC 7692 6.2; RFC 6455 5.2, 5.5.1, 11.7 (the registry of close codes).
 
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -20,6 +23,12 @@ const RESERVED_1: u8 = 0x40;
 const OPCODE: u8 = 0x0F;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
+const CLOSE: u8 = 0x8;
+const PONG: u8 = 0xA;
+/// So many bytes of a close frame hold its head, its mask and its code.
+const CLOSE_HEAD: usize = 8;
+/// 1014, Bad Gateway.
+const BAD_GATEWAY: [u8; 2] = 1014_u16.to_be_bytes();
 
 /// How a message came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +45,7 @@ pub enum Coding {
 #[derive(Debug, Default)]
 pub struct Seen {
     heard: AtomicBool,
+    bad_gateway: AtomicBool,
     codings: Mutex<VecDeque<Coding>>,
 }
 
@@ -43,6 +53,11 @@ impl Seen {
     /// Whether anything came since this was asked last.
     pub fn heard(&self) -> bool {
         self.heard.swap(false, Ordering::AcqRel)
+    }
+
+    /// The reason, if this pong is a close with 1014.
+    pub fn closed_with<'a>(&self, pong: &'a [u8]) -> Option<&'a [u8]> {
+        pong.strip_prefix(&BAD_GATEWAY).filter(|_| self.bad_gateway.load(Ordering::Acquire))
     }
 
     /// How the next message came. Once per message, in their order.
@@ -56,15 +71,37 @@ impl Seen {
 pub struct Tapped<S> {
     io: S,
     seen: Arc<Seen>,
-    /// Only where compression was agreed on.
-    scan: Option<Scan>,
+    /// Whether compression was agreed on.
+    compressed: bool,
+    scan: Scan,
+    /// The beginning of a close frame whose code has not come.
+    held: Vec<u8>,
 }
 
 impl<S> Tapped<S> {
     /// Taps `io`; `compressed` where compression was agreed on.
     pub fn new(io: S, seen: Arc<Seen>, compressed: bool) -> Self {
-        Self { io, seen, scan: compressed.then(Scan::default) }
+        Self { io, seen, compressed, scan: Scan::default(), held: Vec::new() }
     }
+
+    /// Changes what tungstenite would not understand. Gives how much of `fresh` it may have: all, but for the beginning of a
+    /// close frame.
+    fn adapt(&mut self, fresh: &mut [u8]) -> usize {
+        let (seen, compressed) = (&self.seen, self.compressed);
+        let mut codings = compressed.then(|| seen.codings.lock().unwrap_or_else(PoisonError::into_inner));
+        self.scan.adapt(fresh, compressed, |found| match (found, &mut codings) {
+            (Found::BadGateway, _) => seen.bad_gateway.store(true, Ordering::Release),
+            (Found::Message(coding), Some(codings)) => codings.push_back(coding),
+            (Found::Message(_), None) => {}
+        })
+    }
+}
+
+/// What begins in the bytes at hand.
+enum Found {
+    Message(Coding),
+    /// A close with 1014.
+    BadGateway,
 }
 
 /// How far the frame at hand was read.
@@ -78,21 +115,33 @@ struct Scan {
 }
 
 impl Scan {
-    /// Reads on, and takes marks off. Gives what messages begin here.
-    fn unmark(&mut self, mut bytes: &mut [u8], mut begun: impl FnMut(Coding)) {
-        while !bytes.is_empty() {
-            let passed = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+    /// Reads on, and changes first bytes of frames. Gives how many bytes it has read; what is left is the beginning of a close
+    /// frame.
+    fn adapt(&mut self, bytes: &mut [u8], compressed: bool, mut found: impl FnMut(Found)) -> usize {
+        let mut at = 0;
+        while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
+            let passed = usize::try_from(self.left).unwrap_or(usize::MAX).min(rest.len());
             self.left -= passed as u64;
-            bytes = bytes.split_at_mut(passed).1;
-            let Some((byte, rest)) = bytes.split_first_mut() else { return };
-            bytes = rest;
-            if self.known == 0
-                && let Some(coding) = take_mark(byte)
-            {
-                begun(coding);
+            at += passed;
+            let Some((first, after)) = rest.split_at_mut(passed).1.split_first_mut() else { return at };
+            if self.known == 0 {
+                if *first & OPCODE == CLOSE {
+                    match close_code(after) {
+                        Code::Unknown => return at,
+                        Code::Is(BAD_GATEWAY) => {
+                            *first = (*first & !OPCODE) | PONG;
+                            found(Found::BadGateway);
+                        }
+                        Code::Is(_) | Code::None => {}
+                    }
+                } else if compressed && let Some(coding) = take_mark(first) {
+                    found(Found::Message(coding));
+                }
             }
-            self.take_head_byte(*byte);
+            self.take_head_byte(*first);
+            at += 1;
         }
+        at
     }
 
     fn take_head_byte(&mut self, byte: u8) {
@@ -110,6 +159,24 @@ impl Scan {
         let mask = if second & 0x80 == 0 { 0 } else { 4 };
         self.left = length.saturating_add(mask);
         self.known = 0;
+    }
+}
+
+/// The code of a close frame.
+enum Code {
+    Is([u8; 2]),
+    None,
+    /// It has not come.
+    Unknown,
+}
+
+/// Reads on after the first byte of a close frame.
+fn close_code(after: &[u8]) -> Code {
+    match after {
+        // Masked, as all that comes from a client, with the code as the first of a short payload.
+        [0x82..=0xFD, m0, m1, _, _, c0, c1, ..] => Code::Is([m0 ^ c0, m1 ^ c1]),
+        [] | [0x82..=0xFD, ..] => Code::Unknown,
+        _ => Code::None,
     }
 }
 
@@ -135,16 +202,32 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let start = out.filled().len();
-        ready!(Pin::new(&mut this.io).poll_read(context, out))?;
-        let fresh = out.filled_mut().get_mut(start..).unwrap_or_default();
-        if !fresh.is_empty() {
+        if out.remaining() <= CLOSE_HEAD {
+            return Poll::Ready(Err(io::Error::other("there is no room to read into")));
+        }
+        loop {
+            let waiting = this.held.len();
+            out.put_slice(&this.held);
+            let read = Pin::new(&mut this.io).poll_read(context, out);
+            if !matches!(read, Poll::Ready(Ok(()))) {
+                out.set_filled(start);
+                return read;
+            }
+            this.held.clear();
+            let fresh = out.filled_mut().get_mut(start..).unwrap_or_default();
+            if fresh.len() == waiting {
+                // The end; what came of a close is none.
+                return Poll::Ready(Ok(()));
+            }
             this.seen.heard.store(true, Ordering::Release);
+            let adapted = this.adapt(fresh);
+            let fresh = out.filled().get(start + adapted..).unwrap_or_default();
+            this.held.extend_from_slice(fresh);
+            out.set_filled(start + adapted);
+            if adapted > 0 {
+                return Poll::Ready(Ok(()));
+            }
         }
-        if let Some(scan) = &mut this.scan {
-            let mut codings = this.seen.codings.lock().unwrap_or_else(PoisonError::into_inner);
-            scan.unmark(fresh, |coding| codings.push_back(coding));
-        }
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -184,6 +267,39 @@ mod tests {
         frame
     }
 
+    /// What tungstenite gets of `sent` in pieces of `size`, and the messages that begin there.
+    fn adapted(sent: &[u8], size: usize, compressed: bool) -> (Vec<u8>, Vec<Coding>) {
+        let (mut passed, mut held, mut codings, mut scan) = (Vec::new(), Vec::new(), Vec::new(), Scan::default());
+        for piece in sent.chunks(size) {
+            held.extend_from_slice(piece);
+            let count = scan.adapt(&mut held, compressed, |found| {
+                if let Found::Message(coding) = found {
+                    codings.push(coding);
+                }
+            });
+            passed.extend(held.drain(..count));
+        }
+        (passed, codings)
+    }
+
+    #[test]
+    fn a_close_with_1014_is_a_pong_wherever_the_bytes_are_divided() {
+        let close = |code: u16| [&code.to_be_bytes(), b"why".as_slice()].concat();
+        // The mask of these frames.
+        let mask = b"mask".iter().cycle();
+        let masked = |payload: &[u8]| payload.iter().zip(mask.clone()).map(|(a, b)| a ^ b).collect::<Vec<_>>();
+        for (code, first) in [(1013, 0x88), (1014, 0x8A), (1015, 0x88)] {
+            let sent = [frame(0x81, b"text"), frame(0x88, &masked(&close(code)))].concat();
+            let expected = [frame(0x81, b"text"), frame(first, &masked(&close(code)))].concat();
+            for size in 1..=sent.len() {
+                assert_eq!(adapted(&sent, size, false).0, expected, "{code} in pieces of {size}");
+            }
+        }
+        for short in [frame(0x88, b""), frame(0x88, b"1"), frame(0xC8, &masked(&close(1000)))] {
+            assert_eq!(adapted(&short, 1, true).0, short);
+        }
+    }
+
     #[test]
     fn marks_are_taken_off_wherever_the_bytes_are_divided() {
         // Payloads full of bytes that look like marked frames.
@@ -202,10 +318,7 @@ mod tests {
         let sent: Vec<u8> = frames.iter().flat_map(|(first, _, payload)| frame(*first, payload)).collect();
         let expected: Vec<u8> = frames.iter().flat_map(|(_, first, payload)| frame(*first, payload)).collect();
         for size in [1, 2, 3, 7, 4096, sent.len()] {
-            let (mut bytes, mut codings, mut scan) = (sent.clone(), Vec::new(), Scan::default());
-            for piece in bytes.chunks_mut(size) {
-                scan.unmark(piece, |coding| codings.push(coding));
-            }
+            let (bytes, codings) = adapted(&sent, size, true);
             assert!(bytes == expected, "in pieces of {size}");
             let text = Coding::DeflatedText;
             assert_eq!(codings, [Coding::Plain, text, Coding::DeflatedBinary, text, text], "in pieces of {size}");

@@ -161,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 
     fn stand_in(&mut self, refusal: Refusal) {
         self.framer.heads += 1;
-        self.wire.refuse(self.framer.heads, refusal);
+        self.wire.refuse(self.framer.heads, refusal, first_line(&self.held, self.limits.request_line));
         self.framer.state = State::Done;
         self.held.clear();
         self.held.extend_from_slice(STAND_IN);
@@ -242,6 +242,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     }
 }
 
+/// The first line of a head, without its end; of one that does not end, or is too long, what there is up to `most` bytes.
+fn first_line(head: &[u8], most: usize) -> Vec<u8> {
+    let head = head.strip_prefix(b"\r\n").unwrap_or(head);
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.get(..most).unwrap_or(line).to_vec()
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -252,14 +260,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
             }
             if this.granted > 0 {
                 this.hand_over(out);
-                return Poll::Ready(Ok(()));
+                break;
             }
             match ready!(this.poll_fill(cx, out))? {
                 Filled::End => return Poll::Ready(Ok(())),
-                Filled::More if out.filled().len() > start => return Poll::Ready(Ok(())),
+                Filled::More if out.filled().len() > start => break,
                 Filled::More => {}
             }
         }
+        if this.granted == 0 && matches!(this.framer.state, State::Head) {
+            this.wire.arrived(this.framer.heads);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -85,7 +85,7 @@ async fn answer(wire: Arc<WireState>, dropped: Dropped, request: Request<Incomin
     wire.request_started();
     let _in_flight = InFlight(Arc::clone(&wire));
     if let Some(refusal) = wire.take_refusal() {
-        return refuse(&refusal);
+        return refuse(&refusal.0);
     }
     match request.uri().path() {
         "/echo" => echo(&wire, request).await,
