@@ -27,6 +27,7 @@ fn mounts() -> [MountSpec; 2] {
 fn table(routes: usize) -> Router {
     let path = |number: usize| format!("/section{number}/items/{{id:int}}");
     let route = |number| RouteSpec {
+        falls_through: false,
         kind: RouteKind::Http,
         methods: Some(vec!["GET".to_owned()]),
         host: None,

@@ -171,7 +171,7 @@ fn begin<'a>(
     let upgrade = websocket::requested(&head.parts);
     let (first, then, root) = match decide(&service.router.load(), &head, upgrade) {
         Decision::App { app, root } => (app.0, None, root),
-        Decision::Probe { first, then } => (first.0, service.apps.get(then.0), 0),
+        Decision::Probe { first, then, miss } => (first.0, service.apps.get(then.0).map(|then| (then, miss)), 0),
         Decision::NotFound => return Err(not_found(upgrade)),
     };
     let app = service.apps.get(first).ok_or_else(|| not_found(upgrade))?;
@@ -201,7 +201,7 @@ fn begin<'a>(
     let call = Call { head, body, settings: &service.settings, alarm: &connection.alarm };
     Ok(match then {
         None => (Either::Left(app.call(call)), fate),
-        Some(second) => (rare(probe::call(app, second, call, in_flight)), fate),
+        Some((second, miss)) => (rare(probe::call(app, (second, miss), call, in_flight)), fate),
     })
 }
 

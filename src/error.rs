@@ -26,6 +26,13 @@ impl StartupError {
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()) }
     }
+
+    /// What Python raised; of a `rsgi.StartupError` message and hint as they are.
+    pub fn from_python(py: Python<'_>, error: &PyErr) -> Self {
+        let value = error.value(py);
+        let text = |name| value.getattr(name).and_then(|text| text.extract::<Option<String>>()).ok().flatten();
+        Self { message: text("message").unwrap_or_else(|| error.to_string()), hint: text("hint") }
+    }
 }
 
 impl From<StartupError> for PyErr {

@@ -102,7 +102,7 @@ impl Explanation {
         };
         let (app, then, root) = match decision {
             Decision::App { app, root } => (Some(app.0), None, root),
-            Decision::Probe { first, then } => (Some(first.0), Some(then.0), 0),
+            Decision::Probe { first, then, .. } => (Some(first.0), Some(then.0), 0),
             Decision::NotFound => (None, None, 0),
         };
         let (root, path) = raw_path.split_at_checked(root).unwrap_or(("", raw_path));

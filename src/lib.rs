@@ -4,7 +4,8 @@
 //!
 //! Read the modules in this order and you have followed one request from the socket to the application and back:
 //!
-//! 1. [`server`] binds, starts the threads, and stops them; [`drain`] says when, [`shutdown`] tells everybody.
+//! 1. [`server`] binds, starts the threads, and stops them; [`startup`] is what comes before the first request, [`drain`] says
+//!    when it ends, [`shutdown`] tells everybody.
 //! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]); [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`http1`] runs hyper over it; [`http2`] does for
 //!    HTTP/2, and both bring their requests to [`connection`].
@@ -47,6 +48,7 @@ pub mod route;
 mod server;
 mod settings;
 mod shutdown;
+mod startup;
 mod tls;
 mod wire;
 mod worker;

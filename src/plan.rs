@@ -55,6 +55,7 @@ struct Route {
     methods: Option<Vec<String>>,
     host: Option<String>,
     path: String,
+    falls_through: bool,
     refuses: bool,
 }
 
@@ -77,9 +78,10 @@ impl AppSpec {
 }
 
 impl Plan {
-    /// Whether the ASGI application without a prefix is asked first.
+    /// Whether an answer of the ASGI application without a prefix may have to be held back: it is asked first, be it for some
+    /// of its routes only.
     pub fn probes(&self) -> bool {
-        self.mode == "probe"
+        self.mode == "probe" || self.table.iter().any(|route| route.falls_through)
     }
 
     /// The router of the plan.
@@ -148,6 +150,7 @@ fn route(route: &Route) -> RouteSpec {
         methods: route.methods.clone(),
         host: route.host.clone(),
         path: route.path.clone(),
+        falls_through: route.falls_through,
         refuses: route.refuses,
     }
 }

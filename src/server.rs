@@ -23,14 +23,14 @@ use crate::driver::selector::LoopDriver;
 use crate::driver::{Driver, Io, overseer};
 use crate::error::StartupError;
 use crate::event_loop::{EventLoop, Woken};
-use crate::gateway::lifespan::{self, Lifespan};
-use crate::gateway::{App, Gateway};
+use crate::gateway::App;
 use crate::listener::{self, Bound as BoundListener, Listening};
 use crate::outbox::Outbox;
 use crate::plan::{AppSpec, Plan};
 use crate::route::Router;
 use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
+use crate::startup::{self, Started};
 use crate::tls::Tls;
 use crate::wire::Limits;
 use crate::worker::Listeners;
@@ -171,13 +171,21 @@ impl Server {
     }
 
     /// Starts to serve. ASGI applications run in `event_loop`, which the caller runs; `on_end` is called, on a thread of ours, when
-    /// the server has ended.
-    fn start(&self, event_loop: Option<Bound<'_, PyAny>>, on_end: Py<PyAny>) -> PyResult<()> {
+    /// the server has ended, and `on_started`, in the loop, when the applications have started and no request has come yet.
+    #[pyo3(signature = (event_loop, on_end, on_started = None))]
+    fn start(
+        &self,
+        event_loop: Option<Bound<'_, PyAny>>,
+        on_end: Py<PyAny>,
+        on_started: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let Stage::Bound(prepared) = std::mem::replace(&mut *stage, Stage::Finished) else {
             return Err(PyRuntimeError::new_err("the server was started already"));
         };
+        let mut started = None;
         if let Some(event_loop) = event_loop {
+            started = on_started.map(|call| Started::new(call, Arc::clone(&self.event_loop)));
             let woken = if self.io == Io::Loop { Woken::BySelector } else { Woken::ByReader };
             self.event_loop.attach(&event_loop, woken)?;
         }
@@ -186,7 +194,7 @@ impl Server {
             (Arc::clone(&self.shutdown), Arc::clone(&self.calls), Arc::clone(&self.event_loop));
         let serving = self.driver.spawn(async move {
             let drain = Drain::new(&shutdown, &calls, &event_loop, &service.settings);
-            serve(Arc::new(service), listening, drain).await
+            serve(Arc::new(service), started, listening, drain).await
         });
         let (driver, io, driving) = (Arc::clone(&self.driver), self.io, pool.clone());
         let io_thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
@@ -301,40 +309,20 @@ fn failed() -> StartupError {
 
 type Serving = tokio::task::JoinHandle<Result<(), StartupError>>;
 
-async fn serve(service: Arc<Service>, listening: Listening, drain: Drain<'_>) -> Result<(), StartupError> {
+async fn serve(
+    service: Arc<Service>,
+    started: Option<Started>,
+    listening: Listening,
+    drain: Drain<'_>,
+) -> Result<(), StartupError> {
     let shutdown = drain.shutdown;
-    let lifespans = start_lifespans(&service, shutdown).await?;
+    let lifespans = startup::start(&service, started, shutdown).await?;
     if shutdown.phase() == Phase::Serving {
         listening.begin(&service, shutdown);
     }
     drop(service);
     drain.begun().await;
     drain.run().await;
-    for lifespan in lifespans.into_iter().rev() {
-        lifespan.stop().await;
-    }
+    startup::stop(lifespans).await;
     Ok(())
-}
-
-/// Starts applications in their order; when one fails, those before it are stopped again.
-async fn start_lifespans(service: &Service, shutdown: &Shutdown) -> Result<Vec<Lifespan>, StartupError> {
-    let mut running = Vec::new();
-    let mut cut = shutdown.alive();
-    for app in &service.apps {
-        let Gateway::Asgi(gateway) = &app.gateway else { continue };
-        let started = tokio::select! {
-            started = lifespan::start(gateway, &service.settings) => started,
-            () = cut.reached(Phase::Leaving) => return Ok(running),
-        };
-        match started {
-            Ok(lifespan) => running.extend(lifespan),
-            Err(error) => {
-                for lifespan in running.into_iter().rev() {
-                    lifespan.stop().await;
-                }
-                return Err(error);
-            }
-        }
-    }
-    Ok(running)
 }

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from rsgi.coverage import CoverageMap, Survey, draw_map
 from rsgi.coverage.document import heads_lost, lost_since, to_document
 from rsgi.coverage.lines import lines_of
-from rsgi.coverage.template import compare_kinds, kinds, sample, shape, slash_twin
+from rsgi.coverage.template import compare_kinds, kinds, shape, slash_twin
 from rsgi.introspect import Route, RouteTable
+from rsgi.introspect.sample import sample
 from rsgi.plan import App, Mode, Plan
 from rsgi.rules import parse_rule
 from rsgi.tables import built_in_pages_kept

@@ -157,6 +157,21 @@ def test_both_applications_see_the_same_orders(project: Path) -> None:
     assert server.stop() == 0
 
 
+def test_a_login_of_the_old_application_guards_what_has_moved(project: Path) -> None:
+    server = start_rsgi("--wsgi", "old:app", "--asgi", "guarded:app", folder=project / "examples/shared_login")
+    refused = get(server, "/orders")
+    assert (refused.status, refused.header("location")) == (303, "/login")
+    forged = get(server, "/orders", ("cookie", "session=eyJ1c2VyIjoiYWRhIn0.aQ.x"))
+    assert forged.status == 303
+    form = [("content-type", "application/x-www-form-urlencoded")]
+    entered = request(server, "POST", "/login", form, b"user=ada")
+    assert entered.status == 302
+    cookie = [("cookie", str(entered.header("set-cookie")).partition(";")[0])]
+    assert get(server, "/orders", *cookie).json() == {"orders of": "ada", "from": "fastapi"}
+    assert get(server, "/invoices", *cookie).json() == {"invoices of": "ada", "from": "flask"}
+    assert server.stop() == 0
+
+
 # Django
 
 

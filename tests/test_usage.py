@@ -285,6 +285,12 @@ def test_a_variable_that_is_no_setting_is_warned_about(folder: Path, command: st
     ]
 
 
+def test_strict_takes_such_a_variable_for_a_warning_as_any(folder: Path) -> None:
+    codes = [run(folder, "check", "good:app", *more, RSGI_XYZZY="1").returncode for more in ((), ("--strict",))]
+    assert codes == [0, 1]
+    assert run(folder, "check", "good:app", "--strict").returncode == 0
+
+
 # Django
 
 

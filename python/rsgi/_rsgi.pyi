@@ -188,12 +188,19 @@ class Server:
         Raises:
             OSError: when it cannot be watched.
         """
-    def start(self, event_loop: asyncio.AbstractEventLoop | None, on_end: Callable[[], object]) -> None:
+    def start(
+        self,
+        event_loop: asyncio.AbstractEventLoop | None,
+        on_end: Callable[[], object],
+        on_started: Callable[[], object] | None = None,
+    ) -> None:
         """Start serving.
 
         Args:
             event_loop: Runs the ASGI applications; the caller runs it. `None` when there is none of them.
             on_end: Called on another thread when the server has ended.
+            on_started: Called in the loop when the applications have started, before the first request is taken. What it
+                raises ends the server; `finish` raises it.
         """
     def reroute(self, plan: Plan) -> None:
         """Go by another plan for the same applications; what has begun stays where it is.

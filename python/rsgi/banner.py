@@ -37,7 +37,8 @@ def banner(config: Config, plan: Plan, io: Literal["thread", "loop", "pool"], su
     lines += ["", *(f"  {line}" for line in _who(plan)), f"  sockets: {_SOCKETS[io]}"]
     lines += [f"  settings: {config.config}"] if config.config is not None else []
     lines.append("")
-    lines += [line for warning in plan.warnings for line in (f"warning: {warning}", "")]
+    said = [*(f"warning: {each}" for each in plan.warnings), *(f"note: {each}" for each in plan.notes)]
+    lines += [line for each in said for line in (each, "")]
     return "\n".join(lines)
 
 

@@ -44,6 +44,12 @@ def check_interface(application: object, interface: Interface, name: str) -> Non
     raise _wrong_arguments(application, interface, name)
 
 
+def interface_of(application: object) -> Interface | None:
+    """The protocol that `application` speaks, where one look at it tells."""
+    fitting = _fitting(application)
+    return fitting[0] if len(fitting) == 1 else None
+
+
 def tell_interface(application: object, name: str) -> Interface:
     """The protocol that `application` speaks, when nobody said it.
 
@@ -54,10 +60,7 @@ def tell_interface(application: object, name: str) -> Interface:
     Raises:
         StartupError: when that cannot be known before the first request, or it is no application.
     """
-    if _is_async(application):
-        fitting: list[Interface] = ["asgi"]
-    else:
-        fitting = [each for each, count in _ARGUMENTS.items() if _accepts(application, count) is not False]
+    fitting = _fitting(application)
     if len(fitting) == 1:
         check_interface(application, fitting[0], name)
         return fitting[0]
@@ -69,6 +72,13 @@ def tell_interface(application: object, name: str) -> Interface:
     shapes = f"{_SHAPES['wsgi']} nor with {_SHAPES['asgi']}"
     message = f"`{name}` can be called neither with {shapes}, so it is no application"
     raise StartupError(message, _factory_hint(application, name) or "name a WSGI or an ASGI application")
+
+
+def _fitting(application: object) -> list[Interface]:
+    """The protocols that `application` may speak."""
+    if _is_async(application):
+        return ["asgi"]
+    return [each for each, count in _ARGUMENTS.items() if _accepts(application, count) is not False]
 
 
 def _is_async(application: object) -> bool:

@@ -17,6 +17,9 @@ from rsgi._rsgi import Server
 from rsgi._types import ASGIApp, Message, Receive, Scope, Send
 from rsgi.errors import StartupError
 
+# How long tasks that were cancelled at the end may take to see it, in seconds.
+_CANCEL_TIMEOUT = 5.0
+
 
 class ServingSelector(selectors.DefaultSelector):
     """A selector that serves requests while it waits: one thread for the sockets and the applications.
@@ -81,6 +84,16 @@ def loop_name(kind: str) -> str:
     if kind == "auto":
         return "uvloop" if find_spec("uvloop") else "asyncio"
     return kind
+
+
+def end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what still runs in a loop that was stopped, and let the loop's own things end."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=_CANCEL_TIMEOUT))
+    loop.run_until_complete(loop.shutdown_asyncgens())
 
 
 async def call_application(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

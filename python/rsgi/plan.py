@@ -16,14 +16,15 @@ from rsgi._rsgi import WsgiBridge
 from rsgi._types import AskedInterface, Interface
 from rsgi.bridge import WsgiToAsgi
 from rsgi.config import AppTarget, Config
+from rsgi.covered import takes_pieces, with_shared_folders
 from rsgi.errors import StartupError
 from rsgi.importer import load_target, target_name
 from rsgi.interface import check_interface, tell_interface
-from rsgi.introspect import Route
+from rsgi.introspect import Route, RouteTable
 from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
 from rsgi.introspect.django import is_django_wsgi
 from rsgi.rules import FieldCondition, ParsedRule, PathKind, Scheme, parse_rule, prefix_problem, rule_from_table
-from rsgi.tables import built_in_pages_kept, catch_all_warnings, check_routes_from, table_of
+from rsgi.tables import built_in_pages_kept, catch_all_warnings, check_routes_from, notes_on, table_of
 
 Mode: TypeAlias = Literal["mounts", "table", "probe", "websocket"]
 
@@ -89,6 +90,7 @@ class Plan:
         wsgi_table: The routes of the WSGI application without a prefix, when it is preferred: HTTP that they own goes there
             before the mode is asked. `None` when the ASGI application is preferred.
         warnings: What is probably not meant, one sentence each.
+        notes: What cannot be seen from here, one sentence each.
     """
 
     apps: tuple[App, ...]
@@ -98,6 +100,7 @@ class Plan:
     reason: str
     wsgi_table: tuple[Route, ...] | None = None
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def build_plan(config: Config) -> Plan:
@@ -239,7 +242,8 @@ def _preferring_wsgi(plan: Plan, config: Config) -> Plan:
         raise StartupError(message, "say with `--route` rules what it keeps, for example `--route '/users/{id}=wsgi'`")
     reason = f"{plan.reason}; before it, {len(table.routes)} of {old.name}, which is preferred"
     warnings = catch_all_warnings(table, old.name, new.name)
-    return replace(plan, wsgi_table=table.for_router(), reason=reason, warnings=warnings)
+    notes = (*plan.notes, *notes_on(table, old.name))
+    return replace(plan, wsgi_table=table.for_router(), reason=reason, warnings=warnings, notes=notes)
 
 
 def _divided(plan: Plan, config: Config) -> Plan:
@@ -276,14 +280,7 @@ def _by_table(plan: Plan, old: App, new: App, config: Config) -> Plan:
     """By the routes of the new application; if these cannot be read to the last, it is asked first."""
     table = table_of(new, config)
     if table is not None and table.complete:
-        reason = f"{table.size()} of {new.name}, read from {table.framework}"
-        has_built_in = any(route.built_in for route in table.routes)
-        kept = built_in_pages_kept(table, table_of(old, config)) if has_built_in else ()
-        if kept:
-            reason += f"; {old.name} keeps its own {_quoted(list(kept))}"
-        rows = tuple(row for row in table.for_router() if not (row.built_in and row.path.rstrip("/") in kept))
-        warnings = catch_all_warnings(table, new.name, old.name)
-        return replace(plan, mode="table", table=rows, reason=reason, warnings=warnings)
+        return _with_table(plan, table, old, new, config)
     why = "" if table is None else f" ({table.why})"
     if config.fallback == "table":
         message = f"the routes of `{new.name}` cannot be read{why}, so there is no table to fall back by"
@@ -293,6 +290,20 @@ def _by_table(plan: Plan, old: App, new: App, config: Config) -> Plan:
         raise StartupError(message, f"{hint}`--asgi /api={new.name}`")
     reason = f"the routes of {new.name} cannot be read{why}: it is asked first, {old.name} when it answers 404"
     return replace(plan, mode="probe", reason=reason)
+
+
+def _with_table(plan: Plan, table: RouteTable, old: App, new: App, config: Config) -> Plan:
+    """By the routes of the new application; the old one keeps its own pages and files where both have some."""
+    has_built_in, takes = any(route.built_in for route in table.routes), takes_pieces(table)
+    of_old = table_of(old, config) if has_built_in or takes else None
+    kept = built_in_pages_kept(table, of_old)
+    rows = tuple(row for row in table.for_router() if not (row.built_in and row.path.rstrip("/") in kept))
+    reason = f"{table.size()} of {new.name}, read from {table.framework}"
+    if kept:
+        reason += f"; {old.name} keeps its own {_quoted(list(kept))}"
+    warnings, notes = catch_all_warnings(table, new.name, old.name), notes_on(table, new.name)
+    plan = replace(plan, mode="table", table=rows, reason=reason, warnings=warnings, notes=notes)
+    return with_shared_folders(plan, of_old, old.name, new.name) if takes else plan
 
 
 __all__ = ["App", "Mode", "Plan", "Rule", "build_plan", "divide_again", "normalise_prefix"]

@@ -11,15 +11,13 @@ import os
 import queue
 import threading
 import traceback
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, replace
 
-from rsgi._rsgi import Server
 from rsgi.config import Config
 from rsgi.console import say
 from rsgi.errors import StartupError
-from rsgi.plan import Plan, divide_again
+from rsgi.served import ServedPlan
 
 # What can change without a new start; `config` only says where the rest was read.
 _RELOADED = ("routes", "fallback", "prefer")
@@ -34,17 +32,15 @@ _Signature = tuple[int, int, int] | None
 class RuleReload:
     """Reads the configuration file again when it is asked to."""
 
-    def __init__(self, server: Server, config: Config, plan: Plan, reread: Callable[[], Config]) -> None:
+    def __init__(self, served: ServedPlan, config: Config, reread: Callable[[], Config]) -> None:
         """Start the thread.
 
         Args:
-            server: The server that gets the new rules.
-            config: The settings that it was started with.
-            plan: The plan that it was started with.
+            served: The plan that gets the new rules.
+            config: The settings that the server was started with.
             reread: Gives the settings as they are now; raises `StartupError`.
         """
-        self._server, self._started, self._reread = server, config, reread
-        self._config, self._plan = config, plan
+        self._served, self._started, self._reread = served, config, reread
         self._path = os.path.abspath(str(config.config))
         self._wishes: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="rsgi-reload", daemon=True)
@@ -86,8 +82,7 @@ class RuleReload:
             read = self._reread()
             # Whatever else has changed waits for a restart, all of it.
             config = replace(self._started, **{name: getattr(read, name) for name in _RELOADED})
-            plan = divide_again(config, self._plan)
-            self._server.reroute(plan)
+            change = self._served.divide(config)
         except StartupError as error:
             say(f"error: {name} was not reloaded, all stays as it was: {error.message}")
             if error.hint is not None:
@@ -96,9 +91,9 @@ class RuleReload:
         except Exception:
             say(f"error: {name} was not reloaded, all stays as it was\n{traceback.format_exc()}")
             return
-        say("\n".join([f"reloaded {name}: {_summary(self._config, config)}", *_differences(self._plan, plan)]))
+        lines = change.lines() or ["  nothing is different"]
+        say("\n".join([f"reloaded {name}: {_summary(*change.config)}", *lines]))
         self._warn_of_the_rest(read)
-        self._config, self._plan = config, plan
 
     def _warn_of_the_rest(self, read: Config) -> None:
         changed = [
@@ -119,16 +114,3 @@ def _summary(before: Config, after: Config) -> str:
     ]
     count = "1 rule" if len(after.routes) == 1 else f"{len(after.routes)} rules"
     return ", ".join([count, *changed])
-
-
-def _differences(before: Plan, after: Plan) -> list[str]:
-    """One line for each rule that came or went, and for a mode that is another."""
-    old, new = [rule.text for rule in before.rules], [rule.text for rule in after.rules]
-    came, went = Counter(new) - Counter(old), Counter(old) - Counter(new)
-    lines = [f"  + {text}" for text in came.elements()] + [f"  - {text}" for text in went.elements()]
-    if not lines and old != new:
-        lines.append("  the order of the rules is another")
-    if (before.mode, before.reason) != (after.mode, after.reason):
-        lines.append(f"  {after.mode}: {after.reason}")
-    lines += [f"  warning: {text}" for text in after.warnings if text not in before.warnings]
-    return lines or ["  nothing is different"]

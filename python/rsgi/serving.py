@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from rsgi._rsgi import Server
@@ -24,22 +25,35 @@ from rsgi.errors import StartupError
 from rsgi.forked import ending_children, in_children, leave_loop, leave_sockets
 from rsgi.green_threads import refuse_green_threads
 from rsgi.log import set_up_logging
-from rsgi.loops import new_event_loop, serving_event_loop
-from rsgi.plan import Plan, build_plan
+from rsgi.loops import end_tasks, new_event_loop, serving_event_loop
+from rsgi.plan import build_plan
 from rsgi.reload import RuleReload
+from rsgi.served import ServedPlan
 from rsgi.service_manager import ServiceManager
 from rsgi.signals import SignalHandlers, ending_handlers, exit_now, worker_handlers
 from rsgi.stopping import Stopping
 from rsgi.worker import Link
-
-# How long tasks that were cancelled at the end may take to see it, in seconds.
-_CANCEL_TIMEOUT = 5.0
 
 # How long WSGI calls whose clients were cut may take to see it, in seconds.
 _STUCK_TIMEOUT = 1.0
 
 # How often the loop may fail on its way to the end of the server.
 _MOST_FAILURES = 100
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """What the main thread does for the server while it runs.
+
+    Attributes:
+        interval: How often `check` is called, in seconds.
+        check: Sees that all is as it should be.
+        on_started: Called when the ASGI applications have started, before the first request.
+    """
+
+    interval: float
+    check: Callable[[], None]
+    on_started: Callable[[], None]
 
 
 def serve(
@@ -134,7 +148,8 @@ def serve_here(
 
     stopping = Stopping(config, stop)
     code = 0
-    with in_children(partial(leave_sockets, server.addresses)), _reloading(server, config, plan, reread) as reload:
+    served = ServedPlan(server, config, plan)
+    with in_children(partial(leave_sockets, server.addresses)), _reloading(served, config, reread) as reload:
         handlers = _handlers(stopping, _reloads(server, config, reload), link)
         if link is not None:
             link.follow(server, stopping.begin)
@@ -145,11 +160,12 @@ def serve_here(
             handlers.keep()
             manager.alive()
 
+        calls = _Calls(manager.interval, check, partial(_read_again, served, link))
         with handlers, in_children(handlers.undo):
             if any(app.interface == "asgi" for app in plan.apps):
-                code = _run_loop(server, config, stopping, handlers, (manager.interval, check))
+                code = _run_loop(server, config, stopping, handlers, calls)
             else:
-                _wait(server, manager.interval, check)
+                _wait(server, calls)
             server.finish()
     stopping.over()
     _leave_stuck_calls()
@@ -174,22 +190,23 @@ def _tell_when_ready(server: Server, manager: ServiceManager) -> None:
         manager.ready(f"serving on {', '.join(server.addresses)}")
 
 
-def _wait(server: Server, interval: float, check: Callable[[], None]) -> None:
-    """Wait on this thread until the server has ended, and `check` every `interval` seconds."""
+def _wait(server: Server, calls: _Calls) -> None:
+    """Wait on this thread until the server has ended, and check every now and then."""
     ended = threading.Event()
     server.start(None, ended.set)
     # A signal that reaches another thread does not end a wait of this one.
-    while not ended.wait(interval):
-        check()
+    while not ended.wait(calls.interval):
+        calls.check()
 
 
-def _run_loop(
-    server: Server,
-    config: Config,
-    stopping: Stopping,
-    handlers: SignalHandlers,
-    checking: tuple[float, Callable[[], None]],
-) -> int:
+def _read_again(served: ServedPlan, link: Link | None) -> None:
+    """Take the routes over that the applications have added in their startup."""
+    lines = served.divide().lines()
+    if lines and (link is None or link.orders.introduces):
+        say("\n".join(["the routes are others after the startup:", *lines]))
+
+
+def _run_loop(server: Server, config: Config, stopping: Stopping, handlers: SignalHandlers, calls: _Calls) -> int:
     """Run the asyncio loop on this thread until the server has ended; gives the exit code.
 
     Args:
@@ -197,9 +214,8 @@ def _run_loop(
         config: All settings.
         stopping: Begins when the loop stops by itself.
         handlers: Those of the application come after them, whenever it sets any.
-        checking: How often, in seconds, what is called in the loop.
+        calls: What is called in the loop.
     """
-    interval, check = checking
     loop = serving_event_loop(server) if server.io == "loop" else new_event_loop(config.loop)
     asyncio.set_event_loop(loop)
     ended = threading.Event()
@@ -209,17 +225,17 @@ def _run_loop(
         loop.call_soon_threadsafe(loop.stop)
 
     def check_again() -> None:
-        check()
-        loop.call_later(interval, check_again)
+        calls.check()
+        loop.call_later(calls.interval, check_again)
 
     try:
         handlers.keep_in(loop)
         check_again()
-        server.start(loop, end)
+        server.start(loop, end, calls.on_started)
         with in_children(partial(leave_loop, loop, threading.get_ident())):
             code = _run_to_the_end(loop, ended, stopping)
         server.detach(loop)
-        _close(loop)
+        end_tasks(loop)
     finally:
         asyncio.set_event_loop(None)
         loop.close()
@@ -249,25 +265,13 @@ def _run_to_the_end(loop: asyncio.AbstractEventLoop, ended: threading.Event, sto
     return code
 
 
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what still runs, and let the loop's own things end."""
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=_CANCEL_TIMEOUT))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-
-
 @contextmanager
-def _reloading(
-    server: Server, config: Config, plan: Plan, reread: Callable[[], Config] | None
-) -> Iterator[RuleReload | None]:
+def _reloading(served: ServedPlan, config: Config, reread: Callable[[], Config] | None) -> Iterator[RuleReload | None]:
     """Rules can be read again, if there is a file to read them from."""
     if reread is None:
         yield None
         return
-    reload = RuleReload(server, config, plan, reread)
+    reload = RuleReload(served, config, reread)
     try:
         yield reload
     finally:

@@ -7,6 +7,7 @@ only for one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rsgi.config import Config
@@ -28,6 +29,8 @@ def table_of(app: App, config: Config) -> RouteTable | None:
     if target is None:
         return read_table(app.application)
     table = read_table(load_target(target, config.app_dir))
+    if table is not None:
+        table = replace(table, through=())  # who names the application to read knows what is around it
     if table is None:
         message = f"no routes can be read from `{target}`, which `--routes-from` names"
         raise StartupError(message, "name the application object of the framework, such as what `FastAPI()` returns")
@@ -57,6 +60,19 @@ def catch_all_warnings(table: RouteTable, new: str, old: str) -> tuple[str, ...]
         f"{old} gets {'nothing' if route.methods is None else 'no ' + ' and no '.join(route.methods)} "
         "unless a `--route` rule gives it back"
         for route in table.catch_alls()
+        if not route.files
+    )
+
+
+def notes_on(table: RouteTable, name: str) -> tuple[str, ...]:
+    """What is not known of a table that requests are routed by."""
+    if not table.through:
+        return ()
+    through = ", ".join(f"`{each}`" for each in table.through)
+    which = "it answers itself" if len(table.through) == 1 else "these answer themselves"
+    return (
+        f"the routes of {name} are read through {through}: paths that {which} are not in the table; name them, "
+        f"`--route '/path={name}'`. Where there are none, `--routes-from` with the application inside says so",
     )
 
 

@@ -2,7 +2,8 @@
 //!
 //! Kept apart because it is the only place where one request meets two applications. What counts is whether a *route* was
 //! missed, not whether a handler found nothing. The proof, in this order: the application says so in `x-rsgi-pass`; a
-//! Starlette router has left its marks in the scope; of an opaque application the status 404 is all there is. A failure
+//! Starlette router has left its marks in the scope; of an opaque application the status 404 is all there is. In table mode a
+//! folder of files is asked in the same way, where the old application has routes too: there, 404 says that it has no such file. A failure
 //! (5xx) is never a miss, and every other answer leaves as it comes, without delay.
 //!
 //! Spec: `docs/architecture.md`, "Who answers"; RFC 9110 10.2.1 (`Allow`), 15.5.6.
@@ -22,6 +23,7 @@ use crate::body::Recorder;
 use crate::head::RequestHead;
 use crate::in_flight::InFlight;
 use crate::response::AppResponse;
+use crate::route::Miss;
 
 /// By which an application says of its own answer whether it is a miss.
 static PASS: HeaderName = HeaderName::from_static("x-rsgi-pass");
@@ -35,6 +37,8 @@ enum Marks {
     NoMethod,
     /// The request came to a handler.
     Matched,
+    /// The request came to a folder of files.
+    Folder,
     /// Nothing that is known here.
     Unknown,
 }
@@ -80,6 +84,10 @@ fn marks(scope: &Bound<'_, PyDict>) -> PyResult<Marks> {
     if endpoint.hasattr(intern!(py, "routes"))? {
         return Ok(Marks::NoRoute);
     }
+    // Starlette's `StaticFiles`, and what is derived from it.
+    if endpoint.hasattr(intern!(py, "lookup_path"))? {
+        return Ok(Marks::Folder);
+    }
     let methods = match scope.get_item(intern!(py, "route"))? {
         Some(route) => route.getattr_opt(intern!(py, "methods"))?.filter(|methods| !methods.is_none()),
         None => None,
@@ -89,8 +97,13 @@ fn marks(scope: &Bound<'_, PyDict>) -> PyResult<Marks> {
     Ok(if fits == Some(false) { Marks::NoMethod } else { Marks::Matched })
 }
 
-/// Calls `first`, and `second` where `first` answers that it has no such route.
-pub async fn call(first: &Arc<App>, second: &Arc<App>, call: Call<'_>, in_flight: &mut InFlight) -> AppResponse {
+/// Calls `first`, and `second` where `first` answers that it has nothing there.
+pub async fn call(
+    first: &Arc<App>,
+    (second, miss): (&Arc<App>, Miss),
+    call: Call<'_>,
+    in_flight: &mut InFlight,
+) -> AppResponse {
     let Gateway::Asgi(gateway) = &first.gateway else { return first.call(call).await };
     let Call { settings, alarm, .. } = call;
     let head = Box::new(RequestHead {
@@ -103,7 +116,11 @@ pub async fn call(first: &Arc<App>, second: &Arc<App>, call: Call<'_>, in_flight
     let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), witness: Arc::clone(&witness) };
     let (mut response, leftover) = asgi::ask(gateway, call, asked).await;
     let passed = response.headers_mut().and_then(|headers| headers.remove(&PASS));
-    let missed = is_miss(&mut response, passed.as_ref(), witness.marks(), &head);
+    let marks = match miss {
+        Miss::NoRoute => witness.marks(),
+        Miss::NoFile => Marks::Folder,
+    };
+    let missed = is_miss(&mut response, passed.as_ref(), marks, &head);
     if !missed {
         return response;
     }
@@ -125,9 +142,10 @@ fn is_miss(response: &mut AppResponse, passed: Option<&HeaderValue>, marks: Mark
         return !matches!(value.as_bytes(), b"0" | b"false" | b"no");
     }
     match status {
-        StatusCode::NOT_FOUND => matches!(marks, Marks::NoRoute | Marks::Unknown),
+        StatusCode::NOT_FOUND => matches!(marks, Marks::NoRoute | Marks::Folder | Marks::Unknown),
         StatusCode::METHOD_NOT_ALLOWED => match marks {
-            Marks::NoMethod => true,
+            // A folder is read, not written.
+            Marks::NoMethod | Marks::Folder => true,
             // The route takes every method and its handler does not: a class, which says which it has.
             Marks::Matched => headers.contains_key(ALLOW) && !lists(headers, head.parts.method.as_str()),
             Marks::NoRoute | Marks::Unknown => false,

@@ -170,7 +170,8 @@ fn the_table_finds_what_a_naive_matcher_finds() {
         let mut table = Table::default();
         for (methods, path) in &rows {
             let (kind, methods, path) = (RouteKind::Http, methods.clone(), path.clone());
-            table.push_route(&RouteSpec { kind, methods, host: None, path, refuses: false }).unwrap();
+            let route = RouteSpec { kind, methods, host: None, path, refuses: false, falls_through: false };
+            table.push_route(&route).unwrap();
         }
         for _ in 0..250 {
             let raw_path = generator.path(PATH_SEGMENTS);

@@ -62,6 +62,8 @@ pub struct RouteSpec {
     pub host: Option<String>,
     /// A path template. Read leniently: what is no parameter is literal, an unknown converter is one segment of text.
     pub path: String,
+    /// Whether the other application is asked when this one answers that it has nothing there, as a folder of files does.
+    pub falls_through: bool,
     /// Whether the application refuses what fits (404, 405 or a redirect) and looks at none of the rows that follow: it
     /// found the path and not the method, or a mounted application that has no such route.
     pub refuses: bool,
@@ -209,9 +211,20 @@ pub enum Decision {
         first: AppIndex,
         /// The WSGI application.
         then: AppIndex,
+        /// What counts as having none.
+        miss: Miss,
     },
     /// To nobody: 404, for a WebSocket before the upgrade.
     NotFound,
+}
+
+/// When an application that is asked first has nothing for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Miss {
+    /// No route of it fits.
+    NoRoute,
+    /// A route fits that stands for a folder of files, and there is no such file.
+    NoFile,
 }
 
 /// Why a request goes where it goes. [`Router::describe`] puts it in words.

@@ -11,7 +11,9 @@ use super::method::Asked;
 use super::mount::{Mounts, require_distinct};
 use super::path::decode;
 use super::table::{Found, Query, Table};
-use super::{AppIndex, Decision, Interface, Mode, MountSpec, Reason, RouteKind, RouteRequest, RouteSpec, RuleSpec};
+use super::{
+    AppIndex, Decision, Interface, Miss, Mode, MountSpec, Reason, RouteKind, RouteRequest, RouteSpec, RuleSpec,
+};
 
 /// Says who answers a request. Built once, then only read.
 #[derive(Debug)]
@@ -200,6 +202,9 @@ impl Rest {
             Self::Nobody | Self::One { interface: Interface::Wsgi, .. } if request.websocket => no_websocket(),
             Self::One { app, .. } => (whole(*app), Reason::OnlyApp),
             Self::Table { wsgi, asgi, table } => match table.find(path, &table_query(request)) {
+                Found::Row(index) if table.falls_through(index) && !request.websocket => {
+                    (Decision::Probe { first: *asgi, then: *wsgi, miss: Miss::NoFile }, Reason::Table(index))
+                }
                 Found::Row(index) => (whole(*asgi), Reason::Table(index)),
                 Found::Refused(_) | Found::Nothing if request.websocket => no_websocket(),
                 Found::Refused(index) => (whole(*wsgi), Reason::TableRefusal(index)),
@@ -207,7 +212,9 @@ impl Rest {
             },
             // There is nobody to fall through to: WSGI cannot answer a WebSocket.
             Self::Probe { asgi, .. } if request.websocket => (whole(*asgi), Reason::Probe),
-            Self::Probe { wsgi, asgi } => (Decision::Probe { first: *asgi, then: *wsgi }, Reason::Probe),
+            Self::Probe { wsgi, asgi } => {
+                (Decision::Probe { first: *asgi, then: *wsgi, miss: Miss::NoRoute }, Reason::Probe)
+            }
             Self::WebSocketOnly { wsgi, asgi } => {
                 (whole(if request.websocket { *asgi } else { *wsgi }), Reason::WebSocketOnly)
             }

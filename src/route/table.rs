@@ -31,6 +31,8 @@ struct Row {
     methods: Methods,
     host: Option<Host>,
     conditions: Conditions,
+    /// Whether somebody else is asked when the application has nothing.
+    falls_through: bool,
     /// Whether what fits is refused, and no later row is looked at.
     refuses: bool,
 }
@@ -98,7 +100,8 @@ impl Table {
         let host = route.host.as_deref().map(|host| Host::parse(host, Author::Framework)).transpose()?;
         self.insert(&PathTemplate::parse(&route.path, Author::Framework)?, &route.path)?;
         let (methods, conditions) = (Methods::new(route.methods.as_deref()), Conditions::default());
-        self.rows.push(Row { kind: route.kind, methods, host, conditions, refuses: route.refuses });
+        let &RouteSpec { kind, falls_through, refuses, .. } = route;
+        self.rows.push(Row { kind, methods, host, conditions, falls_through, refuses });
         Ok(())
     }
 
@@ -114,7 +117,7 @@ impl Table {
             PathSpec::Expression(expression) => self.expressions.push((compile(expression)?, self.rows.len())),
         }
         let methods = Methods::new(rule.methods.as_deref());
-        self.rows.push(Row { kind, methods, host, conditions, refuses: false });
+        self.rows.push(Row { kind, methods, host, conditions, falls_through: false, refuses: false });
         Ok(())
     }
 
@@ -128,6 +131,11 @@ impl Table {
     /// Whether there are no rows at all.
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Whether somebody else is asked when the application of this row has nothing.
+    pub(super) fn falls_through(&self, row: usize) -> bool {
+        self.rows.get(row).is_some_and(|row| row.falls_through)
     }
 
     /// The first row that fits a decoded path and the request it belongs to.
@@ -256,10 +264,13 @@ mod tests {
     fn table(rows: &[(RouteKind, &str)]) -> Table {
         let mut table = Table::default();
         for (kind, path) in rows {
-            let route = RouteSpec { kind: *kind, methods: None, host: None, path: (*path).to_owned(), refuses: false };
-            table.push_route(&route).unwrap();
+            table.push_route(&route(*kind, path)).unwrap();
         }
         table
+    }
+
+    fn route(kind: RouteKind, path: &str) -> RouteSpec {
+        RouteSpec { kind, methods: None, host: None, path: path.to_owned(), refuses: false, falls_through: false }
     }
 
     fn find(table: &Table, path: &str, websocket: bool) -> Option<usize> {
@@ -273,17 +284,8 @@ mod tests {
     #[test]
     fn a_row_that_refuses_hides_what_follows_and_nothing_before_it() {
         let mut table = table(&[(RouteKind::Http, "/a/b")]);
-        let refusal = RouteSpec {
-            kind: RouteKind::Any,
-            methods: None,
-            host: None,
-            path: "/a/{rest:path}".to_owned(),
-            refuses: true,
-        };
-        table.push_route(&refusal).unwrap();
-        table
-            .push_route(&RouteSpec { kind: RouteKind::Http, path: "/a/{x}".to_owned(), refuses: false, ..refusal })
-            .unwrap();
+        table.push_route(&RouteSpec { refuses: true, ..route(RouteKind::Any, "/a/{rest:path}") }).unwrap();
+        table.push_route(&route(RouteKind::Http, "/a/{x}")).unwrap();
         let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
         let query = Query { websocket: false, asked: Asked::ANY, host: None, scheme, headers };
         assert_eq!(table.find(b"/a/b", &query), Found::Row(0));

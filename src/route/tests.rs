@@ -36,7 +36,7 @@ fn rule(text: &str, app: usize) -> RuleSpec {
 
 fn route(kind: RouteKind, text: &str) -> RouteSpec {
     let (methods, host, path) = pattern(text);
-    RouteSpec { kind, methods, host, path, refuses: false }
+    RouteSpec { kind, methods, host, path, refuses: false, falls_through: false }
 }
 
 fn table(routes: &[&str]) -> Mode {
@@ -209,12 +209,21 @@ fn a_websocket_needs_a_route_of_its_own_in_a_table() {
 fn the_other_modes() {
     let mounts = [mount(NEW, ""), mount(OLD, ""), mount(API, "/api")];
     let router = Router::new(&mounts, &[], &Mode::Probe).unwrap();
-    let ask = Decision::Probe { first: AppIndex(NEW), then: AppIndex(OLD) };
+    let ask = Decision::Probe { first: AppIndex(NEW), then: AppIndex(OLD), miss: Miss::NoRoute };
     assert_eq!(router.explain(&get("/x")), (ask, Reason::Probe));
     assert_eq!(owner(&router, "WS /x"), Some((NEW, 0)));
     assert_eq!(owner(&router, "GET /api/x"), Some((API, 4)));
     let router = Router::new(&mounts, &[], &Mode::WebSocketOnly).unwrap();
     check(&router, &[("GET /x", Some(OLD)), ("WS /x", Some(NEW))]);
+}
+
+#[test]
+fn a_folder_is_asked_first_and_leaves_what_it_has_not() {
+    let folder = RouteSpec { falls_through: true, ..route(RouteKind::Any, "/static/{path:path}") };
+    let router = Router::new(&[mount(NEW, ""), mount(OLD, "")], &[], &Mode::Table(vec![folder])).unwrap();
+    let ask = Decision::Probe { first: AppIndex(NEW), then: AppIndex(OLD), miss: Miss::NoFile };
+    assert_eq!(router.explain(&get("/static/x")), (ask, Reason::Table(0)));
+    check(&router, &[("WS /static/x", Some(NEW)), ("GET /x", Some(OLD))]);
 }
 
 #[test]

@@ -7,24 +7,42 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from rsgi.cli.environment import warn_of_variables
-from rsgi.cli.parameters import config_from, options, targets_argument
+from rsgi.cli.parameters import SettingOption, config_from, options, targets_argument
 from rsgi.errors import StartupError
 
 if TYPE_CHECKING:
     from rsgi.coverage import Survey
+    from rsgi.plan import Plan
 
 _SECTION = "Applications"
 _MORE = ("debug",)
+_LIFESPAN = "run_lifespan"
 
 
 def application_options() -> list[click.Parameter]:
-    """The options of `rsgi serve` that say which applications there are and who answers."""
-    return [each for each in options() if getattr(each, "section", None) == _SECTION or each.name in _MORE]
+    """The options of `rsgi serve` that say which applications there are and who answers, and whether these are started."""
+    taken = [each for each in options() if getattr(each, "section", None) == _SECTION or each.name in _MORE]
+    return [*taken, _lifespan_option()]
+
+
+def _lifespan_option() -> click.Option:
+    """Like the option of `rsgi serve`, but off unless it is asked for, whatever the configuration file says."""
+    return SettingOption(
+        "--lifespan",
+        _LIFESPAN,
+        section=_SECTION,
+        type=click.Choice(["off", "auto", "on"]),
+        default="off",
+        metavar="off|auto|on",
+        help="Run the startup of ASGI applications before their routes are read, and their shutdown after it: routes that a "
+        "startup adds are seen only so. on fails where there is none.  [default: off]",
+    )
 
 
 def application_parameters() -> list[click.Parameter]:
@@ -46,9 +64,15 @@ def survey_of(context: click.Context) -> Survey:
         raise click.UsageError(f"no application is named; for example\n\n{example}", context)
     try:
         from rsgi.coverage import survey_plan  # it loads the extension, which `--help` and usage errors do without
-        from rsgi.plan import build_plan
+        from rsgi.plan import build_plan, divide_again
+        from rsgi.startup import started
 
-        return survey_plan(build_plan(config), config)
+        plan, lifespan = build_plan(config), context.params[_LIFESPAN]
+        if lifespan == "off":
+            _note_startups(plan)
+            return survey_plan(plan, config)
+        with started(plan.apps, config, required=lifespan == "on"):
+            return survey_plan(divide_again(config, plan), config)
     except StartupError as error:
         if config.debug:
             traceback.print_exception(error.__cause__ or error, file=sys.stderr)
@@ -56,7 +80,27 @@ def survey_of(context: click.Context) -> Survey:
         raise
 
 
-def warn(survey: Survey) -> None:
-    """Say on stderr what is probably not meant."""
-    for warning in survey.plan.warnings:
+def _note_startups(plan: Plan) -> None:
+    """Say whose startup was not run, where it is seen to do something."""
+    from rsgi.introspect.startup import has_startup
+
+    for app in plan.apps:
+        if app.interface == "asgi" and has_startup(app.application):
+            note(
+                f"{app.name} has a startup, which was not run: routes that it adds are not seen; `--lifespan on` runs it"
+            )
+
+
+def note(text: str) -> None:
+    """Say on stderr what is worth knowing."""
+    click.echo(click.style("note", bold=True) + f": {text}", err=True)
+
+
+def warn(survey: Survey, more: Sequence[str] = ()) -> int:
+    """Say on stderr what is probably not meant, and what cannot be seen from here; gives the number of warnings."""
+    warnings = (*survey.plan.warnings, *more)
+    for warning in warnings:
         click.echo(click.style("warning", fg="yellow", bold=True) + f": {warning}", err=True)
+    for text in survey.plan.notes:
+        note(text)
+    return len(warnings)

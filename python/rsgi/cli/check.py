@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from rsgi.cli.asking import application_parameters, survey_of, warn
+from rsgi.cli.environment import variable_warnings
 from rsgi.cli.parameters import SectionedCommand
 from rsgi.cli.routes import console
 
@@ -16,26 +17,32 @@ _HELP = """Import the applications, read rules and routes, and say whether they 
 \b
     rsgi check --wsgi old:app --asgi new:app
 
-Exit code 0 when they could, 1 when not, 2 for a wrong command line. Nothing is bound.
+Exit code 0 when they could, 1 when not (with --strict also when there is a warning), 2 for a wrong command line. Nothing is
+bound, and without --lifespan no application is called.
 """
 
 
-def _check(**_: object) -> int:
+def _check(*, strict: bool, **_: object) -> int:
     survey = survey_of(click.get_current_context())
     from rsgi.coverage import draw_map
+    from rsgi.coverage.guards import lost_guards
     from rsgi.coverage.terminal import print_about, print_summary
 
     out = console()
     print_about(out, survey)
-    print_summary(out, draw_map(survey))
-    warn(survey)
-    return 0
+    drawn = draw_map(survey)
+    print_summary(out, drawn)
+    warnings = warn(survey, lost_guards(survey, drawn)) + len(variable_warnings())
+    return 1 if strict and warnings else 0
 
 
 check_command = SectionedCommand(
     name="check",
     callback=_check,
-    params=application_parameters(),
+    params=[
+        *application_parameters(),
+        click.Option(("--strict",), is_flag=True, help="Exit with 1 when there is a warning."),
+    ],
     help=_HELP,
     short_help="Import and validate; bind nothing.",
 )

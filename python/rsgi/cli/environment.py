@@ -21,9 +21,13 @@ _SERVICE = re.compile(r"RSGI_(?:SERVICE_\w+|PORT_\d+_(?:TCP|UDP|SCTP)\w*)")
 
 def warn_of_variables() -> None:
     """Say on stderr which variables no option knows."""
-    known = [each.envvar for each in options() if isinstance(each.envvar, str)]
-    for warning in unknown_variables(known):
+    for warning in variable_warnings():
         click.echo(click.style("warning", fg="yellow", bold=True) + f": {warning}", err=True)
+
+
+def variable_warnings() -> list[str]:
+    """One warning for each variable of this process that no option knows."""
+    return unknown_variables(each.envvar for each in options() if isinstance(each.envvar, str))
 
 
 def unknown_variables(known: Iterable[str], environment: Mapping[str, str] = os.environ) -> list[str]:

@@ -11,8 +11,8 @@ from urllib.parse import quote, unquote
 
 from rsgi._rsgi import Explanation, Router
 from rsgi.config import Config
-from rsgi.coverage.template import sample
 from rsgi.introspect import Route, RouteTable
+from rsgi.introspect.sample import sample
 from rsgi.plan import App, Plan
 from rsgi.tables import table_of
 

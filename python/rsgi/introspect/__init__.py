@@ -7,7 +7,10 @@ in `_READERS`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rsgi.introspect import bottle, channels, django, falcon, flask, litestar, pyramid, starlette, werkzeug, whitenoise
+from rsgi.introspect.middleware import turns_wsgi_into_asgi, unknown
 from rsgi.introspect.table import Reader, Route, RouteKind, RouteTable
 from rsgi.introspect.unwrap import layers
 
@@ -42,6 +45,7 @@ def read_table(app: object) -> RouteTable | None:
 
 def _read(app: object, above: tuple[int, ...]) -> RouteTable | None:
     """Read `app`; `above` are the applications that it is mounted in, so that one within itself has an end."""
+    passed: list[object] = []
     for layer in layers(app):
         if id(layer) in above:
             # One that only refers back to what it is mounted in is not a wrapper of it.
@@ -49,8 +53,20 @@ def _read(app: object, above: tuple[int, ...]) -> RouteTable | None:
         for framework, reader in _READERS:
             table = _ask(reader, framework, layer, (*above, id(layer)))
             if table is not None:
-                return table
+                return _through(table, passed, layer, is_mounted=bool(above))
+        passed.append(layer)
     return None
+
+
+def _through(table: RouteTable, passed: list[object], found: object, *, is_mounted: bool) -> RouteTable | None:
+    """The table as far as it can be trusted behind what was passed on the way to it; a mount without one is one piece."""
+    bridge = turns_wsgi_into_asgi([*passed, found])
+    if bridge is None:
+        return replace(table, through=tuple(dict.fromkeys((*unknown(passed), *table.through))))
+    if is_mounted:
+        return None
+    why = f"{bridge} is around a {table.framework} application, and what it answers by itself is not known"
+    return replace(table, complete=False, why=why if table.why is None else f"{why}; {table.why}")
 
 
 def _ask(reader: Reader, framework: str, app: object, above: tuple[int, ...]) -> RouteTable | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from rsgi.introspect.guards import guards_of
 from rsgi.introspect.regex import parameter
 from rsgi.introspect.table import Gaps, ReadInner, Route, RouteTable
 from rsgi.introspect.template import Place, Token, Tokens
@@ -62,6 +63,7 @@ def _read(route: Any, app: Any, inner: ReadInner) -> Iterator[Route]:  # noqa: A
         name=text_or_none(route.name),
         defined=defined(route.callback),
         original=route.rule if "<" in route.rule else None,
+        guards=guards_of(route.callback),
     )
 
 

@@ -42,6 +42,7 @@ def read_protocols(app: object, inner: ReadInner) -> RouteTable | None:
         table = inner(below) if kind else None
         if table is not None:
             frameworks.append(table.framework)
+            gaps.looked_through(table.through)
             routes += [replace(each, kind=kind) for each in table.rows if kind and each.kind in (kind, "any")]
         if kind == "websocket" and (table is None or not table.complete):
             # It costs nobody anything: a WebSocket can only be for this application.
@@ -120,6 +121,7 @@ class _Reading:
             return
         # Django behind `re_path("", …)`: it looks at the whole path itself.
         self.frameworks.append(table.framework)
+        self.gaps.looked_through(table.through)
         if table.why is not None:
             self.gaps.add(table.why)
         yield from table.rows

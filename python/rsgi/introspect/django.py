@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rsgi.introspect.django_views import methods_of, view_of
+from rsgi.introspect.guards import guards_of
+from rsgi.introspect.middleware import is_silent_module
 from rsgi.introspect.regex import parameter, readings
-from rsgi.introspect.table import Gaps, ReadInner, Route, RouteTable
+from rsgi.introspect.table import Gaps, Guard, ReadInner, Route, RouteTable
 from rsgi.introspect.template import Parameter, Place, Tokens, split_parameters
 from rsgi.introspect.unwrap import defined, is_instance, layers, loaded, text_or_none
 
@@ -28,6 +30,8 @@ _ANSWERS_UNSEEN = {
     "django_hosts.middleware.HostsRequestMiddleware": "the URL configuration depends on the host (django-hosts)",
     "django_tenants.middleware.main.TenantMainMiddleware": "the URL configuration depends on the tenant",
 }
+_LOGIN_REQUIRED = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+_SERVES_FILES = "django.views.static.serve"
 _WHITENOISE = "whitenoise.middleware.WhiteNoiseMiddleware"
 
 
@@ -73,13 +77,16 @@ def _folder(url: object, where: str | None) -> Iterator[Route]:
     """All below a URL of files, unless that is on another host."""
     if isinstance(url, str) and url.startswith("/") and not url.startswith("//"):
         tokens = ("/", Parameter("path", "path"))
-        yield Place((url.rstrip("/"),)).route("http", ("GET", "HEAD"), tokens, defined=where, opaque=True)
+        place = Place((url.rstrip("/"),))
+        yield place.route("http", ("GET", "HEAD"), tokens, defined=where, opaque=True, files=True)
 
 
 def _routes_of_middleware(settings: Any, gaps: Gaps) -> Iterator[Route]:  # noqa: ANN401
     for name in getattr(settings, "MIDDLEWARE", None) or ():
         if name in _ANSWERS_UNSEEN:
             gaps.add(_ANSWERS_UNSEEN[name])
+        elif not is_silent_module(str(name)):
+            gaps.looked_through([str(name).rpartition(".")[2]])
         if name == _WHITENOISE:
             yield from _folder(getattr(settings, "STATIC_URL", None), name)
             yield from _files_at_root(getattr(settings, "WHITENOISE_ROOT", None), name)
@@ -130,17 +137,25 @@ class _Reading:
     def pattern(self, pattern: Any, below: _Below) -> Iterator[Route]:  # noqa: ANN401 - `URLPattern`
         name = text_or_none(pattern.name)
         for tokens in self.tokens(pattern.pattern, is_endpoint=True):
+            methods = methods_of(pattern.callback)
             route = Place().route(
                 "http",
-                methods_of(pattern.callback),
+                methods,
                 below.tokens + tokens,
                 name=":".join((*below.namespaces, name)) if name else None,
                 defined=defined(view_of(pattern.callback)),
                 original=below.original + _original(pattern.pattern),
+                files=defined(view_of(pattern.callback)) == _SERVES_FILES,
+                guards=(*self.guards(pattern.callback), *guards_of(pattern.callback, methods)),
             )
             yield route
             if route.methods is not None:
                 yield route.refusal()
+
+    def guards(self, callback: object) -> tuple[Guard, ...]:
+        """What guards all views that do not say otherwise."""
+        is_guarded = _LOGIN_REQUIRED in self.settings.MIDDLEWARE and getattr(callback, "login_required", True)
+        return (Guard("LoginRequiredMiddleware"),) if is_guarded else ()
 
     def tokens(self, pattern: Any, *, is_endpoint: bool) -> list[Tokens]:  # noqa: ANN401
         """What one pattern can stand for."""

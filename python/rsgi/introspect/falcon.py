@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from rsgi.introspect.guards import guards_of
+from rsgi.introspect.middleware import unknown
 from rsgi.introspect.regex import readings
 from rsgi.introspect.table import Gaps, ReadInner, Route, RouteTable
 from rsgi.introspect.template import SIGNED_FLOAT, SIGNED_INT, Parameter, Place, Tokens, named, split_parameters
@@ -39,6 +41,8 @@ def read(app: object, inner: ReadInner) -> RouteTable | None:
     else:
         gaps.add(f"it has a router of its own, `{type(router).__name__}`")
     routes += _read_sinks_and_files(app)
+    asked = (each for each in _nodes(app, "_unprepared_middleware") if hasattr(each, "process_request"))
+    gaps.looked_through(unknown(asked))
     return gaps.table("Falcon", routes)
 
 
@@ -69,6 +73,7 @@ def _read_resource(node: Any, router: Any, slash_is_optional: bool) -> Iterator[
     place, tokens = Place(), _tokens(node.uri_template, router)
     where = defined(type(node.resource))
     methods = tuple(sorted(method for method in own if method != "WEBSOCKET"))
+    guards = tuple(dict.fromkeys(guard for code in own.values() for guard in guards_of(code)))
     optional = slash_is_optional and tokens != ("/",)
     for kind, listed in (("http", methods or None), ("websocket", None)):
         if listed or (kind == "websocket" and "WEBSOCKET" in own):
@@ -78,6 +83,7 @@ def _read_resource(node: Any, router: Any, slash_is_optional: bool) -> Iterator[
                 tokens,
                 defined=where,
                 original=node.uri_template,
+                guards=guards,
                 slash_is_optional=optional,
             )
     yield place.route("any", None, tokens, slash_is_optional=optional).refusal()
@@ -126,6 +132,6 @@ def _read_sinks_and_files(app: object) -> Iterator[Route]:
 def _read_files(static: Any) -> Iterator[Route]:  # noqa: ANN401 - `StaticRoute`
     place = Place((static._prefix.rstrip("/"),))
     if static._fallback_filename is not None and place.prefix != ("",):
-        yield place.route("http", ("GET", "HEAD"), (), defined=defined(type(static)), opaque=True)
+        yield place.route("http", ("GET", "HEAD"), (), defined=defined(type(static)), opaque=True, files=True)
     tokens = ("/", Parameter("path", "path"))
-    yield place.route("http", ("GET", "HEAD"), tokens, defined=defined(type(static)), opaque=True)
+    yield place.route("http", ("GET", "HEAD"), tokens, defined=defined(type(static)), opaque=True, files=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
-from rsgi.introspect.table import Gaps, ReadInner, Route, RouteKind, RouteTable
+from rsgi.introspect.table import Gaps, Guard, ReadInner, Route, RouteKind, RouteTable
 from rsgi.introspect.template import REST, SIGNED_FLOAT, SIGNED_INT, Parameter, Place, Token, Tokens, named
 from rsgi.introspect.unwrap import defined, is_instance, text_or_none
 
@@ -130,6 +130,7 @@ def _function(handler: object) -> object:
 
 def _single(kind: RouteKind, methods: tuple[str, ...] | None, tokens: Tokens, handler: Any, original: str) -> Route:  # noqa: ANN401
     function = _function(handler)
+    module = str(getattr(function, "__module__", ""))
     single = Place().route(
         kind,
         methods,
@@ -138,10 +139,19 @@ def _single(kind: RouteKind, methods: tuple[str, ...] | None, tokens: Tokens, ha
         defined=defined(function),
         original=original,
         slash_is_optional=tokens != ("/",),
+        guards=_guards_of(handler),
+        files=module.startswith("litestar.static_files"),
     )
     if getattr(function, "__name__", None) == "handle_schema_path_not_found":
         return single.refusal()  # below `/schema` Litestar answers with a 404 of its own
-    return replace(single, built_in=str(getattr(function, "__module__", "")).startswith(_DOCUMENTATION))
+    return replace(single, built_in=module.startswith(_DOCUMENTATION))
+
+
+def _guards_of(handler: Any) -> tuple[Guard, ...]:  # noqa: ANN401
+    resolve = getattr(handler, "resolve_guards", None)
+    listed = resolve() if callable(resolve) else ()
+    functions = (getattr(each, "func", each) for each in listed)  # what makes it asynchronous has none of its name
+    return tuple(Guard(getattr(each, "__name__", type(each).__name__)) for each in functions)
 
 
 def _read_asgi(route: Any, tokens: Tokens, inner: ReadInner, gaps: Gaps) -> Iterator[Route]:  # noqa: ANN401
@@ -157,6 +167,7 @@ def _read_asgi(route: Any, tokens: Tokens, inner: ReadInner, gaps: Gaps) -> Iter
             yield place.route("any", None, (), name=text_or_none(handler.name), defined=where, opaque=True)
         yield place.everything_below("any", text_or_none(handler.name), where)
         return
+    gaps.looked_through(table.through)
     if table.why is not None:
         gaps.add(table.why)
     yield from map(place.moved, table.rows)

@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from rsgi.introspect.guards import guards_of
 from rsgi.introspect.regex import parameter
-from rsgi.introspect.table import Gaps, ReadInner, Route, RouteTable
+from rsgi.introspect.table import Gaps, Guard, ReadInner, Route, RouteTable
 from rsgi.introspect.template import Parameter, Place, Tokens, split_parameters
 from rsgi.introspect.unwrap import defined, is_instance, text_or_none
 
@@ -32,14 +33,28 @@ def read(app: object, inner: ReadInner) -> RouteTable | None:
     views: dict[object, list[Any]] = {}
     for view in _category(introspector, "views"):
         views.setdefault(view["route_name"], []).append(view)
+    permissions = _permissions(introspector)
     if any(not _is_for_errors(view) for view in views.get(None, ())):
         gaps.add("some of its views are found by traversal")
-    return gaps.table("Pyramid", [each for route in routes for each in _read_route(route, views)])
+    return gaps.table("Pyramid", [each for route in routes for each in _read_route(route, views, permissions)])
 
 
 def _category(introspector: Any, name: str) -> list[Any]:  # noqa: ANN401 - Pyramid's `Introspector`
     found = introspector.get_category(name) if introspector is not None else None
     return [each["introspectable"] for each in found or ()]
+
+
+def _permissions(introspector: Any) -> dict[int, str]:  # noqa: ANN401
+    """The permission that each view asks for, by the view's identity."""
+    found = introspector.get_category("views") if introspector is not None else None
+    default = next((each["value"] for each in _category(introspector, "default permission")), None)
+    asked: dict[int, str] = {}
+    for each in found or ():
+        own = [related["value"] for related in each["related"] if related.category_name == "permissions"]
+        permission = own[0] if own else default
+        if permission not in (None, "__no_permission_required__"):
+            asked[id(each["introspectable"])] = str(permission)
+    return asked
 
 
 def _is_for_errors(view: Any) -> bool:  # noqa: ANN401
@@ -53,7 +68,7 @@ def _is_error_interface(context: object) -> bool:
     return getattr(context, "__module__", None) == "pyramid.interfaces" and "Exception" in str(context)
 
 
-def _read_route(route: Any, views: dict[object, list[Any]]) -> Iterator[Route]:  # noqa: ANN401 - an introspectable
+def _read_route(route: Any, views: dict[object, list[Any]], permissions: dict[int, str]) -> Iterator[Route]:  # noqa: ANN401
     if route.get("static"):  # for making URLs only
         return
     by_route = _methods(route.get("request_methods"))
@@ -70,11 +85,19 @@ def _read_route(route: Any, views: dict[object, list[Any]]) -> Iterator[Route]: 
                 name=text_or_none(route["name"]),
                 defined=_defined(view),
                 opaque=is_instance(view.get("callable"), "pyramid.static", "static_view"),
+                files=is_instance(view.get("callable"), "pyramid.static", "static_view"),
                 original=route["pattern"],
+                guards=_guards(view, permissions),
             )
     yield (
         Place().route("http", None if by_route is None else tuple(sorted(by_route)), tokens).refusal(keep_methods=True)
     )
+
+
+def _guards(view: Any, permissions: dict[int, str]) -> tuple[Guard, ...]:  # noqa: ANN401
+    permission = permissions.get(id(view))
+    handler = getattr(view.get("callable"), view.get("attr") or "", None) or view.get("callable")
+    return (*((Guard(f"permission {permission}"),) if permission else ()), *guards_of(handler))
 
 
 def _methods(given: object) -> set[str] | None:

@@ -8,16 +8,20 @@ passed by; but what is mounted has all below it, also what it answers with 404.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from rsgi.introspect.guards import guards_of, guards_of_dependencies
+from rsgi.introspect.middleware import unknown
 from rsgi.introspect.regex import parameter
-from rsgi.introspect.table import Gaps, ReadInner, Route, RouteKind, RouteTable
+from rsgi.introspect.table import Gaps, Guard, ReadInner, Route, RouteKind, RouteTable
 from rsgi.introspect.template import Parameter, Place, Tokens, for_host, split_parameters
-from rsgi.introspect.unwrap import defined, is_instance, loaded, own_attribute, text_or_none
+from rsgi.introspect.unwrap import defined, is_instance, layers, loaded, own_attribute, text_or_none
 
 _PARAMETER = re.compile(r"\{([a-zA-Z_]\w*)(?::[a-zA-Z_]\w*)?\}")
+_ANYTHING = re.compile(r"\{[^{}]*:path\}$")
 _HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -27,8 +31,23 @@ def read(app: object, inner: ReadInner) -> RouteTable | None:
     if not _is(router, "Router"):
         return None
     gaps = Gaps()
+    gaps.looked_through(_middleware_of(app, router))
     framework = "FastAPI" if is_instance(router, "fastapi.routing", "APIRouter") else "Starlette"
     return gaps.table(framework, _Reading(inner, gaps).router(router, Place()))
+
+
+def _middleware_of(app: object, router: object) -> tuple[str, ...]:
+    """The names of middleware that was added to an application or its router, and that may answer paths by itself."""
+    added = [_named_middleware(each) for each in _list_of(app, "user_middleware")]
+    inside = itertools.takewhile(lambda each: each is not router, layers(own_attribute(router, "middleware_stack")))
+    return unknown((*added, *inside))
+
+
+def _named_middleware(entry: object) -> object:
+    """Its class, or the function that `@app.middleware("http")` was written above."""
+    written = getattr(entry, "kwargs", None)
+    function = written.get("dispatch") if isinstance(written, Mapping) else None
+    return function or getattr(entry, "cls", entry)
 
 
 def _is(value: object, name: str) -> bool:
@@ -43,15 +62,17 @@ class _Reading:
     gaps: Gaps
 
     def router(self, router: object, place: Place) -> Iterator[Route]:
-        for route in _contexts(_list_of(router, "routes")):
-            yield from self.route(route, place)
-        for route in _low_priority(router):
-            yield from self.route(route, place)
+        redirects = bool(getattr(router, "redirect_slashes", False))
+        for route in (*_contexts(_list_of(router, "routes")), *_low_priority(router)):
+            yield from self.route(route, place, redirects=redirects)
         if not _has_own_default(router):
             yield place.everything_below("any", None, defined(getattr(router, "default", None)))
 
-    def route(self, context: object, place: Place) -> Iterator[Route]:
-        """The routes that one entry stands for; `context` is a route, or FastAPI's view of one."""
+    def route(self, context: object, place: Place, *, redirects: bool) -> Iterator[Route]:
+        """The routes that one entry stands for; `context` is a route, or FastAPI's view of one.
+
+        With `redirects` its router sends a path without its last slash to the one that has it.
+        """
         original = getattr(context, "original_route", context)
         effective = getattr(context, "starlette_route", None) or (
             original if getattr(context, "path", None) is None else context
@@ -59,25 +80,30 @@ class _Reading:
         if _is(original, "Host"):
             yield from self.host(effective, place)
         elif isinstance(getattr(effective, "path", None), str):
-            yield from self.with_path(original, effective, place)
+            yield from self.with_path(original, effective, place, redirects=redirects)
         elif _looks_like_frontends(original):
             yield from _frontends(original, str(getattr(context, "frontend_prefix", "")), place)
         else:
             self.gaps.add(f"`{type(original).__name__}` does not say what it answers")
 
-    def with_path(self, original: object, effective: object, place: Place) -> Iterator[Route]:
+    def with_path(self, original: object, effective: object, place: Place, *, redirects: bool) -> Iterator[Route]:
         if _is(original, "Mount"):
-            yield from self.mount(effective, place)
+            yield from self.mount(effective, place, redirects=redirects)
         elif _is(original, "WebSocketRoute"):
             yield _single("websocket", effective, place, None)
         elif _is(original, "Route"):
-            yield _single("http", effective, place, _methods(effective))
+            route = _single("http", effective, place, _methods(effective))
+            depended = (guard for each in (effective, original) for guard in _guards_of_dependencies(each))
+            yield replace(route, guards=tuple(dict.fromkeys((*route.guards, *depended))))
         else:
             self.gaps.add(f"`{type(original).__name__}` does not say what it answers")
 
-    def mount(self, mount: object, place: Place) -> Iterator[Route]:
-        app = getattr(mount, "app", None)
-        yield from self.mounted(app, place.below(*_tokens(str(getattr(mount, "path", "")).rstrip("/"), mount)), mount)
+    def mount(self, mount: object, place: Place, *, redirects: bool) -> Iterator[Route]:
+        """What is below a mount, and its root, which is asked as `/metrics` and answered as `/metrics/`."""
+        below = place.below(*_tokens(str(getattr(mount, "path", "")).rstrip("/"), mount))
+        routes = self.mounted(getattr(mount, "app", None), below, mount)
+        is_below = redirects and any(below.prefix)
+        yield from (_with_root(each, below) if is_below else each for each in routes)
 
     def host(self, host: object, place: Place) -> Iterator[Route]:
         name = for_host(_tokens(str(getattr(host, "host", "")), host))
@@ -87,13 +113,26 @@ class _Reading:
         """What is mounted: its routes if they can be read, else all below."""
         table = self.inner(app)
         if table is None:
-            yield place.everything_below("any", text_or_none(getattr(mount, "name", None)), defined(app))
+            folders = [each for each in layers(app) if is_instance(each, "starlette.staticfiles", "StaticFiles")]
+            where = defined(folders[0] if folders else app)
+            below = place.everything_below("any", text_or_none(getattr(mount, "name", None)), where)
+            yield replace(below, files=bool(folders))
             return
+        self.gaps.looked_through(table.through)
         if table.why is not None:
             self.gaps.add(table.why)
         yield from map(place.moved, table.rows)
         # Not of the mount's own path without a slash: that is a route of its own, or none.
         yield place.everything_below("any", None, None).refusal()
+
+
+def _with_root(route: Route, place: Place) -> Route:
+    """The route, which also takes the mount it is below without a slash at the end if it takes that with one."""
+    with_slash, root = place.route("http", None, ("/",)).matched, place.route("http", None, ()).matched
+    takes_root = any(_ANYTHING.sub("", each) in with_slash for each in route.matched)
+    if route.kind == "websocket" or route.refuses or not takes_root:
+        return route
+    return replace(route, templates=(*route.matched, *root))
 
 
 def _list_of(owner: object, name: str) -> list[object]:
@@ -138,9 +177,15 @@ def _single(kind: RouteKind, route: object, place: Place, methods: tuple[str, ..
         name=text_or_none(getattr(route, "name", None)),
         defined=defined(endpoint),
         original=path if _has_own_convertors(route) else None,
+        guards=guards_of(getattr(route, "endpoint", None), methods),
     )
     # Its pages of documentation are functions of the module that makes the application.
     return replace(single, built_in=getattr(endpoint, "__module__", None) == "fastapi.applications")
+
+
+def _guards_of_dependencies(route: object) -> Iterator[Guard]:
+    yield from guards_of_dependencies(getattr(route, "dependant", None))
+    yield from guards_of_dependencies(route)  # those of its routers
 
 
 def _looks_like_frontends(route: object) -> bool:
@@ -153,8 +198,8 @@ def _frontends(group: object, prefix: str, place: Place) -> Iterator[Route]:
         below = place.below(prefix.rstrip("/") + str(getattr(frontend, "path", "/")).rstrip("/"))
         methods, where = _methods(frontend), defined(frontend)
         if any(below.prefix):
-            yield below.route("http", methods, (), defined=where, opaque=True)
-        yield below.route("http", methods, ("/", Parameter("path", "path")), defined=where, opaque=True)
+            yield below.route("http", methods, (), defined=where, opaque=True, files=True)
+        yield below.route("http", methods, ("/", Parameter("path", "path")), defined=where, opaque=True, files=True)
 
 
 def _convertors(route: object) -> Mapping[str, object]:

@@ -5,11 +5,23 @@ Apart from the readers because it is all that the rest of the program knows abou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 RouteKind: TypeAlias = Literal["http", "websocket", "any"]
+
+
+class Guard(NamedTuple):
+    """What lets only some users into a route.
+
+    Attributes:
+        name: The name of a decorator, a class, a dependency or a permission.
+        method: The HTTP method that alone is guarded; `None` for all.
+    """
+
+    name: str
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,10 @@ class Route:
         original: The pattern as the framework writes it, where `path` is another text.
         templates: All that it matches, where `path` alone says too much or too little: `/x` and `/x/`, `/{n:int}` and
             `/-{n:int}`, one for each language. Empty: `path` says it.
+        files: Whether it stands for a folder of files, so that a 404 of it only says that there is no such file.
+        falls_through: Whether the other application is asked when this one answers that it has no such file; said by
+            the plan.
+        guards: What is seen to let only some users in.
         built_in: Whether the framework adds it by itself, as FastAPI does with `/docs`.
         refuses: Whether it is no route but the end of the search: what fits, and no route before it took, is refused.
     """
@@ -42,6 +58,9 @@ class Route:
     opaque: bool = False
     original: str | None = None
     templates: tuple[str, ...] = ()
+    files: bool = False
+    falls_through: bool = False
+    guards: tuple[Guard, ...] = ()
     built_in: bool = False
     refuses: bool = False
 
@@ -82,6 +101,7 @@ class RouteTable:
             compared but never used to route by.
         why: Why there may be more, for people; `None` when it is complete.
         search: The routes with the refusals among them; empty when there are none.
+        through: The names of middleware that it was read through, and that may answer paths by itself.
     """
 
     framework: str
@@ -89,6 +109,7 @@ class RouteTable:
     complete: bool
     why: str | None
     search: tuple[Route, ...] = ()
+    through: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[Route, ...]:
@@ -126,22 +147,28 @@ Reader: TypeAlias = Callable[[object, ReadInner], "RouteTable | None"]
 
 
 class Gaps:
-    """Collects why a table is incomplete while it is being read."""
+    """Collects why a table is incomplete, or may be, while it is being read."""
 
     def __init__(self) -> None:
         self._reasons: list[str] = []
+        self._through: dict[str, None] = {}
 
     def add(self, reason: str) -> None:
         """Note one reason; the same one counts once."""
         if reason not in self._reasons:
             self._reasons.append(reason)
 
+    def looked_through(self, names: Iterable[str]) -> None:
+        """Note middleware that may answer paths by itself."""
+        self._through.update(dict.fromkeys(names))
+
     def table(self, framework: str, routes: Iterator[Route] | list[Route]) -> RouteTable:
         """The table of these rows and of the reasons so far; equal rows are listed once."""
         rows = tuple(dict.fromkeys(routes))
         listed = tuple(row for row in rows if not row.refuses)
         why = "; ".join(self._reasons) or None
-        return RouteTable(framework, listed, not self._reasons, why, rows if len(rows) > len(listed) else ())
+        search = rows if len(rows) > len(listed) else ()
+        return RouteTable(framework, listed, why is None, why, search, tuple(self._through))
 
 
 def counted(number: int, what: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from rsgi.introspect.table import Route, RouteKind
+from rsgi.introspect.table import Guard, Route, RouteKind
 
 ParameterKind: TypeAlias = Literal["", "int", "float", "uuid", "path"]
 
@@ -71,6 +71,8 @@ class Place:
         opaque: bool = False,
         original: str | None = None,
         slash_is_optional: bool = False,
+        files: bool = False,
+        guards: tuple[Guard, ...] = (),
     ) -> Route:
         """A route of this place.
 
@@ -78,7 +80,9 @@ class Place:
         """
         path, templates = _render(self.prefix + tokens, slash_is_optional)
         original = None if original in (None, path) else original
-        return Route(kind, methods, self.host, path, name, defined, opaque, original, templates)
+        return Route(
+            kind, methods, self.host, path, name, defined, opaque, original, templates, files=files, guards=guards
+        )
 
     def everything_below(self, kind: RouteKind, name: str | None, defined: str | None) -> Route:
         """All below this place, for something that cannot be read."""

@@ -8,12 +8,15 @@ machine: literal segments before parameters, those by their weight; a rule that 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsgi.introspect.guards import guards_of
+from rsgi.introspect.middleware import unknown
 from rsgi.introspect.regex import parameter
 from rsgi.introspect.table import Gaps, ReadInner, Route, RouteTable
 from rsgi.introspect.template import Parameter, Place, Tokens, for_host, split_parameters
@@ -30,8 +33,10 @@ def read_dispatcher(app: object, inner: ReadInner) -> RouteTable | None:
     table = inner(getattr(app, "app", None))
     if table is None:
         gaps.add("the application that the dispatcher wraps is of no framework that is known")
-    elif table.why is not None:
-        gaps.add(table.why)
+    else:
+        gaps.looked_through(table.through)
+        if table.why is not None:
+            gaps.add(table.why)
     framework = "werkzeug" if table is None else table.framework
     return gaps.table(framework, [*_mounts(app, inner, gaps), *(table.rows if table else ())])
 
@@ -40,6 +45,8 @@ def read_application(app: object, framework: str, wrapped: str, inner: ReadInner
     """The routes of a Flask or Quart application; `wrapped` is the attribute that middleware takes the place of."""
     gaps = Gaps()
     around = own_attribute(app, wrapped)
+    between = itertools.takewhile(lambda layer: layer is not app, layers(around))
+    gaps.looked_through(unknown(layer for layer in between if not _is_dispatcher(layer)))
     mounted = [route for layer in layers(around) if _is_dispatcher(layer) for route in _mounts(layer, inner, gaps)]
     return gaps.table(framework, [*mounted, *_Rules(app, gaps).routes()])
 
@@ -107,6 +114,8 @@ class _Rules:
             defined=defined(getattr(view, "view_class", None) or view),
             original=rule.rule if "<" in rule.rule else None,
             slash_is_optional=rule.strict_slashes is False,
+            files=self.folder(rule) is not None,
+            guards=guards_of(view, methods),
         )
 
     def host(self, rule: Any) -> str | None:  # noqa: ANN401
@@ -132,12 +141,17 @@ class _Rules:
 
     def has_no_folder(self, rule: Any) -> bool:  # noqa: ANN401
         """Whether it is the rule for static files of an application that has none: every one has the rule."""
+        folder = self.folder(rule)
+        return folder is not None and not folder.is_dir()
+
+    def folder(self, rule: Any) -> Path | None:  # noqa: ANN401
+        """The folder whose files a rule stands for."""
         blueprint, _, last = str(rule.endpoint).rpartition(".")
         if last != "static":
-            return False
+            return None
         owner = self.app.blueprints.get(blueprint) if blueprint else self.app
         folder = getattr(owner, "static_folder", None)
-        return folder is not None and not Path(folder).is_dir()
+        return None if folder is None else Path(folder)
 
 
 def _tokens(pattern: str, rule: Any) -> Tokens:  # noqa: ANN401

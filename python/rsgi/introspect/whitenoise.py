@@ -20,8 +20,10 @@ def read(app: object, inner: ReadInner) -> RouteTable | None:
     table = inner(getattr(app, "application", None))
     if table is None:
         gaps.add("the application behind WhiteNoise is of no framework that is known")
-    elif table.why is not None:
-        gaps.add(table.why)
+    else:
+        gaps.looked_through(table.through)
+        if table.why is not None:
+            gaps.add(table.why)
     framework = "WhiteNoise" if table is None else table.framework
     return gaps.table(framework, [*_files(app), *(table.routes if table else ())])
 
