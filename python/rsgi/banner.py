@@ -30,8 +30,7 @@ def banner(config: Config, plan: Plan, io: Literal["thread", "loop", "pool"], su
         io: Who drives the sockets.
         supervisor: The process that signals go to, when this is one of its workers.
     """
-    process = f"process {os.getpid()}" if supervisor is None else f"process {supervisor} with {config.workers} workers"
-    lines = [f"rsgi {VERSION}, CPython {platform.python_version()}, {process}", ""]
+    lines = [f"rsgi {VERSION}, CPython {platform.python_version()}, {_processes(config, supervisor)}", ""]
     lines += _table([(app.interface, _name(app), _place(app, plan), _how(app, config, io)) for app in plan.apps])
     lines += [f"  rule  {rule.text}" for rule in plan.rules]
     lines += ["", *(f"  {line}" for line in _who(plan)), f"  sockets: {_SOCKETS[io]}"]
@@ -40,6 +39,14 @@ def banner(config: Config, plan: Plan, io: Literal["thread", "loop", "pool"], su
     said = [*(f"warning: {each}" for each in plan.warnings), *(f"note: {each}" for each in plan.notes)]
     lines += [line for each in said for line in (each, "")]
     return "\n".join(lines)
+
+
+def _processes(config: Config, supervisor: int | None) -> str:
+    if supervisor is None:
+        return f"process {os.getpid()}"
+    if config.reload:
+        return f"process {supervisor}, which restarts when files change"
+    return f"process {supervisor} with {config.workers} workers"
 
 
 def _name(app: App) -> str:

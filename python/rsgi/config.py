@@ -40,6 +40,7 @@ SECTIONS = (
     "Limits",
     "Time limits",
     "Output",
+    "Development",
 )
 
 
@@ -114,6 +115,14 @@ class Config:
         metavar="FILE",
         optional=True,
         default_text="`rsgi.toml`, or `[tool.rsgi]` in `pyproject.toml`, in this folder or `--app-dir`",
+    )
+    env_file: str | None = _setting(
+        "Read environment variables from this file, lines of `NAME=value`, for the applications and for settings "
+        "(`RSGI_*`). A variable that is set already stays as it is.",
+        "Applications",
+        metavar="FILE",
+        optional=True,
+        default_text="none",
     )
     reload_rules: bool = _setting(
         "Look once a second whether the configuration file has changed, and take its rules over. SIGHUP does so at once.",
@@ -433,6 +442,36 @@ class Config:
         choices=("debug", "info", "warning", "error"),
     )
     debug: bool = _setting("Show the traceback of start-up errors.", "Output", False, unit="flag")
+
+    reload: bool = _setting(
+        "Start the applications anew when code, templates or configuration change, with one worker. Needs "
+        "`pip install 'rsgi[reload]'`.",
+        "Development",
+        False,
+        unit="flag",
+    )
+    reload_dir: tuple[str, ...] = _setting(
+        "With `--reload`: watch this folder and all below it, instead of `--app-dir`. Repeatable.",
+        "Development",
+        (),
+        metavar="DIR",
+        repeatable=True,
+        separators=r"[;\n]+",
+    )
+    reload_include: tuple[str, ...] = _setting(
+        "With `--reload`: files of this name count, too, for example `*.css`. Repeatable.",
+        "Development",
+        (),
+        metavar="PATTERN",
+        repeatable=True,
+    )
+    reload_exclude: tuple[str, ...] = _setting(
+        "With `--reload`: files and folders of this name do not count, for example `migrations`. Repeatable.",
+        "Development",
+        (),
+        metavar="PATTERN",
+        repeatable=True,
+    )
 
     def __post_init__(self) -> None:
         """Check every value, and turn text into the number it means."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rsgi._types import Interface
-from rsgi.config import Config, Setting, settings
+from rsgi.config import Config, Setting, flag_of, settings
 from rsgi.errors import StartupError
 from rsgi.rules import ParsedRule, rule_from_table
 from rsgi.setting import AppTarget
@@ -35,6 +35,8 @@ PROJECT_FILE_NAME = "pyproject.toml"
 
 _INTERFACES: tuple[Interface, ...] = ("wsgi", "asgi")
 _APP_KEYS = ("wsgi", "asgi", "prefix")
+# What says where settings are read, and so is known before.
+_NOT_HERE = ("config", "env_file")
 _APP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _OURS = re.compile(rb"^\s*(\[\[?\s*)?tool\s*\.\s*rsgi\b", re.MULTILINE)
 _SYNTAX_PLACE = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)", re.DOTALL)
@@ -134,7 +136,7 @@ class _File:
         self._table: Any = document
         for key in self._root:
             self._table = self._table.get(str(key)) if isinstance(self._table, dict) else None
-        self._fields = {field.name: setting for field, setting in settings() if field.name != "config"}
+        self._fields = {field.name: setting for field, setting in settings() if field.name not in _NOT_HERE}
 
     def read(self) -> dict[str, Any]:
         """Every setting that the file has."""
@@ -151,6 +153,9 @@ class _File:
                 values[key] = self._routes(value)
             elif key in self._fields:
                 values[key] = self._value(key, value, self._fields[key])
+            elif key in _NOT_HERE:
+                hint = f"use `{flag_of(key)}` or the environment variable"
+                self._fail((key,), f"there is no setting `{key}` in a file: it is needed before that is read", hint)
             else:
                 self._unknown((key,), [*self._fields, *_INTERFACES], "docs/settings.md lists the settings")
         if apps:

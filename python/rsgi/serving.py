@@ -21,6 +21,7 @@ from rsgi.banner import banner
 from rsgi.config import AppTarget, Config
 from rsgi.config_file import load_config, reread_of
 from rsgi.console import name_process, say
+from rsgi.env_file import apply_env_file
 from rsgi.errors import StartupError
 from rsgi.forked import ending_children, in_children, leave_loop, leave_sockets
 from rsgi.green_threads import refuse_green_threads
@@ -78,6 +79,9 @@ def serve(
     Raises:
         StartupError: when the server cannot start.
     """
+    env_file = settings.get("env_file") if config is None else config.env_file
+    if env_file is not None:
+        apply_env_file(str(env_file))
     if config is not None:
         return _serve(config, None, owns_process=False)
     given = _given(settings, wsgi, asgi)
@@ -99,6 +103,10 @@ def serve_config(config: Config, reread: Callable[[], Config] | None = None) -> 
 
 
 def _serve(config: Config, reread: Callable[[], Config] | None, *, owns_process: bool) -> int:
+    if config.reload:
+        from rsgi.code_reload import serve_reloading
+
+        return serve_reloading(config, reread)
     if config.workers == 1:
         return serve_here(config, reread, owns_process=owns_process)
     from rsgi.supervisor import supervise

@@ -13,7 +13,7 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from rsgi._rsgi import Listeners
 from rsgi.config import Config
 from rsgi.console import say
+from rsgi.env_file import apply_env_file
 from rsgi.errors import StartupError
 from rsgi.service_manager import ServiceManager
 from rsgi.signals import ignored
@@ -35,10 +36,10 @@ _LONG_LIFE = 60.0
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
 
 # What a worker may take for its end beyond all that the settings give it, in seconds.
-_END_MARGIN = 10.0
+END_MARGIN = 10.0
 
 # What SIGHUP cannot change.
-_BOUND = ("host", "port", "bind", "uds")
+BOUND = ("host", "port", "bind", "uds")
 
 
 def supervise(config: Config, reread: Callable[[], Config] | None) -> int:
@@ -51,7 +52,7 @@ def supervise(config: Config, reread: Callable[[], Config] | None) -> int:
     Raises:
         StartupError: when an address cannot be had or a worker cannot start; then all have ended.
     """
-    _check(config)
+    check_named(config, "by several workers")
     return asyncio.run(Supervisor(config, reread, Listeners(config)).run())
 
 
@@ -119,7 +120,7 @@ class Supervisor:
         if worker in self._workers:
             self._workers.remove(worker)
         self._leaving.add(worker)
-        patience = longest_end(self._config) + _END_MARGIN
+        patience = longest_end(self._config) + END_MARGIN
         if not await worker.gone(patience):
             say(f"warning: worker {worker.pid} did not end and was killed")
         self._leaving.discard(worker)
@@ -163,7 +164,7 @@ class Supervisor:
         if worker.dismissed:
             return
         self._workers.remove(worker)
-        say(f"error: worker {worker.pid} {end_of(code)}{_guess(code)}; another one takes its place")
+        say(f"error: worker {worker.pid} {end_of(code)}{guess(code)}; another one takes its place")
         await self._fill(0 if worker.lived() > _LONG_LIFE else worker.deaths)
 
     async def _fill(self, deaths: int = 0) -> None:
@@ -217,21 +218,12 @@ class Supervisor:
 
     def _read_settings(self) -> bool:
         """Take the settings of the file, if there is one."""
-        if self._reread is None:
-            return True
-        try:
-            read = self._reread()
-            _check(read)
-        except StartupError as error:
-            say(f"error: {self._config.config} was not reloaded, all stays as it was: {error.message}")
-            if error.hint is not None:
-                say(f"hint: {error.hint}")
+        read = read_again(self._config, self._reread, BOUND)
+        if read is None:
             return False
-        if any(getattr(read, name) != getattr(self._config, name) for name in _BOUND):
-            say("warning: the addresses changed in the settings: that needs a restart")
         if read.workers != self._config.workers:  # else it is what the signals made of it
             self._wanted = read.workers
-        self._config = replace(read, **{name: getattr(self._config, name) for name in _BOUND})
+        self._config = read
         return True
 
     def _resize(self, difference: int) -> None:
@@ -284,15 +276,60 @@ class Supervisor:
         self._ending.set()
 
 
-def _check(config: Config) -> None:
-    """Raise `StartupError` when other processes could not be told what to serve."""
+def read_again(config: Config, reread: Callable[[], Config] | None, fixed: Sequence[str]) -> Config | None:
+    """The settings as their files have them now; `None` when something in these is wrong, which is said.
+
+    Args:
+        config: The settings as they are.
+        reread: Reads the configuration file, if there is one. The file of environment variables is read here.
+        fixed: The settings that stay as they are.
+    """
+    name = config.env_file
+    try:
+        if config.env_file is not None:
+            _warn_of(apply_env_file(config.env_file), config.env_file)
+        if reread is None:
+            return config
+        name = config.config
+        read = reread()
+        check_named(read, "by workers")
+    except StartupError as error:
+        say(f"error: {name} was not reloaded, all stays as it was: {error.message}")
+        if error.hint is not None:
+            say(f"hint: {error.hint}")
+        return None
+    changed = [name for name in fixed if getattr(read, name) != getattr(config, name)]
+    if changed:
+        what = "the addresses" if set(changed) <= set(BOUND) else ", ".join(f"`{name}`" for name in changed)
+        say(f"warning: {what} changed in the settings: that needs a restart")
+    return replace(read, **{name: getattr(config, name) for name in fixed})
+
+
+def _warn_of(variables: list[str], path: str) -> None:
+    """Say which settings have changed in the environment, which is looked at once."""
+    changed = [f"`{name}`" for name in variables if name.startswith("RSGI_")]
+    if changed:
+        say(f"warning: {', '.join(changed)} changed in {path}: that needs a restart")
+
+
+def check_named(config: Config, how: str) -> None:
+    """See that other processes can be told what to serve.
+
+    Args:
+        config: All settings.
+        how: How it is to be served, for people.
+
+    Raises:
+        StartupError: when they cannot.
+    """
     if not config.apps:
         raise StartupError("there is no application to serve", "for example `rsgi serve --wsgi old:app --asgi new:app`")
     for app in config.apps:
         if not isinstance(app.target, str):
             raise StartupError(
-                "an application that is given as an object cannot be served by several workers, which import it themselves",
-                'name it, for example `wsgi="old:app"`, or say `workers=1` (`WEB_CONCURRENCY` may ask for more)',
+                f"an application that is given as an object cannot be served {how}: each worker process imports it",
+                'name it, for example `wsgi="old:app"`, or say `workers=1` (`WEB_CONCURRENCY` may ask for more) and no '
+                "`reload`",
             )
     try:
         pickle.dumps(config)
@@ -300,6 +337,6 @@ def _check(config: Config) -> None:
         raise StartupError(f"the settings cannot be handed to workers: {error}", "serve with one worker") from error
 
 
-def _guess(code: int) -> str:
+def guess(code: int) -> str:
     """What is most likely behind a signal that nobody here has sent."""
     return " (the system does that when memory runs out)" if code == -signal.SIGKILL else ""

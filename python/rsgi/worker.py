@@ -139,13 +139,13 @@ def _take_over(descriptors: tuple[int, ...]) -> Listeners:
     from rsgi._rsgi import Listeners
 
     listeners = Listeners()
+    before = os.dup(0)
     for descriptor in descriptors:
         os.dup2(descriptor, 0)
         os.close(descriptor)
         listeners.add_stdin()
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    os.dup2(before, 0)
+    os.close(before)
     return listeners
 
 

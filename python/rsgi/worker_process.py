@@ -56,20 +56,28 @@ class WorkerProcess:
         self._ended: asyncio.Task[int]
 
     @classmethod
-    async def start(cls, orders: Orders, introduce: Callable[[str], None], deaths: int = 0) -> WorkerProcess:
+    async def start(
+        cls,
+        orders: Orders,
+        introduce: Callable[[str], None],
+        deaths: int = 0,
+        *,
+        stdin: int | None = asyncio.subprocess.DEVNULL,
+    ) -> WorkerProcess:
         """Start a fresh interpreter that serves.
 
         Args:
             orders: What it is told.
             introduce: Called with the banner, if it sends one.
             deaths: How many before it did not live long.
+            stdin: Its standard input; `None` is that of this process.
         """
         ours, theirs = socket.socketpair()
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
         command = [sys.executable, *flags, str(Path(__file__).with_name("worker.py")), str(theirs.fileno())]
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(), *orders.descriptors)
+                *command, stdin=stdin, pass_fds=(theirs.fileno(), *orders.descriptors)
             )
         reader, connection = await asyncio.open_unix_connection(sock=ours, limit=_LONGEST_MESSAGE)
         for each in (sys.path, orders):

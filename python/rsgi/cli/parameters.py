@@ -19,6 +19,7 @@ from rsgi._types import AskedInterface, Interface
 from rsgi.cli.usage import HintedUsageError
 from rsgi.config import SECTIONS, AppTarget, Config, Setting, flag_of, settings
 from rsgi.config_file import load_config
+from rsgi.env_file import apply_env_file
 from rsgi.errors import StartupError
 from rsgi.importer import parse_target
 from rsgi.values import SettingValueError, write_value
@@ -91,9 +92,18 @@ def options() -> list[click.Parameter]:
             made.extend(_app_option(setting, interface) for interface in _INTERFACES)
         elif setting.unit == "flag":
             made.append(_flag_option(config_field, setting))
+        elif config_field.name == "env_file":
+            # First of all, since other options look into the environment.
+            made.append(_value_option(config_field, setting, is_eager=True, callback=_read_env_file))
         else:
             made.append(_value_option(config_field, setting))
     return made
+
+
+def _read_env_file(context: click.Context, parameter: click.Parameter, path: str | None) -> str | None:
+    if path is not None:
+        apply_env_file(path)
+    return path
 
 
 def targets_argument() -> click.Argument:
@@ -151,12 +161,12 @@ def _flag_option(config_field: Field[Any], setting: Setting) -> SettingOption:
         config_field.name,
         section=setting.section,
         default=False,
-        envvar=_variable(config_field.name),
+        envvar=variable_of(config_field.name),
         help=setting.help,
     )
 
 
-def _value_option(config_field: Field[Any], setting: Setting) -> SettingOption:
+def _value_option(config_field: Field[Any], setting: Setting, **details: Any) -> SettingOption:  # noqa: ANN401
     default = _default_text(config_field, setting)
     return SettingOption(
         flag_of(config_field.name),
@@ -166,8 +176,9 @@ def _value_option(config_field: Field[Any], setting: Setting) -> SettingOption:
         type=SettingType(setting),
         multiple=setting.repeatable,
         metavar=_metavar(setting),
-        envvar=_variable(config_field.name),
+        envvar=variable_of(config_field.name),
         help=setting.help + (f"  [{default}]" if default else ""),
+        **details,
     )
 
 
@@ -187,6 +198,6 @@ def _default_text(config_field: Field[Any], setting: Setting) -> str | None:
     return f"default: {write_value(config_field.default, setting.unit)}"
 
 
-def _variable(name: str) -> str:
+def variable_of(name: str) -> str:
     """The environment variable of a setting: named after its flag."""
     return "RSGI_" + flag_of(name).removeprefix("--").replace("-", "_").upper()

@@ -47,7 +47,7 @@ HYPERCORN = OtherServer(
         *lost("HTTP/3 is not spoken", "--quic-bind ADDRESS"),
         *lost(reasons.LOG_CONFIG, "--log-config FILE"),
         *lost(reasons.PID_FILE, "-p --pid FILE"),
-        *lost(reasons.RELOAD, "--reload"),
+        carried("--reload", "--reload"),
         *lost(reasons.ROOT_PATH, "--root-path PATH"),
         *lost("any host is answered: check it in the application, or with `--route` rules", "--server-name NAME"),
         *lost(reasons.METRICS, "--statsd-host ADDRESS", "--statsd-prefix PREFIX"),
