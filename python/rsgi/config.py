@@ -184,6 +184,7 @@ class Config:
     tls_key_password: str | None = _setting(
         "What the keys are encrypted with. Other users can see it on a command line: use the environment variable.",
         "TLS",
+        secret=True,
         metavar="TEXT",
         optional=True,
         default_text="none",

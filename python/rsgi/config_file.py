@@ -99,6 +99,19 @@ def read_file(path: str) -> dict[str, Any]:
     Raises:
         StartupError: when it cannot be read, or something in it is wrong.
     """
+    return _parse(path).read()
+
+
+def places_in(path: str) -> dict[str, str]:
+    """In which line of a file each setting stands; `wsgi` and `asgi` beside them, and `apps.NAME`.
+
+    Raises:
+        StartupError: when it cannot be read.
+    """
+    return _parse(path).places()
+
+
+def _parse(path: str) -> _File:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -111,7 +124,7 @@ def read_file(path: str) -> dict[str, Any]:
         line = int(found["line"] or text.count("\n") + 1) if found else None
         what = found["what"] if found else str(error)
         raise StartupError(f"{_where(path, line)}: {what[:1].lower()}{what[1:]}", _not_toml(path)) from error
-    return _File(path, text, document).read()
+    return _File(path, text, document)
 
 
 def _not_toml(path: str) -> str:
@@ -161,6 +174,16 @@ class _File:
         if apps:
             values["apps"] = tuple(apps)
         return values
+
+    def places(self) -> dict[str, str]:
+        """Where each key stands, and each application by its name."""
+        table = self._table if isinstance(self._table, dict) else {}
+        # Of rules, the first: `[[routes]]` is an array.
+        found = {key: self._place((key, 0)) for key in table if key != "apps"}
+        for name, app in table.get("apps", {}).items():
+            interface = next(each for each in _INTERFACES if each in app)
+            found[f"apps.{name}"] = self._place(("apps", name, interface))
+        return found
 
     def _value(self, key: str, value: object, setting: Setting) -> object:
         if isinstance(value, dict):

@@ -94,6 +94,7 @@ class Setting:
         maximum: The largest number allowed.
         default_text: How `--help` calls a default that depends on the machine or on other settings.
         separators: What divides several values in the environment variable.
+        secret: Whether it is shown to nobody.
         short: A short flag for the same, where those of other servers call it so.
     """
 
@@ -108,6 +109,7 @@ class Setting:
     maximum: float | None = None
     default_text: str | None = None
     separators: str = r"[;\s]+"
+    secret: bool = False
     short: str | None = None
 
     def parse(self, text: str) -> object:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import click
 
 from rsgi.cli.check import check_command
+from rsgi.cli.config import config_command
 from rsgi.cli.explain import explain_command
 from rsgi.cli.routes import routes_command
 from rsgi.cli.serve import serve_command
@@ -43,7 +44,7 @@ def commands(context: click.Context, *, version: bool) -> None:
         click.echo(context.get_help())
 
 
-for _command in (serve_command, routes_command, explain_command, check_command, translate_command):
+for _command in (serve_command, routes_command, explain_command, check_command, config_command, translate_command):
     commands.add_command(_command)
 
 
