@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from rsgi import file_watch
 from rsgi.cli import main
 from rsgi.config import Config
 from rsgi.errors import StartupError
@@ -328,6 +329,27 @@ def test_which_files_count(tmp_path: Path, name: str, counts: bool) -> None:
     )
     assert watch.concerns(f"{folder}/{name}") is counts
     assert not watch.concerns(f"{tmp_path}/{name}")
+
+
+def test_the_page_names_every_pattern() -> None:
+    page = (Path(__file__).parent.parent / "docs/development.md").read_text()
+    assert not [pattern for pattern in file_watch._INCLUDED if f"`{pattern}`" not in page]
+
+
+def test_folders_that_cannot_be_watched_end_the_server_with_a_reason(
+    project: Project,
+) -> None:
+    (project.folder / "watchfiles.py").write_text(
+        "async def awatch(*folders, **options):\n    raise OSError(28, 'OS file watch limit reached')\n    yield\n"
+    )
+    command = rsgi_command("--reload", "--app-dir", str(project.folder), *BOTH)
+    environment = {**os.environ, "PYTHONPATH": str(project.folder)}
+    ended = subprocess.run(
+        command, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert ended.returncode == 1
+    assert "error: files cannot be watched: [Errno 28] OS file watch limit reached" in ended.stderr
+    assert "hint: `--reload-dir` names a smaller folder" in ended.stderr
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class FileWatch:
         Raises:
             StartupError: when the system does not watch so many files.
         """
-        found: asyncio.Queue[list[str] | OSError] = asyncio.Queue()
+        found: asyncio.Queue[list[str] | Exception] = asyncio.Queue()
         elsewhere = {os.path.dirname(each) for each in self._files if not self._is_below(each)}
         tasks = [asyncio.create_task(self._watch(self.folders, found, recursive=True))]
         if elsewhere:
@@ -68,7 +68,7 @@ class FileWatch:
         try:
             while True:
                 paths = await found.get()
-                if isinstance(paths, OSError):
+                if isinstance(paths, Exception):
                     hint = "`--reload-dir` names a smaller folder; WATCHFILES_FORCE_POLLING=1 looks at times instead"
                     raise StartupError(f"files cannot be watched: {paths}", hint) from paths
                 yield paths
@@ -87,7 +87,7 @@ class FileWatch:
         return False
 
     async def _watch(
-        self, folders: Iterable[str], found: asyncio.Queue[list[str] | OSError], *, recursive: bool
+        self, folders: Iterable[str], found: asyncio.Queue[list[str] | Exception], *, recursive: bool
     ) -> None:
         """Put what changes into a queue, until this is cancelled."""
         from watchfiles import awatch
@@ -105,7 +105,7 @@ class FileWatch:
                 paths = {each for _, path in changes for each in self._concerned(path)}
                 if paths:
                     found.put_nowait(sorted(paths))
-        except OSError as error:
+        except Exception as error:  # of the system, or of the library
             found.put_nowait(error)
 
     def _concerned(self, path: str) -> Iterator[str]:

@@ -60,7 +60,7 @@ GUNICORN = OtherServer(
         *lost("`--reload-dir` and `--reload-include` say which files count", "--reload-extra-file FILES"),
         *lost("use a debugger or a profiler", "--spew"),
         *lost("`rsgi check` says whether the applications could be served", "--check-config"),
-        *lost("`rsgi serve --help` and `docs/settings.md` list the settings", "--print-config"),
+        *lost("`rsgi config` shows the settings, with where each came from", "--print-config"),
         *lost(reasons.PRELOAD, "--preload"),
         *lost("`wsgi.file_wrapper` uses it whenever it can", "--no-sendfile"),
         *needless("all workers accept from the same socket", "--reuse-port"),
