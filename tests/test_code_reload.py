@@ -75,6 +75,20 @@ def test_a_save_brings_the_new_code_and_keeps_the_port(project: Project) -> None
     assert "Traceback" not in server.log()
 
 
+def test_a_save_within_the_second_of_the_last_start_counts(project: Project) -> None:
+    """Python takes a file of the same size and the same second for the one that it has compiled."""
+    server = project.serve(*BOTH, environment={"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": ""})
+    assert list(project.folder.glob("__pycache__/reload_app.*.pyc"))
+    path = project.folder / "reload_app.py"
+    before = path.stat()
+    mark = server.log_mark()
+    project.save("two")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    server.wait_for_log("restarted in", 10, since=mark)
+    assert get(server, "/").text == "two"
+
+
 def test_the_banner_comes_again_only_when_it_is_another(project: Project) -> None:
     server = project.serve(*BOTH)
     assert "process" not in project.restart(server, "two")
