@@ -153,7 +153,7 @@ def test_a_call_that_goes_on_does_not_hold_up_a_restart(project: Project) -> Non
     (old,) = workers_of(server)
     with Connection(server) as connection:
         connection.send_request("GET", "/slow")
-        wait_until(lambda: not connection.readable(0.1), 5, "the call runs")
+        server.wait_for_log("the slow call begins")
         project.restart(server, "two")
         assert get(server, "/").text == "two"
         assert alive(old), "it still has time to finish"
@@ -243,7 +243,7 @@ def test_it_ends_in_order_at_once_when_told_twice_and_never_by_signals_for_worke
     server.wait_for_log("SIGTTIN has no meaning here")
     with Connection(server) as connection:
         connection.send_request("GET", "/slow")
-        wait_until(lambda: not connection.readable(0.1), 5, "the call runs")
+        server.wait_for_log("the slow call begins")
         server.send_signal(signal.SIGINT)
         server.wait_for_log("stopping: 1 call still runs", 5)
         server.send_signal(signal.SIGINT)

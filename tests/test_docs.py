@@ -334,11 +334,12 @@ def settings_page() -> str:
         "Made from `python/rsgi/config.py` by `tests/test_docs.py`; do not edit it here.",
         "",
         "Each setting is a flag of `rsgi serve`, an environment variable, and an argument of `rsgi.serve(...)`; by the",
-        "name of the argument it is also a key of `rsgi.toml`, or of `[tool.rsgi]` in `pyproject.toml`. A flag wins over",
-        "the environment, and both over the file. In the file an application is a table, `[apps.NAME]`, with `wsgi` or",
-        '`asgi` and perhaps `prefix`, and rules are `[[routes]]` (README, "A configuration file"). Durations are seconds,',
-        "or text such as `250ms`, `10s`, `2m`; sizes are bytes, or `64KiB`, `16MiB`. The variable of a repeatable flag",
-        "takes several values, divided by `;`. Where the default is no limit, `none` says so, too.",
+        "name of the argument it is also a key of `rsgi.toml`, or of `[tool.rsgi]` in `pyproject.toml` (but for `config`",
+        "and `env_file`). A flag wins over the environment, and both over the file. In the file an application is a",
+        "table, `[apps.NAME]`, with `wsgi` or `asgi` and perhaps `prefix`, and rules are `[[routes]]` (README,",
+        '"A configuration file"). Durations are seconds, or text such as `250ms`, `10s`, `2m`; sizes are bytes, or',
+        "`64KiB`, `16MiB`. The variable of a repeatable flag takes several values, divided by `;`. Where the default is",
+        "no limit, `none` says so, too.",
     ]
     section = None
     for option in options():

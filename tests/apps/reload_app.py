@@ -17,6 +17,7 @@ def old(environ, start_response):
     if path.endswith("/stream"):
         return endless()
     if path.endswith("/slow"):
+        os.write(2, b"the slow call begins\n")
         time.sleep(10)
     if path.endswith("/line"):
         return [input().encode()]
