@@ -20,8 +20,8 @@ _LOOK = 0.25
 
 def send(body: AsyncIterable[bytes], response: AsyncBody) -> None:
     """Send the body piece by piece; one whose client has left is cancelled, and ended in order."""
-    # It is there where Django is. Synchronous code that the body calls runs in this thread, as under Django's own handler. The loop
-    # is the body's own: its end closes generators that Django's wrapper leaves open, as the loop of the server cannot.
+    # It is there where Django is. Synchronous code that the body calls runs in this thread, as under Django's own handler.
+    # The loop is the body's own: its end closes generators that Django's wrapper leaves open, as the server's loop cannot.
     from asgiref.sync import AsyncToSync
 
     AsyncToSync(_send, force_new_loop=True)(body, response)
