@@ -22,12 +22,13 @@ use hyper::body::Incoming;
 use crate::access_log::{AccessLog, RequestLine, printable};
 use crate::body::{BodyClock, BodyFate, RequestBody};
 use crate::error::RequestError;
+use crate::forwarded::Proxies;
 use crate::gateway::{App, Call, probe, websocket};
 use crate::head::{Peer, RequestHead, from_http2, protocol};
 use crate::health;
 use crate::in_flight::InFlight;
 use crate::response::{AppResponse, Asked, ResponseBody};
-use crate::route::{Decision, RouteRequest, Router, Scheme};
+use crate::route::{Decision, RouteRequest, Router};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 use crate::tls::Tls;
@@ -46,6 +47,8 @@ pub struct Service {
     pub limits: Arc<Limits>,
     /// The certificates, if TCP connections are encrypted.
     pub tls: Option<Arc<Tls>>,
+    /// What is in front of the server, if anything.
+    pub proxies: Option<Proxies>,
     /// The access log, if it is on.
     pub access_log: Option<AccessLog>,
 }
@@ -84,7 +87,10 @@ pub type Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>
 pub fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Answer {
     let (mut parts, incoming) = request.into_parts();
     let refusal = checked(&connection, &mut parts);
-    let head = Box::new(RequestHead::new(parts, Arc::clone(&connection.peer)));
+    let mut head = Box::new(RequestHead::new(parts, Arc::clone(&connection.peer)));
+    if let Some(proxies) = &connection.service.proxies {
+        proxies.apply(&mut head);
+    }
     Box::pin(answered(connection, head, incoming, refusal))
 }
 
@@ -94,8 +100,7 @@ async fn answered(
     incoming: Incoming,
     refusal: Option<Refusal>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let log =
-        connection.service.access_log.as_ref().filter(|_| !connection.service.settings.is_unlogged(head.raw_path()));
+    let log = connection.service.access_log.as_ref().filter(|_| !connection.service.settings.is_unlogged(head.path()));
     let log = log.map(|log| Box::new((log.clone(), request_line(&head))));
     let mut in_flight = InFlight::start(&connection.wire, head.began, log);
     let asked = Asked { head: head.is_head(), version: head.parts.version };
@@ -137,7 +142,7 @@ async fn dispatch(
     incoming: Incoming,
     in_flight: &mut InFlight,
 ) -> AppResponse {
-    if connection.service.settings.health_path.as_deref() == Some(head.raw_path()) {
+    if connection.service.settings.health_path.as_deref() == Some(head.path()) {
         return health::answer(&head, connection.alive.phase() == Phase::Serving);
     }
     // hyper skips what it has of a body in one piece, so it skips all of one that is not in chunks.
@@ -175,7 +180,7 @@ fn begin<'a>(
         Decision::NotFound => return Err(not_found(upgrade)),
     };
     let app = service.apps.get(first).ok_or_else(|| not_found(upgrade))?;
-    head.root = root;
+    head.root += root;
     if upgrade {
         // What follows the head are frames: a body would be taken for some.
         if head.parts.version != Version::HTTP_2 && !incoming.is_end_stream() {
@@ -216,9 +221,8 @@ fn not_found(upgrade: bool) -> RequestError {
 }
 
 fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decision {
-    let Parts { method, uri, headers, .. } = &head.parts;
+    let Parts { method, headers, .. } = &head.parts;
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
-    let authority = uri.authority().map(http::uri::Authority::as_str);
     let preflight = if *method == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
         text(ACCESS_CONTROL_REQUEST_METHOD)
     } else {
@@ -226,17 +230,19 @@ fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decision {
     };
     router.route(&RouteRequest {
         method: method.as_str(),
-        raw_path: uri.path(),
-        host: authority.or_else(|| text(HOST)),
+        raw_path: head.path(),
+        // That of an absolute target is in the field, too.
+        host: text(HOST),
         websocket,
         preflight_method: preflight,
-        scheme: if head.peer.tls.is_some() { Scheme::Https } else { Scheme::Http },
+        scheme: head.peer.scheme(),
         headers,
     })
 }
 
 fn request_line(head: &RequestHead) -> RequestLine {
     let client = match &head.peer.client {
+        Some((address, 0)) => address.clone(),
         Some((address, port)) if address.contains(':') => format!("[{address}]:{port}"),
         Some((address, port)) => format!("{address}:{port}"),
         None => "unix".to_owned(),

@@ -23,6 +23,7 @@ use crate::driver::selector::LoopDriver;
 use crate::driver::{Driver, Io, overseer};
 use crate::error::StartupError;
 use crate::event_loop::{EventLoop, Woken};
+use crate::forwarded::Proxies;
 use crate::gateway::App;
 use crate::listener::{self, Bound as BoundListener, Listening};
 use crate::outbox::Outbox;
@@ -88,6 +89,7 @@ impl Server {
             crate::log::show_debug();
         }
         let tls = Tls::load(&config)?;
+        let proxies = Proxies::new(&config)?;
         let inherited = listeners.is_some();
         let listeners = listeners.map_or_else(|| listener::bind(&config), |listeners| Ok(listeners.get().take()))?;
         if tls.is_some() && !listeners.iter().any(BoundListener::is_tcp) {
@@ -121,7 +123,8 @@ impl Server {
         let limits = Arc::new(limits(&config));
         let count = apps.len();
         let router_of = Arc::clone(&router);
-        let service = Service { settings: config, router: router_of, apps, limits, tls: tls.clone(), access_log };
+        let service =
+            Service { settings: config, router: router_of, apps, limits, tls: tls.clone(), proxies, access_log };
         let io = Io::choose(&service, pool.is_some())?;
         let (told, ready) = channel();
         let listening = Listening { bound: listeners, inherited, ready: told };

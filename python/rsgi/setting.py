@@ -13,7 +13,7 @@ from typing import cast
 
 from rsgi._types import AskedInterface
 from rsgi.rules import ParsedRule
-from rsgi.values import SettingValueError, Unit, check_address, check_path, parse_value
+from rsgi.values import SettingValueError, Unit, check_address, check_path, check_proxies, parse_value, proxies_in
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "words": tuple,
     "address": str,
     "path": str,
+    "proxy": str,
     "flag": bool,
     "number": int,
     "processes": int,
@@ -68,6 +69,7 @@ _UNIT_NAMES: dict[Unit, str] = {
     "words": "a list of words",
     "address": "an address",
     "path": "a path",
+    "proxy": "an address or a network",
     "flag": "true or false",
     "number": "a whole number",
     "processes": "a whole number",
@@ -128,7 +130,10 @@ class Setting:
         """
         if self.repeatable:
             many = (value,) if isinstance(value, (str, Mapping)) else tuple(cast("Iterable[object]", value))
-            return tuple(self._checked(one) for one in many)
+            checked = tuple(self._checked(one) for one in many)
+            if self.unit == "proxy":
+                return tuple(named for one in checked for named in proxies_in(str(one)))
+            return checked
         if isinstance(value, str) and self.unit != "text":
             return self.parse(value)
         if self.unit == "words" and isinstance(value, list):
@@ -153,6 +158,8 @@ class Setting:
             check_address(str(value))
         if self.unit == "path":
             check_path(str(value))
+        if self.unit == "proxy":
+            check_proxies(str(value))
         return value
 
     def _check_range(self, value: float) -> None:

@@ -6,6 +6,7 @@ no setting.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from typing import Literal, TypeAlias
@@ -13,7 +14,7 @@ from typing import Literal, TypeAlias
 from rsgi.cpus import usable_cpus
 
 Unit: TypeAlias = Literal[
-    "text", "words", "address", "path", "flag", "number", "processes", "size", "duration", "apps", "rules"
+    "text", "words", "address", "path", "proxy", "flag", "number", "processes", "size", "duration", "apps", "rules"
 ]
 
 _SECONDS = {"": 1.0, "us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -165,3 +166,31 @@ def check_path(text: str) -> None:
     """
     if not text.startswith("/") or not text.isascii() or not text.isprintable() or re.search(r"[?#\s]", text):
         raise SettingValueError(f"{text!r} is not a path; write it as in a URL, for example /healthz")
+
+
+def proxies_in(text: str) -> list[str]:
+    """The proxies that `text` names, divided by commas."""
+    return [part.strip() for part in text.split(",")]
+
+
+def check_proxies(text: str) -> None:
+    """See that `text` names proxies: addresses, networks, `unix` and `*`.
+
+    Raises:
+        SettingValueError: when it names something else.
+    """
+    for named in proxies_in(text):
+        if named not in ("unix", "*"):
+            _check_network(named)
+
+
+def _check_network(text: str) -> None:
+    try:
+        # Anything after the slash but a length is for other programs.
+        network = ipaddress.ip_network(text, strict=False) if re.fullmatch(r"[\da-fA-F.:]+(/\d+)?", text) else None
+    except ValueError:
+        network = None
+    if network is None:
+        raise SettingValueError(f"{text!r} is no proxy to trust; write an address, a network (10.0.0.0/8), unix or *")
+    if "/" in text and ipaddress.ip_interface(text).ip != network.network_address:
+        raise SettingValueError(f"{text!r} is an address within a network; write {network} for all of it")
