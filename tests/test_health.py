@@ -138,7 +138,7 @@ def test_a_service_manager_hears_of_a_reload(start: Callable[..., Server], tmp_p
         server.send_signal(signal.SIGHUP)
         assert int(manager.next()["MONOTONIC_USEC"]) > 0
         assert manager.next() == ready
-        assert "reloaded" in server.log()
+        server.wait_for_log("reloaded")
 
 
 def test_a_blocked_loop_is_not_alive_for_the_watchdog(start: Callable[..., Server], tmp_path: Path) -> None:
