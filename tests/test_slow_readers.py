@@ -125,8 +125,9 @@ def test_bodies_of_stalled_readers_do_not_stay_in_memory(start: Callable[..., Se
         before = server.memory()
         with stalled(server, 200, kind) as connections:
             assert slowest_but_two(server) < PROMPT
+            # The system may keep some megabytes of each in the buffers of its sockets.
+            wait_until(lambda: stored(server) > 50 * MIB, 20, "what waits is in files")
             assert server.memory() - before < 400 * MIB, "of 800 that were asked for"
-            assert stored(server) > 200 * MIB
             assert connections[-1].read_response().body == BODY
         wait_until(lambda: stored(server) == 0, 10, "the disk is free again")
 
