@@ -13,7 +13,7 @@ from typing import cast
 
 from rsgi._types import AskedInterface
 from rsgi.rules import ParsedRule
-from rsgi.values import SettingValueError, Unit, check_address, check_path, parse_value
+from rsgi.values import SettingValueError, Unit, check_address, check_header, check_path, parse_value
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "words": tuple,
     "address": str,
     "path": str,
+    "header name": str,
+    "header value": str,
     "flag": bool,
     "number": int,
     "processes": int,
@@ -68,6 +70,8 @@ _UNIT_NAMES: dict[Unit, str] = {
     "words": "a list of words",
     "address": "an address",
     "path": "a path",
+    "header name": "the name of a header",
+    "header value": "text for a header",
     "flag": "true or false",
     "number": "a whole number",
     "processes": "a whole number",
@@ -153,6 +157,8 @@ class Setting:
             check_address(str(value))
         if self.unit == "path":
             check_path(str(value))
+        if self.unit in ("header name", "header value"):
+            check_header(str(value), self.unit)
         return value
 
     def _check_range(self, value: float) -> None:
