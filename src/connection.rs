@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use crate::access_log::{AccessLog, Entry};
 use crate::body::{BodyClock, BodyFate, RequestBody};
 use crate::error::RequestError;
+use crate::forwarded::Proxies;
 use crate::gateway::{App, Call, probe, websocket};
 use crate::head::{Peer, RequestHead, from_http2};
 use crate::health;
@@ -29,7 +30,7 @@ use crate::identity;
 use crate::in_flight::{InFlight, Logged};
 use crate::own_fields::OwnFields;
 use crate::response::{AppResponse, Asked, ResponseBody};
-use crate::route::{Decision, Reason, RouteRequest, Router, Scheme};
+use crate::route::{Decision, Reason, RouteRequest, Router};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 use crate::tls::Tls;
@@ -48,6 +49,8 @@ pub struct Service {
     pub limits: Arc<Limits>,
     /// The certificates, if TCP connections are encrypted.
     pub tls: Option<Arc<Tls>>,
+    /// What is in front of the server, if anything.
+    pub proxies: Option<Proxies>,
     /// The access log, if it is on.
     pub access_log: Option<AccessLog>,
     /// The fields that every answer gets.
@@ -88,7 +91,10 @@ pub type Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>
 pub fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Answer {
     let (mut parts, incoming) = request.into_parts();
     let refusal = checked(&connection, &mut parts);
-    let head = Box::new(RequestHead::new(parts, Arc::clone(&connection.peer)));
+    let mut head = Box::new(RequestHead::new(parts, Arc::clone(&connection.peer)));
+    if let Some(proxies) = &connection.service.proxies {
+        proxies.apply(&mut head);
+    }
     Box::pin(answered(connection, head, incoming, refusal))
 }
 
@@ -100,7 +106,10 @@ async fn answered(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let own = &connection.service.own_fields;
     if let Some(name) = &own.request_id {
-        identity::give(name, &mut head);
+        // Behind proxies that are trusted, what anybody else says does not count.
+        let choosy = connection.service.proxies.as_ref().is_some_and(Proxies::is_choosy);
+        let believed = !choosy || head.peer.is_trusted();
+        identity::give(name, &mut head, believed);
     }
     let (log, id) = (logged(&connection.service, &mut head), head.request_id.clone());
     let mut in_flight = InFlight::start(&connection.wire, head.began, log);
@@ -121,7 +130,7 @@ async fn answered(
 
 /// What the access log keeps of a request, if it gets a line there.
 fn logged(service: &Service, head: &mut RequestHead) -> Option<Logged> {
-    let log = service.access_log.as_ref().filter(|_| !service.settings.is_unlogged(head.raw_path()))?;
+    let log = service.access_log.as_ref().filter(|_| !service.settings.is_unlogged(head.path()))?;
     if log.wanted().queue {
         head.queued = Some(Arc::default());
     }
@@ -154,7 +163,7 @@ async fn dispatch(
     incoming: Incoming,
     in_flight: &mut InFlight,
 ) -> AppResponse {
-    if connection.service.settings.health_path.as_deref() == Some(head.raw_path()) {
+    if connection.service.settings.health_path.as_deref() == Some(head.path()) {
         return health::answer(&head, connection.alive.phase() == Phase::Serving);
     }
     // hyper skips what it has of a body in one piece, so it skips all of one that is not in chunks.
@@ -195,7 +204,7 @@ fn begin<'a>(
         Decision::NotFound => return Err(not_found(upgrade)),
     };
     let app = service.apps.get(first).ok_or_else(|| not_found(upgrade))?;
-    head.root = root;
+    head.root += root;
     if upgrade {
         // What follows the head are frames: a body would be taken for some.
         if head.parts.version != Version::HTTP_2 && !incoming.is_end_stream() {
@@ -236,9 +245,8 @@ fn not_found(upgrade: bool) -> RequestError {
 }
 
 fn decide(router: &Router, head: &RequestHead, websocket: bool) -> (Decision, Reason) {
-    let Parts { method, uri, headers, .. } = &head.parts;
+    let Parts { method, headers, .. } = &head.parts;
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
-    let authority = uri.authority().map(http::uri::Authority::as_str);
     let preflight = if *method == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
         text(ACCESS_CONTROL_REQUEST_METHOD)
     } else {
@@ -246,11 +254,12 @@ fn decide(router: &Router, head: &RequestHead, websocket: bool) -> (Decision, Re
     };
     router.explain(&RouteRequest {
         method: method.as_str(),
-        raw_path: uri.path(),
-        host: authority.or_else(|| text(HOST)),
+        raw_path: head.path(),
+        // That of an absolute target is in the field, too.
+        host: text(HOST),
         websocket,
         preflight_method: preflight,
-        scheme: if head.peer.tls.is_some() { Scheme::Https } else { Scheme::Http },
+        scheme: head.peer.scheme(),
         headers,
     })
 }

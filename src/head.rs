@@ -19,11 +19,12 @@ use rsgi_bridge::text::percent_decode;
 use rsgi_bridge::tls::TlsSession;
 
 use crate::identity::trace_id;
+use crate::route::Scheme;
 
-/// Who is at the two ends of a connection, made once for it.
+/// Who is at the two ends of a connection, made once for it. A request that a trusted proxy says more about has one of its own.
 #[derive(Debug, Default)]
 pub struct Peer {
-    /// Address and port of the client; `None` over a Unix socket.
+    /// Address and port of the client; `None` over a Unix socket. The port is 0 where a proxy does not tell it.
     pub client: Option<(String, u16)>,
     /// Address and port of our end; `None` over a Unix socket.
     pub server: Option<(String, u16)>,
@@ -33,6 +34,12 @@ pub struct Peer {
     pub tls: Option<TlsSession>,
     /// The connection has ended.
     pub gone: AtomicBool,
+    /// How the client came to the proxy, where one says so; else the connection says it.
+    pub forwarded: Option<Scheme>,
+    /// Whether what the other end says of its client counts.
+    pub trusted: bool,
+    /// The connection's own, where this is what a proxy says of one request.
+    pub connection: Option<Arc<Peer>>,
 }
 
 impl Peer {
@@ -41,14 +48,32 @@ impl Peer {
         self.client.as_ref().map(|(address, port)| (address.as_str(), *port))
     }
 
-    /// `http` or `https`.
-    pub fn scheme(&self) -> &'static str {
-        if self.tls.is_some() { "https" } else { "http" }
+    /// How the client came.
+    pub fn scheme(&self) -> Scheme {
+        self.forwarded.unwrap_or(if self.tls.is_some() { Scheme::Https } else { Scheme::Http })
+    }
+
+    /// The TLS session of the connection, whoever is at its other end.
+    pub fn session(&self) -> Option<&TlsSession> {
+        self.connection.as_deref().unwrap_or(self).tls.as_ref()
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_gone(&self) -> bool {
+        self.connection.as_deref().unwrap_or(self).gone.load(Ordering::Acquire)
+    }
+
+    /// Whether what the other end of the connection says counts.
+    pub fn is_trusted(&self) -> bool {
+        self.connection.as_deref().unwrap_or(self).trusted
     }
 
     /// `ws` or `wss`.
     pub fn websocket_scheme(&self) -> &'static str {
-        if self.tls.is_some() { "wss" } else { "ws" }
+        match self.scheme() {
+            Scheme::Https => "wss",
+            Scheme::Http => "ws",
+        }
     }
 }
 
@@ -79,7 +104,7 @@ pub struct RequestHead {
     pub parts: Parts,
     /// The two ends of its connection.
     pub peer: Arc<Peer>,
-    /// How many bytes of the raw path are the mount point.
+    /// How many bytes of the raw path lead to the application: the prefix of the whole server, and the mount point.
     pub root: usize,
     /// When it was complete.
     pub began: Instant,
@@ -102,6 +127,15 @@ impl RequestHead {
     /// The undecoded path.
     pub fn raw_path(&self) -> &str {
         self.parts.uri.path()
+    }
+
+    /// The undecoded path below [`RequestHead::root`]. Until an application is chosen that is what the server answers for.
+    pub fn path(&self) -> &str {
+        match self.raw_path().split_at_checked(self.root) {
+            Some((_, "")) if self.root > 0 => "/",
+            Some((_, path)) => path,
+            None => self.raw_path(),
+        }
     }
 
     /// Whether the method is HEAD.
@@ -168,8 +202,8 @@ impl RequestHead {
             query: self.parts.uri.query().unwrap_or_default().as_bytes(),
             target: target.as_bytes(),
             protocol: protocol(self.parts.version),
-            scheme: self.peer.scheme(),
-            tls: self.peer.tls.as_ref(),
+            scheme: self.peer.scheme().name(),
+            tls: self.peer.session(),
             client: self.peer.client(),
             server: self.peer.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
             headers: &self.parts.headers,

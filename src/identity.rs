@@ -11,14 +11,14 @@ use crate::head::RequestHead;
 /// The longest id that is taken from a client.
 const LONGEST: usize = 128;
 
-/// Gives the request its id, in the field `name` and in the head.
-pub fn give(name: &HeaderName, head: &mut RequestHead) {
-    let id = taken(name, head).unwrap_or_else(made);
+/// Gives the request its id, in the field `name` and in the head. That of the client counts where it is `believed`.
+pub fn give(name: &HeaderName, head: &mut RequestHead, believed: bool) {
+    let id = taken(name, head).filter(|_| believed).unwrap_or_else(made);
     head.parts.headers.insert(name.clone(), id.clone());
     head.request_id = Some(id);
 }
 
-/// The id that the client has chosen. Who is not to be believed belongs here: such a client's is not taken.
+/// The id that the client has chosen.
 fn taken(name: &HeaderName, head: &RequestHead) -> Option<HeaderValue> {
     let mut given = head.parts.headers.get_all(name).iter();
     let (id, more) = (given.next()?, given.next());

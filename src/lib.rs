@@ -6,9 +6,9 @@
 //!
 //! 1. [`server`] binds, starts the threads, and stops them; [`startup`] is what comes before the first request, [`drain`] says
 //!    when it ends, [`shutdown`] tells everybody.
-//! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]); [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted.
+//! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]); [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted; [`proxy_protocol`] hears from a proxy who is there.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`http1`] runs hyper over it; [`http2`] does for
-//!    HTTP/2, and both bring their requests to [`connection`].
+//!    HTTP/2, and both bring their requests to [`connection`]. [`forwarded`] puts in what a proxy says of the client.
 //! 4. [`in_flight`] follows each request to its end. [`health`] answers probes. [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI ([`overload`] says when there is no room). [`body`] brings the request body.
 //! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
@@ -30,6 +30,7 @@ mod error;
 mod event_loop;
 mod explain;
 mod file_stream;
+mod forwarded;
 mod gateway;
 mod head;
 mod health;
@@ -44,6 +45,7 @@ mod overload;
 mod own_fields;
 mod plan;
 mod protocol;
+mod proxy_protocol;
 mod replayed;
 mod response;
 pub mod route;

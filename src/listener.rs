@@ -246,7 +246,9 @@ async fn accept_tcp(listener: TcpListener, turns: Turns, service: Arc<Service>, 
                 // Without it a small answer may wait for the client's acknowledgement; with it only latency is at stake.
                 let _unsupported = stream.set_nodelay(true);
                 let server = stream.local_addr().ok().map(|address| (address.ip().to_string(), address.port()));
-                let peer = Peer { client: Some((client.ip().to_string(), client.port())), server, ..Peer::default() };
+                let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(Some(client.ip())));
+                let client = Some((client.ip().to_string(), client.port()));
+                let peer = Peer { client, server, trusted, ..Peer::default() };
                 tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
                 turns.give().await;
             }
@@ -263,8 +265,9 @@ async fn accept_unix(listener: UnixListener, turns: Turns, path: &str, service: 
         };
         match accepted {
             Ok((stream, _)) => {
-                let peer = Peer { unix_path: Some(path.to_owned()), ..Peer::default() };
-                tokio::spawn(protocol::serve_clear(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
+                let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(None));
+                let peer = Peer { unix_path: Some(path.to_owned()), trusted, ..Peer::default() };
+                tokio::spawn(protocol::serve_unix(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
                 turns.give().await;
             }
             Err(error) => back_off(&error).await,

@@ -1,7 +1,7 @@
 //! What a new connection speaks: TLS or not, and which HTTP.
 //!
 //! Kept apart from the connection because all of it is over before the first request: a handshake, or a look at the
-//! first bytes.
+//! first bytes; before that, if so agreed, a proxy says who is there (`proxy_protocol.rs`).
 //!
 //! Spec: RFC 9113 3.2, 3.3, 3.4; RFC 7301 3.2.
 
@@ -10,12 +10,13 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::connection::Service;
 use crate::head::Peer;
 use crate::http1::{self, Begun};
 use crate::http2;
+use crate::proxy_protocol::introduction;
 use crate::replayed::Replayed;
 use crate::shutdown::Alive;
 use crate::tls::{Secured, Tls};
@@ -25,7 +26,12 @@ use crate::wire::{Refusal, read_opening};
 const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Serves a TCP connection, with TLS when the server has a certificate.
-pub async fn serve_tcp(service: Arc<Service>, stream: TcpStream, peer: Box<Peer>, alive: Alive) {
+pub async fn serve_tcp(service: Arc<Service>, mut stream: TcpStream, mut peer: Box<Peer>, mut alive: Alive) {
+    if is_introduced(&service, &peer)
+        && let Err(unknown) = Box::pin(introduction(&service, &mut stream, &mut peer, &mut alive)).await
+    {
+        return Box::pin(unknown.turn_away(service, stream, peer, alive)).await;
+    }
     match service.tls.clone() {
         None => serve_clear(service, stream, peer, alive).await,
         // In boxes what not every connection is, so that the others keep no room for it.
@@ -33,8 +39,22 @@ pub async fn serve_tcp(service: Arc<Service>, stream: TcpStream, peer: Box<Peer>
     }
 }
 
+/// Serves a connection over a Unix socket.
+pub async fn serve_unix(service: Arc<Service>, mut stream: UnixStream, mut peer: Box<Peer>, mut alive: Alive) {
+    if is_introduced(&service, &peer)
+        && let Err(unknown) = Box::pin(introduction(&service, &mut stream, &mut peer, &mut alive)).await
+    {
+        return Box::pin(unknown.turn_away(service, stream, peer, alive)).await;
+    }
+    serve_clear(service, stream, peer, alive).await;
+}
+
+fn is_introduced(service: &Service, peer: &Peer) -> bool {
+    service.proxies.as_ref().is_some_and(|proxies| proxies.introduces(peer))
+}
+
 /// Serves a connection without TLS.
-pub async fn serve_clear<S>(service: Arc<Service>, mut stream: S, peer: Box<Peer>, mut alive: Alive)
+async fn serve_clear<S>(service: Arc<Service>, mut stream: S, peer: Box<Peer>, mut alive: Alive)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

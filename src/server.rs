@@ -23,6 +23,7 @@ use crate::driver::selector::LoopDriver;
 use crate::driver::{Driver, Io, overseer};
 use crate::error::StartupError;
 use crate::event_loop::{EventLoop, Woken};
+use crate::forwarded::Proxies;
 use crate::gateway::App;
 use crate::listener::{self, Bound as BoundListener, Listening};
 use crate::outbox::Outbox;
@@ -91,6 +92,7 @@ impl Server {
             crate::log::show_debug();
         }
         let tls = Tls::load(&config)?;
+        let proxies = Proxies::new(&config)?;
         let inherited = listeners.is_some();
         let listeners = listeners.map_or_else(|| listener::bind(&config), |listeners| Ok(listeners.get().take()))?;
         if tls.is_some() && !listeners.iter().any(BoundListener::is_tcp) {
@@ -124,8 +126,9 @@ impl Server {
         let count = apps.len();
         let router_of = Arc::clone(&router);
         let own_fields = OwnFields::new(&config)?;
+        let tls_of = tls.clone();
         let service =
-            Service { settings: config, router: router_of, apps, limits, tls: tls.clone(), access_log, own_fields };
+            Service { settings: config, router: router_of, apps, limits, tls: tls_of, proxies, access_log, own_fields };
         let io = Io::choose(&service, pool.is_some())?;
         let (told, ready) = channel();
         let listening = Listening { bound: listeners, inherited, ready: told };

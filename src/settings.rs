@@ -51,6 +51,12 @@ settings! {
     uds: Option<String>,
     /// `auto`, `1` or `2`: the versions of HTTP that are spoken.
     http: String,
+    /// Addresses, networks, `unix` and `*`: whose word about their clients counts.
+    trust_proxy: Vec<String>,
+    /// The part of the path that leads to this server.
+    root_path: Option<String>,
+    /// Whether trusted proxies begin connections with a PROXY header.
+    proxy_protocol: bool,
     /// Files of certificates to serve.
     tls_cert: Vec<String>,
     /// Files of their keys, in the same order; none when each is in the file of its certificate.

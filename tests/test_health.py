@@ -129,6 +129,18 @@ def test_a_service_manager_hears_of_start_life_and_end(
         assert server.wait(10) == 0
 
 
+def test_a_service_manager_hears_of_a_reload(start: Callable[..., Server], tmp_path: Path) -> None:
+    settings = tmp_path / "rsgi.toml"
+    settings.write_text('[apps.new]\nasgi = "asgi_kitchen:app"\n')
+    with manager_at(tmp_path / "notify") as manager:
+        server = start("--config", str(settings), environment={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        ready = manager.next()
+        server.send_signal(signal.SIGHUP)
+        assert int(manager.next()["MONOTONIC_USEC"]) > 0
+        assert manager.next() == ready
+        server.wait_for_log("reloaded")
+
+
 def test_a_blocked_loop_is_not_alive_for_the_watchdog(start: Callable[..., Server], tmp_path: Path) -> None:
     with manager_at(tmp_path / "notify") as manager:
         environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}

@@ -103,3 +103,10 @@ def test_what_is_no_name_of_a_header() -> None:
     ran = run_rsgi("--wsgi", "identity_app:old", "--request-id", "X Request")
     assert ran.returncode == 2
     assert "is not the name of a header; write for example X-Request-ID" in ran.stderr
+
+
+@pytest.mark.parametrize(("trusted", "taken"), [("127.0.0.1", True), ("10.0.0.0/8", False)])
+def test_behind_a_proxy_only_its_id_counts(start: Callable[..., Server], trusted: str, taken: bool) -> None:
+    server = start("--asgi", "asgi_kitchen:app", "--request-id", "X-Request-ID", "--trust-proxy", trusted)
+    answer = get(server, "/hello", ("X-Request-ID", "from-the-proxy"), ("X-Forwarded-For", "192.0.2.7"))
+    assert (answer.header("x-request-id") == "from-the-proxy") == taken

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -427,7 +428,10 @@ def test_log_lines_say_whose_they_are(start: Callable[..., Server]) -> None:
     server = start("--wsgi", "wsgi_kitchen:app", "--workers", "2")
     assert get(server, "/raise-before").status == 500
     log = server.wait_for_log("Traceback")
-    assert any(f"[{pid}] error: app `wsgi_kitchen:app` failed" in log for pid in workers_of(server))
+    record = r"^\[(\d+)\] \S+Z error: app `wsgi_kitchen:app` failed"
+    found = re.search(record, log, re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) in workers_of(server)
 
 
 @pytest.mark.parametrize(

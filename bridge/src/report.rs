@@ -21,7 +21,7 @@ pub struct Subject<'a> {
     pub target: &'a str,
     /// The version of HTTP, such as `HTTP/1.1`; empty when there was no request.
     pub protocol: &'a str,
-    /// Address and port of the client, where they are known.
+    /// Address and port of the client, where they are known; the port is 0 where only the address is.
     pub client: Option<(&'a str, u16)>,
     /// What the request is called in logs, if it has a name.
     pub request_id: Option<&'a str>,
@@ -143,6 +143,7 @@ impl std::fmt::Display for Subject<'_> {
             write!(formatter, " {}", self.protocol)?;
         }
         match self.client {
+            Some((address, 0)) => write!(formatter, " from {address}")?,
             Some((address, port)) if address.contains(':') => write!(formatter, " from [{address}]:{port}")?,
             Some((address, port)) => write!(formatter, " from {address}:{port}")?,
             None => {}

@@ -32,6 +32,7 @@ _EXTENSION_NAMES = ", ".join(f"`{name}`" for name in _EXTENSIONS)
 SECTIONS = (
     "Applications",
     "Addresses",
+    "Behind a proxy",
     "TLS",
     "WSGI",
     "ASGI",
@@ -161,6 +162,32 @@ class Config:
         "Addresses",
         "auto",
         choices=("auto", "1", "2"),
+    )
+
+    trust_proxy: tuple[str, ...] = _setting(
+        "Believe `Forwarded` and `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `-Prefix` of proxies that connect from "
+        "here: an address, a network such as 10.0.0.0/8, unix (Unix sockets) or * (everybody). Repeatable, or with commas.",
+        "Behind a proxy",
+        (),
+        unit="proxy",
+        metavar="LIST",
+        repeatable=True,
+        separators=r"[;,\s]+",
+    )
+    root_path: str | None = _setting(
+        "The path that a proxy serves this server under, whether it cuts it off or not. It is `SCRIPT_NAME` and "
+        "`root_path`; rules and prefixes are about the path below it.",
+        "Behind a proxy",
+        unit="path",
+        metavar="PATH",
+        optional=True,
+        default_text="none",
+    )
+    proxy_protocol: bool = _setting(
+        "Expect a PROXY header (version 1 or 2) at the start of each connection of a trusted proxy.",
+        "Behind a proxy",
+        False,
+        unit="flag",
     )
 
     tls_cert: tuple[str, ...] = _setting(

@@ -12,6 +12,7 @@ import queue
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
 
 from rsgi.config import Config
@@ -32,15 +33,22 @@ _Signature = tuple[int, int, int] | None
 class RuleReload:
     """Reads the configuration file again when it is asked to."""
 
-    def __init__(self, served: ServedPlan, config: Config, reread: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        served: ServedPlan,
+        config: Config,
+        reread: Callable[[], Config],
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         """Start the thread.
 
         Args:
             served: The plan that gets the new rules.
             config: The settings that the server was started with.
             reread: Gives the settings as they are now; raises `StartupError`.
+            around: Entered for each reload.
         """
-        self._served, self._started, self._reread = served, config, reread
+        self._served, self._started, self._reread, self._around = served, config, reread, around
         self._path = os.path.abspath(str(config.config))
         self._wishes: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="rsgi-reload", daemon=True)
@@ -66,7 +74,8 @@ class RuleReload:
                 return
             before, seen = seen, self._signature()
             if wish or seen != before:
-                self._reload()
+                with self._around():
+                    self._reload()
 
     def _signature(self) -> _Signature:
         """What changes when the file does; `None` while it is not there."""

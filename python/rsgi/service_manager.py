@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rsgi.signals import CHECK_INTERVAL
 
@@ -30,11 +32,22 @@ class ServiceManager:
         # Half of the time, as sd_watchdog_enabled(3) advises.
         self._watchdog = int(microseconds) / 2e6 if mine and microseconds.isdigit() else None
         self.interval = CHECK_INTERVAL if self._watchdog is None else min(CHECK_INTERVAL, self._watchdog)
+        self._status = ""
         self._address = "\0" + address[1:] if address.startswith("@") else address
 
     def ready(self, status: str) -> None:
         """Requests are served."""
+        self._status = status
         self._tell("READY=1", f"STATUS={status}")
+
+    @contextmanager
+    def reload(self) -> Iterator[None]:
+        """What is done meanwhile is a reload."""
+        self.reloading()
+        try:
+            yield
+        finally:
+            self.ready(self._status)
 
     def reloading(self) -> None:
         """The settings are read again; `ready` is to follow."""

@@ -162,9 +162,9 @@ def serve_here(
     stopping = Stopping(config, stop)
     code = 0
     served = ServedPlan(server, config, plan)
-    with in_children(partial(leave_sockets, server.addresses)), _reloading(served, config, reread) as reload:
+    with in_children(partial(leave_sockets, server.addresses)), _reloading(served, config, reread, manager) as reload:
         reopen = server.reopen_access_log if config.access_log_file is not None else None
-        handlers = _handlers(stopping, _reloads(server, config, reload), reopen, link)
+        handlers = _handlers(stopping, _reloads(server, config, reload, manager), reopen, link)
         if link is not None:
             link.follow(server, stopping.begin)
         else:
@@ -280,27 +280,32 @@ def _run_to_the_end(loop: asyncio.AbstractEventLoop, ended: threading.Event, sto
 
 
 @contextmanager
-def _reloading(served: ServedPlan, config: Config, reread: Callable[[], Config] | None) -> Iterator[RuleReload | None]:
+def _reloading(
+    served: ServedPlan, config: Config, reread: Callable[[], Config] | None, manager: ServiceManager
+) -> Iterator[RuleReload | None]:
     """Rules can be read again, if there is a file to read them from."""
     if reread is None:
         yield None
         return
-    reload = RuleReload(served, config, reread)
+    reload = RuleReload(served, config, reread, manager.reload)
     try:
         yield reload
     finally:
         reload.stop()
 
 
-def _reloads(server: Server, config: Config, rules: RuleReload | None) -> list[Callable[[], None]]:
+def _reloads(
+    server: Server, config: Config, rules: RuleReload | None, manager: ServiceManager
+) -> list[Callable[[], None]]:
     """What SIGHUP does: rules are read again if they have a file, certificates if there are any."""
     asked = [] if rules is None else [rules.ask]
-    return asked + ([lambda: _reload_tls(server)] if config.tls_cert else [])
+    return asked + ([lambda: _reload_tls(server, manager)] if config.tls_cert else [])
 
 
-def _reload_tls(server: Server) -> None:
+def _reload_tls(server: Server, manager: ServiceManager) -> None:
     try:
-        server.reload_tls()
+        with manager.reload():
+            server.reload_tls()
     except StartupError as error:
         say(f"error: {error.message}; the certificates stay as they were")
     else:

@@ -13,7 +13,16 @@ from typing import cast
 
 from rsgi._types import AskedInterface
 from rsgi.rules import ParsedRule
-from rsgi.values import SettingValueError, Unit, check_address, check_header, check_path, parse_value
+from rsgi.values import (
+    SettingValueError,
+    Unit,
+    check_address,
+    check_header,
+    check_path,
+    check_proxies,
+    parse_value,
+    proxies_in,
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "path": str,
     "header name": str,
     "header value": str,
+    "proxy": str,
     "flag": bool,
     "number": int,
     "processes": int,
@@ -72,6 +82,7 @@ _UNIT_NAMES: dict[Unit, str] = {
     "path": "a path",
     "header name": "the name of a header",
     "header value": "text for a header",
+    "proxy": "an address or a network",
     "flag": "true or false",
     "number": "a whole number",
     "processes": "a whole number",
@@ -132,7 +143,10 @@ class Setting:
         """
         if self.repeatable:
             many = (value,) if isinstance(value, (str, Mapping)) else tuple(cast("Iterable[object]", value))
-            return tuple(self._checked(one) for one in many)
+            checked = tuple(self._checked(one) for one in many)
+            if self.unit == "proxy":
+                return tuple(named for one in checked for named in proxies_in(str(one)))
+            return checked
         if isinstance(value, str) and self.unit != "text":
             return self.parse(value)
         if self.unit == "words" and isinstance(value, list):
@@ -159,6 +173,8 @@ class Setting:
             check_path(str(value))
         if self.unit in ("header name", "header value"):
             check_header(str(value), self.unit)
+        if self.unit == "proxy":
+            check_proxies(str(value))
         return value
 
     def _check_range(self, value: float) -> None:

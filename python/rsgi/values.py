@@ -6,6 +6,7 @@ no setting.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from typing import Literal, TypeAlias
@@ -17,6 +18,7 @@ Unit: TypeAlias = Literal[
     "words",
     "address",
     "path",
+    "proxy",
     "header name",
     "header value",
     "flag",
@@ -191,3 +193,31 @@ def check_header(text: str, unit: Unit) -> None:
         raise SettingValueError(f"{text!r} is not the name of a header; write for example X-Request-ID")
     if unit == "header value" and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", text):
         raise SettingValueError(f"{text!r} cannot be in a header: it needs visible ASCII characters")
+
+
+def proxies_in(text: str) -> list[str]:
+    """The proxies that `text` names, divided by commas."""
+    return [part.strip() for part in text.split(",")]
+
+
+def check_proxies(text: str) -> None:
+    """See that `text` names proxies: addresses, networks, `unix` and `*`.
+
+    Raises:
+        SettingValueError: when it names something else.
+    """
+    for named in proxies_in(text):
+        if named not in ("unix", "*"):
+            _check_network(named)
+
+
+def _check_network(text: str) -> None:
+    try:
+        # Anything after the slash but a length is for other programs.
+        network = ipaddress.ip_network(text, strict=False) if re.fullmatch(r"[\da-fA-F.:]+(/\d+)?", text) else None
+    except ValueError:
+        network = None
+    if network is None:
+        raise SettingValueError(f"{text!r} is no proxy to trust; write an address, a network (10.0.0.0/8), unix or *")
+    if "/" in text and ipaddress.ip_interface(text).ip != network.network_address:
+        raise SettingValueError(f"{text!r} is an address within a network; write {network} for all of it")

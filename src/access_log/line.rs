@@ -171,6 +171,8 @@ impl Entry {
 
     fn client(&self) -> String {
         match &self.client {
+            // A proxy need not tell the port.
+            Some((address, 0)) => address.clone(),
             Some((address, port)) if address.contains(':') => format!("[{address}]:{port}"),
             Some((address, port)) => format!("{address}:{port}"),
             None => "unix".to_owned(),

@@ -384,7 +384,7 @@ impl HttpExchange {
         }
         let mut state = self.lock();
         // A body that nobody gets has no pipe that would tell.
-        if state.response.is_discarding() && self.head.peer.gone.load(Ordering::Acquire) {
+        if state.response.is_discarding() && self.head.peer.is_gone() {
             return Err(Disconnected.into());
         }
         let (room, ended) = state.response.take_body(body, more, self.head.is_head(), &self.gone)?;

@@ -1,6 +1,6 @@
 //! `host[:port]`, as it stands in a `Host` field and in an absolute-form target.
 //!
-//! Apart because two places read it and must agree. Stricter than the URI grammar on purpose: a name is letters,
+//! Apart because several places read it and must agree. Stricter than the URI grammar on purpose: a name is letters,
 //! digits, `-`, `.`, `_` and `~`, so that no list, no path, no user name and no percent sign can hide in what an
 //! application builds links from.
 //!
@@ -9,7 +9,7 @@
 use std::net::Ipv6Addr;
 
 /// Says whether `bytes` is one host with at most one port.
-pub(super) fn is_authority(bytes: &[u8]) -> bool {
+pub fn is_authority(bytes: &[u8]) -> bool {
     match bytes.strip_prefix(b"[") {
         Some(rest) => is_bracketed(rest),
         None => match memchr::memchr(b':', bytes).and_then(|colon| bytes.split_at_checked(colon)) {

@@ -46,6 +46,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 pub use alarm::{Alarm, SpareAlarm};
+pub use authority::is_authority;
 pub use frames::{FrameGuard, refused_path};
 pub use guard::Guard;
 pub use message::{asks_for_websocket, check as check_message};

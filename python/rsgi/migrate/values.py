@@ -103,6 +103,19 @@ def client_certificate(text: str) -> Sequence[str]:
     return one_of(**_TLS_NEEDS)(text.rpartition(".")[2])
 
 
+def proxies(text: str) -> Sequence[str]:
+    """Addresses, networks and `*` by commas. What is a path stands for the clients of a Unix socket."""
+    named = [each.strip() for each in text.split(",") if each.strip()]
+    return (",".join("unix" if each.startswith(("/", "unix:")) else each for each in named),)
+
+
+def proxy_protocol(text: str) -> Sequence[str]:
+    """The versions of the PROXY protocol: ours are always both."""
+    if text.lower() == "off":
+        raise CannotCarry("it is off unless asked for: leave it out")
+    return ()
+
+
 def yes_for_auto(text: str) -> Sequence[str]:
     """A truth, where ours are `auto` and `off`."""
     return ("off" if text.lower() in ("0", "false", "no", "off", "f", "n") else "auto",)

@@ -34,7 +34,7 @@ DAPHNE = OtherServer(
         *lost(reasons.TIMEOUT, "-t --http-timeout SECONDS", "--application-close-timeout SECONDS"),
         *lost(reasons.LOG_FORMAT, "--log-fmt FORMAT"),
         *lost("`--ws-max-message` counts the whole message", "--websocket-max-frame-size BYTES"),
-        *lost(reasons.ROOT_PATH, "--root-path PATH"),
+        carried("--root-path PATH", "--root-path", reasons.ROOT_PATH),
         *lost(reasons.FORWARDED, "--proxy-headers", "--proxy-headers-host NAME", "--proxy-headers-port NAME"),
         carried("-s --server-name NAME", "--server-header"),
         carried("--no-server-name", "--server-header off"),

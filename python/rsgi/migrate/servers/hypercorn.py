@@ -48,7 +48,7 @@ HYPERCORN = OtherServer(
         carried("--log-config FILE", "--log-config", reasons.DICT_CONFIG, values.dict_config),
         *lost(reasons.PID_FILE, "-p --pid FILE"),
         carried("--reload", "--reload"),
-        *lost(reasons.ROOT_PATH, "--root-path PATH"),
+        carried("--root-path PATH", "--root-path", reasons.ROOT_PATH),
         *lost("any host is answered: check it in the application, or with `--route` rules", "--server-name NAME"),
         *lost(reasons.METRICS, "--statsd-host ADDRESS", "--statsd-prefix PREFIX"),
         *lost(reasons.SOCKET_MODE, "-m --umask N"),

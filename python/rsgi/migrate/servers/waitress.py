@@ -52,9 +52,9 @@ WAITRESS = OtherServer(
         *lost("a client that leaves is not an error", "--log-socket-errors", "--no-log-socket-errors"),
         *lost(reasons.NO_TRACEBACKS, "--expose-tracebacks", "--no-expose-tracebacks"),
         *needless("a client that leaves is noticed always", "--channel-request-lookahead INT"),
+        carried("--trusted-proxy IP", "--trust-proxy", reasons.PROXIES),
         *lost(
             reasons.FORWARDED,
-            "--trusted-proxy IP",
             "--trusted-proxy-count INT",
             "--trusted-proxy-headers LIST",
             "--log-untrusted-proxy-headers",

@@ -1,0 +1,77 @@
+//! The fields that proxies have long sent: `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `-Prefix`.
+//!
+//! Apart from `Forwarded`, which says most of it in one field. Each of these is a list of its own: a proxy may append to one and
+//! replace the next. What belongs to a hop is as far from the right as that hop, or the outermost there is.
+//!
+//! Spec: none; what nginx, `HAProxy`, Traefik and the load balancers of clouds send.
+
+use http::header::{HeaderMap, HeaderName};
+
+use super::node::Node;
+use super::prefix::parse_prefix;
+use super::said::{Said, Step, Way, parse_host, parse_scheme};
+use super::trust::Trust;
+
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
+/// What the fields of a request from a trusted proxy say.
+pub(super) fn read<'a>(headers: &'a HeaderMap, trust: &Trust) -> Said<'a> {
+    let mut said = Said::default();
+    let mut way = Way::default();
+    let mut hops = 0;
+    for entry in from_right(headers, &FOR) {
+        let hop = std::str::from_utf8(entry).ok().and_then(Node::parse);
+        if hop.is_none() {
+            said.unreadable = Some("X-Forwarded-For");
+        }
+        if way.pass(hop, trust) == Step::Ends {
+            break;
+        }
+        hops += 1;
+    }
+    said.client = way.client;
+    let mut unreadable = said.unreadable;
+    let mut field = Field { headers, hops, unreadable: &mut unreadable };
+    said.scheme = field.read(&PROTO, "X-Forwarded-Proto", parse_scheme);
+    said.host = field.read(&HOST, "X-Forwarded-Host", |text| parse_host(text.into()));
+    said.port = field.read(&PORT, "X-Forwarded-Port", |text| text.parse().ok().filter(|&port: &u16| port > 0));
+    said.prefix = field.read(&PREFIX, "X-Forwarded-Prefix", parse_prefix);
+    said.unreadable = unreadable;
+    said
+}
+
+struct Field<'a, 'told> {
+    headers: &'a HeaderMap,
+    /// How far from the right the outermost trusted hop is.
+    hops: usize,
+    unreadable: &'told mut Option<&'static str>,
+}
+
+impl<'a> Field<'a, '_> {
+    fn read<Value>(
+        &mut self,
+        name: &HeaderName,
+        shown: &'static str,
+        parse: impl FnOnce(&'a str) -> Option<Value>,
+    ) -> Option<Value> {
+        let entry = from_right(self.headers, name).take(self.hops + 1).last()?;
+        let value = std::str::from_utf8(entry).ok().and_then(parse);
+        if value.is_none() {
+            *self.unreadable = Some(shown);
+        }
+        value
+    }
+}
+
+/// The entries of a list over all its lines, last first, without the empty ones.
+///
+/// Bytes, not text: what the client wrote before a comma must not make what the proxy wrote after it unreadable.
+fn from_right<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let lines = headers.get_all(name).into_iter().rev();
+    let entries = lines.flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','));
+    entries.map(<[u8]>::trim_ascii).filter(|entry| !entry.is_empty())
+}

@@ -1,0 +1,120 @@
+//! One hop of a list: `192.0.2.1`, `192.0.2.1:47011`, `[2001:db8::1]:80`, `fe80::1%eth0`, `unknown`, `_hidden`.
+//!
+//! Apart because `X-Forwarded-For` and `Forwarded` write it alike, each with liberties of its own that are taken in both.
+//!
+//! Spec: RFC 7239 6; RFC 4007 11.2 and RFC 6874 (zones).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Who is at a hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Node {
+    /// An address and a port; 0 when there is none, or one that is not told.
+    Address(IpAddr, u16),
+    /// A Unix socket, as nginx writes it.
+    Unix,
+    /// Somebody who is not named.
+    Hidden,
+}
+
+impl Node {
+    /// Reads what a proxy wrote; `None` for what is no node.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "unix:" => return Some(Self::Unix),
+            "unknown" => return Some(Self::Hidden),
+            _ => {}
+        }
+        if let Some(rest) = text.strip_prefix('[') {
+            let (address, port) = rest.split_once(']')?;
+            let port = if port.is_empty() { 0 } else { parse_port(port.strip_prefix(':')?)? };
+            return Some(Self::Address(parse_ipv6(address)?.into(), port));
+        }
+        if let Some(address) = parse_ipv6(text) {
+            return Some(Self::Address(address.into(), 0));
+        }
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => (host, parse_port(port)?),
+            None => (text, 0),
+        };
+        if host.eq_ignore_ascii_case("unknown") || is_obfuscated(host) {
+            return Some(Self::Hidden);
+        }
+        host.parse::<Ipv4Addr>().ok().map(|address| Self::Address(address.into(), port))
+    }
+}
+
+/// A zone means something on the proxy's machine alone, so it is read and left out.
+fn parse_ipv6(text: &str) -> Option<Ipv6Addr> {
+    let (address, zone) = text.split_once('%').unwrap_or((text, "-"));
+    let named = !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte));
+    if named { address.parse().ok() } else { None }
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    let digits = (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { is_obfuscated(text).then_some(0) }
+}
+
+fn is_obfuscated(text: &str) -> bool {
+    let named = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    text.len() > 1 && text.starts_with('_') && text.bytes().all(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str, port: u16) -> Node {
+        Node::Address(text.parse().unwrap(), port)
+    }
+
+    #[test]
+    fn addresses_with_and_without_a_port() {
+        for (text, expected) in [
+            ("192.0.2.1", address("192.0.2.1", 0)),
+            ("192.0.2.1:47011", address("192.0.2.1", 47011)),
+            ("192.0.2.1:_p1", address("192.0.2.1", 0)),
+            ("2001:db8::1", address("2001:db8::1", 0)),
+            ("[2001:db8::1]", address("2001:db8::1", 0)),
+            ("[::1]:80", address("::1", 80)),
+            ("fe80::1%eth0", address("fe80::1", 0)),
+            ("[fe80::1%25eth0]:8080", address("fe80::1", 8080)),
+            ("unix:", Node::Unix),
+            ("unknown", Node::Hidden),
+            ("Unknown:80", Node::Hidden),
+            ("_hidden", Node::Hidden),
+            ("_SEVKISEK:_x", Node::Hidden),
+        ] {
+            assert_eq!(Node::parse(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_node() {
+        for junk in [
+            "",
+            "_",
+            "localhost",
+            "1.2.3",
+            "1.2.3.4.5",
+            "01.2.3.4",
+            "1.2.3.4:",
+            "1.2.3.4:99999",
+            "1.2.3.4:+80",
+            "[::1",
+            "[::1]80",
+            "[1.2.3.4]",
+            "::1]",
+            "fe80::1%",
+            "fe80::1%a b",
+            "_a b",
+            "1.2.3.4, 5.6.7.8",
+            "<script>",
+            "unix:/x",
+            "\"::1\"",
+        ] {
+            assert_eq!(Node::parse(junk), None, "{junk}");
+        }
+    }
+}
