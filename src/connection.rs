@@ -19,20 +19,22 @@ use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use crate::access_log::{AccessLog, RequestLine, printable};
+use crate::access_log::{AccessLog, Entry};
 use crate::body::{BodyClock, BodyFate, RequestBody};
 use crate::error::RequestError;
 use crate::forwarded::Proxies;
 use crate::gateway::{App, Call, probe, websocket};
-use crate::head::{Peer, RequestHead, from_http2, protocol};
+use crate::head::{Peer, RequestHead, from_http2};
 use crate::health;
-use crate::in_flight::InFlight;
+use crate::identity;
+use crate::in_flight::{InFlight, Logged};
+use crate::own_fields::OwnFields;
 use crate::response::{AppResponse, Asked, ResponseBody};
-use crate::route::{Decision, RouteRequest, Router};
+use crate::route::{Decision, Reason, RouteRequest, Router};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 use crate::tls::Tls;
-use crate::wire::{Limits, Pace, Refusal, SpareAlarm, WireState, check_message, refused_path};
+use crate::wire::{Limits, Pace, Refusal, SpareAlarm, WireState, check_message};
 
 /// What every connection of the server shares.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub struct Service {
     pub proxies: Option<Proxies>,
     /// The access log, if it is on.
     pub access_log: Option<AccessLog>,
+    /// The fields that every answer gets.
+    pub own_fields: OwnFields,
 }
 
 /// One connection as its requests see it.
@@ -96,12 +100,18 @@ pub fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Answer
 
 async fn answered(
     connection: Arc<Connection>,
-    head: Box<RequestHead>,
+    mut head: Box<RequestHead>,
     incoming: Incoming,
     refusal: Option<Refusal>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let log = connection.service.access_log.as_ref().filter(|_| !connection.service.settings.is_unlogged(head.path()));
-    let log = log.map(|log| Box::new((log.clone(), request_line(&head))));
+    let own = &connection.service.own_fields;
+    if let Some(name) = &own.request_id {
+        // Behind proxies that are trusted, what anybody else says does not count.
+        let choosy = connection.service.proxies.as_ref().is_some_and(Proxies::is_choosy);
+        let believed = !choosy || head.peer.is_trusted();
+        identity::give(name, &mut head, believed);
+    }
+    let (log, id) = (logged(&connection.service, &mut head), head.request_id.clone());
     let mut in_flight = InFlight::start(&connection.wire, head.began, log);
     let asked = Asked { head: head.is_head(), version: head.parts.version };
     let refusal = refusal.or_else(|| {
@@ -113,7 +123,18 @@ async fn answered(
         Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
         None => surviving(dispatch(&connection, head, incoming, &mut in_flight)).await,
     };
-    Ok(response.into_response(in_flight, asked))
+    let mut response = response.into_response(in_flight, asked);
+    own.complete(&mut response, id);
+    Ok(response)
+}
+
+/// What the access log keeps of a request, if it gets a line there.
+fn logged(service: &Service, head: &mut RequestHead) -> Option<Logged> {
+    let log = service.access_log.as_ref().filter(|_| !service.settings.is_unlogged(head.path()))?;
+    if log.wanted().queue {
+        head.queued = Some(Arc::default());
+    }
+    Some(Logged { log: log.clone(), entry: Box::new(Entry::new(head, log.wanted())) })
 }
 
 /// The wire guard has seen what came over HTTP/1; an HTTP/2 request is looked at here, and from then on looks the same.
@@ -174,7 +195,10 @@ fn begin<'a>(
 ) -> Result<(impl Future<Output = AppResponse>, Option<Arc<BodyFate>>), RequestError> {
     let service = &connection.service;
     let upgrade = websocket::requested(&head.parts);
-    let (first, then, root) = match decide(&service.router.load(), &head, upgrade) {
+    let router = service.router.load();
+    let (decision, reason) = decide(&router, &head, upgrade);
+    in_flight.decided_by(&router, reason);
+    let (first, then, root) = match decision {
         Decision::App { app, root } => (app.0, None, root),
         Decision::Probe { first, then, miss } => (first.0, service.apps.get(then.0).map(|then| (then, miss)), 0),
         Decision::NotFound => return Err(not_found(upgrade)),
@@ -220,7 +244,7 @@ fn not_found(upgrade: bool) -> RequestError {
     RequestError::new(StatusCode::NOT_FOUND, reason)
 }
 
-fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decision {
+fn decide(router: &Router, head: &RequestHead, websocket: bool) -> (Decision, Reason) {
     let Parts { method, headers, .. } = &head.parts;
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     let preflight = if *method == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
@@ -228,7 +252,7 @@ fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decision {
     } else {
         None
     };
-    router.route(&RouteRequest {
+    router.explain(&RouteRequest {
         method: method.as_str(),
         raw_path: head.path(),
         // That of an absolute target is in the field, too.
@@ -238,19 +262,6 @@ fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decision {
         scheme: head.peer.scheme(),
         headers,
     })
-}
-
-fn request_line(head: &RequestHead) -> RequestLine {
-    let client = match &head.peer.client {
-        Some((address, 0)) => address.clone(),
-        Some((address, port)) if address.contains(':') => format!("[{address}]:{port}"),
-        Some((address, port)) => format!("{address}:{port}"),
-        None => "unix".to_owned(),
-    };
-    let Parts { method, uri, version, .. } = &head.parts;
-    let target = refused_path(&head.parts.headers).unwrap_or_else(|| uri.to_string().into_bytes());
-    let line = [method.as_str().as_bytes(), b" ", &target, b" ", protocol(*version).as_bytes()].concat();
-    RequestLine { client, request: printable(&line) }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
@@ -18,6 +18,7 @@ use rsgi_bridge::report::Subject;
 use rsgi_bridge::text::percent_decode;
 use rsgi_bridge::tls::TlsSession;
 
+use crate::identity::trace_id;
 use crate::route::Scheme;
 
 /// Who is at the two ends of a connection, made once for it. A request that a trusted proxy says more about has one of its own.
@@ -62,6 +63,11 @@ impl Peer {
         self.connection.as_deref().unwrap_or(self).gone.load(Ordering::Acquire)
     }
 
+    /// Whether what the other end of the connection says counts.
+    pub fn is_trusted(&self) -> bool {
+        self.connection.as_deref().unwrap_or(self).trusted
+    }
+
     /// `ws` or `wss`.
     pub fn websocket_scheme(&self) -> &'static str {
         match self.scheme() {
@@ -102,6 +108,10 @@ pub struct RequestHead {
     pub root: usize,
     /// When it was complete.
     pub began: Instant,
+    /// What it is called in logs; `None` when requests have no ids.
+    pub request_id: Option<HeaderValue>,
+    /// The microseconds until an application was called, and one more; 0 before. `None` when nobody asks.
+    pub queued: Option<Arc<AtomicU64>>,
 }
 
 impl RequestHead {
@@ -111,7 +121,7 @@ impl RequestHead {
         if let Some(authority) = authority {
             parts.headers.insert(HOST, authority);
         }
-        Self { parts, peer, root: 0, began: Instant::now() }
+        Self { parts, peer, root: 0, began: Instant::now(), request_id: None, queued: None }
     }
 
     /// The undecoded path.
@@ -156,6 +166,18 @@ impl RequestHead {
         }
     }
 
+    /// Notes that an application is called.
+    pub fn called(&self) {
+        if let Some(queued) = &self.queued {
+            let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            queued.store(micros.saturating_add(1), Ordering::Relaxed);
+        }
+    }
+
+    fn id(&self) -> Option<&str> {
+        self.request_id.as_ref().and_then(|id| id.to_str().ok())
+    }
+
     /// The request for logs.
     pub fn subject<'a>(&'a self, app: &'a str) -> Subject<'a> {
         Subject {
@@ -164,6 +186,8 @@ impl RequestHead {
             target: self.parts.uri.path_and_query().map_or("", PathAndQuery::as_str),
             protocol: protocol(self.parts.version),
             client: self.peer.client(),
+            request_id: self.id(),
+            trace_id: trace_id(&self.parts.headers),
         }
     }
 
@@ -184,6 +208,7 @@ impl RequestHead {
             server: self.peer.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
             headers: &self.parts.headers,
             content_length,
+            request_id: self.id(),
         }
     }
 }

@@ -114,6 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Served<S> {
                 if fields != HYPER_FIELDS {
                     builder.max_headers(fields);
                 }
+                builder.auto_date_header(self.connection.service.settings.is_dated());
                 let requests = Requests(Arc::clone(&self.connection));
                 Turn::Speaking(Box::new(builder.serve_connection(TokioIo::new(*guard), requests).with_upgrades()))
             }

@@ -112,6 +112,7 @@ fn builder(settings: &Settings, executor: StreamExecutor) -> http2::Builder<Stre
         .max_header_list_size(u32::try_from(header_list).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(MOST_PENDING_RESETS)
         .max_local_error_reset_streams(MOST_LOCAL_RESETS)
+        .auto_date_header(settings.is_dated())
         .enable_connect_protocol()
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);

@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 
-use crate::access_log::{AccessLog, Record, RequestLine, printable};
+use crate::access_log::{AccessLog, Entry, Fields, Outcome, kept};
 use crate::error::RequestError;
 use crate::gateway::App;
 use crate::http2::Reader;
+use crate::route::{Reason, Router};
 use crate::wire::WireState;
 
 /// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
@@ -24,7 +25,29 @@ pub struct InFlight {
     pub body_unread: bool,
     /// `None` when somebody else holds it.
     place: Option<Place>,
-    log: Option<Box<(AccessLog, RequestLine)>>,
+    log: Option<Logged>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub struct Record {
+    /// When its head was complete.
+    pub started: Instant,
+    /// The status of the answer; 0 when there was none.
+    pub status: u16,
+    /// Body bytes that were handed to the connection.
+    pub bytes: u64,
+    /// Who answered, if that is logged.
+    app: Option<Arc<str>>,
+}
+
+/// A request that gets a line in the access log.
+#[derive(Debug)]
+pub struct Logged {
+    /// Where the line goes.
+    pub log: AccessLog,
+    /// What it is made of.
+    pub entry: Box<Entry>,
 }
 
 /// What a request occupies until this is dropped: its connection is not idle, and its application has one more.
@@ -68,7 +91,7 @@ impl Drop for Place {
 
 impl InFlight {
     /// Begins with the head, at `began`. `log` is where its line goes.
-    pub fn start(wire: &Arc<WireState>, began: Instant, log: Option<Box<(AccessLog, RequestLine)>>) -> Self {
+    pub fn start(wire: &Arc<WireState>, began: Instant, log: Option<Logged>) -> Self {
         let place = Some(Place::take(Arc::clone(wire)));
         let record = Record { started: began, status: 0, bytes: 0, app: None };
         Self { record, body_unread: false, place, log }
@@ -77,7 +100,32 @@ impl InFlight {
     /// What the client sent in place of the request that hyper has.
     pub fn asked_with(&mut self, line: &[u8]) {
         if let Some(told) = &mut self.log {
-            told.1.request = printable(line);
+            told.entry.asked_with(line);
+        }
+    }
+
+    /// What decided who answers.
+    pub fn decided_by(&mut self, router: &Router, reason: Reason) {
+        if let Some(told) = self.log.as_mut().filter(|told| told.log.wanted().decision) {
+            let name = router.name_of(reason).map(str::to_owned);
+            if matches!(reason, Reason::Rule(_)) {
+                told.entry.rule = name;
+            } else {
+                told.entry.route = name;
+            }
+        }
+    }
+
+    /// What the access log says of the answer's fields, if it says any.
+    pub fn logged_fields(&self, headers: &HeaderMap) -> Option<Fields> {
+        let names = &self.log.as_ref()?.log.wanted().response;
+        (!names.is_empty()).then(|| kept(headers, names))
+    }
+
+    /// The fields of the answer that are logged.
+    pub fn answered_with(&mut self, fields: Fields) {
+        if let Some(told) = &mut self.log {
+            told.entry.response = fields;
         }
     }
 
@@ -121,9 +169,11 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.place = None;
-        if let Some(told) = &self.log {
-            let (log, request) = &**told;
-            log.write(&self.record, request);
+        if let Some(Logged { log, mut entry }) = self.log.take() {
+            let Record { started, status, bytes, app } = &mut self.record;
+            let (ended, took) = (SystemTime::now(), started.elapsed());
+            entry.outcome = Outcome { ended, took, status: *status, bytes: *bytes, app: app.take() };
+            log.write(entry);
         }
     }
 }

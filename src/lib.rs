@@ -36,11 +36,13 @@ mod head;
 mod health;
 mod http1;
 mod http2;
+mod identity;
 mod in_flight;
 mod listener;
 mod log;
 mod outbox;
 mod overload;
+mod own_fields;
 mod plan;
 mod protocol;
 mod proxy_protocol;
@@ -51,6 +53,7 @@ mod server;
 mod settings;
 mod shutdown;
 mod startup;
+mod timestamp;
 mod tls;
 mod wire;
 mod worker;
@@ -69,7 +72,7 @@ mod _rsgi {
     #[pymodule_export]
     use crate::server::Server;
     #[pymodule_export]
-    use crate::worker::{Listeners, name_process};
+    use crate::worker::{Listeners, check_access_log_format, name_process, write_json};
     #[pymodule_export]
     use rsgi_bridge::async_body::AsyncBody;
     #[pymodule_export]

@@ -6,6 +6,9 @@
 use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use crate::timestamp::timestamp;
 
 /// Whether `--log-level` is debug.
 static DEBUG: AtomicBool = AtomicBool::new(false);
@@ -13,10 +16,40 @@ static DEBUG: AtomicBool = AtomicBool::new(false);
 /// What stands before each line of a process that is one of several.
 static NAME: OnceLock<String> = OnceLock::new();
 
+/// Whether each line is a JSON object.
+static JSON: AtomicBool = AtomicBool::new(false);
+
 /// Writes one line; a closed standard error is nobody's concern.
 pub fn line(text: std::fmt::Arguments<'_>) {
-    let name = NAME.get().map_or("", String::as_str);
-    let _closed = writeln!(std::io::stderr().lock(), "{name}{text}");
+    let _closed = if JSON.load(Ordering::Relaxed) {
+        writeln!(std::io::stderr().lock(), "{}", object(&text.to_string()))
+    } else {
+        let name = NAME.get().map_or("", String::as_str);
+        writeln!(std::io::stderr().lock(), "{name}{text}")
+    };
+}
+
+/// The line as `console.py` writes its own.
+fn object(text: &str) -> String {
+    let levels = ["error", "warning", "hint", "debug"];
+    let found = levels.iter().find_map(|level| Some((*level, text.strip_prefix(level)?.strip_prefix(": ")?)));
+    let (level, message) = found.unwrap_or(("info", text));
+    let (time, process) = (timestamp(SystemTime::now()), std::process::id());
+    format!(
+        "{{\"time\": \"{time}\", \"level\": \"{level}\", \"process\": {process}, \"message\": {}}}",
+        json_text(message)
+    )
+}
+
+/// `text` as JSON has it, quotes included.
+pub fn json_text(text: &str) -> String {
+    // Text is never what JSON cannot say.
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+/// Makes each line a JSON object from now on.
+pub fn write_json() {
+    JSON.store(true, Ordering::Relaxed);
 }
 
 /// `1 call`, `2 calls`.
@@ -38,5 +71,19 @@ pub fn show_debug() {
 pub fn debug(text: std::fmt::Arguments<'_>) {
     if DEBUG.load(Ordering::Relaxed) {
         line(format_args!("debug: {text}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_has_the_level_and_the_message() {
+        let ends = |text: &str, end: &str| assert!(object(text).ends_with(end), "{}", object(text));
+        ends("error: a \"b\"\n", "\"message\": \"a \\\"b\\\"\\n\"}");
+        ends("listening", "\"message\": \"listening\"}");
+        assert!(object("warning: x").contains("\"level\": \"warning\""));
+        assert!(object("errors: x").contains("\"level\": \"info\""));
     }
 }

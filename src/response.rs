@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SERVER};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
@@ -172,7 +172,6 @@ fn assemble(head: Box<ResponseHead>, content: Content, in_flight: InFlight) -> R
     let mut response = Response::new(ResponseBody::new(content, in_flight));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    response.headers_mut().entry(SERVER).or_insert(HeaderValue::from_static("rsgi"));
     if let Some(reason) = reason
         && let Ok(reason) = ReasonPhrase::try_from(Vec::from(reason))
     {
@@ -189,7 +188,6 @@ fn error_page(error: &RequestError, in_flight: InFlight) -> Response<ResponseBod
     *response.status_mut() = error.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(SERVER, HeaderValue::from_static("rsgi"));
     if error.then == Then::Retry {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
@@ -209,6 +207,13 @@ pub struct ResponseBody {
 }
 
 impl ResponseBody {
+    /// The head of the answer is complete, with these fields.
+    pub fn log_fields(response: &mut Response<Self>) {
+        if let Some(fields) = response.body().in_flight.logged_fields(response.headers()) {
+            response.body_mut().in_flight.answered_with(fields);
+        }
+    }
+
     fn new(content: Content, in_flight: InFlight) -> Self {
         let reader = Reader::current();
         if let Some(reader) = &reader {

@@ -27,6 +27,7 @@ use crate::forwarded::Proxies;
 use crate::gateway::App;
 use crate::listener::{self, Bound as BoundListener, Listening};
 use crate::outbox::Outbox;
+use crate::own_fields::OwnFields;
 use crate::plan::{AppSpec, Plan};
 use crate::route::Router;
 use crate::settings::{Seconds, Settings};
@@ -53,6 +54,8 @@ pub struct Server {
     apps: usize,
     /// Whether the application without a prefix is called past its bridge, and so cannot hold an answer back.
     unprobed: bool,
+    /// Until the end, whose last lines it would hold up.
+    access_log: Mutex<Option<AccessLog>>,
 }
 
 #[derive(Debug)]
@@ -101,7 +104,6 @@ impl Server {
         }
         let addresses = listeners.iter().map(|listener| listener.url(tls.is_some())).collect();
         let router = Arc::new(ArcSwap::from_pointee(plan.router()?));
-        let failed = |error: std::io::Error| PyRuntimeError::new_err(error.to_string());
         let event_loop = Arc::new(EventLoop::default());
         let pool = if plan.apps.iter().any(AppSpec::is_wsgi) {
             Some(Pool::start(py, "rsgi-wsgi", config.wsgi_threads, config.wsgi_queue)?)
@@ -118,13 +120,15 @@ impl Server {
             App::new(py, app, &config, &event_loop, (&outbox, &calls), pool.as_ref())
         });
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
-        let log = config.access_log.then(AccessLog::start).transpose().map_err(failed)?;
-        let (access_log, log_thread) = log.unzip();
+        let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
+        let reopened = access_log.clone();
         let limits = Arc::new(limits(&config));
         let count = apps.len();
         let router_of = Arc::clone(&router);
+        let own_fields = OwnFields::new(&config)?;
+        let tls_of = tls.clone();
         let service =
-            Service { settings: config, router: router_of, apps, limits, tls: tls.clone(), proxies, access_log };
+            Service { settings: config, router: router_of, apps, limits, tls: tls_of, proxies, access_log, own_fields };
         let io = Io::choose(&service, pool.is_some())?;
         let (told, ready) = channel();
         let listening = Listening { bound: listeners, inherited, ready: told };
@@ -142,6 +146,7 @@ impl Server {
             router,
             apps: count,
             unprobed,
+            access_log: Mutex::new(reopened),
         })
     }
 
@@ -233,6 +238,12 @@ impl Server {
         Ok(true)
     }
 
+    /// Opens the file of the access log again by its name; `False` when there is none.
+    fn reopen_access_log(&self) -> bool {
+        let log = self.access_log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.as_ref().inspect(|log| log.reopen()).is_some()
+    }
+
     /// Stops draining the queue of `event_loop`, before its remaining tasks are cancelled.
     fn detach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         self.event_loop.detach(event_loop)
@@ -243,6 +254,7 @@ impl Server {
     /// Raises `rsgi.StartupError` when an application's startup failed.
     fn finish(&self, py: Python<'_>) -> PyResult<()> {
         let stage = std::mem::replace(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner), Stage::Finished);
+        drop(self.access_log.lock().unwrap_or_else(PoisonError::into_inner).take());
         match stage {
             Stage::Running(running) => py.detach(|| running.finish(&self.driver)).map_err(PyErr::from),
             Stage::Bound(_) | Stage::Finished => Ok(()),

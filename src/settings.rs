@@ -139,11 +139,26 @@ settings! {
     health_path: Option<String>,
     /// Whether to write one line per request.
     access_log: bool,
+    /// The file that they go to; `-` is standard output.
+    access_log_file: Option<String>,
+    /// `text`, `common`, `combined`, `json`, or a text with atoms.
+    access_log_format: String,
     /// Paths whose requests get none.
     access_log_skip: Vec<String>,
+    /// The field that holds the id of a request.
+    request_id: Option<String>,
+    /// What `Server` says.
+    server_header: Option<String>,
+    /// `on` or `off`: whether answers get a `Date`.
+    date_header: String,
 }
 
 impl Settings {
+    /// Whether answers get a `Date`.
+    pub fn is_dated(&self) -> bool {
+        self.date_header == "on"
+    }
+
     /// Whether requests for a path are left out of the access log.
     pub fn is_unlogged(&self, path: &str) -> bool {
         self.health_path.as_deref() == Some(path) || self.access_log_skip.iter().any(|skipped| skipped == path)

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 
+use crate::access_log::Format;
 use crate::listener::{self, Bound};
 use crate::settings::Settings;
 
@@ -59,6 +60,21 @@ impl Listeners {
     fn urls(&self, encrypted: bool) -> Vec<String> {
         self.each(|bound| bound.url(encrypted))
     }
+}
+
+/// Says what is wrong with a format of the access log.
+///
+/// Raises `rsgi.StartupError` when something is.
+#[pyfunction]
+pub fn check_access_log_format(format: &str) -> PyResult<()> {
+    Format::compile(format)?;
+    Ok(())
+}
+
+/// Makes each line that this process writes to standard error from Rust a JSON object, from now on.
+#[pyfunction]
+pub fn write_json() {
+    crate::log::write_json();
 }
 
 /// Puts `name` before every line that this process writes to standard error from Rust. Only the first call counts.

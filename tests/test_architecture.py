@@ -20,7 +20,8 @@ LONGEST = 350
 
 # Files that are longer, how long they were when that was agreed, and why they are one file.
 LONGER = {
-    "python/rsgi/config.py": (511, "the list of all settings, each defined once"),
+    "python/rsgi/config.py": (560, "the list of all settings, each defined once"),
+    "python/rsgi/supervisor.py": (352, "the workers, and what every signal does to them"),
     "src/body.rs": (436, "reading, pumping, recording and spooling are one body's way"),
     "src/gateway/asgi.rs": (447, "the call and its exchange share every type"),
     "src/gateway/websocket/exchange.rs": (358, "one state machine, and what may follow what in it"),
@@ -113,8 +114,15 @@ def test_the_way_of_a_request_to_its_gateway_never_touches_python() -> None:
         "head",
         "body",
         "response",
-        "access_log",
+        "access_log/mod",
+        "access_log/format",
+        "access_log/line",
+        "access_log/writer",
+        "identity",
+        "in_flight",
         "log",
+        "own_fields",
+        "timestamp",
         "shutdown",
     )
     files = [PROJECT / f"src/{name}.rs" for name in names]

@@ -307,6 +307,8 @@ ONLY_PYTHON = {
     "reload_rules": "the file is watched in Python",
     "routes_from": "becomes the plan's table",
     "app_dir": "is for importing",
+    "log_format": "is said to both, by a call",
+    "log_config": "the logging is Python's",
     "debug": "start-up errors are printed by the command line",
 }
 

@@ -30,6 +30,9 @@ SERVED = [
     ("gunicorn app:app -w 2 -w 3", "--wsgi app:app --workers 3"),
     ("gunicorn app:app --certfile a.pem --keyfile b.pem --cert-reqs 2 --ca-certs c", "--wsgi app:app --tls-cert a.pem "
      "--tls-key b.pem --tls-client-auth required --tls-client-ca c"),
+    ("gunicorn app:app --access-logfile /var/log/a", "--wsgi app:app --access-log-file /var/log/a"),
+    ("uvicorn main:app --no-server-header --no-access-log",
+     "--asgi main:app --server-header off --no-access-log"),
     ("uvicorn main:app --no-access-log --port 80", "--asgi main:app --no-access-log --port 80"),
     ("uvicorn main:app", "--asgi main:app --access-log"),
     ("uvicorn --factory main:make --interface wsgi --access-log", "--wsgi 'main:make()' --access-log"),
@@ -39,7 +42,7 @@ SERVED = [
     ("granian --interface asgi main --url-path-prefix /api/", "--asgi /api=main:app"),
     ("granian main:app --http1-header-read-timeout 3000", "main:app --header-timeout 3000ms"),
     ("hypercorn wsgi:main:app -b 0.0.0.0 -k uvloop", "--wsgi main:app --bind 0.0.0.0:8000 --loop uvloop"),
-    ("hypercorn main --access-logfile -", "main:app --access-log"),
+    ("hypercorn main --access-logfile -", "main:app --access-log-file -"),
     ("daphne -b 0.0.0.0 -p 8001 mysite.asgi:application",
      "--asgi mysite.asgi:application --host 0.0.0.0 --port 8001 --access-log"),
     ("waitress-serve --call app:make", "--wsgi 'app:make()' --host 0.0.0.0 --port 8080"),
@@ -93,7 +96,6 @@ def test_what_stands_before_the_server_stays(before: str, after: str, capsys: py
     [
         ("gunicorn app:app --timeout 30", "--timeout 30", "a call is not killed for taking long"),
         ("gunicorn app:app -k gevent", "-k gevent", "WSGI applications run in threads"),
-        ("gunicorn app:app --access-logfile /var/log/a", "--access-logfile /var/log/a", "the access log goes to stdout"),
         ("gunicorn app:app -D", "-D", "the process stays in the foreground"),
         ("gunicorn app:app -w many", "-w many", "`--workers` does not take it: 'many' is not a whole number"),
         ("gunicorn app:app --limit-request-line 0", "--limit-request-line 0", "there is always a limit"),

@@ -48,6 +48,8 @@ pub struct RequestView<'a> {
     pub headers: &'a HeaderMap,
     /// The length of the body where it is known otherwise than from the header (a chunked body that was kept whole).
     pub content_length: Option<u64>,
+    /// What the request is called in logs.
+    pub request_id: Option<&'a str>,
 }
 
 /// Whether several threads or processes may call the application at once (`wsgi.multithread`, `wsgi.multiprocess`).
@@ -151,6 +153,9 @@ impl EnvironTemplate {
         }
         self.words.set_addresses(&environ, request)?;
         set_headers(py, &environ, request)?;
+        if let Some(id) = request.request_id {
+            environ.set_item(intern!(py, "rsgi.request_id"), id)?;
+        }
         if let Some(length) = request.content_length {
             environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
         }

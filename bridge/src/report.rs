@@ -3,7 +3,6 @@
 //! Kept apart because every gateway and the bridge report the same way. An application may switch our logger off without
 //! meaning to: `logging.config` does so to every logger that it does not name. What it failed with is said all the same.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -24,12 +23,35 @@ pub struct Subject<'a> {
     pub protocol: &'a str,
     /// Address and port of the client, where they are known; the port is 0 where only the address is.
     pub client: Option<(&'a str, u16)>,
+    /// What the request is called in logs, if it has a name.
+    pub request_id: Option<&'a str>,
+    /// The trace that it belongs to.
+    pub trace_id: Option<&'a str>,
 }
 
 impl<'a> Subject<'a> {
     /// The lifespan of `app`, which no client asked for.
     pub fn lifespan(app: &'a str) -> Self {
-        Self { app, method: "LIFESPAN", target: "", protocol: "", client: None }
+        Self { app, method: "LIFESPAN", target: "", protocol: "", client: None, request_id: None, trace_id: None }
+    }
+
+    /// All that is known, by name.
+    fn fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let fields = PyDict::new(py);
+        let known = [("app", self.app), ("method", self.method), ("target", self.target), ("protocol", self.protocol)];
+        for (name, text) in known.into_iter().filter(|(_, text)| !text.is_empty()) {
+            fields.set_item(name, text)?;
+        }
+        if let Some((address, port)) = self.client {
+            let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+            fields.set_item("client", format!("{host}:{port}"))?;
+        }
+        for (name, id) in [("request_id", self.request_id), ("trace_id", self.trace_id)] {
+            if let Some(id) = id {
+                fields.set_item(name, id)?;
+            }
+        }
+        Ok(fields)
     }
 }
 
@@ -41,7 +63,8 @@ pub fn report_call(py: Python<'_>, subject: Subject<'_>, report: Report) {
         Outcome::ClientGone => {}
     }
     if let Some(error) = report.close_error {
-        log_exception(py, &format!("close() of the response of app `{}` failed: {subject}", subject.app), &error);
+        let message = format!("close() of the response of app `{}` failed: {subject}", subject.app);
+        log_exception(py, subject, &message, &error);
     }
 }
 
@@ -51,17 +74,15 @@ pub fn log_length(py: Python<'_>, subject: Subject<'_>, ended: Ended) {
     match ended {
         Ended::Whole => {}
         Ended::OverLength => {
-            log_warning(
-                py,
-                &format!("app `{app}` sent more than its Content-Length: {subject}; the rest was left out"),
-            );
+            let message = format!("app `{app}` sent more than its Content-Length: {subject}; the rest was left out");
+            log(py, Some(subject), "warning", &message, None);
         }
-        Ended::Missing(missing) => log_warning(
-            py,
-            &format!(
+        Ended::Missing(missing) => {
+            let message = format!(
                 "app `{app}` sent {missing} bytes less than its Content-Length: {subject}; the connection was cut"
-            ),
-        ),
+            );
+            log(py, Some(subject), "warning", &message, None);
+        }
     }
 }
 
@@ -74,20 +95,31 @@ pub fn log_remark(py: Python<'_>, subject: Subject<'_>, ticket: &Ticket) {
 
 /// Logs that the application raised or broke its contract.
 pub fn log_failure(py: Python<'_>, subject: Subject<'_>, error: &PyErr) {
-    log_exception(py, &format!("app `{}` failed: {subject}", subject.app), error);
+    log_exception(py, subject, &format!("app `{}` failed: {subject}", subject.app), error);
 }
 
 /// Logs a warning on the `rsgi` logger.
 pub fn log_warning(py: Python<'_>, message: &str) {
-    let logged = logger(py).and_then(|logger| logger.call_method1(intern!(py, "warning"), ("%s", message)));
-    unraisable(py, logged);
+    log(py, None, "warning", message, None);
 }
 
-fn log_exception(py: Python<'_>, message: &str, error: &PyErr) {
+fn log_exception(py: Python<'_>, subject: Subject<'_>, message: &str, error: &PyErr) {
+    log(py, Some(subject), "error", message, Some(error));
+}
+
+/// Logs `message`. What it is about is in the record as well, as the attribute `rsgi`, for handlers that write no text.
+fn log(py: Python<'_>, subject: Option<Subject<'_>>, level: &str, message: &str, error: Option<&PyErr>) {
     let logged = logger(py).and_then(|logger| {
         let options = PyDict::new(py);
-        options.set_item("exc_info", (error.get_type(py), error.value(py), error.traceback(py)))?;
-        logger.call_method(intern!(py, "error"), ("%s", message), Some(&options))
+        if let Some(error) = error {
+            options.set_item("exc_info", (error.get_type(py), error.value(py), error.traceback(py)))?;
+        }
+        if let Some(subject) = subject {
+            let extra = PyDict::new(py);
+            extra.set_item("rsgi", subject.fields(py)?)?;
+            options.set_item("extra", extra)?;
+        }
+        logger.call_method(level, ("%s", message), Some(&options))
     });
     unraisable(py, logged);
 }
@@ -111,10 +143,16 @@ impl std::fmt::Display for Subject<'_> {
             write!(formatter, " {}", self.protocol)?;
         }
         match self.client {
-            Some((address, 0)) => write!(formatter, " from {address}"),
-            Some((address, port)) if address.contains(':') => write!(formatter, " from [{address}]:{port}"),
-            Some((address, port)) => write!(formatter, " from {address}:{port}"),
-            None => Ok(()),
+            Some((address, 0)) => write!(formatter, " from {address}")?,
+            Some((address, port)) if address.contains(':') => write!(formatter, " from [{address}]:{port}")?,
+            Some((address, port)) => write!(formatter, " from {address}:{port}")?,
+            None => {}
         }
+        for (what, id) in [("request", self.request_id), ("trace", self.trace_id)] {
+            if let Some(id) = id {
+                write!(formatter, " {what} {id}")?;
+            }
+        }
+        Ok(())
     }
 }

@@ -105,7 +105,16 @@ impl ScopeRequest {
 
     /// The request for logs; `target` is [`ScopeRequest::target`] as text.
     pub fn subject<'a>(&'a self, app: &'a str, target: &'a str) -> Subject<'a> {
-        Subject { app, method: &self.method, target, protocol: &self.protocol, client: self.client() }
+        // The host has named the request, if it has, in its own logs.
+        Subject {
+            app,
+            method: &self.method,
+            target,
+            protocol: &self.protocol,
+            client: self.client(),
+            request_id: None,
+            trace_id: None,
+        }
     }
 
     /// What was asked for: the path, and the query if there is one.
@@ -132,6 +141,7 @@ impl ScopeRequest {
             server: self.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
             headers: &self.headers,
             content_length,
+            request_id: None,
         }
     }
 }

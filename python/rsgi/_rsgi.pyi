@@ -28,7 +28,9 @@ __all__ = [
     "WsgiInput",
     "WsgiPool",
     "build_environ",
+    "check_access_log_format",
     "name_process",
+    "write_json",
 ]
 
 VERSION: str
@@ -134,6 +136,16 @@ class LoopDriver:
     def close(self) -> None:
         """Leave the selector's descriptor alone, before it is closed."""
 
+def check_access_log_format(format: str) -> None:
+    """Say what is wrong with a format of the access log.
+
+    Raises:
+        StartupError: when something is.
+    """
+
+def write_json() -> None:
+    """Make each line that this process writes to stderr from Rust a JSON object, from now on."""
+
 def name_process(name: str) -> None:
     """Put `name` before every line that this process writes to stderr from Rust; only the first call counts."""
 
@@ -220,6 +232,8 @@ class Server:
         Raises:
             StartupError: when something is wrong with them; the old ones stay.
         """
+    def reopen_access_log(self) -> bool:
+        """Open the file of the access log again by its name; `False` when there is none."""
     def detach(self, event_loop: asyncio.AbstractEventLoop) -> None:
         """Take nothing more to the loop, before its remaining tasks are cancelled."""
     def finish(self) -> None:

@@ -454,7 +454,23 @@ class Config:
         optional=True,
         default_text="none",
     )
-    access_log: bool = _setting("Write one line for each answer to stdout.", "Output", False, unit="flag")
+    access_log: bool = _setting(
+        "Write one line for each answer to stdout, or to `--access-log-file`.", "Output", False, unit="flag"
+    )
+    access_log_file: str | None = _setting(
+        "Write the access log, and to this file; `-` is stdout. SIGUSR1 opens it again by its name, for logrotate.",
+        "Output",
+        metavar="FILE",
+        optional=True,
+        default_text="none",
+    )
+    access_log_format: str = _setting(
+        "How a line of the access log looks: text, common, combined, json, or a text with atoms like those of gunicorn, "
+        "such as `%(h)s`. docs/logs.md lists them.",
+        "Output",
+        "text",
+        metavar="FORMAT",
+    )
     access_log_skip: tuple[str, ...] = _setting(
         "Leave requests for this path out of the access log. Repeatable.",
         "Output",
@@ -468,6 +484,40 @@ class Config:
         "Output",
         "info",
         choices=("debug", "info", "warning", "error"),
+    )
+    log_format: str = _setting(
+        "How the other lines look, on stderr: text, or one JSON object each.",
+        "Output",
+        "text",
+        choices=("text", "json"),
+    )
+    log_config: str | None = _setting(
+        "Set up Python's `logging` with this file (JSON or TOML) before the applications are imported: what "
+        "`logging.config.dictConfig` takes. The logger of the server is `rsgi`.",
+        "Output",
+        metavar="FILE",
+        optional=True,
+        default_text="none",
+    )
+    request_id: str | None = _setting(
+        "Give each request an id, in this header: the client's if it is a good one, else a new one. Applications, answers "
+        "and logs have it.",
+        "Output",
+        unit="header name",
+        metavar="HEADER",
+        optional=True,
+        default_text="none",
+    )
+    server_header: str | None = _setting(
+        "What the header `Server` says in answers that have none; off leaves it out.",
+        "Output",
+        "rsgi",
+        unit="header value",
+        metavar="TEXT|off",
+        optional=True,
+    )
+    date_header: str = _setting(
+        "Whether answers that have no header `Date` get one.", "Output", "on", choices=("on", "off")
     )
     debug: bool = _setting("Show the traceback of start-up errors.", "Output", False, unit="flag")
 

@@ -1,13 +1,21 @@
 """Lines for the operator on standard error.
 
-Apart because several processes may write to the same terminal: then each line says whose it is.
+Apart because several processes may write to the same terminal, and because something else than a person may read them:
+then each line says whose it is, or is a JSON object.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import sys
+import time
 
 _name = ""
+_json = False
+
+_LEVEL = re.compile(r"(error|warning|hint|debug): ")
 
 
 def name_process(name: str) -> None:
@@ -24,6 +32,32 @@ def process_name() -> str:
     return _name
 
 
+def write_json() -> None:
+    """Make every line of this process a JSON object from now on, those of the compiled part too."""
+    global _json
+    from rsgi import _rsgi
+
+    _json = True
+    _rsgi.write_json()
+
+
+def writes_json() -> bool:
+    """Whether every line is a JSON object."""
+    return _json
+
+
+def json_line(seconds: float, level: str, message: str, **more: object) -> str:
+    """One line of the log as a JSON object; `seconds` is the time since 1970."""
+    whole, milliseconds = divmod(int(seconds * 1000), 1000)
+    moment = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03}Z"
+    return json.dumps({"time": moment, "level": level, "process": os.getpid(), "message": message, **more}, default=str)
+
+
 def say(text: str) -> None:
-    """Write `text`, of one line or several."""
-    print(f"{_name}{text}", file=sys.stderr, flush=True)
+    """Write `text`, of one line or several; the level is the word that it begins with."""
+    if _json:
+        level = _LEVEL.match(text)
+        line = json_line(time.time(), level[1] if level else "info", text[level.end() :] if level else text)
+    else:
+        line = f"{_name}{text}"
+    print(line, file=sys.stderr, flush=True)

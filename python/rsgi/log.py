@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 
-from rsgi.console import process_name
+from rsgi.console import json_line, process_name, writes_json
 
 
 class _Formatter(logging.Formatter):
@@ -27,6 +27,17 @@ class _Formatter(logging.Formatter):
             return super().format(record)
         finally:
             record.levelname = level
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a record, with what the server knows of the request."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of one record."""
+        more = dict(getattr(record, "rsgi", {}))
+        if record.exc_info:
+            more["traceback"] = self.formatException(record.exc_info)
+        return json_line(record.created, record.levelname.lower(), record.getMessage(), **more)
 
 
 def set_up_logging(level: str) -> None:
@@ -53,5 +64,8 @@ def reporting_logger() -> logging.Logger:
 
 def _stderr_handler() -> logging.Handler:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(f"{process_name()}%(asctime)s %(levelname)s: %(message)s"))
+    if writes_json():
+        handler.setFormatter(_JsonFormatter())
+    else:
+        handler.setFormatter(_Formatter(f"{process_name()}%(asctime)s %(levelname)s: %(message)s"))
     return handler

@@ -20,18 +20,19 @@ from rsgi._types import ASGIApp, WSGIApp
 from rsgi.banner import banner
 from rsgi.config import AppTarget, Config
 from rsgi.config_file import load_config, reread_of
-from rsgi.console import name_process, say
+from rsgi.console import name_process, say, write_json
 from rsgi.env_file import apply_env_file
 from rsgi.errors import StartupError
 from rsgi.forked import ending_children, in_children, leave_loop, leave_sockets
 from rsgi.green_threads import refuse_green_threads
 from rsgi.log import set_up_logging
+from rsgi.log_config import set_up_from
 from rsgi.loops import end_tasks, new_event_loop, serving_event_loop
 from rsgi.plan import build_plan
 from rsgi.reload import RuleReload
 from rsgi.served import ServedPlan
 from rsgi.service_manager import ServiceManager
-from rsgi.signals import SignalHandlers, ending_handlers, exit_now, worker_handlers
+from rsgi.signals import SignalHandlers, ending_handlers, exit_now, reopening_handlers, worker_handlers
 from rsgi.stopping import Stopping
 from rsgi.worker import Link
 
@@ -137,6 +138,10 @@ def serve_here(
     """
     if link is not None:
         name_process(f"[{os.getpid()}] ")
+    if config.log_format == "json":
+        write_json()
+    if config.log_config is not None:
+        set_up_from(config.log_config)
     with ending_children():
         plan = build_plan(config)
     if any(app.interface == "wsgi" for app in plan.apps):
@@ -158,7 +163,8 @@ def serve_here(
     code = 0
     served = ServedPlan(server, config, plan)
     with in_children(partial(leave_sockets, server.addresses)), _reloading(served, config, reread, manager) as reload:
-        handlers = _handlers(stopping, _reloads(server, config, reload, manager), link)
+        reopen = server.reopen_access_log if config.access_log_file is not None else None
+        handlers = _handlers(stopping, _reloads(server, config, reload, manager), reopen, link)
         if link is not None:
             link.follow(server, stopping.begin)
         else:
@@ -306,16 +312,19 @@ def _reload_tls(server: Server, manager: ServiceManager) -> None:
         say("read the TLS certificates again")
 
 
-def _handlers(stopping: Stopping, reloads: list[Callable[[], None]], link: Link | None) -> SignalHandlers:
+def _handlers(
+    stopping: Stopping, reloads: list[Callable[[], None]], reopen: Callable[[], object] | None, link: Link | None
+) -> SignalHandlers:
     """The signals that this process takes."""
+    reopening = reopening_handlers(reopen)
     if link is not None:
-        return SignalHandlers(worker_handlers(stopping.begin))
+        return SignalHandlers({**worker_handlers(stopping.begin), **reopening})
 
     def reload() -> None:
         for ask in reloads:
             ask()
 
-    return SignalHandlers(ending_handlers(stopping.begin, reload if reloads else None))
+    return SignalHandlers({**ending_handlers(stopping.begin, reload if reloads else None), **reopening})
 
 
 def _leave_stuck_calls() -> None:

@@ -13,7 +13,16 @@ from typing import cast
 
 from rsgi._types import AskedInterface
 from rsgi.rules import ParsedRule
-from rsgi.values import SettingValueError, Unit, check_address, check_path, check_proxies, parse_value, proxies_in
+from rsgi.values import (
+    SettingValueError,
+    Unit,
+    check_address,
+    check_header,
+    check_path,
+    check_proxies,
+    parse_value,
+    proxies_in,
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "words": tuple,
     "address": str,
     "path": str,
+    "header name": str,
+    "header value": str,
     "proxy": str,
     "flag": bool,
     "number": int,
@@ -69,6 +80,8 @@ _UNIT_NAMES: dict[Unit, str] = {
     "words": "a list of words",
     "address": "an address",
     "path": "a path",
+    "header name": "the name of a header",
+    "header value": "text for a header",
     "proxy": "an address or a network",
     "flag": "true or false",
     "number": "a whole number",
@@ -158,6 +171,8 @@ class Setting:
             check_address(str(value))
         if self.unit == "path":
             check_path(str(value))
+        if self.unit in ("header name", "header value"):
+            check_header(str(value), self.unit)
         if self.unit == "proxy":
             check_proxies(str(value))
         return value

@@ -69,6 +69,11 @@ def worker_handlers(stop: Callable[[], None]) -> dict[signal.Signals, _Handler]:
     return {**handlers, signal.SIGTERM: lambda *_: stop()}
 
 
+def reopening_handlers(reopen: Callable[[], object] | None) -> dict[signal.Signals, _Handler]:
+    """The handler of SIGUSR1 where there is a file to open again."""
+    return {} if reopen is None else dict.fromkeys(numbers("SIGUSR1"), lambda *_: reopen())
+
+
 class SignalHandlers:
     """Handlers of the server's, and those of the application behind them.
 

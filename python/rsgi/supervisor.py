@@ -20,7 +20,7 @@ from typing import Any
 
 from rsgi._rsgi import Listeners
 from rsgi.config import Config
-from rsgi.console import say
+from rsgi.console import say, write_json
 from rsgi.env_file import apply_env_file
 from rsgi.errors import StartupError
 from rsgi.service_manager import ServiceManager
@@ -53,6 +53,8 @@ def supervise(config: Config, reread: Callable[[], Config] | None) -> int:
         StartupError: when an address cannot be had or a worker cannot start; then all have ended.
     """
     check_named(config, "by several workers")
+    if config.log_format == "json":
+        write_json()
     return asyncio.run(Supervisor(config, reread, Listeners(config)).run())
 
 
@@ -259,11 +261,19 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             loop.add_signal_handler(number, self._stop)
-        for number in (signal.SIGUSR1, signal.SIGUSR2):
-            loop.add_signal_handler(number, ignored, number, None)
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen)
+        loop.add_signal_handler(signal.SIGUSR2, ignored, signal.SIGUSR2, None)
         loop.add_signal_handler(signal.SIGHUP, self._roll_wanted.set)
         loop.add_signal_handler(signal.SIGTTIN, partial(self._resize, 1))
         loop.add_signal_handler(signal.SIGTTOU, partial(self._resize, -1))
+
+    def _reopen(self) -> None:
+        """Have all workers open the file of the access log again."""
+        if self._config.access_log_file is None:
+            ignored(signal.SIGUSR1, None)
+            return
+        for worker in (*self._workers, *self._leaving):
+            worker.send_when_ready(signal.SIGUSR1)
 
     def _stop(self) -> None:
         """Drain at the first signal, end at once at the second."""

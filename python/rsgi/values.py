@@ -14,7 +14,20 @@ from typing import Literal, TypeAlias
 from rsgi.cpus import usable_cpus
 
 Unit: TypeAlias = Literal[
-    "text", "words", "address", "path", "proxy", "flag", "number", "processes", "size", "duration", "apps", "rules"
+    "text",
+    "words",
+    "address",
+    "path",
+    "proxy",
+    "header name",
+    "header value",
+    "flag",
+    "number",
+    "processes",
+    "size",
+    "duration",
+    "apps",
+    "rules",
 ]
 
 _SECONDS = {"": 1.0, "us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -55,6 +68,8 @@ def parse_value(text: str, unit: Unit, *, optional: bool) -> object:
         SettingValueError: when it is no such value.
     """
     if optional and text.strip().lower() == "none":
+        return None
+    if unit == "header value" and text.strip().lower() == "off":
         return None
     if unit == "words":
         return parse_words(text)
@@ -166,6 +181,18 @@ def check_path(text: str) -> None:
     """
     if not text.startswith("/") or not text.isascii() or not text.isprintable() or re.search(r"[?#\s]", text):
         raise SettingValueError(f"{text!r} is not a path; write it as in a URL, for example /healthz")
+
+
+def check_header(text: str, unit: Unit) -> None:
+    """See that `text` can be the name or the value of a header, as `unit` says.
+
+    Raises:
+        SettingValueError: when it cannot.
+    """
+    if unit == "header name" and not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
+        raise SettingValueError(f"{text!r} is not the name of a header; write for example X-Request-ID")
+    if unit == "header value" and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", text):
+        raise SettingValueError(f"{text!r} cannot be in a header: it needs visible ASCII characters")
 
 
 def proxies_in(text: str) -> list[str]:

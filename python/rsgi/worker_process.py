@@ -103,6 +103,18 @@ class WorkerProcess:
             except ProcessLookupError:  # it ends right now
                 pass
 
+    def send_when_ready(self, number: int) -> None:
+        """Send a signal that would end it before it has a handler: now, or once it is ready."""
+
+        def send(ready: asyncio.Future[None]) -> None:
+            if not ready.cancelled() and ready.exception() is None:
+                self.send_signal(number)
+
+        if self.ready.done():
+            send(self.ready)
+        else:
+            self.ready.add_done_callback(send)
+
     async def end(self) -> int:
         """Wait for its end; gives the exit code, negative for a signal."""
         # Whoever waits may be cancelled, and must not take the task along.

@@ -42,6 +42,11 @@ pub struct Proxies {
 }
 
 impl Proxies {
+    /// Whether somebody is trusted, so that others are not.
+    pub fn is_choosy(&self) -> bool {
+        !self.trust.is_empty()
+    }
+
     /// What the settings say of them; `None` when there are none.
     ///
     /// # Errors

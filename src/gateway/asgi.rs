@@ -192,6 +192,7 @@ impl HttpStart {
     /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
     pub fn start(self, py: Python<'_>) {
         let Self { gateway, head, request, responder, gone, witness, call } = self;
+        head.called();
         let mut extensions = gateway.extensions;
         extensions.trailers &= trailers::accepted(&head);
         let scope = gateway.scope(py, &head, ScopeKind::Http { extensions });

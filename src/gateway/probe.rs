@@ -111,6 +111,8 @@ pub async fn call(
         peer: Arc::clone(&call.head.peer),
         root: call.head.root,
         began: call.head.began,
+        request_id: call.head.request_id.clone(),
+        queued: call.head.queued.clone(),
     });
     let witness = Arc::new(Witness::default());
     let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), witness: Arc::clone(&witness) };

@@ -238,6 +238,7 @@ struct WsgiJob {
 impl Job for WsgiJob {
     fn run(self: Box<Self>, py: Python<'_>) {
         let Self { gateway, head, source, content_length, responder, ticket, call } = *self;
+        head.called();
         let outbox = Arc::clone(&gateway.outbox);
         let sizes = (gateway.response_buffer, gateway.response_spool);
         let sink = SocketSink::new((responder, outbox), sizes, head.is_head(), ticket.clone(), call.handle());

@@ -18,6 +18,7 @@ from rsgi.cli.routes import routes_command
 from rsgi.cli.serve import serve_command
 from rsgi.cli.translate import translate_command
 from rsgi.cli.usage import CommandGroup, explain_usage
+from rsgi.console import say, writes_json
 from rsgi.errors import StartupError
 
 USAGE_ERROR = 2
@@ -75,6 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print_error(message: str, hint: str | None) -> None:
+    if writes_json():
+        say(f"error: {message}")
+        if hint is not None:
+            say(f"hint: {hint}")
+        return
     click.echo(click.style("error", fg="red", bold=True) + f": {message}", err=True)
     if hint is not None:
         click.echo("\n" + click.style("hint", fg="cyan", bold=True) + f": {hint}", err=True)

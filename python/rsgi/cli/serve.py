@@ -12,6 +12,8 @@ import click
 
 from rsgi.cli.environment import warn_of_variables
 from rsgi.cli.parameters import SectionedCommand, given_to, options, targets_argument
+from rsgi.cli.usage import HintedUsageError
+from rsgi.config import Config
 from rsgi.config_file import load_config, reread_of
 from rsgi.errors import StartupError
 
@@ -39,12 +41,23 @@ def _serve(**_: object) -> int:
     try:
         from rsgi.serving import serve_config  # it loads the extension, which `--help` and usage errors do without
 
+        _check_format(config, context)
         return serve_config(config, reread_of(given, config))
     except StartupError as error:
         if config.debug:
             traceback.print_exception(error.__cause__ or error, file=sys.stderr)
             click.echo(err=True)
         raise
+
+
+def _check_format(config: Config, context: click.Context) -> None:
+    """See that the access log has a format that there is: a wrong one is a wrong command line."""
+    from rsgi._rsgi import check_access_log_format
+
+    try:
+        check_access_log_format(config.access_log_format)
+    except StartupError as error:
+        raise HintedUsageError(error.message, error.hint or "", context) from error
 
 
 serve_command = SectionedCommand(

@@ -52,11 +52,11 @@ def without_value(text: str) -> Sequence[str]:
     return ()
 
 
-def to_stdout(text: str) -> Sequence[str]:
-    """Where an access log goes: ours goes to stdout, which `-` stands for."""
-    if text != "-":
-        raise CannotCarry("the access log goes to stdout: write `--access-log` and send stdout to the file")
-    return ()
+def dict_config(text: str) -> Sequence[str]:
+    """A file that sets up logging; of the kinds that others take we read two."""
+    if not text.endswith((".json", ".toml")):
+        raise CannotCarry("`--log-config` takes JSON or TOML, as `logging.config.dictConfig` does: write the file anew")
+    return (text,)
 
 
 def above_zero(why: str) -> ReadValue:

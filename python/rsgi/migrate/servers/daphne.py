@@ -18,7 +18,7 @@ DAPHNE = OtherServer(
         carried("-p --port PORT", "--port"),
         carried("-b --bind HOST", "--host", "the host alone; our `--bind` takes the port as well"),
         carried("-u --unix-socket PATH", "--uds"),
-        carried("--access-log FILE", "--access-log", reasons.STDOUT, values.to_stdout),
+        carried("--access-log FILE", "--access-log-file"),
         carried("--ping-interval SECONDS", "--ws-ping-interval"),
         carried("--ping-timeout SECONDS", "--ws-ping-timeout"),
         carried(
@@ -36,9 +36,12 @@ DAPHNE = OtherServer(
         *lost("`--ws-max-message` counts the whole message", "--websocket-max-frame-size BYTES"),
         carried("--root-path PATH", "--root-path", reasons.ROOT_PATH),
         *lost(reasons.FORWARDED, "--proxy-headers", "--proxy-headers-host NAME", "--proxy-headers-port NAME"),
-        *lost(reasons.NO_HEADER, "-s --server-name NAME", "--no-server-name"),
+        carried("-s --server-name NAME", "--server-header"),
+        carried("--no-server-name", "--server-header off"),
     ),
-    defaults=(Default(("--access-log",), ("--access-log", "--no-access-log"), reasons.NO_ACCESS_LOG),),
+    defaults=(
+        Default(("--access-log",), ("--access-log", "--access-log-file", "--no-access-log"), reasons.NO_ACCESS_LOG),
+    ),
     differs=(
         "Twisted is not used. HTTP/2 needs no extra packages.",
         "When both interfaces of a Django project are given, HTTP stays with WSGI and WebSocket goes to ASGI: "

@@ -41,6 +41,7 @@ GRANIAN = OtherServer(
         carried("--log-level LEVEL", "--log-level", "`critical` is `error`", values.log_level),
         carried("--access-log", "--access-log"),
         carried("--no-access-log", "--no-access-log"),
+        carried("--log-config FILE", "--log-config", reasons.DICT_CONFIG, values.dict_config),
         carried("--ssl-certificate FILE", "--tls-cert"),
         carried("--ssl-keyfile FILE", "--tls-key"),
         carried("--ssl-keyfile-password TEXT", "--tls-key-password"),
@@ -97,7 +98,6 @@ GRANIAN = OtherServer(
         ),
         *lost(reasons.FRAMES, "--http2-max-frame-size INTEGER"),
         *lost("`--log-level error` is the quietest", "--log", "--no-log"),
-        *lost(reasons.LOG_CONFIG, "--log-config FILE"),
         *lost(reasons.LOG_FORMAT, "--access-log-fmt TEXT"),
         *lost(reasons.CRL, "--ssl-crl FILE"),
         *needless(

@@ -38,7 +38,7 @@ WAITRESS = OtherServer(
         *lost("`--bind` says which addresses", "--ipv4", "--no-ipv4", "--ipv6", "--no-ipv6"),
         *lost(reasons.SOCKET_MODE, "--unix-socket-perms PERMS"),
         *lost("the scheme is that of the connection", "--url-scheme STR"),
-        *lost(reasons.NO_HEADER, "--ident STR"),
+        carried("--ident STR", "--server-header"),
         *lost(reasons.BACKLOG, "--backlog INT"),
         *lost(
             "what is read and written at a time is not a setting",

@@ -1,0 +1,327 @@
+//! The format of the access log, compiled once: literal text, and what stands between it.
+//!
+//! Kept apart from the line, which is made of it for each request. The atoms are those of gunicorn, and some of our own.
+//!
+//! Spec: gunicorn's `access_log_format`; the Common and Combined Log Formats.
+
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, REFERER, USER_AGENT};
+
+use crate::error::StartupError;
+
+const TEXT: &str = "%(time)s %(client)s \"%(r)s\" %(s)s %(B)s %(duration)sms %(app)s";
+const COMMON: &str = "%(h)s %(l)s %(u)s %(t)s \"%(r)s\" %(s)s %(b)s";
+const COMBINED: &str = "%(h)s %(l)s %(u)s %(t)s \"%(r)s\" %(s)s %(b)s \"%(f)s\" \"%(a)s\"";
+
+/// What an object of the `json` format has, in this order.
+const JSON: [(&str, &str); 16] = [
+    ("time", "time"),
+    ("client", "client"),
+    ("method", "m"),
+    ("target", "target"),
+    ("protocol", "H"),
+    ("status", "s"),
+    ("bytes", "B"),
+    ("duration_ms", "duration"),
+    ("queue_ms", "queue"),
+    ("app", "app"),
+    ("rule", "rule"),
+    ("route", "route"),
+    ("request_id", "request_id"),
+    ("trace_id", "trace_id"),
+    ("referer", "f"),
+    ("user_agent", "a"),
+];
+
+/// One thing that is known of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Atom {
+    /// `-`, always: what `identd` would say.
+    Nothing,
+    /// `address:port` of the client.
+    Client,
+    /// The address of the client.
+    Address,
+    /// The port of the client.
+    Port,
+    /// The user of basic authentication, from this request field.
+    User(usize),
+    /// `2026-01-31T12:00:00.123Z`.
+    Time,
+    /// `[31/Jan/2026:12:00:00 +0000]`.
+    CommonTime,
+    /// The request line.
+    Line,
+    /// The method.
+    Method,
+    /// The path and the query.
+    Target,
+    /// The path.
+    Path,
+    /// The query.
+    Query,
+    /// The version of HTTP.
+    Protocol,
+    /// The status.
+    Status,
+    /// Body bytes.
+    Bytes,
+    /// Body bytes; nothing where there are none.
+    BytesIfAny,
+    /// The duration in whole seconds.
+    Seconds,
+    /// The duration in whole milliseconds.
+    Milliseconds,
+    /// The duration in microseconds.
+    Microseconds,
+    /// The duration in seconds, with six decimals.
+    DecimalSeconds,
+    /// The duration in milliseconds, with three decimals.
+    Duration,
+    /// How long it took until the application was called, in milliseconds.
+    Queue,
+    /// The process.
+    Process,
+    /// Who answered.
+    App,
+    /// The rule that decided who answers.
+    Rule,
+    /// The prefix or route that decided it.
+    Route,
+    /// The id of the request.
+    RequestId,
+    /// The id of its trace.
+    TraceId,
+    /// A field of the request, by its place in `Wanted`.
+    RequestField(usize),
+    /// A field of the response, by its place in `Wanted`.
+    ResponseField(usize),
+}
+
+/// A part of a line.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Text that is the same in each line.
+    Literal(String),
+    /// What is known of the request.
+    Atom(Atom),
+}
+
+/// How a line is put together.
+#[derive(Debug)]
+pub enum Shape {
+    /// Its pieces, one after the other.
+    Text(Vec<Piece>),
+    /// A JSON object with these keys.
+    Json(Vec<(&'static str, Atom)>),
+}
+
+/// What has to be kept of a request because the format asks for it.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Fields of the request.
+    pub request: Vec<HeaderName>,
+    /// Fields of the response.
+    pub response: Vec<HeaderName>,
+    /// What decided who answers.
+    pub decision: bool,
+    /// How long it took until the application was called.
+    pub queue: bool,
+    /// The trace.
+    pub trace: bool,
+}
+
+/// A format.
+#[derive(Debug)]
+pub struct Format {
+    /// How a line is put together.
+    pub shape: Shape,
+    /// What that needs.
+    pub wanted: Wanted,
+}
+
+impl Format {
+    /// Compiles `text`, common, combined, json, or a format with `%(atom)s` in it.
+    ///
+    /// # Errors
+    /// When it has an atom that there is not.
+    pub fn compile(format: &str) -> Result<Self, StartupError> {
+        let mut wanted = Wanted::default();
+        let shape = match format {
+            "json" => {
+                let keys = JSON.iter().map(|&(key, name)| Some((key, wanted.atom(name)?)));
+                Shape::Json(keys.collect::<Option<_>>().unwrap_or_default())
+            }
+            "text" => Shape::Text(wanted.pieces(TEXT)?),
+            "common" => Shape::Text(wanted.pieces(COMMON)?),
+            "combined" => Shape::Text(wanted.pieces(COMBINED)?),
+            other if other.contains('%') => Shape::Text(wanted.pieces(other)?),
+            other => return Err(wrong(&format!("`{other}` is no format of the access log"))),
+        };
+        Ok(Self { shape, wanted })
+    }
+}
+
+fn wrong(message: &str) -> StartupError {
+    let hint = "`--access-log-format` takes text, common, combined, json, or a text with atoms such as \
+                '%(h)s \"%(r)s\" %(s)s'; docs/logs.md lists the atoms";
+    StartupError::new(message, hint)
+}
+
+impl Wanted {
+    fn pieces(&mut self, format: &str) -> Result<Vec<Piece>, StartupError> {
+        if format.contains(['\n', '\r']) {
+            return Err(wrong("the format of the access log has a line break in it"));
+        }
+        let (mut pieces, mut literal, mut rest) = (Vec::new(), String::new(), format);
+        while let Some((before, after)) = rest.split_once('%') {
+            literal.push_str(before);
+            if let Some(after) = after.strip_prefix('%') {
+                literal.push('%');
+                rest = after;
+                continue;
+            }
+            let atom = after.strip_prefix('(').and_then(|after| after.split_once(')'));
+            let atom = atom.and_then(|(name, after)| Some((name, after.strip_prefix(['s', 'd'])?)));
+            let Some((name, after)) = atom else {
+                return Err(wrong(&format!(
+                    "`%{after}` in the format of the access log is no atom: they look like `%(h)s`"
+                )));
+            };
+            let atom = self.atom(name).ok_or_else(|| {
+                wrong(&format!("`%({name})s` in the format of the access log is no atom that there is"))
+            })?;
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+            }
+            pieces.push(Piece::Atom(atom));
+            rest = after;
+        }
+        literal.push_str(rest);
+        pieces.push(Piece::Literal(literal));
+        Ok(pieces)
+    }
+
+    fn atom(&mut self, name: &str) -> Option<Atom> {
+        if let Some((field, kind)) = name.strip_prefix('{').and_then(|name| name.rsplit_once('}')) {
+            return match kind {
+                "i" => Some(self.request_field(HeaderName::from_bytes(field.as_bytes()).ok()?)),
+                "o" => {
+                    let name = HeaderName::from_bytes(field.as_bytes()).ok()?;
+                    Some(Atom::ResponseField(place(&mut self.response, name)))
+                }
+                "e" => self.variable(field),
+                _ => None,
+            };
+        }
+        self.decision |= matches!(name, "rule" | "route");
+        self.queue |= name == "queue";
+        self.trace |= name == "trace_id";
+        Some(match name {
+            "a" => self.request_field(USER_AGENT),
+            "f" => self.request_field(REFERER),
+            "u" => Atom::User(place(&mut self.request, AUTHORIZATION)),
+            "h" => Atom::Address,
+            "l" => Atom::Nothing,
+            "t" => Atom::CommonTime,
+            "r" => Atom::Line,
+            "s" => Atom::Status,
+            "m" => Atom::Method,
+            "U" => Atom::Path,
+            "q" => Atom::Query,
+            "H" => Atom::Protocol,
+            "B" => Atom::Bytes,
+            "b" => Atom::BytesIfAny,
+            "T" => Atom::Seconds,
+            "D" => Atom::Microseconds,
+            "M" => Atom::Milliseconds,
+            "L" => Atom::DecimalSeconds,
+            "p" => Atom::Process,
+            "time" => Atom::Time,
+            "client" => Atom::Client,
+            "target" => Atom::Target,
+            "duration" => Atom::Duration,
+            "queue" => Atom::Queue,
+            "app" => Atom::App,
+            "rule" => Atom::Rule,
+            "route" => Atom::Route,
+            "request_id" => Atom::RequestId,
+            "trace_id" => Atom::TraceId,
+            _ => return None,
+        })
+    }
+
+    fn request_field(&mut self, name: HeaderName) -> Atom {
+        Atom::RequestField(place(&mut self.request, name))
+    }
+
+    /// A variable of the `environ`, of those that the server knows without the application.
+    fn variable(&mut self, name: &str) -> Option<Atom> {
+        Some(match name {
+            "REQUEST_METHOD" => Atom::Method,
+            "REQUEST_URI" | "RAW_URI" => Atom::Target,
+            "QUERY_STRING" => Atom::Query,
+            "SERVER_PROTOCOL" => Atom::Protocol,
+            "REMOTE_ADDR" => Atom::Address,
+            "REMOTE_PORT" => Atom::Port,
+            "CONTENT_TYPE" => self.request_field(CONTENT_TYPE),
+            "CONTENT_LENGTH" => self.request_field(CONTENT_LENGTH),
+            "rsgi.request_id" => Atom::RequestId,
+            _ => {
+                let field = name.strip_prefix("HTTP_")?.replace('_', "-");
+                self.request_field(HeaderName::from_bytes(field.as_bytes()).ok()?)
+            }
+        })
+    }
+}
+
+/// Where `name` stands in `names`; it is put there if it does not.
+fn place(names: &mut Vec<HeaderName>, name: HeaderName) -> usize {
+    names.iter().position(|other| *other == name).unwrap_or_else(|| {
+        names.push(name);
+        names.len() - 1
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_named_formats_have_atoms_that_there_are() {
+        for name in ["text", "common", "combined"] {
+            assert!(Format::compile(name).is_ok(), "{name}");
+        }
+        let Ok(Format { shape: Shape::Json(keys), .. }) = Format::compile("json") else { panic!("no object") };
+        assert_eq!(keys.len(), JSON.len());
+    }
+
+    #[test]
+    fn what_is_no_atom_is_an_error() {
+        for format in [
+            "",
+            "apache",
+            "%h",
+            "%(h)",
+            "%(x)s",
+            "%(h",
+            "100%",
+            "%({a b}i)s",
+            "%({PATH}e)s",
+            "%({a}x)s",
+            "%(h)s\n%(s)s",
+        ] {
+            assert!(Format::compile(format).is_err(), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn pieces_follow_each_other() {
+        let Ok(format) = Format::compile("a%%b %(h)s %({X-Id}i)s%({x-id}i)s") else { panic!("it is one") };
+        let Shape::Text(pieces) = format.shape else { panic!("it is text") };
+        let literal = |text: &str| Piece::Literal(text.to_owned());
+        let field = || Piece::Atom(Atom::RequestField(0));
+        let expected = [literal("a%b "), Piece::Atom(Atom::Address), literal(" "), field(), field(), literal("")];
+        assert_eq!(pieces, expected);
+        assert_eq!(format.wanted.request, ["x-id"]);
+    }
+}

@@ -1,0 +1,76 @@
+//! The access log: one line per request, written by a thread of its own, to standard output or to a file.
+//!
+//! Kept apart because a slow terminal or disk must not slow the server: what is kept of a request waits in a bounded queue, and
+//! when that is full the number of lost lines is said. In reading order: `format` is compiled once, `line` is one request,
+//! `writer` is the thread.
+
+mod format;
+mod line;
+mod writer;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+pub use self::format::{Format, Wanted};
+pub use self::line::{Entry, Fields, Outcome, kept};
+
+use self::writer::{Message, Target, Told};
+use crate::error::StartupError;
+use crate::settings::Settings;
+
+/// Lines that may wait to be written.
+const QUEUE: usize = 4096;
+
+/// Where finished requests are told; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AccessLog {
+    queue: SyncSender<Message>,
+    told: Arc<Told>,
+    format: Arc<Format>,
+}
+
+impl AccessLog {
+    /// Opens the file, if there is one, and starts the writing thread, which ends, everything written, when the last clone is
+    /// dropped. `None` when the log is off.
+    ///
+    /// # Errors
+    /// When the format is wrong, the file cannot be opened or the thread cannot be started.
+    pub fn start(settings: &Settings) -> Result<Option<(Self, std::thread::JoinHandle<()>)>, StartupError> {
+        let format = Arc::new(Format::compile(&settings.access_log_format)?);
+        if !settings.access_log && settings.access_log_file.is_none() {
+            return Ok(None);
+        }
+        let target = Target::open(settings.access_log_file.as_deref())?;
+        let started = Self::spawn(target, format);
+        started.map(Some).map_err(|error| StartupError::new(format!("no thread for the access log: {error}"), ""))
+    }
+
+    fn spawn(target: Target, format: Arc<Format>) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
+        let (queue, messages) = sync_channel(QUEUE);
+        let told = Arc::new(Told::default());
+        let thread = std::thread::Builder::new().name("rsgi-access-log".into());
+        let (of_thread, lines) = (Arc::clone(&told), Arc::clone(&format));
+        let thread = thread.spawn(move || writer::write(&messages, target, &of_thread, &lines))?;
+        Ok((Self { queue, told, format }, thread))
+    }
+
+    /// What the format needs to know of a request.
+    pub fn wanted(&self) -> &Wanted {
+        &self.format.wanted
+    }
+
+    /// Queues the line of one finished request.
+    pub fn write(&self, entry: Box<Entry>) {
+        if self.queue.try_send(Message::Line(entry)).is_err() {
+            self.told.lost();
+        }
+    }
+
+    /// Has the file opened again by its name, which may be another file by now.
+    pub fn reopen(&self) {
+        self.told.reopen();
+        // When the queue is full the thread is awake and sees it anyway.
+        let _full = self.queue.try_send(Message::Wake);
+    }
+}

@@ -1,0 +1,161 @@
+//! The thread that writes the access log.
+//!
+//! Kept apart from the queue because here are the files: what is opened, opened again, and what cannot be written.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+
+use super::format::Format;
+use super::line::Entry;
+use crate::error::StartupError;
+use crate::log;
+
+/// What is written at a time: as much as a pipe takes in one piece (`PIPE_BUF`), so that lines of several processes do not mix.
+const BATCH: usize = 4096;
+
+/// What the thread is told.
+#[derive(Debug)]
+pub enum Message {
+    /// A request is over.
+    Line(Box<Entry>),
+    /// There is something to look at.
+    Wake,
+}
+
+/// What the thread is told past its queue.
+#[derive(Debug, Default)]
+pub struct Told {
+    lost: AtomicU64,
+    reopen: AtomicBool,
+}
+
+impl Told {
+    /// A line found no place in the queue.
+    pub fn lost(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The file is to be opened again.
+    pub fn reopen(&self) {
+        self.reopen.store(true, Ordering::Release);
+    }
+}
+
+/// Where lines go.
+#[derive(Debug)]
+pub enum Target {
+    /// Standard output.
+    Stdout,
+    /// A file, by its absolute path: an application may change the folder.
+    File(PathBuf, File),
+}
+
+impl Target {
+    /// Opens the file at `path`; without one, and with `-`, it is standard output.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(path: Option<&str>) -> Result<Self, StartupError> {
+        let Some(path) = path.filter(|path| *path != "-") else { return Ok(Self::Stdout) };
+        let opened = std::path::absolute(path).and_then(|path| Ok((append(&path)?, path)));
+        opened.map(|(file, path)| Self::File(path, file)).map_err(|error| {
+            let hint = "the folder has to be there, and the server's user has to be allowed to write in it";
+            StartupError::new(format!("the access log `{path}` cannot be opened: {error}"), hint)
+        })
+    }
+
+    /// Opens the file again. When that fails the old one goes on.
+    fn reopen(&mut self) {
+        let Self::File(path, file) = self else { return };
+        match append(path) {
+            Ok(opened) => *file = opened,
+            Err(error) => log::line(format_args!(
+                "error: the access log `{}` cannot be opened again, the file that was open goes on: {error}",
+                path.display()
+            )),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout => {
+                let mut output = io::stdout().lock();
+                output.write_all(bytes).and_then(|()| output.flush())
+            }
+            Self::File(_, file) => file.write_all(bytes),
+        }
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// Lines on their way to the target.
+struct Output {
+    target: Target,
+    batch: Vec<u8>,
+    lines: u64,
+    /// Lines that could not be written since the last that could.
+    failed: u64,
+}
+
+impl Output {
+    fn push(&mut self, line: &str) {
+        if self.batch.len() + line.len() > BATCH {
+            self.flush();
+        }
+        self.batch.extend_from_slice(line.as_bytes());
+        self.lines += 1;
+    }
+
+    /// Writes whole lines only. What fails is said when it begins, and how much it was when it is over.
+    fn flush(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        if lines == 0 {
+            return;
+        }
+        let written = self.target.write(&self.batch);
+        self.batch.clear();
+        match written {
+            Ok(()) => {
+                let failed = std::mem::take(&mut self.failed);
+                if failed > 0 {
+                    log::line(format_args!("the access log is written again; {failed} lines of it were lost"));
+                }
+            }
+            Err(error) => {
+                if self.failed == 0 {
+                    log::line(format_args!("error: the access log cannot be written, lines of it are lost: {error}"));
+                }
+                self.failed += lines;
+            }
+        }
+    }
+}
+
+/// Writes what comes until nobody is left who could send more.
+pub fn write(messages: &Receiver<Message>, target: Target, told: &Told, format: &Format) {
+    let mut output = Output { target, batch: Vec::with_capacity(BATCH), lines: 0, failed: 0 };
+    while let Ok(first) = messages.recv() {
+        for message in std::iter::once(first).chain(messages.try_iter()) {
+            if told.reopen.swap(false, Ordering::AcqRel) {
+                output.flush();
+                output.target.reopen();
+            }
+            if let Message::Line(entry) = message {
+                output.push(&entry.line(format));
+            }
+        }
+        output.flush();
+        let lost = told.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            log::line(format_args!(
+                "warning: {lost} lines of the access log were lost: what it is written to is too slow"
+            ));
+        }
+    }
+}

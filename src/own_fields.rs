@@ -1,0 +1,47 @@
+//! The header fields that the server adds to every answer which does not have them.
+//!
+//! Kept apart from `response.rs` because they are the same whoever answers. `Date` is hyper's to add.
+//!
+//! Spec: RFC 9110 10.2.4 (`Server`).
+
+use http::header::SERVER;
+use http::{HeaderName, HeaderValue, Response};
+
+use crate::error::StartupError;
+use crate::response::ResponseBody;
+use crate::settings::Settings;
+
+/// What is added.
+#[derive(Debug)]
+pub struct OwnFields {
+    server: Option<HeaderValue>,
+    /// The field that holds the request's id.
+    pub request_id: Option<HeaderName>,
+}
+
+impl OwnFields {
+    /// What the settings say.
+    ///
+    /// # Errors
+    /// When it cannot be in a header.
+    pub fn new(settings: &Settings) -> Result<Self, StartupError> {
+        let wrong = |text: &str| StartupError::new(format!("`{text}` cannot be in a header"), "see docs/settings.md");
+        let server = settings.server_header.as_ref();
+        let server = server.map(|text| HeaderValue::from_str(text).map_err(|_| wrong(text))).transpose()?;
+        let name = settings.request_id.as_ref();
+        let request_id = name.map(|name| HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(name)));
+        Ok(Self { server, request_id: request_id.transpose()? })
+    }
+
+    /// Adds what is missing, `id` as the request's. After that the head is as it goes out.
+    pub fn complete(&self, response: &mut Response<ResponseBody>, id: Option<HeaderValue>) {
+        let headers = response.headers_mut();
+        if let Some(server) = &self.server {
+            headers.entry(SERVER).or_insert_with(|| server.clone());
+        }
+        if let (Some(name), Some(id)) = (&self.request_id, id) {
+            headers.entry(name).or_insert(id);
+        }
+        ResponseBody::log_fields(response);
+    }
+}
