@@ -260,11 +260,18 @@ async def _ask_asgi(app: Any, method: str, path: str) -> str | None:
 
     body = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
+    ended = asyncio.Event()
+
     async def receive() -> Any:
-        return next(body, None) or await asyncio.Event().wait()
+        message = next(body, None)
+        if message is None:
+            await ended.wait()
+        return message or {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            ended.set()
 
     await app(scope, receive, send)
     return "".join(str(each.get("body", b""), "latin1") for each in sent[1:]) if sent[0]["status"] < 300 else None
