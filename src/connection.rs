@@ -20,6 +20,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use crate::access_log::{AccessLog, Entry};
+use crate::admission::Admission;
 use crate::body::{BodyClock, BodyFate, RequestBody};
 use crate::error::RequestError;
 use crate::forwarded::Proxies;
@@ -34,6 +35,7 @@ use crate::route::{Decision, Reason, RouteRequest, Router};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 use crate::tls::Tls;
+use crate::wear::Wear;
 use crate::wire::{Limits, Pace, Refusal, SpareAlarm, WireState, check_message};
 
 /// What every connection of the server shares.
@@ -55,6 +57,10 @@ pub struct Service {
     pub access_log: Option<AccessLog>,
     /// The fields that every answer gets.
     pub own_fields: OwnFields,
+    /// Counts requests, if they are limited.
+    pub wear: Option<Arc<Wear>>,
+    /// Counts connections, if they are limited.
+    pub admission: Option<Arc<Admission>>,
 }
 
 /// One connection as its requests see it.
@@ -165,6 +171,9 @@ async fn dispatch(
 ) -> AppResponse {
     if connection.service.settings.health_path.as_deref() == Some(head.path()) {
         return health::answer(&head, connection.alive.phase() == Phase::Serving);
+    }
+    if let Some(wear) = &connection.service.wear {
+        wear.count_request();
     }
     // hyper skips what it has of a body in one piece, so it skips all of one that is not in chunks.
     let fixed = head.content_length().is_some();

@@ -20,6 +20,7 @@ use rsgi_bridge::process::Process;
 use rsgi_bridge::response_head::short;
 
 use super::EventLoop;
+use crate::calls::CallHandle;
 use crate::gateway::asgi::HttpExchange;
 use crate::gateway::websocket::WebSocketExchange;
 
@@ -36,6 +37,13 @@ impl Conversation {
     fn resumed(&self) {
         if let Self::Http(exchange) = self {
             exchange.get().resumed();
+        }
+    }
+
+    fn is_of(&self, call: &CallHandle) -> bool {
+        match self {
+            Self::Http(exchange) => exchange.get().is_of(call),
+            Self::WebSocket(exchange) => exchange.get().is_of(call),
         }
     }
 
@@ -111,6 +119,11 @@ impl AppCoroutine {
             coroutine.cast::<Self>()?.get().conversation.ended(py, Err(error));
         }
         Ok(())
+    }
+
+    /// Whether it is the coroutine of `call`.
+    pub fn is_of(&self, call: &CallHandle) -> bool {
+        self.conversation.is_of(call)
     }
 
     fn lock(&self) -> MutexGuard<'_, Call> {
@@ -263,5 +276,12 @@ impl AppCoroutine {
     fn cr_frame(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let Some(inner) = self.begun(py) else { return Ok(py.None()) };
         inner.getattr("cr_frame").map(Bound::unbind)
+    }
+
+    /// What the application waits for, for whoever follows it.
+    #[getter]
+    fn cr_await(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let Some(inner) = self.begun(py) else { return Ok(py.None()) };
+        Ok(inner.getattr_opt("cr_await")?.map_or_else(|| py.None(), Bound::unbind))
     }
 }

@@ -6,6 +6,7 @@
 //! names `pyo3_async_runtimes`.
 
 pub mod coroutine;
+mod overdue;
 mod task;
 
 use std::io::{Read, Write};
@@ -24,6 +25,7 @@ use rsgi_bridge::awaitable::LoopHandle;
 use rsgi_bridge::process::Process;
 
 use self::coroutine::AppCoroutine;
+use self::overdue::Overdue;
 use self::task::Tasks;
 use crate::driver::bell::Bell;
 use crate::gateway::asgi::HttpStart;
@@ -63,6 +65,7 @@ pub struct EventLoop {
     python: RwLock<Option<Attached>>,
     /// A collection is due.
     collecting: AtomicBool,
+    overdue: Overdue,
     process: Process,
 }
 
