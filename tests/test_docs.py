@@ -309,6 +309,8 @@ ONLY_PYTHON = {
     "app_dir": "is for importing",
     "log_format": "is said to both, by a call",
     "log_config": "the logging is Python's",
+    "max_requests_jitter": "is added to `max_requests` before the settings are made",
+    "worker_timeout": "is the supervisor's",
     "debug": "start-up errors are printed by the command line",
 }
 

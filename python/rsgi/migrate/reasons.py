@@ -33,11 +33,10 @@ PROCESS_NAME = "processes are not renamed"
 PYTHON = "start rsgi with the Python of the environment: `venv/bin/rsgi`"
 PYTHONPATH = "one folder is searched first, that of `--app-dir`; set `PYTHONPATH` for more"
 PROXIES = "addresses, networks, `unix` and `*`; nobody by itself"
-RECYCLE = "workers are not replaced after a number of requests or a time; `kill -HUP` replaces them all"
 RELOAD_TICK = "the system tells of changes; nobody has to look again and again"
 RESPONSE_HEADERS = "let the application or a middleware add response headers"
+REPLACED = "another worker is ready before the old one goes"
 ROOT_PATH = "put in front of the path unless it is there"
-RSS = "workers are not replaced when they grow; `kill -HUP` replaces them all"
 SEVERAL_AT_A_TIME = (
     "a worker runs requests at the same time; an application that is not thread-safe needs `--wsgi-threads 1`"
 )
@@ -46,10 +45,7 @@ SOCKET_MODE = "the mode of a Unix socket is not set: start with the `umask` that
 STATIC = "files are not served: let the proxy or a middleware such as WhiteNoise do it"
 STRICT = "requests are parsed strictly, always"
 SYSLOG = "messages go to stderr, and the access log to stdout; systemd hands both on"
-TIMEOUT = (
-    "a call is not killed for taking long, and a slow client holds no thread; give the database and outgoing requests "
-    "timeouts of their own"
-)
+TIMEOUT = "the client gets 504 and the worker lives on; an answer that has begun is not cut"
 TLS_VERSION = "`--tls-min-version` says the oldest version, 1.2 or 1.3"
 USER = "the user is not switched: start as the right one (`User=` of systemd, `USER` of Docker)"
 VERSION = "`rsgi --version` says ours"

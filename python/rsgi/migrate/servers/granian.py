@@ -106,8 +106,13 @@ GRANIAN = OtherServer(
             "--no-respawn-failed-workers",
             "--respawn-interval FLOAT",
         ),
-        *lost(reasons.RSS, "--rss-sample-interval DURATION", "--rss-samples INTEGER", "--workers-max-rss INTEGER"),
-        *lost(reasons.RECYCLE, "--workers-lifetime DURATION"),
+        carried("--workers-max-rss INTEGER", "--max-rss", "mebibytes: `512MiB`", values.megabytes),
+        *lost(
+            "it is looked at once a second, and once is enough",
+            "--rss-sample-interval DURATION",
+            "--rss-samples INTEGER",
+        ),
+        carried("--workers-lifetime DURATION", "--max-worker-age"),
         carried("--env-files FILE", "--env-file", "one file"),
         *lost(
             reasons.STATIC,
