@@ -312,7 +312,8 @@ mod tests {
     fn a_pong_that_waits_is_not_taken_for_the_close_behind_it() {
         let seen = Arc::new(Seen::default());
         let mut tap = Tapped::new(tokio::io::empty(), Arc::clone(&seen), false);
-        let masked = |payload: &[u8]| payload.iter().zip(b"mask".iter().cycle()).map(|(a, b)| a ^ b).collect::<Vec<_>>();
+        let masked =
+            |payload: &[u8]| payload.iter().zip(b"mask".iter().cycle()).map(|(a, b)| a ^ b).collect::<Vec<_>>();
         let mut sent = [frame(0x8A, &masked(&BAD_GATEWAY)), frame(0x88, &masked(&BAD_GATEWAY))].concat();
         assert_eq!(tap.adapt(&mut sent), sent.len());
         assert_eq!(seen.closed_with(&BAD_GATEWAY), None);
