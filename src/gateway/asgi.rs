@@ -23,7 +23,7 @@ use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
 use tokio::sync::oneshot;
 
 use super::extensions::{offered, only_if};
-use super::in_time::{self, CallTime};
+use super::in_time::{self, AnswerTime};
 use super::leaving::{put_off, raise_after_listeners};
 use super::message::{disconnect_message, says, typed, unexpected};
 use super::probe::Witness;
@@ -177,7 +177,7 @@ fn submit<'a>(
     let told = TellOnDrop(Arc::clone(&gone));
     let call = gateway.calls.begin(&head);
     let time =
-        gateway.limit.map(|limit| CallTime { limit, reading: request.reading(), call: call.handle(), wear: None });
+        gateway.limit.map(|limit| AnswerTime { limit, reading: request.reading(), call: call.handle(), wear: None });
     let event_loop = time.as_ref().map(|_| Arc::clone(&gateway.event_loop));
     let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone, witness, call };
     gateway.event_loop.submit(LoopEvent::Http(Box::new(start)));

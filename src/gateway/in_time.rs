@@ -26,7 +26,7 @@ pub type Answered = Result<AppResponse, oneshot::error::RecvError>;
 
 /// The time of one call.
 #[derive(Debug)]
-pub struct CallTime {
+pub struct AnswerTime {
     /// How long it may take.
     pub limit: Duration,
     /// How its body is read, if that still comes.
@@ -37,7 +37,7 @@ pub struct CallTime {
     pub wear: Option<Arc<Wear>>,
 }
 
-impl CallTime {
+impl AnswerTime {
     /// Whether the application has taken something of the body since it was asked last, or waits for more of it.
     fn reads_on(&self, taken: &mut u64) -> bool {
         let Some(reading) = &self.reading else { return false };
@@ -78,7 +78,7 @@ impl CallTime {
 /// The answer of a task, or 504 when it does not begin in time: then the task is cancelled.
 pub async fn of_task(
     mut response: oneshot::Receiver<AppResponse>,
-    time: CallTime,
+    time: AnswerTime,
     event_loop: Arc<EventLoop>,
     alarm: &SpareAlarm,
 ) -> Answered {
@@ -94,7 +94,7 @@ pub async fn of_task(
 }
 
 /// Cancels a task that has taken too long, and gives the answer.
-pub fn cancelled(time: CallTime, event_loop: &Arc<EventLoop>) -> AppResponse {
+pub fn cancelled(time: AnswerTime, event_loop: &Arc<EventLoop>) -> AppResponse {
     let answer = time.over("its task is cancelled");
     let subject = time.subject();
     event_loop.cancel(time.call, subject);
@@ -105,7 +105,7 @@ pub fn cancelled(time: CallTime, event_loop: &Arc<EventLoop>) -> AppResponse {
 /// one case the thread is given up, in the other the call.
 pub async fn of_thread(
     mut response: oneshot::Receiver<AppResponse>,
-    time: CallTime,
+    time: AnswerTime,
     ticket: &Ticket,
     (patience, alarm): (Duration, &SpareAlarm),
 ) -> Answered {

@@ -25,7 +25,7 @@ use rsgi_bridge::source::BodySource;
 use tokio::sync::oneshot;
 
 use super::Call;
-use super::in_time::{self, CallTime};
+use super::in_time::{self, AnswerTime};
 use super::socket_sink::SocketSink;
 use crate::body::RequestBody;
 use crate::calls::{AppCalls, RunningCall};
@@ -156,7 +156,7 @@ fn submit<'a>(
     let call = gateway.calls.begin(&head);
     let time = gateway.limit.as_ref().map(|(limit, wear)| {
         let (reading, wear) = (source.reading(), Some(Arc::clone(wear)));
-        CallTime { limit: *limit, reading, call: call.handle(), wear }
+        AnswerTime { limit: *limit, reading, call: call.handle(), wear }
     });
     let job =
         WsgiJob { gateway: Arc::clone(gateway), head, source, content_length, responder, ticket: ticket.clone(), call };
@@ -179,7 +179,7 @@ fn submit<'a>(
 async fn answer_in_time(
     response: oneshot::Receiver<AppResponse>,
     mut waiting: LeaveOnDrop,
-    time: CallTime,
+    time: AnswerTime,
     patience: (Duration, &SpareAlarm),
 ) -> AppResponse {
     let answer = match &waiting.0 {

@@ -30,7 +30,7 @@ pub use self::handshake::requested;
 use self::exchange::Answer;
 use self::handshake::Handshake;
 use self::socket::SocketOptions;
-use super::in_time::{self, CallTime};
+use super::in_time::{self, AnswerTime};
 use super::response_messages::{Gone, TellOnDrop};
 use super::{App, Gateway};
 use crate::error::RequestError;
@@ -79,7 +79,7 @@ pub async fn call(app: &App, asked: Asked<'_>, wire: &WireState, settings: &Sett
     let (answer, answered) = oneshot::channel();
     let gone = Gone::default();
     let call = gateway.calls.begin(&head);
-    let time = gateway.limit.map(|limit| CallTime { limit, reading: None, call: call.handle(), wear: None });
+    let time = gateway.limit.map(|limit| AnswerTime { limit, reading: None, call: call.handle(), wear: None });
     let start =
         WebSocketStart { gateway: Arc::clone(gateway), head, inbound, outbound, answer, gone: Arc::clone(&gone), call };
     let _told = TellOnDrop(gone);
