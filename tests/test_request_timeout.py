@@ -233,6 +233,16 @@ request_timeout = "none"
         assert [connection.read_response().text for connection in (first, second)] == ["rsgi-wsgi-slow-1"] * 2
 
 
+def test_an_application_alone_may_have_its_own_threads(start: Start, tmp_path: Path) -> None:
+    """Then there are no others, and these drive the sockets."""
+    server = start(*configured(tmp_path, '[apps.alone]\nwsgi = "overdue_app:old"\nwsgi_threads = 2\n'), *SHORT)
+    assert "sockets: the WSGI threads drive them, in turn" in server.log()
+    for _ in range(2):
+        assert get(server, "/hang").status == 504
+    assert {get(server, "/fast").text.rpartition("-")[0] for _ in range(5)} == {"rsgi-wsgi-alone"}
+    assert get2(server, "/release").status == 200
+
+
 @pytest.mark.parametrize(
     ("line", "message", "hint"),
     [

@@ -46,7 +46,7 @@ class WorkerProcess:
         ready: Done when it accepts connections; holds a `StartupError` when it could not start.
         dismissed: Whether it was told to drain, so that its end is none to wonder about.
         deaths: How many before it, one after another, did not live long.
-        worn: Done when it says that it should be replaced; holds why.
+        worn: Done when it says that it should be replaced; holds why. Cancelled when it ends before.
         beaten_at: When its sockets were last known to be driven, by the monotonic clock.
     """
 
@@ -176,6 +176,7 @@ class WorkerProcess:
         await asyncio.wait({listening}, timeout=_LAST_WORDS)
         listening.cancel()
         self._connection.close()
+        self.worn.cancel()  # unless it has said so
         if self._pulse is not None:
             self._pulse.close()
         hint = "what it wrote before may say why; the system kills what takes more memory than there is"
