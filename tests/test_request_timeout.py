@@ -51,8 +51,11 @@ def test_what_takes_too_long_gets_504(start: Start, apps: tuple[str, ...], worke
     get(server, "/release")
 
 
-def test_a_task_is_cancelled_and_the_log_says_where_it_was(start: Start) -> None:
-    server = start(*NEW, *SHORT)
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_task_is_cancelled_and_the_log_says_where_it_was(start: Start, loop: str) -> None:
+    if loop == "uvloop":
+        pytest.importorskip("uvloop", reason="the package uvloop is not installed")
+    server = start(*NEW, *SHORT, "--loop", loop)
     assert get(server, "/hang").status == 504
     wait_until(lambda: get(server, "/cancelled").json() == {"cancelled": 1}, 5, "the task was cancelled")
     log = server.wait_for_log("is cancelled, and was here:")

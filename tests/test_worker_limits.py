@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -186,6 +188,21 @@ def test_limits_that_make_no_sense_are_refused(arguments: tuple[str, ...], messa
     ended = run_rsgi(*OLD, *arguments)
     assert ended.returncode != 0
     assert message in ended.stderr
+
+
+def test_limits_of_workers_have_no_meaning_with_reload(start: Start) -> None:
+    pytest.importorskip("watchfiles", reason="the package watchfiles is not installed")
+    server = start(*OLD, "--reload", "--max-requests", "2", "--max-worker-age", "1s")
+    assert "warning: `--max-requests`, `--max-worker-age` have no meaning with `--reload`\n" in server.log()
+    (worker,) = workers_of(server)
+    assert {get(server, "/").json()["pid"] for _ in range(4)} == {worker}
+
+
+def test_an_application_that_is_an_object_cannot_be_replaced() -> None:
+    program = "import rsgi; rsgi.serve(wsgi=lambda environ, start_response: [], port=0, max_requests=5)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 1
+    assert "cannot be served by workers that can be replaced: each worker process imports it" in ended.stderr
 
 
 # Workers that hang
