@@ -89,7 +89,8 @@ impl AppResponse {
             return self.into_http2(in_flight, asked.head);
         }
         self.keep_order(&in_flight);
-        let closes = in_flight.body_unread || self.ends_connection(asked);
+        let upgrades = self.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let closes = !upgrades && (in_flight.is_last() || self.ends_connection(asked));
         let mut response = self.into_http1(in_flight, asked.head);
         if closes {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

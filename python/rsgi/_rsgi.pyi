@@ -165,6 +165,8 @@ class Listeners:
         Raises:
             OSError: when it is not a socket with an address.
         """
+    def close(self) -> None:
+        """Close the sockets in this process; the files of Unix sockets stay until the end of this object."""
     @property
     def descriptors(self) -> list[int]:
         """The numbers of the descriptors, to be handed to a child."""
