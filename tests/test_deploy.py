@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from rsgi.config import Config
-from rsgi.values import parse_duration
+from rsgi.values import parse_duration, parse_size
 from server import Server, wait_until
 from test_real_proxies import program
 from wire import get
@@ -65,7 +65,9 @@ def of_systemd() -> list[str]:
 
 
 def of_dockerfile() -> list[str]:
-    parts = [re.search(rf"^{word} (\[.*\])$", text("docker/Dockerfile"), re.MULTILINE) for word in ("ENTRYPOINT", "CMD")]
+    parts = [
+        re.search(rf"^{word} (\[.*\])$", text("docker/Dockerfile"), re.MULTILINE) for word in ("ENTRYPOINT", "CMD")
+    ]
     return [word for part in parts if part for word in json.loads(part[1])]
 
 
@@ -209,7 +211,9 @@ def test_the_compose_file() -> None:
     made = manifest("docker/compose.yaml")
     proxy = made["services"].pop("proxy")
     folder = DEPLOY / "docker"
-    assert set(made["services"]) == set(re.findall(r"^    server (\S+) \1:8000$", text("haproxy/haproxy.cfg"), re.MULTILINE))
+    assert set(made["services"]) == set(
+        re.findall(r"^    server (\S+) \1:8000$", text("haproxy/haproxy.cfg"), re.MULTILINE)
+    )
     assert (folder / proxy["volumes"][0].split(":")[0]).resolve() == DEPLOY / "haproxy" / "haproxy.cfg"
     (network,) = made["networks"]["proxied"]["ipam"]["config"]
     for service in made["services"].values():
@@ -217,9 +221,12 @@ def test_the_compose_file() -> None:
         assert context == PROJECT
         assert context / service["build"]["dockerfile"] == folder / "Dockerfile"
         assert parse_duration(service["stop_grace_period"]) >= longest_end(settings_of(of_dockerfile())) + MARGIN
-        assert service["environment"] == {"RSGI_TRUST_PROXY": network["subnet"]}
+        assert service["environment"]["RSGI_TRUST_PROXY"] == network["subnet"]
         assert service["read_only"]
-        assert service["tmpfs"][0].startswith("/tmp:")
+        spooled = 16 * parse_size(service["environment"]["RSGI_RESPONSE_SPOOL"])
+        temporary = re.fullmatch(r"/tmp:size=(\d+)m,mode=1777", service["tmpfs"][0])
+        assert temporary
+        assert spooled < int(temporary[1]) << 20 < int(service["mem_limit"].removesuffix("m")) << 20
         assert not service.get("ports")
 
 
@@ -322,7 +329,9 @@ def test_proxies_notice_a_leaving_server_within_its_delay() -> None:
         assert checks
         assert int(checks[1]) * int(checks[2]) < delay
     assert found("nginx/nginx.conf", r"fail_timeout=(\S+);") < delay
-    assert found("caddy/Caddyfile", r"health_interval (\S+)") + found("caddy/Caddyfile", r"health_timeout (\S+)") < delay
+    assert (
+        found("caddy/Caddyfile", r"health_interval (\S+)") + found("caddy/Caddyfile", r"health_timeout (\S+)") < delay
+    )
     assert found("envoy/envoy.yaml", r"^ +interval: (\S+)") + found("envoy/envoy.yaml", r"^ +timeout: (1s)") < delay
 
 
