@@ -59,7 +59,7 @@ where
     let mut served = Served { connection, turn: Turn::Resting(Box::new(guard)) };
     async move {
         // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.
-        if alive.unless(Phase::Leaving, Pin::new(&mut served)).await.is_some() {
+        if alive.phase() == Phase::Serving && alive.unless(Phase::Leaving, Pin::new(&mut served)).await.is_some() {
             return;
         }
         // A proxy that keeps connections hears of the end with its next answer on each, and not by a close under a request.

@@ -13,6 +13,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import pytest
 from rsgi.config import Config
 from rsgi.values import parse_duration, parse_size
 from server import Server, wait_until
-from test_real_proxies import program
+from test_real_proxies import program, running
 from wire import get
 
 PROJECT = Path(__file__).parent.parent
@@ -152,6 +153,20 @@ def test_the_times_of_the_unit_are_longer_than_the_servers() -> None:
     assert parse_duration(start) >= len(settings["apps"]) * settings["lifespan_timeout"] + MARGIN
     assert service["Type"] == ["notify"]
     assert service["KillMode"] == ["mixed"]
+
+
+def test_the_service_serves_on_the_socket_that_systemd_has_opened() -> None:
+    if "fd://" not in run(sys.executable, "-m", "rsgi", "serve", "--help"):
+        pytest.skip("this rsgi takes no socket from the one who starts it")
+    command = unit("rsgi.service.d/socket.conf")["ExecStart"][-1].replace("/srv/app", str(EXAMPLE))
+    rsgi = str(Path(sys.executable).with_name("rsgi"))
+    words = [rsgi, *shlex.split(command)[1:], "--grace", "3s"]
+    (port,) = unit("rsgi.socket")["ListenStream"]
+    assert f"--bind 0.0.0.0:{port} " in unit("rsgi.service")["ExecStart"][0]
+    activate = program("systemd-socket-activate")
+    with running(lambda free: [activate, "-l", f"127.0.0.1:{free}", *words]) as free:
+        with urllib.request.urlopen(f"http://127.0.0.1:{free}/healthz", timeout=20) as answer:
+            assert answer.read() == b"ok\n"
 
 
 # Docker

@@ -101,9 +101,14 @@ def test_answers_during_the_delay_end_their_connections(start_kitchen: Callable[
         answer = kept.read_response()
         assert (answer.status, answer.header("connection")) == (200, "close")
         assert kept.closed_within(1)
-    with Connection(server) as late:
-        late.send_request("GET", "/hello")
-        assert late.read_response().header("connection") == "close"
+    for path, status in (
+        ("/hello", 200),
+        ("/healthz", 503),
+    ):  # one of an application, and one that the server has at once
+        with Connection(server) as late:
+            late.send_request("GET", path)
+            answer = late.read_response()
+            assert (answer.status, answer.header("connection")) == (status, "close")
 
 
 def test_a_websocket_opens_during_the_delay(start: Callable[..., Server]) -> None:
