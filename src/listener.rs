@@ -67,7 +67,7 @@ impl Bound {
     }
 
     /// Closes it here, for who accepts from it elsewhere; gives its path, which is removed with that.
-    pub fn close(self) -> Option<UnixPath> {
+    pub fn release(self) -> Option<UnixPath> {
         match self {
             Self::Tcp(..) => None,
             Self::Unix(_, path) => Some(path),

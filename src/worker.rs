@@ -56,8 +56,8 @@ impl Listeners {
 
     /// Closes the sockets here: when the last worker has closed them, too, nobody is let in who would not be served. The files of
     /// Unix sockets stay until these are dropped, for workers that still accept.
-    fn close(&self) {
-        let paths = self.take().into_iter().filter_map(Bound::close);
+    fn release(&self) {
+        let paths = self.take().into_iter().filter_map(Bound::release);
         self.paths.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
     }
 

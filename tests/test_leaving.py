@@ -155,13 +155,13 @@ def test_workers_that_drain_let_nobody_in_who_would_not_be_served(start: Callabl
     """The supervisor has the same sockets, and lives as long as the last call."""
     server = start("--asgi", "draining_app:new", "--workers", "2", "--drain-delay", delay, "--grace", "10")
     with Connection(server) as busy:
-        busy.send_request("GET", "/work?seconds=3")
+        busy.send_request("GET", "/work?seconds=2")
         server.wait_for_log("work began")
         server.send_signal(signal.SIGTERM)
         began = time.monotonic()
         wait_until(lambda: refuses_connections(server), 2, "new connections are refused")
         assert time.monotonic() - began >= float(delay) - 0.1
-        assert busy.read_response().json() == {"worked": 3}
+        assert busy.read_response().json() == {"worked": 2}
     assert server.wait(10) == 0
 
 

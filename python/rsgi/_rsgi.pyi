@@ -165,7 +165,7 @@ class Listeners:
         Raises:
             OSError: when it is not a socket with an address.
         """
-    def close(self) -> None:
+    def release(self) -> None:
         """Close the sockets in this process; the files of Unix sockets stay until the end of this object."""
     @property
     def descriptors(self) -> list[int]:
