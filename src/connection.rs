@@ -33,6 +33,7 @@ use crate::response::{AppResponse, Asked, ResponseBody};
 use crate::route::{Decision, Reason, RouteRequest, Router};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
+use crate::static_files::StaticFiles;
 use crate::tls::Tls;
 use crate::wire::{Limits, Pace, Refusal, SpareAlarm, WireState, check_message};
 
@@ -55,6 +56,8 @@ pub struct Service {
     pub access_log: Option<AccessLog>,
     /// The fields that every answer gets.
     pub own_fields: OwnFields,
+    /// The folders of static files, if there are any.
+    pub static_files: Option<StaticFiles>,
 }
 
 /// One connection as its requests see it.
@@ -170,6 +173,13 @@ async fn dispatch(
     let fixed = head.content_length().is_some();
     let is_skipped = || fixed && connection.wire.body_arrived();
     in_flight.body_unread = !incoming.is_end_stream() && !is_skipped();
+    if let Some(files) = &connection.service.static_files
+        && let Some(answering) = files.answer(&head)
+        && let Some(answer) = answering.await
+    {
+        in_flight.answered_by(&files.name);
+        return answer;
+    }
     let (answering, body) = match begin(connection, head, incoming, in_flight) {
         Ok(begun) => begun,
         Err(error) => return AppResponse::Error(error),

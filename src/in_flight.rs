@@ -136,6 +136,13 @@ impl InFlight {
         }
     }
 
+    /// Says that the server answers by itself, with what is called `name` in the log.
+    pub fn answered_by(&mut self, name: &Arc<str>) {
+        if self.log.is_some() {
+            self.record.app = Some(Arc::clone(name));
+        }
+    }
+
     /// Has the fields of the response leave in the order of `names`. To be said when the response is given.
     pub fn order_fields(&self, names: Vec<HeaderName>) {
         // A WebSocket that was accepted has given its place away, and its answer has no fields that repeat.

@@ -33,6 +33,7 @@ use crate::route::Router;
 use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::startup::{self, Started};
+use crate::static_files::StaticFiles;
 use crate::tls::Tls;
 use crate::wire::Limits;
 use crate::worker::Listeners;
@@ -124,11 +125,21 @@ impl Server {
         let reopened = access_log.clone();
         let limits = Arc::new(limits(&config));
         let count = apps.len();
+        let static_files = StaticFiles::new(&plan.static_folders)?;
         let router_of = Arc::clone(&router);
         let own_fields = OwnFields::new(&config)?;
         let tls_of = tls.clone();
-        let service =
-            Service { settings: config, router: router_of, apps, limits, tls: tls_of, proxies, access_log, own_fields };
+        let service = Service {
+            settings: config,
+            router: router_of,
+            apps,
+            limits,
+            tls: tls_of,
+            proxies,
+            access_log,
+            own_fields,
+            static_files,
+        };
         let io = Io::choose(&service, pool.is_some())?;
         let (told, ready) = channel();
         let listening = Listening { bound: listeners, inherited, ready: told };
