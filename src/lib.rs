@@ -12,7 +12,7 @@
 //! 4. [`in_flight`] follows each request to its end. [`health`] answers probes, [`static_files`] with files ([`encoding`] says which copy). [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI ([`overload`] says when there is no room). [`body`] brings the request body.
 //! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
-//! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body (out of a file: [`file_stream`]); [`access_log`] says so.
+//! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body (out of a file: [`file_stream`]; compressed, if that is asked for: [`compression`]); [`access_log`] says so.
 //!
 //! # Which thread may touch what
 //!
@@ -23,6 +23,7 @@ mod access_log;
 mod allocator;
 mod body;
 mod calls;
+mod compression;
 mod connection;
 mod drain;
 mod driver;

@@ -17,6 +17,7 @@ use rsgi_bridge::pool::{Pool, wait_until_idle};
 
 use crate::access_log::AccessLog;
 use crate::calls::Calls;
+use crate::compression::Compression;
 use crate::connection::Service;
 use crate::drain::Drain;
 use crate::driver::selector::LoopDriver;
@@ -125,6 +126,7 @@ impl Server {
         let reopened = access_log.clone();
         let limits = Arc::new(limits(&config));
         let count = apps.len();
+        let compression = Compression::new(&config)?;
         let static_files = StaticFiles::new(&plan.static_folders)?;
         let router_of = Arc::clone(&router);
         let own_fields = OwnFields::new(&config)?;
@@ -138,6 +140,7 @@ impl Server {
             proxies,
             access_log,
             own_fields,
+            compression,
             static_files,
         };
         let io = Io::choose(&service, pool.is_some())?;

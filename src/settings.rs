@@ -101,6 +101,12 @@ settings! {
     h2_max_streams: u32,
     /// Bytes that the client of an HTTP/2 stream may send ahead.
     h2_window: usize,
+    /// `auto`, or the codings that answers of applications may be compressed with, the best first.
+    compress: Vec<String>,
+    /// Bytes of the smallest body that is.
+    compress_min_size: u64,
+    /// The types that are: `text/html`, `text/*`, `+json`.
+    compress_types: Vec<String>,
     /// How long a request head may take.
     header_timeout: Seconds,
     /// How long a connection may idle.

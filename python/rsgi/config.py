@@ -33,6 +33,7 @@ _EXTENSION_NAMES = ", ".join(f"`{name}`" for name in _EXTENSIONS)
 SECTIONS = (
     "Applications",
     "Static files",
+    "Compression",
     "Addresses",
     "Behind a proxy",
     "TLS",
@@ -177,6 +178,38 @@ class Config:
         "Static files",
         False,
         unit="flag",
+    )
+
+    compress: tuple[str, ...] = _setting(
+        "Compress answers of applications for clients that take it: auto, or codings, the best first. docs/compression.md "
+        "says which answers, and when not to.",
+        "Compression",
+        (),
+        unit="words",
+        metavar="auto|NAME,…",
+        choices=("auto", "zstd", "br", "gzip"),
+    )
+    compress_min_size: int = _setting(
+        "The smallest body that is compressed, where its size is known.", "Compression", KIB, unit="size", minimum=0
+    )
+    compress_types: tuple[str, ...] = _setting(
+        "The types of answers that are compressed, such as text/html, text/* or +json. With commas between them.",
+        "Compression",
+        (
+            "text/*",
+            "+json",
+            "+xml",
+            "application/json",
+            "application/javascript",
+            "application/wasm",
+            "application/x-ndjson",
+            "application/xml",
+            "font/otf",
+            "font/ttf",
+            "image/bmp",
+        ),
+        unit="words",
+        metavar="TYPE,…",
     )
 
     host: str = _setting("The address to listen on.", "Addresses", "127.0.0.1", metavar="HOST")
