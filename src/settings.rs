@@ -8,6 +8,8 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::wire::Limits;
+
 /// A duration, in Python a number of seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Seconds(pub Duration);
@@ -160,6 +162,19 @@ settings! {
 }
 
 impl Settings {
+    /// What the wire guard refuses.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            request_line: self.max_request_line,
+            header_section: self.max_header_section,
+            header_fields: self.max_header_fields,
+            header_timeout: self.header_timeout.0,
+            keep_alive_timeout: self.keep_alive_timeout.0,
+            min_data_rate: self.min_data_rate,
+            min_data_rate_grace: self.min_data_rate_grace.0,
+        }
+    }
+
     /// Whether answers get a `Date`.
     pub fn is_dated(&self) -> bool {
         self.date_header == "on"
