@@ -17,6 +17,7 @@ use rsgi_bridge::pool::{Pool, wait_until_idle};
 
 use crate::access_log::AccessLog;
 use crate::calls::Calls;
+use crate::compression::Compression;
 use crate::connection::Service;
 use crate::drain::Drain;
 use crate::driver::selector::LoopDriver;
@@ -33,8 +34,8 @@ use crate::route::Router;
 use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::startup::{self, Started};
+use crate::static_files::StaticFiles;
 use crate::tls::Tls;
-use crate::wire::Limits;
 use crate::worker::Listeners;
 
 /// One server: made, started and finished once.
@@ -124,13 +125,24 @@ impl Server {
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
         let reopened = access_log.clone();
-        let limits = Arc::new(limits(&config));
+        let limits = Arc::new(config.limits());
         let (count, workers) = (apps.len(), config.workers);
+        let (compression, static_files) = (Compression::new(&config)?, StaticFiles::new(&plan.static_folders)?);
         let router_of = Arc::clone(&router);
         let own_fields = OwnFields::new(&config)?;
         let tls_of = tls.clone();
-        let service =
-            Service { settings: config, router: router_of, apps, limits, tls: tls_of, proxies, access_log, own_fields };
+        let service = Service {
+            settings: config,
+            router: router_of,
+            apps,
+            limits,
+            tls: tls_of,
+            proxies,
+            access_log,
+            own_fields,
+            compression,
+            static_files,
+        };
         let io = Io::choose(&service, pool.is_some())?;
         let (told, ready) = channel();
         let listening = Listening { bound: listeners, inherited, ready: told };
@@ -274,18 +286,6 @@ impl Server {
     #[getter]
     fn addresses(&self) -> Vec<String> {
         self.addresses.clone()
-    }
-}
-
-fn limits(settings: &Settings) -> Limits {
-    Limits {
-        request_line: settings.max_request_line,
-        header_section: settings.max_header_section,
-        header_fields: settings.max_header_fields,
-        header_timeout: settings.header_timeout.0,
-        keep_alive_timeout: settings.keep_alive_timeout.0,
-        min_data_rate: settings.min_data_rate,
-        min_data_rate_grace: settings.min_data_rate_grace.0,
     }
 }
 

@@ -79,6 +79,12 @@ class Router:
         Raises:
             ValueError: when no request could look like that.
         """
+    def static_folder(self, url: str) -> int | None:
+        """The folder of static files that `url` is looked for in, as a place in the plan's; `None` without one.
+
+        Raises:
+            ValueError: when no request could have it.
+        """
 
 @final
 class Explanation:
