@@ -86,6 +86,16 @@ impl RequestError {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: reason.into(), then: Then::Retry }
     }
 
+    /// No thread was free for it in time.
+    pub fn no_thread() -> Self {
+        Self::busy("no thread became free in time; try again")
+    }
+
+    /// The application took too long.
+    pub fn timed_out() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "the application took too long")
+    }
+
     /// The application failed; what went wrong is in the log, not in the answer.
     pub fn application_failed() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the application failed")

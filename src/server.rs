@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use rsgi_bridge::pool::{Pool, wait_until_idle};
 
 use crate::access_log::AccessLog;
+use crate::admission::Admission;
 use crate::calls::Calls;
 use crate::compression::Compression;
 use crate::connection::Service;
@@ -26,16 +27,19 @@ use crate::error::StartupError;
 use crate::event_loop::{EventLoop, Woken};
 use crate::forwarded::Proxies;
 use crate::gateway::App;
+use crate::heartbeat;
 use crate::listener::{self, Bound as BoundListener, Listening};
 use crate::outbox::Outbox;
 use crate::own_fields::OwnFields;
-use crate::plan::{AppSpec, Plan};
+use crate::plan::Plan;
+use crate::pools::Pools;
 use crate::route::Router;
 use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::startup::{self, Started};
 use crate::static_files::StaticFiles;
 use crate::tls::Tls;
+use crate::wear::Wear;
 use crate::worker::Listeners;
 
 /// One server: made, started and finished once.
@@ -50,6 +54,8 @@ pub struct Server {
     shutdown: Arc<Shutdown>,
     addresses: Vec<String>,
     ready: Mutex<Receiver<()>>,
+    /// Hears why the process should be replaced, when somebody would do that.
+    worn: Mutex<Option<Receiver<String>>>,
     tls: Option<Arc<Tls>>,
     event_loop: Arc<EventLoop>,
     calls: Arc<Calls>,
@@ -73,7 +79,7 @@ enum Stage {
 struct Prepared {
     service: Service,
     listening: Listening,
-    pool: Option<Arc<Pool>>,
+    pools: Pools,
     log_thread: Option<JoinHandle<()>>,
 }
 
@@ -81,7 +87,7 @@ struct Prepared {
 #[derive(Debug)]
 struct Running {
     io_thread: JoinHandle<Result<(), StartupError>>,
-    pool: Option<Arc<Pool>>,
+    pools: Pools,
     log_thread: Option<JoinHandle<()>>,
 }
 
@@ -108,19 +114,18 @@ impl Server {
         let addresses = listeners.iter().map(|listener| listener.url(tls.is_some())).collect();
         let router = Arc::new(ArcSwap::from_pointee(plan.router()?));
         let event_loop = Arc::new(EventLoop::default());
-        let pool = if plan.apps.iter().any(AppSpec::is_wsgi) {
-            Some(Pool::start(py, "rsgi-wsgi", config.wsgi_threads, config.wsgi_queue)?)
-        } else {
-            None
-        };
+        let pools = Pools::start(py, &plan.apps, &config)?;
         let (outbox, calls) = (Arc::new(Outbox::default()), Arc::new(Calls::default()));
+        let (wear, worn) = Wear::new(config.max_requests);
+        // Where there is no supervisor nobody hears it.
+        let (wear, worn) = (Arc::new(wear), inherited.then_some(worn));
         let driver = Arc::new(Driver::new(Arc::clone(&outbox), config.busy_poll.0)?);
         let probes = plan.probes();
         let unprobed = !probes && plan.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some());
-        let apps = plan.apps.into_iter().map(|mut app| {
+        let apps = plan.apps.into_iter().enumerate().map(|(place, mut app)| {
             // Probing holds an answer back, which only the ASGI gateway can.
             app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
-            App::new(py, app, &config, &event_loop, (&outbox, &calls), pool.as_ref())
+            App::new(py, app, &config, &event_loop, (&outbox, &calls, &wear), pools.of(place))
         });
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
@@ -131,6 +136,8 @@ impl Server {
         let router_of = Arc::clone(&router);
         let own_fields = OwnFields::new(&config)?;
         let tls_of = tls.clone();
+        let wear = Some(wear).filter(|_| config.max_requests.is_some());
+        let admission = config.max_connections.map(Admission::new);
         let service = Service {
             settings: config,
             router: router_of,
@@ -142,11 +149,13 @@ impl Server {
             own_fields,
             compression,
             static_files,
+            wear,
+            admission,
         };
-        let io = Io::choose(&service, pool.is_some())?;
+        let io = Io::choose(&service, pools.driving().is_some())?;
         let (told, ready) = channel();
         let listening = Listening { bound: listeners, inherited, ready: told };
-        let prepared = Prepared { service, listening, pool, log_thread };
+        let prepared = Prepared { service, listening, pools, log_thread };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
             driver,
@@ -155,6 +164,7 @@ impl Server {
             shutdown: Arc::new(Shutdown::default()),
             addresses,
             ready: Mutex::new(ready),
+            worn: Mutex::new(worn),
             tls,
             event_loop,
             calls,
@@ -212,14 +222,15 @@ impl Server {
             let woken = if self.io == Io::Loop { Woken::BySelector } else { Woken::ByReader };
             self.event_loop.attach(&event_loop, woken)?;
         }
-        let Prepared { service, listening, pool, log_thread } = *prepared;
+        let Prepared { service, listening, pools, log_thread } = *prepared;
         let (shutdown, calls, event_loop) =
             (Arc::clone(&self.shutdown), Arc::clone(&self.calls), Arc::clone(&self.event_loop));
         let serving = self.driver.spawn(async move {
             let drain = Drain::new(&shutdown, &calls, &event_loop, &service.settings);
             serve(Arc::new(service), started, listening, drain).await
         });
-        let (driver, io, workers, driving) = (Arc::clone(&self.driver), self.io, self.workers, pool.clone());
+        let (driver, io, workers) = (Arc::clone(&self.driver), self.io, self.workers);
+        let driving = pools.driving().cloned();
         let io_thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
             let result = wait_for_end(&driver, io, driving.as_ref().map(|pool| (pool, workers)), serving);
             Python::attach(|py| {
@@ -230,13 +241,29 @@ impl Server {
             result
         });
         let io_thread = io_thread.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-        *stage = Stage::Running(Running { io_thread, pool, log_thread });
+        *stage = Stage::Running(Running { io_thread, pools, log_thread });
         Ok(())
     }
 
     /// Waits until connections are accepted; `False` when the server ends before.
     fn wait_until_ready(&self, py: Python<'_>) -> bool {
         py.detach(|| self.ready.lock().unwrap_or_else(PoisonError::into_inner).recv().is_ok())
+    }
+
+    /// Waits until there is a reason to replace this process, and gives it; `None` when the server ends before, or nobody would.
+    fn wait_until_worn(&self, py: Python<'_>) -> Option<String> {
+        let worn = self.worn.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        py.detach(move || worn.recv().ok())
+    }
+
+    /// Says that the sockets are driven: a byte into the pipe `descriptor` every `every` seconds.
+    ///
+    /// Raises `OSError` when it is no pipe.
+    fn beat(&self, descriptor: i32, every: Seconds) -> PyResult<()> {
+        let pipe = self.driver.enter(|| heartbeat::open(descriptor))?;
+        // It ends with the runtime.
+        let _beating = self.driver.spawn(heartbeat::beat(pipe, every.0));
+        Ok(())
     }
 
     /// Stops accepting; what runs may finish within the grace time.
@@ -292,9 +319,7 @@ impl Server {
 impl Running {
     fn finish(self, driver: &Driver) -> Result<(), StartupError> {
         let result = self.io_thread.join().unwrap_or_else(|_| Err(failed()));
-        if let Some(pool) = self.pool {
-            pool.stop();
-        }
+        self.pools.stop();
         // Connections that were cut end here, and with them the last clones of the access log.
         driver.end();
         if let Some(thread) = self.log_thread {

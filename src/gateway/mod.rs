@@ -6,10 +6,12 @@
 pub mod asgi;
 mod extensions;
 mod file_message;
+mod in_time;
 mod leaving;
 pub mod lifespan;
 pub mod message;
 pub mod probe;
+mod request_messages;
 mod response_messages;
 mod socket_sink;
 mod trailers;
@@ -39,6 +41,7 @@ use crate::overload::Refusals;
 use crate::plan::AppSpec;
 use crate::response::AppResponse;
 use crate::settings::Settings;
+use crate::wear::Wear;
 use crate::wire::SpareAlarm;
 
 /// One application that is served.
@@ -88,10 +91,12 @@ impl App {
         spec: AppSpec,
         settings: &Settings,
         event_loop: &Arc<EventLoop>,
-        (outbox, all): (&Arc<Outbox>, &Arc<Calls>),
+        (outbox, all, wear): (&Arc<Outbox>, &Arc<Calls>, &Arc<Wear>),
         pool: Option<&Arc<Pool>>,
     ) -> PyResult<Arc<Self>> {
         let name: Arc<str> = spec.name.as_str().into();
+        let limit = spec.request_timeout.map(|limit| limit.0);
+        let patience = limit.map(|limit| (limit, Arc::clone(wear)));
         let calls = Arc::new(AppCalls::new(all, &name));
         let back = (Arc::clone(outbox), calls);
         let bridge =
@@ -99,13 +104,12 @@ impl App {
         let gateway = if let Some(bridge) = bridge {
             let (app, pool, environ) = bridge.native(py)?;
             let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
-            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings)))
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings, patience)))
         } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
-            let concurrency =
-                Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: settings.workers > 1 };
+            let concurrency = Concurrency { multithread: pool.threads() > 1, multiprocess: settings.is_multiprocess() };
             let environ = EnvironTemplate::new(py, concurrency)?;
             let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
-            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings)))
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings, patience)))
         } else {
             let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
             Gateway::Asgi(Arc::new(AsgiGateway::new(
@@ -115,13 +119,14 @@ impl App {
                 scopes,
                 back,
                 settings,
+                limit,
             )))
         };
         Ok(Arc::new(Self {
             name,
             gateway,
             unanswered: AtomicUsize::new(0),
-            limit: settings.limit_concurrency,
+            limit: spec.limit_concurrency,
             refusals: Arc::default(),
         }))
     }
