@@ -18,6 +18,7 @@ use rsgi_bridge::pool::{Pool, wait_until_idle};
 use crate::access_log::AccessLog;
 use crate::admission::Admission;
 use crate::calls::Calls;
+use crate::compression::Compression;
 use crate::connection::Service;
 use crate::drain::Drain;
 use crate::driver::selector::LoopDriver;
@@ -36,9 +37,9 @@ use crate::route::Router;
 use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::startup::{self, Started};
+use crate::static_files::StaticFiles;
 use crate::tls::Tls;
 use crate::wear::Wear;
-use crate::wire::Limits;
 use crate::worker::Listeners;
 
 /// One server: made, started and finished once.
@@ -129,8 +130,9 @@ impl Server {
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
         let reopened = access_log.clone();
-        let limits = Arc::new(limits(&config));
+        let limits = Arc::new(config.limits());
         let (count, workers) = (apps.len(), config.workers);
+        let (compression, static_files) = (Compression::new(&config)?, StaticFiles::new(&plan.static_folders)?);
         let router_of = Arc::clone(&router);
         let own_fields = OwnFields::new(&config)?;
         let tls_of = tls.clone();
@@ -145,6 +147,8 @@ impl Server {
             proxies,
             access_log,
             own_fields,
+            compression,
+            static_files,
             wear,
             admission,
         };
@@ -309,18 +313,6 @@ impl Server {
     #[getter]
     fn addresses(&self) -> Vec<String> {
         self.addresses.clone()
-    }
-}
-
-fn limits(settings: &Settings) -> Limits {
-    Limits {
-        request_line: settings.max_request_line,
-        header_section: settings.max_header_section,
-        header_fields: settings.max_header_fields,
-        header_timeout: settings.header_timeout.0,
-        keep_alive_timeout: settings.keep_alive_timeout.0,
-        min_data_rate: settings.min_data_rate,
-        min_data_rate_grace: settings.min_data_rate_grace.0,
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::wire::Limits;
+
 /// A duration, in Python a number of seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Seconds(pub Duration);
@@ -109,6 +111,12 @@ settings! {
     h2_max_streams: u32,
     /// Bytes that the client of an HTTP/2 stream may send ahead.
     h2_window: usize,
+    /// `auto`, or the codings that answers of applications may be compressed with, the best first.
+    compress: Vec<String>,
+    /// Bytes of the smallest body that is.
+    compress_min_size: u64,
+    /// The types that are: `text/html`, `text/*`, `+json`.
+    compress_types: Vec<String>,
     /// How long a request head may take.
     header_timeout: Seconds,
     /// How long a connection may idle.
@@ -164,6 +172,19 @@ settings! {
 }
 
 impl Settings {
+    /// What the wire guard refuses.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            request_line: self.max_request_line,
+            header_section: self.max_header_section,
+            header_fields: self.max_header_fields,
+            header_timeout: self.header_timeout.0,
+            keep_alive_timeout: self.keep_alive_timeout.0,
+            min_data_rate: self.min_data_rate,
+            min_data_rate_grace: self.min_data_rate_grace.0,
+        }
+    }
+
     /// Whether another process may serve the same applications at the same time.
     pub fn is_multiprocess(&self) -> bool {
         let replaced = self.max_requests.is_some() || self.max_worker_age.is_some() || self.max_rss.is_some();

@@ -10,22 +10,26 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 
 use crate::access_log::Format;
-use crate::listener::{self, Bound};
+use crate::listener::{self, Bound, UnixPath};
 use crate::settings::Settings;
 
 /// Sockets that are bound and listen.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug, Default)]
-pub struct Listeners(Mutex<Vec<Bound>>);
+pub struct Listeners {
+    bound: Mutex<Vec<Bound>>,
+    /// Of those that are closed here.
+    paths: Mutex<Vec<UnixPath>>,
+}
 
 impl Listeners {
     /// All of them, once.
     pub fn take(&self) -> Vec<Bound> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.bound.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn each<Found>(&self, found: impl Fn(&Bound) -> Found) -> Vec<Found> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(found).collect()
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner).iter().map(found).collect()
     }
 }
 
@@ -38,7 +42,7 @@ impl Listeners {
     #[pyo3(signature = (config = None))]
     fn new(config: Option<Settings>) -> PyResult<Self> {
         let bound = config.map(|config| listener::bind(&config)).transpose()?;
-        Ok(Self(Mutex::new(bound.unwrap_or(Vec::new()))))
+        Ok(Self { bound: Mutex::new(bound.unwrap_or(Vec::new())), ..Self::default() })
     }
 
     /// Adds the socket that is standard input.
@@ -46,8 +50,15 @@ impl Listeners {
     /// Raises `OSError` when that is none.
     fn add_stdin(&self) -> PyResult<()> {
         let descriptor = std::io::stdin().as_fd().try_clone_to_owned()?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Bound::inherited(descriptor)?);
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner).push(Bound::inherited(descriptor)?);
         Ok(())
+    }
+
+    /// Closes the sockets here: when the last worker has closed them, too, nobody is let in who would not be served. The files of
+    /// Unix sockets stay until these are dropped, for workers that still accept.
+    fn release(&self) {
+        let paths = self.take().into_iter().filter_map(Bound::release);
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
     }
 
     /// The numbers of the descriptors.

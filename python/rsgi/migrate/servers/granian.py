@@ -114,13 +114,10 @@ GRANIAN = OtherServer(
         ),
         carried("--workers-lifetime DURATION", "--max-worker-age"),
         carried("--env-files FILE", "--env-file", "one file"),
-        *lost(
-            reasons.STATIC,
-            "--static-path-route TEXT",
-            "--static-path-mount DIRECTORY",
-            "--static-path-dir-to-file TEXT",
-            "--static-path-expires DURATION",
-        ),
+        carried("--static-path-mount DIRECTORY", "--static", "below `/static`", lambda text: (f"/static={text}",)),
+        *lost(reasons.STATIC_PREFIX, "--static-path-route TEXT"),
+        *lost(reasons.STATIC_INDEX, "--static-path-dir-to-file TEXT"),
+        carried("--static-path-expires DURATION", "--static-cache-control", "as `max-age`", values.max_age),
         *lost(
             reasons.METRICS,
             "--metrics",
