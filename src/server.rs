@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use rsgi_bridge::pool::{Pool, wait_until_idle};
 
 use crate::access_log::AccessLog;
+use crate::binding::Bound as BoundListener;
 use crate::calls::Calls;
 use crate::connection::Service;
 use crate::drain::Drain;
@@ -25,7 +26,7 @@ use crate::error::StartupError;
 use crate::event_loop::{EventLoop, Woken};
 use crate::forwarded::Proxies;
 use crate::gateway::App;
-use crate::listener::{self, Bound as BoundListener, Listening};
+use crate::listener::Listening;
 use crate::outbox::Outbox;
 use crate::own_fields::OwnFields;
 use crate::plan::{AppSpec, Plan};
@@ -84,17 +85,16 @@ struct Running {
 
 #[pymethods]
 impl Server {
-    /// Reads the settings and the plan, and binds every address unless they have been bound.
+    /// Reads the settings and the plan. The `listeners` are its own from now on; where other processes accept from them as well
+    /// they are `shared`.
     #[new]
-    #[pyo3(signature = (config, plan, listeners = None))]
-    fn new(py: Python<'_>, config: Settings, plan: Plan, listeners: Option<Py<Listeners>>) -> PyResult<Self> {
+    fn new(py: Python<'_>, config: Settings, plan: Plan, listeners: Py<Listeners>, shared: bool) -> PyResult<Self> {
         if config.log_level == "debug" {
             crate::log::show_debug();
         }
         let tls = Tls::load(&config)?;
         let proxies = Proxies::new(&config)?;
-        let inherited = listeners.is_some();
-        let listeners = listeners.map_or_else(|| listener::bind(&config), |listeners| Ok(listeners.get().take()))?;
+        let listeners = listeners.get().take();
         if tls.is_some() && !listeners.iter().any(BoundListener::is_tcp) {
             return Err(StartupError::new(
                 "there is a TLS certificate, but no address to serve it on: Unix sockets are not encrypted",
@@ -131,7 +131,7 @@ impl Server {
             Service { settings: config, router: router_of, apps, limits, tls: tls_of, proxies, access_log, own_fields };
         let io = Io::choose(&service, pool.is_some())?;
         let (told, ready) = channel();
-        let listening = Listening { bound: listeners, inherited, ready: told };
+        let listening = Listening { bound: listeners, shared, ready: told };
         let prepared = Prepared { service, listening, pool, log_thread };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),

@@ -5,7 +5,6 @@ Apart from the tables because each of these sentences belongs to more than one.
 
 from __future__ import annotations
 
-BACKLOG = "the queue of the socket is not set; `--limit-concurrency` bounds what is answered at a time"
 CERTIFICATES = "1 is `optional`, 2 is `required`"
 CIPHERS = "TLS 1.2 and 1.3 with the ciphers of rustls, which cannot be chosen"
 CONFIG_FILE = "the file is not read: write what it says as flags, or into `rsgi.toml`"
@@ -17,7 +16,6 @@ FORWARDED = "`--trust-proxy` says whose `Forwarded` and `X-Forwarded-…` count;
 FRAMES = "the sizes of HTTP/2 frames are not settings"
 GREEN_THREADS = "WSGI applications run in threads: `--wsgi-threads` says in how many; leave `monkey.patch_all()` out"
 HTTP_ONLY = "HTTP is what is spoken: `uwsgi_pass` of nginx becomes `proxy_pass`"
-INHERITED = "a socket that another process opened cannot be taken over"
 DICT_CONFIG = "what `logging.config.dictConfig` takes, as JSON or TOML; other kinds of files are not read"
 LOG_CLASS = "`--log-config` and the logger `rsgi` are what there is"
 LOG_FILE = "messages go to stderr: send it to a file, or to the log of systemd"
@@ -27,9 +25,8 @@ METRICS = "metrics are not exported"
 NOT_CONNECTIONS = "it counts requests, not connections, and more of them get 503"
 NO_ACCESS_LOG = "the access log is off unless asked for"
 NO_TRACEBACKS = "clients never see tracebacks; they are logged"
-PID_FILE = "the process id is in the first line that it says; systemd and Docker know it anyway"
-PRELOAD = "each worker imports the applications itself"
-PROCESS_NAME = "processes are not renamed"
+PRELOAD = "HUP imports anew, and what imports leave open is told; docs/workers.md"
+PROCESS_NAME = "processes are called `rsgi: supervisor` and `rsgi: worker 1`; another name is not a setting"
 PYTHON = "start rsgi with the Python of the environment: `venv/bin/rsgi`"
 PYTHONPATH = "one folder is searched first, that of `--app-dir`; set `PYTHONPATH` for more"
 PROXIES = "addresses, networks, `unix` and `*`; nobody by itself"
@@ -42,7 +39,6 @@ SEVERAL_AT_A_TIME = (
     "a worker runs requests at the same time; an application that is not thread-safe needs `--wsgi-threads 1`"
 )
 SIGNALS = "the server is told by signals"
-SOCKET_MODE = "the mode of a Unix socket is not set: start with the `umask` that it needs"
 STATIC = "files are not served: let the proxy or a middleware such as WhiteNoise do it"
 STRICT = "requests are parsed strictly, always"
 SYSLOG = "messages go to stderr, and the access log to stdout; systemd hands both on"
@@ -51,5 +47,6 @@ TIMEOUT = (
     "timeouts of their own"
 )
 TLS_VERSION = "`--tls-min-version` says the oldest version, 1.2 or 1.3"
-USER = "the user is not switched: start as the right one (`User=` of systemd, `USER` of Docker)"
+UMASK = "the mode of Unix sockets, 777 less the umask; the umask of the process stays"
+USER = "the supervisor becomes that user as well, and applications are always imported as the user"
 VERSION = "`rsgi --version` says ours"
