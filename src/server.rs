@@ -45,6 +45,8 @@ pub struct Server {
     stage: Mutex<Stage>,
     driver: Arc<Driver>,
     io: Io,
+    /// The processes that serve, this one included.
+    workers: usize,
     shutdown: Arc<Shutdown>,
     addresses: Vec<String>,
     ready: Mutex<Receiver<()>>,
@@ -123,7 +125,7 @@ impl Server {
         let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
         let reopened = access_log.clone();
         let limits = Arc::new(limits(&config));
-        let count = apps.len();
+        let (count, workers) = (apps.len(), config.workers);
         let router_of = Arc::clone(&router);
         let own_fields = OwnFields::new(&config)?;
         let tls_of = tls.clone();
@@ -137,6 +139,7 @@ impl Server {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
             driver,
             io,
+            workers,
             shutdown: Arc::new(Shutdown::default()),
             addresses,
             ready: Mutex::new(ready),
@@ -204,9 +207,9 @@ impl Server {
             let drain = Drain::new(&shutdown, &calls, &event_loop, &service.settings);
             serve(Arc::new(service), started, listening, drain).await
         });
-        let (driver, io, driving) = (Arc::clone(&self.driver), self.io, pool.clone());
+        let (driver, io, workers, driving) = (Arc::clone(&self.driver), self.io, self.workers, pool.clone());
         let io_thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
-            let result = wait_for_end(&driver, io, driving.as_ref(), serving);
+            let result = wait_for_end(&driver, io, driving.as_ref().map(|pool| (pool, workers)), serving);
             Python::attach(|py| {
                 if let Err(error) = on_end.call0(py) {
                     error.write_unraisable(py, None);
@@ -302,15 +305,15 @@ impl Running {
     }
 }
 
-/// Waits until the server has ended; drives it if nobody else does.
+/// Waits until the server has ended; drives it if nobody else does. Beside a pool stands the number of processes that serve.
 fn wait_for_end(
     driver: &Arc<Driver>,
     io: Io,
-    pool: Option<&Arc<Pool>>,
+    pool: Option<(&Arc<Pool>, usize)>,
     mut serving: Serving,
 ) -> Result<(), StartupError> {
     let ended = match (io, pool) {
-        (Io::Pool, Some(pool)) => Some(overseer::oversee(driver, pool, serving)),
+        (Io::Pool, Some((pool, workers))) => Some(overseer::oversee(driver, pool, workers, serving)),
         (Io::Thread | Io::Pool, _) => driver.drive(|context| Pin::new(&mut serving).poll(context)),
         (Io::Loop, _) => Some(futures::executor::block_on(serving)),
     };
