@@ -128,7 +128,9 @@ fn reason(error: &io::Error) -> String {
 fn hint(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "stop the other server, or choose another port with `--port` (0 for any free one)",
-        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose another with `--port`",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 are root's: choose another with `--port`, start as root with `--user`, or let systemd pass a socket"
+        }
         io::ErrorKind::AddrNotAvailable => {
             "this machine does not have that address; `--host 0.0.0.0` listens on all it has"
         }
