@@ -4,9 +4,9 @@
 //!
 //! Read the modules in this order and you have followed one request from the socket to the application and back:
 //!
-//! 1. [`server`] binds, starts the threads, and stops them; [`startup`] is what comes before the first request, [`drain`] says
+//! 1. [`binding`] binds addresses ([`unix_path`] socket files) before anything runs. [`server`] starts the threads, and stops them; [`startup`] is what comes before the first request, [`drain`] says
 //!    when it ends, [`shutdown`] tells everybody. [`heartbeat`] and [`wear`] tell a supervisor how the process is.
-//! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]) if [`admission`] has room; [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted; [`proxy_protocol`] hears from a proxy who is there.
+//! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]; [`back_off`] waits when there are no descriptors) if [`admission`] has room; [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted; [`proxy_protocol`] hears from a proxy who is there.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`http1`] runs hyper over it; [`http2`] does for
 //!    HTTP/2, and both bring their requests to [`connection`]. [`forwarded`] puts in what a proxy says of the client.
 //! 4. [`in_flight`] follows each request to its end. [`health`] answers probes, [`static_files`] with files ([`encoding`] says which copy). [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
@@ -22,6 +22,8 @@
 mod access_log;
 mod admission;
 mod allocator;
+mod back_off;
+mod binding;
 mod body;
 mod calls;
 mod compression;
@@ -61,6 +63,7 @@ mod startup;
 mod static_files;
 mod timestamp;
 mod tls;
+mod unix_path;
 mod wear;
 mod wire;
 mod worker;
@@ -79,7 +82,7 @@ mod _rsgi {
     #[pymodule_export]
     use crate::server::Server;
     #[pymodule_export]
-    use crate::worker::{Listeners, check_access_log_format, name_process, write_json};
+    use crate::worker::{Listeners, adopt_orphans, check_access_log_format, name_process, write_json};
     #[pymodule_export]
     use rsgi_bridge::async_body::AsyncBody;
     #[pymodule_export]

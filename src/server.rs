@@ -17,6 +17,7 @@ use rsgi_bridge::pool::{Pool, wait_until_idle};
 
 use crate::access_log::AccessLog;
 use crate::admission::Admission;
+use crate::binding::Bound as BoundListener;
 use crate::calls::Calls;
 use crate::compression::Compression;
 use crate::connection::Service;
@@ -28,7 +29,7 @@ use crate::event_loop::{EventLoop, Woken};
 use crate::forwarded::Proxies;
 use crate::gateway::App;
 use crate::heartbeat;
-use crate::listener::{self, Bound as BoundListener, Listening};
+use crate::listener::Listening;
 use crate::outbox::Outbox;
 use crate::own_fields::OwnFields;
 use crate::plan::Plan;
@@ -93,17 +94,16 @@ struct Running {
 
 #[pymethods]
 impl Server {
-    /// Reads the settings and the plan, and binds every address unless they have been bound.
+    /// Reads the settings and the plan. The `listeners` are its own from now on; where other processes accept from them as well
+    /// they are `shared`.
     #[new]
-    #[pyo3(signature = (config, plan, listeners = None))]
-    fn new(py: Python<'_>, config: Settings, plan: Plan, listeners: Option<Py<Listeners>>) -> PyResult<Self> {
+    fn new(py: Python<'_>, config: Settings, plan: Plan, listeners: Py<Listeners>, shared: bool) -> PyResult<Self> {
         if config.log_level == "debug" {
             crate::log::show_debug();
         }
         let tls = Tls::load(&config)?;
         let proxies = Proxies::new(&config)?;
-        let inherited = listeners.is_some();
-        let listeners = listeners.map_or_else(|| listener::bind(&config), |listeners| Ok(listeners.get().take()))?;
+        let listeners = listeners.get().take();
         if tls.is_some() && !listeners.iter().any(BoundListener::is_tcp) {
             return Err(StartupError::new(
                 "there is a TLS certificate, but no address to serve it on: Unix sockets are not encrypted",
@@ -118,7 +118,7 @@ impl Server {
         let (outbox, calls) = (Arc::new(Outbox::default()), Arc::new(Calls::default()));
         let (wear, worn) = Wear::new(config.max_requests);
         // Where there is no supervisor nobody hears it.
-        let (wear, worn) = (Arc::new(wear), inherited.then_some(worn));
+        let (wear, worn) = (Arc::new(wear), shared.then_some(worn));
         let driver = Arc::new(Driver::new(Arc::clone(&outbox), config.busy_poll.0)?);
         let probes = plan.probes();
         let unprobed = !probes && plan.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some());
@@ -154,7 +154,7 @@ impl Server {
         };
         let io = Io::choose(&service, pools.driving().is_some())?;
         let (told, ready) = channel();
-        let listening = Listening { bound: listeners, inherited, ready: told };
+        let listening = Listening { bound: listeners, shared, ready: told };
         let prepared = Prepared { service, listening, pools, log_thread };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),

@@ -49,14 +49,14 @@ settings! {
     max_worker_age: Option<Seconds>,
     /// Bytes that a process may have resident before it is replaced.
     max_rss: Option<u64>,
-    /// The host to listen on, with `port`.
-    host: String,
-    /// The port to listen on; 0 for any free one.
-    port: u16,
-    /// Addresses that replace host and port.
+    /// Addresses to listen on, instead of host and port.
     bind: Vec<String>,
-    /// A Unix socket to listen on.
-    uds: Option<String>,
+    /// The mode of socket files, in octal digits.
+    uds_mode: Option<String>,
+    /// Connections that the system keeps until they are accepted.
+    backlog: i32,
+    /// Whether other servers may bind the same ports.
+    reuse_port: bool,
     /// `auto`, `1` or `2`: the versions of HTTP that are spoken.
     http: String,
     /// Addresses, networks, `unix` and `*`: whose word about their clients counts.
@@ -189,6 +189,11 @@ impl Settings {
     pub fn is_multiprocess(&self) -> bool {
         let replaced = self.max_requests.is_some() || self.max_worker_age.is_some() || self.max_rss.is_some();
         self.workers > 1 || replaced
+    }
+
+    /// The mode that socket files get.
+    pub fn socket_mode(&self) -> Option<u32> {
+        self.uds_mode.as_deref().and_then(|digits| u32::from_str_radix(digits, 8).ok())
     }
 
     /// Whether answers get a `Date`.

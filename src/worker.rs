@@ -1,7 +1,7 @@
-//! A process that is one of several, as Python sees it: its listening sockets, and its name in the log.
+//! Listening sockets, and the name of a process in the log, as Python sees them.
 //!
-//! Kept apart from `listener.rs` and `log.rs`, which know no Python. A supervisor binds the sockets and its workers take them
-//! over. A number alone does not prove that a descriptor is open and ours, and what takes it at its word is `unsafe`, so a worker
+//! Kept apart from `binding.rs` and `log.rs`, which know no Python. A supervisor binds the sockets and its workers take them
+//! over. A number alone does not prove that a descriptor is open and ours, and what takes it at its word is `unsafe`, so Python
 //! lays one socket after another on its standard input, which safe code may borrow.
 
 use std::os::fd::AsFd;
@@ -10,8 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 
 use crate::access_log::Format;
-use crate::listener::{self, Bound, UnixPath};
+use crate::binding::Bound;
 use crate::settings::Settings;
+use crate::unix_path::UnixPath;
 
 /// Sockets that are bound and listen.
 #[pyclass(frozen, module = "rsgi._rsgi")]
@@ -28,6 +29,10 @@ impl Listeners {
         std::mem::take(&mut *self.bound.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn add(&self, bound: Bound) {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner).push(bound);
+    }
+
     fn each<Found>(&self, found: impl Fn(&Bound) -> Found) -> Vec<Found> {
         self.bound.lock().unwrap_or_else(PoisonError::into_inner).iter().map(found).collect()
     }
@@ -35,14 +40,18 @@ impl Listeners {
 
 #[pymethods]
 impl Listeners {
-    /// Binds every address that the settings name; without settings there are none.
-    ///
-    /// Raises `rsgi.StartupError` when an address cannot be had.
+    /// There are none yet.
     #[new]
-    #[pyo3(signature = (config = None))]
-    fn new(config: Option<Settings>) -> PyResult<Self> {
-        let bound = config.map(|config| listener::bind(&config)).transpose()?;
-        Ok(Self { bound: Mutex::new(bound.unwrap_or(Vec::new())), ..Self::default() })
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Binds one address; `config` says how.
+    ///
+    /// Raises `rsgi.StartupError` when it cannot be had.
+    fn listen(&self, address: &str, config: Settings) -> PyResult<()> {
+        self.add(Bound::listen(address, &config)?);
+        Ok(())
     }
 
     /// Adds the socket that is standard input.
@@ -50,7 +59,7 @@ impl Listeners {
     /// Raises `OSError` when that is none.
     fn add_stdin(&self) -> PyResult<()> {
         let descriptor = std::io::stdin().as_fd().try_clone_to_owned()?;
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner).push(Bound::inherited(descriptor)?);
+        self.add(Bound::inherited(descriptor)?);
         Ok(())
     }
 
@@ -59,6 +68,12 @@ impl Listeners {
     fn release(&self) {
         let paths = self.take().into_iter().filter_map(Bound::release);
         self.paths.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
+    }
+
+    /// Closes those that nobody has taken; socket files of our making are removed.
+    fn close(&self) {
+        drop(self.take());
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The numbers of the descriptors.
@@ -92,4 +107,17 @@ pub fn write_json() {
 #[pyfunction]
 pub fn name_process(name: String) {
     crate::log::name_process(name);
+}
+
+/// Makes this process the parent of every process below it whose own parent has ended.
+///
+/// Raises `OSError` where the system cannot do that.
+#[pyfunction]
+pub fn adopt_orphans() -> PyResult<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(std::io::Error::from)?;
+    #[cfg(not(target_os = "linux"))]
+    return Err(std::io::Error::from(std::io::ErrorKind::Unsupported).into());
+    #[cfg(target_os = "linux")]
+    Ok(())
 }

@@ -14,7 +14,7 @@ from typing import Any
 
 from test.test_asyncio import test_events, test_sock_lowlevel, test_subprocess, utils  # type: ignore[import-not-found]
 
-from rsgi._rsgi import Server
+from rsgi._rsgi import Listeners, Server
 from rsgi.config import AppTarget, Config
 from rsgi.loops import serving_event_loop
 from rsgi.plan import build_plan
@@ -27,7 +27,7 @@ async def app(scope: MutableMapping[str, Any], receive: object, send: object) ->
 def loop() -> asyncio.AbstractEventLoop:
     """A loop whose selector drives a server of its own."""
     config = Config(apps=(AppTarget("asgi", app),), port=0, io="loop")
-    return serving_event_loop(Server(config, build_plan(config)))
+    return serving_event_loop(Server(config, build_plan(config), Listeners(), False))
 
 
 class EventLoopTests(test_events.UnixEventLoopTestsMixin, test_events.EventLoopTestsMixin, utils.TestCase):  # type: ignore[misc]

@@ -110,6 +110,7 @@ class Server:
         environment: Mapping[str, str] | None = None,
         folder: Path = APPS,
         start_timeout: float = 20,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.process = subprocess.Popen(
             command,
@@ -118,6 +119,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
         )
         assert self.process.stdout is not None
         assert self.process.stderr is not None

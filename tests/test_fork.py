@@ -100,7 +100,7 @@ def answer_of(server: Server, target: str) -> str:
 def processes_of(server: Server) -> set[int]:
     """The processes that may answer: the workers, or the one that there is."""
     command = Path(f"/proc/{server.pid}/cmdline").read_bytes().split(b"\0")
-    if b"--workers" not in command:
+    if command[0] != b"rsgi: supervisor":
         return {server.pid}
     return {int(pid) for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()}
 

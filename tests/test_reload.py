@@ -210,7 +210,7 @@ def test_the_signal_is_heard_whatever_the_main_thread_does(
 
 REFUSED = """
 import dataclasses, rsgi
-from rsgi._rsgi import Server
+from rsgi._rsgi import Listeners, Server
 from rsgi.config import AppTarget, Config
 from rsgi.plan import build_plan
 
@@ -219,7 +219,7 @@ def old(environ, start_response): ...
 apps = (AppTarget("wsgi", old), AppTarget("asgi", rsgi.WsgiToAsgi(old)))
 config = Config(apps=apps, port=0)
 probing = build_plan(config)
-server = Server(config, dataclasses.replace(probing, mode="table"))
+server = Server(config, dataclasses.replace(probing, mode="table"), Listeners(), False)
 for plan in (probing, dataclasses.replace(probing, apps=probing.apps[:1], mode="mounts")):
     try:
         server.reroute(plan)

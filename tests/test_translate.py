@@ -31,6 +31,15 @@ SERVED = [
     ("gunicorn app:app --certfile a.pem --keyfile b.pem --cert-reqs 2 --ca-certs c", "--wsgi app:app --tls-cert a.pem "
      "--tls-key b.pem --tls-client-auth required --tls-client-ca c"),
     ("gunicorn app:app --access-logfile /var/log/a", "--wsgi app:app --access-log-file /var/log/a"),
+    ("gunicorn app:app -u www-data -g www-data -m 007 -p /run/a.pid --preload --backlog 64 --reuse-port",
+     "--wsgi app:app --user www-data --group www-data --uds-mode 770 --pid-file /run/a.pid --preload --backlog 64 "
+     "--reuse-port"),
+    ("gunicorn app:app -b fd://3 -m 0", "--wsgi app:app --bind fd://3 --uds-mode 777"),
+    ("hypercorn main:app -m 7 -u a -p b --access-logfile -",
+     "main:app --uds-mode 770 --user a --pid-file b --access-log-file -"),
+    ("uvicorn main:app --fd 3 --backlog 10 --no-access-log",
+     "--asgi main:app --bind fd://3 --backlog 10 --no-access-log"),
+    ("daphne --fd 7 main:app", "--asgi main:app --bind fd://7 --access-log"),
     ("uvicorn main:app --no-server-header --no-access-log",
      "--asgi main:app --server-header off --no-access-log"),
     ("uvicorn main:app --no-access-log --port 80", "--asgi main:app --no-access-log --port 80"),

@@ -27,6 +27,7 @@ __all__ = [
     "WsgiBridge",
     "WsgiInput",
     "WsgiPool",
+    "adopt_orphans",
     "build_environ",
     "check_access_log_format",
     "name_process",
@@ -152,6 +153,13 @@ def check_access_log_format(format: str) -> None:
 def write_json() -> None:
     """Make each line that this process writes to stderr from Rust a JSON object, from now on."""
 
+def adopt_orphans() -> None:
+    """Make this process the parent of every process below it whose own parent has ended.
+
+    Raises:
+        OSError: where the system cannot do that.
+    """
+
 def name_process(name: str) -> None:
     """Put `name` before every line that this process writes to stderr from Rust; only the first call counts."""
 
@@ -159,11 +167,13 @@ def name_process(name: str) -> None:
 class Listeners:
     """Sockets that are bound and listen, with nobody who accepts yet."""
 
-    def __new__(cls, config: Config | None = None) -> Listeners:
-        """Bind every address that `config` names; none without it.
+    def __new__(cls) -> Listeners:
+        """None yet."""
+    def listen(self, address: str, config: Config) -> None:
+        """Bind one address: `host:port`, `unix:/path` or `unix:@name`; `config` says how.
 
         Raises:
-            StartupError: when an address cannot be had.
+            StartupError: when it cannot be had.
         """
     def add_stdin(self) -> None:
         """Add a copy of the socket that is standard input, which another process has bound.
@@ -173,6 +183,8 @@ class Listeners:
         """
     def release(self) -> None:
         """Close the sockets in this process; the files of Unix sockets stay until the end of this object."""
+    def close(self) -> None:
+        """Close those that nobody has taken; socket files of our making are removed."""
     @property
     def descriptors(self) -> list[int]:
         """The numbers of the descriptors, to be handed to a child."""
@@ -183,16 +195,17 @@ class Listeners:
 class Server:
     """One server: made, started and finished once."""
 
-    def __new__(cls, config: Config, plan: Plan, listeners: Listeners | None = None) -> Server:
-        """Bind every address and start the WSGI threads.
+    def __new__(cls, config: Config, plan: Plan, listeners: Listeners, shared: bool) -> Server:
+        """Start the WSGI threads.
 
         Args:
             config: All settings.
             plan: Who serves what.
-            listeners: What to accept from instead, taken out of it. Then it is not said where the server listens.
+            listeners: What to accept from, taken out of it.
+            shared: Whether other processes accept from them, too. Then it is not said where the server listens.
 
         Raises:
-            StartupError: when an address cannot be had.
+            StartupError: when something in the settings cannot be.
         """
     def wait_until_ready(self) -> bool:
         """Wait until connections are accepted; `False` when the server ends before. Called once."""

@@ -22,10 +22,12 @@ from rsgi.config import Config
 from rsgi.console import say
 from rsgi.errors import StartupError
 from rsgi.file_watch import FileWatch
+from rsgi.listening import listening
+from rsgi.reread import FIXED, check_named, read_again
 from rsgi.service_manager import ServiceManager
 from rsgi.signals import ENDING, ignored, numbers
 from rsgi.stopping import longest_end
-from rsgi.supervisor import BOUND, END_MARGIN, check_named, guess, read_again
+from rsgi.supervisor import END_MARGIN, guess
 from rsgi.worker import Orders
 from rsgi.worker_process import WorkerProcess, end_of
 
@@ -36,7 +38,7 @@ _GRACE = 2.0
 _PATIENCE = 0.3
 
 # What a change of the settings does not change.
-_FIXED = (*BOUND, "reload", "reload_dir", "reload_include", "reload_exclude", "env_file")
+_FIXED = (*FIXED, "reload", "reload_dir", "reload_include", "reload_exclude", "env_file")
 
 _NAMES_SHOWN = 3
 _WAITING = "waiting for a change"
@@ -56,7 +58,8 @@ def serve_reloading(config: Config, reread: Callable[[], Config] | None) -> int:
     watch = FileWatch(config)
     if config.workers > 1:
         say(f"warning: `--reload` serves with one worker, although `workers` is {config.workers}")
-    return asyncio.run(CodeReload(config, reread, Listeners(config), watch).run())
+    with listening(config) as listeners:
+        return asyncio.run(CodeReload(config, reread, listeners, watch).run())
 
 
 class CodeReload:
@@ -123,7 +126,9 @@ class CodeReload:
     async def _start(self) -> None:
         """Start a worker; how that goes is followed beside, since the next change may come before it is ready."""
         begun = time.monotonic()
-        orders = Orders(_hurried(self._config), None, tuple(self._listeners.descriptors), os.getpid(), introduces=True)
+        orders = Orders(
+            _hurried(self._config), None, tuple(self._listeners.descriptors), os.getpid(), introduces=True, number=1
+        )
         # It has the terminal, for debuggers.
         worker = await WorkerProcess.start(orders, self._introduce, stdin=None)
         self._worker = worker

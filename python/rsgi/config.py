@@ -217,7 +217,8 @@ class Config:
         "The port to listen on; 0 takes any free one.", "Addresses", 8000, unit="number", minimum=0, maximum=65535
     )
     bind: tuple[str, ...] = _setting(
-        "Listen here instead of on HOST and PORT: `host:port`, `[::1]:port` or `unix:/path`. Repeatable.",
+        "Listen here instead of on HOST and PORT: `host:port`, `[::1]:port`, `unix:/path`, `unix:@name` (abstract), or "
+        "`fd://3`, a listening socket that was inherited, by its number or by the name that systemd gives it. Repeatable.",
         "Addresses",
         (),
         unit="address",
@@ -227,6 +228,28 @@ class Config:
     )
     uds: str | None = _setting(
         "Listen on a Unix socket; the same as `--bind unix:PATH`.", "Addresses", metavar="PATH", optional=True
+    )
+    uds_mode: str | None = _setting(
+        "The mode of Unix sockets, in octal digits, for example 660: who may write may connect.",
+        "Addresses",
+        unit="mode",
+        metavar="MODE",
+        optional=True,
+        default_text="what the umask leaves of 777",
+    )
+    backlog: int = _setting(
+        "How many connections may wait to be accepted. The system may allow fewer (`net.core.somaxconn`).",
+        "Addresses",
+        2048,
+        unit="number",
+        minimum=1,
+        maximum=2**31 - 1,
+    )
+    reuse_port: bool = _setting(
+        "Let other servers that say the same bind the same ports (SO_REUSEPORT); the system divides connections among them.",
+        "Addresses",
+        False,
+        unit="flag",
     )
 
     http: str = _setting(
@@ -397,6 +420,35 @@ class Config:
         minimum=1,
         maximum=1024,
         default_text="the variable `WEB_CONCURRENCY`, else 1",
+    )
+    preload: bool = _setting(
+        "With `--workers`: import the applications once and fork the workers, which share that memory. Linux only. "
+        "docs/workers.md says what applications have to heed.",
+        "Processes",
+        False,
+        unit="flag",
+    )
+    user: str | None = _setting(
+        "Become this user once the addresses are bound, before applications are imported: a name or a number. For root.",
+        "Processes",
+        metavar="USER",
+        optional=True,
+        default_text="the user that started it",
+    )
+    group: str | None = _setting(
+        "Become of this group then: a name or a number.",
+        "Processes",
+        metavar="GROUP",
+        optional=True,
+        default_text="the group of `--user`",
+    )
+    pid_file: str | None = _setting(
+        "Write the number of the process that takes signals to this file once the addresses are bound; it is removed at "
+        "the end.",
+        "Processes",
+        metavar="FILE",
+        optional=True,
+        default_text="none",
     )
 
     max_requests: int | None = _setting(
@@ -697,7 +749,7 @@ class Config:
             object.__setattr__(self, each.name, value)
 
     def addresses(self) -> tuple[str, ...]:
-        """Where to listen, each as `host:port`, `[ipv6]:port` or `unix:/path`."""
+        """Where to listen, each as `host:port`, `[ipv6]:port`, `unix:/path`, `unix:@name` or `fd://3`."""
         chosen = self.bind + (() if self.uds is None else (f"unix:{self.uds}",))
         if chosen:
             return chosen

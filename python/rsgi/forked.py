@@ -82,14 +82,16 @@ def leave_sockets(urls: list[str]) -> None:
     os.close(nowhere)
 
 
-def _address(url: str) -> tuple[str, int] | str:
+def _address(url: str) -> tuple[str, int] | str | bytes:
+    if url.startswith("unix:@"):
+        return b"\0" + url.removeprefix("unix:@").encode()  # as Python has abstract names
     if url.startswith("unix:"):
         return url.removeprefix("unix:")
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or 0
 
 
-def _is_at(number: int, addresses: list[tuple[str, int] | str]) -> bool:
+def _is_at(number: int, addresses: list[tuple[str, int] | str | bytes]) -> bool:
     """Whether a descriptor is a stream socket of this side of one of these addresses."""
     try:
         if not stat.S_ISSOCK(os.fstat(number).st_mode):
@@ -105,8 +107,8 @@ def _is_at(number: int, addresses: list[tuple[str, int] | str]) -> bool:
         found.detach()
 
 
-def _is_same(name: object, address: tuple[str, int] | str) -> bool:
-    if isinstance(address, str) or not isinstance(name, tuple):
+def _is_same(name: object, address: tuple[str, int] | str | bytes) -> bool:
+    if not isinstance(address, tuple) or not isinstance(name, tuple):
         return name == address
     host, port = address
     mine, bound = (ip_address(str(each).partition("%")[0]) for each in (name[0], host))

@@ -6,16 +6,14 @@ the asyncio loop (or waits, when there is no ASGI application) and takes the sig
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from rsgi._rsgi import Server
+from rsgi._rsgi import Listeners, Server
 from rsgi._types import ASGIApp, WSGIApp
 from rsgi.banner import banner
 from rsgi.config import AppTarget, Config
@@ -23,12 +21,14 @@ from rsgi.config_file import load_config, reread_of
 from rsgi.console import name_process, say, write_json
 from rsgi.env_file import apply_env_file
 from rsgi.errors import StartupError
-from rsgi.forked import ending_children, in_children, leave_loop, leave_sockets
+from rsgi.forked import ending_children, in_children, leave_sockets
 from rsgi.green_threads import refuse_green_threads
+from rsgi.listening import listening
 from rsgi.log import set_up_logging
 from rsgi.log_config import set_up_from
-from rsgi.loops import end_tasks, new_event_loop, serving_event_loop
-from rsgi.plan import build_plan
+from rsgi.main_thread import Calls, run_loop, wait
+from rsgi.plan import Plan, build_plan
+from rsgi.process_title import set_process_title
 from rsgi.reload import RuleReload
 from rsgi.replacement import check_limits, needs_supervisor, warn_of_limits
 from rsgi.served import ServedPlan
@@ -39,24 +39,6 @@ from rsgi.worker import Link
 
 # How long WSGI calls whose clients were cut may take to see it, in seconds.
 _STUCK_TIMEOUT = 1.0
-
-# How often the loop may fail on its way to the end of the server.
-_MOST_FAILURES = 100
-
-
-@dataclass(frozen=True)
-class _Calls:
-    """What the main thread does for the server while it runs.
-
-    Attributes:
-        interval: How often `check` is called, in seconds.
-        check: Sees that all is as it should be.
-        on_started: Called when the ASGI applications have started, before the first request.
-    """
-
-    interval: float
-    check: Callable[[], None]
-    on_started: Callable[[], None]
 
 
 def serve(
@@ -106,31 +88,29 @@ def serve_config(config: Config, reread: Callable[[], Config] | None = None) -> 
 
 def _serve(config: Config, reread: Callable[[], Config] | None, *, owns_process: bool) -> int:
     check_limits(config)
+    alone = config.workers == 1 and not needs_supervisor(config)
+    if config.preload and (config.reload or alone):
+        say("warning: `--preload` does nothing here: it is for several workers")
+    if alone and not config.reload:
+        return serve_here(config, reread, owns_process=owns_process)
+    if owns_process:
+        set_process_title("rsgi: supervisor")
     if config.reload:
         from rsgi.code_reload import serve_reloading
 
         warn_of_limits(config)
         return serve_reloading(config, reread)
-    if config.workers == 1 and not needs_supervisor(config):
-        return serve_here(config, reread, owns_process=owns_process)
     from rsgi.supervisor import supervise
 
     return supervise(config, reread)
 
 
-def serve_here(
-    config: Config,
-    reread: Callable[[], Config] | None,
-    link: Link | None = None,
-    *,
-    owns_process: bool = False,
-) -> int:
-    """Serve in this process.
+def serve_here(config: Config, reread: Callable[[], Config] | None, *, owns_process: bool = False) -> int:
+    """Serve in this process alone.
 
     Args:
         config: All settings.
         reread: Gives the settings as their file has them later, for rules that change while the server runs.
-        link: Goes to the supervisor, when this process is one of its workers.
         owns_process: Whether the process is there to serve, and ends after it.
 
     Returns:
@@ -139,22 +119,77 @@ def serve_here(
     Raises:
         StartupError: when the server cannot start.
     """
-    if link is not None:
-        name_process(f"[{os.getpid()}] ")
     if config.log_format == "json":
         write_json()
+    with listening(config) as listeners, in_children(partial(leave_sockets, listeners.urls(False))):
+        ended = _serve_plan(config, reread, load_plan(config), listeners, None)
+    return _end(ended, owns_process=owns_process)
+
+
+def serve_worker(config: Config, reread: Callable[[], Config] | None, link: Link, plan: Plan | None) -> int:
+    """Serve as one of several processes.
+
+    Args:
+        config: All settings.
+        reread: Gives the settings as their file has them later.
+        link: Goes to the supervisor.
+        plan: Who serves what, when the applications are imported already.
+
+    Returns:
+        The exit code, as of `serve_here`.
+
+    Raises:
+        StartupError: when the server cannot start.
+    """
+    name_process(f"[{os.getpid()}] ")
+    if config.log_format == "json":
+        write_json()
+    with in_children(partial(leave_sockets, link.listeners.urls(False))):
+        plan = load_plan(config) if plan is None else plan
+        ended = _serve_plan(config, reread, plan, link.listeners, link)
+    return _end(ended, owns_process=True)
+
+
+def load_plan(config: Config) -> Plan:
+    """Import the applications, and find out who serves what.
+
+    Raises:
+        StartupError: when one cannot be imported.
+    """
     if config.log_config is not None:
         set_up_from(config.log_config)
     with ending_children():
         plan = build_plan(config)
     if any(app.interface == "wsgi" for app in plan.apps):
         refuse_green_threads()
+    return plan
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A server that has ended: what its process ends with."""
+
+    stopping: Stopping
+    code: int
+
+
+def _end(ended: _Ended, *, owns_process: bool) -> int:
+    """Leave what applications have not ended; gives the exit code."""
+    _leave_stuck_calls()
+    if owns_process:
+        ended.stopping.leave_threads(ended.code)
+    return ended.code
+
+
+def _serve_plan(
+    config: Config, reread: Callable[[], Config] | None, plan: Plan, listeners: Listeners, link: Link | None
+) -> _Ended:
+    """Serve until the end of the server."""
     set_up_logging(config.log_level)
+    server = Server(config, plan, listeners, link is not None)
     if link is None:
-        server = Server(config, plan)
         say(banner(config, plan, server.io))
     else:
-        server = Server(config, plan, link.listeners)
         link.introduce(banner(config, plan, server.io, link.orders.supervisor))
     manager = ServiceManager()
 
@@ -165,7 +200,7 @@ def serve_here(
     stopping = Stopping(config, stop)
     code = 0
     served = ServedPlan(server, config, plan)
-    with in_children(partial(leave_sockets, server.addresses)), _reloading(served, config, reread, manager) as reload:
+    with _reloading(served, config, reread, manager) as reload:
         reopen = server.reopen_access_log if config.access_log_file is not None else None
         handlers = _handlers(stopping, _reloads(server, config, reload, manager), reopen, link)
         if link is not None:
@@ -177,19 +212,15 @@ def serve_here(
             handlers.keep()
             manager.alive()
 
-        calls = _Calls(manager.interval, check, partial(_read_again, served, link))
+        calls = Calls(manager.interval, check, partial(_read_again, served, link))
         with handlers, in_children(handlers.undo):
             if any(app.interface == "asgi" for app in plan.apps):
-                code = _run_loop(server, config, stopping, handlers, calls)
+                code = run_loop(server, config, stopping, handlers, calls)
             else:
-                _wait(server, calls)
+                wait(server, calls)
             server.finish()
     stopping.over()
-    _leave_stuck_calls()
-    code = code or handlers.exit_code
-    if owns_process:
-        stopping.leave_threads(code)
-    return code
+    return _Ended(stopping, code or handlers.exit_code)
 
 
 def _given(settings: dict[str, object], wsgi: object, asgi: object) -> dict[str, object]:
@@ -207,79 +238,11 @@ def _tell_when_ready(server: Server, manager: ServiceManager) -> None:
         manager.ready(f"serving on {', '.join(server.addresses)}")
 
 
-def _wait(server: Server, calls: _Calls) -> None:
-    """Wait on this thread until the server has ended, and check every now and then."""
-    ended = threading.Event()
-    server.start(None, ended.set)
-    # A signal that reaches another thread does not end a wait of this one.
-    while not ended.wait(calls.interval):
-        calls.check()
-
-
 def _read_again(served: ServedPlan, link: Link | None) -> None:
     """Take the routes over that the applications have added in their startup."""
     lines = served.divide().lines()
     if lines and (link is None or link.orders.introduces):
         say("\n".join(["the routes are others after the startup:", *lines]))
-
-
-def _run_loop(server: Server, config: Config, stopping: Stopping, handlers: SignalHandlers, calls: _Calls) -> int:
-    """Run the asyncio loop on this thread until the server has ended; gives the exit code.
-
-    Args:
-        server: The server.
-        config: All settings.
-        stopping: Begins when the loop stops by itself.
-        handlers: Those of the application come after them, whenever it sets any.
-        calls: What is called in the loop.
-    """
-    loop = serving_event_loop(server) if server.io == "loop" else new_event_loop(config.loop)
-    asyncio.set_event_loop(loop)
-    ended = threading.Event()
-
-    def end() -> None:
-        ended.set()
-        loop.call_soon_threadsafe(loop.stop)
-
-    def check_again() -> None:
-        calls.check()
-        loop.call_later(calls.interval, check_again)
-
-    try:
-        handlers.keep_in(loop)
-        check_again()
-        server.start(loop, end, calls.on_started)
-        with in_children(partial(leave_loop, loop, threading.get_ident())):
-            code = _run_to_the_end(loop, ended, stopping)
-        server.detach(loop)
-        end_tasks(loop)
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
-    return code
-
-
-def _run_to_the_end(loop: asyncio.AbstractEventLoop, ended: threading.Event, stopping: Stopping) -> int:
-    """Run the loop until the server has ended. One that stops before is run again, for the server to end in order."""
-    code = 0
-    for _ in range(_MOST_FAILURES):
-        reason = "the application stopped the event loop"
-        try:
-            with ending_children():
-                loop.run_forever()
-        except (SystemExit, KeyboardInterrupt) as error:
-            reason = f"a task of the application raised {type(error).__name__}, which ends the event loop"
-        except BaseException:
-            reason = f"the event loop failed\n{traceback.format_exc()}"
-        if ended.is_set():
-            return code
-        if code == 0:
-            say(f"error: {reason}; the server drains and ends")
-            code = 1
-        stopping.begin()
-    say("error: the event loop stops again and again; the server ends at once")
-    exit_now(1)
-    return code
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from rsgi.values import (
     Unit,
     check_address,
     check_header,
+    check_mode,
     check_path,
     check_proxies,
     parse_value,
@@ -69,6 +70,7 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "text": str,
     "words": tuple,
     "address": str,
+    "mode": str,
     "path": str,
     "header name": str,
     "header value": str,
@@ -86,6 +88,7 @@ _UNIT_NAMES: dict[Unit, str] = {
     "text": "text",
     "words": "a list of words",
     "address": "an address",
+    "mode": "the mode of a file, as text",
     "path": "a path",
     "header name": "the name of a header",
     "header value": "text for a header",
@@ -177,6 +180,8 @@ class Setting:
             self._check_range(value)
         if self.unit == "address":
             check_address(str(value))
+        if self.unit == "mode":
+            check_mode(str(value))
         if self.unit == "path":
             check_path(str(value))
         if self.unit in ("header name", "header value"):

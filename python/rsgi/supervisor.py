@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
-import pickle
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 from rsgi._rsgi import Listeners
 from rsgi.config import Config
 from rsgi.console import say, write_json
-from rsgi.env_file import apply_env_file
 from rsgi.errors import StartupError
 from rsgi.heartbeat import end_if_hung
-from rsgi.replacement import Replacement, check_limits
+from rsgi.listening import listening
+from rsgi.preloaded import Imports, bury_orphans
+from rsgi.replacement import Replacement
+from rsgi.reread import FIXED, check_named, read_again
 from rsgi.service_manager import ServiceManager
 from rsgi.signals import ignored
 from rsgi.stopping import longest_end
@@ -40,9 +41,6 @@ _FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
 # What a worker may take for its end beyond all that the settings give it, in seconds.
 END_MARGIN = 10.0
 
-# What SIGHUP cannot change.
-BOUND = ("host", "port", "bind", "uds")
-
 
 def supervise(config: Config, reread: Callable[[], Config] | None) -> int:
     """Serve with `config.workers` processes until a signal; gives the exit code.
@@ -57,7 +55,8 @@ def supervise(config: Config, reread: Callable[[], Config] | None) -> int:
     check_named(config, "by workers that can be replaced" if config.workers == 1 else "by several workers")
     if config.log_format == "json":
         write_json()
-    return asyncio.run(Supervisor(config, reread, Listeners(config)).run())
+    with listening(config) as listeners:
+        return asyncio.run(Supervisor(config, reread, listeners).run())
 
 
 class Supervisor:
@@ -76,6 +75,7 @@ class Supervisor:
         self._started = False
         self._ending = asyncio.Event()
         self._manager = ServiceManager()
+        self._imports = Imports()
 
     async def run(self) -> int:
         """Start all workers, keep them until a signal, and wait for their end."""
@@ -95,20 +95,28 @@ class Supervisor:
         return 0
 
     async def _start(self) -> None:
+        if self._config.preload and not await self._before_the_end(self._imports.ready(self._orders(), say)):
+            return
         for number in range(self._config.workers):
             await self._add(introduces=number == 0)
-        starting, ending = asyncio.create_task(self._all_ready()), asyncio.create_task(self._ending.wait())
-        either: set[asyncio.Task[Any]] = {starting, ending}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if self._ending.is_set():
-            starting.cancel()
+        if not await self._before_the_end(self._all_ready()):
             return
-        ending.cancel()
-        await starting
         self._started = True
         for worker in self._workers:
             self._watch_all(worker)
         self._fit()  # signals may have changed the wish meanwhile
+
+    async def _before_the_end(self, work: Coroutine[object, object, object]) -> bool:
+        """Wait until something is done at the start; says no when the end is wanted first."""
+        starting, ending = asyncio.create_task(work), asyncio.create_task(self._ending.wait())
+        either: set[asyncio.Task[Any]] = {starting, ending}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if self._ending.is_set():
+            starting.cancel()
+            return False
+        ending.cancel()
+        await starting
+        return True
 
     async def _all_ready(self) -> None:
         done, _ = await asyncio.wait({worker.ready for worker in self._workers}, return_when=asyncio.FIRST_EXCEPTION)
@@ -121,6 +129,7 @@ class Supervisor:
             task.cancel()
         self._listeners.release()  # who comes when no worker accepts any more is refused, and not left to wait for the end
         await asyncio.gather(*(self._dismiss(worker) for worker in (*self._workers, *self._leaving)))
+        await self._imports.end(END_MARGIN)
 
     async def _dismiss(self, worker: WorkerProcess) -> None:
         """Let a worker drain, and wait for its end."""
@@ -134,11 +143,26 @@ class Supervisor:
         self._leaving.discard(worker)
 
     async def _add(self, *, deaths: int = 0, introduces: bool = False) -> WorkerProcess:
-        """Start a worker, which is not ready yet."""
-        orders = Orders(self._config, self._reread, tuple(self._listeners.descriptors), os.getpid(), introduces)
-        worker = await WorkerProcess.start(orders, say, deaths)
+        """Start a worker, which is not ready yet.
+
+        Raises:
+            StartupError: when the applications cannot be imported for it.
+        """
+        orders = self._orders(introduces=introduces)
+        fork = (await self._imports.ready(orders, say)).fork if self._config.preload else None
+        worker = await WorkerProcess.start(orders, say, deaths, fork=fork)
         self._workers.append(worker)
         return worker
+
+    def _orders(self, *, introduces: bool = False) -> Orders:
+        """What the next worker is told."""
+        descriptors, number = tuple(self._listeners.descriptors), self._free_number()
+        return Orders(self._config, self._reread, descriptors, os.getpid(), introduces, number)
+
+    def _free_number(self) -> int:
+        """What the next worker is called: the lowest number that no other one has."""
+        taken = {worker.number for worker in (*self._workers, *self._leaving)}
+        return next(number for number in itertools.count(1) if number not in taken)
 
     async def _add_ready(self, deaths: int = 0, *, spare: bool = False) -> bool:
         """Start a worker while others serve, and wait until it is ready; one that cannot start is told of.
@@ -150,17 +174,19 @@ class Supervisor:
         Returns:
             False when it could not start.
         """
-        async with self._adding:  # a worker counts only once its process runs
-            if not spare and len(self._workers) >= self._wanted:
-                return True
-            worker = await self._add(deaths=deaths)
+        try:
+            async with self._adding:  # a worker counts only once its process runs
+                if not spare and len(self._workers) >= self._wanted:
+                    return True
+                worker = await self._add(deaths=deaths)
+        except StartupError as error:
+            _say_failure("a worker", error)
+            return False
         try:
             await worker.ready
         except StartupError as error:
             if not worker.dismissed:
-                say(f"error: worker {worker.pid} could not start: {error.message}")
-                if error.hint is not None:
-                    say(f"hint: {error.hint}")
+                _say_failure(f"worker {worker.pid}", error)
                 await self._dismiss(worker)
             return False
         self._watch_all(worker)
@@ -214,6 +240,8 @@ class Supervisor:
         """Let a watchdog know that this loop turns; each worker is watched by it."""
         while True:
             self._manager.alive()
+            if self._config.preload:
+                bury_orphans()
             await asyncio.sleep(self._manager.interval)
 
     def _status(self) -> str:
@@ -227,20 +255,23 @@ class Supervisor:
         if not self._read_settings():
             return
         say(f"replacing {len(self._workers)} workers, one at a time")
+        self._imports.renew()
         for old in list(self._workers):
             if not await self._replace(old):
                 if self._config.workers != before.workers:
                     self._wanted = wanted
                 self._config = before
+                self._imports.settle(renewed=False)
                 say("error: the workers that are left of the old ones serve on")
                 break
         else:
+            self._imports.settle(renewed=True)
             say("all workers were replaced")
         self._fit()
 
     def _read_settings(self) -> bool:
         """Take the settings of the file, if there is one."""
-        read = read_again(self._config, self._reread, BOUND)
+        read = read_again(self._config, self._reread, FIXED)
         if read is None:
             return False
         if read.workers != self._config.workers:  # else it is what the signals made of it
@@ -306,66 +337,10 @@ class Supervisor:
         self._ending.set()
 
 
-def read_again(config: Config, reread: Callable[[], Config] | None, fixed: Sequence[str]) -> Config | None:
-    """The settings as their files have them now; `None` when something in these is wrong, which is said.
-
-    Args:
-        config: The settings as they are.
-        reread: Reads the configuration file, if there is one. The file of environment variables is read here.
-        fixed: The settings that stay as they are.
-    """
-    name = config.env_file
-    try:
-        if config.env_file is not None:
-            _warn_of(apply_env_file(config.env_file), config.env_file)
-        if reread is None:
-            return config
-        name = config.config
-        read = reread()
-        check_named(read, "by workers")
-        check_limits(read)
-    except StartupError as error:
-        say(f"error: {name} was not reloaded, all stays as it was: {error.message}")
-        if error.hint is not None:
-            say(f"hint: {error.hint}")
-        return None
-    changed = [name for name in fixed if getattr(read, name) != getattr(config, name)]
-    if changed:
-        what = "the addresses" if set(changed) <= set(BOUND) else ", ".join(f"`{name}`" for name in changed)
-        say(f"warning: {what} changed in the settings: that needs a restart")
-    return replace(read, **{name: getattr(config, name) for name in fixed})
-
-
-def _warn_of(variables: list[str], path: str) -> None:
-    """Say which settings have changed in the environment, which is looked at once."""
-    changed = [f"`{name}`" for name in variables if name.startswith("RSGI_")]
-    if changed:
-        say(f"warning: {', '.join(changed)} changed in {path}: that needs a restart")
-
-
-def check_named(config: Config, how: str) -> None:
-    """See that other processes can be told what to serve.
-
-    Args:
-        config: All settings.
-        how: How it is to be served, for people.
-
-    Raises:
-        StartupError: when they cannot.
-    """
-    if not config.apps:
-        raise StartupError("there is no application to serve", "for example `rsgi serve --wsgi old:app --asgi new:app`")
-    for app in config.apps:
-        if not isinstance(app.target, str):
-            raise StartupError(
-                f"an application that is given as an object cannot be served {how}: each worker process imports it",
-                'name it, for example `wsgi="old:app"`, or say `workers=1` (`WEB_CONCURRENCY` may ask for more) and no '
-                "`reload`, nor limits of workers such as `max_requests`",
-            )
-    try:
-        pickle.dumps(config)
-    except Exception as error:
-        raise StartupError(f"the settings cannot be handed to workers: {error}", "serve with one worker") from error
+def _say_failure(who: str, error: StartupError) -> None:
+    say(f"error: {who} could not start: {error.message}")
+    if error.hint is not None:
+        say(f"hint: {error.hint}")
 
 
 def guess(code: int) -> str:

@@ -17,6 +17,7 @@ Unit: TypeAlias = Literal[
     "text",
     "words",
     "address",
+    "mode",
     "path",
     "proxy",
     "header name",
@@ -47,6 +48,7 @@ _BYTES = {
 }
 _AMOUNT = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)")
 _PORT = re.compile(r"\d{1,5}")
+_DESCRIPTOR = re.compile(r"\d{1,9}|[A-Za-z_][\w.-]*", re.ASCII)
 
 
 class SettingValueError(ValueError):
@@ -140,23 +142,39 @@ def parse_flag(text: str) -> bool:
 
 
 def check_address(text: str) -> None:
-    """See that `text` is an address to listen on: `host:port`, `[::1]:port` or `unix:/path`.
+    """See that `text` is an address to listen on: `host:port`, `[::1]:port`, `unix:/path`, `unix:@name` or `fd://3`.
 
     Raises:
         SettingValueError: when it is not.
     """
     if text.startswith("unix:"):
-        if not text.removeprefix("unix:"):
+        if not text.removeprefix("unix:").removeprefix("@"):
             raise SettingValueError("`unix:` needs the path of the socket, for example unix:/run/rsgi.sock")
+        return
+    if text.startswith("fd:"):
+        if not _DESCRIPTOR.fullmatch(text.removeprefix("fd://")):
+            raise SettingValueError(
+                f"{text!r} is no inherited socket; write its number or its name, for example fd://3"
+            )
         return
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if colon and not host and _PORT.fullmatch(port):
         raise SettingValueError(f"{text!r} has no host; write 0.0.0.0{text} for every interface, or 127.0.0.1{text}")
     if not colon or not host or (":" in host and not bracketed) or not _PORT.fullmatch(port):
-        raise SettingValueError(f"{text!r} is not an address; write host:port, [::1]:port or unix:/path")
+        raise SettingValueError(f"{text!r} is not an address; write host:port, [::1]:port, unix:/path or fd://3")
     if int(port) > 65535:
         raise SettingValueError(f"{text!r}: ports end at 65535")
+
+
+def check_mode(text: str) -> None:
+    """See that `text` is the mode of a file, in octal digits.
+
+    Raises:
+        SettingValueError: when it is not.
+    """
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise SettingValueError(f"{text!r} is not a mode; write three octal digits, for example 660")
 
 
 def write_value(value: object, unit: Unit) -> str:

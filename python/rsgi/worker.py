@@ -19,11 +19,14 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rsgi._rsgi import Listeners, Server
     from rsgi.config import Config
+    from rsgi.plan import Plan
+
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,9 @@ class Orders:
         descriptors: The numbers of the listening sockets.
         supervisor: The process id of the supervisor.
         introduces: Whether it sends the banner.
+        number: Which of the workers it is, for people.
         heartbeat: The number of the pipe in which it says that its sockets are driven.
+        requests: Of the process that forks workers, the number of the socket that they are asked for through.
     """
 
     config: Config
@@ -44,7 +49,9 @@ class Orders:
     descriptors: tuple[int, ...]
     supervisor: int
     introduces: bool
+    number: int
     heartbeat: int | None = None
+    requests: int | None = None
 
 
 class Link:
@@ -75,11 +82,8 @@ class Link:
         threading.Thread(target=self._tell_when_ready, name="rsgi-ready", daemon=True).start()
 
     def tell(self, **message: object) -> None:
-        """Send one message. A supervisor that has gone does not matter here."""
-        try:
-            self._connection.sendall(json.dumps(message).encode() + b"\n")
-        except OSError:
-            pass
+        """Send one message."""
+        tell(self._connection, **message)
 
     def _tell_when_ready(self) -> None:
         if self._server is not None and self._server.wait_until_ready():
@@ -104,21 +108,44 @@ def main(descriptor: int) -> int:
     """Serve as the supervisor at the other end of the socket `descriptor` says; gives the exit code."""
     connection = socket.socket(fileno=descriptor)
     connection.set_inheritable(False)
-    with connection.makefile("rb", buffering=0) as stream:
-        sys.path[:] = _receive(stream)
-        orders = _receive(stream)
+    orders = receive_orders(connection)
+    if orders.requests is not None:
+        from rsgi.preloading import preload
+
+        return preload(connection, orders)
     # This module by its own name, which is what the orders belong to.
     from rsgi.worker import serve_orders
 
     return serve_orders(connection, orders)
 
 
-def serve_orders(connection: socket.socket, orders: Orders) -> int:
-    """Serve, and tell the supervisor of what stands in the way of it; gives the exit code."""
-    from rsgi.errors import StartupError
-    from rsgi.forked import in_children, leave_sockets
-    from rsgi.serving import serve_here
+def receive_orders(connection: socket.socket, *, has_path: bool = False) -> Orders:
+    """What the supervisor wants; before it comes the path that it imports from.
 
+    Args:
+        connection: Goes to the supervisor.
+        has_path: Whether this process has a path already, with what applications have added.
+    """
+    with connection.makefile("rb", buffering=0) as stream:
+        path = _receive(stream)
+        if not has_path:
+            sys.path[:] = path
+        orders: Orders = _receive(stream)
+        return orders
+
+
+def serve_orders(connection: socket.socket, orders: Orders, plan: Plan | None = None) -> int:
+    """Serve, and tell the supervisor of what stands in the way of it; gives the exit code.
+
+    Args:
+        connection: Goes to the supervisor.
+        orders: What it wants.
+        plan: Who serves what, when the applications are imported already.
+    """
+    from rsgi.process_title import set_process_title
+    from rsgi.serving import serve_worker
+
+    set_process_title(f"rsgi: worker {orders.number}")
     if orders.heartbeat is not None:
         os.set_inheritable(orders.heartbeat, False)
         if not faulthandler.is_enabled():
@@ -129,16 +156,30 @@ def serve_orders(connection: socket.socket, orders: Orders) -> int:
         extra = random.randint(0, config.max_requests_jitter)  # noqa: S311 - nothing to guess
         config = replace(config, max_requests=config.max_requests + extra)
     link = Link(connection, orders)
+    code = tried(connection, partial(serve_worker, config, orders.reread, link, plan))
+    return 1 if code is None else code
+
+
+def tell(connection: socket.socket, **message: object) -> None:
+    """Send one message to the supervisor. That it has gone does not matter here."""
     try:
-        # Here the sockets are there before the applications are imported.
-        with in_children(partial(leave_sockets, link.listeners.urls(False))):
-            return serve_here(config, orders.reread, link, owns_process=True)
+        connection.sendall(json.dumps(message).encode() + b"\n")
+    except OSError:
+        pass
+
+
+def tried(connection: socket.socket, act: Callable[[], Done]) -> Done | None:
+    """What `act` gives; `None` when it fails, which the supervisor is told."""
+    from rsgi.errors import StartupError
+
+    try:
+        return act()
     except StartupError as error:
         trace = "".join(traceback.format_exception(error.__cause__ or error))
-        link.tell(error=error.message, hint=error.hint, traceback=trace)
+        tell(connection, error=error.message, hint=error.hint, traceback=trace)
     except Exception:
-        link.tell(error=f"a worker could not start\n\n{traceback.format_exc()}", hint=None, traceback="")
-    return 1
+        tell(connection, error=f"a worker could not start\n\n{traceback.format_exc()}", hint=None, traceback="")
+    return None
 
 
 def _receive(stream: socket.SocketIO) -> Any:  # noqa: ANN401 - what the supervisor sends
@@ -159,17 +200,12 @@ def _read(stream: socket.SocketIO, length: int) -> bytes:
 
 
 def _take_over(descriptors: tuple[int, ...]) -> Listeners:
-    """The sockets, each laid on standard input for a moment."""
+    """The sockets of the supervisor."""
     from rsgi._rsgi import Listeners
+    from rsgi.inherited import add_each
 
     listeners = Listeners()
-    before = os.dup(0)
-    for descriptor in descriptors:
-        os.dup2(descriptor, 0)
-        os.close(descriptor)
-        listeners.add_stdin()
-    os.dup2(before, 0)
-    os.close(before)
+    add_each(listeners, list(descriptors))
     return listeners
 
 

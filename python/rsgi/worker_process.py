@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import pickle
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 from rsgi.errors import StartupError
 from rsgi.heartbeat import Pulse, timeout_of
@@ -38,20 +40,45 @@ class WorkerTraceback(Exception):
         return f"in the worker\n\n{self.args[0]}"
 
 
+class Process(Protocol):
+    """What has to be known of a process: as those of `asyncio.subprocess` are."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, negative for a signal; `None` while it runs."""
+
+    async def wait(self) -> int:
+        """Wait for its end; gives the exit code."""
+
+    def send_signal(self, signal: int, /) -> None:
+        """Send a signal to it."""
+
+
 class WorkerProcess:
     """One worker.
 
     Attributes:
         pid: Its process id.
+        number: Which of the workers it is, for people.
         ready: Done when it accepts connections; holds a `StartupError` when it could not start.
         dismissed: Whether it was told to drain, so that its end is none to wonder about.
         deaths: How many before it, one after another, did not live long.
+        running: The process ids of all that run.
+        starting: How many are being started.
         worn: Done when it says that it should be replaced; holds why. Cancelled when it ends before.
         beaten_at: When its sockets were last known to be driven, by the monotonic clock.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, connection: asyncio.StreamWriter, deaths: int) -> None:
+    running: ClassVar[set[int]] = set()
+    starting: ClassVar[int] = 0
+
+    def __init__(self, process: Process, connection: asyncio.StreamWriter, number: int, deaths: int) -> None:
         self.pid = process.pid
+        self.number = number
         self.deaths = deaths
         self.dismissed = False
         self._process, self._connection = process, connection
@@ -70,28 +97,46 @@ class WorkerProcess:
         deaths: int = 0,
         *,
         stdin: int | None = asyncio.subprocess.DEVNULL,
+        pass_fds: tuple[int, ...] = (),
+        fork: Callable[[socket.socket, tuple[int, ...]], Awaitable[Process]] | None = None,
     ) -> WorkerProcess:
-        """Start a fresh interpreter that serves.
+        """Start a fresh interpreter that serves, or fork one.
 
         Args:
             orders: What it is told.
             introduce: Called with the banner, if it sends one.
             deaths: How many before it did not live long.
             stdin: Its standard input; `None` is that of this process.
+            pass_fds: Descriptors for it, beside the listening sockets.
+            fork: Gives a process that needs no interpreter, and has its end of a socket and other descriptors.
+
+        Raises:
+            StartupError: when there can be no such process.
         """
         ours, theirs = socket.socketpair()
-        pulse = Pulse() if timeout_of(orders.config) is not None else None
+        # The process that imports for others has no sockets to drive.
+        pulse = Pulse() if timeout_of(orders.config) is not None and orders.requests is None else None
+        handed = () if pulse is None else (pulse.writing,)
         orders = replace(orders, heartbeat=None if pulse is None else pulse.writing)
-        handed = (theirs.fileno(), *orders.descriptors, *(() if pulse is None else (pulse.writing,)))
-        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
-        command = [sys.executable, *flags, str(Path(__file__).with_name("worker.py")), str(theirs.fileno())]
-        with theirs:
-            process = await asyncio.create_subprocess_exec(*command, stdin=stdin, pass_fds=handed)
+        cls.starting += 1
+        try:
+            with theirs:
+                descriptors = (theirs.fileno(), *orders.descriptors, *pass_fds, *handed)
+                process = await (_interpreter(descriptors, stdin) if fork is None else fork(theirs, handed))
+            cls.running.add(process.pid)
+        except BaseException:
+            ours.close()
+            if pulse is not None:
+                os.close(pulse.writing)
+                pulse.close()
+            raise
+        finally:
+            cls.starting -= 1
         reader, connection = await asyncio.open_unix_connection(sock=ours, limit=_LONGEST_MESSAGE)
         for each in (sys.path, orders):
             pickled = pickle.dumps(each)
             connection.write(len(pickled).to_bytes(8, "big") + pickled)
-        worker = cls(process, connection, deaths)
+        worker = cls(process, connection, orders.number, deaths)
         if pulse is not None:
             worker._pulse = pulse
             pulse.hand_over(worker.beat)
@@ -173,6 +218,7 @@ class WorkerProcess:
 
     async def _wait(self, listening: asyncio.Task[None]) -> int:
         code = await self._process.wait()
+        self.running.discard(self.pid)
         await asyncio.wait({listening}, timeout=_LAST_WORDS)
         listening.cancel()
         self._connection.close()
@@ -191,6 +237,13 @@ class WorkerProcess:
         else:
             self.ready.set_exception(error)
             self.ready.exception()  # it may be nobody's concern: of one that was dismissed, say
+
+
+async def _interpreter(descriptors: tuple[int, ...], stdin: int | None) -> Process:
+    """Start an interpreter on `worker.py`, which speaks through the first of these descriptors."""
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
+    command = [sys.executable, *flags, str(Path(__file__).with_name("worker.py")), str(descriptors[0])]
+    return await asyncio.create_subprocess_exec(*command, stdin=stdin, pass_fds=descriptors)
 
 
 def end_of(code: int) -> str:

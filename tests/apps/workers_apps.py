@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 
@@ -17,6 +18,23 @@ def pid(environ, start_response):
     if path == "/slow":
         time.sleep(1)
     body = json.dumps({"pid": os.getpid(), "version": VERSION, "many": environ["wsgi.multiprocess"]}).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def environment(environ, start_response):
+    """The variables that a child of the application has, and who runs it."""
+    shown = subprocess.run(["env", "-0"], stdout=subprocess.PIPE, check=True).stdout.decode()
+    found = dict(line.split("=", 1) for line in shown.split("\0") if line)
+    found |= {
+        "user": os.getuid(),
+        "group": os.getgid(),
+        "groups": os.getgroups(),
+        "pid": os.getpid(),
+        "import": IMPORTING_USER,
+        "importer": IMPORTER,
+    }
+    body = json.dumps(found).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]
 
@@ -48,3 +66,4 @@ def _version():
 
 
 VERSION = _version()
+IMPORTER, IMPORTING_USER = os.getpid(), os.getuid()

@@ -37,6 +37,33 @@ def _address(text: str) -> str:
     return f"{'0.0.0.0' if host in ('', '*') else host}:{port}"  # noqa: S104 - it is what they listen on
 
 
+def descriptor(text: str) -> Sequence[str]:
+    """The number of a socket that is inherited."""
+    return (f"fd://{text}",)
+
+
+def mode_or_all(text: str) -> Sequence[str]:
+    """The mode of a socket; without one everybody may connect."""
+    return (text or "666",)
+
+
+def mode_of_umask(text: str) -> Sequence[str]:
+    """What a umask leaves of the mode of a socket. It is octal where it begins with 0, as gunicorn has it."""
+    return _mode_without(text, 8 if re.fullmatch(r"0[0-7]+", text) else 0)
+
+
+def mode_of_decimal_umask(text: str) -> Sequence[str]:
+    """The same of a umask in decimal digits."""
+    return _mode_without(text, 10)
+
+
+def _mode_without(umask: str, base: int) -> Sequence[str]:
+    try:
+        return (f"{0o777 & ~int(umask, base):03o}",)
+    except ValueError:
+        raise CannotCarry(f"`{umask}` is no umask") from None
+
+
 def milliseconds(text: str) -> Sequence[str]:
     """A number of milliseconds, as we write it."""
     return (f"{text}ms",)

@@ -28,7 +28,7 @@ DAPHNE = OtherServer(
         ),
         *lost("a WebSocket may stay open; the pings notice one that has gone", "--websocket_timeout SECONDS"),
         *lost("`--request-timeout` is for handshakes, too", "--websocket_connect_timeout SECONDS"),
-        *lost(reasons.INHERITED, "--fd N"),
+        carried("--fd N", "--bind", "3 is `fd://3`", values.descriptor),
         *lost("Twisted is not used: `--bind`, `--uds` and `--tls-cert` say where and how", "-e --endpoint TEXT"),
         *lost("`--log-level debug|info|warning|error` says it", "-v --verbosity N"),
         carried("-t --http-timeout SECONDS", "--request-timeout", differs="the client gets 504, not 503"),

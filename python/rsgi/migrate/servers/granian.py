@@ -65,7 +65,7 @@ GRANIAN = OtherServer(
         carried("--no-reload", "--no-reload"),
         *needless("metrics are not exported", "--no-metrics"),
         *needless("an application with a factory ends with `()`", "--no-factory"),
-        *lost(reasons.SOCKET_MODE, "--uds-permissions INTEGER"),
+        carried("--uds-permissions INTEGER", "--uds-mode"),
         *needless("WebSocket is always there for ASGI applications", "--ws", "--no-ws"),
         *lost("a WSGI thread lives as long as the server", "--blocking-threads-idle-timeout DURATION"),
         *lost(
@@ -75,7 +75,7 @@ GRANIAN = OtherServer(
             "--runtime-mode MODE",
         ),
         *lost("tasks are asyncio's own", "--task-impl NAME"),
-        *lost(reasons.BACKLOG, "--backlog INTEGER"),
+        carried("--backlog INTEGER", "--backlog"),
         *lost("`--max-request-line` and `--max-header-section` are the limits", "--http1-buffer-size INTEGER"),
         *lost(
             "connections stay open as long as `--keep-alive-timeout` says",
@@ -134,7 +134,7 @@ GRANIAN = OtherServer(
         *needless("after an error the next save is waited for", "--reload-ignore-worker-failure"),
         *lost("after an error the next save is waited for", "--no-reload-ignore-worker-failure"),
         *lost(reasons.PROCESS_NAME, "--process-name TEXT"),
-        *lost(reasons.PID_FILE, "--pid-file FILE"),
+        carried("--pid-file FILE", "--pid-file"),
         *lost(reasons.VERSION, "--version"),
     ),
     differs=(

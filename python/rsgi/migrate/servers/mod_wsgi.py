@@ -28,7 +28,7 @@ MOD_WSGI = OtherServer(
         carried("LimitRequestFields N", "--max-header-fields"),
         *lost(reasons.PYTHON, "WSGIDaemonProcess python-home=DIR"),
         *lost(reasons.PYTHON, "WSGIPythonHome DIR"),
-        *lost(reasons.USER, "WSGIDaemonProcess user=NAME"),
+        carried("WSGIDaemonProcess user=NAME", "--user"),
         carried("WSGIDaemonProcess maximum-requests=N", "--max-requests"),
         carried("WSGIDaemonProcess request-timeout=N", "--request-timeout", differs=reasons.TIMEOUT),
         *lost("each worker is a process with one interpreter", "WSGIApplicationGroup NAME", "WSGIProcessGroup NAME"),

@@ -35,10 +35,10 @@ WAITRESS = OtherServer(
         carried("--inbuf-overflow INT", "--request-buffer"),
         carried("--outbuf-high-watermark INT", "--response-buffer"),
         *lost("`--bind` says which addresses", "--ipv4", "--no-ipv4", "--ipv6", "--no-ipv6"),
-        *lost(reasons.SOCKET_MODE, "--unix-socket-perms PERMS"),
+        carried("--unix-socket-perms PERMS", "--uds-mode"),
         *lost("the scheme is that of the connection", "--url-scheme STR"),
         carried("--ident STR", "--server-header"),
-        *lost(reasons.BACKLOG, "--backlog INT"),
+        carried("--backlog INT", "--backlog"),
         *lost(
             "what is read and written at a time is not a setting",
             "--recv-bytes INT",

@@ -1,0 +1,67 @@
+//! What becomes of an error in `accept`: a client that has left is nothing; when descriptors or memory run out, waiting helps.
+//!
+//! Kept apart from the listener so that the log says it once, and once when it is over, however often it is tried meanwhile.
+//!
+//! Spec: accept(2), "ERRORS".
+
+use std::io::{Error, ErrorKind};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long to wait before the next try.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long there has to be no error before it is over: connections that end one by one let others in one by one.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// The errors of one socket.
+#[derive(Debug)]
+pub struct BackOff {
+    url: String,
+    trouble: Option<Trouble>,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    began: Instant,
+    last: Instant,
+}
+
+impl BackOff {
+    /// Of the socket at `url`.
+    pub fn new(url: String) -> Self {
+        Self { url, trouble: None }
+    }
+
+    /// Takes an error, and waits if that helps.
+    pub async fn failed(&mut self, error: &Error) {
+        if is_of_one_connection(error) {
+            return;
+        }
+        let now = Instant::now();
+        if self.trouble.is_none() {
+            crate::log::line(format_args!(
+                "error: cannot accept connections on {}: {error}; they wait, and it is tried again every {} ms",
+                self.url,
+                PAUSE.as_millis()
+            ));
+        }
+        self.trouble.get_or_insert(Trouble { began: now, last: now }).last = now;
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    /// Waits until there has been no error for a while, and says so. Without any before it never ends.
+    pub async fn over(&mut self) {
+        let Some(Trouble { began, last }) = self.trouble else { return std::future::pending().await };
+        tokio::time::sleep_until(last + QUIET).await;
+        let seconds = (last - began).as_secs_f64();
+        crate::log::line(format_args!("connections on {} are accepted again, after {seconds:.1} s", self.url));
+        self.trouble = None;
+    }
+}
+
+/// Whether the next connection may be accepted at once: this one was given up before, or is refused by the network.
+fn is_of_one_connection(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
+}
