@@ -218,7 +218,9 @@ fn validators(stamp: Stamp, encoding: Option<Encoding>) -> Validators {
 /// What the name says of the content; text is UTF-8.
 fn content_type(name: &Path) -> io::Result<HeaderValue> {
     let guessed = mime_guess::from_path(name).first_raw().unwrap_or("application/octet-stream");
-    let is_text = guessed.starts_with("text/") || matches!(guessed, "application/javascript" | "image/svg+xml");
+    // RFC 9239 has but one name for scripts.
+    let guessed = if guessed == "application/javascript" { "text/javascript" } else { guessed };
+    let is_text = guessed.starts_with("text/") || guessed == "image/svg+xml";
     if is_text { value(&format!("{guessed}; charset=utf-8")) } else { value(guessed) }
 }
 
