@@ -20,6 +20,7 @@
 //! pool's threads only. A function that touches Python takes `py` first and is not `async`.
 
 mod access_log;
+mod admin;
 mod allocator;
 mod body;
 mod calls;
@@ -40,6 +41,7 @@ mod identity;
 mod in_flight;
 mod listener;
 mod log;
+mod metrics;
 mod outbox;
 mod overload;
 mod own_fields;
@@ -65,6 +67,8 @@ mod worker;
 mod _rsgi {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::admin::{Admin, AdminLine, metrics};
     #[pymodule_export]
     use crate::driver::selector::LoopDriver;
     #[pymodule_export]

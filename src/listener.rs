@@ -9,6 +9,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::connection::Service;
 use crate::error::StartupError;
 use crate::head::Peer;
+use crate::metrics::Event;
 use crate::protocol;
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase, Shutdown};
@@ -74,6 +76,22 @@ impl Bound {
         }
     }
 
+    /// The path of a Unix socket.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Tcp(..) => None,
+            Self::Unix(_, path) => Some(&path.path),
+        }
+    }
+
+    /// The address of a TCP socket.
+    pub fn socket_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(_, address) => Some(*address),
+            Self::Unix(..) => None,
+        }
+    }
+
     /// Whether clients come over TCP.
     pub fn is_tcp(&self) -> bool {
         matches!(self, Self::Tcp(..))
@@ -99,10 +117,7 @@ pub fn bind(settings: &Settings) -> Result<Vec<Bound>, StartupError> {
         bound.push(bind_unix(path)?);
     }
     for address in &settings.bind {
-        bound.push(match address.strip_prefix("unix:") {
-            Some(path) => bind_unix(path)?,
-            None => bind_tcp(address)?,
-        });
+        bound.push(bind_address(address)?);
     }
     if bound.is_empty() {
         let host = settings.host.trim_start_matches('[').trim_end_matches(']');
@@ -110,6 +125,17 @@ pub fn bind(settings: &Settings) -> Result<Vec<Bound>, StartupError> {
         bound.push(bind_tcp(&format!("{host}:{}", settings.port))?);
     }
     Ok(bound)
+}
+
+/// Binds one address: `host:port`, `[::1]:port` or `unix:/path`.
+///
+/// # Errors
+/// As for [`bind`].
+pub fn bind_address(address: &str) -> Result<Bound, StartupError> {
+    match address.strip_prefix("unix:") {
+        Some(path) => bind_unix(path),
+        None => bind_tcp(address),
+    }
 }
 
 fn bind_tcp(text: &str) -> Result<Bound, StartupError> {
@@ -187,6 +213,8 @@ pub struct Listening {
     pub inherited: bool,
     /// Hears of the beginning once.
     pub ready: Sender<()>,
+    /// Says whether it has come, for who asks.
+    pub accepting: Arc<AtomicBool>,
 }
 
 impl Listening {
@@ -200,6 +228,7 @@ impl Listening {
                 crate::log::line(format_args!("listening on {url}"));
             }
         }
+        self.accepting.store(true, Ordering::Release);
         // Nobody waits for it in a server that runs alone.
         let _unheard = self.ready.send(());
     }
@@ -252,7 +281,7 @@ async fn accept_tcp(listener: TcpListener, turns: Turns, service: Arc<Service>, 
                 tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
                 turns.give().await;
             }
-            Err(error) => back_off(&error).await,
+            Err(error) => back_off(&error, &service).await,
         }
     }
 }
@@ -270,16 +299,17 @@ async fn accept_unix(listener: UnixListener, turns: Turns, path: &str, service: 
                 tokio::spawn(protocol::serve_unix(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
                 turns.give().await;
             }
-            Err(error) => back_off(&error).await,
+            Err(error) => back_off(&error, &service).await,
         }
     }
 }
 
 /// A connection that was given up before it was accepted is nothing; when descriptors or memory run out, waiting helps.
-async fn back_off(error: &io::Error) {
+async fn back_off(error: &io::Error, service: &Service) {
     if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
         return;
     }
+    service.metrics.iter().for_each(|metrics| metrics.count(Event::AcceptFailed));
     crate::log::line(format_args!("error: cannot accept a connection: {error}; trying again in 100 ms"));
     tokio::time::sleep(Duration::from_millis(100)).await;
 }

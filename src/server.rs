@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use rsgi_bridge::pool::{Pool, wait_until_idle};
 
 use crate::access_log::AccessLog;
+use crate::admin::{self, AdminThread, Door};
 use crate::calls::Calls;
 use crate::connection::Service;
 use crate::drain::Drain;
@@ -26,10 +27,10 @@ use crate::event_loop::{EventLoop, Woken};
 use crate::forwarded::Proxies;
 use crate::gateway::App;
 use crate::listener::{self, Bound as BoundListener, Listening};
+use crate::metrics::{Metrics, Routing};
 use crate::outbox::Outbox;
 use crate::own_fields::OwnFields;
 use crate::plan::{AppSpec, Plan};
-use crate::route::Router;
 use crate::settings::{Seconds, Settings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::startup::{self, Started};
@@ -46,11 +47,14 @@ pub struct Server {
     io: Io,
     shutdown: Arc<Shutdown>,
     addresses: Vec<String>,
+    /// Where the admin listener is, if this process has it.
+    admin_address: Option<String>,
     ready: Mutex<Receiver<()>>,
     tls: Option<Arc<Tls>>,
     event_loop: Arc<EventLoop>,
     calls: Arc<Calls>,
-    router: Arc<ArcSwap<Router>>,
+    routing: Arc<ArcSwap<Routing>>,
+    metrics: Option<Arc<Metrics>>,
     apps: usize,
     /// Whether the application without a prefix is called past its bridge, and so cannot hold an answer back.
     unprobed: bool,
@@ -72,6 +76,7 @@ struct Prepared {
     listening: Listening,
     pool: Option<Arc<Pool>>,
     log_thread: Option<JoinHandle<()>>,
+    door: Option<Door>,
 }
 
 /// What is waited for at the end.
@@ -80,6 +85,7 @@ struct Running {
     io_thread: JoinHandle<Result<(), StartupError>>,
     pool: Option<Arc<Pool>>,
     log_thread: Option<JoinHandle<()>>,
+    admin: Option<AdminThread>,
 }
 
 #[pymethods]
@@ -94,7 +100,9 @@ impl Server {
         let tls = Tls::load(&config)?;
         let proxies = Proxies::new(&config)?;
         let inherited = listeners.is_some();
+        let line = listeners.as_ref().and_then(|listeners| listeners.get().take_admin());
         let listeners = listeners.map_or_else(|| listener::bind(&config), |listeners| Ok(listeners.get().take()))?;
+        let door = if inherited { line.map(Door::Line) } else { admin::listen(&config, &listeners)? };
         if tls.is_some() && !listeners.iter().any(BoundListener::is_tcp) {
             return Err(StartupError::new(
                 "there is a TLS certificate, but no address to serve it on: Unix sockets are not encrypted",
@@ -103,7 +111,10 @@ impl Server {
             .into());
         }
         let addresses = listeners.iter().map(|listener| listener.url(tls.is_some())).collect();
-        let router = Arc::new(ArcSwap::from_pointee(plan.router()?));
+        let admin_address = door.as_ref().and_then(Door::url);
+        let names = || plan.apps.iter().map(|app| app.name.as_str().into()).collect();
+        let metrics = door.as_ref().map(|_| Metrics::new(names()));
+        let routing = Arc::new(ArcSwap::from_pointee(Routing::new(plan.router()?, metrics.as_ref())));
         let event_loop = Arc::new(EventLoop::default());
         let pool = if plan.apps.iter().any(AppSpec::is_wsgi) {
             Some(Pool::start(py, "rsgi-wsgi", config.wsgi_threads, config.wsgi_queue)?)
@@ -114,36 +125,45 @@ impl Server {
         let driver = Arc::new(Driver::new(Arc::clone(&outbox), config.busy_poll.0)?);
         let probes = plan.probes();
         let unprobed = !probes && plan.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some());
-        let apps = plan.apps.into_iter().map(|mut app| {
+        let apps = plan.apps.into_iter().enumerate().map(|(index, mut app)| {
             // Probing holds an answer back, which only the ASGI gateway can.
             app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
-            App::new(py, app, &config, &event_loop, (&outbox, &calls), pool.as_ref())
+            App::new(py, (index, app), &config, &event_loop, (&outbox, &calls), pool.as_ref())
         });
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
         let reopened = access_log.clone();
         let limits = Arc::new(limits(&config));
         let count = apps.len();
-        let router_of = Arc::clone(&router);
         let own_fields = OwnFields::new(&config)?;
-        let tls_of = tls.clone();
-        let service =
-            Service { settings: config, router: router_of, apps, limits, tls: tls_of, proxies, access_log, own_fields };
+        let service = Service {
+            settings: config,
+            routing: Arc::clone(&routing),
+            apps,
+            limits,
+            tls: tls.clone(),
+            proxies,
+            access_log,
+            own_fields,
+            metrics: metrics.clone(),
+        };
         let io = Io::choose(&service, pool.is_some())?;
         let (told, ready) = channel();
-        let listening = Listening { bound: listeners, inherited, ready: told };
-        let prepared = Prepared { service, listening, pool, log_thread };
+        let listening = Listening { bound: listeners, inherited, ready: told, accepting: Arc::default() };
+        let prepared = Prepared { service, listening, pool, log_thread, door };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
             driver,
             io,
             shutdown: Arc::new(Shutdown::default()),
             addresses,
+            admin_address,
             ready: Mutex::new(ready),
             tls,
             event_loop,
             calls,
-            router,
+            routing,
+            metrics,
             apps: count,
             unprobed,
             access_log: Mutex::new(reopened),
@@ -160,7 +180,7 @@ impl Server {
             return Err(StartupError::new(why, "restart the server").into());
         }
         let router = py.detach(|| plan.router())?;
-        self.router.store(Arc::new(router));
+        self.routing.store(Arc::new(Routing::new(router, self.metrics.as_ref())));
         Ok(())
     }
 
@@ -197,7 +217,8 @@ impl Server {
             let woken = if self.io == Io::Loop { Woken::BySelector } else { Woken::ByReader };
             self.event_loop.attach(&event_loop, woken)?;
         }
-        let Prepared { service, listening, pool, log_thread } = *prepared;
+        let Prepared { service, listening, pool, log_thread, door } = *prepared;
+        let admin = self.show(door, &service, &listening)?;
         let (shutdown, calls, event_loop) =
             (Arc::clone(&self.shutdown), Arc::clone(&self.calls), Arc::clone(&self.event_loop));
         let serving = self.driver.spawn(async move {
@@ -215,7 +236,7 @@ impl Server {
             result
         });
         let io_thread = io_thread.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-        *stage = Stage::Running(Running { io_thread, pool, log_thread });
+        *stage = Stage::Running(Running { io_thread, pool, log_thread, admin });
         Ok(())
     }
 
@@ -267,10 +288,31 @@ impl Server {
         py.detach(|| wait_until_idle(patience.0))
     }
 
+    /// Where the admin listener of this process is, such as `http://127.0.0.1:9090`; `None` without one.
+    #[getter]
+    fn admin_address(&self) -> Option<String> {
+        self.admin_address.clone()
+    }
+
     /// Where the server listens, such as `http://127.0.0.1:8000`.
     #[getter]
     fn addresses(&self) -> Vec<String> {
         self.addresses.clone()
+    }
+}
+
+impl Server {
+    /// Lets who may look at the numbers look, before the applications start.
+    fn show(
+        &self,
+        door: Option<Door>,
+        service: &Service,
+        listening: &Listening,
+    ) -> Result<Option<AdminThread>, StartupError> {
+        let (Some(door), Some(metrics)) = (door, &self.metrics) else { return Ok(None) };
+        let parts = (&self.calls, &self.event_loop, &self.shutdown);
+        let thread = admin::start(door, service, metrics, parts, (&listening.accepting, self.addresses.clone()))?;
+        Ok(Some(thread))
     }
 }
 
@@ -294,6 +336,10 @@ impl Running {
         }
         // Connections that were cut end here, and with them the last clones of the access log.
         driver.end();
+        // It counts to the end, and says so last of all.
+        if let Some(admin) = self.admin {
+            admin.stop();
+        }
         if let Some(thread) = self.log_thread {
             // A panic of the writer was printed by its hook.
             let _panicked = thread.join();

@@ -5,6 +5,7 @@
 //! lays one socket after another on its standard input, which safe code may borrow.
 
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
@@ -16,16 +17,35 @@ use crate::settings::Settings;
 /// Sockets that are bound and listen.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug, Default)]
-pub struct Listeners(Mutex<Vec<Bound>>);
+pub struct Listeners {
+    bound: Mutex<Vec<Bound>>,
+    /// Where the supervisor asks for numbers.
+    admin: Mutex<Option<UnixStream>>,
+}
 
 impl Listeners {
     /// All of them, once.
     pub fn take(&self) -> Vec<Bound> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.bound.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The line to the supervisor's admin listener, once, if it has one.
+    pub fn take_admin(&self) -> Option<UnixStream> {
+        self.admin.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Where they listen; with TLS if it is `encrypted`.
+    pub fn addresses(&self, encrypted: bool) -> Vec<String> {
+        self.each(|bound| bound.url(encrypted))
+    }
+
+    /// Looks at the sockets that were not taken.
+    pub fn with<Found>(&self, look: impl FnOnce(&[Bound]) -> Found) -> Found {
+        look(&self.bound.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn each<Found>(&self, found: impl Fn(&Bound) -> Found) -> Vec<Found> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(found).collect()
+        self.with(|bound| bound.iter().map(found).collect())
     }
 }
 
@@ -38,7 +58,7 @@ impl Listeners {
     #[pyo3(signature = (config = None))]
     fn new(config: Option<Settings>) -> PyResult<Self> {
         let bound = config.map(|config| listener::bind(&config)).transpose()?;
-        Ok(Self(Mutex::new(bound.unwrap_or(Vec::new()))))
+        Ok(Self { bound: Mutex::new(bound.unwrap_or_default()), admin: Mutex::default() })
     }
 
     /// Adds the socket that is standard input.
@@ -46,7 +66,16 @@ impl Listeners {
     /// Raises `OSError` when that is none.
     fn add_stdin(&self) -> PyResult<()> {
         let descriptor = std::io::stdin().as_fd().try_clone_to_owned()?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Bound::inherited(descriptor)?);
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner).push(Bound::inherited(descriptor)?);
+        Ok(())
+    }
+
+    /// Takes the socket that is standard input for the line to the supervisor's admin listener.
+    ///
+    /// Raises `OSError` when there are no descriptors left.
+    fn take_admin_line(&self) -> PyResult<()> {
+        let descriptor = std::io::stdin().as_fd().try_clone_to_owned()?;
+        *self.admin.lock().unwrap_or_else(PoisonError::into_inner) = Some(UnixStream::from(descriptor));
         Ok(())
     }
 
@@ -58,7 +87,7 @@ impl Listeners {
 
     /// Where they listen, such as `http://127.0.0.1:8000`; with TLS if it is `encrypted`.
     fn urls(&self, encrypted: bool) -> Vec<String> {
-        self.each(|bound| bound.url(encrypted))
+        self.addresses(encrypted)
     }
 }
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from rsgi._rsgi import Listeners
+from rsgi._rsgi import Admin, Listeners
 from rsgi.config import Config
 from rsgi.console import say
 from rsgi.errors import StartupError
@@ -56,16 +56,27 @@ def serve_reloading(config: Config, reread: Callable[[], Config] | None) -> int:
     watch = FileWatch(config)
     if config.workers > 1:
         say(f"warning: `--reload` serves with one worker, although `workers` is {config.workers}")
-    return asyncio.run(CodeReload(config, reread, Listeners(config), watch).run())
+    listeners = Listeners(config)
+    admin = Admin(replace(config, workers=1), listeners)
+    try:
+        return asyncio.run(CodeReload(config, reread, listeners, admin, watch).run())
+    finally:
+        admin.stop()
 
 
 class CodeReload:
     """The worker, and what restarts it."""
 
     def __init__(
-        self, config: Config, reread: Callable[[], Config] | None, listeners: Listeners, watch: FileWatch
+        self,
+        config: Config,
+        reread: Callable[[], Config] | None,
+        listeners: Listeners,
+        admin: Admin,
+        watch: FileWatch,
     ) -> None:
         self._config, self._reread, self._listeners, self._watch = config, reread, listeners, watch
+        self._admin = admin
         self._worker: WorkerProcess | None = None
         self._leaving: dict[WorkerProcess, asyncio.Task[None]] = {}
         self._following: set[asyncio.Task[None]] = set()
@@ -124,7 +135,7 @@ class CodeReload:
         begun = time.monotonic()
         orders = Orders(_hurried(self._config), None, tuple(self._listeners.descriptors), os.getpid(), introduces=True)
         # It has the terminal, for debuggers.
-        worker = await WorkerProcess.start(orders, self._introduce, stdin=None)
+        worker = await WorkerProcess.start(orders, self._introduce, self._admin.line(), stdin=None)
         self._worker = worker
         task = asyncio.create_task(self._follow(worker, begun))
         self._following.add(task)
@@ -157,6 +168,7 @@ class CodeReload:
         else:
             say("\n".join(f"listening on {url}" for url in urls))
         self._served = True
+        self._admin.serving()
         self._manager.ready(f"serving on {', '.join(urls)}, restarts when files change")
 
     def _say_failure(self, error: StartupError) -> None:
@@ -176,6 +188,7 @@ class CodeReload:
             return
         self._config = config
         self._manager.reloading()
+        self._admin.restarted("reloaded")
         leaving = self._dismiss()
         if leaving is not None:
             await asyncio.wait({leaving}, timeout=_PATIENCE)
@@ -222,6 +235,7 @@ class CodeReload:
             os._exit(1)
         self._ending = True
         self._manager.stopping()
+        self._admin.draining()
         self._woken.set()
 
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from rsgi._rsgi import Listeners
+from rsgi._rsgi import Admin, Listeners
 from rsgi.config import Config
 from rsgi.console import say, write_json
 from rsgi.env_file import apply_env_file
@@ -39,7 +39,7 @@ _FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
 END_MARGIN = 10.0
 
 # What SIGHUP cannot change.
-BOUND = ("host", "port", "bind", "uds")
+BOUND = ("host", "port", "bind", "uds", "admin", "admin_token")
 
 
 def supervise(config: Config, reread: Callable[[], Config] | None) -> int:
@@ -55,14 +55,19 @@ def supervise(config: Config, reread: Callable[[], Config] | None) -> int:
     check_named(config, "by several workers")
     if config.log_format == "json":
         write_json()
-    return asyncio.run(Supervisor(config, reread, Listeners(config)).run())
+    listeners = Listeners(config)
+    admin = Admin(config, listeners)
+    try:
+        return asyncio.run(Supervisor(config, reread, listeners, admin).run())
+    finally:
+        admin.stop()
 
 
 class Supervisor:
     """The workers, and how many there should be."""
 
-    def __init__(self, config: Config, reread: Callable[[], Config] | None, listeners: Listeners) -> None:
-        self._config, self._reread, self._listeners = config, reread, listeners
+    def __init__(self, config: Config, reread: Callable[[], Config] | None, listeners: Listeners, admin: Admin) -> None:
+        self._config, self._reread, self._listeners, self._admin = config, reread, listeners, admin
         self._wanted = config.workers
         self._workers: list[WorkerProcess] = []
         self._leaving: set[WorkerProcess] = set()
@@ -101,6 +106,7 @@ class Supervisor:
         ending.cancel()
         await starting
         self._started = True
+        self._admin.serving()
         for worker in self._workers:
             self._do(self._watch(worker))
         self._fit()  # signals may have changed the wish meanwhile
@@ -130,7 +136,7 @@ class Supervisor:
     async def _add(self, *, deaths: int = 0, introduces: bool = False) -> WorkerProcess:
         """Start a worker, which is not ready yet."""
         orders = Orders(self._config, self._reread, tuple(self._listeners.descriptors), os.getpid(), introduces)
-        worker = await WorkerProcess.start(orders, say, deaths)
+        worker = await WorkerProcess.start(orders, say, self._admin.line(), deaths)
         self._workers.append(worker)
         return worker
 
@@ -167,6 +173,7 @@ class Supervisor:
             return
         self._workers.remove(worker)
         say(f"error: worker {worker.pid} {end_of(code)}{guess(code)}; another one takes its place")
+        self._admin.restarted("died")
         await self._fill(0 if worker.lived() > _LONG_LIFE else worker.deaths)
 
     async def _fill(self, deaths: int = 0) -> None:
@@ -213,6 +220,7 @@ class Supervisor:
                 self._config = before
                 say("error: the workers that are left of the old ones serve on")
                 break
+            self._admin.restarted("replaced")
             await self._dismiss(old)
         else:
             say("all workers were replaced")
@@ -239,6 +247,7 @@ class Supervisor:
 
     def _fit(self) -> None:
         """Start workers that are missing, dismiss the oldest of those that are too many."""
+        self._admin.wanted(self._wanted)
         for _ in range(len(self._workers), self._wanted):
             self._do(self._fill())
         for worker in self._workers[: max(0, len(self._workers) - self._wanted)]:
@@ -283,6 +292,7 @@ class Supervisor:
                 worker.send_signal(signal.SIGKILL)
             os._exit(1)
         self._manager.stopping()
+        self._admin.draining()
         self._ending.set()
 
 

@@ -34,6 +34,7 @@ class Orders:
         descriptors: The numbers of the listening sockets.
         supervisor: The process id of the supervisor.
         introduces: Whether it sends the banner.
+        admin: The number of the socket to the admin listener, if there is one.
     """
 
     config: Config
@@ -41,6 +42,7 @@ class Orders:
     descriptors: tuple[int, ...]
     supervisor: int
     introduces: bool
+    admin: int | None = None
 
 
 class Link:
@@ -48,7 +50,7 @@ class Link:
 
     def __init__(self, connection: socket.socket, orders: Orders) -> None:
         self.orders = orders
-        self.listeners = _take_over(orders.descriptors)
+        self.listeners = _take_over(orders.descriptors, orders.admin)
         self._connection = connection
         self._server: Server | None = None
         self._stop: Callable[[], None] | None = None
@@ -134,19 +136,26 @@ def _read(stream: socket.SocketIO, length: int) -> bytes:
     return parts
 
 
-def _take_over(descriptors: tuple[int, ...]) -> Listeners:
+def _take_over(descriptors: tuple[int, ...], admin: int | None) -> Listeners:
     """The sockets, each laid on standard input for a moment."""
     from rsgi._rsgi import Listeners
 
     listeners = Listeners()
     before = os.dup(0)
     for descriptor in descriptors:
-        os.dup2(descriptor, 0)
-        os.close(descriptor)
+        _lay_on_stdin(descriptor)
         listeners.add_stdin()
+    if admin is not None:
+        _lay_on_stdin(admin)
+        listeners.take_admin_line()
     os.dup2(before, 0)
     os.close(before)
     return listeners
+
+
+def _lay_on_stdin(descriptor: int) -> None:
+    os.dup2(descriptor, 0)
+    os.close(descriptor)
 
 
 if __name__ == "__main__":

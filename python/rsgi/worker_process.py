@@ -16,8 +16,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from rsgi._rsgi import AdminLine
 from rsgi.errors import StartupError
 from rsgi.worker import Orders
 
@@ -46,11 +48,13 @@ class WorkerProcess:
         deaths: How many before it, one after another, did not live long.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, connection: asyncio.StreamWriter, deaths: int) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, connection: asyncio.StreamWriter, line: AdminLine, deaths: int
+    ) -> None:
         self.pid = process.pid
         self.deaths = deaths
         self.dismissed = False
-        self._process, self._connection = process, connection
+        self._process, self._connection, self._line = process, connection, line
         self._ready_at: float | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended: asyncio.Task[int]
@@ -60,6 +64,7 @@ class WorkerProcess:
         cls,
         orders: Orders,
         introduce: Callable[[str], None],
+        line: AdminLine,
         deaths: int = 0,
         *,
         stdin: int | None = asyncio.subprocess.DEVNULL,
@@ -69,21 +74,23 @@ class WorkerProcess:
         Args:
             orders: What it is told.
             introduce: Called with the banner, if it sends one.
+            line: Its place at the admin listener.
             deaths: How many before it did not live long.
             stdin: Its standard input; `None` is that of this process.
         """
         ours, theirs = socket.socketpair()
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
         command = [sys.executable, *flags, str(Path(__file__).with_name("worker.py")), str(theirs.fileno())]
+        orders = replace(orders, admin=line.descriptor)
+        inherited = (theirs.fileno(), *orders.descriptors, *([] if orders.admin is None else [orders.admin]))
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *command, stdin=stdin, pass_fds=(theirs.fileno(), *orders.descriptors)
-            )
+            process = await asyncio.create_subprocess_exec(*command, stdin=stdin, pass_fds=inherited)
+        line.inherited()
         reader, connection = await asyncio.open_unix_connection(sock=ours, limit=_LONGEST_MESSAGE)
         for each in (sys.path, orders):
             pickled = pickle.dumps(each)
             connection.write(len(pickled).to_bytes(8, "big") + pickled)
-        worker = cls(process, connection, deaths)
+        worker = cls(process, connection, line, deaths)
         listening = asyncio.create_task(worker._listen(reader, introduce))
         worker._ended = asyncio.create_task(worker._wait(listening))
         return worker
@@ -91,6 +98,7 @@ class WorkerProcess:
     def dismiss(self) -> None:
         """Let it finish what it has, and end. One that is not ready has nothing, and ends at once."""
         self.dismissed = True
+        self._line.leaving()
         self._connection.close()
         if self._ready_at is None:
             self.send_signal(signal.SIGTERM)
@@ -142,6 +150,8 @@ class WorkerProcess:
             introduce(message["banner"])
         elif "ready" in message:
             self._ready_at = time.monotonic()
+            if not self.dismissed:
+                self._line.serving()
             self._settle(None)
         else:
             error = StartupError(message["error"], message["hint"])
@@ -150,6 +160,7 @@ class WorkerProcess:
 
     async def _wait(self, listening: asyncio.Task[None]) -> int:
         code = await self._process.wait()
+        self._line.ended()
         await asyncio.wait({listening}, timeout=_LAST_WORDS)
         listening.cancel()
         self._connection.close()

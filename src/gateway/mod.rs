@@ -46,6 +46,12 @@ use crate::wire::SpareAlarm;
 pub struct App {
     /// Its target, such as `old:app`.
     pub name: Arc<str>,
+    /// Its place in the plan.
+    pub index: usize,
+    /// Where it is mounted; empty for what no other prefix claims.
+    pub prefix: Arc<str>,
+    /// `wsgi` or `asgi`, as it was given.
+    pub interface: Arc<str>,
     /// How it is called.
     pub gateway: Gateway,
     /// Its requests whose answers are not out.
@@ -54,6 +60,17 @@ pub struct App {
     pub limit: Option<usize>,
     /// Those that were too many.
     pub refusals: Arc<Refusals>,
+    /// Its WebSockets.
+    pub websockets: WebSockets,
+}
+
+/// How many WebSockets an application has.
+#[derive(Debug, Default)]
+pub struct WebSockets {
+    /// Those that were accepted so far.
+    pub accepted: AtomicUsize,
+    /// Those that are open.
+    pub open: AtomicUsize,
 }
 
 /// How an application is called.
@@ -85,13 +102,14 @@ impl App {
     /// When Python is out of memory.
     pub fn new(
         py: Python<'_>,
-        spec: AppSpec,
+        (index, spec): (usize, AppSpec),
         settings: &Settings,
         event_loop: &Arc<EventLoop>,
         (outbox, all): (&Arc<Outbox>, &Arc<Calls>),
         pool: Option<&Arc<Pool>>,
     ) -> PyResult<Arc<Self>> {
-        let name: Arc<str> = spec.name.as_str().into();
+        let (name, prefix): (Arc<str>, Arc<str>) = (spec.name.as_str().into(), spec.prefix.as_str().into());
+        let interface = spec.interface.as_str().into();
         let calls = Arc::new(AppCalls::new(all, &name));
         let back = (Arc::clone(outbox), calls);
         let bridge =
@@ -119,10 +137,14 @@ impl App {
         };
         Ok(Arc::new(Self {
             name,
+            index,
+            prefix,
+            interface,
             gateway,
             unanswered: AtomicUsize::new(0),
             limit: settings.limit_concurrency,
             refusals: Arc::default(),
+            websockets: WebSockets::default(),
         }))
     }
 

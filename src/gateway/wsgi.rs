@@ -31,6 +31,7 @@ use crate::calls::{AppCalls, RunningCall};
 use crate::error::RequestError;
 use crate::event_loop::EventLoop;
 use crate::head::RequestHead;
+use crate::metrics::Event;
 use crate::outbox::{Outbox, Responder};
 use crate::overload;
 use crate::response::AppResponse;
@@ -95,6 +96,11 @@ impl WsgiGateway {
 }
 
 impl WsgiGateway {
+    /// The threads that run the application.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.target.pool
+    }
+
     fn environ<'py>(
         &self,
         py: Python<'py>,
@@ -156,6 +162,7 @@ fn submit<'a>(
     }
     if refused {
         return Either::Left(ready(AppResponse::Error(RequestError::busy(
+            Event::QueueFull,
             "too many requests wait for a thread; try again",
         ))));
     }
@@ -171,11 +178,15 @@ async fn answer(
     let lost = |_| AppResponse::Error(RequestError::application_failed());
     let answer = match alarm.in_time(patience, &mut response).await {
         Some(response) => response.unwrap_or_else(lost),
-        None if waiting.refuse() => AppResponse::Error(RequestError::busy("no thread became free in time; try again")),
+        None if waiting.refuse() => AppResponse::Error(busy_too_long()),
         None => response.await.unwrap_or_else(lost),
     };
     waiting.0 = None;
     answer
+}
+
+fn busy_too_long() -> RequestError {
+    RequestError::busy(Event::QueueTimeout, "no thread became free in time; try again")
 }
 
 /// Brings as much of the body here as the setting asks for. Gives the length too where no header told it.
