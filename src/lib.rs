@@ -4,7 +4,7 @@
 //!
 //! Read the modules in this order and you have followed one request from the socket to the application and back:
 //!
-//! 1. [`server`] binds, starts the threads, and stops them; [`startup`] is what comes before the first request, [`drain`] says
+//! 1. [`server`] binds and starts the threads, and [`running`] sees to their end; [`startup`] is what comes before the first request, [`drain`] says
 //!    when it ends, [`shutdown`] tells everybody.
 //! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]); [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted; [`proxy_protocol`] hears from a proxy who is there.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`http1`] runs hyper over it; [`http2`] does for
@@ -13,6 +13,8 @@
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI ([`overload`] says when there is no room). [`body`] brings the request body.
 //! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
 //! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body (out of a file: [`file_stream`]); [`access_log`] says so.
+//!
+//! Beside all of them, [`metrics`] counts and [`admin`] shows it, when somebody wants to know.
 //!
 //! # Which thread may touch what
 //!
@@ -51,6 +53,7 @@ mod proxy_protocol;
 mod replayed;
 mod response;
 pub mod route;
+mod running;
 mod server;
 mod settings;
 mod shutdown;

@@ -5,7 +5,6 @@
 //!
 //! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`).
 
-use std::pin::Pin;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,7 +20,7 @@ use crate::calls::Calls;
 use crate::connection::Service;
 use crate::drain::Drain;
 use crate::driver::selector::LoopDriver;
-use crate::driver::{Driver, Io, overseer};
+use crate::driver::{Driver, Io};
 use crate::error::StartupError;
 use crate::event_loop::{EventLoop, Woken};
 use crate::forwarded::Proxies;
@@ -31,11 +30,11 @@ use crate::metrics::{Metrics, Routing};
 use crate::outbox::Outbox;
 use crate::own_fields::OwnFields;
 use crate::plan::{AppSpec, Plan};
+use crate::running::{Running, serve, wait_for_end};
 use crate::settings::{Seconds, Settings};
-use crate::shutdown::{Phase, Shutdown};
-use crate::startup::{self, Started};
+use crate::shutdown::Shutdown;
+use crate::startup::Started;
 use crate::tls::Tls;
-use crate::wire::Limits;
 use crate::worker::Listeners;
 
 /// One server: made, started and finished once.
@@ -45,6 +44,8 @@ pub struct Server {
     stage: Mutex<Stage>,
     driver: Arc<Driver>,
     io: Io,
+    /// The processes that serve, this one included.
+    workers: usize,
     shutdown: Arc<Shutdown>,
     addresses: Vec<String>,
     /// Where the admin listener is, if this process has it.
@@ -77,15 +78,6 @@ struct Prepared {
     pool: Option<Arc<Pool>>,
     log_thread: Option<JoinHandle<()>>,
     door: Option<Door>,
-}
-
-/// What is waited for at the end.
-#[derive(Debug)]
-struct Running {
-    io_thread: JoinHandle<Result<(), StartupError>>,
-    pool: Option<Arc<Pool>>,
-    log_thread: Option<JoinHandle<()>>,
-    admin: Option<AdminThread>,
 }
 
 #[pymethods]
@@ -133,8 +125,8 @@ impl Server {
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
         let reopened = access_log.clone();
-        let limits = Arc::new(limits(&config));
-        let count = apps.len();
+        let limits = Arc::new(config.wire_limits());
+        let (count, workers) = (apps.len(), config.workers);
         let own_fields = OwnFields::new(&config)?;
         let service = Service {
             settings: config,
@@ -155,6 +147,7 @@ impl Server {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
             driver,
             io,
+            workers,
             shutdown: Arc::new(Shutdown::default()),
             addresses,
             admin_address,
@@ -225,9 +218,9 @@ impl Server {
             let drain = Drain::new(&shutdown, &calls, &event_loop, &service.settings);
             serve(Arc::new(service), started, listening, drain).await
         });
-        let (driver, io, driving) = (Arc::clone(&self.driver), self.io, pool.clone());
+        let (driver, io, workers, driving) = (Arc::clone(&self.driver), self.io, self.workers, pool.clone());
         let io_thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
-            let result = wait_for_end(&driver, io, driving.as_ref(), serving);
+            let result = wait_for_end(&driver, io, driving.as_ref().map(|pool| (pool, workers)), serving);
             Python::attach(|py| {
                 if let Err(error) = on_end.call0(py) {
                     error.write_unraisable(py, None);
@@ -314,76 +307,4 @@ impl Server {
         let thread = admin::start(door, service, metrics, parts, (&listening.accepting, self.addresses.clone()))?;
         Ok(Some(thread))
     }
-}
-
-fn limits(settings: &Settings) -> Limits {
-    Limits {
-        request_line: settings.max_request_line,
-        header_section: settings.max_header_section,
-        header_fields: settings.max_header_fields,
-        header_timeout: settings.header_timeout.0,
-        keep_alive_timeout: settings.keep_alive_timeout.0,
-        min_data_rate: settings.min_data_rate,
-        min_data_rate_grace: settings.min_data_rate_grace.0,
-    }
-}
-
-impl Running {
-    fn finish(self, driver: &Driver) -> Result<(), StartupError> {
-        let result = self.io_thread.join().unwrap_or_else(|_| Err(failed()));
-        if let Some(pool) = self.pool {
-            pool.stop();
-        }
-        // Connections that were cut end here, and with them the last clones of the access log.
-        driver.end();
-        // It counts to the end, and says so last of all.
-        if let Some(admin) = self.admin {
-            admin.stop();
-        }
-        if let Some(thread) = self.log_thread {
-            // A panic of the writer was printed by its hook.
-            let _panicked = thread.join();
-        }
-        result
-    }
-}
-
-/// Waits until the server has ended; drives it if nobody else does.
-fn wait_for_end(
-    driver: &Arc<Driver>,
-    io: Io,
-    pool: Option<&Arc<Pool>>,
-    mut serving: Serving,
-) -> Result<(), StartupError> {
-    let ended = match (io, pool) {
-        (Io::Pool, Some(pool)) => Some(overseer::oversee(driver, pool, serving)),
-        (Io::Thread | Io::Pool, _) => driver.drive(|context| Pin::new(&mut serving).poll(context)),
-        (Io::Loop, _) => Some(futures::executor::block_on(serving)),
-    };
-    // Nobody has ended the runtime yet, so that no result at all is a panic of ours.
-    ended.and_then(Result::ok).unwrap_or_else(|| Err(failed()))
-}
-
-fn failed() -> StartupError {
-    StartupError::new("the server itself failed (the panic is above)", "please report it")
-}
-
-type Serving = tokio::task::JoinHandle<Result<(), StartupError>>;
-
-async fn serve(
-    service: Arc<Service>,
-    started: Option<Started>,
-    listening: Listening,
-    drain: Drain<'_>,
-) -> Result<(), StartupError> {
-    let shutdown = drain.shutdown;
-    let lifespans = startup::start(&service, started, shutdown).await?;
-    if shutdown.phase() == Phase::Serving {
-        listening.begin(&service, shutdown);
-    }
-    drop(service);
-    drain.begun().await;
-    drain.run().await;
-    startup::stop(lifespans).await;
-    Ok(())
 }

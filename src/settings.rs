@@ -8,6 +8,8 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::wire::Limits;
+
 /// A duration, in Python a number of seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Seconds(pub Duration);
@@ -166,5 +168,18 @@ impl Settings {
     /// Whether requests for a path are left out of the access log.
     pub fn is_unlogged(&self, path: &str) -> bool {
         self.health_path.as_deref() == Some(path) || self.access_log_skip.iter().any(|skipped| skipped == path)
+    }
+
+    /// What the wire guard refuses.
+    pub fn wire_limits(&self) -> Limits {
+        Limits {
+            request_line: self.max_request_line,
+            header_section: self.max_header_section,
+            header_fields: self.max_header_fields,
+            header_timeout: self.header_timeout.0,
+            keep_alive_timeout: self.keep_alive_timeout.0,
+            min_data_rate: self.min_data_rate,
+            min_data_rate_grace: self.min_data_rate_grace.0,
+        }
     }
 }

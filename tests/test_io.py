@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -145,6 +146,23 @@ def test_a_call_that_computes_for_long_holds_up_no_others(start: Callable[..., S
         assert answers == [200] * 40
         assert get(server, "/record?label=alone").json() == ["running"]
         assert computing.read_response().body == b"computed\n"
+
+
+@pytest.mark.parametrize("io", WSGI_IO)
+def test_one_stuck_call_among_short_ones_holds_up_no_others(start: Callable[..., Server], io: str) -> None:
+    server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "4", "--io", io)
+    with ExitStack() as opened:
+        stuck = opened.enter_context(Connection(server))
+        others = [opened.enter_context(Connection(server)) for _ in range(12)]
+        for turn in range(30):
+            # Short calls, so that a thread runs all that it has read. The last time the first of them is stuck.
+            if turn == 29:
+                stuck.send_request("GET", "/stream-gated?label=among-short")
+            for other in others:
+                other.send_request("GET", "/hello")
+            assert [other.read_response().status for other in others] == [200] * len(others)
+        assert get(server, "/open-gate?label=among-short").status == 200
+        assert stuck.read_response().body == b"firstsecond"
 
 
 @pytest.mark.parametrize("io", WSGI_IO)

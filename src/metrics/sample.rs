@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::family::{Description, Family, Kind, Merge};
+use super::family::{Family, Kind, Merge};
 
 /// One number of one metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

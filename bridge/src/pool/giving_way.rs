@@ -19,7 +19,7 @@ const MOMENT: Duration = Duration::from_micros(50);
 const MOST_MOMENTS: u32 = 2;
 
 /// After so many calls a thread asks whether it is in the way.
-pub(super) const SELDOM: u64 = 16;
+pub(super) const SELDOM: u32 = 16;
 
 impl Pool {
     /// Lets the calls that run go first, for as long as they want the interpreter and the queue moves.

@@ -9,6 +9,7 @@
 //! make them all fight for it. An idle thread may also do the work that brings the calls (see [`idle`]): the thread that finds
 //! a call then runs it, and nobody is woken.
 
+mod call_time;
 mod giving_way;
 pub mod idle;
 mod spare;
@@ -24,6 +25,7 @@ use crossbeam_queue::SegQueue;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use self::call_time::{CallTime, Stretch};
 use self::idle::Idle;
 use self::stalled::Waits;
 pub use self::ticket::Ticket;
@@ -93,6 +95,7 @@ pub struct Pool {
     runner_up: AtomicBool,
     /// Calls that were begun so far.
     begun: AtomicUsize,
+    call_time: CallTime,
     stopped: AtomicBool,
     /// Calls that found the queue full so far, or did not wait for their turn.
     refused: AtomicUsize,
@@ -130,6 +133,7 @@ impl Pool {
             idle: Idle::default(),
             runner_up: AtomicBool::new(false),
             begun: AtomicUsize::new(0),
+            call_time: CallTime::default(),
             stopped: AtomicBool::new(false),
             refused: AtomicUsize::new(0),
             watched: AtomicBool::new(false),
@@ -219,6 +223,11 @@ impl Pool {
         }
     }
 
+    /// What a call takes, averaged over the latest ones; zero before the first has ended.
+    pub fn call_time(&self) -> Duration {
+        self.call_time.average()
+    }
+
     /// The `threading.get_ident()` of each thread that runs a job.
     pub fn busy_threads(&self) -> Vec<u64> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -247,26 +256,37 @@ impl Pool {
             self.give_way(py);
             // The interpreter is ours: the next job may wake the next runner-up.
             self.runner_up.store(false, Ordering::Release);
-            for calls in 1_u64.. {
-                let Some((job, ticket)) = self.jobs.pop() else { break };
-                self.waiting.fetch_sub(1, Ordering::AcqRel);
-                self.begun.fetch_add(1, Ordering::AcqRel);
-                if !self.jobs.is_empty() && !self.idle.is_looked_after() {
+            if self.run_jobs(py, ident) == Then::End {
+                // What a wake meant for this thread, another must do.
+                if !self.jobs.is_empty() {
                     self.wake();
                 }
-                if ticket.advance(QUEUED, RUNNING) && self.perform(py, job, &ticket, ident) == Then::End {
-                    // What a wake meant for this thread, another must do.
-                    if !self.jobs.is_empty() {
-                        self.wake();
-                    }
-                    return Ok(());
-                }
-                if calls.is_multiple_of(giving_way::SELDOM) {
-                    self.give_way(py);
-                }
+                return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Runs jobs until none waits.
+    fn run_jobs(&self, py: Python<'_>, ident: u64) -> Then {
+        let mut stretch = Stretch::begin();
+        while let Some((job, ticket)) = self.jobs.pop() {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.begun.fetch_add(1, Ordering::AcqRel);
+            if !self.jobs.is_empty() && !self.idle.is_looked_after() {
+                self.wake();
+            }
+            if ticket.advance(QUEUED, RUNNING) && self.perform(py, job, &ticket, ident) == Then::End {
+                return Then::End;
+            }
+            if stretch.count() == giving_way::SELDOM {
+                self.call_time.note(&stretch);
+                self.give_way(py);
+                stretch = Stretch::begin();
+            }
+        }
+        self.call_time.note(&stretch);
+        Then::GoOn
     }
 
     fn perform(&self, py: Python<'_>, job: Box<dyn Job>, ticket: &Ticket, ident: u64) -> Then {

@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -46,6 +46,8 @@ pub enum Coding {
 pub struct Seen {
     heard: AtomicBool,
     bad_gateway: AtomicBool,
+    /// The real pongs that tungstenite has and has not given yet.
+    pongs: AtomicUsize,
     codings: Mutex<VecDeque<Coding>>,
 }
 
@@ -55,9 +57,11 @@ impl Seen {
         self.heard.swap(false, Ordering::AcqRel)
     }
 
-    /// The reason, if this pong is a close with 1014.
+    /// The reason, if this pong is a close with 1014. Once per pong, in their order.
     pub fn closed_with<'a>(&self, pong: &'a [u8]) -> Option<&'a [u8]> {
-        pong.strip_prefix(&BAD_GATEWAY).filter(|_| self.bad_gateway.load(Ordering::Acquire))
+        // A client's own pong may hold the same bytes, and the close may have come while that one waits.
+        let real = self.pongs.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| count.checked_sub(1)).is_ok();
+        pong.strip_prefix(&BAD_GATEWAY).filter(|_| !real && self.bad_gateway.load(Ordering::Acquire))
     }
 
     /// How the next message came. Once per message, in their order.
@@ -91,6 +95,7 @@ impl<S> Tapped<S> {
         let mut codings = compressed.then(|| seen.codings.lock().unwrap_or_else(PoisonError::into_inner));
         self.scan.adapt(fresh, compressed, |found| match (found, &mut codings) {
             (Found::BadGateway, _) => seen.bad_gateway.store(true, Ordering::Release),
+            (Found::Pong, _) => _ = seen.pongs.fetch_add(1, Ordering::AcqRel),
             (Found::Message(coding), Some(codings)) => codings.push_back(coding),
             (Found::Message(_), None) => {}
         })
@@ -100,6 +105,7 @@ impl<S> Tapped<S> {
 /// What begins in the bytes at hand.
 enum Found {
     Message(Coding),
+    Pong,
     /// A close with 1014.
     BadGateway,
 }
@@ -134,6 +140,8 @@ impl Scan {
                         }
                         Code::Is(_) | Code::None => {}
                     }
+                } else if *first & OPCODE == PONG {
+                    found(Found::Pong);
                 } else if compressed && let Some(coding) = take_mark(first) {
                     found(Found::Message(coding));
                 }
@@ -298,6 +306,18 @@ mod tests {
         for short in [frame(0x88, b""), frame(0x88, b"1"), frame(0xC8, &masked(&close(1000)))] {
             assert_eq!(adapted(&short, 1, true).0, short);
         }
+    }
+
+    #[test]
+    fn a_pong_that_waits_is_not_taken_for_the_close_behind_it() {
+        let seen = Arc::new(Seen::default());
+        let mut tap = Tapped::new(tokio::io::empty(), Arc::clone(&seen), false);
+        let masked =
+            |payload: &[u8]| payload.iter().zip(b"mask".iter().cycle()).map(|(a, b)| a ^ b).collect::<Vec<_>>();
+        let mut sent = [frame(0x8A, &masked(&BAD_GATEWAY)), frame(0x88, &masked(&BAD_GATEWAY))].concat();
+        assert_eq!(tap.adapt(&mut sent), sent.len());
+        assert_eq!(seen.closed_with(&BAD_GATEWAY), None);
+        assert_eq!(seen.closed_with(&BAD_GATEWAY), Some(b"".as_slice()));
     }
 
     #[test]
