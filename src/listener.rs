@@ -220,6 +220,8 @@ pub struct Listening {
 impl Listening {
     /// Starts to accept, and says so.
     pub fn begin(self, service: &Arc<Service>, shutdown: &Shutdown) {
+        // Whoever reads that the server listens may ask at once whether it does.
+        self.accepting.store(true, Ordering::Release);
         for bound in self.bound {
             let url = bound.url(service.tls.is_some());
             let turns = Turns { shared: self.inherited };
@@ -228,7 +230,6 @@ impl Listening {
                 crate::log::line(format_args!("listening on {url}"));
             }
         }
-        self.accepting.store(true, Ordering::Release);
         // Nobody waits for it in a server that runs alone.
         let _unheard = self.ready.send(());
     }

@@ -50,7 +50,7 @@ HYPERCORN = OtherServer(
         carried("--reload", "--reload"),
         carried("--root-path PATH", "--root-path", reasons.ROOT_PATH),
         *lost("any host is answered: check it in the application, or with `--route` rules", "--server-name NAME"),
-        *lost(reasons.METRICS, "--statsd-host ADDRESS", "--statsd-prefix PREFIX"),
+        *lost(reasons.STATSD, "--statsd-host ADDRESS", "--statsd-prefix PREFIX"),
         *lost(reasons.SOCKET_MODE, "-m --umask N"),
     ),
     differs=(
