@@ -26,7 +26,7 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// So many questions wait for an answer; more would not be answered sooner.
-const MOST_OPEN: u64 = 2;
+const MOST_OPEN: usize = 2;
 
 /// Why workers are replaced, as far as the supervisors say so from the beginning: what is there can be seen to grow.
 const REASONS: [&str; 2] = ["died", "replaced"];
@@ -88,7 +88,7 @@ impl Stage {
 #[derive(Debug)]
 struct Worker {
     stage: Stage,
-    questions: mpsc::UnboundedSender<u64>,
+    questions: mpsc::Sender<u64>,
     /// The numbers of the last question and the last answer.
     asked: u64,
     answered: u64,
@@ -105,10 +105,9 @@ impl Worker {
 
     /// Asks it, and gives the number of the question to wait for.
     fn ask(&mut self) -> u64 {
-        if self.asked - self.answered < MOST_OPEN {
+        // No room: two are open, or it has just ended.
+        if self.asked - self.answered < MOST_OPEN as u64 && self.questions.try_send(self.asked + 1).is_ok() {
             self.asked += 1;
-            // One that has just ended answers nothing.
-            let _gone = self.questions.send(self.asked);
         }
         self.asked
     }
@@ -151,10 +150,11 @@ impl Workers {
 
     /// A place for a worker that is about to be started, which answers on `stream`. Called where tasks can be spawned.
     pub fn seat(self: &Arc<Self>, stream: std::os::unix::net::UnixStream) -> Seat {
-        let (questions, asked) = mpsc::unbounded_channel();
+        let (questions, asked) = mpsc::channel(MOST_OPEN);
         let worker = Worker { stage: Stage::Starting, questions, asked: 0, answered: 0, over: false, last: None };
         let mut state = self.lock();
-        let number = (1..).find(|number| !state.workers.contains_key(number)).unwrap_or_default();
+        // There is a free one among one more than there are.
+        let number = (1..=state.workers.len() + 1).find(|number| !state.workers.contains_key(number)).unwrap_or(0);
         state.workers.insert(number, worker);
         drop(state);
         let (ended, over) = watch::channel(false);
@@ -167,7 +167,7 @@ impl Workers {
         self: Arc<Self>,
         number: usize,
         stream: std::os::unix::net::UnixStream,
-        mut questions: mpsc::UnboundedReceiver<u64>,
+        mut questions: mpsc::Receiver<u64>,
         mut over: watch::Receiver<bool>,
     ) {
         if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)) {
@@ -268,9 +268,9 @@ impl Workers {
                 samples.add(&name, &report.samples);
             }
         }
-        let staged = |stage| state.workers.values().filter(|worker| worker.stage == stage).count();
-        let stages = [Stage::Starting, Stage::Serving, Stage::Leaving].map(|stage| (stage.name(), staged(stage)));
-        add_workers(&mut samples, &stages, state.wanted);
+        let count = |stage| state.workers.values().filter(|worker| worker.stage == stage).count();
+        let counts = [Stage::Starting, Stage::Serving, Stage::Leaving].map(|stage| (stage.name(), count(stage)));
+        add_workers(&mut samples, &counts, state.wanted);
         for (reason, count) in &state.restarts {
             samples.add("", &[Sample::count(Family::Restarts, &[("reason", reason)], *count)]);
         }
@@ -282,9 +282,9 @@ impl Workers {
         let mut samples = Samples::default();
         samples.add("1", &report.samples);
         samples.add("1", &[Sample::count(Family::WorkerUp, &[], 1)]);
-        let stage = if state == "draining" { Stage::Leaving.name() } else { state };
-        let stages = [Stage::Starting, Stage::Serving, Stage::Leaving].map(Stage::name);
-        add_workers(&mut samples, &stages.map(|name| (name, usize::from(name == stage))), 1);
+        let now = if state == "draining" { Stage::Leaving.name() } else { state };
+        let names = [Stage::Starting, Stage::Serving, Stage::Leaving].map(Stage::name);
+        add_workers(&mut samples, &names.map(|name| (name, usize::from(name == now))), 1);
         samples
     }
 
@@ -320,8 +320,8 @@ impl Workers {
     }
 }
 
-fn add_workers(samples: &mut Samples, stages: &[(&str, usize)], wanted: usize) {
-    for (state, count) in stages.iter().chain([&("wanted", wanted)]) {
+fn add_workers(samples: &mut Samples, counts: &[(&str, usize)], wanted: usize) {
+    for (state, count) in counts.iter().chain([&("wanted", wanted)]) {
         samples.add("", &[Sample::new(Family::Workers, &[("state", state)], Number::Count(*count as u64))]);
     }
 }

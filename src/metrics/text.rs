@@ -2,7 +2,7 @@
 //!
 //! Kept apart because only this file names that crate.
 //!
-//! Spec: Prometheus text format 0.0.4; OpenMetrics 1.0.0.
+//! Spec: Prometheus text format 0.0.4; `OpenMetrics` 1.0.0.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, prometheus_text, text};
