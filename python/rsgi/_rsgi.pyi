@@ -12,6 +12,8 @@ from rsgi.plan import Plan
 __all__ = [
     "SETTINGS",
     "VERSION",
+    "Admin",
+    "AdminLine",
     "AsyncBody",
     "BodySpool",
     "BridgeCall",
@@ -29,6 +31,7 @@ __all__ = [
     "WsgiPool",
     "build_environ",
     "check_access_log_format",
+    "metrics",
     "name_process",
     "write_json",
 ]
