@@ -68,6 +68,85 @@ def test_current_task_is_a_real_one(host: Server) -> None:
     assert get(host, "/current-task").json() == [True] * 6
 
 
+TRACES = [
+    "attribute",
+    "variable",
+    "name",
+    "callback",
+    "reference",
+    "weak reference",
+    "context",
+    "coroutine",
+    "cancel",
+    "wait",
+]
+
+
+@pytest.mark.parametrize("trace", [*TRACES, "cancel and not"])
+def test_task_of_a_request_has_no_trace_of_others(host: Server, trace: str) -> None:
+    if trace == "cancel and not" and sys.version_info < (3, 11):
+        pytest.skip("Task.uncancel is new in Python 3.11")
+    nothing = {
+        "attribute": False,
+        "variable": "none",
+        "name": False,
+        "cancelling": 0,
+        "kept": False,
+        "listed": 1,
+        "current": 1,
+        "frames": True,
+    }
+    with Connection(host) as connection:
+        for _ in range(3):
+            connection.send_request("GET", "/names")
+            connection.read_response()
+            connection.send_request("GET", f"/leave-a-trace?{trace.replace(' ', '%20')}")
+            connection.read_response()
+            connection.send_request("GET", "/traces")
+            found = connection.read_response().json()
+            assert True not in found.pop("alive")
+            assert False not in found.pop("done")
+            assert found == nothing
+    if trace == "callback":
+        wait_until(lambda: get(host, "/events").json().count("done called back") >= 3, 5, "three calls back")
+
+
+def test_tasks_of_requests_have_names_of_their_own(host: Server) -> None:
+    with Connection(host) as connection:
+        names = []
+        for _ in range(5):
+            connection.send_request("GET", "/names")
+            names.append(connection.read_response().json())
+        assert len(set(names)) == 5
+
+
+def test_no_task_is_in_the_list_but_those_that_run(host: Server) -> None:
+    with Connection(host) as connection:
+        for _ in range(3):
+            connection.send_request("GET", "/names")
+            name = connection.read_response().json()
+            connection.send_request("GET", "/how-many-tasks")
+            assert name not in connection.read_response().json()
+
+
+@pytest.mark.parametrize(
+    ("wait", "seen"),
+    [
+        ("sleep", ["cancelled", "because", "worked", False]),
+        ("bare", ["cancelled", "because", "worked", False]),
+        ("future", ["cancelled", "because", "worked", False]),
+        ("event", ["cancelled", "because", "worked", False]),
+        ("task", ["cancelled", "because", "cancelled", False]),
+        ("shield", ["cancelled", "because", "worked", False]),
+        ("gather", ["cancelled", "because", "cancelled", False]),
+        ("stubborn", ["cancelled", "because", "worked", False]),
+        ("stubborn failure", ["cancelled", "because", "worked", False]),
+    ],
+)
+def test_task_that_was_cancelled_before_it_waits(host: Server, wait: str, seen: list[object]) -> None:
+    assert get(host, f"/cancel-before-the-wait?{wait.replace(' ', '%20')}").json() == seen
+
+
 def test_failure_in_a_task_group_cancels_the_others(host: Server) -> None:
     assert get(host, "/task-group").json() == ["cancelled", "ValueError", False]
 

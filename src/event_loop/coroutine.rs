@@ -9,71 +9,24 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::exceptions::asyncio::CancelledError;
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::iterator::PySendResult;
-use pyo3::types::{PyDict, PyIterator, PyNone, PyType};
+use pyo3::types::PyDict;
 use rsgi_bridge::process::Process;
-use rsgi_bridge::response_head::short;
 
 use super::EventLoop;
-use crate::gateway::asgi::HttpExchange;
-use crate::gateway::websocket::WebSocketExchange;
+use super::call_state::{Call, Due};
+use super::conversation::Conversation;
+use super::steps::{coroutine_of, go_on, yielded};
 
-/// Who is told when the application's call has ended.
-#[derive(Debug)]
-pub enum Conversation {
-    /// One HTTP request.
-    Http(Py<HttpExchange>),
-    /// One WebSocket.
-    WebSocket(Py<WebSocketExchange>),
-}
-
-impl Conversation {
-    fn resumed(&self) {
-        if let Self::Http(exchange) = self {
-            exchange.get().resumed();
-        }
-    }
-
-    fn suspended(&self, py: Python<'_>) {
-        match self {
-            Self::Http(exchange) => HttpExchange::suspended(exchange, py),
-            Self::WebSocket(_) => {}
-        }
-    }
-
-    /// `send` as the application gets it: synchronous consumers of Channels wrap that of a WebSocket, and want it marked.
-    fn send_of<'py>(&self, exchange: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        static MARK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let py = exchange.py();
-        let send = exchange.getattr(intern!(py, "send"))?;
-        match self {
-            Self::Http(_) => Ok(send),
-            Self::WebSocket(_) => MARK.import(py, "rsgi.loops", "coroutine_function")?.call1((send,)),
-        }
-    }
-
-    fn ended(&self, py: Python<'_>, result: PyResult<()>) {
-        match self {
-            Self::Http(exchange) => exchange.get().ended(py, result),
-            Self::WebSocket(exchange) => exchange.get().ended(py, result),
-        }
-    }
-}
-
-/// How far the application's call has come.
-#[derive(Debug)]
-enum Call {
-    /// The task has not begun.
-    Due { app: Py<PyAny>, scope: Py<PyDict>, receive: Py<PyAny>, send: Py<PyAny> },
-    /// It has returned this coroutine, which goes on by its `steps`; what is none of Python's own goes on by its `send()`.
-    Running { coroutine: Py<PyAny>, steps: Option<Py<PyIterator>> },
-    /// It is being called, has failed at once, or was cancelled before its task began.
-    Nothing,
+/// What came of the first step of a call.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Waits,
+    Ended,
+    Cancelled,
 }
 
 /// The application's coroutine, wrapped.
@@ -81,7 +34,8 @@ enum Call {
 #[derive(Debug)]
 pub struct AppCoroutine {
     call: Mutex<Call>,
-    conversation: Conversation,
+    /// `None` while there is no call.
+    conversation: Mutex<Option<Conversation>>,
     process: Process,
 }
 
@@ -105,16 +59,64 @@ impl AppCoroutine {
             receive: exchange.getattr(intern!(py, "receive"))?.unbind(),
             send: conversation.send_of(exchange)?.unbind(),
         };
-        let process = Process::this();
-        let coroutine = Bound::new(py, Self { call: Mutex::new(call), conversation, process })?.into_any();
-        if let Err(error) = event_loop.start_task(&coroutine) {
-            coroutine.cast::<Self>()?.get().conversation.ended(py, Err(error));
+        let told = conversation.clone_ref(py);
+        if let Err(error) = Self::start_due(event_loop, py, Due { call, conversation }) {
+            told.ended(py, Err(error));
         }
         Ok(())
     }
 
+    fn start_due(event_loop: &Arc<EventLoop>, py: Python<'_>, due: Due) -> PyResult<()> {
+        let (tasks, process) = (event_loop.tasks()?, Process::this());
+        // A WebSocket waits in any case.
+        let due = match due.conversation {
+            Conversation::Http(_) => tasks.start_prepared(py, process, due)?,
+            Conversation::WebSocket(_) => Some(due),
+        };
+        let Some(due) = due else { return Ok(()) };
+        let coroutine = Self::waiting(process);
+        coroutine.prepare(due);
+        tasks.start(Bound::new(py, coroutine)?.as_any())
+    }
+
+    /// One that has no call yet.
+    pub(super) fn waiting(process: Process) -> Self {
+        Self { call: Mutex::new(Call::Nothing), conversation: Mutex::new(None), process }
+    }
+
+    /// Takes a call, which begins with the next step.
+    pub(super) fn prepare(&self, due: Due) {
+        *self.lock() = due.call;
+        *self.conversation.lock().unwrap_or_else(PoisonError::into_inner) = Some(due.conversation);
+    }
+
+    /// What came of the step that [`Self::begin`] took. What the task itself has yet to see is kept for its own step.
+    pub(super) fn first_step(&self, stepped: PyResult<()>) -> Step {
+        let mut call = self.lock();
+        if matches!(&*call, Call::Begun { .. }) {
+            return Step::Waits;
+        }
+        let conversation = self.conversation.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let error = stepped.err();
+        let step = if error.is_some() { Step::Cancelled } else { Step::Ended };
+        let before = std::mem::replace(&mut *call, Call::Over(error));
+        // What dies with these may call anything.
+        drop(call);
+        drop((before, conversation));
+        step
+    }
+
     fn lock(&self) -> MutexGuard<'_, Call> {
         self.call.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, py: Python<'_>, tell: impl FnOnce(&Conversation)) {
+        // What is told may call anything, so the lock is not kept.
+        let conversation = self.conversation.lock().unwrap_or_else(PoisonError::into_inner);
+        let conversation = conversation.as_ref().map(|conversation| conversation.clone_ref(py));
+        if let Some(conversation) = conversation {
+            tell(&conversation);
+        }
     }
 
     /// Lets the application go on; the first time it is called for its coroutine. Gives what it awaits, `None` at its end.
@@ -125,88 +127,124 @@ impl AppCoroutine {
             drop(call);
             return go_on(&coroutine, steps.as_ref());
         }
-        let due = std::mem::replace(&mut *call, Call::Nothing);
         // The application's code must not find the lock taken.
+        let before = std::mem::replace(&mut *call, Call::Nothing);
         drop(call);
-        let Call::Due { app, scope, receive, send } = due else {
-            return Err(PyRuntimeError::new_err("this call of the application has ended"));
+        match before {
+            Call::Due { app, scope, receive, send } => {
+                let (coroutine, steps) = coroutine_of(&app.bind(py).call1((scope, receive, send))?)?;
+                *self.lock() =
+                    Call::Running { coroutine: coroutine.clone().unbind(), steps: steps.clone().map(Bound::unbind) };
+                go_on(&coroutine, steps.as_ref())
+            }
+            Call::Cancelled { coroutine, steps, error } => {
+                let inner = coroutine.bind(py).clone();
+                *self.lock() = Call::Running { coroutine, steps };
+                yielded(py, inner.call_method1(intern!(py, "throw"), (error,)))
+            }
+            Call::Over(_) | Call::Nothing | Call::Running { .. } | Call::Begun { .. } => {
+                Err(PyRuntimeError::new_err("this call of the application has ended"))
+            }
+        }
+    }
+
+    /// What a task has yet to hear of its first step, which was taken for it; `None` when it has heard all.
+    fn unheard(&self) -> Option<PyResult<Option<Py<PyAny>>>> {
+        let mut call = self.lock();
+        match std::mem::replace(&mut *call, Call::Nothing) {
+            Call::Begun { coroutine, steps, awaited } => {
+                *call = Call::Running { coroutine, steps };
+                Some(Ok(Some(awaited)))
+            }
+            Call::Over(error) => Some(error.map_or(Ok(None), Err)),
+            other => {
+                *call = other;
+                None
+            }
+        }
+    }
+
+    /// A task that was cancelled in its first step hears of it here, though its application does not wait yet. What asyncio would
+    /// do: cancel what is waited for; if that cannot be, cancel when the wait is over.
+    fn cancel_begun(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Option<PyResult<Py<PyAny>>> {
+        let mut call = self.lock();
+        match std::mem::replace(&mut *call, Call::Nothing) {
+            Call::Begun { coroutine, steps, awaited } => {
+                *call = Call::Running { coroutine, steps };
+                drop(call);
+                Some(self.cancel_awaited(py, awaited, error))
+            }
+            Call::Over(_) => Some(Err(PyErr::from_value(error.clone()))),
+            other => {
+                *call = other;
+                None
+            }
+        }
+    }
+
+    fn cancel_awaited(&self, py: Python<'_>, awaited: Py<PyAny>, error: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let options = PyDict::new(py);
+        if let Ok(message) = error.getattr("args").and_then(|arguments| arguments.get_item(0)) {
+            options.set_item("msg", message)?;
+        }
+        let waited_for = awaited.bind(py);
+        let taken = match waited_for.getattr_opt("cancel")? {
+            // A bare `yield` waits for nothing.
+            Some(cancel) if !waited_for.is_none() => cancel.call((), Some(&options))?.is_truthy()?,
+            _ => false,
         };
-        let (coroutine, steps) = coroutine_of(&app.bind(py).call1((scope, receive, send))?)?;
-        *self.lock() = Call::Running { coroutine: coroutine.clone().unbind(), steps: steps.clone().map(Bound::unbind) };
-        go_on(&coroutine, steps.as_ref())
+        if !taken {
+            let mut call = self.lock();
+            if let Call::Running { coroutine, steps } = std::mem::replace(&mut *call, Call::Nothing) {
+                *call = Call::Cancelled { coroutine, steps, error: PyErr::from_value(error.clone()) };
+            }
+        }
+        Ok(awaited)
+    }
+
+    /// The cancellation that has waited for the call to go on, if what is thrown now is another error: as in asyncio it takes the
+    /// place of that.
+    fn overtaken<'py>(&self, py: Python<'py>, thrown: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut call = self.lock();
+        let error = match std::mem::replace(&mut *call, Call::Nothing) {
+            Call::Cancelled { coroutine, steps, error } => {
+                *call = Call::Running { coroutine, steps };
+                error
+            }
+            other => {
+                *call = other;
+                return Ok(None);
+            }
+        };
+        drop(call);
+        let cancelled = thrown.is_instance(py.get_type::<CancelledError>().as_any())?;
+        Ok((!cancelled).then(|| error.into_value(py).into_bound(py).into_any()))
     }
 
     /// The application's coroutine, if it has been called.
     fn begun<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        match &*self.lock() {
-            Call::Running { coroutine, .. } => Some(coroutine.bind(py).clone()),
-            Call::Due { .. } | Call::Nothing => None,
-        }
+        self.lock().coroutine().map(|coroutine| coroutine.bind(py).clone())
     }
 
     fn step(&self, py: Python<'_>, result: PyResult<Option<Bound<'_, PyAny>>>) -> PyResult<Option<Py<PyAny>>> {
         let ended = match result {
             Ok(Some(awaited)) => {
                 self.process.awaits(py);
-                self.conversation.suspended(py);
+                self.tell(py, |conversation| conversation.suspended(py));
                 return Ok(Some(awaited.unbind()));
             }
             ended => self.process.returned(py, ended.map(drop)),
         };
         let Err(error) = ended else {
-            self.conversation.ended(py, ended);
+            self.tell(py, |conversation| conversation.ended(py, ended));
             return Ok(None);
         };
         if error.is_instance_of::<CancelledError>(py) {
-            self.conversation.ended(py, Err(error.clone_ref(py)));
+            self.tell(py, |conversation| conversation.ended(py, Err(error.clone_ref(py))));
             return Err(error);
         }
-        self.conversation.ended(py, Err(error));
+        self.tell(py, |conversation| conversation.ended(py, Err(error)));
         Ok(None)
-    }
-}
-
-type Steps<'py> = Option<Bound<'py, PyIterator>>;
-
-/// A coroutine is taken as it is; any other awaitable by its `__await__`. The steps of Python's own end without an exception.
-fn coroutine_of<'py>(returned: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Steps<'py>)> {
-    static COROUTINE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let py = returned.py();
-    if returned.get_type().is(COROUTINE.import(py, "types", "CoroutineType")?) {
-        let steps = returned.call_method0(intern!(py, "__await__"))?.cast_into()?;
-        return Ok((returned.clone(), Some(steps)));
-    }
-    if returned.hasattr(intern!(py, "send"))? && returned.hasattr(intern!(py, "throw"))? {
-        return Ok((returned.clone(), None));
-    }
-    if returned.hasattr(intern!(py, "__await__"))? {
-        return Ok((returned.call_method0(intern!(py, "__await__"))?, None));
-    }
-    Err(PyTypeError::new_err(format!(
-        "an ASGI application must return an awaitable (is it declared `async def`?), not {}",
-        short(returned)
-    )))
-}
-
-fn go_on<'py>(
-    coroutine: &Bound<'py, PyAny>,
-    steps: Option<&Bound<'py, PyIterator>>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let none = PyNone::get(coroutine.py());
-    match steps {
-        Some(steps) => match steps.send(&none)? {
-            PySendResult::Next(awaited) => Ok(Some(awaited)),
-            PySendResult::Return(_) => Ok(None),
-        },
-        None => yielded(coroutine.py(), coroutine.call_method1(intern!(coroutine.py(), "send"), (none,))),
-    }
-}
-
-/// What a method of a coroutine has come to, which raises `StopIteration` at the end.
-fn yielded<'py>(py: Python<'py>, result: PyResult<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    match result {
-        Err(error) if error.is_instance_of::<PyStopIteration>(py) => Ok(None),
-        result => result.map(Some),
     }
 }
 
@@ -220,10 +258,26 @@ impl AppCoroutine {
         slf
     }
 
+    /// Takes the first step in the place of the task, which hears of it in its own. Called in the task's context.
+    fn begin(&self, py: Python<'_>) -> PyResult<()> {
+        self.tell(py, Conversation::resumed);
+        let awaited = self.step(py, self.go_on(py))?;
+        if let Some(awaited) = awaited {
+            let mut call = self.lock();
+            if let Call::Running { coroutine, steps } = std::mem::replace(&mut *call, Call::Nothing) {
+                *call = Call::Begun { coroutine, steps, awaited };
+            }
+        }
+        Ok(())
+    }
+
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        if let Some(unheard) = self.unheard() {
+            return unheard;
+        }
         // A child that has come back to the loop must not run a step of another request.
         self.process.awaits(py);
-        self.conversation.resumed();
+        self.tell(py, Conversation::resumed);
         self.step(py, self.go_on(py))
     }
 
@@ -240,7 +294,14 @@ impl AppCoroutine {
         value: Option<Bound<'_, PyAny>>,
         traceback: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
-        self.conversation.resumed();
+        if let Some(awaited) = self.cancel_begun(py, value.as_ref().unwrap_or(&exception)) {
+            return awaited;
+        }
+        self.tell(py, Conversation::resumed);
+        let (exception, value) = match self.overtaken(py, value.as_ref().unwrap_or(&exception))? {
+            Some(cancellation) => (cancellation, None),
+            None => (exception, value),
+        };
         let thrown = match (self.begun(py), value, traceback) {
             // Cancelled before its first step: the application is not called at all.
             (None, value, _) => {

@@ -5,7 +5,11 @@
 //! while it holds the interpreter anyway. No Python object is made on any other thread. The only module of the server that
 //! names `pyo3_async_runtimes`.
 
+mod call_state;
+pub mod conversation;
 pub mod coroutine;
+mod prepared;
+mod steps;
 mod task;
 
 use std::io::{Read, Write};
@@ -102,7 +106,9 @@ impl EventLoop {
     /// When the loop is closed already.
     pub fn detach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let attached = self.python.write().unwrap_or_else(PoisonError::into_inner).take();
-        attached.and_then(|attached| attached.reader).map_or(Ok(()), |reader| reader.remove(event_loop))
+        let Some(attached) = attached else { return Ok(()) };
+        attached.tasks.close(event_loop.py())?;
+        attached.reader.map_or(Ok(()), |reader| reader.remove(event_loop))
     }
 
     /// Queues an event for the loop's thread. Never blocks, from any thread.
@@ -150,10 +156,9 @@ impl EventLoop {
         self.bell.mute();
     }
 
-    /// Starts a real `asyncio.Task` for a coroutine, whose first step may be over when this returns.
-    fn start_task(&self, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
-        let tasks = self.attached(|attached| Arc::clone(&attached.tasks))?;
-        tasks.start(coroutine)
+    /// What makes real `asyncio.Task`s for calls.
+    fn tasks(&self) -> PyResult<Arc<Tasks>> {
+        self.attached(|attached| Arc::clone(&attached.tasks))
     }
 
     /// Runs a long-lived coroutine in the loop, and awaits it from tokio. Called on the loop's thread.
@@ -189,7 +194,7 @@ impl EventLoop {
 
     /// Cancels the tasks of all calls that run. Called on the loop's thread.
     pub fn cancel_calls(&self, py: Python<'_>) {
-        let cancelled = self.attached(|attached| Arc::clone(&attached.tasks)).and_then(|tasks| {
+        let cancelled = self.tasks().and_then(|tasks| {
             let all = tasks.all(py)?;
             for task in all.try_iter()? {
                 let task = task?;

@@ -10,9 +10,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use rsgi_bridge::process::Process;
+
+use super::call_state::Due;
+use super::prepared::PreparedTasks;
 
 /// Makes tasks of one loop.
 #[derive(Debug)]
@@ -20,17 +25,18 @@ pub struct Tasks {
     event_loop: Py<PyAny>,
     create_task: Py<PyAny>,
     first_step: Option<FirstStep>,
+    prepared: Option<PreparedTasks>,
 }
 
 /// What is needed to take the first step of a task.
 #[derive(Debug)]
-struct FirstStep {
+pub(super) struct FirstStep {
     /// `asyncio.Task`.
     class: Py<PyAny>,
-    /// `loop=…`, and a name where asyncio would make one.
+    /// `loop=…` and a name: asyncio takes longer to make one.
     options: Py<PyDict>,
-    /// Tasks so far, where they get a name.
-    named: Option<AtomicU64>,
+    /// Tasks so far.
+    started: AtomicU64,
     catcher: Py<Catcher>,
     /// The catcher's `call_soon`, bound.
     catch: Py<PyAny>,
@@ -47,7 +53,8 @@ impl Tasks {
         // uvloop has its own way to call a step, and so may a loop that somebody has patched.
         let usual = is_asyncios(&create_task)? && is_asyncios(&event_loop.getattr("call_soon")?)?;
         let first_step = usual.then(|| FirstStep::new(py, event_loop)).transpose()?;
-        Ok(Self { event_loop: event_loop.clone().unbind(), create_task: create_task.unbind(), first_step })
+        let prepared = if usual { PreparedTasks::new(py)? } else { None };
+        Ok(Self { event_loop: event_loop.clone().unbind(), create_task: create_task.unbind(), first_step, prepared })
     }
 
     /// Starts a task for `coroutine`, on the loop's thread, outside of any task.
@@ -64,6 +71,30 @@ impl Tasks {
             }
             _ => self.create_task.bind(py).call1((coroutine,)).map(|_| ()),
         }
+    }
+
+    /// Calls an application in a task that is there already, on the loop's thread, outside of any task. Gives `due` back where
+    /// each call needs a task of its own: the loop makes its tasks in another way, or notes where each was made.
+    ///
+    /// # Errors
+    /// When Python is out of memory; what ends Python's main thread when the first step raises it.
+    pub fn start_prepared(&self, py: Python<'_>, process: Process, due: Due) -> PyResult<Option<Due>> {
+        let event_loop = self.event_loop.bind(py);
+        let (Some(first_step), Some(prepared)) = (&self.first_step, &self.prepared) else { return Ok(Some(due)) };
+        let usual = event_loop.getattr(intern!(py, "_task_factory"))?.is_none()
+            && !event_loop.getattr(intern!(py, "_debug"))?.is_truthy()?;
+        if !usual {
+            return Ok(Some(due));
+        }
+        prepared.start(event_loop, first_step, process, due).map(|()| None)
+    }
+
+    /// Ends what is kept for calls to come, before the loop is closed.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.prepared.as_ref().map_or(Ok(()), |prepared| prepared.close(py))
     }
 
     /// The tasks of the loop that have not ended, as an iterable.
@@ -93,29 +124,52 @@ impl FirstStep {
             Bound::new(py, Catcher { call_soon, caught: Mutex::new(Caught::Closed), kind: Mutex::new(None) })?;
         let catch = catcher.getattr("call_soon")?.unbind();
         let class = py.import("asyncio")?.getattr("Task")?.unbind();
-        // Later versions make a name when somebody asks for it; to make one takes as long as all else of a task.
-        let named = (py.version_info() < (3, 12)).then(AtomicU64::default);
-        Ok(Self { class, options: options.unbind(), named, catcher: catcher.unbind(), catch })
+        Ok(Self { class, options: options.unbind(), started: AtomicU64::default(), catcher: catcher.unbind(), catch })
     }
 
     fn start(&self, event_loop: &Bound<'_, PyAny>, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (_task, caught) = self.catch(event_loop, coroutine)?;
+        if let Caught::Step { step, context } = caught {
+            let py = coroutine.py();
+            context.bind(py).call_method1(intern!(py, "run"), (step,))?;
+        }
+        Ok(())
+    }
+
+    /// The name of the next task.
+    pub(super) fn next_name<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
+        // `format!` takes as long as all else of a name.
+        PyString::new(py, &["Request-", itoa::Buffer::new().format(number)].concat())
+    }
+
+    /// A task that has not begun, its first step, and its context.
+    pub(super) fn make<'py>(
+        &self,
+        event_loop: &Bound<'py, PyAny>,
+        coroutine: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyAny>, Py<PyAny>, Py<PyAny>)> {
+        match self.catch(event_loop, coroutine)? {
+            (task, Caught::Step { step, context }) => Ok((task, step, context)),
+            _ => Err(PyRuntimeError::new_err("a task has begun in an unknown way")),
+        }
+    }
+
+    fn catch<'py>(
+        &self,
+        event_loop: &Bound<'py, PyAny>,
+        coroutine: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyAny>, Caught)> {
         let py = coroutine.py();
         let catcher = self.catcher.get();
         catcher.replace(Caught::Waiting);
         let options = self.options.bind(py);
-        if let Some(named) = &self.named {
-            let number = named.fetch_add(1, Ordering::Relaxed) + 1;
-            options.set_item(intern!(py, "name"), format!("Request-{number}"))?;
-        }
+        options.set_item(intern!(py, "name"), self.next_name(py))?;
         event_loop.setattr(intern!(py, "call_soon"), &self.catch)?;
         let task = self.class.bind(py).call((coroutine,), Some(options));
         event_loop.delattr(intern!(py, "call_soon"))?;
         let caught = catcher.replace(Caught::Closed);
-        task?;
-        if let Caught::Step { step, context } = caught {
-            context.bind(py).call_method1(intern!(py, "run"), (step,))?;
-        }
-        Ok(())
+        Ok((task?, caught))
     }
 }
 

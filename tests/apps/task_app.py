@@ -4,10 +4,12 @@ Every answer is what the application saw, as JSON. Written to run alike in every
 """
 
 import asyncio
+import contextvars
 import inspect
 import json
 import sys
 import threading
+import weakref
 
 import anyio
 import anyio.from_thread
@@ -165,6 +167,157 @@ async def current_task(scope, receive, send):
     await asyncio.sleep(0)
     after = asyncio.current_task() is task, bool(task.get_stack()), "Task" in repr(task)
     await piece(send, json.dumps([*before, *after]).encode(), more=False)
+
+
+_VARIABLE = contextvars.ContextVar("variable", default="none")
+_kept = []
+
+
+@path
+async def leave_a_trace(scope, receive, send):
+    """Leave something on the task, or keep something of it."""
+    task = asyncio.current_task()
+    await _TRACES[scope["query_string"].decode().replace("%20", " ")](task)
+    await answer(send, "left")
+
+
+async def _wait_and_keep(task):
+    _kept.append(task)
+    await asyncio.sleep(0)
+
+
+async def _cancel(task):
+    task.cancel()
+
+
+async def _cancel_and_not(task):
+    task.cancel()
+    task.uncancel()
+
+
+async def _attribute(task):
+    task.trace = "left"
+
+
+async def _variable(task):
+    _VARIABLE.set("left")
+
+
+async def _name(task):
+    task.set_name("left")
+
+
+async def _callback(task):
+    task.add_done_callback(lambda task: _events.append(f"done {task.get_name()}"))
+    task.set_name("called back")
+
+
+async def _reference(task):
+    _kept.append(task)
+
+
+async def _weak_reference(task):
+    _kept.append(weakref.ref(task))
+
+
+async def _context(task):
+    _kept.append(contextvars.copy_context())
+    _kept.append(_VARIABLE.set("in a token"))
+
+
+async def _coroutine(task):
+    _kept.append(task.get_coro())
+
+
+_TRACES = {
+    "attribute": _attribute,
+    "variable": _variable,
+    "name": _name,
+    "callback": _callback,
+    "reference": _reference,
+    "weak reference": _weak_reference,
+    "context": _context,
+    "coroutine": _coroutine,
+    "cancel": _cancel,
+    "wait": _wait_and_keep,
+}
+if sys.version_info >= (3, 11):
+    _TRACES["cancel and not"] = _cancel_and_not
+
+
+@path
+async def traces(scope, receive, send):
+    """What the task of this request has of others."""
+    task = asyncio.current_task()
+    found = {
+        "attribute": hasattr(task, "trace"),
+        "variable": _VARIABLE.get(),
+        "name": task.get_name() in ("left", "called back"),
+        "cancelling": task.cancelling() if sys.version_info >= (3, 11) else 0,
+        "kept": any(kept is task for kept in _kept),
+        "alive": [kept() is task for kept in _kept if isinstance(kept, weakref.ref)],
+        "done": [kept.done() for kept in _kept if isinstance(kept, asyncio.Task)],
+        "listed": sum(each is task for each in asyncio.all_tasks()),
+        "current": sum(each.get_coro() is task.get_coro() for each in asyncio.all_tasks()),
+        "frames": len(task.get_stack()) > 0,
+    }
+    _kept.clear()
+    await answer(send, found)
+
+
+@path
+async def names(scope, receive, send):
+    await answer(send, asyncio.current_task().get_name())
+
+
+@path
+async def how_many_tasks(scope, receive, send):
+    """With a task that has waited, so that no request is in its first step."""
+    await asyncio.sleep(0.01)
+    await answer(send, [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()])
+
+
+@path
+async def cancel_before_the_wait(scope, receive, send):
+    """Cancelled in its first step, and then it waits: what it waits for is cancelled, too, if that can be."""
+    task = asyncio.current_task()
+    work = asyncio.ensure_future(asyncio.sleep(0.02, "worked"))
+    waits = {
+        "sleep": lambda: asyncio.sleep(10),
+        "bare": lambda: asyncio.sleep(0),
+        "future": asyncio.get_running_loop().create_future,
+        "event": asyncio.Event().wait,
+        "task": lambda: work,
+        "shield": lambda: asyncio.shield(work),
+        "gather": lambda: asyncio.gather(work, asyncio.sleep(10)),
+        "stubborn": lambda: _Stubborn(loop=asyncio.get_running_loop()),
+        "stubborn failure": lambda: _Stubborn(failing=True, loop=asyncio.get_running_loop()),
+    }
+    wait = waits[scope["query_string"].decode().replace("%20", " ")]
+    task.cancel("because")
+    try:
+        seen = ["went on", repr(await wait())]
+    except asyncio.CancelledError as error:
+        seen = ["cancelled", *error.args]
+    except Exception as error:
+        seen = ["raised", repr(error)]
+    if hasattr(task, "uncancel"):
+        task.uncancel()
+    await asyncio.wait([work])
+    await asyncio.sleep(0)
+    await answer(send, [*seen, "cancelled" if work.cancelled() else work.result(), task.cancelled()])
+
+
+class _Stubborn(asyncio.Future):
+    """Cannot be cancelled; is done a moment later."""
+
+    def __init__(self, *, failing=False, loop):
+        super().__init__(loop=loop)
+        done = (lambda: self.set_exception(ValueError("failed"))) if failing else (lambda: self.set_result("done"))
+        loop.call_later(0.01, done)
+
+    def cancel(self, msg=None):
+        return False
 
 
 @path

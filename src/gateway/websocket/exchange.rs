@@ -32,7 +32,8 @@ use super::message;
 use super::socket::{Inbound, Outbound};
 use crate::calls::RunningCall;
 use crate::error::RequestError;
-use crate::event_loop::coroutine::{AppCoroutine, Conversation};
+use crate::event_loop::conversation::Conversation;
+use crate::event_loop::coroutine::AppCoroutine;
 use crate::head::RequestHead;
 use crate::response::AppResponse;
 

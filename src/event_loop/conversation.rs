@@ -1,0 +1,61 @@
+//! The exchange that a call of an application belongs to, and what it hears of the call.
+//!
+//! Kept apart from the coroutine, which is the same for both kinds of exchange.
+//!
+//! Spec: ASGI HTTP 2.5, ASGI WebSocket 2.5.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::gateway::asgi::HttpExchange;
+use crate::gateway::websocket::WebSocketExchange;
+
+/// Who is told when the application's call has ended.
+#[derive(Debug)]
+pub enum Conversation {
+    /// One HTTP request.
+    Http(Py<HttpExchange>),
+    /// One WebSocket.
+    WebSocket(Py<WebSocketExchange>),
+}
+
+impl Conversation {
+    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Http(exchange) => Self::Http(exchange.clone_ref(py)),
+            Self::WebSocket(exchange) => Self::WebSocket(exchange.clone_ref(py)),
+        }
+    }
+
+    pub(super) fn resumed(&self) {
+        if let Self::Http(exchange) = self {
+            exchange.get().resumed();
+        }
+    }
+
+    pub(super) fn suspended(&self, py: Python<'_>) {
+        match self {
+            Self::Http(exchange) => HttpExchange::suspended(exchange, py),
+            Self::WebSocket(_) => {}
+        }
+    }
+
+    /// `send` as the application gets it: synchronous consumers of Channels wrap that of a WebSocket, and want it marked.
+    pub(super) fn send_of<'py>(&self, exchange: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        static MARK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let py = exchange.py();
+        let send = exchange.getattr(intern!(py, "send"))?;
+        match self {
+            Self::Http(_) => Ok(send),
+            Self::WebSocket(_) => MARK.import(py, "rsgi.loops", "coroutine_function")?.call1((send,)),
+        }
+    }
+
+    pub(super) fn ended(&self, py: Python<'_>, result: PyResult<()>) {
+        match self {
+            Self::Http(exchange) => exchange.get().ended(py, result),
+            Self::WebSocket(exchange) => exchange.get().ended(py, result),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! A task that is made before its request comes, and used again while nobody can tell it from a new one.
+//!
+//! Kept apart because it is the one place that knows what of a task can be seen. To make a task is a good part of what a small
+//! request costs, and most calls that answer at once never wait: their task begins and ends in one step. That step is taken
+//! here, as the task's own: it is the current task, it is in the list of all tasks, and its context is entered. A call that waits
+//! keeps the task, which goes on as asyncio has it. One that ends gives it back, unless it has left a trace on it: a reference,
+//! a name, a callback, an attribute, a variable of the context, a cancellation.
+//!
+//! Spec: `asyncio.Task`, `asyncio.current_task`, `asyncio.all_tasks`; PEP 567 (contexts of tasks).
+#![expect(unsafe_code, reason = "the attributes that were set on a task are seen through the C API only")]
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rsgi_bridge::process::Process;
+
+use super::call_state::Due;
+use super::coroutine::{AppCoroutine, Step};
+use super::task::FirstStep;
+
+/// What asyncio has for who runs the steps of a task. Later versions than these keep their lists of tasks elsewhere.
+const KNOWN: std::ops::Range<(u8, u8)> = (3, 11)..(3, 14);
+
+/// A task that has not begun.
+#[derive(Debug)]
+struct Prepared {
+    task: Py<PyAny>,
+    /// The bound method of the task that takes its next step.
+    step: Py<PyAny>,
+    context: Py<PyAny>,
+    /// `context.run`, bound.
+    run: Py<PyAny>,
+    coroutine: Py<AppCoroutine>,
+    /// The coroutine's first step, bound.
+    begin: Py<PyAny>,
+    /// What stands in the list of all tasks while the step is taken.
+    listed: Py<PyAny>,
+}
+
+/// Keeps one prepared task of a loop, and takes first steps with it.
+#[derive(Debug)]
+pub(super) struct PreparedTasks {
+    spare: Mutex<Option<Prepared>>,
+    enter: Py<PyAny>,
+    leave: Py<PyAny>,
+    unregister: Py<PyAny>,
+    count_weak_references: Py<PyAny>,
+    list: List,
+    /// What a new context has in it.
+    base_context: Py<PyAny>,
+}
+
+/// How a task is put in the list of all tasks for one step.
+#[derive(Debug)]
+enum List {
+    /// As asyncio does it with tasks that begin at once.
+    Eager { add: Py<PyAny>, discard: Py<PyAny>, register: Py<PyAny> },
+    /// In the set of weak references below asyncio's own `WeakSet`, because that one makes a reference each time.
+    Weak { add: Py<PyAny>, discard: Py<PyAny>, forget: Py<PyAny> },
+}
+
+impl List {
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        let tasks = py.import("asyncio.tasks")?;
+        let own = |name| tasks.getattr(name).map(Bound::unbind);
+        if py.version_info() >= (3, 12) {
+            let (add, discard) = (own("_register_eager_task")?, own("_unregister_eager_task")?);
+            return Ok(Self::Eager { add, discard, register: own("_register_task")? });
+        }
+        let all = tasks.getattr("_all_tasks")?;
+        let data = all.getattr("data")?;
+        let (add, discard) = (data.getattr("add")?.unbind(), data.getattr("discard")?.unbind());
+        Ok(Self::Weak { add, discard, forget: all.getattr("_remove")?.unbind() })
+    }
+
+    /// What stands for `task` in the list.
+    fn entry<'py>(&self, task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Eager { .. } => Ok(task.clone()),
+            Self::Weak { forget, .. } => task.py().import("weakref")?.call_method1("ref", (task, forget)),
+        }
+    }
+
+    fn add(&self, py: Python<'_>, entry: &Py<PyAny>) -> PyResult<()> {
+        let (Self::Eager { add, .. } | Self::Weak { add, .. }) = self;
+        add.call1(py, (entry,)).map(drop)
+    }
+
+    fn discard(&self, py: Python<'_>, entry: &Py<PyAny>) -> PyResult<()> {
+        let (Self::Eager { discard, .. } | Self::Weak { discard, .. }) = self;
+        discard.call1(py, (entry,)).map(drop)
+    }
+
+    /// From now on it is in the list until it has ended.
+    fn keep(&self, py: Python<'_>, prepared: &Prepared) -> PyResult<()> {
+        match self {
+            Self::Eager { register, .. } => {
+                self.discard(py, &prepared.listed)?;
+                register.call1(py, (&prepared.task,)).map(drop)
+            }
+            Self::Weak { .. } => Ok(()),
+        }
+    }
+
+    /// References to a task, weak ones too, that its being prepared brings with it.
+    fn references(&self) -> (isize, usize) {
+        match self {
+            // Ours, that of the step, and that of the entry.
+            Self::Eager { .. } => (3, 0),
+            Self::Weak { .. } => (2, 1),
+        }
+    }
+}
+
+impl PreparedTasks {
+    /// `None` where it is not known how asyncio keeps its tasks.
+    pub(super) fn new(py: Python<'_>) -> PyResult<Option<Self>> {
+        let version = py.version_info();
+        if !KNOWN.contains(&(version.major, version.minor)) {
+            return Ok(None);
+        }
+        let tasks = py.import("asyncio.tasks")?;
+        let own = |name| tasks.getattr(name).map(Bound::unbind);
+        Ok(Some(Self {
+            spare: Mutex::new(None),
+            enter: own("_enter_task")?,
+            leave: own("_leave_task")?,
+            unregister: own("_unregister_task")?,
+            count_weak_references: py.import("weakref")?.getattr("getweakrefcount")?.unbind(),
+            list: List::new(py)?,
+            base_context: copy_context(py)?.unbind(),
+        }))
+    }
+
+    /// Calls an application as a task of `event_loop`, on its thread, outside of any task. The first step is over when this
+    /// returns.
+    pub(super) fn start(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        first_step: &FirstStep,
+        process: Process,
+        due: Due,
+    ) -> PyResult<()> {
+        let py = event_loop.py();
+        let kept = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let prepared = match kept {
+            Some(prepared) => prepared,
+            None => self.prepare(event_loop, first_step, process)?,
+        };
+        prepared.task.call_method1(py, intern!(py, "set_name"), (first_step.next_name(py),))?;
+        let coroutine = prepared.coroutine.get();
+        coroutine.prepare(due);
+        let stepped = self.take_step(event_loop, &prepared)?;
+        match coroutine.first_step(stepped) {
+            Step::Waits => {
+                self.list.keep(py, &prepared)?;
+                return prepared.go_on(py);
+            }
+            Step::Cancelled => self.list.discard(py, &prepared.listed)?,
+            Step::Ended => {
+                self.list.discard(py, &prepared.listed)?;
+                if self.is_as_new(py, &prepared)? {
+                    *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(prepared);
+                    return Ok(());
+                }
+            }
+        }
+        // Its task ends as well, and whoever has kept it sees how.
+        prepared.go_on(py)
+    }
+
+    /// # Errors
+    /// When the loop has another task that runs; inside, what the step has raised.
+    fn take_step(&self, event_loop: &Bound<'_, PyAny>, prepared: &Prepared) -> PyResult<PyResult<()>> {
+        let py = event_loop.py();
+        self.enter.call1(py, (event_loop, &prepared.task))?;
+        let listed = self.list.add(py, &prepared.listed);
+        let stepped = listed.and_then(|()| prepared.run.call1(py, (&prepared.begin,)));
+        self.leave.call1(py, (event_loop, &prepared.task))?;
+        Ok(stepped.map(drop))
+    }
+
+    fn prepare(&self, event_loop: &Bound<'_, PyAny>, first_step: &FirstStep, process: Process) -> PyResult<Prepared> {
+        let py = event_loop.py();
+        let coroutine = Bound::new(py, AppCoroutine::waiting(process))?;
+        let (task, step, context) = first_step.make(event_loop, coroutine.as_any())?;
+        self.unregister.call1(py, (&task,))?;
+        Ok(Prepared {
+            listed: self.list.entry(&task)?.unbind(),
+            task: task.unbind(),
+            step,
+            run: context.getattr(py, "run")?,
+            context,
+            begin: coroutine.getattr("begin")?.unbind(),
+            coroutine: coroutine.unbind(),
+        })
+    }
+
+    /// Whether nobody can tell it from a new one.
+    fn is_as_new(&self, py: Python<'_>, prepared: &Prepared) -> PyResult<bool> {
+        let (task, context) = (prepared.task.bind(py), prepared.context.bind(py));
+        let (strong, weak) = self.list.references();
+        // The context is ours, the task's, and that of its bound method; the coroutine ours, the task's, and that of its method.
+        Ok(references(task) == strong
+            && references(context) == 3
+            && references(prepared.coroutine.bind(py)) == 3
+            && self.count_weak_references.call1(py, (task,))?.extract::<usize>(py)? == weak
+            && task.getattr(intern!(py, "_callbacks"))?.is_none()
+            && !task.getattr(intern!(py, "_must_cancel"))?.is_truthy()?
+            && !task.call_method0(intern!(py, "cancelling"))?.is_truthy()?
+            && context.eq(&self.base_context)?
+            && attributes(task)?.is_empty())
+    }
+
+    /// Ends the task that is kept, before the loop is closed.
+    pub(super) fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let kept = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        kept.map_or(Ok(()), |prepared| prepared.go_on(py))
+    }
+}
+
+impl Prepared {
+    /// Has the task itself see what its coroutine has come to.
+    fn go_on(&self, py: Python<'_>) -> PyResult<()> {
+        self.run.call1(py, (&self.step,)).map(drop)
+    }
+}
+
+fn references(object: &Bound<'_, PyAny>) -> isize {
+    // SAFETY: the object is alive, and the interpreter is ours.
+    unsafe { pyo3::ffi::Py_REFCNT(object.as_ptr()) }
+}
+
+fn copy_context(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.import("contextvars")?.call_method0("copy_context")
+}
+
+/// The attributes that somebody has set on a task; it has no `__dict__` that Python code can see.
+fn attributes<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    // SAFETY: `task` is an object with room for attributes, as every `asyncio.Task`; without it the result is null and the error
+    // is set. The result is a new reference.
+    let attributes = unsafe {
+        Bound::from_owned_ptr_or_err(
+            task.py(),
+            pyo3::ffi::PyObject_GenericGetDict(task.as_ptr(), std::ptr::null_mut()),
+        )?
+    };
+    Ok(attributes.cast_into()?)
+}
