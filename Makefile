@@ -34,7 +34,7 @@ $(VENV)/.maturin: | tools
 	@touch $@
 
 install: $(VENV)/.maturin ## .venv with the package (a release build) and all that tests and lints need
-	$(BIN)/maturin develop --release --extras test,lint
+	$(BIN)/maturin develop --release --extras test,deploy,lint
 
 build: $(VENV)/.maturin ## a wheel, in dist/
 	$(BIN)/maturin build --release --out dist

@@ -21,6 +21,7 @@ use hyper::body::Incoming;
 
 use crate::access_log::{AccessLog, Entry};
 use crate::body::{BodyClock, BodyFate, RequestBody};
+use crate::compression::{Compression, Wish};
 use crate::error::RequestError;
 use crate::forwarded::Proxies;
 use crate::gateway::{App, Call, probe, websocket};
@@ -34,6 +35,7 @@ use crate::response::{AppResponse, Asked, ResponseBody};
 use crate::route::{Decision, Reason, RouteRequest, Router};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
+use crate::static_files::StaticFiles;
 use crate::tls::Tls;
 use crate::wire::{Limits, Pace, Refusal, SpareAlarm, WireState, check_message};
 
@@ -58,6 +60,10 @@ pub struct Service {
     pub own_fields: OwnFields,
     /// What is counted, if anybody asks.
     pub metrics: Option<Arc<Metrics>>,
+    /// How answers of applications are compressed, if they are.
+    pub compression: Option<Compression>,
+    /// The folders of static files, if there are any.
+    pub static_files: Option<StaticFiles>,
 }
 
 /// One connection as its requests see it.
@@ -177,17 +183,35 @@ async fn dispatch(
     let fixed = head.content_length().is_some();
     let is_skipped = || fixed && connection.wire.body_arrived();
     in_flight.body_unread = !incoming.is_end_stream() && !is_skipped();
+    if let Some(files) = &connection.service.static_files
+        && !websocket::requested(&head.parts)
+        && let Some(answering) = files.answer(&head)
+        && let Some(answer) = answering.await
+    {
+        in_flight.answered_by(&files.name);
+        return answer;
+    }
+    let wish = wish(connection, &head);
     let (answering, body) = match begin(connection, head, incoming, in_flight) {
         Ok(begun) => begun,
         Err(error) => return AppResponse::Error(error),
     };
-    let response = answering.await;
+    let mut response = answering.await;
+    if let (Some(compression), Some(wish)) = (&connection.service.compression, wish) {
+        response = compression.apply(response, wish).boxed().await;
+    }
     let Some(body) = body else { return response };
     in_flight.body_unread = !body.is_read() && !is_skipped();
     match body.failure() {
         Some(error) => AppResponse::Error(error.clone().into()),
         None => response,
     }
+}
+
+/// How the answer may be compressed, if answers are. That to a handshake is none.
+fn wish(connection: &Connection, head: &RequestHead) -> Option<Wish> {
+    let compression = connection.service.compression.as_ref()?;
+    (!websocket::requested(&head.parts)).then(|| compression.wish(&head.parts.headers, head.is_head()))
 }
 
 /// Finds the application and hands the request over. Not `async`, so that nothing of it is kept while the application answers.

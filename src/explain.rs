@@ -10,13 +10,17 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rsgi_bridge::text::percent_decode;
 
-use crate::plan::Plan;
+use crate::plan::{Plan, StaticSpec};
 use crate::route::{Decision, Reason, RouteRequest, Router, Scheme};
+use crate::static_files;
 
 /// The router of one plan.
 #[pyclass(frozen, name = "Router", module = "rsgi._rsgi")]
 #[derive(Debug)]
-pub struct PlanRouter(Router);
+pub struct PlanRouter {
+    router: Router,
+    static_folders: Vec<StaticSpec>,
+}
 
 /// Who would answer a request, and what decides it.
 #[pyclass(frozen, get_all, module = "rsgi._rsgi")]
@@ -44,7 +48,15 @@ pub struct Explanation {
 impl PlanRouter {
     #[new]
     fn new(plan: Plan) -> PyResult<Self> {
-        Ok(Self(plan.router()?))
+        Ok(Self { router: plan.router()?, static_folders: plan.static_folders })
+    }
+
+    /// The folder of static files that `url` is looked for in, as a place in the plan's; `None` without one.
+    ///
+    /// Raises `ValueError` for what no request could have.
+    fn static_folder(&self, url: &str) -> PyResult<Option<usize>> {
+        let uri: Uri = url.parse().map_err(|error| PyValueError::new_err(format!("{url}: {error}")))?;
+        Ok(static_files::place_of(&self.static_folders, uri.path()))
     }
 
     /// Who would answer. `url` is a path, or absolute; its query does not count.
@@ -73,8 +85,8 @@ impl PlanRouter {
             scheme: if matches!(uri.scheme_str(), Some("https" | "wss")) { Scheme::Https } else { Scheme::Http },
             headers: &fields,
         };
-        let (decision, reason) = self.0.explain(&request);
-        Ok(Explanation::new(decision, reason, &self.0, uri.path()))
+        let (decision, reason) = self.router.explain(&request);
+        Ok(Explanation::new(decision, reason, &self.router, uri.path()))
     }
 }
 

@@ -60,12 +60,16 @@ where
     let mut served = Served { connection, turn: Turn::Resting(Box::new(guard)) };
     async move {
         // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.
+        if alive.phase() == Phase::Serving && alive.unless(Phase::Leaving, Pin::new(&mut served)).await.is_some() {
+            return;
+        }
+        // A proxy that keeps connections hears of the end with its next answer on each, and not by a close under a request.
+        served.connection.wire.leave();
         if alive.unless(Phase::Draining, Pin::new(&mut served)).await.is_some() {
             return;
         }
-        // One that has not asked for anything yet may still do so: hyper would close it.
         let asked = poll_fn(|cx| match Pin::new(&mut served).poll(cx) {
-            Poll::Pending if !served.connection.wire.idle_since().1 => Poll::Pending,
+            Poll::Pending if served.expects_request() => Poll::Pending,
             ended => Poll::Ready(ended.is_ready()),
         });
         tokio::select! {
@@ -96,6 +100,11 @@ enum Turn<S> {
 type Speaking<S> = UpgradeableConnection<TokioIo<Guard<S>>, Requests>;
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Served<S> {
+    /// Whether a request may be on its way: nothing was asked yet, or something a moment ago. hyper would close under it.
+    fn expects_request(&self) -> bool {
+        matches!(self.turn, Turn::Speaking(_)) || !self.connection.wire.idle_since().1
+    }
+
     /// Closes the connection when its request, if there is one, is answered.
     fn graceful_shutdown(&mut self) {
         if let Turn::Resting(_) = self.turn {

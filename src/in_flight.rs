@@ -162,6 +162,18 @@ impl InFlight {
         }
     }
 
+    /// Whether the connection is to end with the answer.
+    pub fn is_last(&self) -> bool {
+        self.body_unread || self.place.as_ref().is_some_and(|place| place.wire.is_leaving())
+    }
+
+    /// Says that the server answers by itself, with what is called `name` in the log.
+    pub fn answered_by(&mut self, name: &Arc<str>) {
+        if self.log.is_some() {
+            self.record.app = Some(Arc::clone(name));
+        }
+    }
+
     /// Has the fields of the response leave in the order of `names`. To be said when the response is given.
     pub fn order_fields(&self, names: Vec<HeaderName>) {
         // A WebSocket that was accepted has given its place away, and its answer has no fields that repeat.

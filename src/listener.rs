@@ -14,7 +14,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::connection::Service;
 use crate::error::StartupError;
@@ -66,6 +66,14 @@ impl Bound {
         let path = address.as_pathname().and_then(std::path::Path::to_str).map(str::to_owned);
         let path = path.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the socket has no address"))?;
         Ok(Self::Unix(OwnedFd::from(socket).into(), UnixPath { path, ours: false }))
+    }
+
+    /// Closes it here, for who accepts from it elsewhere; gives its path, which is removed with that.
+    pub fn release(self) -> Option<UnixPath> {
+        match self {
+            Self::Tcp(..) => None,
+            Self::Unix(_, path) => Some(path),
+        }
     }
 
     /// The number of the descriptor, to be handed to a child.
@@ -266,43 +274,70 @@ async fn accept(bound: Bound, turns: Turns, service: Arc<Service>, alive: Alive)
 }
 
 async fn accept_tcp(listener: TcpListener, turns: Turns, service: Arc<Service>, mut alive: Alive) {
+    let serve = |stream: TcpStream, client: SocketAddr, alive: &Alive| {
+        // Without it a small answer may wait for the client's acknowledgement; with it only latency is at stake.
+        let _unsupported = stream.set_nodelay(true);
+        let server = stream.local_addr().ok().map(|address| (address.ip().to_string(), address.port()));
+        let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(Some(client.ip())));
+        let client = Some((client.ip().to_string(), client.port()));
+        let peer = Peer { client, server, trusted, ..Peer::default() };
+        tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = alive.reached(Phase::Draining) => return,
+            () = alive.reached(Phase::Draining) => break,
         };
         match accepted {
             Ok((stream, client)) => {
-                // Without it a small answer may wait for the client's acknowledgement; with it only latency is at stake.
-                let _unsupported = stream.set_nodelay(true);
-                let server = stream.local_addr().ok().map(|address| (address.ip().to_string(), address.port()));
-                let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(Some(client.ip())));
-                let client = Some((client.ip().to_string(), client.port()));
-                let peer = Peer { client, server, trusted, ..Peer::default() };
-                tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
+                serve(stream, client, &alive);
                 turns.give().await;
             }
             Err(error) => back_off(&error, &service).await,
+        }
+    }
+    let Ok(listener) = listener.into_std() else { return };
+    for (stream, client) in waiting(|| listener.accept()) {
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            serve(stream, client, &alive);
         }
     }
 }
 
 async fn accept_unix(listener: UnixListener, turns: Turns, path: &str, service: Arc<Service>, mut alive: Alive) {
+    let serve = |stream: UnixStream, alive: &Alive| {
+        let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(None));
+        let peer = Peer { unix_path: Some(path.to_owned()), trusted, ..Peer::default() };
+        tokio::spawn(protocol::serve_unix(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = alive.reached(Phase::Draining) => return,
+            () = alive.reached(Phase::Draining) => break,
         };
         match accepted {
             Ok((stream, _)) => {
-                let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(None));
-                let peer = Peer { unix_path: Some(path.to_owned()), trusted, ..Peer::default() };
-                tokio::spawn(protocol::serve_unix(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
+                serve(stream, &alive);
                 turns.give().await;
             }
             Err(error) => back_off(&error, &service).await,
         }
     }
+    let Ok(listener) = listener.into_std() else { return };
+    for (stream, _) in waiting(|| listener.accept()) {
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = UnixStream::from_std(stream)
+        {
+            serve(stream, &alive);
+        }
+    }
+}
+
+/// The connections that the kernel has let in already: when their socket closes they would be reset.
+fn waiting<S>(accept: impl Fn() -> io::Result<S>) -> impl Iterator<Item = S> {
+    (0..BACKLOG).map_while(move |_| accept().ok())
 }
 
 /// A connection that was given up before it was accepted is nothing; when descriptors or memory run out, waiting helps.

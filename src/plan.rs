@@ -27,6 +27,23 @@ pub struct AppSpec {
     pub bridge: Option<Py<WsgiBridge>>,
 }
 
+/// One folder of static files.
+#[derive(Debug, FromPyObject)]
+pub struct StaticSpec {
+    /// Where it is served; empty for the whole site.
+    pub prefix: String,
+    /// Where it is.
+    pub dir: String,
+    /// What `Cache-Control` says.
+    pub cache_control: Option<String>,
+    /// Whether files with a hash in their name are told to never change.
+    pub immutable: bool,
+    /// Whether what is no file there is for the applications.
+    pub fallback_to_app: bool,
+    /// Whether links may lead out of it.
+    pub follow_links: bool,
+}
+
 #[derive(Debug, FromPyObject)]
 struct Rule {
     methods: Option<Vec<String>>,
@@ -64,6 +81,8 @@ struct Route {
 pub struct Plan {
     /// The applications; rules name them by their place.
     pub apps: Vec<AppSpec>,
+    /// The folders of static files, which come before all applications.
+    pub static_folders: Vec<StaticSpec>,
     rules: Vec<Rule>,
     mode: String,
     table: Vec<Route>,

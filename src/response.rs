@@ -19,6 +19,7 @@ use rsgi_bridge::response_head::ResponseHead;
 use rsgi_bridge::sink::FileBody;
 use rsgi_bridge::stored::Piece;
 
+use crate::compression::CompressedStream;
 use crate::error::{RequestError, Then};
 use crate::file_stream::{FileStream, SpooledStream, broken_off};
 use crate::http2::{PIECE, Reader};
@@ -40,6 +41,8 @@ pub enum AppResponse {
     Trailed(Box<ResponseHead>, PipeReader<Bytes>, Trailers),
     /// The body is in a file.
     File(Box<ResponseHead>, FileBody),
+    /// The body is compressed as it comes.
+    Compressed(Box<ResponseHead>, Box<CompressedStream>),
     /// The server answers in its place.
     Error(RequestError),
 }
@@ -52,7 +55,8 @@ impl AppResponse {
             | Self::Stream(head, _)
             | Self::Spooled(head, _)
             | Self::Trailed(head, _, _)
-            | Self::File(head, _) => head.status,
+            | Self::File(head, _)
+            | Self::Compressed(head, _) => head.status,
             Self::Error(error) => error.status,
         }
     }
@@ -64,7 +68,8 @@ impl AppResponse {
             | Self::Stream(head, _)
             | Self::Spooled(head, _)
             | Self::Trailed(head, _, _)
-            | Self::File(head, _) => Some(&mut head.headers),
+            | Self::File(head, _)
+            | Self::Compressed(head, _) => Some(&mut head.headers),
             Self::Error(_) => None,
         }
     }
@@ -75,7 +80,8 @@ impl AppResponse {
         | Self::Stream(head, _)
         | Self::Spooled(head, _)
         | Self::Trailed(head, _, _)
-        | Self::File(head, _) = self
+        | Self::File(head, _)
+        | Self::Compressed(head, _) = self
             && let Some(order) = head.order.take()
         {
             in_flight.order_fields(order.into_iter().map(|(name, _)| name).collect());
@@ -92,7 +98,8 @@ impl AppResponse {
             return self.into_http2(in_flight, asked.head);
         }
         self.keep_order(&in_flight);
-        let closes = in_flight.body_unread || self.ends_connection(asked);
+        let upgrades = self.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let closes = !upgrades && (in_flight.is_last() || self.ends_connection(asked));
         let mut response = self.into_http1(in_flight, asked.head);
         if closes {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -107,7 +114,7 @@ impl AppResponse {
     /// Whether the client can tell the end of the answer only by that of the connection, or is not to ask again.
     fn ends_connection(&self, asked: Asked) -> bool {
         match self {
-            Self::Stream(head, _) | Self::Spooled(head, _) | Self::Trailed(head, _, _) => {
+            Self::Stream(head, _) | Self::Spooled(head, _) | Self::Trailed(head, _, _) | Self::Compressed(head, _) => {
                 asked.version == Version::HTTP_10 && head.content_length.is_none() && head.allows_body(asked.head)
             }
             Self::Whole(..) | Self::File(..) => false,
@@ -130,6 +137,7 @@ impl AppResponse {
             }
             Self::Trailed(head, reader, trailers) => assemble(head, Content::Trailed(reader, trailers), in_flight),
             Self::File(head, file) => assemble(head, Content::File(Box::new(FileStream::new(file))), in_flight),
+            Self::Compressed(head, stream) => assemble(head, Content::Compressed(stream), in_flight),
             Self::Error(error) => error_page(&error, in_flight),
         }
     }
@@ -158,6 +166,7 @@ impl AppResponse {
             }
             Self::Trailed(head, reader, trailers) => assemble(head, Content::Trailed(reader, trailers), in_flight),
             Self::File(head, file) => assemble(head, Content::File(Box::new(FileStream::new(file))), in_flight),
+            Self::Compressed(head, stream) => assemble(head, Content::Compressed(stream), in_flight),
             Self::Error(error) => {
                 let mut response = error_page(&error, in_flight);
                 if head_request {
@@ -221,9 +230,11 @@ impl ResponseBody {
         let reader = Reader::current();
         if let Some(reader) = &reader {
             reader.answered();
-            if let Content::Spooled(stream) = &content {
-                let reader = Arc::clone(reader);
-                stream.on_given_up(move || reader.give_up());
+            let told = Arc::clone(reader);
+            match &content {
+                Content::Spooled(stream) => stream.on_given_up(move || told.give_up()),
+                Content::Compressed(stream) => stream.on_given_up(move || told.give_up()),
+                _ => (),
             }
         }
         Self { content, in_flight, broken: None, reader, rest: Bytes::new() }
@@ -231,8 +242,11 @@ impl ResponseBody {
 
     /// What follows the body, once.
     fn trailers(&mut self) -> Option<HeaderMap> {
-        let Content::Trailed(_, trailers) = &self.content else { return None };
-        let fields = trailers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fields = match &mut self.content {
+            Content::Trailed(_, trailers) => trailers.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            Content::Compressed(stream) => stream.take_trailers(),
+            _ => None,
+        };
         fields.filter(|fields| !fields.is_empty())
     }
 
@@ -258,6 +272,7 @@ enum Content {
     Spooled(Box<SpooledStream>),
     Trailed(PipeReader<Bytes>, Trailers),
     File(Box<FileStream<FileBody>>),
+    Compressed(Box<CompressedStream>),
 }
 
 impl Body for ResponseBody {
@@ -285,6 +300,7 @@ impl Body for ResponseBody {
             }
             Content::Spooled(stream) => ready!(stream.poll_chunk(context)),
             Content::File(file) => ready!(file.poll_chunk(context)),
+            Content::Compressed(stream) => ready!(stream.poll_chunk(context)),
         };
         match chunk {
             None => Poll::Ready(this.trailers().map(|fields| Ok(Frame::trailers(fields)))),
@@ -306,14 +322,15 @@ impl Body for ResponseBody {
                 Content::Stream(reader) => reader.is_finished(),
                 Content::Spooled(stream) => stream.is_finished(),
                 Content::File(file) => file.left() == 0,
+                Content::Compressed(stream) => stream.is_finished(),
             }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
-            Content::Nothing | Content::Stream(_) | Content::Spooled(_) | Content::Trailed(..) => SizeHint::default(),
             Content::File(file) => SizeHint::with_exact(file.left()),
+            _ => SizeHint::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ use rsgi_bridge::pool::{Pool, wait_until_idle};
 use crate::access_log::AccessLog;
 use crate::admin::{self, AdminThread, Door};
 use crate::calls::Calls;
+use crate::compression::Compression;
 use crate::connection::Service;
 use crate::drain::Drain;
 use crate::driver::selector::LoopDriver;
@@ -34,6 +35,7 @@ use crate::running::{Running, serve, wait_for_end};
 use crate::settings::{Seconds, Settings};
 use crate::shutdown::Shutdown;
 use crate::startup::Started;
+use crate::static_files::StaticFiles;
 use crate::tls::Tls;
 use crate::worker::Listeners;
 
@@ -125,8 +127,9 @@ impl Server {
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
         let reopened = access_log.clone();
-        let limits = Arc::new(config.wire_limits());
+        let limits = Arc::new(config.limits());
         let (count, workers) = (apps.len(), config.workers);
+        let (compression, static_files) = (Compression::new(&config)?, StaticFiles::new(&plan.static_folders)?);
         let own_fields = OwnFields::new(&config)?;
         let service = Service {
             settings: config,
@@ -138,6 +141,8 @@ impl Server {
             access_log,
             own_fields,
             metrics: metrics.clone(),
+            compression,
+            static_files,
         };
         let io = Io::choose(&service, pool.is_some())?;
         let (told, ready) = channel();

@@ -103,6 +103,12 @@ settings! {
     h2_max_streams: u32,
     /// Bytes that the client of an HTTP/2 stream may send ahead.
     h2_window: usize,
+    /// `auto`, or the codings that answers of applications may be compressed with, the best first.
+    compress: Vec<String>,
+    /// Bytes of the smallest body that is.
+    compress_min_size: u64,
+    /// The types that are: `text/html`, `text/*`, `+json`.
+    compress_types: Vec<String>,
     /// How long a request head may take.
     header_timeout: Seconds,
     /// How long a connection may idle.
@@ -160,18 +166,8 @@ settings! {
 }
 
 impl Settings {
-    /// Whether answers get a `Date`.
-    pub fn is_dated(&self) -> bool {
-        self.date_header == "on"
-    }
-
-    /// Whether requests for a path are left out of the access log.
-    pub fn is_unlogged(&self, path: &str) -> bool {
-        self.health_path.as_deref() == Some(path) || self.access_log_skip.iter().any(|skipped| skipped == path)
-    }
-
     /// What the wire guard refuses.
-    pub fn wire_limits(&self) -> Limits {
+    pub fn limits(&self) -> Limits {
         Limits {
             request_line: self.max_request_line,
             header_section: self.max_header_section,
@@ -181,5 +177,15 @@ impl Settings {
             min_data_rate: self.min_data_rate,
             min_data_rate_grace: self.min_data_rate_grace.0,
         }
+    }
+
+    /// Whether answers get a `Date`.
+    pub fn is_dated(&self) -> bool {
+        self.date_header == "on"
+    }
+
+    /// Whether requests for a path are left out of the access log.
+    pub fn is_unlogged(&self, path: &str) -> bool {
+        self.health_path.as_deref() == Some(path) || self.access_log_skip.iter().any(|skipped| skipped == path)
     }
 }

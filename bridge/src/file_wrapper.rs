@@ -73,6 +73,6 @@ impl FileWrapper {
         let metadata = file.metadata().ok()?;
         let length = metadata.len().checked_sub(offset)?;
         let path = filelike.getattr(intern!(py, "name")).and_then(|name| name.extract()).ok();
-        Some(FileBody { file, offset, length, path })
+        Some(FileBody { file, offset, length, path, stamp: None })
     }
 }

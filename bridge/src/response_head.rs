@@ -72,6 +72,26 @@ impl ResponseHead {
         self.content_length = Some(length);
     }
 
+    /// Takes a field out.
+    pub fn remove(&mut self, name: &HeaderName) {
+        self.headers.remove(name);
+        if let Some(order) = &mut self.order {
+            order.retain(|(listed, _)| listed != name);
+        }
+        if name == CONTENT_LENGTH {
+            self.content_length = None;
+        }
+    }
+
+    /// Gives a field this one value, whether it had any or not. It is the last one where the order is kept.
+    pub fn replace(&mut self, name: HeaderName, value: HeaderValue) {
+        if let Some(order) = &mut self.order {
+            order.retain(|(listed, _)| *listed != name);
+            order.push((name.clone(), value.clone()));
+        }
+        self.headers.insert(name, value);
+    }
+
     /// All fields, in the application's order.
     pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         let listed = self.order.iter().flatten().map(|(name, value)| (name, value));

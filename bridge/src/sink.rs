@@ -23,6 +23,31 @@ pub struct FileBody {
     pub length: u64,
     /// Where the application says that the file is.
     pub path: Option<PathBuf>,
+    /// What the file was when its length was told, where it must not change while it is sent.
+    pub stamp: Option<Stamp>,
+}
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its size, in bytes.
+    pub size: u64,
+    /// When it was changed, in seconds since 1970.
+    pub seconds: i64,
+    /// The rest of that.
+    pub nanoseconds: i64,
+}
+
+impl Stamp {
+    /// That of a file whose metadata this is.
+    pub fn of(metadata: &std::fs::Metadata) -> Self {
+        Self { size: metadata.len(), seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() }
+    }
+
+    /// Whether what was read between this state and `later` may be of both. What grows keeps what it had: a log does.
+    pub fn is_broken_by(self, later: Self) -> bool {
+        later.size < self.size || (later.size == self.size && later != self)
+    }
 }
 
 /// What is read piece by piece.
@@ -43,7 +68,15 @@ impl Pieces for FileBody {
     }
 
     fn next_piece(&mut self, most: u64) -> std::io::Result<Option<Bytes>> {
-        read_piece(&self.file, &mut self.offset, &mut self.length, most)
+        let piece = read_piece(&self.file, &mut self.offset, &mut self.length, most)?;
+        // The last piece is kept back when those before it may not belong to it.
+        if self.length == 0
+            && let Some(stamp) = self.stamp
+            && stamp.is_broken_by(Stamp::of(&self.file.metadata()?))
+        {
+            return Err(std::io::Error::other("the file changed while it was sent"));
+        }
+        Ok(piece)
     }
 }
 

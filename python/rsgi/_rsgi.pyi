@@ -82,6 +82,12 @@ class Router:
         Raises:
             ValueError: when no request could look like that.
         """
+    def static_folder(self, url: str) -> int | None:
+        """The folder of static files that `url` is looked for in, as a place in the plan's; `None` without one.
+
+        Raises:
+            ValueError: when no request could have it.
+        """
 
 @final
 class Explanation:
@@ -174,6 +180,8 @@ class Listeners:
         Raises:
             OSError: when there are no descriptors left.
         """
+    def release(self) -> None:
+        """Close the sockets in this process; the files of Unix sockets stay until the end of this object."""
     @property
     def descriptors(self) -> list[int]:
         """The numbers of the descriptors, to be handed to a child."""

@@ -13,6 +13,7 @@ from rsgi._rsgi import VERSION
 from rsgi.config import Config
 from rsgi.loops import loop_name
 from rsgi.plan import App, Plan
+from rsgi.static_folders import StaticFolder
 
 _SOCKETS = {
     "loop": "the event loop drives them",
@@ -32,6 +33,7 @@ def banner(config: Config, plan: Plan, io: Literal["thread", "loop", "pool"], su
     """
     lines = [f"rsgi {VERSION}, CPython {platform.python_version()}, {_processes(config, supervisor)}", ""]
     lines += _table([(app.interface, _name(app), _place(app, plan), _how(app, config, io)) for app in plan.apps])
+    lines += [f"  static  {_static(folder)}" for folder in plan.static_folders]
     lines += [f"  rule  {rule.text}" for rule in plan.rules]
     lines += ["", *(f"  {line}" for line in _who(plan)), f"  sockets: {_SOCKETS[io]}"]
     lines += [f"  settings: {config.config}"] if config.config is not None else []
@@ -39,6 +41,11 @@ def banner(config: Config, plan: Plan, io: Literal["thread", "loop", "pool"], su
     said = [*(f"warning: {each}" for each in plan.warnings), *(f"note: {each}" for each in plan.notes)]
     lines += [line for each in said for line in (each, "")]
     return "\n".join(lines)
+
+
+def _static(folder: StaticFolder) -> str:
+    rest = ", then the applications" if folder.fallback_to_app else ""
+    return f"{folder.place}  {folder.dir}{rest}"
 
 
 def _processes(config: Config, supervisor: int | None) -> str:

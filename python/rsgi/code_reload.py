@@ -105,6 +105,7 @@ class CodeReload:
         finally:
             for task in background:
                 task.cancel()
+            self._listeners.release()
             self._dismiss()
             await asyncio.gather(*self._leaving.values())
 

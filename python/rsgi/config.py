@@ -18,6 +18,7 @@ from rsgi.defaults import default_workers, default_wsgi_threads
 from rsgi.errors import StartupError
 from rsgi.rules import ParsedRule
 from rsgi.setting import AppTarget, Setting
+from rsgi.static_folders import AskedFolder
 from rsgi.values import SettingValueError
 
 KIB = 1024
@@ -31,6 +32,8 @@ _EXTENSION_NAMES = ", ".join(f"`{name}`" for name in _EXTENSIONS)
 
 SECTIONS = (
     "Applications",
+    "Static files",
+    "Compression",
     "Addresses",
     "Behind a proxy",
     "TLS",
@@ -137,6 +140,76 @@ class Config:
         ".",
         metavar="DIR",
         default_text="this folder",
+    )
+
+    static: tuple[str | Mapping[str, object] | AskedFolder, ...] = _setting(
+        "Serve the files of a folder below a prefix, before any application is asked. Repeatable. docs/static-files.md has "
+        "recipes.",
+        "Static files",
+        (),
+        unit="folders",
+        metavar="PREFIX=DIR",
+        repeatable=True,
+        separators=r"[;\n]+",
+    )
+    static_cache_control: str | None = _setting(
+        "What `Cache-Control` says of files; off leaves it out. no-cache has browsers ask each time whether a file has "
+        "changed.",
+        "Static files",
+        "no-cache",
+        unit="header value",
+        metavar="TEXT|off",
+        optional=True,
+    )
+    static_immutable: bool = _setting(
+        "Let browsers keep files for a year whose names have a hash of the content in them, such as `app.3f2a1b.js`.",
+        "Static files",
+        False,
+        unit="flag",
+    )
+    static_fallback_to_app: bool = _setting(
+        "Leave to the applications what is no file, instead of answering 404; other methods than GET and HEAD, too.",
+        "Static files",
+        False,
+        unit="flag",
+    )
+    static_follow_links: bool = _setting(
+        "Follow symbolic links that lead out of the folder.",
+        "Static files",
+        False,
+        unit="flag",
+    )
+
+    compress: tuple[str, ...] = _setting(
+        "Compress answers of applications for clients that take it: auto, or codings, the best first. docs/compression.md "
+        "says which answers, and when not to.",
+        "Compression",
+        (),
+        unit="words",
+        metavar="auto|NAME,…",
+        choices=("auto", "zstd", "br", "gzip"),
+    )
+    compress_min_size: int = _setting(
+        "The smallest body that is compressed, where its size is known.", "Compression", KIB, unit="size", minimum=0
+    )
+    compress_types: tuple[str, ...] = _setting(
+        "The types of answers that are compressed, such as text/html, text/* or +json. With commas between them.",
+        "Compression",
+        (
+            "text/*",
+            "+json",
+            "+xml",
+            "application/json",
+            "application/javascript",
+            "application/wasm",
+            "application/x-ndjson",
+            "application/xml",
+            "font/otf",
+            "font/ttf",
+            "image/bmp",
+        ),
+        unit="words",
+        metavar="TYPE,…",
     )
 
     host: str = _setting("The address to listen on.", "Addresses", "127.0.0.1", metavar="HOST")

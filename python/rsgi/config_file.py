@@ -22,6 +22,7 @@ from rsgi.config import Config, Setting, flag_of, settings
 from rsgi.errors import StartupError
 from rsgi.rules import ParsedRule, rule_from_table
 from rsgi.setting import AppTarget
+from rsgi.static_folders import AskedFolder, folder_from_table
 from rsgi.toml_lines import KeyPath, TomlLines
 from rsgi.values import SettingValueError
 
@@ -164,6 +165,8 @@ class _File:
                 apps += self._unnamed_apps(key, value)
             elif key == "routes":
                 values[key] = self._routes(value)
+            elif key == "static":
+                values[key] = self._static(value)
             elif key in self._fields:
                 values[key] = self._value(key, value, self._fields[key])
             elif key in _NOT_HERE:
@@ -178,7 +181,7 @@ class _File:
     def places(self) -> dict[str, str]:
         """Where each key stands, and each application by its name."""
         table = self._table if isinstance(self._table, dict) else {}
-        # Of rules, the first: `[[routes]]` is an array.
+        # Of rules and folders, the first: `[[routes]]` is an array.
         found = {key: self._place((key, 0)) for key in table if key != "apps"}
         for name, app in table.get("apps", {}).items():
             interface = next(each for each in _INTERFACES if each in app)
@@ -236,6 +239,18 @@ class _File:
         return tuple(
             rule if isinstance(rule, str) else rule_from_table(rule, self._place(("routes", index)))
             for index, rule in enumerate(value)
+        )
+
+    def _static(self, value: object) -> tuple[str | AskedFolder, ...]:
+        listed = [value] if isinstance(value, str) else value
+        if not isinstance(listed, list) or not all(isinstance(folder, (str, dict)) for folder in listed):
+            hint = 'for example `[[static]]`, `prefix = "/static"` and `dir = "staticfiles"`'
+            self._fail(
+                ("static",), "static folders are tables with two brackets, or texts as `--static` takes them", hint
+            )
+        return tuple(
+            folder if isinstance(folder, str) else folder_from_table(folder, self._place(("static", index)))
+            for index, folder in enumerate(listed)
         )
 
     def _place(self, path: KeyPath) -> str:

@@ -14,6 +14,7 @@ from rsgi.config import AppTarget, Config, Setting, settings
 from rsgi.config_file import places_in
 from rsgi.importer import target_name
 from rsgi.rules import ParsedRule
+from rsgi.static_folders import AskedFolder
 from rsgi.values import write_value
 
 Kind: TypeAlias = Literal["flag", "argument", "environment", "file", "default"]
@@ -135,4 +136,4 @@ def _text(name: str, value: object, setting: Setting) -> str:
 def _data(value: object) -> object:
     if isinstance(value, tuple):
         return [_data(each) for each in value]
-    return value.text if isinstance(value, ParsedRule) else value
+    return value.text if isinstance(value, (ParsedRule, AskedFolder)) else value

@@ -24,6 +24,7 @@ from rsgi.introspect import Route, RouteTable
 from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
 from rsgi.introspect.django import is_django_wsgi
 from rsgi.rules import FieldCondition, ParsedRule, PathKind, Scheme, parse_rule, prefix_problem, rule_from_table
+from rsgi.static_folders import StaticFolder, hidden_applications, static_folders
 from rsgi.tables import built_in_pages_kept, catch_all_warnings, check_routes_from, notes_on, table_of
 
 Mode: TypeAlias = Literal["mounts", "table", "probe", "websocket"]
@@ -91,6 +92,7 @@ class Plan:
             before the mode is asked. `None` when the ASGI application is preferred.
         warnings: What is probably not meant, one sentence each.
         notes: What cannot be seen from here, one sentence each.
+        static_folders: The folders of static files, which come before all applications.
     """
 
     apps: tuple[App, ...]
@@ -101,6 +103,7 @@ class Plan:
     wsgi_table: tuple[Route, ...] | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    static_folders: tuple[StaticFolder, ...] = ()
 
 
 def build_plan(config: Config) -> Plan:
@@ -115,6 +118,7 @@ def build_plan(config: Config) -> Plan:
     if not config.apps:
         raise StartupError("there is no application to serve", "for example `rsgi serve --wsgi old:app --asgi new:app`")
     parsed_rules = _parse_rules(config)
+    folders = static_folders(config)
     prefixes = [normalise_prefix(target) for target in config.apps]
     asked = [
         (prefix, target.interface, target_name(target.target))
@@ -123,7 +127,7 @@ def build_plan(config: Config) -> Plan:
     _check_places(config, asked)
     apps = tuple(_load(target, prefix, config.app_dir) for target, prefix in zip(config.apps, prefixes, strict=True))
     _check_places(config, [(app.prefix, app.interface, app.target) for app in apps])
-    return _divide(config, apps, parsed_rules)
+    return _divide(config, apps, parsed_rules, folders)
 
 
 def divide_again(config: Config, plan: Plan) -> Plan:
@@ -132,7 +136,7 @@ def divide_again(config: Config, plan: Plan) -> Plan:
     Raises:
         StartupError: when the applications and rules do not fit together.
     """
-    return _divide(config, plan.apps, _parse_rules(config))
+    return _divide(config, plan.apps, _parse_rules(config), plan.static_folders)
 
 
 def _parse_rules(config: Config) -> list[ParsedRule]:
@@ -144,11 +148,15 @@ def _parse_rules(config: Config) -> list[ParsedRule]:
     return [parse(number, rule) for number, rule in enumerate(config.routes, 1)]
 
 
-def _divide(config: Config, apps: tuple[App, ...], parsed_rules: list[ParsedRule]) -> Plan:
+def _divide(
+    config: Config, apps: tuple[App, ...], parsed_rules: list[ParsedRule], folders: tuple[StaticFolder, ...]
+) -> Plan:
     rules = tuple(_resolve(rule, apps) for rule in parsed_rules)
     check_routes_from(apps, config)
     plan = _divided(Plan(apps, rules, "mounts", (), ""), config)
-    return _preferring_wsgi(plan, config) if config.prefer == "wsgi" else plan
+    plan = _preferring_wsgi(plan, config) if config.prefer == "wsgi" else plan
+    warnings = (*plan.warnings, *hidden_applications(folders, apps))
+    return replace(plan, static_folders=folders, warnings=warnings)
 
 
 def normalise_prefix(target: AppTarget) -> str:

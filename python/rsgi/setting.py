@@ -13,6 +13,7 @@ from typing import cast
 
 from rsgi._types import AskedInterface
 from rsgi.rules import ParsedRule
+from rsgi.static_folders import AskedFolder
 from rsgi.values import (
     SettingValueError,
     Unit,
@@ -74,6 +75,7 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "duration": float,
     "apps": AppTarget,
     "rules": (str, Mapping, ParsedRule),
+    "folders": (str, Mapping, AskedFolder),
 }
 _UNIT_NAMES: dict[Unit, str] = {
     "text": "text",
@@ -90,6 +92,7 @@ _UNIT_NAMES: dict[Unit, str] = {
     "duration": "a number of seconds",
     "apps": "an application",
     "rules": "a rule",
+    "folders": "a folder with its prefix",
 }
 
 

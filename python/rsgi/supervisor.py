@@ -120,6 +120,7 @@ class Supervisor:
         """Let all workers finish, and those that are being started end."""
         for task in self._tasks:
             task.cancel()
+        self._listeners.release()  # who comes when no worker accepts any more is refused, and not left to wait for the end
         await asyncio.gather(*(self._dismiss(worker) for worker in (*self._workers, *self._leaving)))
 
     async def _dismiss(self, worker: WorkerProcess) -> None:

@@ -37,7 +37,7 @@ pub(super) fn open(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<File
     }
     let path: PathBuf = given.extract()?;
     let (file, length) = py.detach(|| whole(&path)).map_err(|error| os_error(py, &error, &path))?;
-    Ok(FileBody { file, offset: 0, length, path: Some(path) })
+    Ok(FileBody { file, offset: 0, length, path: Some(path), stamp: None })
 }
 
 /// The file at `path`, and how much can be read from it.

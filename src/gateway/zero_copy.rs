@@ -50,7 +50,7 @@ pub(super) fn piece(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<(Fi
         // As `os.sendfile` leaves it.
         os.call_method1("lseek", (descriptor, start + length, os.getattr("SEEK_SET")?))?;
     }
-    Ok((FileBody { file, offset: start, length, path: None }, says(message, intern!(py, "more_body"))?))
+    Ok((FileBody { file, offset: start, length, path: None, stamp: None }, says(message, intern!(py, "more_body"))?))
 }
 
 fn descriptor_of(file: &Bound<'_, PyAny>) -> PyResult<i32> {

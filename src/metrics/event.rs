@@ -58,6 +58,8 @@ events! {
     QueueFull: Refusals, "reason" = "queue_full";
     /// 503: no thread within `--queue-timeout`.
     QueueTimeout: Refusals, "reason" = "queue_timeout";
+    /// 503: the process is out of descriptors for static files.
+    OpenFiles: Refusals, "reason" = "open_files";
     /// Any other refusal.
     OtherRefusal: Refusals, "reason" = "other";
 }

@@ -26,6 +26,7 @@ pub struct WireState {
     ended_at: AtomicU64,
     upgraded: AtomicBool,
     resting: AtomicBool,
+    leaving: AtomicBool,
     /// The number of the stand-in request; 0 is none.
     refused: AtomicU64,
     refusal: Mutex<Option<(Refusal, Vec<u8>)>>,
@@ -47,6 +48,7 @@ impl Default for WireState {
             ended_at: AtomicU64::new(0),
             upgraded: AtomicBool::new(false),
             resting: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             refusal: Mutex::new(None),
             failed: AtomicU64::new(0),
@@ -120,6 +122,16 @@ impl WireState {
     /// The client has said something.
     pub fn speak(&self) {
         self.resting.store(false, Ordering::Release);
+    }
+
+    /// The server ends soon: each answer from now on is to be the connection's last.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Whether the connection ends with the next answer.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
     }
 
     /// The answer will be a 101: what the client sends from now on is not HTTP.

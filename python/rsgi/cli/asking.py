@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from rsgi.plan import Plan
 
 _SECTION = "Applications"
+_SECTIONS = (_SECTION, "Static files")
 _MORE = ("debug",)
 _LIFESPAN = "run_lifespan"
 
 
 def application_options() -> list[click.Parameter]:
     """The options of `rsgi serve` that say which applications there are and who answers, and whether these are started."""
-    taken = [each for each in options() if getattr(each, "section", None) == _SECTION or each.name in _MORE]
+    taken = [each for each in options() if getattr(each, "section", None) in _SECTIONS or each.name in _MORE]
     return [*taken, _lifespan_option()]
 
 

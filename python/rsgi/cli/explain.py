@@ -40,10 +40,19 @@ def _explain(*, words: tuple[str, ...], headers: tuple[str, ...], **_: object) -
     survey = survey_of(context)
     warn(survey)
     try:
+        place = None if websocket else survey.router.static_folder(url)
         explained = survey.router.explain(method, url, fields, websocket)
     except ValueError as error:
         raise click.UsageError(f"there is no such request: {error}", context) from error
-    click.echo("\n".join(_lines(survey, explained, ("WS" if websocket else method), url, fields)))
+    lines = _lines(survey, explained, ("WS" if websocket else method), url, fields)
+    if place is not None:
+        folder = survey.plan.static_folders[place]
+        said = [f"  {'static':<10} {folder.place} is the longest that matches: a file in `{folder.dir}`"]
+        if not folder.fallback_to_app:
+            click.echo("\n".join([f"{method} {url}", "", *said, "", f"  {'served by':<10} the server, or nobody: 404"]))
+            return 0
+        lines[2:2] = [f"{said[0]}; what is none goes on:"]
+    click.echo("\n".join(lines))
     return 0
 
 

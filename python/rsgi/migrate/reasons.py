@@ -44,7 +44,8 @@ SEVERAL_AT_A_TIME = (
 )
 SIGNALS = "the server is told by signals"
 SOCKET_MODE = "the mode of a Unix socket is not set: start with the `umask` that it needs"
-STATIC = "files are not served: let the proxy or a middleware such as WhiteNoise do it"
+STATIC_INDEX = "`index.html` is the index of a folder, always"
+STATIC_PREFIX = "the prefix is part of `--static`: write `--static PREFIX=DIR`"
 STRICT = "requests are parsed strictly, always"
 SYSLOG = "messages go to stderr, and the access log to stdout; systemd hands both on"
 TIMEOUT = (

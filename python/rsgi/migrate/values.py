@@ -42,6 +42,13 @@ def milliseconds(text: str) -> Sequence[str]:
     return (f"{text}ms",)
 
 
+def max_age(text: str) -> Sequence[str]:
+    """How long a file may be kept, in `Cache-Control`; 0 says nothing."""
+    if not re.fullmatch(r"\d+", text):
+        raise CannotCarry("write seconds: `--static-cache-control max-age=86400`")
+    return (f"max-age={text}",) if int(text) else ("off",)
+
+
 def megabytes(text: str) -> Sequence[str]:
     """A number of megabytes, as we write it."""
     return (f"{text}MiB",)

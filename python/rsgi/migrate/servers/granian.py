@@ -109,13 +109,10 @@ GRANIAN = OtherServer(
         *lost(reasons.RSS, "--rss-sample-interval DURATION", "--rss-samples INTEGER", "--workers-max-rss INTEGER"),
         *lost(reasons.RECYCLE, "--workers-lifetime DURATION"),
         carried("--env-files FILE", "--env-file", "one file"),
-        *lost(
-            reasons.STATIC,
-            "--static-path-route TEXT",
-            "--static-path-mount DIRECTORY",
-            "--static-path-dir-to-file TEXT",
-            "--static-path-expires DURATION",
-        ),
+        carried("--static-path-mount DIRECTORY", "--static", "below `/static`", lambda text: (f"/static={text}",)),
+        *lost(reasons.STATIC_PREFIX, "--static-path-route TEXT"),
+        *lost(reasons.STATIC_INDEX, "--static-path-dir-to-file TEXT"),
+        carried("--static-path-expires DURATION", "--static-cache-control", "as `max-age`", values.max_age),
         *lost(
             reasons.METRICS,
             "--metrics",

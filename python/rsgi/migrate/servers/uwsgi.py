@@ -87,7 +87,9 @@ UWSGI = OtherServer(
         *lost(reasons.FORWARDED, "--log-x-forwarded-for"),
         *lost(reasons.ENVIRONMENT, "--env VALUE"),
         *lost(reasons.PROCESS_NAME, "--procname TEXT", "--auto-procname"),
-        *lost(reasons.STATIC, "--static-map VALUE", "--check-static DIR", "--static-index FILE"),
+        carried("--static-map VALUE", "--static"),
+        *lost("write `--static /=DIR --static-fallback-to-app`", "--check-static DIR"),
+        *lost(reasons.STATIC_INDEX, "--static-index FILE"),
         *lost(reasons.BACKLOG, "-l --listen N"),
         *lost("write `--bind ADDRESS --tls-cert FILE --tls-key FILE`", "--https VALUE"),
         *lost(

@@ -1,0 +1,203 @@
+//! What a client wants of a file that it may have already: all of it, a part, or nothing.
+//!
+//! Kept apart because it is pure: fields of the request and what is known of the file on one side, a verdict on the other.
+//!
+//! Spec: RFC 9110 8.8.3.2 (comparison), 13 (conditional requests), 13.2.2 (precedence), 14.2 (ranges: GET only).
+
+use std::ops::Range;
+use std::time::{Duration, SystemTime};
+
+use http::header::{
+    HeaderMap, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+};
+use http_range_header::parse_range_header;
+
+/// What is known of one representation of a file.
+#[derive(Debug)]
+pub struct Validators {
+    /// Its strong entity tag, quotes included.
+    pub tag: String,
+    /// When it was changed, to the second; `None` where HTTP cannot say it.
+    pub modified: Option<SystemTime>,
+    /// Its size, in bytes.
+    pub size: u64,
+}
+
+/// What the client gets.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All of it.
+    Whole,
+    /// These bytes.
+    Part(Range<u64>),
+    /// It has that already.
+    NotModified,
+    /// It does not want this one.
+    Failed,
+    /// There are no such bytes.
+    Unsatisfiable,
+}
+
+/// Answers the fields of a GET, or of a HEAD, which takes no part.
+pub fn judge(headers: &HeaderMap, head: bool, known: &Validators, now: SystemTime) -> Verdict {
+    let date = |name| text(headers, name).and_then(|text| httpdate::parse_http_date(text).ok());
+    if headers.contains_key(IF_MATCH) {
+        if !names(headers, IF_MATCH, |tag| tag == known.tag) {
+            return Verdict::Failed;
+        }
+    } else if let (Some(since), Some(modified)) = (date(IF_UNMODIFIED_SINCE), known.modified)
+        && modified > since
+    {
+        return Verdict::Failed;
+    }
+    if headers.contains_key(IF_NONE_MATCH) {
+        if names(headers, IF_NONE_MATCH, |tag| tag.strip_prefix("W/").unwrap_or(tag) == known.tag) {
+            return Verdict::NotModified;
+        }
+    } else if let (Some(since), Some(modified)) = (date(IF_MODIFIED_SINCE), known.modified)
+        && modified <= since
+    {
+        return Verdict::NotModified;
+    }
+    if head || !still_the_same(headers, known, now) { Verdict::Whole } else { part(headers, known.size) }
+}
+
+/// Whether a field with a list of tags is `*` or has one for which `matches` says so.
+fn names(headers: &HeaderMap, field: HeaderName, matches: impl Fn(&str) -> bool) -> bool {
+    let values = headers.get_all(field).into_iter().filter_map(|value| value.to_str().ok());
+    values.into_iter().any(|value| value.trim() == "*" || tags(value).any(&matches))
+}
+
+/// The tags of a list; what is none ends it.
+fn tags(list: &str) -> impl Iterator<Item = &str> {
+    let mut rest = list;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        let opening = if rest.starts_with("W/") { 2 } else { 0 };
+        let quoted = rest.get(opening..)?.strip_prefix('"')?;
+        let end = opening + quoted.find('"')? + 2;
+        let (tag, after) = rest.split_at_checked(end)?;
+        rest = after;
+        Some(tag)
+    })
+}
+
+/// Whether a part goes with what the client has: it has the same tag, or the same date where nothing was changed since.
+fn still_the_same(headers: &HeaderMap, known: &Validators, now: SystemTime) -> bool {
+    if !headers.contains_key(IF_RANGE) {
+        return true;
+    }
+    let Some(validator) = text(headers, IF_RANGE) else { return false };
+    let Some(modified) = known.modified else { return validator == known.tag };
+    // A date is no proof of what changed within its second.
+    let settled = now.duration_since(modified).is_ok_and(|age| age > Duration::from_secs(1));
+    validator == known.tag || (settled && httpdate::parse_http_date(validator).is_ok_and(|date| date == modified))
+}
+
+/// One range. Several, and what cannot be read, are answered with all of it.
+fn part(headers: &HeaderMap, size: u64) -> Verdict {
+    let mut fields = headers.get_all(RANGE).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else { return Verdict::Whole };
+    let parsed = field.to_str().ok().and_then(|text| parse_range_header(text).ok());
+    let Some(parsed) = parsed.filter(|parsed| parsed.len() == 1) else { return Verdict::Whole };
+    match parsed.validate(size).map(|ranges| ranges.into_iter().next()) {
+        Ok(Some(range)) => Verdict::Part(*range.start()..range.end().saturating_add(1)),
+        Ok(None) => Verdict::Whole,
+        Err(_) => Verdict::Unsatisfiable,
+    }
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THEN: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const TAG: &str = "\"a-1\"";
+
+    fn verdict(fields: &[(HeaderName, &str)], head: bool) -> Verdict {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name, value.parse().unwrap_or(http::HeaderValue::from_static("?")));
+        }
+        let modified = httpdate::parse_http_date(THEN).ok();
+        let known = Validators { tag: TAG.to_owned(), modified, size: 100 };
+        judge(&headers, head, &known, SystemTime::now())
+    }
+
+    #[test]
+    fn the_tag_comes_before_the_date() {
+        use Verdict::{Failed, NotModified, Whole};
+        for (fields, expected) in [
+            (&[][..], Whole),
+            (&[(IF_NONE_MATCH, TAG)], NotModified),
+            (&[(IF_NONE_MATCH, "W/\"a-1\"")], NotModified),
+            (&[(IF_NONE_MATCH, "\"x\", \"a,b\" , W/\"a-1\"")], NotModified),
+            (&[(IF_NONE_MATCH, "\"x\""), (IF_NONE_MATCH, TAG)], NotModified),
+            (&[(IF_NONE_MATCH, "*")], NotModified),
+            (&[(IF_NONE_MATCH, "\"x\"")], Whole),
+            (&[(IF_NONE_MATCH, "a-1")], Whole),
+            (&[(IF_NONE_MATCH, "\"a-1")], Whole),
+            (&[(IF_NONE_MATCH, "\"x\""), (IF_MODIFIED_SINCE, THEN)], Whole),
+            (&[(IF_MODIFIED_SINCE, THEN)], NotModified),
+            (&[(IF_MODIFIED_SINCE, BEFORE)], Whole),
+            (&[(IF_MODIFIED_SINCE, "yesterday")], Whole),
+            (&[(IF_MATCH, TAG)], Whole),
+            (&[(IF_MATCH, "*")], Whole),
+            (&[(IF_MATCH, "\"x\"")], Failed),
+            (&[(IF_MATCH, "W/\"a-1\"")], Failed),
+            (&[(IF_MATCH, TAG), (IF_UNMODIFIED_SINCE, BEFORE)], Whole),
+            (&[(IF_MATCH, "\"x\""), (IF_NONE_MATCH, TAG)], Failed),
+            (&[(IF_UNMODIFIED_SINCE, THEN)], Whole),
+            (&[(IF_UNMODIFIED_SINCE, BEFORE)], Failed),
+        ] {
+            assert_eq!(verdict(fields, false), expected, "{fields:?}");
+            assert_eq!(verdict(fields, true), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn one_range_is_a_part_and_more_are_all() {
+        use Verdict::{Part, Unsatisfiable, Whole};
+        for (range, expected) in [
+            ("bytes=0-9", Part(0..10)),
+            ("bytes=90-", Part(90..100)),
+            ("bytes=-10", Part(90..100)),
+            ("bytes=-1000", Part(0..100)),
+            ("bytes=0-99999999999999999999999", Part(0..100)),
+            ("bytes=99-99", Part(99..100)),
+            ("bytes=100-", Unsatisfiable),
+            ("bytes=-0", Unsatisfiable),
+            ("bytes=0-1,5-6", Whole),
+            ("bytes=9-0", Whole),
+            ("bytes=", Whole),
+            ("bytes=a-b", Whole),
+            ("lines=1-2", Whole),
+            ("0-9", Whole),
+        ] {
+            assert_eq!(verdict(&[(RANGE, range)], false), expected, "{range}");
+            assert_eq!(verdict(&[(RANGE, range)], true), Whole, "{range}");
+        }
+        assert_eq!(verdict(&[(RANGE, "bytes=0-1"), (RANGE, "bytes=3-4")], false), Whole);
+    }
+
+    #[test]
+    fn a_part_goes_with_what_the_client_has_or_it_gets_all() {
+        for (validator, is_part) in [
+            (TAG, true),
+            (THEN, true),
+            ("\"x\"", false),
+            ("W/\"a-1\"", false),
+            (BEFORE, false),
+            ("Sun, 06 Nov 1994 08:49:38 GMT", false),
+            ("", false),
+        ] {
+            let found = verdict(&[(RANGE, "bytes=0-9"), (IF_RANGE, validator)], false);
+            assert_eq!(found == Verdict::Part(0..10), is_part, "{validator}");
+        }
+    }
+}
