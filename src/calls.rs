@@ -198,6 +198,11 @@ impl RunningCall {
         self.0.clone()
     }
 
+    /// Whether it is the call of a handle.
+    pub fn is(&self, handle: &CallHandle) -> bool {
+        self.0.is(handle)
+    }
+
     /// Says that the answer has no length; `stream` ends it.
     pub fn streams(&self, stream: Arc<dyn HangUp>) {
         self.0.streams(stream);
@@ -205,6 +210,18 @@ impl RunningCall {
 }
 
 impl CallHandle {
+    /// What is known of it; `None` when it has ended.
+    pub fn describe(&self) -> Option<Description> {
+        let state = self.app.all.lock();
+        let running = state.running.get(self.key).filter(|running| running.number == self.number)?;
+        Some(running.describe())
+    }
+
+    /// Whether it is the same call as another.
+    pub fn is(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+
     /// Says that the answer has no length; `stream` ends it.
     pub fn streams(&self, stream: Arc<dyn HangUp>) {
         let mut state = self.app.all.lock();

@@ -20,6 +20,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use crate::access_log::{AccessLog, Entry};
+use crate::admission::Admission;
 use crate::body::{BodyClock, BodyFate, RequestBody};
 use crate::compression::{Compression, Wish};
 use crate::error::RequestError;
@@ -37,6 +38,7 @@ use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 use crate::static_files::StaticFiles;
 use crate::tls::Tls;
+use crate::wear::Wear;
 use crate::wire::{Limits, Pace, Refusal, SpareAlarm, WireState, check_message};
 
 /// What every connection of the server shares.
@@ -64,6 +66,10 @@ pub struct Service {
     pub compression: Option<Compression>,
     /// The folders of static files, if there are any.
     pub static_files: Option<StaticFiles>,
+    /// Counts requests, if they are limited.
+    pub wear: Option<Arc<Wear>>,
+    /// Counts connections, if they are limited.
+    pub admission: Option<Arc<Admission>>,
 }
 
 /// One connection as its requests see it.
@@ -178,6 +184,9 @@ async fn dispatch(
 ) -> AppResponse {
     if connection.service.settings.health_path.as_deref() == Some(head.path()) {
         return health::answer(&head, connection.alive.phase() == Phase::Serving);
+    }
+    if let Some(wear) = &connection.service.wear {
+        wear.count_request();
     }
     // hyper skips what it has of a body in one piece, so it skips all of one that is not in chunks.
     let fixed = head.content_length().is_some();

@@ -90,6 +90,16 @@ impl RequestError {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: reason.into(), then: Then::Retry, event: Some(event) }
     }
 
+    /// No thread was free for it in time.
+    pub fn no_thread() -> Self {
+        Self::busy(Event::QueueTimeout, "no thread became free in time; try again")
+    }
+
+    /// The application took too long.
+    pub fn timed_out() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "the application took too long")
+    }
+
     /// The application failed; what went wrong is in the log, not in the answer.
     pub fn application_failed() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the application failed")
@@ -104,6 +114,7 @@ fn event_of(status: StatusCode) -> Option<Event> {
         StatusCode::NOT_FOUND => Event::NoApplication,
         StatusCode::REQUEST_TIMEOUT => Event::TooSlow,
         StatusCode::PAYLOAD_TOO_LARGE => Event::BodyTooLarge,
+        StatusCode::GATEWAY_TIMEOUT => Event::RequestTimeout,
         StatusCode::URI_TOO_LONG => Event::RequestLineTooLong,
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Event::HeaderTooLarge,
         StatusCode::HTTP_VERSION_NOT_SUPPORTED => Event::HttpVersion,

@@ -5,13 +5,13 @@
 //! Read the modules in this order and you have followed one request from the socket to the application and back:
 //!
 //! 1. [`server`] binds and starts the threads, and [`running`] sees to their end; [`startup`] is what comes before the first request, [`drain`] says
-//!    when it ends, [`shutdown`] tells everybody.
-//! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]); [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted; [`proxy_protocol`] hears from a proxy who is there.
+//!    when it ends, [`shutdown`] tells everybody. [`heartbeat`] and [`wear`] tell a supervisor how the process is.
+//! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]) if [`admission`] has room; [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted; [`proxy_protocol`] hears from a proxy who is there.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`http1`] runs hyper over it; [`http2`] does for
 //!    HTTP/2, and both bring their requests to [`connection`]. [`forwarded`] puts in what a proxy says of the client.
 //! 4. [`in_flight`] follows each request to its end. [`health`] answers probes, [`static_files`] with files ([`encoding`] says which copy). [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI ([`overload`] says when there is no room). [`body`] brings the request body.
-//! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool.
+//! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool ([`pools`]).
 //! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body (out of a file: [`file_stream`]; compressed, if that is asked for: [`compression`]); [`access_log`] says so.
 //!
 //! Beside all of them, [`metrics`] counts and [`admin`] shows it, when somebody wants to know.
@@ -23,6 +23,7 @@
 
 mod access_log;
 mod admin;
+mod admission;
 mod allocator;
 mod body;
 mod calls;
@@ -39,6 +40,7 @@ mod forwarded;
 mod gateway;
 mod head;
 mod health;
+mod heartbeat;
 mod http1;
 mod http2;
 mod identity;
@@ -50,6 +52,7 @@ mod outbox;
 mod overload;
 mod own_fields;
 mod plan;
+mod pools;
 mod protocol;
 mod proxy_protocol;
 mod replayed;
@@ -63,6 +66,7 @@ mod startup;
 mod static_files;
 mod timestamp;
 mod tls;
+mod wear;
 mod wire;
 mod worker;
 

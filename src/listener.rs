@@ -4,6 +4,7 @@
 //!
 //! Spec: RFC 3986 3.2.2 (IPv6 literals in brackets).
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -11,11 +12,13 @@ use std::os::unix::fs::FileTypeExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use crate::admission::Place;
 use crate::connection::Service;
 use crate::error::StartupError;
 use crate::head::Peer;
@@ -273,24 +276,35 @@ async fn accept(bound: Bound, turns: Turns, service: Arc<Service>, alive: Alive)
     }
 }
 
+/// The next connection, with its place if these are limited. It is not accepted before there is room.
+fn admitted<T>(
+    service: &Service,
+    context: &mut Context<'_>,
+    accept: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<T>>,
+) -> Poll<io::Result<(Option<Place>, T)>> {
+    let Some(admission) = &service.admission else { return accept(context).map_ok(|accepted| (None, accepted)) };
+    ready!(admission.poll_room(context));
+    accept(context).map_ok(|accepted| (Some(admission.take()), accepted))
+}
+
 async fn accept_tcp(listener: TcpListener, turns: Turns, service: Arc<Service>, mut alive: Alive) {
-    let serve = |stream: TcpStream, client: SocketAddr, alive: &Alive| {
+    let serve = |stream: TcpStream, client: SocketAddr, alive: Alive| {
         // Without it a small answer may wait for the client's acknowledgement; with it only latency is at stake.
         let _unsupported = stream.set_nodelay(true);
         let server = stream.local_addr().ok().map(|address| (address.ip().to_string(), address.port()));
         let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(Some(client.ip())));
         let client = Some((client.ip().to_string(), client.port()));
         let peer = Peer { client, server, trusted, ..Peer::default() };
-        tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
+        tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, Box::new(peer), alive));
     };
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = poll_fn(|context| admitted(&service, context, |context| listener.poll_accept(context))) => accepted,
             () = alive.reached(Phase::Draining) => break,
         };
         match accepted {
-            Ok((stream, client)) => {
-                serve(stream, client, &alive);
+            Ok((place, (stream, client))) => {
+                serve(stream, client, alive.of_connection(place));
                 turns.give().await;
             }
             Err(error) => back_off(&error, &service).await,
@@ -301,25 +315,25 @@ async fn accept_tcp(listener: TcpListener, turns: Turns, service: Arc<Service>, 
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            serve(stream, client, &alive);
+            serve(stream, client, alive.of_connection(None));
         }
     }
 }
 
 async fn accept_unix(listener: UnixListener, turns: Turns, path: &str, service: Arc<Service>, mut alive: Alive) {
-    let serve = |stream: UnixStream, alive: &Alive| {
+    let serve = |stream: UnixStream, alive: Alive| {
         let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(None));
         let peer = Peer { unix_path: Some(path.to_owned()), trusted, ..Peer::default() };
-        tokio::spawn(protocol::serve_unix(Arc::clone(&service), stream, Box::new(peer), alive.clone()));
+        tokio::spawn(protocol::serve_unix(Arc::clone(&service), stream, Box::new(peer), alive));
     };
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = poll_fn(|context| admitted(&service, context, |context| listener.poll_accept(context))) => accepted,
             () = alive.reached(Phase::Draining) => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                serve(stream, &alive);
+            Ok((place, (stream, _))) => {
+                serve(stream, alive.of_connection(place));
                 turns.give().await;
             }
             Err(error) => back_off(&error, &service).await,
@@ -330,7 +344,7 @@ async fn accept_unix(listener: UnixListener, turns: Turns, path: &str, service: 
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = UnixStream::from_std(stream)
         {
-            serve(stream, &alive);
+            serve(stream, alive.of_connection(None));
         }
     }
 }

@@ -21,12 +21,14 @@ static JSON: AtomicBool = AtomicBool::new(false);
 
 /// Writes one line; a closed standard error is nobody's concern.
 pub fn line(text: std::fmt::Arguments<'_>) {
-    let _closed = if JSON.load(Ordering::Relaxed) {
-        writeln!(std::io::stderr().lock(), "{}", object(&text.to_string()))
+    let line = if JSON.load(Ordering::Relaxed) {
+        format!("{}\n", object(&text.to_string()))
     } else {
         let name = NAME.get().map_or("", String::as_str);
-        writeln!(std::io::stderr().lock(), "{name}{text}")
+        format!("{name}{text}\n")
     };
+    // In one piece: Python, and other processes, write there, too.
+    let _closed = std::io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// The line as `console.py` writes its own.

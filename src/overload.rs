@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rsgi_bridge::pool::Pool;
 
 use crate::log::{self, counted};
+use crate::pools;
 
 /// Time between two looks. What waits longer than this waits long.
 const LOOK: Duration = Duration::from_secs(1);
@@ -50,7 +51,7 @@ async fn watch_pool(pool: Arc<Pool>) {
                 running.refused += refused;
             }
             Some(over) => {
-                say_over(over);
+                say_over(&pool, over);
                 shortage = None;
             }
             None => {}
@@ -64,17 +65,27 @@ async fn watch_pool(pool: Arc<Pool>) {
 
 fn say_begun(pool: &Pool, waiting: usize, refused: usize) {
     let refusals = if refused > 0 { format!(", {refused} got 503 (`--wsgi-queue`)") } else { String::new() };
+    let (whose, more) = match owner(pool) {
+        Some(app) => (format!(" of app `{app}`"), "`wsgi_threads` in its table"),
+        None => (String::new(), "`--wsgi-threads`"),
+    };
     log::line(format_args!(
-        "warning: the WSGI threads are busy, all {}: requests have waited for more than a second, {waiting} wait now\
-         {refusals}; `--wsgi-threads` makes more threads",
+        "warning: the WSGI threads{whose} are busy, all {}: requests have waited for more than a second, {waiting} wait now\
+         {refusals}; {more} makes more threads",
         pool.threads()
     ));
 }
 
-fn say_over(shortage: &Shortage) {
+/// The application that a pool belongs to, if it is one's own.
+fn owner(pool: &Pool) -> Option<&str> {
+    pool.name().strip_prefix(pools::OWN)
+}
+
+fn say_over(pool: &Pool, shortage: &Shortage) {
     let Shortage { since, most, refused } = shortage;
+    let whose = owner(pool).map_or_else(String::new, |app| format!(" of app `{app}`"));
     log::line(format_args!(
-        "WSGI threads are free again after {:.0} s: up to {} waited, {refused} got 503",
+        "WSGI threads{whose} are free again after {:.0} s: up to {} waited, {refused} got 503",
         since.elapsed().as_secs_f64(),
         counted(*most, "request")
     ));

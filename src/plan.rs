@@ -11,6 +11,7 @@ use crate::route::{
     AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, RouteKind, RouteSpec, Router,
     RuleSpec, Scheme,
 };
+use crate::settings::Seconds;
 
 /// One application of the plan.
 #[derive(Debug, FromPyObject)]
@@ -25,6 +26,12 @@ pub struct AppSpec {
     pub application: Py<PyAny>,
     /// The WSGI application within, when it is a `rsgi.WsgiToAsgi`: it is called without the detour.
     pub bridge: Option<Py<WsgiBridge>>,
+    /// How many requests it may have at a time.
+    pub limit_concurrency: Option<usize>,
+    /// How long it may take until its answer begins.
+    pub request_timeout: Option<Seconds>,
+    /// How many WSGI threads it has for itself.
+    pub own_threads: Option<usize>,
 }
 
 /// One folder of static files.

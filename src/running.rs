@@ -16,6 +16,7 @@ use crate::drain::Drain;
 use crate::driver::{Driver, Io, overseer};
 use crate::error::StartupError;
 use crate::listener::Listening;
+use crate::pools::Pools;
 use crate::shutdown::Phase;
 use crate::startup::{self, Started};
 
@@ -24,8 +25,8 @@ use crate::startup::{self, Started};
 pub struct Running {
     /// Waits for the end of the server.
     pub io_thread: JoinHandle<Result<(), StartupError>>,
-    /// Runs WSGI calls.
-    pub pool: Option<Arc<Pool>>,
+    /// Run WSGI calls.
+    pub pools: Pools,
     /// Writes the access log.
     pub log_thread: Option<JoinHandle<()>>,
     /// Shows the numbers.
@@ -39,9 +40,7 @@ impl Running {
     /// When an application's startup failed, or we did.
     pub fn finish(self, driver: &Driver) -> Result<(), StartupError> {
         let result = self.io_thread.join().unwrap_or_else(|_| Err(failed()));
-        if let Some(pool) = self.pool {
-            pool.stop();
-        }
+        self.pools.stop();
         // Connections that were cut end here, and with them the last clones of the access log.
         driver.end();
         // It counts to the end, and says so last of all.

@@ -12,10 +12,11 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use rsgi_bridge::pool::{Pool, wait_until_idle};
+use rsgi_bridge::pool::wait_until_idle;
 
 use crate::access_log::AccessLog;
 use crate::admin::{self, AdminThread, Door};
+use crate::admission::Admission;
 use crate::calls::Calls;
 use crate::compression::Compression;
 use crate::connection::Service;
@@ -26,17 +27,20 @@ use crate::error::StartupError;
 use crate::event_loop::{EventLoop, Woken};
 use crate::forwarded::Proxies;
 use crate::gateway::App;
+use crate::heartbeat;
 use crate::listener::{self, Bound as BoundListener, Listening};
 use crate::metrics::{Metrics, Routing};
 use crate::outbox::Outbox;
 use crate::own_fields::OwnFields;
-use crate::plan::{AppSpec, Plan};
+use crate::plan::Plan;
+use crate::pools::Pools;
 use crate::running::{Running, serve, wait_for_end};
 use crate::settings::{Seconds, Settings};
 use crate::shutdown::Shutdown;
 use crate::startup::Started;
 use crate::static_files::StaticFiles;
 use crate::tls::Tls;
+use crate::wear::Wear;
 use crate::worker::Listeners;
 
 /// One server: made, started and finished once.
@@ -53,6 +57,8 @@ pub struct Server {
     /// Where the admin listener is, if this process has it.
     admin_address: Option<String>,
     ready: Mutex<Receiver<()>>,
+    /// Hears why the process should be replaced, when somebody would do that.
+    worn: Mutex<Option<Receiver<String>>>,
     tls: Option<Arc<Tls>>,
     event_loop: Arc<EventLoop>,
     calls: Arc<Calls>,
@@ -77,7 +83,7 @@ enum Stage {
 struct Prepared {
     service: Service,
     listening: Listening,
-    pool: Option<Arc<Pool>>,
+    pools: Pools,
     log_thread: Option<JoinHandle<()>>,
     door: Option<Door>,
 }
@@ -110,19 +116,18 @@ impl Server {
         let metrics = door.as_ref().map(|_| Metrics::new(names()));
         let routing = Arc::new(ArcSwap::from_pointee(Routing::new(plan.router()?, metrics.as_ref())));
         let event_loop = Arc::new(EventLoop::default());
-        let pool = if plan.apps.iter().any(AppSpec::is_wsgi) {
-            Some(Pool::start(py, "rsgi-wsgi", config.wsgi_threads, config.wsgi_queue)?)
-        } else {
-            None
-        };
+        let pools = Pools::start(py, &plan.apps, &config)?;
         let (outbox, calls) = (Arc::new(Outbox::default()), Arc::new(Calls::default()));
+        let (wear, worn) = Wear::new(config.max_requests);
+        // Where there is no supervisor nobody hears it.
+        let (wear, worn) = (Arc::new(wear), inherited.then_some(worn));
         let driver = Arc::new(Driver::new(Arc::clone(&outbox), config.busy_poll.0)?);
         let probes = plan.probes();
         let unprobed = !probes && plan.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some());
-        let apps = plan.apps.into_iter().enumerate().map(|(index, mut app)| {
+        let apps = plan.apps.into_iter().enumerate().map(|(place, mut app)| {
             // Probing holds an answer back, which only the ASGI gateway can.
             app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
-            App::new(py, (index, app), &config, &event_loop, (&outbox, &calls), pool.as_ref())
+            App::new(py, (place, app), &config, &event_loop, (&outbox, &calls, &wear), pools.of(place))
         });
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
@@ -131,6 +136,8 @@ impl Server {
         let (count, workers) = (apps.len(), config.workers);
         let (compression, static_files) = (Compression::new(&config)?, StaticFiles::new(&plan.static_folders)?);
         let own_fields = OwnFields::new(&config)?;
+        let wear = Some(wear).filter(|_| config.max_requests.is_some());
+        let admission = config.max_connections.map(Admission::new);
         let service = Service {
             settings: config,
             routing: Arc::clone(&routing),
@@ -143,11 +150,13 @@ impl Server {
             metrics: metrics.clone(),
             compression,
             static_files,
+            wear,
+            admission,
         };
-        let io = Io::choose(&service, pool.is_some())?;
+        let io = Io::choose(&service, pools.driving().is_some())?;
         let (told, ready) = channel();
         let listening = Listening { bound: listeners, inherited, ready: told, accepting: Arc::default() };
-        let prepared = Prepared { service, listening, pool, log_thread, door };
+        let prepared = Prepared { service, listening, pools, log_thread, door };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
             driver,
@@ -157,6 +166,7 @@ impl Server {
             addresses,
             admin_address,
             ready: Mutex::new(ready),
+            worn: Mutex::new(worn),
             tls,
             event_loop,
             calls,
@@ -215,7 +225,7 @@ impl Server {
             let woken = if self.io == Io::Loop { Woken::BySelector } else { Woken::ByReader };
             self.event_loop.attach(&event_loop, woken)?;
         }
-        let Prepared { service, listening, pool, log_thread, door } = *prepared;
+        let Prepared { service, listening, pools, log_thread, door } = *prepared;
         let admin = self.show(door, &service, &listening)?;
         let (shutdown, calls, event_loop) =
             (Arc::clone(&self.shutdown), Arc::clone(&self.calls), Arc::clone(&self.event_loop));
@@ -223,7 +233,8 @@ impl Server {
             let drain = Drain::new(&shutdown, &calls, &event_loop, &service.settings);
             serve(Arc::new(service), started, listening, drain).await
         });
-        let (driver, io, workers, driving) = (Arc::clone(&self.driver), self.io, self.workers, pool.clone());
+        let (driver, io, workers) = (Arc::clone(&self.driver), self.io, self.workers);
+        let driving = pools.driving().cloned();
         let io_thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
             let result = wait_for_end(&driver, io, driving.as_ref().map(|pool| (pool, workers)), serving);
             Python::attach(|py| {
@@ -234,13 +245,29 @@ impl Server {
             result
         });
         let io_thread = io_thread.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-        *stage = Stage::Running(Running { io_thread, pool, log_thread, admin });
+        *stage = Stage::Running(Running { io_thread, pools, log_thread, admin });
         Ok(())
     }
 
     /// Waits until connections are accepted; `False` when the server ends before.
     fn wait_until_ready(&self, py: Python<'_>) -> bool {
         py.detach(|| self.ready.lock().unwrap_or_else(PoisonError::into_inner).recv().is_ok())
+    }
+
+    /// Waits until there is a reason to replace this process, and gives it; `None` when the server ends before, or nobody would.
+    fn wait_until_worn(&self, py: Python<'_>) -> Option<String> {
+        let worn = self.worn.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        py.detach(move || worn.recv().ok())
+    }
+
+    /// Says that the sockets are driven: a byte into the pipe `descriptor` every `every` seconds.
+    ///
+    /// Raises `OSError` when it is no pipe.
+    fn beat(&self, descriptor: i32, every: Seconds) -> PyResult<()> {
+        let pipe = self.driver.enter(|| heartbeat::open(descriptor))?;
+        // It ends with the runtime.
+        let _beating = self.driver.spawn(heartbeat::beat(pipe, every.0));
+        Ok(())
     }
 
     /// Stops accepting; what runs may finish within the grace time.

@@ -43,6 +43,12 @@ macro_rules! settings {
 settings! {
     /// Processes that serve.
     workers: usize,
+    /// Requests that a process may have before it is replaced.
+    max_requests: Option<u64>,
+    /// How long a process may serve before it is replaced.
+    max_worker_age: Option<Seconds>,
+    /// Bytes that a process may have resident before it is replaced.
+    max_rss: Option<u64>,
     /// The host to listen on, with `port`.
     host: String,
     /// The port to listen on; 0 for any free one.
@@ -97,6 +103,8 @@ settings! {
     max_header_fields: usize,
     /// Bytes of a request body.
     max_body: Option<u64>,
+    /// Connections that may be open.
+    max_connections: Option<usize>,
     /// Requests of one application at a time.
     limit_concurrency: Option<usize>,
     /// Requests of one HTTP/2 connection at a time.
@@ -115,6 +123,8 @@ settings! {
     keep_alive_timeout: Seconds,
     /// How long a request may wait for a WSGI thread.
     queue_timeout: Seconds,
+    /// How long an application may take until its answer begins.
+    request_timeout: Option<Seconds>,
     /// Bytes per second that a client must send or take; 0 is off.
     min_data_rate: u64,
     /// How long a client may be slower.
@@ -177,6 +187,12 @@ impl Settings {
             min_data_rate: self.min_data_rate,
             min_data_rate_grace: self.min_data_rate_grace.0,
         }
+    }
+
+    /// Whether another process may serve the same applications at the same time.
+    pub fn is_multiprocess(&self) -> bool {
+        let replaced = self.max_requests.is_some() || self.max_worker_age.is_some() || self.max_rss.is_some();
+        self.workers > 1 || replaced
     }
 
     /// Whether answers get a `Date`.

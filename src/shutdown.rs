@@ -5,10 +5,13 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
+
+use crate::admission::Place;
 
 /// How long a client that has just come, or has just asked, may take to ask. Its request may be on the way.
 const LAST_REQUEST: Duration = Duration::from_millis(300);
@@ -32,7 +35,11 @@ pub struct Shutdown(watch::Sender<Phase>);
 
 /// Held by everything that must have ended before the server has.
 #[derive(Debug, Clone)]
-pub struct Alive(watch::Receiver<Phase>);
+pub struct Alive {
+    phases: watch::Receiver<Phase>,
+    /// What a connection occupies until all that belongs to it has ended.
+    _place: Option<Arc<Place>>,
+}
 
 impl Default for Shutdown {
     fn default() -> Self {
@@ -64,7 +71,7 @@ impl Shutdown {
 
     /// A handle for something that lives while the server does.
     pub fn alive(&self) -> Alive {
-        Alive(self.0.subscribe())
+        Alive { phases: self.0.subscribe(), _place: None }
     }
 
     /// Waits for the last [`Alive`] to go.
@@ -74,15 +81,20 @@ impl Shutdown {
 }
 
 impl Alive {
+    /// A handle for a connection that occupies `place`.
+    pub fn of_connection(&self, place: Option<Place>) -> Self {
+        Self { phases: self.phases.clone(), _place: place.map(Arc::new) }
+    }
+
     /// The phase now.
     pub fn phase(&self) -> Phase {
-        *self.0.borrow()
+        *self.phases.borrow()
     }
 
     /// Waits until the server is at `phase` or further.
     pub async fn reached(&mut self, phase: Phase) {
         // An error means that the server has gone, which is further than any phase.
-        let _changed = self.0.wait_for(|now| *now >= phase).await;
+        let _changed = self.phases.wait_for(|now| *now >= phase).await;
     }
 
     /// Runs `work` until it is over or the server is at `phase` or further, which gives `None`.
@@ -90,7 +102,7 @@ impl Alive {
     /// A connection's task is polled for each of its requests: the phase is asked for only when there is news, since that takes
     /// a lock.
     pub async fn unless<T>(&mut self, phase: Phase, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
-        let news = self.0.clone();
+        let news = self.phases.clone();
         let mut reached = pin!(self.reached(phase));
         let mut told: Option<Waker> = None;
         poll_fn(|context| {

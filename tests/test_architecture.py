@@ -23,6 +23,7 @@ LONGER = {
     "python/rsgi/config.py": (670, "the list of all settings, each defined once"),
     "python/rsgi/supervisor.py": (352, "the workers, and what every signal does to them"),
     "bridge/src/response_head.rs": (362, "what a head may hold, and what may be done to it afterwards"),
+    "src/server.rs": (375, "all that Python asks of a server, each in a few lines"),
     "src/body.rs": (436, "reading, pumping, recording and spooling are one body's way"),
     "src/gateway/asgi.rs": (447, "the call and its exchange share every type"),
     "src/gateway/websocket/exchange.rs": (358, "one state machine, and what may follow what in it"),
@@ -37,6 +38,7 @@ ATTACHING = {
     "src/error.rs": "a start-up error becomes an exception",
     "bridge/src/foreign_loop.rs": "wakes the loop of a foreign host",
     "bridge/src/pool/spare.rs": "starts a spare thread, on a thread made for it",
+    "bridge/src/pool/overdue.rs": "looks where a thread hangs, on a thread made for it",
     "bridge/src/source.rs": "asks a Python iterator on behalf of the application that reads",
 }
 

@@ -315,6 +315,8 @@ ONLY_PYTHON = {
     "app_dir": "is for importing",
     "log_format": "is said to both, by a call",
     "log_config": "the logging is Python's",
+    "max_requests_jitter": "is added to `max_requests` before the settings are made",
+    "worker_timeout": "is the supervisor's",
     "debug": "start-up errors are printed by the command line",
 }
 
@@ -344,7 +346,8 @@ def settings_page() -> str:
         "Each setting is a flag of `rsgi serve`, an environment variable, and an argument of `rsgi.serve(...)`; by the",
         "name of the argument it is also a key of `rsgi.toml`, or of `[tool.rsgi]` in `pyproject.toml` (but for `config`",
         "and `env_file`). A flag wins over the environment, and both over the file. In the file an application is a",
-        "table, `[apps.NAME]`, with `wsgi` or `asgi` and perhaps `prefix`, and rules are `[[routes]]` (README,",
+        "table, `[apps.NAME]`, with `wsgi` or `asgi`, perhaps `prefix`, and limits of its own",
+        "([limits.md](limits.md#limits-of-one-application)), and rules are `[[routes]]` (README,",
         '"A configuration file"). Durations are seconds, or text such as `250ms`, `10s`, `2m`; sizes are bytes, or',
         "`64KiB`, `16MiB`. The variable of a repeatable flag takes several values, divided by `;`. Where the default is",
         "no limit, `none` says so, too.",

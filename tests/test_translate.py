@@ -96,7 +96,7 @@ def test_what_stands_before_the_server_stays(before: str, after: str, capsys: py
 @pytest.mark.parametrize(
     ("theirs", "flag", "why"),
     [
-        ("gunicorn app:app --timeout 30", "--timeout 30", "a call is not killed for taking long"),
+        ("gunicorn app:app --timeout 0", "--timeout 0", "no limit is the default"),
         ("gunicorn app:app -k gevent", "-k gevent", "WSGI applications run in threads"),
         ("gunicorn app:app -D", "-D", "the process stays in the foreground"),
         ("gunicorn app:app -w many", "-w many", "`--workers` does not take it: 'many' is not a whole number"),

@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::error::BodyError;
-use crate::pipe::PipeReader;
+use crate::pipe::{PipeReader, Reading};
 use crate::start_response::body_bytes;
 
 /// How much of a temporary file is read at once.
@@ -56,6 +57,14 @@ impl BodySource {
                     other => return other.transpose(),
                 }
             },
+        }
+    }
+
+    /// What knows how a body that still comes in is read.
+    pub fn reading(&self) -> Option<Arc<dyn Reading>> {
+        match self {
+            Self::Pipe(reader) => Some(reader.reading_handle()),
+            _ => None,
         }
     }
 

@@ -98,7 +98,7 @@ impl WsgiPool {
     }
 
     fn census(&self) -> Census {
-        let none = Census { running: 0, waiting: 0, orphaned: 0, stalled: 0, spare: 0 };
+        let none = Census::default();
         self.of_this_process().map_or(none, |pool| pool.census())
     }
 }

@@ -284,6 +284,21 @@ class Server:
             StartupError: when its rules and routes make no sense; then nothing changes.
             ValueError: when its applications are others.
         """
+    def wait_until_worn(self) -> str | None:
+        """Wait until there is a reason to replace this process, and give it.
+
+        `None` when the server ends before, and at once where no supervisor would do it. Called once.
+        """
+    def beat(self, descriptor: int, every: float) -> None:
+        """Say in a pipe that the sockets are driven, for as long as they are.
+
+        Args:
+            descriptor: The writing end. It is opened anew, so that this one may be closed.
+            every: How often, in seconds.
+
+        Raises:
+            OSError: when it is no pipe.
+        """
     def stop(self) -> None:
         """Stop accepting; what runs may finish within the grace time."""
     def reload_tls(self) -> bool:

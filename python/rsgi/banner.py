@@ -14,6 +14,7 @@ from rsgi.config import Config
 from rsgi.loops import loop_name
 from rsgi.plan import App, Plan
 from rsgi.static_folders import StaticFolder
+from rsgi.values import write_value
 
 _SOCKETS = {
     "loop": "the event loop drives them",
@@ -53,7 +54,7 @@ def _processes(config: Config, supervisor: int | None) -> str:
         return f"process {os.getpid()}"
     if config.reload:
         return f"process {supervisor}, which restarts when files change"
-    return f"process {supervisor} with {config.workers} workers"
+    return f"process {supervisor} with {'1 worker' if config.workers == 1 else f'{config.workers} workers'}"
 
 
 def _name(app: App) -> str:
@@ -83,9 +84,17 @@ def _place(app: App, plan: Plan) -> str:
 
 def _how(app: App, config: Config, io: str) -> str:
     if app.interface == "wsgi":
-        threads = "1 thread" if config.wsgi_threads == 1 else f"{config.wsgi_threads} threads"
-        return f"{threads}, queue {config.wsgi_queue}"
-    return f"{'asyncio' if io == 'loop' else loop_name(config.loop)} loop, lifespan {config.lifespan}"
+        count = app.own_threads or config.wsgi_threads
+        threads = "1 thread" if count == 1 else f"{count} threads"
+        own = " of its own" if app.own_threads is not None else ""
+        how = f"{threads}{own}, queue {config.wsgi_queue}"
+    else:
+        how = f"{'asyncio' if io == 'loop' else loop_name(config.loop)} loop, lifespan {config.lifespan}"
+    if app.limit_concurrency is not None:
+        how += f", at most {app.limit_concurrency} at a time"
+    if app.request_timeout is not None:
+        how += f", answers within {write_value(app.request_timeout, 'duration')}"
+    return how
 
 
 def _who(plan: Plan) -> list[str]:

@@ -399,6 +399,50 @@ class Config:
         default_text="the variable `WEB_CONCURRENCY`, else 1",
     )
 
+    max_requests: int | None = _setting(
+        "How many requests a worker may have before another one takes its place, one worker at a time and without losing a "
+        "request. With one worker, too, a supervisor sees to it.",
+        "Processes",
+        unit="number",
+        optional=True,
+        minimum=1,
+        maximum=2**53,
+        default_text="no limit",
+    )
+    max_requests_jitter: int = _setting(
+        "Up to so many more than `--max-requests`, another number for each worker.",
+        "Processes",
+        0,
+        unit="number",
+        minimum=0,
+        maximum=2**31,
+    )
+    max_worker_age: float | None = _setting(
+        "How long a worker may serve before another one takes its place.",
+        "Processes",
+        unit="duration",
+        optional=True,
+        minimum=1,
+        default_text="no limit",
+    )
+    max_rss: int | None = _setting(
+        "How much memory a worker may have resident before another takes its place; looked at once a second. Linux only.",
+        "Processes",
+        unit="size",
+        optional=True,
+        minimum=MIB,
+        default_text="no limit",
+    )
+    worker_timeout: float | None = _setting(
+        "How long a worker may leave its sockets alone, because its event loop is blocked for example, before its stacks "
+        "are written and another one takes its place; 0 is for ever.",
+        "Processes",
+        unit="duration",
+        optional=True,
+        minimum=0,
+        default_text="60s where there is a supervisor",
+    )
+
     max_request_line: int = _setting(
         "The longest request line; a longer one gets 414.", "Limits", 8 * KIB, unit="size", minimum=256
     )
@@ -410,6 +454,13 @@ class Config:
     )
     max_body: int | None = _setting(
         "The largest request body; a larger one gets 413.", "Limits", unit="size", optional=True, minimum=0
+    )
+    max_connections: int | None = _setting(
+        "How many connections a process may have open; further ones wait in the kernel until one closes.",
+        "Limits",
+        unit="number",
+        optional=True,
+        minimum=1,
     )
     limit_concurrency: int | None = _setting(
         "How many requests and WebSockets each application may have at the same time; more get 503.",
@@ -481,6 +532,15 @@ class Config:
         45.0,
         unit="duration",
         minimum=0.001,
+    )
+    request_timeout: float | None = _setting(
+        "How long an application may take until its answer begins; then the client gets 504. A task is cancelled, a WSGI "
+        "thread is given up and another one takes its place. A WebSocket has to be accepted or refused by then.",
+        "Time limits",
+        unit="duration",
+        optional=True,
+        minimum=0.001,
+        default_text="no limit",
     )
     min_data_rate: int = _setting(
         "The slowest that a body may come and an answer may be read, in bytes a second; 0 is any.",

@@ -21,7 +21,7 @@ from rsgi._types import Interface
 from rsgi.config import Config, Setting, flag_of, settings
 from rsgi.errors import StartupError
 from rsgi.rules import ParsedRule, rule_from_table
-from rsgi.setting import AppTarget
+from rsgi.setting import OWN_SETTINGS, AppTarget
 from rsgi.static_folders import AskedFolder, folder_from_table
 from rsgi.toml_lines import KeyPath, TomlLines
 from rsgi.values import SettingValueError
@@ -35,7 +35,7 @@ FILE_NAME = "rsgi.toml"
 PROJECT_FILE_NAME = "pyproject.toml"
 
 _INTERFACES: tuple[Interface, ...] = ("wsgi", "asgi")
-_APP_KEYS = ("wsgi", "asgi", "prefix")
+_APP_KEYS = ("wsgi", "asgi", "prefix", *OWN_SETTINGS)
 # What says where settings are read, and so is known before.
 _NOT_HERE = ("config", "env_file")
 _APP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -186,6 +186,7 @@ class _File:
         for name, app in table.get("apps", {}).items():
             interface = next(each for each in _INTERFACES if each in app)
             found[f"apps.{name}"] = self._place(("apps", name, interface))
+            found |= {f"apps.{name}.{key}": self._place(("apps", name, key)) for key in OWN_SETTINGS if key in app}
         return found
 
     def _value(self, key: str, value: object, setting: Setting) -> object:
@@ -224,13 +225,24 @@ class _File:
             if key not in _APP_KEYS:
                 self._unknown((*place, key), _APP_KEYS, "an application has `wsgi` or `asgi`, and perhaps `prefix`")
         for key, text in app.items():
-            if not isinstance(text, str) or not text.strip():
+            if key not in OWN_SETTINGS and (not isinstance(text, str) or not text.strip()):
                 self._fail((*place, key), f"`{key}` is text, not {text!r}")
         given = [interface for interface in _INTERFACES if interface in app]
         if len(given) != 1:
             what = "both `wsgi` and `asgi`" if given else "neither `wsgi` nor `asgi`"
             self._fail(place, f"the application `{name}` has {what}", "it speaks one of them: name its target there")
-        return AppTarget(given[0], app[given[0]].strip(), app.get("prefix", ""), name)
+        own = tuple((key, self._own_value((*place, key), app[key])) for key in OWN_SETTINGS if key in app)
+        if given[0] == "asgi" and "wsgi_threads" in app:
+            hint = "an ASGI application runs in the event loop; leave it out"
+            self._fail((*place, "wsgi_threads"), f"the application `{name}` has no WSGI threads: it is ASGI", hint)
+        return AppTarget(given[0], app[given[0]].strip(), app.get("prefix", ""), name, own)
+
+    def _own_value(self, place: KeyPath, value: object) -> object:
+        key = str(place[-1])
+        try:
+            return self._fields[key].check(value)
+        except (SettingValueError, TypeError) as error:
+            self._fail(place, f"`{key}` cannot be {value!r}: {error}", "docs/settings.md says what it takes")
 
     def _routes(self, value: object) -> tuple[str | ParsedRule, ...]:
         if not isinstance(value, list) or not all(isinstance(rule, (str, dict)) for rule in value):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rsgi.config import AppTarget, Config, Setting, settings
+from rsgi.config import AppTarget, Config, Setting, setting_of, settings
 from rsgi.config_file import places_in
 from rsgi.importer import target_name
 from rsgi.rules import ParsedRule
@@ -18,6 +18,8 @@ from rsgi.static_folders import AskedFolder
 from rsgi.values import write_value
 
 Kind: TypeAlias = Literal["flag", "argument", "environment", "file", "default"]
+
+_FIELDS = {field.name: field for field, _ in settings()}
 
 _SECRET = "********"  # noqa: S105 - stands in the place of one
 
@@ -115,6 +117,10 @@ def _app_rows(
         data = {"interface": app.interface, "target": target, "prefix": app.prefix, "name": app.name or None}
         text = f"{app.prefix}={target}" if app.prefix else target
         made.append(Row(app.interface, f"{app.name}: {text}" if app.name else text, data, origin))
+        for key, value in app.own:
+            name = f"apps.{app.name}.{key}"
+            setting = setting_of(_FIELDS[key])
+            made.append(Row(name, _text(name, value, setting), value, Origin("file", places.get(name, file))))
     return made
 
 

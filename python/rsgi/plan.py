@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from rsgi._rsgi import WsgiBridge
 from rsgi._types import AskedInterface, Interface
@@ -42,6 +42,9 @@ class App:
         prefix: Where it is mounted: empty, or `/api` without a slash at the end.
         application: The callable.
         target: The text of its target.
+        limit_concurrency: How many requests it may have at the same time.
+        request_timeout: How long it may take until its answer begins, in seconds.
+        own_threads: How many threads it has for itself; `None` when it shares those of all.
     """
 
     name: str
@@ -49,6 +52,9 @@ class App:
     prefix: str
     application: object
     target: str
+    limit_concurrency: int | None = None
+    request_timeout: float | None = None
+    own_threads: int | None = None
 
     @property
     def bridge(self) -> WsgiBridge | None:
@@ -125,7 +131,7 @@ def build_plan(config: Config) -> Plan:
         for target, prefix in zip(config.apps, prefixes, strict=True)
     ]
     _check_places(config, asked)
-    apps = tuple(_load(target, prefix, config.app_dir) for target, prefix in zip(config.apps, prefixes, strict=True))
+    apps = tuple(_load(target, prefix, config) for target, prefix in zip(config.apps, prefixes, strict=True))
     _check_places(config, [(app.prefix, app.interface, app.target) for app in apps])
     return _divide(config, apps, parsed_rules, folders)
 
@@ -197,15 +203,25 @@ def _check_places(config: Config, asked: list[tuple[str, AskedInterface, str]]) 
         raise StartupError(message, f"leave `--fallback off` out, or give one a prefix: `--asgi /api={second}`")
 
 
-def _load(target: AppTarget, prefix: str, app_dir: str) -> App:
+def _load(target: AppTarget, prefix: str, config: Config) -> App:
     text = target_name(target.target)
-    application = load_target(target.target, app_dir)
+    application = load_target(target.target, config.app_dir)
     if target.interface == "auto":
         interface = tell_interface(application, text)
     else:
         interface = target.interface
         check_interface(application, interface, text)
-    return App(target.name or text, interface, prefix, application, text)
+    own = dict(target.own)
+    return App(
+        target.name or text,
+        interface,
+        prefix,
+        application,
+        text,
+        cast("int | None", own.get("limit_concurrency", config.limit_concurrency)),
+        cast("float | None", own.get("request_timeout", config.request_timeout)),
+        cast("int | None", own.get("wsgi_threads")),
+    )
 
 
 def _resolve(rule: ParsedRule, apps: tuple[App, ...]) -> Rule:

@@ -30,6 +30,7 @@ from rsgi.log_config import set_up_from
 from rsgi.loops import end_tasks, new_event_loop, serving_event_loop
 from rsgi.plan import build_plan
 from rsgi.reload import RuleReload
+from rsgi.replacement import check_limits, needs_supervisor, warn_of_limits
 from rsgi.served import ServedPlan
 from rsgi.service_manager import ServiceManager
 from rsgi.signals import SignalHandlers, ending_handlers, exit_now, reopening_handlers, worker_handlers
@@ -104,11 +105,13 @@ def serve_config(config: Config, reread: Callable[[], Config] | None = None) -> 
 
 
 def _serve(config: Config, reread: Callable[[], Config] | None, *, owns_process: bool) -> int:
+    check_limits(config)
     if config.reload:
         from rsgi.code_reload import serve_reloading
 
+        warn_of_limits(config)
         return serve_reloading(config, reread)
-    if config.workers == 1:
+    if config.workers == 1 and not needs_supervisor(config):
         return serve_here(config, reread, owns_process=owns_process)
     from rsgi.supervisor import supervise
 

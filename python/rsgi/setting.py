@@ -25,6 +25,9 @@ from rsgi.values import (
     proxies_in,
 )
 
+# The settings that one application may have for itself, in its table of the configuration file.
+OWN_SETTINGS = ("limit_concurrency", "wsgi_threads", "request_timeout")
+
 
 @dataclass(frozen=True)
 class AppTarget:
@@ -35,12 +38,14 @@ class AppTarget:
         target: Where to import it from (`module:attr`, `module:factory()`), or the application itself.
         prefix: The path below which it is mounted, as written; empty for the whole site.
         name: What rules, logs and the banner call it; its target if empty.
+        own: Settings that are others for it than for the rest, by their names: some of `OWN_SETTINGS`.
     """
 
     interface: AskedInterface
     target: str | object
     prefix: str = ""
     name: str = ""
+    own: tuple[tuple[str, object], ...] = ()
 
     @classmethod
     def parse(cls, interface: AskedInterface, text: str) -> AppTarget:

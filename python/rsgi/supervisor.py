@@ -23,6 +23,8 @@ from rsgi.config import Config
 from rsgi.console import say, write_json
 from rsgi.env_file import apply_env_file
 from rsgi.errors import StartupError
+from rsgi.heartbeat import end_if_hung
+from rsgi.replacement import Replacement, check_limits
 from rsgi.service_manager import ServiceManager
 from rsgi.signals import ignored
 from rsgi.stopping import longest_end
@@ -52,7 +54,7 @@ def supervise(config: Config, reread: Callable[[], Config] | None) -> int:
     Raises:
         StartupError: when an address cannot be had or a worker cannot start; then all have ended.
     """
-    check_named(config, "by several workers")
+    check_named(config, "by workers that can be replaced" if config.workers == 1 else "by several workers")
     if config.log_format == "json":
         write_json()
     listeners = Listeners(config)
@@ -73,6 +75,8 @@ class Supervisor:
         self._leaving: set[WorkerProcess] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._adding = asyncio.Lock()
+        self._replacing = asyncio.Lock()
+        self._replacement = Replacement(self._replace)
         self._roll_wanted = asyncio.Event()
         self._started = False
         self._ending = asyncio.Event()
@@ -89,6 +93,7 @@ class Supervisor:
                 self._manager.ready(self._status())
                 self._do(self._say_alive())
                 self._do(self._roll_when_wanted())
+                self._do(self._replacement.run())
             await self._ending.wait()
         finally:
             await self._end()
@@ -108,7 +113,7 @@ class Supervisor:
         self._started = True
         self._admin.serving()
         for worker in self._workers:
-            self._do(self._watch(worker))
+            self._watch_all(worker)
         self._fit()  # signals may have changed the wish meanwhile
 
     async def _all_ready(self) -> None:
@@ -164,8 +169,25 @@ class Supervisor:
                     say(f"hint: {error.hint}")
                 await self._dismiss(worker)
             return False
-        self._do(self._watch(worker))
+        self._watch_all(worker)
         return True
+
+    def _watch_all(self, worker: WorkerProcess) -> None:
+        """See to a worker that is ready: it may die, hang, or have served long enough."""
+        self._do(self._watch(worker))
+        self._do(end_if_hung(worker, self._config))
+        self._do(self._replacement.watch(worker, self._config))
+
+    async def _replace(self, old: WorkerProcess) -> bool:
+        """Put a new worker in the place of an old one, which drains once that one is ready; `False` if none starts."""
+        async with self._replacing:
+            if old not in self._workers:
+                return True  # it died, and was replaced
+            if len(self._workers) <= self._wanted and not await self._add_ready(spare=True):
+                return False
+            self._admin.restarted("replaced")
+            await self._dismiss(old)
+            return True
 
     async def _watch(self, worker: WorkerProcess) -> None:
         """Replace a worker when it dies."""
@@ -204,7 +226,8 @@ class Supervisor:
 
     def _status(self) -> str:
         urls = ", ".join(self._listeners.urls(bool(self._config.tls_cert)))
-        return f"serving with {len(self._workers)} workers on {urls}"
+        workers = "1 worker" if len(self._workers) == 1 else f"{len(self._workers)} workers"
+        return f"serving with {workers} on {urls}"
 
     async def _roll(self) -> None:
         """Replace all workers, one after the other, by new ones with new code and new settings."""
@@ -213,16 +236,12 @@ class Supervisor:
             return
         say(f"replacing {len(self._workers)} workers, one at a time")
         for old in list(self._workers):
-            if old not in self._workers:
-                continue  # it died, and was replaced
-            if len(self._workers) <= self._wanted and not await self._add_ready(spare=True):
+            if not await self._replace(old):
                 if self._config.workers != before.workers:
                     self._wanted = wanted
                 self._config = before
                 say("error: the workers that are left of the old ones serve on")
                 break
-            self._admin.restarted("replaced")
-            await self._dismiss(old)
         else:
             say("all workers were replaced")
         self._fit()
@@ -314,6 +333,7 @@ def read_again(config: Config, reread: Callable[[], Config] | None, fixed: Seque
         name = config.config
         read = reread()
         check_named(read, "by workers")
+        check_limits(read)
     except StartupError as error:
         say(f"error: {name} was not reloaded, all stays as it was: {error.message}")
         if error.hint is not None:
@@ -350,7 +370,7 @@ def check_named(config: Config, how: str) -> None:
             raise StartupError(
                 f"an application that is given as an object cannot be served {how}: each worker process imports it",
                 'name it, for example `wsgi="old:app"`, or say `workers=1` (`WEB_CONCURRENCY` may ask for more) and no '
-                "`reload`",
+                "`reload`, nor limits of workers such as `max_requests`",
             )
     try:
         pickle.dumps(config)

@@ -7,15 +7,17 @@ wants the worker; when it closes, by intent or because the supervisor was killed
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import pickle
+import random
 import socket
 import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,7 @@ class Orders:
         supervisor: The process id of the supervisor.
         introduces: Whether it sends the banner.
         admin: The number of the socket to the admin listener, if there is one.
+        heartbeat: The number of the pipe in which it says that its sockets are driven.
     """
 
     config: Config
@@ -43,6 +46,7 @@ class Orders:
     supervisor: int
     introduces: bool
     admin: int | None = None
+    heartbeat: int | None = None
 
 
 class Link:
@@ -64,6 +68,12 @@ class Link:
     def follow(self, server: Server, stop: Callable[[], None]) -> None:
         """Let the supervisor know when `server` accepts connections, and `stop` it when the supervisor does not want it."""
         self._server, self._stop = server, stop
+        if self.orders.heartbeat is not None:
+            from rsgi.heartbeat import interval_of
+
+            server.beat(self.orders.heartbeat, interval_of(self.orders.config))
+            os.close(self.orders.heartbeat)
+        threading.Thread(target=self._tell_when_worn, name="rsgi-worn", daemon=True).start()
         threading.Thread(target=self._tell_when_ready, name="rsgi-ready", daemon=True).start()
 
     def tell(self, **message: object) -> None:
@@ -76,6 +86,11 @@ class Link:
     def _tell_when_ready(self) -> None:
         if self._server is not None and self._server.wait_until_ready():
             self.tell(ready=True)
+
+    def _tell_when_worn(self) -> None:
+        why = None if self._server is None else self._server.wait_until_worn()
+        if why is not None:
+            self.tell(worn=why)
 
     def _wait_for_dismissal(self) -> None:
         try:
@@ -106,11 +121,20 @@ def serve_orders(connection: socket.socket, orders: Orders) -> int:
     from rsgi.forked import in_children, leave_sockets
     from rsgi.serving import serve_here
 
+    if orders.heartbeat is not None:
+        os.set_inheritable(orders.heartbeat, False)
+        if not faulthandler.is_enabled():
+            faulthandler.enable()  # the supervisor asks for the stacks with SIGABRT
+    config = orders.config
+    if config.max_requests is not None:
+        # Each worker has its own share of the jitter, so that they are not all worn at the same time.
+        extra = random.randint(0, config.max_requests_jitter)  # noqa: S311 - nothing to guess
+        config = replace(config, max_requests=config.max_requests + extra)
     link = Link(connection, orders)
     try:
         # Here the sockets are there before the applications are imported.
         with in_children(partial(leave_sockets, link.listeners.urls(False))):
-            return serve_here(orders.config, orders.reread, link, owns_process=True)
+            return serve_here(config, orders.reread, link, owns_process=True)
     except StartupError as error:
         trace = "".join(traceback.format_exception(error.__cause__ or error))
         link.tell(error=error.message, hint=error.hint, traceback=trace)

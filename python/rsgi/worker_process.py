@@ -21,6 +21,7 @@ from pathlib import Path
 
 from rsgi._rsgi import AdminLine
 from rsgi.errors import StartupError
+from rsgi.heartbeat import Pulse, timeout_of
 from rsgi.worker import Orders
 
 # The longest message of a worker: a traceback, in bytes.
@@ -46,6 +47,8 @@ class WorkerProcess:
         ready: Done when it accepts connections; holds a `StartupError` when it could not start.
         dismissed: Whether it was told to drain, so that its end is none to wonder about.
         deaths: How many before it, one after another, did not live long.
+        worn: Done when it says that it should be replaced; holds why. Cancelled when it ends before.
+        beaten_at: When its sockets were last known to be driven, by the monotonic clock.
     """
 
     def __init__(
@@ -57,6 +60,9 @@ class WorkerProcess:
         self._process, self._connection, self._line = process, connection, line
         self._ready_at: float | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.worn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.beaten_at = time.monotonic()
+        self._pulse: Pulse | None = None
         self._ended: asyncio.Task[int]
 
     @classmethod
@@ -79,21 +85,34 @@ class WorkerProcess:
             stdin: Its standard input; `None` is that of this process.
         """
         ours, theirs = socket.socketpair()
+        pulse = Pulse() if timeout_of(orders.config) is not None else None
+        orders = replace(orders, heartbeat=None if pulse is None else pulse.writing, admin=line.descriptor)
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
         command = [sys.executable, *flags, str(Path(__file__).with_name("worker.py")), str(theirs.fileno())]
-        orders = replace(orders, admin=line.descriptor)
-        inherited = (theirs.fileno(), *orders.descriptors, *([] if orders.admin is None else [orders.admin]))
+        inherited = [theirs.fileno(), *orders.descriptors, orders.heartbeat, orders.admin]
         with theirs:
-            process = await asyncio.create_subprocess_exec(*command, stdin=stdin, pass_fds=inherited)
+            process = await asyncio.create_subprocess_exec(*command, stdin=stdin, pass_fds=[each for each in inherited if each is not None])
         line.inherited()
         reader, connection = await asyncio.open_unix_connection(sock=ours, limit=_LONGEST_MESSAGE)
         for each in (sys.path, orders):
             pickled = pickle.dumps(each)
             connection.write(len(pickled).to_bytes(8, "big") + pickled)
         worker = cls(process, connection, line, deaths)
+        if pulse is not None:
+            worker._pulse = pulse
+            pulse.hand_over(worker.beat)
         listening = asyncio.create_task(worker._listen(reader, introduce))
         worker._ended = asyncio.create_task(worker._wait(listening))
         return worker
+
+    def beat(self) -> None:
+        """Note that its sockets are driven."""
+        self.beaten_at = time.monotonic()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process has ended."""
+        return self._process.returncode is not None
 
     def dismiss(self) -> None:
         """Let it finish what it has, and end. One that is not ready has nothing, and ends at once."""
@@ -153,6 +172,9 @@ class WorkerProcess:
             if not self.dismissed:
                 self._line.serving()
             self._settle(None)
+        elif "worn" in message:
+            if not self.worn.done():
+                self.worn.set_result(message["worn"])
         else:
             error = StartupError(message["error"], message["hint"])
             error.__cause__ = WorkerTraceback(message["traceback"])
@@ -164,6 +186,9 @@ class WorkerProcess:
         await asyncio.wait({listening}, timeout=_LAST_WORDS)
         listening.cancel()
         self._connection.close()
+        self.worn.cancel()  # unless it has said so
+        if self._pulse is not None:
+            self._pulse.close()
         hint = "what it wrote before may say why; the system kills what takes more memory than there is"
         self._settle(StartupError(f"a worker {end_of(code)} while it started", hint))
         return code

@@ -8,6 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::calls::CallHandle;
 use crate::gateway::asgi::HttpExchange;
 use crate::gateway::websocket::WebSocketExchange;
 
@@ -25,6 +26,14 @@ impl Conversation {
         match self {
             Self::Http(exchange) => Self::Http(exchange.clone_ref(py)),
             Self::WebSocket(exchange) => Self::WebSocket(exchange.clone_ref(py)),
+        }
+    }
+
+    /// Whether it is about `call`.
+    pub(super) fn is_of(&self, call: &CallHandle) -> bool {
+        match self {
+            Self::Http(exchange) => exchange.get().is_of(call),
+            Self::WebSocket(exchange) => exchange.get().is_of(call),
         }
     }
 

@@ -20,6 +20,7 @@ use super::EventLoop;
 use super::call_state::{Call, Due};
 use super::conversation::Conversation;
 use super::steps::{coroutine_of, go_on, yielded};
+use crate::calls::CallHandle;
 
 /// What came of the first step of a call.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,6 +65,12 @@ impl AppCoroutine {
             told.ended(py, Err(error));
         }
         Ok(())
+    }
+
+    /// Whether it is the coroutine of `call`.
+    pub fn is_of(&self, call: &CallHandle) -> bool {
+        let conversation = self.conversation.lock().unwrap_or_else(PoisonError::into_inner);
+        conversation.as_ref().is_some_and(|conversation| conversation.is_of(call))
     }
 
     fn start_due(event_loop: &Arc<EventLoop>, py: Python<'_>, due: Due) -> PyResult<()> {
@@ -324,5 +331,12 @@ impl AppCoroutine {
     fn cr_frame(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let Some(inner) = self.begun(py) else { return Ok(py.None()) };
         inner.getattr("cr_frame").map(Bound::unbind)
+    }
+
+    /// What the application waits for, for whoever follows it.
+    #[getter]
+    fn cr_await(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let Some(inner) = self.begun(py) else { return Ok(py.None()) };
+        Ok(inner.getattr_opt("cr_await")?.map_or_else(|| py.None(), Bound::unbind))
     }
 }

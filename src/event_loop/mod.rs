@@ -8,6 +8,7 @@
 mod call_state;
 pub mod conversation;
 pub mod coroutine;
+mod overdue;
 mod prepared;
 mod steps;
 mod task;
@@ -28,6 +29,7 @@ use rsgi_bridge::awaitable::LoopHandle;
 use rsgi_bridge::process::Process;
 
 use self::coroutine::AppCoroutine;
+use self::overdue::Overdue;
 use self::task::Tasks;
 use crate::driver::bell::Bell;
 use crate::gateway::asgi::HttpStart;
@@ -67,6 +69,7 @@ pub struct EventLoop {
     python: RwLock<Option<Attached>>,
     /// A collection is due.
     collecting: AtomicBool,
+    overdue: Overdue,
     process: Process,
 }
 

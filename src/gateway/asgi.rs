@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -17,20 +18,21 @@ use pyo3::types::PyDict;
 use rsgi_bridge::awaitable::{Awaitable, PollFn, Sent};
 use rsgi_bridge::error::{ClientDisconnected, Disconnected};
 use rsgi_bridge::exchange::Ended;
-use rsgi_bridge::pipe::PipeReader;
 use rsgi_bridge::report::{log_failure, log_length};
 use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
 use tokio::sync::oneshot;
 
 use super::extensions::{offered, only_if};
+use super::in_time::{self, AnswerTime};
 use super::leaving::{put_off, raise_after_listeners};
-use super::message::{disconnect_message, request_message, says, typed, unexpected};
+use super::message::{disconnect_message, says, typed, unexpected};
 use super::probe::Witness;
+use super::request_messages::RequestMessages;
 use super::response_messages::{Ending, Gone, Progress, ResponseMessages, Room, TellOnDrop, body_part, response_head};
 use super::waiters::Waiters;
 use super::{Call, file_message, trailers, zero_copy};
 use crate::body::{Leftover, Recorder};
-use crate::calls::{AppCalls, RunningCall};
+use crate::calls::{AppCalls, CallHandle, RunningCall};
 use crate::error::RequestError;
 use crate::event_loop::conversation::Conversation;
 use crate::event_loop::coroutine::AppCoroutine;
@@ -39,6 +41,7 @@ use crate::head::RequestHead;
 use crate::outbox::{Outbox, Responder};
 use crate::response::AppResponse;
 use crate::settings::Settings;
+use crate::wire::SpareAlarm;
 
 /// A body up to this length that has arrived with its head is read before the application is called, so that `receive()` need
 /// not wait. In bytes.
@@ -68,6 +71,8 @@ pub struct AsgiGateway {
     extensions: Extensions,
     /// Bytes of an answer that wait for the client.
     pub response_buffer: usize,
+    /// How long it may take until its answer begins.
+    pub limit: Option<Duration>,
 }
 
 impl AsgiGateway {
@@ -79,6 +84,7 @@ impl AsgiGateway {
         scopes: ScopeTemplate,
         (outbox, calls): (Arc<Outbox>, Arc<AppCalls>),
         settings: &Settings,
+        limit: Option<Duration>,
     ) -> Self {
         Self {
             name,
@@ -91,6 +97,7 @@ impl AsgiGateway {
             request_buffer: settings.request_buffer,
             extensions: offered(settings),
             response_buffer: settings.response_buffer,
+            limit,
         }
     }
 
@@ -125,9 +132,9 @@ pub struct Asked {
 /// # Cancel safety
 /// When the future is dropped the application sees `http.disconnect`.
 pub fn call<'a>(gateway: &'a Arc<AsgiGateway>, call: Call<'a>) -> impl Future<Output = AppResponse> {
-    let Call { head, mut body, .. } = call;
+    let Call { head, mut body, alarm, .. } = call;
     if body.is_end() {
-        return Either::Left(submit(gateway, head, RequestMessages::Whole(Bytes::new()), None));
+        return Either::Left(submit(gateway, head, RequestMessages::Whole(Bytes::new()), None, alarm));
     }
     let with_body = async move {
         let waits = head.expects_continue();
@@ -138,7 +145,7 @@ pub fn call<'a>(gateway: &'a Arc<AsgiGateway>, call: Call<'a>) -> impl Future<Ou
             Ok(Some(whole)) if body.is_end() => RequestMessages::Whole(whole),
             Ok(first) => RequestMessages::Coming(body.pump(gateway.request_buffer, waits, first, None).0),
         };
-        submit(gateway, head, request, None).await
+        submit(gateway, head, request, None, alarm).await
     };
     Either::Right(with_body.boxed())
 }
@@ -148,7 +155,7 @@ pub fn call<'a>(gateway: &'a Arc<AsgiGateway>, call: Call<'a>) -> impl Future<Ou
 /// # Cancel safety
 /// As [`call`].
 pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Asked) -> (AppResponse, Leftover) {
-    let Call { head, body, .. } = call;
+    let Call { head, body, alarm, .. } = call;
     let (request, leftover) = if body.is_end() {
         (RequestMessages::Whole(Bytes::new()), Leftover::Untouched(body))
     } else {
@@ -156,21 +163,29 @@ pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Asked) -> (A
         let (reader, leftover) = body.pump(gateway.request_buffer, waits, None, Some(asked.recorder));
         (RequestMessages::Coming(reader), leftover)
     };
-    (submit(gateway, head, request, Some(asked.witness)).await, leftover)
+    (submit(gateway, head, request, Some(asked.witness), alarm).await, leftover)
 }
 
-fn submit(
+fn submit<'a>(
     gateway: &Arc<AsgiGateway>,
     head: Box<RequestHead>,
     request: RequestMessages,
     witness: Option<Arc<Witness>>,
-) -> impl Future<Output = AppResponse> + use<> {
+    alarm: &'a SpareAlarm,
+) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
     let gone = Gone::default();
     let told = TellOnDrop(Arc::clone(&gone));
     let call = gateway.calls.begin(&head);
+    let time =
+        gateway.limit.map(|limit| AnswerTime { limit, reading: request.reading(), call: call.handle(), wear: None });
+    let event_loop = time.as_ref().map(|_| Arc::clone(&gateway.event_loop));
     let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone, witness, call };
     gateway.event_loop.submit(LoopEvent::Http(Box::new(start)));
+    let response = match time.zip(event_loop) {
+        None => Either::Left(response),
+        Some((time, event_loop)) => Either::Right(in_time::of_task(response, time, event_loop, alarm).boxed()),
+    };
     async move {
         let _told = told;
         response.await.unwrap_or_else(|_| AppResponse::Error(RequestError::application_failed()))
@@ -218,14 +233,6 @@ impl HttpStart {
             error.write_unraisable(py, None);
         }
     }
-}
-
-/// The request body as messages.
-#[derive(Debug)]
-enum RequestMessages {
-    Whole(Bytes),
-    Coming(PipeReader<Bytes>),
-    Delivered,
 }
 
 #[derive(Debug)]
@@ -285,35 +292,9 @@ impl HttpExchange {
 
     fn poll_receive(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
         let mut state = self.lock();
-        match std::mem::replace(&mut state.request, RequestMessages::Delivered) {
-            RequestMessages::Whole(body) => Poll::Ready(request_message(py, &body, false)),
-            RequestMessages::Coming(reader) => {
-                let next = match reader.poll_next(context) {
-                    Poll::Pending => {
-                        state.request = RequestMessages::Coming(reader);
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(next) => next,
-                };
-                match next {
-                    Some(Ok(chunk)) => {
-                        let more = !reader.is_finished();
-                        if more {
-                            state.request = RequestMessages::Coming(reader);
-                        }
-                        Poll::Ready(request_message(py, &chunk, more))
-                    }
-                    None => Poll::Ready(request_message(py, &Bytes::new(), false)),
-                    Some(Err(_)) => {
-                        // Kept, so that the failure is still known when the application has ended.
-                        state.request = RequestMessages::Coming(reader);
-                        Poll::Ready(disconnect_message(py))
-                    }
-                }
-            }
-            RequestMessages::Delivered => {
-                state.response.poll_over(context, &self.gone).map(|()| disconnect_message(py))
-            }
+        match state.request.poll_next(py, context) {
+            Some(message) => message,
+            None => state.response.poll_over(context, &self.gone).map(|()| disconnect_message(py)),
         }
     }
 
@@ -414,6 +395,11 @@ impl HttpExchange {
         self.lock().response.take_piece(body, more, self.head.is_head(), &self.gone)
     }
 
+    /// Whether it is about `call`.
+    pub fn is_of(&self, call: &CallHandle) -> bool {
+        self.lock().response.is_of(call)
+    }
+
     /// The application goes on.
     pub fn resumed(&self) {
         self.stepping.store(true, Ordering::Relaxed);
@@ -449,10 +435,7 @@ impl HttpExchange {
             witness.read(py);
         }
         let mut state = self.lock();
-        let body_failed = match std::mem::replace(&mut state.request, RequestMessages::Delivered) {
-            RequestMessages::Coming(reader) => reader.failure().is_some(),
-            RequestMessages::Whole(_) | RequestMessages::Delivered => false,
-        };
+        let body_failed = std::mem::replace(&mut state.request, RequestMessages::Delivered).has_failed();
         let ending = state.response.end(py, result, body_failed, &self.gone);
         drop(state);
         match ending {

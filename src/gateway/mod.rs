@@ -6,10 +6,12 @@
 pub mod asgi;
 mod extensions;
 mod file_message;
+mod in_time;
 mod leaving;
 pub mod lifespan;
 pub mod message;
 pub mod probe;
+mod request_messages;
 mod response_messages;
 mod socket_sink;
 mod trailers;
@@ -39,6 +41,7 @@ use crate::overload::Refusals;
 use crate::plan::AppSpec;
 use crate::response::AppResponse;
 use crate::settings::Settings;
+use crate::wear::Wear;
 use crate::wire::SpareAlarm;
 
 /// One application that is served.
@@ -105,11 +108,13 @@ impl App {
         (index, spec): (usize, AppSpec),
         settings: &Settings,
         event_loop: &Arc<EventLoop>,
-        (outbox, all): (&Arc<Outbox>, &Arc<Calls>),
+        (outbox, all, wear): (&Arc<Outbox>, &Arc<Calls>, &Arc<Wear>),
         pool: Option<&Arc<Pool>>,
     ) -> PyResult<Arc<Self>> {
         let (name, prefix): (Arc<str>, Arc<str>) = (spec.name.as_str().into(), spec.prefix.as_str().into());
         let interface = spec.interface.as_str().into();
+        let limit = spec.request_timeout.map(|limit| limit.0);
+        let patience = limit.map(|limit| (limit, Arc::clone(wear)));
         let calls = Arc::new(AppCalls::new(all, &name));
         let back = (Arc::clone(outbox), calls);
         let bridge =
@@ -117,13 +122,12 @@ impl App {
         let gateway = if let Some(bridge) = bridge {
             let (app, pool, environ) = bridge.native(py)?;
             let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
-            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings)))
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings, patience)))
         } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
-            let concurrency =
-                Concurrency { multithread: settings.wsgi_threads > 1, multiprocess: settings.workers > 1 };
+            let concurrency = Concurrency { multithread: pool.threads() > 1, multiprocess: settings.is_multiprocess() };
             let environ = EnvironTemplate::new(py, concurrency)?;
             let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
-            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings)))
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings, patience)))
         } else {
             let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
             Gateway::Asgi(Arc::new(AsgiGateway::new(
@@ -133,6 +137,7 @@ impl App {
                 scopes,
                 back,
                 settings,
+                limit,
             )))
         };
         Ok(Arc::new(Self {
@@ -142,7 +147,7 @@ impl App {
             interface,
             gateway,
             unanswered: AtomicUsize::new(0),
-            limit: settings.limit_concurrency,
+            limit: spec.limit_concurrency,
             refusals: Arc::default(),
             websockets: WebSockets::default(),
         }))

@@ -25,7 +25,7 @@ use super::file_message;
 use super::message::says;
 use super::trailers::Promised;
 use super::zero_copy::Pumping;
-use crate::calls::RunningCall;
+use crate::calls::{CallHandle, RunningCall};
 use crate::error::RequestError;
 use crate::outbox::{Outbox, Responder};
 use crate::response::AppResponse;
@@ -156,6 +156,11 @@ impl ResponseMessages {
     /// A response of which nothing was said yet; `capacity` bytes of it may wait for the client. `call` is over when it ends.
     pub(super) fn new(responder: Responder, outbox: Arc<Outbox>, capacity: usize, call: Option<RunningCall>) -> Self {
         Self { progress: Progress::Unstarted, responder: Some(responder), outbox, capacity, call, trailers: None }
+    }
+
+    /// Whether it is the answer to `call`.
+    pub(super) fn is_of(&self, call: &CallHandle) -> bool {
+        self.call.as_ref().is_some_and(|own| own.is(call))
     }
 
     /// Whether there is a head, and nothing of it is out.

@@ -25,6 +25,7 @@ use rsgi_bridge::source::BodySource;
 use tokio::sync::oneshot;
 
 use super::Call;
+use super::in_time::{self, AnswerTime};
 use super::socket_sink::SocketSink;
 use crate::body::RequestBody;
 use crate::calls::{AppCalls, RunningCall};
@@ -36,6 +37,7 @@ use crate::outbox::{Outbox, Responder};
 use crate::overload;
 use crate::response::AppResponse;
 use crate::settings::Settings;
+use crate::wear::Wear;
 use crate::wire::SpareAlarm;
 
 /// How much of a request body is here before the application is called.
@@ -73,6 +75,8 @@ pub struct WsgiGateway {
     buffering: Buffering,
     response_buffer: usize,
     response_spool: u64,
+    /// How long it may take until its answer begins, and who hears when no thread is left.
+    limit: Option<(Duration, Arc<Wear>)>,
 }
 
 impl WsgiGateway {
@@ -83,6 +87,7 @@ impl WsgiGateway {
         (outbox, calls): (Arc<Outbox>, Arc<AppCalls>),
         event_loop: &Arc<EventLoop>,
         settings: &Settings,
+        limit: Option<(Duration, Arc<Wear>)>,
     ) -> Self {
         let buffering = match settings.wsgi_request_buffering.as_str() {
             "full" => Buffering::Full,
@@ -91,7 +96,7 @@ impl WsgiGateway {
         };
         let Settings { response_buffer, response_spool, .. } = *settings;
         let event_loop = Arc::clone(event_loop);
-        Self { name, target, outbox, calls, event_loop, buffering, response_buffer, response_spool }
+        Self { name, target, outbox, calls, event_loop, buffering, response_buffer, response_spool, limit }
     }
 }
 
@@ -152,13 +157,18 @@ fn submit<'a>(
     patience: (Duration, &'a SpareAlarm),
 ) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
-    let ticket = gateway.target.pool.ticket();
+    let pool = &gateway.target.pool;
+    let ticket = if gateway.limit.is_some() { pool.timed_ticket() } else { pool.ticket() };
     let call = gateway.calls.begin(&head);
+    let time = gateway.limit.as_ref().map(|(limit, wear)| {
+        let (reading, wear) = (source.reading(), Some(Arc::clone(wear)));
+        AnswerTime { limit: *limit, reading, call: call.handle(), wear }
+    });
     let job =
         WsgiJob { gateway: Arc::clone(gateway), head, source, content_length, responder, ticket: ticket.clone(), call };
-    let refused = gateway.target.pool.submit(Box::new(job), ticket.clone()).is_err();
-    if refused || gateway.target.pool.is_short() {
-        overload::watch(&gateway.target.pool);
+    let refused = pool.submit(Box::new(job), ticket.clone()).is_err();
+    if refused || pool.is_short() {
+        overload::watch(pool);
     }
     if refused {
         return Either::Left(ready(AppResponse::Error(RequestError::busy(
@@ -166,7 +176,25 @@ fn submit<'a>(
             "too many requests wait for a thread; try again",
         ))));
     }
-    Either::Right(answer(response, LeaveOnDrop(Some(ticket)), patience))
+    let waiting = LeaveOnDrop(Some(ticket));
+    Either::Right(match time {
+        None => Either::Left(answer(response, waiting, patience)),
+        Some(time) => Either::Right(answer_in_time(response, waiting, time, patience).boxed()),
+    })
+}
+
+async fn answer_in_time(
+    response: oneshot::Receiver<AppResponse>,
+    mut waiting: LeaveOnDrop,
+    time: AnswerTime,
+    patience: (Duration, &SpareAlarm),
+) -> AppResponse {
+    let answer = match &waiting.0 {
+        Some(ticket) => in_time::of_thread(response, time, ticket, patience).await,
+        None => response.await,
+    };
+    waiting.0 = None;
+    answer.unwrap_or_else(|_| AppResponse::Error(RequestError::application_failed()))
 }
 
 async fn answer(
@@ -178,15 +206,11 @@ async fn answer(
     let lost = |_| AppResponse::Error(RequestError::application_failed());
     let answer = match alarm.in_time(patience, &mut response).await {
         Some(response) => response.unwrap_or_else(lost),
-        None if waiting.refuse() => AppResponse::Error(busy_too_long()),
+        None if waiting.refuse() => AppResponse::Error(RequestError::no_thread()),
         None => response.await.unwrap_or_else(lost),
     };
     waiting.0 = None;
     answer
-}
-
-fn busy_too_long() -> RequestError {
-    RequestError::busy(Event::QueueTimeout, "no thread became free in time; try again")
 }
 
 /// Brings as much of the body here as the setting asks for. Gives the length too where no header told it.

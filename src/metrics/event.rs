@@ -60,6 +60,8 @@ events! {
     QueueTimeout: Refusals, "reason" = "queue_timeout";
     /// 503: the process is out of descriptors for static files.
     OpenFiles: Refusals, "reason" = "open_files";
+    /// 504: no answer within `--request-timeout`.
+    RequestTimeout: Refusals, "reason" = "request_timeout";
     /// Any other refusal.
     OtherRefusal: Refusals, "reason" = "other";
 }

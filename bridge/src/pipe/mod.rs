@@ -10,10 +10,12 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 pub use self::hang_up::HangUp;
+pub use self::reading::Reading;
 use crate::error::{BodyError, Disconnected};
 use crate::process::Process;
 
 mod hang_up;
+mod reading;
 mod slow;
 
 /// How much of a pipe's capacity an item takes, in bytes.
@@ -39,6 +41,8 @@ enum End {
 struct State<T> {
     items: VecDeque<T>,
     weight: usize,
+    /// Items that the reader has taken so far.
+    taken: u64,
     /// The writer has the items, and will put them back.
     taken_back: bool,
     end: End,
@@ -101,6 +105,7 @@ pub fn pipe<T: Weight>(capacity: usize) -> (PipeWriter<T>, PipeReader<T>) {
         state: Mutex::new(State {
             items: VecDeque::new(),
             weight: 0,
+            taken: 0,
             taken_back: false,
             end: End::Open,
             reader_gone: false,
@@ -298,6 +303,7 @@ fn take_next<T: Weight>(state: &mut State<T>) -> Poll<Option<Result<T, BodyError
         && let Some(item) = state.items.pop_front()
     {
         state.weight -= item.weight();
+        state.taken += 1;
         return Poll::Ready(Some(Ok(item)));
     }
     match &state.end {

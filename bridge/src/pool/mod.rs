@@ -12,6 +12,7 @@
 mod call_time;
 mod giving_way;
 pub mod idle;
+mod overdue;
 mod spare;
 mod stalled;
 mod ticket;
@@ -27,9 +28,9 @@ use pyo3::types::PyDict;
 
 use self::call_time::{CallTime, Stretch};
 use self::idle::Idle;
+use self::overdue::Searches;
 use self::stalled::Waits;
 pub use self::ticket::Ticket;
-use self::ticket::{QUEUED, RUNNING};
 
 /// Jobs that run at this moment, in every pool of the process: the interpreter cannot be taken down under them.
 static RUNNING_CALLS: AtomicUsize = AtomicUsize::new(0);
@@ -58,7 +59,7 @@ pub trait Job: Send {
 pub struct QueueFull;
 
 /// What the threads of a pool are and do at one moment.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Census {
     /// Calls that run.
     pub running: usize,
@@ -66,6 +67,8 @@ pub struct Census {
     pub waiting: usize,
     /// Calls that run for a client that has left.
     pub orphaned: usize,
+    /// Those of them that were given up for taking too long.
+    pub overdue: usize,
     /// Calls that run and had to wait for a client that takes nothing.
     pub stalled: usize,
     /// Threads that take the place of those with orphaned and stalled calls.
@@ -75,7 +78,8 @@ pub struct Census {
 /// A pool of `threads` threads and a queue of at most `queue` waiting jobs.
 ///
 /// A thread cannot be stopped. When all are busy, some of them with calls whose clients have left or take nothing, spare threads
-/// take their places, a quarter as many as there are threads at most; none where there is one thread, because its applications were
+/// take their places, a quarter as many as there are threads at most. For calls that were given up because they took too long
+/// there are as many more as there are threads. There is none at all where there is one thread, because its applications were
 /// promised to be alone.
 pub struct Pool {
     name: String,
@@ -86,6 +90,8 @@ pub struct Pool {
     running: AtomicUsize,
     answered: AtomicUsize,
     orphaned: AtomicUsize,
+    overdue: AtomicUsize,
+    searches: Searches,
     stalled: AtomicUsize,
     waits: Waits,
     spare: AtomicUsize,
@@ -126,6 +132,8 @@ impl Pool {
             running: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
             orphaned: AtomicUsize::new(0),
+            overdue: AtomicUsize::new(0),
+            searches: Searches::default(),
             stalled: AtomicUsize::new(0),
             waits: Waits::default(),
             spare: AtomicUsize::new(0),
@@ -157,7 +165,12 @@ impl Pool {
 
     /// A ticket for the next job.
     pub fn ticket(self: &Arc<Self>) -> Ticket {
-        Ticket::new(Arc::downgrade(self))
+        Ticket::new(Arc::downgrade(self), false)
+    }
+
+    /// A ticket that says when the job was begun.
+    pub fn timed_ticket(self: &Arc<Self>) -> Ticket {
+        Ticket::new(Arc::downgrade(self), true)
     }
 
     /// Puts a job in the queue. Never blocks, from any thread.
@@ -185,6 +198,11 @@ impl Pool {
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         self.idle.wake_all();
+    }
+
+    /// What its threads are called, but for their numbers.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// How many threads were asked for.
@@ -218,6 +236,7 @@ impl Pool {
             running: self.running.load(Ordering::Acquire),
             waiting: self.waiting.load(Ordering::Acquire),
             orphaned: self.orphaned.load(Ordering::Acquire),
+            overdue: self.overdue.load(Ordering::Acquire),
             stalled: self.stalled.load(Ordering::Acquire),
             spare: self.spare.load(Ordering::Acquire),
         }
@@ -276,7 +295,7 @@ impl Pool {
             if !self.jobs.is_empty() && !self.idle.is_looked_after() {
                 self.wake();
             }
-            if ticket.advance(QUEUED, RUNNING) && self.perform(py, job, &ticket, ident) == Then::End {
+            if ticket.begin(ident) && self.perform(py, job, &ticket, ident) == Then::End {
                 return Then::End;
             }
             if stretch.count() == giving_way::SELDOM {

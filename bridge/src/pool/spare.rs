@@ -25,7 +25,9 @@ impl Pool {
         if self.threads == 1 {
             return 0;
         }
-        self.threads.div_ceil(SPARE_SHARE).min(census.orphaned + census.stalled)
+        let overdue = census.overdue.min(self.threads);
+        let others = (census.orphaned + census.stalled).saturating_sub(census.overdue);
+        overdue + self.threads.div_ceil(SPARE_SHARE).min(others)
     }
 
     /// Whether a thread that has ended a call is one too many: fewer calls hold threads than there are spare ones.
@@ -41,7 +43,8 @@ impl Pool {
     /// Starts a spare thread if calls wait, no thread is free, and orphaned or stalled calls hold some.
     pub(super) fn start_spare(self: &Arc<Self>) {
         let census = self.census();
-        let Census { orphaned, stalled, spare, .. } = census;
+        let Census { orphaned, overdue, stalled, spare, .. } = census;
+        let left = orphaned.saturating_sub(overdue);
         let needed = self.lacks_thread(census) && spare < self.most_spare(census);
         if !needed || self.spare.compare_exchange(spare, spare + 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
             return;
@@ -54,8 +57,9 @@ impl Pool {
                 log_warning(
                     py,
                     &format!(
-                        "all threads of the pool {name} are taken, {orphaned} by calls whose clients have left and {stalled} by \
-                         calls whose clients do not read their answers; a spare thread was started"
+                        "all threads of the pool {name} are taken, {left} by calls whose clients have left, {overdue} by calls \
+                         that took too long and {stalled} by calls whose clients do not read their answers; a spare thread was \
+                         started"
                     ),
                 );
                 if let Err(error) = pool.start_thread(py) {

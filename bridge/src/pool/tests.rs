@@ -75,6 +75,29 @@ fn a_spare_thread_takes_the_place_of_an_orphan() {
     pool.stop();
 }
 
+#[test]
+fn calls_that_took_too_long_are_replaced_one_for_one() {
+    Python::initialize();
+    let pool = Python::attach(|py| Pool::start(py, "overdue", 2, 8)).unwrap();
+    let mut stuck = Vec::new();
+    for calls in 1..=4 {
+        let ((release, held), ticket) = (channel::<()>(), pool.timed_ticket());
+        assert!(!ticket.give_up("a call".to_owned()), "it waits still");
+        pool.submit(Box::new(Stuck(held)), ticket.clone()).unwrap();
+        wait_for(&pool, |census| census.running == calls);
+        assert!(!ticket.all_hang());
+        assert!(ticket.taken().is_some());
+        assert!(ticket.give_up("a call".to_owned()));
+        assert!(!ticket.give_up("a call".to_owned()), "once is enough");
+        stuck.push((release, ticket));
+    }
+    assert_eq!((pool.census().orphaned, pool.census().overdue, pool.census().spare), (4, 4, 2));
+    assert!(stuck[0].1.all_hang(), "there is no more than a spare thread for each");
+    drop(stuck);
+    wait_for(&pool, |census| census.running == 0 && census.orphaned == 0 && census.overdue == 0 && census.spare == 0);
+    pool.stop();
+}
+
 /// Waits for a client that takes nothing, until it is given up or all may end.
 struct Stalled(Ticket, Sender<()>, Arc<AtomicBool>);
 

@@ -5,8 +5,10 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use super::Pool;
+use super::overdue::Taken;
 
 /// How far a call has come, and whether anybody waits for it still: the pool's side and the client's each move it on once.
 #[derive(Debug, Clone)]
@@ -20,6 +22,8 @@ struct State {
     stage: AtomicU8,
     /// What the operator is to hear about the call.
     remark: OnceLock<String>,
+    /// When it was begun, and by whom, where somebody measures that.
+    taken: Option<OnceLock<Taken>>,
 }
 
 pub(super) const QUEUED: u8 = 0;
@@ -31,16 +35,37 @@ const ANSWERED: u8 = 3;
 const OVER: u8 = 4;
 /// It runs, and has waited for a client that takes nothing.
 pub(super) const STALLED: u8 = 5;
+/// It runs, and was given up for taking too long; orphaned as well.
+pub(super) const OVERDUE: u8 = 6;
 
 impl Ticket {
-    /// A call that waits in `pool`.
-    pub(super) fn new(pool: Weak<Pool>) -> Self {
-        let state = State { stage: AtomicU8::new(QUEUED), remark: OnceLock::new() };
+    /// A call that waits in `pool`, and is `timed` or not.
+    pub(super) fn new(pool: Weak<Pool>, timed: bool) -> Self {
+        let taken = timed.then(OnceLock::new);
+        let state = State { stage: AtomicU8::new(QUEUED), remark: OnceLock::new(), taken };
         Self { state: Arc::new(state), pool }
     }
 
     pub(super) fn advance(&self, from: u8, to: u8) -> bool {
         self.state.stage.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// A thread begins the call; `false` when it was taken out of the queue before.
+    pub(super) fn begin(&self, thread: u64) -> bool {
+        if let Some(taken) = &self.state.taken {
+            taken.get_or_init(|| Taken { at: Instant::now(), thread });
+        }
+        self.advance(QUEUED, RUNNING)
+    }
+
+    /// When a thread began the call, and which; `None` before, and where nobody measures.
+    pub fn taken(&self) -> Option<Taken> {
+        self.state.taken.as_ref()?.get().copied()
+    }
+
+    /// Whether it still runs, and has been given up.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.state.stage.load(Ordering::Acquire) == OVERDUE
     }
 
     /// Takes a call out of the queue; `false` when a thread has begun it.
@@ -108,7 +133,11 @@ impl Ticket {
     pub(super) fn end(&self, pool: &Pool) {
         if self.advance(ANSWERED, OVER) {
             pool.answered.fetch_sub(1, Ordering::AcqRel);
-        } else if !self.advance_running(pool, OVER) && self.advance(ORPHANED, OVER) {
+        } else if self.advance_running(pool, OVER) {
+        } else if self.advance(ORPHANED, OVER) {
+            pool.orphaned.fetch_sub(1, Ordering::AcqRel);
+        } else if self.advance(OVERDUE, OVER) {
+            pool.overdue.fetch_sub(1, Ordering::AcqRel);
             pool.orphaned.fetch_sub(1, Ordering::AcqRel);
         }
     }

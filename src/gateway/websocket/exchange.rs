@@ -30,7 +30,7 @@ use super::super::waiters::Waiters;
 use super::handshake::subprotocols;
 use super::message;
 use super::socket::{Inbound, Outbound};
-use crate::calls::RunningCall;
+use crate::calls::{CallHandle, RunningCall};
 use crate::error::RequestError;
 use crate::event_loop::conversation::Conversation;
 use crate::event_loop::coroutine::AppCoroutine;
@@ -202,6 +202,11 @@ impl WebSocketExchange {
 }
 
 impl WebSocketExchange {
+    /// Whether it is about `call`.
+    pub fn is_of(&self, call: &CallHandle) -> bool {
+        self.lock().call.as_ref().is_some_and(|own| own.is(call))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -30,6 +30,7 @@ pub use self::handshake::requested;
 use self::exchange::Answer;
 use self::handshake::Handshake;
 use self::socket::SocketOptions;
+use super::in_time::{self, AnswerTime};
 use super::response_messages::{Gone, TellOnDrop};
 use super::{App, Gateway};
 use crate::error::RequestError;
@@ -78,12 +79,20 @@ pub async fn call(app: &App, asked: Asked<'_>, wire: &WireState, settings: &Sett
     let (answer, answered) = oneshot::channel();
     let gone = Gone::default();
     let call = gateway.calls.begin(&head);
+    let time = gateway.limit.map(|limit| AnswerTime { limit, reading: None, call: call.handle(), wear: None });
     let start =
         WebSocketStart { gateway: Arc::clone(gateway), head, inbound, outbound, answer, gone: Arc::clone(&gone), call };
     let _told = TellOnDrop(gone);
     gateway.event_loop.submit(LoopEvent::WebSocket(Box::new(start)));
     let failed = || AppResponse::Error(RequestError::application_failed());
-    match answered.await {
+    let answered = match time {
+        None => answered.await,
+        Some(time) => match tokio::time::timeout(time.limit, answered).await {
+            Ok(answered) => answered,
+            Err(_) => return in_time::cancelled(time, &gateway.event_loop),
+        },
+    };
+    match answered {
         Err(_) => failed(),
         Ok(Answer::Refused(error)) => AppResponse::Error(error),
         Ok(Answer::Denied(response)) => response.await.unwrap_or_else(|_| failed()),

@@ -27,8 +27,7 @@ WAITRESS = OtherServer(
         carried("--threads INT", "--wsgi-threads"),
         carried(
             "--connection-limit INT",
-            "--limit-concurrency",
-            differs=reasons.NOT_CONNECTIONS,
+            "--max-connections",
         ),
         carried("--channel-timeout INT", "--keep-alive-timeout"),
         carried("--max-request-header-size INT", "--max-header-section"),

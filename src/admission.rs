@@ -1,0 +1,120 @@
+//! `--max-connections`: how many connections are open, and whether another one may be accepted.
+//!
+//! Kept apart from the listeners because they share it. A connection that finds no place is not refused: it is not accepted, and
+//! waits in the queue of the kernel, where another process may take it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::log;
+
+/// Time between two looks whether there is room again.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The places of all connections.
+#[derive(Debug)]
+pub struct Admission {
+    most: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: usize,
+    /// Listeners that wait for a place.
+    waiting: Vec<Waker>,
+    /// Somebody looks for the end of the shortage.
+    watched: bool,
+}
+
+/// One open connection, until this is dropped.
+#[derive(Debug)]
+pub struct Place(Arc<Admission>);
+
+impl Admission {
+    /// Room for `most` connections.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, state: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ready when there is room for another connection. Called by who drives.
+    pub fn poll_room(self: &Arc<Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.open < self.most {
+            return Poll::Ready(());
+        }
+        if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            state.waiting.push(context.waker().clone());
+        }
+        if !std::mem::replace(&mut state.watched, true) {
+            log::line(format_args!(
+                "warning: {} connections are open, as many as `--max-connections` allows: further ones wait in the kernel",
+                self.most
+            ));
+            tokio::spawn(watch(Arc::clone(self)));
+        }
+        Poll::Pending
+    }
+
+    /// Takes a place, to be done at once when there is room.
+    pub fn take(self: &Arc<Self>) -> Place {
+        self.lock().open += 1;
+        Place(Arc::clone(self))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let waiting = {
+            let mut state = self.0.lock();
+            state.open -= 1;
+            std::mem::take(&mut state.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Says when there has been room for a while.
+async fn watch(admission: Arc<Admission>) {
+    let since = Instant::now();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let mut state = admission.lock();
+        if state.open < admission.most {
+            state.watched = false;
+            drop(state);
+            let seconds = since.elapsed().as_secs_f64();
+            log::line(format_args!("there is room for connections again after {seconds:.0} s"));
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[test]
+    fn a_place_that_is_given_back_lets_the_next_one_in() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let admission = Admission::new(1);
+            let place = admission.take();
+            let waiting = tokio::spawn({
+                let admission = Arc::clone(&admission);
+                async move { poll_fn(|context| admission.poll_room(context)).await }
+            });
+            tokio::task::yield_now().await;
+            assert!(!waiting.is_finished());
+            drop(place);
+            waiting.await.unwrap();
+        });
+    }
+}

@@ -1,0 +1,141 @@
+//! `--request-timeout`: how long an application may take until its answer begins.
+//!
+//! Kept apart because both gateways and the WebSocket's handshake measure it alike: from when the application has the request
+//! to the first of its answer. Neither the wait for a thread counts, nor the client's time: while the application waits for
+//! more of a request's body, or takes it, the time begins anew. An answer that has begun is never cut.
+//!
+//! Spec: RFC 9110 15.6.5 (504).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rsgi_bridge::pipe::Reading;
+use rsgi_bridge::pool::Ticket;
+use tokio::sync::oneshot;
+
+use crate::calls::CallHandle;
+use crate::error::RequestError;
+use crate::event_loop::EventLoop;
+use crate::log;
+use crate::response::AppResponse;
+use crate::wear::Wear;
+use crate::wire::SpareAlarm;
+
+/// The answer of an application, or that there is none.
+pub type Answered = Result<AppResponse, oneshot::error::RecvError>;
+
+/// The time of one call.
+#[derive(Debug)]
+pub struct AnswerTime {
+    /// How long it may take.
+    pub limit: Duration,
+    /// How its body is read, if that still comes.
+    pub reading: Option<Arc<dyn Reading>>,
+    /// What is known of it.
+    pub call: CallHandle,
+    /// Who hears that no thread is left, where threads run it.
+    pub wear: Option<Arc<Wear>>,
+}
+
+impl AnswerTime {
+    /// Whether the application has taken something of the body since it was asked last, or waits for more of it.
+    fn reads_on(&self, taken: &mut u64) -> bool {
+        let Some(reading) = &self.reading else { return false };
+        let before = std::mem::replace(taken, reading.taken());
+        reading.waits() || *taken != before
+    }
+
+    /// Says that time is up; `then` is what becomes of the call. Gives the answer.
+    fn over(&self, then: &str) -> AppResponse {
+        let limit = self.limit.as_secs_f64();
+        log::line(format_args!(
+            "warning: {} had no answer after {limit} s (`--request-timeout`): the client got 504, {then}",
+            self.subject()
+        ));
+        AppResponse::Error(RequestError::timed_out())
+    }
+
+    /// Has the process replaced when no thread is left that does not hang.
+    fn say_if_all_hang(&self, ticket: &Ticket) {
+        let Some(wear) = self.wear.as_ref().filter(|_| ticket.all_hang()) else { return };
+        let app = self.call.describe().map_or_else(String::new, |call| format!(" of app `{}`", call.app));
+        if !wear.tell(format!("all WSGI threads{app} hang in calls that took too long")) {
+            log::line(format_args!(
+                "error: all WSGI threads{app} hang in calls that took too long, and no more are started: restart the server \
+                 (with `--workers` a worker in this state is replaced)"
+            ));
+        }
+    }
+
+    fn subject(&self) -> String {
+        match self.call.describe() {
+            Some(call) => format!("app `{}`: {}", call.app, call.request),
+            None => "a call".to_owned(),
+        }
+    }
+}
+
+/// The answer of a task, or 504 when it does not begin in time: then the task is cancelled.
+pub async fn of_task(
+    mut response: oneshot::Receiver<AppResponse>,
+    time: AnswerTime,
+    event_loop: Arc<EventLoop>,
+    alarm: &SpareAlarm,
+) -> Answered {
+    let mut taken = 0;
+    loop {
+        if let Some(answer) = alarm.in_time(time.limit, &mut response).await {
+            return answer;
+        }
+        if !time.reads_on(&mut taken) {
+            return Ok(cancelled(time, &event_loop));
+        }
+    }
+}
+
+/// Cancels a task that has taken too long, and gives the answer.
+pub fn cancelled(time: AnswerTime, event_loop: &Arc<EventLoop>) -> AppResponse {
+    let answer = time.over("its task is cancelled");
+    let subject = time.subject();
+    event_loop.cancel(time.call, subject);
+    answer
+}
+
+/// The answer of a call in a pool, or 504 when it does not begin in time; 503 when no thread takes it within `patience`. In the
+/// one case the thread is given up, in the other the call.
+pub async fn of_thread(
+    mut response: oneshot::Receiver<AppResponse>,
+    time: AnswerTime,
+    ticket: &Ticket,
+    (patience, alarm): (Duration, &SpareAlarm),
+) -> Answered {
+    let submitted = Instant::now();
+    let (mut taken, mut wait) = (0, time.limit.min(patience));
+    loop {
+        if let Some(answer) = alarm.in_time(wait, &mut response).await {
+            return answer;
+        }
+        let Some(begun) = ticket.taken() else {
+            if submitted.elapsed() >= patience && ticket.refuse() {
+                return Ok(AppResponse::Error(RequestError::no_thread()));
+            }
+            // A thread that takes it from now on has at least as long.
+            let left = patience.saturating_sub(submitted.elapsed());
+            wait = if left.is_zero() { time.limit } else { time.limit.min(left) };
+            continue;
+        };
+        wait = time.limit.saturating_sub(begun.at.elapsed());
+        if wait.is_zero() {
+            if time.reads_on(&mut taken) {
+                wait = time.limit;
+            } else if ticket.give_up(time.subject()) {
+                let answer = time.over("its thread is given up");
+                time.say_if_all_hang(ticket);
+                return Ok(answer);
+            } else {
+                // The answer is on its way.
+                return response.await;
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The heartbeat of a worker: a byte for its supervisor, now and then, from whoever drives the sockets.
+//!
+//! Kept apart because of what it says: a task of the runtime goes on exactly while the sockets are looked at. An interpreter
+//! that is busy, or an application that blocks its threads, does not stop it, unless it is the event loop that drives.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::net::unix::pipe::{OpenOptions, Sender};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Takes over the writing end of a pipe by its number. Called in the context of the runtime.
+///
+/// # Errors
+/// When it is none.
+pub fn open(descriptor: i32) -> io::Result<Sender> {
+    OpenOptions::new().open_sender(format!("/dev/fd/{descriptor}"))
+}
+
+/// Beats until the supervisor has gone.
+pub async fn beat(pipe: Sender, every: Duration) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match pipe.try_write(&[1]) {
+            // A full pipe says that there were enough.
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
+}
