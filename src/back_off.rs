@@ -5,9 +5,12 @@
 //! Spec: accept(2), "ERRORS".
 
 use std::io::{Error, ErrorKind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::metrics::{Event, Metrics};
 
 /// How long to wait before the next try.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -19,6 +22,7 @@ const QUIET: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct BackOff {
     url: String,
+    metrics: Option<Arc<Metrics>>,
     trouble: Option<Trouble>,
 }
 
@@ -30,8 +34,8 @@ struct Trouble {
 
 impl BackOff {
     /// Of the socket at `url`.
-    pub fn new(url: String) -> Self {
-        Self { url, trouble: None }
+    pub fn new(url: String, metrics: Option<Arc<Metrics>>) -> Self {
+        Self { url, metrics, trouble: None }
     }
 
     /// Takes an error, and waits if that helps.
@@ -39,6 +43,7 @@ impl BackOff {
         if is_of_one_connection(error) {
             return;
         }
+        self.metrics.iter().for_each(|metrics| metrics.count(Event::AcceptFailed));
         let now = Instant::now();
         if self.trouble.is_none() {
             crate::log::line(format_args!(

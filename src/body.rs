@@ -23,6 +23,7 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use crate::metrics::RouteSeries;
 use crate::wire::{Pace, WireState};
 
 /// What a body kept in memory may grow to before it goes to a temporary file, in bytes.
@@ -45,6 +46,8 @@ pub struct RequestBody {
     received: u64,
     /// Where there is a body.
     fate: Option<Arc<BodyFate>>,
+    /// Where its bytes are counted, if they are.
+    series: Option<Arc<RouteSeries>>,
 }
 
 /// Who keeps the time of a body, and knows why it breaks off.
@@ -77,9 +80,9 @@ impl BodyFate {
 
 impl RequestBody {
     /// The body of one request, of at most `limit` bytes.
-    pub fn new(incoming: Incoming, limit: Option<u64>, clock: BodyClock) -> Self {
+    pub fn new(incoming: Incoming, limit: Option<u64>, clock: BodyClock, series: Option<Arc<RouteSeries>>) -> Self {
         let fate = (!incoming.is_end_stream()).then(Arc::default);
-        Self { replay: None, incoming, clock, limit, received: 0, fate }
+        Self { replay: None, incoming, clock, limit, received: 0, fate, series }
     }
 
     /// Where it is said what becomes of the body; `None` when there is none.
@@ -155,6 +158,9 @@ impl RequestBody {
 
     fn count(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
         self.received += data.len() as u64;
+        if let Some(series) = &self.series {
+            series.received(data.len());
+        }
         match self.limit {
             Some(limit) if self.received > limit => Err(BodyError::TooLarge { limit }),
             _ => Ok(data),

@@ -15,6 +15,7 @@ use rsgi_bridge::pipe::HangUp;
 use slab::Slab;
 
 use crate::head::RequestHead;
+use crate::metrics::RouteSeries;
 
 /// Every call that runs, of all applications of the server.
 #[derive(Debug, Default)]
@@ -38,6 +39,8 @@ struct Running {
     method: Method,
     target: Uri,
     since: Instant,
+    /// The route, where that is counted.
+    series: Option<Arc<RouteSeries>>,
     /// Ends the answer, if it has no length.
     stream: Option<Arc<dyn HangUp>>,
 }
@@ -57,6 +60,10 @@ pub struct Description {
     pub app: Arc<str>,
     /// `GET /path`.
     pub request: String,
+    /// The method alone.
+    pub method: Method,
+    /// The route as metrics have it, if they do.
+    pub route: Option<String>,
     /// For how long it has run.
     pub age: Duration,
 }
@@ -68,6 +75,15 @@ pub struct Count {
     pub calls: usize,
     /// The age of the oldest; zero when none runs.
     pub oldest: Duration,
+}
+
+/// The calls that run, by application, and the oldest of them.
+#[derive(Debug, Default)]
+pub struct Census {
+    /// How many there are of each application that has any.
+    pub by_app: Vec<(Arc<str>, usize)>,
+    /// The oldest first.
+    pub oldest: Vec<Description>,
 }
 
 /// One call that runs until this is dropped.
@@ -99,6 +115,27 @@ impl Calls {
         let mut list: Vec<_> = self.lock().running.iter().map(|(_, running)| running.describe()).collect();
         list.sort_by_key(|call| std::cmp::Reverse(call.age));
         list
+    }
+
+    /// How many calls run, with a description of the `most` oldest: however many there are, it does not take long.
+    pub fn census(&self, most: usize) -> Census {
+        let state = self.lock();
+        let mut census = Census::default();
+        let mut ages: Vec<_> = state.running.iter().map(|(key, running)| (running.since, key)).collect();
+        if ages.len() > most {
+            ages.select_nth_unstable(most);
+            ages.truncate(most);
+        }
+        ages.sort_unstable();
+        let oldest = ages.iter().filter_map(|(_, key)| state.running.get(*key).map(Running::describe));
+        census.oldest = oldest.collect();
+        for (_, running) in &state.running {
+            match census.by_app.iter_mut().find(|(app, _)| Arc::ptr_eq(app, &running.app.name)) {
+                Some((_, count)) => *count += 1,
+                None => census.by_app.push((Arc::clone(&running.app.name), 1)),
+            }
+        }
+        census
     }
 
     /// Waits until no call runs.
@@ -139,7 +176,8 @@ impl AppCalls {
         let mut state = self.all.lock();
         state.begun += 1;
         let number = state.begun;
-        let running = Running { number, app: Arc::clone(self), method, target, since: head.began, stream: None };
+        let (app, series) = (Arc::clone(self), head.series.clone());
+        let running = Running { number, app, method, target, since: head.began, series, stream: None };
         let key = state.running.insert(running);
         RunningCall(CallHandle { app: Arc::clone(self), key, number })
     }
@@ -148,7 +186,9 @@ impl AppCalls {
 impl Running {
     fn describe(&self) -> Description {
         let request = format!("{} {}", self.method, self.target.path());
-        Description { app: Arc::clone(&self.app.name), request, age: self.since.elapsed() }
+        let route = self.series.as_ref().map(|series| series.route().to_owned());
+        let (app, method) = (Arc::clone(&self.app.name), self.method.clone());
+        Description { app, request, method, route, age: self.since.elapsed() }
     }
 }
 

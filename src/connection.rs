@@ -30,6 +30,7 @@ use crate::head::{Peer, RequestHead, from_http2};
 use crate::health;
 use crate::identity;
 use crate::in_flight::{InFlight, Logged};
+use crate::metrics::{Counted, Metrics, OpenConnection, Protocol, Routing};
 use crate::own_fields::OwnFields;
 use crate::response::{AppResponse, Asked, ResponseBody};
 use crate::route::{Decision, Reason, RouteRequest, Router};
@@ -46,7 +47,7 @@ pub struct Service {
     /// The settings.
     pub settings: Settings,
     /// Who answers what. Looked at once for each request; may be another one for the next.
-    pub router: Arc<ArcSwap<Router>>,
+    pub routing: Arc<ArcSwap<Routing>>,
     /// The applications, in the order of the plan.
     pub apps: Vec<Arc<App>>,
     /// What the wire guard refuses.
@@ -59,6 +60,8 @@ pub struct Service {
     pub access_log: Option<AccessLog>,
     /// The fields that every answer gets.
     pub own_fields: OwnFields,
+    /// What is counted, if anybody asks.
+    pub metrics: Option<Arc<Metrics>>,
     /// How answers of applications are compressed, if they are.
     pub compression: Option<Compression>,
     /// The folders of static files, if there are any.
@@ -79,12 +82,15 @@ pub struct Connection {
     peer: Arc<Peer>,
     alive: Alive,
     alarm: SpareAlarm,
+    /// It is counted as open, if it is counted.
+    _open: Option<OpenConnection>,
 }
 
 impl Connection {
     /// A connection; `wire` counts its requests.
-    pub fn new(service: Arc<Service>, wire: Arc<WireState>, peer: Box<Peer>, alive: Alive) -> Self {
-        Self { service, wire, peer: peer.into(), alive, alarm: SpareAlarm::default() }
+    pub fn new(service: Arc<Service>, wire: Arc<WireState>, peer: Box<Peer>, alive: Alive, speaks: Protocol) -> Self {
+        let open = service.metrics.as_ref().map(|metrics| OpenConnection::new(metrics, speaks));
+        Self { service, wire, peer: peer.into(), alive, alarm: SpareAlarm::default(), _open: open }
     }
 }
 
@@ -124,7 +130,8 @@ async fn answered(
         identity::give(name, &mut head, believed);
     }
     let (log, id) = (logged(&connection.service, &mut head), head.request_id.clone());
-    let mut in_flight = InFlight::start(&connection.wire, head.began, log);
+    let counted = connection.service.metrics.as_ref().map(|metrics| Counted::new(metrics, &head.parts.method));
+    let mut in_flight = InFlight::start(&connection.wire, head.began, log, counted);
     let asked = Asked { head: head.is_head(), version: head.parts.version };
     let refusal = refusal.or_else(|| {
         let (refusal, line) = connection.wire.take_refusal()?;
@@ -228,9 +235,9 @@ fn begin<'a>(
 ) -> Result<(impl Future<Output = AppResponse>, Option<Arc<BodyFate>>), RequestError> {
     let service = &connection.service;
     let upgrade = websocket::requested(&head.parts);
-    let router = service.router.load();
-    let (decision, reason) = decide(&router, &head, upgrade);
-    in_flight.decided_by(&router, reason);
+    let routing = service.routing.load();
+    let (decision, reason) = decide(&routing.router, &head, upgrade);
+    in_flight.decided_by(&routing, reason, decision.first());
     let (first, then, root) = match decision {
         Decision::App { app, root } => (app.0, None, root),
         Decision::Probe { first, then, miss } => (first.0, service.apps.get(then.0).map(|then| (then, miss)), 0),
@@ -238,6 +245,7 @@ fn begin<'a>(
     };
     let app = service.apps.get(first).ok_or_else(|| not_found(upgrade))?;
     head.root += root;
+    head.series = in_flight.series();
     if upgrade {
         // What follows the head are frames: a body would be taken for some.
         if head.parts.version != Version::HTTP_2 && !incoming.is_end_stream() {
@@ -258,7 +266,7 @@ fn begin<'a>(
         return Err(rsgi_bridge::error::BodyError::TooLarge { limit }.into());
     }
     in_flight.enter(app)?;
-    let body = RequestBody::new(incoming, limit, clock);
+    let body = RequestBody::new(incoming, limit, clock, head.series.clone());
     let fate = body.fate();
     let call = Call { head, body, settings: &service.settings, alarm: &connection.alarm };
     Ok(match then {

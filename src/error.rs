@@ -11,6 +11,8 @@ use http::StatusCode;
 use pyo3::prelude::*;
 use rsgi_bridge::error::BodyError;
 
+use crate::metrics::Event;
+
 /// The server cannot start; becomes `rsgi.StartupError`.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -57,6 +59,8 @@ pub struct RequestError {
     pub reason: Cow<'static, str>,
     /// What becomes of the connection.
     pub then: Then,
+    /// How it is counted; what an application wanted, or did wrong, is no refusal of the server's.
+    pub event: Option<Event>,
 }
 
 /// What becomes of the connection after an error answer.
@@ -73,22 +77,22 @@ pub enum Then {
 impl RequestError {
     /// An error after which the connection closes.
     pub fn closing(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, reason: reason.into(), then: Then::Close }
+        Self { status, reason: reason.into(), then: Then::Close, event: event_of(status) }
     }
 
     /// An error after which the connection goes on.
     pub fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, reason: reason.into(), then: Then::KeepAlive }
+        Self { status, reason: reason.into(), then: Then::KeepAlive, event: event_of(status) }
     }
 
-    /// The server is full for now.
-    pub fn busy(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: reason.into(), then: Then::Retry }
+    /// The server is full for now; `event` says of what.
+    pub fn busy(event: Event, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: reason.into(), then: Then::Retry, event: Some(event) }
     }
 
     /// No thread was free for it in time.
     pub fn no_thread() -> Self {
-        Self::busy("no thread became free in time; try again")
+        Self::busy(Event::QueueTimeout, "no thread became free in time; try again")
     }
 
     /// The application took too long.
@@ -100,6 +104,23 @@ impl RequestError {
     pub fn application_failed() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the application failed")
     }
+}
+
+/// How the server's own answers are counted. A 403 is an application's that refused a WebSocket, a 500 a failure.
+fn event_of(status: StatusCode) -> Option<Event> {
+    Some(match status {
+        StatusCode::FORBIDDEN | StatusCode::INTERNAL_SERVER_ERROR => return None,
+        StatusCode::BAD_REQUEST => Event::Malformed,
+        StatusCode::NOT_FOUND => Event::NoApplication,
+        StatusCode::REQUEST_TIMEOUT => Event::TooSlow,
+        StatusCode::PAYLOAD_TOO_LARGE => Event::BodyTooLarge,
+        StatusCode::GATEWAY_TIMEOUT => Event::RequestTimeout,
+        StatusCode::URI_TOO_LONG => Event::RequestLineTooLong,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Event::HeaderTooLarge,
+        StatusCode::HTTP_VERSION_NOT_SUPPORTED => Event::HttpVersion,
+        StatusCode::INSUFFICIENT_STORAGE => Event::Storage,
+        _ => Event::OtherRefusal,
+    })
 }
 
 impl From<BodyError> for RequestError {

@@ -19,6 +19,7 @@ use rsgi_bridge::text::percent_decode;
 use rsgi_bridge::tls::TlsSession;
 
 use crate::identity::trace_id;
+use crate::metrics::RouteSeries;
 use crate::route::Scheme;
 
 /// Who is at the two ends of a connection, made once for it. A request that a trusted proxy says more about has one of its own.
@@ -112,6 +113,8 @@ pub struct RequestHead {
     pub request_id: Option<HeaderValue>,
     /// The microseconds until an application was called, and one more; 0 before. `None` when nobody asks.
     pub queued: Option<Arc<AtomicU64>>,
+    /// Where its route is counted, once it is known, if it is.
+    pub series: Option<Arc<RouteSeries>>,
 }
 
 impl RequestHead {
@@ -121,7 +124,7 @@ impl RequestHead {
         if let Some(authority) = authority {
             parts.headers.insert(HOST, authority);
         }
-        Self { parts, peer, root: 0, began: Instant::now(), request_id: None, queued: None }
+        Self { parts, peer, root: 0, began: Instant::now(), request_id: None, queued: None, series: None }
     }
 
     /// The undecoded path.
@@ -168,6 +171,9 @@ impl RequestHead {
 
     /// Notes that an application is called.
     pub fn called(&self) {
+        if let Some(series) = &self.series {
+            series.called(self.began);
+        }
         if let Some(queued) = &self.queued {
             let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
             queued.store(micros.saturating_add(1), Ordering::Relaxed);

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::connection::{Answer, Connection, Service, answer};
 use crate::head::Peer;
+use crate::metrics::Protocol;
 use crate::response::ResponseBody;
 use crate::shutdown::{Alive, Phase};
 use crate::wire::{Guard, Refusal, WireState};
@@ -55,7 +56,7 @@ where
         Begun::With(bytes) => guard.begin(bytes),
         Begun::Refused(refusal) => guard.refuse(refusal),
     }
-    let connection = Arc::new(Connection::new(service, wire, peer, alive.clone()));
+    let connection = Arc::new(Connection::new(service, wire, peer, alive.clone(), Protocol::Http1));
     let mut served = Served { connection, turn: Turn::Resting(Box::new(guard)) };
     async move {
         // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.

@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::connection::{Connection, Service, answer};
 use crate::head::Peer;
+use crate::metrics::Protocol;
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 use crate::wire::{Alarm, FrameGuard, Limits, Pace, WireState};
@@ -66,7 +67,7 @@ where
     let began = Instant::now();
     let client = peer.client.clone();
     let (header_timeout, idle) = (service.limits.header_timeout, service.limits.keep_alive_timeout);
-    let connection = Arc::new(Connection::new(service, Arc::clone(&wire), peer, alive.clone()));
+    let connection = Arc::new(Connection::new(service, Arc::clone(&wire), peer, alive.clone(), Protocol::Http2));
     let answer = service_fn(move |request| answer(Arc::clone(&connection), request));
     let mut served = pin!(builder.serve_connection(TokioIo::new(FrameGuard::new(stream)), answer));
     tokio::select! {

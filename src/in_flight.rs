@@ -12,7 +12,8 @@ use crate::access_log::{AccessLog, Entry, Fields, Outcome, kept};
 use crate::error::RequestError;
 use crate::gateway::App;
 use crate::http2::Reader;
-use crate::route::{Reason, Router};
+use crate::metrics::{Counted, Event, RouteSeries, Routing};
+use crate::route::Reason;
 use crate::wire::WireState;
 
 /// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
@@ -26,6 +27,8 @@ pub struct InFlight {
     /// `None` when somebody else holds it.
     place: Option<Place>,
     log: Option<Logged>,
+    /// `None` when there is nobody to show the numbers to.
+    counted: Option<Counted>,
 }
 
 /// What became of a request.
@@ -55,6 +58,8 @@ pub struct Logged {
 pub struct Place {
     wire: Arc<WireState>,
     running: Option<Arc<App>>,
+    /// It is that of a WebSocket that was accepted.
+    websocket: bool,
     /// Of a WebSocket over HTTP/2: its stream, which is reset unless it has ended.
     stream: Option<Arc<Reader>>,
 }
@@ -62,7 +67,7 @@ pub struct Place {
 impl Place {
     fn take(wire: Arc<WireState>) -> Self {
         wire.request_started();
-        Self { wire, running: None, stream: None }
+        Self { wire, running: None, websocket: false, stream: None }
     }
 
     /// Counts as one of `app`'s; `false` when those are too many.
@@ -82,6 +87,9 @@ fn leave(app: Option<Arc<App>>) {
 impl Drop for Place {
     fn drop(&mut self) {
         self.wire.request_ended();
+        if let Some(app) = self.running.as_ref().filter(|_| self.websocket) {
+            app.websockets.open.fetch_sub(1, Ordering::Relaxed);
+        }
         leave(self.running.take());
         if let Some(stream) = &self.stream {
             stream.cut();
@@ -90,11 +98,11 @@ impl Drop for Place {
 }
 
 impl InFlight {
-    /// Begins with the head, at `began`. `log` is where its line goes.
-    pub fn start(wire: &Arc<WireState>, began: Instant, log: Option<Logged>) -> Self {
+    /// Begins with the head, at `began`. `log` is where its line goes, `counted` where its numbers do.
+    pub fn start(wire: &Arc<WireState>, began: Instant, log: Option<Logged>, counted: Option<Counted>) -> Self {
         let place = Some(Place::take(Arc::clone(wire)));
         let record = Record { started: began, status: 0, bytes: 0, app: None };
-        Self { record, body_unread: false, place, log }
+        Self { record, body_unread: false, place, log, counted }
     }
 
     /// What the client sent in place of the request that hyper has.
@@ -104,10 +112,13 @@ impl InFlight {
         }
     }
 
-    /// What decided who answers.
-    pub fn decided_by(&mut self, router: &Router, reason: Reason) {
+    /// What decided that `app`, by its place in the plan, answers.
+    pub fn decided_by(&mut self, routing: &Routing, reason: Reason, app: Option<usize>) {
+        if let (Some(counted), Some(app)) = (&mut self.counted, app) {
+            counted.decided_by(routing, reason, app);
+        }
         if let Some(told) = self.log.as_mut().filter(|told| told.log.wanted().decision) {
-            let name = router.name_of(reason).map(str::to_owned);
+            let name = routing.router.name_of(reason).map(str::to_owned);
             if matches!(reason, Reason::Rule(_)) {
                 told.entry.rule = name;
             } else {
@@ -122,6 +133,18 @@ impl InFlight {
         (!names.is_empty()).then(|| kept(headers, names))
     }
 
+    /// Where its route is counted, if it is.
+    pub fn series(&self) -> Option<Arc<RouteSeries>> {
+        self.counted.as_ref().map(Counted::series)
+    }
+
+    /// The server answers in the application's place.
+    pub fn refused(&mut self, error: &RequestError) {
+        if let (Some(counted), Some(event)) = (&mut self.counted, error.event) {
+            counted.refused(event);
+        }
+    }
+
     /// The fields of the answer that are logged.
     pub fn answered_with(&mut self, fields: Fields) {
         if let Some(told) = &mut self.log {
@@ -133,6 +156,9 @@ impl InFlight {
     fn served_by(&mut self, app: &App) {
         if self.log.is_some() {
             self.record.app = Some(Arc::clone(&app.name));
+        }
+        if let Some(counted) = &mut self.counted {
+            counted.passed_to(app.index);
         }
     }
 
@@ -167,13 +193,18 @@ impl InFlight {
             return Ok(());
         }
         app.refusals.add(&app.name, app.limit.unwrap_or_default());
-        Err(RequestError::busy("too many requests at once; try again"))
+        Err(RequestError::busy(Event::Concurrency, "too many requests at once; try again"))
     }
 
     /// Leaves the place to the WebSocket that the request becomes.
     pub fn hand_on(&mut self) -> Option<Place> {
         let mut place = self.place.take()?;
         place.stream = Reader::current();
+        place.websocket = true;
+        if let Some(app) = &place.running {
+            app.websockets.accepted.fetch_add(1, Ordering::Relaxed);
+            app.websockets.open.fetch_add(1, Ordering::Relaxed);
+        }
         Some(place)
     }
 }
@@ -181,6 +212,10 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.place = None;
+        if let Some(counted) = self.counted.take() {
+            let Record { started, status, bytes, .. } = &self.record;
+            counted.end(started.elapsed(), *status, *bytes);
+        }
         if let Some(Logged { log, mut entry }) = self.log.take() {
             let Record { started, status, bytes, app } = &mut self.record;
             let (ended, took) = (SystemTime::now(), started.elapsed());

@@ -4,7 +4,7 @@
 //!
 //! Read the modules in this order and you have followed one request from the socket to the application and back:
 //!
-//! 1. [`binding`] binds addresses ([`unix_path`] socket files) before anything runs. [`server`] starts the threads, and stops them; [`startup`] is what comes before the first request, [`drain`] says
+//! 1. [`binding`] binds addresses ([`unix_path`] socket files) before anything runs. [`server`] starts the threads, and [`running`] sees to their end; [`startup`] is what comes before the first request, [`drain`] says
 //!    when it ends, [`shutdown`] tells everybody. [`heartbeat`] and [`wear`] tell a supervisor how the process is.
 //! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]; [`back_off`] waits when there are no descriptors) if [`admission`] has room; [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted; [`proxy_protocol`] hears from a proxy who is there.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`http1`] runs hyper over it; [`http2`] does for
@@ -14,12 +14,15 @@
 //! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool ([`pools`]).
 //! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body (out of a file: [`file_stream`]; compressed, if that is asked for: [`compression`]); [`access_log`] says so.
 //!
+//! Beside all of them, [`metrics`] counts and [`admin`] shows it, when somebody wants to know.
+//!
 //! # Which thread may touch what
 //!
 //! Who drives tokio never waits for the interpreter meanwhile; Python objects are made on the asyncio thread and on the
 //! pool's threads only. A function that touches Python takes `py` first and is not `async`.
 
 mod access_log;
+mod admin;
 mod admission;
 mod allocator;
 mod back_off;
@@ -46,6 +49,7 @@ mod identity;
 mod in_flight;
 mod listener;
 mod log;
+mod metrics;
 mod outbox;
 mod overload;
 mod own_fields;
@@ -56,6 +60,7 @@ mod proxy_protocol;
 mod replayed;
 mod response;
 pub mod route;
+mod running;
 mod server;
 mod settings;
 mod shutdown;
@@ -75,6 +80,8 @@ mod worker;
 mod _rsgi {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::admin::{Admin, AdminLine, metrics};
     #[pymodule_export]
     use crate::driver::selector::LoopDriver;
     #[pymodule_export]

@@ -9,6 +9,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::task::{Context, Poll, ready};
 
@@ -34,15 +35,23 @@ pub struct Listening {
     pub shared: bool,
     /// Hears of the beginning once.
     pub ready: Sender<()>,
+    /// Says whether it has come, for who asks.
+    pub accepting: Arc<AtomicBool>,
 }
 
 impl Listening {
     /// Starts to accept, and says so.
     pub fn begin(self, service: &Arc<Service>, shutdown: &Shutdown) {
+        // Whoever reads that the server listens may ask at once whether it does.
+        self.accepting.store(true, Ordering::Release);
         for bound in self.bound {
             let url = bound.url(service.tls.is_some());
             let turns = Turns { shared: self.shared };
-            let accepting = Accepting { turns, back_off: BackOff::new(url.clone()), alive: shutdown.alive() };
+            let accepting = Accepting {
+                turns,
+                back_off: BackOff::new(url.clone(), service.metrics.clone()),
+                alive: shutdown.alive(),
+            };
             tokio::spawn(accept(bound, accepting, Arc::clone(service)));
             if !self.shared {
                 crate::log::line(format_args!("listening on {url}"));

@@ -16,6 +16,7 @@ use crate::connection::Service;
 use crate::head::Peer;
 use crate::http1::{self, Begun};
 use crate::http2;
+use crate::metrics::Event;
 use crate::proxy_protocol::introduction;
 use crate::replayed::Replayed;
 use crate::shutdown::Alive;
@@ -111,7 +112,12 @@ async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer
         () = alive.given_up() => return,
     };
     // Too slow, or no handshake: the client's doing, and it was told what can be told.
-    let Ok(Ok(greeted)) = greeted else { return };
+    let failed = |event| service.metrics.iter().for_each(|metrics| metrics.count(event));
+    let greeted = match greeted {
+        Ok(Ok(greeted)) => greeted,
+        Ok(Err(_)) => return failed(Event::TlsHandshake),
+        Err(_) => return failed(Event::TlsTimeout),
+    };
     match greeted {
         Ok(Secured { stream, session, http2 }) => {
             peer.tls = Some(session);
@@ -122,6 +128,7 @@ async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer
             }
         }
         Err(stream) => {
+            failed(Event::TlsNone);
             let refusal = Refusal::malformed("this port speaks HTTPS: the address begins with https://");
             http1::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
         }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use crate::connection::Service;
 use crate::head::Peer;
 use crate::http1::{self, Begun};
+use crate::metrics::Event;
 use crate::route::Scheme;
 use crate::shutdown::Alive;
 use crate::wire::Refusal;
@@ -46,6 +47,7 @@ impl Unknown {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let Self::Wrong(reason) = self else { return };
+        service.metrics.iter().for_each(|metrics| metrics.count(Event::ProxyHeader));
         let proxy = peer.client().map_or("a Unix socket", |(address, _)| address);
         crate::log::line(format_args!("warning: {reason} from {proxy}; the connection is closed (`--proxy-protocol`)"));
         // What expects TLS could not read it.

@@ -91,6 +91,9 @@ impl AppResponse {
     /// The hyper response. `in_flight` ends with its body.
     pub fn into_response(mut self, mut in_flight: InFlight, asked: Asked) -> Response<ResponseBody> {
         in_flight.record.status = self.status().as_u16();
+        if let Self::Error(error) = &self {
+            in_flight.refused(error);
+        }
         if asked.version == Version::HTTP_2 {
             return self.into_http2(in_flight, asked.head);
         }

@@ -5,7 +5,6 @@
 //!
 //! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`).
 
-use std::pin::Pin;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,9 +12,10 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use rsgi_bridge::pool::{Pool, wait_until_idle};
+use rsgi_bridge::pool::wait_until_idle;
 
 use crate::access_log::AccessLog;
+use crate::admin::{self, AdminThread, Door};
 use crate::admission::Admission;
 use crate::binding::Bound as BoundListener;
 use crate::calls::Calls;
@@ -23,21 +23,22 @@ use crate::compression::Compression;
 use crate::connection::Service;
 use crate::drain::Drain;
 use crate::driver::selector::LoopDriver;
-use crate::driver::{Driver, Io, overseer};
+use crate::driver::{Driver, Io};
 use crate::error::StartupError;
 use crate::event_loop::{EventLoop, Woken};
 use crate::forwarded::Proxies;
 use crate::gateway::App;
 use crate::heartbeat;
 use crate::listener::Listening;
+use crate::metrics::{Metrics, Routing};
 use crate::outbox::Outbox;
 use crate::own_fields::OwnFields;
 use crate::plan::Plan;
 use crate::pools::Pools;
-use crate::route::Router;
+use crate::running::{Running, serve, wait_for_end};
 use crate::settings::{Seconds, Settings};
-use crate::shutdown::{Phase, Shutdown};
-use crate::startup::{self, Started};
+use crate::shutdown::Shutdown;
+use crate::startup::Started;
 use crate::static_files::StaticFiles;
 use crate::tls::Tls;
 use crate::wear::Wear;
@@ -54,13 +55,16 @@ pub struct Server {
     workers: usize,
     shutdown: Arc<Shutdown>,
     addresses: Vec<String>,
+    /// Where the admin listener is, if this process has it.
+    admin_address: Option<String>,
     ready: Mutex<Receiver<()>>,
     /// Hears why the process should be replaced, when somebody would do that.
     worn: Mutex<Option<Receiver<String>>>,
     tls: Option<Arc<Tls>>,
     event_loop: Arc<EventLoop>,
     calls: Arc<Calls>,
-    router: Arc<ArcSwap<Router>>,
+    routing: Arc<ArcSwap<Routing>>,
+    metrics: Option<Arc<Metrics>>,
     apps: usize,
     /// Whether the application without a prefix is called past its bridge, and so cannot hold an answer back.
     unprobed: bool,
@@ -82,14 +86,7 @@ struct Prepared {
     listening: Listening,
     pools: Pools,
     log_thread: Option<JoinHandle<()>>,
-}
-
-/// What is waited for at the end.
-#[derive(Debug)]
-struct Running {
-    io_thread: JoinHandle<Result<(), StartupError>>,
-    pools: Pools,
-    log_thread: Option<JoinHandle<()>>,
+    door: Option<Door>,
 }
 
 #[pymethods]
@@ -103,7 +100,9 @@ impl Server {
         }
         let tls = Tls::load(&config)?;
         let proxies = Proxies::new(&config)?;
+        let line = listeners.get().take_admin();
         let listeners = listeners.get().take();
+        let door = if shared { line.map(Door::Line) } else { admin::listen(&config, &listeners)? };
         if tls.is_some() && !listeners.iter().any(BoundListener::is_tcp) {
             return Err(StartupError::new(
                 "there is a TLS certificate, but no address to serve it on: Unix sockets are not encrypted",
@@ -112,7 +111,10 @@ impl Server {
             .into());
         }
         let addresses = listeners.iter().map(|listener| listener.url(tls.is_some())).collect();
-        let router = Arc::new(ArcSwap::from_pointee(plan.router()?));
+        let admin_address = door.as_ref().and_then(Door::url);
+        let names = || plan.apps.iter().map(|app| app.name.as_str().into()).collect();
+        let metrics = door.as_ref().map(|_| Metrics::new(names()));
+        let routing = Arc::new(ArcSwap::from_pointee(Routing::new(plan.router()?, metrics.as_ref())));
         let event_loop = Arc::new(EventLoop::default());
         let pools = Pools::start(py, &plan.apps, &config)?;
         let (outbox, calls) = (Arc::new(Outbox::default()), Arc::new(Calls::default()));
@@ -125,7 +127,7 @@ impl Server {
         let apps = plan.apps.into_iter().enumerate().map(|(place, mut app)| {
             // Probing holds an answer back, which only the ASGI gateway can.
             app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
-            App::new(py, app, &config, &event_loop, (&outbox, &calls, &wear), pools.of(place))
+            App::new(py, (place, app), &config, &event_loop, (&outbox, &calls, &wear), pools.of(place))
         });
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
@@ -133,20 +135,19 @@ impl Server {
         let limits = Arc::new(config.limits());
         let (count, workers) = (apps.len(), config.workers);
         let (compression, static_files) = (Compression::new(&config)?, StaticFiles::new(&plan.static_folders)?);
-        let router_of = Arc::clone(&router);
         let own_fields = OwnFields::new(&config)?;
-        let tls_of = tls.clone();
         let wear = Some(wear).filter(|_| config.max_requests.is_some());
         let admission = config.max_connections.map(Admission::new);
         let service = Service {
             settings: config,
-            router: router_of,
+            routing: Arc::clone(&routing),
             apps,
             limits,
-            tls: tls_of,
+            tls: tls.clone(),
             proxies,
             access_log,
             own_fields,
+            metrics: metrics.clone(),
             compression,
             static_files,
             wear,
@@ -154,8 +155,8 @@ impl Server {
         };
         let io = Io::choose(&service, pools.driving().is_some())?;
         let (told, ready) = channel();
-        let listening = Listening { bound: listeners, shared, ready: told };
-        let prepared = Prepared { service, listening, pools, log_thread };
+        let listening = Listening { bound: listeners, shared, ready: told, accepting: Arc::default() };
+        let prepared = Prepared { service, listening, pools, log_thread, door };
         Ok(Self {
             stage: Mutex::new(Stage::Bound(Box::new(prepared))),
             driver,
@@ -163,12 +164,14 @@ impl Server {
             workers,
             shutdown: Arc::new(Shutdown::default()),
             addresses,
+            admin_address,
             ready: Mutex::new(ready),
             worn: Mutex::new(worn),
             tls,
             event_loop,
             calls,
-            router,
+            routing,
+            metrics,
             apps: count,
             unprobed,
             access_log: Mutex::new(reopened),
@@ -185,7 +188,7 @@ impl Server {
             return Err(StartupError::new(why, "restart the server").into());
         }
         let router = py.detach(|| plan.router())?;
-        self.router.store(Arc::new(router));
+        self.routing.store(Arc::new(Routing::new(router, self.metrics.as_ref())));
         Ok(())
     }
 
@@ -222,7 +225,8 @@ impl Server {
             let woken = if self.io == Io::Loop { Woken::BySelector } else { Woken::ByReader };
             self.event_loop.attach(&event_loop, woken)?;
         }
-        let Prepared { service, listening, pools, log_thread } = *prepared;
+        let Prepared { service, listening, pools, log_thread, door } = *prepared;
+        let admin = self.show(door, &service, &listening)?;
         let (shutdown, calls, event_loop) =
             (Arc::clone(&self.shutdown), Arc::clone(&self.calls), Arc::clone(&self.event_loop));
         let serving = self.driver.spawn(async move {
@@ -241,7 +245,7 @@ impl Server {
             result
         });
         let io_thread = io_thread.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-        *stage = Stage::Running(Running { io_thread, pools, log_thread });
+        *stage = Stage::Running(Running { io_thread, pools, log_thread, admin });
         Ok(())
     }
 
@@ -309,6 +313,12 @@ impl Server {
         py.detach(|| wait_until_idle(patience.0))
     }
 
+    /// Where the admin listener of this process is, such as `http://127.0.0.1:9090`; `None` without one.
+    #[getter]
+    fn admin_address(&self) -> Option<String> {
+        self.admin_address.clone()
+    }
+
     /// Where the server listens, such as `http://127.0.0.1:8000`.
     #[getter]
     fn addresses(&self) -> Vec<String> {
@@ -316,56 +326,17 @@ impl Server {
     }
 }
 
-impl Running {
-    fn finish(self, driver: &Driver) -> Result<(), StartupError> {
-        let result = self.io_thread.join().unwrap_or_else(|_| Err(failed()));
-        self.pools.stop();
-        // Connections that were cut end here, and with them the last clones of the access log.
-        driver.end();
-        if let Some(thread) = self.log_thread {
-            // A panic of the writer was printed by its hook.
-            let _panicked = thread.join();
-        }
-        result
+impl Server {
+    /// Lets who may look at the numbers look, before the applications start.
+    fn show(
+        &self,
+        door: Option<Door>,
+        service: &Service,
+        listening: &Listening,
+    ) -> Result<Option<AdminThread>, StartupError> {
+        let (Some(door), Some(metrics)) = (door, &self.metrics) else { return Ok(None) };
+        let parts = (&self.calls, &self.event_loop, &self.shutdown);
+        let thread = admin::start(door, service, metrics, parts, (&listening.accepting, self.addresses.clone()))?;
+        Ok(Some(thread))
     }
-}
-
-/// Waits until the server has ended; drives it if nobody else does. Beside a pool stands the number of processes that serve.
-fn wait_for_end(
-    driver: &Arc<Driver>,
-    io: Io,
-    pool: Option<(&Arc<Pool>, usize)>,
-    mut serving: Serving,
-) -> Result<(), StartupError> {
-    let ended = match (io, pool) {
-        (Io::Pool, Some((pool, workers))) => Some(overseer::oversee(driver, pool, workers, serving)),
-        (Io::Thread | Io::Pool, _) => driver.drive(|context| Pin::new(&mut serving).poll(context)),
-        (Io::Loop, _) => Some(futures::executor::block_on(serving)),
-    };
-    // Nobody has ended the runtime yet, so that no result at all is a panic of ours.
-    ended.and_then(Result::ok).unwrap_or_else(|| Err(failed()))
-}
-
-fn failed() -> StartupError {
-    StartupError::new("the server itself failed (the panic is above)", "please report it")
-}
-
-type Serving = tokio::task::JoinHandle<Result<(), StartupError>>;
-
-async fn serve(
-    service: Arc<Service>,
-    started: Option<Started>,
-    listening: Listening,
-    drain: Drain<'_>,
-) -> Result<(), StartupError> {
-    let shutdown = drain.shutdown;
-    let lifespans = startup::start(&service, started, shutdown).await?;
-    if shutdown.phase() == Phase::Serving {
-        listening.begin(&service, shutdown);
-    }
-    drop(service);
-    drain.begun().await;
-    drain.run().await;
-    startup::stop(lifespans).await;
-    Ok(())
 }

@@ -151,6 +151,10 @@ settings! {
     ws_compression: String,
     /// `debug`, `info`, `warning` or `error`.
     log_level: String,
+    /// Where metrics and health are shown.
+    admin: Option<String>,
+    /// Who knows it may look.
+    admin_token: Option<String>,
     /// How long requests are served after a signal to stop, while the health path says no.
     drain_delay: Seconds,
     /// Where the server itself says whether requests are welcome.

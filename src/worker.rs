@@ -5,6 +5,7 @@
 //! lays one socket after another on its standard input, which safe code may borrow.
 
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
@@ -19,6 +20,8 @@ use crate::unix_path::UnixPath;
 #[derive(Debug, Default)]
 pub struct Listeners {
     bound: Mutex<Vec<Bound>>,
+    /// Where the supervisor asks for numbers.
+    admin: Mutex<Option<UnixStream>>,
     /// Of those that are closed here.
     paths: Mutex<Vec<UnixPath>>,
 }
@@ -33,8 +36,23 @@ impl Listeners {
         self.bound.lock().unwrap_or_else(PoisonError::into_inner).push(bound);
     }
 
+    /// The line to the supervisor's admin listener, once, if it has one.
+    pub fn take_admin(&self) -> Option<UnixStream> {
+        self.admin.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Where they listen; with TLS if it is `encrypted`.
+    pub fn addresses(&self, encrypted: bool) -> Vec<String> {
+        self.each(|bound| bound.url(encrypted))
+    }
+
+    /// Looks at the sockets that were not taken.
+    pub fn with<Found>(&self, look: impl FnOnce(&[Bound]) -> Found) -> Found {
+        look(&self.bound.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn each<Found>(&self, found: impl Fn(&Bound) -> Found) -> Vec<Found> {
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner).iter().map(found).collect()
+        self.with(|bound| bound.iter().map(found).collect())
     }
 }
 
@@ -63,6 +81,15 @@ impl Listeners {
         Ok(())
     }
 
+    /// Takes the socket that is standard input for the line to the supervisor's admin listener.
+    ///
+    /// Raises `OSError` when there are no descriptors left.
+    fn take_admin_line(&self) -> PyResult<()> {
+        let descriptor = std::io::stdin().as_fd().try_clone_to_owned()?;
+        *self.admin.lock().unwrap_or_else(PoisonError::into_inner) = Some(UnixStream::from(descriptor));
+        Ok(())
+    }
+
     /// Closes the sockets here: when the last worker has closed them, too, nobody is let in who would not be served. The files of
     /// Unix sockets stay until these are dropped, for workers that still accept.
     fn release(&self) {
@@ -84,7 +111,7 @@ impl Listeners {
 
     /// Where they listen, such as `http://127.0.0.1:8000`; with TLS if it is `encrypted`.
     fn urls(&self, encrypted: bool) -> Vec<String> {
-        self.each(|bound| bound.url(encrypted))
+        self.addresses(encrypted)
     }
 }
 

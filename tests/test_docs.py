@@ -84,6 +84,7 @@ def start(command: list[str], folder: Path) -> Server:
     """Run a command of the README on a free port."""
     match command:
         case ["rsgi", "serve", *arguments]:
+            arguments = [each.replace("127.0.0.1:9090", "127.0.0.1:0") for each in arguments]
             return Server([sys.executable, "-m", "rsgi", "serve", *arguments, "--port", "0"], folder=folder)
         case ["uvicorn", *arguments]:
             return Server(

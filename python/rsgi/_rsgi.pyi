@@ -12,6 +12,8 @@ from rsgi.plan import Plan
 __all__ = [
     "SETTINGS",
     "VERSION",
+    "Admin",
+    "AdminLine",
     "AsyncBody",
     "BodySpool",
     "BridgeCall",
@@ -30,6 +32,7 @@ __all__ = [
     "adopt_orphans",
     "build_environ",
     "check_access_log_format",
+    "metrics",
     "name_process",
     "write_json",
 ]
@@ -181,6 +184,12 @@ class Listeners:
         Raises:
             OSError: when it is not a socket with an address.
         """
+    def take_admin_line(self) -> None:
+        """Take a copy of the socket that is standard input for the line to the supervisor's admin listener.
+
+        Raises:
+            OSError: when there are no descriptors left.
+        """
     def release(self) -> None:
         """Close the sockets in this process; the files of Unix sockets stay until the end of this object."""
     def close(self) -> None:
@@ -190,6 +199,52 @@ class Listeners:
         """The numbers of the descriptors, to be handed to a child."""
     def urls(self, encrypted: bool) -> list[str]:
         """Where they listen, such as `http://127.0.0.1:8000`; TCP with TLS if it is `encrypted`."""
+
+@final
+class Admin:
+    """The admin listener of a process whose workers serve. Without `--admin` it does nothing."""
+
+    def __new__(cls, config: Config, listeners: Listeners) -> Admin:
+        """Bind the address that `config` names, if it names one, and answer from now on.
+
+        Raises:
+            StartupError: when it cannot be had, or anybody could look.
+        """
+    def line(self) -> AdminLine:
+        """A place for a worker that is about to be started.
+
+        Raises:
+            OSError: when there are no descriptors left.
+        """
+    def wanted(self, number: int) -> None:
+        """Say how many workers there should be."""
+    def restarted(self, reason: str) -> None:
+        """Count a worker that was replaced; `reason` is one of a few words, for the label."""
+    def serving(self) -> None:
+        """Say that the first workers are all ready."""
+    def draining(self) -> None:
+        """Say that all workers are to end."""
+    def stop(self) -> None:
+        """Answer no more."""
+
+@final
+class AdminLine:
+    """A worker as the admin listener sees it."""
+
+    @property
+    def descriptor(self) -> int | None:
+        """The descriptor that the worker is to inherit, until it has; `None` without an admin listener."""
+    def inherited(self) -> None:
+        """Say that the process runs, and has its descriptor."""
+    def serving(self) -> None:
+        """Say that the worker accepts connections."""
+    def leaving(self) -> None:
+        """Say that the worker was told to end."""
+    def ended(self) -> None:
+        """Say that the process has ended."""
+
+def metrics() -> list[tuple[str, str, str, list[str], str]]:
+    """Every metric: name, type, unit, labels, meaning."""
 
 @final
 class Server:
@@ -281,6 +336,9 @@ class Server:
     @staticmethod
     def wait_for_calls(patience: float) -> int:
         """Wait up to `patience` seconds for the WSGI calls of this process to end; the number that still run."""
+    @property
+    def admin_address(self) -> str | None:
+        """Where the admin listener of this process is, such as `http://127.0.0.1:9090`; `None` without one."""
     @property
     def addresses(self) -> list[str]:
         """Where the server listens, such as `http://127.0.0.1:8000`."""

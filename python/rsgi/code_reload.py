@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from rsgi._rsgi import Listeners
+from rsgi._rsgi import Admin, Listeners
 from rsgi.config import Config
 from rsgi.console import say
 from rsgi.errors import StartupError
@@ -59,16 +59,26 @@ def serve_reloading(config: Config, reread: Callable[[], Config] | None) -> int:
     if config.workers > 1:
         say(f"warning: `--reload` serves with one worker, although `workers` is {config.workers}")
     with listening(config) as listeners:
-        return asyncio.run(CodeReload(config, reread, listeners, watch).run())
+        admin = Admin(replace(config, workers=1), listeners)
+        try:
+            return asyncio.run(CodeReload(config, reread, listeners, admin, watch).run())
+        finally:
+            admin.stop()
 
 
 class CodeReload:
     """The worker, and what restarts it."""
 
     def __init__(
-        self, config: Config, reread: Callable[[], Config] | None, listeners: Listeners, watch: FileWatch
+        self,
+        config: Config,
+        reread: Callable[[], Config] | None,
+        listeners: Listeners,
+        admin: Admin,
+        watch: FileWatch,
     ) -> None:
         self._config, self._reread, self._listeners, self._watch = config, reread, listeners, watch
+        self._admin = admin
         self._worker: WorkerProcess | None = None
         self._leaving: dict[WorkerProcess, asyncio.Task[None]] = {}
         self._following: set[asyncio.Task[None]] = set()
@@ -130,7 +140,7 @@ class CodeReload:
             _hurried(self._config), None, tuple(self._listeners.descriptors), os.getpid(), introduces=True, number=1
         )
         # It has the terminal, for debuggers.
-        worker = await WorkerProcess.start(orders, self._introduce, stdin=None)
+        worker = await WorkerProcess.start(orders, self._introduce, self._admin.line(), stdin=None)
         self._worker = worker
         task = asyncio.create_task(self._follow(worker, begun))
         self._following.add(task)
@@ -163,6 +173,7 @@ class CodeReload:
         else:
             say("\n".join(f"listening on {url}" for url in urls))
         self._served = True
+        self._admin.serving()
         self._manager.ready(f"serving on {', '.join(urls)}, restarts when files change")
 
     def _say_failure(self, error: StartupError) -> None:
@@ -182,6 +193,7 @@ class CodeReload:
             return
         self._config = config
         self._manager.reloading()
+        self._admin.restarted("reloaded")
         leaving = self._dismiss()
         if leaving is not None:
             await asyncio.wait({leaving}, timeout=_PATIENCE)
@@ -228,6 +240,7 @@ class CodeReload:
             os._exit(1)
         self._ending = True
         self._manager.stopping()
+        self._admin.draining()
         self._woken.set()
 
 

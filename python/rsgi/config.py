@@ -639,6 +639,24 @@ class Config:
         optional=True,
         default_text="none",
     )
+    admin: str | None = _setting(
+        "Answer `/healthz`, `/readyz`, `/metrics` and `/status.json` here, for monitoring: `host:port`, `[::1]:port` or "
+        "`unix:/path`. No application is asked.",
+        "Output",
+        unit="address",
+        metavar="ADDR",
+        optional=True,
+        default_text="none",
+    )
+    admin_token: str | None = _setting(
+        "Answer there only who sends this as `Authorization: Bearer TEXT`. Needed unless the address is a loopback one or "
+        "a Unix socket. Other users can see it on a command line: use the environment variable.",
+        "Output",
+        secret=True,
+        metavar="TEXT",
+        optional=True,
+        default_text="none",
+    )
     access_log: bool = _setting(
         "Write one line for each answer to stdout, or to `--access-log-file`.", "Output", False, unit="flag"
     )

@@ -12,7 +12,7 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from rsgi._rsgi import Listeners
 from rsgi.console import say
@@ -80,13 +80,18 @@ def adopt(listeners: Listeners, number: int) -> None:
 
 
 def add_each(listeners: Listeners, numbers: list[int]) -> None:
-    """Add sockets that are known to listen, each laid on standard input for a moment; their old numbers are closed."""
+    """Add sockets that are known to listen; their old numbers are closed."""
+    lay_on_stdin(numbers, listeners.add_stdin)
+
+
+def lay_on_stdin(numbers: list[int], take: Callable[[], None]) -> None:
+    """Call `take` with each of these descriptors on standard input; their old numbers are closed."""
     with _standard_input_kept():
         for number in numbers:
             if number != 0:
                 os.dup2(number, 0)
                 os.close(number)
-            listeners.add_stdin()
+            take()
 
 
 @contextlib.contextmanager

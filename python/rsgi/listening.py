@@ -20,7 +20,7 @@ from rsgi.inherited import SCHEME, adopt, numbers_of, passed_sockets
 from rsgi.pid_file import pid_file
 
 # The settings that say where to listen, and how; none of them changes while a server runs.
-ADDRESSES = ("host", "port", "bind", "uds", "uds_mode", "backlog", "reuse_port")
+ADDRESSES = ("host", "port", "bind", "uds", "uds_mode", "backlog", "reuse_port", "admin", "admin_token")
 
 # The others that count once, at the start.
 ONCE = ("user", "group", "pid_file")

@@ -57,7 +57,7 @@ class Preloaded:
         requests.setblocking(False)
         with theirs:
             to_it = replace(orders, requests=theirs.fileno())
-            process = await WorkerProcess.start(to_it, introduce, pass_fds=(theirs.fileno(),))
+            process = await WorkerProcess.start(to_it, introduce, None, pass_fds=(theirs.fileno(),))
         return cls(process, requests)
 
     async def fork(self, connection: socket.socket, others: tuple[int, ...] = ()) -> ForkedProcess:

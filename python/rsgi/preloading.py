@@ -31,6 +31,9 @@ from rsgi.worker import Orders, receive_orders, serve_orders, tell, tried
 # What a terminal and a service manager send to all processes; the supervisor says when this one ends.
 _SUPERVISORS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
+# A worker's socket, its heartbeat, and its line to the admin listener.
+_MOST_DESCRIPTORS = 3
+
 
 def preload(connection: socket.socket, orders: Orders) -> int:
     """Import the applications, and fork a worker whenever the supervisor asks; gives the exit code of a worker.
@@ -54,12 +57,18 @@ def preload(connection: socket.socket, orders: Orders) -> int:
     gc.collect()
     gc.freeze()
     tell(connection, ready=True)
-    theirs, heartbeat = _worker_connection(connection, requests)
+    theirs, others = _worker_connection(connection, requests)
     for number in _SUPERVISORS:
         if signal.getsignal(number) is signal.SIG_IGN:  # else it is the application's
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    # In the supervisor the pipe has another number.
-    return serve_orders(theirs, replace(receive_orders(theirs, has_path=True), heartbeat=heartbeat), plan)
+    return serve_orders(theirs, _renumbered(receive_orders(theirs, has_path=True), others), plan)
+
+
+def _renumbered(orders: Orders, descriptors: list[int]) -> Orders:
+    """The orders with the numbers that descriptors have here; in the supervisor they have others."""
+    left = iter(descriptors)
+    heartbeat, admin = (None if number is None else next(left) for number in (orders.heartbeat, orders.admin))
+    return replace(orders, heartbeat=heartbeat, admin=admin)
 
 
 def _close(descriptors: tuple[int, ...]) -> None:
@@ -67,17 +76,17 @@ def _close(descriptors: tuple[int, ...]) -> None:
         os.close(descriptor)
 
 
-def _worker_connection(connection: socket.socket, requests: socket.socket) -> tuple[socket.socket, int | None]:
+def _worker_connection(connection: socket.socket, requests: socket.socket) -> tuple[socket.socket, list[int]]:
     """Fork workers until the supervisor wants no more, which ends this process.
 
     Returns:
-        In a worker, its socket, and the pipe for its heartbeat if it has one.
+        In a worker, its socket, and the other descriptors that were sent with it.
     """
     while True:
         readable, _, _ = select.select([connection, requests], [], [])
         if connection in readable:
             _leave()
-        message, descriptors, _, _ = socket.recv_fds(requests, 16, 2)
+        message, descriptors, _, _ = socket.recv_fds(requests, 16, _MOST_DESCRIPTORS)
         if not message:
             _leave()
         theirs = socket.socket(fileno=descriptors[0])
@@ -85,7 +94,7 @@ def _worker_connection(connection: socket.socket, requests: socket.socket) -> tu
         if process is None:
             connection.close()
             requests.close()
-            return theirs, (descriptors[1] if len(descriptors) > 1 else None)
+            return theirs, descriptors[1:]
         for descriptor in descriptors[1:]:
             os.close(descriptor)
         theirs.close()

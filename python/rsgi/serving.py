@@ -200,7 +200,8 @@ def _serve_plan(
     stopping = Stopping(config, stop)
     code = 0
     served = ServedPlan(server, config, plan)
-    with _reloading(served, config, reread, manager) as reload:
+    admin = [] if server.admin_address is None else [server.admin_address]
+    with in_children(partial(leave_sockets, admin)), _reloading(served, config, reread, manager) as reload:
         reopen = server.reopen_access_log if config.access_log_file is not None else None
         handlers = _handlers(stopping, _reloads(server, config, reload, manager), reopen, link)
         if link is not None:

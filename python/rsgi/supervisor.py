@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from rsgi._rsgi import Listeners
+from rsgi._rsgi import Admin, Listeners
 from rsgi.config import Config
 from rsgi.console import say, write_json
 from rsgi.errors import StartupError
@@ -56,14 +56,18 @@ def supervise(config: Config, reread: Callable[[], Config] | None) -> int:
     if config.log_format == "json":
         write_json()
     with listening(config) as listeners:
-        return asyncio.run(Supervisor(config, reread, listeners).run())
+        admin = Admin(config, listeners)
+        try:
+            return asyncio.run(Supervisor(config, reread, listeners, admin).run())
+        finally:
+            admin.stop()
 
 
 class Supervisor:
     """The workers, and how many there should be."""
 
-    def __init__(self, config: Config, reread: Callable[[], Config] | None, listeners: Listeners) -> None:
-        self._config, self._reread, self._listeners = config, reread, listeners
+    def __init__(self, config: Config, reread: Callable[[], Config] | None, listeners: Listeners, admin: Admin) -> None:
+        self._config, self._reread, self._listeners, self._admin = config, reread, listeners, admin
         self._wanted = config.workers
         self._workers: list[WorkerProcess] = []
         self._leaving: set[WorkerProcess] = set()
@@ -102,6 +106,7 @@ class Supervisor:
         if not await self._before_the_end(self._all_ready()):
             return
         self._started = True
+        self._admin.serving()
         for worker in self._workers:
             self._watch_all(worker)
         self._fit()  # signals may have changed the wish meanwhile
@@ -150,7 +155,7 @@ class Supervisor:
         """
         orders = self._orders(introduces=introduces)
         fork = (await self._imports.ready(orders, say)).fork if self._config.preload else None
-        worker = await WorkerProcess.start(orders, say, deaths, fork=fork)
+        worker = await WorkerProcess.start(orders, say, self._admin.line(), deaths, fork=fork)
         self._workers.append(worker)
         return worker
 
@@ -205,6 +210,7 @@ class Supervisor:
                 return True  # it died, and was replaced
             if len(self._workers) <= self._wanted and not await self._add_ready(spare=True):
                 return False
+            self._admin.restarted("replaced")
             await self._dismiss(old)
             return True
 
@@ -215,6 +221,7 @@ class Supervisor:
             return
         self._workers.remove(worker)
         say(f"error: worker {worker.pid} {end_of(code)}{guess(code)}; another one takes its place")
+        self._admin.restarted("died")
         await self._fill(0 if worker.lived() > _LONG_LIFE else worker.deaths)
 
     async def _fill(self, deaths: int = 0) -> None:
@@ -290,6 +297,7 @@ class Supervisor:
 
     def _fit(self) -> None:
         """Start workers that are missing, dismiss the oldest of those that are too many."""
+        self._admin.wanted(self._wanted)
         for _ in range(len(self._workers), self._wanted):
             self._do(self._fill())
         for worker in self._workers[: max(0, len(self._workers) - self._wanted)]:
@@ -334,6 +342,7 @@ class Supervisor:
                 worker.send_signal(signal.SIGKILL)
             os._exit(1)
         self._manager.stopping()
+        self._admin.draining()
         self._ending.set()
 
 

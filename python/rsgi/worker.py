@@ -40,6 +40,7 @@ class Orders:
         supervisor: The process id of the supervisor.
         introduces: Whether it sends the banner.
         number: Which of the workers it is, for people.
+        admin: The number of the socket to the admin listener, if there is one.
         heartbeat: The number of the pipe in which it says that its sockets are driven.
         requests: Of the process that forks workers, the number of the socket that they are asked for through.
     """
@@ -50,6 +51,7 @@ class Orders:
     supervisor: int
     introduces: bool
     number: int
+    admin: int | None = None
     heartbeat: int | None = None
     requests: int | None = None
 
@@ -59,7 +61,7 @@ class Link:
 
     def __init__(self, connection: socket.socket, orders: Orders) -> None:
         self.orders = orders
-        self.listeners = _take_over(orders.descriptors)
+        self.listeners = _take_over(orders.descriptors, orders.admin)
         self._connection = connection
         self._server: Server | None = None
         self._stop: Callable[[], None] | None = None
@@ -199,13 +201,15 @@ def _read(stream: socket.SocketIO, length: int) -> bytes:
     return parts
 
 
-def _take_over(descriptors: tuple[int, ...]) -> Listeners:
+def _take_over(descriptors: tuple[int, ...], admin: int | None) -> Listeners:
     """The sockets of the supervisor."""
     from rsgi._rsgi import Listeners
-    from rsgi.inherited import add_each
+    from rsgi.inherited import add_each, lay_on_stdin
 
     listeners = Listeners()
     add_each(listeners, list(descriptors))
+    if admin is not None:
+        lay_on_stdin([admin], listeners.take_admin_line)
     return listeners
 
 

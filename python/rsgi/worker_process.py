@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from rsgi._rsgi import AdminLine
 from rsgi.errors import StartupError
 from rsgi.heartbeat import Pulse, timeout_of
 from rsgi.worker import Orders
@@ -76,12 +77,14 @@ class WorkerProcess:
     running: ClassVar[set[int]] = set()
     starting: ClassVar[int] = 0
 
-    def __init__(self, process: Process, connection: asyncio.StreamWriter, number: int, deaths: int) -> None:
+    def __init__(
+        self, process: Process, connection: asyncio.StreamWriter, line: AdminLine | None, number: int, deaths: int
+    ) -> None:
         self.pid = process.pid
         self.number = number
         self.deaths = deaths
         self.dismissed = False
-        self._process, self._connection = process, connection
+        self._process, self._connection, self._line = process, connection, line
         self._ready_at: float | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.worn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -94,6 +97,7 @@ class WorkerProcess:
         cls,
         orders: Orders,
         introduce: Callable[[str], None],
+        line: AdminLine | None,
         deaths: int = 0,
         *,
         stdin: int | None = asyncio.subprocess.DEVNULL,
@@ -105,6 +109,7 @@ class WorkerProcess:
         Args:
             orders: What it is told.
             introduce: Called with the banner, if it sends one.
+            line: Its place at the admin listener.
             deaths: How many before it did not live long.
             stdin: Its standard input; `None` is that of this process.
             pass_fds: Descriptors for it, beside the listening sockets.
@@ -116,16 +121,22 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         # The process that imports for others has no sockets to drive.
         pulse = Pulse() if timeout_of(orders.config) is not None and orders.requests is None else None
-        handed = () if pulse is None else (pulse.writing,)
-        orders = replace(orders, heartbeat=None if pulse is None else pulse.writing)
+        orders = replace(
+            orders, heartbeat=None if pulse is None else pulse.writing, admin=None if line is None else line.descriptor
+        )
+        handed = tuple(each for each in (orders.heartbeat, orders.admin) if each is not None)
         cls.starting += 1
         try:
             with theirs:
                 descriptors = (theirs.fileno(), *orders.descriptors, *pass_fds, *handed)
                 process = await (_interpreter(descriptors, stdin) if fork is None else fork(theirs, handed))
             cls.running.add(process.pid)
+            if line is not None:
+                line.inherited()
         except BaseException:
             ours.close()
+            if line is not None:
+                line.ended()
             if pulse is not None:
                 os.close(pulse.writing)
                 pulse.close()
@@ -136,7 +147,7 @@ class WorkerProcess:
         for each in (sys.path, orders):
             pickled = pickle.dumps(each)
             connection.write(len(pickled).to_bytes(8, "big") + pickled)
-        worker = cls(process, connection, orders.number, deaths)
+        worker = cls(process, connection, line, orders.number, deaths)
         if pulse is not None:
             worker._pulse = pulse
             pulse.hand_over(worker.beat)
@@ -156,6 +167,8 @@ class WorkerProcess:
     def dismiss(self) -> None:
         """Let it finish what it has, and end. One that is not ready has nothing, and ends at once."""
         self.dismissed = True
+        if self._line is not None:
+            self._line.leaving()
         self._connection.close()
         if self._ready_at is None:
             self.send_signal(signal.SIGTERM)
@@ -207,6 +220,9 @@ class WorkerProcess:
             introduce(message["banner"])
         elif "ready" in message:
             self._ready_at = time.monotonic()
+            if not self.dismissed:
+                if self._line is not None:
+                    self._line.serving()
             self._settle(None)
         elif "worn" in message:
             if not self.worn.done():
@@ -219,6 +235,8 @@ class WorkerProcess:
     async def _wait(self, listening: asyncio.Task[None]) -> int:
         code = await self._process.wait()
         self.running.discard(self.pid)
+        if self._line is not None:
+            self._line.ended()
         await asyncio.wait({listening}, timeout=_LAST_WORDS)
         listening.cancel()
         self._connection.close()

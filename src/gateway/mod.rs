@@ -49,6 +49,12 @@ use crate::wire::SpareAlarm;
 pub struct App {
     /// Its target, such as `old:app`.
     pub name: Arc<str>,
+    /// Its place in the plan.
+    pub index: usize,
+    /// Where it is mounted; empty for what no other prefix claims.
+    pub prefix: Arc<str>,
+    /// `wsgi` or `asgi`, as it was given.
+    pub interface: Arc<str>,
     /// How it is called.
     pub gateway: Gateway,
     /// Its requests whose answers are not out.
@@ -57,6 +63,17 @@ pub struct App {
     pub limit: Option<usize>,
     /// Those that were too many.
     pub refusals: Arc<Refusals>,
+    /// Its WebSockets.
+    pub websockets: WebSockets,
+}
+
+/// How many WebSockets an application has.
+#[derive(Debug, Default)]
+pub struct WebSockets {
+    /// Those that were accepted so far.
+    pub accepted: AtomicUsize,
+    /// Those that are open.
+    pub open: AtomicUsize,
 }
 
 /// How an application is called.
@@ -88,13 +105,14 @@ impl App {
     /// When Python is out of memory.
     pub fn new(
         py: Python<'_>,
-        spec: AppSpec,
+        (index, spec): (usize, AppSpec),
         settings: &Settings,
         event_loop: &Arc<EventLoop>,
         (outbox, all, wear): (&Arc<Outbox>, &Arc<Calls>, &Arc<Wear>),
         pool: Option<&Arc<Pool>>,
     ) -> PyResult<Arc<Self>> {
-        let name: Arc<str> = spec.name.as_str().into();
+        let (name, prefix): (Arc<str>, Arc<str>) = (spec.name.as_str().into(), spec.prefix.as_str().into());
+        let interface = spec.interface.as_str().into();
         let limit = spec.request_timeout.map(|limit| limit.0);
         let patience = limit.map(|limit| (limit, Arc::clone(wear)));
         let calls = Arc::new(AppCalls::new(all, &name));
@@ -124,10 +142,14 @@ impl App {
         };
         Ok(Arc::new(Self {
             name,
+            index,
+            prefix,
+            interface,
             gateway,
             unanswered: AtomicUsize::new(0),
             limit: spec.limit_concurrency,
             refusals: Arc::default(),
+            websockets: WebSockets::default(),
         }))
     }
 

@@ -106,13 +106,14 @@ pub async fn call(
 ) -> AppResponse {
     let Gateway::Asgi(gateway) = &first.gateway else { return first.call(call).await };
     let Call { settings, alarm, .. } = call;
-    let head = Box::new(RequestHead {
+    let mut head = Box::new(RequestHead {
         parts: copy_of(&call.head.parts),
         peer: Arc::clone(&call.head.peer),
         root: call.head.root,
         began: call.head.began,
         request_id: call.head.request_id.clone(),
         queued: call.head.queued.clone(),
+        series: None,
     });
     let witness = Arc::new(Witness::default());
     let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), witness: Arc::clone(&witness) };
@@ -131,7 +132,10 @@ pub async fn call(
     let allowed = allowed(&mut response);
     drop(response);
     match in_flight.enter(second) {
-        Ok(()) => merge_allowed(second.call(Call { head, body, settings, alarm }).await, &allowed),
+        Ok(()) => {
+            head.series = in_flight.series();
+            merge_allowed(second.call(Call { head, body, settings, alarm }).await, &allowed)
+        }
         Err(busy) => AppResponse::Error(busy),
     }
 }

@@ -32,6 +32,7 @@ use crate::calls::{AppCalls, RunningCall};
 use crate::error::RequestError;
 use crate::event_loop::EventLoop;
 use crate::head::RequestHead;
+use crate::metrics::Event;
 use crate::outbox::{Outbox, Responder};
 use crate::overload;
 use crate::response::AppResponse;
@@ -100,6 +101,11 @@ impl WsgiGateway {
 }
 
 impl WsgiGateway {
+    /// The threads that run the application.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.target.pool
+    }
+
     fn environ<'py>(
         &self,
         py: Python<'py>,
@@ -166,6 +172,7 @@ fn submit<'a>(
     }
     if refused {
         return Either::Left(ready(AppResponse::Error(RequestError::busy(
+            Event::QueueFull,
             "too many requests wait for a thread; try again",
         ))));
     }

@@ -103,6 +103,16 @@ pub enum PathSpec {
     Expression(String),
 }
 
+impl PathSpec {
+    /// As it is shown: `/api/*` stands for `/api`, too.
+    fn shown(&self) -> String {
+        match self {
+            Self::Prefix(prefix) => format!("{prefix}/*"),
+            Self::Template(text) | Self::Expression(text) => text.clone(),
+        }
+    }
+}
+
 /// What a rule asks of one header field or cookie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldSpec {
@@ -236,6 +246,17 @@ pub enum Decision {
     },
     /// To nobody: 404, for a WebSocket before the upgrade.
     NotFound,
+}
+
+impl Decision {
+    /// The application that is asked, or asked first.
+    #[must_use]
+    pub fn first(self) -> Option<usize> {
+        match self {
+            Self::App { app: AppIndex(first), .. } | Self::Probe { first: AppIndex(first), .. } => Some(first),
+            Self::NotFound => None,
+        }
+    }
 }
 
 /// When an application that is asked first has nothing for a request.

@@ -43,6 +43,7 @@ enum Rest {
 #[derive(Debug)]
 struct Names {
     rules: Box<[String]>,
+    rule_paths: Box<[String]>,
     prefixes: Box<[String]>,
     routes: Box<[String]>,
     wsgi_routes: Box<[String]>,
@@ -102,6 +103,37 @@ impl Router {
             _ => return None,
         };
         names.get(index).map(String::as_str)
+    }
+
+    /// The path of the rule, prefix or route that decided: what its requests have in common.
+    #[must_use]
+    pub fn template_of(&self, reason: Reason) -> Option<&str> {
+        match reason {
+            Reason::Rule(index) => self.names.rule_paths.get(index).map(String::as_str),
+            // The application does not get it for this row.
+            Reason::TableRefusal(_) => None,
+            _ => self.name_of(reason),
+        }
+    }
+
+    /// The place of a rule, prefix or route among all of them; for who keeps something for each.
+    #[must_use]
+    pub fn place_of(&self, reason: Reason) -> Option<usize> {
+        let Names { rules, prefixes, routes, .. } = &self.names;
+        match reason {
+            Reason::Rule(index) => Some(index),
+            Reason::Mount(index) => Some(rules.len() + index),
+            Reason::Table(index) => Some(rules.len() + prefixes.len() + index),
+            Reason::WsgiTable(index) => Some(rules.len() + prefixes.len() + routes.len() + index),
+            _ => None,
+        }
+    }
+
+    /// How many such places there are.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        let Names { rules, prefixes, routes, wsgi_routes, .. } = &self.names;
+        rules.len() + prefixes.len() + routes.len() + wsgi_routes.len()
     }
 
     /// A reason in words, such as ``the rule `GET /x=new` ``.
@@ -287,6 +319,7 @@ impl Names {
         let paths = |routes: &[RouteSpec]| routes.iter().map(|route| route.path.clone()).collect();
         Self {
             rules: rules.iter().map(|rule| rule.text.clone()).collect(),
+            rule_paths: rules.iter().map(|rule| rule.path.shown()).collect(),
             prefixes: mounts.iter().map(|mount| mount.prefix.clone()).collect(),
             routes: paths(routes),
             wsgi_routes: paths(wsgi_routes),

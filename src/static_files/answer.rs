@@ -28,6 +28,7 @@ use super::path::Wanted;
 use crate::encoding::{Accepted, Encoding};
 use crate::error::RequestError;
 use crate::head::RequestHead;
+use crate::metrics::Event;
 use crate::response::AppResponse;
 
 /// What is not larger is read at once, with the opening; the rest piece by piece as the client takes it.
@@ -78,7 +79,7 @@ pub async fn answer(entry: Arc<Entry>, request: Request) -> Option<AppResponse> 
 fn failed(error: &io::Error) -> RequestError {
     let full = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
     if full.contains(&error.raw_os_error()) {
-        return RequestError::busy("too many open files; try again");
+        return RequestError::busy(Event::OpenFiles, "too many open files; try again");
     }
     crate::log::line(format_args!("error: a static file cannot be read: {error}"));
     RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read")

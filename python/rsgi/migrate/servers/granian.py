@@ -63,7 +63,7 @@ GRANIAN = OtherServer(
         ),
         *needless("clients that have a certificate are asked only with `--tls-client-ca`", "--no-ssl-client-verify"),
         carried("--no-reload", "--no-reload"),
-        *needless("metrics are not exported", "--no-metrics"),
+        *needless("metrics are shown only with `--admin`", "--no-metrics"),
         *needless("an application with a factory ends with `()`", "--no-factory"),
         carried("--uds-permissions INTEGER", "--uds-mode"),
         *needless("WebSocket is always there for ASGI applications", "--ws", "--no-ws"),

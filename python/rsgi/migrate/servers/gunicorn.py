@@ -98,7 +98,7 @@ GUNICORN = OtherServer(
         ),
         *needless("stdin, stdout and stderr are those of the process, always", "-R --enable-stdio-inheritance"),
         *lost(
-            reasons.METRICS,
+            reasons.STATSD,
             "--statsd-host ADDRESS",
             "--dogstatsd-tags TAGS",
             "--statsd-prefix PREFIX",

@@ -52,7 +52,7 @@ HYPERCORN = OtherServer(
         carried("--reload", "--reload"),
         carried("--root-path PATH", "--root-path", reasons.ROOT_PATH),
         *lost("any host is answered: check it in the application, or with `--route` rules", "--server-name NAME"),
-        *lost(reasons.METRICS, "--statsd-host ADDRESS", "--statsd-prefix PREFIX"),
+        *lost(reasons.STATSD, "--statsd-host ADDRESS", "--statsd-prefix PREFIX"),
         carried("-m --umask N", "--uds-mode", reasons.UMASK, values.mode_of_decimal_umask),
     ),
     differs=(

@@ -107,7 +107,7 @@ UWSGI = OtherServer(
         *lost("WebSocket goes to an ASGI application: `--asgi`", "--http-websockets"),
         *lost(reasons.GREEN_THREADS, "--gevent N", "--async N"),
         *lost("the number of workers is fixed; SIGTTIN and SIGTTOU change it", "--cheaper N"),
-        *lost(reasons.METRICS, "--stats ADDRESS"),
+        *lost("`--admin ADDR` has `/status.json` and, for Prometheus, `/metrics`", "--stats ADDRESS"),
         *lost("jobs belong to a task queue, and to cron", "-Q --spooler DIR", "--cron VALUE"),
         *lost("start one rsgi for each, with systemd", "--emperor DIR"),
         *lost("there are no plugins: Python is what is served", "--plugin --plugins NAME"),

@@ -1,0 +1,184 @@
+//! Where the admin listener is, and who may look.
+//!
+//! Kept apart because all of it is decided before anything runs: what is wrong with the settings is a start-up error.
+//!
+//! Spec: RFC 6750 2.1, 3 (bearer tokens); RFC 9110 11.6.1 (`WWW-Authenticate`).
+
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use subtle::ConstantTimeEq;
+
+use crate::binding::Bound;
+use crate::error::StartupError;
+use crate::settings::Settings;
+
+/// The way to the numbers of this process.
+#[derive(Debug)]
+pub enum Door {
+    /// It listens itself.
+    Listener(Bound, Access),
+    /// Its supervisor does, and asks here.
+    Line(UnixStream),
+}
+
+impl Door {
+    /// Where clients come to, if they come here.
+    pub fn url(&self) -> Option<String> {
+        match self {
+            Self::Listener(bound, _) => Some(bound.url(false)),
+            Self::Line(_) => None,
+        }
+    }
+}
+
+/// Who may look.
+#[derive(Debug)]
+pub enum Access {
+    /// Everybody who can connect.
+    Open,
+    /// Who knows this.
+    Token(Box<[u8]>),
+}
+
+/// How a request asked for access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may look.
+    Granted,
+    /// It showed nothing.
+    Missing,
+    /// It showed something else.
+    Wrong,
+}
+
+impl Access {
+    fn new(token: Option<&str>) -> Result<Self, StartupError> {
+        match token {
+            None => Ok(Self::Open),
+            Some(token) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Ok(Self::Token(token.as_bytes().into()))
+            }
+            Some(_) => Err(StartupError::new(
+                "`--admin-token` cannot be sent in a header: it is empty, or has other characters than visible ASCII",
+                "make one with `python -c 'import secrets; print(secrets.token_urlsafe())'`",
+            )),
+        }
+    }
+
+    /// Whether these header fields give access. The time that it takes does not tell how much of a token was right.
+    pub fn check(&self, headers: &HeaderMap) -> Verdict {
+        let Self::Token(token) = self else { return Verdict::Granted };
+        let mut fields = headers.get_all(AUTHORIZATION).into_iter();
+        let (Some(field), None) = (fields.next(), fields.next()) else { return Verdict::Missing };
+        let Some((scheme, shown)) = field.as_bytes().split_at_checked(7) else { return Verdict::Missing };
+        if !scheme.eq_ignore_ascii_case(b"bearer ") {
+            return Verdict::Missing;
+        }
+        if bool::from(shown.trim_ascii().ct_eq(token)) { Verdict::Granted } else { Verdict::Wrong }
+    }
+}
+
+/// Binds the address that the settings name; `None` when they name none. `served` are those that requests come to.
+///
+/// # Errors
+/// When it cannot be had, is one of `served`, or would show everything to everybody.
+pub fn bind(settings: &Settings, served: &[Bound]) -> Result<Option<(Bound, Access)>, StartupError> {
+    let Some(address) = &settings.admin else {
+        return match &settings.admin_token {
+            None => Ok(None),
+            Some(_) => Err(StartupError::new(
+                "there is an `--admin-token`, but no address to ask it at",
+                "say where to listen, too, for example `--admin 127.0.0.1:9090`",
+            )),
+        };
+    };
+    let access = Access::new(settings.admin_token.as_deref())?;
+    if served.iter().any(|bound| is_same(bound, address)) {
+        return Err(StartupError::new(
+            format!("`--admin {address}` is an address that the applications are served on"),
+            "give it a port of its own, for example `--admin 127.0.0.1:9090`, or a Unix socket (`--admin unix:/path`)",
+        ));
+    }
+    let bound = Bound::listen(address, settings).map_err(|error| {
+        let hint = "choose another address with `--admin`; it takes `host:port`, `[::1]:port` and `unix:/path`";
+        StartupError::new(format!("the admin listener: {}", error.message), hint)
+    })?;
+    let open = matches!(access, Access::Open);
+    if bound.socket_address().is_some_and(|address| open && !address.ip().is_loopback()) {
+        return Err(StartupError::new(
+            format!("`--admin {address}` can be reached from other machines, and there is no token"),
+            "set `RSGI_ADMIN_TOKEN` (or `--admin-token`), or listen on 127.0.0.1 or a Unix socket",
+        ));
+    }
+    Ok(Some((bound, access)))
+}
+
+/// The way to the numbers of a process that serves alone; `None` without an admin listener.
+///
+/// # Errors
+/// As for [`bind`].
+pub fn listen(settings: &Settings, served: &[Bound]) -> Result<Option<Door>, StartupError> {
+    Ok(bind(settings, served)?.map(|(bound, access)| Door::Listener(bound, access)))
+}
+
+/// Whether `address` is where `bound` listens. What it is not, and yet taken, the system says.
+fn is_same(bound: &Bound, address: &str) -> bool {
+    match (address.strip_prefix("unix:"), bound.path(), bound.socket_address()) {
+        (Some(path), Some(bound), _) => match (Path::new(path).canonicalize(), Path::new(bound).canonicalize()) {
+            (Ok(path), Ok(bound)) => path == bound,
+            _ => path == bound,
+        },
+        (None, _, Some(bound)) => resolved(address).is_some_and(|address| overlap(address, bound)),
+        _ => false,
+    }
+}
+
+fn resolved(address: &str) -> Option<SocketAddr> {
+    std::net::ToSocketAddrs::to_socket_addrs(address).ok()?.next()
+}
+
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() != 0
+        && one.port() == other.port()
+        && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn verdict(fields: &[&'static str]) -> Verdict {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append(AUTHORIZATION, HeaderValue::from_static(field));
+        }
+        Access::Token(b"s3cret".as_slice().into()).check(&headers)
+    }
+
+    #[test]
+    fn only_the_whole_token_gives_access() {
+        for fields in [&["Bearer s3cret"][..], &["bearer s3cret"], &["BEARER  s3cret "]] {
+            assert_eq!(verdict(fields), Verdict::Granted, "{fields:?}");
+        }
+        for field in ["Bearer s3cre", "Bearer s3crett", "Bearer S3CRET", "Bearer ", "Bearer s3cret,"] {
+            assert_eq!(verdict(&[field]), Verdict::Wrong, "{field}");
+        }
+        for fields in [&[][..], &["s3cret"], &["Basic s3cret"], &["Bearer"], &["Bearer s3cret", "Bearer s3cret"]] {
+            assert_eq!(verdict(fields), Verdict::Missing, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn all_addresses_of_a_port_overlap() {
+        let address = |text: &str| text.parse().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 1)));
+        assert!(overlap(address("0.0.0.0:80"), address("127.0.0.1:80")));
+        assert!(!overlap(address("127.0.0.2:80"), address("127.0.0.1:80")));
+        assert!(!overlap(address("127.0.0.1:0"), address("127.0.0.1:0")));
+    }
+}

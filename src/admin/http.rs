@@ -1,0 +1,222 @@
+//! Answers the requests of the admin listener.
+//!
+//! Kept apart from the numbers, which it only writes down. Each connection is for one request and has an end; when there are too
+//! many, the oldest goes, so that clients which connect and say nothing keep nobody out.
+//!
+//! Spec: RFC 9110 9.3.2 (HEAD), 15.5.2 (401), 15.5.5 (404), 15.5.6 (405), 15.6.4 (503); RFC 6750 3.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::AbortHandle;
+
+use super::address::{Access, Verdict};
+use super::process::{Process, Readiness};
+use super::status::{self, ServerFacts};
+use super::workers::Workers;
+use crate::binding::Bound;
+use crate::metrics::{Format, Samples};
+
+/// How long one connection may take, from its beginning to its end.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long its client may take to ask.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// So many connections are open at a time.
+const MOST_CONNECTIONS: usize = 64;
+
+/// The longest request head, in bytes; no less than hyper takes.
+const MOST_HEAD: usize = 16 * 1024;
+
+/// A listener, and what it shows.
+#[derive(Debug)]
+pub struct Show {
+    /// Who may look.
+    pub access: Access,
+    /// The server.
+    pub facts: ServerFacts,
+    /// Its numbers.
+    pub source: Source,
+}
+
+/// Where the numbers come from.
+#[derive(Debug)]
+pub enum Source {
+    /// This process.
+    Process(Arc<Process>),
+    /// Its workers.
+    Workers(Arc<Workers>),
+}
+
+impl Source {
+    fn readiness(&self) -> Readiness {
+        match self {
+            Self::Process(process) => process.readiness(),
+            Self::Workers(workers) => workers.readiness(),
+        }
+    }
+
+    async fn samples(&self) -> Samples {
+        match self {
+            Self::Process(process) => Workers::of_one(&process.report(), process.state()),
+            Self::Workers(workers) => workers.samples().await,
+        }
+    }
+
+    async fn document(&self, facts: &ServerFacts) -> serde_json::Value {
+        match self {
+            Self::Process(process) => {
+                let report = process.report();
+                facts.document(process.state(), vec![status::worker(1, process.state(), true, &report.status)])
+            }
+            Self::Workers(workers) => facts.document(workers.state(), workers.statuses().await),
+        }
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn new(bound: Bound) -> io::Result<(Self, Option<Bound>)> {
+        Ok(match bound {
+            Bound::Tcp(listener, _) => (Self::Tcp(TcpListener::from_std(listener)?), None),
+            // The path stays until the end, and its file with it.
+            Bound::Unix(listener, path) => {
+                let again = listener.try_clone()?;
+                (Self::Unix(UnixListener::from_std(again)?), Some(Bound::Unix(listener, path)))
+            }
+        })
+    }
+
+    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Self::Tcp(listener) => Box::new(listener.accept().await?.0),
+            Self::Unix(listener) => Box::new(listener.accept().await?.0),
+        })
+    }
+}
+
+/// Accepts and answers, until this is dropped.
+pub async fn serve(bound: Bound, show: Arc<Show>) {
+    let (listener, _path) = match Listener::new(bound) {
+        Ok(listening) => listening,
+        Err(error) => return crate::log::line(format_args!("error: the admin listener: {error}")),
+    };
+    let mut connections: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                connections.retain(|connection| !connection.is_finished());
+                if connections.len() >= MOST_CONNECTIONS
+                    && let Some(oldest) = connections.pop_front()
+                {
+                    oldest.abort();
+                }
+                connections.push_back(tokio::spawn(converse(stream, Arc::clone(&show))).abort_handle());
+            }
+            // Descriptors may have run out: waiting helps.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn converse(stream: Box<dyn Stream>, show: Arc<Show>) {
+    let answering = service_fn(move |request| {
+        let show = Arc::clone(&show);
+        async move { Ok::<_, Infallible>(answer(&request, &show).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false).max_buf_size(MOST_HEAD);
+    // Whatever goes wrong is between this client and itself.
+    let _ended = tokio::time::timeout(DEADLINE, builder.serve_connection(TokioIo::new(stream), answering)).await;
+}
+
+type Answer = Response<Full<Bytes>>;
+
+async fn answer(request: &Request<Incoming>, show: &Show) -> Answer {
+    let verdict = show.access.check(request.headers());
+    if verdict != Verdict::Granted {
+        return unauthorized(verdict);
+    }
+    let path = request.uri().path();
+    if !matches!(path, "/healthz" | "/readyz" | "/metrics" | "/status.json") {
+        return text(StatusCode::NOT_FOUND, "only /healthz, /readyz, /metrics and /status.json are here\n");
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let answer = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
+        return with(answer, ALLOW, "GET, HEAD");
+    }
+    match path {
+        "/healthz" => text(StatusCode::OK, "ok\n"),
+        "/readyz" => match show.source.readiness() {
+            Readiness::Ready => text(StatusCode::OK, "ready\n"),
+            Readiness::Starting => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+            Readiness::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        },
+        "/metrics" => scrape(request.headers(), show).await,
+        _ => {
+            let document = show.source.document(&show.facts).await;
+            // A document of names and numbers can always be written.
+            let mut json = serde_json::to_string_pretty(&document).unwrap_or_default();
+            json.push('\n');
+            with(respond(StatusCode::OK, json.into()), CONTENT_TYPE, "application/json")
+        }
+    }
+}
+
+async fn scrape(headers: &HeaderMap, show: &Show) -> Answer {
+    let accept: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = Format::wanted(&accept.join(","));
+    match format.write(show.source.samples().await) {
+        Ok(text) => with(respond(StatusCode::OK, text.into()), CONTENT_TYPE, format.content_type()),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the numbers cannot be written\n"),
+    }
+}
+
+fn unauthorized(verdict: Verdict) -> Answer {
+    let answer = text(StatusCode::UNAUTHORIZED, "send the token: `Authorization: Bearer TOKEN`\n");
+    let challenge = match verdict {
+        Verdict::Wrong => "Bearer realm=\"rsgi\", error=\"invalid_token\"",
+        Verdict::Granted | Verdict::Missing => "Bearer realm=\"rsgi\"",
+    };
+    with(answer, WWW_AUTHENTICATE, challenge)
+}
+
+fn text(status: StatusCode, text: &'static str) -> Answer {
+    with(respond(status, text.into()), CONTENT_TYPE, "text/plain; charset=utf-8")
+}
+
+fn respond(status: StatusCode, body: Bytes) -> Answer {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let answer = with(response, CACHE_CONTROL, "no-store");
+    with(answer, X_CONTENT_TYPE_OPTIONS, "nosniff")
+}
+
+fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
+    answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    answer
+}

@@ -1,0 +1,235 @@
+//! What one process that serves says of itself.
+//!
+//! Kept apart from who asks, a client or the supervisor. Most of it is not counted: it is there anyway, and is read when somebody
+//! wants to know. Nothing here waits for Python, and no lock is held for long.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use rsgi_bridge::pool::Pool;
+
+use super::status::{AppStatus, CallStatus, ProcessStatus, Report, ThreadsStatus};
+use crate::calls::{Calls, Census};
+use crate::event_loop::{EventLoop, LoopEvent};
+use crate::gateway::{App, Gateway};
+use crate::metrics::{Family, Metrics, Sample, Value};
+use crate::shutdown::{Phase, Shutdown};
+
+/// So many of the calls that run are described, the oldest ones.
+const MOST_CALLS: usize = 50;
+
+/// How often the event loop is asked.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// A process, as far as it can be looked at.
+#[derive(Debug)]
+pub struct Process {
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+    /// Its applications.
+    pub apps: Vec<Arc<App>>,
+    /// The calls that run.
+    pub calls: Arc<Calls>,
+    /// Its event loop, which may not run.
+    pub event_loop: Arc<EventLoop>,
+    /// How far its end has come.
+    pub shutdown: Arc<Shutdown>,
+    /// Whether it accepts connections.
+    pub accepting: Arc<AtomicBool>,
+    /// When it began.
+    pub began: SystemTime,
+    /// What the loop says.
+    pub lag: Arc<LoopLag>,
+}
+
+/// Whether requests are welcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// Not yet.
+    Starting,
+    /// They are.
+    Ready,
+    /// Not any more.
+    Draining,
+}
+
+impl Process {
+    /// Whether requests are welcome.
+    pub fn readiness(&self) -> Readiness {
+        if self.shutdown.phase() != Phase::Serving {
+            Readiness::Draining
+        } else if self.accepting.load(Ordering::Acquire) {
+            Readiness::Ready
+        } else {
+            Readiness::Starting
+        }
+    }
+
+    /// All that it has to say.
+    pub fn report(&self) -> Report {
+        let mut samples = Vec::new();
+        self.metrics.samples(&mut samples);
+        let census = self.calls.census(MOST_CALLS);
+        let threads = self.threads();
+        let memory = resident_memory();
+        self.app_samples(&census, &mut samples);
+        if let Some(threads) = &threads {
+            thread_samples(threads, &mut samples);
+        }
+        let lag = self.lag.now(&self.event_loop).map(|lag| lag.as_secs_f64());
+        samples.extend(lag.map(|lag| Sample::new(Family::LoopLag, &[], Value::Seconds(lag))));
+        samples.extend(memory.map(|bytes| Sample::new(Family::Memory, &[], Value::Count(bytes))));
+        let began = self.began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        samples.push(Sample::new(Family::Started, &[], Value::Seconds(began.as_secs_f64())));
+        samples.push(Sample::count(Family::Info, &[("version", env!("CARGO_PKG_VERSION"))], 1));
+        let status = ProcessStatus {
+            pid: std::process::id(),
+            state: self.state().to_owned(),
+            uptime_seconds: self.began.elapsed().unwrap_or_default().as_secs_f64(),
+            apps: self.apps.iter().map(|app| app_status(app)).collect(),
+            wsgi_threads: threads,
+            event_loop_lag_seconds: lag,
+            resident_memory_bytes: memory,
+            calls_running: census.by_app.iter().map(|(_, count)| count).sum(),
+            calls: census.oldest.into_iter().map(CallStatus::from).collect(),
+        };
+        Report { samples, status }
+    }
+
+    /// What it does, in a word.
+    pub fn state(&self) -> &'static str {
+        match self.readiness() {
+            Readiness::Starting => "starting",
+            Readiness::Ready => "serving",
+            Readiness::Draining => "draining",
+        }
+    }
+
+    fn app_samples(&self, census: &Census, samples: &mut Vec<Sample>) {
+        for app in &self.apps {
+            let labels = [("app", &*app.name)];
+            let (open, accepted) = (websockets_open(app), app.websockets.accepted.load(Ordering::Relaxed));
+            let calls = census.by_app.iter().find(|(name, _)| **name == *app.name).map_or(0, |(_, count)| *count);
+            samples.push(Sample::count(Family::InFlight, &labels, requests_in_flight(app)));
+            samples.push(Sample::count(Family::Calls, &labels, calls));
+            if &*app.interface == "asgi" {
+                samples.push(Sample::count(Family::WebSockets, &labels, accepted));
+                samples.push(Sample::count(Family::WebSocketsOpen, &labels, open));
+            }
+        }
+    }
+
+    /// Of all pools together: that of the server, and those of bridged applications.
+    fn threads(&self) -> Option<ThreadsStatus> {
+        let mut pools: Vec<&Arc<Pool>> = Vec::new();
+        for app in &self.apps {
+            if let Gateway::Wsgi(gateway) = &app.gateway
+                && !pools.iter().any(|pool| Arc::ptr_eq(pool, gateway.pool()))
+            {
+                pools.push(gateway.pool());
+            }
+        }
+        let mut all = ThreadsStatus::default();
+        for pool in &pools {
+            let census = pool.census();
+            all.idle += (pool.threads() + census.spare).saturating_sub(census.running);
+            all.busy += census.running.saturating_sub(census.orphaned + census.stalled);
+            all.orphaned += census.orphaned;
+            all.stalled += census.stalled;
+            all.queue_length += census.waiting;
+        }
+        (!pools.is_empty()).then_some(all)
+    }
+
+    /// Asks the event loop every second how it is.
+    pub async fn watch_loop(&self) {
+        loop {
+            self.lag.ask(&self.event_loop);
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+}
+
+/// The place that a WebSocket has is the one of its handshake.
+fn requests_in_flight(app: &App) -> usize {
+    app.unanswered.load(Ordering::Relaxed).saturating_sub(websockets_open(app))
+}
+
+fn websockets_open(app: &App) -> usize {
+    app.websockets.open.load(Ordering::Relaxed)
+}
+
+fn app_status(app: &App) -> AppStatus {
+    AppStatus {
+        name: app.name.to_string(),
+        interface: app.interface.to_string(),
+        prefix: app.prefix.to_string(),
+        requests_in_flight: requests_in_flight(app),
+        websockets_open: websockets_open(app),
+    }
+}
+
+fn thread_samples(threads: &ThreadsStatus, samples: &mut Vec<Sample>) {
+    let ThreadsStatus { idle, busy, orphaned, stalled, queue_length } = *threads;
+    for (state, count) in [("idle", idle), ("busy", busy), ("orphaned", orphaned), ("stalled", stalled)] {
+        samples.push(Sample::count(Family::Threads, &[("state", state)], count));
+    }
+    samples.push(Sample::count(Family::QueueLength, &[], queue_length));
+}
+
+impl From<crate::calls::Description> for CallStatus {
+    fn from(call: crate::calls::Description) -> Self {
+        Self {
+            app: call.app.to_string(),
+            method: call.method.to_string(),
+            route: call.route.unwrap_or_default(),
+            seconds: call.age.as_secs_f64(),
+        }
+    }
+}
+
+/// Bytes, where `/proc` says.
+fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// How long the event loop takes to get to something new.
+#[derive(Debug, Default)]
+pub struct LoopLag {
+    /// When it was asked, until it answers.
+    asked: Mutex<Option<Instant>>,
+    /// What its last answer took, in nanoseconds.
+    last: AtomicU64,
+}
+
+impl LoopLag {
+    /// Puts a question behind what the loop has to do, unless it has not answered the last one.
+    fn ask(self: &Arc<Self>, event_loop: &EventLoop) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.is_some() || !event_loop.is_attached() {
+            return;
+        }
+        let now = Instant::now();
+        *asked = Some(now);
+        drop(asked);
+        let this = Arc::clone(self);
+        event_loop.submit(LoopEvent::Run(Box::new(move |_| {
+            this.last.store(u64::try_from(now.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            *this.asked.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        })));
+    }
+
+    /// What the last answer took, or how long the next one is overdue already; `None` without a loop.
+    fn now(&self, event_loop: &EventLoop) -> Option<Duration> {
+        if !event_loop.is_attached() {
+            return None;
+        }
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = asked.map_or(Duration::ZERO, |asked| asked.elapsed());
+        Some(waiting.max(Duration::from_nanos(self.last.load(Ordering::Relaxed))))
+    }
+}

@@ -1,0 +1,145 @@
+//! The admin listener of a supervisor, as Python sees it.
+//!
+//! Kept apart from `workers.rs`, which knows no Python. Without `--admin` there is an object all the same, and it does nothing, so
+//! that the supervisor need not ask.
+
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::prelude::*;
+
+use super::address::bind;
+use super::http::{Show, Source, serve};
+use super::status::ServerFacts;
+use super::thread::AdminThread;
+use super::workers::{Phase, Seat, Stage, Workers};
+use crate::settings::Settings;
+use crate::worker::Listeners;
+
+/// The admin listener of a process whose workers serve.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct Admin {
+    workers: Arc<Workers>,
+    thread: Mutex<Option<AdminThread>>,
+}
+
+#[pymethods]
+impl Admin {
+    /// Binds the address that the settings name, if they name one, and answers from now on.
+    ///
+    /// Raises `rsgi.StartupError` when it cannot be had, or anybody could look.
+    #[new]
+    fn new(config: Settings, listeners: &Listeners) -> PyResult<Self> {
+        let workers = Arc::new(Workers::default());
+        workers.wanted(config.workers);
+        let Some((bound, access)) = listeners.with(|served| bind(&config, served))? else {
+            return Ok(Self { workers, thread: Mutex::default() });
+        };
+        let url = bound.url(false);
+        let facts = ServerFacts::new(&config, listeners.addresses(!config.tls_cert.is_empty()));
+        let show = Arc::new(Show { access, facts, source: Source::Workers(Arc::clone(&workers)) });
+        let asking = Arc::clone(&workers);
+        let thread = AdminThread::spawn(|stop| async move {
+            tokio::select! {
+                () = serve(bound, show) => {}
+                () = asking.keep_asking() => {}
+                _stopped = stop => {}
+            }
+        })?;
+        crate::log::line(format_args!("admin on {url}"));
+        Ok(Self { workers, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// A place for a worker that is about to be started.
+    ///
+    /// Raises `OSError` when there are no descriptors left.
+    fn line(&self) -> PyResult<AdminLine> {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(thread) = &*thread else { return Ok(AdminLine { seat: None, theirs: Mutex::default() }) };
+        let (ours, theirs) = UnixStream::pair()?;
+        let _context = thread.handle().enter();
+        Ok(AdminLine { seat: Some(self.workers.seat(ours)), theirs: Mutex::new(Some(theirs)) })
+    }
+
+    /// Says how many workers there should be.
+    fn wanted(&self, number: usize) {
+        self.workers.wanted(number);
+    }
+
+    /// Counts a worker that was replaced. `reason` is one of a few words, for the label.
+    fn restarted(&self, reason: &str) {
+        self.workers.restarted(reason);
+    }
+
+    /// Says that the first workers are all ready.
+    fn serving(&self) {
+        self.workers.at(Phase::Serving);
+    }
+
+    /// Says that all workers are to end.
+    fn draining(&self) {
+        self.workers.at(Phase::Draining);
+    }
+
+    /// Answers no more.
+    fn stop(&self, py: Python<'_>) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        py.detach(|| thread.map(AdminThread::stop));
+    }
+}
+
+/// A worker as the admin listener sees it.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct AdminLine {
+    seat: Option<Seat>,
+    /// The worker's end, until it has it.
+    theirs: Mutex<Option<UnixStream>>,
+}
+
+#[pymethods]
+impl AdminLine {
+    /// The descriptor that the worker is to inherit, until it has; `None` without an admin listener.
+    #[getter]
+    fn descriptor(&self) -> Option<i32> {
+        self.theirs.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// Says that the process runs, and has its descriptor.
+    fn inherited(&self) {
+        drop(self.theirs.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Says that the worker accepts connections.
+    fn serving(&self) {
+        self.at(Stage::Serving);
+    }
+
+    /// Says that the worker was told to end.
+    fn leaving(&self) {
+        self.at(Stage::Leaving);
+    }
+
+    /// Says that the process has ended.
+    fn ended(&self) {
+        if let Some(seat) = &self.seat {
+            seat.ended();
+        }
+    }
+}
+
+impl AdminLine {
+    fn at(&self, stage: Stage) {
+        if let Some(seat) = &self.seat {
+            seat.at(stage);
+        }
+    }
+}
+
+/// Every metric: name, type, unit, labels, meaning.
+#[pyfunction]
+pub fn metrics() -> Vec<(String, &'static str, &'static str, Vec<&'static str>, &'static str)> {
+    crate::metrics::documented()
+}

@@ -1,0 +1,115 @@
+//! The thread that the admin listener has for itself.
+//!
+//! Kept apart from the server's threads: who drives tokio there may be held up by the interpreter, and this one must not be.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+use std::time::SystemTime;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+use super::address::Door;
+use super::http::{Show, Source, serve};
+use super::line;
+use super::process::{LoopLag, Process};
+use super::status::ServerFacts;
+use crate::calls::Calls;
+use crate::connection::Service;
+use crate::error::StartupError;
+use crate::event_loop::EventLoop;
+use crate::metrics::Metrics;
+use crate::shutdown::Shutdown;
+
+/// A thread that runs until it is told to stop.
+#[derive(Debug)]
+pub struct AdminThread {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+    handle: Handle,
+}
+
+impl AdminThread {
+    /// Runs `work`, which ends soon after what it gets is ready.
+    ///
+    /// # Errors
+    /// When the system has no thread or no descriptor left.
+    pub fn spawn<W>(work: impl FnOnce(oneshot::Receiver<()>) -> W) -> Result<Self, StartupError>
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
+        let failed = |error: io::Error| {
+            StartupError::new(
+                format!("no thread for the admin listener: {error}"),
+                "the process may be out of threads or descriptors",
+            )
+        };
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let working = work(stopped);
+        let thread = std::thread::Builder::new().name("rsgi-admin".into());
+        let thread = thread.spawn(move || runtime.block_on(working)).map_err(failed)?;
+        Ok(Self { stop, thread, handle })
+    }
+
+    /// Where its tasks are spawned.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Ends it, and waits for that.
+    pub fn stop(self) {
+        // One that has ended needs no word; a panic was printed by its hook.
+        let _ended = self.stop.send(());
+        let _panicked = self.thread.join();
+    }
+}
+
+/// Shows what this process does, from now on.
+///
+/// # Errors
+/// As for [`AdminThread::spawn`].
+pub fn start(
+    door: Door,
+    service: &Service,
+    metrics: &Arc<Metrics>,
+    (calls, event_loop, shutdown): (&Arc<Calls>, &Arc<EventLoop>, &Arc<Shutdown>),
+    (accepting, addresses): (&Arc<AtomicBool>, Vec<String>),
+) -> Result<AdminThread, StartupError> {
+    let process = Arc::new(Process {
+        metrics: Arc::clone(metrics),
+        apps: service.apps.clone(),
+        calls: Arc::clone(calls),
+        event_loop: Arc::clone(event_loop),
+        shutdown: Arc::clone(shutdown),
+        accepting: Arc::clone(accepting),
+        began: SystemTime::now(),
+        lag: Arc::new(LoopLag::default()),
+    });
+    match door {
+        Door::Line(stream) => AdminThread::spawn(|stop| async move {
+            let stop = async { drop(stop.await) };
+            tokio::select! {
+                () = line::answer(stream, &process, stop) => {}
+                () = process.watch_loop() => {}
+            }
+        }),
+        Door::Listener(bound, access) => {
+            let url = bound.url(false);
+            let facts = ServerFacts::new(&service.settings, addresses);
+            let show = Arc::new(Show { access, facts, source: Source::Process(Arc::clone(&process)) });
+            let thread = AdminThread::spawn(|stop| async move {
+                tokio::select! {
+                    () = serve(bound, show) => {}
+                    () = process.watch_loop() => {}
+                    _stopped = stop => {}
+                }
+            })?;
+            crate::log::line(format_args!("admin on {url}"));
+            Ok(thread)
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! What a supervisor knows of its workers, and of those that have ended.
+//!
+//! Kept apart from the policy, which is Python's (`python/rsgi/supervisor.py`). Every second each worker is asked for its numbers,
+//! and at each scrape again. A worker that does not answer in time is shown with its last numbers, and as one that did not; of
+//! one that was killed, what it counted after its last answer is lost, and nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::line::Answer;
+use super::process::Readiness;
+use super::status::{self, Report};
+use crate::metrics::{Family, Sample, Samples, Value as Number};
+
+/// How often workers are asked when nobody else does.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a scrape waits for workers.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// So many questions wait for an answer; more would not be answered sooner.
+const MOST_OPEN: usize = 2;
+
+/// Why workers are replaced, as far as the supervisors say so from the beginning: what is there can be seen to grow.
+const REASONS: [&str; 2] = ["died", "replaced"];
+
+/// How long what a worker wrote before its end may take to be read.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// All workers.
+#[derive(Debug)]
+pub struct Workers {
+    state: Mutex<State>,
+    /// A worker has answered.
+    answered: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    phase: Phase,
+    wanted: usize,
+    /// By their number, which is the lowest that was free.
+    workers: BTreeMap<usize, Worker>,
+    ended: Samples,
+    restarts: BTreeMap<String, usize>,
+}
+
+/// How far the supervisor has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Not all workers have been ready yet.
+    #[default]
+    Starting,
+    /// They have.
+    Serving,
+    /// All are to end.
+    Draining,
+}
+
+/// How far a worker has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It does not accept connections yet.
+    Starting,
+    /// It does.
+    Serving,
+    /// It was told to end.
+    Leaving,
+}
+
+impl Stage {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Serving => "serving",
+            Self::Leaving => "leaving",
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Worker {
+    stage: Stage,
+    questions: mpsc::Sender<u64>,
+    /// The numbers of the last question and the last answer.
+    asked: u64,
+    answered: u64,
+    /// It has said its last word.
+    over: bool,
+    last: Option<Report>,
+}
+
+impl Worker {
+    /// Whether it can be asked: it is there, and has not ended.
+    fn is_reachable(&self) -> bool {
+        !self.over && (self.stage != Stage::Starting || self.last.is_some())
+    }
+
+    /// Asks it, and gives the number of the question to wait for.
+    fn ask(&mut self) -> u64 {
+        // No room: two are open, or it has just ended.
+        if self.asked - self.answered < MOST_OPEN as u64 && self.questions.try_send(self.asked + 1).is_ok() {
+            self.asked += 1;
+        }
+        self.asked
+    }
+}
+
+/// A worker's place among the others, from its start to its end.
+#[derive(Debug)]
+pub struct Seat {
+    workers: Arc<Workers>,
+    number: usize,
+    ended: watch::Sender<bool>,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        let restarts = REASONS.map(|reason| (reason.to_owned(), 0)).into();
+        Self { state: Mutex::new(State { restarts, ..State::default() }), answered: Notify::new() }
+    }
+}
+
+impl Workers {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far the supervisor has come.
+    pub fn at(&self, phase: Phase) {
+        self.lock().phase = phase;
+    }
+
+    /// How many workers there should be.
+    pub fn wanted(&self, number: usize) {
+        self.lock().wanted = number;
+    }
+
+    /// A worker was replaced; `reason` is one of a few words of the supervisor.
+    pub fn restarted(&self, reason: &str) {
+        *self.lock().restarts.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// A place for a worker that is about to be started, which answers on `stream`. Called where tasks can be spawned.
+    pub fn seat(self: &Arc<Self>, stream: std::os::unix::net::UnixStream) -> Seat {
+        let (questions, asked) = mpsc::channel(MOST_OPEN);
+        let worker = Worker { stage: Stage::Starting, questions, asked: 0, answered: 0, over: false, last: None };
+        let mut state = self.lock();
+        // There is a free one among one more than there are.
+        let number = (1..=state.workers.len() + 1).find(|number| !state.workers.contains_key(number)).unwrap_or(0);
+        state.workers.insert(number, worker);
+        drop(state);
+        let (ended, over) = watch::channel(false);
+        tokio::spawn(Arc::clone(self).follow(number, stream, asked, over));
+        Seat { workers: Arc::clone(self), number, ended }
+    }
+
+    /// Brings questions to a worker and takes its answers, until it has ended.
+    async fn follow(
+        self: Arc<Self>,
+        number: usize,
+        stream: std::os::unix::net::UnixStream,
+        mut questions: mpsc::Receiver<u64>,
+        mut over: watch::Receiver<bool>,
+    ) {
+        if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)) {
+            let (reading, mut writing) = stream.into_split();
+            let asking = async {
+                while let Some(question) = questions.recv().await {
+                    // One that has gone is seen by who reads.
+                    let _gone = writing.write_all(format!("{question}\n").as_bytes()).await;
+                }
+            };
+            let ended = async {
+                // An error means that nobody knows of the worker any more.
+                let _gone = over.wait_for(|over| *over).await.is_err();
+                tokio::time::sleep(LAST_WORDS).await;
+            };
+            tokio::select! {
+                () = self.hear(number, reading) => {}
+                () = asking => {}
+                () = ended => {}
+            }
+        }
+        let _gone = over.wait_for(|over| *over).await.is_err();
+        let mut state = self.lock();
+        if let Some(report) = state.workers.remove(&number).and_then(|worker| worker.last) {
+            state.ended.add_ended(&report.samples);
+        }
+        drop(state);
+        self.answered.notify_waiters();
+    }
+
+    async fn hear(&self, number: usize, reading: OwnedReadHalf) {
+        let mut answers = BufReader::new(reading).lines();
+        while let Ok(Some(line)) = answers.next_line().await {
+            let Ok(Answer { to, report }) = serde_json::from_str(&line) else { continue };
+            if let Some(worker) = self.lock().workers.get_mut(&number) {
+                worker.last = Some(report);
+                worker.answered = to.map_or(worker.answered, |to| worker.answered.max(to));
+                worker.over |= to.is_none();
+            }
+            self.answered.notify_waiters();
+        }
+        if let Some(worker) = self.lock().workers.get_mut(&number) {
+            worker.over = true;
+        }
+        self.answered.notify_waiters();
+    }
+
+    /// Asks all workers every second, so that little is lost with one that is killed.
+    pub async fn keep_asking(&self) {
+        loop {
+            tokio::time::sleep(ASK_EVERY).await;
+            for worker in self.lock().workers.values_mut().filter(|worker| worker.is_reachable()) {
+                worker.ask();
+            }
+        }
+    }
+
+    /// Asks all workers, and waits for those that answer in time. Gives the numbers of those that have not.
+    async fn ask_all(&self) -> Vec<usize> {
+        let mut open: Vec<(usize, u64)> = {
+            let mut state = self.lock();
+            let reachable = state.workers.iter_mut().filter(|(_, worker)| worker.is_reachable());
+            reachable.map(|(number, worker)| (*number, worker.ask())).collect()
+        };
+        let answering = async {
+            loop {
+                let mut next = std::pin::pin!(self.answered.notified());
+                next.as_mut().enable();
+                {
+                    let state = self.lock();
+                    let waits = |worker: &Worker, question| !worker.over && worker.answered < question;
+                    open.retain(|(number, question)| {
+                        state.workers.get(number).is_some_and(|worker| waits(worker, *question))
+                    });
+                }
+                if open.is_empty() {
+                    return;
+                }
+                next.await;
+            }
+        };
+        let _late = tokio::time::timeout(PATIENCE, answering).await;
+        open.into_iter().map(|(number, _)| number).collect()
+    }
+
+    /// The numbers of all of them.
+    pub async fn samples(&self) -> Samples {
+        let silent = self.ask_all().await;
+        let state = self.lock();
+        let mut samples = state.ended.clone();
+        for (number, worker) in &state.workers {
+            let name = number.to_string();
+            if worker.is_reachable() {
+                let up = usize::from(!silent.contains(number));
+                samples.add(&name, &[Sample::count(Family::WorkerUp, &[], up)]);
+            }
+            if let Some(report) = &worker.last {
+                samples.add(&name, &report.samples);
+            }
+        }
+        let count = |stage| state.workers.values().filter(|worker| worker.stage == stage).count();
+        let counts = [Stage::Starting, Stage::Serving, Stage::Leaving].map(|stage| (stage.name(), count(stage)));
+        add_workers(&mut samples, &counts, state.wanted);
+        for (reason, count) in &state.restarts {
+            samples.add("", &[Sample::count(Family::Restarts, &[("reason", reason)], *count)]);
+        }
+        samples
+    }
+
+    /// The numbers of a process that serves alone.
+    pub fn of_one(report: &Report, state: &str) -> Samples {
+        let mut samples = Samples::default();
+        samples.add("1", &report.samples);
+        samples.add("1", &[Sample::count(Family::WorkerUp, &[], 1)]);
+        let now = if state == "draining" { Stage::Leaving.name() } else { state };
+        let names = [Stage::Starting, Stage::Serving, Stage::Leaving].map(Stage::name);
+        add_workers(&mut samples, &names.map(|name| (name, usize::from(name == now))), 1);
+        samples
+    }
+
+    /// What each says of itself.
+    pub async fn statuses(&self) -> Vec<Value> {
+        let silent = self.ask_all().await;
+        let state = self.lock();
+        let shown = state.workers.iter().filter_map(|(number, worker)| {
+            let report = worker.last.as_ref()?;
+            let answered = worker.is_reachable() && !silent.contains(number);
+            Some(status::worker(*number, worker.stage.name(), answered, &report.status))
+        });
+        shown.collect()
+    }
+
+    /// Whether requests are welcome.
+    pub fn readiness(&self) -> Readiness {
+        let state = self.lock();
+        match state.phase {
+            Phase::Draining => Readiness::Draining,
+            Phase::Serving if state.workers.values().any(|worker| worker.stage == Stage::Serving) => Readiness::Ready,
+            Phase::Serving | Phase::Starting => Readiness::Starting,
+        }
+    }
+
+    /// What the server does, in a word.
+    pub fn state(&self) -> &'static str {
+        match self.readiness() {
+            Readiness::Starting => "starting",
+            Readiness::Ready => "serving",
+            Readiness::Draining => "draining",
+        }
+    }
+}
+
+fn add_workers(samples: &mut Samples, counts: &[(&str, usize)], wanted: usize) {
+    for (state, count) in counts.iter().chain([&("wanted", wanted)]) {
+        samples.add("", &[Sample::new(Family::Workers, &[("state", state)], Number::Count(*count as u64))]);
+    }
+}
+
+impl Seat {
+    /// The worker has come so far.
+    pub fn at(&self, stage: Stage) {
+        if let Some(worker) = self.workers.lock().workers.get_mut(&self.number) {
+            worker.stage = stage;
+        }
+    }
+
+    /// The process has ended: what it said stays counted.
+    pub fn ended(&self) {
+        // The task ends with the runtime at the latest.
+        let _gone = self.ended.send(true);
+    }
+}

@@ -1,0 +1,92 @@
+//! What is counted one by one: connections, failed handshakes, refusals.
+//!
+//! Kept apart from `route_series.rs` because these have a fixed set of labels: each is one number in an array.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::family::Family;
+use super::sample::{Sample, Value};
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident: $family:ident $(, $label:literal = $value:literal)?;)*) => {
+        /// Something that happens, and is counted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(usize)]
+        pub enum Event {
+            $($(#[$doc])* $name,)*
+        }
+
+        /// The family and the label, if there is one, of each, in the order of the enumeration.
+        const EVENTS: &[(Family, &[(&str, &str)])] = &[$((Family::$family, &[$(($label, $value))?]),)*];
+    };
+}
+
+events! {
+    /// A connection speaks HTTP/1.
+    Http1Begun: Connections, "protocol" = "http/1";
+    /// A connection speaks HTTP/2.
+    Http2Begun: Connections, "protocol" = "http/2";
+    /// A connection could not be accepted.
+    AcceptFailed: AcceptFailures;
+    /// A client took too long with its handshake.
+    TlsTimeout: TlsFailures, "reason" = "timeout";
+    /// A handshake failed, or its client left.
+    TlsHandshake: TlsFailures, "reason" = "handshake";
+    /// A client spoke HTTP to a port of HTTPS.
+    TlsNone: TlsFailures, "reason" = "plain_http";
+    /// A trusted proxy sent no PROXY header that is one.
+    ProxyHeader: ProxyFailures;
+    /// 400.
+    Malformed: Refusals, "reason" = "malformed";
+    /// 408.
+    TooSlow: Refusals, "reason" = "too_slow";
+    /// 413.
+    BodyTooLarge: Refusals, "reason" = "body_too_large";
+    /// 414.
+    RequestLineTooLong: Refusals, "reason" = "request_line_too_long";
+    /// 431.
+    HeaderTooLarge: Refusals, "reason" = "header_too_large";
+    /// 404: no application serves the path, or accepts a WebSocket there.
+    NoApplication: Refusals, "reason" = "no_application";
+    /// 505.
+    HttpVersion: Refusals, "reason" = "http_version";
+    /// 507.
+    Storage: Refusals, "reason" = "storage";
+    /// 503: as many requests at a time as `--limit-concurrency` allows.
+    Concurrency: Refusals, "reason" = "concurrency";
+    /// 503: `--wsgi-queue` is full.
+    QueueFull: Refusals, "reason" = "queue_full";
+    /// 503: no thread within `--queue-timeout`.
+    QueueTimeout: Refusals, "reason" = "queue_timeout";
+    /// 503: the process is out of descriptors for static files.
+    OpenFiles: Refusals, "reason" = "open_files";
+    /// 504: no answer within `--request-timeout`.
+    RequestTimeout: Refusals, "reason" = "request_timeout";
+    /// Any other refusal.
+    OtherRefusal: Refusals, "reason" = "other";
+}
+
+/// One number for each kind of event.
+#[derive(Debug)]
+pub(super) struct Events([AtomicU64; EVENTS.len()]);
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl Events {
+    pub(super) fn count(&self, event: Event) {
+        if let Some(number) = self.0.get(event as usize) {
+            number.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// All of them, those that never happened as well: what is there from the beginning can be seen to grow.
+    pub(super) fn samples(&self, samples: &mut Vec<Sample>) {
+        for (number, (family, labels)) in self.0.iter().zip(EVENTS) {
+            samples.push(Sample::new(*family, labels, Value::Count(number.load(Ordering::Relaxed))));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Every metric: its name, its unit, its labels, what it means, and how the numbers of several processes become one.
+//!
+//! Kept apart because this list is read by everybody: the scrape, the totals of a supervisor, and `docs/metrics.md`, which is
+//! made of it.
+
+use serde::{Deserialize, Serialize};
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows, over the ends of workers, too.
+    Counter,
+    /// It is what it is now.
+    Gauge,
+    /// Times by their length; it only grows.
+    Histogram,
+}
+
+/// What becomes of the numbers of several workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merge {
+    /// Their sum.
+    Sum,
+    /// Each stays, with its worker as a label.
+    Each,
+}
+
+/// One metric as it is described.
+#[derive(Debug, Clone, Copy)]
+pub struct Description {
+    /// Its name; of a counter without its `_total`.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// How workers are put together.
+    pub merge: Merge,
+    /// `seconds`, `bytes`, or the things that are counted.
+    pub unit: &'static str,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// One sentence.
+    pub help: &'static str,
+}
+
+macro_rules! families {
+    ($($family:ident: $name:literal, $kind:ident, $merge:ident, $unit:literal, [$($label:literal),*], $help:literal;)*) => {
+        /// A metric.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Family {
+            $(#[doc = $help] $family,)*
+        }
+
+        /// All metrics, in the order in which they are shown.
+        pub const ALL: &[Family] = &[$(Family::$family,)*];
+
+        impl Family {
+            /// What it is.
+            pub const fn description(self) -> Description {
+                match self {
+                    $(Self::$family => Description {
+                        name: $name,
+                        kind: Kind::$kind,
+                        merge: Merge::$merge,
+                        unit: $unit,
+                        labels: &[$($label),*],
+                        help: $help,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+families! {
+    Requests: "rsgi_http_requests", Counter, Sum, "requests", ["app", "route", "method", "status"],
+        "Requests that are over, WebSocket handshakes among them";
+    Duration: "rsgi_http_request_duration_seconds", Histogram, Sum, "seconds", ["app", "route"],
+        "Time from the end of a request head to the last byte of the answer";
+    Queue: "rsgi_http_request_queue_seconds", Histogram, Sum, "seconds", ["app", "route"],
+        "Time from the end of a request head to the call of the application, in which a request waits for its body, a thread or the event loop";
+    RequestBytes: "rsgi_http_request_body_bytes", Counter, Sum, "bytes", ["app", "route"],
+        "Bytes of request bodies that were read";
+    ResponseBytes: "rsgi_http_response_body_bytes", Counter, Sum, "bytes", ["app", "route"],
+        "Bytes of response bodies that were handed to connections";
+    InFlight: "rsgi_http_requests_in_flight", Gauge, Sum, "requests", ["app"],
+        "Requests whose answers are not out";
+    Calls: "rsgi_calls_running", Gauge, Sum, "calls", ["app"],
+        "Calls of the application that wait for their turn or run, whatever became of their clients";
+    Refusals: "rsgi_http_refusals", Counter, Sum, "requests", ["reason"],
+        "Requests that the server refused without the application";
+    WebSockets: "rsgi_websockets", Counter, Sum, "WebSockets", ["app"],
+        "WebSockets that were accepted";
+    WebSocketsOpen: "rsgi_websockets_open", Gauge, Sum, "WebSockets", ["app"],
+        "WebSockets that are open";
+    Connections: "rsgi_connections", Counter, Sum, "connections", ["protocol"],
+        "Connections by the protocol that they spoke";
+    ConnectionsOpen: "rsgi_connections_open", Gauge, Sum, "connections", ["protocol"],
+        "Connections that are open by the protocol that they speak, those that became WebSockets left out";
+    AcceptFailures: "rsgi_accept_failures", Counter, Sum, "failures", [],
+        "Times that the system gave no connection, mostly because descriptors ran out";
+    TlsFailures: "rsgi_tls_failures", Counter, Sum, "connections", ["reason"],
+        "Connections that ended before they were encrypted";
+    ProxyFailures: "rsgi_proxy_header_failures", Counter, Sum, "connections", [],
+        "Connections of trusted proxies that did not begin with a PROXY header, where one is expected";
+    Threads: "rsgi_wsgi_threads", Gauge, Sum, "threads", ["state"],
+        "Threads of the WSGI pool: idle, busy, orphaned (busy for a client that has left) or stalled (busy for a client that takes nothing)";
+    QueueLength: "rsgi_wsgi_queue_length", Gauge, Sum, "calls", [],
+        "WSGI calls that wait for a thread";
+    LoopLag: "rsgi_event_loop_lag_seconds", Gauge, Each, "seconds", ["worker"],
+        "How long the event loop took to get to something new when it was last asked, which is done every second";
+    Memory: "rsgi_process_resident_memory_bytes", Gauge, Each, "bytes", ["worker"],
+        "Memory of the process that is resident";
+    Started: "rsgi_process_start_time_seconds", Gauge, Each, "seconds", ["worker"],
+        "When the process began to serve, in seconds since 1970";
+    WorkerUp: "rsgi_worker_up", Gauge, Each, "flag", ["worker"],
+        "Whether the worker has answered this scrape; of one that has not, the numbers are those of its last answer";
+    Workers: "rsgi_workers", Gauge, Sum, "processes", ["state"],
+        "Processes that serve, by what they do: starting, serving or leaving; wanted is how many there should be";
+    Restarts: "rsgi_worker_restarts", Counter, Sum, "processes", ["reason"],
+        "Workers that another one has replaced";
+    Info: "rsgi_build_info", Gauge, Sum, "flag", ["version"],
+        "Always 1; the label is the version of the server";
+}
+
+/// Every metric as `docs/metrics.md` lists it: name on the wire, type, unit, labels, meaning.
+pub fn documented() -> Vec<(String, &'static str, &'static str, Vec<&'static str>, &'static str)> {
+    let row = |family: &Family| {
+        let Description { name, kind, unit, labels, help, .. } = family.description();
+        let (name, kind) = match kind {
+            Kind::Counter => (format!("{name}_total"), "counter"),
+            Kind::Gauge => (name.to_owned(), "gauge"),
+            Kind::Histogram => (name.to_owned(), "histogram"),
+        };
+        (name, kind, unit, labels.to_vec(), help)
+    };
+    ALL.iter().map(row).collect()
+}

@@ -1,0 +1,273 @@
+//! What is counted for each request: by application, route, method and status.
+//!
+//! Kept apart because it is the hot path. A request's numbers are found once, when its route is, in a slot of the router that has
+//! decided; from then on they are counted without a lock and without a look at a name. There are never more routes than
+//! [`MOST_ROUTES`], whatever reloads bring: those beyond are counted together.
+//!
+//! Spec: RFC 9110 9.1 (the methods that have a name), 15 (classes of status codes).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::Method;
+
+use super::family::Family;
+use super::histogram::Histogram;
+use super::sample::{Sample, Value};
+use super::{Event, Metrics};
+use crate::route::{Reason, Router};
+
+/// So many routes have numbers of their own, in one process.
+const MOST_ROUTES: usize = 500;
+
+/// The route of requests whose application was found without one.
+const OTHER: &str = "other";
+
+/// The route of requests whose own would be one too many.
+const OVERFLOW: &str = "overflow";
+
+/// The application and the route of requests that reached none.
+const NONE: &str = "none";
+
+/// The last is every other method.
+const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "other"];
+
+/// The first is no answer at all: the client has left before. The last are codes that no class has.
+const CLASSES: [&str; 7] = [NONE, "1xx", "2xx", "3xx", "4xx", "5xx", "other"];
+
+/// The numbers of one route of one application.
+#[derive(Debug)]
+pub struct RouteSeries {
+    app: Arc<str>,
+    route: Box<str>,
+    requests: [[AtomicU64; CLASSES.len()]; METHODS.len()],
+    duration: Histogram,
+    queue: Histogram,
+    request_bytes: AtomicU64,
+    response_bytes: AtomicU64,
+}
+
+impl RouteSeries {
+    fn new(app: &Arc<str>, route: &str) -> Arc<Self> {
+        Arc::new(Self {
+            app: Arc::clone(app),
+            route: route.into(),
+            requests: Default::default(),
+            duration: Histogram::default(),
+            queue: Histogram::default(),
+            request_bytes: AtomicU64::new(0),
+            response_bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// The route as it is shown.
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// The application is called for a request whose head was complete at `began`.
+    pub fn called(&self, began: Instant) {
+        self.queue.observe(began.elapsed());
+    }
+
+    /// So many bytes of a request body have come.
+    pub fn received(&self, bytes: usize) {
+        self.request_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn samples(&self, samples: &mut Vec<Sample>) {
+        let labels = [("app", &*self.app), ("route", &*self.route)];
+        for (numbers, method) in self.requests.iter().zip(METHODS) {
+            for (number, status) in numbers.iter().zip(CLASSES) {
+                let count = number.load(Ordering::Relaxed);
+                if count > 0 {
+                    let labels = [labels[0], labels[1], ("method", method), ("status", status)];
+                    samples.push(Sample::new(Family::Requests, &labels, Value::Count(count)));
+                }
+            }
+        }
+        for (family, histogram) in [(Family::Duration, &self.duration), (Family::Queue, &self.queue)] {
+            samples.extend(histogram.value().map(|times| Sample::new(family, &labels, times)));
+        }
+        let bytes = [(Family::RequestBytes, &self.request_bytes), (Family::ResponseBytes, &self.response_bytes)];
+        for (family, number) in bytes {
+            let count = number.load(Ordering::Relaxed);
+            if count > 0 {
+                samples.push(Sample::new(family, &labels, Value::Count(count)));
+            }
+        }
+    }
+}
+
+/// All routes that have numbers.
+#[derive(Debug)]
+pub(super) struct Routes {
+    apps: Vec<AppRoutes>,
+    none: Arc<RouteSeries>,
+    /// Those that have names.
+    named: Mutex<Vec<Arc<RouteSeries>>>,
+}
+
+#[derive(Debug)]
+struct AppRoutes {
+    name: Arc<str>,
+    other: Arc<RouteSeries>,
+    overflow: Arc<RouteSeries>,
+}
+
+impl Routes {
+    pub(super) fn new(apps: Vec<Arc<str>>) -> Self {
+        let apps = apps.into_iter().map(|name| {
+            let (other, overflow) = (RouteSeries::new(&name, OTHER), RouteSeries::new(&name, OVERFLOW));
+            AppRoutes { name, other, overflow }
+        });
+        let none = RouteSeries::new(&NONE.into(), NONE);
+        Self { apps: apps.collect(), none, named: Mutex::default() }
+    }
+
+    fn other(&self, app: usize) -> &Arc<RouteSeries> {
+        self.apps.get(app).map_or(&self.none, |app| &app.other)
+    }
+
+    /// Found by its names, which is done once for each slot of a router.
+    fn named(&self, app: usize, route: &str) -> Arc<RouteSeries> {
+        let Some(app) = self.apps.get(app) else { return Arc::clone(&self.none) };
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(series) = named.iter().find(|series| *series.route == *route && Arc::ptr_eq(&series.app, &app.name))
+        {
+            return Arc::clone(series);
+        }
+        if named.len() >= MOST_ROUTES {
+            return Arc::clone(&app.overflow);
+        }
+        let series = RouteSeries::new(&app.name, route);
+        named.push(Arc::clone(&series));
+        series
+    }
+
+    pub(super) fn samples(&self, samples: &mut Vec<Sample>) {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.none.samples(samples);
+        for app in &self.apps {
+            app.other.samples(samples);
+            app.overflow.samples(samples);
+        }
+        for series in named {
+            series.samples(samples);
+        }
+    }
+}
+
+/// A router, and where the numbers of what it decides are.
+#[derive(Debug)]
+pub struct Routing {
+    /// Says who answers.
+    pub router: Router,
+    /// One for each thing that can decide; filled when it first does.
+    slots: Box<[OnceLock<Arc<RouteSeries>>]>,
+}
+
+impl Routing {
+    /// `router`, counted if there are `metrics`.
+    pub fn new(router: Router, metrics: Option<&Arc<Metrics>>) -> Self {
+        let slots = metrics.map_or(0, |_| router.places());
+        Self { router, slots: (0..slots).map(|_| OnceLock::new()).collect() }
+    }
+}
+
+/// What is counted of one request when it is over.
+#[derive(Debug)]
+pub struct Counted {
+    metrics: Arc<Metrics>,
+    series: Arc<RouteSeries>,
+    method: u8,
+    refused: Option<Event>,
+}
+
+impl Counted {
+    /// A request that nobody has been found for yet.
+    pub fn new(metrics: &Arc<Metrics>, method: &Method) -> Self {
+        let place = METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1);
+        let method = u8::try_from(place).unwrap_or_default();
+        Self { metrics: Arc::clone(metrics), series: Arc::clone(&metrics.routes.none), method, refused: None }
+    }
+
+    /// What has decided, and for whom.
+    pub fn decided_by(&mut self, routing: &Routing, reason: Reason, app: usize) {
+        let routes = &self.metrics.routes;
+        let slot = routing.router.place_of(reason).and_then(|place| routing.slots.get(place));
+        let series = slot.map_or_else(
+            || routes.other(app),
+            |slot| slot.get_or_init(|| routes.named(app, routing.router.template_of(reason).unwrap_or(OTHER))),
+        );
+        self.series = Arc::clone(series);
+    }
+
+    /// Another application has it now, which was asked second.
+    pub fn passed_to(&mut self, app: usize) {
+        let other = self.metrics.routes.other(app);
+        if !Arc::ptr_eq(&other.app, &self.series.app) {
+            self.series = Arc::clone(other);
+        }
+    }
+
+    /// Where the rest of it is counted while it runs.
+    pub fn series(&self) -> Arc<RouteSeries> {
+        Arc::clone(&self.series)
+    }
+
+    /// The server answers in the application's place.
+    pub fn refused(&mut self, event: Event) {
+        self.refused = Some(event);
+    }
+
+    /// It is over.
+    pub fn end(&self, took: Duration, status: u16, bytes: u64) {
+        let series = &self.series;
+        let numbers = series.requests.get(usize::from(self.method));
+        let class = usize::from(status / 100).min(CLASSES.len() - 1);
+        if let Some(number) = numbers.and_then(|numbers| numbers.get(class)) {
+            number.fetch_add(1, Ordering::Relaxed);
+        }
+        series.duration.observe(took);
+        if bytes > 0 {
+            series.response_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        if let Some(event) = self.refused {
+            self.metrics.count(event);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_have_an_end() {
+        let routes = Routes::new(vec!["a".into(), "b".into()]);
+        for number in 0..MOST_ROUTES + 20 {
+            routes.named(0, &format!("/{number}"));
+        }
+        assert!(Arc::ptr_eq(&routes.named(0, "/7"), &routes.named(0, "/7")), "a route is found again");
+        assert_eq!(&*routes.named(1, "/7").route, OVERFLOW, "it is another application's, and one too many");
+        assert_eq!(&*routes.named(2, "/7").route, NONE);
+        assert_eq!(routes.named.lock().unwrap_or_else(PoisonError::into_inner).len(), MOST_ROUTES);
+    }
+
+    #[test]
+    fn whatever_method_and_status_are_there_is_a_number_for_them() {
+        let metrics = Metrics::new(vec!["a".into()]);
+        let counted = Counted::new(&metrics, &Method::from_bytes(b"BREW").unwrap_or_default());
+        for status in [0, 101, 204, 599, 600, 999] {
+            counted.end(Duration::ZERO, status, 0);
+        }
+        let mut samples = Vec::new();
+        metrics.routes.samples(&mut samples);
+        let found: Vec<_> = samples.iter().filter(|sample| sample.family == Family::Requests).collect();
+        let statuses: Vec<_> = found.iter().map(|sample| sample.labels[3].as_str()).collect();
+        assert_eq!(statuses, ["none", "1xx", "2xx", "5xx", "other"]);
+        assert!(found.iter().all(|sample| sample.labels[2] == "other"));
+    }
+}
