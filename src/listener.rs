@@ -87,22 +87,6 @@ impl Bound {
         }
     }
 
-    /// The path of a Unix socket.
-    pub fn path(&self) -> Option<&str> {
-        match self {
-            Self::Tcp(..) => None,
-            Self::Unix(_, path) => Some(&path.path),
-        }
-    }
-
-    /// The address of a TCP socket.
-    pub fn socket_address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(_, address) => Some(*address),
-            Self::Unix(..) => None,
-        }
-    }
-
     /// Whether clients come over TCP.
     pub fn is_tcp(&self) -> bool {
         matches!(self, Self::Tcp(..))

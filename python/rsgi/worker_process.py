@@ -91,7 +91,9 @@ class WorkerProcess:
         command = [sys.executable, *flags, str(Path(__file__).with_name("worker.py")), str(theirs.fileno())]
         inherited = [theirs.fileno(), *orders.descriptors, orders.heartbeat, orders.admin]
         with theirs:
-            process = await asyncio.create_subprocess_exec(*command, stdin=stdin, pass_fds=[each for each in inherited if each is not None])
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=stdin, pass_fds=[each for each in inherited if each is not None]
+            )
         line.inherited()
         reader, connection = await asyncio.open_unix_connection(sock=ours, limit=_LONGEST_MESSAGE)
         for each in (sys.path, orders):
