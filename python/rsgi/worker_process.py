@@ -89,7 +89,8 @@ class WorkerProcess:
         orders = replace(orders, heartbeat=None if pulse is None else pulse.writing, admin=line.descriptor)
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
         command = [sys.executable, *flags, str(Path(__file__).with_name("worker.py")), str(theirs.fileno())]
-        inherited = [theirs.fileno(), *orders.descriptors, orders.heartbeat, orders.admin]
+        inherited = (theirs.fileno(), *orders.descriptors, orders.heartbeat, orders.admin)
+        passed = tuple(each for each in inherited if each is not None)
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=stdin, pass_fds=[each for each in inherited if each is not None]
