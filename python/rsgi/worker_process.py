@@ -92,9 +92,7 @@ class WorkerProcess:
         inherited = (theirs.fileno(), *orders.descriptors, orders.heartbeat, orders.admin)
         passed = tuple(each for each in inherited if each is not None)
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *command, stdin=stdin, pass_fds=[each for each in inherited if each is not None]
-            )
+            process = await asyncio.create_subprocess_exec(*command, stdin=stdin, pass_fds=passed)
         line.inherited()
         reader, connection = await asyncio.open_unix_connection(sock=ours, limit=_LONGEST_MESSAGE)
         for each in (sys.path, orders):
