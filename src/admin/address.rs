@@ -108,7 +108,7 @@ pub fn bind(settings: &Settings, served: &[Bound]) -> Result<Option<(Bound, Acce
         StartupError::new(format!("the admin listener: {}", error.message), hint)
     })?;
     let open = matches!(access, Access::Open);
-    if bound.socket_address().is_some_and(|address| open && !address.ip().is_loopback()) {
+    if matches!(&bound, Bound::Tcp(_, address) if open && !address.ip().is_loopback()) {
         return Err(StartupError::new(
             format!("`--admin {address}` can be reached from other machines, and there is no token"),
             "set `RSGI_ADMIN_TOKEN` (or `--admin-token`), or listen on 127.0.0.1 or a Unix socket",
@@ -127,12 +127,16 @@ pub fn listen(settings: &Settings, served: &[Bound]) -> Result<Option<Door>, Sta
 
 /// Whether `address` is where `bound` listens. What it is not, and yet taken, the system says.
 fn is_same(bound: &Bound, address: &str) -> bool {
-    match (address.strip_prefix("unix:"), bound.path(), bound.socket_address()) {
-        (Some(path), Some(bound), _) => match (Path::new(path).canonicalize(), Path::new(bound).canonicalize()) {
-            (Ok(path), Ok(bound)) => path == bound,
-            _ => path == bound,
-        },
-        (None, _, Some(bound)) => resolved(address).is_some_and(|address| overlap(address, bound)),
+    let url = bound.url(false);
+    match (address.strip_prefix("unix:"), bound) {
+        (Some(path), Bound::Unix(..)) => {
+            let bound = url.trim_start_matches("unix:");
+            match (Path::new(path).canonicalize(), Path::new(bound).canonicalize()) {
+                (Ok(path), Ok(bound)) => path == bound,
+                _ => path == bound,
+            }
+        }
+        (None, Bound::Tcp(_, bound)) => resolved(address).is_some_and(|address| overlap(address, *bound)),
         _ => false,
     }
 }
