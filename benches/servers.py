@@ -61,6 +61,21 @@ _AS_IT_COMES = "as it comes"
 _LOOKS_ON = "`--busy-poll 100us`: it does not sleep between requests that follow each other closely"
 _ONE_AT_A_TIME = "one thread: one request that waits stops all others"
 
+
+def _operated(interface: str) -> tuple[tuple[str, str, str, str, str, str], ...]:
+    """The server with what operators turn on, one thing at a time."""
+    with_it = (
+        ("rsgi", "", "with all of it off"),
+        ("rsgi-log", "--access-log-format json --access-log-file /dev/null", "an access log of JSON"),
+        ("rsgi-metrics", "--admin 127.0.0.1:0", "metrics, which nobody reads meanwhile"),
+        ("rsgi-forwarded", "--trust-proxy 127.0.0.1", "the client is who a proxy says it is"),
+    )
+    return tuple(
+        (name, f"operated-{interface}", "rsgi", f"serve {flags} --{interface} {{app}} --port {{port}}", "rsgi", remark)
+        for name, flags, remark in with_it
+    )
+
+
 # (name, interface, executable, arguments, distributions, remark)
 _CATALOGUE = (
     ("rsgi", "wsgi", "rsgi", "serve --wsgi {app} --port {port}", "rsgi", f"as it comes: {THREADS} threads"),
@@ -218,6 +233,8 @@ _CATALOGUE = (
         "rsgi",
         "1 route, missed",
     ),
+    *_operated("wsgi"),
+    *_operated("asgi"),
     ("rsgi", "workers", "rsgi", "serve --workers 2 --wsgi {app} --port {port}", "rsgi", "two workers"),
     ("rsgi-1-worker", "workers", "rsgi", "serve --wsgi {app} --port {port}", "rsgi", "one worker"),
     (
