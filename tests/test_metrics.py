@@ -314,6 +314,18 @@ def test_a_rolling_restart_keeps_every_count(start: Callable[..., Server]) -> No
     admin.wait_for(220, REQUESTS)
 
 
+def test_restarts_say_why(start: Callable[..., Server]) -> None:
+    limits = ("--max-requests", "3", "--worker-timeout", "1s")
+    server = start("--asgi", "worn_app:new", "--lifespan", "off", *ADMIN, "--workers", "2", *limits)
+    admin = Admin(server)
+    with Connection(server) as blocking:
+        blocking.send_request("GET", "/block")
+        admin.wait_for(1, "rsgi_worker_restarts_total", 20, reason="hung")
+    wait_until(lambda: admin.number("rsgi_workers", state="serving") == 2, 15, "there are two again")
+    load(server, 5)  # three at least for one of them
+    wait_until(lambda: admin.number("rsgi_worker_restarts_total", reason="worn") > 0, 15, "one has had its requests")
+
+
 def test_a_killed_worker_takes_at_most_a_second_of_numbers_along(start: Callable[..., Server]) -> None:
     server = start("--wsgi", "workers_apps:pid", *ADMIN, "--workers", "2")
     admin = Admin(server)

@@ -66,6 +66,7 @@ async def end_if_hung(worker: WorkerProcess, config: Config) -> None:
         f"error: worker {worker.pid} has not looked at its sockets for {timeout:g} s (`--worker-timeout`): "
         "it writes where its threads are, and is ended"
     )
+    worker.hung = True
     # In a worker `faulthandler` answers it with the stacks, and lets it end.
     worker.send_signal(signal.SIGABRT)
     if not await worker.gone(_STACKS):

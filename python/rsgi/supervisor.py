@@ -74,7 +74,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._adding = asyncio.Lock()
         self._replacing = asyncio.Lock()
-        self._replacement = Replacement(self._replace)
+        self._replacement = Replacement(partial(self._replace, why="worn"))
         self._roll_wanted = asyncio.Event()
         self._started = False
         self._ending = asyncio.Event()
@@ -203,14 +203,19 @@ class Supervisor:
         self._do(end_if_hung(worker, self._config))
         self._do(self._replacement.watch(worker, self._config))
 
-    async def _replace(self, old: WorkerProcess) -> bool:
-        """Put a new worker in the place of an old one, which drains once that one is ready; `False` if none starts."""
+    async def _replace(self, old: WorkerProcess, *, why: str) -> bool:
+        """Put a new worker in the place of an old one, which drains once that one is ready; `False` if none starts.
+
+        Args:
+            old: Who is replaced.
+            why: As the metrics call it.
+        """
         async with self._replacing:
             if old not in self._workers:
                 return True  # it died, and was replaced
             if len(self._workers) <= self._wanted and not await self._add_ready(spare=True):
                 return False
-            self._admin.restarted("replaced")
+            self._admin.restarted(why)
             await self._dismiss(old)
             return True
 
@@ -221,7 +226,7 @@ class Supervisor:
             return
         self._workers.remove(worker)
         say(f"error: worker {worker.pid} {end_of(code)}{guess(code)}; another one takes its place")
-        self._admin.restarted("died")
+        self._admin.restarted("hung" if worker.hung else "died")
         await self._fill(0 if worker.lived() > _LONG_LIFE else worker.deaths)
 
     async def _fill(self, deaths: int = 0) -> None:
@@ -264,7 +269,7 @@ class Supervisor:
         say(f"replacing {len(self._workers)} workers, one at a time")
         self._imports.renew()
         for old in list(self._workers):
-            if not await self._replace(old):
+            if not await self._replace(old, why="replaced"):
                 if self._config.workers != before.workers:
                     self._wanted = wanted
                 self._config = before

@@ -67,6 +67,7 @@ class WorkerProcess:
         number: Which of the workers it is, for people.
         ready: Done when it accepts connections; holds a `StartupError` when it could not start.
         dismissed: Whether it was told to drain, so that its end is none to wonder about.
+        hung: Whether it is ended because its sockets were not driven.
         deaths: How many before it, one after another, did not live long.
         running: The process ids of all that run.
         starting: How many are being started.
@@ -83,7 +84,7 @@ class WorkerProcess:
         self.pid = process.pid
         self.number = number
         self.deaths = deaths
-        self.dismissed = False
+        self.dismissed, self.hung = False, False
         self._process, self._connection, self._line = process, connection, line
         self._ready_at: float | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
