@@ -70,7 +70,15 @@ class Clients:
                 return
 
 
-@pytest.mark.parametrize("how", [(), ("--workers", "2"), ("--drain-delay", "0.5")], ids=["alone", "workers", "delay"])
+WAYS = {
+    "alone": (),
+    "workers": ("--workers", "2"),
+    "preload": ("--workers", "2", "--preload"),
+    "delay": ("--drain-delay", "0.5"),
+}
+
+
+@pytest.mark.parametrize("how", WAYS.values(), ids=WAYS)
 def test_no_request_on_a_kept_connection_is_lost_when_it_stops(
     start_kitchen: Callable[..., Server], how: tuple[str, ...]
 ) -> None:
@@ -82,8 +90,11 @@ def test_no_request_on_a_kept_connection_is_lost_when_it_stops(
     assert clients.told >= 1
 
 
-def test_no_request_on_a_kept_connection_is_lost_in_a_rolling_restart(start: Callable[..., Server]) -> None:
-    server = start("--asgi", "asgi_kitchen:app", "--workers", "2")
+@pytest.mark.parametrize("how", [(), ("--preload",)], ids=["imported", "preload"])
+def test_no_request_on_a_kept_connection_is_lost_in_a_rolling_restart(
+    start: Callable[..., Server], how: tuple[str, ...]
+) -> None:
+    server = start("--asgi", "asgi_kitchen:app", "--workers", "2", *how)
     with Clients(server, 8) as clients:
         server.send_signal(signal.SIGHUP)
         server.wait_for_log("all workers were replaced", 30)
@@ -150,10 +161,13 @@ def test_clients_that_wait_to_be_accepted_are_served(
     assert server.wait(10) == 0
 
 
+@pytest.mark.parametrize("how", [(), ("--preload",)], ids=["imported", "preload"])
 @pytest.mark.parametrize("delay", ["0", "0.5"])
-def test_workers_that_drain_let_nobody_in_who_would_not_be_served(start: Callable[..., Server], delay: str) -> None:
-    """The supervisor has the same sockets, and lives as long as the last call."""
-    server = start("--asgi", "draining_app:new", "--workers", "2", "--drain-delay", delay, "--grace", "10")
+def test_workers_that_drain_let_nobody_in_who_would_not_be_served(
+    start: Callable[..., Server], delay: str, how: tuple[str, ...]
+) -> None:
+    """The supervisor, and the process that imports, have the same sockets; the first lives as long as the last call."""
+    server = start("--asgi", "draining_app:new", "--workers", "2", "--drain-delay", delay, "--grace", "10", *how)
     with Connection(server) as busy:
         busy.send_request("GET", "/work?seconds=2")
         server.wait_for_log("work began")

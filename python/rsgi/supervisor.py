@@ -132,9 +132,10 @@ class Supervisor:
         """Let all workers finish, and those that are being started end."""
         for task in self._tasks:
             task.cancel()
-        self._listeners.release()  # who comes when no worker accepts any more is refused, and not left to wait for the end
-        await asyncio.gather(*(self._dismiss(worker) for worker in (*self._workers, *self._leaving)))
-        await self._imports.end(END_MARGIN)
+        # Only workers have the sockets from now on. Who comes when none of them accepts any more is refused, and not left to wait.
+        self._listeners.release()
+        leaving = [self._dismiss(worker) for worker in (*self._workers, *self._leaving)]
+        await asyncio.gather(self._imports.end(END_MARGIN), *leaving)
 
     async def _dismiss(self, worker: WorkerProcess) -> None:
         """Let a worker drain, and wait for its end."""
