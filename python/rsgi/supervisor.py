@@ -132,7 +132,7 @@ class Supervisor:
         """Let all workers finish, and those that are being started end."""
         for task in self._tasks:
             task.cancel()
-        # Only workers have the sockets from now on. Who comes when none of them accepts any more is refused, and not left to wait.
+        # Only workers have the sockets from now on. Who comes when none of them accepts is refused, and not left to wait.
         self._listeners.release()
         leaving = [self._dismiss(worker) for worker in (*self._workers, *self._leaving)]
         await asyncio.gather(self._imports.end(END_MARGIN), *leaving)
