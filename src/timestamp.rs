@@ -14,11 +14,50 @@ pub fn timestamp(now: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
 }
 
-/// `31/Jan/2026:12:00:00 +0000`.
-pub fn common(now: SystemTime) -> String {
-    let Moment { year, month, day, hour, minute, second, .. } = Moment::of(now);
-    let month = usize::try_from(month - 1).ok().and_then(|month| MONTHS.get(month)).unwrap_or(&"");
-    format!("{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")
+/// Writes many times, most of them of the second before: the calendar is asked once for each.
+#[derive(Debug, Default)]
+pub struct Clock {
+    second: Option<u64>,
+    /// `2026-01-31T12:00:00.`
+    begin: String,
+    common: String,
+}
+
+impl Clock {
+    /// Adds `2026-01-31T12:00:00.123Z`.
+    pub fn write(&mut self, now: SystemTime, text: &mut String) {
+        let millisecond = self.set(now);
+        text.push_str(&self.begin);
+        push_padded(text, millisecond.into(), 3);
+        text.push('Z');
+    }
+
+    /// Adds `31/Jan/2026:12:00:00 +0000`.
+    pub fn write_common(&mut self, now: SystemTime, text: &mut String) {
+        self.set(now);
+        text.push_str(&self.common);
+    }
+
+    /// Gives the milliseconds of the second that is set.
+    fn set(&mut self, now: SystemTime) -> u32 {
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        if self.second != Some(since.as_secs()) {
+            self.second = Some(since.as_secs());
+            let Moment { year, month, day, hour, minute, second, .. } = Moment::of(now);
+            self.begin = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.");
+            let month = usize::try_from(month - 1).ok().and_then(|month| MONTHS.get(month)).unwrap_or(&"");
+            self.common = format!("{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000");
+        }
+        since.subsec_millis()
+    }
+}
+
+/// Adds a number with zeros in front, so that it has so many `digits`.
+pub fn push_padded(text: &mut String, number: u64, digits: usize) {
+    let mut buffer = itoa::Buffer::new();
+    let number = buffer.format(number);
+    text.extend(std::iter::repeat_n('0', digits.saturating_sub(number.len())));
+    text.push_str(number);
 }
 
 struct Moment {
@@ -75,6 +114,18 @@ mod tests {
         assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(at(951_782_400_007), "2000-02-29T00:00:00.007Z");
         assert_eq!(at(1_767_225_599_999), "2025-12-31T23:59:59.999Z");
-        assert_eq!(common(UNIX_EPOCH + Duration::from_millis(1_767_225_599_999)), "31/Dec/2025:23:59:59 +0000");
+    }
+
+    #[test]
+    fn a_clock_says_the_same() {
+        let mut clock = Clock::default();
+        for milliseconds in [0, 7, 999, 1_000, 951_782_400_007, 1_767_225_599_999, 1_767_225_600_010] {
+            let (time, mut text) = (UNIX_EPOCH + Duration::from_millis(milliseconds), String::new());
+            clock.write(time, &mut text);
+            assert_eq!(text, timestamp(time));
+        }
+        let mut text = String::new();
+        clock.write_common(UNIX_EPOCH + Duration::from_millis(1_767_225_599_999), &mut text);
+        assert_eq!(text, "31/Dec/2025:23:59:59 +0000");
     }
 }

@@ -111,8 +111,8 @@ pub enum Piece {
 pub enum Shape {
     /// Its pieces, one after the other.
     Text(Vec<Piece>),
-    /// A JSON object with these keys.
-    Json(Vec<(&'static str, Atom)>),
+    /// A JSON object: what comes before each value, and the value.
+    Json(Vec<(String, Atom)>),
 }
 
 /// What has to be kept of a request because the format asks for it.
@@ -148,7 +148,11 @@ impl Format {
         let mut wanted = Wanted::default();
         let shape = match format {
             "json" => {
-                let keys = JSON.iter().map(|&(key, name)| Some((key, wanted.atom(name)?)));
+                let before = |place| if place == 0 { "{" } else { ", " };
+                let keys = JSON
+                    .iter()
+                    .enumerate()
+                    .map(|(place, &(key, name))| Some((format!("{}\"{key}\": ", before(place)), wanted.atom(name)?)));
                 Shape::Json(keys.collect::<Option<_>>().unwrap_or_default())
             }
             "text" => Shape::Text(wanted.pieces(TEXT)?),

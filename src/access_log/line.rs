@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use super::format::{Atom, Format, Piece, Shape, Wanted};
 use crate::head::{RequestHead, protocol};
 use crate::identity::trace_id;
-use crate::timestamp::{common, timestamp};
+use crate::timestamp::{Clock, push_padded};
 use crate::wire::refused_path;
 
 /// What is kept of one request for its line, only when the log is on.
@@ -91,29 +91,26 @@ impl Entry {
         self.asked = Asked::Line(line.to_vec());
     }
 
-    /// The line, with its end.
-    pub fn line(&self, format: &Format) -> String {
-        let mut line = String::new();
+    /// Adds the line, with its end.
+    pub fn write(&self, format: &Format, clock: &mut Clock, line: &mut String) {
         match &format.shape {
             Shape::Text(pieces) => {
                 for piece in pieces {
                     match piece {
                         Piece::Literal(text) => line.push_str(text),
-                        Piece::Atom(atom) => self.value(*atom).write_text(&mut line),
+                        Piece::Atom(atom) => self.value(*atom).write_text(clock, line),
                     }
                 }
             }
             Shape::Json(keys) => {
-                for (index, (key, atom)) in keys.iter().enumerate() {
-                    // Writing to a String cannot fail.
-                    let _infallible = write!(line, "{}\"{key}\": ", if index == 0 { "{" } else { ", " });
-                    self.value(*atom).write_json(&mut line);
+                for (before, atom) in keys {
+                    line.push_str(before);
+                    self.value(*atom).write_json(clock, line);
                 }
                 line.push('}');
             }
         }
         line.push('\n');
-        line
     }
 
     fn value(&self, atom: Atom) -> Value<'_> {
@@ -124,8 +121,8 @@ impl Entry {
             Atom::Address => Value::Ours(self.client.as_ref().map_or("unix", |(address, _)| address).into()),
             Atom::Port => self.client.as_ref().map_or(Value::Nothing, |(_, port)| Value::Number((*port).into())),
             Atom::User(place) => field(&self.request, place).and_then(user).map_or(Value::Nothing, Value::Theirs),
-            Atom::Time => Value::Ours(timestamp(*ended).into()),
-            Atom::CommonTime => Value::Ours(format!("[{}]", common(*ended)).into()),
+            Atom::Time => Value::Time(*ended),
+            Atom::CommonTime => Value::CommonTime(*ended),
             Atom::Line | Atom::Method | Atom::Target | Atom::Path | Atom::Query | Atom::Protocol => self.asked(atom),
             Atom::Status => Value::Number((*status).into()),
             Atom::BytesIfAny if *bytes == 0 => Value::Nothing,
@@ -133,8 +130,8 @@ impl Entry {
             Atom::Seconds => Value::Number(took.as_secs()),
             Atom::Milliseconds => Value::Number(number(took.as_millis())),
             Atom::Microseconds => Value::Number(number(took.as_micros())),
-            Atom::DecimalSeconds => Value::Decimal(format!("{}.{:06}", took.as_secs(), took.subsec_micros())),
-            Atom::Duration => Value::Decimal(format!("{:.3}", took.as_secs_f64() * 1000.0)),
+            Atom::DecimalSeconds => Value::Decimal(took.as_secs(), took.subsec_micros().into(), 6),
+            Atom::Duration => thousandths(number(took.as_nanos().saturating_add(500) / 1000)),
             Atom::Queue => self.queue(),
             Atom::Process => Value::Ours(format!("<{}>", std::process::id()).into()),
             Atom::App => app.as_deref().map_or(Value::Nothing, |app| Value::Theirs(app.as_bytes().into())),
@@ -173,8 +170,11 @@ impl Entry {
         match &self.client {
             // A proxy need not tell the port.
             Some((address, 0)) => address.clone(),
-            Some((address, port)) if address.contains(':') => format!("[{address}]:{port}"),
-            Some((address, port)) => format!("{address}:{port}"),
+            Some((address, port)) => {
+                let (mut buffer, is_ipv6) = (itoa::Buffer::new(), address.contains(':'));
+                let (before, after) = if is_ipv6 { ("[", "]:") } else { ("", ":") };
+                [before, address, after, buffer.format(*port)].concat()
+            }
             None => "unix".to_owned(),
         }
     }
@@ -183,7 +183,7 @@ impl Entry {
     fn queue(&self) -> Value<'_> {
         let micros = self.queued.as_ref().map_or(0, |queued| queued.load(Ordering::Relaxed));
         match micros.checked_sub(1) {
-            Some(micros) => Value::Decimal(format!("{}.{:03}", micros / 1000, micros % 1000)),
+            Some(micros) => thousandths(micros),
             None => Value::Nothing,
         }
     }
@@ -193,8 +193,10 @@ impl Entry {
 enum Value<'a> {
     Nothing,
     Number(u64),
-    /// A number that has a point in it.
-    Decimal(String),
+    /// A number before a point, and one behind it that has so many digits.
+    Decimal(u64, u64, usize),
+    Time(SystemTime),
+    CommonTime(SystemTime),
     /// Text of our own, which needs no care.
     Ours(Cow<'a, str>),
     /// What others chose.
@@ -202,27 +204,41 @@ enum Value<'a> {
 }
 
 impl Value<'_> {
-    fn write_text(self, line: &mut String) {
+    fn write_text(self, clock: &mut Clock, line: &mut String) {
         match self {
             Self::Nothing => line.push('-'),
-            // Writing to a String cannot fail.
-            Self::Number(number) => drop(write!(line, "{number}")),
-            Self::Decimal(text) => line.push_str(&text),
+            Self::Number(number) => line.push_str(itoa::Buffer::new().format(number)),
+            Self::Decimal(whole, part, digits) => {
+                line.push_str(itoa::Buffer::new().format(whole));
+                line.push('.');
+                push_padded(line, part, digits);
+            }
+            Self::Time(time) => clock.write(time, line),
+            Self::CommonTime(time) => {
+                line.push('[');
+                clock.write_common(time, line);
+                line.push(']');
+            }
             Self::Ours(text) => line.push_str(&text),
             Self::Theirs(bytes) => line.push_str(&printable(&bytes)),
         }
     }
 
-    fn write_json(self, line: &mut String) {
+    fn write_json(self, clock: &mut Clock, line: &mut String) {
         match self {
             Self::Nothing => line.push_str("null"),
-            Self::Ours(text) => line.push_str(&crate::log::json_text(&text)),
+            Self::Ours(text) => push_json(line, &text),
             Self::Theirs(bytes) => match std::str::from_utf8(&bytes) {
-                Ok(text) => line.push_str(&crate::log::json_text(text)),
+                Ok(text) => push_json(line, text),
                 // Not UTF-8: each byte is the character of its number, as applications see it.
-                Err(_) => line.push_str(&crate::log::json_text(&latin1(&bytes))),
+                Err(_) => push_json(line, &latin1(&bytes)),
             },
-            number => number.write_text(line),
+            time @ (Self::Time(_) | Self::CommonTime(_)) => {
+                line.push('"');
+                time.write_text(clock, line);
+                line.push('"');
+            }
+            number @ (Self::Number(_) | Self::Decimal(..)) => number.write_text(clock, line),
         }
     }
 }
@@ -242,6 +258,22 @@ fn theirs(fields: &Fields, place: usize) -> Value<'_> {
 
 fn text(text: Option<&str>) -> Value<'_> {
     text.map_or(Value::Nothing, |text| Value::Theirs(text.as_bytes().into()))
+}
+
+/// Adds text as JSON has it. Most of it needs no care.
+fn push_json(line: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        line.push('"');
+        line.push_str(text);
+        line.push('"');
+    } else {
+        line.push_str(&crate::log::json_text(text));
+    }
+}
+
+/// A number of thousandths, as a number with three decimals.
+fn thousandths(number: u64) -> Value<'static> {
+    Value::Decimal(number / 1000, number % 1000, 3)
 }
 
 fn latin1(bytes: &[u8]) -> String {

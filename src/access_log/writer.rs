@@ -7,14 +7,23 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use super::format::Format;
 use super::line::Entry;
 use crate::error::StartupError;
 use crate::log;
+use crate::timestamp::Clock;
 
 /// What is written at a time: as much as a pipe takes in one piece (`PIPE_BUF`), so that lines of several processes do not mix.
 const BATCH: usize = 4096;
+
+/// So many lines at once are those of a busy server, whose next lines are waited for a moment: to wake this thread for each of them
+/// takes longer than to write them.
+const BUSY: usize = 8;
+
+/// How long.
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -140,14 +149,19 @@ impl Output {
 /// Writes what comes until nobody is left who could send more.
 pub fn write(messages: &Receiver<Message>, target: Target, told: &Told, format: &Format) {
     let mut output = Output { target, batch: Vec::with_capacity(BATCH), lines: 0, failed: 0 };
+    let (mut clock, mut line) = (Clock::default(), String::new());
     while let Ok(first) = messages.recv() {
+        let mut written = 0;
         for message in std::iter::once(first).chain(messages.try_iter()) {
             if told.reopen.swap(false, Ordering::AcqRel) {
                 output.flush();
                 output.target.reopen();
             }
             if let Message::Line(entry) = message {
-                output.push(&entry.line(format));
+                line.clear();
+                entry.write(format, &mut clock, &mut line);
+                output.push(&line);
+                written += 1;
             }
         }
         output.flush();
@@ -156,6 +170,9 @@ pub fn write(messages: &Receiver<Message>, target: Target, told: &Told, format: 
             log::line(format_args!(
                 "warning: {lost} lines of the access log were lost: what it is written to is too slow"
             ));
+        }
+        if written >= BUSY {
+            std::thread::sleep(MOMENT);
         }
     }
 }

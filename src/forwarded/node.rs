@@ -30,6 +30,9 @@ impl Node {
             let port = if port.is_empty() { 0 } else { parse_port(port.strip_prefix(':')?)? };
             return Some(Self::Address(parse_ipv6(address)?.into(), port));
         }
+        if let Ok(address) = text.parse::<Ipv4Addr>() {
+            return Some(Self::Address(address.into(), 0));
+        }
         if let Some(address) = parse_ipv6(text) {
             return Some(Self::Address(address.into(), 0));
         }
