@@ -24,7 +24,7 @@ use crate::admission::Admission;
 use crate::body::{BodyClock, BodyFate, RequestBody};
 use crate::compression::{Compression, Wish};
 use crate::error::RequestError;
-use crate::forwarded::Proxies;
+use crate::forwarded::{Memo, Proxies};
 use crate::gateway::{App, Call, probe, websocket};
 use crate::head::{Peer, RequestHead, from_http2};
 use crate::health;
@@ -80,6 +80,8 @@ pub struct Connection {
     /// What its bytes and its requests tell each other.
     pub wire: Arc<WireState>,
     peer: Arc<Peer>,
+    /// What a proxy said of the request before.
+    forwarded: Memo,
     alive: Alive,
     alarm: SpareAlarm,
     /// It is counted as open, if it is counted.
@@ -90,7 +92,15 @@ impl Connection {
     /// A connection; `wire` counts its requests.
     pub fn new(service: Arc<Service>, wire: Arc<WireState>, peer: Box<Peer>, alive: Alive, speaks: Protocol) -> Self {
         let open = service.metrics.as_ref().map(|metrics| OpenConnection::new(metrics, speaks));
-        Self { service, wire, peer: peer.into(), alive, alarm: SpareAlarm::default(), _open: open }
+        Self {
+            service,
+            wire,
+            peer: peer.into(),
+            forwarded: Memo::default(),
+            alive,
+            alarm: SpareAlarm::default(),
+            _open: open,
+        }
     }
 }
 
@@ -111,7 +121,7 @@ pub fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Answer
     let refusal = checked(&connection, &mut parts);
     let mut head = Box::new(RequestHead::new(parts, Arc::clone(&connection.peer)));
     if let Some(proxies) = &connection.service.proxies {
-        proxies.apply(&mut head);
+        proxies.apply(&mut head, &connection.forwarded);
     }
     Box::pin(answered(connection, head, incoming, refusal))
 }

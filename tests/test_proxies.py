@@ -98,6 +98,30 @@ def test_each_request_of_a_connection_is_another_clients(start_app: Callable[...
             assert connection.read_response().json()["client"][0] == client
 
 
+def test_fields_that_stay_the_same_mean_the_same_and_others_do_not(start_app: Callable[..., Server]) -> None:
+    """One connection of a proxy, several clients: what was said of one request is not for the next one."""
+    server = start_app("--trust-proxy", "127.0.0.1")
+    first = [("X-Forwarded-For", "203.0.113.1"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "one.example")]
+    second = [("X-Forwarded-For", "203.0.113.2"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "one.example")]
+    prefixed = [*first, ("X-Forwarded-Prefix", "/app")]
+    rounds = [first, first, second, second, first, prefixed, prefixed, [], [], first]
+    seen = []
+    with Connection(server) as connection:
+        for headers in rounds:
+            connection.send_request("GET", "/x?q=1", headers=headers)
+            seen.append(connection.read_response().json())
+    apart = []
+    for headers in rounds:
+        with Connection(server) as connection:
+            connection.send_request("GET", "/x?q=1", headers=headers)
+            apart.append(connection.read_response().json())
+    for found in (*seen, *apart):
+        if found["client"][0] == "127.0.0.1":
+            found["client"] = "the proxy"
+    assert seen == apart
+    assert seen[0] != seen[2] != seen[5] != seen[7]
+
+
 def test_port_and_absolute_target(start_app: Callable[..., Server]) -> None:
     server = start_app("--trust-proxy", "127.0.0.1")
     seen = get(server, "/", ("X-Forwarded-Port", "8443"), ("X-Forwarded-Proto", "https")).json()

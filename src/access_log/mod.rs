@@ -1,9 +1,10 @@
 //! The access log: one line per request, written by a thread of its own, to standard output or to a file.
 //!
 //! Kept apart because a slow terminal or disk must not slow the server: what is kept of a request waits in a bounded queue, and
-//! when that is full the number of lost lines is said. In reading order: `format` is compiled once, `line` is one request,
-//! `writer` is the thread.
+//! when that is full the number of lost lines is said. In reading order: `format` is compiled once, `line` is one request
+//! (`basic_user` is a part of it), `writer` is the thread.
 
+mod basic_user;
 mod format;
 mod line;
 mod writer;

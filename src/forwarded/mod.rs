@@ -2,11 +2,12 @@
 //!
 //! Apart from the head, which then looks as if the client had come directly: rules, applications and logs know no proxy. The
 //! parts that read fields are pure. In reading order: `node` (one hop), `trust` (whose word counts), `said` (the way through the
-//! hops), `customary` (`X-Forwarded-*`), `standard` (`Forwarded`), `prefix` (`--root-path`), and here what becomes of it.
+//! hops), `customary` (`X-Forwarded-*`), `standard` (`Forwarded`), `prefix` (`--root-path`), here what becomes of it, and `memo` (the same fields again).
 //!
 //! Spec: RFC 7239; PEP 3333 "URL Reconstruction"; ASGI HTTP 2.5 (`client`, `server`, `scheme`, `root_path`).
 
 mod customary;
+mod memo;
 mod node;
 mod prefix;
 mod said;
@@ -26,6 +27,8 @@ use crate::error::StartupError;
 use crate::head::{Peer, RequestHead};
 use crate::route::Scheme;
 use crate::settings::Settings;
+pub use memo::Memo;
+use memo::Outcome;
 use prefix::{parse_prefix, put_under};
 use said::Said;
 use trust::Trust;
@@ -87,23 +90,31 @@ impl Proxies {
         self.introduced && peer.trusted
     }
 
-    /// Makes a head look as if the client had come directly.
-    pub fn apply(&self, head: &mut RequestHead) {
+    /// Makes a head look as if the client had come directly. `memo` is that of its connection.
+    pub fn apply(&self, head: &mut RequestHead, memo: &Memo) {
         if !head.peer.trusted {
             head.root = put_under(&mut head.parts.uri, &self.root_path);
             return;
         }
-        let fields = std::mem::take(&mut head.parts.headers);
-        let said = self.read(&fields);
-        head.root = put_under(&mut head.parts.uri, said.prefix.unwrap_or(&self.root_path));
-        let (peer, host) = seen_from_outside(&head.peer, &said, &fields);
+        let Outcome { peer, host, prefix } = memo.recall(&head.parts.headers).unwrap_or_else(|| {
+            let outcome = self.outcome(&head.peer, &head.parts.headers);
+            memo.keep(&head.parts.headers, &outcome);
+            outcome
+        });
+        head.root = put_under(&mut head.parts.uri, prefix.as_deref().unwrap_or(&self.root_path));
         if let Some(peer) = peer {
-            head.peer = peer.into();
+            head.peer = peer;
         }
-        head.parts.headers = fields;
         if let Some(host) = host {
             head.parts.headers.insert(HOST, host);
         }
+    }
+
+    fn outcome(&self, peer: &Arc<Peer>, fields: &HeaderMap) -> Outcome {
+        let said = self.read(fields);
+        let prefix = said.prefix.map(Arc::from);
+        let (peer, host) = seen_from_outside(peer, said, fields);
+        Outcome { peer: peer.map(Arc::new), host, prefix }
     }
 
     fn read<'a>(&self, fields: &'a HeaderMap) -> Said<'a> {
@@ -142,7 +153,7 @@ fn read<'a>(fields: &'a HeaderMap, trust: &Trust) -> (Said<'a>, bool) {
 }
 
 /// The ends of the connection and the `Host` field as the outermost proxy had them; `None` for what stays.
-fn seen_from_outside(peer: &Arc<Peer>, said: &Said<'_>, fields: &HeaderMap) -> (Option<Peer>, Option<HeaderValue>) {
+fn seen_from_outside(peer: &Arc<Peer>, said: Said<'_>, fields: &HeaderMap) -> (Option<Peer>, Option<HeaderValue>) {
     let scheme = said.scheme.unwrap_or(peer.scheme());
     let own = fields.get(HOST).and_then(|host| host.to_str().ok());
     let named = said.host.as_deref();

@@ -194,7 +194,7 @@ fn the_host_field_and_the_server_follow_host_port_and_scheme() {
         let peer = Peer { server: Some(("127.0.0.1".to_owned(), 8000)), trusted: true, ..Peer::default() };
         let peer = Arc::new(peer);
         let said = said_of(&fields);
-        let (fresh, host) = seen_from_outside(&peer, &said, &fields);
+        let (fresh, host) = seen_from_outside(&peer, said, &fields);
         let (name, port) = fresh.and_then(|peer| peer.server).unwrap_or_default();
         (host.map(|host| host.to_str().unwrap().to_owned()).unwrap_or_default(), name, port)
     };
