@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from certificates import NAME, Certificates
-from server import Server
+from server import Server, wait_until
 from wire import Connection, Response
 
 VERSION_1 = b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 8443\r\n"
@@ -140,6 +140,8 @@ def test_a_header_that_is_cut_short(start: Callable[..., Server], header: bytes)
             began = time.monotonic()
             assert connection.read_response().status == 400
             assert 0.3 < time.monotonic() - began < 5
+    # The answer may be here before the line.
+    wait_until(lambda: server.log().count("was cut short") == 4, 5, "each is in the log")
     mark = server.log_mark()
     with Connection(server) as connection:
         assert connection.read_to_end() == b"", "one that says nothing is closed"
