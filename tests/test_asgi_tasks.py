@@ -144,6 +144,8 @@ def test_no_task_is_in_the_list_but_those_that_run(host: Server) -> None:
     ],
 )
 def test_task_that_was_cancelled_before_it_waits(host: Server, wait: str, seen: list[object]) -> None:
+    if sys.version_info < (3, 11) and wait in ("task", "gather"):
+        seen = [each for each in seen if each != "because"]  # the message does not come through another task yet
     assert get(host, f"/cancel-before-the-wait?{wait.replace(' ', '%20')}").json() == seen
 
 
