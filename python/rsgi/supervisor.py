@@ -38,6 +38,9 @@ _LONG_LIFE = 60.0
 # How long to wait before a worker is replaced that died soon again, and the longest such wait, in seconds.
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
 
+# What the process that imports may take for its end, which has nothing to finish, in seconds.
+_QUICK_END = 1.0
+
 # What a worker may take for its end beyond all that the settings give it, in seconds.
 END_MARGIN = 10.0
 
@@ -132,10 +135,10 @@ class Supervisor:
         """Let all workers finish, and those that are being started end."""
         for task in self._tasks:
             task.cancel()
-        # Only workers have the sockets from now on. Who comes when none of them accepts is refused, and not left to wait.
+        # Only workers keep the sockets: who comes when none of them accepts any more is refused, and not left to wait.
         self._listeners.release()
-        leaving = [self._dismiss(worker) for worker in (*self._workers, *self._leaving)]
-        await asyncio.gather(self._imports.end(END_MARGIN), *leaving)
+        await self._imports.end(_QUICK_END)
+        await asyncio.gather(*(self._dismiss(worker) for worker in (*self._workers, *self._leaving)))
 
     async def _dismiss(self, worker: WorkerProcess) -> None:
         """Let a worker drain, and wait for its end."""
