@@ -114,7 +114,8 @@ def test_connections_that_rest_are_closed_at_once(start_kitchen: Callable[..., S
             greet(connection)
         time.sleep(NAP)
         server.send_signal()
-        assert all(connection.closed_within(2) for connection in connections)
+        # At once is long before the grace time, also on a machine that has much to do.
+        assert all(connection.closed_within(10) for connection in connections)
         assert server.wait(5) == 0
 
 

@@ -32,7 +32,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are for
 
 
 def title_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode()
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode()
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return ""
 
 
 def importing(server: Server) -> int:
