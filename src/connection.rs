@@ -22,7 +22,7 @@ use hyper::body::Incoming;
 use crate::access_log::{AccessLog, Entry};
 use crate::admission::Admission;
 use crate::body::{BodyClock, BodyFate, RequestBody};
-use crate::compression::{Compression, Wish};
+use crate::compression::Compression;
 use crate::error::RequestError;
 use crate::forwarded::{Memo, Proxies};
 use crate::gateway::{App, Call, probe, websocket};
@@ -202,21 +202,23 @@ async fn dispatch(
     let fixed = head.content_length().is_some();
     let is_skipped = || fixed && connection.wire.body_arrived();
     in_flight.body_unread = !incoming.is_end_stream() && !is_skipped();
-    if let Some(files) = &connection.service.static_files
-        && !websocket::requested(&head.parts)
+    let upgrade = websocket::requested(&head.parts);
+    if let Some(files) = connection.service.static_files.as_ref().filter(|_| !upgrade)
         && let Some(answering) = files.answer(&head)
         && let Some(answer) = answering.await
     {
         in_flight.answered_by(&files.name);
         return answer;
     }
-    let wish = wish(connection, &head);
-    let (answering, body) = match begin(connection, head, incoming, in_flight) {
+    let compression = connection.service.compression.as_ref().filter(|_| !upgrade);
+    let compressed =
+        compression.map(|compression| (compression, compression.wish(&head.parts.headers, head.is_head())));
+    let (answering, body) = match begin(connection, (head, upgrade), incoming, in_flight) {
         Ok(begun) => begun,
         Err(error) => return AppResponse::Error(error),
     };
     let mut response = answering.await;
-    if let (Some(compression), Some(wish)) = (&connection.service.compression, wish) {
+    if let Some((compression, wish)) = compressed {
         response = compression.apply(response, wish).boxed().await;
     }
     let Some(body) = body else { return response };
@@ -227,24 +229,17 @@ async fn dispatch(
     }
 }
 
-/// How the answer may be compressed, if answers are. That to a handshake is none.
-fn wish(connection: &Connection, head: &RequestHead) -> Option<Wish> {
-    let compression = connection.service.compression.as_ref()?;
-    (!websocket::requested(&head.parts)).then(|| compression.wish(&head.parts.headers, head.is_head()))
-}
-
-/// Finds the application and hands the request over. Not `async`, so that nothing of it is kept while the application answers.
+/// Finds the application and hands the request over, which asks for an `upgrade` to a WebSocket or does not. Not `async`, so that nothing of it is kept while the application answers.
 ///
 /// # Errors
 /// The answer, when no application gets the request.
 fn begin<'a>(
     connection: &'a Connection,
-    mut head: Box<RequestHead>,
+    (mut head, upgrade): (Box<RequestHead>, bool),
     incoming: Incoming,
     in_flight: &'a mut InFlight,
 ) -> Result<(impl Future<Output = AppResponse>, Option<Arc<BodyFate>>), RequestError> {
     let service = &connection.service;
-    let upgrade = websocket::requested(&head.parts);
     let routing = service.routing.load();
     let (decision, reason) = decide(&routing.router, &head, upgrade);
     in_flight.decided_by(&routing, reason, decision.first());
