@@ -19,7 +19,7 @@ from rsgi.values import write_value
 _SOCKETS = {
     "loop": "the event loop drives them",
     "pool": "the WSGI threads drive them, in turn",
-    "thread": "a thread of their own drives them",
+    "thread": "a separate thread drives them",
 }
 
 

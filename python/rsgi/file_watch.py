@@ -69,8 +69,8 @@ class FileWatch:
             while True:
                 paths = await found.get()
                 if isinstance(paths, Exception):
-                    hint = "`--reload-dir` names a smaller folder; WATCHFILES_FORCE_POLLING=1 looks at times instead"
-                    raise StartupError(f"files cannot be watched: {paths}", hint) from paths
+                    hint = "`--reload-dir` names a smaller folder; WATCHFILES_FORCE_POLLING=1 polls instead"
+                    raise StartupError(f"cannot watch files: {paths}", hint) from paths
                 yield paths
         finally:
             for task in tasks:

@@ -59,7 +59,7 @@ def _in_child() -> None:
         try:
             act()
         except Exception:
-            reporting_logger().exception("a forked process keeps something of its parent's server")
+            reporting_logger().exception("a forked process keeps resources of the parent's server")
     _unblock()
 
 
@@ -178,7 +178,7 @@ def end_call(error: BaseException | None = None) -> NoReturn:
 def end_in_loop() -> NoReturn:
     """End a child that would wait for the event loop of its parent."""
     reporting_logger().error(
-        "a forked process came back to its parent's event loop, and was ended; leave it with os._exit()"
+        "a forked process returned to its parent's event loop, and was ended; end it with os._exit()"
     )
     _end(1)
 

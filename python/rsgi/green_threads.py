@@ -17,8 +17,8 @@ def refuse_green_threads() -> None:
     for library, is_patched in (("gevent", _gevent), ("eventlet", _eventlet)):
         if is_patched():
             raise StartupError(
-                f"{library} has replaced `threading`, and rsgi runs WSGI applications in real threads",
-                f"leave {library}'s monkey patching out (`monkey.patch_all()`): `--wsgi-threads` says how many requests run "
+                f"{library} has replaced `threading`, but rsgi runs WSGI applications in real threads",
+                f"remove {library}'s monkey patching (`monkey.patch_all()`): `--wsgi-threads` says how many requests run "
                 "at the same time",
             )
 

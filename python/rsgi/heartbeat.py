@@ -63,8 +63,8 @@ async def end_if_hung(worker: WorkerProcess, config: Config) -> None:
         if worker.dismissed or worker.has_ended:
             return
     say(
-        f"error: worker {worker.pid} has not looked at its sockets for {timeout:g} s (`--worker-timeout`): "
-        "it writes where its threads are, and is ended"
+        f"error: worker {worker.pid} has not driven its sockets for {timeout:g} s (`--worker-timeout`): "
+        "it logs the stacks of its threads and is ended"
     )
     worker.hung = True
     # In a worker `faulthandler` answers it with the stacks, and lets it end.

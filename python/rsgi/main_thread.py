@@ -94,7 +94,7 @@ def _run_to_the_end(loop: asyncio.AbstractEventLoop, ended: threading.Event, sto
             say(f"error: {reason}; the server drains and ends")
             code = 1
         stopping.begin()
-    say("error: the event loop stops again and again; the server ends at once")
+    say("error: the event loop stopped several times; the server ends at once")
     exit_now(1)
     return code
 

@@ -72,8 +72,8 @@ class Preloaded:
                 socket.send_fds(self._requests, [b"fork"], [connection.fileno(), *others])
                 reply = await asyncio.get_running_loop().sock_recv(self._requests, _LONGEST_REPLY)
         if not reply.isdigit() or int(reply) == 0:
-            why = "has ended" if self.process.has_ended else "could not: the system lets no more processes be"
-            raise StartupError(f"the process that has imported the applications {why}", "a later try may work")
+            why = "has ended" if self.process.has_ended else "could not: the system allows no more processes"
+            raise StartupError(f"the process that has imported the applications {why}", "try again later")
         return ForkedProcess(int(reply))
 
     def dismiss(self) -> None:
@@ -96,7 +96,7 @@ class Imports:
             StartupError: when something cannot be imported.
         """
         if self._current is not None and self._current.process.has_ended:
-            say("the process that has imported the applications has ended; they are imported again")
+            say("the process that imported the applications has ended; they are imported again")
             self._current.dismiss()
             self._current = None
         if self._current is None:

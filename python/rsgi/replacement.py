@@ -40,10 +40,10 @@ def check_limits(config: Config) -> None:
         StartupError: when they cannot.
     """
     if config.max_requests_jitter and config.max_requests is None:
-        message = "`--max-requests-jitter` is added to `--max-requests`, which is not set"
+        message = "`--max-requests-jitter` needs `--max-requests`, which is not set"
         raise StartupError(message, f"for example `--max-requests {config.max_requests_jitter * 10}`")
     if config.max_rss is not None and not sys.platform.startswith("linux"):
-        raise StartupError("`--max-rss` needs Linux: what a process has resident is read from /proc", "leave it out")
+        raise StartupError("`--max-rss` needs Linux: it reads the memory of a process from /proc", "leave it out")
 
 
 def warn_of_limits(config: Config) -> None:
@@ -77,7 +77,7 @@ class Replacement:
                 continue
             say(f"worker {worker.pid} is replaced: {why}")
             if not await self._replace(worker):
-                say(f"error: worker {worker.pid} serves on; the next try to replace it is in {_RETRY:g} s")
+                say(f"error: worker {worker.pid} continues; the next try to replace it is in {_RETRY:g} s")
                 asyncio.get_running_loop().call_later(_RETRY, self._worn.put_nowait, (worker, why))
 
 

@@ -33,7 +33,7 @@ class Change:
         before, after = self.plan
         rules = _came_and_went([rule.text for rule in before.rules], [rule.text for rule in after.rules])
         if not rules and [rule.text for rule in before.rules] != [rule.text for rule in after.rules]:
-            rules.append("  the order of the rules is another")
+            rules.append("  the order of the rules has changed")
         mode = [f"  {after.mode}: {after.reason}"] if (before.mode, before.reason) != (after.mode, after.reason) else []
         routes = _came_and_went(_named(before), _named(after))
         return [*rules, *mode, *routes, *_said(before, after)]

@@ -90,7 +90,7 @@ def _serve(config: Config, reread: Callable[[], Config] | None, *, owns_process:
     check_limits(config)
     alone = config.workers == 1 and not needs_supervisor(config)
     if config.preload and (config.reload or alone):
-        say("warning: `--preload` does nothing here: it is for several workers")
+        say("warning: `--preload` has no effect here: it needs several workers")
     if alone and not config.reload:
         return serve_here(config, reread, owns_process=owns_process)
     if owns_process:
@@ -243,7 +243,7 @@ def _read_again(served: ServedPlan, link: Link | None) -> None:
     """Take the routes over that the applications have added in their startup."""
     lines = served.divide().lines()
     if lines and (link is None or link.orders.introduces):
-        say("\n".join(["the routes are others after the startup:", *lines]))
+        say("\n".join(["the routes changed in the startup:", *lines]))
 
 
 @contextmanager
@@ -274,7 +274,7 @@ def _reload_tls(server: Server, manager: ServiceManager) -> None:
         with manager.reload():
             server.reload_tls()
     except StartupError as error:
-        say(f"error: {error.message}; the certificates stay as they were")
+        say(f"error: {error.message}; the old certificates stay in use")
     else:
         say("read the TLS certificates again")
 

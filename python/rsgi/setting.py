@@ -192,8 +192,8 @@ class Setting:
 
     def _check_range(self, value: float) -> None:
         if not math.isfinite(value):
-            raise SettingValueError(f"{value} is not a number that can be counted to")
+            raise SettingValueError(f"{value} is not a finite number")
         if self.minimum is not None and value < self.minimum:
-            raise SettingValueError(f"{value:g} is less than {self.minimum:g}, the least allowed")
+            raise SettingValueError(f"{value:g} is less than {self.minimum:g}, the minimum")
         if self.maximum is not None and value > self.maximum:
-            raise SettingValueError(f"{value:g} is more than {self.maximum:g}, the most allowed")
+            raise SettingValueError(f"{value:g} is more than {self.maximum:g}, the maximum")

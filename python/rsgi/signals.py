@@ -163,4 +163,4 @@ def exit_now(code: int) -> None:
 
 def ignored(number: int, frame: FrameType | None) -> None:
     """Say that a signal does nothing, where it would have ended the process."""
-    say(f"{signal.Signals(number).name} has no meaning here and was ignored")
+    say(f"{signal.Signals(number).name} has no effect here and was ignored")

@@ -42,7 +42,7 @@ def of_task(task: Task[Any]) -> str:
         if waits is None:
             break
     stack = traceback.StackSummary.extract(iter(frames))
-    return "".join(traceback.format_list(stack)).rstrip("\n") or "  (it has not begun)"
+    return "".join(traceback.format_list(stack)).rstrip("\n") or "  (it has not started)"
 
 
 # Coroutines, generators and asynchronous generators call the same things by other names.

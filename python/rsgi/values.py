@@ -154,7 +154,7 @@ def check_address(text: str) -> None:
     if text.startswith("fd:"):
         if not _DESCRIPTOR.fullmatch(text.removeprefix("fd://")):
             raise SettingValueError(
-                f"{text!r} is no inherited socket; write its number or its name, for example fd://3"
+                f"{text!r} is not an inherited socket; write its number or its name, for example fd://3"
             )
         return
     host, colon, port = text.rpartition(":")
@@ -237,6 +237,6 @@ def _check_network(text: str) -> None:
     except ValueError:
         network = None
     if network is None:
-        raise SettingValueError(f"{text!r} is no proxy to trust; write an address, a network (10.0.0.0/8), unix or *")
+        raise SettingValueError(f"{text!r} is not a proxy; write an address, a network (10.0.0.0/8), unix or *")
     if "/" in text and ipaddress.ip_interface(text).ip != network.network_address:
         raise SettingValueError(f"{text!r} is an address within a network; write {network} for all of it")

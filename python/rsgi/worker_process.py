@@ -244,7 +244,7 @@ class WorkerProcess:
         self.worn.cancel()  # unless it has said so
         if self._pulse is not None:
             self._pulse.close()
-        hint = "what it wrote before may say why; the system kills what takes more memory than there is"
+        hint = "see its output; the system kills processes when memory runs out"
         self._settle(StartupError(f"a worker {end_of(code)} while it started", hint))
         return code
 

@@ -39,7 +39,7 @@ def unknown_variables(known: Iterable[str], environment: Mapping[str, str] = os.
     """
     names = list(known)
     return [
-        f"the environment variable `{name}` is no setting{_nearest(name, names)}"
+        f"the environment variable `{name}` is not a setting{_nearest(name, names)}"
         for name in sorted(environment)
         if name.startswith(_PREFIX) and name not in names and not _SERVICE.fullmatch(name)
     ]

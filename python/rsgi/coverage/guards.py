@@ -9,8 +9,8 @@ from rsgi.coverage.map import CoverageMap, Row, Side
 from rsgi.coverage.survey import OTHER_METHOD, Survey
 
 _UNSEEN = (
-    "a check inside of a handler, in middleware, in `before_request` or in front of the server is not seen, in neither "
-    "application; docs/migration-guide.md has how to share a login"
+    "rsgi does not see checks in a handler, in middleware, in `before_request` or in front of the server, in either "
+    "application; docs/migration-guide.md shows how to share a login"
 )
 
 
@@ -31,7 +31,7 @@ def lost_guards(survey: Survey, drawn: CoverageMap) -> tuple[str, ...]:
 def _sentence(guards: tuple[str, ...], old: str, new: str, routes: list[str]) -> str:
     named = ", ".join(f"`{each}`" for each in guards)
     verb = "guards" if len(guards) == 1 else "guard"
-    return f"{named} {verb} {', '.join(routes)} in {old}; {new} answers now, and no guard is seen there ({_UNSEEN})"
+    return f"{named} {verb} {', '.join(routes)} in {old}; {new} answers now, and rsgi sees no guard there ({_UNSEEN})"
 
 
 def _lost(survey: Survey, row: Row) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def _read(app: object, above: tuple[int, ...]) -> RouteTable | None:
     for layer in layers(app):
         if id(layer) in above:
             # One that only refers back to what it is mounted in is not a wrapper of it.
-            return RouteTable("?", (), False, "an application is mounted within itself") if layer is app else None
+            return RouteTable("?", (), False, "an application is mounted inside itself") if layer is app else None
         for framework, reader in _READERS:
             table = _ask(reader, framework, layer, (*above, id(layer)))
             if table is not None:
@@ -65,7 +65,7 @@ def _through(table: RouteTable, passed: list[object], found: object, *, is_mount
         return replace(table, through=tuple(dict.fromkeys((*unknown(passed), *table.through))))
     if is_mounted:
         return None
-    why = f"{bridge} is around a {table.framework} application, and what it answers by itself is not known"
+    why = f"{bridge} wraps a {table.framework} application, and what it answers itself is not known"
     return replace(table, complete=False, why=why if table.why is None else f"{why}; {table.why}")
 
 

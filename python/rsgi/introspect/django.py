@@ -163,7 +163,7 @@ class _Reading:
             return self.languages(pattern)
         found = pattern_tokens(pattern, is_endpoint=is_endpoint, languages=self.codes())
         if found is None:
-            self.gaps.add(f"`{type(pattern).__name__}` is a kind of pattern that is not known")
+            self.gaps.add(f"`{type(pattern).__name__}` is an unknown kind of pattern")
             return []
         return found
 

@@ -39,7 +39,7 @@ def read(app: object, inner: ReadInner) -> RouteTable | None:
         optional = _strips_slashes(app)
         routes += list(_read_nodes(_nodes(router, "_roots"), router, optional))
     else:
-        gaps.add(f"it has a router of its own, `{type(router).__name__}`")
+        gaps.add(f"it has its own router, `{type(router).__name__}`")
     routes += _read_sinks_and_files(app)
     asked = (each for each in _nodes(app, "_unprepared_middleware") if hasattr(each, "process_request"))
     gaps.looked_through(unknown(asked))

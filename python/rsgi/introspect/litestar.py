@@ -104,7 +104,7 @@ def _read_route(route: Any, inner: ReadInner, gaps: Gaps) -> Iterator[Route]:  #
     elif kind == "asgi":
         yield from _read_asgi(route, tokens, inner, gaps)
     else:
-        gaps.add(f"`{type(route).__name__}` does not say what it answers")
+        gaps.add(f"`{type(route).__name__}` does not show what it answers")
 
 
 def _read_http(route: Any, tokens: Tokens) -> Iterator[Route]:  # noqa: ANN401

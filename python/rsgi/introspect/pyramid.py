@@ -29,7 +29,7 @@ def read(app: object, inner: ReadInner) -> RouteTable | None:
     introspector = getattr(getattr(app, "registry", None), "introspector", None)
     routes = _category(introspector, "routes")
     if not routes:
-        gaps.add("it says nothing about its routes")
+        gaps.add("it does not show its routes")
     views: dict[object, list[Any]] = {}
     for view in _category(introspector, "views"):
         views.setdefault(view["route_name"], []).append(view)

@@ -84,7 +84,7 @@ class _Reading:
         elif _looks_like_frontends(original):
             yield from _frontends(original, str(getattr(context, "frontend_prefix", "")), place)
         else:
-            self.gaps.add(f"`{type(original).__name__}` does not say what it answers")
+            self.gaps.add(f"`{type(original).__name__}` does not show what it answers")
 
     def with_path(self, original: object, effective: object, place: Place, *, redirects: bool) -> Iterator[Route]:
         if _is(original, "Mount"):
@@ -96,7 +96,7 @@ class _Reading:
             depended = (guard for each in (effective, original) for guard in _guards_of_dependencies(each))
             yield replace(route, guards=tuple(dict.fromkeys((*route.guards, *depended))))
         else:
-            self.gaps.add(f"`{type(original).__name__}` does not say what it answers")
+            self.gaps.add(f"`{type(original).__name__}` does not show what it answers")
 
     def mount(self, mount: object, place: Place, *, redirects: bool) -> Iterator[Route]:
         """What is below a mount, and its root, which is asked as `/metrics` and answered as `/metrics/`."""

@@ -32,7 +32,7 @@ def read_dispatcher(app: object, inner: ReadInner) -> RouteTable | None:
     gaps = Gaps()
     table = inner(getattr(app, "app", None))
     if table is None:
-        gaps.add("the application that the dispatcher wraps is of no framework that is known")
+        gaps.add("the application that the dispatcher wraps belongs to no known framework")
     else:
         gaps.looked_through(table.through)
         if table.why is not None:
@@ -79,7 +79,7 @@ class _Rules:
         self.app.url_map.update()
         root = getattr(getattr(self.app.url_map, "_matcher", None), "_root", None)
         if root is None:
-            self.gaps.add("this version of werkzeug tries its rules in an order that is not known")
+            self.gaps.add("this version of werkzeug tries its rules in an unknown order")
             return
         yield from self.of_state(root)
 

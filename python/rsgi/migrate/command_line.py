@@ -88,7 +88,7 @@ def _find_server(words: Sequence[str]) -> tuple[OtherServer, int, bool]:
             if name in server.programs or (as_module and word in server.modules):
                 return server, place, bool(as_module)
     known = ", ".join(program for server in SERVERS for program in server.programs[:1])
-    raise UnknownCommand(f"there is no server in it whose command line is known: {known}")
+    raise UnknownCommand(f"it names no known server; rsgi knows {known}")
 
 
 def _read(server: OtherServer, words: list[str]) -> Iterator[Given | str]:

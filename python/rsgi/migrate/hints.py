@@ -29,7 +29,7 @@ def _about(flag: Flag) -> str:
     if flag.role == "needless":
         return f"is not needed: {flag.note}"
     if flag.role == "interface":
-        return "is `--wsgi TARGET` or `--asgi TARGET` here; `rsgi serve TARGET` sees which it is"
+        return "is `--wsgi TARGET` or `--asgi TARGET` here; `rsgi serve TARGET` detects the interface"
     return f"is `{flag.ours}` here" + (f" ({flag.about})" if flag.about else "")
 
 

@@ -26,7 +26,7 @@ def table_of(server: OtherServer) -> str:
     here = [flag for flag in server.flags if flag.ours]
     lines = [f"| {server.name} | rsgi | |", "|---|---|---|"]
     lines += [f"| {_spelled(flag)} | `{_safe(flag.ours)}` | {_safe(flag.about)} |" for flag in here]
-    lines += ["", f"| of {server.name}, not there or not needed | why, or what instead |", "|---|---|"]
+    lines += ["", f"| {server.name}: not supported or not needed | why, or what instead |", "|---|---|"]
     lines += [f"| {names} | {_safe(note)} |" for note, names in _by_reason(server)]
     return "\n".join(lines)
 
