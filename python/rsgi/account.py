@@ -1,6 +1,6 @@
-"""The user that the server becomes once it has what only root may have.
+"""The user that the server changes to after it has used the privileges of root.
 
-Apart because it is about the system's accounts and about nothing that is served.
+This file handles accounts of the system. It serves nothing.
 
 Spec: setuid(2), setgid(2), initgroups(3).
 """

@@ -1,7 +1,7 @@
 """Reads settings from `rsgi.toml`, or from `[tool.rsgi]` in `pyproject.toml`.
 
-Apart from `config.py`, which says which settings there are, because a file has places: it is looked for, its errors name
-file and line, and it may be read again while the server runs. Its keys are the names of the settings, checked by them.
+`config.py` defines the settings. This file finds the configuration file, names file and line in errors, and reads the
+file again while the server runs. Its keys are the names of the settings, which check the values.
 
 Spec: TOML 1.0.
 """

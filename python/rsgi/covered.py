@@ -1,6 +1,6 @@
-"""What the new application takes from the old one in one piece: a folder of files, or a mount that cannot be read.
+"""Finds what the new application takes from the old one as a whole: a folder of files, or a mount without readable routes.
 
-Apart from the plan because here routes of both applications are compared. Who gets a path, the router is asked.
+It compares routes of both applications. The router says who gets a path.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Defaults that depend on the machine or on the platform.
 
-Apart from `config.py`, which is the list of the settings, because these have to be found out.
+`config.py` is only the list of settings. These defaults need code.
 """
 
 from __future__ import annotations

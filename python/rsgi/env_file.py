@@ -1,12 +1,11 @@
 r"""Reads a file of environment variables: `--env-file`.
 
-Apart from `config_file.py` because what stands in it is not for us alone: it becomes part of the environment, of this
-process and of its workers, before settings are read from there. No library for it: the common ones pass over a line that
-they cannot read, and here a mistake has to name its line.
+The variables become part of the environment of this process and its workers, before settings are read from there. Common
+libraries ignore a line that they cannot read. Here, a mistake must name its line.
 
-A line is `NAME=value`, perhaps with `export` before it; `#` begins a comment, at the start of a line or after a space. In
-double quotes `\n`, `\t`, `\r`, `\"`, `\\` and `\$` are what they are in a shell; text in quotes may go over several lines.
-`${NAME}` and `${NAME:-otherwise}` stand for another variable, except in single quotes.
+A line is `NAME=value`, optionally with `export` before it. `#` starts a comment, at the start of a line or after a space.
+In double quotes, `\n`, `\t`, `\r`, `\"`, `\\` and `\$` mean what they mean in a shell. Text in quotes can have several
+lines. `${NAME}` and `${NAME:-otherwise}` stand for another variable, except in single quotes.
 """
 
 from __future__ import annotations

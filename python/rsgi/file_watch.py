@@ -1,6 +1,6 @@
 """Which files restart a server that runs with `--reload`, and when they change.
 
-Apart from `code_reload.py`, which does the restart, because this is about names of files only.
+`code_reload.py` does the restart. This file handles only file names.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Refuses to serve where a library has replaced Python's threads.
+"""Refuses to serve if a library has replaced Python's threads.
 
-Apart from the importer because it is about the whole process: an application that calls gevent's `patch_all()` when it is
-imported makes threads of the server's own into greenlets, which wait for each other for ever.
+If an application calls gevent's `patch_all()` when it is imported, threads of the server become greenlets, which wait for
+each other for ever.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Looks at a project's files for what was probably meant, when an import has failed or a target is not complete.
+"""Guesses from the files of a project what was meant when an import has failed or a target is incomplete.
 
-Apart from `importer.py`, which imports, because nothing here does: files are looked for and read as text.
+Nothing is imported here. Files are read as text.
 """
 
 from __future__ import annotations

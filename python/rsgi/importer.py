@@ -1,7 +1,6 @@
-"""Imports applications, and says what is wrong when that fails.
+"""Imports applications, and explains import errors.
 
-Apart from the plan because every command that names an application needs it, and because the ways in which an import
-fails are many: each gets its own sentence and its own hint.
+Every command that names an application needs it. Imports fail in many ways, and each has its own message and hint.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Listening sockets that this process has from the one that started it: by number, or as systemd passes them.
+"""Listening sockets that this process inherited: by number, or from systemd.
 
-Apart from `listening.py`, which binds addresses of our own, because nothing that is inherited can be taken at its word: a
-descriptor may be closed, or something else than a socket that listens.
+`listening.py` binds new addresses. An inherited descriptor must be checked first: it may be closed, or not a listening
+socket.
 
 Spec: sd_listen_fds(3) (`LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`).
 """

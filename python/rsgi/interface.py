@@ -1,7 +1,6 @@
-"""Tells a WSGI callable from an ASGI one, where that can be known before the first request.
+"""Detects whether a callable is WSGI or ASGI, if that is possible before the first request.
 
-Apart from the plan because it is a question of its own: what does this object accept? Only sure answers count. A
-callable that takes anything is believed to be what the operator says it is.
+Only certain results count. If a callable accepts anything, the operator's flag decides.
 
 Spec: PEP 3333 "The Application/Framework Side"; ASGI 3.0 "Applications", "Legacy Applications".
 """

@@ -1,7 +1,7 @@
-"""What a server has of the system while it runs: its sockets, its user, its file with the process id.
+"""What a server gets from the system while it runs: its sockets, its user, its pid file.
 
-Apart from serving because a supervisor has the same for all of its workers, and because their order matters: addresses that
-only root may bind come first, and everything that is an application's comes after.
+A supervisor has the same for all its workers. The order matters: addresses that only root may bind come first, and
+everything of the applications comes after that.
 """
 
 from __future__ import annotations

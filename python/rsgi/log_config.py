@@ -1,6 +1,6 @@
 """Sets up Python's `logging` from a file, before an application is imported.
 
-Apart from `log.py`, which is about the server's own logger: what is set up here is the operator's.
+`log.py` is the server's own logger. This is the configuration of the operator.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""What the main thread does while the server runs: the event loop, or nothing but to wait.
+"""What the main thread does while the server runs: it runs the event loop, or waits.
 
-Apart from serving, which makes the server and its surroundings, because applications may stop, fail or block the loop, and
-the server has to come to its end all the same.
+Applications may stop, fail or block the loop. The server must end in order anyway.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The file that says which process takes signals: `--pid-file`.
+"""The file with the id of the process that takes signals: `--pid-file`.
 
-Apart because it outlives who writes it: one that a killed server has left is replaced, and one that another server has put
-there since is not removed.
+It can outlive its process. A file of a killed server is replaced. A file that another server has written since is not
+removed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Decides who serves what: loads the applications and says how requests are divided.
 
-Apart from serving because `rsgi serve` is not the only one who asks; a `Plan` holds no socket and no thread. The Rust
-side reads its attributes by name and does the dividing.
+`rsgi serve` and other commands use it. A `Plan` has no socket and no thread. The Rust side reads its attributes by name
+and divides the requests.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Applications that are imported once, by a process that forks the workers: `--preload`, as the supervisor sees it.
+"""`--preload` as the supervisor sees it: a process imports the applications once and forks the workers.
 
-Apart from the supervisor because that only asks for a worker, and from `preloading.py`, which is the process itself. A
-worker is forked twice over, so that the process between ends at once and the worker becomes a child of the supervisor: its
-end is seen as that of any other worker, and the process that imports may end without it.
+The supervisor only asks for a worker. `preloading.py` is the process itself. It forks twice, and the process in between
+ends at once. So the worker becomes a child of the supervisor, which sees its end as that of any other worker. The
+importing process may end without it.
 
 Spec: PR_SET_CHILD_SUBREAPER(2const), pidfd_open(2).
 """

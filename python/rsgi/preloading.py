@@ -1,8 +1,8 @@
-"""The process that imports the applications and forks the workers: `--preload`, from within.
+"""The process that imports the applications and forks the workers: `--preload` from inside.
 
-Apart from `worker.py`, which the forked ones go on with. What is forked has the memory of this process and one thread. So
-nothing may run here but what imports start themselves: no loop, no thread of ours, no runtime of the compiled part. What
-imports leave open is shared by all workers, which is seldom meant; it is told by name.
+A forked worker continues with `worker.py`. It has the memory of this process and one thread. So nothing may run here
+except what imports start: no loop, no thread of rsgi, no runtime of the compiled part. All workers share what imports
+leave open, which is rarely intended. So rsgi warns about it by name.
 
 Spec: fork(2), "NOTES".
 """

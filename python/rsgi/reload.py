@@ -1,8 +1,8 @@
-"""Takes the rules of the configuration file over while the server runs: at SIGHUP, or when the file has changed.
+"""Reloads the rules of the configuration file while the server runs: at SIGHUP, or when the file has changed.
 
-Apart from serving because it happens beside it, on a thread of its own: reading a file and compiling rules holds up no
-request and no loop. What changes is one pointer in the router's place; requests and WebSockets that have begun stay where
-they are, applications are not imported again, and a file with a mistake changes nothing.
+It runs on a separate thread, so reading a file and compiling rules delays no request and no loop. Only one pointer to the
+router changes. Requests and WebSockets that have begun do not change. Applications are not imported again. A file with a
+mistake changes nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Replaces workers that have served long enough: `--max-requests`, `--max-worker-age`, `--max-rss`.
 
-Apart from the supervisor, which knows how a worker is replaced without losing a request: here is when, and that it is one
-at a time. A worker counts its own requests, and says when they were enough (`src/wear.rs`); its age and its memory are
-looked at from here, so that one that hangs cannot hide them.
+The supervisor knows how to replace a worker without losing a request. This file knows when, and replaces one at a time. A
+worker counts its own requests and reports when they are enough (`src/wear.rs`). This process checks its age and memory,
+so a worker that hangs cannot hide them.
 """
 
 from __future__ import annotations

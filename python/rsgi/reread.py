@@ -1,7 +1,7 @@
-"""The settings as they are handed to worker processes, at the start and when they are read again.
+"""The settings for worker processes, at start and when they are read again.
 
-Apart from the supervisor because the one for `--reload` does the same: what is wrong is said, and nothing changes; what
-counts once, at the start, stays as it was.
+The supervisor and `--reload` both use it. If something is wrong, it is logged and nothing changes. Settings that count
+only at start keep their values.
 """
 
 from __future__ import annotations

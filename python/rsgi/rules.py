@@ -1,7 +1,7 @@
-"""Reads routing rules: `[METHODS ][HOST]/path/{name}=APP` on the command line, tables of keys in a file.
+"""Parses routing rules: `[METHODS ][HOST]/path/{name}=APP` on the command line, tables in a file.
 
-Apart from the plan, which knows the applications, because rules have a grammar of their own. Here one is taken apart and
-checked; which application APP is, the plan decides, and whether rules go together, the router (`src/route/`).
+This file has the grammar of rules and checks each one. The plan decides which application APP is. The router decides
+whether rules fit together (`src/route/`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""The plan that a running server goes by: made anew when routes or rules have changed, one change at a time.
+"""The plan of a running server. It is made again when routes or rules change, one change at a time.
 
-Apart from the plan, which knows no server, and from what asks for a change: the startup of the applications, in which they
-may add routes, and new rules (`reload.py`).
+Two things cause a change: the startup of the applications, which may add routes, and new rules (`reload.py`).
 """
 
 from __future__ import annotations

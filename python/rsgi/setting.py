@@ -1,7 +1,6 @@
-"""What one setting is: how it is read, checked and explained.
+"""The definition of one setting: how it is read, checked and explained.
 
-Apart from `config.py` so that the list of settings there reads as a list, and from `values.py`, which knows how text is
-read but not that there are settings.
+`config.py` is the list of settings. `values.py` parses text and does not know about settings.
 """
 
 from __future__ import annotations

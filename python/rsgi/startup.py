@@ -1,6 +1,6 @@
-"""Runs the lifespans of applications without a server: for the commands that read routes which a startup adds.
+"""Runs the lifespans of applications without a server, for the commands that read routes which a startup adds.
 
-Apart from the server's own, which is in Rust and needs a server; what the two ask of an application is the same.
+The server's own lifespans are in Rust and need a server. Both require the same of an application.
 
 Spec: ASGI Lifespan 2.0.
 """

@@ -1,7 +1,7 @@
-"""Folders of static files: how one is asked for, and what the server is told of it.
+"""Folders of static files: how they are configured, and what the server gets.
 
-Apart from `plan.py`, which loads applications, because a folder needs none; and from `setting.py`, because a folder in the
-file has settings of its own beside those for all.
+A folder needs no application, so it is not in `plan.py`. A folder in the file has its own settings beside those for all
+folders, so it is not in `setting.py`.
 """
 
 from __future__ import annotations

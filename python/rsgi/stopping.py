@@ -1,7 +1,7 @@
-"""The end of the process that serves: it comes, whatever the applications do.
+"""Makes sure that the process ends, whatever the applications do.
 
-Apart from serving because it watches from outside, on a thread of its own: the thread that serves may be the one that is
-stuck, in a blocked event loop or in a thread of the application that the interpreter waits for.
+It watches on a separate thread, because the serving thread may be stuck: in a blocked event loop, or in a thread of the
+application for which the interpreter waits.
 """
 
 from __future__ import annotations

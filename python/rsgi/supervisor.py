@@ -1,8 +1,8 @@
-"""Keeps several processes serving: starts them, replaces what dies, and carries signals to them.
+"""Keeps several processes serving: starts them, replaces those that die, and passes signals on.
 
-Apart from serving because it runs where nothing is served: it binds the addresses once, imports no application, and
-waits. Its workers accept from the same sockets, which stay open here, so that no waiting connection is lost when one of
-them ends. The policy is in this file; `worker_process.py` is one worker.
+This process serves nothing. It binds the addresses once, imports no application, and waits. Its workers accept from the
+same sockets, which stay open here, so no waiting connection is lost when a worker ends. This file has the policy.
+`worker_process.py` is one worker.
 """
 
 from __future__ import annotations

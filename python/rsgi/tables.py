@@ -1,7 +1,6 @@
-"""The route table of an application that is served: read from it, or from what `--routes-from` names.
+"""The route table of a served application: read from it, or from the object that `--routes-from` names.
 
-Apart from the plan because the commands that show and compare routes ask for the tables of all applications, and the plan
-only for one.
+The commands that show and compare routes need the tables of all applications. The plan needs only one.
 """
 
 from __future__ import annotations

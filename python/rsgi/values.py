@@ -1,7 +1,6 @@
-"""Reads what people write for a setting: durations, sizes, numbers, addresses.
+"""Parses the values of settings: durations, sizes, numbers, addresses.
 
-Apart from `config.py`, which says which settings there are, because this file says what a value looks like and knows
-no setting.
+`config.py` lists the settings. This file does not know about settings.
 """
 
 from __future__ import annotations

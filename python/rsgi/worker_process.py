@@ -1,7 +1,6 @@
-"""A worker as its supervisor sees it: a child process, and the socket that goes to it.
+"""A worker from the supervisor's side: a child process and the socket to it.
 
-Apart from the supervisor, which decides how many there are and when, because this file says what one of them is. The
-worker's own side is `worker.py`.
+The supervisor decides how many workers there are. `worker.py` is the worker's own side.
 """
 
 from __future__ import annotations

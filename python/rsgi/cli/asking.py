@@ -1,6 +1,6 @@
-"""What the commands share that ask about applications and routes, and bind nothing.
+"""What the commands share that read applications and routes and bind no address.
 
-Apart from `parameters.py`, which makes options, because here the applications are imported.
+`parameters.py` makes options. This file imports the applications.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`rsgi check`: whether these applications and rules could be served; says so with its exit code.
+"""`rsgi check`: checks whether rsgi could serve these applications and rules, and says so with the exit code.
 
-Apart from `rsgi serve` because it binds nothing and starts no application: made for CI and for before a deployment.
+It binds no address and starts no application. It is for CI, and for the time before a deployment.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`rsgi config`: the settings as they come out, and where each came from.
+"""`rsgi config`: shows the settings and where each came from.
 
-Apart from `rsgi.origins`, which finds that out, because this file reads the command line and prints.
+`rsgi.origins` finds this out. This file reads the command line and prints.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Looks for environment variables that are meant for rsgi and are no setting.
+"""Finds environment variables that start with `RSGI_` but are not settings.
 
-Apart from the options, which read the variables that they know: a misspelled one is read by nobody, so nobody complains.
+Options read the variables that they know. Nobody reads a misspelled one, so nobody else would report it.
 """
 
 from __future__ import annotations

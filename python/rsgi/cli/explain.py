@@ -1,6 +1,6 @@
-"""`rsgi explain`: who would answer one request, what decides it, and what the application would see.
+"""`rsgi explain`: shows who would answer one request, what decides it, and what the application would see.
 
-Apart from `rsgi routes`, which shows all; the decision is the router's own, the same that serves.
+The router that serves requests makes the decision. `rsgi routes` shows all routes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`rsgi routes`: the map of a migration, for the terminal, for a browser, for CI.
 
-Apart from the map, which does not print. `docs/coverage.md` says what the file of `--json` holds.
+The map itself does not print. `docs/coverage.md` describes the file of `--json`.
 """
 
 from __future__ import annotations

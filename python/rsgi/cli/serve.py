@@ -1,6 +1,6 @@
-"""`rsgi serve`: import the applications, listen, serve until told to end.
+"""`rsgi serve`: imports the applications, listens, and serves until a signal.
 
-Apart from the other commands as each will be; the options are those of `Config` and are made in `parameters.py`.
+`parameters.py` makes the options from `Config`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`rsgi translate`: our command line for that of gunicorn, uvicorn, Granian, Hypercorn, waitress, Daphne or uWSGI.
+"""`rsgi translate`: the rsgi command line for one of gunicorn, uvicorn, Granian, Hypercorn, waitress, Daphne or uWSGI.
 
-Apart from the translation itself, which does not print. The command goes to stdout alone, so that a shell can run it.
+`rsgi.migrate` translates. This file prints. Only the command goes to stdout, so a shell can run it.
 """
 
 from __future__ import annotations

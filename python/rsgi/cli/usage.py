@@ -1,7 +1,6 @@
-"""Wrong command lines: what is wrong with them, and what to write instead.
+"""Usage errors: what is wrong with a command line, and what to write instead.
 
-Apart from the entry point, which prints both, because a flag of another server, a value from the environment and a
-misspelled word each need an answer of their own.
+A flag of another server, a value from the environment and a misspelled word each get their own hint.
 """
 
 from __future__ import annotations

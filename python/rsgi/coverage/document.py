@@ -1,7 +1,6 @@
 """The map as JSON, and what has been lost since such a file was written.
 
-Apart from the map because the shape of the file is a promise: `docs/coverage.md` says what is in it, and a file of the
-same `version` is read by every later rsgi.
+The format is stable: `docs/coverage.md` describes it, and later versions of rsgi read files of the same `version`.
 """
 
 from __future__ import annotations

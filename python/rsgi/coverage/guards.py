@@ -1,6 +1,6 @@
-"""Which guards of the old application are missing in front of what the new one answers.
+"""Finds guards of the old application that are missing in the new one.
 
-Apart from the map because it is about who may ask, not about who answers. A guard is what `rsgi.introspect.guards` sees.
+The map is about who answers. This file is about who has access. `rsgi.introspect.guards` finds the guards.
 """
 
 from __future__ import annotations

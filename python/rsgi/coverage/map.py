@@ -1,8 +1,7 @@
-"""Joins the routes of the old (WSGI) and the new (ASGI) applications: what has moved, what has not, what is in the way.
+"""Joins the routes of the old (WSGI) and the new (ASGI) applications: what has moved, what has not, and what is hidden.
 
-Apart from the survey, which asks who answers, and from what prints it. Routes are joined by method, host and the shape
-of the path: names of parameters do not count, and their kinds decide only whether the new route takes all that the old
-one took.
+`survey.py` asks who answers, and other files print. Routes are joined by method, host and form of the path. Names of
+parameters do not count. Their kinds decide only whether the new route takes everything that the old one took.
 """
 
 from __future__ import annotations

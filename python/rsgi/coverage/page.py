@@ -1,6 +1,6 @@
-"""The map as one HTML page that needs nothing else: no other file, no network.
+"""The map as one HTML page without other files or network access.
 
-Apart from the terminal's table because a page is sent around, filtered and printed.
+Users send, filter and print a page. The terminal has its own table.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The map as a table in the terminal.
 
-Apart from the page for browsers because a terminal may be narrow and may have no colours: every status has a sign and a
-word, too.
+A terminal may be narrow and without colours. So every status also has a sign and a word.
 """
 
 from __future__ import annotations

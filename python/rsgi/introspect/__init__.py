@@ -1,8 +1,7 @@
-"""Reads the route tables of applications, so that a request's owner is known without asking Python.
+"""Reads the route tables of applications, so that rsgi finds the owner of a request without calling Python.
 
-Apart because every framework keeps its routes in its own way: one file each, behind one function. A framework that is
-not imported is not looked at, and none is ever imported from here. To read another one: a file with a `Reader`, and its line
-in `_READERS`.
+Every framework stores its routes differently, so each has its own file. A framework that is not imported is skipped. This
+package never imports a framework. To add one, write a file with a `Reader` and add its line to `_READERS`.
 """
 
 from __future__ import annotations

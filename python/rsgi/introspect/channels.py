@@ -1,7 +1,6 @@
 """Reads Channels' routers: by protocol, and by URL.
 
-Apart because it knows their classes. Middleware around a router (`AuthMiddlewareStack` and the like) is looked through
-like any other.
+Middleware around a router (`AuthMiddlewareStack` and the like) is handled like any other middleware.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Reads the routes of Starlette and FastAPI applications.
 
-Apart because it knows their classes. FastAPI from 0.137 on keeps included routers nested, as objects without a path;
-`fastapi.routing.iter_route_contexts` lists what they come to, and earlier versions keep one flat list. A slash that
-Starlette would redirect away is no route. Routes are tried in the order of definition, and one that lacks the method is
-passed by; but what is mounted has all below it, also what it answers with 404.
+FastAPI from 0.137 on keeps included routers nested, as objects without a path. `fastapi.routing.iter_route_contexts`
+lists their routes. Earlier versions keep one flat list. A slash that Starlette would redirect is not a route. Routes are
+tried in the order of definition. A route without the method is skipped. But a mount owns everything below it, including
+its 404s.
 """
 
 from __future__ import annotations

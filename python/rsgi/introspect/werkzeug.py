@@ -1,9 +1,9 @@
-"""Reads werkzeug's URL rules, which Flask and Quart route by, and its dispatcher of WSGI applications.
+"""Reads werkzeug's URL rules, which Flask and Quart use, and its dispatcher of WSGI applications.
 
-Apart because it knows werkzeug's classes. A slash at the end that werkzeug would redirect to is no route; with
-`strict_slashes=False` both spellings are one. An `OPTIONS` that Flask or Quart answers by itself is left out, for else a
-CORS preflight of the other application's method would go astray. The order of the rules is that of werkzeug's state
-machine: literal segments before parameters, those by their weight; a rule that lacks the method is passed by.
+A final slash to which werkzeug would redirect is not a route. With `strict_slashes=False`, both spellings are one route.
+An automatic `OPTIONS` of Flask or Quart is omitted, because otherwise a CORS preflight for a method of the other
+application would go to the wrong one. The order of the rules is that of werkzeug's state machine: literal segments before
+parameters, parameters by their weight. A rule without the method is skipped.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Reads WhiteNoise around a WSGI application: the files it serves come before the application.
+"""Reads WhiteNoise around a WSGI application: the files that it serves come before the application.
 
-Apart because it knows its class. (Inside Django, WhiteNoise is middleware: `django.py`.)
+Inside Django, WhiteNoise is middleware: see `django.py`.
 """
 
 from __future__ import annotations

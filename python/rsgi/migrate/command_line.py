@@ -1,7 +1,7 @@
-"""Takes another server's command line apart: which server, which flags, with which values.
+"""Parses another server's command line: which server, which flags, with which values.
 
-Apart from the translation because it knows how command lines are written and not what anything means. All the servers write
-them as `getopt` and `argparse` read them: `--flag value`, `--flag=value`, `-f value`, `-fvalue`.
+It knows how command lines are written, and not what they mean. All the servers use the forms of `getopt` and `argparse`:
+`--flag value`, `--flag=value`, `-f value`, `-fvalue`.
 """
 
 from __future__ import annotations

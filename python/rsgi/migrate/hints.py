@@ -1,6 +1,6 @@
-"""What to say when somebody gives `rsgi serve` a flag of another server.
+"""Hints for `rsgi serve` with a flag of another server.
 
-Apart from the command line, which prints it, because what the flags mean is in the tables here.
+The command line prints them. The tables in this package say what the flags mean.
 """
 
 from __future__ import annotations

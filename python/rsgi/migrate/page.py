@@ -1,6 +1,6 @@
 """The tables of `docs/coming-from.md`, as text.
 
-Apart from the tables, which programs read too. A test writes them into the page, or says that it is not up to date.
+A test writes them into the page, or says that the page is out of date.
 """
 
 from __future__ import annotations

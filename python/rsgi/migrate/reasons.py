@@ -1,7 +1,4 @@
-"""What there is to say of flags that several other servers have, said once.
-
-Apart from the tables because each of these sentences belongs to more than one.
-"""
+"""Reasons and remarks that apply to flags of several other servers, written once."""
 
 from __future__ import annotations
 

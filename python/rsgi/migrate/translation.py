@@ -1,7 +1,7 @@
-"""Writes our command line for another server's, and says what it could not carry over.
+"""Translates another server's command line, and reports what it could not translate.
 
-Apart from the command `rsgi translate`, which prints it. Our own settings are asked whether they take a value, so that what
-comes out can be served. Nothing is lost in silence: each flag is carried, or listed with the reason.
+The command `rsgi translate` prints it. The settings of rsgi check the values, so the result can be served. Nothing is
+lost silently: each flag is translated, or listed with the reason.
 """
 
 from __future__ import annotations

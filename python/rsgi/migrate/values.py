@@ -1,6 +1,6 @@
-"""Reads the values of other servers' flags, where they are written in another way than ours.
+"""Reads values of other servers' flags that have another form than in rsgi.
 
-Apart from `flag.py` because each is a small rule of its own; whether our flag takes what comes out is asked of our setting.
+Each is a small rule. The setting of rsgi checks the result.
 """
 
 from __future__ import annotations
