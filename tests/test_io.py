@@ -210,7 +210,7 @@ def test_the_banner_says_who_drives(start: Callable[..., Server], arguments: tup
             "the event loop cannot drive the sockets of a WSGI application",
         ),
         (("--asgi", "io_apps:app", "--io", "loop", "--loop", "uvloop"), "uvloop cannot drive the sockets"),
-        (("--asgi", "io_apps:app", "--io", "pool"), "there are no WSGI threads that could drive the sockets"),
+        (("--asgi", "io_apps:app", "--io", "pool"), "no WSGI threads can drive the sockets"),
     ],
 )
 def test_what_cannot_drive_is_refused(arguments: tuple[str, ...], error: str) -> None:

@@ -145,7 +145,7 @@ def test_what_the_user_may_not_remove_is_said_and_replaced(
         assert get(server, "/").status == 200
         assert server.stop() == 0
         assert f"warning: could not remove the pid file `{pid}`: Permission denied" in server.log()
-        assert f"warning: the socket `{socket}` could not be removed: Permission denied" in server.log()
+        assert f"warning: could not remove the socket `{socket}`: Permission denied" in server.log()
     assert len(access.read_text().splitlines()) == 2
 
 

@@ -184,7 +184,7 @@ def test_contradictions_and_junk_are_answered_and_said_once(start_app: Callable[
         assert (seen["host"], seen["scheme"]) == (server.authority, "https")
     assert server.stop() == 0
     assert server.log().count("contradict each other") == 1
-    assert server.log().count("sends a `X-Forwarded-Host` that cannot be read") == 1
+    assert server.log().count("sends a `X-Forwarded-Host` that cannot be parsed") == 1
 
 
 FORGED = [
@@ -260,8 +260,8 @@ def test_values_that_are_none(flags: tuple[str, ...], error: str, hint: str) -> 
 @pytest.mark.parametrize(
     ("flags", "error", "hint"),
     [
-        (("--root-path", "//app"), "error: `//app` is no path", "hint: write it as in a URL"),
-        (("--proxy-protocol",), "error: `--proxy-protocol` is given, but no proxy", "hint: name the addresses"),
+        (("--root-path", "//app"), "error: `//app` is not a valid root path", "hint: write it as in a URL"),
+        (("--proxy-protocol",), "error: `--proxy-protocol` is set, but no proxy", "hint: also set the addresses"),
     ],
 )
 def test_settings_that_do_not_fit(flags: tuple[str, ...], error: str, hint: str) -> None:

@@ -124,7 +124,7 @@ def test_what_changed_is_said(server: Server, file: Path) -> None:
         (HEAD + REST + rule("/x", "old"), "line 10: the route rule `/x=old` cannot be used: it can never match"),
         (HEAD + rule("/x", "new", "methods = 7\n"), "line 6: `methods` is a list"),
         ("prot = 8000\n" + HEAD, "line 1: there is no setting `prot`"),
-        (None, "cannot be read: No such file"),
+        (None, "cannot read the configuration file"),
     ],
     ids=["syntax", "unknown app", "hidden rule", "wrong type", "unknown key", "no file"],
 )
@@ -233,7 +233,7 @@ def test_a_plan_that_the_running_server_cannot_follow_is_refused() -> None:
     """A bridged application that is called directly cannot be asked first; other applications are another server."""
     ended = subprocess.run([sys.executable, "-uc", REFUSED], capture_output=True, text=True, timeout=20, check=True)
     first, *_, last = ended.stdout.strip().splitlines()
-    assert first.startswith("StartupError a bridged application is called directly and cannot be asked first")
+    assert first.startswith("StartupError a bridged application is called directly, and this cannot change")
     assert last == "ValueError the plan has other applications"
 
 

@@ -297,7 +297,7 @@ def test_a_file_that_is_no_socket_stays(tmp_path: Path) -> None:
     path.write_text("mine")
     ended = run_rsgi(*PID, "--uds", str(path))
     assert ended.returncode == 1
-    assert "there is a file that is not a socket" in ended.stderr
+    assert "this file is not a socket" in ended.stderr
     assert path.read_text() == "mine"
 
 

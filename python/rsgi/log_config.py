@@ -43,7 +43,7 @@ def _read(path: str) -> dict[str, Any]:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise StartupError(f"cannot read the log configuration `{path}`: {reason}", "see `--log-config`") from error
+        raise StartupError(f"the log configuration `{path}` cannot be read: {reason}", "see `--log-config`") from error
     try:
         settings = tomllib.loads(text) if Path(path).suffix == ".toml" else json.loads(text)
     except ValueError as error:  # of both kinds
