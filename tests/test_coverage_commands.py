@@ -137,7 +137,7 @@ def test_check_ends_with_1_when_a_route_is_lost(tmp_path: Path) -> None:
     lost = run("routes", *STEP2, "--route", "/orders=step2:app", "--check", str(baseline))
     assert lost.returncode == 1
     assert table(lost.stderr) == [
-        "error: 2 routes are no longer served any more",
+        "error: 2 routes are no longer served",
         "  GET     /orders  was old:app: step2:app gets the request and has no such route",
         "  POST    /orders  was old:app: step2:app gets the request and has no such route",
         "",
@@ -290,8 +290,8 @@ def test_explain_a_request_that_is_asked_twice(mounted: Path) -> None:
         (("GET", "/", "x"), "a request is a method and a URL"),
         (("GET", "users"), "`users` is neither a path"),
         (("POST", "ws://h/x"), "a WebSocket is opened with GET"),
-        (("G T", "/"), "there is no such request"),
-        (("-H", "nothing", "/"), "`nothing` is no header"),
+        (("G T", "/"), "this request is not valid"),
+        (("-H", "nothing", "/"), "`nothing` is not a header"),
         ((), "Missing argument"),
     ],
 )

@@ -157,7 +157,7 @@ def test_a_worker_that_dies_is_replaced(start: Callable[..., Server], path: str 
                 connection.read_response()
     for _ in range(20):
         assert get(server, "/").status == 200
-    assert end in server.wait_for_log("takes its place\n")
+    assert end in server.wait_for_log("replaces it\n")
     wait_until(lambda: len(forked(server)) == 2, 10, "there are two again")
     (victim,) = before - forked(server)
     assert f"error: worker {victim} {end}" in server.log()

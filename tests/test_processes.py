@@ -85,7 +85,7 @@ def test_workers_that_come_later_have_the_user(start_open: Callable[..., Server]
     server.wait_for_log("all workers were replaced\n", 20)
     first, _ = replaced(server, before, 2)
     os.kill(first, signal.SIGKILL)
-    server.wait_for_log("takes its place\n")
+    server.wait_for_log("replaces it\n")
     replaced(server, {first}, 2)
     server.send_signal(signal.SIGTTIN)
     wait_until(lambda: len(workers_of(server)) == 3, 10, "there are three")

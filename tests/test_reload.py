@@ -108,7 +108,7 @@ def test_what_changed_is_said(server: Server, file: Path) -> None:
     assert said == f"reloaded {file}: 3 rules\n  + /x=new\n  + PUT /z=old\n  - /x=old\n"
     assert get(server, "/x").json()["app"] == "new_a"
     file.write_text(file.read_text())
-    assert reload(server, "nothing is different\n") == f"reloaded {file}: 3 rules\n  nothing has changed\n"
+    assert reload(server, "nothing has changed\n") == f"reloaded {file}: 3 rules\n  nothing has changed\n"
     file.write_text('prefer = "asgi"\n' + HEAD + rule("/z", "old", 'methods = ["PUT"]\n') + rule("/x", "new") + REST)
     assert "  the order of the rules has changed\n" in reload(server, "another\n")
 

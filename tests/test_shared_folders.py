@@ -44,7 +44,7 @@ def test_a_folder_at_the_root_leaves_the_old_application_its_routes(start: Calla
     server = start(*OLD, "--asgi", "folder_apps:html")
     asked = ("GET /app.js", "GET /reports", "GET /static/site.css")
     assert answers(server, *asked) == [(200, "new app"), (200, "old /reports"), (200, "old site")]
-    assert "owns every path" not in server.log()
+    assert "takes every path" not in server.log()
 
 
 def test_probe_mode_takes_a_missing_file_for_a_missing_route(start: Callable[..., Server]) -> None:

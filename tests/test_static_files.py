@@ -497,7 +497,7 @@ def test_what_is_wrong_is_said_at_the_start(folder: Path, tmp_path: Path) -> Non
         ('[[static]]\nprefix = "/s"\n', "line 1: a static folder needs `dir`"),
         ('[[static]]\nprefix = "/s"\ndir = "x"\nimutable = true\n', "did you mean `immutable`?"),
         ('[[static]]\nprefix = "/s"\ndir = 1\n', "`dir` is text, not 1"),
-        (f'[[static]]\nprefix = "/s"\ndir = "{folder}"\ncache_control = "a\\nb"\n', "`cache_control` cannot be that"),
+        (f'[[static]]\nprefix = "/s"\ndir = "{folder}"\ncache_control = "a\\nb"\n', "`cache_control` is not valid"),
         ("static = 1\n", "static folders are tables with two brackets"),
     ):
         file.write_text(text)

@@ -149,7 +149,7 @@ def test_a_worker_whose_successor_cannot_start_serves_on(start: Start, tmp_path:
         file.write("broken")
     for _ in range(5):
         assert get(server, "/").json()["pid"] == worker
-    server.wait_for_log(f"error: worker {worker} serves on", 20)
+    server.wait_for_log(f"error: worker {worker} continues", 20)
     assert get(server, "/").json()["pid"] == worker
     assert "this version is broken" in server.log()
 
@@ -222,7 +222,7 @@ def test_a_worker_whose_loop_is_blocked_is_ended_and_replaced(start: Start, work
     server = start(*NEW, "--workers", workers, "--worker-timeout", "1s")
     first = workers_of(server)
     with ask_and_leave(server, "/block") as connection:
-        log = server.wait_for_log("takes its place", 20)
+        log = server.wait_for_log("replaces it", 20)
         with pytest.raises((ConnectionEnded, OSError)):
             connection.read_response()
     found = re.search(r"error: worker (\d+) has not driven its sockets for 1 s \(`--worker-timeout`\)", log)

@@ -175,7 +175,7 @@ def test_a_worker_that_dies_is_replaced(start: Callable[..., Server], path: str 
     # The sockets are the supervisor's: nobody is refused, at no moment.
     for _ in range(20):
         assert get(server, "/").status == 200
-    assert f"{end}" in server.wait_for_log("takes its place\n", since=mark)
+    assert f"{end}" in server.wait_for_log("replaces it\n", since=mark)
     victims = before - workers_of(server)
     assert len(victims) == 1
     assert f"error: worker {victims.pop()} {end}" in server.log(mark)

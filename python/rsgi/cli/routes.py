@@ -118,7 +118,7 @@ def _check(earlier: dict[str, object], survey: Survey, drawn: CoverageMap) -> in
     )
     count = "1 route is no longer served" if len(lost) == 1 else f"{len(lost)} routes are no longer served"
     hint = "if this is intended, write the file again with `--json`"
-    raise StartupError(f"{count} any more{lines}", hint)
+    raise StartupError(f"{count}{lines}", hint)
 
 
 def _option(*declarations: str, **details: object) -> click.Option:
