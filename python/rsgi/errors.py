@@ -7,14 +7,14 @@ from __future__ import annotations
 
 
 class StartupError(Exception):
-    """The server cannot start, and whoever starts it can change that.
+    """The server cannot start, for a reason that the operator can fix.
 
-    The command line prints `error: <message>`, a blank line and `hint: <hint>`, and exits with 1; the traceback of the
-    cause is shown with `--debug` only.
+    The command line prints `error: <message>`, a blank line and `hint: <hint>`, and exits with 1. With `--debug`, it also
+    prints the traceback of the cause.
 
     Attributes:
-        message: What is wrong, in one sentence; the application's own traceback may follow on further lines.
-        hint: What to do about it, or `None` when there is nothing useful to say.
+        message: What is wrong, in one sentence. The application's own traceback may follow on further lines.
+        hint: What to do about it, or `None`.
     """
 
     def __init__(self, message: str, hint: str | None = None) -> None:
@@ -23,5 +23,5 @@ class StartupError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        """The same text as the command line prints, without the leading `error:`."""
+        """The text of the command line, without the leading `error:`."""
         return self.message if self.hint is None else f"{self.message}\n\nhint: {self.hint}"

@@ -31,14 +31,14 @@ OWN_SETTINGS = ("limit_concurrency", "wsgi_threads", "request_timeout")
 
 @dataclass(frozen=True)
 class AppTarget:
-    """One application to serve, as it was asked for.
+    """One application to serve.
 
     Attributes:
-        interface: The protocol it speaks; `auto` when that is seen once it is imported.
-        target: Where to import it from (`module:attr`, `module:factory()`), or the application itself.
-        prefix: The path below which it is mounted, as written; empty for the whole site.
-        name: What rules, logs and the banner call it; its target if empty.
-        own: Settings that are others for it than for the rest, by their names: some of `OWN_SETTINGS`.
+        interface: The interface of the application. `auto` detects it after the import.
+        target: Where to import it from (`module:attr`, `module:factory()`), or the application object.
+        prefix: The path where it is mounted. Empty for the whole site.
+        name: Its name in rules, logs and the banner. The default is its target.
+        own: Its own values of settings, by name. `OWN_SETTINGS` lists the possible ones.
     """
 
     interface: AskedInterface
