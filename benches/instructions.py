@@ -2,12 +2,13 @@
 
 Apart from `counters`, since it needs a run of its own, fifty times slower than others. The server starts without being
 counted, answers some requests, and then what all its threads execute is counted for a fixed number of requests. The load
-of the machine does not change a count. Threads take turns under valgrind, so how many requests share a wake-up is not
-quite as without it.
+of the machine does not change a count. Threads take turns under valgrind, so all servers are counted on one processor,
+and how many requests share a wake-up is not quite as without it.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -45,6 +46,9 @@ def count_instructions(server: Server, case: Case) -> float:
         pass  # whatever is compiled at the first start is compiled now
     with tempfile.TemporaryDirectory() as folder:
         wrapper = (
+            "taskset",
+            "--cpu-list",
+            str(min(os.sched_getaffinity(0))),
             "valgrind",
             "--tool=callgrind",
             "--instr-atstart=no",
