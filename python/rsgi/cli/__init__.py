@@ -6,7 +6,6 @@ and the one place where errors become text and exit codes: 2 for a wrong command
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
 
 import click
@@ -87,6 +86,9 @@ def _print_error(message: str, hint: str | None) -> None:
 
 
 def _version() -> str:
+    # Importing it takes as long as importing click does.
+    import importlib.metadata
+
     try:
         return importlib.metadata.version("rsgi")
     except importlib.metadata.PackageNotFoundError:
