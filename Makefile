@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PEERS ?= .venv-conformance
 PYTEST_ARGUMENTS ?=
+# Most tests wait for a server or a clock, so more of them than there are processors run side by side.
+TEST_PROCESSES ?= 4
 BENCH_ARGUMENTS ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -49,7 +51,7 @@ test-rust: $(VENV)/.maturin
 	cargo test --release --workspace --quiet
 
 test-python:
-	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGUMENTS)
 
 lint: lint-rust lint-python ## rustfmt, clippy, ruff, mypy, stubtest
 

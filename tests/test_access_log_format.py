@@ -185,7 +185,7 @@ def test_the_old_file_goes_on_when_the_new_one_cannot_be_opened(start: Callable[
 def test_without_a_file_sigusr1_does_nothing(start: Callable[..., Server], workers: str) -> None:
     server = start(*APPS["wsgi"], "--access-log", "--workers", workers)
     server.send_signal(signal.SIGUSR1)
-    server.wait_for_log("SIGUSR1 has no meaning here and was ignored")
+    server.wait_for_log("SIGUSR1 has no effect here and was ignored")
     assert get(server, "/x").status == 200
 
 

@@ -143,7 +143,7 @@ def test_a_worker_process_leaves_the_socket_of_the_supervisor_alone(
     server = start("--wsgi", "workers_apps:pid", "--admin", f"unix:{path}", "--workers", "2")
     pid = get(server, "/").json()["pid"]
     os.kill(pid, signal.SIGKILL)
-    server.wait_for_log("another one takes its place")
+    server.wait_for_log("another worker replaces it")
     assert Admin(server).get("/healthz").status == 200
 
 

@@ -208,11 +208,11 @@ def test_fast_and_slow_calls_from_many_clients_are_all_answered(start: Callable[
     ("arguments", "driver"),
     [
         (("--asgi", "io_apps:app"), "the event loop drives them"),
-        (("--asgi", "io_apps:app", "--loop", "uvloop"), "a thread of their own drives them"),
+        (("--asgi", "io_apps:app", "--loop", "uvloop"), "a separate thread drives them"),
         (("--wsgi", "wsgi_kitchen:app"), "the WSGI threads drive them, in turn"),
         (("--wsgi", "/old=wsgi_kitchen:app", "--asgi", "io_apps:app"), "the WSGI threads drive them, in turn"),
         # It has threads, but they are the bridge's own.
-        (("--asgi", "bridge_kitchen:app"), "a thread of their own drives them"),
+        (("--asgi", "bridge_kitchen:app"), "a separate thread drives them"),
     ],
 )
 def test_the_banner_says_who_drives(start: Callable[..., Server], arguments: tuple[str, ...], driver: str) -> None:

@@ -88,7 +88,7 @@ def idle(request: pytest.FixtureRequest, nap: float) -> dict[str, list[Connectio
     connections: dict[str, list[Connection]] = {}
     for interface in INTERFACES:
         server = request.getfixturevalue(f"{interface}_server")
-        connections[interface] = [Connection(server) for _ in range(5)]
+        connections[interface] = [Connection(server) for _ in range(10)]
         for connection in connections[interface]:
             request.addfinalizer(connection.__exit__)
             greet(connection)

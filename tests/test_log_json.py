@@ -124,5 +124,5 @@ def test_a_configuration_that_is_none(tmp_path: Path, name: str, text: str | Non
         (tmp_path / name).write_text(text)
     ran = run_rsgi("--wsgi", "identity_app:old", "--log-config", str(tmp_path / name))
     assert ran.returncode == 1
-    assert ran.stderr.startswith(f"error: the log configuration `{tmp_path / name}` {message}")
+    assert ran.stderr.startswith(f"error: cannot read the log configuration `{tmp_path / name}` {message}")
     assert "hint: " in ran.stderr

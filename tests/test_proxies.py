@@ -242,11 +242,11 @@ def test_a_forwarded_prefix_is_the_root_path_of_its_request(start_app: Callable[
 @pytest.mark.parametrize(
     ("flags", "error", "hint"),
     [
-        (("--trust-proxy", "10.0.0.0/33"), "'10.0.0.0/33' is no proxy to trust", "10.0.0.0/8"),
-        (("--trust-proxy", "127.0.0.1,localhost"), "'localhost' is no proxy to trust", "unix or *"),
+        (("--trust-proxy", "10.0.0.0/33"), "'10.0.0.0/33' is not a proxy", "10.0.0.0/8"),
+        (("--trust-proxy", "127.0.0.1,localhost"), "'localhost' is not a proxy", "unix or *"),
         (("--trust-proxy", "10.1.2.3/8"), "an address within a network", "write 10.0.0.0/8"),
-        (("--trust-proxy", "fe80::1%eth0"), "'fe80::1%eth0' is no proxy to trust", "unix or *"),
-        (("--trust-proxy", ""), "'' is no proxy to trust", "unix or *"),
+        (("--trust-proxy", "fe80::1%eth0"), "'fe80::1%eth0' is not a proxy", "unix or *"),
+        (("--trust-proxy", ""), "'' is not a proxy", "unix or *"),
         (("--root-path", "app"), "'app' is not a path", "/healthz"),
     ],
 )

@@ -108,7 +108,7 @@ def test_a_handler_that_leaves_does_not_cut_the_drain_short(start: Callable[...,
 def test_a_signal_without_a_meaning_ends_nothing(start: Callable[..., Server], number: int, workers: str) -> None:
     server = start(*ASGI, "--workers", workers)
     server.send_signal(number)
-    server.wait_for_log(f"{signal.Signals(number).name} has no meaning here and was ignored")
+    server.wait_for_log(f"{signal.Signals(number).name} has no effect here and was ignored")
     assert get(server, "/pid").status == 200
     assert server.stop() == 0
 
@@ -117,7 +117,7 @@ def test_a_worker_ignores_a_signal_without_a_meaning(start: Callable[..., Server
     server = start(*ASGI, "--workers", "2")
     worker = get(server, "/pid").text
     os.kill(int(worker), signal.SIGUSR1)
-    server.wait_for_log(f"[{worker}] SIGUSR1 has no meaning here and was ignored")
+    server.wait_for_log(f"[{worker}] SIGUSR1 has no effect here and was ignored")
     assert server.stop() == 0
     assert "takes its place" not in server.log()
 

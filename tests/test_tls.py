@@ -275,7 +275,7 @@ def test_bad_new_certificates_change_nothing(start: Callable[..., Server], tmp_p
     server = start("--wsgi", "wsgi_kitchen:app", *certificates.flags())
     certificates.key.write_text("no key")
     server.send_signal(signal.SIGHUP)
-    server.wait_for_log(f"error: there is no TLS key in `{certificates.key}`; the certificates stay as they were\n")
+    server.wait_for_log(f"error: there is no TLS key in `{certificates.key}`; the old certificates stay in use\n")
     assert tls_get(server, certificates.context(), "/hello").status == 200
 
 

@@ -1,6 +1,6 @@
 """Sets up Python's `logging` from a file, before an application is imported.
 
-Apart from `log.py`, which is about the server's own logger: what is set up here is the operator's.
+`log.py` is the server's own logger. This is the configuration of the operator.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_HINT = "it has to be what `logging.config.dictConfig` takes, as JSON or TOML, with `version = 1`"
+_HINT = "it must have what `logging.config.dictConfig` takes, as JSON or TOML, with `version = 1`"
 
 
 def set_up_from(path: str) -> None:
@@ -43,7 +43,7 @@ def _read(path: str) -> dict[str, Any]:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise StartupError(f"the log configuration `{path}` cannot be read: {reason}", "see `--log-config`") from error
+        raise StartupError(f"cannot read the log configuration `{path}`: {reason}", "see `--log-config`") from error
     try:
         settings = tomllib.loads(text) if Path(path).suffix == ".toml" else json.loads(text)
     except ValueError as error:  # of both kinds

@@ -57,7 +57,7 @@ impl Proxies {
     pub fn new(settings: &Settings) -> Result<Option<Self>, StartupError> {
         let trust = Trust::parse(&settings.trust_proxy).map_err(|item| {
             StartupError::new(
-                format!("`{item}` is no proxy to trust"),
+                format!("`{item}` is not a proxy"),
                 "name an address, a network such as 10.0.0.0/8, `unix` or `*`",
             )
         })?;
