@@ -18,7 +18,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-router conformance clean
+.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -90,7 +90,15 @@ demo-tls: $(VENV)/.maturin ## the same over HTTPS, with a new certificate
 	@printf '  HTTP/1.1, the old one        curl --cacert target/demo-tls/certificate.pem --http1.1 https://localhost:$(PORT)/about\n\n'
 	@cd examples/flask_and_fastapi && exec $(BIN)/rsgi serve --wsgi old:app --asgi new:app --host $(HOST) --port $(PORT) --tls-cert $(CURDIR)/target/demo-tls/certificate.pem --tls-key $(CURDIR)/target/demo-tls/key.pem
 
-bench: install ## compare with other servers; writes benches/RESULTS.md and benches/results.svg
+# The newest CPython that is here, unless PYTHON= names one; the build and the virtual environment are its own.
+bench: ## compare with other servers on the newest CPython that is here (or PYTHON=); writes benches/RESULTS.md and benches/results.svg
+	@python='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))'; \
+	if [ -z "$$python" ]; then python="$$('$(PYTHON)' benches/newest_python.py)" || exit 1; fi; \
+	version="$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" || exit 1; \
+	$(MAKE) --no-print-directory bench-with PYTHON="$$python" VENV=".venv-bench-$$version"
+
+bench-with: $(VENV)/.maturin
+	$(BIN)/maturin develop --release --target-dir target/bench
 	$(BIN)/python benches/run.py --output benches/RESULTS.md --plot benches/results.svg $(BENCH_ARGUMENTS)
 
 bench-router: $(VENV)/.maturin ## measure the router with 1 to 1,000 routes
@@ -104,5 +112,5 @@ conformance: install ## test other servers and bridges too; writes docs/conforma
 	cd tests && PYTHONPATH='$(CURDIR)/tests:$(CURDIR)/python' $(abspath $(PEERS))/bin/python -m behaviours '$(CURDIR)/docs/conformance.md'
 
 clean: ## remove everything that was built and installed here
-	rm -rf $(VENV) .venv-3.* $(PEERS) target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* .venv-bench-3.* benches/.venv-3.* $(PEERS) target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

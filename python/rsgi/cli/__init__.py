@@ -5,7 +5,6 @@ The exit code is 2 for a usage error and 1 for a server that cannot start. The s
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
 
 import click
@@ -86,6 +85,9 @@ def _print_error(message: str, hint: str | None) -> None:
 
 
 def _version() -> str:
+    # Importing it takes as long as importing click does.
+    import importlib.metadata
+
     try:
         return importlib.metadata.version("rsgi")
     except importlib.metadata.PackageNotFoundError:

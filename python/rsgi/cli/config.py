@@ -10,8 +10,6 @@ import sys
 
 import click
 from click.core import ParameterSource
-from rich.console import Console
-from rich.table import Table
 
 from rsgi.cli.environment import warn_of_variables
 from rsgi.cli.parameters import SectionedCommand, given_to, options, targets_argument
@@ -62,6 +60,9 @@ def _origin(parameter: click.Parameter, value: object, context: click.Context) -
 
 
 def _print_table(made: list[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("setting", "value", "from", box=None, pad_edge=False, header_style="bold")
     for row in made:
         style = "dim" if row.origin.kind == "default" else None

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from rsgi.cli.asking import application_parameters, survey_of, warn
 from rsgi.cli.parameters import SectionedCommand
 from rsgi.errors import StartupError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from rsgi.coverage import CoverageMap, Row, Survey
 
 _HELP = """Show every URL of the applications: who answers it, and whether it has moved.
@@ -81,6 +82,8 @@ def _routes(*, as_json: bool, page: str | None, baseline: str | None, only: tupl
 
 def console() -> Console:
     """Where a table goes: the terminal in its width; anything else gets whole lines, unless `COLUMNS` says otherwise."""
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
