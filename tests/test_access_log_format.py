@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_opened_is_a_start_up_error(tmp_path: Path) -> Non
     ran = run_rsgi("--wsgi", "identity_app:old", "--access-log-file", str(tmp_path / "none" / "access.log"))
     assert ran.returncode == 1
     assert "error: cannot open the access log `" in ran.stderr
-    assert "hint: the folder has to be there" in ran.stderr
+    assert "hint: the folder must exist" in ran.stderr
 
 
 def test_a_dash_is_stdout(start: Callable[..., Server]) -> None:
