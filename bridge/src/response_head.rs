@@ -14,6 +14,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
+use crate::known_fields::KnownFields;
 use crate::latin1::latin1_bytes;
 use crate::report::log_warning;
 
@@ -22,6 +23,12 @@ const SERVERS_OWN: usize = 1;
 
 /// No response needs as many fields; the map would panic at a few more.
 const MOST_FIELDS: usize = 16 * 1024;
+
+/// Names that WSGI applications give.
+static TEXTS: KnownFields = KnownFields::new();
+
+/// Names that ASGI applications give.
+static OCTETS: KnownFields = KnownFields::new();
 
 /// A checked response head.
 #[derive(Debug, Clone)]
@@ -110,7 +117,9 @@ impl ResponseHead {
         let mut fields = Fields::new(status, list.len() + SERVERS_OWN);
         for pair in list.iter() {
             let (name, value) = pair_of(&pair)?;
-            fields.add(pair.py(), &native_bytes("a header name", &name)?, &native_bytes("a header value", &value)?)?;
+            let (field, last) = known_or(&TEXTS, &name, || named(&native_bytes("a header name", &name)?))?;
+            let value = native_bytes("a header value", &value)?;
+            fields.add(&TEXTS, (&name, field), &value, last)?;
         }
         Ok(fields.finish(reason))
     }
@@ -213,25 +222,33 @@ impl Fields {
         })?;
         for pair in pairs {
             let (name, value) = pair_of(&pair?)?;
-            self.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
+            let (field, last) = known_or(&OCTETS, &name, || named(byte_string("a header name", &name)?))?;
+            self.add(&OCTETS, (&name, field), byte_string("a header value", &value)?, last)?;
         }
         Ok(self)
     }
 
-    fn add(&mut self, py: Python<'_>, name: &[u8], value: &[u8]) -> PyResult<()> {
-        let field = HeaderName::from_bytes(name)
-            .map_err(|_| PyValueError::new_err(format!("{:?} is not a header name", String::from_utf8_lossy(name))))?;
-        let value = HeaderValue::from_bytes(trim(value)).map_err(|_| {
-            PyValueError::new_err(format!(
-                "the value of header {field:?} has a control character: {:?}",
-                String::from_utf8_lossy(value)
-            ))
-        })?;
+    /// Takes a field whose name is `object`; `last` is the value that it had before.
+    fn add(
+        &mut self,
+        known: &KnownFields,
+        (object, field): (&Bound<'_, PyAny>, HeaderName),
+        value: &[u8],
+        last: Option<HeaderValue>,
+    ) -> PyResult<()> {
+        let value = match last {
+            Some(same) if same.as_bytes() == value => same,
+            _ => {
+                let value = checked(&field, value)?;
+                known.keep(object, &field, &value);
+                value
+            }
+        };
         if field == CONTENT_LENGTH {
             return self.add_length(value);
         }
         if is_hop_by_hop(&field) && !(self.announces && field == TRAILER) {
-            warn_once(py, &field);
+            warn_once(object.py(), &field);
             return Ok(());
         }
         self.append(field, value)
@@ -289,6 +306,29 @@ impl Fields {
         let content_length = content_length.filter(|_| status != StatusCode::NO_CONTENT);
         Box::new(ResponseHead { status, reason, headers, order, content_length })
     }
+}
+
+/// What `object` names, parsed if it is not known, and the value that is known with it.
+fn known_or(
+    known: &KnownFields,
+    object: &Bound<'_, PyAny>,
+    parse: impl FnOnce() -> PyResult<HeaderName>,
+) -> PyResult<(HeaderName, Option<HeaderValue>)> {
+    known.find(object).map_or_else(|| Ok((parse()?, None)), Ok)
+}
+
+fn named(name: &[u8]) -> PyResult<HeaderName> {
+    HeaderName::from_bytes(name)
+        .map_err(|_| PyValueError::new_err(format!("{:?} is not a header name", String::from_utf8_lossy(name))))
+}
+
+fn checked(field: &HeaderName, value: &[u8]) -> PyResult<HeaderValue> {
+    HeaderValue::from_bytes(trim(value)).map_err(|_| {
+        PyValueError::new_err(format!(
+            "the value of header {field:?} has a control character: {:?}",
+            String::from_utf8_lossy(value)
+        ))
+    })
 }
 
 /// Fields that describe the connection belong to the server.

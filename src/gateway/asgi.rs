@@ -18,8 +18,10 @@ use pyo3::types::PyDict;
 use rsgi_bridge::awaitable::{Awaitable, PollFn, Sent};
 use rsgi_bridge::error::{ClientDisconnected, Disconnected};
 use rsgi_bridge::exchange::Ended;
+use rsgi_bridge::process::Process;
 use rsgi_bridge::report::{log_failure, log_length};
 use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
+use rsgi_bridge::spare::has_only;
 use tokio::sync::oneshot;
 
 use super::extensions::{offered, only_if};
@@ -28,7 +30,9 @@ use super::leaving::{put_off, raise_after_listeners};
 use super::message::{disconnect_message, says, typed, unexpected};
 use super::probe::Witness;
 use super::request_messages::RequestMessages;
-use super::response_messages::{Ending, Gone, Progress, ResponseMessages, Room, TellOnDrop, body_part, response_head};
+use super::response_messages::{
+    Ending, GoneState, Progress, ResponseMessages, Room, TellOnDrop, body_part, response_head,
+};
 use super::waiters::Waiters;
 use super::{Call, file_message, trailers, zero_copy};
 use crate::body::{Leftover, Recorder};
@@ -169,18 +173,18 @@ pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Asked) -> (A
 fn submit<'a>(
     gateway: &Arc<AsgiGateway>,
     head: Box<RequestHead>,
-    request: RequestMessages,
+    body: RequestMessages,
     witness: Option<Arc<Witness>>,
     alarm: &'a SpareAlarm,
 ) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
-    let gone = Gone::default();
-    let told = TellOnDrop(Arc::clone(&gone));
     let call = gateway.calls.begin(&head);
     let time =
-        gateway.limit.map(|limit| AnswerTime { limit, reading: request.reading(), call: call.handle(), wear: None });
+        gateway.limit.map(|limit| AnswerTime { limit, reading: body.reading(), call: call.handle(), wear: None });
     let event_loop = time.as_ref().map(|_| Arc::clone(&gateway.event_loop));
-    let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone, witness, call };
+    let request = Arc::new(HttpRequest { gone: GoneState::default(), head, witness, gateway: Arc::clone(gateway) });
+    let told = TellOnDrop(Arc::clone(&request));
+    let start = HttpStart { request, body, responder, call };
     gateway.event_loop.submit(LoopEvent::Http(Box::new(start)));
     let response = match time.zip(event_loop) {
         None => Either::Left(response),
@@ -192,42 +196,50 @@ fn submit<'a>(
     }
 }
 
+/// One request, as long as anybody has to do with it.
+#[derive(Debug)]
+struct HttpRequest {
+    gone: GoneState,
+    head: Box<RequestHead>,
+    witness: Option<Arc<Witness>>,
+    gateway: Arc<AsgiGateway>,
+}
+
+impl AsRef<GoneState> for HttpRequest {
+    fn as_ref(&self) -> &GoneState {
+        &self.gone
+    }
+}
+
 /// One request on its way to the loop's thread.
 #[derive(Debug)]
 pub struct HttpStart {
-    gateway: Arc<AsgiGateway>,
-    head: Box<RequestHead>,
-    request: RequestMessages,
+    request: Arc<HttpRequest>,
+    body: RequestMessages,
     responder: Responder,
-    gone: Gone,
-    witness: Option<Arc<Witness>>,
     call: RunningCall,
 }
 
 impl HttpStart {
     /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
     pub fn start(self, py: Python<'_>) {
-        let Self { gateway, head, request, responder, gone, witness, call } = self;
-        head.called();
+        let Self { request, body, responder, call } = self;
+        let gateway = Arc::clone(&request.gateway);
+        request.head.called();
         let mut extensions = gateway.extensions;
-        extensions.trailers &= trailers::accepted(&head);
-        let scope = gateway.scope(py, &head, ScopeKind::Http { extensions });
-        if let (Some(witness), Ok(scope)) = (&witness, &scope) {
+        extensions.trailers = extensions.trailers && trailers::accepted(&request.head);
+        let scope = gateway.scope(py, &request.head, ScopeKind::Http { extensions });
+        if let (Some(witness), Ok(scope)) = (&request.witness, &scope) {
             witness.watch(scope);
         }
-        let exchange = HttpExchange {
-            stepping: AtomicBool::new(false),
-            waiters: Arc::default(),
-            state: Mutex::new(State { request, flushing: false, response: gateway.response(responder, Some(call)) }),
-            gone,
-            head,
-            witness,
-            gateway: Arc::clone(&gateway),
-        };
+        let state = State { body, flushing: false, response: gateway.response(responder, Some(call)), request };
         let started = scope.and_then(|scope| {
-            let exchange = Bound::new(py, exchange)?;
-            let conversation = Conversation::Http(exchange.clone().unbind());
-            AppCoroutine::start(&gateway.event_loop, gateway.app.bind(py), &scope, exchange.as_any(), conversation)
+            let given = Given::new(py, &gateway.event_loop, state)?;
+            let conversation = Conversation::Http(given.exchange.clone().unbind());
+            let functions = (given.receive.clone(), given.send.clone());
+            AppCoroutine::start(&gateway.event_loop, gateway.app.bind(py), scope, functions, conversation)?;
+            given.give_back(&gateway.event_loop);
+            Ok(())
         });
         if let Err(error) = started {
             error.write_unraisable(py, None);
@@ -237,13 +249,14 @@ impl HttpStart {
 
 #[derive(Debug)]
 struct State {
-    request: RequestMessages,
+    body: RequestMessages,
     response: ResponseMessages,
     /// The head is on its way out by itself.
     flushing: bool,
+    request: Arc<HttpRequest>,
 }
 
-/// `receive` and `send` of one request.
+/// `receive` and `send` of one request, which may serve another when it is over.
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct HttpExchange {
@@ -251,10 +264,53 @@ pub struct HttpExchange {
     /// The application's own task is running, not one that it has started.
     stepping: AtomicBool,
     waiters: Arc<Waiters>,
-    gone: Gone,
-    head: Box<RequestHead>,
-    witness: Option<Arc<Witness>>,
-    gateway: Arc<AsgiGateway>,
+    process: Process,
+}
+
+/// An exchange and its two methods, as the application gets them.
+struct Given<'py> {
+    exchange: Bound<'py, HttpExchange>,
+    receive: Bound<'py, PyAny>,
+    send: Bound<'py, PyAny>,
+}
+
+/// One that nobody has.
+#[derive(Debug)]
+pub struct SpareExchange {
+    exchange: Py<HttpExchange>,
+    receive: Py<PyAny>,
+    send: Py<PyAny>,
+}
+
+impl<'py> Given<'py> {
+    fn new(py: Python<'py>, event_loop: &EventLoop, state: State) -> PyResult<Self> {
+        if let Some(SpareExchange { exchange, receive, send }) = event_loop.exchanges.take() {
+            let exchange = exchange.into_bound(py);
+            let before = std::mem::replace(&mut *exchange.get().lock(), state);
+            drop(before);
+            return Ok(Self { exchange, receive: receive.into_bound(py), send: send.into_bound(py) });
+        }
+        let (stepping, waiters) = (AtomicBool::new(false), Arc::default());
+        let exchange =
+            Bound::new(py, HttpExchange { state: Mutex::new(state), stepping, waiters, process: Process::this() })?;
+        let method = |name| exchange.as_any().getattr(name);
+        let (receive, send) = (method(intern!(py, "receive"))?, method(intern!(py, "send"))?);
+        Ok(Self { exchange, receive, send })
+    }
+
+    /// The call has begun. If it is over, and the application has kept nothing of it, it all serves another.
+    fn give_back(self, event_loop: &EventLoop) {
+        let Self { exchange, receive, send } = self;
+        // Each method has a reference to what it is a method of.
+        if has_only(&receive, 1)
+            && has_only(&send, 1)
+            && has_only(&exchange, 3)
+            && Arc::strong_count(&exchange.get().waiters) == 1
+        {
+            let spare = SpareExchange { exchange: exchange.unbind(), receive: receive.unbind(), send: send.unbind() };
+            event_loop.exchanges.give_back(spare);
+        }
+    }
 }
 
 #[pymethods]
@@ -268,20 +324,20 @@ impl HttpExchange {
         }
         let exchange = slf.clone().unbind();
         let poll = this.waiters.join(move |py, context| exchange.get().poll_receive(py, context));
-        Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll)
+        Awaitable::waiting(this.event_loop() as _, poll)
     }
 
     /// Takes a message of the response.
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let this = slf.get();
-        this.gateway.event_loop.check_process()?;
+        this.process.check()?;
         let poll = match Self::take_message(slf, message) {
             Ok(Room::Yes) => return Sent::instance(py),
             Ok(Room::No) => Self::wait_for_room(slf),
             Err(error) => this.hold_back(py, error)?,
         };
-        Ok(Py::new(py, Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll))?.into_any())
+        Ok(Py::new(py, Awaitable::waiting(this.event_loop() as _, poll))?.into_any())
     }
 }
 
@@ -290,11 +346,19 @@ impl HttpExchange {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn request(&self) -> Arc<HttpRequest> {
+        Arc::clone(&self.lock().request)
+    }
+
+    fn event_loop(&self) -> Arc<EventLoop> {
+        Arc::clone(&self.lock().request.gateway.event_loop)
+    }
+
     fn poll_receive(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
         let mut state = self.lock();
-        match state.request.poll_next(py, context) {
+        match state.body.poll_next(py, context) {
             Some(message) => message,
-            None => state.response.poll_over(context, &self.gone).map(|()| disconnect_message(py)),
+            None => state.response.poll_over(context, &state.request.gone).map(|()| disconnect_message(py)),
         }
     }
 
@@ -315,7 +379,7 @@ impl HttpExchange {
         self.lock().response.progress = Progress::Left;
         // The connection may not have come to it yet.
         self.waiters.waker().wake();
-        Ok(raise_after_listeners(&self.gateway.event_loop, error))
+        Ok(raise_after_listeners(&self.event_loop(), error))
     }
 
     fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
@@ -342,14 +406,15 @@ impl HttpExchange {
         let (py, this) = (slf.py(), slf.get());
         let promises = says(message, intern!(py, "trailers"))?;
         let head = response_head(py, message, promises)?;
-        if promises {
-            only_if(this.gateway.extensions.trailers, "trailers")?;
-        }
-        let trailers = promises.then(|| trailers::promised(&head, &this.head)).transpose()?;
         let mut state = this.lock();
-        state.response.start(head, &this.gone)?;
+        let State { response, request, .. } = &mut *state;
+        if promises {
+            only_if(request.gateway.extensions.trailers, "trailers")?;
+        }
+        let trailers = promises.then(|| trailers::promised(&head, &request.head)).transpose()?;
+        response.start(head, &request.gone)?;
         if let Some(trailers) = trailers {
-            state.response.promise(trailers);
+            response.promise(trailers);
         }
         drop(state);
         if !this.stepping.load(Ordering::Relaxed) {
@@ -359,40 +424,50 @@ impl HttpExchange {
         Ok(Room::Yes)
     }
 
-    fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
-        let (body, more) = body_part(py, message)?;
-        if let Some(witness) = &self.witness {
+    /// What a router has written into the scope is looked at while it is there.
+    fn bear_witness(&self, py: Python<'_>) {
+        let state = self.lock();
+        if let Some(witness) = &state.request.witness {
+            let witness = Arc::clone(witness);
+            drop(state);
             witness.read(py);
         }
+    }
+
+    fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        let (body, more) = body_part(py, message)?;
+        self.bear_witness(py);
         let mut state = self.lock();
+        let State { response, request, .. } = &mut *state;
         // A body that nobody gets has no pipe that would tell.
-        if state.response.is_discarding() && self.head.peer.is_gone() {
+        if response.is_discarding() && request.head.peer.is_gone() {
             return Err(Disconnected.into());
         }
-        let (room, ended) = state.response.take_body(body, more, self.head.is_head(), &self.gone)?;
+        let (room, ended) = response.take_body(body, more, request.head.is_head(), &request.gone)?;
         drop(state);
         if ended != Ended::Whole {
-            log_length(py, self.head.subject(&self.gateway.name), ended);
+            let request = self.request();
+            log_length(py, request.head.subject(&request.gateway.name), ended);
         }
         Ok(room)
     }
 
     fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
-        only_if(self.gateway.extensions.path_send, "pathsend")?;
+        only_if(self.lock().request.gateway.extensions.path_send, "pathsend")?;
         let body = file_message::open(py, message)?;
-        if let Some(witness) = &self.witness {
-            witness.read(py);
-        }
-        self.lock().response.take_file(body, self.head.is_head(), &self.gone).map(|()| Room::Yes)
+        self.bear_witness(py);
+        let mut state = self.lock();
+        let State { response, request, .. } = &mut *state;
+        response.take_file(body, request.head.is_head(), &request.gone).map(|()| Room::Yes)
     }
 
     fn send_piece(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
-        only_if(self.gateway.extensions.zero_copy_send, "zerocopysend")?;
+        only_if(self.lock().request.gateway.extensions.zero_copy_send, "zerocopysend")?;
         let (body, more) = zero_copy::piece(py, message)?;
-        if let Some(witness) = &self.witness {
-            witness.read(py);
-        }
-        self.lock().response.take_piece(body, more, self.head.is_head(), &self.gone)
+        self.bear_witness(py);
+        let mut state = self.lock();
+        let State { response, request, .. } = &mut *state;
+        response.take_piece(body, more, request.head.is_head(), &request.gone)
     }
 
     /// Whether it is about `call`.
@@ -413,35 +488,36 @@ impl HttpExchange {
         let mut state = this.lock();
         if state.response.is_held() && !state.flushing {
             state.flushing = true;
-            let exchange = slf.clone_ref(py);
-            this.gateway.event_loop.run_later(FLUSH_TURNS, Box::new(move |py| exchange.get().flush(py)));
+            let (exchange, event_loop) = (slf.clone_ref(py), Arc::clone(&state.request.gateway.event_loop));
+            event_loop.run_later(FLUSH_TURNS, Box::new(move |py| exchange.get().flush(py)));
         }
     }
 
     fn flush(&self, py: Python<'_>) {
-        if let Some(witness) = &self.witness {
-            witness.read(py);
-        }
+        self.bear_witness(py);
         let mut state = self.lock();
-        if state.response.is_held() {
+        let State { response, request, .. } = &mut *state;
+        if response.is_held() {
             // A client that has left needs no head.
-            let _gone = state.response.take_body(Bytes::new(), true, self.head.is_head(), &self.gone);
+            let _gone = response.take_body(Bytes::new(), true, request.head.is_head(), &request.gone);
         }
     }
 
     /// The application has returned or raised: whatever is open is ended, and what went wrong is said once.
     pub fn ended(&self, py: Python<'_>, result: PyResult<()>) {
-        if let Some(witness) = &self.witness {
-            witness.read(py);
-        }
+        self.bear_witness(py);
         let mut state = self.lock();
-        let body_failed = std::mem::replace(&mut state.request, RequestMessages::Delivered).has_failed();
-        let ending = state.response.end(py, result, body_failed, &self.gone);
+        let State { response, request, body, .. } = &mut *state;
+        let body_failed = std::mem::replace(body, RequestMessages::Delivered).has_failed();
+        let ending = response.end(py, result, body_failed, &request.gone);
         drop(state);
         match ending {
             Ending::Told => {}
-            Ending::ClientLeft => self.gateway.event_loop.collect_soon(),
-            Ending::Failed(error) => log_failure(py, self.head.subject(&self.gateway.name), &error),
+            Ending::ClientLeft => self.event_loop().collect_soon(),
+            Ending::Failed(error) => {
+                let request = self.request();
+                log_failure(py, request.head.subject(&request.gateway.name), &error);
+            }
         }
     }
 }

@@ -59,12 +59,18 @@ impl GoneState {
     }
 }
 
-/// When the service's future ends, the client got its response head or has left; the body's pipe tells the rest.
-pub(super) struct TellOnDrop(pub Gone);
+impl AsRef<Self> for GoneState {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
 
-impl Drop for TellOnDrop {
+/// When the service's future ends, the client got its response head or has left; the body's pipe tells the rest.
+pub(super) struct TellOnDrop<T: AsRef<GoneState>>(pub Arc<T>);
+
+impl<T: AsRef<GoneState>> Drop for TellOnDrop<T> {
     fn drop(&mut self) {
-        self.0.tell();
+        (*self.0).as_ref().tell();
     }
 }
 
