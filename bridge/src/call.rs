@@ -17,11 +17,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyTuple};
 
 use crate::async_body::{self, Kind, kind_of};
-use crate::error::is_clients_doing;
+use crate::error::{is_clients_doing, short};
 use crate::exchange::{Ended, Exchange, Next};
 use crate::file_wrapper::FileWrapper;
 use crate::process::Process;
-use crate::response_head::short;
 use crate::spare::{Spare, has_only};
 use crate::start_response::{StartResponse, body_bytes};
 
@@ -139,7 +138,6 @@ impl<'py> Context<'py> {
     /// The call is over: a context in which nothing is left, and that nobody has, serves another.
     fn give_back(self) {
         let (context, run) = match self {
-            Self::Given(_) => return,
             Self::New(context) if has_only(&context, 1) && is_empty(&context) => {
                 let Ok(run) = context.getattr(intern!(context.py(), "run")) else { return };
                 (context, run)
@@ -148,7 +146,7 @@ impl<'py> Context<'py> {
             Self::Again(context, run) if has_only(&run, 1) && has_only(&context, 2) && is_empty(&context) => {
                 (context, run)
             }
-            Self::New(_) | Self::Again(..) => return,
+            Self::Given(_) | Self::New(_) | Self::Again(..) => return,
         };
         SPARE.give_back((context.unbind(), run.unbind()));
     }

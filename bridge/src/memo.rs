@@ -13,8 +13,8 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::latin1::latin1;
 
-/// How many things are kept.
-const PLACES: usize = 256;
+/// How many places there are.
+const PLACES: usize = 128;
 
 /// The longest text that is kept, in bytes.
 const LONGEST: usize = 512;
@@ -25,10 +25,11 @@ pub struct Memo<T> {
     hash: RandomState,
 }
 
+/// Where two things are kept, the latest first.
 struct Place<T> {
     /// The hash of what wanted the place last.
     wanted: u64,
-    kept: Option<(u64, T)>,
+    kept: [Option<(u64, T)>; 2],
 }
 
 /// What a memo says of something.
@@ -41,7 +42,7 @@ pub enum Recalled<R> {
 
 impl<T> Default for Memo<T> {
     fn default() -> Self {
-        let empty = || Place { wanted: 0, kept: None };
+        let empty = || Place { wanted: 0, kept: [None, None] };
         let places = std::iter::repeat_with(empty).take(PLACES).collect();
         Self { places: Mutex::new(places), hash: RandomState::default() }
     }
@@ -53,7 +54,7 @@ impl<T> Memo<T> {
     }
 
     /// What is kept of something that `parts` tell from all else; `of` gives it where it is that. It must not run Python code.
-    pub fn recall<R>(&self, parts: [&[u8]; 2], of: impl FnOnce(&T) -> Option<R>) -> Recalled<R> {
+    pub fn recall<R>(&self, parts: [&[u8]; 2], of: impl Fn(&T) -> Option<R>) -> Recalled<R> {
         let [first, second] = parts;
         if first.len() + second.len() > LONGEST {
             return Recalled::New(None);
@@ -64,11 +65,12 @@ impl<T> Memo<T> {
         let hash = hasher.finish();
         let mut places = self.lock();
         let Some(place) = place(&mut places, hash) else { return Recalled::New(None) };
-        if let Some((same, kept)) = &place.kept
-            && *same == hash
-            && let Some(found) = of(kept)
-        {
-            return Recalled::Kept(found);
+        for (same, kept) in place.kept.iter().flatten() {
+            if *same == hash
+                && let Some(found) = of(kept)
+            {
+                return Recalled::Kept(found);
+            }
         }
         let again = std::mem::replace(&mut place.wanted, hash) == hash;
         Recalled::New(again.then_some(hash))
@@ -77,7 +79,10 @@ impl<T> Memo<T> {
     /// Keeps something, by the number that it goes by.
     pub fn keep(&self, number: u64, object: T) {
         let mut places = self.lock();
-        let before = place(&mut places, number).and_then(|place| place.kept.replace((number, object)));
+        let before = place(&mut places, number).and_then(|place| {
+            let [latest, before] = &mut place.kept;
+            std::mem::replace(before, latest.replace((number, object)))
+        });
         // What dies is Python's: not while others wait.
         drop(places);
         drop(before);

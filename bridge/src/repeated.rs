@@ -73,9 +73,9 @@ impl Repeated {
         if let Some(kept) = self.find(py, request, unix) {
             return kept.copy();
         }
-        let made = make()?;
-        self.keep(Common::of(request, unix), made.clone().unbind());
-        made.copy()
+        let new = make()?;
+        self.keep(Common::of(request, unix), new.clone().unbind());
+        new.copy()
     }
 
     fn find<'py>(
@@ -89,14 +89,14 @@ impl Repeated {
         Some(found.bind(py).clone())
     }
 
-    fn keep(&self, common: Common, made: Py<PyDict>) {
+    fn keep(&self, common: Common, new: Py<PyDict>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.list.len() < MOST {
-            return kept.list.push((common, made));
+            return kept.list.push((common, new));
         }
         let oldest = kept.oldest;
         kept.oldest = (oldest + 1) % MOST;
-        let before = kept.list.get_mut(oldest).map(|place| std::mem::replace(place, (common, made)));
+        let before = kept.list.get_mut(oldest).map(|place| std::mem::replace(place, (common, new)));
         // What dies is Python's: not while others wait.
         drop(kept);
         drop(before);

@@ -12,8 +12,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::error::short;
 use crate::exchange::Exchange;
-use crate::response_head::{ResponseHead, short};
+use crate::response_head::ResponseHead;
 use crate::spare::{Spare, has_only};
 
 /// The `write` of a call; its `start_response` is a method of it, which Python calls with less ado than an object. Most applications

@@ -2,11 +2,12 @@
 //!
 //! Kept apart because a slow terminal or disk must not slow the server: what is kept of a request waits in a bounded queue, and
 //! when that is full the number of lost lines is said. In reading order: `format` is compiled once, `line` is one request
-//! (`basic_user` is a part of it), `writer` is the thread.
+//! (`basic_user` is a part of it, `notation` is how its values look), `writer` is the thread.
 
 mod basic_user;
 mod format;
 mod line;
+mod notation;
 mod writer;
 
 use std::io;

@@ -7,7 +7,7 @@
 use pyo3::prelude::*;
 
 use crate::calls::CallHandle;
-use crate::gateway::asgi::HttpExchange;
+use crate::gateway::http_exchange::HttpExchange;
 use crate::gateway::websocket::WebSocketExchange;
 
 /// Who is told when the application's call has ended.

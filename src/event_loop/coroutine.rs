@@ -43,16 +43,13 @@ pub struct AppCoroutine {
 impl AppCoroutine {
     /// Starts a task that calls the application with a scope, `receive` and `send`; `conversation` is told of the end, also when
     /// the call itself fails.
-    ///
-    /// # Errors
-    /// When Python is out of memory.
     pub fn start<'py>(
         event_loop: &Arc<EventLoop>,
         app: &Bound<'py, PyAny>,
         scope: Bound<'py, PyDict>,
         (receive, send): (Bound<'py, PyAny>, Bound<'py, PyAny>),
         conversation: Conversation,
-    ) -> PyResult<()> {
+    ) {
         let py = app.py();
         let (app, scope) = (app.clone().unbind(), scope.unbind());
         let call = Call::Due { app, scope, receive: receive.unbind(), send: send.unbind() };
@@ -60,7 +57,6 @@ impl AppCoroutine {
         if let Err(error) = Self::start_due(event_loop, py, Due { call, conversation }) {
             told.ended(py, Err(error));
         }
-        Ok(())
     }
 
     /// Whether it is the coroutine of `call`.

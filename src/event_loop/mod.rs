@@ -33,7 +33,8 @@ use self::coroutine::AppCoroutine;
 use self::overdue::Overdue;
 use self::task::Tasks;
 use crate::driver::bell::Bell;
-use crate::gateway::asgi::{HttpStart, SpareExchange};
+use crate::gateway::asgi::HttpStart;
+use crate::gateway::spare_exchange::SpareExchange;
 use crate::gateway::websocket::WebSocketStart;
 
 /// Something for the loop's thread to do.

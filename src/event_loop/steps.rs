@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::iterator::PySendResult;
 use pyo3::types::{PyIterator, PyNone, PyType};
-use rsgi_bridge::response_head::short;
+use rsgi_bridge::error::short;
 
 pub(super) type Steps<'py> = Option<Bound<'py, PyIterator>>;
 

@@ -14,11 +14,11 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use rsgi_bridge::error::{Disconnected, is_clients_doing};
+use rsgi_bridge::error::{Disconnected, is_clients_doing, short};
 use rsgi_bridge::exchange::Ended;
 use rsgi_bridge::length::{Admitted, BodyLength};
 use rsgi_bridge::pipe::{PipeWriter, pipe};
-use rsgi_bridge::response_head::{ResponseHead, short};
+use rsgi_bridge::response_head::ResponseHead;
 use rsgi_bridge::sink::FileBody;
 
 use super::file_message;

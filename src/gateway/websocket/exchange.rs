@@ -98,7 +98,8 @@ impl WebSocketStart {
             let exchange = Bound::new(py, exchange)?;
             let conversation = Conversation::WebSocket(exchange.clone().unbind());
             let functions = functions_of(exchange.as_any())?;
-            AppCoroutine::start(&gateway.event_loop, gateway.app.bind(py), scope, functions, conversation)
+            AppCoroutine::start(&gateway.event_loop, gateway.app.bind(py), scope, functions, conversation);
+            Ok(())
         });
         if let Err(error) = started {
             error.write_unraisable(py, None);
