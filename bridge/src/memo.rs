@@ -1,8 +1,8 @@
 //! Python objects of what comes again and again: a client's fields, a path, an address.
 //!
 //! Kept apart because `environ` and `scope` both have them. Most of a request is what a request before it was, and an immutable
-//! object serves both. What comes once is not kept: only the second time in a row that something wants a place does it get it. A
-//! place is never searched for, so that a client which invents things costs others nothing but their places.
+//! object serves both. What comes once is not kept: only the second time that something wants a place does it get it, if not much
+//! else has wanted the same one meanwhile. So a client that invents things costs others nothing but their places.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,8 +27,8 @@ pub struct Memo<T> {
 
 /// Where two things are kept, the latest first.
 struct Place<T> {
-    /// The hash of what wanted the place last.
-    wanted: u64,
+    /// The hashes of what wanted the place last.
+    wanted: [u64; 2],
     kept: [Option<(u64, T)>; 2],
 }
 
@@ -42,7 +42,7 @@ pub enum Recalled<R> {
 
 impl<T> Default for Memo<T> {
     fn default() -> Self {
-        let empty = || Place { wanted: 0, kept: [None, None] };
+        let empty = || Place { wanted: [0; 2], kept: [None, None] };
         let places = std::iter::repeat_with(empty).take(PLACES).collect();
         Self { places: Mutex::new(places), hash: RandomState::default() }
     }
@@ -72,8 +72,12 @@ impl<T> Memo<T> {
                 return Recalled::Kept(found);
             }
         }
-        let again = std::mem::replace(&mut place.wanted, hash) == hash;
-        Recalled::New(again.then_some(hash))
+        let [latest, before] = place.wanted;
+        if hash == latest || hash == before {
+            return Recalled::New(Some(hash));
+        }
+        place.wanted = [hash, latest];
+        Recalled::New(None)
     }
 
     /// Keeps something, by the number that it goes by.

@@ -236,7 +236,7 @@ fn set_path(py: Python<'_>, scope: &Bound<'_, PyDict>, request: &RequestView<'_>
 
 /// `list[tuple[bytes, bytes]]`, names lower-case, order and repeats kept, cookies joined.
 fn header_list<'py>(py: Python<'py>, headers: &HeaderMap) -> PyResult<Bound<'py, PyList>> {
-    let list = PyList::empty(py);
+    let mut list = Vec::with_capacity(headers.len());
     let mut fields = headers.iter().peekable();
     while let Some((name, value)) = fields.next() {
         let pair = if *name == COOKIE && fields.peek().is_some_and(|(next, _)| *next == name) {
@@ -249,9 +249,7 @@ fn header_list<'py>(py: Python<'py>, headers: &HeaderMap) -> PyResult<Bound<'py,
         } else {
             scope_field(py, name.as_str(), value.as_bytes())?
         };
-        if let Some(pair) = pair {
-            list.append(pair)?;
-        }
+        list.extend(pair);
     }
-    Ok(list)
+    PyList::new(py, list)
 }

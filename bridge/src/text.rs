@@ -102,11 +102,10 @@ pub fn scope_field<'py>(py: Python<'py>, name: &str, value: &[u8]) -> PyResult<O
 }
 
 fn is_pair_of(pair: &Bound<'_, PyTuple>, name: &[u8], value: &[u8]) -> bool {
-    let same = |place: usize, bytes: &[u8]| {
-        let item = pair.get_borrowed_item(place);
-        item.is_ok_and(|item| item.cast::<PyBytes>().is_ok_and(|item| item.as_bytes() == bytes))
-    };
-    same(1, value) && same(0, name)
+    let [kept_name, kept_value] = pair.as_slice() else { return false };
+    let same =
+        |kept: &Bound<'_, PyAny>, bytes: &[u8]| kept.cast::<PyBytes>().is_ok_and(|kept| kept.as_bytes() == bytes);
+    same(kept_value, value) && same(kept_name, name)
 }
 
 /// Names that are kept; beyond it a client that invents names costs time, never memory.

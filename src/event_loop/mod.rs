@@ -74,7 +74,8 @@ pub struct EventLoop {
     overdue: Overdue,
     /// `receive` and `send` of HTTP requests that are over.
     pub exchanges: Spare<SpareExchange>,
-    process: Process,
+    /// Where it was made: a forked child has no loop and no clients.
+    pub process: Process,
 }
 
 #[derive(Debug)]
@@ -182,12 +183,6 @@ impl EventLoop {
         let locals = self.attached(|attached| attached.locals.clone())?;
         let _ = py;
         pyo3_async_runtimes::into_future_with_locals(&locals, coroutine)
-    }
-
-    /// # Errors
-    /// In a forked child, which has no loop and no clients.
-    pub fn check_process(&self) -> PyResult<()> {
-        self.process.check()
     }
 
     /// The loop that drains the queue, if there is one.

@@ -203,7 +203,7 @@ impl WebSocketExchange {
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let this = slf.get();
-        this.gateway.event_loop.check_process()?;
+        this.gateway.event_loop.process.check()?;
         if this.take_message(py, message)? == Room::Yes {
             return Sent::instance(py);
         }
