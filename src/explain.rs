@@ -1,6 +1,6 @@
-//! The router as Python sees it: who would answer a request, and what decides it, without a server.
+//! The Python interface of the router: who would answer a request, and what decides it, without a server.
 //!
-//! Kept apart from the server, which asks the same router, because `rsgi explain` and `rsgi check` bind nothing.
+//! The server asks the same router. `rsgi explain` and `rsgi check` bind no address.
 //!
 //! Spec: PEP 3333 (`SCRIPT_NAME`, `PATH_INFO`), ASGI HTTP 2.5 (`root_path`); `docs/architecture.md`, "Who answers".
 

@@ -1,7 +1,6 @@
-"""What one setting is: how it is read, checked and explained.
+"""The definition of one setting: how it is read, checked and explained.
 
-Apart from `config.py` so that the list of settings there reads as a list, and from `values.py`, which knows how text is
-read but not that there are settings.
+`config.py` is the list of settings. `values.py` parses text and does not know about settings.
 """
 
 from __future__ import annotations
@@ -192,8 +191,8 @@ class Setting:
 
     def _check_range(self, value: float) -> None:
         if not math.isfinite(value):
-            raise SettingValueError(f"{value} is not a number that can be counted to")
+            raise SettingValueError(f"{value} is not a finite number")
         if self.minimum is not None and value < self.minimum:
-            raise SettingValueError(f"{value:g} is less than {self.minimum:g}, the least allowed")
+            raise SettingValueError(f"{value:g} is less than {self.minimum:g}, the minimum")
         if self.maximum is not None and value > self.maximum:
-            raise SettingValueError(f"{value:g} is more than {self.maximum:g}, the most allowed")
+            raise SettingValueError(f"{value:g} is more than {self.maximum:g}, the maximum")

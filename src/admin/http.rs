@@ -1,7 +1,7 @@
 //! Answers the requests of the admin listener.
 //!
-//! Kept apart from the numbers, which it only writes down. Each connection is for one request and has an end; when there are too
-//! many, the oldest goes, so that clients which connect and say nothing keep nobody out.
+//! It only writes the numbers down. Each connection serves one request and has a timeout. When there are too many, the
+//! oldest is closed. So clients that connect and send nothing keep nobody out.
 //!
 //! Spec: RFC 9110 9.3.2 (HEAD), 15.5.2 (401), 15.5.5 (404), 15.5.6 (405), 15.6.4 (503); RFC 6750 3.
 

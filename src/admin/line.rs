@@ -1,7 +1,8 @@
-//! The line between a worker and the admin listener of its supervisor: a socket pair, one question and one answer a line each.
+//! The connection between a worker and the admin listener of its supervisor: a socket pair with one line per question and
+//! answer.
 //!
-//! Kept apart because both processes have to agree on it. The supervisor sends a number, the worker answers with that number and
-//! what it has to say; a last answer, with no number, comes unasked at its end, so that nothing it counted is lost.
+//! Both processes must agree on this protocol. The supervisor sends a number. The worker answers with that number and its
+//! data. At its end, it sends a last answer without a number, so that none of its counts are lost.
 
 use std::io;
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! What one process that serves says of itself.
+//! The data of one serving process.
 //!
-//! Kept apart from who asks, a client or the supervisor. Most of it is not counted: it is there anyway, and is read when somebody
-//! wants to know. Nothing here waits for Python, and no lock is held for long.
+//! A client or the supervisor asks for it. Most of it exists anyway and is only read on request. Nothing here waits for
+//! Python, and no lock is held for long.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,7 @@
-//! Finds rules that can never decide, because an earlier one takes every request that they would.
+//! Finds rules that can never match, because an earlier rule takes all their requests.
 //!
-//! Apart because matching asks about one request, and this about all of them. It says "covered" only where that is certain:
-//! an expression covers nothing but itself, and two rules that together hide a third are not seen.
+//! It reports only certain cases. An expression covers only itself, and two rules that together hide a third are not
+//! found.
 
 use super::error::RouteError;
 use super::host::Host;

@@ -1,7 +1,7 @@
 //! Why a set of rules, mounts and routes cannot become a router.
 //!
-//! Apart from the router so that the words an operator reads stand in one place. All of these are found at start, before
-//! anything listens: none can be caused by a request.
+//! The texts for the operator are in one place. All these errors are found at start, before anything listens. No request
+//! can cause them.
 
 use thiserror::Error;
 

@@ -1,7 +1,8 @@
-//! The order in which a request's owner is looked for: rules, then mounts, then what has no prefix.
+//! The order in which the router looks for the owner of a request: rules, then mounts, then applications without a
+//! prefix.
 //!
-//! Apart from the parts it asks, so that the whole policy can be read on one page. A WebSocket is only ever given to ASGI
-//! applications: rules and mounts of WSGI applications are invisible to it.
+//! The complete policy is in this file. Only ASGI applications get WebSockets: rules and mounts of WSGI applications are
+//! invisible to them.
 
 use std::borrow::Cow;
 

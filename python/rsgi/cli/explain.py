@@ -1,6 +1,6 @@
-"""`rsgi explain`: who would answer one request, what decides it, and what the application would see.
+"""`rsgi explain`: shows who would answer one request, what decides it, and what the application would see.
 
-Apart from `rsgi routes`, which shows all; the decision is the router's own, the same that serves.
+The router that serves requests makes the decision. `rsgi routes` shows all routes.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _TARGET = re.compile(r"(?:/[^=]*=)?[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 
-_HELP = """Say which application would answer a request, and why.
+_HELP = """Show which application would answer a request, and why.
 
 \b
     rsgi explain --wsgi old:app --asgi new:app GET /users/7
     rsgi explain --wsgi old:app --asgi new:app ws://example.com/chat
     rsgi explain --wsgi old:app --asgi new:app -H 'Host: api.example.com' POST /users
 
-Without a method it is GET. Nothing is bound, and no application is called.
+The default method is GET. rsgi binds no address and calls no application.
 """
 
 
@@ -43,15 +43,19 @@ def _explain(*, words: tuple[str, ...], headers: tuple[str, ...], **_: object) -
         place = None if websocket else survey.router.static_folder(url)
         explained = survey.router.explain(method, url, fields, websocket)
     except ValueError as error:
-        raise click.UsageError(f"there is no such request: {error}", context) from error
+        raise click.UsageError(f"this request is not valid: {error}", context) from error
     lines = _lines(survey, explained, ("WS" if websocket else method), url, fields)
     if place is not None:
         folder = survey.plan.static_folders[place]
-        said = [f"  {'static':<10} {folder.place} is the longest that matches: a file in `{folder.dir}`"]
+        said = [f"  {'static':<10} {folder.place} is the longest match: a file in `{folder.dir}`"]
         if not folder.fallback_to_app:
-            click.echo("\n".join([f"{method} {url}", "", *said, "", f"  {'served by':<10} the server, or nobody: 404"]))
+            click.echo(
+                "\n".join(
+                    [f"{method} {url}", "", *said, "", f"  {'served by':<10} the server; 404 if there is no such file"]
+                )
+            )
             return 0
-        lines[2:2] = [f"{said[0]}; what is none goes on:"]
+        lines[2:2] = [f"{said[0]}; if there is no such file:"]
     click.echo("\n".join(lines))
     return 0
 
@@ -60,7 +64,7 @@ def _request(words: tuple[str, ...], context: click.Context) -> tuple[str, str, 
     for word in words:
         if _TARGET.fullmatch(word):
             hint = f"name applications with flags here, for example `rsgi explain --wsgi {word} GET /`"
-            raise HintedUsageError(f"`{word}` is no part of a request", hint, context)
+            raise HintedUsageError(f"`{word}` is not part of a request", hint, context)
     if len(words) > 2:
         raise click.UsageError(f"a request is a method and a URL, not {' '.join(words)!r}", context)
     method, url = ("GET", words[0]) if len(words) == 1 else words
@@ -76,7 +80,7 @@ def _request(words: tuple[str, ...], context: click.Context) -> tuple[str, str, 
 def _field(text: str, context: click.Context) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
-        raise click.UsageError(f"`{text}` is no header; write `-H 'Name: value'`", context)
+        raise click.UsageError(f"`{text}` is not a header; write `-H 'Name: value'`", context)
     return name.strip(), value.strip()
 
 
@@ -110,7 +114,7 @@ def _head(survey: Survey, explained: Explanation, method: str, url: str, fields:
     other = survey.router.explain("HEAD", url, fields, False).app
     if other is None or other == explained.app:
         return []
-    return [f"  {'HEAD':<10} goes to {survey.plan.apps[other].name}: the route answers GET alone"]
+    return [f"  {'HEAD':<10} goes to {survey.plan.apps[other].name}: the route answers only GET"]
 
 
 def _rules(survey: Survey, explained: Explanation) -> str:
@@ -147,7 +151,7 @@ def _served(survey: Survey, explained: Explanation, index: int, route: Route | N
     if route is not None:
         lines.append(f"  {'its route':<10} {_named(route)}")
     elif survey.tables[index] is not None and explained.then is None:
-        lines.append(f"  {'its route':<10} none that could be read: it would answer 404 or 405 itself")
+        lines.append(f"  {'its route':<10} none that rsgi could read: the application would answer 404 or 405 itself")
     if app.interface == "wsgi":
         sees = f"SCRIPT_NAME={explained.script_name!r} PATH_INFO={explained.path_info!r}"
     else:
@@ -190,5 +194,5 @@ explain_command = SectionedCommand(
         click.Argument(("words",), nargs=-1, required=True, metavar="[METHOD] URL"),
     ],
     help=_HELP,
-    short_help="Say who would answer a request, and why.",
+    short_help="Show which application would answer a request, and why.",
 )
