@@ -1,8 +1,8 @@
 """What an application keeps of a request, or writes into it, is never another request's.
 
-Apart from `test_asgi_context.py`, which tests what asyncio gives each task: here it is the server's own objects. The server
-uses those again that no application has kept. No application may notice. Answers for PEP 3333 (`environ` is the call's own) and
-ASGI HTTP 2.5 (`scope`, `receive` and `send` are of one connection).
+Apart from `test_asgi_context.py`, which tests what asyncio gives each task. Here it is the server's own objects. The server
+uses those again that no application has kept, and no application may notice. Answers for PEP 3333 (`environ` is the call's
+own) and ASGI HTTP 2.5 (`scope`, `receive` and `send` are of one connection).
 """
 
 from __future__ import annotations
