@@ -8,6 +8,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::head::RequestHead;
 
+/// Made once: the name would be parsed each time that it is looked for.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// The longest id that is taken from a client.
 const LONGEST: usize = 128;
 
@@ -42,7 +45,7 @@ fn made() -> HeaderValue {
 
 /// The id of the trace that `traceparent` names.
 pub fn trace_id(headers: &HeaderMap) -> Option<&str> {
-    let mut given = headers.get_all("traceparent").iter();
+    let mut given = headers.get_all(TRACEPARENT).iter();
     let (parent, more) = (given.next()?.to_str().ok()?, given.next());
     let mut parts = parent.split('-');
     let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);

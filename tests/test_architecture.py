@@ -22,9 +22,7 @@ LONGEST = 350
 LONGER = {
     "python/rsgi/config.py": (740, "the list of all settings, each defined once"),
     "python/rsgi/supervisor.py": (355, "the workers, and what every signal does to them"),
-    "bridge/src/response_head.rs": (362, "what a head may hold, and what may be done to it afterwards"),
     "src/body.rs": (436, "reading, pumping, recording and spooling are one body's way"),
-    "src/gateway/asgi.rs": (447, "the call and its exchange share every type"),
     "src/gateway/websocket/exchange.rs": (358, "one state machine, and what may follow what in it"),
     "src/wire/frames.rs": (414, "the frames, and the tests of where their bytes are divided"),
     "src/wire/hpack.rs": (388, "a table of 257 lengths, and the examples of the specification"),

@@ -17,12 +17,12 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyTuple};
 
 use crate::async_body::{self, Kind, kind_of};
-use crate::error::is_clients_doing;
+use crate::error::{is_clients_doing, short};
 use crate::exchange::{Ended, Exchange, Next};
 use crate::file_wrapper::FileWrapper;
 use crate::process::Process;
-use crate::response_head::short;
-use crate::start_response::{Response, body_bytes};
+use crate::spare::{Spare, has_only};
+use crate::start_response::{StartResponse, body_bytes};
 
 /// How a call ended.
 #[derive(Debug)]
@@ -44,6 +44,13 @@ pub struct Report {
     pub close_error: Option<PyErr>,
 }
 
+impl Report {
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.close_error.is_none() && matches!(self.outcome, Outcome::ClientGone | Outcome::Sent(Ended::Whole))
+    }
+}
+
 /// Runs the application for one request; the response goes to `exchange`, and is ended whatever happens.
 ///
 /// `context` is the `contextvars.Context` to run in; a fresh one without it.
@@ -57,19 +64,15 @@ pub fn run(
     exchange: &Arc<Exchange>,
     context: Option<&Bound<'_, PyAny>>,
 ) -> Report {
-    let process = Process::this();
-    let called = Context::new(py, context).and_then(|context| {
-        let start_response = Response::start_response(py, exchange)?;
-        let iterable = process.returned(py, context.run((app, environ, start_response)))?;
-        Ok((context, iterable))
-    });
-    let (result, close_error) = match called {
+    let prepared = Context::new(py, context).and_then(|context| Ok((context, StartResponse::new(py, exchange)?)));
+    let (result, close_error) = match prepared {
         Err(error) => (Err(error), None),
-        Ok((context, iterable)) => match whole_body(&iterable) {
-            // Nothing of the application's is left to run.
-            Some(whole) => (whole.and_then(|whole| exchange.complete(py, whole)), None),
-            None => iterated(py, &context, iterable, exchange),
-        },
+        Ok((context, start_response)) => {
+            let sent = called(py, &context, (app, environ, start_response.callable()), exchange);
+            start_response.give_back();
+            context.give_back();
+            sent
+        }
     };
     let outcome = match result {
         Ok(ended) => Outcome::Sent(ended),
@@ -81,23 +84,76 @@ pub fn run(
     Report { outcome, close_error }
 }
 
+/// How the body compared to its length, or what was raised; and what `close()` raised.
+fn called<'py>(
+    py: Python<'py>,
+    context: &Context<'py>,
+    (app, environ, start_response): (&Bound<'py, PyAny>, Bound<'py, PyDict>, &Bound<'py, PyAny>),
+    exchange: &Arc<Exchange>,
+) -> (PyResult<Ended>, Option<PyErr>) {
+    match Process::this().returned(py, context.run((app, environ, start_response))) {
+        Err(error) => (Err(error), None),
+        Ok(iterable) => match whole_body(&iterable) {
+            // Nothing of the application's is left to run.
+            Some(whole) => (whole.and_then(|whole| exchange.complete(py, whole)), None),
+            None => iterated(py, context, iterable, exchange),
+        },
+    }
+}
+
 static NEW_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
+/// Contexts without a variable, which are nobody's now, each with its method `run`.
+static SPARE: Spare<(Py<PyAny>, Py<PyAny>)> = Spare::new();
+
 /// The `contextvars.Context` of one call.
-struct Context<'py>(Bound<'py, PyAny>);
+enum Context<'py> {
+    /// The caller's.
+    Given(Bound<'py, PyAny>),
+    /// Of this call alone.
+    New(Bound<'py, PyAny>),
+    /// Another call had it before, and has left nothing in it. With its method `run`.
+    Again(Bound<'py, PyAny>, Bound<'py, PyAny>),
+}
 
 impl<'py> Context<'py> {
     fn new(py: Python<'py>, given: Option<&Bound<'py, PyAny>>) -> PyResult<Self> {
-        match given {
-            Some(context) => Ok(Self(context.clone())),
-            None => NEW_CONTEXT.import(py, "contextvars", "Context")?.call0().map(Self),
+        if let Some(context) = given {
+            return Ok(Self::Given(context.clone()));
         }
+        if let Some((context, run)) = SPARE.take() {
+            return Ok(Self::Again(context.into_bound(py), run.into_bound(py)));
+        }
+        NEW_CONTEXT.import(py, "contextvars", "Context")?.call0().map(Self::New)
     }
 
     /// Calls the first of `arguments` with the others.
     fn run(&self, arguments: impl PyCallArgs<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.call_method1(intern!(self.0.py(), "run"), arguments)
+        match self {
+            Self::Given(context) | Self::New(context) => context.call_method1(intern!(context.py(), "run"), arguments),
+            Self::Again(_, run) => run.call1(arguments),
+        }
     }
+
+    /// The call is over: a context in which nothing is left, and that nobody has, serves another.
+    fn give_back(self) {
+        let (context, run) = match self {
+            Self::New(context) if has_only(&context, 1) && is_empty(&context) => {
+                let Ok(run) = context.getattr(intern!(context.py(), "run")) else { return };
+                (context, run)
+            }
+            // The method has one reference to what it is a method of.
+            Self::Again(context, run) if has_only(&run, 1) && has_only(&context, 2) && is_empty(&context) => {
+                (context, run)
+            }
+            Self::Given(_) | Self::New(_) | Self::Again(..) => return,
+        };
+        SPARE.give_back((context.unbind(), run.unbind()));
+    }
+}
+
+fn is_empty(context: &Bound<'_, PyAny>) -> bool {
+    context.len().is_ok_and(|variables| variables == 0)
 }
 
 /// The body of a plain list or tuple, joined; `None` for any other iterable.

@@ -6,17 +6,19 @@
 //! Spec: PEP 3333 "environ Variables" and "URL Reconstruction"; RFC 3875 4.1; RFC 9110 5.3 (repeated fields).
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderName, TRANSFER_ENCODING};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use crate::file_wrapper::FileWrapper;
 use crate::latin1::latin1;
-use crate::text::{LastText, environ_key, make_room, word};
+use crate::memo::{Memo, Recalled, Texts};
+use crate::repeated::{Repeated, make_room};
+use crate::text::environ_field;
 use crate::tls::TlsSession;
 
 /// What a request looks like to an application, borrowed from whoever parsed it.
@@ -64,18 +66,11 @@ pub struct Concurrency {
 /// An `environ` without a request, copied for each.
 ///
 /// It has a place for whatever every request has, and a table that is larger than it needs: Python copies that in one go, and has
-/// no need to make a larger one while the header variables come in.
+/// no need to make a larger one while the header variables come in. What is copied has already what most requests have in common.
 #[derive(Debug)]
 pub struct EnvironTemplate {
     base: Py<PyDict>,
-    words: Arc<Words>,
-}
-
-/// The address of the server as text, which seldom differs from one request to the next.
-#[derive(Debug, Default)]
-struct Words {
-    server: LastText,
-    port: LastText,
+    repeated: Arc<Repeated>,
 }
 
 /// Every request has them.
@@ -98,6 +93,12 @@ const ALWAYS: [&str; 12] = [
 /// Python would copy key by key.)
 const EXTRA: usize = 4;
 
+/// Paths and targets.
+static TEXTS: LazyLock<Texts> = LazyLock::new(Texts::default);
+
+/// `REMOTE_ADDR` and `REMOTE_PORT` by client.
+static CLIENTS: LazyLock<Memo<Client>> = LazyLock::new(Memo::default);
+
 impl EnvironTemplate {
     /// Makes the template for one application.
     ///
@@ -114,13 +115,15 @@ impl EnvironTemplate {
         base.set_item("wsgi.input_terminated", true)?;
         base.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         make_room(&base, &ALWAYS, EXTRA)?;
-        Ok(Self { base: base.unbind(), words: Arc::default() })
+        base.set_item(intern!(py, "QUERY_STRING"), intern!(py, ""))?;
+        base.set_item(intern!(py, "REMOTE_ADDR"), intern!(py, ""))?;
+        Ok(Self { base: base.unbind(), repeated: Arc::default() })
     }
 
     /// The same template again.
     #[must_use]
     pub fn clone_ref(&self, py: Python<'_>) -> Self {
-        Self { base: self.base.clone_ref(py), words: Arc::clone(&self.words) }
+        Self { base: self.base.clone_ref(py), repeated: Arc::clone(&self.repeated) }
     }
 
     /// A fresh `environ` (a plain `dict`) for one request, `wsgi.input` included.
@@ -133,25 +136,23 @@ impl EnvironTemplate {
         request: &RequestView<'_>,
         input: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let environ = self.base.bind(py).copy()?;
-        environ.set_item(intern!(py, "REQUEST_METHOD"), word(py, request.method))?;
-        environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, &request.script_name)?)?;
-        let path = latin1(py, &request.path_info)?;
-        let target = if *request.path_info == *request.target { path.clone() } else { latin1(py, request.target)? };
+        let environ = self.repeated.copy(py, request, None, || self.with_common(py, request))?;
+        let path = TEXTS.latin1(py, &request.path_info)?;
+        let target =
+            if *request.path_info == *request.target { path.clone() } else { TEXTS.latin1(py, request.target)? };
         environ.set_item(intern!(py, "PATH_INFO"), path)?;
-        environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, request.query)?)?;
+        if !request.query.is_empty() {
+            environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, request.query)?)?;
+        }
         environ.set_item(intern!(py, "RAW_URI"), &target)?;
         environ.set_item(intern!(py, "REQUEST_URI"), target)?;
-        environ.set_item(intern!(py, "SERVER_PROTOCOL"), word(py, request.protocol))?;
-        environ.set_item(intern!(py, "wsgi.url_scheme"), word(py, request.scheme))?;
         environ.set_item(intern!(py, "wsgi.input"), input)?;
-        if request.scheme == "https" {
-            environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;
-        }
         if let Some(tls) = request.tls {
             tls.add_to(&environ)?;
         }
-        self.words.set_addresses(&environ, request)?;
+        if let Some(client) = request.client {
+            set_client(&environ, client)?;
+        }
         set_headers(py, &environ, request)?;
         if let Some(id) = request.request_id {
             environ.set_item(intern!(py, "rsgi.request_id"), id)?;
@@ -161,23 +162,53 @@ impl EnvironTemplate {
         }
         Ok(environ)
     }
-}
 
-impl Words {
-    fn set_addresses(&self, environ: &Bound<'_, PyDict>, request: &RequestView<'_>) -> PyResult<()> {
-        let py = environ.py();
-        let mut digits = itoa::Buffer::new();
-        if let Some((address, port)) = request.client {
-            environ.set_item(intern!(py, "REMOTE_ADDR"), latin1(py, address.as_bytes())?)?;
-            environ.set_item(intern!(py, "REMOTE_PORT"), latin1(py, digits.format(port).as_bytes())?)?;
-        } else {
-            environ.set_item(intern!(py, "REMOTE_ADDR"), intern!(py, ""))?;
+    /// What the request has in common with others.
+    fn with_common<'py>(&self, py: Python<'py>, request: &RequestView<'_>) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.base.bind(py).copy()?;
+        environ.set_item(intern!(py, "REQUEST_METHOD"), PyString::intern(py, request.method))?;
+        environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, &request.script_name)?)?;
+        environ.set_item(intern!(py, "SERVER_PROTOCOL"), PyString::intern(py, request.protocol))?;
+        environ.set_item(intern!(py, "wsgi.url_scheme"), PyString::intern(py, request.scheme))?;
+        if request.scheme == "https" {
+            environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;
         }
         // Over a Unix socket there is no address, but PEP 3333 wants both names non-empty.
         let (name, port) = request.server.unwrap_or(("localhost", 80));
-        environ.set_item(intern!(py, "SERVER_NAME"), self.server.get(py, name))?;
-        environ.set_item(intern!(py, "SERVER_PORT"), self.port.get(py, digits.format(port)))
+        environ.set_item(intern!(py, "SERVER_NAME"), name)?;
+        environ.set_item(intern!(py, "SERVER_PORT"), port.to_string())?;
+        Ok(environ)
     }
+}
+
+/// The client of a connection as an `environ` has it.
+struct Client {
+    address: Box<str>,
+    port: u16,
+    texts: (Py<PyString>, Py<PyString>),
+}
+
+fn set_client(environ: &Bound<'_, PyDict>, (address, port): (&str, u16)) -> PyResult<()> {
+    let py = environ.py();
+    let known = |client: &Client| {
+        let (kept_address, kept_port) = &client.texts;
+        (client.port == port && *client.address == *address)
+            .then(|| (kept_address.bind(py).clone(), kept_port.bind(py).clone()))
+    };
+    let (remote_address, remote_port) = match CLIENTS.recall([address.as_bytes(), &port.to_be_bytes()], known) {
+        Recalled::Kept(texts) => texts,
+        Recalled::New(number) => {
+            let mut digits = itoa::Buffer::new();
+            let texts = (latin1(py, address.as_bytes())?, latin1(py, digits.format(port).as_bytes())?);
+            if let Some(number) = number {
+                let texts = (texts.0.clone().unbind(), texts.1.clone().unbind());
+                CLIENTS.keep(number, Client { address: address.into(), port, texts });
+            }
+            texts
+        }
+    };
+    environ.set_item(intern!(py, "REMOTE_ADDR"), remote_address)?;
+    environ.set_item(intern!(py, "REMOTE_PORT"), remote_port)
 }
 
 /// Sets the header variables; repeats are next to each other in a `HeaderMap`.
@@ -197,8 +228,11 @@ fn set_headers(py: Python<'_>, environ: &Bound<'_, PyDict>, request: &RequestVie
         } else {
             Cow::Borrowed(value.as_bytes())
         };
-        if let Some(key) = environ_key(py, name.as_str()).filter(|_| !(kept_whole && *name == TRANSFER_ENCODING)) {
-            environ.set_item(key, latin1(py, &value)?)?;
+        if kept_whole && *name == TRANSFER_ENCODING {
+            continue;
+        }
+        if let Some((key, value)) = environ_field(py, name.as_str(), &value)? {
+            environ.set_item(key, value)?;
         }
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! What can go wrong with a body that crosses threads, and the Python exceptions an application sees for it.
+//! What can go wrong with a body that crosses threads, the Python exceptions an application sees for it, and how messages name
+//! an object that is none of what was expected.
 //!
 //! Kept apart because input, output and the server all speak of the same few failures.
 //!
@@ -7,7 +8,7 @@
 use std::borrow::Cow;
 
 use pyo3::create_exception;
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::prelude::*;
 
 create_exception!(
@@ -84,4 +85,20 @@ pub fn is_clients_doing(py: Python<'_>, error: &PyErr) -> bool {
         });
     }
     false
+}
+
+/// The `TypeError` for an argument of another type.
+pub fn wrong_type(what: &str, expected: &str, object: &Bound<'_, PyAny>) -> PyErr {
+    PyTypeError::new_err(format!("{what} must be {expected}, not {}", short(object)))
+}
+
+/// A short `type: repr` for messages.
+pub fn short(object: &Bound<'_, PyAny>) -> String {
+    let kind = object.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    let text = object.repr().map_or_else(|_| String::new(), |repr| repr.to_string_lossy().into_owned());
+    let mut short: String = text.chars().take(80).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("{kind} ({short})")
 }

@@ -13,11 +13,11 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::error::Disconnected;
+use crate::error::{Disconnected, short};
 use crate::file_wrapper::FileWrapper;
 use crate::length::{Admitted, BodyLength};
 use crate::process::Process;
-use crate::response_head::{ResponseHead, short};
+use crate::response_head::ResponseHead;
 use crate::sink::{FileBody, ResponseSink, Room};
 
 /// A larger body may have to go to a file, which is not done with the interpreter in hand.

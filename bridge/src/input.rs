@@ -14,6 +14,7 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::error::BodyError;
 use crate::source::{BodySource, shared};
+use crate::spare::{Spare, has_only};
 
 /// The request body of one WSGI call.
 #[pyclass(frozen, name = "WsgiInput", module = "rsgi._rsgi")]
@@ -29,10 +30,30 @@ struct State {
     source: BodySource,
 }
 
+/// Inputs without a body, which are nobody's now.
+static SPARE: Spare<Py<Input>> = Spare::new();
+
 impl Input {
     /// An input over `source`.
     pub fn new(source: BodySource) -> Self {
         Self { state: Mutex::new(State { buffer: Bytes::new(), source }) }
+    }
+
+    /// The input of a call without a body: one that no application has kept, if there is one.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn empty(py: Python<'_>) -> PyResult<Bound<'_, Self>> {
+        SPARE.take().map_or_else(|| Bound::new(py, Self::new(BodySource::Empty)), |input| Ok(input.into_bound(py)))
+    }
+
+    /// The call is over: an input that has nothing, and that nobody has kept, serves another.
+    pub fn give_back(input: Bound<'_, Self>) {
+        let unread =
+            |state: MutexGuard<'_, State>| matches!(state.source, BodySource::Empty) && state.buffer.is_empty();
+        if has_only(&input, 1) && input.get().state.try_lock().is_ok_and(unread) {
+            SPARE.give_back(input.unbind());
+        }
     }
 
     /// Why the body broke off, if it did; `None` too while a thread is reading.

@@ -4,16 +4,17 @@
 //!
 //! Spec: PEP 3333 "The `start_response()` Callable"; ASGI HTTP "Response Start"; RFC 9110 5.5, 7.6.1, 15.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderName, HeaderValue, TRAILER};
+use http::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderName, HeaderValue};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyList, PyString};
 
+use crate::error::{short, wrong_type};
+use crate::given_fields::{FieldName, GivenFields, Kind, Purpose};
 use crate::latin1::latin1_bytes;
 use crate::report::log_warning;
 
@@ -22,6 +23,12 @@ const SERVERS_OWN: usize = 1;
 
 /// No response needs as many fields; the map would panic at a few more.
 const MOST_FIELDS: usize = 16 * 1024;
+
+/// Fields that WSGI applications give.
+static TEXTS: GivenFields = GivenFields::of(Kind::Text);
+
+/// Fields that ASGI applications give.
+static OCTETS: GivenFields = GivenFields::of(Kind::Bytes);
 
 /// A checked response head.
 #[derive(Debug, Clone)]
@@ -109,8 +116,7 @@ impl ResponseHead {
         let list = headers.cast::<PyList>().map_err(|_| wrong_type("the response headers", "list", headers))?;
         let mut fields = Fields::new(status, list.len() + SERVERS_OWN);
         for pair in list.iter() {
-            let (name, value) = pair_of(&pair)?;
-            fields.add(pair.py(), &native_bytes("a header name", &name)?, &native_bytes("a header value", &value)?)?;
+            fields.take(pair.py(), TEXTS.field(&pair)?)?;
         }
         Ok(fields.finish(reason))
     }
@@ -150,6 +156,9 @@ impl ResponseHead {
 
 /// `200 OK` → 200 and, when it is not the usual phrase, the reason. A bare `200` is fine.
 fn parse_status(text: &str) -> PyResult<(StatusCode, Option<Box<[u8]>>)> {
+    if text == "200 OK" {
+        return Ok((StatusCode::OK, None));
+    }
     let (code, reason) = text.split_once(' ').unwrap_or((text, ""));
     let digits = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
     let code = code.parse().ok().filter(|_| digits);
@@ -205,6 +214,12 @@ impl Fields {
 
     fn read(mut self, headers: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let Some(headers) = headers else { return Ok(self) };
+        if let Ok(list) = headers.cast_exact::<PyList>() {
+            for pair in list.iter() {
+                self.take(pair.py(), OCTETS.field(&pair)?)?;
+            }
+            return Ok(self);
+        }
         let pairs = headers.try_iter().map_err(|_| {
             PyTypeError::new_err(format!(
                 "'headers' must be an iterable of (name, value) pairs, not {}",
@@ -212,29 +227,23 @@ impl Fields {
             ))
         })?;
         for pair in pairs {
-            let (name, value) = pair_of(&pair?)?;
-            self.add(name.py(), byte_string("a header name", &name)?, byte_string("a header value", &value)?)?;
+            let pair = pair?;
+            self.take(pair.py(), OCTETS.field(&pair)?)?;
         }
         Ok(self)
     }
 
-    fn add(&mut self, py: Python<'_>, name: &[u8], value: &[u8]) -> PyResult<()> {
-        let field = HeaderName::from_bytes(name)
-            .map_err(|_| PyValueError::new_err(format!("{:?} is not a header name", String::from_utf8_lossy(name))))?;
-        let value = HeaderValue::from_bytes(trim(value)).map_err(|_| {
-            PyValueError::new_err(format!(
-                "the value of header {field:?} has a control character: {:?}",
-                String::from_utf8_lossy(value)
-            ))
-        })?;
-        if field == CONTENT_LENGTH {
-            return self.add_length(value);
+    fn take(&mut self, py: Python<'_>, (field, value): (FieldName, HeaderValue)) -> PyResult<()> {
+        match field.purpose {
+            Purpose::Length => return self.add_length(value),
+            Purpose::Trailer if self.announces => {}
+            Purpose::Trailer | Purpose::Connection => {
+                warn_once(py, &field.name);
+                return Ok(());
+            }
+            Purpose::Any => {}
         }
-        if is_hop_by_hop(&field) && !(self.announces && field == TRAILER) {
-            warn_once(py, &field);
-            return Ok(());
-        }
-        self.append(field, value)
+        self.append(field.name, value)
     }
 
     fn append(&mut self, field: HeaderName, value: HeaderValue) -> PyResult<()> {
@@ -291,72 +300,10 @@ impl Fields {
     }
 }
 
-/// Fields that describe the connection belong to the server.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-    )
-}
-
 /// Says so the first time only: an application that sets one sets it every time.
 fn warn_once(py: Python<'_>, name: &HeaderName) {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::Relaxed) {
         log_warning(py, &format!("the response header `{name}` belongs to the server; it and its like are left out"));
     }
-}
-
-fn trim(value: &[u8]) -> &[u8] {
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
-    let end = value.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
-    value.get(start..end).unwrap_or_default()
-}
-
-fn pair_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    if let Ok(tuple) = pair.cast::<PyTuple>()
-        && tuple.len() == 2
-    {
-        return Ok((tuple.get_item(0)?, tuple.get_item(1)?));
-    }
-    if let Ok(list) = pair.cast::<PyList>()
-        && list.len() == 2
-    {
-        return Ok((list.get_item(0)?, list.get_item(1)?));
-    }
-    Err(PyTypeError::new_err(format!("each header must be a (name, value) pair, not {}", short(pair))))
-}
-
-fn native_bytes<'a>(what: &str, object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
-    let text = object.cast::<PyString>().map_err(|_| wrong_type(what, "str", object))?;
-    latin1_bytes(text.to_str()?)
-        .ok_or_else(|| PyValueError::new_err(format!("{what} must be latin-1 text, not {}", short(object))))
-}
-
-fn byte_string<'a>(what: &str, object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
-    object.cast::<PyBytes>().map(PyBytesMethods::as_bytes).map_err(|_| wrong_type(what, "bytes", object))
-}
-
-fn wrong_type(what: &str, expected: &str, object: &Bound<'_, PyAny>) -> PyErr {
-    PyTypeError::new_err(format!("{what} must be {expected}, not {}", short(object)))
-}
-
-/// A short `type: repr` for messages.
-pub fn short(object: &Bound<'_, PyAny>) -> String {
-    let kind = object.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
-    let text = object.repr().map_or_else(|_| String::new(), |repr| repr.to_string_lossy().into_owned());
-    let mut short: String = text.chars().take(80).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    format!("{kind} ({short})")
 }

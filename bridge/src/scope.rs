@@ -4,14 +4,18 @@
 //!
 //! Spec: ASGI HTTP & WebSocket 2.5 "Connection Scope"; RFC 9113 8.2.3 (cookies are joined).
 
+use std::sync::LazyLock;
+
 use http::HeaderMap;
 use http::header::COOKIE;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::environ::{RequestView, separator};
-use crate::text::{LastText, make_room, scope_name, word};
+use crate::memo::{Memo, Octets, Recalled, Texts};
+use crate::repeated::{Repeated, make_room};
+use crate::text::scope_field;
 
 /// The version of the HTTP and WebSocket message format that the gateways speak.
 pub const SPEC_VERSION: &str = "2.5";
@@ -21,10 +25,12 @@ pub const SPEC_VERSION: &str = "2.5";
 pub struct ScopeTemplate {
     http: Py<PyDict>,
     websocket: Py<PyDict>,
+    /// What requests have in common.
+    requests: Repeated,
+    /// What WebSockets have.
+    websockets: Repeated,
     /// Its `asgi`, of which each scope has a copy: middleware may write into it.
     versions: Py<PyDict>,
-    /// The address of the server in the latest scope.
-    server: LastText,
 }
 
 /// Every scope has them; their places are in the template, so that its copies need no larger table.
@@ -98,8 +104,9 @@ impl ScopeTemplate {
         Ok(Self {
             http: http.unbind(),
             websocket: websocket.unbind(),
+            requests: Repeated::default(),
+            websockets: Repeated::default(),
             versions: versions.unbind(),
-            server: LastText::default(),
         })
     }
 
@@ -116,31 +123,27 @@ impl ScopeTemplate {
         unix: Option<UnixPath<'_>>,
         state: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let scope = match kind {
-            ScopeKind::Http { .. } => self.http.bind(py).copy()?,
-            ScopeKind::WebSocket { .. } => self.websocket.bind(py).copy()?,
+        let (base, repeated) = match kind {
+            ScopeKind::Http { .. } => (&self.http, &self.requests),
+            ScopeKind::WebSocket { .. } => (&self.websocket, &self.websockets),
         };
+        let scope = repeated.copy(py, request, unix, || with_common(base.bind(py), kind, request, unix))?;
         scope.set_item(intern!(py, "asgi"), self.versions.bind(py).copy()?)?;
         match kind {
             ScopeKind::Http { extensions } => {
-                scope.set_item(intern!(py, "method"), word(py, request.method))?;
                 scope.set_item(intern!(py, "extensions"), extensions.offered(py)?)?;
             }
             ScopeKind::WebSocket { subprotocols } => {
                 scope.set_item(intern!(py, "subprotocols"), PyList::new(py, subprotocols)?)?;
             }
         }
-        let version = request.protocol.strip_prefix("HTTP/").unwrap_or(request.protocol);
-        scope.set_item(intern!(py, "http_version"), word(py, version))?;
-        scope.set_item(intern!(py, "scheme"), word(py, request.scheme))?;
         set_path(py, &scope, request, raw_path)?;
-        scope.set_item(intern!(py, "query_string"), PyBytes::new(py, request.query))?;
+        if !request.query.is_empty() {
+            scope.set_item(intern!(py, "query_string"), PyBytes::new(py, request.query))?;
+        }
         scope.set_item(intern!(py, "headers"), header_list(py, request.headers)?)?;
-        scope.set_item(intern!(py, "client"), request.client)?;
-        match (unix, request.server) {
-            (Some(UnixPath(path)), _) => scope.set_item(intern!(py, "server"), (path, py.None()))?,
-            (None, Some((name, port))) => scope.set_item(intern!(py, "server"), (self.server.get(py, name), port))?,
-            (None, None) => {}
+        if let Some(client) = request.client {
+            scope.set_item(intern!(py, "client"), client_pair(py, client)?)?;
         }
         if let Some(tls) = request.tls {
             add_extension(&scope, "tls", &tls.extension(py)?)?;
@@ -149,6 +152,61 @@ impl ScopeTemplate {
             scope.set_item(intern!(py, "state"), state.copy()?)?;
         }
         Ok(scope)
+    }
+}
+
+/// What the request has in common with others.
+fn with_common<'py>(
+    base: &Bound<'py, PyDict>,
+    kind: ScopeKind<'_>,
+    request: &RequestView<'_>,
+    unix: Option<UnixPath<'_>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let (py, scope) = (base.py(), base.copy()?);
+    if matches!(kind, ScopeKind::Http { .. }) {
+        scope.set_item(intern!(py, "method"), PyString::intern(py, request.method))?;
+    }
+    let version = request.protocol.strip_prefix("HTTP/").unwrap_or(request.protocol);
+    scope.set_item(intern!(py, "http_version"), PyString::intern(py, version))?;
+    scope.set_item(intern!(py, "scheme"), PyString::intern(py, request.scheme))?;
+    scope.set_item(intern!(py, "root_path"), &*String::from_utf8_lossy(&request.script_name))?;
+    scope.set_item(intern!(py, "query_string"), PyBytes::new(py, b""))?;
+    match (unix, request.server) {
+        (Some(UnixPath(path)), _) => scope.set_item(intern!(py, "server"), (path, py.None()))?,
+        (None, Some(server)) => scope.set_item(intern!(py, "server"), server)?,
+        (None, None) => {}
+    }
+    Ok(scope)
+}
+
+/// Paths.
+static TEXTS: LazyLock<Texts> = LazyLock::new(Texts::default);
+
+/// Raw paths.
+static OCTETS: LazyLock<Octets> = LazyLock::new(Octets::default);
+
+/// Clients, by address and port.
+static CLIENTS: LazyLock<Memo<Client>> = LazyLock::new(Memo::default);
+
+/// The client of a connection as a scope has it.
+struct Client {
+    address: Box<str>,
+    port: u16,
+    pair: Py<PyTuple>,
+}
+
+fn client_pair<'py>(py: Python<'py>, (address, port): (&str, u16)) -> PyResult<Bound<'py, PyTuple>> {
+    let known =
+        |client: &Client| (client.port == port && *client.address == *address).then(|| client.pair.bind(py).clone());
+    match CLIENTS.recall([address.as_bytes(), &port.to_be_bytes()], known) {
+        Recalled::Kept(pair) => Ok(pair),
+        Recalled::New(number) => {
+            let pair = (address, port).into_pyobject(py)?;
+            if let Some(number) = number {
+                CLIENTS.keep(number, Client { address: address.into(), port, pair: pair.clone().unbind() });
+            }
+            Ok(pair)
+        }
     }
 }
 
@@ -166,35 +224,32 @@ fn add_extension(scope: &Bound<'_, PyDict>, name: &str, extension: &Bound<'_, Py
 /// `path` includes `root_path` (the reading of the specification since 2.4).
 fn set_path(py: Python<'_>, scope: &Bound<'_, PyDict>, request: &RequestView<'_>, raw_path: &[u8]) -> PyResult<()> {
     let path = if request.script_name.is_empty() {
-        String::from_utf8_lossy(&request.path_info)
+        TEXTS.utf8(py, &request.path_info)?
     } else {
         let mut whole = request.script_name.to_vec();
         whole.extend_from_slice(&request.path_info);
-        String::from_utf8_lossy(&whole).into_owned().into()
+        TEXTS.utf8(py, &whole)?
     };
-    scope.set_item(intern!(py, "path"), &*path)?;
-    scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, raw_path))?;
-    scope.set_item(intern!(py, "root_path"), word(py, &String::from_utf8_lossy(&request.script_name)))
+    scope.set_item(intern!(py, "path"), path)?;
+    scope.set_item(intern!(py, "raw_path"), OCTETS.get(py, raw_path))
 }
 
 /// `list[tuple[bytes, bytes]]`, names lower-case, order and repeats kept, cookies joined.
 fn header_list<'py>(py: Python<'py>, headers: &HeaderMap) -> PyResult<Bound<'py, PyList>> {
-    let list = PyList::empty(py);
+    let mut list = Vec::with_capacity(headers.len());
     let mut fields = headers.iter().peekable();
     while let Some((name, value)) = fields.next() {
-        let Some(key) = scope_name(py, name.as_str()) else { continue };
-        let value = if *name == COOKIE && fields.peek().is_some_and(|(next, _)| *next == name) {
+        let pair = if *name == COOKIE && fields.peek().is_some_and(|(next, _)| *next == name) {
             let mut joined = value.as_bytes().to_vec();
             while let Some((_, more)) = fields.next_if(|(next, _)| *next == name) {
                 joined.extend_from_slice(separator(name));
                 joined.extend_from_slice(more.as_bytes());
             }
-            PyBytes::new(py, &joined)
+            scope_field(py, name.as_str(), &joined)?
         } else {
-            PyBytes::new(py, value.as_bytes())
+            scope_field(py, name.as_str(), value.as_bytes())?
         };
-        let pair = PyTuple::new(py, [key, value])?;
-        list.append(pair)?;
+        list.extend(pair);
     }
-    Ok(list)
+    PyList::new(py, list)
 }

@@ -15,9 +15,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::environ::{Concurrency, EnvironTemplate, RequestView};
+use crate::error::short;
 use crate::input::Input;
 use crate::report::Subject;
-use crate::response_head::short;
 use crate::source::BodySource;
 use crate::text::percent_decode;
 

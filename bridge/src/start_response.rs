@@ -4,32 +4,74 @@
 //!
 //! Spec: PEP 3333 "The `start_response()` Callable", "The `write()` Callable".
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::error::short;
 use crate::exchange::Exchange;
-use crate::response_head::{ResponseHead, short};
+use crate::response_head::ResponseHead;
+use crate::spare::{Spare, has_only};
 
-/// `start_response` and `write` of one call, which are its methods: Python calls those with less ado than objects.
+/// The `write` of a call; its `start_response` is a method of it, which Python calls with less ado than an object. Most applications
+/// never call `write`, but all get it.
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
-pub struct Response {
-    exchange: Arc<Exchange>,
+pub struct Response(Mutex<Option<Arc<Exchange>>>);
+
+/// What has once been given to an application, and is nobody's now.
+static SPARE: Spare<(Py<Response>, Py<PyAny>)> = Spare::new();
+
+/// The `start_response` of one call.
+#[derive(Debug)]
+pub struct StartResponse<'py> {
+    response: Bound<'py, Response>,
+    callable: Bound<'py, PyAny>,
 }
 
-impl Response {
-    /// The `start_response` for `exchange`.
+impl<'py> StartResponse<'py> {
+    /// That of `exchange`.
     ///
     /// # Errors
     /// When Python is out of memory.
-    pub fn start_response<'py>(py: Python<'py>, exchange: &Arc<Exchange>) -> PyResult<Bound<'py, PyAny>> {
-        let response = Bound::new(py, Self { exchange: Arc::clone(exchange) })?;
-        response.into_any().getattr(intern!(py, "start_response"))
+    pub fn new(py: Python<'py>, exchange: &Arc<Exchange>) -> PyResult<Self> {
+        if let Some((response, callable)) = SPARE.take() {
+            let (response, callable) = (response.into_bound(py), callable.into_bound(py));
+            *response.get().lock() = Some(Arc::clone(exchange));
+            return Ok(Self { response, callable });
+        }
+        let response = Bound::new(py, Response(Mutex::new(Some(Arc::clone(exchange)))))?;
+        let callable = response.as_any().getattr(intern!(py, "start_response"))?;
+        Ok(Self { response, callable })
+    }
+
+    /// What the application is called with.
+    pub fn callable(&self) -> &Bound<'py, PyAny> {
+        &self.callable
+    }
+
+    /// The call is over: what the application has not kept serves another.
+    pub fn give_back(self) {
+        let Self { response, callable } = self;
+        // The method has one reference to what it is a method of.
+        if has_only(&callable, 1) && has_only(&response, 2) {
+            *response.get().lock() = None;
+            SPARE.give_back((response.unbind(), callable.unbind()));
+        }
+    }
+}
+
+impl Response {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Exchange>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn exchange(&self) -> PyResult<Arc<Exchange>> {
+        self.lock().clone().ok_or_else(|| PyRuntimeError::new_err("this call of the application has ended"))
     }
 }
 
@@ -43,17 +85,17 @@ impl Response {
         status: &Bound<'_, PyAny>,
         response_headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> PyResult<Bound<'py, Self>> {
         let head = ResponseHead::from_wsgi(status, response_headers)?;
-        slf.get().exchange.start(head, exc_info)?;
-        slf.as_any().getattr(intern!(slf.py(), "write"))
+        slf.get().exchange()?.start(head, exc_info)?;
+        Ok(slf.clone())
     }
 
     /// Sends `data` before anything of the iterable; blocks while the client is slow.
     #[pyo3(signature = (data, /))]
-    fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let chunk = body_bytes(data)?;
-        self.exchange.write(py, chunk).map(|_| ())
+        self.exchange()?.write(py, chunk).map(|_| ())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Words of a request as Python objects that are there already, the caches of header names, and percent-decoding.
+//! The fields of a request as Python objects, which are mostly there already, and percent-decoding.
 //!
 //! Kept apart because `environ` and `scope` both need them.
 //!
@@ -6,66 +6,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyString, PyTuple};
 
-/// A word that nearly every request has, as the one object that stands for it; any other is interned.
-pub fn word<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyString> {
-    match text {
-        "" => intern!(py, "").clone(),
-        "GET" => intern!(py, "GET").clone(),
-        "POST" => intern!(py, "POST").clone(),
-        "HTTP/1.1" => intern!(py, "HTTP/1.1").clone(),
-        "1.1" => intern!(py, "1.1").clone(),
-        "http" => intern!(py, "http").clone(),
-        "https" => intern!(py, "https").clone(),
-        _ => PyString::intern(py, text),
-    }
-}
-
-/// A text that is mostly the same as the last time, as the object that was made of it then.
-#[derive(Debug, Default)]
-pub struct LastText(Mutex<Option<(Box<str>, Py<PyString>)>>);
-
-impl LastText {
-    /// `text` as Python has it.
-    pub fn get<'py>(&self, py: Python<'py>, text: &str) -> Bound<'py, PyString> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((same, object)) = &*last
-            && **same == *text
-        {
-            return object.bind(py).clone();
-        }
-        let object = PyString::new(py, text);
-        *last = Some((text.into(), object.clone().unbind()));
-        object
-    }
-}
-
-/// Makes places in a template for `keys`, which every copy will have, and room for others: `extra` is what the next larger table
-/// takes. A copy then needs no table of its own, and Python copies one with few gaps in one go.
-///
-/// # Errors
-/// When Python is out of memory.
-pub fn make_room(template: &Bound<'_, PyDict>, keys: &[&str], extra: usize) -> PyResult<()> {
-    let py = template.py();
-    for key in keys {
-        template.set_item(PyString::intern(py, key), py.None())?;
-    }
-    // A table grows with what is put in, and stays as it is when that is taken out.
-    for key in 0..extra {
-        template.set_item(key.to_string(), py.None())?;
-    }
-    for key in 0..extra {
-        template.del_item(key.to_string())?;
-    }
-    Ok(())
-}
+use crate::latin1::latin1;
+use crate::memo::{Memo, Recalled};
 
 /// Percent-decodes; an escape that is not two hexadecimal digits stays as it is.
 pub fn percent_decode(raw: &[u8]) -> Cow<'_, [u8]> {
@@ -91,6 +40,72 @@ pub fn percent_decode(raw: &[u8]) -> Cow<'_, [u8]> {
 
 fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// A field as an `environ` has it.
+struct Variable {
+    name: Box<str>,
+    raw: Box<[u8]>,
+    key: Py<PyString>,
+    value: Py<PyString>,
+}
+
+static VARIABLES: LazyLock<Memo<Variable>> = LazyLock::new(Memo::default);
+static FIELDS: LazyLock<Memo<Py<PyTuple>>> = LazyLock::new(Memo::default);
+
+/// Key and value of a field in an `environ`: `accept-encoding` → `HTTP_ACCEPT_ENCODING`.
+///
+/// `None` for what no application is to see.
+///
+/// # Errors
+/// When Python is out of memory.
+pub fn environ_field<'py>(
+    py: Python<'py>,
+    name: &str,
+    value: &[u8],
+) -> PyResult<Option<(Bound<'py, PyString>, Bound<'py, PyString>)>> {
+    let known = |kept: &Variable| {
+        (*kept.name == *name && *kept.raw == *value).then(|| (kept.key.bind(py).clone(), kept.value.bind(py).clone()))
+    };
+    let number = match VARIABLES.recall([name.as_bytes(), value], known) {
+        Recalled::Kept(field) => return Ok(Some(field)),
+        Recalled::New(number) => number,
+    };
+    let Some(key) = environ_key(py, name) else { return Ok(None) };
+    let (raw, text) = (value, latin1(py, value)?);
+    if let Some(number) = number {
+        let (key, value) = (key.clone().unbind(), text.clone().unbind());
+        VARIABLES.keep(number, Variable { name: name.into(), raw: raw.into(), key, value });
+    }
+    Ok(Some((key, text)))
+}
+
+/// A field as a scope has it: a tuple of the lower-case name and the value. `None` for one with an underscore, as in an `environ`.
+///
+/// # Errors
+/// When Python is out of memory.
+pub fn scope_field<'py>(py: Python<'py>, name: &str, value: &[u8]) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    let known = |kept: &Py<PyTuple>| {
+        let pair = kept.bind(py);
+        is_pair_of(pair, name.as_bytes(), value).then(|| pair.clone())
+    };
+    let number = match FIELDS.recall([name.as_bytes(), value], known) {
+        Recalled::Kept(pair) => return Ok(Some(pair)),
+        Recalled::New(number) => number,
+    };
+    let Some(key) = scope_name(py, name) else { return Ok(None) };
+    let pair = PyTuple::new(py, [key, PyBytes::new(py, value)])?;
+    if let Some(number) = number {
+        FIELDS.keep(number, pair.clone().unbind());
+    }
+    Ok(Some(pair))
+}
+
+fn is_pair_of(pair: &Bound<'_, PyTuple>, name: &[u8], value: &[u8]) -> bool {
+    let [kept_name, kept_value] = pair.as_slice() else { return false };
+    let same =
+        |kept: &Bound<'_, PyAny>, bytes: &[u8]| kept.cast::<PyBytes>().is_ok_and(|kept| kept.as_bytes() == bytes);
+    same(kept_value, value) && same(kept_name, name)
 }
 
 /// Names that are kept; beyond it a client that invents names costs time, never memory.
@@ -125,7 +140,7 @@ static SCOPE_NAMES: PyOnceLock<NameCache<PyBytes>> = PyOnceLock::new();
 ///
 /// `None` for what no application is to see: `Proxy` would become the `HTTP_PROXY` that HTTP clients obey, and an underscore is how
 /// a client imitates a proxy's field (`X_User` would overwrite `X-User`).
-pub fn environ_key<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyString>> {
+fn environ_key<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyString>> {
     ENVIRON_KEYS.get_or_init(py, || NameCache(Mutex::default())).get(py, name, |py, name| {
         if name == "proxy" || name.contains('_') {
             return None;
@@ -139,7 +154,7 @@ pub fn environ_key<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyStri
 }
 
 /// A lower-case header name as `bytes`; `None` for one with an underscore, as in an `environ`.
-pub fn scope_name<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyBytes>> {
+fn scope_name<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyBytes>> {
     SCOPE_NAMES
         .get_or_init(py, || NameCache(Mutex::default()))
         .get(py, name, |py, name| (!name.contains('_')).then(|| PyBytes::new(py, name.as_bytes())))

@@ -3,25 +3,24 @@
 //! A request keeps little. The writing thread makes the line. Nothing that a client or an application sends can break out
 //! of its place in the line.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use super::basic_user::user;
 use super::format::{Atom, Format, Piece, Shape, Wanted};
-use crate::head::{RequestHead, protocol};
+use super::notation::{Json, Notation, Text};
+use crate::head::{Peer, RequestHead, protocol};
 use crate::identity::trace_id;
-use crate::timestamp::{Clock, push_padded};
+use crate::timestamp::Clock;
 use crate::wire::refused_path;
 
 /// What is kept of one request for its line, only when the log is on.
 #[derive(Debug)]
 pub struct Entry {
-    client: Option<(String, u16)>,
+    peer: Arc<Peer>,
     asked: Asked,
     request_id: Option<HeaderValue>,
     trace_id: Option<String>,
@@ -71,13 +70,14 @@ impl Entry {
     /// What is to be kept of a request. Copies: what hyper has read is not to wait here.
     pub fn new(head: &RequestHead, wanted: &Wanted) -> Self {
         let headers = &head.parts.headers;
-        let target = refused_path(headers).unwrap_or_else(|| head.target().into_owned().into_bytes());
+        let refused = if head.parts.version == Version::HTTP_2 { refused_path(headers) } else { None };
+        let target = refused.unwrap_or_else(|| head.target().into_owned().into_bytes());
         let (method, protocol) = (head.parts.method.clone(), protocol(head.parts.version));
         Self {
-            client: head.peer.client.clone(),
+            peer: Arc::clone(&head.peer),
             asked: Asked::Request { method, target, protocol },
             request_id: head.request_id.clone(),
-            trace_id: trace_id(headers).filter(|_| wanted.trace).map(str::to_owned),
+            trace_id: if wanted.trace { trace_id(headers).map(str::to_owned) } else { None },
             request: kept(headers, &wanted.request),
             response: Vec::new(),
             queued: head.queued.clone(),
@@ -96,17 +96,19 @@ impl Entry {
     pub fn write(&self, format: &Format, clock: &mut Clock, line: &mut String) {
         match &format.shape {
             Shape::Text(pieces) => {
+                let mut text = Text { line, clock };
                 for piece in pieces {
                     match piece {
-                        Piece::Literal(text) => line.push_str(text),
-                        Piece::Atom(atom) => self.value(*atom).write_text(clock, line),
+                        Piece::Literal(literal) => text.line.push_str(literal),
+                        Piece::Atom(atom) => self.put(*atom, &mut text),
                     }
                 }
             }
             Shape::Json(keys) => {
+                let mut json = Json { line, clock };
                 for (before, atom) in keys {
-                    line.push_str(before);
-                    self.value(*atom).write_json(clock, line);
+                    json.line.push_str(before);
+                    self.put(*atom, &mut json);
                 }
                 line.push('}');
             }
@@ -114,132 +116,77 @@ impl Entry {
         line.push('\n');
     }
 
-    fn value(&self, atom: Atom) -> Value<'_> {
+    fn put(&self, atom: Atom, to: &mut impl Notation) {
         let Outcome { ended, took, status, bytes, app } = &self.outcome;
         match atom {
-            Atom::Nothing => Value::Nothing,
-            Atom::Client => Value::Ours(self.client().into()),
-            Atom::Address => Value::Ours(self.client.as_ref().map_or("unix", |(address, _)| address).into()),
-            Atom::Port => self.client.as_ref().map_or(Value::Nothing, |(_, port)| Value::Number((*port).into())),
-            Atom::User(place) => field(&self.request, place).and_then(user).map_or(Value::Nothing, Value::Theirs),
-            Atom::Time => Value::Time(*ended),
-            Atom::CommonTime => Value::CommonTime(*ended),
-            Atom::Line | Atom::Method | Atom::Target | Atom::Path | Atom::Query | Atom::Protocol => self.asked(atom),
-            Atom::Status => Value::Number((*status).into()),
-            Atom::BytesIfAny if *bytes == 0 => Value::Nothing,
-            Atom::Bytes | Atom::BytesIfAny => Value::Number(*bytes),
-            Atom::Seconds => Value::Number(took.as_secs()),
-            Atom::Milliseconds => Value::Number(number(took.as_millis())),
-            Atom::Microseconds => Value::Number(number(took.as_micros())),
-            Atom::DecimalSeconds => Value::Decimal(took.as_secs(), took.subsec_micros().into(), 6),
-            Atom::Duration => thousandths(number(took.as_nanos().saturating_add(500) / 1000)),
-            Atom::Queue => self.queue(),
-            Atom::Process => Value::Ours(format!("<{}>", std::process::id()).into()),
-            Atom::App => app.as_deref().map_or(Value::Nothing, |app| Value::Theirs(app.as_bytes().into())),
-            Atom::Rule => text(self.rule.as_deref()),
-            Atom::Route => text(self.route.as_deref()),
-            Atom::RequestId => text(self.request_id.as_ref().and_then(|id| id.to_str().ok())),
-            Atom::TraceId => text(self.trace_id.as_deref()),
-            Atom::RequestField(place) => theirs(&self.request, place),
-            Atom::ResponseField(place) => theirs(&self.response, place),
+            Atom::Nothing => to.nothing(),
+            Atom::Client => self.put_client(to),
+            Atom::Address => to.ours(&[self.peer.client().map_or("unix", |(address, _)| address)]),
+            Atom::Port => match self.peer.client() {
+                Some((_, port)) => to.number(port.into()),
+                None => to.nothing(),
+            },
+            Atom::User(place) => to.theirs_if_any(field(&self.request, place).and_then(user).as_deref()),
+            Atom::Time => to.time(*ended),
+            Atom::CommonTime => to.common_time(*ended),
+            Atom::Line | Atom::Method | Atom::Target | Atom::Path | Atom::Query | Atom::Protocol => {
+                self.put_asked(atom, to);
+            }
+            Atom::Status => to.number((*status).into()),
+            Atom::BytesIfAny if *bytes == 0 => to.nothing(),
+            Atom::Bytes | Atom::BytesIfAny => to.number(*bytes),
+            Atom::Seconds => to.number(took.as_secs()),
+            Atom::Milliseconds => to.number(number(took.as_millis())),
+            Atom::Microseconds => to.number(number(took.as_micros())),
+            Atom::DecimalSeconds => to.decimal(took.as_secs(), took.subsec_micros().into(), 6),
+            Atom::Duration => thousandths(number(took.as_nanos().saturating_add(500) / 1000), to),
+            Atom::Queue => self.put_queue(to),
+            Atom::Process => to.ours(&["<", itoa::Buffer::new().format(std::process::id()), ">"]),
+            Atom::App => to.theirs_if_any(app.as_deref().map(str::as_bytes)),
+            Atom::Rule => to.theirs_if_any(self.rule.as_deref().map(str::as_bytes)),
+            Atom::Route => to.theirs_if_any(self.route.as_deref().map(str::as_bytes)),
+            Atom::RequestId => to.theirs_if_any(self.request_id.as_ref().map(HeaderValue::as_bytes)),
+            Atom::TraceId => to.theirs_if_any(self.trace_id.as_deref().map(str::as_bytes)),
+            Atom::RequestField(place) => to.theirs_if_any(field(&self.request, place)),
+            Atom::ResponseField(place) => to.theirs_if_any(field(&self.response, place)),
         }
     }
 
-    fn asked(&self, atom: Atom) -> Value<'_> {
+    fn put_asked(&self, atom: Atom, to: &mut impl Notation) {
         let (method, target, protocol) = match &self.asked {
-            Asked::Request { method, target, protocol } => (method, target, *protocol),
-            Asked::Line(line) if matches!(atom, Atom::Line | Atom::Target) => {
-                return Value::Theirs(line.as_slice().into());
-            }
-            Asked::Line(_) => return Value::Nothing,
+            Asked::Request { method, target, protocol } => (method.as_str().as_bytes(), target, *protocol),
+            Asked::Line(line) if matches!(atom, Atom::Line | Atom::Target) => return to.theirs(line),
+            Asked::Line(_) => return to.nothing(),
         };
         let mut halves = target.splitn(2, |byte| *byte == b'?');
         match atom {
-            Atom::Method => Value::Theirs(method.as_str().as_bytes().into()),
-            Atom::Protocol => Value::Ours(protocol.into()),
-            Atom::Path => Value::Theirs(halves.next().unwrap_or_default().into()),
-            Atom::Query => Value::Theirs(halves.nth(1).unwrap_or_default().into()),
-            Atom::Line => {
-                let line = [method.as_str().as_bytes(), b" ", target, b" ", protocol.as_bytes()].concat();
-                Value::Theirs(line.into())
-            }
-            _ => Value::Theirs(target.as_slice().into()),
+            Atom::Method => to.theirs(method),
+            Atom::Protocol => to.ours(&[protocol]),
+            Atom::Path => to.theirs(halves.next().unwrap_or_default()),
+            Atom::Query => to.theirs(halves.nth(1).unwrap_or_default()),
+            Atom::Line => to.theirs(&[method, b" ", target, b" ", protocol.as_bytes()].concat()),
+            _ => to.theirs(target),
         }
     }
 
-    fn client(&self) -> String {
-        match &self.client {
+    fn put_client(&self, to: &mut impl Notation) {
+        match self.peer.client() {
             // A proxy need not tell the port.
-            Some((address, 0)) => address.clone(),
+            Some((address, 0)) => to.ours(&[address]),
             Some((address, port)) => {
-                let (mut buffer, is_ipv6) = (itoa::Buffer::new(), address.contains(':'));
-                let (before, after) = if is_ipv6 { ("[", "]:") } else { ("", ":") };
-                [before, address, after, buffer.format(*port)].concat()
+                let (before, after) = if address.contains(':') { ("[", "]:") } else { ("", ":") };
+                to.ours(&[before, address, after, itoa::Buffer::new().format(port)]);
             }
-            None => "unix".to_owned(),
+            None => to.ours(&["unix"]),
         }
     }
 
     /// A request that no application was called for has waited for none.
-    fn queue(&self) -> Value<'_> {
+    fn put_queue(&self, to: &mut impl Notation) {
         let micros = self.queued.as_ref().map_or(0, |queued| queued.load(Ordering::Relaxed));
         match micros.checked_sub(1) {
-            Some(micros) => thousandths(micros),
-            None => Value::Nothing,
-        }
-    }
-}
-
-/// What an atom stands for.
-enum Value<'a> {
-    Nothing,
-    Number(u64),
-    /// A number before a point, and one behind it that has so many digits.
-    Decimal(u64, u64, usize),
-    Time(SystemTime),
-    CommonTime(SystemTime),
-    /// Text of our own, which needs no care.
-    Ours(Cow<'a, str>),
-    /// What others chose.
-    Theirs(Cow<'a, [u8]>),
-}
-
-impl Value<'_> {
-    fn write_text(self, clock: &mut Clock, line: &mut String) {
-        match self {
-            Self::Nothing => line.push('-'),
-            Self::Number(number) => line.push_str(itoa::Buffer::new().format(number)),
-            Self::Decimal(whole, part, digits) => {
-                line.push_str(itoa::Buffer::new().format(whole));
-                line.push('.');
-                push_padded(line, part, digits);
-            }
-            Self::Time(time) => clock.write(time, line),
-            Self::CommonTime(time) => {
-                line.push('[');
-                clock.write_common(time, line);
-                line.push(']');
-            }
-            Self::Ours(text) => line.push_str(&text),
-            Self::Theirs(bytes) => line.push_str(&printable(&bytes)),
-        }
-    }
-
-    fn write_json(self, clock: &mut Clock, line: &mut String) {
-        match self {
-            Self::Nothing => line.push_str("null"),
-            Self::Ours(text) => push_json(line, &text),
-            Self::Theirs(bytes) => match std::str::from_utf8(&bytes) {
-                Ok(text) => push_json(line, text),
-                // Not UTF-8: each byte is the character of its number, as applications see it.
-                Err(_) => push_json(line, &latin1(&bytes)),
-            },
-            time @ (Self::Time(_) | Self::CommonTime(_)) => {
-                line.push('"');
-                time.write_text(clock, line);
-                line.push('"');
-            }
-            number @ (Self::Number(_) | Self::Decimal(..)) => number.write_text(clock, line),
+            Some(micros) => thousandths(micros, to),
+            None => to.nothing(),
         }
     }
 }
@@ -253,59 +200,11 @@ fn field(fields: &Fields, place: usize) -> Option<&[u8]> {
     fields.get(place)?.as_deref()
 }
 
-fn theirs(fields: &Fields, place: usize) -> Value<'_> {
-    field(fields, place).map_or(Value::Nothing, |bytes| Value::Theirs(bytes.into()))
-}
-
-fn text(text: Option<&str>) -> Value<'_> {
-    text.map_or(Value::Nothing, |text| Value::Theirs(text.as_bytes().into()))
-}
-
-/// Adds text as JSON has it. Most of it needs no care.
-fn push_json(line: &mut String, text: &str) {
-    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-        line.push('"');
-        line.push_str(text);
-        line.push('"');
-    } else {
-        line.push_str(&crate::log::json_text(text));
-    }
-}
-
 /// A number of thousandths, as a number with three decimals.
-fn thousandths(number: u64) -> Value<'static> {
-    Value::Decimal(number / 1000, number % 1000, 3)
-}
-
-fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().copied().map(char::from).collect()
+fn thousandths(number: u64, to: &mut impl Notation) {
+    to.decimal(number / 1000, number % 1000, 3);
 }
 
 fn number(value: u128) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
-}
-
-/// What would end a quoted text, and what is no visible ASCII, is written as `\xNN`.
-fn printable(line: &[u8]) -> String {
-    let mut text = String::with_capacity(line.len());
-    for &byte in line {
-        if matches!(byte, b'"' | b'\\') || !(b' '..=b'~').contains(&byte) {
-            // Writing to a String cannot fail.
-            let _infallible = write!(text, "\\x{byte:02x}");
-        } else {
-            text.push(char::from(byte));
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_client_sent_cannot_end_its_place_in_the_line() {
-        assert_eq!(printable(b"GET /it's~%22 HTTP/1.1"), "GET /it's~%22 HTTP/1.1");
-        assert_eq!(printable(b"GET /\"\\x\xe9\n\x1b"), "GET /\\x22\\x5cx\\xe9\\x0a\\x1b");
-    }
 }

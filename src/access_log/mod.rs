@@ -2,11 +2,12 @@
 //!
 //! A slow terminal or disk must not slow the server. So requests wait in a bounded queue. When it is full, lines are
 //! dropped, and their number is logged. In reading order: `format` is compiled once, `line` is one request (`basic_user`
-//! is a part of it), `writer` is the thread.
+//! is a part of it, `notation` writes its values as text or JSON), `writer` is the thread.
 
 mod basic_user;
 mod format;
 mod line;
+mod notation;
 mod writer;
 
 use std::io;

@@ -4,12 +4,10 @@
 //!
 //! Spec: ASGI HTTP 2.5, ASGI WebSocket 2.5.
 
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 
 use crate::calls::CallHandle;
-use crate::gateway::asgi::HttpExchange;
+use crate::gateway::http_exchange::HttpExchange;
 use crate::gateway::websocket::WebSocketExchange;
 
 /// Who is told when the application's call has ended.
@@ -47,17 +45,6 @@ impl Conversation {
         match self {
             Self::Http(exchange) => HttpExchange::suspended(exchange, py),
             Self::WebSocket(_) => {}
-        }
-    }
-
-    /// `send` as the application gets it: synchronous consumers of Channels wrap that of a WebSocket, and want it marked.
-    pub(super) fn send_of<'py>(&self, exchange: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        static MARK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let py = exchange.py();
-        let send = exchange.getattr(intern!(py, "send"))?;
-        match self {
-            Self::Http(_) => Ok(send),
-            Self::WebSocket(_) => MARK.import(py, "rsgi.loops", "coroutine_function")?.call1((send,)),
         }
     }
 

@@ -41,30 +41,22 @@ pub struct AppCoroutine {
 }
 
 impl AppCoroutine {
-    /// Starts a task that calls the application. `exchange` has `receive` and `send`; `conversation` is told of the end, also
-    /// when the call itself fails.
-    ///
-    /// # Errors
-    /// When Python is out of memory.
-    pub fn start(
+    /// Starts a task that calls the application with a scope, `receive` and `send`; `conversation` is told of the end, also when
+    /// the call itself fails.
+    pub fn start<'py>(
         event_loop: &Arc<EventLoop>,
-        app: &Bound<'_, PyAny>,
-        scope: &Bound<'_, PyDict>,
-        exchange: &Bound<'_, PyAny>,
+        app: &Bound<'py, PyAny>,
+        scope: Bound<'py, PyDict>,
+        (receive, send): (Bound<'py, PyAny>, Bound<'py, PyAny>),
         conversation: Conversation,
-    ) -> PyResult<()> {
+    ) {
         let py = app.py();
-        let call = Call::Due {
-            app: app.clone().unbind(),
-            scope: scope.clone().unbind(),
-            receive: exchange.getattr(intern!(py, "receive"))?.unbind(),
-            send: conversation.send_of(exchange)?.unbind(),
-        };
+        let (app, scope) = (app.clone().unbind(), scope.unbind());
+        let call = Call::Due { app, scope, receive: receive.unbind(), send: send.unbind() };
         let told = conversation.clone_ref(py);
         if let Err(error) = Self::start_due(event_loop, py, Due { call, conversation }) {
             told.ended(py, Err(error));
         }
-        Ok(())
     }
 
     /// Whether it is the coroutine of `call`.

@@ -27,12 +27,14 @@ use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
 use rsgi_bridge::awaitable::LoopHandle;
 use rsgi_bridge::process::Process;
+use rsgi_bridge::spare::Spare;
 
 use self::coroutine::AppCoroutine;
 use self::overdue::Overdue;
 use self::task::Tasks;
 use crate::driver::bell::Bell;
 use crate::gateway::asgi::HttpStart;
+use crate::gateway::spare_exchange::SpareExchange;
 use crate::gateway::websocket::WebSocketStart;
 
 /// Something for the loop's thread to do.
@@ -70,7 +72,10 @@ pub struct EventLoop {
     /// A collection is due.
     collecting: AtomicBool,
     overdue: Overdue,
-    process: Process,
+    /// `receive` and `send` of HTTP requests that are over.
+    pub exchanges: Spare<SpareExchange>,
+    /// Where it was made: a forked child has no loop and no clients.
+    pub process: Process,
 }
 
 #[derive(Debug)]
@@ -110,6 +115,8 @@ impl EventLoop {
     pub fn detach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let attached = self.python.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(attached) = attached else { return Ok(()) };
+        // They know the applications, which know this.
+        while self.exchanges.take().is_some() {}
         attached.tasks.close(event_loop.py())?;
         attached.reader.map_or(Ok(()), |reader| reader.remove(event_loop))
     }
@@ -176,12 +183,6 @@ impl EventLoop {
         let locals = self.attached(|attached| attached.locals.clone())?;
         let _ = py;
         pyo3_async_runtimes::into_future_with_locals(&locals, coroutine)
-    }
-
-    /// # Errors
-    /// In a forked child, which has no loop and no clients.
-    pub fn check_process(&self) -> PyResult<()> {
-        self.process.check()
     }
 
     /// The loop that drains the queue, if there is one.

@@ -15,6 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::process::Process;
+use rsgi_bridge::spare::references_to;
 
 use super::call_state::Due;
 use super::coroutine::{AppCoroutine, Step};
@@ -35,6 +36,10 @@ struct Prepared {
     coroutine: Py<AppCoroutine>,
     /// The coroutine's first step, bound.
     begin: Py<PyAny>,
+    /// `task.set_name`, bound.
+    set_name: Py<PyAny>,
+    /// `task.cancelling`, bound.
+    cancelling: Py<PyAny>,
     /// What stands in the list of all tasks while the step is taken.
     listed: Py<PyAny>,
 }
@@ -107,9 +112,9 @@ impl List {
     /// References to a task, weak ones too, that its being prepared brings with it.
     fn references(&self) -> (isize, usize) {
         match self {
-            // Ours, that of the step, and that of the entry.
-            Self::Eager { .. } => (3, 0),
-            Self::Weak { .. } => (2, 1),
+            // Ours, those of three methods, and that of the entry.
+            Self::Eager { .. } => (5, 0),
+            Self::Weak { .. } => (4, 1),
         }
     }
 }
@@ -149,7 +154,7 @@ impl PreparedTasks {
             Some(prepared) => prepared,
             None => self.prepare(event_loop, first_step, process)?,
         };
-        prepared.task.call_method1(py, intern!(py, "set_name"), (first_step.next_name(py),))?;
+        prepared.set_name.call1(py, (first_step.next_name(py)?,))?;
         let coroutine = prepared.coroutine.get();
         coroutine.prepare(due);
         let stepped = self.take_step(event_loop, &prepared)?;
@@ -189,6 +194,8 @@ impl PreparedTasks {
         self.unregister.call1(py, (&task,))?;
         Ok(Prepared {
             listed: self.list.entry(&task)?.unbind(),
+            set_name: task.getattr(intern!(py, "set_name"))?.unbind(),
+            cancelling: task.getattr(intern!(py, "cancelling"))?.unbind(),
             task: task.unbind(),
             step,
             run: context.getattr(py, "run")?,
@@ -203,13 +210,13 @@ impl PreparedTasks {
         let (task, context) = (prepared.task.bind(py), prepared.context.bind(py));
         let (strong, weak) = self.list.references();
         // The context is ours, the task's, and that of its bound method; the coroutine ours, the task's, and that of its method.
-        Ok(references(task) == strong
-            && references(context) == 3
-            && references(prepared.coroutine.bind(py)) == 3
+        Ok(references_to(task) == strong
+            && references_to(context) == 3
+            && references_to(prepared.coroutine.bind(py)) == 3
             && self.count_weak_references.call1(py, (task,))?.extract::<usize>(py)? == weak
             && task.getattr(intern!(py, "_callbacks"))?.is_none()
             && !task.getattr(intern!(py, "_must_cancel"))?.is_truthy()?
-            && !task.call_method0(intern!(py, "cancelling"))?.is_truthy()?
+            && !prepared.cancelling.bind(py).call0()?.is_truthy()?
             && context.eq(&self.base_context)?
             && attributes(task)?.is_empty())
     }
@@ -226,11 +233,6 @@ impl Prepared {
     fn go_on(&self, py: Python<'_>) -> PyResult<()> {
         self.run.call1(py, (&self.step,)).map(drop)
     }
-}
-
-fn references(object: &Bound<'_, PyAny>) -> isize {
-    // SAFETY: the object is alive, and the interpreter is ours.
-    unsafe { pyo3::ffi::Py_REFCNT(object.as_ptr()) }
 }
 
 fn copy_context(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {

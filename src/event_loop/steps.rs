@@ -3,6 +3,10 @@
 //! Kept apart from the coroutine around it, which knows what a call is and not how Python drives one.
 //!
 //! Spec: PEP 492 (awaitables, the coroutine protocol).
+#![expect(
+    unsafe_code,
+    reason = "PyO3 sends only to iterators, which a coroutine is not called, though Python sends to it the same way"
+)]
 
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::intern;
@@ -10,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::iterator::PySendResult;
 use pyo3::types::{PyIterator, PyNone, PyType};
-use rsgi_bridge::response_head::short;
+use rsgi_bridge::error::short;
 
 pub(super) type Steps<'py> = Option<Bound<'py, PyIterator>>;
 
@@ -19,7 +23,8 @@ pub(super) fn coroutine_of<'py>(returned: &Bound<'py, PyAny>) -> PyResult<(Bound
     static COROUTINE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let py = returned.py();
     if returned.get_type().is(COROUTINE.import(py, "types", "CoroutineType")?) {
-        let steps = returned.call_method0(intern!(py, "__await__"))?.cast_into()?;
+        // SAFETY: it is used for `PyIter_Send` alone, which takes coroutines: their class has `am_send`.
+        let steps = unsafe { returned.clone().cast_into_unchecked() };
         return Ok((returned.clone(), Some(steps)));
     }
     if returned.hasattr(intern!(py, "send"))? && returned.hasattr(intern!(py, "throw"))? {

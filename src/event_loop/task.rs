@@ -7,13 +7,13 @@
 //!
 //! Spec: `asyncio.loop.create_task`, `asyncio.loop.call_soon`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use rsgi_bridge::latin1::latin1;
 use rsgi_bridge::process::Process;
 
 use super::call_state::Due;
@@ -28,6 +28,17 @@ pub struct Tasks {
     prepared: Option<PreparedTasks>,
 }
 
+/// What the names of tasks begin with; a number follows.
+const NAME: &str = "Request-";
+
+/// The names of tasks.
+#[derive(Debug)]
+struct Names {
+    /// Tasks so far.
+    started: u64,
+    latest: String,
+}
+
 /// What is needed to take the first step of a task.
 #[derive(Debug)]
 pub(super) struct FirstStep {
@@ -35,8 +46,7 @@ pub(super) struct FirstStep {
     class: Py<PyAny>,
     /// `loop=…` and a name: asyncio takes longer to make one.
     options: Py<PyDict>,
-    /// Tasks so far.
-    started: AtomicU64,
+    names: Mutex<Names>,
     catcher: Py<Catcher>,
     /// The catcher's `call_soon`, bound.
     catch: Py<PyAny>,
@@ -124,7 +134,8 @@ impl FirstStep {
             Bound::new(py, Catcher { call_soon, caught: Mutex::new(Caught::Closed), kind: Mutex::new(None) })?;
         let catch = catcher.getattr("call_soon")?.unbind();
         let class = py.import("asyncio")?.getattr("Task")?.unbind();
-        Ok(Self { class, options: options.unbind(), started: AtomicU64::default(), catcher: catcher.unbind(), catch })
+        let names = Mutex::new(Names { started: 0, latest: NAME.to_owned() });
+        Ok(Self { class, options: options.unbind(), names, catcher: catcher.unbind(), catch })
     }
 
     fn start(&self, event_loop: &Bound<'_, PyAny>, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -137,10 +148,17 @@ impl FirstStep {
     }
 
     /// The name of the next task.
-    pub(super) fn next_name<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
-        let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub(super) fn next_name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.started += 1;
+        let number = names.started;
+        names.latest.truncate(NAME.len());
         // `format!` takes as long as all else of a name.
-        PyString::new(py, &["Request-", itoa::Buffer::new().format(number)].concat())
+        names.latest.push_str(itoa::Buffer::new().format(number));
+        latin1(py, names.latest.as_bytes())
     }
 
     /// A task that has not begun, its first step, and its context.
@@ -164,7 +182,7 @@ impl FirstStep {
         let catcher = self.catcher.get();
         catcher.replace(Caught::Waiting);
         let options = self.options.bind(py);
-        options.set_item(intern!(py, "name"), self.next_name(py))?;
+        options.set_item(intern!(py, "name"), self.next_name(py)?)?;
         event_loop.setattr(intern!(py, "call_soon"), &self.catch)?;
         let task = self.class.bind(py).call((coroutine,), Some(options));
         event_loop.delattr(intern!(py, "call_soon"))?;

@@ -1,38 +1,30 @@
-//! The ASGI gateway: one HTTP request as `receive` and `send` of one application task.
+//! The ASGI gateway: one HTTP request as one task of an application.
 //!
-//! Kept apart from the event loop, which runs tasks and knows no messages.
+//! Kept apart from the event loop, which runs tasks and knows no messages, and from the exchange of messages.
 //!
-//! Spec: ASGI HTTP 2.5 ("Request", "Response Start", "Response Body", "Disconnected client").
+//! Spec: ASGI HTTP 2.5 ("HTTP Connection Scope").
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::Either;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use rsgi_bridge::awaitable::{Awaitable, PollFn, Sent};
-use rsgi_bridge::error::{ClientDisconnected, Disconnected};
-use rsgi_bridge::exchange::Ended;
-use rsgi_bridge::report::{log_failure, log_length};
 use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
 use tokio::sync::oneshot;
 
-use super::extensions::{offered, only_if};
+use super::extensions::offered;
+use super::http_exchange::{HttpRequest, State};
 use super::in_time::{self, AnswerTime};
-use super::leaving::{put_off, raise_after_listeners};
-use super::message::{disconnect_message, says, typed, unexpected};
 use super::probe::Witness;
 use super::request_messages::RequestMessages;
-use super::response_messages::{Ending, Gone, Progress, ResponseMessages, Room, TellOnDrop, body_part, response_head};
-use super::waiters::Waiters;
-use super::{Call, file_message, trailers, zero_copy};
+use super::response_messages::{GoneState, ResponseMessages, TellOnDrop};
+use super::spare_exchange::Given;
+use super::{Call, trailers};
 use crate::body::{Leftover, Recorder};
-use crate::calls::{AppCalls, CallHandle, RunningCall};
+use crate::calls::{AppCalls, RunningCall};
 use crate::error::RequestError;
 use crate::event_loop::conversation::Conversation;
 use crate::event_loop::coroutine::AppCoroutine;
@@ -46,9 +38,6 @@ use crate::wire::SpareAlarm;
 /// A body up to this length that has arrived with its head is read before the application is called, so that `receive()` need
 /// not wait. In bytes.
 const SMALL_BODY: u64 = 64 * 1024;
-
-/// How many turns of the loop a head waits for its body: middleware that hands messages from task to task takes one or two.
-const FLUSH_TURNS: u32 = 3;
 
 /// One ASGI application.
 #[derive(Debug)]
@@ -68,7 +57,7 @@ pub struct AsgiGateway {
     /// Its calls that run.
     pub calls: Arc<AppCalls>,
     request_buffer: usize,
-    extensions: Extensions,
+    pub(super) extensions: Extensions,
     /// Bytes of an answer that wait for the client.
     pub response_buffer: usize,
     /// How long it may take until its answer begins.
@@ -169,18 +158,18 @@ pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Asked) -> (A
 fn submit<'a>(
     gateway: &Arc<AsgiGateway>,
     head: Box<RequestHead>,
-    request: RequestMessages,
+    body: RequestMessages,
     witness: Option<Arc<Witness>>,
     alarm: &'a SpareAlarm,
 ) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
-    let gone = Gone::default();
-    let told = TellOnDrop(Arc::clone(&gone));
     let call = gateway.calls.begin(&head);
     let time =
-        gateway.limit.map(|limit| AnswerTime { limit, reading: request.reading(), call: call.handle(), wear: None });
+        gateway.limit.map(|limit| AnswerTime { limit, reading: body.reading(), call: call.handle(), wear: None });
     let event_loop = time.as_ref().map(|_| Arc::clone(&gateway.event_loop));
-    let start = HttpStart { gateway: Arc::clone(gateway), head, request, responder, gone, witness, call };
+    let request = Arc::new(HttpRequest { gone: GoneState::default(), head, witness, gateway: Arc::clone(gateway) });
+    let told = TellOnDrop(Arc::clone(&request));
+    let start = HttpStart { request, body, responder, call };
     gateway.event_loop.submit(LoopEvent::Http(Box::new(start)));
     let response = match time.zip(event_loop) {
         None => Either::Left(response),
@@ -195,253 +184,35 @@ fn submit<'a>(
 /// One request on its way to the loop's thread.
 #[derive(Debug)]
 pub struct HttpStart {
-    gateway: Arc<AsgiGateway>,
-    head: Box<RequestHead>,
-    request: RequestMessages,
+    request: Arc<HttpRequest>,
+    body: RequestMessages,
     responder: Responder,
-    gone: Gone,
-    witness: Option<Arc<Witness>>,
     call: RunningCall,
 }
 
 impl HttpStart {
     /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
     pub fn start(self, py: Python<'_>) {
-        let Self { gateway, head, request, responder, gone, witness, call } = self;
-        head.called();
+        let Self { request, body, responder, call } = self;
+        let gateway = Arc::clone(&request.gateway);
+        request.head.called();
         let mut extensions = gateway.extensions;
-        extensions.trailers &= trailers::accepted(&head);
-        let scope = gateway.scope(py, &head, ScopeKind::Http { extensions });
-        if let (Some(witness), Ok(scope)) = (&witness, &scope) {
+        extensions.trailers = extensions.trailers && trailers::accepted(&request.head);
+        let scope = gateway.scope(py, &request.head, ScopeKind::Http { extensions });
+        if let (Some(witness), Ok(scope)) = (&request.witness, &scope) {
             witness.watch(scope);
         }
-        let exchange = HttpExchange {
-            stepping: AtomicBool::new(false),
-            waiters: Arc::default(),
-            state: Mutex::new(State { request, flushing: false, response: gateway.response(responder, Some(call)) }),
-            gone,
-            head,
-            witness,
-            gateway: Arc::clone(&gateway),
-        };
+        let state = State { body, flushing: false, response: gateway.response(responder, Some(call)), request };
         let started = scope.and_then(|scope| {
-            let exchange = Bound::new(py, exchange)?;
-            let conversation = Conversation::Http(exchange.clone().unbind());
-            AppCoroutine::start(&gateway.event_loop, gateway.app.bind(py), &scope, exchange.as_any(), conversation)
+            let given = Given::new(py, &gateway.event_loop, state)?;
+            let conversation = Conversation::Http(given.exchange.clone().unbind());
+            let functions = (given.receive.clone(), given.send.clone());
+            AppCoroutine::start(&gateway.event_loop, gateway.app.bind(py), scope, functions, conversation);
+            given.give_back(&gateway.event_loop);
+            Ok(())
         });
         if let Err(error) = started {
             error.write_unraisable(py, None);
-        }
-    }
-}
-
-#[derive(Debug)]
-struct State {
-    request: RequestMessages,
-    response: ResponseMessages,
-    /// The head is on its way out by itself.
-    flushing: bool,
-}
-
-/// `receive` and `send` of one request.
-#[pyclass(frozen, module = "rsgi")]
-#[derive(Debug)]
-pub struct HttpExchange {
-    state: Mutex<State>,
-    /// The application's own task is running, not one that it has started.
-    stepping: AtomicBool,
-    waiters: Arc<Waiters>,
-    gone: Gone,
-    head: Box<RequestHead>,
-    witness: Option<Arc<Witness>>,
-    gateway: Arc<AsgiGateway>,
-}
-
-#[pymethods]
-impl HttpExchange {
-    /// The next message of the request.
-    fn receive(slf: &Bound<'_, Self>) -> Awaitable {
-        let py = slf.py();
-        let this = slf.get();
-        if let Poll::Ready(message) = this.poll_receive(py, &mut Context::from_waker(&this.waiters.waker())) {
-            return Awaitable::finished(message);
-        }
-        let exchange = slf.clone().unbind();
-        let poll = this.waiters.join(move |py, context| exchange.get().poll_receive(py, context));
-        Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll)
-    }
-
-    /// Takes a message of the response.
-    fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let this = slf.get();
-        this.gateway.event_loop.check_process()?;
-        let poll = match Self::take_message(slf, message) {
-            Ok(Room::Yes) => return Sent::instance(py),
-            Ok(Room::No) => Self::wait_for_room(slf),
-            Err(error) => this.hold_back(py, error)?,
-        };
-        Ok(Py::new(py, Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll))?.into_any())
-    }
-}
-
-impl HttpExchange {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn poll_receive(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
-        let mut state = self.lock();
-        match state.request.poll_next(py, context) {
-            Some(message) => message,
-            None => state.response.poll_over(context, &self.gone).map(|()| disconnect_message(py)),
-        }
-    }
-
-    fn wait_for_room(slf: &Bound<'_, Self>) -> PollFn {
-        let (exchange, told) = (slf.clone().unbind(), slf.clone().unbind());
-        let room: PollFn = Box::new(move |py, context| exchange.get().poll_room(py, context));
-        slf.get().waiters.join(put_off(room, move |py, error| told.get().hold_back(py, error)))
-    }
-
-    /// That the client has left, `send` says after those who listen have heard of it, or would if they had begun to.
-    ///
-    /// # Errors
-    /// Whatever else it says, it says at once.
-    fn hold_back(&self, py: Python<'_>, error: PyErr) -> PyResult<PollFn> {
-        if !error.is_instance_of::<ClientDisconnected>(py) {
-            return Err(error);
-        }
-        self.lock().response.progress = Progress::Left;
-        // The connection may not have come to it yet.
-        self.waiters.waker().wake();
-        Ok(raise_after_listeners(&self.gateway.event_loop, error))
-    }
-
-    fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
-        self.lock().response.poll_room(context).map_ok(|()| py.None())
-    }
-
-    fn take_message(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
-        let (message, kind) = typed(message)?;
-        match kind.to_str()? {
-            "http.response.start" => Self::start_response(slf, message),
-            "http.response.body" => slf.get().send_body(slf.py(), message),
-            "http.response.pathsend" => slf.get().send_file(slf.py(), message),
-            "http.response.zerocopysend" => slf.get().send_piece(slf.py(), message),
-            "http.response.trailers" => slf.get().lock().response.take_trailers(slf.py(), message).map(|()| Room::Yes),
-            other => Err(unexpected(
-                other,
-                "'http.response.start', 'http.response.body', 'http.response.pathsend', 'http.response.zerocopysend' or \
-                 'http.response.trailers'",
-            )),
-        }
-    }
-
-    fn start_response(slf: &Bound<'_, Self>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
-        let (py, this) = (slf.py(), slf.get());
-        let promises = says(message, intern!(py, "trailers"))?;
-        let head = response_head(py, message, promises)?;
-        if promises {
-            only_if(this.gateway.extensions.trailers, "trailers")?;
-        }
-        let trailers = promises.then(|| trailers::promised(&head, &this.head)).transpose()?;
-        let mut state = this.lock();
-        state.response.start(head, &this.gone)?;
-        if let Some(trailers) = trailers {
-            state.response.promise(trailers);
-        }
-        drop(state);
-        if !this.stepping.load(Ordering::Relaxed) {
-            // A task that the application has started sent it: nobody will say when that one waits.
-            Self::suspended(slf.as_unbound(), py);
-        }
-        Ok(Room::Yes)
-    }
-
-    fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
-        let (body, more) = body_part(py, message)?;
-        if let Some(witness) = &self.witness {
-            witness.read(py);
-        }
-        let mut state = self.lock();
-        // A body that nobody gets has no pipe that would tell.
-        if state.response.is_discarding() && self.head.peer.is_gone() {
-            return Err(Disconnected.into());
-        }
-        let (room, ended) = state.response.take_body(body, more, self.head.is_head(), &self.gone)?;
-        drop(state);
-        if ended != Ended::Whole {
-            log_length(py, self.head.subject(&self.gateway.name), ended);
-        }
-        Ok(room)
-    }
-
-    fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
-        only_if(self.gateway.extensions.path_send, "pathsend")?;
-        let body = file_message::open(py, message)?;
-        if let Some(witness) = &self.witness {
-            witness.read(py);
-        }
-        self.lock().response.take_file(body, self.head.is_head(), &self.gone).map(|()| Room::Yes)
-    }
-
-    fn send_piece(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
-        only_if(self.gateway.extensions.zero_copy_send, "zerocopysend")?;
-        let (body, more) = zero_copy::piece(py, message)?;
-        if let Some(witness) = &self.witness {
-            witness.read(py);
-        }
-        self.lock().response.take_piece(body, more, self.head.is_head(), &self.gone)
-    }
-
-    /// Whether it is about `call`.
-    pub fn is_of(&self, call: &CallHandle) -> bool {
-        self.lock().response.is_of(call)
-    }
-
-    /// The application goes on.
-    pub fn resumed(&self) {
-        self.stepping.store(true, Ordering::Relaxed);
-    }
-
-    /// The application waits for something. A head that it has given goes out soon, whether a body follows or not; what comes
-    /// within a few turns of the loop still leaves with it, in one piece.
-    pub fn suspended(slf: &Py<Self>, py: Python<'_>) {
-        let this = slf.get();
-        this.stepping.store(false, Ordering::Relaxed);
-        let mut state = this.lock();
-        if state.response.is_held() && !state.flushing {
-            state.flushing = true;
-            let exchange = slf.clone_ref(py);
-            this.gateway.event_loop.run_later(FLUSH_TURNS, Box::new(move |py| exchange.get().flush(py)));
-        }
-    }
-
-    fn flush(&self, py: Python<'_>) {
-        if let Some(witness) = &self.witness {
-            witness.read(py);
-        }
-        let mut state = self.lock();
-        if state.response.is_held() {
-            // A client that has left needs no head.
-            let _gone = state.response.take_body(Bytes::new(), true, self.head.is_head(), &self.gone);
-        }
-    }
-
-    /// The application has returned or raised: whatever is open is ended, and what went wrong is said once.
-    pub fn ended(&self, py: Python<'_>, result: PyResult<()>) {
-        if let Some(witness) = &self.witness {
-            witness.read(py);
-        }
-        let mut state = self.lock();
-        let body_failed = std::mem::replace(&mut state.request, RequestMessages::Delivered).has_failed();
-        let ending = state.response.end(py, result, body_failed, &self.gone);
-        drop(state);
-        match ending {
-            Ending::Told => {}
-            Ending::ClientLeft => self.gateway.event_loop.collect_soon(),
-            Ending::Failed(error) => log_failure(py, self.head.subject(&self.gateway.name), &error),
         }
     }
 }

@@ -16,8 +16,8 @@ use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use rsgi_bridge::error::short;
 use rsgi_bridge::pipe::PipeWriter;
-use rsgi_bridge::response_head::short;
 use rsgi_bridge::sink::{FileBody, Pieces, of_known_length};
 
 /// How much of a file is read at once, in bytes.

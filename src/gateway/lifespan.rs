@@ -13,8 +13,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::awaitable::{Awaitable, Sent};
+use rsgi_bridge::error::short;
 use rsgi_bridge::report::{Subject, log_failure};
-use rsgi_bridge::response_head::short;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 

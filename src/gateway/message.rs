@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use rsgi_bridge::response_head::short;
+use rsgi_bridge::error::short;
 
 /// The message and its type.
 ///

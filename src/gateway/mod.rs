@@ -6,6 +6,7 @@
 pub mod asgi;
 mod extensions;
 mod file_message;
+pub mod http_exchange;
 mod in_time;
 mod leaving;
 pub mod lifespan;
@@ -14,6 +15,7 @@ pub mod probe;
 mod request_messages;
 mod response_messages;
 mod socket_sink;
+pub mod spare_exchange;
 mod trailers;
 mod waiters;
 pub mod websocket;

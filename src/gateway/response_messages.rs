@@ -14,11 +14,11 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use rsgi_bridge::error::{Disconnected, is_clients_doing};
+use rsgi_bridge::error::{Disconnected, is_clients_doing, short};
 use rsgi_bridge::exchange::Ended;
 use rsgi_bridge::length::{Admitted, BodyLength};
 use rsgi_bridge::pipe::{PipeWriter, pipe};
-use rsgi_bridge::response_head::{ResponseHead, short};
+use rsgi_bridge::response_head::ResponseHead;
 use rsgi_bridge::sink::FileBody;
 
 use super::file_message;
@@ -59,12 +59,18 @@ impl GoneState {
     }
 }
 
-/// When the service's future ends, the client got its response head or has left; the body's pipe tells the rest.
-pub(super) struct TellOnDrop(pub Gone);
+impl AsRef<Self> for GoneState {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
 
-impl Drop for TellOnDrop {
+/// When the service's future ends, the client got its response head or has left; the body's pipe tells the rest.
+pub(super) struct TellOnDrop<T: AsRef<GoneState>>(pub Arc<T>);
+
+impl<T: AsRef<GoneState>> Drop for TellOnDrop<T> {
     fn drop(&mut self) {
-        self.0.tell();
+        (*self.0).as_ref().tell();
     }
 }
 

@@ -279,21 +279,27 @@ impl Job for WsgiJob {
         let sink = SocketSink::new((responder, outbox), sizes, head.is_head(), ticket.clone(), call.handle());
         let exchange = Exchange::new(Box::new(sink), head.is_head());
         let environ = main_loop::offer(py, gateway.event_loop.python(py).as_ref())
-            .and_then(|()| Bound::new(py, Input::new(source)))
+            .and_then(|()| match source {
+                BodySource::Empty => Input::empty(py),
+                source => Bound::new(py, Input::new(source)),
+            })
             .and_then(|input| Ok((gateway.environ(py, &head, content_length, &input)?, input)));
-        let subject = head.subject(&gateway.name);
+        let subject = || head.subject(&gateway.name);
         match environ {
             Ok((environ, input)) => {
                 let report = run(py, gateway.target.app.bind(py), environ, &exchange, None);
                 // What an application raises because its body broke off is the client's doing.
-                if input.get().failure().is_none() {
-                    report_call(py, subject, report);
+                if !report.is_empty() && input.get().failure().is_none() {
+                    report_call(py, subject(), report);
                 }
-                log_remark(py, subject, &ticket);
+                if ticket.remarked().is_some() {
+                    log_remark(py, subject(), &ticket);
+                }
+                Input::give_back(input);
             }
             Err(error) => {
                 exchange.fail();
-                log_failure(py, subject, &error);
+                log_failure(py, subject(), &error);
             }
         }
     }

@@ -15,10 +15,9 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict};
-use rsgi_bridge::error::Disconnected;
+use rsgi_bridge::error::{Disconnected, short};
 use rsgi_bridge::length::BodyLength;
 use rsgi_bridge::pipe::PipeWriter;
-use rsgi_bridge::response_head::short;
 use rsgi_bridge::sink::FileBody;
 
 use super::file_message::{opened, send};

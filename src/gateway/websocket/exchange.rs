@@ -13,6 +13,7 @@ use http::header::{HeaderMap, HeaderValue};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use rsgi_bridge::awaitable::{Awaitable, Sent};
 use rsgi_bridge::error::is_clients_doing;
@@ -96,12 +97,23 @@ impl WebSocketStart {
             complete_scope(py, &scope, scheme)?;
             let exchange = Bound::new(py, exchange)?;
             let conversation = Conversation::WebSocket(exchange.clone().unbind());
-            AppCoroutine::start(&gateway.event_loop, gateway.app.bind(py), &scope, exchange.as_any(), conversation)
+            let functions = functions_of(exchange.as_any())?;
+            AppCoroutine::start(&gateway.event_loop, gateway.app.bind(py), scope, functions, conversation);
+            Ok(())
         });
         if let Err(error) = started {
             error.write_unraisable(py, None);
         }
     }
+}
+
+/// `receive` and `send` as the application gets them: synchronous consumers of Channels wrap `send`, and want it marked.
+fn functions_of<'py>(exchange: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    static MARK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = exchange.py();
+    let send = exchange.getattr(intern!(py, "send"))?;
+    let marked = MARK.import(py, "rsgi.loops", "coroutine_function")?.call1((send,))?;
+    Ok((exchange.getattr(intern!(py, "receive"))?, marked))
 }
 
 /// What only the scope of a WebSocket has: its scheme, and the extension that it may be denied with a response.
@@ -191,7 +203,7 @@ impl WebSocketExchange {
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let this = slf.get();
-        this.gateway.event_loop.check_process()?;
+        this.gateway.event_loop.process.check()?;
         if this.take_message(py, message)? == Room::Yes {
             return Sent::instance(py);
         }

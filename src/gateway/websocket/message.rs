@@ -13,8 +13,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
-use rsgi_bridge::error::ClientDisconnected;
-use rsgi_bridge::response_head::{ResponseHead, short};
+use rsgi_bridge::error::{ClientDisconnected, short};
+use rsgi_bridge::response_head::ResponseHead;
 
 use super::super::response_messages::{bytes_of, response_head};
 use super::socket::Outbound;

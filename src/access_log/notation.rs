@@ -1,0 +1,165 @@
+//! How a line of the access log writes its values: as text, or as JSON.
+//!
+//! Kept apart from the line, which knows what there is to write. Nothing that a client or an application sends can end its place
+//! in the line.
+//!
+//! Spec: RFC 8259 7.
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use crate::timestamp::{Clock, push_padded};
+
+/// How a line writes what an atom stands for.
+pub(super) trait Notation {
+    fn nothing(&mut self);
+    fn number(&mut self, number: u64);
+    /// A number before a point, and one behind it that has so many digits.
+    fn decimal(&mut self, whole: u64, part: u64, digits: usize);
+    fn time(&mut self, time: SystemTime);
+    fn common_time(&mut self, time: SystemTime);
+    /// Text of our own, in pieces, which needs no care: addresses, names of protocols, numbers.
+    fn ours(&mut self, pieces: &[&str]);
+    /// What others chose.
+    fn theirs(&mut self, bytes: &[u8]);
+
+    fn theirs_if_any(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.theirs(bytes),
+            None => self.nothing(),
+        }
+    }
+}
+
+pub(super) struct Text<'a> {
+    pub(super) line: &'a mut String,
+    pub(super) clock: &'a mut Clock,
+}
+
+impl Notation for Text<'_> {
+    fn nothing(&mut self) {
+        self.line.push('-');
+    }
+
+    fn number(&mut self, number: u64) {
+        self.line.push_str(itoa::Buffer::new().format(number));
+    }
+
+    fn decimal(&mut self, whole: u64, part: u64, digits: usize) {
+        push_decimal(self.line, whole, part, digits);
+    }
+
+    fn time(&mut self, time: SystemTime) {
+        self.clock.write(time, self.line);
+    }
+
+    fn common_time(&mut self, time: SystemTime) {
+        self.line.push('[');
+        self.clock.write_common(time, self.line);
+        self.line.push(']');
+    }
+
+    fn ours(&mut self, pieces: &[&str]) {
+        self.line.extend(pieces.iter().copied());
+    }
+
+    fn theirs(&mut self, bytes: &[u8]) {
+        push_printable(self.line, bytes);
+    }
+}
+
+pub(super) struct Json<'a> {
+    pub(super) line: &'a mut String,
+    pub(super) clock: &'a mut Clock,
+}
+
+impl Notation for Json<'_> {
+    fn nothing(&mut self) {
+        self.line.push_str("null");
+    }
+
+    fn number(&mut self, number: u64) {
+        self.line.push_str(itoa::Buffer::new().format(number));
+    }
+
+    fn decimal(&mut self, whole: u64, part: u64, digits: usize) {
+        push_decimal(self.line, whole, part, digits);
+    }
+
+    fn time(&mut self, time: SystemTime) {
+        self.line.push('"');
+        self.clock.write(time, self.line);
+        self.line.push('"');
+    }
+
+    fn common_time(&mut self, time: SystemTime) {
+        self.line.push_str("\"[");
+        self.clock.write_common(time, self.line);
+        self.line.push_str("]\"");
+    }
+
+    fn ours(&mut self, pieces: &[&str]) {
+        self.line.push('"');
+        self.line.extend(pieces.iter().copied());
+        self.line.push('"');
+    }
+
+    fn theirs(&mut self, bytes: &[u8]) {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => push_json(self.line, text),
+            // Not UTF-8: each byte is the character of its number, as applications see it.
+            Err(_) => push_json(self.line, &latin1(bytes)),
+        }
+    }
+}
+
+/// Adds text as JSON has it. Most of it needs no care.
+fn push_json(line: &mut String, text: &str) {
+    // All are looked at, several at a time: to stop at the first would be slower.
+    let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    if text.bytes().fold(false, |found, byte| found | special(byte)) {
+        line.push_str(&crate::log::json_text(text));
+    } else {
+        line.push('"');
+        line.push_str(text);
+        line.push('"');
+    }
+}
+
+fn push_decimal(line: &mut String, whole: u64, part: u64, digits: usize) {
+    line.push_str(itoa::Buffer::new().format(whole));
+    line.push('.');
+    push_padded(line, part, digits);
+}
+
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// What would end a quoted text, and what is no visible ASCII, is written as `\xNN`.
+fn push_printable(line: &mut String, bytes: &[u8]) {
+    for &byte in bytes {
+        if matches!(byte, b'"' | b'\\') || !(b' '..=b'~').contains(&byte) {
+            // Writing to a String cannot fail.
+            let _infallible = write!(line, "\\x{byte:02x}");
+        } else {
+            line.push(char::from(byte));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_sent_cannot_end_its_place_in_the_line() {
+        let printable = |bytes: &[u8]| {
+            let mut line = String::new();
+            push_printable(&mut line, bytes);
+            line
+        };
+        assert_eq!(printable(b"GET /it's~%22 HTTP/1.1"), "GET /it's~%22 HTTP/1.1");
+        assert_eq!(printable(b"GET /\"\\x\xe9\n\x1b"), "GET /\\x22\\x5cx\\xe9\\x0a\\x1b");
+    }
+}

@@ -1,0 +1,280 @@
+//! `receive` and `send` of one HTTP request.
+//!
+//! Kept apart from the gateway, which begins it, because it goes on as long as the application does.
+//!
+//! Spec: ASGI HTTP 2.5 ("Request", "Response Start", "Response Body", "Disconnected client").
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rsgi_bridge::awaitable::{Awaitable, PollFn, Sent};
+use rsgi_bridge::error::{ClientDisconnected, Disconnected};
+use rsgi_bridge::exchange::Ended;
+use rsgi_bridge::process::Process;
+use rsgi_bridge::report::{log_failure, log_length};
+
+use super::asgi::AsgiGateway;
+use super::extensions::only_if;
+use super::leaving::{put_off, raise_after_listeners};
+use super::message::{disconnect_message, says, typed, unexpected};
+use super::probe::Witness;
+use super::request_messages::RequestMessages;
+use super::response_messages::{Ending, GoneState, Progress, ResponseMessages, Room, body_part, response_head};
+use super::waiters::Waiters;
+use super::{file_message, trailers, zero_copy};
+use crate::calls::CallHandle;
+use crate::event_loop::EventLoop;
+use crate::head::RequestHead;
+
+/// How many turns of the loop a head waits for its body: middleware that hands messages from task to task takes one or two.
+const FLUSH_TURNS: u32 = 3;
+
+/// One request, as long as anybody has to do with it.
+#[derive(Debug)]
+pub(super) struct HttpRequest {
+    pub(super) gone: GoneState,
+    pub(super) head: Box<RequestHead>,
+    pub(super) witness: Option<Arc<Witness>>,
+    pub(super) gateway: Arc<AsgiGateway>,
+}
+
+impl AsRef<GoneState> for HttpRequest {
+    fn as_ref(&self) -> &GoneState {
+        &self.gone
+    }
+}
+
+/// How far the exchange of a request has come.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) body: RequestMessages,
+    pub(super) response: ResponseMessages,
+    /// The head is on its way out by itself.
+    pub(super) flushing: bool,
+    pub(super) request: Arc<HttpRequest>,
+}
+
+/// `receive` and `send` of one request, which may serve another when it is over.
+#[pyclass(frozen, module = "rsgi")]
+#[derive(Debug)]
+pub struct HttpExchange {
+    pub(super) state: Mutex<State>,
+    /// The application's own task is running, not one that it has started.
+    pub(super) stepping: AtomicBool,
+    pub(super) waiters: Arc<Waiters>,
+    pub(super) process: Process,
+}
+
+#[pymethods]
+impl HttpExchange {
+    /// The next message of the request.
+    fn receive(slf: &Bound<'_, Self>) -> Awaitable {
+        let py = slf.py();
+        let this = slf.get();
+        if let Poll::Ready(message) = this.poll_receive(py, &mut Context::from_waker(&this.waiters.waker())) {
+            return Awaitable::finished(message);
+        }
+        let exchange = slf.clone().unbind();
+        let poll = this.waiters.join(move |py, context| exchange.get().poll_receive(py, context));
+        Awaitable::waiting(this.event_loop() as _, poll)
+    }
+
+    /// Takes a message of the response.
+    fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let this = slf.get();
+        this.process.check()?;
+        let poll = match Self::take_message(slf, message) {
+            Ok(Room::Yes) => return Sent::instance(py),
+            Ok(Room::No) => Self::wait_for_room(slf),
+            Err(error) => this.hold_back(py, error)?,
+        };
+        Ok(Py::new(py, Awaitable::waiting(this.event_loop() as _, poll))?.into_any())
+    }
+}
+
+impl HttpExchange {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn request(&self) -> Arc<HttpRequest> {
+        Arc::clone(&self.lock().request)
+    }
+
+    fn event_loop(&self) -> Arc<EventLoop> {
+        Arc::clone(&self.lock().request.gateway.event_loop)
+    }
+
+    fn poll_receive(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
+        let mut state = self.lock();
+        match state.body.poll_next(py, context) {
+            Some(message) => message,
+            None => state.response.poll_over(context, &state.request.gone).map(|()| disconnect_message(py)),
+        }
+    }
+
+    fn wait_for_room(slf: &Bound<'_, Self>) -> PollFn {
+        let (exchange, told) = (slf.clone().unbind(), slf.clone().unbind());
+        let room: PollFn = Box::new(move |py, context| exchange.get().poll_room(py, context));
+        slf.get().waiters.join(put_off(room, move |py, error| told.get().hold_back(py, error)))
+    }
+
+    /// That the client has left, `send` says after those who listen have heard of it, or would if they had begun to.
+    ///
+    /// # Errors
+    /// Whatever else it says, it says at once.
+    fn hold_back(&self, py: Python<'_>, error: PyErr) -> PyResult<PollFn> {
+        if !error.is_instance_of::<ClientDisconnected>(py) {
+            return Err(error);
+        }
+        self.lock().response.progress = Progress::Left;
+        // The connection may not have come to it yet.
+        self.waiters.waker().wake();
+        Ok(raise_after_listeners(&self.event_loop(), error))
+    }
+
+    fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
+        self.lock().response.poll_room(context).map_ok(|()| py.None())
+    }
+
+    fn take_message(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+        let (message, kind) = typed(message)?;
+        match kind.to_str()? {
+            "http.response.start" => Self::start_response(slf, message),
+            "http.response.body" => slf.get().send_body(slf.py(), message),
+            "http.response.pathsend" => slf.get().send_file(slf.py(), message),
+            "http.response.zerocopysend" => slf.get().send_piece(slf.py(), message),
+            "http.response.trailers" => slf.get().lock().response.take_trailers(slf.py(), message).map(|()| Room::Yes),
+            other => Err(unexpected(
+                other,
+                "'http.response.start', 'http.response.body', 'http.response.pathsend', 'http.response.zerocopysend' or \
+                 'http.response.trailers'",
+            )),
+        }
+    }
+
+    fn start_response(slf: &Bound<'_, Self>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        let (py, this) = (slf.py(), slf.get());
+        let promises = says(message, intern!(py, "trailers"))?;
+        let head = response_head(py, message, promises)?;
+        let mut state = this.lock();
+        let State { response, request, .. } = &mut *state;
+        if promises {
+            only_if(request.gateway.extensions.trailers, "trailers")?;
+        }
+        let trailers = promises.then(|| trailers::promised(&head, &request.head)).transpose()?;
+        response.start(head, &request.gone)?;
+        if let Some(trailers) = trailers {
+            response.promise(trailers);
+        }
+        drop(state);
+        if !this.stepping.load(Ordering::Relaxed) {
+            // A task that the application has started sent it: nobody will say when that one waits.
+            Self::suspended(slf.as_unbound(), py);
+        }
+        Ok(Room::Yes)
+    }
+
+    /// What a router has written into the scope is looked at while it is there.
+    fn bear_witness(&self, py: Python<'_>) {
+        let state = self.lock();
+        if let Some(witness) = &state.request.witness {
+            let witness = Arc::clone(witness);
+            drop(state);
+            witness.read(py);
+        }
+    }
+
+    fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        let (body, more) = body_part(py, message)?;
+        self.bear_witness(py);
+        let mut state = self.lock();
+        let State { response, request, .. } = &mut *state;
+        // A body that nobody gets has no pipe that would tell.
+        if response.is_discarding() && request.head.peer.is_gone() {
+            return Err(Disconnected.into());
+        }
+        let (room, ended) = response.take_body(body, more, request.head.is_head(), &request.gone)?;
+        drop(state);
+        if ended != Ended::Whole {
+            let request = self.request();
+            log_length(py, request.head.subject(&request.gateway.name), ended);
+        }
+        Ok(room)
+    }
+
+    fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        only_if(self.lock().request.gateway.extensions.path_send, "pathsend")?;
+        let body = file_message::open(py, message)?;
+        self.bear_witness(py);
+        let mut state = self.lock();
+        let State { response, request, .. } = &mut *state;
+        response.take_file(body, request.head.is_head(), &request.gone).map(|()| Room::Yes)
+    }
+
+    fn send_piece(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        only_if(self.lock().request.gateway.extensions.zero_copy_send, "zerocopysend")?;
+        let (body, more) = zero_copy::piece(py, message)?;
+        self.bear_witness(py);
+        let mut state = self.lock();
+        let State { response, request, .. } = &mut *state;
+        response.take_piece(body, more, request.head.is_head(), &request.gone)
+    }
+
+    /// Whether it is about `call`.
+    pub fn is_of(&self, call: &CallHandle) -> bool {
+        self.lock().response.is_of(call)
+    }
+
+    /// The application goes on.
+    pub fn resumed(&self) {
+        self.stepping.store(true, Ordering::Relaxed);
+    }
+
+    /// The application waits for something. A head that it has given goes out soon, whether a body follows or not; what comes
+    /// within a few turns of the loop still leaves with it, in one piece.
+    pub fn suspended(slf: &Py<Self>, py: Python<'_>) {
+        let this = slf.get();
+        this.stepping.store(false, Ordering::Relaxed);
+        let mut state = this.lock();
+        if state.response.is_held() && !state.flushing {
+            state.flushing = true;
+            let (exchange, event_loop) = (slf.clone_ref(py), Arc::clone(&state.request.gateway.event_loop));
+            event_loop.run_later(FLUSH_TURNS, Box::new(move |py| exchange.get().flush(py)));
+        }
+    }
+
+    fn flush(&self, py: Python<'_>) {
+        self.bear_witness(py);
+        let mut state = self.lock();
+        let State { response, request, .. } = &mut *state;
+        if response.is_held() {
+            // A client that has left needs no head.
+            let _gone = response.take_body(Bytes::new(), true, request.head.is_head(), &request.gone);
+        }
+    }
+
+    /// The application has returned or raised: whatever is open is ended, and what went wrong is said once.
+    pub fn ended(&self, py: Python<'_>, result: PyResult<()>) {
+        self.bear_witness(py);
+        let mut state = self.lock();
+        let State { response, request, body, .. } = &mut *state;
+        let body_failed = std::mem::replace(body, RequestMessages::Delivered).has_failed();
+        let ending = response.end(py, result, body_failed, &request.gone);
+        drop(state);
+        match ending {
+            Ending::Told => {}
+            Ending::ClientLeft => self.event_loop().collect_soon(),
+            Ending::Failed(error) => {
+                let request = self.request();
+                log_failure(py, request.head.subject(&request.gateway.name), &error);
+            }
+        }
+    }
+}

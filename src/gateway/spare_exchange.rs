@@ -1,0 +1,67 @@
+//! `receive` and `send` of a request that is over, given to the next.
+//!
+//! Kept apart from the exchange, which does not know whose it is. To make it and its two methods takes as long as to build half a
+//! scope, and most applications keep nothing of them. Where one has, or waits for something, the next gets new ones.
+//!
+//! Spec: ASGI "Applications".
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use rsgi_bridge::process::Process;
+use rsgi_bridge::spare::has_only;
+
+use super::http_exchange::{HttpExchange, State};
+use crate::event_loop::EventLoop;
+
+/// An exchange and its two methods, as the application gets them.
+pub(super) struct Given<'py> {
+    pub(super) exchange: Bound<'py, HttpExchange>,
+    pub(super) receive: Bound<'py, PyAny>,
+    pub(super) send: Bound<'py, PyAny>,
+}
+
+/// One that nobody has.
+#[derive(Debug)]
+pub struct SpareExchange {
+    exchange: Py<HttpExchange>,
+    receive: Py<PyAny>,
+    send: Py<PyAny>,
+}
+
+impl<'py> Given<'py> {
+    /// Those of a request that begins.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub(super) fn new(py: Python<'py>, event_loop: &EventLoop, state: State) -> PyResult<Self> {
+        if let Some(SpareExchange { exchange, receive, send }) = event_loop.exchanges.take() {
+            let exchange = exchange.into_bound(py);
+            let before = std::mem::replace(&mut *exchange.get().lock(), state);
+            drop(before);
+            return Ok(Self { exchange, receive: receive.into_bound(py), send: send.into_bound(py) });
+        }
+        let (stepping, waiters) = (AtomicBool::new(false), Arc::default());
+        let exchange =
+            Bound::new(py, HttpExchange { state: Mutex::new(state), stepping, waiters, process: Process::this() })?;
+        let method = |name| exchange.as_any().getattr(name);
+        let (receive, send) = (method(intern!(py, "receive"))?, method(intern!(py, "send"))?);
+        Ok(Self { exchange, receive, send })
+    }
+
+    /// The call has begun. If it is over, and the application has kept nothing of it, it all serves another.
+    pub(super) fn give_back(self, event_loop: &EventLoop) {
+        let Self { exchange, receive, send } = self;
+        // Each method has a reference to what it is a method of.
+        if has_only(&receive, 1)
+            && has_only(&send, 1)
+            && has_only(&exchange, 3)
+            && Arc::strong_count(&exchange.get().waiters) == 1
+        {
+            let spare = SpareExchange { exchange: exchange.unbind(), receive: receive.unbind(), send: send.unbind() };
+            event_loop.exchanges.give_back(spare);
+        }
+    }
+}
