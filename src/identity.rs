@@ -1,4 +1,5 @@
-//! What a request is called in logs, here and elsewhere: its id, and the id of the trace that it belongs to.
+//! What a request is called in logs, here and elsewhere: its id, and the id of the trace that it belongs to. And the bucket of a
+//! client that comes for the first time.
 //!
 //! Kept apart because the head, the answer and every log line say the same, and who may choose an id is one rule.
 //!
@@ -7,6 +8,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::head::RequestHead;
+use crate::route::BUCKETS;
 
 /// The longest id that is taken from a client.
 const LONGEST: usize = 128;
@@ -38,6 +40,14 @@ fn made() -> HeaderValue {
     }
     let text = format!("{:032x}", u128::from_be_bytes(bits));
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// A bucket for a client that has none.
+pub fn bucket() -> u16 {
+    // Without random numbers, that which is in the fewest shares.
+    let Ok(bits) = getrandom::u32() else { return BUCKETS - 1 };
+    let bucket = (u64::from(bits) * u64::from(BUCKETS)) >> 32;
+    u16::try_from(bucket).unwrap_or(BUCKETS - 1)
 }
 
 /// The id of the trace that `traceparent` names.

@@ -70,7 +70,12 @@ class Router:
             StartupError: when its rules and routes make no sense.
         """
     def explain(
-        self, method: str, url: str, headers: Sequence[tuple[str, str]] = ..., websocket: bool = False
+        self,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[str, str]] = ...,
+        websocket: bool = False,
+        client: str | None = None,
     ) -> Explanation:
         """Say who would answer a request, and what decides it.
 
@@ -79,6 +84,7 @@ class Router:
             url: A path, or an absolute URL, percent-encoded; the query does not count.
             headers: The fields of the request; values are ASCII.
             websocket: Whether it opens a WebSocket.
+            client: The address of the client. One without a bucket is in the last one, which is in no share but that of all.
 
         Raises:
             ValueError: when no request could look like that.
@@ -127,6 +133,16 @@ class Explanation:
     @property
     def path_info(self) -> str:
         """The rest of the path (`PATH_INFO`), decoded."""
+    @property
+    def share_rule(self) -> int | None:
+        """The first rule with a share that fits in all else, in `Plan.rules`; `None` when no share was asked."""
+    @property
+    def share_lot(self) -> Literal["cookie", "hash", "tester", "drawn", "unknown"] | None:
+        """What the share went by: a bucket in the client's cookie; that of what clients are told apart by; a tester's wish; a
+        bucket that is yet to be drawn; or nothing."""
+    @property
+    def bucket(self) -> int | None:
+        """The client's bucket, when it has one."""
 
 @final
 class LoopDriver:

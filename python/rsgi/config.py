@@ -32,6 +32,7 @@ _EXTENSION_NAMES = ", ".join(f"`{name}`" for name in _EXTENSIONS)
 
 SECTIONS = (
     "Applications",
+    "Shares",
     "Static files",
     "Compression",
     "Addresses",
@@ -83,7 +84,7 @@ class Config:
     routes: tuple[str | Mapping[str, object] | ParsedRule, ...] = _setting(
         "Say which application answers: `[METHODS ][HOST]/path/{name}=APP`, where APP is a name from the configuration "
         "file, a target, wsgi or asgi. The first rule that matches wins over everything else; the path passes through "
-        "unchanged. Repeatable.",
+        "unchanged. `=APP:5%` is for a share of the clients: docs/shares.md. Repeatable.",
         "Applications",
         (),
         unit="rules",
@@ -140,6 +141,25 @@ class Config:
         ".",
         metavar="DIR",
         default_text="this folder",
+    )
+
+    share_by: str = _setting(
+        "What tells clients apart where rules have a share: cookie (one of the server's own, `rsgi_bucket`), client (the "
+        "address), or the value of a header or of a cookie of the application.",
+        "Shares",
+        "cookie",
+        unit="share by",
+        metavar="cookie|client|header:NAME|cookie:NAME",
+    )
+    share_testers: str | None = _setting(
+        "Let who sends the header or the cookie `rsgi-app: NAME.TEXT` choose the application NAME where rules have a share. "
+        "Other users can see it on a command line: use the environment variable.",
+        "Shares",
+        unit="secret word",
+        secret=True,
+        metavar="TEXT",
+        optional=True,
+        default_text="none",
     )
 
     static: tuple[str | Mapping[str, object] | AskedFolder, ...] = _setting(
@@ -640,8 +660,8 @@ class Config:
         default_text="none",
     )
     admin: str | None = _setting(
-        "Answer `/healthz`, `/readyz`, `/metrics` and `/status.json` here, for monitoring: `host:port`, `[::1]:port` or "
-        "`unix:/path`. No application is asked.",
+        "Answer `/healthz`, `/readyz`, `/metrics`, `/status.json` and `/shares` here, for monitoring and for `rsgi share`: "
+        "`host:port`, `[::1]:port` or `unix:/path`. No application is asked.",
         "Output",
         unit="address",
         metavar="ADDR",
@@ -711,6 +731,12 @@ class Config:
         optional=True,
         default_text="none",
     )
+    served_by: bool = _setting(
+        "Say in answers which application gave them and what decided that: `x-served-by: NAME; rule=\"…\"`.",
+        "Output",
+        False,
+        unit="flag",
+    )
     server_header: str | None = _setting(
         "What the header `Server` says in answers that have none; off leaves it out.",
         "Output",
@@ -763,7 +789,7 @@ class Config:
                 value = setting.check(given)
             except (SettingValueError, TypeError) as error:
                 hint = f"`{flag_of(each.name)}` in `rsgi serve --help` says what it takes"
-                raise StartupError(f"the setting `{each.name}` cannot be {given!r}: {error}", hint) from error
+                raise StartupError(f"the setting `{each.name}` cannot be {setting.shown(given)}: {error}", hint) from error
             object.__setattr__(self, each.name, value)
 
     def addresses(self) -> tuple[str, ...]:

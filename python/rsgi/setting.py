@@ -7,12 +7,13 @@ read but not that there are settings.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from rsgi._types import AskedInterface
 from rsgi.rules import ParsedRule
+from rsgi.shares import secret_problem, share_by_problem
 from rsgi.static_folders import AskedFolder
 from rsgi.values import (
     SettingValueError,
@@ -75,6 +76,8 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "header name": str,
     "header value": str,
     "proxy": str,
+    "share by": str,
+    "secret word": str,
     "flag": bool,
     "number": int,
     "processes": int,
@@ -93,6 +96,8 @@ _UNIT_NAMES: dict[Unit, str] = {
     "header name": "the name of a header",
     "header value": "text for a header",
     "proxy": "an address or a network",
+    "share by": "what clients are told apart by",
+    "secret word": "a secret",
     "flag": "true or false",
     "number": "a whole number",
     "processes": "a whole number",
@@ -102,6 +107,9 @@ _UNIT_NAMES: dict[Unit, str] = {
     "rules": "a rule",
     "folders": "a folder with its prefix",
 }
+
+
+_PROBLEMS: dict[Unit, Callable[[str], str | None]] = {"share by": share_by_problem, "secret word": secret_problem}
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,10 @@ class Setting:
     separators: str = r"[;\s]+"
     secret: bool = False
     short: str | None = None
+
+    def shown(self, value: object) -> str:
+        """A value that is wrong, for people; no secret."""
+        return "what was given" if self.secret else repr(value)
 
     def parse(self, text: str) -> object:
         """The value that `text` means.
@@ -188,6 +200,8 @@ class Setting:
             check_header(str(value), self.unit)
         if self.unit == "proxy":
             check_proxies(str(value))
+        if self.unit in _PROBLEMS and (problem := _PROBLEMS[self.unit](str(value))) is not None:
+            raise SettingValueError(problem)
         return value
 
     def _check_range(self, value: float) -> None:

@@ -20,6 +20,8 @@ Unit: TypeAlias = Literal[
     "mode",
     "path",
     "proxy",
+    "share by",
+    "secret word",
     "header name",
     "header value",
     "flag",

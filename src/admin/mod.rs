@@ -2,7 +2,7 @@
 //!
 //! Kept apart from everything that serves. It has a thread and a runtime of its own and never asks Python, so that it answers while
 //! the interpreter is held and the event loop is blocked, and whatever its clients do, no request waits for it. Of several processes
-//! the supervisor listens and asks its workers. In reading order: `address` says where it listens and who may look, `http` answers,
+//! the supervisor listens and asks its workers. In reading order: `address` says where it listens and who may look, `http` answers (`shares`: what can be changed),
 //! `process` is what one process says of itself, `status` the form in which it does; `line` brings that from a worker to its
 //! supervisor, `workers` puts it together there, `supervisor` is what Python sees of that. `thread` runs it all.
 
@@ -10,9 +10,11 @@ mod address;
 mod http;
 mod line;
 mod process;
+mod shares;
 mod status;
 mod supervisor;
 mod thread;
+mod worker_shares;
 mod workers;
 
 pub use self::address::{Door, listen};

@@ -118,6 +118,8 @@ families! {
         "Processes that serve, by what they do: starting, serving or leaving; wanted is how many there should be";
     Restarts: "rsgi_worker_restarts", Counter, Sum, "processes", ["reason"],
         "Workers that another one has replaced";
+    RuleShare: "rsgi_rule_share_ratio", Gauge, Each, "ratio", ["app", "rule", "worker"],
+        "The share of the clients that the rule is for, from 0 to 1, for each rule that has one";
     Info: "rsgi_build_info", Gauge, Sum, "flag", ["version"],
         "Always 1; the label is the version of the server";
 }

@@ -4,11 +4,12 @@
 //! it can be tried in isolation, shared between threads, and asked by `rsgi explain` without a server.
 //!
 //! In reading order: `path` (split, then decode), `template` and `pattern`/`automaton`/`expression` (what a path is compared
-//! with), `method`, `host` and `condition` (what else a row asks for), `table` (many rows, one answer), `mount` (prefixes),
-//! `cover` (rules that never decide), `router` (the order of it all). The words of the specifications: `SCRIPT_NAME`/`PATH_INFO` (PEP 3333), `root_path`/
+//! with), `method`, `host` and `condition` (what else a row asks for), `share` and `bucket` (which clients a rule is for), `table` (many
+//! rows, one answer), `mount` (prefixes), `cover` (rules that never decide), `router` (the order of it all; `names`: in words). The words of the specifications: `SCRIPT_NAME`/`PATH_INFO` (PEP 3333), `root_path`/
 //! `path` (ASGI 3.0).
 
 mod automaton;
+mod bucket;
 mod condition;
 mod cover;
 mod error;
@@ -16,16 +17,21 @@ mod expression;
 mod host;
 mod method;
 mod mount;
+mod names;
 mod path;
 mod pattern;
 mod router;
+mod share;
 mod table;
 mod template;
 
 use http::HeaderMap;
 
+pub use bucket::{BUCKET_COOKIE, BUCKETS};
 pub use error::{RouteError, TemplateFault};
-pub use router::Router;
+pub use names::SharedRule;
+pub use router::{Decided, Router};
+pub use share::{Lot, Percent, Shared};
 
 /// Which application: its place in the list of applications that the caller keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,10 +92,51 @@ pub struct RuleSpec {
     pub websocket: Option<bool>,
     /// Who answers what it matches. The application has to be among the mounts.
     pub app: AppIndex,
+    /// The share of the clients that it is for, `None` for all: for the others it is as if it were not there.
+    pub share: Option<Percent>,
     /// The rule as the operator wrote it.
     pub text: String,
     /// Where it stands, such as `rsgi.toml, line 7`; empty on the command line.
     pub source: String,
+}
+
+/// How clients are told apart where rules have a share.
+#[derive(Debug, Clone, Default)]
+pub struct SharingSpec {
+    /// What their bucket goes by.
+    pub by: ShareBy,
+    /// Who may choose an application, if anybody may.
+    pub testers: Option<Testers>,
+}
+
+/// What the bucket of a client goes by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ShareBy {
+    /// A cookie of ours, which holds it.
+    #[default]
+    OwnCookie,
+    /// The client's address.
+    Address,
+    /// A header field.
+    Header(String),
+    /// A cookie of an application; letter case counts.
+    Cookie(String),
+}
+
+/// Who may choose an application.
+#[derive(Clone)]
+pub struct Testers {
+    /// What they know.
+    pub secret: Box<str>,
+    /// What they may call the applications.
+    pub names: Vec<(String, AppIndex)>,
+}
+
+impl std::fmt::Debug for Testers {
+    /// Shows no secret.
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.debug_struct("Testers").field("names", &self.names).finish_non_exhaustive()
+    }
 }
 
 /// Which paths a rule is for.
@@ -223,6 +270,10 @@ pub struct RouteRequest<'a> {
     pub scheme: Scheme,
     /// All its fields, for the rules that ask for some.
     pub headers: &'a HeaderMap,
+    /// The address of the client, for shares that go by it.
+    pub client: Option<&'a str>,
+    /// Draws a bucket, below [`BUCKETS`]. Called only for a client that a rule with a share asks for one, and that has none.
+    pub random: fn() -> u16,
 }
 
 /// Where a request goes.

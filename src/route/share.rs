@@ -1,0 +1,238 @@
+//! Rules for a share of the clients: for whom such a rule is there, and for whom it is as if it were not.
+//!
+//! Apart from the table, whose other conditions are about the request alone: a share changes while the server runs, and a
+//! decision that it had a part in is told of. What a request goes by is looked up once, and only where a rule with a share
+//! fits in all else.
+
+use std::cell::Cell;
+use std::fmt::{self, Display, Formatter};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use http::header::COOKIE;
+use http::{HeaderName, HeaderValue};
+use subtle::ConstantTimeEq;
+
+use super::bucket::{BUCKETS, brought, cookies, of_address, of_text};
+use super::error::RouteError;
+use super::{AppIndex, RouteRequest, ShareBy, SharingSpec, Testers};
+
+/// The header and the cookie by which a tester asks for an application.
+const FORCE: &str = "rsgi-app";
+
+/// So many of 10,000 buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Percent(u16);
+
+impl Percent {
+    /// So many buckets; no more than there are.
+    #[must_use]
+    pub fn of_buckets(buckets: u16) -> Self {
+        Self(buckets.min(BUCKETS))
+    }
+
+    /// Reads `5%` or `0.25%`; nothing finer than a bucket.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = text.strip_suffix('%')?.trim_end();
+        let (whole, part) = number.split_once('.').map_or((number, "0"), |(whole, part)| (whole, part));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(part) || whole.len() > 3 || part.len() > 2 {
+            return None;
+        }
+        let buckets = whole.parse::<u32>().ok()? * 100 + format!("{part:0<2}").parse::<u32>().ok()?;
+        u16::try_from(buckets).ok().filter(|buckets| *buckets <= BUCKETS).map(Self)
+    }
+
+    /// How many buckets that is.
+    #[must_use]
+    pub fn buckets(self) -> u16 {
+        self.0
+    }
+}
+
+impl Display for Percent {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        let (whole, part) = (self.0 / 100, self.0 % 100);
+        match (part, part % 10) {
+            (0, _) => write!(to, "{whole}%"),
+            (_, 0) => write!(to, "{whole}.{}%", part / 10),
+            _ => write!(to, "{whole}.{part:02}%"),
+        }
+    }
+}
+
+/// The share of a rule, which may be another one at any time.
+#[derive(Debug)]
+pub(super) struct Share {
+    now: AtomicU16,
+    app: AppIndex,
+}
+
+impl Share {
+    pub(super) fn new(share: Percent, app: AppIndex) -> Self {
+        Self { now: AtomicU16::new(share.0), app }
+    }
+
+    pub(super) fn now(&self) -> Percent {
+        // Nothing else depends on it.
+        Percent(self.now.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set(&self, share: Percent) {
+        self.now.store(share.0, Ordering::Relaxed);
+    }
+}
+
+/// What a request went by where a rule has a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lot {
+    /// The bucket in the client's cookie.
+    Brought(u16),
+    /// A bucket that was drawn for it just now.
+    Drawn(u16),
+    /// The bucket of what clients are told apart by.
+    Hashed(u16),
+    /// Nothing: the request has not what clients are told apart by, and is in no share but that of all.
+    Unknown,
+    /// A tester's wish for this application.
+    Wished(AppIndex),
+}
+
+impl Lot {
+    fn is_in(self, share: &Share) -> bool {
+        match self {
+            Self::Brought(bucket) | Self::Drawn(bucket) | Self::Hashed(bucket) => bucket < share.now().0,
+            Self::Unknown => share.now().0 == BUCKETS,
+            Self::Wished(app) => app == share.app,
+        }
+    }
+}
+
+/// The part that a share had in a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shared {
+    /// The first rule with a share that fits the request in all else: its share was asked.
+    pub rule: usize,
+    /// What it was asked about.
+    pub lot: Lot,
+}
+
+/// How clients are told apart, compiled.
+#[derive(Debug)]
+pub(super) struct Sharing {
+    by: By,
+    testers: Option<Testers>,
+    vary: HeaderValue,
+}
+
+#[derive(Debug)]
+enum By {
+    OwnCookie,
+    Address,
+    Header(HeaderName),
+    Cookie(Box<[u8]>),
+}
+
+impl Sharing {
+    pub(super) fn new(spec: &SharingSpec) -> Result<Self, RouteError> {
+        let cookie = || HeaderValue::from(COOKIE);
+        let (by, vary) = match &spec.by {
+            ShareBy::OwnCookie => (By::OwnCookie, cookie()),
+            // No field says which address asks.
+            ShareBy::Address => (By::Address, HeaderValue::from_static("*")),
+            ShareBy::Header(name) => {
+                let header = HeaderName::from_bytes(name.as_bytes());
+                let header = header.map_err(|_| RouteError::FieldName(name.clone()))?;
+                (By::Header(header.clone()), HeaderValue::from(header))
+            }
+            ShareBy::Cookie(name) => (By::Cookie(name.as_bytes().into()), cookie()),
+        };
+        Ok(Self { by, vary, testers: spec.testers.clone() })
+    }
+
+    /// What `Vary` says of answers that a share decided.
+    pub(super) fn vary(&self) -> &HeaderValue {
+        &self.vary
+    }
+
+    fn lot(&self, request: &RouteRequest<'_>) -> Lot {
+        if let Some(app) = self.testers.as_ref().and_then(|testers| wish(testers, request)) {
+            return Lot::Wished(app);
+        }
+        let hashed = match &self.by {
+            By::OwnCookie => {
+                let brought = brought(request.headers).map(Lot::Brought);
+                return brought.unwrap_or_else(|| Lot::Drawn((request.random)() % BUCKETS));
+            }
+            By::Address => request.client.and_then(of_address),
+            By::Header(name) => request.headers.get(name).map(|value| of_text(value.as_bytes())),
+            By::Cookie(name) => cookies(request.headers, name).next().map(of_text),
+        };
+        hashed.map_or(Lot::Unknown, Lot::Hashed)
+    }
+}
+
+/// The application that a tester asks for: `NAME.SECRET`, in the header or in the cookie. Any other value is as if there were none.
+fn wish(testers: &Testers, request: &RouteRequest<'_>) -> Option<AppIndex> {
+    let fields = request.headers.get_all(FORCE).into_iter().map(HeaderValue::as_bytes);
+    fields.chain(cookies(request.headers, FORCE.as_bytes())).find_map(|value| {
+        let (name, secret) = value.split_at_checked(value.len().checked_sub(testers.secret.len())?)?;
+        let name = name.strip_suffix(b".")?;
+        // The time that it takes does not tell how much of it was right.
+        bool::from(secret.ct_eq(testers.secret.as_bytes())).then_some(())?;
+        testers.names.iter().find(|(own, _)| own.as_bytes() == name).map(|(_, app)| *app)
+    })
+}
+
+/// What one request goes by, looked up when the first share asks.
+#[derive(Debug)]
+pub(super) struct Draw<'a> {
+    sharing: &'a Sharing,
+    request: &'a RouteRequest<'a>,
+    lot: Cell<Option<Lot>>,
+    first: Cell<usize>,
+}
+
+impl<'a> Draw<'a> {
+    pub(super) fn new(sharing: &'a Sharing, request: &'a RouteRequest<'a>) -> Self {
+        Self { sharing, request, lot: Cell::new(None), first: Cell::new(usize::MAX) }
+    }
+
+    /// Whether the request is in the share of the rule with this index, which fits in all else.
+    pub(super) fn admits(&self, rule: usize, share: &Share) -> bool {
+        self.first.set(self.first.get().min(rule));
+        let lot = self.lot.get().unwrap_or_else(|| self.sharing.lot(self.request));
+        self.lot.set(Some(lot));
+        lot.is_in(share)
+    }
+
+    /// The part that shares had in finding the rule with this index, `None` for none: one that follows it had none.
+    pub(super) fn part(&self, found: Option<usize>) -> Option<Shared> {
+        let rule = self.first.get();
+        let counts = found.is_none_or(|found| rule <= found);
+        self.lot.get().filter(|_| counts).map(|lot| Shared { rule, lot })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percents_are_read_and_written_alike() {
+        for (text, buckets) in
+            [("0%", 0), ("5%", 500), ("0.01%", 1), ("12.5%", 1250), ("100%", 10_000), ("99.99%", 9999)]
+        {
+            assert_eq!(Percent::parse(text).map(Percent::buckets), Some(buckets), "{text}");
+            assert_eq!(Percent(buckets).to_string(), text);
+        }
+        for (text, buckets) in [("05%", 500), ("5.0%", 500), ("5.00%", 500), ("5 %", 500), ("100.00%", 10_000)] {
+            assert_eq!(Percent::parse(text).map(Percent::buckets), Some(buckets), "{text}");
+        }
+        for text in
+            ["", "%", "5", "120%", "100.01%", "-1%", "+1%", "5.%", ".5%", "0.001%", "5%%", "٥%", "1e1%", "0005%"]
+        {
+            assert_eq!(Percent::parse(text), None, "{text}");
+        }
+    }
+}
