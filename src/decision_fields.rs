@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, EXPIRES, Entry, HeaderMap, SET_COOKIE, VARY};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::response::ResponseBody;
@@ -124,6 +124,10 @@ enum Caching {
 
 impl Caching {
     fn of(headers: &HeaderMap) -> Self {
+        // Most answers say nothing.
+        if headers.get(CACHE_CONTROL).is_none() {
+            return if expires_later(headers) { Self::Shared } else { Self::Open };
+        }
         let values = headers.get_all(CACHE_CONTROL).into_iter();
         let directives = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
         let mut found = Self::Open;
@@ -135,9 +139,6 @@ impl Caching {
             if named("public") || seconds(directive, "s-maxage").is_some() || seconds(directive, "max-age") > Some(0) {
                 found = Self::Shared;
             }
-        }
-        if found == Self::Open && !headers.contains_key(CACHE_CONTROL) && expires_later(headers) {
-            return Self::Shared;
         }
         found
     }
@@ -180,7 +181,7 @@ impl ShareFields {
             Lot::Drawn(_) | Lot::Brought(_) | Lot::Hashed(_) | Lot::Unknown => (),
         }
         if caching != Caching::Private && status != StatusCode::SWITCHING_PROTOCOLS {
-            vary(headers, &self.vary);
+            vary(headers, self.vary);
         }
     }
 }
@@ -192,10 +193,16 @@ fn cookie(bucket: u16, scheme: Scheme) -> HeaderValue {
 }
 
 /// Who sends another `field` may get another answer.
-fn vary(headers: &mut HeaderMap, field: &HeaderValue) {
+fn vary(headers: &mut HeaderMap, field: HeaderValue) {
+    let mut lines = match headers.entry(VARY) {
+        Entry::Vacant(place) => {
+            place.insert(field);
+            return;
+        }
+        Entry::Occupied(lines) => lines,
+    };
     let mut said = Vec::new();
-    for word in headers.get_all(VARY).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
-        let word = word.trim_ascii();
+    for word in lines.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
         if word == b"*" || word.eq_ignore_ascii_case(field.as_bytes()) {
             return;
         }
@@ -204,13 +211,9 @@ fn vary(headers: &mut HeaderMap, field: &HeaderValue) {
             said.extend_from_slice(b", ");
         }
     }
-    if said.is_empty() {
-        headers.insert(VARY, field.clone());
-        return;
-    }
     said.extend_from_slice(field.as_bytes());
     if let Ok(value) = HeaderValue::from_bytes(&said) {
-        headers.insert(VARY, value);
+        lines.insert(value);
     }
 }
 

@@ -116,7 +116,7 @@ impl Server {
         let names = || plan.apps.iter().map(|app| app.name.as_str().into()).collect();
         let metrics = door.as_ref().map(|_| Metrics::new(names()));
         let routing = Arc::new(ArcSwap::from_pointee(Routing::new(plan.router()?, metrics.as_ref())));
-        let shares = Arc::new(LiveShares::new(&routing));
+        let live_shares = Arc::new(LiveShares::new(&routing));
         let event_loop = Arc::new(EventLoop::default());
         let pools = Pools::start(py, &plan.apps, &config)?;
         let (outbox, calls) = (Arc::new(Outbox::default()), Arc::new(Calls::default()));
@@ -143,7 +143,7 @@ impl Server {
         let service = Service {
             settings: config,
             routing,
-            shares: Arc::clone(&shares),
+            shares: Arc::clone(&live_shares),
             apps,
             limits,
             tls: tls.clone(),
@@ -173,7 +173,7 @@ impl Server {
             tls,
             event_loop,
             calls,
-            shares,
+            shares: live_shares,
             metrics,
             apps: count,
             unprobed,

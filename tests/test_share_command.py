@@ -57,7 +57,13 @@ def run_share(
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RSGI_")}
     command = [sys.executable, "-m", "rsgi", "share", *arguments]
     return subprocess.run(
-        command, env={**kept, **(environment or {})}, cwd=folder, capture_output=True, text=True, timeout=30, check=False
+        command,
+        env={**kept, **(environment or {})},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
 

@@ -16,7 +16,7 @@ from certificates import Certificates, TlsConnection
 from http2_wire import get2
 from server import Server, run_rsgi
 from websocket_wire import WebSocketConnection
-from wire import Connection, Response, get, post
+from wire import Connection, Response, get, post, request
 
 OLD, NEW = ("--wsgi", "share_apps:old"), ("--asgi", "/new=share_apps:new")
 # The new application has no routes that can be read: without a rule all goes to the old one.
@@ -96,9 +96,7 @@ def test_no_client_and_all_clients(start: Callable[..., Server], share: str) -> 
         {"status": "304"},
     ],
 )
-def test_no_cookie_where_a_cache_may_keep_it(
-    start: Callable[..., Server], fields: Mapping[str, str], app: str
-) -> None:
+def test_no_cookie_where_a_cache_may_keep_it(start: Callable[..., Server], fields: Mapping[str, str], app: str) -> None:
     server = start(*OLD, *NEW, "--route", "/x=asgi:50%", "--route", "/y=asgi:1%")
     target = f"/{'x' if app == 'new' else 'y'}?{urlencode(fields)}"
     for _ in range(20):
@@ -218,6 +216,19 @@ share = "12.5%"
     assert "rule  /x=other:12.5%\n" in server.log()
 
 
+def test_a_preflight_and_a_form_of_another_site_get_no_other_bucket(start: Callable[..., Server]) -> None:
+    server = start(*OLD, *NEW, "--route", "/x=asgi:99.99%")
+    preflight = (("Origin", "http://a.example"), ("Access-Control-Request-Method", "POST"))
+    for _ in range(10):
+        answers = [
+            request(server, "OPTIONS", "/x", preflight),
+            request(server, "POST", "/x", [("Sec-Fetch-Site", "cross-site")]),
+        ]
+        for answer in answers:
+            assert (answer.text, set_bucket(answer), answer.header("vary")) == ("old", None, "cookie")
+    assert set_bucket(request(server, "POST", "/x", [("Sec-Fetch-Site", "same-origin")])) is not None
+
+
 # Testers
 
 
@@ -242,7 +253,15 @@ def test_testers_choose_where_there_is_a_share(start: Callable[..., Server], pla
         answer = ask(wish, f"/x?{urlencode({'Cache-Control': 'public'})}", number)
         assert (answer.text, answer.header("cache-control"), set_bucket(answer)) == (app, "no-store", None)
         assert (answer.header("x-served-by") or "").startswith(f"share_apps:{app}")
-    wrong = ["asgi", f"asgi{SECRET}", "asgi.", f"asgi.{SECRET}x", f"asgi.{SECRET[:-1]}", f"nobody.{SECRET}", f".{SECRET}"]
+    wrong = [
+        "asgi",
+        f"asgi{SECRET}",
+        "asgi.",
+        f"asgi.{SECRET}x",
+        f"asgi.{SECRET[:-1]}",
+        f"nobody.{SECRET}",
+        f".{SECRET}",
+    ]
     for wish in wrong:
         answer = ask(wish)
         assert (answer.text, answer.header("x-served-by"), answer.header("vary")) == ("old", None, "cookie"), wish
@@ -278,7 +297,9 @@ def test_served_by_names_the_application_and_what_decided(start: Callable[..., S
 
 
 def test_served_by_names_the_second_of_two_that_were_asked(start: Callable[..., Server]) -> None:
-    server = start("--wsgi", "routing_apps:old_a", "--asgi", "routing_apps:opaque", "--fallback", "probe", "--served-by")
+    server = start(
+        "--wsgi", "routing_apps:old_a", "--asgi", "routing_apps:opaque", "--fallback", "probe", "--served-by"
+    )
     assert get(server, "/new").header("x-served-by") == "routing_apps:opaque"
     assert get(server, "/nothing").header("x-served-by") == "routing_apps:old_a"
 
@@ -342,7 +363,9 @@ def test_what_cannot_be_is_a_startup_error(arguments: tuple[str, ...], error: st
 )
 def test_what_cannot_be_in_a_file_names_its_line(tmp_path: Path, lines: str, error: str, hint: str) -> None:
     file = tmp_path / "rsgi.toml"
-    file.write_text('wsgi = "share_apps:old"\nasgi = "/new=share_apps:new"\n\n\n[[routes]]\npath = "/x"\napp = "asgi"\n' + lines)
+    file.write_text(
+        'wsgi = "share_apps:old"\nasgi = "/new=share_apps:new"\n\n\n[[routes]]\npath = "/x"\napp = "asgi"\n' + lines
+    )
     ended = run_rsgi("--config", str(file))
     said = " ".join(ended.stderr.split())
     assert ended.returncode == 1, said
@@ -354,4 +377,42 @@ def test_settings_for_shares_that_are_not_there_are_warned_of(start: Callable[..
     log = start(*OLD, *NEW, "--share-by", "client", environment={"RSGI_SHARE_TESTERS": SECRET}).log()
     assert "`share_by` has no meaning: no rule has a share" in log
     assert "`share_testers` has no meaning: no rule has a share" in log
-    assert "there is but one application" in start(*OLD, "--route", "/x=wsgi:5%").log()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "warning"),
+    [
+        (
+            (*OLD, "--route", "/x=wsgi:5%"),
+            "of `/x=wsgi` decides nothing: share_apps:old gets the other clients as well;",
+        ),
+        (
+            (*OLD, *NEW, "--route", "/new/{x}=asgi:5%"),
+            "as well (the prefix `/new`); a rule after it says who gets them",
+        ),
+        ((*OLD, *NEW, "--route", "/x=asgi:5%", "--route", "/{y}=asgi"), "as well (the rule `/{y}=asgi`); a rule after"),
+        ((*OLD, *NEW, "--route", "/x=asgi:5%"), None),
+        ((*OLD, *NEW, "--route", "/new/{x}=asgi:5%", "--route", "/new/{x}=wsgi"), None),
+    ],
+)
+def test_a_share_that_decides_nothing_is_warned_of(
+    start: Callable[..., Server], arguments: tuple[str, ...], warning: str | None
+) -> None:
+    log = start(*arguments).log()
+    assert "decides nothing" in log if warning else "decides nothing" not in log
+    assert (warning or "") in log
+
+
+def test_a_route_of_the_new_application_makes_a_share_idle(start: Callable[..., Server]) -> None:
+    pytest.importorskip("fastapi")
+    pair = ("--wsgi", "share_tables:old", "--asgi", "share_tables:new", "--route", "/users/{x}=asgi:5%")
+    log = start(*pair).log()
+    assert (
+        "warning: the share of `/users/{x}=asgi` decides nothing: share_tables:new gets the other clients as well (the "
+        "route `/users/{id}`); a rule after it (`…=wsgi`) or `--prefer wsgi` keeps them where they were" in log
+    )
+    for more in (("--route", "/users/{x}=wsgi"), ("--prefer", "wsgi")):
+        server = start(*pair, *more)
+        assert "decides nothing" not in server.log()
+        for number, app in [(499, "fastapi"), (500, "flask")]:
+            assert get(server, "/users/7", bucket(number)).json()["by"] == app

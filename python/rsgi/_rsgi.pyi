@@ -138,8 +138,7 @@ class Explanation:
         """The first rule with a share that fits in all else, in `Plan.rules`; `None` when no share was asked."""
     @property
     def share_lot(self) -> Literal["cookie", "hash", "tester", "drawn", "unknown"] | None:
-        """What the share went by: a bucket in the client's cookie; that of what clients are told apart by; a tester's wish; a
-        bucket that is yet to be drawn; or nothing."""
+        """What the share went by; `drawn` is a bucket that the client has yet to get, `unknown` nothing at all."""
     @property
     def bucket(self) -> int | None:
         """The client's bucket, when it has one."""

@@ -732,7 +732,7 @@ class Config:
         default_text="none",
     )
     served_by: bool = _setting(
-        "Say in answers which application gave them and what decided that: `x-served-by: NAME; rule=\"…\"`.",
+        'Say in answers which application gave them and what decided that: `x-served-by: NAME; rule="…"`.',
         "Output",
         False,
         unit="flag",
@@ -789,7 +789,9 @@ class Config:
                 value = setting.check(given)
             except (SettingValueError, TypeError) as error:
                 hint = f"`{flag_of(each.name)}` in `rsgi serve --help` says what it takes"
-                raise StartupError(f"the setting `{each.name}` cannot be {setting.shown(given)}: {error}", hint) from error
+                raise StartupError(
+                    f"the setting `{each.name}` cannot be {setting.shown(given)}: {error}", hint
+                ) from error
             object.__setattr__(self, each.name, value)
 
     def addresses(self) -> tuple[str, ...]:

@@ -199,7 +199,9 @@ class _File:
         try:
             return setting.check(value)
         except (SettingValueError, TypeError) as error:
-            self._fail((key,), f"`{key}` cannot be {setting.shown(value)}: {error}", "docs/settings.md says what it takes")
+            self._fail(
+                (key,), f"`{key}` cannot be {setting.shown(value)}: {error}", "docs/settings.md says what it takes"
+            )
 
     def _unnamed_apps(self, interface: Interface, value: object) -> list[AppTarget]:
         texts = [value] if isinstance(value, str) else value

@@ -18,13 +18,14 @@ from rsgi.bridge import WsgiToAsgi
 from rsgi.config import AppTarget, Config
 from rsgi.covered import takes_pieces, with_shared_folders
 from rsgi.errors import StartupError
+from rsgi.idle_shares import idle_shares
 from rsgi.importer import load_target, target_name
 from rsgi.interface import check_interface, tell_interface
 from rsgi.introspect import Route, RouteTable
 from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
 from rsgi.introspect.django import is_django_wsgi
 from rsgi.rules import FieldCondition, ParsedRule, PathKind, Scheme, parse_rule, prefix_problem, rule_from_table
-from rsgi.shares import share_warnings, write_share
+from rsgi.shares import idle_settings, write_share
 from rsgi.static_folders import StaticFolder, hidden_applications, static_folders
 from rsgi.tables import built_in_pages_kept, catch_all_warnings, check_routes_from, notes_on, table_of
 
@@ -172,10 +173,11 @@ def _divide(
     check_routes_from(apps, config)
     plan = _divided(Plan(apps, rules, "mounts", (), ""), config)
     plan = _preferring_wsgi(plan, config) if config.prefer == "wsgi" else plan
-    by, testers, shared = config.share_by, config.share_testers, [rule.text for rule in rules if rule.share is not None]
-    of_shares = share_warnings(shared, len(apps), by, testers)
-    warnings = (*plan.warnings, *hidden_applications(folders, apps), *of_shares)
-    return replace(plan, static_folders=folders, warnings=warnings, share_by=by, share_testers=testers)
+    has_share = any(rule.share is not None for rule in rules)
+    of_settings = idle_settings(has_share, config.share_by, config.share_testers)
+    warnings = (*plan.warnings, *hidden_applications(folders, apps), *of_settings)
+    plan = replace(plan, static_folders=folders, share_by=config.share_by, share_testers=config.share_testers)
+    return replace(plan, warnings=(*warnings, *idle_shares(plan)))
 
 
 def normalise_prefix(target: AppTarget) -> str:

@@ -113,7 +113,9 @@ def _app_and_share(answers: str, text: str) -> tuple[str, int | None]:
     if not colon or not re.search(r"%|^\s*[\d.]*\s*$", share):
         return answers, None
     if not app.strip():
-        _malformed(text, "it does not say which application answers", f"for example `{text.rpartition('=')[0]}=asgi:5%`")
+        _malformed(
+            text, "it does not say which application answers", f"for example `{text.rpartition('=')[0]}=asgi:5%`"
+        )
     try:
         return app.strip(), parse_share(share)
     except ValueError as error:

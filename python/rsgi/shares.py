@@ -7,7 +7,6 @@ is the router's (`src/route/share.rs`).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 # So many buckets there are: a bucket is the smallest share, 0.01 %.
 BUCKETS = 10_000
@@ -44,19 +43,16 @@ def write_share(buckets: int) -> str:
     return f"{whole}.{part:02}".rstrip("0").rstrip(".") + "%" if part else f"{whole}%"
 
 
-def share_warnings(rules: Sequence[str], apps: int, by: str, testers: str | None) -> list[str]:
-    """Shares that decide nothing, and settings for shares where there are none.
+def idle_settings(has_share: bool, by: str, testers: str | None) -> list[str]:
+    """Settings for shares, where no rule has one.
 
     Args:
-        rules: The texts of the rules that have a share.
-        apps: How many applications there are.
+        has_share: Whether a rule has one.
         by: What clients are told apart by.
         testers: The secret of testers.
     """
-    if rules and apps == 1:
-        return [f"the share of `{rules[0]}` decides nothing: there is but one application"]
     given = [name for name, there in [("share_by", by != "cookie"), ("share_testers", testers is not None)] if there]
-    return [f"`{name}` has no meaning: no rule has a share" for name in given if not rules]
+    return [f"`{name}` has no meaning: no rule has a share" for name in given if not has_share]
 
 
 def share_by_problem(text: str) -> str | None:
@@ -80,4 +76,4 @@ def secret_problem(text: str) -> str | None:
     """What is wrong with the secret of testers, or `None`: it has to fit into a cookie."""
     if _SECRET.fullmatch(text):
         return None
-    return "it has to fit into a cookie: visible ASCII characters, without spaces, quotes, commas, semicolons and backslashes"
+    return "it has to fit into a cookie: visible ASCII characters but quotes, commas, semicolons and backslashes"

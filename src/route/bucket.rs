@@ -21,17 +21,32 @@ pub(super) fn brought(headers: &HeaderMap) -> Option<u16> {
     cookies(headers, BUCKET_COOKIE.as_bytes()).find_map(parse)
 }
 
-/// The values of the cookies with this name, in the order in which they came.
+/// The values of the cookies with this name, in the order in which they came. Quotes belong to a value.
 pub(super) fn cookies<'a>(headers: &'a HeaderMap, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let pairs = headers.get_all(COOKIE).into_iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-    pairs.filter_map(move |pair| value_of(pair, name))
+    headers.get_all(COOKIE).into_iter().flat_map(move |line| Cookies { rest: line.as_bytes(), name })
 }
 
-/// The value of a `name=value` pair, if it has this name. Quotes belong to the value.
-fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let equals = pair.iter().position(|byte| *byte == b'=')?;
-    let (own, value) = pair.split_at_checked(equals)?;
-    (own.trim_ascii() == name).then(|| value.get(1..).unwrap_or_default().trim_ascii())
+/// Those of one line, which may be long: it is looked through for semicolons, not byte by byte.
+struct Cookies<'a> {
+    rest: &'a [u8],
+    name: &'a [u8],
+}
+
+impl<'a> Iterator for Cookies<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while !self.rest.is_empty() {
+            let end = memchr::memchr(b';', self.rest).unwrap_or(self.rest.len());
+            let (pair, rest) = self.rest.split_at_checked(end)?;
+            self.rest = rest.get(1..).unwrap_or_default();
+            let named = pair.trim_ascii_start().strip_prefix(self.name);
+            if let Some(value) = named.and_then(|after| after.trim_ascii_start().strip_prefix(b"=")) {
+                return Some(value.trim_ascii());
+            }
+        }
+        None
+    }
 }
 
 /// A number below 10,000 as we write it: without a sign, and without a zero before it.

@@ -31,7 +31,7 @@ pub use bucket::{BUCKET_COOKIE, BUCKETS};
 pub use error::{RouteError, TemplateFault};
 pub use names::SharedRule;
 pub use router::{Decided, Router};
-pub use share::{Lot, Percent, Shared};
+pub use share::{Lot, Percent, ShareBy, Shared, SharingSpec, Testers};
 
 /// Which application: its place in the list of applications that the caller keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,45 +98,6 @@ pub struct RuleSpec {
     pub text: String,
     /// Where it stands, such as `rsgi.toml, line 7`; empty on the command line.
     pub source: String,
-}
-
-/// How clients are told apart where rules have a share.
-#[derive(Debug, Clone, Default)]
-pub struct SharingSpec {
-    /// What their bucket goes by.
-    pub by: ShareBy,
-    /// Who may choose an application, if anybody may.
-    pub testers: Option<Testers>,
-}
-
-/// What the bucket of a client goes by.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum ShareBy {
-    /// A cookie of ours, which holds it.
-    #[default]
-    OwnCookie,
-    /// The client's address.
-    Address,
-    /// A header field.
-    Header(String),
-    /// A cookie of an application; letter case counts.
-    Cookie(String),
-}
-
-/// Who may choose an application.
-#[derive(Clone)]
-pub struct Testers {
-    /// What they know.
-    pub secret: Box<str>,
-    /// What they may call the applications.
-    pub names: Vec<(String, AppIndex)>,
-}
-
-impl std::fmt::Debug for Testers {
-    /// Shows no secret.
-    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        to.debug_struct("Testers").field("names", &self.names).finish_non_exhaustive()
-    }
 }
 
 /// Which paths a rule is for.
@@ -350,5 +311,7 @@ pub enum Reason {
 mod comparison;
 #[cfg(test)]
 mod rule_comparison;
+#[cfg(test)]
+mod share_tests;
 #[cfg(test)]
 mod tests;

@@ -81,7 +81,7 @@ impl Router {
     pub fn shares(&self) -> impl Iterator<Item = SharedRule<'_>> {
         self.rules.shares().filter_map(|(rule, share)| {
             let (text, configured) = (self.names.rules.get(rule)?, *self.names.shares.get(rule)?);
-            Some(SharedRule { rule, text, app: *self.targets.get(rule)?, share, configured: configured? })
+            Some(SharedRule { rule, text, app: *self.targets.get(rule)?, share: share.now(), configured: configured? })
         })
     }
 

@@ -86,7 +86,9 @@ impl Router {
 
     /// Gives a rule another share, from the next request on.
     pub fn set_share(&self, rule: usize, share: Percent) {
-        self.rules.set_share(rule, share);
+        if let Some((_, own)) = self.rules.shares().find(|(index, _)| *index == rule) {
+            own.set(share);
+        }
     }
 
     /// What `Vary` says of answers that a share had a part in.

@@ -3,9 +3,11 @@
 //! Apart from the table, whose other conditions are about the request alone: a share changes while the server runs, and a
 //! decision that it had a part in is told of. What a request goes by is looked up once, and only where a rule with a share
 //! fits in all else.
+//!
+//! Spec: Fetch 4.8 (a CORS preflight has no credentials), RFC 6265bis 5.6.7 (`SameSite`), Fetch Metadata 2.3 (`Sec-Fetch-Site`).
 
 use std::cell::Cell;
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Debug, Display, Formatter};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use http::header::COOKIE;
@@ -14,10 +16,49 @@ use subtle::ConstantTimeEq;
 
 use super::bucket::{BUCKETS, brought, cookies, of_address, of_text};
 use super::error::RouteError;
-use super::{AppIndex, RouteRequest, ShareBy, SharingSpec, Testers};
+use super::{AppIndex, RouteRequest};
 
 /// The header and the cookie by which a tester asks for an application.
 const FORCE: &str = "rsgi-app";
+
+/// How clients are told apart where rules have a share.
+#[derive(Debug, Clone, Default)]
+pub struct SharingSpec {
+    /// What their bucket goes by.
+    pub by: ShareBy,
+    /// Who may choose an application, if anybody may.
+    pub testers: Option<Testers>,
+}
+
+/// What the bucket of a client goes by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ShareBy {
+    /// A cookie of ours, which holds it.
+    #[default]
+    OwnCookie,
+    /// The client's address.
+    Address,
+    /// A header field.
+    Header(String),
+    /// A cookie of an application; letter case counts.
+    Cookie(String),
+}
+
+/// Who may choose an application.
+#[derive(Clone)]
+pub struct Testers {
+    /// What they know.
+    pub secret: Box<str>,
+    /// What they may call the applications.
+    pub names: Vec<(String, AppIndex)>,
+}
+
+impl Debug for Testers {
+    /// Shows no secret.
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Testers").field("names", &self.names).finish_non_exhaustive()
+    }
+}
 
 /// So many of 10,000 buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,16 +201,24 @@ impl Sharing {
             return Lot::Wished(app);
         }
         let hashed = match &self.by {
-            By::OwnCookie => {
-                let brought = brought(request.headers).map(Lot::Brought);
-                return brought.unwrap_or_else(|| Lot::Drawn((request.random)() % BUCKETS));
-            }
+            By::OwnCookie => match brought(request.headers) {
+                Some(bucket) => return Lot::Brought(bucket),
+                None if leaves_cookies_out(request) => None,
+                None => return Lot::Drawn((request.random)() % BUCKETS),
+            },
             By::Address => request.client.and_then(of_address),
             By::Header(name) => request.headers.get(name).map(|value| of_text(value.as_bytes())),
             By::Cookie(name) => cookies(request.headers, name).next().map(of_text),
         };
         hashed.map_or(Lot::Unknown, Lot::Hashed)
     }
+}
+
+/// Whether a client that has a bucket would not bring it: a CORS preflight has no cookies, and a form of another site none that are `Lax`.
+/// Another bucket would take the place of its own.
+fn leaves_cookies_out(request: &RouteRequest<'_>) -> bool {
+    let cross_site = || request.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    request.preflight_method.is_some() || (!matches!(request.method, "GET" | "HEAD") && cross_site())
 }
 
 /// The application that a tester asks for: `NAME.SECRET`, in the header or in the cookie. Any other value is as if there were none.

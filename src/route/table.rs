@@ -18,7 +18,7 @@ use super::host::Host;
 use super::method::{Asked, Methods};
 use super::path::{as_text, split_segment};
 use super::pattern::Pattern;
-use super::share::{Draw, Percent, Share};
+use super::share::{Draw, Share};
 use super::template::{Author, PathTemplate, Token};
 use super::{PathSpec, RouteKind, RouteSpec, RuleSpec, Scheme};
 
@@ -127,17 +127,9 @@ impl Table {
         Ok(())
     }
 
-    /// The rows that have a share, and what it is now.
-    pub(super) fn shares(&self) -> impl Iterator<Item = (usize, Percent)> {
-        let shares = |(row, it): (usize, &Row)| it.share.as_ref().map(|share| (row, share.now()));
-        self.rows.iter().enumerate().filter_map(shares)
-    }
-
-    /// Gives the row another share, if it has one.
-    pub(super) fn set_share(&self, row: usize, share: Percent) {
-        if let Some(own) = self.rows.get(row).and_then(|row| row.share.as_ref()) {
-            own.set(share);
-        }
+    /// The rows that have a share.
+    pub(super) fn shares(&self) -> impl Iterator<Item = (usize, &Share)> {
+        self.rows.iter().enumerate().filter_map(|(row, it)| Some((row, it.share.as_ref()?)))
     }
 
     /// Adds a template of the row that comes next.

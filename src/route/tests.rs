@@ -45,17 +45,8 @@ fn table(routes: &[&str]) -> Mode {
 
 fn get(raw_path: &str) -> RouteRequest<'_> {
     let (method, host, scheme, headers) = ("GET", Some("example.com"), Scheme::Http, &*NO_FIELDS);
-    RouteRequest {
-        method,
-        raw_path,
-        host,
-        websocket: false,
-        preflight_method: None,
-        scheme,
-        headers,
-        client: None,
-        random: || 0,
-    }
+    let (websocket, preflight_method, client, random) = (false, None, None, || 0);
+    RouteRequest { method, raw_path, host, websocket, preflight_method, scheme, headers, client, random }
 }
 
 /// `WS /path`, `OPTIONS>POST /path` (a preflight), or `GET /path`.

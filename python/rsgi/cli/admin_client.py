@@ -117,8 +117,12 @@ class AdminClient:
             hint = "give the one that the server was started with, in `RSGI_ADMIN_TOKEN`"
             return StartupError(f"the admin listener at {self._address} {what}", hint)
         if status == 404:
-            return StartupError(f"{self._address} has no shares: {text}", "name the admin listener, not the applications")
-        return StartupError(f"the admin listener at {self._address} refused it with {status}: {text}", "nothing has changed")
+            return StartupError(
+                f"{self._address} has no shares: {text}", "name the admin listener, not the applications"
+            )
+        return StartupError(
+            f"the admin listener at {self._address} refused it with {status}: {text}", "nothing has changed"
+        )
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._address.startswith("unix:"):

@@ -65,7 +65,9 @@ def cases_of(survey: Survey, asked: Asked) -> list[Case]:
     explained = survey.router.explain(method, url, fields, websocket, client)
     if explained.share_lot != "drawn":
         return [Case(explained, fields, "", _share(survey, explained, client))]
-    starts = sorted({0, *(share for rule in survey.plan.rules if (share := rule.share) is not None and share < BUCKETS)})
+    starts = sorted(
+        {0, *(share for rule in survey.plan.rules if (share := rule.share) is not None and share < BUCKETS)}
+    )
     parts: list[tuple[int, Explanation, Fields]] = []
     for start in starts:
         of_it = [*fields, ("cookie", f"{BUCKET_COOKIE}={start}")]
@@ -114,4 +116,4 @@ def _of_rule(survey: Survey, explained: Explanation) -> str:
     rule = survey.plan.rules[explained.share_rule or 0]
     share = rule.share or 0
     whom = "no client" if share == 0 else "all clients" if share == BUCKETS else _range(0, share)
-    return f"`{rule.text}` is for {whom}"
+    return f"`{rule.shown}` is for {whom}"

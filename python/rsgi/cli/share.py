@@ -1,7 +1,7 @@
 """`rsgi share`: the shares of a server that runs, and how they are changed.
 
-Apart from `admin_client.py`, which asks the server, because here is what a person writes and reads. The server knows its rules
-by their texts; a person may name them by their path or by the application as well.
+Apart from `admin_client.py`, which asks the server, because here is what a person writes and reads. The server knows its
+rules by their texts; a person may name them by their path or by the application as well.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def _named(which: str, shares: Sequence[Share]) -> list[Share]:
         StartupError: when there is none.
     """
     if not shares:
-        hint = "give one a share first, in the settings: `--route '/checkout=asgi:0%'`, or `share = \"0%\"` in its table"
+        hint = (
+            "give one a share first, in the settings: `--route '/checkout=asgi:0%'`, or `share = \"0%\"` in its table"
+        )
         raise StartupError("no rule of the server has a share, so there is none to change", hint)
     for found in (
         [each for each in shares if each.rule == which],
