@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PEERS ?= .venv-conformance
 PYTEST_ARGUMENTS ?=
+# Most tests wait for a server or a clock, so more of them than there are processors run side by side.
+TEST_PROCESSES ?= 4
 BENCH_ARGUMENTS ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -16,7 +18,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-router conformance clean
+.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -33,13 +35,13 @@ $(VENV)/.maturin: | tools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9.4,<2'
 	@touch $@
 
-install: $(VENV)/.maturin ## .venv with the package (a release build) and all that tests and lints need
+install: $(VENV)/.maturin ## create .venv with the package (a release build) and all test dependencies
 	$(BIN)/maturin develop --release --extras test,deploy,lint
 
-build: $(VENV)/.maturin ## a wheel, in dist/
+build: $(VENV)/.maturin ## build a wheel in dist/
 	$(BIN)/maturin build --release --out dist
 
-test: install test-rust test-python ## cargo test, then pytest
+test: install test-rust test-python ## run cargo test, then pytest
 
 # A test binary links and loads libpython, which an extension module does not.
 test-rust: $(VENV)/.maturin
@@ -49,9 +51,9 @@ test-rust: $(VENV)/.maturin
 	cargo test --release --workspace --quiet
 
 test-python:
-	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGUMENTS)
 
-lint: lint-rust lint-python ## rustfmt, clippy, ruff, mypy, stubtest
+lint: lint-rust lint-python ## run rustfmt, clippy, ruff, mypy, stubtest
 
 lint-rust: $(VENV)/.maturin
 	cargo fmt --all --check
@@ -63,12 +65,12 @@ lint-python: install
 	$(BIN)/mypy
 	$(BIN)/stubtest rsgi._rsgi
 
-format: install ## rewrite Rust and Python in their formatters' style
+format: install ## format Rust and Python
 	cargo fmt --all
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format .
 
-demo: $(VENV)/.maturin ## two applications, old and new, on http://127.0.0.1:8000
+demo: $(VENV)/.maturin ## serve two applications, old and new, on http://127.0.0.1:8000
 	$(BIN)/maturin develop --release --extras demo
 	@printf '\nThe old application is Flask, the new one FastAPI; both answer on one port. Try:\n\n'
 	@printf '  open in a browser                          http://$(HOST):$(PORT)/\n'
@@ -78,7 +80,7 @@ demo: $(VENV)/.maturin ## two applications, old and new, on http://127.0.0.1:800
 	@printf '  WebSocket, always new                       ws://$(HOST):$(PORT)/ws/chat\n\n'
 	@cd examples/flask_and_fastapi && exec $(BIN)/rsgi serve --wsgi old:app --asgi new:app --host $(HOST) --port $(PORT)
 
-demo-tls: $(VENV)/.maturin ## the same over HTTPS, with a certificate made for it
+demo-tls: $(VENV)/.maturin ## the same over HTTPS, with a new certificate
 	@command -v openssl >/dev/null 2>&1 || { echo 'error: openssl is missing; hint: install it (Debian: apt-get install openssl)' >&2; exit 1; }
 	$(BIN)/maturin develop --release --extras demo
 	@mkdir -p target/demo-tls
@@ -88,19 +90,27 @@ demo-tls: $(VENV)/.maturin ## the same over HTTPS, with a certificate made for i
 	@printf '  HTTP/1.1, the old one        curl --cacert target/demo-tls/certificate.pem --http1.1 https://localhost:$(PORT)/about\n\n'
 	@cd examples/flask_and_fastapi && exec $(BIN)/rsgi serve --wsgi old:app --asgi new:app --host $(HOST) --port $(PORT) --tls-cert $(CURDIR)/target/demo-tls/certificate.pem --tls-key $(CURDIR)/target/demo-tls/key.pem
 
-bench: install ## side by side with other servers; writes benches/RESULTS.md and benches/results.svg
+# The newest CPython that is here, unless PYTHON= names one; the build and the virtual environment are its own.
+bench: ## compare with other servers on the newest CPython that is here (or PYTHON=); writes benches/RESULTS.md and benches/results.svg
+	@python='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))'; \
+	if [ -z "$$python" ]; then python="$$('$(PYTHON)' benches/newest_python.py)" || exit 1; fi; \
+	version="$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" || exit 1; \
+	$(MAKE) --no-print-directory bench-with PYTHON="$$python" VENV=".venv-bench-$$version"
+
+bench-with: $(VENV)/.maturin
+	$(BIN)/maturin develop --release --target-dir target/bench
 	$(BIN)/python benches/run.py --output benches/RESULTS.md --plot benches/results.svg $(BENCH_ARGUMENTS)
 
-bench-router: $(VENV)/.maturin ## how long the router takes to find the application of a request, among 1 to 1,000 routes
+bench-router: $(VENV)/.maturin ## measure the router with 1 to 1,000 routes
 	LD_LIBRARY_PATH="$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))")$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" \
 	cargo bench --bench router
 
-conformance: install ## ask other servers and bridges for the same behaviours; writes docs/conformance.md
+conformance: install ## test other servers and bridges too; writes docs/conformance.md
 	@test -x $(PEERS)/bin/python || '$(PYTHON)' -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -r tests/behaviours/peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check uwsgi || echo 'uWSGI cannot be built here; it is left out'
 	cd tests && PYTHONPATH='$(CURDIR)/tests:$(CURDIR)/python' $(abspath $(PEERS))/bin/python -m behaviours '$(CURDIR)/docs/conformance.md'
 
-clean: ## remove what was built and installed here
-	rm -rf $(VENV) .venv-3.* $(PEERS) target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove everything that was built and installed here
+	rm -rf $(VENV) .venv-3.* .venv-bench-3.* benches/.venv-3.* $(PEERS) target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,17 +5,25 @@ Apart because none of it is measuring; it is what a reader needs to judge the fi
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import venv
+from functools import cache
 from pathlib import Path
+
+from load import MeasurementError
 
 _HERE = Path(__file__).parent
 _REQUIREMENTS = _HERE / "requirements.txt"
-_PEERS = _HERE / ".venv"
+# One for each version of Python: what is installed for one does not load in another.
+_PEERS = _HERE / f".venv-{sys.version_info.major}.{sys.version_info.minor}"
+_UNREADABLE = ("peregrine",)
 _VERSIONS = """
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -53,14 +61,42 @@ def install_peers() -> None:
     stamp = _PEERS / "installed.txt"
     wanted = f"# CPython {platform.python_version()}\n{_REQUIREMENTS.read_text()}"
     if not stamp.exists() or stamp.read_text() != wanted:
-        print("installing the other servers in benches/.venv (once)", file=sys.stderr)
+        print(f"installing the other servers in {_PEERS} (once)", file=sys.stderr)
         venv.create(_PEERS, clear=True, with_pip=True)
         command = [str(_PEERS / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         # One by one: a peer that cannot be installed here is a row that says so, not the end of the comparison.
         for line in _REQUIREMENTS.read_text().splitlines():
             if line and not line.startswith("#") and subprocess.run([*command, line], check=False).returncode:
                 print(f"{line} cannot be installed here; the report says so", file=sys.stderr)
+        _strip_debug_information()
         stamp.write_text(wanted)
+
+
+def _strip_debug_information() -> None:
+    """Valgrind stops at debug information that it cannot read. Without it the code of a server is the same."""
+    files = [str(path) for package in _UNREADABLE for path in _PEERS.glob(f"lib/*/site-packages/{package}/*.so")]
+    if files and shutil.which("strip"):
+        subprocess.run(["strip", "--strip-debug", *files], check=False)
+
+
+@cache
+def certificate() -> dict[str, str]:
+    """The paths of a new certificate for 127.0.0.1 and its key, which are removed when this program ends.
+
+    Raises:
+        MeasurementError: openssl is not installed or refuses.
+    """
+    folder = tempfile.mkdtemp(prefix="rsgi-benches-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    paths = {"certificate": f"{folder}/certificate.pem", "key": f"{folder}/key.pem"}
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 30 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    files = ["-keyout", paths["key"], "-out", paths["certificate"]]
+    try:
+        subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise MeasurementError(f"openssl made no certificate: {error}") from error
+    return paths
 
 
 def versions(executable: str, distributions: tuple[str, ...]) -> str:

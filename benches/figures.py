@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from cases import Target
+from targets import EVERY, Target
 
 REFERENCE = "rsgi"
 
@@ -42,10 +42,17 @@ Results = dict[tuple[str, str], list[Measurement | Failure]]
 
 @dataclass(frozen=True)
 class Verdict:
-    """A target, what was measured (None: nothing), and whether that meets it."""
+    """A target, what was measured (None: nothing), and whether that meets it.
+
+    Attributes:
+        target: the target.
+        value: the figure, or the ratio to that of `peer`.
+        peer: the server that it was divided by; of all servers, the one that gives the worst ratio.
+    """
 
     target: Target
     value: float | None
+    peer: str | None = None
 
     @property
     def met(self) -> bool | None:
@@ -74,8 +81,17 @@ def judge(case: str, target: Target, results: Results) -> Verdict:
     ours = results.get((case, REFERENCE), [])
     if target.peer is None:
         return Verdict(target, median_of(ours, target.figure))
-    found = ratios(ours, results.get((target.case or case, target.peer), []), target.figure)
-    return Verdict(target, median(found) if found else None)
+    of_case = target.case or case
+    everyone = [server for name, server in results if name == of_case and not server.startswith(REFERENCE)]
+    found = {
+        peer: median(shares)
+        for peer in (everyone if target.peer == EVERY else [target.peer])
+        if (shares := ratios(ours, results.get((of_case, peer), []), target.figure))
+    }
+    if not found:
+        return Verdict(target, None, target.peer)
+    worst = (min if target.at_least else max)(found, key=lambda peer: found[peer])
+    return Verdict(target, found[worst], worst)
 
 
 def problems(results: Results) -> list[str]:

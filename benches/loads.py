@@ -17,13 +17,14 @@ from cases import Case
 from cases import Load as Kind
 from counters import process_tree, read_usage
 from environment import peers_folder
+from http2_load import run_http2_load
 from load import Load, MeasurementError, run_load
 
 _REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _CLIENT = Path(__file__).with_name("websocket_client.py")
 
 
-def run_case(case: Case, port: int, process: int, seconds: int) -> tuple[Load, dict[str, float]]:
+def run_case(case: Case, url: str, port: int, process: int, seconds: int) -> tuple[Load, dict[str, float]]:
     """Loads a server as the case says.
 
     Returns:
@@ -32,9 +33,10 @@ def run_case(case: Case, port: int, process: int, seconds: int) -> tuple[Load, d
     Raises:
         MeasurementError: the client failed.
     """
-    url = f"http://127.0.0.1:{port}/"
     if case.load is Kind.HTTP:
         return run_load(url, case.connections, seconds, case.upload, case.fields), {}
+    if case.load is Kind.HTTP2:
+        return run_http2_load(url, case.connections, seconds), {}
     if case.load is Kind.MIXED:
         return _mixed(url, case.connections, seconds)
     if case.load is Kind.IDLE:

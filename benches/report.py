@@ -1,4 +1,4 @@
-"""The report: for each case the targets and one Markdown table, then what failed and how each server was started.
+"""The report: the targets, one Markdown table for each case, what failed, and how each server was started.
 
 Apart so that what is measured and how it is shown can change alone. Nothing is left out of it: a server that is
 faster than rsgi, one that made errors and one that did not start all have their row.
@@ -6,11 +6,13 @@ faster than rsgi, one that made errors and one that did not start all have their
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
 
 from cases import Case
 from figures import REFERENCE, Measurement, Results, Runs, Verdict, judge, median_of, problems, ratios
+from targets import EVERY, TARGETS, Target
 
 # Figure, heading, format.
 _COLUMNS = (
@@ -28,6 +30,10 @@ _HEADINGS = (
     *(heading for _, heading, _ in _COLUMNS),
     "errors",
 )
+_TITLES = {"rate": "requests/s", **{figure: heading for figure, heading, _ in _COLUMNS}}
+_TARGET_HEADINGS = ("case", "figure", "beside", "measured", "target", "outcome")
+# Whether a target is met: how the table says it, and how the summary counts it.
+_OUTCOMES = {True: ("met", "met"), False: ("**missed**", "missed"), None: ("open", "not measured")}
 _KNOWN = {"rate", *(figure for figure, _, _ in _COLUMNS)}
 
 
@@ -37,6 +43,7 @@ def render_report(
     results: Results,
     skipped: Mapping[str, str],
     started: Sequence[Sequence[str]],
+    not_counted: Sequence[str] = (),
 ) -> str:
     """The whole report.
 
@@ -46,33 +53,58 @@ def render_report(
         results: what was measured.
         skipped: cases that cannot run here, and why.
         started: for each server its name, versions, remark and command line.
+        not_counted: the cases and servers whose instructions valgrind could not count, and why.
     """
     parts = ["# rsgi beside other servers", *title]
+    if verdicts := [_verdict(case, judge(case.name, target, results)) for case, target in _targets(cases, results)]:
+        parts += ["## Targets", _summary(verdicts), _table(_TARGET_HEADINGS, verdicts)]
     for case in cases:
         rows = {server: runs for (of_case, server), runs in results.items() if of_case == case.name}
         if case.name in skipped:
             parts += [f"## {case.heading}", f"Left out: {skipped[case.name]}."]
         elif rows:
             parts += [f"## {case.heading}", _table(_HEADINGS, [_row(server, rows[server], rows) for server in rows])]
-            parts += [text for text in (_verdicts(case, results), _extra(rows)) if text]
+            parts += [text for text in (_extra(rows),) if text]
     if found := problems(results):
         parts += ["## What went wrong", "\n".join(f"- {problem}" for problem in found)]
+    if not_counted:
+        parts += ["## Instructions that could not be counted", "\n".join(f"- {reason}" for reason in not_counted)]
     parts += ["## How each was started", _table(("server", "versions", "configuration", "command"), started)]
     return "\n\n".join(parts) + "\n"
 
 
-def _verdicts(case: Case, results: Results) -> str:
-    return "\n".join(f"- {_verdict(judge(case.name, target, results))}" for target in case.targets)
+def _targets(cases: Sequence[Case], results: Results) -> list[tuple[Case, Target]]:
+    """Those of the cases that were run."""
+    run = {case for case, _ in results}
+    return [(case, target) for case in cases if case.name in run for target in TARGETS.get(case.name, ())]
 
 
-def _verdict(verdict: Verdict) -> str:
+def _summary(verdicts: Sequence[Sequence[str]]) -> str:
+    counts = Counter(outcome for *_, outcome in verdicts)
+    return ", ".join(f"{counts[outcome]} {word}" for outcome, word in _OUTCOMES.values() if counts[outcome]) + "."
+
+
+def _verdict(case: Case, verdict: Verdict) -> list[str]:
+    """One line of the table of targets."""
     target = verdict.target
-    beside = f" beside {target.peer}{f' in {target.case}' if target.case else ''}" if target.peer else ""
-    bound = "at least" if target.at_least else "at most"
     times = " times" if target.peer else ""
-    measured = "not measured" if verdict.value is None else f"{verdict.value:,.2f}"
-    outcome = {True: "met", False: "**missed**", None: "open"}[verdict.met]
-    return f"{target.figure}{beside}: {measured}{times}; target {bound} {target.limit:,g}: {outcome}"
+    beside = "" if verdict.peer is None else verdict.peer
+    if target.peer == EVERY and verdict.value is not None:
+        beside = f"{verdict.peer}, the closest of {EVERY}"
+    if target.case:
+        beside += f" in {target.case}"
+    return [
+        case.heading,
+        _TITLES.get(target.figure, target.figure),
+        beside,
+        "not measured" if verdict.value is None else f"{_number(verdict.value)}{times}",
+        f"at {'least' if target.at_least else 'most'} {_number(target.limit)}{times}",
+        _OUTCOMES[verdict.met][0],
+    ]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:,.2f}"
 
 
 def _extra(rows: Mapping[str, Runs]) -> str:

@@ -15,15 +15,17 @@ from pathlib import Path
 
 from cases import CASES, Case
 from cases import Load as Kind
+from catalogue import Server, catalogue
 from counters import counting_instructions, perf_counts_instructions, process_tree, read_usage
 from environment import MissingError, describe_machine, find_rsgi, install_peers, peers_folder, versions
 from figures import Failure, Measurement, Results, problems
+from http2_load import h2load_is_there, run_http2_load
 from instructions import count_instructions, valgrind_is_there
 from load import MeasurementError, run_load, wrk_version
 from loads import run_case
 from plot import render_plot
 from report import render_report
-from servers import Server, catalogue, check_answer, running
+from servers import check_answer, running, url_of
 
 _WARM_UP_SECONDS = 1
 # What starting and stopping a server takes, roughly; only for the estimate at the start.
@@ -48,15 +50,16 @@ def main() -> int:
     skipped = _skipped(options.cases, servers)
     title = _title(options, wrk)
     results: Results = {}
+    not_counted: list[str] = []
     interrupted = False
     try:
-        _run_all(options, servers, results, skipped)
+        _run_all(options, servers, results, skipped, not_counted)
     except KeyboardInterrupt:
         interrupted = True
         print("interrupted; this is what there is", file=sys.stderr)
         title.append("**Interrupted before the end.**")
     started = [_how_started(server) for server in servers]
-    report = render_report(title, options.cases, results, skipped, started)
+    report = render_report(title, options.cases, results, skipped, started, not_counted)
     print(report, end="")
     if options.output:
         options.output.write_text(report)
@@ -66,13 +69,18 @@ def main() -> int:
 
 
 def _skipped(cases: list[Case], servers: list[Server]) -> dict[str, str]:
-    """The cases that the rsgi at hand cannot run, and why."""
+    """The cases that cannot run here, and why."""
+    skipped = {}
+    if not h2load_is_there():
+        reason = "it needs `h2load` (Debian: `apt-get install nghttp2-client`)"
+        skipped.update({case.name: reason for case in cases if case.load is Kind.HTTP2})
     for server in servers:
         if server.interface == "workers":
             said = subprocess.run([server.command[0], "serve", "--help"], capture_output=True, text=True, check=False)
             if "--workers" not in said.stdout:
-                return {case.name: "this rsgi has no `--workers`" for case in cases if case.interface == "workers"}
-    return {}
+                reason = "this rsgi has no `--workers`"
+                skipped.update({case.name: reason for case in cases if case.interface == "workers"})
+    return skipped
 
 
 def _how_started(server: Server) -> list[str]:
@@ -85,7 +93,13 @@ def _how_started(server: Server) -> list[str]:
     ]
 
 
-def _run_all(options: argparse.Namespace, servers: list[Server], results: Results, skipped: dict[str, str]) -> None:
+def _run_all(
+    options: argparse.Namespace,
+    servers: list[Server],
+    results: Results,
+    skipped: dict[str, str],
+    not_counted: list[str],
+) -> None:
     """All cases, all rounds; in each round every server has its turn, and each round another one begins."""
     with_perf = perf_counts_instructions()
     per_case = {case: _fitting(case, servers) for case in options.cases if case.name not in skipped}
@@ -95,7 +109,7 @@ def _run_all(options: argparse.Namespace, servers: list[Server], results: Result
     done = 0
     for case, fitting in per_case.items():
         results.update({(case.name, server.name): [] for server in fitting})  # the rows keep this order
-        counted = {} if with_perf or options.no_valgrind else _count_apart(case, fitting)
+        counted = {} if with_perf or options.no_valgrind else _count_apart(case, fitting, not_counted)
         for number in range(options.rounds):
             first = number % max(1, len(fitting))
             for server in fitting[first:] + fitting[:first]:
@@ -115,17 +129,18 @@ def _fitting(case: Case, servers: list[Server]) -> list[Server]:
     ]
 
 
-def _count_apart(case: Case, servers: list[Server]) -> dict[str, float]:
+def _count_apart(case: Case, servers: list[Server], not_counted: list[str]) -> dict[str, float]:
     """User instructions per request of each server, where valgrind can count them."""
     counted: dict[str, float] = {}
     if not case.instructions or not valgrind_is_there():
         return counted
     for server in servers:
         try:
-            counted[server.name] = count_instructions(server, case.app, case.fields)
+            counted[server.name] = count_instructions(server, case)
             said = f"{counted[server.name]:,.0f} user instructions/request"
         except (MeasurementError, OSError) as error:
             said = f"instructions not counted: {error}"
+            not_counted.append(f"{case.name}, {server.name}: {error}")
         print(f"        {case.name:16} valgrind {server.name:10} {said}", file=sys.stderr)
     return counted
 
@@ -134,15 +149,13 @@ def _measure(server: Server, case: Case, seconds: int, with_perf: bool) -> Measu
     """Starts the server, warms it up, measures, checks that it still answers, and stops it."""
     try:
         with running(server, case.app) as (port, process):
-            if case.load is not Kind.IDLE:
-                connections = min(64, case.connections)
-                run_load(f"http://127.0.0.1:{port}/", connections, _WARM_UP_SECONDS, case.upload, case.fields)
+            _warm_up(case, url_of(server, port))
             processes = process_tree(process)
             with counting_instructions(processes, with_perf) as instructions:
                 before = read_usage(processes)
-                load, extra = run_case(case, port, process, seconds)
+                load, extra = run_case(case, url_of(server, port), port, process, seconds)
                 after = read_usage(processes)
-            check_answer(port, case.app)
+            check_answer(server, port, case.app)
             if process_tree(process) != processes:
                 raise MeasurementError("its processes changed under load: what they used is not known")
     except (MeasurementError, OSError, subprocess.TimeoutExpired) as error:
@@ -160,6 +173,13 @@ def _measure(server: Server, case: Case, seconds: int, with_perf: bool) -> Measu
     if case.load is Kind.MIXED:  # three loads in one: what one request cost is not known
         figures = {name: value for name, value in figures.items() if name not in ("cpu", "switches", "instructions")}
     return Measurement(figures, load.errors)
+
+
+def _warm_up(case: Case, url: str) -> None:
+    if case.load is Kind.HTTP2:
+        run_http2_load(url, case.connections, _WARM_UP_SECONDS)
+    elif case.load is not Kind.IDLE:
+        run_load(url, min(64, case.connections), _WARM_UP_SECONDS, case.upload, case.fields)
 
 
 def _progress(server: Server, run: Measurement | Failure) -> str:
@@ -191,7 +211,7 @@ def _title(options: argparse.Namespace, wrk: str) -> list[str]:
     return [
         f"{now:%Y-%m-%d %H:%M} UTC; {describe_machine()}.",
         f"Medians of {options.rounds} rounds; {options.seconds} s measured each, after {_WARM_UP_SECONDS} s of warm-up. "
-        f"Load: wrk {wrk}, one thread, on the same machine. Ratios are taken within a round. "
+        f"Load: wrk {wrk}, over HTTP/2 h2load, one thread, on the same machine. Ratios are taken within a round. "
         "`README.md` beside this says how it is measured and what it does not show.",
     ]
 

@@ -1,7 +1,7 @@
-//! `--max-connections`: how many connections are open, and whether another one may be accepted.
+//! `--max-connections`: counts open connections, and decides whether another one may be accepted.
 //!
-//! Kept apart from the listeners because they share it. A connection that finds no place is not refused: it is not accepted, and
-//! waits in the queue of the kernel, where another process may take it.
+//! The listeners share it. A connection over the limit is not refused. It is not accepted, and waits in the queue of the
+//! kernel, where another process may take it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};

@@ -1,7 +1,7 @@
-//! The allocator, and how soon it gives back what nobody uses.
+//! The allocator, and how soon it returns unused memory.
 //!
-//! Kept apart because it speaks to a C library, which nothing else is to know. The library's usual binding asks for every block as
-//! one of a certain alignment: what is larger than a kilobyte then comes from a slower path, and a size larger.
+//! Only this file calls the C library. The usual binding of the library asks for every block with an alignment. Blocks
+//! above a kilobyte then take a slower path and a larger size.
 #![expect(unsafe_code, reason = "an allocator hands out bare memory, and this one is in C")]
 
 use std::alloc::{GlobalAlloc, Layout};

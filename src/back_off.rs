@@ -1,6 +1,7 @@
-//! What becomes of an error in `accept`: a client that has left is nothing; when descriptors or memory run out, waiting helps.
+//! Handles errors of `accept`. A client that has left needs nothing. If descriptors or memory run out, the listener
+//! waits.
 //!
-//! Kept apart from the listener so that the log says it once, and once when it is over, however often it is tried meanwhile.
+//! It logs once when this starts and once when it is over, however often `accept` is tried.
 //!
 //! Spec: accept(2), "ERRORS".
 
@@ -47,7 +48,7 @@ impl BackOff {
         let now = Instant::now();
         if self.trouble.is_none() {
             crate::log::line(format_args!(
-                "error: cannot accept connections on {}: {error}; they wait, and it is tried again every {} ms",
+                "error: cannot accept connections on {}: {error}; they wait, and rsgi tries again every {} ms",
                 self.url,
                 PAUSE.as_millis()
             ));

@@ -1,6 +1,6 @@
 //! Binds addresses, and takes over sockets that another process has bound.
 //!
-//! Kept apart from the listener, which accepts, because this happens before anything runs: a bad address is a start-up error.
+//! This happens before anything runs, so a bad address is a start-up error. The listener accepts.
 //!
 //! Spec: RFC 3986 3.2.2 (IPv6 literals in brackets), RFC 3493 5.3 (`IPV6_V6ONLY`).
 

@@ -1,7 +1,7 @@
-//! The application calls that run, each from its start until the application returns, whatever its connection does.
+//! The running calls of applications, each from its start until the application returns, whatever its connection does.
 //!
-//! Kept apart because a call outlives what it was made for: a background task runs on after the answer, a handler after its
-//! client has left. The server ends when all calls have, and says which of them it did not wait for.
+//! A call outlives its request: a background task runs after the response, a handler after its client has left. The
+//! server ends when all calls have ended, and logs the calls that it did not wait for.
 //!
 //! Spec: PEP 3333 (`close()` belongs to the call); ASGI "Applications" (a call ends when its awaitable does).
 

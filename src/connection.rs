@@ -50,7 +50,7 @@ pub struct Service {
     pub settings: Settings,
     /// Who answers what. Looked at once for each request; may be another one for the next.
     pub routing: Arc<ArcSwap<Routing>>,
-    /// Changes the shares of its rules.
+    /// The live shares.
     pub shares: Arc<LiveShares>,
     /// The applications, in the order of the plan.
     pub apps: Vec<Arc<App>>,

@@ -1,8 +1,8 @@
-//! What an answer says of the decision who gives it: `x-served-by`, and what a share leaves on it.
+//! Header fields that depend on the routing decision: `x-served-by`, and the fields for shares.
 //!
-//! Kept apart from `own_fields.rs`, whose fields are the same on every answer. A share leaves three things: a cookie for a client
-//! that has had no bucket yet, a word for caches that others may get another answer, and nothing at all where an answer is
-//! private already. A cookie is one client's, so it is never on an answer that a cache may give to others.
+//! `own_fields.rs` has the fields that are the same on every response. After a share was checked, a client without a bucket gets
+//! a cookie, and `Vary` tells caches that other clients may get another response. The cookie belongs to one client, so it is
+//! never on a response that a shared cache may store.
 //!
 //! Spec: RFC 6265 4.1 (`Set-Cookie`); RFC 9110 12.5.5 (`Vary`), 15.4.5; RFC 9111 3, 4.2, 5.2.2, 5.3, 7.3.
 
@@ -16,17 +16,17 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use crate::response::ResponseBody;
 use crate::route::{BUCKET_COOKIE, Decided, Lot, Reason, Router, Scheme};
 
-/// Who has answered, and what decided that.
+/// The application that answered, and what decided.
 static SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
 
-/// How long a client keeps its bucket: a year, in seconds.
+/// The lifetime of the cookie: a year, in seconds.
 const COOKIE_AGE: u32 = 365 * 24 * 60 * 60;
 
-/// What one answer will say.
+/// The fields for one response.
 #[derive(Debug)]
 pub struct DecisionFields {
     share: Option<ShareFields>,
-    /// `None` when it is not said.
+    /// `None` without `--served-by`.
     served_by: Option<ServedBy>,
 }
 
@@ -39,14 +39,14 @@ struct ShareFields {
 
 #[derive(Debug)]
 struct ServedBy {
-    /// What decided, such as `rule="/x=new"`; empty when that has no name.
+    /// What decided, such as `; rule="/x=new"`. May be empty.
     because: String,
-    /// Once an application is to answer.
+    /// `None` until an application gets the request.
     app: Option<Arc<str>>,
 }
 
 impl DecisionFields {
-    /// What there is to say of a decision, if anything; with `served_by` there always is.
+    /// The fields for a decision, if there are any.
     pub fn new(served_by: bool, router: &Router, decided: Decided, scheme: Scheme) -> Option<Box<Self>> {
         if !served_by && decided.share.is_none() {
             return None;
@@ -58,14 +58,14 @@ impl DecisionFields {
         Some(Box::new(Self { share, served_by }))
     }
 
-    /// The application that answers, or is asked now.
+    /// Notes the application that gets the request now.
     pub fn served_by(&mut self, app: &Arc<str>) {
         if let Some(served_by) = &mut self.served_by {
             served_by.app = Some(Arc::clone(app));
         }
     }
 
-    /// Says it.
+    /// Adds the fields.
     pub fn add_to(self, response: &mut Response<ResponseBody>) {
         let status = response.status();
         let headers = response.headers_mut();
@@ -73,14 +73,14 @@ impl DecisionFields {
             share.add_to(headers, status);
         }
         let Some(ServedBy { because, app: Some(app) }) = self.served_by else { return };
-        // A name or a rule may have any character: what no header can have is percent-encoded.
+        // Characters that are not valid in a header were percent-encoded.
         if let Ok(value) = HeaderValue::from_str(&(encoded(&app) + &because)) {
             headers.insert(SERVED_BY.clone(), value);
         }
     }
 }
 
-/// What decided, as a parameter of the field.
+/// What decided, as a parameter of `x-served-by`.
 fn because(router: &Router, reason: Reason) -> String {
     let kind = match reason {
         Reason::Rule(_) => "rule",
@@ -111,20 +111,20 @@ fn encoded(text: &str) -> String {
     written
 }
 
-/// For whom a cache may keep an answer.
+/// Who may store a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Caching {
-    /// For its client alone, or for nobody.
+    /// Only the client, or nobody.
     Private,
-    /// It says that it may be kept, and not for its client alone.
+    /// Shared caches, by its own fields.
     Shared,
-    /// It says nothing that settles it.
+    /// Its fields do not say.
     Open,
 }
 
 impl Caching {
     fn of(headers: &HeaderMap) -> Self {
-        // Most answers say nothing.
+        // Most responses.
         if headers.get(CACHE_CONTROL).is_none() {
             return if expires_later(headers) { Self::Shared } else { Self::Open };
         }
@@ -148,7 +148,7 @@ impl Caching {
 fn seconds(directive: &[u8], name: &str) -> Option<u64> {
     let (own, number) = directive.split_at_checked(name.len())?;
     let number = number.strip_prefix(b"=").filter(|_| own.eq_ignore_ascii_case(name.as_bytes()))?;
-    // What is no number is taken for one, since a cache may.
+    // A cache may accept a value that is not a number.
     Some(str::from_utf8(number.trim_ascii()).ok()?.trim_matches('"').parse().unwrap_or(u64::MAX))
 }
 
@@ -156,7 +156,7 @@ fn expires_later(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(EXPIRES) else { return false };
     match value.to_str().map(httpdate::parse_http_date) {
         Ok(Ok(date)) => date > SystemTime::now(),
-        // `0` is the past; what is nearly a date a cache may take for one.
+        // `0` is in the past. A cache may accept a date with a mistake.
         _ => value.len() > "-1".len(),
     }
 }
@@ -165,12 +165,12 @@ impl ShareFields {
     fn add_to(self, headers: &mut HeaderMap, status: StatusCode) {
         let caching = Caching::of(headers);
         match self.lot {
-            // Nobody else may see what a tester has asked for.
+            // No cache may give the response of a tester to others.
             Lot::Wished(_) => {
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 return;
             }
-            // A 304 would put the cookie into what a cache has.
+            // With a 304, a cache would add the cookie to its stored response.
             Lot::Drawn(bucket) if caching != Caching::Shared && status != StatusCode::NOT_MODIFIED => {
                 headers.append(SET_COOKIE, cookie(bucket, self.scheme));
                 if caching == Caching::Open && status != StatusCode::SWITCHING_PROTOCOLS {
@@ -192,7 +192,7 @@ fn cookie(bucket: u16, scheme: Scheme) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Who sends another `field` may get another answer.
+/// Says that the response depends on the request header `field`.
 fn vary(headers: &mut HeaderMap, field: HeaderValue) {
     let mut lines = match headers.entry(VARY) {
         Entry::Vacant(place) => {

@@ -1,8 +1,7 @@
-//! The end of serving: who is waited for, for how long, what the operator reads meanwhile, and what is cut.
+//! The drain: what the server waits for, for how long, what it logs meanwhile, and what it cuts.
 //!
-//! Kept apart from `shutdown.rs`, which tells connections how far it has come, and from `server.rs`, which goes on with the
-//! lifespans when this is over. A connection may end long before its application's call, and the other way round: both are
-//! waited for.
+//! `shutdown.rs` tells connections about the phases. `server.rs` continues with the lifespans after the drain. A
+//! connection may end long before its application's call, or the other way round. The drain waits for both.
 //!
 //! Spec: ASGI Lifespan 2.0 (shutdown comes after the last request), ASGI HTTP 2.5 "Disconnect".
 
@@ -112,7 +111,7 @@ impl<'a> Drain<'a> {
         let grace = self.grace.as_secs_f64();
         if left.is_empty() {
             log::line(format_args!(
-                "warning: answers that clients were still reading after {grace} s (`--grace`) were cut"
+                "warning: responses that clients were still reading after {grace} s (`--grace`) were cut"
             ));
             return;
         }
@@ -146,7 +145,7 @@ impl<'a> Drain<'a> {
 
 fn waited_for(count: Count) -> String {
     if count.calls == 0 {
-        return "clients still read their answers".to_owned();
+        return "clients still read their responses".to_owned();
     }
     let verb = if count.calls == 1 { "runs" } else { "run" };
     let age = count.oldest.as_secs_f64();
@@ -160,7 +159,7 @@ mod tests {
     #[test]
     fn what_is_waited_for_is_said_in_words() {
         let count = |calls| waited_for(Count { calls, oldest: Duration::from_millis(1234) });
-        assert_eq!(count(0), "clients still read their answers");
+        assert_eq!(count(0), "clients still read their responses");
         assert_eq!(count(1), "1 call still runs, the oldest for 1.2 s");
         assert_eq!(count(12), "12 calls still run, the oldest for 1.2 s");
     }

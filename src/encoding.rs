@@ -1,6 +1,6 @@
-//! Content codings, and which of them a client wants.
+//! Content codings, and which of them a client accepts.
 //!
-//! Kept apart because files that are there compressed and answers that are compressed on the way go by the same field.
+//! Compressed copies of files and compressed responses use the same request field.
 //!
 //! Spec: RFC 9110 8.4.1, 12.4.2 (weights), 12.5.3 (`Accept-Encoding`); RFC 7932 (`br`); RFC 8878 (`zstd`).
 

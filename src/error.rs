@@ -1,7 +1,7 @@
 //! Errors by who is at fault: the operator, at start ([`StartupError`]), and the client ([`RequestError`]).
 //!
-//! Kept apart because every stage may refuse. What an application does wrong is reported where it happens
-//! (`rsgi_bridge::report`); a client that has gone is nobody's fault.
+//! Every stage may refuse a request. Errors of applications are reported where they happen (`rsgi_bridge::report`). A
+//! client that has left is not an error.
 //!
 //! Spec: RFC 9110 15 (status codes).
 

@@ -1,6 +1,6 @@
-//! The router as Python sees it: who would answer a request, and what decides it, without a server.
+//! The Python interface of the router: who would answer a request, and what decides it, without a server.
 //!
-//! Kept apart from the server, which asks the same router, because `rsgi explain` and `rsgi check` bind nothing.
+//! The server asks the same router. `rsgi explain` and `rsgi check` bind no address.
 //!
 //! Spec: PEP 3333 (`SCRIPT_NAME`, `PATH_INFO`), ASGI HTTP 2.5 (`root_path`); `docs/architecture.md`, "Who answers".
 
@@ -42,9 +42,9 @@ pub struct Explanation {
     script_name: String,
     /// The rest of the path, decoded.
     path_info: String,
-    /// The first rule with a share that fits in all else, as its place in the plan; `None` when no share was asked.
+    /// The index of the first rule whose share was checked; `None` if none was.
     share_rule: Option<usize>,
-    /// What the share went by: `cookie`, `hash`, `tester`, `drawn` (no bucket yet) or `unknown` (nothing to go by).
+    /// The source of the bucket: `cookie`, `hash`, `tester`, `drawn` (no bucket yet) or `unknown` (no bucket).
     share_lot: Option<&'static str>,
     /// The client's bucket, if it has one.
     bucket: Option<u16>,
@@ -65,8 +65,8 @@ impl PlanRouter {
         Ok(static_files::place_of(&self.static_folders, uri.path()))
     }
 
-    /// Who would answer. `url` is a path, or absolute; its query does not count. `client` is the client's address. A client that has
-    /// no bucket yet is in the last one, which is in no share but that of all.
+    /// Who would answer. `url` is a path, or absolute; its query does not count. `client` is the client's address. A client
+    /// without a bucket counts as in bucket 9999.
     ///
     /// Raises `ValueError` for what no request could have.
     #[pyo3(signature = (method, url, headers = Vec::new(), websocket = false, client = None))]

@@ -116,5 +116,5 @@ impl SpooledStream {
 
 /// What hyper is told of a body that breaks off.
 pub fn broken_off(error: BodyError) -> io::Error {
-    io::Error::other(format!("the response broke off: {error}"))
+    io::Error::other(format!("the response is incomplete: {error}"))
 }

@@ -1,6 +1,6 @@
-//! The head of one request, as the gateways hand it to an application.
+//! The head of one request, as the gateways pass it to an application.
 //!
-//! Kept apart because every gateway reads it and none changes it.
+//! Every gateway reads it, and none changes it.
 //!
 //! Spec: RFC 9113 8.3.1; RFC 9112 3.2 (request target), 7.1 (body length), RFC 9110 10.1.1 (`Expect`).
 

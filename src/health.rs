@@ -1,7 +1,7 @@
-//! The answer at `--health-path`: whether requests are welcome here.
+//! The response at `--health-path`: whether the server accepts requests.
 //!
-//! Kept apart from the gateways because no application is asked: load balancers and orchestrators want to know about the
-//! server, while all threads are busy and the event loop is blocked, too.
+//! No application is called. Load balancers and orchestrators want to know about the server, even while all threads are
+//! busy or the event loop is blocked.
 //!
 //! Spec: RFC 9110 9.3.2 (HEAD), 15.5.6 (405), 15.6.4 (503).
 

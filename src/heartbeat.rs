@@ -1,7 +1,7 @@
-//! The heartbeat of a worker: a byte for its supervisor, now and then, from whoever drives the sockets.
+//! The heartbeat of a worker: a byte for its supervisor at intervals, from the thread that drives the sockets.
 //!
-//! Kept apart because of what it says: a task of the runtime goes on exactly while the sockets are looked at. An interpreter
-//! that is busy, or an application that blocks its threads, does not stop it, unless it is the event loop that drives.
+//! A task of the runtime runs exactly while the sockets are driven. A busy interpreter, or an application that blocks its
+//! threads, does not stop it, unless the event loop drives.
 
 use std::io;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What a request is called in logs, here and elsewhere: its id, and the id of the trace that it belongs to. And the bucket of a
-//! client that comes for the first time.
+//! What a request is called in logs, here and elsewhere: its id, and the id of the trace that it belongs to. Also draws
+//! the random bucket of a new client.
 //!
 //! Kept apart because the head, the answer and every log line say the same, and who may choose an id is one rule.
 //!
@@ -42,9 +42,9 @@ fn made() -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-"))
 }
 
-/// A bucket for a client that has none.
+/// A random bucket for a client that has none.
 pub fn bucket() -> u16 {
-    // Without random numbers, that which is in the fewest shares.
+    // Without random numbers: the bucket that is in the fewest shares.
     let Ok(bits) = getrandom::u32() else { return BUCKETS - 1 };
     let bucket = (u64::from(bits) * u64::from(BUCKETS)) >> 32;
     u16::try_from(bucket).unwrap_or(BUCKETS - 1)

@@ -25,7 +25,7 @@ pub struct InFlight {
     pub record: Record,
     /// The answer comes before all of the request's body: over HTTP/1 no other request can follow on the connection.
     pub body_unread: bool,
-    /// What the answer says of the decision who gives it, if it says anything.
+    /// The header fields of the response that depend on the decision, if there are any.
     pub decision: Option<Box<DecisionFields>>,
     /// `None` when somebody else holds it.
     place: Option<Place>,

@@ -1,7 +1,6 @@
-//! Accepts connections from the sockets that are bound, until the server drains.
+//! Accepts connections from bound sockets, until the server drains.
 //!
-//! Kept apart from [`binding`](crate::binding), which is over before anything runs, and from
-//! [`back_off`](crate::back_off), which says what becomes of an error.
+//! [`binding`](crate::binding) is over before anything runs. [`back_off`](crate::back_off) handles errors.
 //!
 //! Spec: RFC 4291 2.5.5.2 (IPv4 clients of an IPv6 socket).
 

@@ -1,10 +1,10 @@
-//! Shares that were changed while the server runs, and the router that goes by them.
+//! Shares that were set while the server runs.
 //!
-//! Kept apart from the router, which is made anew when rules or routes change: what was set stays. It stays for as long as the rule
-//! has the share that it had when another was set. So a reload that is for something else, such as certificates, brings no application
-//! back that was taken out; and a file that says another share for the rule is heard.
+//! A reload replaces the router, but keeps these shares. A live share is dropped when the configured share of its rule
+//! changes, or when the rule is removed. So a reload for another reason, such as new certificates, does not undo a live
+//! change, and a new share in the configuration file wins.
 //!
-//! Of several processes the supervisor keeps what was set and tells it to its workers (`admin/workers.rs`).
+//! With several processes, the supervisor has the live shares and sends them to its workers (`admin/workers.rs`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,39 +14,39 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::Routing;
 use crate::route::{Percent, Router};
 
-/// The share of one rule, as it was set.
+/// The live share of one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetShare {
     /// The rule, without its share.
     pub rule: String,
-    /// The share that it was made with, in buckets.
+    /// The configured share at the time of the change, in buckets.
     pub configured: u16,
-    /// The share that it has.
+    /// The live share, in buckets.
     pub share: u16,
 }
 
-/// One rule with a share, as it is shown.
+/// One rule with a share, for people and programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareStatus {
     /// The rule, without its share.
     pub rule: String,
-    /// The application that answers who is in the share.
+    /// The application of the rule.
     pub app: String,
-    /// The share, such as `5%`.
+    /// The current share, such as `5%`.
     pub share: String,
-    /// The share that the rule was made with.
+    /// The configured share.
     pub configured: String,
 }
 
 impl ShareStatus {
-    /// What has to be set to give the rule another share.
+    /// The change that gives the rule another share.
     pub fn set(&self, share: Percent) -> SetShare {
         let configured = Percent::parse(&self.configured).unwrap_or(share);
         SetShare { rule: self.rule.clone(), configured: configured.buckets(), share: share.buckets() }
     }
 }
 
-/// The router of a process, and the shares that were set in it.
+/// The router of a process and its live shares.
 #[derive(Debug)]
 pub struct LiveShares {
     routing: Arc<ArcSwap<Routing>>,
@@ -54,12 +54,12 @@ pub struct LiveShares {
 }
 
 impl LiveShares {
-    /// None was set yet.
+    /// Without live shares.
     pub fn new(routing: &Arc<ArcSwap<Routing>>) -> Self {
         Self { routing: Arc::clone(routing), set: Mutex::default() }
     }
 
-    /// Goes by another router, and forgets what was set for rules that have changed.
+    /// Replaces the router. Drops the live shares of rules that have changed.
     pub fn route_by(&self, routing: Routing) {
         let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         let shares: Vec<_> = routing.router.shares().collect();
@@ -70,7 +70,7 @@ impl LiveShares {
         self.routing.store(Arc::new(routing));
     }
 
-    /// Goes by these shares, and by none that were set before.
+    /// Replaces all live shares.
     pub fn replace(&self, all: Vec<SetShare>) {
         let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         if *set != all {
@@ -79,14 +79,14 @@ impl LiveShares {
         }
     }
 
-    /// Gives rules other shares; those of the others stay.
+    /// Sets the shares of some rules.
     pub fn add(&self, more: &[SetShare]) {
         let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         merge(&mut set, more);
         apply(&set, &self.routing.load().router);
     }
 
-    /// The rules that have a share; `name` says what an application is called.
+    /// The rules with a share. `name` is the name of an application.
     pub fn list(&self, name: impl Fn(usize) -> String) -> Vec<ShareStatus> {
         let routing = self.routing.load();
         let shown = routing.router.shares().map(|shared| ShareStatus {
@@ -99,7 +99,7 @@ impl LiveShares {
     }
 }
 
-/// Puts `more` in the place of what is there for the same rules. A share that is that of the rule itself need not be kept.
+/// Adds or replaces live shares. A share that equals the configured one is not kept.
 pub fn merge(set: &mut Vec<SetShare>, more: &[SetShare]) {
     set.retain(|own| !more.iter().any(|other| other.rule == own.rule));
     set.extend(more.iter().filter(|other| other.share != other.configured).cloned());

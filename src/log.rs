@@ -1,7 +1,6 @@
-//! Lines for the operator on standard error, written from threads that never touch Python.
+//! Lines for the operator on standard error, from threads that never touch Python.
 //!
-//! Kept apart so that there is one form. What applications do wrong goes through Python's `logging` instead
-//! (`rsgi_bridge::report`).
+//! All of them have one format. Errors of applications go through Python's `logging` instead (`rsgi_bridge::report`).
 
 use std::io::Write;
 use std::sync::OnceLock;

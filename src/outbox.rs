@@ -1,8 +1,8 @@
-//! Responses on their way from application threads to their connections, woken once per batch.
+//! Responses on their way from application threads to their connections, with one wake per batch.
 //!
-//! Kept apart because it is the seam on this side, as the event loop's queue is on the other: a tokio task that is woken from
-//! another thread costs a system call each time. Here responses queue up, and who drives tokio is woken by the first; while
-//! it is busy the others cost nothing.
+//! This is the border on this side, as the queue of the event loop is on the other. Waking a tokio task from another
+//! thread costs a system call each time. Here responses queue up. The first one wakes the driving thread. While it is
+//! busy, further ones cost nothing.
 
 use std::task::Waker;
 

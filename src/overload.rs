@@ -1,7 +1,7 @@
-//! Says when requests wait or are refused because the server has no more room for them: once when it begins, with the flag
-//! that helps, and once when it is over.
+//! Logs when requests wait or are refused because the server has no capacity: once at the start, with the flag that
+//! helps, and once when it is over.
 //!
-//! Kept apart because several places refuse. Nothing here runs while there is room: who finds none starts a watch, which
+//! Several places refuse requests. Nothing here runs while there is capacity. The first refusal starts a watch, which
 //! ends with the shortage.
 
 use std::sync::Arc;
@@ -71,7 +71,7 @@ fn say_begun(pool: &Pool, waiting: usize, refused: usize) {
     };
     log::line(format_args!(
         "warning: the WSGI threads{whose} are busy, all {}: requests have waited for more than a second, {waiting} wait now\
-         {refusals}; {more} makes more threads",
+         {refusals}; {more} adds threads",
         pool.threads()
     ));
 }

@@ -17,7 +17,7 @@ pub struct OwnFields {
     server: Option<HeaderValue>,
     /// The field that holds the request's id.
     pub request_id: Option<HeaderName>,
-    /// Whether answers of applications say who gave them.
+    /// Whether responses get `x-served-by`.
     pub served_by: bool,
 }
 

@@ -134,7 +134,7 @@ impl Plan {
         router.map_err(|error| StartupError::new(error.to_string(), error.hint()))
     }
 
-    /// How clients are told apart. The words were checked in `python/rsgi/values.py`.
+    /// Where buckets come from. `python/rsgi/shares.py` has checked the text.
     fn sharing(&self) -> SharingSpec {
         let by = match self.share_by.split_once(':') {
             Some(("header", name)) => ShareBy::Header(name.to_owned()),
@@ -146,7 +146,7 @@ impl Plan {
         SharingSpec { by, testers: testers.map(|secret| Testers { secret: secret.into(), names: self.names() }) }
     }
 
-    /// What testers may call the applications: by their names, and by their interface where there is one of it.
+    /// The names that testers can use: the names of the applications, and the interface if there is one application of it.
     fn names(&self) -> Vec<(String, AppIndex)> {
         let named = self.apps.iter().enumerate().map(|(index, app)| (app.name.clone(), AppIndex(index)));
         let alone = |interface: &str| {

@@ -1,7 +1,7 @@
-//! The pools of threads that run the WSGI applications: one that they share, and one for each that wants its own.
+//! The pools of threads for WSGI applications: a shared one, and one for each application with its own `wsgi_threads`.
 //!
-//! Kept apart from the server because it is the whole policy: who has threads of its own is neither slowed down by a slow
-//! application nor slows others down. The idle threads of one pool drive the sockets as well: of the shared one, if there is one.
+//! An application with its own threads is not slowed down by a slow application, and does not slow down others. The idle
+//! threads of one pool also drive the sockets: those of the shared pool, if there is one.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! What a new connection speaks: TLS or not, and which HTTP.
+//! Detects what a new connection speaks: TLS or not, and which HTTP.
 //!
-//! Kept apart from the connection because all of it is over before the first request: a handshake, or a look at the
-//! first bytes; before that, if so agreed, a proxy says who is there (`proxy_protocol.rs`).
+//! All of this is over before the first request: a handshake, or a look at the first bytes. Before that, a proxy may send
+//! the address of the client (`proxy_protocol.rs`).
 //!
 //! Spec: RFC 9113 3.2, 3.3, 3.4; RFC 7301 3.2.
 
@@ -93,7 +93,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let begun = if service.settings.http == "2" {
-        Begun::Refused(Refusal::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "only HTTP/2 is spoken here"))
+        Begun::Refused(Refusal::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this port speaks only HTTP/2"))
     } else {
         Begun::With(bytes)
     };
@@ -129,7 +129,7 @@ async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer
         }
         Err(stream) => {
             failed(Event::TlsNone);
-            let refusal = Refusal::malformed("this port speaks HTTPS: the address begins with https://");
+            let refusal = Refusal::malformed("this port speaks HTTPS: use an address with https://");
             http1::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
         }
     }

@@ -1,7 +1,8 @@
-//! The PROXY header: before the first byte of a connection, TLS included, a trusted proxy says whose it is.
+//! The PROXY header: before the first byte of a connection, also before TLS, a trusted proxy sends the address of the
+//! client.
 //!
-//! Apart from what is spoken then, which knows nothing of it. Exactly the header is read and no byte after it. A proxy that has to
-//! send one and does not is turned away: else clients could send their own through it.
+//! The protocol after it knows nothing of it. Exactly the header is read, and no byte after it. If a proxy must send a
+//! header and does not, the connection is refused. Otherwise clients could send their own header through it.
 //!
 //! Spec: `HAProxy`, "The PROXY protocol", versions 1 and 2.
 
@@ -79,9 +80,9 @@ where
         Ok(Ok(true)) => {}
         Ok(Err(unknown)) => return Err(unknown),
         _ if bytes.is_empty() => return Err(Unknown::Silent),
-        Ok(Ok(false)) | Err(_) => return Err(Unknown::Wrong("a PROXY header that was cut short")),
+        Ok(Ok(false)) | Err(_) => return Err(Unknown::Wrong("an incomplete PROXY header")),
     }
-    let announced = parse(&bytes).ok_or(Unknown::Wrong("a PROXY header that cannot be read"))?;
+    let announced = parse(&bytes).ok_or(Unknown::Wrong("an invalid PROXY header"))?;
     if let Announced::Of(ends) = announced {
         let end = |address: SocketAddr| Some((address.ip().to_string(), address.port()));
         // From here on the one who is announced speaks.

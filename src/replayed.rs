@@ -1,6 +1,6 @@
-//! A stream whose first bytes were read already.
+//! A stream whose first bytes have already been read.
 //!
-//! Kept apart because hyper's HTTP/2 wants to see the whole connection, and the first look at it took some.
+//! hyper's HTTP/2 needs the whole connection, and detecting the protocol has read some of it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -1,6 +1,6 @@
-//! Responses: what an application answered becomes a hyper response, and the server's own error pages.
+//! Turns the response of an application into a hyper response, and makes the error pages of the server.
 //!
-//! Kept apart from the gateways because both kinds of application answer under the same rules.
+//! Both kinds of application follow the same rules.
 //!
 //! Spec: RFC 9110 6.4.1, 8.6, 9.3.2 (HEAD), 10.2.3 (`Retry-After`), 15; RFC 9112 9.3, 9.6 (`close`).
 

@@ -1,6 +1,6 @@
-//! A server that runs: from the startup of its applications to the end of its threads.
+//! A running server: from the startup of its applications to the end of its threads.
 //!
-//! Kept apart from `server.rs`, which is what Python sees of it and where it is put together.
+//! `server.rs` is the Python interface and puts the server together.
 //!
 //! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`).
 

@@ -1,7 +1,7 @@
-//! The server as Python sees it: bind, start, serve until a signal, drain.
+//! The Python interface of the server: bind, start, serve until a signal, drain.
 //!
-//! Kept apart because it is the one place where the two sides meet: Python's main thread runs the asyncio loop (or waits), the
-//! pool's threads run WSGI applications, and one of them, or an I/O thread of ours, drives tokio.
+//! The two sides meet only here. Python's main thread runs the asyncio loop (or waits), the pool's threads run WSGI
+//! applications, and one of them, or an I/O thread, drives tokio.
 //!
 //! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`).
 
@@ -107,7 +107,7 @@ impl Server {
         if tls.is_some() && !listeners.iter().any(BoundListener::is_tcp) {
             return Err(StartupError::new(
                 "there is a TLS certificate, but no address to serve it on: Unix sockets are not encrypted",
-                "listen on TCP, too (`--bind 127.0.0.1:8443`), or leave `--tls-cert` out",
+                "also listen on TCP (`--bind 127.0.0.1:8443`), or remove `--tls-cert`",
             )
             .into());
         }
@@ -187,7 +187,7 @@ impl Server {
             return Err(PyValueError::new_err("the plan has other applications"));
         }
         if plan.probes() && self.unprobed {
-            let why = "a bridged application is called directly and cannot be asked first while the server runs";
+            let why = "a bridged application is called directly, and this cannot change while the server runs";
             return Err(StartupError::new(why, "restart the server").into());
         }
         let router = py.detach(|| plan.router())?;
@@ -220,7 +220,7 @@ impl Server {
     ) -> PyResult<()> {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let Stage::Bound(prepared) = std::mem::replace(&mut *stage, Stage::Finished) else {
-            return Err(PyRuntimeError::new_err("the server was started already"));
+            return Err(PyRuntimeError::new_err("the server has already started"));
         };
         let mut started = None;
         if let Some(event_loop) = event_loop {

@@ -1,7 +1,7 @@
 //! The settings, read once from the Python `Config`.
 //!
-//! Kept apart so that a setting is written twice only, by design: its definition in `python/rsgi/config.py`, and its field
-//! here. `_rsgi.SETTINGS` lists the names, and a test keeps the two equal.
+//! A setting is written exactly twice: its definition in `python/rsgi/config.py`, and its field here. `_rsgi.SETTINGS`
+//! lists the names, and a test compares the two.
 
 use std::time::Duration;
 
@@ -169,7 +169,7 @@ settings! {
     access_log_skip: Vec<String>,
     /// The field that holds the id of a request.
     request_id: Option<String>,
-    /// Whether answers of applications say who gave them.
+    /// Whether responses get `x-served-by`.
     served_by: bool,
     /// What `Server` says.
     server_header: Option<String>,

@@ -1,7 +1,6 @@
-//! From a signal to an empty server: stop accepting, drain, deadline.
+//! The phases from a signal to an empty server: stop accepting, drain, deadline.
 //!
-//! Kept apart because listener, connections and WebSockets all follow the same phases. `drain.rs` says when each
-//! comes.
+//! Listener, connections and WebSockets follow the same phases. `drain.rs` decides when each phase starts.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};

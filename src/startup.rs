@@ -1,6 +1,6 @@
-//! What happens before the first request: the applications start in their order, then Python reads their routes again.
+//! What happens before the first request: the applications start in order, then Python reads their routes again.
 //!
-//! Kept apart from the server, which only waits for it, and from `gateway/lifespan.rs`, which knows one application.
+//! The server only waits for it. `gateway/lifespan.rs` handles one application.
 //!
 //! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`; an application may add routes in its startup).
 

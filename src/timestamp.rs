@@ -1,6 +1,6 @@
-//! Times as logs write them.
+//! Times in the format of the logs.
 //!
-//! Kept apart because both the access log and the lines of the server have them, and the calendar is a rule of its own.
+//! The access log and the lines of the server use them.
 //!
 //! Spec: RFC 3339 (`2026-01-31T12:00:00.123Z`); the Common Log Format (`31/Jan/2026:12:00:00 +0000`).
 

@@ -1,7 +1,7 @@
 //! Unix sockets: their files, modes and abstract names.
 //!
-//! Kept apart because a socket file outlives who made it: one that nobody listens on is replaced, and at the end only our own
-//! is removed.
+//! A socket file outlives its process. A file that nobody listens on is replaced. At the end, only our own file is
+//! removed.
 //!
 //! Spec: unix(7) (pathname and abstract sockets).
 
@@ -63,7 +63,7 @@ impl Drop for UnixPath {
         if let Err(error) = std::fs::remove_file(&self.shown)
             && error.kind() != ErrorKind::NotFound
         {
-            crate::log::line(format_args!("warning: the socket `{}` could not be removed: {error}", self.shown));
+            crate::log::line(format_args!("warning: could not remove the socket `{}`: {error}", self.shown));
         }
     }
 }
@@ -110,7 +110,7 @@ fn bound(address: &SockAddr) -> io::Result<Socket> {
 fn remove_stale(path: &str) -> io::Result<()> {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !metadata.file_type().is_socket() {
-        return Err(io::Error::new(ErrorKind::AlreadyExists, "there is a file that is not a socket"));
+        return Err(io::Error::new(ErrorKind::AlreadyExists, "this file is not a socket"));
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // The queue of a server that is busy may be full, and is not waited for.

@@ -1,6 +1,6 @@
-//! Why a worker should be replaced: it has had as many requests as `--max-requests` lets it, or hung calls hold all threads.
+//! Why a worker should be replaced: it has had `--max-requests` requests, or calls that hang hold all threads.
 //!
-//! Kept apart because it is only said here, once; a supervisor does it. Nothing is counted where no limit is set.
+//! It only reports this, once. A supervisor replaces the worker. If no limit is set, nothing is counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};

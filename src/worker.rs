@@ -1,8 +1,8 @@
-//! Listening sockets, and the name of a process in the log, as Python sees them.
+//! The Python interface of listening sockets, and of the process name in the log.
 //!
-//! Kept apart from `binding.rs` and `log.rs`, which know no Python. A supervisor binds the sockets and its workers take them
-//! over. A number alone does not prove that a descriptor is open and ours, and what takes it at its word is `unsafe`, so Python
-//! lays one socket after another on its standard input, which safe code may borrow.
+//! `binding.rs` and `log.rs` do not know Python. A supervisor binds the sockets, and its workers take them over. A number
+//! alone does not prove that a descriptor is open and ours, and trusting it is `unsafe`. So Python puts one socket after
+//! another on its standard input, which safe code may borrow.
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;

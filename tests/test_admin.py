@@ -84,10 +84,10 @@ def test_only_who_knows_the_token_may_look(start: Callable[..., Server], workers
 @pytest.mark.parametrize(
     ("arguments", "error", "hint"),
     [
-        (("--admin", "0.0.0.0:0"), "can be reached from other machines, and there is no token", "RSGI_ADMIN_TOKEN"),
-        (("--admin", "0.0.0.0:0", "--admin-token", ""), "cannot be sent in a header", "token_urlsafe"),
-        (("--admin", "127.0.0.1:0", "--admin-token", "a b"), "cannot be sent in a header", "token_urlsafe"),
-        (("--admin-token", TOKEN), "no address to ask it at", "--admin 127.0.0.1:9090"),
+        (("--admin", "0.0.0.0:0"), "is reachable from other machines, but there is no token", "RSGI_ADMIN_TOKEN"),
+        (("--admin", "0.0.0.0:0", "--admin-token", ""), "must be visible ASCII text", "token_urlsafe"),
+        (("--admin", "127.0.0.1:0", "--admin-token", "a b"), "must be visible ASCII text", "token_urlsafe"),
+        (("--admin-token", TOKEN), "no `--admin` address", "--admin 127.0.0.1:9090"),
         (("--admin", "192.0.2.1:9090", "--admin-token", TOKEN), "the admin listener: cannot listen on", "`--admin`"),
     ],
 )
@@ -112,8 +112,8 @@ def test_an_address_that_is_served_is_a_startup_error(tmp_path: Path, admin: str
     ended = run_rsgi(*WSGI, *served, "--admin", address, "--admin-token", TOKEN, "--workers", workers)
     said = " ".join(ended.stderr.split())
     assert ended.returncode == 1, said
-    assert f"error: `--admin {address}` is an address that the applications are served on" in said
-    assert "hint: give it a port of its own" in said
+    assert f"error: `--admin {address}` is also an address of the applications" in said
+    assert "hint: use another port" in said
     assert not path.exists()
 
 
@@ -143,7 +143,7 @@ def test_a_worker_process_leaves_the_socket_of_the_supervisor_alone(
     server = start("--wsgi", "workers_apps:pid", "--admin", f"unix:{path}", "--workers", "2")
     pid = get(server, "/").json()["pid"]
     os.kill(pid, signal.SIGKILL)
-    server.wait_for_log("another one takes its place")
+    server.wait_for_log("another worker replaces it")
     assert Admin(server).get("/healthz").status == 200
 
 

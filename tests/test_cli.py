@@ -233,3 +233,9 @@ def test_python_dash_m_is_the_same_command(arguments: list[str], code: int) -> N
     )
     assert finished.returncode == code
     assert "Traceback" not in finished.stderr
+
+
+def test_what_only_some_commands_need_is_not_imported_at_the_start() -> None:
+    code = "import sys, rsgi.cli; print(*{'rich', 'rsgi._rsgi', 'rsgi.serving', 'asyncio'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.strip() == ""

@@ -240,7 +240,7 @@ def test_hup_restarts(project: Project) -> None:
 def test_it_ends_in_order_at_once_when_told_twice_and_never_by_signals_for_workers(project: Project) -> None:
     server = project.serve(*BOTH)
     server.send_signal(signal.SIGTTIN)
-    server.wait_for_log("SIGTTIN has no meaning here")
+    server.wait_for_log("SIGTTIN has no effect here")
     with Connection(server) as connection:
         connection.send_request("GET", "/slow")
         server.wait_for_log("the slow call begins")
@@ -362,7 +362,7 @@ def test_folders_that_cannot_be_watched_end_the_server_with_a_reason(
         command, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=20, check=False
     )
     assert ended.returncode == 1
-    assert "error: files cannot be watched: [Errno 28] OS file watch limit reached" in ended.stderr
+    assert "error: cannot watch files: [Errno 28] OS file watch limit reached" in ended.stderr
     assert "hint: `--reload-dir` names a smaller folder" in ended.stderr
 
 
@@ -385,5 +385,5 @@ def test_without_the_library_the_hint_says_what_to_install(
 def test_an_application_that_is_an_object_cannot_be_reloaded() -> None:
     import rsgi
 
-    with pytest.raises(StartupError, match="given as an object cannot be served with `--reload`"):
+    with pytest.raises(StartupError, match="an application object cannot be served with `--reload`"):
         rsgi.serve(asgi=lambda scope: None, reload=True)  # type: ignore[arg-type]

@@ -251,7 +251,7 @@ def test_codings_types_and_the_least_size_can_be_chosen(start: Callable[..., Ser
 def test_what_is_no_type_is_an_error() -> None:
     ended = run_rsgi(*TARGETS["asgi"], "--compress", "auto", "--compress-types", "html")
     assert ended.returncode == 1
-    assert "error: `html` is no type of an answer\n\nhint: " in ended.stderr
+    assert "error: `html` is not a content type\n\nhint: " in ended.stderr
 
 
 def test_trailers_are_kept(start: Callable[..., Server]) -> None:

@@ -133,8 +133,8 @@ def test_applications_can_be_written_as_for_the_flags(write: Callable[..., str])
         ("routes = 'GET /x=y'", 1, "rules are tables with two brackets", None),
         ("[routes]\npath = '/x'", 1, "rules are tables with two brackets", None),
         ("[[routes]]\npath = '/x'\napp = 'a'\n[[routes]]\npth = '/x'", 4, "a rule has no key `pth`", "`path`"),
-        ("[[routes]]\npath = '/x'", 1, "a rule has to name the `app`", None),
-        ("[[routes]]\napp = 'x'", 1, "a rule has to say what it is for", None),
+        ("[[routes]]\npath = '/x'", 1, "a rule must name its `app`", None),
+        ("[[routes]]\napp = 'x'", 1, "a rule needs a condition", None),
         ("port = ", 1, "invalid value", "TOML"),
         ("a = 1\na = 2", 2, "cannot overwrite a value", "TOML"),
         ("a = '''", 1, "expected", "TOML"),
@@ -206,7 +206,7 @@ def test_what_is_given_wins(write: Callable[..., str]) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     ended = run_rsgi("--config", str(tmp_path / "no.toml"))
     assert ended.returncode == 1
-    assert "error: the configuration file `" in ended.stderr
+    assert "error: cannot read the configuration file `" in ended.stderr
     assert "No such file" in ended.stderr
 
 

@@ -219,12 +219,12 @@ def test_http_of_both_halves_of_one_project_is_kept() -> None:
     made = drawn([http("/a")], [http("/a"), websocket("/ws")], mode="websocket")
     assert lines(made) == [("*", "/a", "kept", "old"), ("WS", "/ws", "only new", "new")]
 
-    assert made.summary() == "1 route over WSGI, 1 WebSocket route: nothing has to move"
+    assert made.summary() == "1 route over WSGI, 1 WebSocket route: there is nothing to migrate"
 
 
 def test_a_rule_takes_a_part_of_one_project_to_asgi() -> None:
     made = drawn([http("/a"), http("/b")], [http("/a"), http("/b")], mode="websocket", rules=("/a=new",))
-    assert made.summary() == "1 route over WSGI, 1 over ASGI, 0 WebSocket routes: nothing has to move"
+    assert made.summary() == "1 route over WSGI, 1 over ASGI, 0 WebSocket routes: there is nothing to migrate"
 
 
 def test_head_that_only_the_old_one_answers_is_said_beside_get() -> None:
@@ -255,7 +255,7 @@ def test_built_in_pages_are_named_and_not_counted() -> None:
         ("GET", "/docs", "built in", "new"),
     ]
     assert made.progress() == (1, 2)
-    assert drawn([], [docs, http("/a", "GET")]).summary() == "1 route; none of a WSGI application is known"
+    assert drawn([], [docs, http("/a", "GET")]).summary() == "1 route; no route of a WSGI application is known"
 
 
 def test_an_old_page_is_what_names_the_path_of_a_built_in_one() -> None:
@@ -363,9 +363,9 @@ def test_a_route_that_moved_is_not_lost_and_one_that_vanished_is() -> None:
     assert lost_since(earlier, moved) == []
     broken = survey([], [http("/a", "POST"), http("/b/{id}", "GET"), http("/c/{x:int}", "GET")])
     assert [(each.method, each.path, each.served_by, each.why) for each in lost_since(earlier, broken)] == [
-        ("GET", "/a", "old", "old gets it and has no such route"),
-        ("POST", "/b/{n:int}", "old", "old gets it and has no such route"),
-        ("GET", "/c/{x}", "old", "old gets it and has no such route"),
+        ("GET", "/a", "old", "old gets the request and has no such route"),
+        ("POST", "/b/{n:int}", "old", "old gets the request and has no such route"),
+        ("GET", "/c/{x}", "old", "old gets the request and has no such route"),
     ]
 
 
@@ -373,7 +373,7 @@ def test_a_rule_to_an_application_without_the_route_loses_it() -> None:
     before = survey([http("/a", "GET")], [])
     after = survey([http("/a", "GET")], [], rules=("/a=new",))
     (lost,) = lost_since(to_document(before, draw_map(before)), after)
-    assert lost.why == "new gets it and has no such route"
+    assert lost.why == "new gets the request and has no such route"
 
 
 def test_a_websocket_that_nobody_takes_any_more_is_lost() -> None:

@@ -133,15 +133,15 @@ def test_check_ends_with_1_when_a_route_is_lost(tmp_path: Path) -> None:
     baseline.write_text(run("routes", *STEP2, "--json").stdout)
     fine = run("routes", "--wsgi", "old:app", "--asgi", "step3:app", "--check", str(baseline))
     assert (fine.returncode, fine.stdout) == (0, "")
-    assert fine.stderr == "every route that was served still is; 14 of 20 routes migrated, 70 %\n"
+    assert fine.stderr == "every route is still served; 14 of 20 routes migrated, 70 %\n"
     lost = run("routes", *STEP2, "--route", "/orders=step2:app", "--check", str(baseline))
     assert lost.returncode == 1
     assert table(lost.stderr) == [
-        "error: 2 routes that were served are not any more",
-        "  GET     /orders  was old:app: step2:app gets it and has no such route",
-        "  POST    /orders  was old:app: step2:app gets it and has no such route",
+        "error: 2 routes are no longer served",
+        "  GET     /orders  was old:app: step2:app gets the request and has no such route",
+        "  POST    /orders  was old:app: step2:app gets the request and has no such route",
         "",
-        "hint: if that is meant, write the file again with `--json`",
+        "hint: if this is intended, write the file again with `--json`",
     ]
 
 
@@ -152,7 +152,7 @@ def test_check_ends_with_1_when_a_route_is_lost(tmp_path: Path) -> None:
         ("{", "cannot be read"),
         ("[]", "is not a map of routes"),
         ('{"version": 1, "routes": [{"path": 3}]}', "is not a map of routes"),
-        ('{"version": 2, "routes": []}', "is a map of version 2, this reads 1"),
+        ('{"version": 2, "routes": []}', "is a map of version 2; this rsgi reads version 1"),
     ],
 )
 def test_a_file_that_is_no_map_is_an_error(tmp_path: Path, text: str | None, said: str) -> None:
@@ -225,7 +225,7 @@ def test_a_long_page_is_folded_by_prefix(tmp_path: Path) -> None:
 
 def test_explain_says_who_answers_head() -> None:
     said = table(run("explain", *STEP2, "/books").stdout)
-    assert "  HEAD       goes to old:app: the route answers GET alone" in said
+    assert "  HEAD       goes to old:app: the route answers only GET" in said
     said = table(run("explain", *STEP2, "HEAD", "/books").stdout)
     assert "  served by  old:app (wsgi)" in said
     assert said[-1] == "  not asked  step2:app, which has GET /books  step2.books and answers HEAD with 405"
@@ -290,8 +290,8 @@ def test_explain_a_request_that_is_asked_twice(mounted: Path) -> None:
         (("GET", "/", "x"), "a request is a method and a URL"),
         (("GET", "users"), "`users` is neither a path"),
         (("POST", "ws://h/x"), "a WebSocket is opened with GET"),
-        (("G T", "/"), "there is no such request"),
-        (("-H", "nothing", "/"), "`nothing` is no header"),
+        (("G T", "/"), "this request is not valid"),
+        (("-H", "nothing", "/"), "`nothing` is not a header"),
         ((), "Missing argument"),
     ],
 )
@@ -319,7 +319,7 @@ def test_start_up_errors_are_those_of_serve(command: tuple[str, ...]) -> None:
     assert "\nhint: " in missing.stderr
     nothing = run(*command)
     assert nothing.returncode == 2
-    assert "no application is named" in nothing.stderr
+    assert "name an application, for example" in nothing.stderr
 
 
 @pytest.mark.parametrize("command", [("routes",), ("check",), ("explain", "/")])

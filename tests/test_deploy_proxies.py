@@ -1,8 +1,8 @@
 """The proxies' files in `examples/deploy/` as they are, each run by its own program in front of two servers.
 
-Apart from `test_deploy.py`, which reads files, and from `test_real_proxies.py`, which is about the lines in the README. Only
-addresses and paths are put in. The two servers are on addresses of their own (127.0.0.11 and .12), like two machines; the
-proxy comes from 127.0.0.1, its clients from 127.0.0.2.
+`test_deploy.py` reads these files. `test_real_proxies.py` tests the lines in docs/proxies.md. Only addresses and paths are
+put in. The two servers have addresses of their own (127.0.0.11 and .12), like two machines. The proxy connects from
+127.0.0.1, its clients from 127.0.0.2.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The documentation is true: what it shows runs, what it links to is there, and what it lists is complete.
 
-Apart from the tests of behaviour because these read text. In the README a Python block whose first line is a file name
-is written to a folder; commands in `sh` blocks are run there, and `curl` lines in `console` blocks are asked. The
-settings page is made here: `UPDATE_DOCS=1 python -m pytest tests/test_docs.py` rewrites it.
+The tests of behaviour are elsewhere; these read text. In the pages of `SHOWN`, a Python block whose first line is a file
+name is written to a folder. Commands in `sh` blocks run there, and `curl` lines in `console` blocks are sent to a server.
+The settings page is generated here: `UPDATE_DOCS=1 python -m pytest tests/test_docs.py` rewrites it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,27 @@ from wire import get, request
 
 PROJECT = Path(__file__).parent.parent
 README = PROJECT / "README.md"
+DOCS = PROJECT / "docs"
+# The pages whose blocks are run.
+SHOWN = [
+    README,
+    *(
+        DOCS / f"{name}.md"
+        for name in (
+            "getting-started",
+            "routing",
+            "configuration",
+            "wsgi-to-asgi",
+            "https",
+            "proxies",
+            "workers",
+            "metrics",
+            "compression",
+            "development",
+            "limits",
+        )
+    ),
+]
 PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.glob("examples/**/*.md")])
 HEADLINE = "rsgi serve --wsgi old:app --asgi new:app"
 
@@ -53,35 +74,41 @@ def blocks(page: Path, language: str) -> list[str]:
     return [text for found, text in fences if found == language]
 
 
-def commands(page: Path) -> list[str]:
-    """Every command line of the `sh` blocks."""
-    return [line for block in blocks(page, "sh") for line in block.splitlines() if line]
+def shown(language: str) -> list[str]:
+    """The blocks in one language of all pages whose blocks are run."""
+    return [block for page in SHOWN for block in blocks(page, language)]
 
 
-# What the README shows
+def commands() -> list[str]:
+    """Each command line of their `sh` blocks that serves the old application at `/`."""
+    lines = dict.fromkeys(line for block in shown("sh") for line in block.splitlines())
+    return [line for line in lines if re.match(r"rsgi serve .*--wsgi old:app|uvicorn ", line)]
+
+
+# What these pages show
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """The certificate that the README names, in a folder of its own."""
-    return Certificates.make(tmp_path_factory.mktemp("readme"))
+    """The certificate that docs/https.md names, in a folder of its own."""
+    return Certificates.make(tmp_path_factory.mktemp("pages"))
 
 
 @pytest.fixture(scope="module")
 def folder(certificates: Certificates) -> Path:
-    """The files that the README shows, and stubs of those it only names."""
+    """The files that the pages show, and stubs of those that they only name."""
     made = certificates.folder
     for name, text in STUBS.items():
         (made / name).write_text(text)
-    for block in blocks(README, "python"):
+    for block in shown("python"):
         name = re.match(r"# (\w+\.py)\n", block)
-        assert name is not None, f"a Python block of the README has no file name in its first line:\n{block}"
+        assert name is not None, f"a Python block has no file name in its first line:\n{block}"
         (made / name[1]).write_text(block.replace("port=8000", "port=0"))
     return made
 
 
 def start(command: list[str], folder: Path) -> Server:
-    """Run a command of the README on a free port."""
+    """Run a command on a free port."""
     match command:
         case ["rsgi", "serve", *arguments]:
             arguments = [each.replace("127.0.0.1:9090", "127.0.0.1:0") for each in arguments]
@@ -98,14 +125,18 @@ def start(command: list[str], folder: Path) -> Server:
 @pytest.fixture(scope="module")
 def headline(folder: Path) -> Iterator[Server]:
     """The command in the first screen."""
-    assert HEADLINE in commands(README)
+    assert HEADLINE in blocks(README, "sh")[0].splitlines()
     server = start(shlex.split(HEADLINE), folder)
     yield server
     server.stop()
 
 
-@pytest.mark.parametrize("line", [line for line in commands(README) if line.split()[0] not in ("make", "pip")])
-def test_commands_of_the_readme_serve(folder: Path, certificates: Certificates, line: str) -> None:
+def test_commands_are_found() -> None:
+    assert len(commands()) > 12
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_of_the_pages_serve(folder: Path, certificates: Certificates, line: str) -> None:
     server = start(shlex.split(line), folder)
     if "--tls-cert" in line:
         with TlsConnection(server, certificates.context()) as connection:
@@ -118,15 +149,15 @@ def test_commands_of_the_readme_serve(folder: Path, certificates: Certificates, 
     assert "Traceback" not in server.log()
 
 
-def test_serving_from_python_as_the_readme_shows(folder: Path) -> None:
+def test_serving_from_python_as_the_page_shows(folder: Path) -> None:
     server = start(["python", "serve.py"], folder)
     assert get(server, "/").body == b"the old home page\n"
     assert get(server, "/users/1").json()["from"] == "FastAPI"
     assert server.stop() == 0
 
 
-def test_the_file_in_the_readme_serves(folder: Path, tmp_path: Path) -> None:
-    (text,) = blocks(README, "toml")
+def test_the_configuration_file_on_its_page_serves(folder: Path, tmp_path: Path) -> None:
+    (text,) = blocks(DOCS / "configuration.md", "toml")
     (tmp_path / "rsgi.toml").write_text(text)
     server = start(["rsgi", "serve", "--app-dir", str(folder)], tmp_path)
     assert get(server, "/users/1").json()["from"] == "FastAPI"
@@ -134,16 +165,17 @@ def test_the_file_in_the_readme_serves(folder: Path, tmp_path: Path) -> None:
     assert server.stop() == 0
 
 
-def test_flask_below_fastapi_as_the_readme_shows(folder: Path) -> None:
+def test_flask_below_fastapi_as_the_page_shows(folder: Path) -> None:
     server = start(["rsgi", "serve", "--asgi", "combined:app"], folder)
     assert get(server, "/users/7").json() == {"id": 7, "from": "Flask"}
     assert get(server, "/api/health").json() == {"status": "ok"}
     assert server.stop() == 0
 
 
-def test_answers_in_the_readme(headline: Server) -> None:
+@pytest.mark.parametrize("page", [README, DOCS / "getting-started.md"], ids=name_of)
+def test_answers_of_the_headline(headline: Server, page: Path) -> None:
     asked = 0
-    for block in blocks(README, "console"):
+    for block in blocks(page, "console"):
         for line, answer in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
             words = shlex.split(line)
             assert words[0] == "curl", line
@@ -154,40 +186,41 @@ def test_answers_in_the_readme(headline: Server) -> None:
     assert asked
 
 
-def test_banner_in_the_readme(headline: Server) -> None:
+@pytest.mark.parametrize("page", [README, DOCS / "getting-started.md"], ids=name_of)
+def test_banner_of_the_headline(headline: Server, page: Path) -> None:
     def without_details(text: str) -> list[str]:
         text = re.sub(r"\b(uvloop|asyncio) loop", "L loop", text)
         return [re.sub(r"\d+", "N", line) for line in text.strip().splitlines()]
 
-    shown = next(block for block in blocks(README, "text") if "listening on" in block)
-    assert without_details(shown) == without_details(headline.log())
+    banner = next(block for block in blocks(page, "text") if "listening on" in block)
+    assert without_details(banner) == without_details(headline.log())
 
 
 def test_map_in_the_readme(folder: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
     command = [sys.executable, "-m", "rsgi", "routes", "--wsgi", "old:app", "--asgi", "new:app"]
     made = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=True)
-    shown = next(block for block in blocks(README, "text") if block.startswith("  path "))
-    assert "".join(f"{line.rstrip()}\n" for line in made.stdout.splitlines()).endswith(f"\n\n{shown}")
+    table = next(block for block in blocks(README, "text") if block.startswith("  path "))
+    assert "".join(f"{line.rstrip()}\n" for line in made.stdout.splitlines()).endswith(f"\n\n{table}")
 
 
-def test_startup_error_in_the_readme() -> None:
-    shown = next(block for block in blocks(README, "text") if block.startswith("error: "))
-    assert run_rsgi("--wsgi", "missing:app").stderr == shown
+def test_startup_error_on_its_page() -> None:
+    message = next(block for block in blocks(DOCS / "logs.md", "text") if block.startswith("error: "))
+    assert run_rsgi("--wsgi", "missing:app").stderr == message
 
 
-def test_access_log_line_in_the_readme() -> None:
+def test_access_log_line_on_its_page() -> None:
     from test_access_log import LINE
 
-    shown = [block for block in blocks(README, "text") if re.match(r"\d{4}-\d\d-\d\dT", block)]
-    assert len(shown) == 1
-    assert LINE.fullmatch(shown[0])
+    lines = [block for block in blocks(DOCS / "logs.md", "text") if re.match(r"\d{4}-\d\d-\d\dT", block)]
+    assert len(lines) == 1
+    assert LINE.fullmatch(lines[0])
 
 
-def test_limits_in_the_readme_are_the_defaults() -> None:
+def test_limits_on_their_page_are_the_defaults() -> None:
     made = {option.opts[0]: option for option in options() if isinstance(option, click.Option)}
-    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| `(--[\w-]+)` \|", README.read_text(), re.MULTILINE)
-    assert len(rows) > 10
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| `(--[\w-]+)` \|", (DOCS / "limits.md").read_text(), re.MULTILINE)
+    assert len(rows) > 20
     assert {flag: default for default, flag in rows} == {flag: default_of(made[flag]) for _, flag in rows}
 
 
@@ -350,16 +383,17 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Made from `python/rsgi/config.py` by `tests/test_docs.py`; do not edit it here.",
+        "`tests/test_docs.py` generates this page from `python/rsgi/config.py`. Do not edit it.",
         "",
-        "Each setting is a flag of `rsgi serve`, an environment variable, and an argument of `rsgi.serve(...)`; by the",
-        "name of the argument it is also a key of `rsgi.toml`, or of `[tool.rsgi]` in `pyproject.toml` (but for `config`",
-        "and `env_file`). A flag wins over the environment, and both over the file. In the file an application is a",
-        "table, `[apps.NAME]`, with `wsgi` or `asgi`, perhaps `prefix`, and limits of its own",
-        "([limits.md](limits.md#limits-of-one-application)), and rules are `[[routes]]` (README,",
-        '"A configuration file"). Durations are seconds, or text such as `250ms`, `10s`, `2m`; sizes are bytes, or',
-        "`64KiB`, `16MiB`. The variable of a repeatable flag takes several values, divided by `;`. Where the default is",
-        "no limit, `none` says so, too.",
+        "Each setting is a flag of `rsgi serve`, an environment variable, and an argument of `rsgi.serve(...)`. Under the",
+        "name of the argument, it is also a key of `rsgi.toml`, or of `[tool.rsgi]` in `pyproject.toml`. (Only `config` and",
+        "`env_file` cannot be in the file.) A flag wins over the environment, and both win over the file.",
+        "[configuration.md](configuration.md) shows how the file names applications and rules.",
+        "",
+        "- Durations are seconds, or text such as `250ms`, `10s`, `2m`.",
+        "- Sizes are bytes, or text such as `64KiB`, `16MiB`.",
+        "- The variable of a repeatable flag takes several values, separated by `;`.",
+        "- If the default is no limit, you can also write `none`.",
     ]
     section = None
     for option in options():

@@ -68,18 +68,18 @@ def test_a_value_may_refer_to_one_above_and_the_environment_wins(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
-        ("A=1\nB\n", 2, "`B` is no variable"),
-        ("A=1\n\n# x\nwith space=1\n", 4, "`with space=1` is no variable"),
-        ("1A=1", 1, "`1A=1` is no variable"),
-        ("=1", 1, "`=1` is no variable"),
-        ("export A", 1, "`export A` is no variable"),
-        ("A='1\nB=2\n", 1, "the quote before the value of `A` is never closed"),
-        ('A="a\nb"\nB="1\n', 3, "the quote before the value of `B` is never closed"),
-        ("A='a' b", 1, "`b` stands behind the value of `A`"),
+        ("A=1\nB\n", 2, "`B` is not a variable"),
+        ("A=1\n\n# x\nwith space=1\n", 4, "`with space=1` is not a variable"),
+        ("1A=1", 1, "`1A=1` is not a variable"),
+        ("=1", 1, "`=1` is not a variable"),
+        ("export A", 1, "`export A` is not a variable"),
+        ("A='1\nB=2\n", 1, "the quote of the value of `A` is not closed"),
+        ('A="a\nb"\nB="1\n', 3, "the quote of the value of `B` is not closed"),
+        ("A='a' b", 1, "`b` follows the value of `A`"),
         ("A='a'#b", None, None),
         ("A=${B}", 1, "the value of `A` refers to `B`, which is not set"),
-        ("A=1\nB=${A", 2, "`${` in the value of `B` begins no variable"),
-        ("A=a\0b", 1, "`A` holds a zero byte"),
+        ("A=1\nB=${A", 2, "`${` in the value of `B` does not start a variable"),
+        ("A=a\0b", 1, "`A` contains a zero byte"),
     ],
 )
 def test_a_mistake_names_file_and_line_and_changes_nothing(
@@ -114,7 +114,7 @@ def test_read_again_the_file_changes_what_it_has_set(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_a_start_up_error(tmp_path: Path) -> None:
     ended = run_rsgi("--wsgi", "variables_app:app", "--env-file", str(tmp_path / "nowhere"))
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"error: the environment file `{tmp_path / 'nowhere'}` cannot be read: No such file")
+    assert ended.stderr.startswith(f"error: cannot read the environment file `{tmp_path / 'nowhere'}`: No such file")
     (tmp_path / "latin").write_bytes(b"A=\xe4")
     ended = run_rsgi("--wsgi", "variables_app:app", "--env-file", str(tmp_path / "latin"))
     assert "it is not UTF-8" in ended.stderr
@@ -125,8 +125,8 @@ def test_a_mistake_in_the_file_is_a_start_up_error(tmp_path: Path) -> None:
     ended = run_rsgi("--wsgi", "variables_app:app", "--env-file", str(tmp_path / ".env"))
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"error: {tmp_path / '.env'}, line 2: `nothing` is no variable\n\n"
-        "hint: write NAME=value, the name of letters, digits and `_`\n"
+        f"error: {tmp_path / '.env'}, line 2: `nothing` is not a variable\n\n"
+        "hint: write NAME=value; the name has letters, digits and `_`\n"
     )
 
 
@@ -166,12 +166,14 @@ def test_hup_and_a_reload_read_the_file_again(tmp_path: Path, start: Callable[..
     rolling.wait_for_log("all workers were replaced", 20)
     reloading.wait_for_log("restarted in", 10)
     for server in (rolling, reloading):
-        assert f"warning: `RSGI_WSGI_QUEUE` changed in {path}: that needs a restart" in server.log()
+        assert f"warning: `RSGI_WSGI_QUEUE` changed in {path}: this needs a restart" in server.log()
         assert get(server, "/FROM_FILE").json() == ["two", "two"]
     mark = reloading.log_mark()
     path.write_text("FROM_FILE=three\nnothing\n")
     log = reloading.wait_for_log("hint:", 10, since=mark)
-    assert f"error: {path} was not reloaded, all stays as it was: {path}, line 2: `nothing` is no variable" in log
+    assert (
+        f"error: {path} was not reloaded, and nothing has changed: {path}, line 2: `nothing` is not a variable" in log
+    )
     assert get(reloading, "/FROM_FILE").json() == ["two", "two"]
 
 

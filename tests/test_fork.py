@@ -157,7 +157,7 @@ def test_a_child_of_a_threads_function_ends(asgi_server: Server, how: str, code:
 def test_a_child_of_a_task_of_its_own_ends(asgi_server: Server, how: str) -> None:
     mark = asgi_server.log_mark()
     assert answer_of(asgi_server, f"/task?{how}").startswith("1 of ")
-    asgi_server.wait_for_log("came back to its parent's event loop", since=mark)
+    asgi_server.wait_for_log("returned to its parent's event loop", since=mark)
 
 
 @pytest.mark.parametrize(("how", "code"), [("return", 0), ("raise", 1), ("exit", 3), ("send", 1)])

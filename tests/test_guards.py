@@ -280,8 +280,8 @@ def test_check_warns_of_a_guard_that_is_gone() -> None:
     said = [line for line in checked.stderr.splitlines() if line.startswith("warning: ")]
     assert len(said) == 1
     assert said[0].startswith(
-        "warning: `login_required` guards `GET /orders` in old:app; forgotten:app answers now, and no guard is seen there "
-        "(a check inside of a handler, in middleware, in `before_request` or in front of the server is not seen"
+        "warning: `login_required` guards `GET /orders` in old:app; forgotten:app answers now, and rsgi sees no guard there "
+        "(rsgi does not see checks in a handler, in middleware, in `before_request` or in front of the server, in either"
     )
     assert run("check", *both, "--strict", folder=EXAMPLE).returncode == 1
 

@@ -120,7 +120,7 @@ def test_only_http_2(start: Callable[..., Server]) -> None:
     assert get2(server, "/hello").status == 200
     response = get(server, "/hello")
     assert response.status == 505
-    assert response.body == b"505 HTTP Version Not Supported: only HTTP/2 is spoken here\n"
+    assert response.body == b"505 HTTP Version Not Supported: this port speaks only HTTP/2\n"
 
 
 # Clients that are not ours

@@ -210,7 +210,7 @@ def test_a_route_that_says_nothing_makes_the_table_unreadable() -> None:
 
     found = table(Starlette(routes=[Route("/x", page), Silent()]))
     assert not found.complete
-    assert found.why == "`Silent` does not say what it answers"
+    assert found.why == "`Silent` does not show what it answers"
     assert [route.path for route in found.routes] == ["/x"]
     inner = Starlette(routes=[Silent(), Route("/y", page)])
     found = table(Starlette(routes=[Mount("/m", app=inner)]))
@@ -223,7 +223,7 @@ def test_mounts_without_end_are_unreadable_and_not_a_hang() -> None:
     app.mount("/again", app)
     found = table(app)
     assert not found.complete
-    assert found.why == "an application is mounted within itself"
+    assert found.why == "an application is mounted inside itself"
 
 
 def test_fastapi_with_its_own_pages() -> None:

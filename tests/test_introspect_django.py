@@ -121,7 +121,7 @@ def test_channels_without_a_router_takes_each_websocket() -> None:
     assert head == ["Channels", "True", "None"]
     assert found == ["websocket * /{path:path} opaque - django_gaps.sockets_app"]
     head, _ = read_in_child("django_gaps:unknown")
-    assert head == ["Channels", "False", "what it has for HTTP is of no framework that is known"]
+    assert head == ["Channels", "False", "its HTTP application belongs to no known framework"]
 
 
 @pytest.mark.parametrize(

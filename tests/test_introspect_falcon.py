@@ -109,4 +109,4 @@ def test_a_router_of_its_own_is_a_gap() -> None:
             return None
 
     found = table(falcon.App(router=Router()))
-    assert (found.complete, found.why) == (False, "it has a router of its own, `Router`")
+    assert (found.complete, found.why) == (False, "it has its own router, `Router`")

@@ -83,4 +83,4 @@ def test_without_introspection_it_says_nothing() -> None:
     config = Configurator(introspection=False)
     config.add_route("home", "/")
     found = table(config.make_wsgi_app())
-    assert (found.complete, found.why) == (False, "it says nothing about its routes")
+    assert (found.complete, found.why) == (False, "it does not show its routes")

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import resource
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -124,30 +123,6 @@ def many_files() -> None:
     if hard != resource.RLIM_INFINITY and hard < 4096:
         pytest.skip(f"only {hard} open files are allowed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, hard))
-
-
-@pytest.mark.usefixtures("many_files")
-def test_connections_that_rest_leave_their_buffers_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Memory that was given back, and is taken again, would count.
-    monkeypatch.setenv("MIMALLOC_PURGE_DELAY", "-1")
-    # Without WSGI threads, since the allocator keeps what one thread has freed for another until that one asks for it.
-    server = start_rsgi(*KITCHENS["asgi"])
-    with contextlib.ExitStack() as cleanup:
-        cleanup.callback(server.stop)
-        resting, later = (cleanup.enter_context(many_connections(server, 1000)) for _ in range(2))
-
-        def greet(connections: list[Connection]) -> None:
-            for connection in connections:
-                connection.send_request("GET", "/hello")
-                assert connection.read_response().body == b"Hello, world!\n"
-
-        greet(resting)
-        time.sleep(1.3)  # a connection rests after a second
-        server.reset_memory()
-        before = server.memory()
-        greet(later)
-        # hyper's buffer alone has eight.
-        assert (server.memory() - before) / len(later) < 7 * 1024
 
 
 @pytest.mark.usefixtures("many_files")

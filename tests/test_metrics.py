@@ -333,7 +333,7 @@ def test_a_killed_worker_takes_at_most_a_second_of_numbers_along(start: Callable
     admin.wait_for(100, REQUESTS)
     before = admin.numbers()
     os.kill(get(server, "/").json()["pid"], signal.SIGKILL)
-    server.wait_for_log("another one takes its place")
+    server.wait_for_log("another worker replaces it")
     for _ in range(20):
         numbers = admin.numbers()
         never_down(before, numbers)

@@ -29,7 +29,7 @@ def test_busy_threads_are_said_once_and_so_is_their_end(start: Callable[..., Ser
         log = server.wait_for_log("WSGI threads are busy", 5)
         assert (
             "warning: the WSGI threads are busy, all 2: requests have waited for more than a second, 2 wait now; "
-            "`--wsgi-threads` makes more threads\n"
+            "`--wsgi-threads` adds threads\n"
         ) in log
         assert ask(server, connections, "/work/0.0").read_response().status == 503
         assert [each.read_response().body for each in (*busy, *waiting)] == [b"worked"] * 4

@@ -139,7 +139,7 @@ def test_the_preferred_wsgi_application_keeps_what_both_own() -> None:
 
 def test_a_preference_that_cannot_be_followed_is_refused() -> None:
     assert "cannot be read" in failure(("wsgi", old, ""), ("asgi", new, ""), prefer="wsgi").message
-    assert "there is but one" in failure(("wsgi", old, ""), ("asgi", new, "/api"), prefer="wsgi").message
+    assert "there is only one" in failure(("wsgi", old, ""), ("asgi", new, "/api"), prefer="wsgi").message
     pytest.importorskip("channels")
     assert plan(("wsgi", "django_app:wsgi", ""), ("asgi", "django_app:asgi", ""), prefer="wsgi").mode == "websocket"
 
@@ -286,9 +286,9 @@ def test_an_incomplete_table_is_not_routed_by() -> None:
     app = Starlette(routes=[Route("/x", new), Silent()])
     made = plan(("asgi", app, ""), ("wsgi", old, ""))
     assert (made.mode, made.table) == ("probe", ())
-    assert "(`Silent` does not say what it answers)" in made.reason
+    assert "(`Silent` does not show what it answers)" in made.reason
     error = failure(("asgi", app, ""), ("wsgi", old, ""), fallback="table")
-    assert "(`Silent` does not say what it answers)" in error.message
+    assert "(`Silent` does not show what it answers)" in error.message
     assert "--routes-from" in (error.hint or "")
 
 
@@ -322,7 +322,7 @@ def test_the_routes_may_be_read_from_an_application_within() -> None:
 def test_routes_from_something_else_is_refused() -> None:
     pytest.importorskip("starlette")
     apps: tuple[tuple[Interface, object, str], ...] = (("asgi", "slash_app:hidden()", ""), ("wsgi", old, ""))
-    assert "no routes can be read" in failure(*apps, routes_from=("slash_app:page",)).message
+    assert "cannot read its routes" in failure(*apps, routes_from=("slash_app:page",)).message
     assert "no `nothing`" in failure(*apps, routes_from=("slash_app:nothing",)).message
     assert "not served" in failure(*apps, routes_from=("other:app=slash_app:app",)).message
     assert "not served" in failure(("wsgi", old, ""), routes_from=("slash_app:app",)).message
@@ -334,8 +334,8 @@ def test_a_route_for_everything_is_warned_about() -> None:
     pytest.importorskip("starlette")
     made = plan(("asgi", "slash_app:greedy", ""), ("wsgi", old, ""))
     assert made.warnings == (
-        "`/{path:path}` of slash_app:greedy (slash_app.page) owns every path: "
-        f"{__name__}:old gets no GET and no HEAD unless a `--route` rule gives it back",
+        "`/{path:path}` of slash_app:greedy (slash_app.page) takes every path: "
+        f"{__name__}:old gets no GET and no HEAD unless a `--route` rule gives them back",
     )
     assert plan(("asgi", "slash_app:app", ""), ("wsgi", old, "")).warnings == ()
     assert plan(("asgi", "slash_app:greedy", "")).warnings == ()

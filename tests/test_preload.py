@@ -131,7 +131,7 @@ def test_a_version_that_cannot_be_imported_leaves_the_old_one(start: Callable[..
     before, importer = forked(server), importing(server)
     version.write_text("broken")
     server.send_signal(signal.SIGHUP)
-    assert "this version is broken" in server.wait_for_log("the old ones serve on\n", 20)
+    assert "this version is broken" in server.wait_for_log("the remaining old workers continue\n", 20)
     wait_until(lambda: workers_of(server) == before | {importer}, 5, "the old ones are left")
     # What dies now comes from the old imports, too.
     victim = min(before)
@@ -157,7 +157,7 @@ def test_a_worker_that_dies_is_replaced(start: Callable[..., Server], path: str 
                 connection.read_response()
     for _ in range(20):
         assert get(server, "/").status == 200
-    assert end in server.wait_for_log("takes its place\n")
+    assert end in server.wait_for_log("replaces it\n")
     wait_until(lambda: len(forked(server)) == 2, 10, "there are two again")
     (victim,) = before - forked(server)
     assert f"error: worker {victim} {end}" in server.log()
@@ -181,7 +181,7 @@ def test_workers_serve_on_without_their_importer(start: Callable[..., Server]) -
     wait_until(lambda: not alive(importer), 5, "it is gone")
     assert answering(server) == before
     os.kill(min(before), signal.SIGKILL)
-    server.wait_for_log("the process that has imported the applications has ended; they are imported again\n")
+    server.wait_for_log("the process that imported the applications has ended; they are imported again\n")
     replaced_by(server, {min(before)}, 2)
     assert importing(server) != importer
     assert server.stop() == 0
@@ -264,9 +264,12 @@ def test_what_imports_leave_behind_is_told_by_name(start: Callable[..., Server],
     server = start("--wsgi", "leaving:pid", "--app-dir", str(tmp_path), *PRELOAD, environment={"PYTHONPATH": str(APPS)})
     log = server.log()
     assert (
-        "warning: imports have started threads, which no worker has: `heartbeat`, `flusher`; start them in each" in log
+        "warning: imports have started threads that do not exist in the workers: `heartbeat`, `flusher`; start them in each"
+        in log
     )
-    assert re.search(r"warning: imports have opened what all workers share: .*a connection to 127\.0\.0\.1:\d+", log)
+    assert re.search(
+        r"warning: imports have opened resources that all workers share: .*a connection to 127\.0\.0\.1:\d+", log
+    )
     assert ", an event loop" in log
     assert log.count("warning: imports") == 2
     wait_for_workers(server, forked(server))
@@ -319,5 +322,5 @@ def test_where_there_is_nothing_to_share(start: Callable[..., Server], flags: tu
     if flags == ("--reload",):
         pytest.importorskip("watchfiles")
     server = start(*WSGI, "--preload", *flags)
-    assert "warning: `--preload` does nothing here: it is for several workers\n" in server.log()
+    assert "warning: `--preload` has no effect here: it needs several workers\n" in server.log()
     assert get(server, "/").status == 200

@@ -85,7 +85,7 @@ def test_workers_that_come_later_have_the_user(start_open: Callable[..., Server]
     server.wait_for_log("all workers were replaced\n", 20)
     first, _ = replaced(server, before, 2)
     os.kill(first, signal.SIGKILL)
-    server.wait_for_log("takes its place\n")
+    server.wait_for_log("replaces it\n")
     replaced(server, {first}, 2)
     server.send_signal(signal.SIGTTIN)
     wait_until(lambda: len(workers_of(server)) == 3, 10, "there are three")
@@ -144,8 +144,8 @@ def test_what_the_user_may_not_remove_is_said_and_replaced(
         assert pid.read_text() == f"{server.pid}\n"
         assert get(server, "/").status == 200
         assert server.stop() == 0
-        assert f"warning: the pid file `{pid}` could not be removed: Permission denied" in server.log()
-        assert f"warning: the socket `{socket}` could not be removed: Permission denied" in server.log()
+        assert f"warning: could not remove the pid file `{pid}`: Permission denied" in server.log()
+        assert f"warning: could not remove the socket `{socket}`: Permission denied" in server.log()
     assert len(access.read_text().splitlines()) == 2
 
 
@@ -166,16 +166,16 @@ def test_only_root_may_change_who_it_is(workers: tuple[str, ...]) -> None:
     command = lowered(rsgi_command(*WHO, "--user", USER.pw_name, *workers), 54321, 54321)
     ended = subprocess.run(command, cwd=APPS, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 1
-    assert f"error: the server cannot become `{USER.pw_name}`: only root may change who it is\n" in ended.stderr
-    assert "hint: start it as root, or as that user and without `--user` and `--group`\n" in ended.stderr
+    assert f"error: the server cannot become `{USER.pw_name}`: only root can change the user\n" in ended.stderr
+    assert "hint: start it as root, or start it as that user without `--user` and `--group`\n" in ended.stderr
 
 
 @pytest.mark.parametrize(
     ("flags", "message", "hint"),
     [
-        (("--user", "no-such-user"), "there is no user `no-such-user`", "see `getent passwd`, or say a number"),
-        (("--group", "no-such-group"), "there is no group `no-such-group`", "see `getent group`, or say a number"),
-        (("--user", "54321"), "nothing says which group the user 54321 has", "say `--group` as well"),
+        (("--user", "no-such-user"), "there is no user `no-such-user`", "see `getent passwd`, or use a number"),
+        (("--group", "no-such-group"), "there is no group `no-such-group`", "see `getent group`, or use a number"),
+        (("--user", "54321"), "the user 54321 has no known group", "also set `--group`"),
     ],
 )
 def test_a_user_that_there_is_not(flags: tuple[str, ...], message: str, hint: str) -> None:
@@ -209,7 +209,7 @@ def test_the_pid_file_of_a_living_process_is_an_error(start: Callable[..., Serve
     for workers in HOW_MANY:
         ended = run_rsgi(*PID, "--pid-file", str(path), *workers)
         assert ended.returncode == 1
-        assert f"error: the pid file `{path}` is that of process {server.pid}, which runs\n" in ended.stderr
+        assert f"error: the pid file `{path}` belongs to process {server.pid}, which is running\n" in ended.stderr
         assert "hint: stop that server; if the process is another program, remove the file\n" in ended.stderr
     assert path.read_text() == f"{server.pid}\n"
     assert get(server, "/").status == 200
@@ -230,7 +230,7 @@ def test_a_file_that_holds_something_else_stays(tmp_path: Path) -> None:
     path.write_text("mine\n")
     ended = run_rsgi(*PID, "--pid-file", str(path))
     assert ended.returncode == 1
-    assert f"error: `{path}` is not a pid file, and is left as it is\n" in ended.stderr
+    assert f"error: `{path}` is not a pid file, so it is not overwritten\n" in ended.stderr
     assert path.read_text() == "mine\n"
 
 
@@ -238,7 +238,7 @@ def test_a_pid_file_that_cannot_be_written(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "pid"
     ended = run_rsgi(*PID, "--pid-file", str(path))
     assert ended.returncode == 1
-    assert f"error: the pid file `{path}` cannot be written: No such file or directory\n" in ended.stderr
+    assert f"error: cannot write the pid file `{path}`: No such file or directory\n" in ended.stderr
 
 
 @pytest.mark.parametrize("workers", HOW_MANY)

@@ -184,7 +184,7 @@ def test_contradictions_and_junk_are_answered_and_said_once(start_app: Callable[
         assert (seen["host"], seen["scheme"]) == (server.authority, "https")
     assert server.stop() == 0
     assert server.log().count("contradict each other") == 1
-    assert server.log().count("sends a `X-Forwarded-Host` that cannot be read") == 1
+    assert server.log().count("sends a `X-Forwarded-Host` that cannot be parsed") == 1
 
 
 FORGED = [
@@ -242,11 +242,11 @@ def test_a_forwarded_prefix_is_the_root_path_of_its_request(start_app: Callable[
 @pytest.mark.parametrize(
     ("flags", "error", "hint"),
     [
-        (("--trust-proxy", "10.0.0.0/33"), "'10.0.0.0/33' is no proxy to trust", "10.0.0.0/8"),
-        (("--trust-proxy", "127.0.0.1,localhost"), "'localhost' is no proxy to trust", "unix or *"),
+        (("--trust-proxy", "10.0.0.0/33"), "'10.0.0.0/33' is not a proxy", "10.0.0.0/8"),
+        (("--trust-proxy", "127.0.0.1,localhost"), "'localhost' is not a proxy", "unix or *"),
         (("--trust-proxy", "10.1.2.3/8"), "an address within a network", "write 10.0.0.0/8"),
-        (("--trust-proxy", "fe80::1%eth0"), "'fe80::1%eth0' is no proxy to trust", "unix or *"),
-        (("--trust-proxy", ""), "'' is no proxy to trust", "unix or *"),
+        (("--trust-proxy", "fe80::1%eth0"), "'fe80::1%eth0' is not a proxy", "unix or *"),
+        (("--trust-proxy", ""), "'' is not a proxy", "unix or *"),
         (("--root-path", "app"), "'app' is not a path", "/healthz"),
     ],
 )
@@ -260,8 +260,8 @@ def test_values_that_are_none(flags: tuple[str, ...], error: str, hint: str) -> 
 @pytest.mark.parametrize(
     ("flags", "error", "hint"),
     [
-        (("--root-path", "//app"), "error: `//app` is no path", "hint: write it as in a URL"),
-        (("--proxy-protocol",), "error: `--proxy-protocol` is given, but no proxy", "hint: name the addresses"),
+        (("--root-path", "//app"), "error: `//app` is not a valid root path", "hint: write it as in a URL"),
+        (("--proxy-protocol",), "error: `--proxy-protocol` is set, but no proxy", "hint: also set the addresses"),
     ],
 )
 def test_settings_that_do_not_fit(flags: tuple[str, ...], error: str, hint: str) -> None:

@@ -1,4 +1,4 @@
-"""nginx and HAProxy from Debian in front of the server, set up as the README says, and real frameworks behind them.
+"""nginx and HAProxy from Debian in front of the server, set up as docs/proxies.md says, and real frameworks behind them.
 
 Apart from `test_proxies.py`, where the tests play the proxy. Clients come from 127.0.0.2, so that nobody takes them for
 the proxy.
@@ -25,7 +25,7 @@ from certificates import NAME, Certificates
 from server import Server, wait_until
 from websocket_wire import WebSocketConnection
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+PAGE = (Path(__file__).parent.parent / "docs/proxies.md").read_text()
 CLIENT = "127.0.0.2"
 TRUSTED = ("--trust-proxy", "127.0.0.1")
 
@@ -53,9 +53,9 @@ def program(name: str) -> str:
 
 
 def snippet(language: str, server: Server) -> str:
-    """The lines that the README gives, for this server."""
-    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    assert found, f"the README has no lines for {language}"
+    """The lines that docs/proxies.md gives, for this server."""
+    found = re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    assert found, f"docs/proxies.md has no lines for {language}"
     assert "127.0.0.1:8000" in found[1]
     return found[1].replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
 

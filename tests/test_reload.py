@@ -108,9 +108,9 @@ def test_what_changed_is_said(server: Server, file: Path) -> None:
     assert said == f"reloaded {file}: 3 rules\n  + /x=new\n  + PUT /z=old\n  - /x=old\n"
     assert get(server, "/x").json()["app"] == "new_a"
     file.write_text(file.read_text())
-    assert reload(server, "nothing is different\n") == f"reloaded {file}: 3 rules\n  nothing is different\n"
+    assert reload(server, "nothing has changed\n") == f"reloaded {file}: 3 rules\n  nothing has changed\n"
     file.write_text('prefer = "asgi"\n' + HEAD + rule("/z", "old", 'methods = ["PUT"]\n') + rule("/x", "new") + REST)
-    assert "  the order of the rules is another\n" in reload(server, "another\n")
+    assert "  the order of the rules has changed\n" in reload(server, "another\n")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_what_changed_is_said(server: Server, file: Path) -> None:
         (HEAD + REST + rule("/x", "old"), "line 10: the route rule `/x=old` cannot be used: it can never match"),
         (HEAD + rule("/x", "new", "methods = 7\n"), "line 6: `methods` is a list"),
         ("prot = 8000\n" + HEAD, "line 1: there is no setting `prot`"),
-        (None, "cannot be read: No such file"),
+        (None, "cannot read the configuration file"),
     ],
     ids=["syntax", "unknown app", "hidden rule", "wrong type", "unknown key", "no file"],
 )
@@ -134,7 +134,7 @@ def test_a_bad_file_changes_nothing(server: Server, file: Path, text: str | None
     else:
         file.write_text(text)
     said = reload(server, "hint: ")
-    assert said.startswith(f"error: {file} was not reloaded, all stays as it was: ")
+    assert said.startswith(f"error: {file} was not reloaded, and nothing has changed: ")
     assert why in said
     assert get(server, "/x").json()["app"] == "old_a"
     file.write_text(HEAD + rule("/x", "new"))
@@ -146,7 +146,7 @@ def test_a_setting_that_needs_a_restart_is_named(server: Server, file: Path) -> 
     changed = HEAD.replace("wsgi_threads = 4", "wsgi_threads = 5\nport = 9").replace("old_a", "old_b")
     file.write_text(changed + rule("/x", "new"))
     said = reload(server, "needs a restart\n")
-    assert f"warning: `apps`, `wsgi_threads` changed in {file}: that needs a restart\n" in said
+    assert f"warning: `apps`, `wsgi_threads` changed in {file}: this needs a restart\n" in said
     assert "port" not in said, "a flag says it, so the file's is never used"
     assert get(server, "/x").json()["app"] == "new_a"
 
@@ -233,7 +233,7 @@ def test_a_plan_that_the_running_server_cannot_follow_is_refused() -> None:
     """A bridged application that is called directly cannot be asked first; other applications are another server."""
     ended = subprocess.run([sys.executable, "-uc", REFUSED], capture_output=True, text=True, timeout=20, check=True)
     first, *_, last = ended.stdout.strip().splitlines()
-    assert first.startswith("StartupError a bridged application is called directly and cannot be asked first")
+    assert first.startswith("StartupError a bridged application is called directly, and this cannot change")
     assert last == "ValueError the plan has other applications"
 
 

@@ -252,7 +252,7 @@ def test_an_application_alone_may_have_its_own_threads(start: Start, tmp_path: P
         (
             'request_timeout = "soon"',
             "line 4: `request_timeout` cannot be 'soon'",
-            "docs/settings.md says what it takes",
+            "see docs/settings.md for its values",
         ),
         ("wsgi_threads = 0", "line 4: `wsgi_threads` cannot be 0: 0 is less than 1", "docs/settings.md"),
         ("limit_concurrency = -1", "line 4: `limit_concurrency` cannot be -1", "docs/settings.md"),
@@ -271,7 +271,7 @@ def test_what_an_application_cannot_have_is_said(tmp_path: Path, line: str, mess
 def test_an_asgi_application_has_no_wsgi_threads(tmp_path: Path, target: str) -> None:
     ended = run_rsgi(*configured(tmp_path, f'[apps.new]\nasgi = "{target}"\nwsgi_threads = 3\n'))
     assert ended.returncode == 1
-    assert "line 3: the application `new` has no WSGI threads: it is ASGI" in ended.stderr
+    assert "line 3: the application `new` is ASGI and has no WSGI threads" in ended.stderr
     assert "hint: " in ended.stderr
 
 

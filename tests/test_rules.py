@@ -218,7 +218,7 @@ def test_a_plain_rule_hides_no_websocket_of_another() -> None:
         ({"path": "/x", "host": "a/b"}, "`a/b` is not a host name"),
         ({"path": "/x", "headers": "x-a"}, "`headers` is a table"),
         ({"path": "/x", "headers": {"x a": True}}, "not the name of a header"),
-        ({"path": "/x", "headers": {"x_a": True}}, "no rule can go by the header `x_a`"),
+        ({"path": "/x", "headers": {"x_a": True}}, "no rule can use the header `x_a`"),
         ({"path": "/x", "cookies": {"a": 1}}, "cannot be compared with 1"),
         ({"path": "/x", "cookies": {"a": {"regexp": "1"}}}, "cannot be compared with"),
         ({"path": "/x", "metods": ["GET"]}, "no key `metods`"),

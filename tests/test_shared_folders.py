@@ -44,7 +44,7 @@ def test_a_folder_at_the_root_leaves_the_old_application_its_routes(start: Calla
     server = start(*OLD, "--asgi", "folder_apps:html")
     asked = ("GET /app.js", "GET /reports", "GET /static/site.css")
     assert answers(server, *asked) == [(200, "new app"), (200, "old /reports"), (200, "old site")]
-    assert "owns every path" not in server.log()
+    assert "takes every path" not in server.log()
 
 
 def test_probe_mode_takes_a_missing_file_for_a_missing_route(start: Callable[..., Server]) -> None:
@@ -80,8 +80,8 @@ def test_a_folder_that_covers_the_old_one_is_warned_of(start: Callable[..., Serv
     assert code == 0
     assert said == [
         "warning: `/static/{path:path}` of folder_apps:starlette (starlette.staticfiles.StaticFiles) covers "
-        "`/static/{filename:path}`, `/static/upload` of folder_apps:old: a file that both have comes from "
-        "folder_apps:starlette, one that only folder_apps:old has from folder_apps:old; "
+        "`/static/{filename:path}`, `/static/upload` of folder_apps:old: folder_apps:starlette "
+        "serves files that both have, and folder_apps:old serves files that only it has; "
         "`--route '/static/{filename:path}=folder_apps:old'` gives the first back"
     ]
     assert said_by_check("starlette", "--strict") == (1, said)
@@ -102,7 +102,7 @@ def test_a_mount_that_covers_routes_is_warned_of() -> None:
     assert code == 1
     assert said == [
         "warning: `/admin/{path:path}` of folder_apps:covering (folder_apps.opaque) covers `/admin/log`, `/admin/rights`, "
-        "`/admin/groups` and 1 more of folder_apps:old, which gets none of its requests any more; "
+        "`/admin/groups` and 1 more of folder_apps:old, which no longer gets these requests; "
         "`--route '/admin/log=folder_apps:old'` gives the first back"
     ]
 

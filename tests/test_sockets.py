@@ -137,9 +137,9 @@ def test_a_descriptor_that_is_no_listening_socket(kind: str, workers: tuple[str,
     messages = {
         "closed": "the descriptor 77 is not open",
         "file": "is not a socket",
-        "datagram": "is not a socket of TCP or a stream of Unix",
+        "datagram": "is not a TCP socket or a Unix stream socket",
         "bound": "does not listen",
-        "output": "that is where the server writes to",
+        "output": "the server writes its output there",
     }
     with contextlib.ExitStack() as stack:
         number = {"closed": 77, "output": 2}.get(kind, 0)
@@ -180,7 +180,7 @@ def test_a_name_chooses_among_those_that_are_passed(
         server = start_passing([other, listener], *PID, "--bind", "fd://web", names="else:web")
         assert server.addresses == [listener.getsockname()]
         assert get(server, "/").status == 200
-        assert "warning: not used, since other addresses are named: `fd://3` (else)" in server.log()
+        assert "warning: not used, because other addresses are set: `fd://3` (else)" in server.log()
 
 
 def test_all_that_are_passed_are_used(start_passing: Callable[..., Passing], listener: socket.socket) -> None:
@@ -193,7 +193,7 @@ def test_a_name_that_nobody_passed(listener: socket.socket) -> None:
     with pytest.raises(ServerExited) as ended:
         Passing([listener], *PID, "--bind", "fd://api", names="web")
     assert "error: cannot listen on `fd://api`: no socket of that name was passed" in ended.value.log
-    assert "hint: names that were passed: `web`" in ended.value.log
+    assert "hint: inherited names: `web`" in ended.value.log
 
 
 def test_sockets_of_another_process_are_not_taken(listener: socket.socket) -> None:
@@ -263,7 +263,7 @@ def test_modes_that_are_none(tmp_path: Path, mode: str) -> None:
 
 def test_a_mode_for_nothing(start: Callable[..., Server]) -> None:
     server = start(*PID, "--uds-mode", "660")
-    assert "warning: `--uds-mode` does nothing here: no Unix socket with a file is bound\n" in server.log()
+    assert "warning: `--uds-mode` has no effect here: there is no Unix socket with a file\n" in server.log()
 
 
 def test_a_socket_file_that_somebody_listens_on_is_an_error(start: Callable[..., Server], tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_a_file_that_is_no_socket_stays(tmp_path: Path) -> None:
     path.write_text("mine")
     ended = run_rsgi(*PID, "--uds", str(path))
     assert ended.returncode == 1
-    assert "there is a file that is not a socket" in ended.stderr
+    assert "this file is not a socket" in ended.stderr
     assert path.read_text() == "mine"
 
 
@@ -398,7 +398,7 @@ def test_how_many_connections_wait(start: Callable[..., Server]) -> None:
 def test_more_waiting_connections_than_the_system_lets_wait(start: Callable[..., Server]) -> None:
     most = int(Path("/proc/sys/net/core/somaxconn").read_text())
     server = start(*PID, "--backlog", str(most + 1))
-    assert f"warning: the system lets {most} connections wait and not {most + 1}" in server.log()
+    assert f"warning: the system lets {most} connections wait, not {most + 1}" in server.log()
 
 
 # No descriptors

@@ -27,7 +27,7 @@ def test_a_route_that_the_startup_adds_is_the_new_application_s(
 ) -> None:
     server = start(*BOTH, *how)
     assert [owner(server, path) for path in ("/metrics", "/orders", "/other")] == ["new", "new", "old"]
-    before, _, after = server.log().partition("the routes are others after the startup:\n")
+    before, _, after = server.log().partition("the routes changed in the startup:\n")
     assert "table: 1 route of startup_apps:new, read from FastAPI" in before
     assert after.splitlines()[:3] == [
         "  table: 2 routes of startup_apps:new, read from FastAPI",
@@ -39,7 +39,7 @@ def test_a_route_that_the_startup_adds_is_the_new_application_s(
 def test_what_a_mount_refuses_is_no_news(start: Callable[..., Server]) -> None:
     server = start("--wsgi", "startup_apps:old", "--asgi", "startup_apps:mounting")
     assert [owner(server, path) for path in ("/metrics/", "/metrics/other", "/orders")] == ["new", "old", "new"]
-    after = server.log().partition("the routes are others after the startup:\n")[2]
+    after = server.log().partition("the routes changed in the startup:\n")[2]
     assert after.splitlines()[:3] == [
         "  table: 2 routes of startup_apps:mounting, read from FastAPI",
         "  + route GET /metrics/",
@@ -57,14 +57,14 @@ def test_nothing_is_said_where_the_startup_adds_nothing(start: Callable[..., Ser
 def test_every_worker_reads_its_routes_after_its_startup(start: Callable[..., Server]) -> None:
     server = start(*BOTH, "--workers", "2")
     assert {owner(server, "/metrics") for _ in range(20)} == {"new"}
-    assert server.log().count("the routes are others after the startup:") == 1
+    assert server.log().count("the routes changed in the startup:") == 1
 
 
 def test_a_table_that_the_startup_makes_unreadable_ends_the_start_in_order() -> None:
     found = run_rsgi("--wsgi", "startup_apps:old", "--asgi", "startup_apps:unreadable", "--fallback", "table")
     assert found.returncode == 1
-    assert "error: the routes of `startup_apps:unreadable` cannot be read (`Unreadable` does not say" in found.stderr
-    assert "hint: name the application in it: `--routes-from module:attr`" in found.stderr
+    assert "error: the routes of `startup_apps:unreadable` cannot be read (`Unreadable` does not show" in found.stderr
+    assert "hint: name the inner application: `--routes-from module:attr`" in found.stderr
     assert "the application has stopped" in found.stderr
     assert "listening on" not in found.stderr
 
@@ -101,7 +101,7 @@ def test_the_commands_say_that_they_did_not_run_a_startup(command: str) -> None:
     code, shown, said = ask(command, "new")
     assert code == 0
     assert "1 route of startup_apps:new" in shown or "served by  startup_apps:old" in shown
-    assert "note: startup_apps:new has a startup, which was not run: routes that it adds are not seen" in said
+    assert "note: startup_apps:new has a startup, which did not run. Routes that it adds are missing here" in said
     assert "the application has" not in said
     assert "note:" not in ask(command, "plain")[2]
 

@@ -353,7 +353,7 @@ def test_a_websocket_passes_by(start: Callable[..., Server], folder: Path) -> No
     bare = start(*KITCHEN)
     assert status == exchange(bare, handshake.encode()).status
     assert get(server, "/hello").status == 404
-    assert "so that no HTTP request reaches asgi_kitchen:app" in server.log()
+    assert "so no HTTP request reaches asgi_kitchen:app" in server.log()
 
 
 def test_python_does_not_run(start: Callable[..., Server], folder: Path, tmp_path: Path) -> None:
@@ -474,7 +474,7 @@ def test_the_longest_prefix_wins_and_static_comes_first(start: Callable[..., Ser
     assert below.status in (200, 404)
     log = server.log()
     assert f"  static  /static/…  {folder}\n" in log
-    assert "so that no HTTP request reaches wsgi_kitchen:app" in log
+    assert "so no HTTP request reaches wsgi_kitchen:app" in log
 
 
 def test_what_is_wrong_is_said_at_the_start(folder: Path, tmp_path: Path) -> None:
@@ -494,10 +494,10 @@ def test_what_is_wrong_is_said_at_the_start(folder: Path, tmp_path: Path) -> Non
         assert "hint: " in ended.stderr
     file = tmp_path / "rsgi.toml"
     for text, message in (
-        ('[[static]]\nprefix = "/s"\n', "line 1: a static folder has to say its `dir`"),
+        ('[[static]]\nprefix = "/s"\n', "line 1: a static folder needs `dir`"),
         ('[[static]]\nprefix = "/s"\ndir = "x"\nimutable = true\n', "did you mean `immutable`?"),
         ('[[static]]\nprefix = "/s"\ndir = 1\n', "`dir` is text, not 1"),
-        (f'[[static]]\nprefix = "/s"\ndir = "{folder}"\ncache_control = "a\\nb"\n', "`cache_control` cannot be that"),
+        (f'[[static]]\nprefix = "/s"\ndir = "{folder}"\ncache_control = "a\\nb"\n', "`cache_control` is not valid"),
         ("static = 1\n", "static folders are tables with two brackets"),
     ):
         file.write_text(text)
@@ -516,10 +516,10 @@ def test_explain_and_routes_show_them(folder: Path) -> None:
         )
         return ran.stdout
 
-    assert "/static/… is the longest that matches" in said("GET", "/static/x.css")
-    assert "served by  the server, or nobody: 404" in said("GET", "/static/x.css")
+    assert "/static/… is the longest match" in said("GET", "/static/x.css")
+    assert "served by  the server; 404 if there is no such file" in said("GET", "/static/x.css")
     assert "/static/…" not in said("GET", "/statics")
-    assert "what is none goes on:" in said("--static-fallback-to-app", "GET", "/static/x.css")
+    assert "if there is no such file:" in said("--static-fallback-to-app", "GET", "/static/x.css")
 
 
 DJANGO_SETTINGS = """

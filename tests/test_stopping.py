@@ -108,7 +108,7 @@ def test_a_handler_that_leaves_does_not_cut_the_drain_short(start: Callable[...,
 def test_a_signal_without_a_meaning_ends_nothing(start: Callable[..., Server], number: int, workers: str) -> None:
     server = start(*ASGI, "--workers", workers)
     server.send_signal(number)
-    server.wait_for_log(f"{signal.Signals(number).name} has no meaning here and was ignored")
+    server.wait_for_log(f"{signal.Signals(number).name} has no effect here and was ignored")
     assert get(server, "/pid").status == 200
     assert server.stop() == 0
 
@@ -117,9 +117,9 @@ def test_a_worker_ignores_a_signal_without_a_meaning(start: Callable[..., Server
     server = start(*ASGI, "--workers", "2")
     worker = get(server, "/pid").text
     os.kill(int(worker), signal.SIGUSR1)
-    server.wait_for_log(f"[{worker}] SIGUSR1 has no meaning here and was ignored")
+    server.wait_for_log(f"[{worker}] SIGUSR1 has no effect here and was ignored")
     assert server.stop() == 0
-    assert "takes its place" not in server.log()
+    assert "replaces it" not in server.log()
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -143,7 +143,7 @@ def test_a_thread_of_the_application_does_not_keep_the_process(
     server.send_signal(signal.SIGTERM)
     assert server.wait(10) == 0
     assert 1 < time.monotonic() - began < 8
-    assert "warning: threads of the application still run: 'old-thread'; left behind" in server.log()
+    assert "warning: threads of the application still run: 'old-thread'; the grace time" in server.log()
 
 
 def test_a_thread_of_the_application_may_finish_within_the_grace_time(start: Callable[..., Server]) -> None:
@@ -151,7 +151,7 @@ def test_a_thread_of_the_application_may_finish_within_the_grace_time(start: Cal
     assert get(server, "/thread?name=worker&seconds=1.5").status == 200
     assert server.stop() == 0
     assert "the thread ended" in server.log()
-    assert "left behind" not in server.log()
+    assert "the process ends without them" not in server.log()
 
 
 def test_a_blocked_loop_does_not_keep_the_process(start: Callable[..., Server]) -> None:

@@ -228,7 +228,7 @@ def test_a_route_for_everything_is_warned_about_at_start() -> None:
     server = start_rsgi(*OLD, "--asgi", "slash_app:greedy")
     try:
         before, _, _ = server.log().partition("listening on ")
-        assert "\nwarning: `/{path:path}` of slash_app:greedy (slash_app.page) owns every path: " in before
+        assert "\nwarning: `/{path:path}` of slash_app:greedy (slash_app.page) takes every path: " in before
         assert answering(server, "GET /anything") == "starlette"
         assert answering(server, "POST /anything") == "flask"
     finally:

@@ -159,7 +159,7 @@ def test_plain_http_is_told_about_https(start_kitchen: Callable[..., Server], ce
     server = start_kitchen(*certificates.flags())
     response = exchange(server, b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
     assert response.status == 400
-    assert response.body == b"400 Bad Request: this port speaks HTTPS: the address begins with https://\n"
+    assert response.body == b"400 Bad Request: this port speaks HTTPS: use an address with https://\n"
     assert response.header("connection") == "close"
     assert tls_get(server, certificates.context(), "/hello").status == 200
 
@@ -248,7 +248,7 @@ def test_encrypted_key(start: Callable[..., Server], certificates: Certificates)
     assert f"error: the TLS key `{key}` is encrypted, and there is no password for it\n" in without.stderr
     wrong = run_rsgi(*flags, "--tls-key-password", "close sesame")
     assert wrong.returncode == 1
-    assert f"error: the TLS key `{key}` cannot be decrypted: " in wrong.stderr
+    assert f"error: cannot decrypt the TLS key `{key}`: " in wrong.stderr
     assert "sesame" not in wrong.stderr
 
 
@@ -275,7 +275,7 @@ def test_bad_new_certificates_change_nothing(start: Callable[..., Server], tmp_p
     server = start("--wsgi", "wsgi_kitchen:app", *certificates.flags())
     certificates.key.write_text("no key")
     server.send_signal(signal.SIGHUP)
-    server.wait_for_log(f"error: there is no TLS key in `{certificates.key}`; the certificates stay as they were\n")
+    server.wait_for_log(f"error: there is no TLS key in `{certificates.key}`; the old certificates stay in use\n")
     assert tls_get(server, certificates.context(), "/hello").status == 200
 
 
@@ -372,7 +372,7 @@ def test_files_that_hold_something_else(certificates: Certificates) -> None:
     assert f"error: there is no key for the TLS certificate `{certificate}`\n" in alone
     broken = certificates.folder / "broken.pem"
     broken.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-    assert f"error: the TLS certificate `{broken}` cannot be read: " in refusal(
+    assert f"error: cannot read the TLS certificate `{broken}`: " in refusal(
         "--tls-cert", str(broken), "--tls-key", key
     )
 
@@ -396,13 +396,13 @@ def test_certificates_out_of_date(tmp_path: Path) -> None:
 
 def test_settings_that_do_not_fit_together(certificates: Certificates, clients: Certificates) -> None:
     key = str(certificates.key)
-    assert "error: `--tls-key` is given, but no certificate to serve\n" in refusal("--tls-key", key)
-    assert "error: `--tls-client-ca` is given, but no certificate to serve\n" in refusal(*mutual(clients))
+    assert "error: `--tls-key` is set, but there is no certificate\n" in refusal("--tls-key", key)
+    assert "error: `--tls-client-ca` is set, but there is no certificate\n" in refusal(*mutual(clients))
     assert "error: there are 1 TLS certificates and 2 keys\n" in refusal(*certificates.flags(), "--tls-key", key)
     asked = refusal(*certificates.flags(), "--tls-client-auth", "optional")
     assert "error: `--tls-client-auth optional` has no authority to check certificates with\n" in asked
     empty = refusal(*certificates.flags(), "--tls-client-ca", key)
-    assert f"error: the client authorities in `{key}` cannot be used: there is no certificate in it\n" in empty
+    assert f"error: cannot use the client authorities in `{key}`: there is no certificate in it\n" in empty
     unix = refusal(*certificates.flags(), "--uds", str(certificates.folder / "only.sock"))
     assert "error: there is a TLS certificate, but no address to serve it on: " in unix
 

@@ -75,7 +75,7 @@ def translated(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, st
 def test_a_command_line_becomes_ours(theirs: str, ours: str, capsys: pytest.CaptureFixture[str]) -> None:
     quoted = translated(capsys, theirs)
     assert quoted[:2] == (0, f"rsgi serve {ours}\n")
-    assert "not carried over" not in quoted[2]
+    assert "not translated" not in quoted[2]
     assert translated(capsys, *shlex.split(theirs)) == quoted
 
 
@@ -111,12 +111,12 @@ def test_what_stands_before_the_server_stays(before: str, after: str, capsys: py
         ("gunicorn app:app -w many", "-w many", "`--workers` does not take it: 'many' is not a whole number"),
         ("gunicorn app:app --limit-request-line 0", "--limit-request-line 0", "there is always a limit"),
         ("gunicorn app:app -b app:x", "-b app:x", "`--bind` does not take it: 'app:x' is not an address"),
-        ("gunicorn --proxy-protocol off app:app", "--proxy-protocol off", "it is off unless asked for"),
-        ("gunicorn app:app --new-flag 3 --another", "--new-flag 3", "it is no flag of gunicorn that is known here"),
-        ("gunicorn app:app second:app", "second:app", "it is one word too many"),
-        ("granian --interface rsgi main:app", "--interface rsgi", "Granian's own protocol RSGI is not spoken here"),
+        ("gunicorn --proxy-protocol off app:app", "--proxy-protocol off", "it is off by default"),
+        ("gunicorn app:app --new-flag 3 --another", "--new-flag 3", "rsgi does not know this flag of gunicorn"),
+        ("gunicorn app:app second:app", "second:app", "this word is unexpected"),
+        ("granian --interface rsgi main:app", "--interface rsgi", "Granian's own protocol RSGI is not supported here"),
         ("hypercorn main:app -k trio", "-k trio", "rsgi runs asyncio's event loop and uvloop"),
-        ("uwsgi --http :1 -w app --socket /run/x", "--socket /run/x", "the uwsgi protocol is not spoken"),
+        ("uwsgi --http :1 -w app --socket /run/x", "--socket /run/x", "rsgi does not support the uwsgi protocol"),
     ],
 )  # fmt: skip
 def test_what_is_not_carried_over_is_said_with_the_reason(
@@ -125,7 +125,7 @@ def test_what_is_not_carried_over_is_said_with_the_reason(
     code, out, err = translated(capsys, theirs)
     assert code == 0
     assert flag not in out
-    lost = err.partition("not carried over:\n")[2].partition("\n\n")[0].splitlines()
+    lost = err.partition("not translated:\n")[2].partition("\n\n")[0].splitlines()
     assert f"  {flag}" in lost
     assert why in lost[lost.index(f"  {flag}") + 1]
 
@@ -139,7 +139,7 @@ def test_variables_of_the_shell_stay(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_what_is_always_so_is_no_loss(capsys: pytest.CaptureFixture[str]) -> None:
     said = translated(capsys, "uwsgi --http :1 -w app --threads 2 --master")[2]
-    assert said == "\nnot needed:\n  --master\n      it is always so\n"
+    assert said == "\nnot needed:\n  --master\n      this is always the case\n"
 
 
 def test_no_flag_is_dropped_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +170,9 @@ def test_a_file_that_gunicorn_reads_by_itself_is_mentioned(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gunicorn.conf.py").write_text("workers = 3\n")
-    assert "  gunicorn.conf.py\n      gunicorn reads this file by itself" in translated(capsys, "gunicorn app:app")[2]
+    assert (
+        "  gunicorn.conf.py\n      gunicorn reads this file automatically" in translated(capsys, "gunicorn app:app")[2]
+    )
     assert "gunicorn.conf.py" not in translated(capsys, "uvicorn main:app")[2]
 
 
@@ -178,14 +180,14 @@ def test_a_file_that_gunicorn_reads_by_itself_is_mentioned(
     ("words", "error"),
     [
         ((), "no command line is given"),
-        (("apachectl", "start"), "there is no server in it whose command line is known: gunicorn, uvicorn, "),
-        (("gunicorn",), "no application is named in it"),
-        (("uwsgi --ini app.ini",), "no application is named in it (`--ini app.ini`: the file is not read"),
+        (("apachectl", "start"), "it names no known server; rsgi knows gunicorn, uvicorn, "),
+        (("gunicorn",), "it names no application"),
+        (("uwsgi --ini app.ini",), "it names no application (`--ini app.ini`: rsgi does not read this file"),
         (("gunicorn", "app:app", "-b"), "`-b` has no value"),
         (("gunicorn 'app:app",), "the command line cannot be read: no closing quotation"),
-        (("uvicorn", "main"), "`main` does not say which object of the module is the application"),
+        (("uvicorn", "main"), "`main` does not name the object in the module"),
         (("gunicorn", "app:make('x')"), "`app:make('x')` cannot be written as `module:object` or `module:factory()`"),
-        (("uwsgi", "--wsgi-file", "site.wsgi"), "no application is named in it (`--wsgi-file site.wsgi`: a module"),
+        (("uwsgi", "--wsgi-file", "site.wsgi"), "it names no application (`--wsgi-file site.wsgi`: a module"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_translated_is_a_wrong_usage(

@@ -116,8 +116,8 @@ def test_targets_without_a_flag_take_the_place_of_those_in_the_file(folder: Path
 def test_a_target_that_could_be_both_has_to_be_told(folder: Path, command: str) -> None:
     assert said(run(folder, command, "good:either")) == (
         1,
-        "it cannot be told whether `good:either` is a WSGI or an ASGI application",
-        "say which it is: `--wsgi good:either` or `--asgi good:either`",
+        "rsgi cannot detect whether `good:either` is a WSGI or an ASGI application",
+        "say it with a flag: `--wsgi good:either` or `--asgi good:either`",
     )
 
 
@@ -132,15 +132,15 @@ def test_two_targets_of_a_kind_cannot_share(folder: Path) -> None:
 def test_a_factory_without_parentheses_is_noticed(folder: Path) -> None:
     code, error, hint = said(run(folder, "serve", "good:create_app"))
     assert code == 1
-    assert error.startswith("`good:create_app` can be called neither with (environ, start_response) nor with")
-    assert hint == "if it is a factory that gives the application, write `good:create_app()`"
+    assert error.startswith("`good:create_app` cannot be called with (environ, start_response) or")
+    assert hint == "if it is a factory that returns the application, write `good:create_app()`"
 
 
 @pytest.mark.parametrize(
     ("target", "hint"),
     [
-        ("good", "say which object of the module is the application, for example `good:app`"),
-        ("mysite.wsgi", "say which object of the module is the application, for example `mysite.wsgi:application`"),
+        ("good", "name the object in the module, for example `good:app`"),
+        ("mysite.wsgi", "name the object in the module, for example `mysite.wsgi:application`"),
         ("dj/mysite/wsgi.py", "name the module, not its file: `wsgi:application`, with `--app-dir dj/mysite`"),
     ],
 )
@@ -181,13 +181,13 @@ def test_a_forgotten_serve_is_noticed(folder: Path, arguments: tuple[str, ...], 
         ("--timeout-keep-alive", "is `--keep-alive-timeout` here"),
         ("--graceful-timeout", "is `--grace` here"),
         ("--factory", "is `module:factory()` here"),
-        ("--interface", "is `--wsgi TARGET` or `--asgi TARGET` here; `rsgi serve TARGET` sees which it is"),
+        ("--interface", "is `--wsgi TARGET` or `--asgi TARGET` here; `rsgi serve TARGET` detects the interface"),
         ("-k", "`-k` of Hypercorn is `--loop` here"),
         ("--blocking-threads", "`--blocking-threads` of Granian is `--wsgi-threads` here"),
         ("--listen", "`--listen` of waitress is `--bind` here"),
         ("--processes", "`--processes` of uWSGI is `--workers` here"),
         ("--prot", "did you mean `--port`?"),
-        ("--nothing-like-it", "`rsgi serve --help` lists what there is"),
+        ("--nothing-like-it", "`rsgi serve --help` lists all options"),
     ],
 )
 def test_a_flag_of_another_server_names_ours(flag: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -242,7 +242,7 @@ def test_explain_takes_applications_by_flag(capsys: pytest.CaptureFixture[str]) 
 
     assert main(["explain", "good:app", "GET", "/x"]) == 2
     hint = "name applications with flags here, for example `rsgi explain --wsgi good:app GET /`"
-    assert capsys.readouterr().err == f"error: `good:app` is no part of a request\n\nhint: {hint}\n"
+    assert capsys.readouterr().err == f"error: `good:app` is not part of a request\n\nhint: {hint}\n"
 
 
 def test_the_file_of_another_server_is_no_configuration(folder: Path, tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_the_file_of_another_server_is_no_configuration(folder: Path, tmp_path: 
     code, error, hint = said(run(folder, "serve", "good:app", "--config", str(tmp_path / "gunicorn.conf.py")))
     assert code == 1
     assert "gunicorn.conf.py, line 1: " in error
-    assert hint.startswith("it has to be TOML; files of other servers are not read")
+    assert hint.startswith("the file must be TOML. rsgi does not read files of other servers")
 
 
 # The environment
@@ -279,8 +279,8 @@ def test_a_variable_that_is_no_setting_is_warned_about(folder: Path, command: st
     ran = run(folder, command, "good:missing", RSGI_WORKRS="3", RSGI_XYZZY="1")
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[:2] == [
-        "warning: the environment variable `RSGI_WORKRS` is no setting; did you mean `RSGI_WORKERS`?",
-        "warning: the environment variable `RSGI_XYZZY` is no setting",
+        "warning: the environment variable `RSGI_WORKRS` is not a setting; did you mean `RSGI_WORKERS`?",
+        "warning: the environment variable `RSGI_XYZZY` is not a setting",
     ]
 
 
@@ -294,7 +294,7 @@ def test_strict_takes_such_a_variable_for_a_warning_as_any(folder: Path) -> None
 
 
 def test_django_without_settings_says_which_variable(folder: Path) -> None:
-    served = "or serve `mysite.wsgi:application`, which does so itself"
+    served = "or serve `mysite.wsgi:application`, which sets it itself"
     code, _, hint = said(run(folder / "dj", "serve", "django.core.wsgi:get_wsgi_application()"))
     assert code == 1
     assert hint == f"set the variable, for example `DJANGO_SETTINGS_MODULE=mysite.settings rsgi serve …`, {served}"

@@ -526,7 +526,7 @@ def test_protocol_violation_closes(asgi_server: Server, name: str) -> None:
 @pytest.fixture(scope="module")
 def limited() -> Iterator[Server]:
     """A server with small messages and quick pings."""
-    limits = ("--ws-max-message", "64KiB", "--ws-ping-interval", "0.2", "--ws-ping-timeout", "0.3")
+    limits = ("--ws-max-message", "64KiB", "--ws-ping-interval", "0.2", "--ws-ping-timeout", "1")
     server = start_rsgi("--asgi", "asgi_kitchen:app", *limits)
     yield server
     server.stop()

@@ -368,10 +368,10 @@ def test_reset_before_the_answer(asgi_server: Server) -> None:
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (frame_bytes(TEXT, b"abc", masked=False), 1002),
-        (frame_bytes(TEXT, b"\xff\xfe"), 1007),
-        (frame_bytes(0x3, b"abc"), 1002),
-        (b"GET / HTTP/1.1\r\n\r\n", 1002),
+        pytest.param(frame_bytes(TEXT, b"abc", masked=False), 1002, id="unmasked"),
+        pytest.param(frame_bytes(TEXT, b"\xff\xfe"), 1007, id="no UTF-8"),
+        pytest.param(frame_bytes(0x3, b"abc"), 1002, id="reserved opcode"),
+        pytest.param(b"GET / HTTP/1.1\r\n\r\n", 1002, id="no frame"),
     ],
 )
 def test_violation_closes_one_stream(connection: Http2Connection, data: bytes, code: int) -> None:

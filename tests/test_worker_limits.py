@@ -149,7 +149,7 @@ def test_a_worker_whose_successor_cannot_start_serves_on(start: Start, tmp_path:
         file.write("broken")
     for _ in range(5):
         assert get(server, "/").json()["pid"] == worker
-    server.wait_for_log(f"error: worker {worker} serves on", 20)
+    server.wait_for_log(f"error: worker {worker} continues", 20)
     assert get(server, "/").json()["pid"] == worker
     assert "this version is broken" in server.log()
 
@@ -180,8 +180,8 @@ def test_one_process_says_that_all_its_threads_hang(start: Start) -> None:
         (("--max-requests", "0"), "0 is less than 1"),
         (("--max-requests", "many"), "max-requests"),
         (("--max-rss", "12"), "less than"),
-        (("--workers", "2", "--max-requests-jitter", "5"), "`--max-requests-jitter` is added to `--max-requests`"),
-        (("--max-requests-jitter", "5"), "`--max-requests-jitter` is added to `--max-requests`"),
+        (("--workers", "2", "--max-requests-jitter", "5"), "`--max-requests-jitter` needs `--max-requests`"),
+        (("--max-requests-jitter", "5"), "`--max-requests-jitter` needs `--max-requests`"),
     ],
 )
 def test_limits_that_make_no_sense_are_refused(arguments: tuple[str, ...], message: str) -> None:
@@ -202,7 +202,9 @@ def test_an_application_that_is_an_object_cannot_be_replaced() -> None:
     program = "import rsgi; rsgi.serve(wsgi=lambda environ, start_response: [], port=0, max_requests=5)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 1
-    assert "cannot be served by workers that can be replaced: each worker process imports it" in ended.stderr
+    assert (
+        "cannot be served by workers that can be replaced: each worker process imports the application" in ended.stderr
+    )
 
 
 # Workers that hang
@@ -220,10 +222,10 @@ def test_a_worker_whose_loop_is_blocked_is_ended_and_replaced(start: Start, work
     server = start(*NEW, "--workers", workers, "--worker-timeout", "1s")
     first = workers_of(server)
     with ask_and_leave(server, "/block") as connection:
-        log = server.wait_for_log("takes its place", 20)
+        log = server.wait_for_log("replaces it", 20)
         with pytest.raises((ConnectionEnded, OSError)):
             connection.read_response()
-    found = re.search(r"error: worker (\d+) has not looked at its sockets for 1 s \(`--worker-timeout`\)", log)
+    found = re.search(r"error: worker (\d+) has not driven its sockets for 1 s \(`--worker-timeout`\)", log)
     assert found is not None, log
     assert re.search(r'File ".*worn_app.py", line \d+ in block_the_loop', log), log
     assert f"error: worker {found[1]} was killed by SIGABRT" in log
@@ -247,7 +249,7 @@ def test_a_worker_that_is_stopped_is_killed_and_replaced(start: Start) -> None:
 def test_who_is_slow_to_import_does_not_hang(start: Start) -> None:
     server = start(*NEW, "--worker-timeout", "1s", environment={"RSGI_TEST_SLOW_IMPORT": "3"})
     assert get(server, "/").status == 200
-    assert "has not looked at its sockets" not in server.log()
+    assert "has not driven its sockets" not in server.log()
 
 
 @pytest.mark.parametrize(
@@ -258,7 +260,7 @@ def test_who_takes_long_does_not_hang(start: Start, apps: tuple[str, ...], targe
     with Connection(server) as connection:
         connection.send_request("GET", target)
         assert connection.read_response().status == 200
-    assert "has not looked at its sockets" not in server.log()
+    assert "has not driven its sockets" not in server.log()
 
 
 def test_it_can_be_turned_off(start: Start) -> None:

@@ -175,7 +175,7 @@ def test_a_worker_that_dies_is_replaced(start: Callable[..., Server], path: str 
     # The sockets are the supervisor's: nobody is refused, at no moment.
     for _ in range(20):
         assert get(server, "/").status == 200
-    assert f"{end}" in server.wait_for_log("takes its place\n", since=mark)
+    assert f"{end}" in server.wait_for_log("replaces it\n", since=mark)
     victims = before - workers_of(server)
     assert len(victims) == 1
     assert f"error: worker {victims.pop()} {end}" in server.log(mark)
@@ -190,7 +190,7 @@ def test_a_worker_that_dies_again_and_again_is_waited_with(start: Callable[..., 
     os.kill(victim, signal.SIGKILL)
     (second,) = replaced(server, {victim}, 2) - {stays}
     os.kill(second, signal.SIGKILL)
-    assert "waiting 1 s before the next worker" in server.wait_for_log("did not live long")
+    assert "waiting 1 s before the next worker" in server.wait_for_log("ended early")
     assert answering(server, requests=5) == {stays}
     wait_until(lambda: len(workers_of(server)) == 2, 10, "there are two again")
     assert server.stop() == 0
@@ -258,7 +258,7 @@ def test_a_version_that_cannot_start_leaves_the_old_one(start: Callable[..., Ser
     version.write_text("broken")
     with Load(server) as load:
         server.send_signal(signal.SIGHUP)
-        log = server.wait_for_log("the old ones serve on\n", 20)
+        log = server.wait_for_log("the remaining old workers continue\n", 20)
     assert "this version is broken" in log
     assert (load.lost, load.pids | before) == ([], before)
     wait_until(lambda: workers_of(server) == before, 5, "the old ones are left")
@@ -275,7 +275,7 @@ def test_hangup_reads_the_settings_again(start: Callable[..., Server], tmp_path:
     before = workers_of(server)
     file.write_text('workers = 0\nwsgi = "workers_apps:pid"\n')
     server.send_signal(signal.SIGHUP)
-    assert "was not reloaded, all stays as it was" in server.wait_for_log("hint: ")
+    assert "was not reloaded, and nothing has changed" in server.wait_for_log("hint: ")
     assert workers_of(server) == before
     file.write_text('workers = 3\nmax_request_line = "300"\nwsgi = "workers_apps:pid"\n')
     server.send_signal(signal.SIGHUP)
@@ -490,7 +490,7 @@ def test_workers_from_python(script: Callable[[str], list[str]], tmp_path: Path)
 def test_an_application_object_cannot_be_sent(script: Callable[[str], list[str]], tmp_path: Path) -> None:
     with pytest.raises(ServerExited) as ended:
         Server(script("lambda environ, start_response: []"), folder=tmp_path)
-    assert "an application that is given as an object cannot be served by several workers" in ended.value.log
+    assert "an application object cannot be served by several workers" in ended.value.log
 
 
 def test_what_a_container_grants() -> None:

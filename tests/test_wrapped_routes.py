@@ -1,4 +1,4 @@
-"""A table that was read through a wrapper is not all there is: it is asked first, or said to be less than sure.
+"""A table that was read through a wrapper is not all there is: rsgi asks it first, and or said to be less than sure.
 
 Apart from `test_unwrap.py`, which finds what is in a wrapper: here it matters what the wrapper does itself.
 """
@@ -18,8 +18,9 @@ from test_coverage_commands import run
 from wire import get
 
 NOTE = (
-    "note: the routes of wrapped_apps:{} are read through {}: paths that {} are not in the table; "
-    "name them, `--route '/path=wrapped_apps:{}'`. Where there are none, `--routes-from` with the application inside says so"
+    "note: the routes of wrapped_apps:{} are read through {}: the table does not have paths that {}. "
+    "Add a rule for them: `--route '/path=wrapped_apps:{}'`. If there are none, name the inner application with "
+    "`--routes-from`"
 )
 
 
@@ -40,8 +41,8 @@ def found_in(app: object) -> RouteTable:
 def test_an_unknown_class_around_a_wsgi_application_is_asked_first(start: Callable[..., Server]) -> None:
     server = beside_old(start, "specified")
     assert owners(server, "/specified", "/inner", "/other") == ["new", "new", "old"]
-    why = "`Specified` (wrapped_apps) is around a Flask application, and what it answers by itself is not known"
-    assert f"  probe: the routes of wrapped_apps:specified cannot be read ({why}): it is asked first" in server.log()
+    why = "`Specified` (wrapped_apps) wraps a Flask application, and what it answers itself is not known"
+    assert f"  probe: the routes of wrapped_apps:specified cannot be read ({why}): rsgi asks it first" in server.log()
 
 
 def test_one_that_is_mounted_has_all_below_its_mount(start: Callable[..., Server]) -> None:
@@ -73,7 +74,7 @@ def test_known_bridges_are_looked_through() -> None:
     ("new", "through", "which"),
     [
         ("wrapped", "`Health`", "it answers itself"),
-        ("added", "`Health`, `timing`", "these answer themselves"),
+        ("added", "`Health`, `timing`", "they answer themselves"),
         ("inside", "`Health`", "it answers itself"),
     ],
 )
@@ -120,7 +121,8 @@ def test_a_preferred_application_is_named_too(start: Callable[..., Server], tmp_
     )
     assert owners(server, "/page") == ["old"]
     assert (
-        "note: the routes of stamped_app:old are read through `Stamped`: paths that it answers itself" in server.log()
+        "note: the routes of stamped_app:old are read through `Stamped`: the table does not have paths that it answers"
+        in server.log()
     )
 
 

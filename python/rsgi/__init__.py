@@ -1,7 +1,7 @@
-"""One process, one port, two applications: serves WSGI and ASGI side by side.
+"""Serves a WSGI application and an ASGI application in one process on one port.
 
-The command is `rsgi serve --wsgi old:app --asgi new:app`; from Python, `rsgi.serve(wsgi="old:app", asgi=new_app)` does the
-same. `rsgi.WsgiToAsgi(app)` makes an ASGI application of a WSGI one, under any server.
+The command is `rsgi serve --wsgi old:app --asgi new:app`. From Python, `rsgi.serve(wsgi="old:app", asgi=new_app)` does the
+same. `rsgi.WsgiToAsgi(app)` turns a WSGI application into an ASGI application for any server.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what needs the extension module only when it is asked for: `--help` does without."""
+    """Import names that need the extension module on first use. `--help` works without it."""
     if name not in _LAZY:
         raise AttributeError(f"module 'rsgi' has no attribute {name!r}")
     import importlib

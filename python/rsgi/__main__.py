@@ -1,6 +1,6 @@
-"""`python -m rsgi`: the same command line as `rsgi`, for the interpreter that was named.
+"""`python -m rsgi`: the same command line as `rsgi`, for the chosen interpreter.
 
-Apart because Python looks for exactly this file.
+Python looks for exactly this file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The compiled part of rsgi: what Python may use of it."""
+"""The Python interface of the compiled part of rsgi."""
 
 import asyncio
 import contextvars
@@ -41,17 +41,17 @@ VERSION: str
 SETTINGS: list[str]
 
 class ClientDisconnected(OSError):
-    """The client has gone: what was not read is lost and what is sent goes nowhere."""
+    """The client has left. Unread data is lost, and nothing can be sent."""
 
 class RequestBodyError(OSError):
-    """The request body broke off: malformed, too large or too slow. It must not be taken for a whole one."""
+    """The request body is incomplete: malformed, too large or too slow. Do not treat it as a complete body."""
 
 @final
 class AsyncBody:
     """The response of a WSGI call whose body comes from an async iterator."""
 
     def write(self, piece: bytes, /) -> bool:
-        """Send a piece; blocks while the client is slow. Gives whether more is wanted.
+        """Send a piece. Blocks while the client is slow. Returns whether more is wanted.
 
         Raises:
             ClientDisconnected: when the client has left.
@@ -61,13 +61,13 @@ class AsyncBody:
 
 @final
 class Router:
-    """Who answers what, by a plan; binds nothing and calls no application."""
+    """Decides which application answers a request, by a plan. Binds no address and calls no application."""
 
     def __new__(cls, plan: Plan) -> Router:
         """Compile the plan.
 
         Raises:
-            StartupError: when its rules and routes make no sense.
+            StartupError: when its rules or routes are invalid.
         """
     def explain(
         self,
@@ -77,32 +77,32 @@ class Router:
         websocket: bool = False,
         client: str | None = None,
     ) -> Explanation:
-        """Say who would answer a request, and what decides it.
+        """Return which application would answer a request, and what decides it.
 
         Args:
-            method: The method; case counts.
-            url: A path, or an absolute URL, percent-encoded; the query does not count.
+            method: The method, case-sensitive.
+            url: A path or an absolute URL, percent-encoded. The query is ignored.
             headers: The fields of the request; values are ASCII.
-            websocket: Whether it opens a WebSocket.
-            client: The address of the client. One without a bucket is in the last one, which is in no share but that of all.
+            websocket: Whether the request opens a WebSocket.
+            client: The address of the client. A client without a bucket counts as in bucket 9999.
 
         Raises:
-            ValueError: when no request could look like that.
+            ValueError: when this is not a valid request.
         """
     def static_folder(self, url: str) -> int | None:
-        """The folder of static files that `url` is looked for in, as a place in the plan's; `None` without one.
+        """The index in the plan of the static folder for `url`, or `None`.
 
         Raises:
-            ValueError: when no request could have it.
+            ValueError: when this is not a valid URL of a request.
         """
 
 @final
 class Explanation:
-    """Who would answer a request.
+    """Which application would answer a request, and why.
 
-    What decides is one of: a `rule`; a `mount` (a prefix); the `table` of an application's routes; `probe`, where the ASGI
-    application is asked first; `websocket`, where HTTP goes to WSGI and WebSocket to ASGI; `only`, the one application
-    without a prefix; `none`, when nobody answers.
+    One of these decides: a `rule`; a `mount` (a prefix); the `table` of an application's routes; `probe`, which asks the
+    ASGI application first; `websocket`, which sends HTTP to WSGI and WebSocket to ASGI; `only`, the one application without
+    a prefix; `none`, when nobody answers.
     """
 
     @property
@@ -110,23 +110,23 @@ class Explanation:
         """What decides."""
     @property
     def index(self) -> int | None:
-        """The place of what decides; `None` when no row does.
+        """The index of the deciding row, or `None`.
 
-        In `Plan.rules`, `Plan.apps`, or the table of the application that answers: `Plan.table` for the ASGI one,
-        `Plan.wsgi_table` for the WSGI one.
+        It is an index in `Plan.rules`, in `Plan.apps`, or in the table of the application that answers: `Plan.table` for the
+        ASGI application, `Plan.wsgi_table` for the WSGI application.
         """
     @property
     def detail(self) -> str | None:
         """The text of the rule, the prefix, or the path of the route."""
     @property
     def reason(self) -> str:
-        """All of that in words."""
+        """The same in words."""
     @property
     def app(self) -> int | None:
-        """Who answers, as a place in `Plan.apps`."""
+        """The application that answers, as an index in `Plan.apps`."""
     @property
     def then(self) -> int | None:
-        """Who answers in `probe` mode when the first has no such route."""
+        """The application that answers in `probe` mode if the first one has no such route."""
     @property
     def script_name(self) -> str:
         """What the application sees as its mount point (`SCRIPT_NAME`, `root_path`), decoded."""
@@ -135,158 +135,158 @@ class Explanation:
         """The rest of the path (`PATH_INFO`), decoded."""
     @property
     def share_rule(self) -> int | None:
-        """The first rule with a share that fits in all else, in `Plan.rules`; `None` when no share was asked."""
+        """The index in `Plan.rules` of the first rule whose share was checked; `None` if none was."""
     @property
     def share_lot(self) -> Literal["cookie", "hash", "tester", "drawn", "unknown"] | None:
-        """What the share went by; `drawn` is a bucket that the client has yet to get, `unknown` nothing at all."""
+        """The source of the bucket. `drawn`: the client has none yet. `unknown`: it gets none."""
     @property
     def bucket(self) -> int | None:
-        """The client's bucket, when it has one."""
+        """The bucket of the client, if it has one."""
 
 @final
 class LoopDriver:
     """Drives the sockets of a server from the thread of its event loop."""
 
     def wait(self, timeout: float | None, /) -> bool:
-        """Serve until there is something for the loop to do, or `timeout` seconds are over; `None` is for ever.
+        """Serve until the loop has work, or for `timeout` seconds. `None` means without a limit.
 
-        What the server has for the loop is done when this returns.
+        Work of the server for the loop is done when this returns.
 
         Returns:
-            Whether the application's own descriptors are to be looked at.
+            Whether the descriptors of the application must be checked.
 
         Raises:
             RuntimeError: when the server has ended.
         """
     def close(self) -> None:
-        """Leave the selector's descriptor alone, before it is closed."""
+        """Stop watching the selector's descriptor, before it is closed."""
 
 def check_access_log_format(format: str) -> None:
-    """Say what is wrong with a format of the access log.
+    """Check a format of the access log.
 
     Raises:
-        StartupError: when something is.
+        StartupError: when it is invalid.
     """
 
 def write_json() -> None:
-    """Make each line that this process writes to stderr from Rust a JSON object, from now on."""
+    """From now on, write each line from Rust to stderr as a JSON object."""
 
 def adopt_orphans() -> None:
-    """Make this process the parent of every process below it whose own parent has ended.
+    """Make this process the parent of descendants whose own parent has ended (a subreaper).
 
     Raises:
-        OSError: where the system cannot do that.
+        OSError: when the system does not support it.
     """
 
 def name_process(name: str) -> None:
-    """Put `name` before every line that this process writes to stderr from Rust; only the first call counts."""
+    """Put `name` before every line from Rust to stderr. Only the first call has an effect."""
 
 @final
 class Listeners:
-    """Sockets that are bound and listen, with nobody who accepts yet."""
+    """Sockets that are bound and listen, but do not accept yet."""
 
     def __new__(cls) -> Listeners:
-        """None yet."""
+        """Create an empty collection."""
     def listen(self, address: str, config: Config) -> None:
-        """Bind one address: `host:port`, `unix:/path` or `unix:@name`; `config` says how.
+        """Bind one address: `host:port`, `unix:/path` or `unix:@name`, with the settings of `config`.
 
         Raises:
-            StartupError: when it cannot be had.
+            StartupError: when it cannot be bound.
         """
     def add_stdin(self) -> None:
-        """Add a copy of the socket that is standard input, which another process has bound.
+        """Add a copy of the socket on standard input, which another process has bound.
 
         Raises:
             OSError: when it is not a socket with an address.
         """
     def take_admin_line(self) -> None:
-        """Take a copy of the socket that is standard input for the line to the supervisor's admin listener.
+        """Use a copy of the socket on standard input for the connection to the supervisor's admin listener.
 
         Raises:
             OSError: when there are no descriptors left.
         """
     def release(self) -> None:
-        """Close the sockets in this process; the files of Unix sockets stay until the end of this object."""
+        """Close the sockets in this process. The files of Unix sockets stay until this object ends."""
     def close(self) -> None:
-        """Close those that nobody has taken; socket files of our making are removed."""
+        """Close the unused sockets and remove the socket files that rsgi created."""
     @property
     def descriptors(self) -> list[int]:
-        """The numbers of the descriptors, to be handed to a child."""
+        """The descriptor numbers, for a child process."""
     def urls(self, encrypted: bool) -> list[str]:
-        """Where they listen, such as `http://127.0.0.1:8000`; TCP with TLS if it is `encrypted`."""
+        """Where they listen, such as `http://127.0.0.1:8000`. With `encrypted`, TCP addresses use https."""
 
 @final
 class Admin:
     """The admin listener of a process whose workers serve. Without `--admin` it does nothing."""
 
     def __new__(cls, config: Config, listeners: Listeners) -> Admin:
-        """Bind the address that `config` names, if it names one, and answer from now on.
+        """Bind the address of `config`, if it has one, and start to answer.
 
         Raises:
-            StartupError: when it cannot be had, or anybody could look.
+            StartupError: when it cannot be bound, or would be public without a token.
         """
     def line(self) -> AdminLine:
-        """A place for a worker that is about to be started.
+        """Create the connection for a worker that is about to start.
 
         Raises:
             OSError: when there are no descriptors left.
         """
     def wanted(self, number: int) -> None:
-        """Say how many workers there should be."""
+        """Set the target number of workers."""
     def restarted(self, reason: str) -> None:
-        """Count a worker that was replaced; `reason` is one of a few words, for the label."""
+        """Count a replaced worker. `reason` is the label, one of a few words."""
     def serving(self) -> None:
-        """Say that the first workers are all ready."""
+        """Report that the first workers are all ready."""
     def draining(self) -> None:
-        """Say that all workers are to end."""
+        """Report that all workers drain."""
     def stop(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
 
 @final
 class AdminLine:
-    """A worker as the admin listener sees it."""
+    """The connection of the admin listener to a worker."""
 
     @property
     def descriptor(self) -> int | None:
-        """The descriptor that the worker is to inherit, until it has; `None` without an admin listener."""
+        """The descriptor that the worker inherits, until it has it. `None` without an admin listener."""
     def inherited(self) -> None:
-        """Say that the process runs, and has its descriptor."""
+        """Report that the process runs and has its descriptor."""
     def serving(self) -> None:
-        """Say that the worker accepts connections."""
+        """Report that the worker accepts connections."""
     def leaving(self) -> None:
-        """Say that the worker was told to end."""
+        """Report that the worker drains."""
     def ended(self) -> None:
-        """Say that the process has ended."""
+        """Report that the process has ended."""
 
 def metrics() -> list[tuple[str, str, str, list[str], str]]:
     """Every metric: name, type, unit, labels, meaning."""
 
 @final
 class Server:
-    """One server: made, started and finished once."""
+    """One server. Create, start and finish it once."""
 
     def __new__(cls, config: Config, plan: Plan, listeners: Listeners, shared: bool) -> Server:
         """Start the WSGI threads.
 
         Args:
             config: All settings.
-            plan: Who serves what.
-            listeners: What to accept from, taken out of it.
-            shared: Whether other processes accept from them, too. Then it is not said where the server listens.
+            plan: Which application serves what.
+            listeners: The sockets to accept from. The server takes them out of this object.
+            shared: Whether other processes accept from them too. Then the server does not print where it listens.
 
         Raises:
-            StartupError: when something in the settings cannot be.
+            StartupError: when a setting is invalid.
         """
     def wait_until_ready(self) -> bool:
-        """Wait until connections are accepted; `False` when the server ends before. Called once."""
+        """Wait until connections are accepted. Returns `False` when the server ends first. Call it once."""
     @property
     def io(self) -> Literal["thread", "loop", "pool"]:
-        """Who drives the sockets: a thread of the server's own, the event loop, or the WSGI threads."""
+        """Which thread drives the sockets: a separate thread, the event loop, or the WSGI threads."""
     def loop_driver(self, selector: int) -> LoopDriver:
-        """What the selector of the event loop waits with, when the loop drives the sockets.
+        """The object with which the selector waits, if the event loop drives the sockets.
 
         Args:
-            selector: The descriptor of the selector that has the application's own descriptors.
+            selector: The descriptor of the selector with the application's own descriptors.
 
         Raises:
             OSError: when it cannot be watched.
@@ -300,48 +300,48 @@ class Server:
         """Start serving.
 
         Args:
-            event_loop: Runs the ASGI applications; the caller runs it. `None` when there is none of them.
+            event_loop: The loop of the ASGI applications. The caller runs it. `None` if there are none.
             on_end: Called on another thread when the server has ended.
-            on_started: Called in the loop when the applications have started, before the first request is taken. What it
-                raises ends the server; `finish` raises it.
+            on_started: Called in the loop when the applications have started, before the first request. If it raises, the
+                server ends, and `finish` raises the exception.
         """
     def reroute(self, plan: Plan) -> None:
-        """Go by another plan for the same applications; what has begun stays where it is.
+        """Use another plan for the same applications. Requests that have begun do not change.
 
         Raises:
-            StartupError: when its rules and routes make no sense; then nothing changes.
-            ValueError: when its applications are others.
+            StartupError: when its rules or routes are invalid. Then nothing changes.
+            ValueError: when it has other applications.
         """
     def wait_until_worn(self) -> str | None:
-        """Wait until there is a reason to replace this process, and give it.
+        """Wait until there is a reason to replace this process, and return it.
 
-        `None` when the server ends before, and at once where no supervisor would do it. Called once.
+        Returns `None` when the server ends first, and at once without a supervisor. Call it once.
         """
     def beat(self, descriptor: int, every: float) -> None:
-        """Say in a pipe that the sockets are driven, for as long as they are.
+        """Write heartbeats to a pipe while the sockets are driven.
 
         Args:
-            descriptor: The writing end. It is opened anew, so that this one may be closed.
+            descriptor: The writing end. It is opened again, so you may close this one.
             every: How often, in seconds.
 
         Raises:
-            OSError: when it is no pipe.
+            OSError: when it is not a pipe.
         """
     def stop(self) -> None:
-        """Stop accepting; what runs may finish within the grace time."""
+        """Stop accepting. Running calls may finish within the grace time."""
     def reload_tls(self) -> bool:
-        """Read certificates and keys again, for the connections that come.
+        """Read certificates and keys again, for new connections.
 
         Returns:
             False when the server has none.
 
         Raises:
-            StartupError: when something is wrong with them; the old ones stay.
+            StartupError: when they are invalid. The old ones stay in use.
         """
     def reopen_access_log(self) -> bool:
-        """Open the file of the access log again by its name; `False` when there is none."""
+        """Reopen the file of the access log by its name. Returns `False` when there is none."""
     def detach(self, event_loop: asyncio.AbstractEventLoop) -> None:
-        """Take nothing more to the loop, before its remaining tasks are cancelled."""
+        """Submit nothing more to the loop, before its remaining tasks are cancelled."""
     def finish(self) -> None:
         """Wait for the server to end.
 
@@ -350,25 +350,25 @@ class Server:
         """
     @staticmethod
     def wait_for_calls(patience: float) -> int:
-        """Wait up to `patience` seconds for the WSGI calls of this process to end; the number that still run."""
+        """Wait up to `patience` seconds for the WSGI calls of this process. Returns how many still run."""
     @property
     def admin_address(self) -> str | None:
-        """Where the admin listener of this process is, such as `http://127.0.0.1:9090`; `None` without one."""
+        """The address of the admin listener of this process, such as `http://127.0.0.1:9090`, or `None`."""
     @property
     def addresses(self) -> list[str]:
         """Where the server listens, such as `http://127.0.0.1:8000`."""
 
 @final
 class WsgiPool:
-    """Threads that run WSGI applications, and a bounded queue in front of them.
+    """Threads that run WSGI applications, with a bounded queue.
 
-    Several `rsgi.WsgiToAsgi` may share one. The threads start with the first call of each process. When all are busy, some
-    of them with calls whose clients have left or do not read, spare threads take their places: a quarter as many as
-    `threads` at most, and none where `threads` is 1, because its applications are promised to be alone.
+    Several `rsgi.WsgiToAsgi` may share one pool. The threads start with the first call of each process. If all threads are
+    busy, spare threads replace those whose clients have left or do not read. There are at most a quarter as many spare
+    threads as `threads`. There are none if `threads` is 1, because then a call never runs beside another.
 
     Args:
         threads: How many threads.
-        queue: How many calls may wait for one.
+        queue: How many calls may wait for a thread.
 
     Raises:
         ValueError: when either is below 1.
@@ -377,45 +377,45 @@ class WsgiPool:
     def __new__(cls, threads: int, queue: int = 1024) -> WsgiPool: ...
     @property
     def threads(self) -> int:
-        """How many threads it has."""
+        """The number of threads."""
     @property
     def queue(self) -> int:
-        """How many calls may wait for one."""
+        """How many calls may wait for a thread."""
     @property
     def running(self) -> int:
-        """How many calls run, in this process."""
+        """How many calls run in this process."""
     @property
     def waiting(self) -> int:
         """How many calls wait for a thread."""
     @property
     def orphaned(self) -> int:
-        """How many calls run on after their clients have left: a thread cannot be stopped."""
+        """How many calls still run although their clients have left."""
     @property
     def stalled(self) -> int:
-        """How many calls had to wait for a client that does not read the answer."""
+        """How many calls wait for a client that does not read the response."""
     @property
     def spare(self) -> int:
-        """How many threads stand in for orphaned and stalled ones."""
+        """How many spare threads replace orphaned and stalled ones."""
     def busy_threads(self) -> list[int]:
         """The `threading.get_ident()` of each thread that runs a call."""
 
 @final
 class WsgiInput:
-    """A `wsgi.input` of its own: the same calls give the same results as those of `io.BytesIO`.
+    """A standalone `wsgi.input`. Its methods return the same results as those of `io.BytesIO`.
 
     Args:
-        body: All of it, or an iterable that is asked for more when more is read.
+        body: The complete body, or an iterable of pieces that is read on demand.
     """
 
     def __new__(cls, body: bytes | Iterable[bytes]) -> WsgiInput: ...
     def read(self, size: int | None = None, /) -> bytes:
-        """Read `size` bytes, fewer only at the end; all without `size`.
+        """Read `size` bytes, or fewer at the end. Without `size`, read everything.
 
         Raises:
-            OSError: when the body broke off.
+            OSError: when the body is incomplete.
         """
     def readline(self, size: int | None = None, /) -> bytes:
-        """Read one line with its end; at most `size` bytes of it."""
+        """Read one line with its line end, at most `size` bytes."""
     def readlines(self, hint: int | None = None, /) -> list[bytes]:
         """Read lines until the end, or until their bytes reach `hint`."""
     def __iter__(self) -> WsgiInput: ...
@@ -429,59 +429,59 @@ def build_environ(
     multithread: bool = True,
     multiprocess: bool = False,
 ) -> dict[str, Any]:
-    """The `environ` that a WSGI application gets for an ASGI HTTP scope, for a bridge of one's own.
+    """Build the `environ` of a WSGI application from an ASGI HTTP scope, for your own bridge.
 
     Args:
-        scope: Of type `http`.
-        input: What `wsgi.input` is to be; an empty one without it.
-        content_length: The length of the body in bytes, where no header says it.
+        scope: A scope of type `http`.
+        input: The `wsgi.input`. The default is an empty one.
+        content_length: The length of the body in bytes, if no header has it.
         multithread: Whether several threads call the application.
-        multiprocess: Whether several processes do.
+        multiprocess: Whether several processes call the application.
 
     Raises:
-        ValueError: when the scope holds what is no request.
+        ValueError: when the scope is not a valid request.
     """
 
 @final
 class BodySpool:
-    """A request body that is kept whole: in memory, then in a temporary file."""
+    """A complete request body: in memory first, then in a temporary file."""
 
     def __new__(cls) -> BodySpool: ...
     def add(self, chunk: bytes) -> bool:
-        """Take a piece; `True` says that `flush` should be called before the next one."""
+        """Add a piece. If it returns `True`, call `flush` before the next one."""
     def flush(self) -> None:
-        """Write what is in memory to the file. Blocks."""
+        """Write the data in memory to the file. Blocks."""
     @property
     def length(self) -> int:
-        """Bytes taken so far."""
+        """The number of bytes so far."""
 
 @final
 class BridgeRequest:
-    """One request that was read from its scope."""
+    """One request, parsed from its scope."""
 
     @property
     def refusal(self) -> tuple[int, str] | None:
-        """Status and reason, when it must not reach the application."""
+        """Status and reason if the request must not reach the application."""
     @property
     def streams(self) -> bool:
-        """Whether the body is handed on while it comes."""
+        """Whether the body is passed on while it arrives."""
     @property
     def expects_continue(self) -> bool:
-        """Whether nothing may be received before the application reads."""
+        """Whether to receive nothing before the application reads."""
     @property
     def has_length(self) -> bool:
         """Whether the length of the body is known."""
 
 @final
 class WsgiBridge:
-    """A WSGI application and the pool that runs it, for `rsgi.WsgiToAsgi`, whose attributes are its settings."""
+    """A WSGI application and its pool. The attributes of `rsgi.WsgiToAsgi` are its settings."""
 
     def __new__(cls, app: WSGIApp, name: str, pool: WsgiPool, settings: object) -> WsgiBridge: ...
     def request(self, scope: dict[str, Any]) -> BridgeRequest:
-        """Read an HTTP scope.
+        """Parse an HTTP scope.
 
         Raises:
-            ValueError: when it holds what is no request.
+            ValueError: when it is not a valid request.
         """
     def call(
         self,
@@ -490,13 +490,13 @@ class WsgiBridge:
         context: contextvars.Context,
         body: bytes | BodySpool | None,
     ) -> BridgeCall | None:
-        """Start the call; `None` when the queue is full.
+        """Start the call. Returns `None` when the queue is full.
 
         Args:
-            request: The request, once.
-            event_loop: The loop that awaits it.
-            context: What the application runs in.
-            body: All of the body; `None` when it will be fed.
+            request: The request. Each one can be used once.
+            event_loop: The loop that awaits the call.
+            context: The context for the application.
+            body: The complete body, or `None` if you will use `feed`.
         """
 
 @final
@@ -504,29 +504,29 @@ class BridgeCall:
     """One call that runs in the pool."""
 
     def feed(self, chunk: bytes) -> Awaitable[None]:
-        """Give it a piece of the request body; awaiting waits for room."""
+        """Pass a piece of the request body. Await it to wait for capacity."""
     def wanted(self) -> Awaitable[bool]:
-        """Wait until the application reads (`True`), or has ended."""
+        """Wait until the application reads (`True`) or has ended."""
     def finish_body(self) -> None:
-        """Say that the request body is complete."""
+        """Report that the request body is complete."""
     def disconnect(self) -> None:
-        """Say that the client has gone: reading raises, and sending ends the call."""
+        """Report that the client has left. Reading then raises, and sending ends the call."""
     def over(self) -> Coroutine[Any, Any, None]:
-        """Wait until the thread is done with the call, `close()` of the iterable included."""
+        """Wait until the thread is done with the call, including `close()` of the iterable."""
     def messages(self) -> Awaitable[list[Message | StoredBody] | None]:
-        """The next ASGI messages to send, or where they are; `None` at the end.
+        """The next ASGI messages to send, or the stored parts with them. `None` at the end.
 
         Raises:
-            Exception: what the application raised.
-            RuntimeError: when the response breaks off.
+            Exception: the exception of the application.
+            RuntimeError: when the response is incomplete.
         """
 
 @final
 class StoredBody:
-    """A part of a response body that is in a file, because the host took the body too slowly."""
+    """A part of a response body in a file, because the host was too slow."""
 
     def read(self) -> Message | None:
-        """The message with the next piece; `None` at the end. Blocks.
+        """The message with the next piece, or `None` at the end. Blocks.
 
         Raises:
             RuntimeError: when the file cannot be read.

@@ -1,6 +1,6 @@
-"""The shapes of the two protocols, for type checkers.
+"""Types of the two protocols, for type checkers.
 
-Apart because the modules that only pass applications on should not import the ones that call them.
+They are separate so that modules which only pass applications on need not import the ones that call them.
 
 Spec: PEP 3333 "The Application/Framework Side"; ASGI 3.0 "Applications".
 """

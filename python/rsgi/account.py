@@ -1,6 +1,6 @@
-"""The user that the server becomes once it has what only root may have.
+"""The user that the server changes to after it has used the privileges of root.
 
-Apart because it is about the system's accounts and about nothing that is served.
+This file handles accounts of the system. It serves nothing.
 
 Spec: setuid(2), setgid(2), initgroups(3).
 """
@@ -44,7 +44,7 @@ class Account:
         try:
             os.chown(path, -1 if self.user is None else self.user, self.group, follow_symlinks=False)
         except OSError as error:
-            raise self._refused(f"`{path}` cannot be given to {self.shown}: {error.strerror}") from error
+            raise self._refused(f"cannot make {self.shown} the owner of `{path}`: {error.strerror}") from error
 
     def make(self, path: str) -> None:
         """Make the file at `path`, if it is not there, and give it to the account. What is no file stays as it is."""
@@ -92,10 +92,10 @@ class Account:
             StartupError: when it may not.
         """
         if os.geteuid() != 0 and not self._is_this():
-            raise self._refused(f"the server cannot become {self.shown}: only root may change who it is")
+            raise self._refused(f"the server cannot become {self.shown}: only root can change the user")
 
     def _refused(self, message: str) -> StartupError:
-        return StartupError(message, "start it as root, or as that user and without `--user` and `--group`")
+        return StartupError(message, "start it as root, or start it as that user without `--user` and `--group`")
 
 
 def account_of(user: str | None, group: str | None) -> Account | None:
@@ -107,7 +107,7 @@ def account_of(user: str | None, group: str | None) -> Account | None:
     if user is None and group is None:
         return None
     if not hasattr(os, "initgroups"):
-        raise StartupError("`--user` and `--group` are not for this system", "leave them out")
+        raise StartupError("this system does not support `--user` and `--group`", "leave them out")
     number = None if group is None else _group_number(group)
     account = Account(f"of the group `{group}`", None, number or 0, None, None) if user is None else _of(user, number)
     account.check()
@@ -121,9 +121,9 @@ def _of(user: str, group: int | None) -> Account:
         found = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
     except KeyError:
         if not user.isdigit():
-            raise StartupError(f"there is no user `{user}`", "see `getent passwd`, or say a number") from None
+            raise StartupError(f"there is no user `{user}`", "see `getent passwd`, or use a number") from None
         if group is None:
-            raise StartupError(f"nothing says which group the user {user} has", "say `--group` as well") from None
+            raise StartupError(f"the user {user} has no known group", "also set `--group`") from None
         return Account(f"the user {user}", int(user), group, None, None)
     return Account(
         f"`{found.pw_name}`", found.pw_uid, found.pw_gid if group is None else group, found.pw_name, found.pw_dir
@@ -138,4 +138,4 @@ def _group_number(group: str) -> int:
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
-        raise StartupError(f"there is no group `{group}`", "see `getent group`, or say a number") from None
+        raise StartupError(f"there is no group `{group}`", "see `getent group`, or use a number") from None

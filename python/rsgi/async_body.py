@@ -1,7 +1,7 @@
-"""Sends, from a WSGI thread, a body that takes an event loop: Django's `StreamingHttpResponse` of an async iterator.
+"""Sends a body that needs an event loop from a WSGI thread: Django's `StreamingHttpResponse` of an async iterator.
 
-Apart from the call because it is the one kind of body that needs a loop. Django itself would collect it to its end before
-the first byte leaves, so that a stream without an end never began, and nobody noticed when its client left.
+It is the one kind of body that needs a loop. Django itself would collect the whole iterator before the first byte. Then
+an endless stream never starts, and nobody notices when its client leaves.
 
 Spec: PEP 3333 "Buffering and Streaming"; PEP 525.
 """

@@ -1,6 +1,6 @@
-"""What the server says when it starts: who serves what, and why.
+"""The text that the server prints at start: who serves what, and why.
 
-Apart from serving because it is text for people, and because other commands will show the same.
+It is separate from serving because it is text for people, and other commands show the same.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rsgi.values import write_value
 _SOCKETS = {
     "loop": "the event loop drives them",
     "pool": "the WSGI threads drive them, in turn",
-    "thread": "a thread of their own drives them",
+    "thread": "a separate thread drives them",
 }
 
 

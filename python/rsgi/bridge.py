@@ -1,8 +1,8 @@
 """`rsgi.WsgiToAsgi`: a WSGI application as an ASGI callable.
 
-Apart from the server because it runs under any of them. The application runs in a bounded pool of threads; what it sees
-(`environ`, `wsgi.input`, `start_response`) is the server's own Rust code. This file is the coroutine between `receive`,
-`send` and that pool. Under `rsgi serve` it is not used: the server calls the application itself.
+It runs under any ASGI server. The application runs in a bounded pool of threads. What it sees (`environ`, `wsgi.input`,
+`start_response`) is the Rust code of the server. This file is the coroutine between `receive`, `send` and that pool.
+`rsgi serve` does not use it: the server calls the application directly.
 
 Spec: PEP 3333; ASGI HTTP 2.5, WebSocket 2.5, Lifespan 2.0.
 """
@@ -45,21 +45,21 @@ class WsgiToAsgi:
 
     Args:
         app: The WSGI application.
-        threads: How many threads call it; as many as the server would take without it. With 1 it is never called twice
-            at a time, and `wsgi.multithread` says so.
-        queue: How many requests may wait for a thread; more get 503.
-        pool: The pool to share with other bridges, instead of `threads` and `queue`.
+        threads: How many threads call the application. The default is that of the server. With 1, it is never called twice
+            at a time, and `wsgi.multithread` is false.
+        queue: How many requests may wait for a thread. Further requests get 503.
+        pool: A pool to share with other bridges, instead of `threads` and `queue`.
         request_buffer_bytes: How much of a request body waits in memory for the application.
-        response_buffer_bytes: How much of an answer waits in memory for the client.
-        response_spool_bytes: How much more of it is kept in a temporary file for a slow client before the application has to
-            wait; 0 keeps nothing there.
-        duplicate_header_limit: How often one request header may come; more get 431.
-        max_body_bytes: The largest request body; a larger one gets 413. `None`: what the host lets through.
-        reraise_exc_info: Whether an error that the application answered itself (`start_response` with `exc_info`) is
-            raised to the ASGI middleware outside once the answer is out. Errors that it did not answer always are.
+        response_buffer_bytes: How much of a response waits in memory for the client.
+        response_spool_bytes: How much more of a response goes to a temporary file for a slow client. With 0, the
+            application waits instead.
+        duplicate_header_limit: How often one request header may be repeated. More repeats get 431.
+        max_body_bytes: The largest request body. A larger one gets 413. With `None`, only the host has a limit.
+        reraise_exc_info: Whether to raise an error that the application answered itself (`start_response` with `exc_info`)
+            to the outer ASGI middleware after the response. Errors that it did not answer are always raised.
 
     Raises:
-        ValueError: when a number is below 1, or `pool` is given together with `threads` or `queue`.
+        ValueError: when a number is below 1, or when you pass `pool` together with `threads` or `queue`.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Restarts the applications when their files change: `rsgi serve --reload`, for development.
 
-Apart from the supervisor, which never leaves an address without a worker: here there is one worker, and between the old
-code and the new one requests wait, so that none is answered by code that is no longer there. As in the supervisor, the
-addresses are bound in this process, which imports no application; `file_watch.py` says which files count.
+The other supervisor always keeps a worker running. Here there is one worker. Requests wait between the old code and the
+new code, so no response comes from replaced code. As in the supervisor, this process binds the addresses and imports no
+application. `file_watch.py` says which files count.
 """
 
 from __future__ import annotations

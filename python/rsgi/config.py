@@ -1,8 +1,8 @@
 """Every setting of the server, each defined once.
 
-Apart from the command line because four doors lead here: `rsgi serve --flag`, `RSGI_*` environment variables, a file
-(`rsgi.config_file`), and `rsgi.serve(...)` from Python. A field's metadata is the one definition: the flags, their help
-and their checks are made from it (`rsgi.cli.parameters`), and the Rust side reads the same field names.
+Settings come from four places: `rsgi serve --flag`, `RSGI_*` environment variables, a file (`rsgi.config_file`), and
+`rsgi.serve(...)` from Python. The metadata of a field is the only definition. Flags, their help and their checks are
+generated from it (`rsgi.cli.parameters`), and the Rust side reads the same field names.
 
 To add a setting: add a field here, and the field of the same name in `src/settings.rs`.
 """
@@ -26,7 +26,7 @@ MIB = 1024 * KIB
 
 __all__ = ["SECTIONS", "AppTarget", "Config", "Setting", "flag_of", "setting_of", "settings"]
 
-# A descriptor is opened anew through `/proc`, which is Linux's.
+# A descriptor is opened again through `/proc`, which only Linux has.
 _EXTENSIONS = ("pathsend", *(("zerocopysend",) if sys.platform == "linux" else ()), "trailers")
 _EXTENSION_NAMES = ", ".join(f"`{name}`" for name in _EXTENSIONS)
 
@@ -65,16 +65,17 @@ def _setting(
 
 @dataclass(frozen=True)
 class Config:
-    """All that can be said about one server; checked when it is made.
+    """All settings of one server, validated when the object is created.
 
-    Durations are seconds and sizes are bytes; both may be given as text (`"2m"`, `"64KiB"`).
+    Durations are seconds and sizes are bytes. Both may be text (`"2m"`, `"64KiB"`).
 
     Raises:
-        StartupError: when a value is not one that its setting can have.
+        StartupError: when a setting has an invalid value.
     """
 
     apps: tuple[AppTarget, ...] = _setting(
-        "Serve {INTERFACE} application: `module:attr` or `module:factory()`, below PREFIX if one is given. Repeatable.",
+        "Serve {INTERFACE} application: `module:attr` or `module:factory()`, mounted at PREFIX if you give one. "
+        "Repeatable.",
         "Applications",
         (),
         unit="apps",
@@ -82,9 +83,9 @@ class Config:
         repeatable=True,
     )
     routes: tuple[str | Mapping[str, object] | ParsedRule, ...] = _setting(
-        "Say which application answers: `[METHODS ][HOST]/path/{name}=APP`, where APP is a name from the configuration "
-        "file, a target, wsgi or asgi. The first rule that matches wins over everything else; the path passes through "
-        "unchanged. `=APP:5%` is for a share of the clients: docs/shares.md. Repeatable.",
+        "Choose the application for a request: `[METHODS ][HOST]/path/{name}=APP`. APP is a name from the "
+        "configuration file, a target, wsgi or asgi. The first rule that matches wins over everything else. The path "
+        "passes through unchanged. `=APP:5%` limits the rule to a share of the clients: see docs/shares.md. Repeatable.",
         "Applications",
         (),
         unit="rules",
@@ -93,50 +94,51 @@ class Config:
         separators=r"[;\n]+",
     )
     fallback: str | None = _setting(
-        "What goes to the WSGI application when one of each kind has no prefix: what is not in the route table of the "
-        "ASGI application, or what that one answers with 404.",
+        "What the WSGI application gets if there is one application of each kind without a prefix. table: what is not "
+        "in the route table of the ASGI application. probe: what the ASGI application has no route for when rsgi asks "
+        "it. off: the two must not share requests.",
         "Applications",
         choices=("table", "probe", "off"),
         optional=True,
         default_text="table if the routes can be read, else probe",
     )
     routes_from: tuple[str, ...] = _setting(
-        "Read the routes of an application from this object in it, when they cannot be read from the application: "
-        "`[APP=]TARGET`, where APP is wsgi, asgi (the default) or a target. Repeatable.",
+        "Read the routes of an application from this inner object if they cannot be read from the application itself: "
+        "`[APP=]TARGET`. APP is wsgi, asgi (the default) or a target. Repeatable.",
         "Applications",
         (),
         metavar="[APP=]TARGET",
         repeatable=True,
     )
     prefer: str = _setting(
-        "Who gets what both applications without a prefix have a route for.",
+        "The kind of application that gets a request if both applications without a prefix have a route for it.",
         "Applications",
         "asgi",
         choices=("asgi", "wsgi"),
     )
     config: str | None = _setting(
-        "Read settings from this file; flags and the environment win over it.",
+        "Read settings from this file. Flags and the environment win over it.",
         "Applications",
         metavar="FILE",
         optional=True,
         default_text="`rsgi.toml`, or `[tool.rsgi]` in `pyproject.toml`, in this folder or `--app-dir`",
     )
     env_file: str | None = _setting(
-        "Read environment variables from this file, lines of `NAME=value`, for the applications and for settings "
-        "(`RSGI_*`). A variable that is set already stays as it is.",
+        "Read environment variables from this file, in lines of `NAME=value`. They apply to the applications and to "
+        "settings (`RSGI_*`). A variable that is already set keeps its value.",
         "Applications",
         metavar="FILE",
         optional=True,
         default_text="none",
     )
     reload_rules: bool = _setting(
-        "Look once a second whether the configuration file has changed, and take its rules over. SIGHUP does so at once.",
+        "Check once a second whether the configuration file has changed, and load its rules. SIGHUP does so at once.",
         "Applications",
         False,
         unit="flag",
     )
     app_dir: str = _setting(
-        "The folder that applications are imported from.",
+        "Import applications from this folder.",
         "Applications",
         ".",
         metavar="DIR",
@@ -144,16 +146,16 @@ class Config:
     )
 
     share_by: str = _setting(
-        "What tells clients apart where rules have a share: cookie (one of the server's own, `rsgi_bucket`), client (the "
-        "address), or the value of a header or of a cookie of the application.",
+        "What decides whether a client is in the share of a rule: cookie (rsgi sets the cookie `rsgi_bucket`), client (its "
+        "address), the value of a header, or the value of a cookie of your application.",
         "Shares",
         "cookie",
         unit="share by",
         metavar="cookie|client|header:NAME|cookie:NAME",
     )
     share_testers: str | None = _setting(
-        "Let who sends the header or the cookie `rsgi-app: NAME.TEXT` choose the application NAME where rules have a share. "
-        "Other users can see it on a command line: use the environment variable.",
+        "Let testers choose an application where a rule has a share, with the header or the cookie `rsgi-app: NAME.TEXT`. "
+        "Other users can see a command line: use the environment variable.",
         "Shares",
         unit="secret word",
         secret=True,
@@ -163,8 +165,7 @@ class Config:
     )
 
     static: tuple[str | Mapping[str, object] | AskedFolder, ...] = _setting(
-        "Serve the files of a folder below a prefix, before any application is asked. Repeatable. docs/static-files.md has "
-        "recipes.",
+        "Serve the files of a folder below a prefix, before any application. Repeatable. See docs/static-files.md.",
         "Static files",
         (),
         unit="folders",
@@ -173,7 +174,7 @@ class Config:
         separators=r"[;\n]+",
     )
     static_cache_control: str | None = _setting(
-        "What `Cache-Control` says of files; off leaves it out. no-cache has browsers ask each time whether a file has "
+        "The header `Cache-Control` of files. off omits it. With no-cache, browsers ask each time whether a file has "
         "changed.",
         "Static files",
         "no-cache",
@@ -182,13 +183,14 @@ class Config:
         optional=True,
     )
     static_immutable: bool = _setting(
-        "Let browsers keep files for a year whose names have a hash of the content in them, such as `app.3f2a1b.js`.",
+        "Let browsers keep a file for a year if its name contains a hash of the content, such as `app.3f2a1b.js`.",
         "Static files",
         False,
         unit="flag",
     )
     static_fallback_to_app: bool = _setting(
-        "Leave to the applications what is no file, instead of answering 404; other methods than GET and HEAD, too.",
+        "If there is no such file, ask the applications instead of answering 404. They also get methods other than "
+        "GET and HEAD.",
         "Static files",
         False,
         unit="flag",
@@ -201,8 +203,8 @@ class Config:
     )
 
     compress: tuple[str, ...] = _setting(
-        "Compress answers of applications for clients that take it: auto, or codings, the best first. docs/compression.md "
-        "says which answers, and when not to.",
+        "Compress responses of applications if the client supports it: auto, or codings in order of preference. See "
+        "docs/compression.md, also about when not to.",
         "Compression",
         (),
         unit="words",
@@ -210,10 +212,10 @@ class Config:
         choices=("auto", "zstd", "br", "gzip"),
     )
     compress_min_size: int = _setting(
-        "The smallest body that is compressed, where its size is known.", "Compression", KIB, unit="size", minimum=0
+        "Compress only bodies of at least this size, if the size is known.", "Compression", KIB, unit="size", minimum=0
     )
     compress_types: tuple[str, ...] = _setting(
-        "The types of answers that are compressed, such as text/html, text/* or +json. With commas between them.",
+        "Compress responses of these types, such as text/html, text/* or +json. Separated by commas.",
         "Compression",
         (
             "text/*",
@@ -234,11 +236,11 @@ class Config:
 
     host: str = _setting("The address to listen on.", "Addresses", "127.0.0.1", metavar="HOST")
     port: int = _setting(
-        "The port to listen on; 0 takes any free one.", "Addresses", 8000, unit="number", minimum=0, maximum=65535
+        "The port to listen on. 0 takes any free port.", "Addresses", 8000, unit="number", minimum=0, maximum=65535
     )
     bind: tuple[str, ...] = _setting(
-        "Listen here instead of on HOST and PORT: `host:port`, `[::1]:port`, `unix:/path`, `unix:@name` (abstract), or "
-        "`fd://3`, a listening socket that was inherited, by its number or by the name that systemd gives it. Repeatable.",
+        "Listen here instead of on HOST and PORT: `host:port`, `[::1]:port`, `unix:/path`, `unix:@name` (abstract), "
+        "or `fd://3`, an inherited listening socket by its number or by its systemd name. Repeatable.",
         "Addresses",
         (),
         unit="address",
@@ -247,10 +249,10 @@ class Config:
         repeatable=True,
     )
     uds: str | None = _setting(
-        "Listen on a Unix socket; the same as `--bind unix:PATH`.", "Addresses", metavar="PATH", optional=True
+        "Listen on a Unix socket. The same as `--bind unix:PATH`.", "Addresses", metavar="PATH", optional=True
     )
     uds_mode: str | None = _setting(
-        "The mode of Unix sockets, in octal digits, for example 660: who may write may connect.",
+        "The mode of Unix sockets in octal digits, for example 660. Everybody with write permission can connect.",
         "Addresses",
         unit="mode",
         metavar="MODE",
@@ -266,23 +268,25 @@ class Config:
         maximum=2**31 - 1,
     )
     reuse_port: bool = _setting(
-        "Let other servers that say the same bind the same ports (SO_REUSEPORT); the system divides connections among them.",
+        "Let several servers bind the same ports (SO_REUSEPORT), if each of them sets this. The system divides "
+        "connections among them.",
         "Addresses",
         False,
         unit="flag",
     )
 
     http: str = _setting(
-        "The versions of HTTP to speak. With TLS the client chooses among them (ALPN); in the clear, a client that "
-        "starts with HTTP/2 gets it.",
+        "The versions of HTTP to serve. With TLS, the client chooses one (ALPN). Without TLS, a client that starts "
+        "with HTTP/2 gets HTTP/2.",
         "Addresses",
         "auto",
         choices=("auto", "1", "2"),
     )
 
     trust_proxy: tuple[str, ...] = _setting(
-        "Believe `Forwarded` and `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `-Prefix` of proxies that connect from "
-        "here: an address, a network such as 10.0.0.0/8, unix (Unix sockets) or * (everybody). Repeatable, or with commas.",
+        "Trust `Forwarded` and `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `-Prefix` from these proxies: an "
+        "address, a network such as 10.0.0.0/8, unix (Unix sockets) or * (everybody). Repeatable, or separated by "
+        "commas.",
         "Behind a proxy",
         (),
         unit="proxy",
@@ -291,8 +295,8 @@ class Config:
         separators=r"[;,\s]+",
     )
     root_path: str | None = _setting(
-        "The path that a proxy serves this server under, whether it cuts it off or not. It is `SCRIPT_NAME` and "
-        "`root_path`; rules and prefixes are about the path below it.",
+        "The path under which a proxy serves this server, whether the proxy strips it or not. Applications see it as "
+        "`SCRIPT_NAME` or `root_path`. Rules and prefixes match the path below it.",
         "Behind a proxy",
         unit="path",
         metavar="PATH",
@@ -300,15 +304,16 @@ class Config:
         default_text="none",
     )
     proxy_protocol: bool = _setting(
-        "Expect a PROXY header (version 1 or 2) at the start of each connection of a trusted proxy.",
+        "Require a PROXY header (version 1 or 2) at the start of each connection from a trusted proxy.",
         "Behind a proxy",
         False,
         unit="flag",
     )
 
     tls_cert: tuple[str, ...] = _setting(
-        "Serve HTTPS with the certificate in this PEM file, the server's own first, then those between it and the root. "
-        "Repeatable: a client gets the first that is good for the host name it asks for. SIGHUP reads the files again.",
+        "Serve HTTPS with the certificate in this PEM file: the server's own first, then the intermediate ones. "
+        "Repeatable: a client gets the first certificate that is valid for the host name it asks for. SIGHUP reads "
+        "the files again.",
         "TLS",
         (),
         metavar="FILE",
@@ -316,8 +321,8 @@ class Config:
         separators=r"[;\n]+",
     )
     tls_key: tuple[str, ...] = _setting(
-        "The PEM file of the key, one for each `--tls-cert` in the same order. Not needed when the certificate's file "
-        "holds it.",
+        "The PEM file of the key, one for each `--tls-cert` in the same order. Not needed if the file of the "
+        "certificate contains the key.",
         "TLS",
         (),
         metavar="FILE",
@@ -325,7 +330,7 @@ class Config:
         separators=r"[;\n]+",
     )
     tls_key_password: str | None = _setting(
-        "What the keys are encrypted with. Other users can see it on a command line: use the environment variable.",
+        "The password of the keys. Other users can see it on a command line, so use the environment variable.",
         "TLS",
         secret=True,
         metavar="TEXT",
@@ -333,20 +338,20 @@ class Config:
         default_text="none",
     )
     tls_client_ca: str | None = _setting(
-        "Ask clients for a certificate, and check it with the authorities in this PEM file.",
+        "Ask clients for a certificate, and verify it with the authorities in this PEM file.",
         "TLS",
         metavar="FILE",
         optional=True,
         default_text="none",
     )
     tls_client_auth: str | None = _setting(
-        "Whether a client without a certificate is served. One with a certificate that is not good never is.",
+        "Whether clients must have a certificate. A client with an invalid certificate is never served.",
         "TLS",
         choices=("optional", "required"),
         optional=True,
         default_text="required if there is a client authority",
     )
-    tls_min_version: str = _setting("The oldest version of TLS to speak.", "TLS", "1.2", choices=("1.2", "1.3"))
+    tls_min_version: str = _setting("The oldest version of TLS to serve.", "TLS", "1.2", choices=("1.2", "1.3"))
 
     wsgi_threads: int = _setting(
         "How many threads run WSGI applications.",
@@ -358,32 +363,37 @@ class Config:
         default_text="cores + 4, at most 32",
     )
     wsgi_queue: int = _setting(
-        "How many requests may wait for a thread; more get 503.", "WSGI", 1024, unit="number", minimum=1
+        "How many requests may wait for a WSGI thread. Further requests get 503.",
+        "WSGI",
+        1024,
+        unit="number",
+        minimum=1,
     )
     wsgi_request_buffering: str = _setting(
-        "When a WSGI call starts: once the body is complete or `--request-buffer` of it is here (auto), once it is "
-        "complete (full), or at once (off).",
+        "When a WSGI call starts. auto: when the body is complete or `--request-buffer` of it has arrived. full: when "
+        "the body is complete. off: at once.",
         "WSGI",
         "auto",
         choices=("auto", "full", "off"),
     )
 
     loop: str = _setting(
-        "The event loop; auto takes asyncio's where it drives the sockets itself, else uvloop where it is installed.",
+        "The event loop. auto takes asyncio's if the loop can drive the sockets itself, otherwise uvloop if it is "
+        "installed.",
         "ASGI",
         "auto",
         choices=("auto", "asyncio", "uvloop"),
     )
     io: str = _setting(
-        "Who drives the sockets: a thread of its own, the event loop inside its `select()` (ASGI only), or the WSGI "
-        "threads while they wait. auto takes what is fastest for the applications.",
+        "Which thread drives the sockets. thread: a separate thread. loop: the event loop inside its `select()` (ASGI "
+        "only). pool: the WSGI threads while they wait. auto takes the fastest for the applications.",
         "ASGI",
         "auto",
         choices=("auto", "thread", "loop", "pool"),
     )
     busy_poll: float = _setting(
-        "How long to go on looking at the sockets before sleeping, for example 100us: requests that follow each other "
-        "closely are answered sooner, and a processor is busy meanwhile. 0 sleeps at once.",
+        "How long to poll the sockets before sleeping, for example 100us. Requests that follow each other closely are "
+        "answered sooner, but a processor is busy. 0 sleeps at once.",
         "ASGI",
         0.0,
         unit="duration",
@@ -391,18 +401,24 @@ class Config:
         maximum=1,
     )
     lifespan: str = _setting(
-        "Whether ASGI applications are told of start and end; auto asks them and accepts that they do not know.",
+        "Whether ASGI applications get lifespan events. on requires lifespan support. auto tolerates its absence. off "
+        "sends no events.",
         "ASGI",
         "auto",
         choices=("auto", "on", "off"),
     )
     lifespan_timeout: float = _setting(
-        "How long an application may take to start, and to end.", "ASGI", 60.0, unit="duration", minimum=0.001
+        "How long the startup of an application may take, and how long its shutdown.",
+        "ASGI",
+        60.0,
+        unit="duration",
+        minimum=0.001,
     )
 
     asgi_extensions: tuple[str, ...] = _setting(
-        f"The ASGI extensions to offer that change which messages an application sends: {_EXTENSION_NAMES}. With commas "
-        "between them. Middleware has to know them: what does not may answer 500, or leave files uncompressed.",
+        "Offer these ASGI extensions, which change the messages that an application sends: "
+        f"{_EXTENSION_NAMES}. Separated by commas. Middleware must know them. Otherwise it may answer 500, or leave files "
+        "uncompressed.",
         "ASGI",
         (),
         unit="words",
@@ -411,10 +427,14 @@ class Config:
     )
 
     ws_max_message: int = _setting(
-        "The largest WebSocket message; a larger one closes with 1009.", "WebSocket", 16 * MIB, unit="size", minimum=1
+        "The largest WebSocket message. A larger one closes the WebSocket with 1009.",
+        "WebSocket",
+        16 * MIB,
+        unit="size",
+        minimum=1,
     )
     ws_ping_interval: float = _setting(
-        "How often a WebSocket is pinged; 0 never.", "WebSocket", 20.0, unit="duration", minimum=0
+        "The time between pings of a WebSocket. 0 sends none.", "WebSocket", 20.0, unit="duration", minimum=0
     )
     ws_ping_timeout: float = _setting(
         "How long a pong may take before the WebSocket is closed.",
@@ -424,15 +444,15 @@ class Config:
         minimum=0.001,
     )
     ws_compression: str = _setting(
-        "Whether WebSocket messages are compressed (permessage-deflate); auto does where the client offers it.",
+        "Whether WebSocket messages are compressed (permessage-deflate). auto compresses if the client offers it.",
         "WebSocket",
         "auto",
         choices=("auto", "off"),
     )
 
     workers: int = _setting(
-        "How many processes serve, each with all of the applications and with its own threads, loop, limits and lifespans. "
-        "auto is one for each processor that may be used.",
+        "How many processes serve. Each has all applications, and its own threads, loop, limits and lifespans. auto "
+        "takes one for each processor that the process may use.",
         "Processes",
         factory=default_workers,
         unit="processes",
@@ -443,28 +463,29 @@ class Config:
     )
     preload: bool = _setting(
         "With `--workers`: import the applications once and fork the workers, which share that memory. Linux only. "
-        "docs/workers.md says what applications have to heed.",
+        "See docs/workers.md for what applications must avoid.",
         "Processes",
         False,
         unit="flag",
     )
     user: str | None = _setting(
-        "Become this user once the addresses are bound, before applications are imported: a name or a number. For root.",
+        "Change to this user when the addresses are bound, before applications are imported: a name or a number. For "
+        "servers that root starts.",
         "Processes",
         metavar="USER",
         optional=True,
         default_text="the user that started it",
     )
     group: str | None = _setting(
-        "Become of this group then: a name or a number.",
+        "Change to this group at the same time: a name or a number.",
         "Processes",
         metavar="GROUP",
         optional=True,
         default_text="the group of `--user`",
     )
     pid_file: str | None = _setting(
-        "Write the number of the process that takes signals to this file once the addresses are bound; it is removed at "
-        "the end.",
+        "Write the id of the process that takes signals to this file when the addresses are bound. rsgi removes the "
+        "file at the end.",
         "Processes",
         metavar="FILE",
         optional=True,
@@ -472,8 +493,8 @@ class Config:
     )
 
     max_requests: int | None = _setting(
-        "How many requests a worker may have before another one takes its place, one worker at a time and without losing a "
-        "request. With one worker, too, a supervisor sees to it.",
+        "Replace a worker after this many requests, one worker at a time and without losing a request. With one "
+        "worker, this adds a supervisor.",
         "Processes",
         unit="number",
         optional=True,
@@ -482,7 +503,7 @@ class Config:
         default_text="no limit",
     )
     max_requests_jitter: int = _setting(
-        "Up to so many more than `--max-requests`, another number for each worker.",
+        "Add a random number up to this to `--max-requests`, for each worker.",
         "Processes",
         0,
         unit="number",
@@ -490,7 +511,7 @@ class Config:
         maximum=2**31,
     )
     max_worker_age: float | None = _setting(
-        "How long a worker may serve before another one takes its place.",
+        "Replace a worker that has served for this long.",
         "Processes",
         unit="duration",
         optional=True,
@@ -498,7 +519,7 @@ class Config:
         default_text="no limit",
     )
     max_rss: int | None = _setting(
-        "How much memory a worker may have resident before another takes its place; looked at once a second. Linux only.",
+        "Replace a worker with more resident memory than this. Checked once a second. Linux only.",
         "Processes",
         unit="size",
         optional=True,
@@ -506,8 +527,8 @@ class Config:
         default_text="no limit",
     )
     worker_timeout: float | None = _setting(
-        "How long a worker may leave its sockets alone, because its event loop is blocked for example, before its stacks "
-        "are written and another one takes its place; 0 is for ever.",
+        "Replace a worker that has not driven its sockets for this long, for example because its event loop is "
+        "blocked, and log its stacks. 0 never does.",
         "Processes",
         unit="duration",
         optional=True,
@@ -516,48 +537,48 @@ class Config:
     )
 
     max_request_line: int = _setting(
-        "The longest request line; a longer one gets 414.", "Limits", 8 * KIB, unit="size", minimum=256
+        "The longest request line. A longer one gets 414.", "Limits", 8 * KIB, unit="size", minimum=256
     )
     max_header_section: int = _setting(
-        "The largest header section; a larger one gets 431.", "Limits", 64 * KIB, unit="size", minimum=256
+        "The largest header section. A larger one gets 431.", "Limits", 64 * KIB, unit="size", minimum=256
     )
     max_header_fields: int = _setting(
-        "The most header fields; more get 431.", "Limits", 100, unit="number", minimum=1, maximum=16384
+        "The largest number of header fields. More get 431.", "Limits", 100, unit="number", minimum=1, maximum=16384
     )
     max_body: int | None = _setting(
-        "The largest request body; a larger one gets 413.", "Limits", unit="size", optional=True, minimum=0
+        "The largest request body. A larger one gets 413.", "Limits", unit="size", optional=True, minimum=0
     )
     max_connections: int | None = _setting(
-        "How many connections a process may have open; further ones wait in the kernel until one closes.",
+        "How many connections a process may have open. Further connections wait in the kernel until one closes.",
         "Limits",
         unit="number",
         optional=True,
         minimum=1,
     )
     limit_concurrency: int | None = _setting(
-        "How many requests and WebSockets each application may have at the same time; more get 503.",
+        "How many requests and WebSockets each application may have at the same time. Further ones get 503.",
         "Limits",
         unit="number",
         optional=True,
         minimum=1,
     )
     request_buffer: int = _setting(
-        "How much of a request body is kept in memory before the client has to wait.",
+        "How much of a request body stays in memory before the client has to wait.",
         "Limits",
         1 * MIB,
         unit="size",
         minimum=KIB,
     )
     response_buffer: int = _setting(
-        "How much of an answer is kept in memory before the application has to wait.",
+        "How much of a response stays in memory before the application has to wait.",
         "Limits",
         256 * KIB,
         unit="size",
         minimum=KIB,
     )
     response_spool: int = _setting(
-        "How much more of an answer of a WSGI application is kept in a temporary file for a slow client, so that its "
-        "thread is free again; all answers together may take 16 times as much. 0 lets the thread wait.",
+        "How much more of a WSGI response goes to a temporary file for a slow client, so that the thread is free. All "
+        "responses together may use 16 times as much. With 0, the thread waits.",
         "Limits",
         64 * MIB,
         unit="size",
@@ -573,7 +594,8 @@ class Config:
         maximum=65535,
     )
     h2_window: int = _setting(
-        "How much of a request body an HTTP/2 client may send before it is read; more is faster over long distances.",
+        "How much of a request body an HTTP/2 client may send before the application reads it. More is faster over "
+        "long distances.",
         "Limits",
         256 * KIB,
         unit="size",
@@ -581,7 +603,8 @@ class Config:
         maximum=2**31 - 1,
     )
     replay_limit: int = _setting(
-        "With `--fallback probe`: the largest body that is kept for WSGI while the ASGI application is asked first.",
+        "With `--fallback probe`: the largest body to store for the WSGI application while the ASGI application is "
+        "asked first.",
         "Limits",
         16 * MIB,
         unit="size",
@@ -596,18 +619,18 @@ class Config:
         minimum=0.001,
     )
     keep_alive_timeout: float = _setting(
-        "How long an idle connection is kept open.", "Time limits", 75.0, unit="duration", minimum=0
+        "How long an idle connection stays open.", "Time limits", 75.0, unit="duration", minimum=0
     )
     queue_timeout: float = _setting(
-        "How long a request may wait for a thread before it gets 503.",
+        "How long a request may wait for a WSGI thread before it gets 503.",
         "Time limits",
         45.0,
         unit="duration",
         minimum=0.001,
     )
     request_timeout: float | None = _setting(
-        "How long an application may take until its answer begins; then the client gets 504. A task is cancelled, a WSGI "
-        "thread is given up and another one takes its place. A WebSocket has to be accepted or refused by then.",
+        "How long an application may take until its response begins. After that, the client gets 504. rsgi cancels a "
+        "task. It abandons a WSGI thread and replaces it. A WebSocket must be accepted or refused in this time.",
         "Time limits",
         unit="duration",
         optional=True,
@@ -615,17 +638,17 @@ class Config:
         default_text="no limit",
     )
     min_data_rate: int = _setting(
-        "The slowest that a body may come and an answer may be read, in bytes a second; 0 is any.",
+        "The slowest rate at which a client may send a body or read a response, in bytes per second. 0 allows any.",
         "Time limits",
         500,
         unit="size",
         minimum=0,
     )
     min_data_rate_grace: float = _setting(
-        "How long a client may be slower than that.", "Time limits", 10.0, unit="duration", minimum=0.001
+        "How long a client may be slower than `--min-data-rate`.", "Time limits", 10.0, unit="duration", minimum=0.001
     )
     grace: float = _setting(
-        "How long applications may take to finish what they do when the server is told to end, background tasks included.",
+        "How long applications may take to finish when the server stops, including background tasks.",
         "Time limits",
         30.0,
         unit="duration",
@@ -633,8 +656,8 @@ class Config:
     )
 
     stream_grace: float = _setting(
-        "How long answers without a length, such as event streams, may go on when the server is told to end; then their "
-        "applications see that the client has gone, and have the rest of `--grace` to finish.",
+        "How long responses without a length, such as event streams, continue when the server stops. After that, "
+        "their applications see a client that has left, and have the rest of `--grace` to finish.",
         "Time limits",
         2.0,
         unit="duration",
@@ -642,8 +665,8 @@ class Config:
     )
 
     drain_delay: float = _setting(
-        "How long requests are still served when the server is told to end, while `--health-path` answers 503: so long load "
-        "balancers need to hear of it.",
+        "How long to serve requests after the signal to stop, while `--health-path` answers 503. Set it to the time "
+        "that load balancers need to notice.",
         "Time limits",
         0.0,
         unit="duration",
@@ -651,8 +674,8 @@ class Config:
     )
 
     health_path: str | None = _setting(
-        "Answer GET and HEAD of this path without any application: 200, or 503 when the server is told to end. Such "
-        "requests are not in the access log.",
+        "Answer GET and HEAD of this path without an application: 200, or 503 when the server stops. The access log "
+        "omits these requests.",
         "Output",
         unit="path",
         metavar="PATH",
@@ -661,7 +684,7 @@ class Config:
     )
     admin: str | None = _setting(
         "Answer `/healthz`, `/readyz`, `/metrics`, `/status.json` and `/shares` here, for monitoring and for `rsgi share`: "
-        "`host:port`, `[::1]:port` or `unix:/path`. No application is asked.",
+        "`host:port`, `[::1]:port` or `unix:/path`. No application is called.",
         "Output",
         unit="address",
         metavar="ADDR",
@@ -669,8 +692,8 @@ class Config:
         default_text="none",
     )
     admin_token: str | None = _setting(
-        "Answer there only who sends this as `Authorization: Bearer TEXT`. Needed unless the address is a loopback one or "
-        "a Unix socket. Other users can see it on a command line: use the environment variable.",
+        "Require `Authorization: Bearer TEXT` at `--admin`. Needed unless that is a loopback address or a Unix "
+        "socket. Other users can see it on a command line, so use the environment variable.",
         "Output",
         secret=True,
         metavar="TEXT",
@@ -678,24 +701,24 @@ class Config:
         default_text="none",
     )
     access_log: bool = _setting(
-        "Write one line for each answer to stdout, or to `--access-log-file`.", "Output", False, unit="flag"
+        "Write one line for each response to stdout, or to `--access-log-file`.", "Output", False, unit="flag"
     )
     access_log_file: str | None = _setting(
-        "Write the access log, and to this file; `-` is stdout. SIGUSR1 opens it again by its name, for logrotate.",
+        "Write the access log to this file. `-` is stdout. SIGUSR1 reopens the file by its name, for logrotate.",
         "Output",
         metavar="FILE",
         optional=True,
         default_text="none",
     )
     access_log_format: str = _setting(
-        "How a line of the access log looks: text, common, combined, json, or a text with atoms like those of gunicorn, "
+        "The format of the access log: text, common, combined, json, or a text with atoms like those of gunicorn, "
         "such as `%(h)s`. docs/logs.md lists them.",
         "Output",
         "text",
         metavar="FORMAT",
     )
     access_log_skip: tuple[str, ...] = _setting(
-        "Leave requests for this path out of the access log. Repeatable.",
+        "Omit requests for this path from the access log. Repeatable.",
         "Output",
         (),
         unit="path",
@@ -709,13 +732,13 @@ class Config:
         choices=("debug", "info", "warning", "error"),
     )
     log_format: str = _setting(
-        "How the other lines look, on stderr: text, or one JSON object each.",
+        "The format of the other lines, on stderr: text, or one JSON object for each line.",
         "Output",
         "text",
         choices=("text", "json"),
     )
     log_config: str | None = _setting(
-        "Set up Python's `logging` with this file (JSON or TOML) before the applications are imported: what "
+        "Configure Python's `logging` with this file (JSON or TOML) before the applications are imported. It has what "
         "`logging.config.dictConfig` takes. The logger of the server is `rsgi`.",
         "Output",
         metavar="FILE",
@@ -723,8 +746,8 @@ class Config:
         default_text="none",
     )
     request_id: str | None = _setting(
-        "Give each request an id, in this header: the client's if it is a good one, else a new one. Applications, answers "
-        "and logs have it.",
+        "Give each request an id in this header: the client's id if it is valid, otherwise a new one. Applications, "
+        "responses and logs have it.",
         "Output",
         unit="header name",
         metavar="HEADER",
@@ -732,13 +755,13 @@ class Config:
         default_text="none",
     )
     served_by: bool = _setting(
-        'Say in answers which application gave them and what decided that: `x-served-by: NAME; rule="…"`.',
+        'Add a header to the responses of applications: `x-served-by: NAME; rule="…"`.',
         "Output",
         False,
         unit="flag",
     )
     server_header: str | None = _setting(
-        "What the header `Server` says in answers that have none; off leaves it out.",
+        "The header `Server` of responses that have none. off omits it.",
         "Output",
         "rsgi",
         unit="header value",
@@ -746,19 +769,19 @@ class Config:
         optional=True,
     )
     date_header: str = _setting(
-        "Whether answers that have no header `Date` get one.", "Output", "on", choices=("on", "off")
+        "Whether responses without a `Date` header get one.", "Output", "on", choices=("on", "off")
     )
     debug: bool = _setting("Show the traceback of start-up errors.", "Output", False, unit="flag")
 
     reload: bool = _setting(
-        "Start the applications anew when code, templates or configuration change, with one worker. Needs "
-        "`pip install 'rsgi[reload]'`.",
+        "Restart the applications when code, templates or configuration change. Uses one worker. Needs `pip install "
+        "'rsgi[reload]'`.",
         "Development",
         False,
         unit="flag",
     )
     reload_dir: tuple[str, ...] = _setting(
-        "With `--reload`: watch this folder and all below it, instead of `--app-dir`. Repeatable.",
+        "With `--reload`: watch this folder and everything below it, instead of `--app-dir`. Repeatable.",
         "Development",
         (),
         metavar="DIR",
@@ -766,14 +789,14 @@ class Config:
         separators=r"[;\n]+",
     )
     reload_include: tuple[str, ...] = _setting(
-        "With `--reload`: files of this name count, too, for example `*.css`. Repeatable.",
+        "With `--reload`: also watch files with this name, for example `*.css`. Repeatable.",
         "Development",
         (),
         metavar="PATTERN",
         repeatable=True,
     )
     reload_exclude: tuple[str, ...] = _setting(
-        "With `--reload`: files and folders of this name do not count, for example `migrations`. Repeatable.",
+        "With `--reload`: ignore files and folders with this name, for example `migrations`. Repeatable.",
         "Development",
         (),
         metavar="PATTERN",
@@ -804,7 +827,7 @@ class Config:
 
 
 def settings() -> tuple[tuple[Field[Any], Setting], ...]:
-    """Every field of `Config` with what it is, in the order of the class."""
+    """Every field of `Config` with its definition, in the order of the class."""
     return tuple((each, setting_of(each)) for each in fields(Config))
 
 
@@ -814,6 +837,6 @@ def setting_of(config_field: Field[Any]) -> Setting:
 
 
 def flag_of(name: str) -> str:
-    """The flag of the field `name`; the field `apps` has two, of which this is the first."""
+    """The flag of the field `name`. The field `apps` has two flags; this returns the first."""
     special = {"apps": "--wsgi", "routes": "--route"}
     return special.get(name, f"--{name.replace('_', '-')}")

@@ -1,7 +1,7 @@
 """Reads settings from `rsgi.toml`, or from `[tool.rsgi]` in `pyproject.toml`.
 
-Apart from `config.py`, which says which settings there are, because a file has places: it is looked for, its errors name
-file and line, and it may be read again while the server runs. Its keys are the names of the settings, checked by them.
+`config.py` defines the settings. This file finds the configuration file, names file and line in errors, and reads the
+file again while the server runs. Its keys are the names of the settings, which check the values.
 
 Spec: TOML 1.0.
 """
@@ -118,7 +118,7 @@ def _parse(path: str) -> _File:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise StartupError(f"the configuration file `{path}` cannot be read: {reason}", "see `--config`") from error
+        raise StartupError(f"cannot read the configuration file `{path}`: {reason}", "see `--config`") from error
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -131,9 +131,9 @@ def _parse(path: str) -> _File:
 
 def _not_toml(path: str) -> str:
     if Path(path).suffix in (".toml", ""):
-        return "it has to be TOML"
+        return "the file must be TOML"
     return (
-        "it has to be TOML; files of other servers are not read: `rsgi translate` and docs/coming-from.md are for those"
+        "the file must be TOML. rsgi does not read files of other servers: see `rsgi translate` and docs/coming-from.md"
     )
 
 
@@ -156,7 +156,7 @@ class _File:
     def read(self) -> dict[str, Any]:
         """Every setting that the file has."""
         if not isinstance(self._table, dict):
-            self._fail((), "there is no table `[tool.rsgi]`", "a file of any other name needs none")
+            self._fail((), "there is no table `[tool.rsgi]`", "a file with any other name does not need it")
         values: dict[str, Any] = {}
         apps: list[AppTarget] = []
         for key, value in self._table.items():
@@ -174,7 +174,9 @@ class _File:
                 values[key] = self._value(key, value, self._fields[key])
             elif key in _NOT_HERE:
                 hint = f"use `{flag_of(key)}` or the environment variable"
-                self._fail((key,), f"there is no setting `{key}` in a file: it is needed before that is read", hint)
+                self._fail(
+                    (key,), f"there is no setting `{key}` in a file: rsgi needs it before it reads the file", hint
+                )
             else:
                 self._unknown((key,), [*self._fields, *_INTERFACES], "docs/settings.md lists the settings")
         if apps:
@@ -200,7 +202,7 @@ class _File:
             return setting.check(value)
         except (SettingValueError, TypeError) as error:
             self._fail(
-                (key,), f"`{key}` cannot be {setting.shown(value)}: {error}", "docs/settings.md says what it takes"
+                (key,), f"`{key}` cannot be {setting.shown(value)}: {error}", "see docs/settings.md for its values"
             )
 
     def _unnamed_apps(self, interface: Interface, value: object) -> list[AppTarget]:
@@ -236,11 +238,11 @@ class _File:
         given = [interface for interface in _INTERFACES if interface in app]
         if len(given) != 1:
             what = "both `wsgi` and `asgi`" if given else "neither `wsgi` nor `asgi`"
-            self._fail(place, f"the application `{name}` has {what}", "it speaks one of them: name its target there")
+            self._fail(place, f"the application `{name}` has {what}", "use one of them, with its target")
         own = tuple((key, self._own_value((*place, key), app[key])) for key in OWN_SETTINGS if key in app)
         if given[0] == "asgi" and "wsgi_threads" in app:
-            hint = "an ASGI application runs in the event loop; leave it out"
-            self._fail((*place, "wsgi_threads"), f"the application `{name}` has no WSGI threads: it is ASGI", hint)
+            hint = "an ASGI application runs in the event loop; remove the setting"
+            self._fail((*place, "wsgi_threads"), f"the application `{name}` is ASGI and has no WSGI threads", hint)
         return AppTarget(given[0], app[given[0]].strip(), app.get("prefix", ""), name, own)
 
     def _own_value(self, place: KeyPath, value: object) -> object:
@@ -248,12 +250,12 @@ class _File:
         try:
             return self._fields[key].check(value)
         except (SettingValueError, TypeError) as error:
-            self._fail(place, f"`{key}` cannot be {value!r}: {error}", "docs/settings.md says what it takes")
+            self._fail(place, f"`{key}` cannot be {value!r}: {error}", "see docs/settings.md for its values")
 
     def _routes(self, value: object) -> tuple[str | ParsedRule, ...]:
         if not isinstance(value, list) or not all(isinstance(rule, (str, dict)) for rule in value):
             hint = 'for example `[[routes]]`, `path = "/users/{id}"` and `app = "new"`'
-            self._fail(("routes",), "rules are tables with two brackets, or texts as `--route` takes them", hint)
+            self._fail(("routes",), "rules are tables with two brackets, or strings as for `--route`", hint)
         return tuple(
             rule if isinstance(rule, str) else rule_from_table(rule, self._place(("routes", index)))
             for index, rule in enumerate(value)
@@ -263,9 +265,7 @@ class _File:
         listed = [value] if isinstance(value, str) else value
         if not isinstance(listed, list) or not all(isinstance(folder, (str, dict)) for folder in listed):
             hint = 'for example `[[static]]`, `prefix = "/static"` and `dir = "staticfiles"`'
-            self._fail(
-                ("static",), "static folders are tables with two brackets, or texts as `--static` takes them", hint
-            )
+            self._fail(("static",), "static folders are tables with two brackets, or strings as for `--static`", hint)
         return tuple(
             folder if isinstance(folder, str) else folder_from_table(folder, self._place(("static", index)))
             for index, folder in enumerate(listed)
@@ -273,19 +273,19 @@ class _File:
 
     def _share(self, value: object) -> dict[str, Any]:
         if not isinstance(value, dict):
-            hint = "the share of a rule stands in its `[[routes]]`; `[share]` has `by` and `testers`"
-            self._fail(("share",), f"`share` is a table, not {value!r}", hint)
+            hint = "write the share of a rule in its `[[routes]]`; `[share]` has `by` and `testers`"
+            self._fail(("share",), f"`share` must be a table, not {value!r}", hint)
         values: dict[str, Any] = {}
         for key, given in value.items():
             if key not in _SHARE_KEYS:
-                self._unknown(("share", key), _SHARE_KEYS, "the share of a rule stands in its `[[routes]]`")
+                self._unknown(("share", key), _SHARE_KEYS, "write the share of a rule in its `[[routes]]`")
             name = f"share_{key}"
             if name in self._table:
-                self._fail((name,), f"`{name}` is said twice", f"leave this one out, or `{key}` in `[share]`")
+                self._fail((name,), f"`{name}` is set twice", f"remove this one, or `{key}` in `[share]`")
             try:
                 values[name] = self._fields[name].check(given)
             except (SettingValueError, TypeError) as error:
-                shown, hint = self._fields[name].shown(given), "docs/settings.md says what it takes"
+                shown, hint = self._fields[name].shown(given), "see docs/settings.md for its values"
                 self._fail(("share", key), f"`{key}` cannot be {shown}: {error}", hint)
         return values
 

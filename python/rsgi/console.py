@@ -1,7 +1,7 @@
 """Lines for the operator on standard error.
 
-Apart because several processes may write to the same terminal, and because something else than a person may read them:
-then each line says whose it is, or is a JSON object.
+Several processes may write to the same terminal, so a line can start with its process. If a program reads the lines, each
+one is a JSON object.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the new application takes from the old one in one piece: a folder of files, or a mount that cannot be read.
+"""Finds what the new application takes from the old one as a whole: a folder of files, or a mount without readable routes.
 
-Apart from the plan because here routes of both applications are compared. Who gets a path, the router is asked.
+It compares routes of both applications. The router says who gets a path.
 """
 
 from __future__ import annotations
@@ -76,5 +76,5 @@ def _warning(row: Route, routes: list[Route], old: str, new: str) -> str:
     what = f"`{row.path}` of {new}{f' ({row.defined})' if row.defined else ''} covers {named}{more} of {old}"
     back = f"`--route '{paths[0]}={old}'` gives {'it' if len(paths) == 1 else 'the first'} back"
     if row.files:
-        return f"{what}: a file that both have comes from {new}, one that only {old} has from {old}; {back}"
-    return f"{what}, which gets none of its requests any more; {back}"
+        return f"{what}: {new} serves files that both have, and {old} serves files that only it has; {back}"
+    return f"{what}, which no longer gets these requests; {back}"

@@ -1,7 +1,6 @@
-"""How many processors this process may use: fewer than the machine has, where affinity or a container says so.
+"""How many processors this process may use. Affinity or a container may allow fewer than the machine has.
 
-Apart from the settings because it reads files of the system. `os.cpu_count()` counts the machine, which in a container
-makes far too many workers.
+It reads files of the system. `os.cpu_count()` counts the processors of the machine, which is too many in a container.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Defaults that depend on the machine or on the platform.
 
-Apart from `config.py`, which is the list of the settings, because these have to be found out.
+`config.py` is only the list of settings. These defaults need code.
 """
 
 from __future__ import annotations
@@ -29,6 +29,6 @@ def default_workers() -> int:
         if workers < 1:
             raise SettingValueError("at least one process serves")
     except SettingValueError as error:
-        hint = "unset it, or say how many processes with `--workers`"
+        hint = "unset it, or set the number of processes with `--workers`"
         raise StartupError(f"the environment variable `WEB_CONCURRENCY` cannot be {asked!r}: {error}", hint) from error
     return workers

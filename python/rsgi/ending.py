@@ -1,7 +1,7 @@
-"""Ends WSGI calls that still run when the interpreter does.
+"""Ends WSGI calls that still run when the interpreter ends.
 
-Apart from the bridge because it is about the process: under a foreign server nobody else waits for the pool's threads, and a
-thread that comes back to Python while the interpreter is taken down would take the process with it.
+Under a foreign server, nobody else waits for the threads of the pool. If a thread returns to Python while the interpreter
+shuts down, the process crashes.
 """
 
 from __future__ import annotations

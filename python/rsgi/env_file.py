@@ -1,12 +1,11 @@
 r"""Reads a file of environment variables: `--env-file`.
 
-Apart from `config_file.py` because what stands in it is not for us alone: it becomes part of the environment, of this
-process and of its workers, before settings are read from there. No library for it: the common ones pass over a line that
-they cannot read, and here a mistake has to name its line.
+The variables become part of the environment of this process and its workers, before settings are read from there. Common
+libraries ignore a line that they cannot read. Here, a mistake must name its line.
 
-A line is `NAME=value`, perhaps with `export` before it; `#` begins a comment, at the start of a line or after a space. In
-double quotes `\n`, `\t`, `\r`, `\"`, `\\` and `\$` are what they are in a shell; text in quotes may go over several lines.
-`${NAME}` and `${NAME:-otherwise}` stand for another variable, except in single quotes.
+A line is `NAME=value`, optionally with `export` before it. `#` starts a comment, at the start of a line or after a space.
+In double quotes, `\n`, `\t`, `\r`, `\"`, `\\` and `\$` mean what they mean in a shell. Text in quotes can have several
+lines. `${NAME}` and `${NAME:-otherwise}` stand for another variable, except in single quotes.
 """
 
 from __future__ import annotations
@@ -98,7 +97,7 @@ class _Reader:
             self._text = Path(path).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise StartupError(f"the environment file `{path}` cannot be read: {reason}", "see `--env-file`") from error
+            raise StartupError(f"cannot read the environment file `{path}`: {reason}", "see `--env-file`") from error
         self._variables: dict[str, Variable] = {}
         self._line = 1
 
@@ -116,23 +115,25 @@ class _Reader:
         found = _ASSIGNMENT.match(self._text, position)
         if found is None:
             written = self._text[position:].partition("\n")[0].strip()
-            raise self._wrong(f"`{written}` is no variable", "write NAME=value, the name of letters, digits and `_`")
+            raise self._wrong(
+                f"`{written}` is not a variable", "write NAME=value; the name has letters, digits and `_`"
+            )
         name, begin = found["name"], found.end()
         value, end = self._read_value(name, begin)
         if "\0" in value:
-            raise self._wrong(f"`{name}` holds a zero byte", "no environment variable can")
+            raise self._wrong(f"`{name}` contains a zero byte", "an environment variable cannot")
         self._variables[name] = Variable(value, f"{self._path}, line {self._line}")
         after = _BLANK.match(self._text, end)
         if after is None:
             rest = self._text[end:].partition("\n")[0].strip()
-            raise self._wrong(f"`{rest}` stands behind the value of `{name}`", "put all of the value into the quotes")
+            raise self._wrong(f"`{rest}` follows the value of `{name}`", "put the whole value into the quotes")
         return after.end()
 
     def _read_value(self, name: str, begin: int) -> tuple[str, int]:
         quote = self._text[begin : begin + 1]
         found = {"'": _SINGLE, '"': _DOUBLE}.get(quote, _PLAIN).match(self._text, begin)
         if found is None:
-            raise self._wrong(f"the quote before the value of `{name}` is never closed", f"end the value with {quote}")
+            raise self._wrong(f"the quote of the value of `{name}` is not closed", f"end the value with {quote}")
         text = found["text"] if quote == "'" else self._expanded(name, found["text"], escapes=quote == '"')
         return text, found.end()
 
@@ -143,7 +144,7 @@ class _Reader:
                 return _ESCAPES.get(piece["escaped"], piece["escaped"]) if known else piece[0]
             if piece["wrong"] is not None:
                 hint = "write `${NAME}` or `${NAME:-otherwise}`, or put the value into single quotes"
-                raise self._wrong(f"`${{` in the value of `{name}` begins no variable", hint)
+                raise self._wrong(f"`${{` in the value of `{name}` does not start a variable", hint)
             return self._referred(name, piece["name"], piece["otherwise"])
 
         return _PIECE.sub(replacement, text)

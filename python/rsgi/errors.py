@@ -1,7 +1,6 @@
-"""What goes wrong before the server serves, said so that the operator can act on it.
+"""Start-up errors, with a hint for the operator.
 
-Apart from everything else because every module may raise it and the command line must be able to catch it without
-importing any of them.
+Every module may raise them, and the command line must be able to catch them without importing any of these modules.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which files restart a server that runs with `--reload`, and when they change.
 
-Apart from `code_reload.py`, which does the restart, because this is about names of files only.
+`code_reload.py` does the restart. This file handles only file names.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class FileWatch:
             while True:
                 paths = await found.get()
                 if isinstance(paths, Exception):
-                    hint = "`--reload-dir` names a smaller folder; WATCHFILES_FORCE_POLLING=1 looks at times instead"
-                    raise StartupError(f"files cannot be watched: {paths}", hint) from paths
+                    hint = "`--reload-dir` names a smaller folder; WATCHFILES_FORCE_POLLING=1 polls instead"
+                    raise StartupError(f"cannot watch files: {paths}", hint) from paths
                 yield paths
         finally:
             for task in tasks:

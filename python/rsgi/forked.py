@@ -1,9 +1,8 @@
-"""What becomes of a child that an application forks while it is served: it is no second server.
+"""Makes sure that a child which an application forks is not a second server.
 
-Apart because it concerns all of a server at once, and happens in another process. A child by `os.fork` has its parent's
-sockets, signal handlers and event loop. They are taken from it before `os.fork` returns. A child that comes back from the
-application's call, as if it were its parent, is ended there (`bridge/src/process.rs` sees that). Children of
-`subprocess` and `multiprocessing` never come back, and run on.
+A child of `os.fork` has its parent's sockets, signal handlers and event loop. They are removed before `os.fork` returns.
+A child that returns from the application's call is ended there (`bridge/src/process.rs` detects it). Children of
+`subprocess` and `multiprocessing` never return, and continue to run.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def _in_child() -> None:
         try:
             act()
         except Exception:
-            reporting_logger().exception("a forked process keeps something of its parent's server")
+            reporting_logger().exception("a forked process keeps resources of the parent's server")
     _unblock()
 
 
@@ -178,7 +177,7 @@ def end_call(error: BaseException | None = None) -> NoReturn:
 def end_in_loop() -> NoReturn:
     """End a child that would wait for the event loop of its parent."""
     reporting_logger().error(
-        "a forked process came back to its parent's event loop, and was ended; leave it with os._exit()"
+        "a forked process returned to its parent's event loop, and was ended; end it with os._exit()"
     )
     _end(1)
 

@@ -1,7 +1,7 @@
-"""Refuses to serve where a library has replaced Python's threads.
+"""Refuses to serve if a library has replaced Python's threads.
 
-Apart from the importer because it is about the whole process: an application that calls gevent's `patch_all()` when it is
-imported makes threads of the server's own into greenlets, which wait for each other for ever.
+If an application calls gevent's `patch_all()` when it is imported, threads of the server become greenlets, which wait for
+each other for ever.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ def refuse_green_threads() -> None:
     for library, is_patched in (("gevent", _gevent), ("eventlet", _eventlet)):
         if is_patched():
             raise StartupError(
-                f"{library} has replaced `threading`, and rsgi runs WSGI applications in real threads",
-                f"leave {library}'s monkey patching out (`monkey.patch_all()`): `--wsgi-threads` says how many requests run "
+                f"{library} has replaced `threading`, but rsgi runs WSGI applications in real threads",
+                f"remove {library}'s monkey patching (`monkey.patch_all()`): `--wsgi-threads` says how many requests run "
                 "at the same time",
             )
 

@@ -1,9 +1,8 @@
 """Ends workers that hang: `--worker-timeout`.
 
-Apart from the supervisor because it is about one worker: whoever drives its sockets sends a byte through a pipe every now
-and then (`src/heartbeat.rs`). When none has come for long, no client of that worker gets anything from it, whatever the
-reason: its event loop is blocked where that drives the sockets, or the process is stopped. Its stacks are written, and it
-is ended; that it died, the supervisor sees as of any other.
+The thread that drives the sockets of a worker regularly sends a byte through a pipe (`src/heartbeat.rs`). If none comes
+for a long time, no client of that worker gets anything: its event loop is blocked and drives the sockets, or the process
+is stopped. The worker logs its stacks and is ended. The supervisor then handles its death as any other.
 """
 
 from __future__ import annotations
@@ -63,8 +62,8 @@ async def end_if_hung(worker: WorkerProcess, config: Config) -> None:
         if worker.dismissed or worker.has_ended:
             return
     say(
-        f"error: worker {worker.pid} has not looked at its sockets for {timeout:g} s (`--worker-timeout`): "
-        "it writes where its threads are, and is ended"
+        f"error: worker {worker.pid} has not driven its sockets for {timeout:g} s (`--worker-timeout`): "
+        "it logs the stacks of its threads and is ended"
     )
     worker.hung = True
     # In a worker `faulthandler` answers it with the stacks, and lets it end.

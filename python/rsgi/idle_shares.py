@@ -1,7 +1,7 @@
-"""Finds shares that decide nothing: who is not in one gets the same application as who is.
+"""Finds shares without an effect: clients in the share and all others get the same application.
 
-Apart from the plan, which says who serves what, because here the router is asked, as it would be without those rules. The
-usual cause is a table: a rule gives 5 % of a path to the new application, whose own route for it takes the rest as well.
+It asks a router without those rules. The usual cause is a table: a rule sends 5 % of a path to the new application, but
+the new application also has a route for the path, so that it gets the rest as well.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from rsgi.plan import Plan, Rule
 
 _HINT = {
-    True: "a rule after it (`…=wsgi`) or `--prefer wsgi` keeps them where they were",
-    False: "a rule after it says who gets them",
+    True: "add a rule after it (`…=wsgi`) or use `--prefer wsgi` to leave them with the old application",
+    False: "add a rule after it for the other clients",
 }
 
 
 def idle_shares(plan: Plan) -> list[str]:
-    """One sentence for each share that decides nothing.
+    """Return one warning for each share without an effect.
 
     Raises:
-        StartupError: when rules and routes make no sense.
+        StartupError: when the rules or routes are invalid.
     """
     shared = [rule for rule in plan.rules if rule.share is not None]
     if not shared:
@@ -37,7 +37,7 @@ def idle_shares(plan: Plan) -> list[str]:
 
 def _idle(rule: Rule, router: Router, plan: Plan) -> str | None:
     if rule.kind == "regex":
-        return None  # no path that it fits can be made up
+        return None  # there is no sample path for an expression
     path = sample(rule.path) if rule.kind == "path" else f"{rule.path}/"
     headers = [] if rule.host is None else [("host", sample(rule.host).lower())]
     method = rule.methods[0] if rule.methods else "GET"
@@ -47,4 +47,4 @@ def _idle(rule: Rule, router: Router, plan: Plan) -> str | None:
     app = plan.apps[rule.app]
     why = f" ({found.reason})" if found.kind in ("table", "mount", "rule") else ""
     hint = _HINT[app.interface == "asgi" and plan.mode == "table"]
-    return f"the share of `{rule.text}` decides nothing: {app.name} gets the other clients as well{why}; {hint}"
+    return f"the share of `{rule.text}` has no effect: {app.name} gets the other clients as well{why}; {hint}"

@@ -1,6 +1,6 @@
-"""Looks at a project's files for what was probably meant, when an import has failed or a target is not complete.
+"""Guesses from the files of a project what was meant when an import has failed or a target is incomplete.
 
-Apart from `importer.py`, which imports, because nothing here does: files are looked for and read as text.
+Nothing is imported here. Files are read as text.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def django_hint(error: BaseException, folder: Path) -> str | None:
     if type(error).__name__ != "ImproperlyConfigured" or _SETTINGS_VARIABLE not in str(error):
         return None
     project = _django_project(folder)
-    served = "" if project is None else f", or serve `{project}.wsgi:application`, which does so itself"
+    served = "" if project is None else f", or serve `{project}.wsgi:application`, which sets it itself"
     return f"set the variable, for example `{_SETTINGS_VARIABLE}={project or 'mysite'}.settings rsgi serve …`{served}"
 
 

@@ -1,7 +1,6 @@
-"""Imports applications, and says what is wrong when that fails.
+"""Imports applications, and explains import errors.
 
-Apart from the plan because every command that names an application needs it, and because the ways in which an import
-fails are many: each gets its own sentence and its own hint.
+Every command that names an application needs it. Imports fail in many ways, and each has its own message and hint.
 """
 
 from __future__ import annotations
@@ -112,7 +111,7 @@ def add_app_dir(app_dir: str | os.PathLike[str]) -> Path:
     """
     folder = Path(os.path.abspath(os.path.expanduser(app_dir)))  # `resolve` would follow links as well
     if not folder.is_dir():
-        raise StartupError(f"there is no folder `{app_dir}`", "`--app-dir` names the folder that applications are in")
+        raise StartupError(f"there is no folder `{app_dir}`", "`--app-dir` names the folder with the applications")
     path = str(folder)
     if not sys.path or sys.path[0] != path:
         sys.path[:] = [path, *(entry for entry in sys.path if entry != path)]
@@ -131,8 +130,8 @@ def _malformed_hint(text: str, folder: Path) -> str:
         inside = f", with `--app-dir {above}`" if above else ""
         return f"name the module, not its file: `{written}`{inside}"
     if not colon and re.fullmatch(_DOTTED, text):
-        return f"say which object of the module is the application, for example `{text}:{object_in(folder, text)}`"
-    return "for example `old:app` for the object `app` in `old.py`, or `old:create_app()` for what a factory returns"
+        return f"name the object in the module, for example `{text}:{object_in(folder, text)}`"
+    return "for example `old:app` for the object `app` in `old.py`, or `old:create_app()` for the result of a factory"
 
 
 def _import(target: Target, folder: Path) -> ModuleType:
@@ -149,7 +148,7 @@ def _import(target: Target, folder: Path) -> ModuleType:
         raise StartupError(f"{message}\n\n{_tail(error)}", hint) from error
     except SystemExit as error:
         message = f"could not import `{target.text}`: `{target.module}` ended the process (SystemExit: {error.code})"
-        hint = 'keep what runs the program below `if __name__ == "__main__":`'
+        hint = 'put the code that runs the program below `if __name__ == "__main__":`'
         raise StartupError(f"{message}\n\n{_tail(error)}", hint) from error
     except Exception as error:
         message = f"could not import `{target.text}`: `{target.module}` raised {type(error).__name__}"
@@ -227,7 +226,7 @@ def _own_callables(module: ModuleType, names: list[str]) -> Iterator[str]:
 def _call_factory(target: Target, factory: object, folder: Path) -> object:
     if not callable(factory):
         message = f"`{target.text}`: `{target.attribute}` is {_a_type(factory)} and cannot be called"
-        raise StartupError(message, f"without the parentheses, `{target.text[:-2]}`, it stands for the object itself")
+        raise StartupError(message, f"remove the parentheses to name the object itself: `{target.text[:-2]}`")
     try:
         made = factory()
     except Exception as error:
@@ -241,7 +240,7 @@ def _call_factory(target: Target, factory: object, folder: Path) -> object:
         raise StartupError(f"{message}\n\n{_tail(error)}", "a factory returns the application") from error
     if inspect.iscoroutine(made):
         made.close()
-        hint = "make it a plain function; what has to be awaited belongs into the application's lifespan"
+        hint = "make it a plain function; await things in the lifespan of the application"
         raise StartupError(f"the factory `{target.text}` is a coroutine function", hint)
     return made
 
@@ -257,12 +256,12 @@ def _checked(found: object, text: str, called: str) -> object:
         return found
     if isinstance(found, ModuleType):
         hint = f"it is a module; did you mean `{found.__name__}:app`?"
-        raise StartupError(f"{called} cannot be called, so it is no application", hint)
+        raise StartupError(f"{called} cannot be called, so it is not an application", hint)
     if found is None:
         factory = text.endswith("()")
         hint = "does the factory return the application?" if factory else "is it set when the module is imported?"
         raise StartupError(f"{called} is None", hint)
-    message = f"{called} is {_a_type(found)}, which cannot be called, so it is no application"
+    message = f"{called} is {_a_type(found)}, which cannot be called, so it is not an application"
     raise StartupError(message, "a target names a WSGI or ASGI callable, or a factory with `()` behind it")
 
 

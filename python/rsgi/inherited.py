@@ -1,7 +1,7 @@
-"""Listening sockets that this process has from the one that started it: by number, or as systemd passes them.
+"""Listening sockets that this process inherited: by number, or from systemd.
 
-Apart from `listening.py`, which binds addresses of our own, because nothing that is inherited can be taken at its word: a
-descriptor may be closed, or something else than a socket that listens.
+`listening.py` binds new addresses. An inherited descriptor must be checked first: it may be closed, or not a listening
+socket.
 
 Spec: sd_listen_fds(3) (`LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`).
 """
@@ -24,7 +24,7 @@ SCHEME = "fd://"
 _FIRST = 3
 
 _VARIABLES = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
-_PASSING = "whoever starts the server has to open it, listen on it, and pass it on"
+_PASSING = "the process that starts the server must open it, listen on it, and pass it on"
 
 
 def passed_sockets() -> dict[int, str]:
@@ -62,7 +62,7 @@ def numbers_of(address: str, passed: Mapping[int, str]) -> list[int]:
         names = ", ".join(f"`{name}`" for name in sorted(set(passed.values())) if name) or "none"
         raise StartupError(
             f"cannot listen on `{address}`: no socket of that name was passed",
-            f"names that were passed: {names}; systemd has them from `FileDescriptorName=`",
+            f"inherited names: {names}; set them in systemd with `FileDescriptorName=`",
         )
     return found
 
@@ -120,7 +120,7 @@ def _duplicate(number: int) -> int | None:
 def _what_is_wrong(number: int) -> tuple[str, str] | None:
     """Why a descriptor cannot be accepted from, and what to do; `None` if it can."""
     if number in (1, 2):
-        return "that is where the server writes to", "pass the socket as another descriptor, 3 for example"
+        return "the server writes its output there", "pass the socket as another descriptor, 3 for example"
     try:
         mode = os.fstat(number).st_mode
     except OSError:
@@ -129,7 +129,7 @@ def _what_is_wrong(number: int) -> tuple[str, str] | None:
         return f"the descriptor {number} is not a socket", _PASSING
     with socket.socket(fileno=os.dup(number)) as found:
         if found.type != socket.SOCK_STREAM or found.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
-            return f"the descriptor {number} is not a socket of TCP or a stream of Unix", "of systemd: `ListenStream=`"
+            return f"the descriptor {number} is not a TCP socket or a Unix stream socket", "in systemd: `ListenStream=`"
         if not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            return f"the socket {number} does not listen", f"{_PASSING}; of systemd: `Accept=no`"
+            return f"the socket {number} does not listen", f"{_PASSING}; in systemd: `Accept=no`"
     return None

@@ -1,7 +1,6 @@
-"""Tells a WSGI callable from an ASGI one, where that can be known before the first request.
+"""Detects whether a callable is WSGI or ASGI, if that is possible before the first request.
 
-Apart from the plan because it is a question of its own: what does this object accept? Only sure answers count. A
-callable that takes anything is believed to be what the operator says it is.
+Only certain results count. If a callable accepts anything, the operator's flag decides.
 
 Spec: PEP 3333 "The Application/Framework Side"; ASGI 3.0 "Applications", "Legacy Applications".
 """
@@ -65,12 +64,12 @@ def tell_interface(application: object, name: str) -> Interface:
         check_interface(application, fitting[0], name)
         return fitting[0]
     if fitting:
-        message = f"it cannot be told whether `{name}` is a WSGI or an ASGI application"
-        raise StartupError(message, f"say which it is: `--wsgi {name}` or `--asgi {name}`")
+        message = f"rsgi cannot detect whether `{name}` is a WSGI or an ASGI application"
+        raise StartupError(message, f"say it with a flag: `--wsgi {name}` or `--asgi {name}`")
     if inspect.isclass(application) and _is_legacy_asgi(application):
         check_interface(application, "asgi", name)
-    shapes = f"{_SHAPES['wsgi']} nor with {_SHAPES['asgi']}"
-    message = f"`{name}` can be called neither with {shapes}, so it is no application"
+    shapes = f"{_SHAPES['wsgi']} or {_SHAPES['asgi']}"
+    message = f"`{name}` cannot be called with {shapes}, so it is not an application"
     raise StartupError(message, _factory_hint(application, name) or "name a WSGI or an ASGI application")
 
 
@@ -130,8 +129,8 @@ def _other_flag(application: object, name: str, interface: Interface) -> Startup
 
 
 def _wrong_arguments(application: object, interface: Interface, name: str) -> StartupError:
-    message = f"`{name}` cannot be called with {_SHAPES[interface]}, so it is no {interface.upper()} application"
-    asked = f"{_ARGUMENTS[interface]} positional arguments are what the specification asks for"
+    message = f"`{name}` cannot be called with {_SHAPES[interface]}, so it does not implement {interface.upper()}"
+    asked = f"{_ARGUMENTS[interface]} positional arguments are required by the specification"
     return StartupError(message, _factory_hint(application, name) or asked)
 
 
@@ -139,7 +138,7 @@ def _factory_hint(application: object, name: str) -> str | None:
     if not _accepts(application, 0) or ":" not in name or name.endswith(")"):
         return None
     what = "a class" if inspect.isclass(application) else "a factory"
-    return f"if it is {what} that gives the application, write `{name}()`"
+    return f"if it is {what} that returns the application, write `{name}()`"
 
 
 def _framework(application: object) -> str | None:

@@ -1,7 +1,7 @@
-"""What a server has of the system while it runs: its sockets, its user, its file with the process id.
+"""What a server gets from the system while it runs: its sockets, its user, its pid file.
 
-Apart from serving because a supervisor has the same for all of its workers, and because their order matters: addresses that
-only root may bind come first, and everything that is an application's comes after.
+A supervisor has the same for all its workers. The order matters: addresses that only root may bind come first, and
+everything of the applications comes after that.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _leave(passed: Mapping[int, str]) -> None:
     """Close sockets that were passed and that nobody has named."""
     if passed:
         shown = ", ".join(f"`{SCHEME}{number}`{f' ({name})' if name else ''}" for number, name in passed.items())
-        say(f"warning: not used, since other addresses are named: {shown}; `--bind` takes them, too")
+        say(f"warning: not used, because other addresses are set: {shown}; add them with `--bind`")
     for number in passed:
         with contextlib.suppress(OSError):
             os.close(number)
@@ -85,11 +85,11 @@ def _leave(passed: Mapping[int, str]) -> None:
 def _check(config: Config, addresses: tuple[str, ...]) -> None:
     """Say what settings about sockets do not do here."""
     if config.uds_mode is not None and not any(_socket_file(address) for address in addresses):
-        say("warning: `--uds-mode` does nothing here: no Unix socket with a file is bound")
+        say("warning: `--uds-mode` has no effect here: there is no Unix socket with a file")
     most = _most_waiting()
     default = next(each.default for each, _ in settings() if each.name == "backlog")
     if most is not None and config.backlog > most and config.backlog != default:
-        say(f"warning: the system lets {most} connections wait and not {config.backlog}: `sysctl net.core.somaxconn`")
+        say(f"warning: the system lets {most} connections wait, not {config.backlog}: see `sysctl net.core.somaxconn`")
 
 
 def _most_waiting() -> int | None:

@@ -1,7 +1,7 @@
-"""The `rsgi` logger: what applications do wrong, with a time, the client and the request.
+"""The `rsgi` logger: errors of applications, with a time, the client and the request.
 
-Apart from `console.py`, whose lines are about the server itself. An application may have set up logging for the whole
-process, before the server did or long after; what it failed with is said whatever became of our logger.
+`console.py` writes lines about the server itself. An application may set up logging for the whole process at any time.
+Its errors are logged even if it disables this logger.
 """
 
 from __future__ import annotations

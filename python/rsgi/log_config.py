@@ -1,6 +1,6 @@
 """Sets up Python's `logging` from a file, before an application is imported.
 
-Apart from `log.py`, which is about the server's own logger: what is set up here is the operator's.
+`log.py` is the server's own logger. This is the configuration of the operator.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_HINT = "it has to be what `logging.config.dictConfig` takes, as JSON or TOML, with `version = 1`"
+_HINT = "it must have what `logging.config.dictConfig` takes, as JSON or TOML, with `version = 1`"
 
 
 def set_up_from(path: str) -> None:

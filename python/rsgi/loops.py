@@ -1,7 +1,7 @@
-"""Makes the event loop that ASGI applications run in, and calls what runs in it as long as the server does.
+"""Makes the event loop of the ASGI applications, and calls what runs in it for as long as the server runs.
 
-Apart because it is the only module that knows what kinds of loops there are: uvloop, which may not be installed, and
-asyncio's own, whose selector may drive the server.
+Only this module knows the kinds of loops: uvloop, which may not be installed, and asyncio's own, whose selector may drive
+the server.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""What the main thread does while the server runs: the event loop, or nothing but to wait.
+"""What the main thread does while the server runs: it runs the event loop, or waits.
 
-Apart from serving, which makes the server and its surroundings, because applications may stop, fail or block the loop, and
-the server has to come to its end all the same.
+Applications may stop, fail or block the loop. The server must end in order anyway.
 """
 
 from __future__ import annotations
@@ -94,7 +93,7 @@ def _run_to_the_end(loop: asyncio.AbstractEventLoop, ended: threading.Event, sto
             say(f"error: {reason}; the server drains and ends")
             code = 1
         stopping.begin()
-    say("error: the event loop stops again and again; the server ends at once")
+    say("error: the event loop stopped several times; the server ends at once")
     exit_now(1)
     return code
 

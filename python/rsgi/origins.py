@@ -1,6 +1,6 @@
-"""Every setting as it came out, and where it came from.
+"""Every setting with its value and where it came from.
 
-Apart from `config_file.py`, which makes the settings and forgets where it had them from, because only people ask that.
+`config_file.py` makes the settings without keeping their origin, because only people need it.
 """
 
 from __future__ import annotations

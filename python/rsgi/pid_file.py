@@ -1,7 +1,7 @@
-"""The file that says which process takes signals: `--pid-file`.
+"""The file with the id of the process that takes signals: `--pid-file`.
 
-Apart because it outlives who writes it: one that a killed server has left is replaced, and one that another server has put
-there since is not removed.
+It can outlive its process. A file of a killed server is replaced. A file that another server has written since is not
+removed.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def _write(path: str) -> tuple[int, int, int] | None:
             file.write(f"{os.getpid()}\n")
     except OSError as error:
         raise StartupError(
-            f"the pid file `{path}` cannot be written: {error.strerror}",
-            "the folder has to be there, and the server's user has to be allowed to write in it",
+            f"cannot write the pid file `{path}`: {error.strerror}",
+            "the folder must exist, and the user of the server needs write permission in it",
         ) from error
     return _identity(path)
 
@@ -60,10 +60,12 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     if text and not text.isdigit():
-        raise StartupError(f"`{path}` is not a pid file, and is left as it is", "name another one with `--pid-file`")
+        raise StartupError(
+            f"`{path}` is not a pid file, so it is not overwritten", "name another one with `--pid-file`"
+        )
     if text and _lives(int(text)):
         raise StartupError(
-            f"the pid file `{path}` is that of process {text}, which runs",
+            f"the pid file `{path}` belongs to process {text}, which is running",
             "stop that server; if the process is another program, remove the file",
         )
     os.unlink(path)
@@ -97,4 +99,4 @@ def _remove(path: str) -> None:
     try:
         os.unlink(path)
     except OSError as error:
-        say(f"warning: the pid file `{path}` could not be removed: {error.strerror}; the next start replaces it")
+        say(f"warning: could not remove the pid file `{path}`: {error.strerror}; the next start replaces it")

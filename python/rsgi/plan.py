@@ -1,7 +1,7 @@
 """Decides who serves what: loads the applications and says how requests are divided.
 
-Apart from serving because `rsgi serve` is not the only one who asks; a `Plan` holds no socket and no thread. The Rust
-side reads its attributes by name and does the dividing.
+`rsgi serve` and other commands use it. A `Plan` has no socket and no thread. The Rust side reads its attributes by name
+and divides the requests.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Rule:
 
     @property
     def shown(self) -> str:
-        """The rule with its share."""
+        """The text of the rule with its share."""
         return self.text if self.share is None else f"{self.text}:{write_share(self.share)}"
 
 
@@ -107,8 +107,8 @@ class Plan:
         warnings: What is probably not meant, one sentence each.
         notes: What cannot be seen from here, one sentence each.
         static_folders: The folders of static files, which come before all applications.
-        share_by: What tells clients apart where rules have a share.
-        share_testers: What testers know, who may choose an application there.
+        share_by: What the bucket of a client is made from, for rules with a share.
+        share_testers: The secret of testers, who may choose an application.
     """
 
     apps: tuple[App, ...]
@@ -209,13 +209,13 @@ def _check_places(config: Config, asked: list[tuple[str, AskedInterface, str]]) 
         first = taken[place]
         if prefix:
             message = f"`{first}` and `{second}` have the same prefix, `{prefix}`"
-            raise StartupError(message, "each needs one of its own")
+            raise StartupError(message, "give each its own prefix")
         message = f"two {interface.upper()} applications have no prefix: `{first}` and `{second}`"
         raise StartupError(message, f"give one a prefix, for example `--{interface} /api={second}`")
     if config.fallback == "off" and ("", "wsgi") in taken and ("", "asgi") in taken:
         second = taken["", "asgi"]
-        message = "two applications without a prefix need a fallback from one to the other, and it is off"
-        raise StartupError(message, f"leave `--fallback off` out, or give one a prefix: `--asgi /api={second}`")
+        message = "two applications without a prefix need a fallback, and it is off"
+        raise StartupError(message, f"remove `--fallback off`, or give one a prefix: `--asgi /api={second}`")
 
 
 def _load(target: AppTarget, prefix: str, config: Config) -> App:
@@ -269,15 +269,15 @@ def _preferring_wsgi(plan: Plan, config: Config) -> Plan:
     if plan.mode == "websocket":
         return plan  # it has all HTTP anyway
     if plan.mode == "mounts":
-        message = "`prefer` decides between a WSGI and an ASGI application without a prefix, and there is but one"
-        raise StartupError(message, "leave it out, or say with `--route` rules who gets what")
+        message = "`prefer` decides between a WSGI and an ASGI application without a prefix, but there is only one"
+        raise StartupError(message, "remove it, or use `--route` rules")
     unmounted = {app.interface: app for app in plan.apps if not app.prefix}
     old, new = unmounted["wsgi"], unmounted["asgi"]
     table = table_of(old, config)
     if table is None or not table.complete:
         why = "" if table is None else f" ({table.why})"
-        message = f"the routes of `{old.name}` cannot be read{why}, so it cannot be preferred for those"
-        raise StartupError(message, "say with `--route` rules what it keeps, for example `--route '/users/{id}=wsgi'`")
+        message = f"the routes of `{old.name}` cannot be read{why}, so they cannot be preferred"
+        raise StartupError(message, "use `--route` rules for what it keeps, for example `--route '/users/{id}=wsgi'`")
     reason = f"{plan.reason}; before it, {len(table.routes)} of {old.name}, which is preferred"
     warnings = catch_all_warnings(table, old.name, new.name)
     notes = (*plan.notes, *notes_on(table, old.name))
@@ -292,7 +292,9 @@ def _divided(plan: Plan, config: Config) -> Plan:
         return replace(plan, mode="mounts", reason=_reason_of_mounts(plan, only))
     old, new = unmounted["wsgi"], unmounted["asgi"]
     if config.fallback == "probe":
-        return replace(plan, mode="probe", reason=f"asked for: {new.name} first, {old.name} when it answers 404")
+        return replace(
+            plan, mode="probe", reason=f"as configured: rsgi asks {new.name} first, and {old.name} if it answers 404"
+        )
     by_protocol = _reason_to_divide_by_protocol(old, new) if config.fallback is None else None
     if by_protocol is not None:
         return replace(plan, mode="websocket", reason=by_protocol)
@@ -321,12 +323,12 @@ def _by_table(plan: Plan, old: App, new: App, config: Config) -> Plan:
         return _with_table(plan, table, old, new, config)
     why = "" if table is None else f" ({table.why})"
     if config.fallback == "table":
-        message = f"the routes of `{new.name}` cannot be read{why}, so there is no table to fall back by"
+        message = f"the routes of `{new.name}` cannot be read{why}, so there is no table"
         hint = (
-            "name the application in it: `--routes-from module:attr`, or use `--fallback probe`, or give it a prefix: "
+            "name the inner application: `--routes-from module:attr`, or use `--fallback probe`, or give it a prefix: "
         )
         raise StartupError(message, f"{hint}`--asgi /api={new.name}`")
-    reason = f"the routes of {new.name} cannot be read{why}: it is asked first, {old.name} when it answers 404"
+    reason = f"the routes of {new.name} cannot be read{why}: rsgi asks it first, and {old.name} if it answers 404"
     return replace(plan, mode="probe", reason=reason)
 
 

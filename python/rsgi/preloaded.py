@@ -1,8 +1,8 @@
-"""Applications that are imported once, by a process that forks the workers: `--preload`, as the supervisor sees it.
+"""`--preload` as the supervisor sees it: a process imports the applications once and forks the workers.
 
-Apart from the supervisor because that only asks for a worker, and from `preloading.py`, which is the process itself. A
-worker is forked twice over, so that the process between ends at once and the worker becomes a child of the supervisor: its
-end is seen as that of any other worker, and the process that imports may end without it.
+The supervisor only asks for a worker. `preloading.py` is the process itself. It forks twice, and the process in between
+ends at once. So the worker becomes a child of the supervisor, which sees its end as that of any other worker. The
+importing process may end without it.
 
 Spec: PR_SET_CHILD_SUBREAPER(2const), pidfd_open(2).
 """
@@ -72,8 +72,8 @@ class Preloaded:
                 socket.send_fds(self._requests, [b"fork"], [connection.fileno(), *others])
                 reply = await asyncio.get_running_loop().sock_recv(self._requests, _LONGEST_REPLY)
         if not reply.isdigit() or int(reply) == 0:
-            why = "has ended" if self.process.has_ended else "could not: the system lets no more processes be"
-            raise StartupError(f"the process that has imported the applications {why}", "a later try may work")
+            why = "has ended" if self.process.has_ended else "could not: the system allows no more processes"
+            raise StartupError(f"the process that has imported the applications {why}", "try again later")
         return ForkedProcess(int(reply))
 
     def dismiss(self) -> None:
@@ -96,7 +96,7 @@ class Imports:
             StartupError: when something cannot be imported.
         """
         if self._current is not None and self._current.process.has_ended:
-            say("the process that has imported the applications has ended; they are imported again")
+            say("the process that imported the applications has ended; they are imported again")
             self._current.dismiss()
             self._current = None
         if self._current is None:

@@ -1,8 +1,8 @@
-"""The process that imports the applications and forks the workers: `--preload`, from within.
+"""The process that imports the applications and forks the workers: `--preload` from inside.
 
-Apart from `worker.py`, which the forked ones go on with. What is forked has the memory of this process and one thread. So
-nothing may run here but what imports start themselves: no loop, no thread of ours, no runtime of the compiled part. What
-imports leave open is shared by all workers, which is seldom meant; it is told by name.
+A forked worker continues with `worker.py`. It has the memory of this process and one thread. So nothing may run here
+except what imports start: no loop, no thread of rsgi, no runtime of the compiled part. All workers share what imports
+leave open, which is rarely intended. So rsgi warns about it by name.
 
 Spec: fork(2), "NOTES".
 """
@@ -148,19 +148,19 @@ def _leftovers_told(connection: socket.socket) -> Iterator[None]:
     yield
     threads = _threads()
     if threads:
-        text = f"imports have started threads, which no worker has: {', '.join(threads)}"
-        tell(connection, banner=f"warning: {text}; start them in each worker, or leave `--preload` out")
+        text = f"imports have started threads that do not exist in the workers: {', '.join(threads)}"
+        tell(connection, banner=f"warning: {text}; start them in each worker, or do not use `--preload`")
     shared = [what for number, what in _descriptors().items() if before.get(number) != what]
     if shared:
-        text = f"imports have opened what all workers share: {', '.join(shared)}"
-        tell(connection, banner=f"warning: {text}; open it in each worker, or leave `--preload` out")
+        text = f"imports have opened resources that all workers share: {', '.join(shared)}"
+        tell(connection, banner=f"warning: {text}; open them in each worker, or do not use `--preload`")
 
 
 def _threads() -> list[str]:
     """The threads but for this one: of Python by their names, others by their number."""
     found = [f"`{thread.name}`" for thread in threading.enumerate() if thread is not threading.current_thread()]
     others = len(os.listdir("/proc/self/task")) - 1 - len(found)
-    return found + ([f"{others} outside of Python"] if others > 0 else [])
+    return found + ([f"{others} outside Python"] if others > 0 else [])
 
 
 def _descriptors() -> dict[int, str]:
@@ -188,4 +188,4 @@ def _socket_name(number: int) -> str:
 def _address(address: object) -> str:
     if isinstance(address, tuple):
         return f"{address[0]}:{address[1]}"
-    return str(address) if address else "nobody by name"
+    return str(address) if address else "an unnamed peer"

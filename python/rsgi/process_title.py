@@ -1,8 +1,7 @@
-"""What a process is called in `ps` and `top`.
+"""The name of a process in `ps` and `top`.
 
-Apart because it is a matter of the kernel's: no application and no request sees it. Both names are files, so that nothing
-has to be installed for it: the short one of 15 bytes, and the command line, which is memory of the process. Where the
-system does not let itself be written to, the process keeps the name that it has.
+Only the kernel sees it. Both names are files, so no package is needed: the short name of 15 bytes, and the command line,
+which is memory of the process. If the system does not allow writing to it, the name does not change.
 
 Spec: proc_pid_comm(5), proc_pid_stat(5) (`arg_start`, `arg_end`).
 """

@@ -1,8 +1,8 @@
-"""Takes the rules of the configuration file over while the server runs: at SIGHUP, or when the file has changed.
+"""Reloads the rules of the configuration file while the server runs: at SIGHUP, or when the file has changed.
 
-Apart from serving because it happens beside it, on a thread of its own: reading a file and compiling rules holds up no
-request and no loop. What changes is one pointer in the router's place; requests and WebSockets that have begun stay where
-they are, applications are not imported again, and a file with a mistake changes nothing.
+It runs on a separate thread, so reading a file and compiling rules delays no request and no loop. Only one pointer to the
+router changes. Requests and WebSockets that have begun do not change. Applications are not imported again. A file with a
+mistake changes nothing.
 """
 
 from __future__ import annotations
@@ -93,14 +93,14 @@ class RuleReload:
             config = replace(self._started, **{name: getattr(read, name) for name in _RELOADED})
             change = self._served.divide(config)
         except StartupError as error:
-            say(f"error: {name} was not reloaded, all stays as it was: {error.message}")
+            say(f"error: {name} was not reloaded, and nothing has changed: {error.message}")
             if error.hint is not None:
                 say(f"hint: {error.hint}")
             return
         except Exception:
-            say(f"error: {name} was not reloaded, all stays as it was\n{traceback.format_exc()}")
+            say(f"error: {name} was not reloaded, and nothing has changed\n{traceback.format_exc()}")
             return
-        lines = change.lines() or ["  nothing is different"]
+        lines = change.lines() or ["  nothing has changed"]
         say("\n".join([f"reloaded {name}: {_summary(*change.config)}", *lines]))
         self._warn_of_the_rest(read)
 
@@ -112,7 +112,7 @@ class RuleReload:
             and getattr(read, field.name) != getattr(self._started, field.name)
         ]
         if changed:
-            say(f"warning: {', '.join(changed)} changed in {self._started.config}: that needs a restart")
+            say(f"warning: {', '.join(changed)} changed in {self._started.config}: this needs a restart")
 
 
 def _summary(before: Config, after: Config) -> str:
@@ -121,6 +121,6 @@ def _summary(before: Config, after: Config) -> str:
         for name in ("fallback", "prefer", "share_by")
         if getattr(before, name) != getattr(after, name)
     ]
-    changed += ["another share_testers"] if before.share_testers != after.share_testers else []
+    changed += ["share_testers has changed"] if before.share_testers != after.share_testers else []
     count = "1 rule" if len(after.routes) == 1 else f"{len(after.routes)} rules"
     return ", ".join([count, *changed])

@@ -1,8 +1,8 @@
 """Replaces workers that have served long enough: `--max-requests`, `--max-worker-age`, `--max-rss`.
 
-Apart from the supervisor, which knows how a worker is replaced without losing a request: here is when, and that it is one
-at a time. A worker counts its own requests, and says when they were enough (`src/wear.rs`); its age and its memory are
-looked at from here, so that one that hangs cannot hide them.
+The supervisor knows how to replace a worker without losing a request. This file knows when, and replaces one at a time. A
+worker counts its own requests and reports when they are enough (`src/wear.rs`). This process checks its age and memory,
+so a worker that hangs cannot hide them.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def check_limits(config: Config) -> None:
         StartupError: when they cannot.
     """
     if config.max_requests_jitter and config.max_requests is None:
-        message = "`--max-requests-jitter` is added to `--max-requests`, which is not set"
+        message = "`--max-requests-jitter` needs `--max-requests`, which is not set"
         raise StartupError(message, f"for example `--max-requests {config.max_requests_jitter * 10}`")
     if config.max_rss is not None and not sys.platform.startswith("linux"):
-        raise StartupError("`--max-rss` needs Linux: what a process has resident is read from /proc", "leave it out")
+        raise StartupError("`--max-rss` needs Linux: it reads the memory of a process from /proc", "leave it out")
 
 
 def warn_of_limits(config: Config) -> None:
@@ -77,7 +77,7 @@ class Replacement:
                 continue
             say(f"worker {worker.pid} is replaced: {why}")
             if not await self._replace(worker):
-                say(f"error: worker {worker.pid} serves on; the next try to replace it is in {_RETRY:g} s")
+                say(f"error: worker {worker.pid} continues; the next try to replace it is in {_RETRY:g} s")
                 asyncio.get_running_loop().call_later(_RETRY, self._worn.put_nowait, (worker, why))
 
 

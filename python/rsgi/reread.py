@@ -1,7 +1,7 @@
-"""The settings as they are handed to worker processes, at the start and when they are read again.
+"""The settings for worker processes, at start and when they are read again.
 
-Apart from the supervisor because the one for `--reload` does the same: what is wrong is said, and nothing changes; what
-counts once, at the start, stays as it was.
+The supervisor and `--reload` both use it. If something is wrong, it is logged and nothing changes. Settings that count
+only at start keep their values.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def read_again(config: Config, reread: Callable[[], Config] | None, fixed: Seque
         check_named(read, "by workers")
         check_limits(read)
     except StartupError as error:
-        say(f"error: {name} was not reloaded, all stays as it was: {error.message}")
+        say(f"error: {name} was not reloaded, and nothing has changed: {error.message}")
         if error.hint is not None:
             say(f"hint: {error.hint}")
         return None
     changed = [name for name in fixed if getattr(read, name) != getattr(config, name)]
     if changed:
         what = "the addresses" if set(changed) <= set(ADDRESSES) else ", ".join(f"`{name}`" for name in changed)
-        say(f"warning: {what} changed in the settings: that needs a restart")
+        say(f"warning: {what} changed in the settings: this needs a restart")
     return replace(read, **{name: getattr(config, name) for name in fixed})
 
 
@@ -55,7 +55,7 @@ def _warn_of(variables: list[str], path: str) -> None:
     """Say which settings have changed in the environment, which is looked at once."""
     changed = [f"`{name}`" for name in variables if name.startswith("RSGI_")]
     if changed:
-        say(f"warning: {', '.join(changed)} changed in {path}: that needs a restart")
+        say(f"warning: {', '.join(changed)} changed in {path}: this needs a restart")
 
 
 def check_named(config: Config, how: str) -> None:
@@ -73,11 +73,11 @@ def check_named(config: Config, how: str) -> None:
     for app in config.apps:
         if not isinstance(app.target, str):
             raise StartupError(
-                f"an application that is given as an object cannot be served {how}: each worker process imports it",
-                'name it, for example `wsgi="old:app"`, or say `workers=1` (`WEB_CONCURRENCY` may ask for more) and no '
+                f"an application object cannot be served {how}: each worker process imports the application",
+                'name it, for example `wsgi="old:app"`, or set `workers=1` (`WEB_CONCURRENCY` may ask for more) and no '
                 "`reload`, nor limits of workers such as `max_requests`",
             )
     try:
         pickle.dumps(config)
     except Exception as error:
-        raise StartupError(f"the settings cannot be handed to workers: {error}", "serve with one worker") from error
+        raise StartupError(f"the settings cannot be sent to workers: {error}", "serve with one worker") from error

@@ -1,7 +1,7 @@
-"""Reads routing rules: `[METHODS ][HOST]/path/{name}=APP[:SHARE]` on the command line, tables of keys in a file.
+"""Parses routing rules: `[METHODS ][HOST]/path/{name}=APP[:SHARE]` on the command line, tables in a file.
 
-Apart from the plan, which knows the applications, because rules have a grammar of their own. Here one is taken apart and
-checked; which application APP is, the plan decides, and whether rules go together, the router (`src/route/`).
+This file has the grammar of rules and checks each one. The plan decides which application APP is. The router decides
+whether rules fit together (`src/route/`).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ParsedRule:
         app: Which application answers, as written.
         text: The whole rule without its share, for people.
         source: Where it stands, such as `rsgi.toml, line 7`; empty on the command line.
-        share: How many of the clients' 10,000 buckets it is for; `None` for all, whatever happens.
+        share: How many of the 10,000 buckets the rule is for; `None` if it has no share.
     """
 
     methods: tuple[str, ...] | None
@@ -85,11 +85,11 @@ def parse_rule(text: str) -> ParsedRule:
     """
     pattern, equals, answers = text.rpartition("=")
     if not equals or not answers.strip() or not pattern.strip():
-        _malformed(text, "it does not say which application answers", f"{_EXAMPLE}: what follows `=` answers")
+        _malformed(text, "it does not name an application", f"{_EXAMPLE}: the application follows `=`")
     app, share = _app_and_share(answers.strip(), text)
     words = pattern.split()
     if len(words) > 2:
-        _malformed(text, "it has more words than methods and a path")
+        _malformed(text, "it has more words than the methods and a path")
     host, slash, rest = words[-1].partition("/")
     if not slash:
         _malformed(text, f"`{words[-1]}` has no path; a path starts with `/`")
@@ -103,23 +103,21 @@ def parse_rule(text: str) -> ParsedRule:
         problem, hint = _methods_problem(methods) or (None, "")
         if problem:
             _malformed(text, problem, hint)
-    shown = f"{pattern.strip()}={app}"
+    shown = text if share is None else f"{pattern}={app}"
     return ParsedRule(_normal(methods), _lower(host) or None, "path", path, (), None, None, app, shown, share=share)
 
 
 def _app_and_share(answers: str, text: str) -> tuple[str, int | None]:
-    """Divide `new:5%`; of `new:app` the colon is the target's."""
+    """Split `new:5%`. In `new:app` the colon is part of the target."""
     app, colon, share = answers.rpartition(":")
     if not colon or not re.search(r"%|^\s*[\d.]*\s*$", share):
         return answers, None
     if not app.strip():
-        _malformed(
-            text, "it does not say which application answers", f"for example `{text.rpartition('=')[0]}=asgi:5%`"
-        )
+        _malformed(text, "it does not name an application", f"for example `{text.rpartition('=')[0]}=asgi:5%`")
     try:
         return app.strip(), parse_share(share)
     except ValueError as error:
-        _malformed(text, f"`{share.strip()}` {error}", "a share follows the application, for example `=asgi:5%`")
+        _malformed(text, f"`{share.strip()}` {error}", "write the share after the application, for example `=asgi:5%`")
 
 
 def rule_from_table(table: Mapping[str, object], source: str) -> ParsedRule:
@@ -154,7 +152,7 @@ def _read_table(table: Mapping[str, object], source: str) -> ParsedRule:
             raise _RuleError(f"a rule has no key `{key}`", hint)
     app = _text(table, "app")
     if not app:
-        raise _RuleError("a rule has to name the `app` that answers", _TABLE_EXAMPLE)
+        raise _RuleError("a rule must name its `app`", _TABLE_EXAMPLE)
     kind, path = _path(table)
     host = _text(table, "host") or ""
     methods = _methods(table)
@@ -162,7 +160,9 @@ def _read_table(table: Mapping[str, object], source: str) -> ParsedRule:
     if websocket is not None and not isinstance(websocket, bool):
         raise _RuleError(f"`websocket` is true or false, not {websocket!r}")
     if websocket and methods is not None:
-        raise _RuleError("a rule for WebSockets has no `methods`", "leave them out: a WebSocket is opened in one way")
+        raise _RuleError(
+            "a rule for WebSockets has no `methods`", "remove them: a WebSocket is always opened the same way"
+        )
     scheme = _text(table, "scheme")
     if scheme not in (None, "http", "https"):
         raise _RuleError(f"`scheme` is http or https, not {scheme!r}", "`wss` counts as https, `ws` as http")
@@ -181,7 +181,7 @@ def _share(table: Mapping[str, object]) -> int | None:
         return None
     if not isinstance(value, str):
         hint = f'for example `share = "{value}%"`' if isinstance(value, int) else 'for example `share = "5%"`'
-        raise _RuleError(f"`share` is text with a percent sign, not {value!r}", hint)
+        raise _RuleError(f"`share` must be text with a percent sign, not {value!r}", hint)
     try:
         return parse_share(value)
     except ValueError as error:
@@ -202,7 +202,7 @@ def _path(table: Mapping[str, object]) -> tuple[PathKind, str]:
         raise _RuleError(f"a rule has one of `path`, `prefix` and `regex`, not `{given[0]}` and `{given[1]}`")
     if not given:
         if not set(table) - {"app"}:
-            raise _RuleError("a rule has to say what it is for", _TABLE_EXAMPLE)
+            raise _RuleError("a rule needs a condition", _TABLE_EXAMPLE)
         return "prefix", ""
     kind = given[0]
     path = _text(table, kind) or ""
@@ -238,15 +238,17 @@ def _condition(place: Literal["header", "cookie"], name: str, value: object) -> 
     if not _METHOD.fullmatch(name):
         raise _RuleError(f"`{name}` is not the name of a {place}")
     if place == "header" and "_" in name:
-        hint = f"header fields whose names have `_` reach no application; write `{name.replace('_', '-')}`"
-        raise _RuleError(f"no rule can go by the header `{name}`", hint)
+        hint = f"no application gets headers with `_` in their names; write `{name.replace('_', '-')}`"
+        raise _RuleError(f"no rule can use the header `{name}`", hint)
     if isinstance(value, bool):
         return FieldCondition(place, name, "present" if value else "absent")
     if isinstance(value, str):
         return FieldCondition(place, name, "equals", value)
     if isinstance(value, Mapping) and list(value) == ["regex"] and isinstance(value["regex"], str):
         return FieldCondition(place, name, "regex", value["regex"])
-    hint = "true: it is there, false: it is not, text: it is that, { regex = '…' }: the expression matches all of it"
+    hint = (
+        "true: it exists, false: it does not, text: it equals this, { regex = '…' }: the expression matches all of it"
+    )
     raise _RuleError(f"the {place} `{name}` cannot be compared with {value!r}", hint)
 
 
@@ -265,11 +267,9 @@ def _in_words(rule: ParsedRule) -> str:
 def _methods_problem(methods: tuple[str, ...]) -> tuple[str, str] | None:
     for method in methods:
         if not _METHOD.fullmatch(method):
-            return f"`{method}` is not a method", "on the command line they are divided by commas, without spaces"
+            return f"`{method}` is not a method", "on the command line, separate methods by commas without spaces"
         if method.upper() == "WEBSOCKET":
-            hint = (
-                "leave the method out, or write `websocket = true` in rsgi.toml; only ASGI applications get WebSockets"
-            )
+            hint = "remove the method, or write `websocket = true` in rsgi.toml; only ASGI applications get WebSockets"
             return "`WEBSOCKET` is not a method", hint
     return None
 
@@ -297,7 +297,7 @@ def template_problem(path: str) -> str | None:
     if not path.startswith("/"):
         return f"`{path}` does not start with `/`"
     if re.search(r"[?#\x00-\x20\x7f]", path):
-        return f"`{path}` holds a character that no path has"
+        return f"`{path}` contains a character that no path has"
     if re.search(r"[{}]", _PARAMETER.sub("", path)):
         return f"`{path}` has a brace that does not belong to a parameter like `{{name}}` or `{{name:int}}`"
     seen: set[str] = set()
@@ -306,7 +306,7 @@ def template_problem(path: str) -> str | None:
             return f"`{path}` names the parameter `{found['name']}` twice"
         seen.add(found["name"])
         if found["kind"] and found["kind"] not in PARAMETER_KINDS:
-            return f"`{found['kind']}` is not a kind of parameter; there are {', '.join(PARAMETER_KINDS)}"
+            return f"`{found['kind']}` is not a kind of parameter; the kinds are {', '.join(PARAMETER_KINDS)}"
     return None
 
 
@@ -318,11 +318,11 @@ def prefix_problem(prefix: str) -> str | None:
     if "//" in plain or re.search(r"/\.\.?(/|$)", plain):
         return "it has an empty or a dot segment, which no request would match"
     if re.search(r"[?#\x00-\x20\x7f]", plain):
-        return "it holds a character that no path has"
+        return "it contains a character that no path has"
     if re.search(r"%[0-9A-Fa-f]{2}", plain):
-        return "it is percent-encoded; it is compared with the decoded path"
+        return "it is percent-encoded, but is compared with the decoded path"
     if "{" in plain or "}" in plain:
-        return "a prefix has no parameters; the path of a rule does"
+        return "a prefix has no parameters; use the path of a rule"
     return None
 
 

@@ -1,7 +1,6 @@
-"""The plan that a running server goes by: made anew when routes or rules have changed, one change at a time.
+"""The plan of a running server. It is made again when routes or rules change, one change at a time.
 
-Apart from the plan, which knows no server, and from what asks for a change: the startup of the applications, in which they
-may add routes, and new rules (`reload.py`).
+Two things cause a change: the startup of the applications, which may add routes, and new rules (`reload.py`).
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Change:
         before, after = self.plan
         rules = _came_and_went([rule.shown for rule in before.rules], [rule.shown for rule in after.rules])
         if not rules and [rule.shown for rule in before.rules] != [rule.shown for rule in after.rules]:
-            rules.append("  the order of the rules is another")
+            rules.append("  the order of the rules has changed")
         mode = [f"  {after.mode}: {after.reason}"] if (before.mode, before.reason) != (after.mode, after.reason) else []
         routes = _came_and_went(_named(before), _named(after))
         return [*rules, *mode, *routes, *_said(before, after)]

@@ -1,7 +1,7 @@
-"""Tells systemd, or whoever speaks its protocol, how the service is.
+"""Reports the state of the service to systemd, or to anybody with the same protocol.
 
-Apart from serving because nobody may listen: without `NOTIFY_SOCKET` in the environment nothing here does anything. The
-protocol is datagrams of `NAME=value` lines; no library of systemd's is needed.
+Without `NOTIFY_SOCKET` in the environment, it does nothing. The protocol is datagrams of `NAME=value` lines, so no
+systemd library is needed.
 
 Spec: sd_notify(3), systemd.service(5) (`Type=notify`, `Type=notify-reload`, `WatchdogSec=`).
 """

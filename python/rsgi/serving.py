@@ -1,7 +1,7 @@
-"""Serves: the plan becomes a running server, until a signal ends it.
+"""Serves: turns a plan into a running server, until a signal ends it.
 
-Apart from the command line because `rsgi.serve(...)` leads here too. Python's main thread belongs to this module: it runs
-the asyncio loop (or waits, when there is no ASGI application) and takes the signals; everything else is on other threads.
+The command line and `rsgi.serve(...)` use it. Python's main thread belongs to this module: it runs the asyncio loop (or
+waits, if there is no ASGI application) and handles signals. Everything else is on other threads.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def serve(
     """Serve until SIGINT or SIGTERM.
 
     Args:
-        config: All settings. Without it they are made of the keyword arguments.
+        config: All settings. Without it, the keyword arguments are the settings.
         wsgi: A WSGI application or its target, without a prefix.
         asgi: An ASGI application or its target, without a prefix.
-        settings: The fields of `Config`; with `config`, a file's settings are taken where there are none here.
+        settings: The fields of `Config`. If they name a `config` file, it has the settings that are missing here.
 
     Returns:
-        The exit code: 0 after an orderly end.
+        The exit code. 0 means an orderly shutdown.
 
     Raises:
         StartupError: when the server cannot start.
@@ -90,7 +90,7 @@ def _serve(config: Config, reread: Callable[[], Config] | None, *, owns_process:
     check_limits(config)
     alone = config.workers == 1 and not needs_supervisor(config)
     if config.preload and (config.reload or alone):
-        say("warning: `--preload` does nothing here: it is for several workers")
+        say("warning: `--preload` has no effect here: it needs several workers")
     if alone and not config.reload:
         return serve_here(config, reread, owns_process=owns_process)
     if owns_process:
@@ -243,7 +243,7 @@ def _read_again(served: ServedPlan, link: Link | None) -> None:
     """Take the routes over that the applications have added in their startup."""
     lines = served.divide().lines()
     if lines and (link is None or link.orders.introduces):
-        say("\n".join(["the routes are others after the startup:", *lines]))
+        say("\n".join(["the routes changed in the startup:", *lines]))
 
 
 @contextmanager
@@ -274,7 +274,7 @@ def _reload_tls(server: Server, manager: ServiceManager) -> None:
         with manager.reload():
             server.reload_tls()
     except StartupError as error:
-        say(f"error: {error.message}; the certificates stay as they were")
+        say(f"error: {error.message}; the old certificates stay in use")
     else:
         say("read the TLS certificates again")
 

@@ -1,7 +1,6 @@
-"""What one setting is: how it is read, checked and explained.
+"""The definition of one setting: how it is read, checked and explained.
 
-Apart from `config.py` so that the list of settings there reads as a list, and from `values.py`, which knows how text is
-read but not that there are settings.
+`config.py` is the list of settings. `values.py` parses text and does not know about settings.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ _UNIT_NAMES: dict[Unit, str] = {
     "header name": "the name of a header",
     "header value": "text for a header",
     "proxy": "an address or a network",
-    "share by": "what clients are told apart by",
+    "share by": "a source of buckets",
     "secret word": "a secret",
     "flag": "true or false",
     "number": "a whole number",
@@ -147,8 +146,8 @@ class Setting:
     short: str | None = None
 
     def shown(self, value: object) -> str:
-        """A value that is wrong, for people; no secret."""
-        return "what was given" if self.secret else repr(value)
+        """Return a wrong value for an error message, without secrets."""
+        return "this value" if self.secret else repr(value)
 
     def parse(self, text: str) -> object:
         """The value that `text` means.
@@ -206,8 +205,8 @@ class Setting:
 
     def _check_range(self, value: float) -> None:
         if not math.isfinite(value):
-            raise SettingValueError(f"{value} is not a number that can be counted to")
+            raise SettingValueError(f"{value} is not a finite number")
         if self.minimum is not None and value < self.minimum:
-            raise SettingValueError(f"{value:g} is less than {self.minimum:g}, the least allowed")
+            raise SettingValueError(f"{value:g} is less than {self.minimum:g}, the minimum")
         if self.maximum is not None and value > self.maximum:
-            raise SettingValueError(f"{value:g} is more than {self.maximum:g}, the most allowed")
+            raise SettingValueError(f"{value:g} is more than {self.maximum:g}, the maximum")

@@ -1,14 +1,13 @@
-"""Reads shares of the clients, such as `5%`, and what clients are told apart by.
+"""Parses shares of the clients, such as `5%`, and the settings for shares.
 
-Apart from the rules that have a share, because settings, rules and `rsgi share` all read one; what it means for a request
-is the router's (`src/route/share.rs`).
+Settings, rules and `rsgi share` all use this file. The router applies shares to requests (`src/route/share.rs`).
 """
 
 from __future__ import annotations
 
 import re
 
-# So many buckets there are: a bucket is the smallest share, 0.01 %.
+# The number of buckets. One bucket is the smallest share, 0.01 %.
 BUCKETS = 10_000
 
 BUCKET_COOKIE = "rsgi_bucket"
@@ -19,44 +18,46 @@ _SECRET = re.compile(r"[!#$%&'()*+\-./0-9:<=>?@A-Z\[\]^_`a-z{|}~]+")
 
 
 def parse_share(text: str) -> int:
-    """How many buckets a share has: `5%` is 500.
+    """Return the number of buckets of a share: `5%` is 500.
 
     Raises:
-        ValueError: when it is no share; says why in words that follow it.
+        ValueError: when it is not a share. The message follows the text in a sentence.
     """
     found = _PERCENT.fullmatch(text.strip())
     if found is None:
         number = re.fullmatch(r"\d+(?:\.\d+)?", text.strip(), re.ASCII)
-        raise ValueError(f"is no share: write `{text.strip()}%`" if number else "is no share: write for example `5%`")
+        raise ValueError(
+            f"is not a share: write `{text.strip()}%`" if number else "is not a share: write for example `5%`"
+        )
     part = found["part"] or ""
     if len(part) > 2:
-        raise ValueError("is finer than 0.01%, the smallest share")
+        raise ValueError("is too precise: shares have steps of 0.01%")
     buckets = int(found["whole"]) * 100 + int(part.ljust(2, "0"))
     if buckets > BUCKETS:
-        raise ValueError("is more than all clients: a share ends at 100%")
+        raise ValueError("is more than 100%")
     return buckets
 
 
 def write_share(buckets: int) -> str:
-    """A share as people write it: the inverse of `parse_share`."""
+    """Format a share: the inverse of `parse_share`."""
     whole, part = divmod(buckets, 100)
     return f"{whole}.{part:02}".rstrip("0").rstrip(".") + "%" if part else f"{whole}%"
 
 
 def idle_settings(has_share: bool, by: str, testers: str | None) -> list[str]:
-    """Settings for shares, where no rule has one.
+    """Return one warning for each setting that has no effect because no rule has a share.
 
     Args:
-        has_share: Whether a rule has one.
-        by: What clients are told apart by.
-        testers: The secret of testers.
+        has_share: Whether a rule has a share.
+        by: The setting `share_by`.
+        testers: The setting `share_testers`.
     """
     given = [name for name, there in [("share_by", by != "cookie"), ("share_testers", testers is not None)] if there]
-    return [f"`{name}` has no meaning: no rule has a share" for name in given if not has_share]
+    return [f"`{name}` has no effect: no rule has a share" for name in given if not has_share]
 
 
 def share_by_problem(text: str) -> str | None:
-    """What is wrong with what clients are told apart by, or `None`."""
+    """Return what is wrong with a value of `share_by`, or `None`."""
     kind, colon, name = text.partition(":")
     if text in ("cookie", "client"):
         return None
@@ -65,7 +66,7 @@ def share_by_problem(text: str) -> str | None:
     if not _NAME.fullmatch(name):
         return f"`{name}` is not the name of a {kind}; write for example {kind}:{_EXAMPLES[kind]}"
     if kind == "header" and "_" in name:
-        return f"header fields whose names have `_` are dropped; write header:{name.replace('_', '-')}"
+        return f"rsgi drops header fields with `_` in their names; write header:{name.replace('_', '-')}"
     return None
 
 
@@ -73,7 +74,9 @@ _EXAMPLES = {"header": "X-User-Id", "cookie": "sessionid"}
 
 
 def secret_problem(text: str) -> str | None:
-    """What is wrong with the secret of testers, or `None`: it has to fit into a cookie."""
+    """Return what is wrong with the secret of testers, or `None`. It must fit into a cookie."""
     if _SECRET.fullmatch(text):
         return None
-    return "it has to fit into a cookie: visible ASCII characters but quotes, commas, semicolons and backslashes"
+    return (
+        "use visible ASCII characters without quotes, commas, semicolons and backslashes, so that it fits into a cookie"
+    )

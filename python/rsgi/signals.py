@@ -1,8 +1,8 @@
 """What signals do to the process that serves.
 
-Apart from serving because an application may want the same signals: what it has set is called after the server has acted,
-whether it was set before the server started, while it started, or by the event loop. Signal handlers belong to Python's
-main thread; a server on another one takes none.
+An application may handle the same signals. Its handlers run after those of the server, whether it set them before the
+server started, during the start, or through the event loop. Signal handlers need Python's main thread. A server on
+another thread handles none.
 """
 
 from __future__ import annotations
@@ -163,4 +163,4 @@ def exit_now(code: int) -> None:
 
 def ignored(number: int, frame: FrameType | None) -> None:
     """Say that a signal does nothing, where it would have ended the process."""
-    say(f"{signal.Signals(number).name} has no meaning here and was ignored")
+    say(f"{signal.Signals(number).name} has no effect here and was ignored")

@@ -1,7 +1,6 @@
 """Where a thread or a task is, for the log: the lines of the application that hold it.
 
-Apart from the log because nobody but the one who gives a call up asks: the compiled part calls this for requests that
-took longer than `--request-timeout`.
+The compiled part calls this for requests that took longer than `--request-timeout`.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def of_task(task: Task[Any]) -> str:
         if waits is None:
             break
     stack = traceback.StackSummary.extract(iter(frames))
-    return "".join(traceback.format_list(stack)).rstrip("\n") or "  (it has not begun)"
+    return "".join(traceback.format_list(stack)).rstrip("\n") or "  (it has not started)"
 
 
 # Coroutines, generators and asynchronous generators call the same things by other names.

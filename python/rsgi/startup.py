@@ -1,6 +1,6 @@
-"""Runs the lifespans of applications without a server: for the commands that read routes which a startup adds.
+"""Runs the lifespans of applications without a server, for the commands that read routes which a startup adds.
 
-Apart from the server's own, which is in Rust and needs a server; what the two ask of an application is the same.
+The server's own lifespans are in Rust and need a server. Both require the same of an application.
 
 Spec: ASGI Lifespan 2.0.
 """
@@ -66,10 +66,10 @@ class _Lifespan:
         call = call_application(application, scope, self._to_application.get, self._from_application.put)
         self._task = asyncio.ensure_future(call)
         said = await self._ask("lifespan.startup")
-        name, hint = self._app.name, "the application says so in its lifespan; its log has more"
+        name, hint = self._app.name, "the application reported this in its lifespan; see its log"
         if isinstance(said, TimeoutError):
             message = f"the startup of `{name}` did not end within {self._timeout:g} seconds"
-            raise StartupError(message, "raise `lifespan_timeout`, or leave `--lifespan` out")
+            raise StartupError(message, "raise `lifespan_timeout`, or do not use `--lifespan`")
         if isinstance(said, dict):
             if said["type"] != "lifespan.startup.complete":
                 raise StartupError(f"the startup of `{name}` failed: {said.get('message') or 'no reason given'}", hint)

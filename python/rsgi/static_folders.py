@@ -1,7 +1,7 @@
-"""Folders of static files: how one is asked for, and what the server is told of it.
+"""Folders of static files: how they are configured, and what the server gets.
 
-Apart from `plan.py`, which loads applications, because a folder needs none; and from `setting.py`, because a folder in the
-file has settings of its own beside those for all.
+A folder needs no application, so it is not in `plan.py`. A folder in the file has its own settings beside those for all
+folders, so it is not in `setting.py`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def folder_from_table(table: Mapping[str, object], source: str) -> AskedFolder:
     for key in ("prefix", "dir"):
         if key not in table:
             hint = 'for example `prefix = "/static"` and `dir = "staticfiles"`'
-            raise StartupError(f"{source}: a static folder has to say its `{key}`", hint)
+            raise StartupError(f"{source}: a static folder needs `{key}`", hint)
     return AskedFolder(**table, source=source)  # type: ignore[arg-type]
 
 
@@ -127,7 +127,7 @@ def static_folders(config: Config) -> tuple[StaticFolder, ...]:
         if folder.prefix in found:
             first = found[folder.prefix][0]
             message = f"the static folders `{first.dir}` and `{asked.dir}` have the same prefix, `{asked.prefix}`"
-            raise StartupError(f"{_at(asked)}{message}", "each needs one of its own")
+            raise StartupError(f"{_at(asked)}{message}", "give each its own prefix")
         found[folder.prefix] = (asked, folder)
     return tuple(folder for _, folder in found.values())
 
@@ -140,9 +140,9 @@ def hidden_applications(folders: Sequence[StaticFolder], apps: Sequence[App]) ->
             continue
         hidden = [app.name for app in apps if f"{app.prefix}/".startswith(f"{folder.prefix}/")]
         if hidden:
-            what = f"the static folder `{folder.dir}` answers all below `{folder.prefix or '/'}`"
-            back = "`--static-fallback-to-app` leaves to the applications what is no file"
-            warnings.append(f"{what}, so that no HTTP request reaches {', '.join(hidden)}; {back}")
+            what = f"the static folder `{folder.dir}` answers everything below `{folder.prefix or '/'}`"
+            back = "`--static-fallback-to-app` passes requests without a file to the applications"
+            warnings.append(f"{what}, so no HTTP request reaches {', '.join(hidden)}; {back}")
     return tuple(warnings)
 
 
@@ -180,7 +180,7 @@ def _see_that_it_is_there(asked: AskedFolder) -> None:
     if os.path.isdir(asked.dir):
         return
     what = "is no folder" if os.path.exists(asked.dir) else "is not there"
-    hint = f"`{os.path.abspath(asked.dir)}` was looked for; with Django, `manage.py collectstatic` makes `STATIC_ROOT`"
+    hint = f"the folder is `{os.path.abspath(asked.dir)}`; with Django, `manage.py collectstatic` creates `STATIC_ROOT`"
     raise StartupError(f"{_at(asked)}the static folder `{asked.dir}` {what}", hint)
 
 
@@ -194,5 +194,5 @@ def _cache_control(asked: AskedFolder, config: Config) -> str | None:
         check_header(text, "header value")
     except SettingValueError as error:
         hint = "for example `public, max-age=3600`, or off"
-        raise StartupError(f"{_at(asked)}`cache_control` cannot be that: {error}", hint) from error
+        raise StartupError(f"{_at(asked)}`cache_control` is not valid: {error}", hint) from error
     return text

@@ -1,7 +1,7 @@
-"""The end of the process that serves: it comes, whatever the applications do.
+"""Makes sure that the process ends, whatever the applications do.
 
-Apart from serving because it watches from outside, on a thread of its own: the thread that serves may be the one that is
-stuck, in a blocked event loop or in a thread of the application that the interpreter waits for.
+It watches on a separate thread, because the serving thread may be stuck: in a blocked event loop, or in a thread of the
+application for which the interpreter waits.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Stopping:
         main = threading.main_thread().ident
         frame = sys._current_frames().get(main) if main is not None else None
         where = "".join(traceback.format_stack(frame)) if frame is not None else ""
-        say(f"error: the server did not end in time; its main thread is stuck here, and is left\n{where}")
+        say(f"error: the server did not end in time; its main thread is stuck here\n{where}")
         exit_now(1)
 
 
@@ -78,5 +78,5 @@ def _leave_threads(seconds: float, code: int) -> None:
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
     kept = [repr(thread.name) for thread in others if not thread.name.startswith("rsgi-")]
     what = f"threads of the application still run: {', '.join(kept)}" if kept else "the interpreter does not end"
-    say(f"warning: {what}; left behind at the end of the grace time (`--grace`)")
+    say(f"warning: {what}; the grace time (`--grace`) is over, and the process ends without them")
     exit_now(code)

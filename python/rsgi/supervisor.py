@@ -1,8 +1,8 @@
-"""Keeps several processes serving: starts them, replaces what dies, and carries signals to them.
+"""Keeps several processes serving: starts them, replaces those that die, and passes signals on.
 
-Apart from serving because it runs where nothing is served: it binds the addresses once, imports no application, and
-waits. Its workers accept from the same sockets, which stay open here, so that no waiting connection is lost when one of
-them ends. The policy is in this file; `worker_process.py` is one worker.
+This process serves nothing. It binds the addresses once, imports no application, and waits. Its workers accept from the
+same sockets, which stay open here, so no waiting connection is lost when a worker ends. This file has the policy.
+`worker_process.py` is one worker.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ class Supervisor:
         if worker.dismissed:
             return
         self._workers.remove(worker)
-        say(f"error: worker {worker.pid} {end_of(code)}{guess(code)}; another one takes its place")
+        say(f"error: worker {worker.pid} {end_of(code)}{guess(code)}; another worker replaces it")
         self._admin.restarted("hung" if worker.hung else "died")
         await self._fill(0 if worker.lived() > _LONG_LIFE else worker.deaths)
 
@@ -238,7 +238,7 @@ class Supervisor:
         while len(self._workers) < self._wanted:
             if deaths > 0:
                 delay = min(_FIRST_DELAY * 2 ** (deaths - 1), _LONGEST_DELAY)
-                say(f"waiting {delay:g} s before the next worker, since the last ones did not live long")
+                say(f"waiting {delay:g} s before the next worker, because the last ones ended early")
                 await asyncio.sleep(delay)
             deaths += 1
             if await self._add_ready(deaths):
@@ -278,7 +278,7 @@ class Supervisor:
                     self._wanted = wanted
                 self._config = before
                 self._imports.settle(renewed=False)
-                say("error: the workers that are left of the old ones serve on")
+                say("error: the remaining old workers continue")
                 break
         else:
             self._imports.settle(renewed=True)
@@ -363,4 +363,4 @@ def _say_failure(who: str, error: StartupError) -> None:
 
 def guess(code: int) -> str:
     """What is most likely behind a signal that nobody here has sent."""
-    return " (the system does that when memory runs out)" if code == -signal.SIGKILL else ""
+    return " (the system does this when memory runs out)" if code == -signal.SIGKILL else ""

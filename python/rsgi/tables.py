@@ -1,7 +1,6 @@
-"""The route table of an application that is served: read from it, or from what `--routes-from` names.
+"""The route table of a served application: read from it, or from the object that `--routes-from` names.
 
-Apart from the plan because the commands that show and compare routes ask for the tables of all applications, and the plan
-only for one.
+The commands that show and compare routes need the tables of all applications. The plan needs only one.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def table_of(app: App, config: Config) -> RouteTable | None:
     if table is not None:
         table = replace(table, through=())  # who names the application to read knows what is around it
     if table is None:
-        message = f"no routes can be read from `{target}`, which `--routes-from` names"
+        message = f"`--routes-from` names `{target}`, but rsgi cannot read its routes"
         raise StartupError(message, "name the application object of the framework, such as what `FastAPI()` returns")
     return table
 
@@ -50,15 +49,15 @@ def check_routes_from(apps: Sequence[App], config: Config) -> None:
         named = ", ".join(f"`{app.name}`" for app in apps)
         number = "which is not served" if not meant else f"of which there are {len(meant)}"
         message = f"`--routes-from {target}` is for `{owner}`, {number}"
-        raise StartupError(message, f"say whose routes they are, `--routes-from APP={target}`: {named}")
+        raise StartupError(message, f"name the application, `--routes-from APP={target}`: {named}")
 
 
 def catch_all_warnings(table: RouteTable, new: str, old: str) -> tuple[str, ...]:
     """A sentence for each route that leaves the old application nothing, or no request of its methods."""
     return tuple(
-        f"`{route.path}` of {new}{f' ({route.defined})' if route.defined else ''} owns every path: "
+        f"`{route.path}` of {new}{f' ({route.defined})' if route.defined else ''} takes every path: "
         f"{old} gets {'nothing' if route.methods is None else 'no ' + ' and no '.join(route.methods)} "
-        "unless a `--route` rule gives it back"
+        "unless a `--route` rule gives them back"
         for route in table.catch_alls()
         if not route.files
     )
@@ -69,10 +68,10 @@ def notes_on(table: RouteTable, name: str) -> tuple[str, ...]:
     if not table.through:
         return ()
     through = ", ".join(f"`{each}`" for each in table.through)
-    which = "it answers itself" if len(table.through) == 1 else "these answer themselves"
+    which = "it answers itself" if len(table.through) == 1 else "they answer themselves"
     return (
-        f"the routes of {name} are read through {through}: paths that {which} are not in the table; name them, "
-        f"`--route '/path={name}'`. Where there are none, `--routes-from` with the application inside says so",
+        f"the routes of {name} are read through {through}: the table does not have paths that {which}. Add a rule for "
+        f"them: `--route '/path={name}'`. If there are none, name the inner application with `--routes-from`",
     )
 
 

@@ -1,7 +1,7 @@
-"""Finds the line on which each key of a TOML document stands, which `tomllib` does not tell.
+"""Finds the line of each key of a TOML document, which `tomllib` does not report.
 
-Apart from the configuration file because it knows TOML and no settings. It is only read for error messages and reads only
-documents that `tomllib` has accepted, so it has to find keys, not to judge them.
+It is used only for error messages, and only for documents that `tomllib` has accepted. So it finds keys and does not
+validate them.
 
 Spec: TOML 1.0.
 """

@@ -1,7 +1,6 @@
-"""Reads what people write for a setting: durations, sizes, numbers, addresses.
+"""Parses the values of settings: durations, sizes, numbers, addresses.
 
-Apart from `config.py`, which says which settings there are, because this file says what a value looks like and knows
-no setting.
+`config.py` lists the settings. This file does not know about settings.
 """
 
 from __future__ import annotations
@@ -156,7 +155,7 @@ def check_address(text: str) -> None:
     if text.startswith("fd:"):
         if not _DESCRIPTOR.fullmatch(text.removeprefix("fd://")):
             raise SettingValueError(
-                f"{text!r} is no inherited socket; write its number or its name, for example fd://3"
+                f"{text!r} is not an inherited socket; write its number or its name, for example fd://3"
             )
         return
     host, colon, port = text.rpartition(":")
@@ -239,6 +238,6 @@ def _check_network(text: str) -> None:
     except ValueError:
         network = None
     if network is None:
-        raise SettingValueError(f"{text!r} is no proxy to trust; write an address, a network (10.0.0.0/8), unix or *")
+        raise SettingValueError(f"{text!r} is not a proxy; write an address, a network (10.0.0.0/8), unix or *")
     if "/" in text and ipaddress.ip_interface(text).ip != network.network_address:
         raise SettingValueError(f"{text!r} is an address within a network; write {network} for all of it")

@@ -1,8 +1,8 @@
-"""One of several processes that serve: what `rsgi serve --workers N` starts N times.
+"""One of several processes that serve: `rsgi serve --workers N` starts it N times.
 
-Apart from the supervisor because it runs in another process, which is started with this very file: a fresh interpreter
-that gets its orders through a socket, imports the applications and serves. The socket stays open while the supervisor
-wants the worker; when it closes, by intent or because the supervisor was killed, the worker drains.
+It runs in another process than the supervisor: a new interpreter that gets its configuration through a socket, imports
+the applications and serves. The supervisor keeps the socket open while it wants the worker. When the socket closes,
+because the supervisor closed it or was killed, the worker drains.
 """
 
 from __future__ import annotations

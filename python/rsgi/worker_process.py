@@ -1,7 +1,6 @@
-"""A worker as its supervisor sees it: a child process, and the socket that goes to it.
+"""A worker from the supervisor's side: a child process and the socket to it.
 
-Apart from the supervisor, which decides how many there are and when, because this file says what one of them is. The
-worker's own side is `worker.py`.
+The supervisor decides how many workers there are. `worker.py` is the worker's own side.
 """
 
 from __future__ import annotations
@@ -244,7 +243,7 @@ class WorkerProcess:
         self.worn.cancel()  # unless it has said so
         if self._pulse is not None:
             self._pulse.close()
-        hint = "what it wrote before may say why; the system kills what takes more memory than there is"
+        hint = "see its output; the system kills processes when memory runs out"
         self._settle(StartupError(f"a worker {end_of(code)} while it started", hint))
         return code
 

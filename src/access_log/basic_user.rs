@@ -1,6 +1,6 @@
-//! The user of basic authentication, as the access log names them; the password is nobody's.
+//! The user name of basic authentication, for the access log. The password is never kept.
 //!
-//! Kept apart from the line because it is a small grammar of its own.
+//! It is a small grammar of its own, so it is not part of the line.
 //!
 //! Spec: RFC 7617 2; RFC 4648 4.
 

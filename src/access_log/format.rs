@@ -1,6 +1,6 @@
-//! The format of the access log, compiled once: literal text, and what stands between it.
+//! The format of the access log, compiled once: literal text and atoms.
 //!
-//! Kept apart from the line, which is made of it for each request. The atoms are those of gunicorn, and some of our own.
+//! The line uses it for each request. The atoms are those of gunicorn, and some more.
 //!
 //! Spec: gunicorn's `access_log_format`; the Common and Combined Log Formats.
 
@@ -159,7 +159,7 @@ impl Format {
             "common" => Shape::Text(wanted.pieces(COMMON)?),
             "combined" => Shape::Text(wanted.pieces(COMBINED)?),
             other if other.contains('%') => Shape::Text(wanted.pieces(other)?),
-            other => return Err(wrong(&format!("`{other}` is no format of the access log"))),
+            other => return Err(wrong(&format!("`{other}` is not a format of the access log"))),
         };
         Ok(Self { shape, wanted })
     }
@@ -174,7 +174,7 @@ fn wrong(message: &str) -> StartupError {
 impl Wanted {
     fn pieces(&mut self, format: &str) -> Result<Vec<Piece>, StartupError> {
         if format.contains(['\n', '\r']) {
-            return Err(wrong("the format of the access log has a line break in it"));
+            return Err(wrong("the format of the access log contains a line break"));
         }
         let (mut pieces, mut literal, mut rest) = (Vec::new(), String::new(), format);
         while let Some((before, after)) = rest.split_once('%') {
@@ -188,12 +188,12 @@ impl Wanted {
             let atom = atom.and_then(|(name, after)| Some((name, after.strip_prefix(['s', 'd'])?)));
             let Some((name, after)) = atom else {
                 return Err(wrong(&format!(
-                    "`%{after}` in the format of the access log is no atom: they look like `%(h)s`"
+                    "`%{after}` in the format of the access log is not an atom: atoms look like `%(h)s`"
                 )));
             };
-            let atom = self.atom(name).ok_or_else(|| {
-                wrong(&format!("`%({name})s` in the format of the access log is no atom that there is"))
-            })?;
+            let atom = self
+                .atom(name)
+                .ok_or_else(|| wrong(&format!("`%({name})s` in the format of the access log is not a known atom")))?;
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal)));
             }

@@ -1,7 +1,7 @@
-//! One line of the access log, made of what was kept of a request.
+//! One line of the access log, made from the data that a request keeps.
 //!
-//! Kept apart from the request, which keeps little: the line is put together on the thread that writes it. Nothing that a
-//! client or an application sends can end its place in the line.
+//! A request keeps little. The writing thread makes the line. Nothing that a client or an application sends can break out
+//! of its place in the line.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -1,8 +1,8 @@
-//! The access log: one line per request, written by a thread of its own, to standard output or to a file.
+//! The access log: one line per request, written by a separate thread, to standard output or to a file.
 //!
-//! Kept apart because a slow terminal or disk must not slow the server: what is kept of a request waits in a bounded queue, and
-//! when that is full the number of lost lines is said. In reading order: `format` is compiled once, `line` is one request
-//! (`basic_user` is a part of it), `writer` is the thread.
+//! A slow terminal or disk must not slow the server. So requests wait in a bounded queue. When it is full, lines are
+//! dropped, and their number is logged. In reading order: `format` is compiled once, `line` is one request (`basic_user`
+//! is a part of it), `writer` is the thread.
 
 mod basic_user;
 mod format;
@@ -44,7 +44,9 @@ impl AccessLog {
         }
         let target = Target::open(settings.access_log_file.as_deref())?;
         let started = Self::spawn(target, format);
-        started.map(Some).map_err(|error| StartupError::new(format!("no thread for the access log: {error}"), ""))
+        started
+            .map(Some)
+            .map_err(|error| StartupError::new(format!("cannot start the thread of the access log: {error}"), ""))
     }
 
     fn spawn(target: Target, format: Arc<Format>) -> io::Result<(Self, std::thread::JoinHandle<()>)> {

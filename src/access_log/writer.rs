@@ -1,6 +1,6 @@
 //! The thread that writes the access log.
 //!
-//! Kept apart from the queue because here are the files: what is opened, opened again, and what cannot be written.
+//! It has the files: it opens and reopens them, and handles write errors. The queue has none of this.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -71,8 +71,8 @@ impl Target {
         let Some(path) = path.filter(|path| *path != "-") else { return Ok(Self::Stdout) };
         let opened = std::path::absolute(path).and_then(|path| Ok((append(&path)?, path)));
         opened.map(|(file, path)| Self::File(path, file)).map_err(|error| {
-            let hint = "the folder has to be there, and the server's user has to be allowed to write in it";
-            StartupError::new(format!("the access log `{path}` cannot be opened: {error}"), hint)
+            let hint = "the folder must exist, and the user of the server needs write permission in it";
+            StartupError::new(format!("cannot open the access log `{path}`: {error}"), hint)
         })
     }
 
@@ -82,7 +82,7 @@ impl Target {
         match append(path) {
             Ok(opened) => *file = opened,
             Err(error) => log::line(format_args!(
-                "error: the access log `{}` cannot be opened again, the file that was open goes on: {error}",
+                "error: cannot reopen the access log `{}`, the old file stays in use: {error}",
                 path.display()
             )),
         }
@@ -138,7 +138,7 @@ impl Output {
             }
             Err(error) => {
                 if self.failed == 0 {
-                    log::line(format_args!("error: the access log cannot be written, lines of it are lost: {error}"));
+                    log::line(format_args!("error: cannot write the access log, lines are lost: {error}"));
                 }
                 self.failed += lines;
             }
@@ -167,9 +167,7 @@ pub fn write(messages: &Receiver<Message>, target: Target, told: &Told, format: 
         output.flush();
         let lost = told.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            log::line(format_args!(
-                "warning: {lost} lines of the access log were lost: what it is written to is too slow"
-            ));
+            log::line(format_args!("warning: {lost} lines of the access log were lost: its output is too slow"));
         }
         if written >= BUSY {
             std::thread::sleep(MOMENT);

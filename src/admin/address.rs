@@ -1,6 +1,6 @@
-//! Where the admin listener is, and who may look.
+//! The address of the admin listener, and who has access.
 //!
-//! Kept apart because all of it is decided before anything runs: what is wrong with the settings is a start-up error.
+//! All of this is decided before anything runs, so a mistake in the settings is a start-up error.
 //!
 //! Spec: RFC 6750 2.1, 3 (bearer tokens); RFC 9110 11.6.1 (`WWW-Authenticate`).
 
@@ -63,7 +63,7 @@ impl Access {
                 Ok(Self::Token(token.as_bytes().into()))
             }
             Some(_) => Err(StartupError::new(
-                "`--admin-token` cannot be sent in a header: it is empty, or has other characters than visible ASCII",
+                "`--admin-token` must be visible ASCII text to fit into a header",
                 "make one with `python -c 'import secrets; print(secrets.token_urlsafe())'`",
             )),
         }
@@ -91,16 +91,16 @@ pub fn bind(settings: &Settings, served: &[Bound]) -> Result<Option<(Bound, Acce
         return match &settings.admin_token {
             None => Ok(None),
             Some(_) => Err(StartupError::new(
-                "there is an `--admin-token`, but no address to ask it at",
-                "say where to listen, too, for example `--admin 127.0.0.1:9090`",
+                "there is an `--admin-token`, but no `--admin` address",
+                "set an address, for example `--admin 127.0.0.1:9090`",
             )),
         };
     };
     let access = Access::new(settings.admin_token.as_deref())?;
     if served.iter().any(|bound| is_same(bound, address)) {
         return Err(StartupError::new(
-            format!("`--admin {address}` is an address that the applications are served on"),
-            "give it a port of its own, for example `--admin 127.0.0.1:9090`, or a Unix socket (`--admin unix:/path`)",
+            format!("`--admin {address}` is also an address of the applications"),
+            "use another port, for example `--admin 127.0.0.1:9090`, or a Unix socket (`--admin unix:/path`)",
         ));
     }
     let bound = Bound::listen(address, settings).map_err(|error| {
@@ -110,7 +110,7 @@ pub fn bind(settings: &Settings, served: &[Bound]) -> Result<Option<(Bound, Acce
     let open = matches!(access, Access::Open);
     if matches!(&bound, Bound::Tcp(_, address) if open && !address.ip().is_loopback()) {
         return Err(StartupError::new(
-            format!("`--admin {address}` can be reached from other machines, and there is no token"),
+            format!("`--admin {address}` is reachable from other machines, but there is no token"),
             "set `RSGI_ADMIN_TOKEN` (or `--admin-token`), or listen on 127.0.0.1 or a Unix socket",
         ));
     }

@@ -1,7 +1,7 @@
 //! Answers the requests of the admin listener.
 //!
-//! Kept apart from the numbers, which it only writes down, and from `shares.rs`, which changes something. Each connection is for one request and has an end; when there are too
-//! many, the oldest goes, so that clients which connect and say nothing keep nobody out.
+//! It only writes the numbers down; only `shares.rs` changes something. Each connection serves one request and has a
+//! timeout. When there are too many, the oldest is closed. So clients that connect and send nothing keep nobody out.
 //!
 //! Spec: RFC 9110 9.3.2 (HEAD), 15.5.2 (401), 15.5.5 (404), 15.5.6 (405), 15.6.4 (503); RFC 6750 3.
 
@@ -84,7 +84,7 @@ impl Source {
         }
     }
 
-    /// The rules that have a share.
+    /// The rules with a share.
     pub(super) async fn shares(&self) -> Vec<ShareStatus> {
         match self {
             Self::Process(process) => process.share_list(),
@@ -92,7 +92,7 @@ impl Source {
         }
     }
 
-    /// Gives rules other shares; gives how many processes go by them, and how many there are.
+    /// Sets shares. Returns how many processes use them, and how many processes there are.
     pub(super) async fn set_shares(&self, set: &[SetShare]) -> (usize, usize) {
         match self {
             Self::Process(process) => {
@@ -191,7 +191,7 @@ async fn answer(request: Request<Incoming>, show: &Show) -> Answer {
     let changes = path == "/shares" && *request.method() == Method::PUT;
     if !changes && !matches!(*request.method(), Method::GET | Method::HEAD) {
         let allowed = if path == "/shares" { "GET, HEAD, PUT" } else { "GET, HEAD" };
-        return with(text(StatusCode::METHOD_NOT_ALLOWED, "the method is none of those allowed\n"), ALLOW, allowed);
+        return with(text(StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed\n"), ALLOW, allowed);
     }
     match path {
         "/healthz" => text(StatusCode::OK, "ok\n"),

@@ -1,8 +1,9 @@
-//! The line between a worker and the admin listener of its supervisor: a socket pair, one question and one answer a line each.
+//! The connection between a worker and the admin listener of its supervisor: a socket pair with one line per question and
+//! answer.
 //!
-//! Kept apart because both processes have to agree on it. The supervisor sends a number and the shares that were set, the worker goes
-//! by those and answers with that number and what it has to say; a last answer, with no number, comes unasked at its end, so that
-//! nothing it counted is lost. A first line with the shares alone is there before the worker is: its first request goes by them.
+//! Both processes must agree on this protocol. The supervisor sends a number and all live shares. The worker applies the shares and
+//! answers with that number and its data. At its end, it sends a last answer without a number, so that none of its counts are
+//! lost. The supervisor writes the first line before it starts the worker, so that the worker's first request uses the live shares.
 
 use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
@@ -18,20 +19,20 @@ use crate::live_shares::{LiveShares, SetShare};
 /// How long a supervisor may take to make room for the last answer.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// How long the first line may take, which is there already.
+/// How long to wait for the first line. It is normally there already.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The longest first line.
 const MOST_GREETING: usize = 1024 * 1024;
 
-/// A question as it is sent.
+/// The line of a question.
 pub fn question(number: u64, shares: &[SetShare]) -> String {
     format!("{number} {}\n", serde_json::to_string(shares).unwrap_or_default())
 }
 
-/// Writes the first line, to a worker that is not there yet.
+/// Writes the first line, before the worker starts.
 pub fn greet(mut stream: &std::os::unix::net::UnixStream, shares: &[SetShare]) {
-    // Of a few bytes into an empty socket nothing is lost; what is, the first question says again.
+    // It fits into an empty socket buffer. If it does not, the first question repeats it.
     let _unsaid = stream.set_nonblocking(true).and_then(|()| stream.write_all(question(0, shares).as_bytes()));
 }
 
@@ -41,14 +42,14 @@ pub fn hear_greeting(mut stream: &std::os::unix::net::UnixStream, shares: &LiveS
         return;
     }
     let (mut line, mut byte) = (Vec::new(), [0]);
-    // Byte by byte: what follows is not for here.
+    // Byte by byte: what follows is for `answer`.
     while line.len() < MOST_GREETING && matches!(stream.read(&mut byte), Ok(1)) && byte != *b"\n" {
         line.extend_from_slice(&byte);
     }
     asked(&String::from_utf8_lossy(&line), shares);
 }
 
-/// Takes the shares of a question, and gives its number.
+/// Applies the shares of a question. Returns its number.
 fn asked(question: &str, shares: &LiveShares) -> Option<u64> {
     let (number, set) = question.trim().split_once(' ')?;
     if let Ok(set) = serde_json::from_str(set) {

@@ -1,10 +1,10 @@
-//! The admin listener: health, readiness, metrics and status, for who watches the server.
+//! The admin listener: health, readiness, metrics and status, for monitoring.
 //!
-//! Kept apart from everything that serves. It has a thread and a runtime of its own and never asks Python, so that it answers while
-//! the interpreter is held and the event loop is blocked, and whatever its clients do, no request waits for it. Of several processes
-//! the supervisor listens and asks its workers. In reading order: `address` says where it listens and who may look, `http` answers (`shares`: what can be changed),
-//! `process` is what one process says of itself, `status` the form in which it does; `line` brings that from a worker to its
-//! supervisor, `workers` puts it together there, `supervisor` is what Python sees of that. `thread` runs it all.
+//! It has its own thread and runtime and never needs Python. So it answers while the GIL is held or the event loop is
+//! blocked. No request waits for it, whatever its clients do. With several processes, the supervisor listens and asks its
+//! workers. In reading order: `address` has the address and the access rules, `http` answers (`shares`: changes shares), `process` collects the data
+//! of one process, `status` formats it; `line` sends it from a worker to its supervisor, `workers` combines it there,
+//! `supervisor` is the Python interface; `thread` runs everything.
 
 mod address;
 mod http;

@@ -1,7 +1,7 @@
-//! What one process that serves says of itself.
+//! The data of one serving process.
 //!
-//! Kept apart from who asks, a client or the supervisor. Most of it is not counted: it is there anyway, and is read when somebody
-//! wants to know. Nothing here waits for Python, and no lock is held for long.
+//! A client or the supervisor asks for it. Most of it exists anyway and is only read on request. Nothing here waits for
+//! Python, and no lock is held for long.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ use crate::shutdown::{Phase, Shutdown};
 /// So many of the calls that run are described, the oldest ones.
 const MOST_CALLS: usize = 50;
 
-/// So many rules with a share have a number.
+/// The most rules with a metric for their share.
 const MOST_SHARES: usize = 500;
 
 /// How often the event loop is asked.
@@ -107,7 +107,7 @@ impl Process {
         Report { samples, status }
     }
 
-    /// The rules that have a share.
+    /// The rules with a share.
     pub fn share_list(&self) -> Vec<ShareStatus> {
         let name = |app: usize| self.apps.get(app).map(|app| app.name.to_string()).unwrap_or_default();
         self.shares.list(name)
@@ -194,7 +194,7 @@ fn thread_samples(threads: &ThreadsStatus, samples: &mut Vec<Sample>) {
     samples.push(Sample::count(Family::QueueLength, &[], queue_length));
 }
 
-/// As many as the file has rules, but for one that is out of hand.
+/// Bounded by the number of rules in the configuration, and by [`MOST_SHARES`].
 fn share_samples(shares: &[ShareStatus], samples: &mut Vec<Sample>) {
     for ShareStatus { rule, app, share, .. } in shares.iter().take(MOST_SHARES) {
         let buckets = Percent::parse(share).map_or(0, Percent::buckets);

@@ -1,7 +1,7 @@
-//! `/shares` of the admin listener: what the shares of rules are, and how they are changed.
+//! `/shares` of the admin listener: lists and sets shares.
 //!
-//! Kept apart from `http.rs` because it is the one thing there that changes anything. So it is asked more: a browser page cannot
-//! do it, whatever name its address has, and a request changes all that it names or nothing.
+//! This is the only path that changes something. A page in a browser cannot use it, not even with DNS rebinding. A request
+//! sets all the shares that it names, or none.
 //!
 //! Spec: RFC 9110 9.3.4 (PUT), 15.3.3 (202), 15.5.4 (403), 15.5.14 (413), 15.5.21 (422); Fetch 3.2 (`Origin`).
 
@@ -21,7 +21,7 @@ use crate::route::Percent;
 /// The longest body that is read.
 const MOST_BODY: usize = 64 * 1024;
 
-/// Status and document, or status and one line that says why not.
+/// Status and document, or status and reason.
 pub(super) type Said = Result<(StatusCode, Value), (StatusCode, String)>;
 
 /// Answers a request for `/shares`.
@@ -29,17 +29,18 @@ pub(super) async fn answer(request: Request<Incoming>, source: &Source) -> Said 
     if request.method() != Method::PUT {
         return Ok((StatusCode::OK, json!({ "shares": source.shares().await })));
     }
-    // Browsers say where the page is from when it changes something, and no other client does.
+    // Browsers send it with every PUT, and other clients do not.
     if request.headers().contains_key(ORIGIN) {
-        return Err((StatusCode::FORBIDDEN, "no page in a browser changes shares".to_owned()));
+        return Err((StatusCode::FORBIDDEN, "a web page cannot change shares".to_owned()));
     }
     let body = Limited::new(request.into_body(), MOST_BODY).collect().await;
-    let body = body.map_err(|_| (StatusCode::PAYLOAD_TOO_LARGE, format!("a body has up to {MOST_BODY} bytes")))?;
+    let body =
+        body.map_err(|_| (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MOST_BODY} bytes")))?;
     let wanted = parse(&body.to_bytes())?;
     let set = resolve(&wanted, &source.shares().await)?;
     let took = source.set_shares(&set).await;
     for (rule, share) in &wanted {
-        crate::log::line(format_args!("the share of `{rule}` is {share} now, by the admin listener"));
+        crate::log::line(format_args!("set the share of `{rule}` to {share} (admin listener)"));
     }
     let status = if took.0 < took.1 { StatusCode::ACCEPTED } else { StatusCode::OK };
     let shares = source.shares().await;
@@ -52,11 +53,11 @@ fn unprocessable(why: String) -> (StatusCode, String) {
 
 fn parse(body: &Bytes) -> Result<BTreeMap<String, Percent>, (StatusCode, String)> {
     let texts: BTreeMap<String, String> = serde_json::from_slice(body).map_err(|_| {
-        unprocessable("the body is an object of rules and shares, such as {\"/x=new\": \"25%\"}".to_owned())
+        unprocessable("the body must be an object of rules and shares, such as {\"/x=new\": \"25%\"}".to_owned())
     })?;
     let read = |(rule, text): (String, String)| match Percent::parse(&text) {
         Some(share) => Ok((rule, share)),
-        None => Err(unprocessable(format!("`{text}` is no share: write 0% to 100%, with up to two decimals"))),
+        None => Err(unprocessable(format!("`{text}` is not a share: write 0% to 100%, with up to two decimals"))),
     };
     texts.into_iter().map(read).collect()
 }
@@ -67,7 +68,7 @@ fn resolve(wanted: &BTreeMap<String, Percent>, known: &[ShareStatus]) -> Result<
         None if known.is_empty() => Err(unprocessable("no rule has a share".to_owned())),
         None => {
             let rules: Vec<_> = known.iter().map(|own| format!("`{}`", own.rule)).collect();
-            Err(unprocessable(format!("no rule with a share is `{rule}`; there are {}", rules.join(", "))))
+            Err(unprocessable(format!("`{rule}` is not a rule with a share; the rules are {}", rules.join(", "))))
         }
     };
     wanted.iter().map(find).collect()

@@ -1,7 +1,7 @@
-//! What `/status.json` says: of the server, and of each process that serves.
+//! The content of `/status.json`: the server, and each serving process.
 //!
-//! Kept apart from who gathers it, because a worker sends its part to the supervisor. Settings are named here one by one, so that
-//! no secret is shown by being forgotten; paths of requests are not shown either, only routes.
+//! A worker sends its part to the supervisor. Settings are listed one by one, so that no secret is shown by accident.
+//! Paths of requests are not shown, only routes.
 
 use std::time::SystemTime;
 
@@ -39,7 +39,7 @@ pub struct ProcessStatus {
     pub event_loop_lag_seconds: Option<f64>,
     /// Bytes of its memory that are resident, where the system says.
     pub resident_memory_bytes: Option<u64>,
-    /// The rules that have a share.
+    /// The rules with a share.
     pub shares: Vec<ShareStatus>,
     /// How many calls run.
     pub calls_running: usize,
@@ -56,7 +56,7 @@ pub struct AppStatus {
     pub interface: String,
     /// Where it is mounted; empty for what nobody else claims.
     pub prefix: String,
-    /// Requests whose answers are not out.
+    /// Requests whose responses are not complete.
     pub requests_in_flight: usize,
     /// WebSockets that are open.
     pub websockets_open: usize,

@@ -1,7 +1,7 @@
-//! The admin listener of a supervisor, as Python sees it.
+//! The Python interface of a supervisor's admin listener.
 //!
-//! Kept apart from `workers.rs`, which knows no Python. Without `--admin` there is an object all the same, and it does nothing, so
-//! that the supervisor need not ask.
+//! `workers.rs` does not know Python. Without `--admin`, the object exists and does nothing, so the supervisor need not
+//! check.
 
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;

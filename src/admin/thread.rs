@@ -1,6 +1,6 @@
-//! The thread that the admin listener has for itself.
+//! The thread of the admin listener.
 //!
-//! Kept apart from the server's threads: who drives tokio there may be held up by the interpreter, and this one must not be.
+//! The threads of the server may wait for the GIL. This thread must not.
 
 use std::io;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl AdminThread {
     {
         let failed = |error: io::Error| {
             StartupError::new(
-                format!("no thread for the admin listener: {error}"),
+                format!("cannot start the thread of the admin listener: {error}"),
                 "the process may be out of threads or descriptors",
             )
         };

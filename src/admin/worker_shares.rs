@@ -1,7 +1,7 @@
-//! The shares of all workers: what they are, and what was set.
+//! The live shares of all workers.
 //!
-//! Kept apart from `workers.rs`, which counts. What was set goes to each worker with the next question, and to a new one before it
-//! serves; whether a worker goes by it is read from what it says of itself.
+//! `workers.rs` collects numbers. Live shares go to each worker with the next question, and to a new worker before it serves.
+//! The report of a worker shows whether it uses them.
 
 use super::status::Report;
 use super::workers::{Stage, State, Workers};
@@ -9,7 +9,7 @@ use crate::live_shares::{SetShare, ShareStatus, merge};
 use crate::route::Percent;
 
 impl State {
-    /// Forgets what was set for rules that a worker which stays has with another share, or has not: they have changed.
+    /// Drops the live shares of rules that have changed, by the report of a serving worker.
     pub(super) fn forget_changed(&mut self, number: usize, report: &Report) {
         if self.workers.get(&number).is_none_or(|worker| worker.stage != Stage::Serving) {
             return;
@@ -27,7 +27,7 @@ impl ShareStatus {
 }
 
 impl Workers {
-    /// The rules that have a share, as a worker has them that serves.
+    /// The rules with a share, from a serving worker.
     pub async fn shares(&self) -> Vec<ShareStatus> {
         self.ask_all().await;
         let state = self.lock();
@@ -39,12 +39,12 @@ impl Workers {
             .unwrap_or_default()
     }
 
-    /// Gives rules other shares; gives how many workers go by them, and how many there are.
+    /// Sets shares. Returns how many workers use them, and how many workers there are.
     pub async fn set_shares(&self, set: &[SetShare]) -> (usize, usize) {
         {
             let mut state = self.lock();
             merge(&mut state.shares, set);
-            // One that starts was greeted before; it is told, and not waited for.
+            // A starting worker has read the older shares already. Send them again, but do not wait for it.
             let starting = state.workers.values_mut().filter(|worker| worker.stage == Stage::Starting);
             starting.for_each(|worker| {
                 worker.ask();

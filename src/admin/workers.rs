@@ -1,8 +1,8 @@
 //! What a supervisor knows of its workers, and of those that have ended.
 //!
-//! Kept apart from the policy, which is Python's (`python/rsgi/supervisor.py`). Every second each worker is asked for its numbers,
-//! and at each scrape again. A worker that does not answer in time is shown with its last numbers, and as one that did not; of
-//! one that was killed, what it counted after its last answer is lost, and nothing else.
+//! The policy is in Python (`python/rsgi/supervisor.py`). Each worker is asked for its numbers every second, and at each
+//! scrape. If a worker does not answer in time, its last numbers are shown, and it is marked. If a worker is killed, only
+//! the counts after its last answer are lost.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,7 +50,7 @@ pub(super) struct State {
     /// By their number, which is the lowest that was free.
     pub(super) workers: BTreeMap<usize, Worker>,
     ended: Samples,
-    /// What was set, which new workers are told, too.
+    /// The live shares, also for new workers.
     pub(super) shares: Vec<SetShare>,
     restarts: BTreeMap<String, usize>,
 }

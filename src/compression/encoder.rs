@@ -1,7 +1,7 @@
-//! One stream of compressed bytes, whichever coding it is.
+//! One stream of compressed bytes, in any coding.
 //!
-//! Kept apart because the three libraries are told the same things in different words, and because levels and windows are
-//! decided here: quick ones, and windows that a server can afford for each of many slow streams.
+//! The three libraries have different interfaces. Levels and windows are chosen here: fast levels, and windows that a
+//! server can afford for many slow streams.
 //!
 //! Spec: RFC 1952 (gzip), RFC 7932 (Brotli), RFC 8878 and 9659 (Zstandard and its window).
 

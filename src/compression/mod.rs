@@ -1,7 +1,7 @@
-//! Answers of applications, compressed on their way: which of them, for whom, and what their head says then.
+//! Compresses responses of applications: which responses, for which clients, and how the head changes.
 //!
-//! Kept apart from the responses because it is off unless it is asked for, and because what must never be compressed is a list
-//! of its own. [`encoder`] has the codings, [`stream`] bodies that come in pieces.
+//! It is off by default. The list of what must never be compressed is here. [`encoder`] has the codings, [`stream`]
+//! bodies that come in pieces.
 //!
 //! Spec: RFC 9110 8.4 (`Content-Encoding`), 8.8.1 (weak validators), 12.5.3, 12.5.5 (`Vary`), 14.3, 15.3.7; RFC 9111 5.2.2.6
 //! (`no-transform`); RFC 9530 (digests).
@@ -59,7 +59,7 @@ impl Compression {
     pub fn new(settings: &Settings) -> Result<Option<Self>, StartupError> {
         if let Some(wrong) = settings.compress_types.iter().find(|name| !name.contains('/') && !name.starts_with('+')) {
             let hint = "`--compress-types` takes for example text/html, text/* and +json";
-            return Err(StartupError::new(format!("`{wrong}` is no type of an answer"), hint));
+            return Err(StartupError::new(format!("`{wrong}` is not a content type"), hint));
         }
         let named = settings.compress.iter().filter_map(|name| Encoding::named(name));
         let offered: Vec<_> =
@@ -206,7 +206,7 @@ async fn whole(mut head: Box<ResponseHead>, body: Bytes, encoding: Encoding) -> 
 }
 
 fn failed(error: &std::io::Error) {
-    crate::log::line(format_args!("error: an answer could not be compressed: {error}"));
+    crate::log::line(format_args!("error: could not compress a response: {error}"));
 }
 
 fn streamed(response: AppResponse, encoding: Encoding) -> AppResponse {

@@ -1,7 +1,7 @@
-//! A bell: wakes the thread that looks after a queue, unless it is sure to look anyway.
+//! Wakes the thread that handles a queue, unless it is sure to look anyway.
 //!
-//! Kept apart because both queues between tokio and the applications have one: waking a thread costs a system call, and most
-//! of the time the thread is awake already, or about to look.
+//! Both queues between tokio and the applications use it. Waking a thread costs a system call, and most of the time the
+//! thread is already awake or about to look.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;

@@ -1,8 +1,8 @@
-//! Keeps on looking at the sockets for a while before the one who drives sleeps, where `--busy-poll` says so.
+//! Polls the sockets for a while before the driving thread sleeps (`--busy-poll`).
 //!
-//! Kept apart because nobody else needs to know: it is a task of the runtime that yields, and while one does tokio looks at
-//! the sockets without waiting. To be woken from a sleep takes most of the time of a request that comes alone; the price is a
-//! processor that is never idle between requests that follow each other closely.
+//! It is a task of the runtime that yields. While a task yields, tokio polls the sockets without waiting. Waking up takes
+//! most of the time of a single request. The price is a processor that is never idle between requests that follow each
+//! other closely.
 
 use std::future::poll_fn;
 use std::sync::Arc;

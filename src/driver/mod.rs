@@ -1,8 +1,8 @@
-//! Who drives tokio: an I/O thread, the asyncio loop, or the threads of the WSGI pool.
+//! Which thread drives tokio: an I/O thread, the asyncio loop, or the threads of the WSGI pool.
 //!
-//! Kept apart because it is the seam between I/O and applications. There is one current-thread runtime, and driving it is a
-//! role that one thread holds at a time. The thread that will run the application is the best to hold it: then a request
-//! passes from the socket to the application, and its answer back, without a hand-over between threads.
+//! This is the border between I/O and applications. There is one current-thread runtime. One thread at a time drives it.
+//! The best driver is the thread that will run the application. Then a request goes from the socket to the application,
+//! and its response back, without a hand-over between threads.
 
 pub mod bell;
 mod busy_poll;
@@ -61,15 +61,15 @@ impl Io {
             "thread" => Ok(Self::Thread),
             "loop" if !all_asgi => Err(StartupError::new(
                 "the event loop cannot drive the sockets of a WSGI application",
-                "leave `--io` out: a blocked loop would hold up every WSGI request",
+                "remove `--io`: a blocked loop would delay every WSGI request",
             )),
             "loop" if event_loop == "uvloop" => {
-                Err(StartupError::new("uvloop cannot drive the sockets", "`--loop asyncio`, or leave `--io` out"))
+                Err(StartupError::new("uvloop cannot drive the sockets", "use `--loop asyncio`, or remove `--io`"))
             }
             "loop" => Ok(Self::Loop),
             "pool" if !pool => Err(StartupError::new(
-                "there are no WSGI threads that could drive the sockets: every application is ASGI",
-                "`--io loop`, or leave `--io` out",
+                "no WSGI threads can drive the sockets: every application is ASGI",
+                "use `--io loop`, or remove `--io`",
             )),
             "pool" => Ok(Self::Pool),
             _ if pool => Ok(Self::Pool),

@@ -1,13 +1,17 @@
-//! The threads of the WSGI pool drive tokio in turn, and one thread of the server's own sees that nobody waits for it.
+//! The WSGI threads take turns to drive tokio. The thread `rsgi-io` is the fallback driver.
 //!
-//! Kept apart from the driver, which does not know why the seat is left: here is the rule when it is taken over and given
-//! back. The thread that reads a request leaves the seat and runs it; a fast call is over before anybody else looks, and the
-//! same thread sends the answer. The overseer looks every moment while there is traffic: when the seat stays empty it sits down
-//! itself, and when calls wait and none is begun it wakes a thread for them. Where calls come in crowds it drives at once, and
-//! for as long as they do: then sockets and applications use two processors.
+//! "Seat" means the role of driving the runtime. One thread holds it at a time. `driver/mod.rs` does not know why a
+//! thread leaves the seat; the rules are here:
 //!
-//! Calls that are short are no crowd: to wake somebody costs more than they do. Their thread runs all that it has read, and the
-//! overseer, who looks seldom then, sits down only when one of them is stuck.
+//! 1. The thread that reads a request leaves the seat, runs the call, sends the response, and takes the seat again. A fast call is over
+//!    before anybody else looks.
+//! 2. While there is traffic, the fallback driver looks at short intervals. If the seat stayed empty since the last look, it takes the seat
+//!    itself. If calls wait and none has started, it wakes a thread for them.
+//! 3. In a burst of calls, the fallback driver takes the seat at once and keeps it until the burst is over. Sockets and applications then
+//!    use two processors.
+//!
+//! Short calls are no burst, because waking a thread costs more than such a call. Their thread runs everything that it
+//! has read. The fallback driver then looks rarely, and takes the seat only if a call is stuck.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! The event loop drives tokio: what an asyncio selector calls when it waits.
+//! The event loop drives tokio: an asyncio selector calls this when it waits.
 //!
-//! Kept apart from the driver, because it alone knows asyncio's side: a timeout, the application's own descriptors, and
-//! events for the loop that are done before it is back in Python. The application's descriptors are in a selector of
-//! Python's own, which is one descriptor here.
+//! Only this file knows asyncio's side: a timeout, the descriptors of the application, and events for the loop that are
+//! handled before it is back in Python. The descriptors of the application are in a Python selector, which is one
+//! descriptor here.
 //!
 //! Spec: `selectors.BaseSelector.select`.
 

@@ -1,6 +1,6 @@
 //! A descriptor that Python owns, watched by tokio.
 //!
-//! Kept apart because it is unsafe code: Rust cannot see how long a number from Python is a descriptor.
+//! It is unsafe code: Rust cannot know how long a number from Python stays a valid descriptor.
 
 #![expect(unsafe_code, reason = "a descriptor that Python owns is a bare number")]
 

@@ -1,9 +1,9 @@
-//! The fields that proxies have long sent: `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `-Prefix`.
+//! The older header fields of proxies: `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `-Prefix`.
 //!
-//! Apart from `Forwarded`, which says most of it in one field. Each of these is a list of its own: a proxy may append to one and
-//! replace the next. What belongs to a hop is as far from the right as that hop, or the outermost there is.
+//! `Forwarded` says most of this in one field. Here each field is a list of its own, and a proxy may append to one and
+//! replace the next. The value of a hop is at the same position from the right as that hop, or the outermost value.
 //!
-//! Spec: none; what nginx, `HAProxy`, Traefik and the load balancers of clouds send.
+//! Spec: none; what nginx, `HAProxy`, Traefik and cloud load balancers send.
 
 use http::header::{HeaderMap, HeaderName};
 

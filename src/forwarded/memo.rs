@@ -1,7 +1,7 @@
-//! What proxies said of the latest request of a connection, and what came of it.
+//! What proxies said in the latest request of a connection, and the result.
 //!
-//! Apart because it is a shortcut and nothing more: the same fields on the same connection mean the same. A proxy keeps its
-//! connections, and requests of one client often come together.
+//! It is only a shortcut: the same fields on the same connection have the same meaning. Proxies keep their connections,
+//! and requests of one client often come together.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

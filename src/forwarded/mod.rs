@@ -1,8 +1,10 @@
-//! What a trusted proxy says of the client replaces what the connection says, once, before anything looks at the request.
+//! Replaces the data of the connection by what a trusted proxy says about the client, once, before anything reads the
+//! request.
 //!
-//! Apart from the head, which then looks as if the client had come directly: rules, applications and logs know no proxy. The
-//! parts that read fields are pure. In reading order: `node` (one hop), `trust` (whose word counts), `said` (the way through the
-//! hops), `customary` (`X-Forwarded-*`), `standard` (`Forwarded`), `prefix` (`--root-path`), here what becomes of it, and `memo` (the same fields again).
+//! After that, the head looks as if the client had connected directly. Rules, applications and logs do not know about
+//! proxies. The parsers have no I/O. In reading order: `node` (one hop), `trust` (trusted proxies), `said` (the way
+//! through the hops), `customary` (`X-Forwarded-*`), `standard` (`Forwarded`), `prefix` (`--root-path`), this file (the
+//! result), `memo` (the same fields again).
 //!
 //! Spec: RFC 7239; PEP 3333 "URL Reconstruction"; ASGI HTTP 2.5 (`client`, `server`, `scheme`, `root_path`).
 
@@ -57,22 +59,22 @@ impl Proxies {
     pub fn new(settings: &Settings) -> Result<Option<Self>, StartupError> {
         let trust = Trust::parse(&settings.trust_proxy).map_err(|item| {
             StartupError::new(
-                format!("`{item}` is no proxy to trust"),
+                format!("`{item}` is not a proxy"),
                 "name an address, a network such as 10.0.0.0/8, `unix` or `*`",
             )
         })?;
         let root_path = settings.root_path.as_deref().unwrap_or("/");
         let root_path = parse_prefix(root_path).ok_or_else(|| {
             StartupError::new(
-                format!("`{root_path}` is no path that applications can be below"),
+                format!("`{root_path}` is not a valid root path"),
                 "write it as in a URL, for example `--root-path /app`",
             )
         })?;
         let (introduced, root_path) = (settings.proxy_protocol, root_path.to_owned());
         if introduced && trust.is_empty() {
             return Err(StartupError::new(
-                "`--proxy-protocol` is given, but no proxy that may speak it",
-                "name the addresses that it comes from, too: `--trust-proxy 10.0.0.0/8`",
+                "`--proxy-protocol` is set, but no proxy is trusted",
+                "also set the addresses of the proxies: `--trust-proxy 10.0.0.0/8`",
             ));
         }
         let (told_contradiction, told_unreadable) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -121,15 +123,15 @@ impl Proxies {
         let (said, contradicts) = read(fields, &self.trust);
         if contradicts && !self.told_contradiction.swap(true, Ordering::Relaxed) {
             crate::log::line(format_args!(
-                "warning: a proxy sends `Forwarded` and `X-Forwarded-…` that contradict each other; `Forwarded` counts (have \
-                 the proxy remove the one that it does not write; this is said once)"
+                "warning: a proxy sends `Forwarded` and `X-Forwarded-…` that contradict each other; `Forwarded` wins (make \
+                 the proxy remove the one that it does not write; logged once)"
             ));
         }
         if let Some(field) = said.unreadable
             && !self.told_unreadable.swap(true, Ordering::Relaxed)
         {
             crate::log::line(format_args!(
-                "warning: a proxy sends a `{field}` that cannot be read; what it says does not count (this is said once)"
+                "warning: a proxy sends a `{field}` that cannot be parsed; it is ignored (logged once)"
             ));
         }
         said

@@ -1,6 +1,6 @@
 //! One hop of a list: `192.0.2.1`, `192.0.2.1:47011`, `[2001:db8::1]:80`, `fe80::1%eth0`, `unknown`, `_hidden`.
 //!
-//! Apart because `X-Forwarded-For` and `Forwarded` write it alike, each with liberties of its own that are taken in both.
+//! `X-Forwarded-For` and `Forwarded` use nearly the same form. The deviations of each are accepted in both.
 //!
 //! Spec: RFC 7239 6; RFC 4007 11.2 and RFC 6874 (zones).
 

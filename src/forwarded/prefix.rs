@@ -1,6 +1,6 @@
 //! The part of the path that leads to this server: `--root-path`, or what a proxy says.
 //!
-//! Apart because proxies may cut it off or leave it there; either way applications see the path as the client has it.
+//! Proxies may strip it or not. In both cases, applications see the path of the client.
 //!
 //! Spec: PEP 3333 (`SCRIPT_NAME`), ASGI HTTP 2.5 (`path` includes `root_path`), RFC 3986 3.3.
 

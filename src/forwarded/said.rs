@@ -1,9 +1,8 @@
-//! What proxies say of one request, and the way from hop to hop that both kinds of fields go.
+//! What proxies say about one request, and the way from hop to hop that both kinds of fields share.
 //!
-//! Apart because the two kinds of fields say the same things in two grammars.
-//!
-//! A list is read from the right. The last entry was written by who sent us the request, and counts if that is a trusted proxy; the
-//! one before it counts if the last names a trusted proxy again, and so on. What is left of that anybody can have written.
+//! A list is read from the right. The sender of the request wrote the last entry. It counts if the sender is a trusted
+//! proxy. The entry before it counts if the last entry names a trusted proxy too, and so on. Anybody may have written the
+//! entries to the left of that.
 
 use std::borrow::Cow;
 use std::net::IpAddr;

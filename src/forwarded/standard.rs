@@ -1,7 +1,7 @@
 //! The field `Forwarded`: `for=192.0.2.1;proto=https;host=example.org, for="[2001:db8::1]:80"`.
 //!
-//! Apart from the older fields, whose grammar is a comma. Elements are found from the right, quoted strings too: a client that
-//! opens a quote and never closes it cannot hide what the proxy has added after it.
+//! Elements are found from the right, including quoted strings. So a client that opens a quote and never closes it cannot
+//! hide what the proxy has added.
 //!
 //! Spec: RFC 7239 4, 5, 6, 7.1; RFC 9110 5.6.1 (lists), 5.6.4 (quoted strings).
 

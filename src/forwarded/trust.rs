@@ -1,6 +1,6 @@
-//! Whose word counts: the proxies that the operator has named.
+//! The proxies that the operator trusts.
 //!
-//! Apart because two ask it: a connection once, about its other end, and each list of hops, from hop to hop.
+//! Two places need them: a connection once, for its other end, and each list of hops.
 //!
 //! Spec: RFC 4632 3.1 and RFC 4291 2.3 (networks), 2.5.5.2 (IPv4 in IPv6).
 

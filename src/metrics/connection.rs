@@ -1,6 +1,6 @@
-//! Connections by the protocol that they speak: how many there were, and how many are open.
+//! Connections by protocol: how many there were, and how many are open.
 //!
-//! Kept apart from `event.rs` because these end, too.
+//! They are not in `event.rs`, because they also end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

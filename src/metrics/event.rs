@@ -1,6 +1,6 @@
-//! What is counted one by one: connections, failed handshakes, refusals.
+//! Counters of single events: connections, failed handshakes, refusals.
 //!
-//! Kept apart from `route_series.rs` because these have a fixed set of labels: each is one number in an array.
+//! They have a fixed set of labels, unlike `route_series.rs`. Each is one number in an array.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -73,53 +73,53 @@ macro_rules! families {
 
 families! {
     Requests: "rsgi_http_requests", Counter, Sum, "requests", ["app", "route", "method", "status"],
-        "Requests that are over, WebSocket handshakes among them";
+        "Completed requests, including WebSocket handshakes";
     Duration: "rsgi_http_request_duration_seconds", Histogram, Sum, "seconds", ["app", "route"],
-        "Time from the end of a request head to the last byte of the answer";
+        "Time from the end of a request head to the last byte of the response";
     Queue: "rsgi_http_request_queue_seconds", Histogram, Sum, "seconds", ["app", "route"],
-        "Time from the end of a request head to the call of the application, in which a request waits for its body, a thread or the event loop";
+        "Time from the end of a request head to the call of the application: waiting for the body, a thread or the event loop";
     RequestBytes: "rsgi_http_request_body_bytes", Counter, Sum, "bytes", ["app", "route"],
         "Bytes of request bodies that were read";
     ResponseBytes: "rsgi_http_response_body_bytes", Counter, Sum, "bytes", ["app", "route"],
-        "Bytes of response bodies that were handed to connections";
+        "Bytes of response bodies that were passed to connections";
     InFlight: "rsgi_http_requests_in_flight", Gauge, Sum, "requests", ["app"],
-        "Requests whose answers are not out";
+        "Requests whose responses are not complete";
     Calls: "rsgi_calls_running", Gauge, Sum, "calls", ["app"],
-        "Calls of the application that wait for their turn or run, whatever became of their clients";
+        "Calls of the application that wait or run, even if their clients have left";
     Refusals: "rsgi_http_refusals", Counter, Sum, "requests", ["reason"],
         "Requests that the server refused without the application";
     WebSockets: "rsgi_websockets", Counter, Sum, "WebSockets", ["app"],
-        "WebSockets that were accepted";
+        "Accepted WebSockets";
     WebSocketsOpen: "rsgi_websockets_open", Gauge, Sum, "WebSockets", ["app"],
-        "WebSockets that are open";
+        "Open WebSockets";
     Connections: "rsgi_connections", Counter, Sum, "connections", ["protocol"],
-        "Connections by the protocol that they spoke";
+        "Connections by protocol";
     ConnectionsOpen: "rsgi_connections_open", Gauge, Sum, "connections", ["protocol"],
-        "Connections that are open by the protocol that they speak, those that became WebSockets left out";
+        "Open connections by protocol, without those that became WebSockets";
     AcceptFailures: "rsgi_accept_failures", Counter, Sum, "failures", [],
-        "Times that the system gave no connection, mostly because descriptors ran out";
+        "Failures to accept a connection, mostly because descriptors ran out";
     TlsFailures: "rsgi_tls_failures", Counter, Sum, "connections", ["reason"],
         "Connections that ended before they were encrypted";
     ProxyFailures: "rsgi_proxy_header_failures", Counter, Sum, "connections", [],
-        "Connections of trusted proxies that did not begin with a PROXY header, where one is expected";
+        "Connections of trusted proxies without the expected PROXY header";
     Threads: "rsgi_wsgi_threads", Gauge, Sum, "threads", ["state"],
-        "Threads of the WSGI pool: idle, busy, orphaned (busy for a client that has left) or stalled (busy for a client that takes nothing)";
+        "Threads of the WSGI pool: idle, busy, orphaned (busy for a client that has left) or stalled (busy for a client that reads nothing)";
     QueueLength: "rsgi_wsgi_queue_length", Gauge, Sum, "calls", [],
         "WSGI calls that wait for a thread";
     LoopLag: "rsgi_event_loop_lag_seconds", Gauge, Each, "seconds", ["worker"],
-        "How long the event loop took to get to something new when it was last asked, which is done every second";
+        "Delay of the event loop, measured every second";
     Memory: "rsgi_process_resident_memory_bytes", Gauge, Each, "bytes", ["worker"],
-        "Memory of the process that is resident";
+        "Resident memory of the process";
     Started: "rsgi_process_start_time_seconds", Gauge, Each, "seconds", ["worker"],
-        "When the process began to serve, in seconds since 1970";
+        "Start time of the process, in seconds since 1970";
     WorkerUp: "rsgi_worker_up", Gauge, Each, "flag", ["worker"],
-        "Whether the worker has answered this scrape; of one that has not, the numbers are those of its last answer";
+        "Whether the worker answered this scrape; if not, its numbers are the last known ones";
     Workers: "rsgi_workers", Gauge, Sum, "processes", ["state"],
-        "Processes that serve, by what they do: starting, serving or leaving; wanted is how many there should be";
+        "Serving processes by state: starting, serving or leaving; wanted is the target number";
     Restarts: "rsgi_worker_restarts", Counter, Sum, "processes", ["reason"],
-        "Workers that another one has replaced";
+        "Workers that were replaced";
     RuleShare: "rsgi_rule_share_ratio", Gauge, Each, "ratio", ["app", "rule", "worker"],
-        "The share of the clients that the rule is for, from 0 to 1, for each rule that has one";
+        "Share of the clients that a rule is for, from 0 to 1";
     Info: "rsgi_build_info", Gauge, Sum, "flag", ["version"],
         "Always 1; the label is the version of the server";
 }

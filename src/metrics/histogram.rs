@@ -1,6 +1,6 @@
-//! Times by their length, counted without a lock.
+//! Histograms of times, counted without a lock.
 //!
-//! Kept apart because the bounds are the same for all, so that the numbers of workers can be added.
+//! All of them have the same bounds, so that the numbers of workers can be added up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! What is counted for each request: by application, route, method and status.
+//! Counters for each request: by application, route, method and status.
 //!
-//! Kept apart because it is the hot path. A request's numbers are found once, when its route is, in a slot of the router that has
-//! decided; from then on they are counted without a lock and without a look at a name. There are never more routes than
-//! [`MOST_ROUTES`], whatever reloads bring: those beyond are counted together.
+//! This is the hot path. The counters of a request are found once, with its route, in a slot of the router. After that,
+//! they are counted without a lock and without comparing names. There are at most [`MOST_ROUTES`] routes. Further ones
+//! are counted together.
 //!
 //! Spec: RFC 9110 9.1 (the methods that have a name), 15 (classes of status codes).
 

@@ -1,6 +1,6 @@
-//! Numbers on their way out: of one process, of several, and of those that have ended.
+//! Numbers for output: of one process, of several, and of processes that have ended.
 //!
-//! Kept apart from what counts them because they travel: a worker sends them to its supervisor, which adds them up.
+//! A worker sends them to its supervisor, which adds them up.
 
 use std::collections::BTreeMap;
 

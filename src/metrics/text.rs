@@ -1,6 +1,6 @@
-//! The numbers as Prometheus reads them. Both of its formats and their quoting are the work of `prometheus-client`.
+//! The numbers in the formats of Prometheus. `prometheus-client` writes both formats and their quoting.
 //!
-//! Kept apart because only this file names that crate.
+//! Only this file names that crate.
 //!
 //! Spec: Prometheus text format 0.0.4; `OpenMetrics` 1.0.0.
 

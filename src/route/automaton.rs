@@ -1,9 +1,8 @@
 //! Matches text against several parameters in a row, such as `{a}-{n:int}.json`, in linear time.
 //!
-//! Apart because it is the one place where a client's text could cost more than it is long: the obvious backtracking is
-//! quadratic or worse for two parameters side by side. Here all readings of the text are followed at once (a
-//! non-deterministic automaton, its states the bits of a small array), so the cost is length × states, and nothing is
-//! allocated per request.
+//! Backtracking would be quadratic or worse for two adjacent parameters, and the client chooses the text. So all readings
+//! of the text are followed at once (a non-deterministic automaton, with its states as bits of a small array). The cost
+//! is length × states, and nothing is allocated per request.
 
 use super::path::ENCODED_SLASH;
 use super::template::{Converter, Token};

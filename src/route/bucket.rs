@@ -1,7 +1,7 @@
-//! Which of 10,000 buckets a client is in.
+//! Finds the bucket of a client: one of 10,000.
 //!
-//! Apart from `share`, which compares buckets with shares, because a bucket must never change: it is the same in every worker,
-//! on every machine and after every update. So the hash is written here, and its test pins what it gives.
+//! `share` compares buckets with shares. The bucket of a client must never change: it is the same in every worker, on every
+//! machine and after every update. So this file has its own hash function, and a test pins its results.
 //!
 //! Spec: RFC 6265 4.2.1 (`Cookie`), RFC 4291 2.5.4 (a /64 is one link).
 
@@ -10,23 +10,23 @@ use std::net::{IpAddr, Ipv6Addr};
 use http::HeaderMap;
 use http::header::COOKIE;
 
-/// So many buckets there are: a share of 5 % has the first 500 of them.
+/// The number of buckets. A share of 5 % has the first 500 of them.
 pub const BUCKETS: u16 = 10_000;
 
 /// The cookie that holds the bucket.
 pub const BUCKET_COOKIE: &str = "rsgi_bucket";
 
-/// The bucket in the client's cookie. What no server of ours has written there is none.
+/// The bucket in the client's cookie. Any value that rsgi would not write is ignored.
 pub(super) fn brought(headers: &HeaderMap) -> Option<u16> {
     cookies(headers, BUCKET_COOKIE.as_bytes()).find_map(parse)
 }
 
-/// The values of the cookies with this name, in the order in which they came. Quotes belong to a value.
+/// The values of the cookies with this name, in their order. Quotes are part of a value.
 pub(super) fn cookies<'a>(headers: &'a HeaderMap, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     headers.get_all(COOKIE).into_iter().flat_map(move |line| Cookies { rest: line.as_bytes(), name })
 }
 
-/// Those of one line, which may be long: it is looked through for semicolons, not byte by byte.
+/// The cookies of one header line. It searches for semicolons, since a line can be long.
 struct Cookies<'a> {
     rest: &'a [u8],
     name: &'a [u8],
@@ -49,7 +49,7 @@ impl<'a> Iterator for Cookies<'a> {
     }
 }
 
-/// A number below 10,000 as we write it: without a sign, and without a zero before it.
+/// A number below 10,000 without a sign and without leading zeros.
 fn parse(value: &[u8]) -> Option<u16> {
     if value.len() > 4 || !matches!(value, [b'0'] | [b'1'..=b'9', ..]) || !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -57,7 +57,7 @@ fn parse(value: &[u8]) -> Option<u16> {
     Some(value.iter().fold(0, |number, digit| number * 10 + u16::from(digit - b'0')))
 }
 
-/// The bucket of an address: an IPv6 client moves about in its /64, so that counts.
+/// The bucket of an address. An IPv6 client changes its address within its /64, so only that counts.
 pub(super) fn of_address(address: &str) -> Option<u16> {
     let text = match address.parse::<IpAddr>().ok()?.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
@@ -69,7 +69,7 @@ pub(super) fn of_address(address: &str) -> Option<u16> {
     Some(of_text(text.as_bytes()))
 }
 
-/// The bucket of any text: 64-bit FNV-1a, its bits mixed by the end of `MurmurHash3` (FNV alone spreads short, similar texts badly).
+/// The bucket of any text: 64-bit FNV-1a, then `fmix64` of `MurmurHash3`, since FNV alone spreads short, similar texts badly.
 pub(super) fn of_text(text: &[u8]) -> u16 {
     let mut hash: u64 = 0xCBF2_9CE4_8422_2325;
     for byte in text {

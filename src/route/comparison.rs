@@ -1,7 +1,7 @@
-//! The table compared with the slowest possible matcher, on many generated templates and paths.
+//! Compares the table with the slowest possible matcher, on many generated templates and paths.
 //!
-//! Apart because it shares nothing with what it checks but the words: templates are read again, paths are decoded again,
-//! and a match is sought by trying every length for every parameter. Tests only.
+//! It shares no code with what it checks. It reads templates again, decodes paths again, and tries every length for every
+//! parameter. Tests only.
 
 #![allow(clippy::unwrap_used, reason = "a comparison that cannot be set up should fail")]
 

@@ -1,7 +1,7 @@
-//! What a rule may ask of a request besides method, host and path: header fields, cookies, the scheme.
+//! Conditions of a rule besides method, host and path: header fields, cookies, the scheme.
 //!
-//! Apart because only an operator's rules ask this, while everything else in a table row is shared with the routes of
-//! applications. A repeated field fits when one of its lines does. Values are compared as bytes, whole and exactly.
+//! Only operator rules have them. Everything else in a table row is shared with the routes of applications. A repeated
+//! field matches if one of its lines does. Values are compared as bytes, completely and exactly.
 //!
 //! Spec: RFC 9110 section 5 (fields), RFC 6265 section 4.2.1 (`Cookie`).
 

@@ -1,7 +1,7 @@
-//! Finds rules that can never decide, because an earlier one takes every request that they would.
+//! Finds rules that can never match, because an earlier rule takes all their requests.
 //!
-//! Apart because matching asks about one request, and this about all of them. It says "covered" only where that is certain:
-//! an expression covers nothing but itself, and two rules that together hide a third are not seen.
+//! It reports only certain cases. An expression covers only itself, and two rules that together hide a third are not
+//! found.
 
 use super::error::RouteError;
 use super::host::Host;
@@ -30,8 +30,8 @@ impl<'a> Claim<'a> {
         Ok(Self { rule, kind, paths })
     }
 
-    /// Whether it takes every request that `later` is for. A share may be lowered, so one of any size leaves those something that are
-    /// for all, or for more.
+    /// Whether it takes every request of `later`. A share can change at any time, so a rule with a share never hides a rule
+    /// without one, or one with a larger share.
     fn hides(&self, later: &Self) -> bool {
         let share = match (self.rule.share, later.rule.share) {
             (None, _) => true,
@@ -41,7 +41,7 @@ impl<'a> Claim<'a> {
         share && self.covers(later)
     }
 
-    /// Whether both have a share of the same requests for the same application.
+    /// Whether both rules have a share of the same requests for the same application.
     fn contradicts(&self, later: &Self) -> bool {
         let shared = self.rule.share.is_some() && later.rule.share.is_some() && self.rule.app == later.rule.app;
         shared && self.covers(later) && later.covers(self)
@@ -74,10 +74,10 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// Sees that each rule can decide something, and has one share.
+/// Checks that each rule can match, and that no two rules contradict each other.
 ///
 /// # Errors
-/// Names the first that cannot, and the rule in its way.
+/// For the first rule that fails, with the rule in its way.
 pub(super) fn refuse_idle(claims: &[Claim<'_>]) -> Result<(), RouteError> {
     for (index, later) in claims.iter().enumerate() {
         let mut before = claims.iter().take(index);

@@ -1,7 +1,7 @@
 //! Why a set of rules, mounts and routes cannot become a router.
 //!
-//! Apart from the router so that the words an operator reads stand in one place. All of these are found at start, before
-//! anything listens: none can be caused by a request.
+//! The texts for the operator are in one place. All these errors are found at start, before anything listens. No request
+//! can cause them.
 
 use thiserror::Error;
 
@@ -51,12 +51,12 @@ pub enum RouteError {
         /// The rule that hides it, and where that stands.
         by: String,
     },
-    /// Two rules give one application two shares of the same requests.
-    #[error("it is for {share} of the clients, and {other} is for the same requests")]
+    /// Two rules have different shares of the same requests for the same application.
+    #[error("it has a share of {share}, but {other} matches the same requests")]
     TwoShares {
-        /// What this one says.
+        /// The share of this rule.
         share: Percent,
-        /// The other rule, what it says, and where it stands.
+        /// The other rule, its share, and where it stands.
         other: String,
     },
     /// A mount prefix that is neither empty nor of the form `/a/b`.
@@ -88,7 +88,9 @@ impl RouteError {
         match self {
             Self::Rule { why, .. } => why.hint(),
             Self::Hidden { .. } => "the first rule that matches wins: move it before that one, or remove it",
-            Self::TwoShares { .. } => "an application has one share of them: leave one of the two out",
+            Self::TwoShares { .. } => {
+                "an application can have only one share of the same requests: remove one of the two rules"
+            }
             Self::WebSocketToWsgi => "name an ASGI application, or leave WebSockets out of the rule",
             Self::Expression { .. } => {
                 "the syntax is that of Rust's `regex` crate, which is Python's without look-around and back-references"

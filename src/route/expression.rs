@@ -1,7 +1,7 @@
-//! Regular expressions in rules: bounded in memory, linear in time, and about a whole text.
+//! Regular expressions in rules: bounded in memory, linear in time, and matching a whole text.
 //!
-//! Apart because paths and header fields use them alike, and because of the two traps in "the whole text": an unbalanced
-//! expression that closes our group, and Python's habits (look-around, back-references), which this engine refuses.
+//! Paths and header fields use them. There are two traps in "the whole text": an unbalanced expression that closes our
+//! group, and features of Python (look-around, back-references), which this engine refuses.
 
 use regex::bytes::{Regex, RegexBuilder};
 

@@ -1,7 +1,7 @@
 //! Host names in rules and routes: `api.example.com`, `{tenant}.example.com`.
 //!
-//! Apart because a host is compared by other rules than a path: letter case does not count, nor does the port. A parameter
-//! may span several labels, as Starlette's `Host` has it (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
+//! Unlike a path, a host ignores letter case and the port. A parameter may span several labels, as in Starlette's `Host`
+//! (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
 
 use std::borrow::Cow;
 

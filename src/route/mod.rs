@@ -92,7 +92,7 @@ pub struct RuleSpec {
     pub websocket: Option<bool>,
     /// Who answers what it matches. The application has to be among the mounts.
     pub app: AppIndex,
-    /// The share of the clients that it is for, `None` for all: for the others it is as if it were not there.
+    /// The share of the clients; `None` for all. For clients outside the share, the router skips the rule.
     pub share: Option<Percent>,
     /// The rule as the operator wrote it.
     pub text: String,
@@ -231,9 +231,9 @@ pub struct RouteRequest<'a> {
     pub scheme: Scheme,
     /// All its fields, for the rules that ask for some.
     pub headers: &'a HeaderMap,
-    /// The address of the client, for shares that go by it.
+    /// The address of the client, for shares.
     pub client: Option<&'a str>,
-    /// Draws a bucket, below [`BUCKETS`]. Called only for a client that a rule with a share asks for one, and that has none.
+    /// Returns a random bucket. Only called if a rule with a share needs one and the client has none.
     pub random: fn() -> u16,
 }
 

@@ -1,7 +1,7 @@
-//! Applications at prefixes: `/api` owns `/api` and `/api/x`, never `/apix`; the longest prefix wins.
+//! Applications at prefixes: `/api` owns `/api` and `/api/x`, never `/apix`. The longest prefix wins.
 //!
-//! Apart because a mount, unlike a rule, moves the application's root: what it matched becomes `SCRIPT_NAME` (PEP 3333) or
-//! `root_path` (ASGI), so besides the owner it has to say how long that part is in the raw path, escapes and all.
+//! Unlike a rule, a mount moves the application's root. The matched part becomes `SCRIPT_NAME` (PEP 3333) or `root_path`
+//! (ASGI). So it also reports how long that part is in the raw path, including escapes.
 
 use super::error::RouteError;
 use super::path::raw_length;

@@ -1,6 +1,6 @@
-//! What decided, as the operator wrote it, and the places of all that can decide.
+//! The texts of rules, prefixes and routes, and a number for each.
 //!
-//! Apart from the router because no request waits for it: it is read to explain, to log and to count.
+//! Only explanations, logs and metrics need them.
 
 use super::share::Percent;
 use super::{AppIndex, Mode, MountSpec, Reason, RouteSpec, Router, RuleSpec};
@@ -9,7 +9,7 @@ use super::{AppIndex, Mode, MountSpec, Reason, RouteSpec, Router, RuleSpec};
 #[derive(Debug)]
 pub(super) struct Names {
     pub(super) rules: Box<[String]>,
-    /// Those that the rules were made with.
+    /// The configured shares.
     shares: Box<[Option<Percent>]>,
     rule_paths: Box<[String]>,
     prefixes: Box<[String]>,
@@ -20,15 +20,15 @@ pub(super) struct Names {
 /// A rule with a share.
 #[derive(Debug, Clone, Copy)]
 pub struct SharedRule<'a> {
-    /// Its place among the rules.
+    /// Its index.
     pub rule: usize,
-    /// The rule as the operator wrote it, without its share. No other rule with a share is written so.
+    /// Its text without the share. It is unique among the rules with a share.
     pub text: &'a str,
-    /// Who answers.
+    /// Its application.
     pub app: AppIndex,
-    /// Its share now.
+    /// Its current share.
     pub share: Percent,
-    /// The share that it was made with.
+    /// Its configured share.
     pub configured: Percent,
 }
 
@@ -77,7 +77,7 @@ impl Router {
         rules.len() + prefixes.len() + routes.len() + wsgi_routes.len()
     }
 
-    /// The rules that have a share.
+    /// The rules with a share.
     pub fn shares(&self) -> impl Iterator<Item = SharedRule<'_>> {
         self.rules.shares().filter_map(|(rule, share)| {
             let (text, configured) = (self.names.rules.get(rule)?, *self.names.shares.get(rule)?);

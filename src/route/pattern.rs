@@ -1,7 +1,7 @@
-//! A piece of a path (or a host name) with at least one parameter in it, compiled.
+//! A part of a path (or a host name) with at least one parameter, compiled.
 //!
-//! Apart from the automaton because almost no pattern needs one: what stands before the first and after the last parameter
-//! is compared directly, and a single parameter between them is one pass over the bytes.
+//! Almost no pattern needs the automaton. The text before the first and after the last parameter is compared directly,
+//! and a single parameter between them is one pass over the bytes.
 
 use super::automaton::{Automaton, is_text};
 use super::error::TemplateFault;

@@ -1,7 +1,8 @@
-//! The order in which a request's owner is looked for: rules, then mounts, then what has no prefix.
+//! The order in which the router looks for the owner of a request: rules, then mounts, then applications without a
+//! prefix.
 //!
-//! Apart from the parts it asks, so that the whole policy can be read on one page. A WebSocket is only ever given to ASGI
-//! applications: rules and mounts of WSGI applications are invisible to it.
+//! The complete policy is in this file. Only ASGI applications get WebSockets: rules and mounts of WSGI applications are
+//! invisible to them.
 
 use std::borrow::Cow;
 
@@ -33,14 +34,14 @@ pub struct Router {
     pub(super) names: Names,
 }
 
-/// Where a request goes, and all that there is to say about it.
+/// A decision with its reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decided {
     /// Where it goes.
     pub decision: Decision,
     /// Why.
     pub reason: Reason,
-    /// The part that a share had in it, if it had any.
+    /// The share that was checked, if any was.
     pub share: Option<Shared>,
 }
 
@@ -73,25 +74,25 @@ impl Router {
         Ok(Self { rules, targets, sharing, mounts, rest, reads_path, names })
     }
 
-    /// The same, with clients told apart in another way than by our own cookie.
+    /// Sets where the buckets of clients come from. The default is our own cookie.
     ///
     /// # Errors
     ///
-    /// When a name cannot be that of a field.
+    /// When a name is not valid for a header field.
     pub fn sharing(mut self, spec: &SharingSpec) -> Result<Self, RouteError> {
         let compiled = Sharing::new(spec)?;
         self.sharing = self.sharing.map(|_| compiled);
         Ok(self)
     }
 
-    /// Gives a rule another share, from the next request on.
+    /// Changes the share of a rule, from the next request on.
     pub fn set_share(&self, rule: usize, share: Percent) {
         if let Some((_, own)) = self.rules.shares().find(|(index, _)| *index == rule) {
             own.set(share);
         }
     }
 
-    /// What `Vary` says of answers that a share had a part in.
+    /// The value of `Vary` for responses after a share was checked.
     #[must_use]
     pub fn vary(&self) -> Option<&http::HeaderValue> {
         self.sharing.as_ref().map(Sharing::vary)
@@ -110,7 +111,7 @@ impl Router {
         (decision, reason)
     }
 
-    /// Where a request goes, and all that there is to say about it. As cheap as [`Router::route`].
+    /// Where a request goes, with all reasons. As cheap as [`Router::route`].
     #[must_use]
     pub fn decide(&self, request: &RouteRequest<'_>) -> Decided {
         if !self.reads_path {
@@ -131,7 +132,7 @@ impl Router {
         Decided { decision, reason, share }
     }
 
-    /// Where a request goes that no rule is for.
+    /// Where a request goes that matches no rule.
     fn unruled(&self, path: &[u8], request: &RouteRequest<'_>) -> (Decision, Reason) {
         if let Some(mounted) = self.mounts.find(path, request.raw_path, request.websocket) {
             let decision = Decision::App { app: mounted.app, root: mounted.root };

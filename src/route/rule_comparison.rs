@@ -1,7 +1,7 @@
-//! Rules compared with the slowest possible reading of them, on many generated rules and requests.
+//! Compares rules with the slowest possible reading of them, on many generated rules and requests.
 //!
-//! Apart from `comparison`, which does the same for paths and lends its naive matcher, because rules have conditions and an
-//! order, and because what is said to be hidden must never decide. Tests only.
+//! `comparison` does the same for paths and provides its naive matcher. Rules also have conditions and an order, and a
+//! rule that is reported as hidden must never match. Tests only.
 
 #![allow(clippy::unwrap_used, reason = "a comparison that cannot be set up should fail")]
 

@@ -1,8 +1,8 @@
-//! Rules for a share of the clients: for whom such a rule is there, and for whom it is as if it were not.
+//! Rules for a share of the clients. For clients outside the share, the router skips the rule.
 //!
-//! Apart from the table, whose other conditions are about the request alone: a share changes while the server runs, and a
-//! decision that it had a part in is told of. What a request goes by is looked up once, and only where a rule with a share
-//! fits in all else.
+//! Unlike the other conditions of the table, a share can change while the server runs, and the response says when a share
+//! was checked. The router finds the bucket of a request at most once, and only if everything else about a rule with a share
+//! matches.
 //!
 //! Spec: Fetch 4.8 (a CORS preflight has no credentials), RFC 6265bis 5.6.7 (`SameSite`), Fetch Metadata 2.3 (`Sec-Fetch-Site`).
 
@@ -21,57 +21,57 @@ use super::{AppIndex, RouteRequest};
 /// The header and the cookie by which a tester asks for an application.
 const FORCE: &str = "rsgi-app";
 
-/// How clients are told apart where rules have a share.
+/// Where the buckets of clients come from.
 #[derive(Debug, Clone, Default)]
 pub struct SharingSpec {
-    /// What their bucket goes by.
+    /// The source of the bucket.
     pub by: ShareBy,
-    /// Who may choose an application, if anybody may.
+    /// Who may choose an application, if anyone may.
     pub testers: Option<Testers>,
 }
 
-/// What the bucket of a client goes by.
+/// The source of a client's bucket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ShareBy {
-    /// A cookie of ours, which holds it.
+    /// The cookie `rsgi_bucket`.
     #[default]
     OwnCookie,
     /// The client's address.
     Address,
     /// A header field.
     Header(String),
-    /// A cookie of an application; letter case counts.
+    /// A cookie of an application, case-sensitive.
     Cookie(String),
 }
 
 /// Who may choose an application.
 #[derive(Clone)]
 pub struct Testers {
-    /// What they know.
+    /// The secret that they send.
     pub secret: Box<str>,
-    /// What they may call the applications.
+    /// The names of the applications.
     pub names: Vec<(String, AppIndex)>,
 }
 
 impl Debug for Testers {
-    /// Shows no secret.
+    /// Hides the secret.
     fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
         to.debug_struct("Testers").field("names", &self.names).finish_non_exhaustive()
     }
 }
 
-/// So many of 10,000 buckets.
+/// A share as a number of buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Percent(u16);
 
 impl Percent {
-    /// So many buckets; no more than there are.
+    /// A share of so many buckets, at most all.
     #[must_use]
     pub fn of_buckets(buckets: u16) -> Self {
         Self(buckets.min(BUCKETS))
     }
 
-    /// Reads `5%` or `0.25%`; nothing finer than a bucket.
+    /// Parses `5%` or `0.25%`. The smallest step is one bucket.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let number = text.strip_suffix('%')?.trim_end();
@@ -84,7 +84,7 @@ impl Percent {
         u16::try_from(buckets).ok().filter(|buckets| *buckets <= BUCKETS).map(Self)
     }
 
-    /// How many buckets that is.
+    /// The number of buckets.
     #[must_use]
     pub fn buckets(self) -> u16 {
         self.0
@@ -102,7 +102,7 @@ impl Display for Percent {
     }
 }
 
-/// The share of a rule, which may be another one at any time.
+/// The share of a rule. It can change at any time.
 #[derive(Debug)]
 pub(super) struct Share {
     now: AtomicU16,
@@ -115,7 +115,7 @@ impl Share {
     }
 
     pub(super) fn now(&self) -> Percent {
-        // Nothing else depends on it.
+        // No other data depends on it.
         Percent(self.now.load(Ordering::Relaxed))
     }
 
@@ -124,18 +124,18 @@ impl Share {
     }
 }
 
-/// What a request went by where a rule has a share.
+/// What decided whether a request is in a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lot {
     /// The bucket in the client's cookie.
     Brought(u16),
-    /// A bucket that was drawn for it just now.
+    /// A new random bucket.
     Drawn(u16),
-    /// The bucket of what clients are told apart by.
+    /// The hash of the address, the header or the cookie.
     Hashed(u16),
-    /// Nothing: the request has not what clients are told apart by, and is in no share but that of all.
+    /// The request has no bucket. It is only in a share of 100 %.
     Unknown,
-    /// A tester's wish for this application.
+    /// A tester chose this application.
     Wished(AppIndex),
 }
 
@@ -149,16 +149,16 @@ impl Lot {
     }
 }
 
-/// The part that a share had in a decision.
+/// A share that was checked for a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shared {
-    /// The first rule with a share that fits the request in all else: its share was asked.
+    /// The first rule whose share was checked: everything else about it matches.
     pub rule: usize,
-    /// What it was asked about.
+    /// What decided.
     pub lot: Lot,
 }
 
-/// How clients are told apart, compiled.
+/// The compiled form of [`SharingSpec`].
 #[derive(Debug)]
 pub(super) struct Sharing {
     by: By,
@@ -179,7 +179,7 @@ impl Sharing {
         let cookie = || HeaderValue::from(COOKIE);
         let (by, vary) = match &spec.by {
             ShareBy::OwnCookie => (By::OwnCookie, cookie()),
-            // No field says which address asks.
+            // No header field has the address of the client.
             ShareBy::Address => (By::Address, HeaderValue::from_static("*")),
             ShareBy::Header(name) => {
                 let header = HeaderName::from_bytes(name.as_bytes());
@@ -191,7 +191,7 @@ impl Sharing {
         Ok(Self { by, vary, testers: spec.testers.clone() })
     }
 
-    /// What `Vary` says of answers that a share decided.
+    /// The value of `Vary` for responses after a share was checked.
     pub(super) fn vary(&self) -> &HeaderValue {
         &self.vary
     }
@@ -214,26 +214,26 @@ impl Sharing {
     }
 }
 
-/// Whether a client that has a bucket would not bring it: a CORS preflight has no cookies, and a form of another site none that are `Lax`.
-/// Another bucket would take the place of its own.
+/// Whether the browser left out our cookie: a CORS preflight has no cookies, and a form on another site sends no `Lax` cookies. A new
+/// bucket would replace the one that the client has.
 fn leaves_cookies_out(request: &RouteRequest<'_>) -> bool {
     let cross_site = || request.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
     request.preflight_method.is_some() || (!matches!(request.method, "GET" | "HEAD") && cross_site())
 }
 
-/// The application that a tester asks for: `NAME.SECRET`, in the header or in the cookie. Any other value is as if there were none.
+/// The application that a tester chose: `NAME.SECRET`, in the header or in the cookie. Any other value is ignored.
 fn wish(testers: &Testers, request: &RouteRequest<'_>) -> Option<AppIndex> {
     let fields = request.headers.get_all(FORCE).into_iter().map(HeaderValue::as_bytes);
     fields.chain(cookies(request.headers, FORCE.as_bytes())).find_map(|value| {
         let (name, secret) = value.split_at_checked(value.len().checked_sub(testers.secret.len())?)?;
         let name = name.strip_suffix(b".")?;
-        // The time that it takes does not tell how much of it was right.
+        // In constant time, so that nobody can guess the secret byte by byte.
         bool::from(secret.ct_eq(testers.secret.as_bytes())).then_some(())?;
         testers.names.iter().find(|(own, _)| own.as_bytes() == name).map(|(_, app)| *app)
     })
 }
 
-/// What one request goes by, looked up when the first share asks.
+/// The bucket of one request, found when the first share is checked.
 #[derive(Debug)]
 pub(super) struct Draw<'a> {
     sharing: &'a Sharing,
@@ -247,7 +247,7 @@ impl<'a> Draw<'a> {
         Self { sharing, request, lot: Cell::new(None), first: Cell::new(usize::MAX) }
     }
 
-    /// Whether the request is in the share of the rule with this index, which fits in all else.
+    /// Whether the request is in the share of this rule. Everything else about the rule matches.
     pub(super) fn admits(&self, rule: usize, share: &Share) -> bool {
         self.first.set(self.first.get().min(rule));
         let lot = self.lot.get().unwrap_or_else(|| self.sharing.lot(self.request));
@@ -255,7 +255,7 @@ impl<'a> Draw<'a> {
         lot.is_in(share)
     }
 
-    /// The part that shares had in finding the rule with this index, `None` for none: one that follows it had none.
+    /// The share that was checked before the router chose the rule `found`. Shares of later rules do not count.
     pub(super) fn part(&self, found: Option<usize>) -> Option<Shared> {
         let rule = self.first.get();
         let counts = found.is_none_or(|found| rule <= found);

@@ -36,7 +36,7 @@ struct Row {
     falls_through: bool,
     /// Whether what fits is refused, and no later row is looked at.
     refuses: bool,
-    /// The share of the clients that it is for, if it is not for all.
+    /// Its share of the clients, if it has one.
     share: Option<Share>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Query<'a> {
     pub(super) host: Option<&'a str>,
     pub(super) scheme: Scheme,
     pub(super) headers: &'a HeaderMap,
-    /// What shares go by; without it no row with a share is found.
+    /// The bucket of the client. Without it, rows with a share do not match.
     pub(super) draw: Option<&'a Draw<'a>>,
 }
 
@@ -127,7 +127,7 @@ impl Table {
         Ok(())
     }
 
-    /// The rows that have a share.
+    /// The rows with a share.
     pub(super) fn shares(&self) -> impl Iterator<Item = (usize, &Share)> {
         self.rows.iter().enumerate().filter_map(|(row, it)| Some((row, it.share.as_ref()?)))
     }
@@ -246,8 +246,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Takes a row whose path fits, if it precedes the best one and the rest of the request suits it. Its share is asked last, so
-    /// that who is asked about it can tell what it decided.
+    /// Takes a row whose path fits, if it precedes the best one and the rest of the request fits. It checks the share last, so that a
+    /// share which is checked really matters.
     fn offer(&mut self, row: usize) {
         let Some(candidate) = self.rows.get(row).filter(|candidate| row < self.best && candidate.fits(self.query))
         else {

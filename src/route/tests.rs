@@ -1,6 +1,6 @@
 //! The router as a whole: tables of (request, plan) → decision.
 //!
-//! Apart from the router because the cases are the semantics, to be read one after the other. Tests only.
+//! The cases define the semantics. Tests only.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot build its router should fail")]
 

@@ -1,6 +1,6 @@
-//! The answer to a request for a file: what is looked for, and the head of what is found.
+//! The response to a request for a file: which file, and the head of the response.
 //!
-//! Kept apart from what is on the disk and from what the client may have already; this file brings the two together.
+//! It combines the file on the disk with what the client may already have.
 //!
 //! Spec: RFC 9110 8.3 (`Content-Type`), 8.8 (validators), 12.5.5 (`Vary`), 14.3, 14.4, 15.3.7, 15.4.5, 15.5.6, 15.5.13,
 //! 15.5.17; RFC 9111 5.2.2; RFC 8246 (`immutable`).
@@ -87,7 +87,7 @@ fn failed(error: &io::Error) -> RequestError {
 
 /// No file is there.
 pub fn not_found() -> AppResponse {
-    AppResponse::Error(RequestError::new(StatusCode::NOT_FOUND, "no file is there"))
+    AppResponse::Error(RequestError::new(StatusCode::NOT_FOUND, "there is no such file"))
 }
 
 /// Only GET and HEAD.
@@ -117,7 +117,7 @@ fn look(entry: &Entry, request: &Request) -> io::Result<Option<AppResponse>> {
         Found::Folder if !is_folder => redirect(entry, request, &name),
         Found::Folder | Found::Nothing => Ok(None),
         Found::Forbidden => {
-            Ok(Some(AppResponse::Error(RequestError::new(StatusCode::FORBIDDEN, "it may not be read"))))
+            Ok(Some(AppResponse::Error(RequestError::new(StatusCode::FORBIDDEN, "this file is not readable"))))
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What a client wants of a file that it may have already: all of it, a part, or nothing.
+//! What a client wants of a file that it may already have: all of it, a part, or nothing.
 //!
-//! Kept apart because it is pure: fields of the request and what is known of the file on one side, a verdict on the other.
+//! It has no I/O. It takes fields of the request and data of the file, and returns a verdict.
 //!
 //! Spec: RFC 9110 8.8.3.2 (comparison), 13 (conditional requests), 13.2.2 (precedence), 14.2 (ranges: GET only).
 

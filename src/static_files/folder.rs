@@ -1,8 +1,8 @@
-//! One folder that is served: how a file in it is opened, and why another is not.
+//! One static folder: how to open a file in it, and why a file cannot be opened.
 //!
-//! Kept apart because it is the only place that touches the disk for this; it blocks, and runs on tokio's blocking threads.
-//! `cap-std` opens below the folder and nowhere else, links included, in one step of the kernel where that has one
-//! (`openat2`), so that nothing can be exchanged between a look and the opening.
+//! Only this file touches the disk. It blocks, and runs on tokio's blocking threads. `cap-std` opens only below the
+//! folder, including links, in one step of the kernel where possible (`openat2`). So nothing can be exchanged between a
+//! check and the opening.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -1,8 +1,8 @@
-//! Files that the server answers with by itself: no application is asked, and no Python runs.
+//! Files that the server serves itself: it calls no application and runs no Python.
 //!
-//! Kept apart from the gateways because nothing of it knows an application. [`path`] makes a name of a request's path, or
-//! none; [`folder`] opens it, below its folder and nowhere else; [`conditions`] says what the client wants of it; [`answer`]
-//! puts the head together. Who serves what is decided here once: a folder comes before every application.
+//! [`path`] turns the path of a request into a file name, or nothing. [`folder`] opens the file, only below its folder.
+//! [`conditions`] decides what the client gets. [`answer`] makes the head. This file decides which folder serves a path:
+//! folders come before every application.
 
 mod answer;
 mod conditions;
@@ -83,8 +83,8 @@ impl Entry {
     fn new(spec: &StaticSpec) -> Result<Self, StartupError> {
         let folder = Folder::new(&spec.dir, spec.follow_links);
         folder.check().map_err(|error| {
-            let hint = "see that it is there and may be read, or leave it out";
-            StartupError::new(format!("the static folder `{}` cannot be opened: {error}", spec.dir), hint)
+            let hint = "check that it exists and is readable, or remove it";
+            StartupError::new(format!("cannot open the static folder `{}`: {error}", spec.dir), hint)
         })?;
         let value = |text: &String| {
             let wrong = |_| StartupError::new(format!("`{text}` cannot be in a header"), "see docs/static-files.md");

@@ -1,8 +1,8 @@
-//! From the path of a request to the name of a file below a folder, or to nothing.
+//! From the path of a request to a file name below a folder, or nothing.
 //!
-//! Kept apart because it is what stands between a client and the rest of the disk, and pure. As in the router, a path is cut
-//! into segments at its raw slashes and decoded after that; nothing is collapsed or resolved. What could be read in two ways
-//! by anybody on the way is no name of a file.
+//! This protects the rest of the disk from clients. It has no I/O. As in the router, a path is split into segments at its
+//! raw slashes and then decoded. Nothing is merged or resolved. If somebody on the way could read a name differently, it
+//! is not a file name.
 //!
 //! Spec: RFC 3986 2.1, 3.3; RFC 8615 (`.well-known`).
 

@@ -1,6 +1,6 @@
-//! Certificates and keys in files: reads them, and says what is wrong with them while somebody looks.
+//! Reads certificates and keys from files, and explains errors.
 //!
-//! Apart from the sessions because all of it happens at start and at a reload, where an error is the operator's.
+//! All of this happens at start and at a reload, so an error is for the operator.
 //!
 //! Spec: RFC 7468 (PEM), RFC 5958 (encrypted keys), RFC 5280 4.1.2.5 (validity), RFC 4514 (names as text).
 
@@ -44,8 +44,8 @@ impl Identity {
         let private = read_key(certificate, key, password)?;
         let signing = provider.key_provider.load_private_key(private).map_err(|error| {
             StartupError::new(
-                format!("the TLS key `{key}` cannot be used: {error}"),
-                "take an ECDSA key on P-256 or P-384, an Ed25519 key, or an RSA key of 2048 bits or more",
+                format!("cannot use the TLS key `{key}`: {error}"),
+                "use an ECDSA key on P-256 or P-384, an Ed25519 key, or an RSA key of 2048 bits or more",
             )
         })?;
         let certified = CertifiedKey::new(chain, signing);
@@ -54,7 +54,7 @@ impl Identity {
             Err(rustls::Error::InconsistentKeys(_)) => {
                 return Err(StartupError::new(
                     format!("the TLS key `{key}` does not belong to the certificate `{certificate}`"),
-                    "see that both files are of the same renewal, and that the server's own certificate comes first",
+                    "check that both files are from the same renewal, and that the server's own certificate comes first",
                 ));
             }
             Err(error) => return Err(bad_certificate(certificate, &error)),
@@ -82,7 +82,7 @@ pub(super) fn read_file(what: &str, flag: &str, path: &str) -> Result<Vec<u8>, S
         };
         StartupError::new(
             format!("cannot read {what} from `{path}`: {reason}"),
-            format!("`{flag}` takes the path of a file in PEM that this user may read"),
+            format!("`{flag}` takes the path of a PEM file that this user can read"),
         )
     })
 }
@@ -100,13 +100,13 @@ fn read_chain(path: &str) -> Result<Vec<CertificateDer<'static>>, StartupError> 
 fn no_certificate(path: &str) -> StartupError {
     StartupError::new(
         format!("there is no TLS certificate in `{path}`"),
-        "it should hold `-----BEGIN CERTIFICATE-----` blocks: the server's own first, then those between it and the root",
+        "it should contain `-----BEGIN CERTIFICATE-----` blocks: the server's own first, then the intermediate ones",
     )
 }
 
 fn bad_certificate(path: &str, error: &dyn std::fmt::Display) -> StartupError {
     StartupError::new(
-        format!("the TLS certificate `{path}` cannot be read: {error}"),
+        format!("cannot read the TLS certificate `{path}`: {error}"),
         "`openssl x509 -noout -text -in FILE` shows what is in it",
     )
 }
@@ -124,7 +124,7 @@ fn check_validity(path: &str, certificate: &CertificateDer<'_>) -> Result<(), St
         return Err(StartupError::new(format!("the TLS certificate `{path}` expired at {}", date(to)), hint));
     }
     if now < from {
-        let hint = "wait until then, or see that the clock of this machine is right";
+        let hint = "wait until then, or check the clock of this machine";
         return Err(StartupError::new(
             format!("the TLS certificate `{path}` is not valid before {}", date(from)),
             hint,
@@ -141,7 +141,7 @@ fn read_key(certificate: &str, path: &str, password: Option<&str>) -> Result<Pri
     }
     if text.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(StartupError::new(
-            format!("the TLS key `{path}` is encrypted in an old way that is not read here"),
+            format!("the TLS key `{path}` has an old encryption that rsgi does not support"),
             "convert it: `openssl pkcs8 -topk8 -in OLD -out NEW`",
         ));
     }
@@ -152,10 +152,10 @@ fn read_key(certificate: &str, path: &str, password: Option<&str>) -> Result<Pri
         ),
         rustls::pki_types::pem::Error::NoItemsFound => StartupError::new(
             format!("there is no TLS key in `{path}`"),
-            "it should hold a `-----BEGIN PRIVATE KEY-----` block",
+            "it should contain a `-----BEGIN PRIVATE KEY-----` block",
         ),
         error => StartupError::new(
-            format!("the TLS key `{path}` cannot be read: {error}"),
+            format!("cannot read the TLS key `{path}`: {error}"),
             "`openssl pkey -noout -check -in FILE` checks a key",
         ),
     })
@@ -173,13 +173,13 @@ fn decrypt(path: &str, block: &str, password: Option<&str>) -> Result<PrivateKey
     let Some(password) = password else {
         return Err(StartupError::new(
             format!("the TLS key `{path}` is encrypted, and there is no password for it"),
-            "put the password into the environment variable RSGI_TLS_KEY_PASSWORD, where other users do not see it",
+            "set the password in the environment variable RSGI_TLS_KEY_PASSWORD, where other users cannot see it",
         ));
     };
     let failed = |error: &dyn std::fmt::Display| {
         StartupError::new(
-            format!("the TLS key `{path}` cannot be decrypted: {error}"),
-            "see that the password is right; `openssl pkey -noout -in FILE` asks for it and says so",
+            format!("cannot decrypt the TLS key `{path}`: {error}"),
+            "check the password with `openssl pkey -noout -in FILE`",
         )
     };
     let (_, document) = pkcs8::SecretDocument::from_pem(block).map_err(|error| failed(&error))?;

@@ -1,7 +1,6 @@
-//! What a client has to show: mutual TLS.
+//! Client certificates: mutual TLS.
 //!
-//! Apart because it is a policy of its own, with one rule that must not bend: a certificate that was asked for is
-//! checked, or the server does not start.
+//! One rule must hold: if a certificate is required, it is checked, or the server does not start.
 //!
 //! Spec: RFC 8446 4.3.2, 4.4.2.4.
 
@@ -70,7 +69,7 @@ fn authorities(file: &str) -> Result<RootCertStore, StartupError> {
 
 fn unusable(file: &str, error: &dyn std::fmt::Display) -> StartupError {
     StartupError::new(
-        format!("the client authorities in `{file}` cannot be used: {error}"),
+        format!("cannot use the client authorities in `{file}`: {error}"),
         "`--tls-client-ca` takes the certificates of your authorities in PEM, one after the other",
     )
 }

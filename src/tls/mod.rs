@@ -1,8 +1,7 @@
-//! TLS: certificates become a rustls configuration, and a connection becomes a TLS session.
+//! TLS: turns certificates into a rustls configuration, and a connection into a TLS session.
 //!
-//! Kept apart because nothing else knows rustls: the rest of the server sees a stream of bytes, the protocol that was
-//! agreed on, and a [`TlsSession`] that applications may look at. `certificate` reads files, `client` says what a
-//! client has to show.
+//! Nothing else knows rustls. The rest of the server sees a stream of bytes, the negotiated protocol, and a
+//! [`TlsSession`] for applications. `certificate` reads files, `client` handles client certificates.
 //!
 //! Spec: RFC 8446, RFC 5246 (TLS 1.2), RFC 6066 3 (SNI), RFC 7301 (ALPN), RFC 9113 3.2.
 
@@ -148,15 +147,15 @@ impl Sources {
             return match asked.iter().find(|(asked, _)| *asked) {
                 None => Ok(None),
                 Some((_, flag)) => Err(StartupError::new(
-                    format!("`{flag}` is given, but no certificate to serve"),
-                    "name the certificate of this server, too: `--tls-cert FILE --tls-key FILE`",
+                    format!("`{flag}` is set, but there is no certificate"),
+                    "also set the certificate of the server: `--tls-cert FILE --tls-key FILE`",
                 )),
             };
         }
         if !keys.is_empty() && keys.len() != certificates.len() {
             return Err(StartupError::new(
                 format!("there are {} TLS certificates and {} keys", certificates.len(), keys.len()),
-                "give one `--tls-key` for each `--tls-cert`, in the same order; or none, if each file holds both",
+                "give one `--tls-key` for each `--tls-cert`, in the same order, or none if each file contains both",
             ));
         }
         // A file may hold both.
@@ -186,7 +185,7 @@ impl Sources {
         let identity = Identity::read(certificate, key, self.password.as_deref(), provider)?;
         let unusable = |error: rustls::Error| {
             StartupError::new(
-                format!("TLS cannot be served with `{certificate}`: {error}"),
+                format!("cannot serve TLS with `{certificate}`: {error}"),
                 "the system may have no random numbers",
             )
         };

@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-from falcon import asgi as falcon_asgi
 from flask import Flask, request
-from litestar import Litestar
-from litestar.static_files import create_static_files_router
-from quart import Quart
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
@@ -57,10 +53,6 @@ async def opaque(scope, receive, send):
 starlette = Starlette(routes=[Mount("/static", StaticFiles(directory=FILES)), Route("/page", page)])
 html = Starlette(routes=[Mount("/", StaticFiles(directory=FILES, html=True))])
 elsewhere = Starlette(routes=[Mount("/assets", StaticFiles(directory=FILES)), Route("/page", page)])
-quart = Quart("quart", static_url_path="/static", static_folder=FILES)
-falcon = falcon_asgi.App()
-falcon.add_static_route("/static", FILES)
-litestar = Litestar([create_static_files_router(path="/static", directories=[FILES])])
 covering = Starlette(routes=[Mount("/admin", opaque), Mount("/reports", routes=[Route("/", page)])])
 beside = Starlette(
     routes=[
@@ -86,3 +78,32 @@ class Quiet(StaticFiles):
 
 
 quiet = Starlette(routes=[Mount("/static", Quiet(directory=FILES))])
+
+
+def _quart():
+    from quart import Quart
+
+    return Quart("quart", static_url_path="/static", static_folder=FILES)
+
+
+def _falcon():
+    from falcon import asgi
+
+    falcon = asgi.App()
+    falcon.add_static_route("/static", FILES)
+    return falcon
+
+
+def _litestar():
+    from litestar import Litestar
+    from litestar.static_files import create_static_files_router
+
+    return Litestar([create_static_files_router(path="/static", directories=[FILES])])
+
+
+def __getattr__(name):
+    """These frameworks take long to import, and few servers have one of them."""
+    makers = {"quart": _quart, "falcon": _falcon, "litestar": _litestar}
+    if name not in makers:
+        raise AttributeError(name)
+    return globals().setdefault(name, makers[name]())

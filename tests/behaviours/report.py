@@ -46,23 +46,25 @@ TITLES = {
 HEAD = """\
 # Conformance
 
-What a correct WSGI gateway or bridge does, and who does it: the behaviours of PEP 3333, of ASGI and of the frameworks
-that live on them, asked of every implementation over a real socket, by the same code. The list is in `tests/behaviours`;
-`tests/test_behaviours.py` asks it of rsgi, and of `rsgi.WsgiToAsgi` under six servers, with every test run.
+What does a correct WSGI gateway or bridge do, and which implementations do it? This page lists behaviours of PEP 3333, of
+ASGI, and of the frameworks that depend on them. The same code tests every implementation over a real socket. The list is in
+`tests/behaviours`. `tests/test_behaviours.py` tests rsgi, and `rsgi.WsgiToAsgi` under six servers, in every test run.
 
-This page is written by
+This command writes the page. It installs the other implementations from PyPI into a separate environment:
 
 ```sh
 make conformance
 ```
 
-which installs the other implementations from PyPI into an environment of their own. ✓: seen. ✗: not seen; the note
-says what was. `·`: cannot be asked of it. A bridge is asked under uvicorn, and by hand, with messages of our own, for
-what no server can show. Every implementation runs with its defaults, apart from the port, the number of threads, and a
-grace time of one or two seconds; and but for 1 and 3, where rsgi has `--wsgi-request-buffering off`, because it collects
-small bodies before it takes a thread for them. Not every
-row is a duty by a specification (`wsgi.input_terminated`, a bounded queue, what
-is logged); these are what applications need. An implementation that does not show a behaviour is started anew.
+- ✓: seen. ✗: not seen, and the note says what was seen instead. `·`: does not apply.
+- A bridge runs under uvicorn. What no server can show is tested with messages by hand.
+- Every implementation runs with its defaults, except for the port, the number of threads, and a grace time of one or two
+  seconds.
+- For behaviours 1 and 3, rsgi runs with `--wsgi-request-buffering off`, because it collects small bodies before it takes a
+  thread.
+- Not every row is required by a specification (`wsgi.input_terminated`, a bounded queue, what is logged). These are what
+  applications need.
+- An implementation that does not show a behaviour is started again.
 
 """
 

@@ -1,12 +1,10 @@
-"""The command line `rsgi`.
+"""The command line `rsgi`: the entry point, the group of commands, and the conversion of errors to text and exit codes.
 
-Apart from the server, which can be started from Python just as well. Here are the entry point, the group of commands,
-and the one place where errors become text and exit codes: 2 for a wrong command line, 1 for a server that cannot start.
+The exit code is 2 for a usage error and 1 for a server that cannot start. The server itself does not need this package.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
 
 import click
@@ -96,6 +94,9 @@ def _print_error(message: str, hint: str | None) -> None:
 
 
 def _version() -> str:
+    # Importing it takes as long as importing click does.
+    import importlib.metadata
+
     try:
         return importlib.metadata.version("rsgi")
     except importlib.metadata.PackageNotFoundError:

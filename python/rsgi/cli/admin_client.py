@@ -1,6 +1,6 @@
-"""Asks the admin listener of a server that runs.
+"""Talks to the admin listener of a running server.
 
-Apart from the commands because whatever keeps the two from each other, an operator has to hear what to do about it.
+Every way in which this can fail has an error with a hint.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, cast
 from rsgi.config import Config
 from rsgi.errors import StartupError
 
-# Longer than a server waits for its workers, in seconds.
+# In seconds. The server waits for its workers for a shorter time.
 _PATIENCE = 10.0
 
-# What is listened on everywhere is asked for here.
+# A server that listens on all addresses also listens on these.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}  # noqa: S104 - nothing is bound
 
 
@@ -55,35 +55,35 @@ class Share:
 
 
 class AdminClient:
-    """One server, by the address of its admin listener."""
+    """A client for the admin listener of one server."""
 
     def __init__(self, config: Config) -> None:
-        """Nothing is asked yet.
+        """Read the address from the settings.
 
         Raises:
-            StartupError: when the settings name no address that can be asked.
+            StartupError: when they name no usable address.
         """
         if config.admin is None:
-            hint = "say which with `--admin 127.0.0.1:9090`, `RSGI_ADMIN` or `admin` in rsgi.toml, as for `rsgi serve`"
-            raise StartupError("no admin listener is named, and only that can be asked", hint)
+            hint = "name it as for `rsgi serve`: `--admin 127.0.0.1:9090`, `RSGI_ADMIN`, or `admin` in rsgi.toml"
+            raise StartupError("this command needs the address of the admin listener", hint)
         self._address, self._token = config.admin, config.admin_token
         if self._address.endswith(":0") and not self._address.startswith("unix:"):
-            hint = "name the one that the server has said at its start, `admin on http://…`"
-            raise StartupError(f"`--admin {self._address}` is any free port, so it says not where the server is", hint)
+            hint = "use the port that the server printed at its start: `admin on http://…`"
+            raise StartupError(f"`--admin {self._address}` means any free port, so the real port is unknown", hint)
 
     def shares(self) -> list[Share]:
-        """The rules that have a share.
+        """Return the rules with a share.
 
         Raises:
-            StartupError: when the server does not say it.
+            StartupError: when the request fails.
         """
         return _shares_in(self._ask("GET", None))
 
     def set_shares(self, changes: dict[str, str]) -> tuple[list[Share], int, int]:
-        """Give rules other shares; gives all shares, how many processes go by them, and how many there are.
+        """Set shares. Return all shares, how many processes use the new ones, and how many processes there are.
 
         Raises:
-            StartupError: when the server does not take them.
+            StartupError: when the request fails.
         """
         said = self._ask("PUT", changes)
         return _shares_in(said), said["workers"]["took"], said["workers"]["of"]
@@ -99,30 +99,29 @@ class AdminClient:
             text = answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            hint = "is the server running, with this `--admin`? It says `admin on …` at its start"
-            raise StartupError(f"no admin listener answers at {self._address}: {why}", hint) from error
+            hint = "check that the server is running with this `--admin`; it prints `admin on …` at its start"
+            raise StartupError(f"cannot reach the admin listener at {self._address}: {why}", hint) from error
         finally:
             connection.close()
         if answer.status in (200, 202):
             try:
                 return cast("dict[str, Any]", json.loads(text))
             except ValueError as error:
-                hint = "is another server there?"
-                raise StartupError(f"{self._address} does not answer as an admin listener does", hint) from error
+                hint = "check the address: another server may listen there"
+                raise StartupError(f"{self._address} is not an admin listener", hint) from error
         raise self._refusal(answer.status, text.strip())
 
     def _refusal(self, status: int, text: str) -> StartupError:
         if status == 401:
-            what = "needs a token" if self._token is None else "knows another token"
-            hint = "give the one that the server was started with, in `RSGI_ADMIN_TOKEN`"
+            what = "needs a token" if self._token is None else "has another token"
+            hint = "set `RSGI_ADMIN_TOKEN` to the token of the server"
             return StartupError(f"the admin listener at {self._address} {what}", hint)
         if status == 404:
             return StartupError(
-                f"{self._address} has no shares: {text}", "name the admin listener, not the applications"
+                f"{self._address} is not an admin listener: it has no /shares",
+                "use the address of the admin listener, not that of the applications",
             )
-        return StartupError(
-            f"the admin listener at {self._address} refused it with {status}: {text}", "nothing has changed"
-        )
+        return StartupError(f"the admin listener at {self._address} answered {status}: {text}", "no share was changed")
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._address.startswith("unix:"):

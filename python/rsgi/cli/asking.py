@@ -1,6 +1,6 @@
-"""What the commands share that ask about applications and routes, and bind nothing.
+"""What the commands share that read applications and routes and bind no address.
 
-Apart from `parameters.py`, which makes options, because here the applications are imported.
+`parameters.py` makes options. This file imports the applications.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def application_options() -> list[click.Parameter]:
 
 
 def _lifespan_option() -> click.Option:
-    """Like the option of `rsgi serve`, but off unless it is asked for, whatever the configuration file says."""
+    """Like the option of `rsgi serve`, but off by default, whatever the configuration file says."""
     return SettingOption(
         "--lifespan",
         _LIFESPAN,
@@ -41,8 +41,8 @@ def _lifespan_option() -> click.Option:
         type=click.Choice(["off", "auto", "on"]),
         default="off",
         metavar="off|auto|on",
-        help="Run the startup of ASGI applications before their routes are read, and their shutdown after it: routes that a "
-        "startup adds are seen only so. on fails where there is none.  [default: off]",
+        help="Run the startup of ASGI applications before reading their routes, and their shutdown afterwards. Use it if a "
+        "startup adds routes. on fails if an application has no lifespan.  [default: off]",
     )
 
 
@@ -62,7 +62,7 @@ def survey_of(context: click.Context) -> Survey:
     config = config_from(context)
     if not config.apps:
         example = f"  {context.command_path} --wsgi old:app --asgi new:app"
-        raise click.UsageError(f"no application is named; for example\n\n{example}", context)
+        raise click.UsageError(f"name an application, for example\n\n{example}", context)
     try:
         from rsgi.coverage import survey_plan  # it loads the extension, which `--help` and usage errors do without
         from rsgi.plan import build_plan, divide_again
@@ -88,7 +88,7 @@ def _note_startups(plan: Plan) -> None:
     for app in plan.apps:
         if app.interface == "asgi" and has_startup(app.application):
             note(
-                f"{app.name} has a startup, which was not run: routes that it adds are not seen; `--lifespan on` runs it"
+                f"{app.name} has a startup, which did not run. Routes that it adds are missing here; `--lifespan on` runs it"
             )
 
 

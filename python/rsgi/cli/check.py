@@ -1,6 +1,6 @@
-"""`rsgi check`: whether these applications and rules could be served; says so with its exit code.
+"""`rsgi check`: checks whether rsgi could serve these applications and rules, and says so with the exit code.
 
-Apart from `rsgi serve` because it binds nothing and starts no application: made for CI and for before a deployment.
+It binds no address and starts no application. It is for CI, and for the time before a deployment.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from rsgi.cli.environment import variable_warnings
 from rsgi.cli.parameters import SectionedCommand
 from rsgi.cli.routes import console
 
-_HELP = """Import the applications, read rules and routes, and say whether they could be served.
+_HELP = """Import the applications, read rules and routes, and check whether rsgi could serve them.
 
 \b
     rsgi check --wsgi old:app --asgi new:app
 
-Exit code 0 when they could, 1 when not (with --strict also when there is a warning), 2 for a wrong command line. Nothing is
-bound, and without --lifespan no application is called.
+The exit code is 0 if it could, 1 if not (with --strict also if there is a warning), and 2 for a usage error. rsgi binds no
+address. Without --lifespan, it calls no application.
 """
 
 
@@ -41,8 +41,8 @@ check_command = SectionedCommand(
     callback=_check,
     params=[
         *application_parameters(),
-        click.Option(("--strict",), is_flag=True, help="Exit with 1 when there is a warning."),
+        click.Option(("--strict",), is_flag=True, help="Exit with 1 if there is a warning."),
     ],
     help=_HELP,
-    short_help="Import and validate; bind nothing.",
+    short_help="Import and validate without serving.",
 )

@@ -1,6 +1,6 @@
-"""`rsgi config`: the settings as they come out, and where each came from.
+"""`rsgi config`: shows the settings and where each came from.
 
-Apart from `rsgi.origins`, which finds that out, because this file reads the command line and prints.
+`rsgi.origins` finds this out. This file reads the command line and prints.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import sys
 
 import click
 from click.core import ParameterSource
-from rich.console import Console
-from rich.table import Table
 
 from rsgi.cli.environment import warn_of_variables
 from rsgi.cli.parameters import SectionedCommand, given_to, options, targets_argument
@@ -25,8 +23,8 @@ _HELP = """Show every setting, and where its value comes from.
     rsgi config
     rsgi config --workers 4 --json
 
-Takes the flags of `rsgi serve` and reads the same variables and files. Nothing is imported, nothing is bound. In a pipe
-each setting is one line, with tabs between name, value and origin.
+It takes the flags of `rsgi serve` and reads the same variables and files. It imports nothing and binds no address. In a
+pipe, each setting is one line with tabs between name, value and origin.
 """
 
 
@@ -62,6 +60,9 @@ def _origin(parameter: click.Parameter, value: object, context: click.Context) -
 
 
 def _print_table(made: list[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("setting", "value", "from", box=None, pad_edge=False, header_style="bold")
     for row in made:
         style = "dim" if row.origin.kind == "default" else None
@@ -79,7 +80,7 @@ config_command = SectionedCommand(
     params=[
         *options(),
         targets_argument(),
-        click.Option(("--json", "as_json"), is_flag=True, help="Write all of it to stdout as JSON."),
+        click.Option(("--json", "as_json"), is_flag=True, help="Write the settings to stdout as JSON."),
     ],
     help=_HELP,
     short_help="Show the settings, and where each came from.",

@@ -1,6 +1,6 @@
-"""Looks for environment variables that are meant for rsgi and are no setting.
+"""Finds environment variables that start with `RSGI_` but are not settings.
 
-Apart from the options, which read the variables that they know: a misspelled one is read by nobody, so nobody complains.
+Options read the variables that they know. Nobody reads a misspelled one, so nobody else would report it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def unknown_variables(known: Iterable[str], environment: Mapping[str, str] = os.
     """
     names = list(known)
     return [
-        f"the environment variable `{name}` is no setting{_nearest(name, names)}"
+        f"the environment variable `{name}` is not a setting{_nearest(name, names)}"
         for name in sorted(environment)
         if name.startswith(_PREFIX) and name not in names and not _SERVICE.fullmatch(name)
     ]

@@ -1,6 +1,6 @@
-"""`rsgi explain`: who would answer one request, what decides it, and what the application would see.
+"""`rsgi explain`: shows who would answer one request, what decides it, and what the application would see.
 
-Apart from `rsgi routes`, which shows all; the decision is the router's own, the same that serves.
+The router that serves requests makes the decision. `rsgi routes` shows all routes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _TARGET = re.compile(r"(?:/[^=]*=)?[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 
-_HELP = """Say which application would answer a request, and why.
+_HELP = """Show which application would answer a request, and why.
 
 \b
     rsgi explain --wsgi old:app --asgi new:app GET /users/7
@@ -32,7 +32,7 @@ _HELP = """Say which application would answer a request, and why.
     rsgi explain --wsgi old:app --asgi new:app -H 'Host: api.example.com' POST /users
     rsgi explain --wsgi old:app --asgi new:app --route '/pay=asgi:5%' --bucket 499 /pay
 
-Without a method it is GET. Nothing is bound, and no application is called.
+The default method is GET. rsgi binds no address and calls no application.
 """
 
 
@@ -50,15 +50,16 @@ def _explain(
         place = None if websocket else survey.router.static_folder(url)
         cases = cases_of(survey, (method, url, fields, websocket, client))
     except ValueError as error:
-        raise click.UsageError(f"there is no such request: {error}", context) from error
+        raise click.UsageError(f"this request is not valid: {error}", context) from error
     lines = [f"{shown} {url}", ""]
     if place is not None:
         folder = survey.plan.static_folders[place]
-        said = f"  {'static':<10} {folder.place} is the longest that matches: a file in `{folder.dir}`"
+        said = f"  {'static':<10} {folder.place} is the longest match: a file in `{folder.dir}`"
         if not folder.fallback_to_app:
-            click.echo("\n".join([*lines, said, "", f"  {'served by':<10} the server, or nobody: 404"]))
+            last = f"  {'served by':<10} the server; 404 if there is no such file"
+            click.echo("\n".join([*lines, said, "", last]))
             return 0
-        lines.append(f"{said}; what is none goes on:")
+        lines.append(f"{said}; if there is no such file:")
     told = [_lines(survey, case, shown, url) for case in cases]
     click.echo("\n".join(lines + "\n\n".join("\n".join(each) for each in told).splitlines()))
     return 0
@@ -68,7 +69,7 @@ def _request(words: tuple[str, ...], context: click.Context) -> tuple[str, str, 
     for word in words:
         if _TARGET.fullmatch(word):
             hint = f"name applications with flags here, for example `rsgi explain --wsgi {word} GET /`"
-            raise HintedUsageError(f"`{word}` is no part of a request", hint, context)
+            raise HintedUsageError(f"`{word}` is not part of a request", hint, context)
     if len(words) > 2:
         raise click.UsageError(f"a request is a method and a URL, not {' '.join(words)!r}", context)
     method, url = ("GET", words[0]) if len(words) == 1 else words
@@ -84,7 +85,7 @@ def _request(words: tuple[str, ...], context: click.Context) -> tuple[str, str, 
 def _field(text: str, context: click.Context) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
-        raise click.UsageError(f"`{text}` is no header; write `-H 'Name: value'`", context)
+        raise click.UsageError(f"`{text}` is not a header; write `-H 'Name: value'`", context)
     return name.strip(), value.strip()
 
 
@@ -119,7 +120,7 @@ def _head(survey: Survey, explained: Explanation, method: str, url: str, fields:
     other = survey.router.explain("HEAD", url, fields, False).app
     if other is None or other == explained.app:
         return []
-    return [f"  {'HEAD':<10} goes to {survey.plan.apps[other].name}: the route answers GET alone"]
+    return [f"  {'HEAD':<10} goes to {survey.plan.apps[other].name}: the route answers only GET"]
 
 
 def _rules(survey: Survey, explained: Explanation) -> str:
@@ -156,7 +157,7 @@ def _served(survey: Survey, explained: Explanation, index: int, route: Route | N
     if route is not None:
         lines.append(f"  {'its route':<10} {_named(route)}")
     elif survey.tables[index] is not None and explained.then is None:
-        lines.append(f"  {'its route':<10} none that could be read: it would answer 404 or 405 itself")
+        lines.append(f"  {'its route':<10} none that rsgi could read: the application would answer 404 or 405 itself")
     if app.interface == "wsgi":
         sees = f"SCRIPT_NAME={explained.script_name!r} PATH_INFO={explained.path_info!r}"
     else:
@@ -199,16 +200,16 @@ explain_command = SectionedCommand(
         click.Option(
             ("--client",),
             metavar="ADDRESS",
-            help="The address of the client, where a rule has a share and it goes by that.",
+            help="The address of the client, for shares with `--share-by client`.",
         ),
         click.Option(
             ("--bucket",),
             type=click.IntRange(0, BUCKETS - 1),
             metavar="0-9999",
-            help="The bucket of the client, where a rule has a share: the value of its cookie `rsgi_bucket`.",
+            help="The bucket of the client: the value of its cookie `rsgi_bucket`.",
         ),
         click.Argument(("words",), nargs=-1, required=True, metavar="[METHOD] URL"),
     ],
     help=_HELP,
-    short_help="Say who would answer a request, and why.",
+    short_help="Show which application would answer a request, and why.",
 )

@@ -1,7 +1,6 @@
-"""What `rsgi explain` says of rules with a share: which bucket a client is in, and who answers those in the others.
+"""What `rsgi explain` says about rules with a share: the bucket of the client, and who answers the other buckets.
 
-Apart from `explain.py` because a request without a bucket has not one answer but several: one for each part of the
-clients that goes the same way.
+A request without a bucket has several results: one for each group of buckets with the same result.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ Asked: TypeAlias = tuple[str, str, Fields, bool, "str | None"]
 
 @dataclass(frozen=True)
 class Case:
-    """Some of the clients, and who answers these.
+    """A group of clients, and who answers them.
 
     Attributes:
-        explained: What the router says of them.
-        fields: The fields of their requests.
-        title: Which clients they are; empty for whoever sends the request.
-        share: What a share had to do with it; empty for nothing.
+        explained: The result of the router.
+        fields: The header fields of their requests.
+        title: Which clients they are; empty if there is only one group.
+        share: How a share was applied; empty if none was.
     """
 
     explained: Explanation
@@ -41,25 +40,25 @@ class Case:
 
 
 def bucket_field(survey: Survey, bucket: int | None, context: click.Context) -> Fields:
-    """The cookie of a client in `bucket`.
+    """Return the cookie of a client in `bucket`.
 
     Raises:
-        click.UsageError: when the bucket is not in a cookie.
+        click.UsageError: when buckets do not come from our cookie.
     """
     if bucket is None:
         return []
     by = survey.plan.share_by
     if by == "cookie":
         return [("cookie", f"{BUCKET_COOKIE}={bucket}")]
-    hint = "say where it comes from: `--client 192.0.2.7`" if by == "client" else f"give that {_kind(by)} with `-H`"
-    raise HintedUsageError(f"a bucket cannot be chosen: it goes by `{by}` (`share_by`)", hint, context)
+    hint = "give the address: `--client 192.0.2.7`" if by == "client" else f"give the {_kind(by)} with `-H`"
+    raise HintedUsageError(f"you cannot choose a bucket: it comes from `{by}` (`--share-by`)", hint, context)
 
 
 def cases_of(survey: Survey, asked: Asked) -> list[Case]:
-    """Who answers: one case, or more where the client has no bucket yet.
+    """Return who answers: one case, or several if the client has no bucket yet.
 
     Raises:
-        ValueError: when there is no such request.
+        ValueError: when the request is not valid.
     """
     method, url, fields, websocket, client = asked
     explained = survey.router.explain(method, url, fields, websocket, client)
@@ -77,7 +76,7 @@ def cases_of(survey: Survey, asked: Asked) -> list[Case]:
     ends = [*(start for start, _, _ in parts[1:]), BUCKETS]
     if len(parts) == 1:
         said = _of_rule(survey, parts[0][1])
-        return [Case(parts[0][1], fields, "", f"no bucket yet, and none that matters; {said}")]
+        return [Case(parts[0][1], fields, "", f"no bucket yet, but the result is the same for all; {said}")]
     return [
         Case(found, of_it, f"{_range(start, end)}: {write_share(end - start)} of the clients", "")
         for (start, found, of_it), end in zip(parts, ends, strict=True)
@@ -97,12 +96,12 @@ def _share(survey: Survey, explained: Explanation, client: str | None) -> str:
         return ""
     by, bucket = survey.plan.share_by, explained.bucket
     if explained.share_lot == "tester":
-        return f"a tester has chosen; {_of_rule(survey, explained)}"
+        return f"a tester chose the application; {_of_rule(survey, explained)}"
     if explained.share_lot == "unknown":
-        missing = "the client has no address here (`--client`)" if by == "client" else f"there is no {_kind(by)}"
-        return f"no bucket: {missing}, so only a share of 100% is for it; {_of_rule(survey, explained)}"
-    origin = {"cookie": f"from the cookie `{BUCKET_COOKIE}`", "client": f"of the address {client}"}
-    return f"bucket {bucket}, {origin.get(by, f'of the {_kind(by)}')}; {_of_rule(survey, explained)}"
+        missing = "the client has no address (`--client`)" if by == "client" else f"there is no {_kind(by)}"
+        return f"no bucket: {missing}, so it is only in shares of 100%; {_of_rule(survey, explained)}"
+    origin = {"cookie": f"from the cookie `{BUCKET_COOKIE}`", "client": f"from the address {client}"}
+    return f"bucket {bucket}, {origin.get(by, f'from the {_kind(by)}')}; {_of_rule(survey, explained)}"
 
 
 def _kind(by: str) -> str:
@@ -112,7 +111,7 @@ def _kind(by: str) -> str:
 
 
 def _of_rule(survey: Survey, explained: Explanation) -> str:
-    """For which buckets the first rule is that was asked."""
+    """Return the buckets of the first rule whose share was checked."""
     rule = survey.plan.rules[explained.share_rule or 0]
     share = rule.share or 0
     whom = "no client" if share == 0 else "all clients" if share == BUCKETS else _range(0, share)

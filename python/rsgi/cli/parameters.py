@@ -1,8 +1,7 @@
-"""Makes the options of a command from the settings of `Config`, and a `Config` from what was given.
+"""Makes the options of a command from the settings of `Config`, and a `Config` from the given options.
 
-Apart from the commands because those that take the same applications and routes share it. Nothing is said twice: name,
-help, checks and default of an option are those of the field. An option that was not given is not passed on, so that the
-default is the field's own, too.
+Commands with the same applications and routes share it. Name, help, checks and default of an option come from the field.
+An option that is not given is not passed on, so the default also comes from the field.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`rsgi routes`: the map of a migration, for the terminal, for a browser, for CI.
 
-Apart from the map, which does not print. `docs/coverage.md` says what the file of `--json` holds.
+The map itself does not print. `docs/coverage.md` describes the file of `--json`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from rsgi.cli.asking import application_parameters, survey_of, warn
 from rsgi.cli.parameters import SectionedCommand
 from rsgi.errors import StartupError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from rsgi.coverage import CoverageMap, Row, Survey
 
 _HELP = """Show every URL of the applications: who answers it, and whether it has moved.
@@ -29,8 +30,8 @@ _HELP = """Show every URL of the applications: who answers it, and whether it ha
     rsgi routes --wsgi old:app --asgi new:app --json > routes.json
     rsgi routes --wsgi old:app --asgi new:app --check routes.json
 
-The last one is for CI: it fails when a route that was served when the file was written is not any more. Nothing is
-bound; the applications are imported, which runs their module code.
+The last command is for CI. It fails if a route in the file is no longer served. rsgi binds no address. It imports the
+applications, which runs their module code.
 """
 
 # A short word for what one looks for most often; the statuses themselves can be given as well.
@@ -81,6 +82,8 @@ def _routes(*, as_json: bool, page: str | None, baseline: str | None, only: tupl
 
 def console() -> Console:
     """Where a table goes: the terminal in its width; anything else gets whole lines, unless `COLUMNS` says otherwise."""
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
@@ -97,7 +100,7 @@ def _write_page(path: str, survey: Survey, drawn: CoverageMap) -> None:
         Path(path).write_text(to_page(survey, drawn), encoding="utf-8")
     except OSError as error:
         raise StartupError(
-            f"`{path}` cannot be written: {error.strerror or error}", "name a file in a folder"
+            f"`{path}` cannot be written: {error.strerror or error}", "name a file in an existing folder"
         ) from error
     click.echo(f"wrote {path}: {drawn.summary()}", err=True)
 
@@ -109,16 +112,16 @@ def _check(earlier: dict[str, object], survey: Survey, drawn: CoverageMap) -> in
     heads = heads_lost(earlier, survey)
     if heads:
         what = "1 route" if heads == 1 else f"{heads} routes"
-        click.echo(f"warning: HEAD was answered for {what} of which now only GET is", err=True)
+        click.echo(f"warning: HEAD was answered for {what} that now answer only GET", err=True)
     if not lost:
-        click.echo(f"every route that was served still is; {drawn.summary()}", err=True)
+        click.echo(f"every route is still served; {drawn.summary()}", err=True)
         return 0
     lines = "".join(
         f"\n  {each.method:<7} {each.host or ''}{each.path}  was {each.served_by}: {each.why}" for each in lost
     )
-    count = "1 route that was served is not" if len(lost) == 1 else f"{len(lost)} routes that were served are not"
-    hint = "if that is meant, write the file again with `--json`"
-    raise StartupError(f"{count} any more{lines}", hint)
+    count = "1 route is no longer served" if len(lost) == 1 else f"{len(lost)} routes are no longer served"
+    hint = "if this is intended, write the file again with `--json`"
+    raise StartupError(f"{count}{lines}", hint)
 
 
 def _option(*declarations: str, **details: object) -> click.Option:
@@ -131,9 +134,9 @@ routes_command = SectionedCommand(
     params=[
         *application_parameters(),
         _option("--json", "as_json", is_flag=True, help="Write the map to stdout as JSON."),
-        _option("--html", "page", metavar="FILE", help="Write the map as one self-contained page."),
+        _option("--html", "page", metavar="FILE", help="Write the map as one self-contained web page."),
         _option(
-            "--check", "baseline", metavar="FILE", help="Fail when a route of this map (--json) is not served any more."
+            "--check", "baseline", metavar="FILE", help="Fail if a route of this map (from --json) is no longer served."
         ),
         _option(
             "--only",

@@ -1,6 +1,6 @@
-"""`rsgi serve`: import the applications, listen, serve until told to end.
+"""`rsgi serve`: imports the applications, listens, and serves until a signal.
 
-Apart from the other commands as each will be; the options are those of `Config` and are made in `parameters.py`.
+`parameters.py` makes the options from `Config`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _EXAMPLE = "  rsgi serve --wsgi old:app --asgi new:app"
 _HELP = """Serve a WSGI application, an ASGI application, or both on one port.
 
 \b
-    rsgi serve --wsgi old:app --asgi new:app     the new one gets what it has routes for
-    rsgi serve --wsgi old:app --asgi /api=new:app    the new one gets all below /api
-    rsgi serve app:app                           one application; which kind it is can be seen
+    rsgi serve --wsgi old:app --asgi new:app         new:app gets what it has routes for
+    rsgi serve --wsgi old:app --asgi /api=new:app    new:app gets everything below /api
+    rsgi serve app:app                               one application; rsgi detects its kind
 
-WebSocket goes to ASGI applications only. Every option can be given as an environment variable as well: RSGI_ and its
-name, like RSGI_WSGI_THREADS; several values are divided by `;`.
+WebSockets go to ASGI applications only. Every option is also an environment variable, such as RSGI_WSGI_THREADS for
+--wsgi-threads. Separate several values by `;`.
 """
 
 

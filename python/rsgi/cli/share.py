@@ -1,7 +1,7 @@
-"""`rsgi share`: the shares of a server that runs, and how they are changed.
+"""`rsgi share`: shows and changes the shares of a running server.
 
-Apart from `admin_client.py`, which asks the server, because here is what a person writes and reads. The server knows its
-rules by their texts; a person may name them by their path or by the application as well.
+`admin_client.py` talks to the server, which knows its rules by their text. On the command line you can also name them by
+path or by application.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from rsgi.shares import parse_share, write_share
 _HELP = """Show the shares of a running server, or change them.
 
 \b
-    rsgi share                                     lists the rules that have a share
-    rsgi share new=25%                             all of the application `new`
-    rsgi share '/checkout/{rest:path}=25%'         those for this path
-    rsgi share 'GET /checkout/{rest:path}=new:25%' one rule, as it is listed
+    rsgi share                                      list the rules with a share
+    rsgi share new=25%                              set all rules of the application `new`
+    rsgi share '/checkout/{rest:path}=25%'          set the rules for this path
+    rsgi share 'GET /checkout/{rest:path}=new:25%'  set one rule, as it is listed
 
-Asks the admin listener of the server: name it like `rsgi serve` does, with `--admin`, `RSGI_ADMIN` or the configuration
-file. A share that was set stays until the server ends, or until the file says another one for the rule; it is not
-written to the file.
+This command talks to the admin listener of the server. Name it as for `rsgi serve`: with `--admin`, RSGI_ADMIN or the
+configuration file. A share that you set stays until the server ends, or until the configuration file has another share
+for the rule. rsgi does not write it to the file.
 """
 
 _OPTIONS = ("config", "env_file", "app_dir", "admin", "admin_token", "debug")
@@ -50,7 +50,7 @@ def _share(*, sets: tuple[str, ...], as_json: bool, **_: object) -> int:
             changes |= dict.fromkeys((each.rule for each in _named(which, shares)), share)
         shares, took, workers = client.set_shares(changes)
         if took < workers:
-            late = f"{took} of {workers} workers go by it; the others do as soon as they answer"
+            late = f"{took} of {workers} workers use the new share; the others will as soon as they respond"
     if as_json:
         click.echo(json.dumps({"shares": [each.__dict__ for each in shares]}, indent=2, ensure_ascii=False))
     else:
@@ -61,29 +61,29 @@ def _share(*, sets: tuple[str, ...], as_json: bool, **_: object) -> int:
 
 
 def _parse(text: str, context: click.Context) -> tuple[str, str]:
-    """Divide `new=25%`, or a rule with its share."""
+    """Split `new=25%`, or a rule with its share."""
     found = _SET.fullmatch(text.strip())
     if found is None:
-        hint = "write which rules, and their share: `rsgi share new=25%`"
-        raise HintedUsageError(f"`{text}` names no share", hint, context)
+        hint = "write the rules and their share: `rsgi share new=25%`"
+        raise HintedUsageError(f"`{text}` has no share", hint, context)
     try:
         return found["which"].strip(), write_share(parse_share(found["share"]))
     except ValueError as error:
-        hint = "a share is written like `5%` or `0.25%`, from 0% to 100%"
+        hint = "write `5%` or `0.25%`, from 0% to 100%"
         raise HintedUsageError(f"`{found['share'].strip()}` {error}", hint, context) from error
 
 
 def _named(which: str, shares: Sequence[Share]) -> list[Share]:
-    """The rules that `which` stands for: a rule, a path, or an application.
+    """Return the rules that `which` names: by their text, path or application.
 
     Raises:
-        StartupError: when there is none.
+        StartupError: when there are none.
     """
     if not shares:
         hint = (
-            "give one a share first, in the settings: `--route '/checkout=asgi:0%'`, or `share = \"0%\"` in its table"
+            "add a share to a rule first: `--route '/checkout=asgi:0%'`, or `share = \"0%\"` in the configuration file"
         )
-        raise StartupError("no rule of the server has a share, so there is none to change", hint)
+        raise StartupError("no rule of the server has a share", hint)
     for found in (
         [each for each in shares if each.rule == which],
         [each for each in shares if which in (each.path, each.pattern)],
@@ -92,7 +92,7 @@ def _named(which: str, shares: Sequence[Share]) -> list[Share]:
         if found:
             return found
     rules = ", ".join(f"`{each.rule}`" for each in shares)
-    raise StartupError(f"no rule with a share is for `{which}`", f"the rules that have one are {rules}")
+    raise StartupError(f"`{which}` names no rule with a share", f"the rules with a share are {rules}")
 
 
 def _lines(shares: Sequence[Share]) -> list[str]:

@@ -1,6 +1,6 @@
-"""`rsgi translate`: our command line for that of gunicorn, uvicorn, Granian, Hypercorn, waitress, Daphne or uWSGI.
+"""`rsgi translate`: the rsgi command line for one of gunicorn, uvicorn, Granian, Hypercorn, waitress, Daphne or uWSGI.
 
-Apart from the translation itself, which does not print. The command goes to stdout alone, so that a shell can run it.
+`rsgi.migrate` translates. This file prints. Only the command goes to stdout, so a shell can run it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from rsgi.cli.usage import HintedUsageError
 from rsgi.migrate.command_line import UnknownCommand
 from rsgi.migrate.translation import VARIABLE, Remark, translate
 
-_HELP = """Print the command line of rsgi for one of another server.
+_HELP = """Translate the command line of another server for rsgi.
 
 \b
     rsgi translate gunicorn app:app -w 4 -b :8000
     rsgi translate 'uvicorn main:app --host 0.0.0.0 --workers 4'
 
-It knows gunicorn, uvicorn, granian, hypercorn, daphne, waitress-serve and uwsgi, with `python -m` as well. The command
-goes to stdout. What could not be carried over, and what is not quite the same, goes to stderr, with the reason. Nothing is
-imported and nothing is started.
+rsgi knows gunicorn, uvicorn, granian, hypercorn, daphne, waitress-serve and uwsgi, also with `python -m`. It prints the
+command to stdout. It prints options that it cannot translate, and differences, to stderr. It imports and starts nothing.
 """
 
 
@@ -37,9 +36,9 @@ def _translate(*, words: tuple[str, ...]) -> int:
     except UnknownCommand as error:
         raise HintedUsageError(str(error), "docs/coming-from.md has tables of the flags", context) from error
     click.echo(" ".join(_quoted(word) for word in translation.words))
-    _tell("not carried over", translation.lost)
+    _tell("not translated", translation.lost)
     _tell("not needed", translation.needless)
-    _tell("not quite the same", translation.differs)
+    _tell("different", translation.differs)
     return 0
 
 
@@ -61,6 +60,6 @@ translate_command = click.Command(
     callback=_translate,
     params=[click.Argument(("words",), nargs=-1, type=click.UNPROCESSED, metavar="COMMAND...")],
     help=_HELP,
-    short_help="Write another server's command line as ours.",
+    short_help="Translate the command line of another server.",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )

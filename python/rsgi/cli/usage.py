@@ -1,7 +1,6 @@
-"""Wrong command lines: what is wrong with them, and what to write instead.
+"""Usage errors: what is wrong with a command line, and what to write instead.
 
-Apart from the entry point, which prints both, because a flag of another server, a value from the environment and a
-misspelled word each need an answer of their own.
+A flag of another server, a value from the environment and a misspelled word each get their own hint.
 """
 
 from __future__ import annotations
@@ -64,24 +63,24 @@ def explain_usage(error: click.UsageError) -> tuple[str, str]:
             error.param_hint = f"the environment variable `{variable}` ({flag})"
             if os.environ[variable].startswith("tcp://"):
                 return error.format_message(), _KUBERNETES.format(name=variable)
-    return error.format_message(), f"`{_help_command(error)}` lists what there is"
+    return error.format_message(), f"`{_help_command(error)}` lists all options"
 
 
 def _option_hint(error: click.NoSuchOption) -> str:
     name, context = error.option_name, error.ctx
     if context is None:
-        return f"`{_help_command(error)}` lists what there is"
+        return f"`{_help_command(error)}` lists all options"
     if isinstance(context.command, click.Group):
         if name in _serve_options(context) or hint_for(name) is not None:
             return f"options follow the command: `rsgi serve … {name} …`"
-        return f"`{_help_command(error)}` lists what there is"
+        return f"`{_help_command(error)}` lists all options"
     if name in _serve_options(context):
         return f"`{name}` is an option of `rsgi serve` only"
     known = hint_for(name)
     if known is not None:
         return known
     close = difflib.get_close_matches(name, _options_of(context.command), 1, 0.7)
-    return f"did you mean `{close[0]}`?" if close else f"`{_help_command(error)}` lists what there is"
+    return f"did you mean `{close[0]}`?" if close else f"`{_help_command(error)}` lists all options"
 
 
 def _serve_options(context: click.Context) -> list[str]:

@@ -1,7 +1,7 @@
 """How far a migration is: every URL of all applications, with who answers it.
 
-Apart from serving because nothing here is needed to serve. In reading order: `template` (when two paths are the same),
-`survey` (who answers), `map` (the join), `document` (JSON and what was lost since), `terminal` and `page` (for people).
+Serving does not need this package. In reading order: `template` (when two paths are the same), `survey` (who answers),
+`map` (the join), `document` (JSON, and what was lost since), `terminal` and `page` (for people).
 """
 
 from rsgi.coverage.map import CoverageMap, Row, Status, draw_map

@@ -1,7 +1,6 @@
 """The map as JSON, and what has been lost since such a file was written.
 
-Apart from the map because the shape of the file is a promise: `docs/coverage.md` says what is in it, and a file of the
-same `version` is read by every later rsgi.
+The format is stable: `docs/coverage.md` describes it, and later versions of rsgi read files of the same `version`.
 """
 
 from __future__ import annotations
@@ -104,7 +103,9 @@ def read_document(path: str) -> dict[str, Any]:
     if not isinstance(found, dict) or not isinstance(rows, list) or not all(_is_row(row) for row in rows):
         raise StartupError(f"`{path}` is not a map of routes", _HINT)
     if found.get("version") != VERSION:
-        raise StartupError(f"`{path}` is a map of version {found.get('version')}, this reads {VERSION}", _HINT)
+        raise StartupError(
+            f"`{path}` is a map of version {found.get('version')}; this rsgi reads version {VERSION}", _HINT
+        )
     return found
 
 
@@ -155,4 +156,6 @@ def _why_lost(survey: Survey, method: str, path: str, host: str | None, others: 
     table, name = survey.tables[last], survey.plan.apps[last].name
     if table is None:
         return None  # nothing is known of it, so nothing is known to be lost
-    return f"{name} gets it and has no such route" + ("" if table.complete else " among those that can be read")
+    return f"{name} gets the request and has no such route" + (
+        "" if table.complete else " among those that can be read"
+    )

@@ -1,6 +1,6 @@
-"""Which guards of the old application are missing in front of what the new one answers.
+"""Finds guards of the old application that are missing in the new one.
 
-Apart from the map because it is about who may ask, not about who answers. A guard is what `rsgi.introspect.guards` sees.
+The map is about who answers. This file is about who has access. `rsgi.introspect.guards` finds the guards.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from rsgi.coverage.map import CoverageMap, Row, Side
 from rsgi.coverage.survey import OTHER_METHOD, Survey
 
 _UNSEEN = (
-    "a check inside of a handler, in middleware, in `before_request` or in front of the server is not seen, in neither "
-    "application; docs/migration-guide.md has how to share a login"
+    "rsgi does not see checks in a handler, in middleware, in `before_request` or in front of the server, in either "
+    "application; docs/migration-guide.md shows how to share a login"
 )
 
 
@@ -31,7 +31,7 @@ def lost_guards(survey: Survey, drawn: CoverageMap) -> tuple[str, ...]:
 def _sentence(guards: tuple[str, ...], old: str, new: str, routes: list[str]) -> str:
     named = ", ".join(f"`{each}`" for each in guards)
     verb = "guards" if len(guards) == 1 else "guard"
-    return f"{named} {verb} {', '.join(routes)} in {old}; {new} answers now, and no guard is seen there ({_UNSEEN})"
+    return f"{named} {verb} {', '.join(routes)} in {old}; {new} answers now, and rsgi sees no guard there ({_UNSEEN})"
 
 
 def _lost(survey: Survey, row: Row) -> tuple[str, ...]:

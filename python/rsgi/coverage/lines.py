@@ -1,6 +1,6 @@
-"""The rows of the map as lines for people: the methods of one handler together, a note that is said often only once.
+"""The rows of the map as lines for people: methods of one handler together, a repeated note only once.
 
-Apart from the map, whose rows are counted, and from the terminal and the page, which print the same lines.
+The map counts rows. The terminal and the page print these lines.
 """
 
 from __future__ import annotations

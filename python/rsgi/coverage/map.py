@@ -1,8 +1,7 @@
-"""Joins the routes of the old (WSGI) and the new (ASGI) applications: what has moved, what has not, what is in the way.
+"""Joins the routes of the old (WSGI) and the new (ASGI) applications: what has moved, what has not, and what is hidden.
 
-Apart from the survey, which asks who answers, and from what prints it. Routes are joined by method, host and the shape
-of the path: names of parameters do not count, and their kinds decide only whether the new route takes all that the old
-one took.
+`survey.py` asks who answers, and other files print. Routes are joined by method, host and form of the path. Names of
+parameters do not count. Their kinds decide only whether the new route takes everything that the old one took.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ Status: TypeAlias = Literal[
 
 MEANINGS: dict[Status, str] = {
     "migrated": "both have it, the new one answers",
-    "type differs": "the new route takes only a part of what the old one took",
+    "type differs": "the new route takes only some paths of the old one",
     "method missing": "the new one has the path, not this method",
     "only old": "not moved yet",
     "only new": "the old one never had it",
     "built in": "a page that the framework adds by itself; not counted",
-    "hidden": "an earlier rule, mount or route is in the way",
-    "kept": "both have it, the old one answers as asked for",
-    "opaque": "what is below it cannot be read",
+    "hidden": "an earlier rule, mount or route takes its requests",
+    "kept": "both have it, the old one answers on purpose",
+    "opaque": "its routes cannot be read",
 }
 
 
@@ -112,7 +111,7 @@ class CoverageMap:
         moved, total = self.progress()
         if total == 0:
             own = len(self.rows) - self.counts()["built in"]
-            return f"{counted(own, 'route')}; none of a WSGI application is known"
+            return f"{counted(own, 'route')}; no route of a WSGI application is known"
         if self.by_protocol:
             return self._divided(moved, total)
         return f"{moved} of {counted(total, 'route')} migrated, {100 * moved // total} %"
@@ -122,7 +121,7 @@ class CoverageMap:
         if moved:
             parts.append(f"{moved} over ASGI")
         sockets = sum(row.method == WEBSOCKET for row in self.rows)
-        return f"{', '.join([*parts, counted(sockets, 'WebSocket route')])}: nothing has to move"
+        return f"{', '.join([*parts, counted(sockets, 'WebSocket route')])}: there is nothing to migrate"
 
 
 def draw_map(survey: Survey) -> CoverageMap:
@@ -233,7 +232,7 @@ class _Joining:
 
     def _old_status(self, old: Side, twin: Side | None, width: Width, answer: Answer) -> tuple[Status, str]:
         if old.route.opaque or (twin is not None and twin.route.opaque):
-            return "opaque", "all below it is one piece"
+            return "opaque", "everything below it belongs together"
         if twin is not None and width in ("narrower", "other"):
             return "type differs", f"`{old.path}` in the old one, `{twin.path}` in the new one"
         if twin is not None and answer.app == twin.app:
@@ -251,7 +250,7 @@ class _Joining:
     def _probed(self, old: Side, answer: Answer) -> tuple[Status, str]:
         table = None if answer.app is None else self._survey.tables[answer.app]
         if table is None or not table.complete:
-            return "opaque", "the routes of the new one are not known: it is asked first"
+            return "opaque", "the routes of the new one are not known: rsgi asks it first"
         return self._covered(answer) if answer.route is not None else self._not_moved(old)
 
     def _not_moved(self, old: Side) -> tuple[Status, str]:
@@ -277,7 +276,7 @@ class _Joining:
             note = "" if answer.app == new.app else f"{self._name(answer.app)} keeps it"
             return self._row(method, None, new, answer, "built in", note)
         if new.route.opaque:
-            return self._row(method, None, new, answer, "opaque", "all below it is one piece")
+            return self._row(method, None, new, answer, "opaque", "everything below it belongs together")
         if answer.app != new.app:
             return self._row(method, None, new, answer, "hidden", answer.reason)
         first = answer.route

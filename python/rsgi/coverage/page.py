@@ -1,6 +1,6 @@
-"""The map as one HTML page that needs nothing else: no other file, no network.
+"""The map as one HTML page without other files or network access.
 
-Apart from the terminal's table because a page is sent around, filtered and printed.
+Users send, filter and print a page. The terminal has its own table.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _about(survey: Survey) -> list[str]:
     lines = [f"{survey.plan.mode}: {survey.plan.reason}", *(f"rule {rule.shown}" for rule in survey.plan.rules)]
     for app, table in zip(survey.plan.apps, survey.tables, strict=True):
         what = "routes unknown" if table is None else f"{table.framework}, {table.size()}"
-        gaps = "" if table is None or table.complete else f"; not all of its routes are here: {table.why}"
+        gaps = "" if table is None or table.complete else f"; some of its routes are missing: {table.why}"
         lines.append(f"{app.interface} {app.name} at {app.prefix or '/'}: {what}{gaps}")
     return lines
 

@@ -1,7 +1,7 @@
-"""Asks the router, so that the map, `rsgi explain` and the server never disagree about who answers.
+"""Asks the router who answers, so that the map, `rsgi explain` and the server never disagree.
 
-Apart from the map, which is made of plain answers and can be tried without applications. The routes of a single application
-are asked through the same router, as if they were the only table.
+The map works with these answers and can be tested without applications. The routes of a single application are asked
+through the same router, as if they were the only table.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Compares path templates: their shape without names, and the kinds of their parameters.
+"""Compares path templates: their form without names, and the kinds of their parameters.
 
-Apart from the map because it is text in and text out. Nothing here decides who answers: that is the router's.
+It works on text only. The router decides who answers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The map as a table in the terminal.
 
-Apart from the page for browsers because a terminal may be narrow and may have no colours: every status has a sign and a
-word, too.
+A terminal may be narrow and without colours. So every status also has a sign and a word.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ def _about(survey: Survey) -> list[Text]:
         what = "routes unknown" if table is None else f"{table.framework}, {table.size()}"
         lines.append(Text(f"  {app.interface}  {app.name}  {app.prefix or '/'}  {what}"))
         if table is not None and not table.complete:
-            lines.append(Text(f"        not all of them: {table.why}", "yellow"))
+            lines.append(Text(f"        some are missing: {table.why}", "yellow"))
     for folder in survey.plan.static_folders:
         lines.append(Text(f"  static  {folder.place}  {folder.dir}, before all applications"))
     lines += [Text(f"  rule  {rule.shown}") for rule in survey.plan.rules]

@@ -1,8 +1,7 @@
-"""Reads the route tables of applications, so that a request's owner is known without asking Python.
+"""Reads the route tables of applications, so that rsgi finds the owner of a request without calling Python.
 
-Apart because every framework keeps its routes in its own way: one file each, behind one function. A framework that is
-not imported is not looked at, and none is ever imported from here. To read another one: a file with a `Reader`, and its line
-in `_READERS`.
+Every framework stores its routes differently, so each has its own file. A framework that is not imported is skipped. This
+package never imports a framework. To add one, write a file with a `Reader` and add its line to `_READERS`.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def _read(app: object, above: tuple[int, ...]) -> RouteTable | None:
     for layer in layers(app):
         if id(layer) in above:
             # One that only refers back to what it is mounted in is not a wrapper of it.
-            return RouteTable("?", (), False, "an application is mounted within itself") if layer is app else None
+            return RouteTable("?", (), False, "an application is mounted inside itself") if layer is app else None
         for framework, reader in _READERS:
             table = _ask(reader, framework, layer, (*above, id(layer)))
             if table is not None:
@@ -65,7 +64,7 @@ def _through(table: RouteTable, passed: list[object], found: object, *, is_mount
         return replace(table, through=tuple(dict.fromkeys((*unknown(passed), *table.through))))
     if is_mounted:
         return None
-    why = f"{bridge} is around a {table.framework} application, and what it answers by itself is not known"
+    why = f"{bridge} wraps a {table.framework} application, and what it answers itself is not known"
     return replace(table, complete=False, why=why if table.why is None else f"{why}; {table.why}")
 
 

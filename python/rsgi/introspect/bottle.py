@@ -1,8 +1,7 @@
 """Reads the routes of Bottle applications.
 
-Apart because it knows Bottle's router: what a wildcard accepts is what its filter makes of it. For each method rules
-without wildcards are tried before those with some, and rules for every method after all; of two equal rules the later
-one counts.
+The filter of a wildcard decides what it accepts. For each method, Bottle tries rules without wildcards first. Rules for
+every method come last. Of two equal rules, the later one counts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Reads Channels' routers: by protocol, and by URL.
 
-Apart because it knows their classes. Middleware around a router (`AuthMiddlewareStack` and the like) is looked through
-like any other.
+Middleware around a router (`AuthMiddlewareStack` and the like) is handled like any other middleware.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def read_protocols(app: object, inner: ReadInner) -> RouteTable | None:
             # It costs nobody anything: a WebSocket can only be for this application.
             routes.append(Place().everything_below("websocket", None, defined(below)))
         elif kind == "http" and table is None:
-            gaps.add("what it has for HTTP is of no framework that is known")
+            gaps.add("its HTTP application belongs to no known framework")
         elif kind == "http" and table is not None and table.why is not None:
             gaps.add(table.why)
     return gaps.table(_joined(frameworks), routes)
@@ -94,7 +93,7 @@ class _Reading:
             nested = next((each for each in layers(route.callback) if _is_url_router(each)), None)
             found = pattern_tokens(route.pattern, is_endpoint=nested is None, languages=[])
             if found is None:
-                self.gaps.add(f"`{type(route.pattern).__name__}` is a kind of pattern that is not known")
+                self.gaps.add(f"`{type(route.pattern).__name__}` is an unknown kind of pattern")
                 continue
             for tokens in found:
                 written = original + str(route.pattern)

@@ -1,8 +1,8 @@
 """Reads the URL configuration of a Django project, and recognises Django's own handlers.
 
-Apart because it knows Django's classes. One process has one `django.conf.settings`, so two Django handlers in it always
-belong to the same project. What Django answers with a redirect (a slash at the end, a language prefix) is no route.
-The first pattern that fits is the only one whose view is called, whatever methods that answers.
+A process has one `django.conf.settings`, so two Django handlers in it always belong to the same project. What Django
+answers with a redirect (a final slash, a language prefix) is not a route. Only the view of the first matching pattern is
+called, whatever methods it answers.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class _Reading:
             return self.languages(pattern)
         found = pattern_tokens(pattern, is_endpoint=is_endpoint, languages=self.codes())
         if found is None:
-            self.gaps.add(f"`{type(pattern).__name__}` is a kind of pattern that is not known")
+            self.gaps.add(f"`{type(pattern).__name__}` is an unknown kind of pattern")
             return []
         return found
 

@@ -1,7 +1,6 @@
-"""What a Django view says of itself: the methods it answers, and where its code is.
+"""What a Django view shows about itself: the methods that it answers, and where its code is.
 
-Apart from the URL configuration because views come in many kinds: classes, view sets of REST framework, functions
-in decorators.
+Views come in many kinds: classes, view sets of REST framework, decorated functions.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Reads the routes of Falcon applications, WSGI and ASGI: the tree of resources, sinks and static files.
 
-Apart because it knows their classes. A responder that Falcon puts in for a method that a resource lacks (a 405, or an
-answer to `OPTIONS`) is not a method of the resource. Of the many spellings of a number (`1_0`, `+1`) a template takes
-digits, with or without a minus sign. Literal segments are tried before parameters; the first resource whose path fits is
-the only one that is asked, and answers a method that it lacks with 405. In Falcon a field without a converter also takes
-no text at all; here it takes one character at least, so that `/users/` is not taken for `/users/{name}`.
+If a resource lacks a method, Falcon adds a responder (a 405, or an answer to `OPTIONS`). Such responders are not methods
+of the resource. Numbers have many spellings (`1_0`, `+1`). A template accepts digits, with or without a minus sign.
+Falcon tries literal segments before parameters. Only the first resource with a matching path is asked, and answers 405 if
+it lacks the method. In Falcon, a field without a converter also accepts empty text. Here it needs one character, so
+`/users/` does not match `/users/{name}`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def read(app: object, inner: ReadInner) -> RouteTable | None:
         optional = _strips_slashes(app)
         routes += list(_read_nodes(_nodes(router, "_roots"), router, optional))
     else:
-        gaps.add(f"it has a router of its own, `{type(router).__name__}`")
+        gaps.add(f"it has its own router, `{type(router).__name__}`")
     routes += _read_sinks_and_files(app)
     asked = (each for each in _nodes(app, "_unprepared_middleware") if hasattr(each, "process_request"))
     gaps.looked_through(unknown(asked))

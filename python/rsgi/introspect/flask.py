@@ -1,6 +1,6 @@
 """Reads the routes of Flask and Quart applications.
 
-Apart because it knows their classes; what their rules say is werkzeug's (`werkzeug.py`).
+It knows their classes. `werkzeug.py` reads the rules.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What is seen to let only some users into a handler: decorators, base classes, dependencies.
+"""Finds what lets only some users into a handler: decorators, base classes, dependencies.
 
-Apart from the readers because one rule holds for all: a guard is known by its name, as `login_required`, for no
-framework keeps a list of them. A check inside of a handler has no name that could be read.
+One rule applies to all frameworks: a guard is known by its name, such as `login_required`, because no framework keeps a
+list of guards. A check inside a handler has no readable name.
 """
 
 from __future__ import annotations

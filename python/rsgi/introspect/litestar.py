@@ -1,11 +1,11 @@
 """Reads the routes of Litestar applications.
 
-Apart because it knows their classes. Litestar takes `/x` and `/x/` for the same URL, and reads numbers as Python does: of
-the many spellings of a number (`1_0`, `+1`, `1e3`) a template takes digits, with or without a minus sign. Its mounts at
-`/x` also answer `/xy`; here they end at a slash, as mounts do everywhere else.
+Litestar treats `/x` and `/x/` as the same URL. It reads numbers as Python does (`1_0`, `+1`, `1e3`). A template accepts
+digits, with or without a minus sign. Litestar's mounts at `/x` also answer `/xy`. Here they end at a slash, as all mounts
+do.
 
-Litestar looks for a path without parameters first, then among its mounts, then segment by segment: a literal segment
-before a parameter, and never back from there. A path that it has found is answered with 405 where the method is missing.
+Litestar first looks for a path without parameters, then among its mounts, then segment by segment: a literal segment
+before a parameter, without backtracking. A found path answers 405 if the method is missing.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _read_route(route: Any, inner: ReadInner, gaps: Gaps) -> Iterator[Route]:  #
     elif kind == "asgi":
         yield from _read_asgi(route, tokens, inner, gaps)
     else:
-        gaps.add(f"`{type(route).__name__}` does not say what it answers")
+        gaps.add(f"`{type(route).__name__}` does not show what it answers")
 
 
 def _read_http(route: Any, tokens: Tokens) -> Iterator[Route]:  # noqa: ANN401

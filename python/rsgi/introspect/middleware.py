@@ -1,8 +1,7 @@
-"""Which middleware answers no path by itself, as far as is known: what it wraps has all of its routes.
+"""Middleware that is known to answer no path itself, so what it wraps has all the routes.
 
-Apart from `unwrap.py`, which looks through any wrapper: whether a table is all there is depends on what was looked
-through. Middleware may answer a path before a router sees it (a health check, metrics, files), and nothing but its code
-says so.
+Middleware may answer a path before a router sees it (a health check, metrics, files), and only its code shows that.
+`unwrap.py` looks through any wrapper.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Reads the routes of Pyramid applications, from what its configuration notes about itself.
+"""Reads the routes of Pyramid applications, from the introspection data of the configuration.
 
-Apart because it knows Pyramid's introspection. A route answers through its views, so each of them is one route here; views
-that are found by traversal have no path that could be read. The first route that fits is the only one whose views are
-asked.
+A route answers through its views, so each view is one route here. Views that are found by traversal have no readable
+path. Only the views of the first matching route are asked.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def read(app: object, inner: ReadInner) -> RouteTable | None:
     introspector = getattr(getattr(app, "registry", None), "introspector", None)
     routes = _category(introspector, "routes")
     if not routes:
-        gaps.add("it says nothing about its routes")
+        gaps.add("it does not show its routes")
     views: dict[object, list[Any]] = {}
     for view in _category(introspector, "views"):
         views.setdefault(view["route_name"], []).append(view)

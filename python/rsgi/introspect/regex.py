@@ -1,7 +1,7 @@
-"""Reads regular expressions as templates: what Django's `re_path`, Pyramid, Bottle, werkzeug and Falcon match by.
+"""Reads regular expressions as templates: those of Django's `re_path`, Pyramid, Bottle, werkzeug and Falcon.
 
-Apart because it is the one place where a pattern is only approximated. A template that comes out takes at least what the
-expression takes, and mostly just that: anything less would be a hole in a table, and a request would miss its owner.
+Only here are patterns approximated. The template accepts at least what the expression accepts, and usually exactly that.
+If it accepted less, the table would have a gap, and a request would miss its owner.
 """
 
 from __future__ import annotations

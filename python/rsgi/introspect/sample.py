@@ -1,6 +1,6 @@
-"""A path that fits a template, to ask the router with.
+"""Makes a path that fits a template, to ask the router with.
 
-Apart from the templates, which are made from what a framework says: here one is read as the router reads it.
+`template.py` makes templates from the patterns of frameworks. This file reads a template as the router does.
 """
 
 from __future__ import annotations

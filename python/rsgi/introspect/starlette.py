@@ -1,9 +1,9 @@
 """Reads the routes of Starlette and FastAPI applications.
 
-Apart because it knows their classes. FastAPI from 0.137 on keeps included routers nested, as objects without a path;
-`fastapi.routing.iter_route_contexts` lists what they come to, and earlier versions keep one flat list. A slash that
-Starlette would redirect away is no route. Routes are tried in the order of definition, and one that lacks the method is
-passed by; but what is mounted has all below it, also what it answers with 404.
+FastAPI from 0.137 on keeps included routers nested, as objects without a path. `fastapi.routing.iter_route_contexts`
+lists their routes. Earlier versions keep one flat list. A slash that Starlette would redirect is not a route. Routes are
+tried in the order of definition. A route without the method is skipped. But a mount owns everything below it, including
+its 404s.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class _Reading:
         elif _looks_like_frontends(original):
             yield from _frontends(original, str(getattr(context, "frontend_prefix", "")), place)
         else:
-            self.gaps.add(f"`{type(original).__name__}` does not say what it answers")
+            self.gaps.add(f"`{type(original).__name__}` does not show what it answers")
 
     def with_path(self, original: object, effective: object, place: Place, *, redirects: bool) -> Iterator[Route]:
         if _is(original, "Mount"):
@@ -96,7 +96,7 @@ class _Reading:
             depended = (guard for each in (effective, original) for guard in _guards_of_dependencies(each))
             yield replace(route, guards=tuple(dict.fromkeys((*route.guards, *depended))))
         else:
-            self.gaps.add(f"`{type(original).__name__}` does not say what it answers")
+            self.gaps.add(f"`{type(original).__name__}` does not show what it answers")
 
     def mount(self, mount: object, place: Place, *, redirects: bool) -> Iterator[Route]:
         """What is below a mount, and its root, which is asked as `/metrics` and answered as `/metrics/`."""

@@ -1,7 +1,6 @@
-"""Whether an application is seen to do something in its startup: it may add routes there.
+"""Finds out whether an application has a startup, where it may add routes.
 
-Apart from the readers because it is no route that is looked for. Where nothing is seen, nothing is said: every framework has
-more than one way to run code at its start.
+If nothing is found, nothing is reported: every framework has more than one way to run code at its start.
 """
 
 from __future__ import annotations

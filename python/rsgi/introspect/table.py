@@ -1,6 +1,6 @@
-"""What every reader gives: the routes of one application, and whether these are all of them.
+"""The result of every reader: the routes of one application, and whether they are complete.
 
-Apart from the readers because it is all that the rest of the program knows about them.
+It is all that the rest of the program knows about readers.
 """
 
 from __future__ import annotations

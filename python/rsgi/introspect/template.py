@@ -1,7 +1,7 @@
-"""Makes the templates of the router from what a framework's pattern says.
+"""Makes the templates of the router from the pattern of a framework.
 
-Apart from the readers because all of them need it. A pattern is a row of tokens: text, and parameters, of which some stand
-for more than one thing (`-?[0-9]+` for `{n:int}` and `-{n:int}`). `src/route/template.rs` says what a template means.
+All readers need it. A pattern is a list of tokens: text and parameters. Some parameters stand for more than one thing
+(`-?[0-9]+` for `{n:int}` and `-{n:int}`). `src/route/template.rs` defines what a template means.
 """
 
 from __future__ import annotations

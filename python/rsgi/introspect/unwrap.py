@@ -1,7 +1,7 @@
-"""Looks through what is wrapped around an application: middleware of either interface, and the bridges between them.
+"""Looks through what wraps an application: middleware of either interface, and bridges between them.
 
-Apart from the readers because there is one rule for all frameworks: a wrapper keeps what it wraps in an attribute of
-its own, under one of a few names. A closure has no such attribute; `--routes-from` names the application in it.
+One rule applies to all frameworks: a wrapper keeps the wrapped application in an attribute, under one of a few names. A
+closure has no such attribute; `--routes-from` names the application in it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Reads werkzeug's URL rules, which Flask and Quart route by, and its dispatcher of WSGI applications.
+"""Reads werkzeug's URL rules, which Flask and Quart use, and its dispatcher of WSGI applications.
 
-Apart because it knows werkzeug's classes. A slash at the end that werkzeug would redirect to is no route; with
-`strict_slashes=False` both spellings are one. An `OPTIONS` that Flask or Quart answers by itself is left out, for else a
-CORS preflight of the other application's method would go astray. The order of the rules is that of werkzeug's state
-machine: literal segments before parameters, those by their weight; a rule that lacks the method is passed by.
+A final slash to which werkzeug would redirect is not a route. With `strict_slashes=False`, both spellings are one route.
+An automatic `OPTIONS` of Flask or Quart is omitted, because otherwise a CORS preflight for a method of the other
+application would go to the wrong one. The order of the rules is that of werkzeug's state machine: literal segments before
+parameters, parameters by their weight. A rule without the method is skipped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def read_dispatcher(app: object, inner: ReadInner) -> RouteTable | None:
     gaps = Gaps()
     table = inner(getattr(app, "app", None))
     if table is None:
-        gaps.add("the application that the dispatcher wraps is of no framework that is known")
+        gaps.add("the application that the dispatcher wraps belongs to no known framework")
     else:
         gaps.looked_through(table.through)
         if table.why is not None:
@@ -79,7 +79,7 @@ class _Rules:
         self.app.url_map.update()
         root = getattr(getattr(self.app.url_map, "_matcher", None), "_root", None)
         if root is None:
-            self.gaps.add("this version of werkzeug tries its rules in an order that is not known")
+            self.gaps.add("this version of werkzeug tries its rules in an unknown order")
             return
         yield from self.of_state(root)
 

@@ -1,6 +1,6 @@
-"""Reads WhiteNoise around a WSGI application: the files it serves come before the application.
+"""Reads WhiteNoise around a WSGI application: the files that it serves come before the application.
 
-Apart because it knows its class. (Inside Django, WhiteNoise is middleware: `django.py`.)
+Inside Django, WhiteNoise is middleware: see `django.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def read(app: object, inner: ReadInner) -> RouteTable | None:
     gaps = Gaps()
     table = inner(getattr(app, "application", None))
     if table is None:
-        gaps.add("the application behind WhiteNoise is of no framework that is known")
+        gaps.add("the application behind WhiteNoise belongs to no known framework")
     else:
         gaps.looked_through(table.through)
         if table.why is not None:

@@ -1,7 +1,6 @@
-"""Coming from another server: what its flags are here.
+"""Migration from other servers: their flags and the equivalents of rsgi.
 
-Apart from the server because it only knows words of command lines: no application is imported and nothing is served. One
-table for each other server (`servers/`) is the only place that says what a flag of it is here, or why there is none. The
-hints of `rsgi serve` (`hints.py`), `rsgi translate` (`translation.py`) and the tables of `docs/coming-from.md` (`page.py`)
-are made from those.
+This package knows only command lines. It imports no application and serves nothing. Each other server has one table
+(`servers/`) with its flags. The hints of `rsgi serve` (`hints.py`), `rsgi translate` (`translation.py`) and the tables of
+`docs/coming-from.md` (`page.py`) use these tables.
 """

@@ -1,7 +1,7 @@
-"""Takes another server's command line apart: which server, which flags, with which values.
+"""Parses another server's command line: which server, which flags, with which values.
 
-Apart from the translation because it knows how command lines are written and not what anything means. All the servers write
-them as `getopt` and `argparse` read them: `--flag value`, `--flag=value`, `-f value`, `-fvalue`.
+It knows how command lines are written, and not what they mean. All the servers use the forms of `getopt` and `argparse`:
+`--flag value`, `--flag=value`, `-f value`, `-fvalue`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _find_server(words: Sequence[str]) -> tuple[OtherServer, int, bool]:
             if name in server.programs or (as_module and word in server.modules):
                 return server, place, bool(as_module)
     known = ", ".join(program for server in SERVERS for program in server.programs[:1])
-    raise UnknownCommand(f"there is no server in it whose command line is known: {known}")
+    raise UnknownCommand(f"it names no known server; rsgi knows {known}")
 
 
 def _read(server: OtherServer, words: list[str]) -> Iterator[Given | str]:

@@ -1,6 +1,6 @@
-"""What a fact about another server's command line is: a flag, what it takes, and what it is here.
+"""A fact about another server's command line: a flag, its value, and the equivalent in rsgi.
 
-Apart from the tables so that they read as tables, and from `values.py`, which reads the values of such flags.
+The tables use these classes. `values.py` reads the values of such flags.
 """
 
 from __future__ import annotations

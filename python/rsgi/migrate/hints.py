@@ -1,6 +1,6 @@
-"""What to say when somebody gives `rsgi serve` a flag of another server.
+"""Hints for `rsgi serve` with a flag of another server.
 
-Apart from the command line, which prints it, because what the flags mean is in the tables here.
+The command line prints them. The tables in this package say what the flags mean.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _about(flag: Flag) -> str:
     if flag.role == "needless":
         return f"is not needed: {flag.note}"
     if flag.role == "interface":
-        return "is `--wsgi TARGET` or `--asgi TARGET` here; `rsgi serve TARGET` sees which it is"
+        return "is `--wsgi TARGET` or `--asgi TARGET` here; `rsgi serve TARGET` detects the interface"
     return f"is `{flag.ours}` here" + (f" ({flag.about})" if flag.about else "")
 
 

@@ -1,6 +1,6 @@
 """The tables of `docs/coming-from.md`, as text.
 
-Apart from the tables, which programs read too. A test writes them into the page, or says that it is not up to date.
+A test writes them into the page, or says that the page is out of date.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def table_of(server: OtherServer) -> str:
     here = [flag for flag in server.flags if flag.ours]
     lines = [f"| {server.name} | rsgi | |", "|---|---|---|"]
     lines += [f"| {_spelled(flag)} | `{_safe(flag.ours)}` | {_safe(flag.about)} |" for flag in here]
-    lines += ["", f"| of {server.name}, not there or not needed | why, or what instead |", "|---|---|"]
+    lines += ["", f"| {server.name}: not supported or not needed | why, or what instead |", "|---|---|"]
     lines += [f"| {names} | {_safe(note)} |" for note, names in _by_reason(server)]
     return "\n".join(lines)
 

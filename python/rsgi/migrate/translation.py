@@ -1,7 +1,7 @@
-"""Writes our command line for another server's, and says what it could not carry over.
+"""Translates another server's command line, and reports what it could not translate.
 
-Apart from the command `rsgi translate`, which prints it. Our own settings are asked whether they take a value, so that what
-comes out can be served. Nothing is lost in silence: each flag is carried, or listed with the reason.
+The command `rsgi translate` prints it. The settings of rsgi check the values, so the result can be served. Nothing is
+lost silently: each flag is translated, or listed with the reason.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Translation:
     Attributes:
         server: Whose command line it was.
         words: Ours.
-        lost: What was not carried over, and why.
+        lost: What was not translated, and why.
         needless: What goes without saying here.
-        differs: What was carried over and is not quite the same.
+        differs: What was carried over and is different.
     """
 
     server: str
@@ -101,12 +101,12 @@ class _Translator:
         targets = [self.app.target] if self.app.target else []
         targets += self.line.targets
         for extra in targets[1:]:
-            self.lost.append(Remark(extra, "it is one word too many: an application has been named"))
+            self.lost.append(Remark(extra, "this word is unexpected: the application is already named"))
         apps = self._apps(targets[0]) if targets else []
         apps += [word for mount in self.mounts for word in self._mounted(mount)]
         if not apps:
             why = "; ".join(f"`{each.theirs}`: {each.why}" for each in self.lost)
-            raise UnknownCommand("no application is named in it" + (f" ({why})" if why else ""))
+            raise UnknownCommand("it names no application" + (f" ({why})" if why else ""))
         self._add_defaults(apps)
         start = (*self.line.before, "-m", "rsgi") if self.line.as_module else (*self.line.before, "rsgi")
         words = (*start, "serve", *apps, *self.words)
@@ -115,7 +115,7 @@ class _Translator:
     def _carry(self, given: Given) -> None:
         flag = given.flag
         if flag is None:
-            self.lost.append(Remark(given.written, f"it is no flag of {self.line.server.name} that is known here"))
+            self.lost.append(Remark(given.written, f"rsgi does not know this flag of {self.line.server.name}"))
         elif flag.role == "lost":
             self.lost.append(Remark(given.written, flag.note))
         elif flag.role == "needless":
@@ -171,10 +171,10 @@ class _Translator:
         module, colon, attribute = target.partition(":")
         attribute = attribute or self.app.attribute or server.attribute
         if not attribute:
-            raise UnknownCommand(f"`{target}` does not say which object of the module is the application")
+            raise UnknownCommand(f"`{target}` does not name the object in the module")
         whole = f"{module}:{attribute}" + ("()" if self.app.called and not attribute.endswith("()") else "")
         if not _WHOLE_TARGET.fullmatch(whole):
-            why = "a factory is called without arguments: make the call in a module, and name what it gives"
+            why = "a factory is called without arguments: make the call in a module, and name its result"
             raise UnknownCommand(f"`{target}` cannot be written as `module:object` or `module:factory()`; {why}")
         whole = f"{self.app.prefix}={whole}" if self.app.prefix else whole
         return [whole] if self.app.interface == "auto" else [f"--{self.app.interface}", whole]
@@ -188,7 +188,7 @@ class _Translator:
     def _mounted(self, mount: str) -> list[str]:
         prefix, equals, target = mount.partition("=")
         if not equals or not target:
-            self.lost.append(Remark(f"--mount {mount}", "it is no `PREFIX=TARGET`"))
+            self.lost.append(Remark(f"--mount {mount}", "it is not `PREFIX=TARGET`"))
             return []
         self.app.prefix = prefix.rstrip("/")
         return self._apps(self._module_of_target(target) if target.endswith(".py") else target)
@@ -202,7 +202,9 @@ class _Translator:
             about = f"added `{' '.join(default.words)}`" if default.words else server.name
             self.differs.append(Remark(about, default.note))
         if server.own_file and os.path.isfile(server.own_file):
-            self.lost.append(Remark(server.own_file, f"{server.name} reads this file by itself; {reasons.CONFIG_FILE}"))
+            self.lost.append(
+                Remark(server.own_file, f"{server.name} reads this file automatically; {reasons.CONFIG_FILE}")
+            )
 
 
 def _see_that_it_fits(setting: Setting | None, ours: str, value: str) -> None:

@@ -1,6 +1,6 @@
-"""Reads the values of other servers' flags, where they are written in another way than ours.
+"""Reads values of other servers' flags that have another form than in rsgi.
 
-Apart from `flag.py` because each is a small rule of its own; whether our flag takes what comes out is asked of our setting.
+Each is a small rule. The setting of rsgi checks the result.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _mode_without(umask: str, base: int) -> Sequence[str]:
     try:
         return (f"{0o777 & ~int(umask, base):03o}",)
     except ValueError:
-        raise CannotCarry(f"`{umask}` is no umask") from None
+        raise CannotCarry(f"`{umask}` is not a umask") from None
 
 
 def milliseconds(text: str) -> Sequence[str]:
@@ -89,7 +89,7 @@ def without_value(text: str) -> Sequence[str]:
 def dict_config(text: str) -> Sequence[str]:
     """A file that sets up logging; of the kinds that others take we read two."""
     if not text.endswith((".json", ".toml")):
-        raise CannotCarry("`--log-config` takes JSON or TOML, as `logging.config.dictConfig` does: write the file anew")
+        raise CannotCarry("`--log-config` takes JSON or TOML, as `logging.config.dictConfig` does: convert the file")
     return (text,)
 
 
@@ -121,7 +121,7 @@ log_level = one_of(critical="error", trace="debug", warn="warning", notset="debu
 _LOOP = "!rsgi runs asyncio's event loop and uvloop"
 event_loop = one_of(rloop=_LOOP, winloop=_LOOP, zuvloop=_LOOP, trio=_LOOP)
 
-_NOT_ASKED = "!no client is asked for a certificate: leave `--tls-client-ca` out"
+_NOT_ASKED = "!no client is asked for a certificate: remove `--tls-client-ca`"
 _TLS_NEEDS = {
     "0": _NOT_ASKED,
     "1": "optional",
@@ -146,7 +146,7 @@ def proxies(text: str) -> Sequence[str]:
 def proxy_protocol(text: str) -> Sequence[str]:
     """The versions of the PROXY protocol: ours are always both."""
     if text.lower() == "off":
-        raise CannotCarry("it is off unless asked for: leave it out")
+        raise CannotCarry("it is off by default: remove it")
     return ()
 
 
@@ -171,7 +171,7 @@ def interface(text: str) -> Sequence[str]:
     if text.lower() == "asgi2":
         raise CannotCarry("ASGI 2 is not served: wrap it in `asgiref.compatibility.guarantee_single_callable`")
     if text.lower() == "rsgi":
-        raise CannotCarry("Granian's own protocol RSGI is not spoken here; frameworks speak ASGI or WSGI as well")
+        raise CannotCarry("Granian's own protocol RSGI is not supported here; frameworks also speak ASGI or WSGI")
     if text.lower() not in known:
         raise CannotCarry(f"no interface `{text}` is known")
     return (known[text.lower()],)

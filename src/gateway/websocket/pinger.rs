@@ -18,8 +18,34 @@ use super::tap::Seen;
 pub struct Client {
     /// What came from it.
     pub seen: Arc<Seen>,
-    /// Nothing is read from it, because the application is slow: that it is silent says nothing.
-    pub paused: AtomicBool,
+    pauses: Pauses,
+}
+
+/// Whether the client was read from all the time. While it is not, because the application is slow, its silence says nothing.
+#[derive(Debug, Default)]
+struct Pauses {
+    paused: AtomicBool,
+    /// A pause has ended since this was asked last.
+    ended: AtomicBool,
+}
+
+impl Client {
+    /// Nothing is read from the client from now on.
+    pub fn pause(&self) {
+        self.pauses.paused.store(true, Ordering::Release);
+    }
+
+    /// The client is read from again.
+    pub fn resume(&self) {
+        self.pauses.ended.store(true, Ordering::Release);
+        self.pauses.paused.store(false, Ordering::Release);
+    }
+
+    /// Whether reading is paused, or was at some time since this was asked last: what the client sent may not be read yet.
+    fn was_paused(&self) -> bool {
+        let ended = self.pauses.ended.swap(false, Ordering::AcqRel);
+        ended || self.pauses.paused.load(Ordering::Acquire)
+    }
 }
 
 /// When to ping, and when to give up.
@@ -69,6 +95,7 @@ impl Pinger {
     pub fn turn(&mut self, client: &Client) -> Turn {
         let now = Instant::now();
         let heard = client.seen.heard();
+        let paused = client.was_paused();
         let Some(asked) = self.asked else {
             self.asked = Some(now);
             self.next = now + self.options.ping_timeout;
@@ -79,10 +106,39 @@ impl Pinger {
             self.next = now.max(asked + self.options.ping_interval);
             return Turn::Wait;
         }
-        if client.paused.load(Ordering::Acquire) {
+        if paused {
             self.next = now + self.options.ping_timeout;
             return Turn::Wait;
         }
         Turn::Lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn pinger() -> Pinger {
+        let second = Duration::from_secs(1);
+        Pinger::new(SocketOptions { message: 0, ping_interval: second, ping_timeout: second, compression: None })
+    }
+
+    #[test]
+    fn a_silent_client_is_lost_when_its_ping_times_out() {
+        let (mut pinger, client) = (pinger(), Client::default());
+        assert_eq!([pinger.turn(&client), pinger.turn(&client)], [Turn::Ping, Turn::Lost]);
+    }
+
+    #[test]
+    fn a_pause_gives_the_client_a_whole_timeout_from_its_end() {
+        let (mut pinger, client) = (pinger(), Client::default());
+        assert_eq!(pinger.turn(&client), Turn::Ping);
+        client.pause();
+        assert_eq!(pinger.turn(&client), Turn::Wait);
+        client.resume();
+        // The pause ended a moment ago: nothing can have been read since.
+        assert_eq!([pinger.turn(&client), pinger.turn(&client)], [Turn::Wait, Turn::Lost]);
     }
 }

@@ -7,7 +7,6 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -102,13 +101,13 @@ impl Weight for Outbound {
 #[derive(Debug, Clone, Copy)]
 pub struct SocketOptions {
     /// Bytes of a message, after it was decompressed.
-    message: usize,
+    pub(super) message: usize,
     /// Time between pings; zero is off.
     pub ping_interval: Duration,
     /// How long the client may be silent after a ping.
     pub ping_timeout: Duration,
     /// Whether messages may be compressed, and how.
-    compression: Option<Agreed>,
+    pub(super) compression: Option<Agreed>,
 }
 
 impl SocketOptions {
@@ -177,9 +176,9 @@ async fn read(
     loop {
         // An application that has ended reads no more; the client's close is still waited for.
         if !inbound.has_room() {
-            client.paused.store(true, Ordering::Release);
+            client.pause();
             let _gone = poll_fn(|context| inbound.poll_ready(context)).await;
-            client.paused.store(false, Ordering::Release);
+            client.resume();
         }
         let message = match stream.next().await {
             None => return Ending::Lost(""),

@@ -1,6 +1,6 @@
 """The other servers, one table each.
 
-Apart from each other because each is as long as its server's `--help`; where it is installed, a test compares the two.
+Each table is as long as the `--help` of its server. A test compares the two if the server is installed.
 """
 
 from __future__ import annotations

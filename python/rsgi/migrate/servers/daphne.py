@@ -1,6 +1,6 @@
 """The flags of Daphne.
 
-Apart from the other servers' as each is; `servers/__init__.py` says more.
+`servers/__init__.py` describes the tables.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DAPHNE = OtherServer(
     attribute="",
     flags=(
         carried("-p --port PORT", "--port"),
-        carried("-b --bind HOST", "--host", "the host alone; our `--bind` takes the port as well"),
+        carried("-b --bind HOST", "--host", "only the host; rsgi's `--bind` takes the port too"),
         carried("-u --unix-socket PATH", "--uds"),
         carried("--access-log FILE", "--access-log-file"),
         carried("--ping-interval SECONDS", "--ws-ping-interval"),
@@ -24,15 +24,15 @@ DAPHNE = OtherServer(
         carried(
             "--websocket-max-message-size BYTES",
             "--ws-max-message",
-            read=values.above_zero("there is always a limit, 16MiB by itself"),
+            read=values.above_zero("there is always a limit; the default is 16MiB"),
         ),
-        *lost("a WebSocket may stay open; the pings notice one that has gone", "--websocket_timeout SECONDS"),
-        *lost("`--request-timeout` is for handshakes, too", "--websocket_connect_timeout SECONDS"),
+        *lost("a WebSocket may stay open; pings detect a client that has left", "--websocket_timeout SECONDS"),
+        *lost("`--request-timeout` also applies to handshakes", "--websocket_connect_timeout SECONDS"),
         carried("--fd N", "--bind", "3 is `fd://3`", values.descriptor),
-        *lost("Twisted is not used: `--bind`, `--uds` and `--tls-cert` say where and how", "-e --endpoint TEXT"),
-        *lost("`--log-level debug|info|warning|error` says it", "-v --verbosity N"),
+        *lost("rsgi does not use Twisted: use `--bind`, `--uds` and `--tls-cert`", "-e --endpoint TEXT"),
+        *lost("use `--log-level debug|info|warning|error`", "-v --verbosity N"),
         carried("-t --http-timeout SECONDS", "--request-timeout", differs="the client gets 504, not 503"),
-        *lost("an application that was cancelled takes the time that it takes", "--application-close-timeout SECONDS"),
+        *lost("rsgi does not limit how long a cancelled application takes", "--application-close-timeout SECONDS"),
         *lost(reasons.LOG_FORMAT, "--log-fmt FORMAT"),
         *lost("`--ws-max-message` counts the whole message", "--websocket-max-frame-size BYTES"),
         carried("--root-path PATH", "--root-path", reasons.ROOT_PATH),
@@ -44,8 +44,8 @@ DAPHNE = OtherServer(
         Default(("--access-log",), ("--access-log", "--access-log-file", "--no-access-log"), reasons.NO_ACCESS_LOG),
     ),
     differs=(
-        "Twisted is not used. HTTP/2 needs no extra packages.",
-        "When both interfaces of a Django project are given, HTTP stays with WSGI and WebSocket goes to ASGI: "
+        "rsgi does not use Twisted. HTTP/2 needs no extra packages.",
+        "If you pass both interfaces of a Django project, HTTP stays with WSGI and WebSocket goes to ASGI: "
         "`rsgi serve --wsgi mysite.wsgi:application --asgi mysite.asgi:application`.",
     ),
 )

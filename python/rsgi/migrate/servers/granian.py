@@ -1,6 +1,6 @@
 """The flags of Granian.
 
-Apart from the other servers' as each is; `servers/__init__.py` says more.
+`servers/__init__.py` describes the tables.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from rsgi.migrate import reasons, values
 from rsgi.migrate.flag import OtherServer, carried, lost, needless
 
-_RUNTIME = "who runs the sockets is `--io`; there is one runtime per worker"
+_RUNTIME = "`--io` selects the thread that drives the sockets; there is one runtime per worker"
 
 GRANIAN = OtherServer(
     name="Granian",
@@ -23,7 +23,7 @@ GRANIAN = OtherServer(
         carried(
             "--interface NAME",
             "--asgi, --wsgi",
-            "Granian's own protocol, RSGI, is not spoken",
+            "rsgi does not support Granian's own protocol, RSGI",
             values.interface,
             "interface",
         ),
@@ -31,7 +31,9 @@ GRANIAN = OtherServer(
         carried("--workers INTEGER", "--workers"),
         carried("--blocking-threads INTEGER", "--wsgi-threads", "ASGI applications need none"),
         carried("--loop LOOP", "--loop", read=values.event_loop),
-        carried("--backpressure INTEGER", "--limit-concurrency", differs="more get 503, where Granian lets them wait"),
+        carried(
+            "--backpressure INTEGER", "--limit-concurrency", differs="further requests get 503; Granian lets them wait"
+        ),
         carried(
             "--http1-header-read-timeout INTEGER", "--header-timeout", "milliseconds: `30000ms`", values.milliseconds
         ),
@@ -48,12 +50,12 @@ GRANIAN = OtherServer(
         carried(
             "--ssl-protocol-min VERSION",
             "--tls-min-version",
-            "1.2, not 1.3, by itself",
+            "the default is 1.2, not 1.3",
             values.one_of(tls1_2="1.2", tls1_3="1.3"),
         ),
         carried("--ssl-ca FILE", "--tls-client-ca"),
         carried("--ssl-client-verify", "--tls-client-auth required", "the default with `--tls-client-ca`"),
-        carried("--url-path-prefix TEXT", "PREFIX=TARGET", "the prefix stands before the target", role="prefix"),
+        carried("--url-path-prefix TEXT", "PREFIX=TARGET", "the prefix comes before the target", role="prefix"),
         carried("--workers-kill-timeout DURATION", "--grace"),
         carried("--factory", "module:factory()", "the target ends with `()`", role="factory"),
         carried(
@@ -61,12 +63,12 @@ GRANIAN = OtherServer(
             "--app-dir",
             differs=reasons.FOLDER,
         ),
-        *needless("clients that have a certificate are asked only with `--tls-client-ca`", "--no-ssl-client-verify"),
+        *needless("clients are asked for a certificate only with `--tls-client-ca`", "--no-ssl-client-verify"),
         carried("--no-reload", "--no-reload"),
-        *needless("metrics are shown only with `--admin`", "--no-metrics"),
-        *needless("an application with a factory ends with `()`", "--no-factory"),
+        *needless("metrics need `--admin`", "--no-metrics"),
+        *needless("a factory ends with `()`", "--no-factory"),
         carried("--uds-permissions INTEGER", "--uds-mode"),
-        *needless("WebSocket is always there for ASGI applications", "--ws", "--no-ws"),
+        *needless("WebSocket is always on for ASGI applications", "--ws", "--no-ws"),
         *lost("a WSGI thread lives as long as the server", "--blocking-threads-idle-timeout DURATION"),
         *lost(
             _RUNTIME,
@@ -78,14 +80,14 @@ GRANIAN = OtherServer(
         carried("--backlog INTEGER", "--backlog"),
         *lost("`--max-request-line` and `--max-header-section` are the limits", "--http1-buffer-size INTEGER"),
         *lost(
-            "connections stay open as long as `--keep-alive-timeout` says",
+            "`--keep-alive-timeout` sets how long connections stay open",
             "--http1-keep-alive",
             "--no-http1-keep-alive",
             "--http2-keep-alive-interval INTEGER",
             "--http2-keep-alive-timeout DURATION",
         ),
         *lost(
-            "what waits to be written is bounded by `--response-buffer`",
+            "`--response-buffer` limits what waits to be written",
             "--http1-pipeline-flush",
             "--no-http1-pipeline-flush",
             "--http2-max-send-buffer-size INTEGER",
@@ -101,14 +103,14 @@ GRANIAN = OtherServer(
         *lost(reasons.LOG_FORMAT, "--access-log-fmt TEXT"),
         *lost(reasons.CRL, "--ssl-crl FILE"),
         *needless(
-            "a worker that dies is replaced, always",
+            "a worker that dies is always replaced",
             "--respawn-failed-workers",
             "--no-respawn-failed-workers",
             "--respawn-interval FLOAT",
         ),
         carried("--workers-max-rss INTEGER", "--max-rss", "mebibytes: `512MiB`", values.megabytes),
         *lost(
-            "it is looked at once a second, and once is enough",
+            "it is checked once a second, and one check is enough",
             "--rss-sample-interval DURATION",
             "--rss-samples INTEGER",
         ),
@@ -129,17 +131,17 @@ GRANIAN = OtherServer(
         carried("--reload-paths PATH", "--reload-dir"),
         carried("--reload-ignore-dirs TEXT", "--reload-exclude"),
         carried("--reload-ignore-paths PATH", "--reload-exclude"),
-        *lost("the patterns of `--reload-exclude` are the shell's, as in `*.py`", "--reload-ignore-patterns TEXT"),
+        *lost("`--reload-exclude` takes shell patterns such as `*.py`", "--reload-ignore-patterns TEXT"),
         *lost(reasons.RELOAD_TICK, "--reload-tick INTEGER"),
-        *needless("after an error the next save is waited for", "--reload-ignore-worker-failure"),
-        *lost("after an error the next save is waited for", "--no-reload-ignore-worker-failure"),
+        *needless("after an error, rsgi waits for the next save", "--reload-ignore-worker-failure"),
+        *lost("after an error, rsgi waits for the next save", "--no-reload-ignore-worker-failure"),
         *lost(reasons.PROCESS_NAME, "--process-name TEXT"),
         carried("--pid-file FILE", "--pid-file"),
         *lost(reasons.VERSION, "--version"),
     ),
     differs=(
-        "Granian's own protocol has the name RSGI, too, and is its default interface. It is not spoken here.",
-        "`module` alone is `module:app` there; here the object is always named.",
-        "A `GRANIAN_…` variable is not read; ours begin with `RSGI_`.",
+        "Granian's own protocol is also called RSGI and is its default interface. rsgi does not support it.",
+        "In Granian, `module` alone means `module:app`. In rsgi, always name the object.",
+        "rsgi reads `RSGI_…` variables, but no `GRANIAN_…` variables.",
     ),
 )

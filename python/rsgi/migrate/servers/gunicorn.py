@@ -1,6 +1,6 @@
 """The flags of gunicorn.
 
-Apart from the other servers' as each is; `servers/__init__.py` says more.
+`servers/__init__.py` describes the tables.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ GUNICORN = OtherServer(
         carried(
             "-k --worker-class STRING",
             "--wsgi, --asgi",
-            "`asgi` and `UvicornWorker` are `--asgi`, `sync` and `gthread` are `--wsgi`; gevent and tornado are not there",
+            "`asgi` and `UvicornWorker` are `--asgi`, `sync` and `gthread` are `--wsgi`; rsgi has no gevent and no tornado",
             values.worker_class,
             "interface",
         ),
@@ -34,7 +34,7 @@ GUNICORN = OtherServer(
         carried(
             "--limit-request-line INT",
             "--max-request-line",
-            read=values.above_zero("there is always a limit, 8KiB by itself"),
+            read=values.above_zero("there is always a limit; the default is 8KiB"),
         ),
         carried("--limit-request-fields INT", "--max-header-fields"),
         carried("--chdir DIR", "--app-dir", differs=reasons.FOLDER),
@@ -48,7 +48,7 @@ GUNICORN = OtherServer(
         carried("--ca-certs FILE", "--tls-client-ca"),
         carried("--cert-reqs INT", "--tls-client-auth", reasons.CERTIFICATES, values.client_certificate),
         carried("--http2-max-concurrent-streams INT", "--h2-max-streams"),
-        carried("--http2-initial-window-size INT", "--h2-window", "64KiB is the least"),
+        carried("--http2-initial-window-size INT", "--h2-window", "the minimum is 64KiB"),
         carried("--asgi-loop STRING", "--loop", read=values.event_loop),
         carried("--asgi-lifespan STRING", "--lifespan"),
         carried("--websocket-max-message-size INT", "--ws-max-message"),
@@ -63,12 +63,12 @@ GUNICORN = OtherServer(
             differs=reasons.TIMEOUT,
         ),
         *lost("the header section as a whole has a limit: `--max-header-section`", "--limit-request-field_size INT"),
-        carried("--reload", "--reload", differs="templates and configuration count, too, and one worker serves"),
+        carried("--reload", "--reload", differs="templates and configuration count too, and one worker serves"),
         *lost(reasons.RELOAD_TICK, "--reload-engine STRING"),
-        *lost("`--reload-dir` and `--reload-include` say which files count", "--reload-extra-file FILES"),
+        *lost("`--reload-dir` and `--reload-include` select the files", "--reload-extra-file FILES"),
         *lost("use a debugger or a profiler", "--spew"),
         *lost("`rsgi check` says whether the applications could be served", "--check-config"),
-        *lost("`rsgi config` shows the settings, with where each came from", "--print-config"),
+        *lost("`rsgi config` shows each setting and where it came from", "--print-config"),
         carried("--preload", "--preload", differs=reasons.PRELOAD),
         *lost("`wsgi.file_wrapper` uses it whenever it can", "--no-sendfile"),
         carried("--reuse-port", "--reuse-port"),
@@ -78,7 +78,7 @@ GUNICORN = OtherServer(
         *needless("the heartbeat of workers is a pipe", "--worker-tmp-dir DIR"),
         carried("-u --user USER", "--user", differs=reasons.USER),
         carried("-g --group GROUP", "--group"),
-        *needless("the user has its other groups, always", "--initgroups"),
+        *needless("the user always keeps its supplementary groups", "--initgroups"),
         carried("-m --umask INT", "--uds-mode", reasons.UMASK, values.mode_of_umask),
         carried("--forwarded-allow-ips STRING", "--trust-proxy", reasons.PROXIES, values.proxies),
         carried("--proxy-allow-from IPS", "--trust-proxy", reasons.PROXIES, values.proxies),
@@ -96,7 +96,7 @@ GUNICORN = OtherServer(
             "--log-syslog-facility NAME",
             "--disable-redirect-access-to-syslog",
         ),
-        *needless("stdin, stdout and stderr are those of the process, always", "-R --enable-stdio-inheritance"),
+        *needless("the process always keeps its stdin, stdout and stderr", "-R --enable-stdio-inheritance"),
         *lost(
             reasons.STATSD,
             "--statsd-host ADDRESS",
@@ -114,7 +114,7 @@ GUNICORN = OtherServer(
             "--do-handshake-on-connect",
         ),
         *lost(
-            "`--http auto|1|2` says it; auto, the default, is both",
+            "use `--http auto|1|2`; the default, auto, serves both",
             "--http-protocols STRING",
             "--http2-cleartext STRING",
         ),
@@ -129,8 +129,8 @@ GUNICORN = OtherServer(
             "--casefold-http-method",
             "--http-parser STRING",
         ),
-        *lost("header fields with `_` in their name are dropped, always", "--header-map MODE"),
-        *lost("`receive` says `http.disconnect`, and the call runs on", "--asgi-disconnect-grace-period INT"),
+        *lost("headers with `_` in their names are always dropped", "--header-map MODE"),
+        *lost("`receive` returns `http.disconnect`, and the call continues", "--asgi-disconnect-grace-period INT"),
         carried("--root-path STRING", "--root-path", reasons.ROOT_PATH),
         *lost(
             "there is no second pool of workers: use a task queue",
@@ -159,8 +159,8 @@ GUNICORN = OtherServer(
     differs=(
         "A worker runs several requests at a time, in threads. gunicorn's default worker (`sync`) runs one: an application "
         "that is not thread-safe needs `--wsgi-threads 1`.",
-        "`module` alone is `module:application` there; here the object is always named.",
-        "`gunicorn.conf.py`, `GUNICORN_CMD_ARGS` and `PORT` are not read; `WEB_CONCURRENCY` is.",
+        "In gunicorn, `module` alone means `module:application`. In rsgi, always name the object.",
+        "rsgi reads `WEB_CONCURRENCY`, but not `gunicorn.conf.py`, `GUNICORN_CMD_ARGS` or `PORT`.",
         "A factory is called without arguments: `app:create_app('production')` needs a small module that makes the call.",
     ),
 )

@@ -1,6 +1,6 @@
 """The directives of Apache's mod_wsgi.
 
-Apart from the other servers' as each is. They stand in a configuration file, which is not read: this table is for people.
+They are in the configuration of Apache, which rsgi does not read. This table is for people.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOD_WSGI = OtherServer(
         carried("WSGIDaemonProcess python-path=DIR", "--app-dir", "or the variable `PYTHONPATH`"),
         carried("WSGIDaemonProcess shutdown-timeout=N", "--grace"),
         carried("WSGIDaemonProcess queue-timeout=N", "--queue-timeout"),
-        carried("WSGICallableObject NAME", "module:NAME", "the target names it"),
+        carried("WSGICallableObject NAME", "module:NAME", "the target contains it"),
         carried("LimitRequestBody N", "--max-body"),
         carried("LimitRequestLine N", "--max-request-line"),
         carried("LimitRequestFields N", "--max-header-fields"),
@@ -32,12 +32,12 @@ MOD_WSGI = OtherServer(
         carried("WSGIDaemonProcess maximum-requests=N", "--max-requests"),
         carried("WSGIDaemonProcess request-timeout=N", "--request-timeout", differs=reasons.TIMEOUT),
         *lost("each worker is a process with one interpreter", "WSGIApplicationGroup NAME", "WSGIProcessGroup NAME"),
-        *lost("the header reaches the application, always", "WSGIPassAuthorization On"),
-        *lost("the application is imported at start, always", "WSGIImportScript FILE"),
+        *lost("the header always reaches the application", "WSGIPassAuthorization On"),
+        *lost("the application is always imported at start", "WSGIImportScript FILE"),
         *lost("`kill -HUP` replaces the workers; a touched file does not", "WSGIScriptReloading On"),
     ),
     differs=(
-        "Apache stays in front as a proxy: `ProxyPass / http://127.0.0.1:8000/` and `ProxyPreserveHost On`, or it goes.",
+        "Keep Apache in front as a proxy (`ProxyPass / http://127.0.0.1:8000/` and `ProxyPreserveHost On`), or remove it.",
         "`SetEnv` does not reach the application: set environment variables.",
     ),
 )

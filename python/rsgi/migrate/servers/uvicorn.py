@@ -1,6 +1,6 @@
 """The flags of uvicorn.
 
-Apart from the other servers' as each is; `servers/__init__.py` says more.
+`servers/__init__.py` describes the tables.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ UVICORN = OtherServer(
         carried("--ws-per-message-deflate BOOLEAN", "--ws-compression", "auto or off", values.yes_for_auto),
         carried("--lifespan WHEN", "--lifespan"),
         carried("--log-level LEVEL", "--log-level", "`critical` is `error`, `trace` is `debug`", values.log_level),
-        carried("--access-log", "--access-log", "off unless asked for"),
-        carried("--no-access-log", "--no-access-log", "that is the default"),
+        carried("--access-log", "--access-log", "off by default"),
+        carried("--no-access-log", "--no-access-log", "this is the default"),
         carried("--log-config PATH", "--log-config", reasons.DICT_CONFIG, values.dict_config),
         carried("--no-server-header", "--server-header off"),
         carried("--no-date-header", "--date-header off"),
-        carried("--server-header", "--server-header rsgi", "that is the default"),
-        carried("--date-header", "--date-header on", "that is the default"),
+        carried("--server-header", "--server-header rsgi", "this is the default"),
+        carried("--date-header", "--date-header on", "this is the default"),
         carried("--limit-concurrency INTEGER", "--limit-concurrency", differs=reasons.NOT_CONNECTIONS),
         carried("--timeout-keep-alive INTEGER", "--keep-alive-timeout", "the default is 75 s, not 5"),
-        carried("--timeout-graceful-shutdown INTEGER", "--grace", "the default is 30 s, not for ever"),
+        carried("--timeout-graceful-shutdown INTEGER", "--grace", "the default is 30 s, not unlimited"),
         carried("--ssl-keyfile TEXT", "--tls-key"),
         carried("--ssl-certfile TEXT", "--tls-cert"),
         carried("--ssl-keyfile-password TEXT", "--tls-key-password"),
@@ -51,17 +51,17 @@ UVICORN = OtherServer(
         ),
         carried("--h11-max-incomplete-event-size INTEGER", "--max-header-section"),
         carried("--fd INTEGER", "--bind", "3 is `fd://3`", values.descriptor),
-        carried("--reload", "--reload", differs="templates and configuration count, too"),
+        carried("--reload", "--reload", differs="templates and configuration count too"),
         carried("--reload-dir PATH", "--reload-dir"),
         carried("--reload-include TEXT", "--reload-include"),
         carried("--reload-exclude TEXT", "--reload-exclude"),
         *lost(reasons.RELOAD_TICK, "--reload-delay FLOAT"),
-        *lost("there is one parser; `--http auto|1|2` is about versions", "--http NAME"),
-        *needless("HTTP/2 is spoken unless `--http 1` is said", "--http2"),
-        *needless("there is one implementation of WebSocket, and it is always there", "--ws NAME"),
-        *lost("a slow application lets the client wait; nothing is queued without a bound", "--ws-max-queue INTEGER"),
-        carried("--env-file PATH", "--env-file", differs="a line that cannot be read is an error"),
-        *needless("there are colours on a terminal, and none elsewhere", "--use-colors", "--no-use-colors"),
+        *lost("there is one parser; `--http auto|1|2` selects versions", "--http NAME"),
+        *needless("HTTP/2 is on, unless you use `--http 1`", "--http2"),
+        *needless("there is one WebSocket implementation, which is always on", "--ws NAME"),
+        *lost("a slow application makes the client wait; every queue has a limit", "--ws-max-queue INTEGER"),
+        carried("--env-file PATH", "--env-file", differs="an invalid line is an error"),
+        *needless("there are colours only on a terminal", "--use-colors", "--no-use-colors"),
         carried("--forwarded-allow-ips TEXT", "--trust-proxy", reasons.PROXIES, values.proxies),
         *needless("`--trust-proxy` alone decides", "--proxy-headers", "--no-proxy-headers"),
         carried("--root-path TEXT", "--root-path", reasons.ROOT_PATH),
@@ -72,15 +72,13 @@ UVICORN = OtherServer(
         *lost(reasons.TLS_VERSION, "--ssl-version INTEGER"),
         *lost(reasons.CIPHERS, "--ssl-ciphers TEXT"),
         *lost(reasons.RESPONSE_HEADERS, "--header TEXT"),
-        *needless(
-            "each WSGI call has a fresh context; each ASGI call runs in a task of its own", "--reset-contextvars"
-        ),
+        *needless("each WSGI call has a new context; each ASGI call runs in its own task", "--reset-contextvars"),
         *lost(reasons.VERSION, "--version"),
     ),
     defaults=(Default(("--access-log",), ("--access-log", "--no-access-log"), reasons.NO_ACCESS_LOG),),
     differs=(
-        "Proxies on 127.0.0.1 are believed there unless told; here nobody is: write `--trust-proxy 127.0.0.1`.",
-        "A `UVICORN_…` variable is not read, ours begin with `RSGI_`; `WEB_CONCURRENCY` is.",
+        "uvicorn trusts proxies on 127.0.0.1 by default. rsgi trusts nobody: use `--trust-proxy 127.0.0.1`.",
+        "rsgi reads `RSGI_…` variables and `WEB_CONCURRENCY`, but no `UVICORN_…` variables.",
         "HTTP/2 and WebSocket need no extra packages.",
     ),
 )

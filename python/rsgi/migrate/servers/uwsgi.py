@@ -1,6 +1,6 @@
-"""The options of uWSGI that matter for a move; it has some nine hundred.
+"""The options of uWSGI that matter for a migration. uWSGI has about 900 options.
 
-Apart from the other servers' as each is; `servers/__init__.py` says more.
+`servers/__init__.py` describes the tables.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ UWSGI = OtherServer(
     flags=(
         carried("-w --module --wsgi TARGET", "--wsgi", role="target"),
         carried("--wsgi-file FILE", "--wsgi", "the module's name, with `--app-dir` for its folder", role="target"),
-        carried("--callable NAME", "module:NAME", "the target names it", role="callable"),
+        carried("--callable NAME", "module:NAME", "the target contains it", role="callable"),
         carried("--mount PREFIX=TARGET", "--wsgi PREFIX=TARGET", "as with `manage-script-name`", role="mount"),
-        carried("--http ADDRESS", "--bind", "there is no process of its own for HTTP", values.address),
+        carried("--http ADDRESS", "--bind", "there is no separate process for HTTP", values.address),
         carried("--http-socket --http11-socket ADDRESS", "--bind", "", values.address),
         carried("-p --processes --workers N", "--workers"),
         carried("--threads N", "--wsgi-threads"),
         carried("--chdir DIR", "--app-dir", differs=reasons.FOLDER),
         carried("-b --buffer-size BYTES", "--max-header-section"),
-        carried("--limit-post BYTES", "--max-body", "no limit by itself", values.above_zero("no limit is the default")),
+        carried(
+            "--limit-post BYTES", "--max-body", "the default is no limit", values.above_zero("no limit is the default")
+        ),
         carried(
             "--post-buffering BYTES",
             "--wsgi-request-buffering full",
@@ -37,7 +39,7 @@ UWSGI = OtherServer(
         ),
         carried("--worker-reload-mercy --reload-mercy SECONDS", "--grace"),
         *lost(
-            "the uwsgi protocol is not spoken: `uwsgi_pass` of nginx becomes `proxy_pass`, with `--bind unix:PATH`",
+            "rsgi does not support the uwsgi protocol: use `proxy_pass` in nginx, with `--bind unix:PATH`",
             "-s --socket --uwsgi-socket ADDRESS",
             "--protocol NAME",
         ),
@@ -50,7 +52,7 @@ UWSGI = OtherServer(
             "--set-placeholder VALUE",
         ),
         *needless(
-            "it is always so",
+            "this is always the case",
             "-M --master",
             "-T --enable-threads",
             "-i --single-interpreter",
@@ -68,14 +70,14 @@ UWSGI = OtherServer(
             "--so-keepalive",
             "--http-keepalive [N]",
         ),
-        *needless("the access log is off unless `--access-log` is given", "-L --disable-logging"),
+        *needless("the access log is off unless you use `--access-log`", "-L --disable-logging"),
         carried("-t --harakiri SECONDS", "--request-timeout", differs=reasons.TIMEOUT),
-        *needless("where a call hangs is logged, always", "--harakiri-verbose"),
+        *needless("rsgi always logs where a call hangs", "--harakiri-verbose"),
         carried("-R --max-requests N", "--max-requests"),
         carried("--max-worker-lifetime SECONDS", "--max-worker-age"),
         carried("--reload-on-rss MB", "--max-rss", "mebibytes: `512MiB`", values.megabytes),
         carried("--evil-reload-on-rss MB", "--max-rss", "mebibytes: `512MiB`", values.megabytes),
-        *lost("memory is not logged; `--max-rss` is a limit for it", "-m --memory-report"),
+        *lost("rsgi does not log memory; `--max-rss` limits it", "-m --memory-report"),
         carried("--py-autoreload SECONDS", "--reload", read=values.without_value),
         *lost("`kill -HUP` replaces the workers; a touched file does not", "--touch-reload FILE"),
         *lost(reasons.PYTHON, "-H --home --virtualenv --venv DIR"),
@@ -85,7 +87,7 @@ UWSGI = OtherServer(
         carried("--uid USER", "--user", differs=reasons.USER),
         carried("--gid GROUP", "--group"),
         carried("-C --chmod-socket [MODE]", "--uds-mode", "666 without a value", values.mode_or_all),
-        *lost("the socket is given to `--user` and `--group`", "--chown-socket USER"),
+        *lost("`--user` and `--group` own the socket", "--chown-socket USER"),
         carried("--pidfile FILE", "--pid-file"),
         *lost(reasons.DAEMON, "-d --daemonize FILE"),
         *lost(reasons.LOG_FILE, "--logto FILE", "--logger TEXT", "--req-logger TEXT", "--log-master"),
@@ -99,18 +101,18 @@ UWSGI = OtherServer(
         carried("-l --listen N", "--backlog"),
         *lost("write `--bind ADDRESS --tls-cert FILE --tls-key FILE`", "--https VALUE"),
         *lost(
-            "each worker accepts and answers by itself",
+            "each worker accepts connections itself",
             "--http-processes N",
             "--http-to ADDRESS",
             "--offload-threads N",
         ),
         *lost("WebSocket goes to an ASGI application: `--asgi`", "--http-websockets"),
         *lost(reasons.GREEN_THREADS, "--gevent N", "--async N"),
-        *lost("the number of workers is fixed; SIGTTIN and SIGTTOU change it", "--cheaper N"),
+        *lost("the number of workers is fixed; change it with SIGTTIN and SIGTTOU", "--cheaper N"),
         *lost("`--admin ADDR` has `/status.json` and, for Prometheus, `/metrics`", "--stats ADDRESS"),
-        *lost("jobs belong to a task queue, and to cron", "-Q --spooler DIR", "--cron VALUE"),
+        *lost("use a task queue, or cron", "-Q --spooler DIR", "--cron VALUE"),
         *lost("start one rsgi for each, with systemd", "--emperor DIR"),
-        *lost("there are no plugins: Python is what is served", "--plugin --plugins NAME"),
+        *lost("there are no plugins: rsgi serves Python", "--plugin --plugins NAME"),
         *lost(reasons.RESPONSE_HEADERS, "--add-header TEXT"),
         *lost(reasons.NO_TRACEBACKS, "--catch-exceptions"),
         *lost(reasons.SIGNALS, "--master-fifo FILE", "--hook-asap TEXT"),
@@ -126,9 +128,8 @@ UWSGI = OtherServer(
         ),
     ),
     differs=(
-        "The uwsgi protocol is not spoken: nginx reaches rsgi with `proxy_pass` instead of `uwsgi_pass`.",
-        "Configuration files, the spooler, the Emperor, caches and `uwsgidecorators` are not there.",
-        "A worker has one thread there unless told otherwise: an application that is not thread-safe needs "
-        "`--wsgi-threads 1`.",
+        "rsgi does not support the uwsgi protocol: use `proxy_pass` in nginx instead of `uwsgi_pass`.",
+        "rsgi does not read uWSGI's configuration files. It has no spooler, Emperor, caches or `uwsgidecorators`.",
+        "In uWSGI, a worker has one thread by default. An application that is not thread-safe needs `--wsgi-threads 1`.",
     ),
 )
