@@ -77,17 +77,31 @@ def test_a_client_with_a_bucket_gets_one_answer() -> None:
 
 def test_requests_that_no_share_is_asked_about_are_as_before() -> None:
     assert "share" not in said("/elsewhere").replace("share_apps", "")
-    assert "  share      no bucket yet, and none that matters; `/y=asgi:0%` is for no client\n" in said("/y")
+    assert "  share      no bucket yet, but the result is the same for all; `/y=asgi:0%` is for no client\n" in said(
+        "/y"
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "share", "app"),
     [
-        (("--share-by", "client", "--client", "192.0.2.7"), "bucket 2718, of the address 192.0.2.7", "old (wsgi)"),
-        (("--share-by", "client"), "no bucket: the client has no address here (`--client`), so only a share of", "old"),
-        (("--share-by", "header:X-Id", "-H", "X-Id: user-4"), "bucket 558, of the header `X-Id`; `", "new (asgi)"),
-        (("--share-by", "header:X-Id"), "no bucket: there is no header `X-Id`, so only a share of 100%", "old (wsgi)"),
-        (("--share-testers", "s3cret", "-H", "rsgi-app: asgi.s3cret"), "a tester has chosen; `", "new (asgi)"),
+        (("--share-by", "client", "--client", "192.0.2.7"), "bucket 2718, from the address 192.0.2.7", "old (wsgi)"),
+        (
+            ("--share-by", "client"),
+            "no bucket: the client has no address (`--client`), so it is only in shares of",
+            "old",
+        ),
+        (("--share-by", "header:X-Id", "-H", "X-Id: user-4"), "bucket 558, from the header `X-Id`; `", "new (asgi)"),
+        (
+            ("--share-by", "header:X-Id"),
+            "no bucket: there is no header `X-Id`, so it is only in shares of 100%",
+            "old (wsgi)",
+        ),
+        (
+            ("--share-testers", "s3cret", "-H", "rsgi-app: asgi.s3cret"),
+            "a tester chose the application; `",
+            "new (asgi)",
+        ),
     ],
 )
 def test_what_the_bucket_goes_by(arguments: tuple[str, ...], share: str, app: str) -> None:
@@ -100,8 +114,16 @@ def test_what_the_bucket_goes_by(arguments: tuple[str, ...], share: str, app: st
     ("arguments", "error", "hint"),
     [
         (("--bucket", "10000"), "10000 is not in the range 0<=x<=9999", "--help"),
-        (("--bucket", "5", "--share-by", "client"), "a bucket cannot be chosen: it goes by `client`", "--client 192.0"),
-        (("--bucket", "5", "--share-by", "header:X-Id"), "goes by `header:X-Id`", "give that header `X-Id` with `-H`"),
+        (
+            ("--bucket", "5", "--share-by", "client"),
+            "you cannot choose a bucket: it comes from `client`",
+            "--client 192.0",
+        ),
+        (
+            ("--bucket", "5", "--share-by", "header:X-Id"),
+            "it comes from `header:X-Id`",
+            "give the header `X-Id` with `-H`",
+        ),
     ],
 )
 def test_a_bucket_that_cannot_be_is_a_usage_error(arguments: tuple[str, ...], error: str, hint: str) -> None:

@@ -90,7 +90,7 @@ def test_shares_are_listed_and_set(start: Callable[..., Server], workers: str) -
     assert made.stdout == "25%  GET /x=asgi (5% in the settings)\n50%  /y=asgi\n"
     assert (answers(server, 2499), answers(server, 2500)) == ({"new"}, {"old"})
     assert answers(server, 4999, "/y") == {"new"}
-    assert "the share of `GET /x=asgi` is 25% now, by the admin listener\n" in server.log()
+    assert "set the share of `GET /x=asgi` to 25% (admin listener)\n" in server.log()
     status = Admin(server).status()
     of_x = {"rule": "GET /x=asgi", "app": "share_apps:new", "share": "25%", "configured": "5%"}
     assert status["shares"][0] == of_x
@@ -217,7 +217,7 @@ def test_what_tells_clients_apart_changes_with_a_reload(start: Callable[..., Ser
     assert get(server, "/x", user, bucket(9999)).text == "old"
     file.write_text(FILE.format("50%") + '[share]\nby = "header:X-User-Id"\ntesters = "s3cret"\n')
     server.send_signal(signal.SIGHUP)
-    log = server.wait_for_log("share_by: cookie → header:X-User-Id, another share_testers")
+    log = server.wait_for_log("share_by: cookie → header:X-User-Id, share_testers has changed")
     assert "s3cret" not in log
     assert get(server, "/x", user, bucket(9999)).text == "new"
     assert get(server, "/x", user, ("rsgi-app", "old.s3cret")).text == "old"
@@ -238,18 +238,18 @@ def test_shares_of_the_admin_listener(start: Callable[..., Server]) -> None:
     post = request(admin.server, "POST", "/shares", body=b"{}")
     assert (post.status, post.header("allow")) == (405, "GET, HEAD, PUT")
     for body, status, why in [
-        (b"", 422, "the body is an object"),
-        (b"[]", 422, "the body is an object"),
-        ({"/y=asgi": 5}, 422, "the body is an object"),
-        ({"/y=asgi": "5"}, 422, "`5` is no share"),
-        ({"/y=asgi": "101%"}, 422, "`101%` is no share"),
-        ({"/nothing": "5%"}, 422, "no rule with a share is `/nothing`; there are `GET /x=asgi`, `/y=asgi`"),
-        (b" " * 70_000, 413, "a body has up to 65536 bytes"),
+        (b"", 422, "the body must be an object"),
+        (b"[]", 422, "the body must be an object"),
+        ({"/y=asgi": 5}, 422, "the body must be an object"),
+        ({"/y=asgi": "5"}, 422, "`5` is not a share"),
+        ({"/y=asgi": "101%"}, 422, "`101%` is not a share"),
+        ({"/nothing": "5%"}, 422, "`/nothing` is not a rule with a share; the rules are `GET /x=asgi`, `/y=asgi`"),
+        (b" " * 70_000, 413, "the body is larger than 65536 bytes"),
     ]:
         answer = put(admin, body)
         assert (answer.status, answer.text.startswith(why)) == (status, True), answer.text
     answer = put(admin, {"/y=asgi": "0%"}, ("Origin", admin.authority))
-    assert (answer.status, answer.text) == (403, "no page in a browser changes shares\n")
+    assert (answer.status, answer.text) == (403, "a web page cannot change shares\n")
     assert [each["share"] for each in admin.get("/shares").json()["shares"]] == ["5%", "50%"], "nothing has changed"
 
 
@@ -258,17 +258,17 @@ def test_a_server_without_shares_says_so(start: Callable[..., Server]) -> None:
     assert share_at(server).stdout == "no rule has a share\n"
     assert Admin(server).status()["shares"] == []
     ended = share_at(server, "new=5%")
-    assert (ended.returncode, "hint: give one a share first" in ended.stderr) == (1, True)
+    assert (ended.returncode, "hint: add a share to a rule first" in ended.stderr) == (1, True)
     assert put(Admin(server), {"/x=new": "5%"}).text == "no rule has a share\n"
 
 
 def test_only_who_knows_the_token_may_change_shares(start: Callable[..., Server]) -> None:
     server = start(*SERVED, environment={"RSGI_ADMIN_TOKEN": TOKEN})
     missing, wrong = share_at(server, "/x=9%"), share_at(server, "/x=9%", "--admin-token", "wrong")
-    for ended, why in [(missing, "needs a token"), (wrong, "knows another token")]:
+    for ended, why in [(missing, "needs a token"), (wrong, "has another token")]:
         assert ended.returncode == 1
         assert re.search(rf"^error: the admin listener at \S+ {why}$", ended.stderr, re.MULTILINE)
-        assert "hint: give the one that the server was started with, in `RSGI_ADMIN_TOKEN`" in ended.stderr
+        assert "hint: set `RSGI_ADMIN_TOKEN` to the token of the server" in ended.stderr
     assert put(Admin(server), {"/y=asgi": "0%"}).status == 401
     made = share_at(server, "/x=9%", environment={"RSGI_ADMIN_TOKEN": TOKEN})
     assert (made.returncode, made.stdout.splitlines()[0]) == (0, " 9%  GET /x=asgi (5% in the settings)")
@@ -287,13 +287,18 @@ def test_a_unix_socket_and_a_file_say_where_the_server_is(start: Callable[..., S
 @pytest.mark.parametrize(
     ("arguments", "code", "error", "hint"),
     [
-        ((), 1, "no admin listener is named, and only that can be asked", "RSGI_ADMIN"),
-        (("--admin", "127.0.0.1:0"), 1, "is any free port, so it says not where the server is", "admin on http://"),
-        (("--admin", "127.0.0.1:1"), 1, "no admin listener answers at 127.0.0.1:1: Connection refused", "running"),
-        (("--admin", "unix:/nowhere/x"), 1, "answers at unix:/nowhere/x: No such file", "running"),
-        (("--admin", "127.0.0.1:1", "new"), 2, "`new` names no share", "`rsgi share new=25%`"),
-        (("--admin", "127.0.0.1:1", "new=120%"), 2, "`120%` is more than all clients", "from 0% to 100%"),
-        (("--admin", "127.0.0.1:1", "new=5"), 2, "`5` is no share: write `5%`", "from 0% to 100%"),
+        ((), 1, "this command needs the address of the admin listener", "RSGI_ADMIN"),
+        (("--admin", "127.0.0.1:0"), 1, "means any free port, so the real port is unknown", "admin on http://"),
+        (
+            ("--admin", "127.0.0.1:1"),
+            1,
+            "cannot reach the admin listener at 127.0.0.1:1: Connection refused",
+            "running",
+        ),
+        (("--admin", "unix:/nowhere/x"), 1, "at unix:/nowhere/x: No such file", "running"),
+        (("--admin", "127.0.0.1:1", "new"), 2, "`new` has no share", "`rsgi share new=25%`"),
+        (("--admin", "127.0.0.1:1", "new=120%"), 2, "`120%` is more than 100%", "from 0% to 100%"),
+        (("--admin", "127.0.0.1:1", "new=5"), 2, "`5` is not a share: write `5%`", "from 0% to 100%"),
     ],
 )
 def test_what_cannot_be_asked_has_a_hint(
@@ -311,7 +316,7 @@ def test_a_name_that_is_none_lists_the_rules(start: Callable[..., Server]) -> No
     server = start(*SERVED)
     ended = share_at(server, "/z=5%")
     assert ended.returncode == 1
-    assert "error: no rule with a share is for `/z`" in ended.stderr
-    assert "hint: the rules that have one are `GET /x=asgi`, `/y=asgi`" in ended.stderr
+    assert "error: `/z` names no rule with a share" in ended.stderr
+    assert "hint: the rules with a share are `GET /x=asgi`, `/y=asgi`" in ended.stderr
     applications = run_share("--admin", f"127.0.0.1:{server.port}")
-    assert "does not answer as an admin listener does" in applications.stderr
+    assert "is not an admin listener" in applications.stderr

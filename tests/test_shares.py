@@ -321,16 +321,16 @@ def test_served_by_names_who_failed_and_nobody_where_none_was_asked(start: Calla
 @pytest.mark.parametrize(
     ("arguments", "error", "hint"),
     [
-        (("--route", "/x=asgi:120%"), "`120%` is more than all clients: a share ends at 100%", "`=asgi:5%`"),
-        (("--route", "/x=asgi:5"), "`5` is no share: write `5%`", "`=asgi:5%`"),
-        (("--route", "/x=asgi:0.001%"), "`0.001%` is finer than 0.01%", "`=asgi:5%`"),
-        (("--route", "/x=asgi:-5%"), "`-5%` is no share", "`=asgi:5%`"),
-        (("--route", "/x=:5%"), "it does not say which application answers", "`/x=asgi:5%`"),
+        (("--route", "/x=asgi:120%"), "`120%` is more than 100%", "`=asgi:5%`"),
+        (("--route", "/x=asgi:5"), "`5` is not a share: write `5%`", "`=asgi:5%`"),
+        (("--route", "/x=asgi:0.001%"), "`0.001%` is too precise: shares have steps of 0.01%", "`=asgi:5%`"),
+        (("--route", "/x=asgi:-5%"), "`-5%` is not a share", "`=asgi:5%`"),
+        (("--route", "/x=:5%"), "it does not name an application", "`/x=asgi:5%`"),
         (("--route", "/x=nobody:5%"), "names `nobody`, which is not served", "`share_apps:old`, `share_apps:new`"),
         (
             ("--route", "/x=asgi:5%", "--route", "/x=asgi:10%"),
-            "the route rule `/x=asgi` cannot be used: it is for 10% of the clients, and `/x=asgi` for 5% is for the same",
-            "leave one of the two out",
+            "the route rule `/x=asgi` cannot be used: it has a share of 10%, but `/x=asgi` for 5% matches the same requests",
+            "remove one of the two rules",
         ),
         (
             ("--route", "/{any}=asgi:50%", "--route", "/x=wsgi:20%"),
@@ -351,14 +351,14 @@ def test_what_cannot_be_is_a_startup_error(arguments: tuple[str, ...], error: st
 @pytest.mark.parametrize(
     ("lines", "error", "hint"),
     [
-        ('share = "120%"\n', "line 5: the `share` `120%` is more than all clients", '`share = "5%"`'),
-        ("share = 5\n", "line 5: `share` is text with a percent sign, not 5", '`share = "5%"`'),
-        ("share = 0.05\n", "line 5: `share` is text with a percent sign, not 0.05", '`share = "5%"`'),
+        ('share = "120%"\n', "line 5: the `share` `120%` is more than 100%", '`share = "5%"`'),
+        ("share = 5\n", "line 5: `share` must be text with a percent sign, not 5", '`share = "5%"`'),
+        ("share = 0.05\n", "line 5: `share` must be text with a percent sign, not 0.05", '`share = "5%"`'),
         ('[share]\nby = "ip"\n', "line 9: `by` cannot be 'ip': write cookie, client,", "docs/settings.md"),
-        ('[share]\nby = "header:X_Id"\n', "are dropped; write header:X-Id", "docs/settings.md"),
+        ('[share]\nby = "header:X_Id"\n', "write header:X-Id", "docs/settings.md"),
         ('[share]\ntester = "a"\n', "line 9: there is no setting `tester`", "did you mean `testers`?"),
-        ('[share]\ntesters = "a b"\n', "line 9: `testers` cannot be what was given: it has to fit", "docs/settings.md"),
-        ('[share]\n"/x" = "5%"\n', "there is no setting `/x`", "stands in its `[[routes]]`"),
+        ('[share]\ntesters = "a b"\n', "line 9: `testers` cannot be this value: use visible ASCII", "docs/settings.md"),
+        ('[share]\n"/x" = "5%"\n', "there is no setting `/x`", "write the share of a rule in its `[[routes]]`"),
     ],
 )
 def test_what_cannot_be_in_a_file_names_its_line(tmp_path: Path, lines: str, error: str, hint: str) -> None:
@@ -375,8 +375,8 @@ def test_what_cannot_be_in_a_file_names_its_line(tmp_path: Path, lines: str, err
 
 def test_settings_for_shares_that_are_not_there_are_warned_of(start: Callable[..., Server]) -> None:
     log = start(*OLD, *NEW, "--share-by", "client", environment={"RSGI_SHARE_TESTERS": SECRET}).log()
-    assert "`share_by` has no meaning: no rule has a share" in log
-    assert "`share_testers` has no meaning: no rule has a share" in log
+    assert "`share_by` has no effect: no rule has a share" in log
+    assert "`share_testers` has no effect: no rule has a share" in log
 
 
 @pytest.mark.parametrize(
@@ -384,13 +384,16 @@ def test_settings_for_shares_that_are_not_there_are_warned_of(start: Callable[..
     [
         (
             (*OLD, "--route", "/x=wsgi:5%"),
-            "of `/x=wsgi` decides nothing: share_apps:old gets the other clients as well;",
+            "of `/x=wsgi` has no effect: share_apps:old gets the other clients as well;",
         ),
         (
             (*OLD, *NEW, "--route", "/new/{x}=asgi:5%"),
-            "as well (the prefix `/new`); a rule after it says who gets them",
+            "as well (the prefix `/new`); add a rule after it",
         ),
-        ((*OLD, *NEW, "--route", "/x=asgi:5%", "--route", "/{y}=asgi"), "as well (the rule `/{y}=asgi`); a rule after"),
+        (
+            (*OLD, *NEW, "--route", "/x=asgi:5%", "--route", "/{y}=asgi"),
+            "as well (the rule `/{y}=asgi`); add a rule after",
+        ),
         ((*OLD, *NEW, "--route", "/x=asgi:5%"), None),
         ((*OLD, *NEW, "--route", "/new/{x}=asgi:5%", "--route", "/new/{x}=wsgi"), None),
     ],
@@ -399,7 +402,7 @@ def test_a_share_that_decides_nothing_is_warned_of(
     start: Callable[..., Server], arguments: tuple[str, ...], warning: str | None
 ) -> None:
     log = start(*arguments).log()
-    assert "decides nothing" in log if warning else "decides nothing" not in log
+    assert ("has no effect" in log) == (warning is not None)
     assert (warning or "") in log
 
 
@@ -408,11 +411,12 @@ def test_a_route_of_the_new_application_makes_a_share_idle(start: Callable[..., 
     pair = ("--wsgi", "share_tables:old", "--asgi", "share_tables:new", "--route", "/users/{x}=asgi:5%")
     log = start(*pair).log()
     assert (
-        "warning: the share of `/users/{x}=asgi` decides nothing: share_tables:new gets the other clients as well (the "
-        "route `/users/{id}`); a rule after it (`…=wsgi`) or `--prefer wsgi` keeps them where they were" in log
+        "warning: the share of `/users/{x}=asgi` has no effect: share_tables:new gets the other clients as well (the "
+        "route `/users/{id}`); add a rule after it (`…=wsgi`) or use `--prefer wsgi` to leave them with the old application"
+        in log
     )
     for more in (("--route", "/users/{x}=wsgi"), ("--prefer", "wsgi")):
         server = start(*pair, *more)
-        assert "decides nothing" not in server.log()
+        assert "has no effect" not in server.log()
         for number, app in [(499, "fastapi"), (500, "flask")]:
             assert get(server, "/users/7", bucket(number)).json()["by"] == app

@@ -89,7 +89,7 @@ def test_every_command_of_the_page_does_what_it_says(project: Path) -> None:
     try:
         told = BLOCK.sub(reader.run_block, text)
         assert reader.server is not None
-        assert "decides nothing" not in reader.server.log()
+        assert "has no effect" not in reader.server.log()
     finally:
         if reader.server is not None:
             assert reader.server.stop() == 0
