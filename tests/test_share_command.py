@@ -162,8 +162,11 @@ def test_requests_go_on_while_shares_change(start: Callable[..., Server]) -> Non
     assert not failures
 
 
-def test_a_new_worker_goes_by_what_was_set_from_its_first_request_on(start: Callable[..., Server]) -> None:
-    server = start("--wsgi", "workers_apps:pid", *NEW, "--route", "/x=asgi:100%", *ADMIN, "--workers", "2")
+@pytest.mark.parametrize("more", [(), ("--preload",)])
+def test_a_new_worker_uses_live_shares_from_its_first_request_on(
+    start: Callable[..., Server], more: tuple[str, ...]
+) -> None:
+    server = start("--wsgi", "workers_apps:pid", *NEW, "--route", "/x=asgi:100%", *ADMIN, "--workers", "2", *more)
     assert share_at(server, "/x=0%").returncode == 0
     seen = {get(server, "/").json()["pid"] for _ in range(20)}
     mark = server.log_mark()
