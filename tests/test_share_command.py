@@ -172,7 +172,7 @@ def test_a_new_worker_uses_live_shares_from_its_first_request_on(
     mark = server.log_mark()
     for pid in seen:
         os.kill(pid, signal.SIGKILL)
-    server.wait_for_log("takes its place", since=mark)
+    server.wait_for_log("another worker replaces it", since=mark)
     deadline, new = time.monotonic() + 30, set()
     while not new - seen and time.monotonic() < deadline:
         answer = get(server, "/x", bucket(0))
