@@ -47,6 +47,7 @@ fn rules(count: usize) -> Router {
         scheme: None,
         websocket: None,
         app: AppIndex(1),
+        share: None,
         text: String::new(),
         source: String::new(),
     };
@@ -55,7 +56,17 @@ fn rules(count: usize) -> Router {
 
 fn get<'a>(raw_path: &'a str, host: &'a str, headers: &'a HeaderMap) -> RouteRequest<'a> {
     let (method, host, scheme) = ("GET", Some(host), Scheme::Http);
-    RouteRequest { method, raw_path, host, websocket: false, preflight_method: None, scheme, headers }
+    RouteRequest {
+        method,
+        raw_path,
+        host,
+        websocket: false,
+        preflight_method: None,
+        scheme,
+        headers,
+        client: None,
+        random: || 0,
+    }
 }
 
 fn look_up(criterion: &mut Criterion) {

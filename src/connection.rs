@@ -23,6 +23,7 @@ use crate::access_log::{AccessLog, Entry};
 use crate::admission::Admission;
 use crate::body::{BodyClock, BodyFate, RequestBody};
 use crate::compression::Compression;
+use crate::decision_fields::DecisionFields;
 use crate::error::RequestError;
 use crate::forwarded::{Memo, Proxies};
 use crate::gateway::{App, Call, probe, websocket};
@@ -30,10 +31,11 @@ use crate::head::{Peer, RequestHead, from_http2};
 use crate::health;
 use crate::identity;
 use crate::in_flight::{InFlight, Logged};
+use crate::live_shares::LiveShares;
 use crate::metrics::{Counted, Metrics, OpenConnection, Protocol, Routing};
 use crate::own_fields::OwnFields;
 use crate::response::{AppResponse, Asked, ResponseBody};
-use crate::route::{Decision, Reason, RouteRequest, Router};
+use crate::route::{Decided, Decision, RouteRequest, Router};
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
 use crate::static_files::StaticFiles;
@@ -48,6 +50,8 @@ pub struct Service {
     pub settings: Settings,
     /// Who answers what. Looked at once for each request; may be another one for the next.
     pub routing: Arc<ArcSwap<Routing>>,
+    /// The live shares.
+    pub shares: Arc<LiveShares>,
     /// The applications, in the order of the plan.
     pub apps: Vec<Arc<App>>,
     /// What the wire guard refuses.
@@ -152,7 +156,11 @@ async fn answered(
         Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
         None => surviving(dispatch(&connection, head, incoming, &mut in_flight)).await,
     };
+    let decision = in_flight.decision.take();
     let mut response = response.into_response(in_flight, asked);
+    if let Some(decision) = decision {
+        decision.add_to(&mut response);
+    }
     own.complete(&mut response, id);
     Ok(response)
 }
@@ -241,8 +249,11 @@ fn begin<'a>(
 ) -> Result<(impl Future<Output = AppResponse>, Option<Arc<BodyFate>>), RequestError> {
     let service = &connection.service;
     let routing = service.routing.load();
-    let (decision, reason) = decide(&routing.router, &head, upgrade);
+    let decided = decide(&routing.router, &head, upgrade);
+    let Decided { decision, reason, .. } = decided;
     in_flight.decided_by(&routing, reason, decision.first());
+    in_flight.decision =
+        DecisionFields::new(service.own_fields.served_by, &routing.router, decided, head.peer.scheme());
     let (first, then, root) = match decision {
         Decision::App { app, root } => (app.0, None, root),
         Decision::Probe { first, then, miss } => (first.0, service.apps.get(then.0).map(|then| (then, miss)), 0),
@@ -290,7 +301,7 @@ fn not_found(upgrade: bool) -> RequestError {
     RequestError::new(StatusCode::NOT_FOUND, reason)
 }
 
-fn decide(router: &Router, head: &RequestHead, websocket: bool) -> (Decision, Reason) {
+fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decided {
     let Parts { method, headers, .. } = &head.parts;
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     let preflight = if *method == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
@@ -298,7 +309,7 @@ fn decide(router: &Router, head: &RequestHead, websocket: bool) -> (Decision, Re
     } else {
         None
     };
-    router.explain(&RouteRequest {
+    router.decide(&RouteRequest {
         method: method.as_str(),
         raw_path: head.path(),
         // That of an absolute target is in the field, too.
@@ -307,6 +318,8 @@ fn decide(router: &Router, head: &RequestHead, websocket: bool) -> (Decision, Re
         preflight_method: preflight,
         scheme: head.peer.scheme(),
         headers,
+        client: head.peer.client().map(|(address, _)| address),
+        random: identity::bucket,
     })
 }
 

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use rsgi_bridge::text::percent_decode;
 
 use crate::plan::{Plan, StaticSpec};
-use crate::route::{Decision, Reason, RouteRequest, Router, Scheme};
+use crate::route::{BUCKETS, Decided, Decision, Lot, Reason, RouteRequest, Router, Scheme, Shared};
 use crate::static_files;
 
 /// The router of one plan.
@@ -42,6 +42,12 @@ pub struct Explanation {
     script_name: String,
     /// The rest of the path, decoded.
     path_info: String,
+    /// The index of the first rule whose share was checked; `None` if none was.
+    share_rule: Option<usize>,
+    /// The source of the bucket: `cookie`, `hash`, `tester`, `drawn` (no bucket yet) or `unknown` (no bucket).
+    share_lot: Option<&'static str>,
+    /// The client's bucket, if it has one.
+    bucket: Option<u16>,
 }
 
 #[pymethods]
@@ -59,16 +65,18 @@ impl PlanRouter {
         Ok(static_files::place_of(&self.static_folders, uri.path()))
     }
 
-    /// Who would answer. `url` is a path, or absolute; its query does not count.
+    /// Who would answer. `url` is a path, or absolute; its query does not count. `client` is the client's address. A client
+    /// without a bucket counts as in bucket 9999.
     ///
     /// Raises `ValueError` for what no request could have.
-    #[pyo3(signature = (method, url, headers = Vec::new(), websocket = false))]
+    #[pyo3(signature = (method, url, headers = Vec::new(), websocket = false, client = None))]
     fn explain(
         &self,
         method: &str,
         url: &str,
         headers: Vec<(String, String)>,
         websocket: bool,
+        client: Option<&str>,
     ) -> PyResult<Explanation> {
         let wrong = |what: &str, why: String| PyValueError::new_err(format!("{what}: {why}"));
         let method = Method::from_bytes(method.as_bytes()).map_err(|error| wrong(method, error.to_string()))?;
@@ -84,9 +92,10 @@ impl PlanRouter {
             preflight_method: text(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| preflight),
             scheme: if matches!(uri.scheme_str(), Some("https" | "wss")) { Scheme::Https } else { Scheme::Http },
             headers: &fields,
+            client,
+            random: || BUCKETS - 1,
         };
-        let (decision, reason) = self.router.explain(&request);
-        Ok(Explanation::new(decision, reason, &self.router, uri.path()))
+        Ok(Explanation::new(self.router.decide(&request), &self.router, uri.path()))
     }
 }
 
@@ -101,7 +110,8 @@ fn fields(headers: Vec<(String, String)>) -> Result<HeaderMap, String> {
 }
 
 impl Explanation {
-    fn new(decision: Decision, reason: Reason, router: &Router, raw_path: &str) -> Self {
+    fn new(made: Decided, router: &Router, raw_path: &str) -> Self {
+        let Decided { decision, reason, share } = made;
         let (kind, index) = match reason {
             Reason::Rule(index) => ("rule", Some(index)),
             Reason::Mount(index) => ("mount", Some(index)),
@@ -128,6 +138,26 @@ impl Explanation {
             then,
             script_name: decoded(root),
             path_info: decoded(path),
+            share_rule: share.map(|shared| shared.rule),
+            share_lot: share.map(|shared| lot(shared.lot)),
+            bucket: share.and_then(bucket),
         }
+    }
+}
+
+fn lot(lot: Lot) -> &'static str {
+    match lot {
+        Lot::Brought(_) => "cookie",
+        Lot::Drawn(_) => "drawn",
+        Lot::Hashed(_) => "hash",
+        Lot::Unknown => "unknown",
+        Lot::Wished(_) => "tester",
+    }
+}
+
+fn bucket(shared: Shared) -> Option<u16> {
+    match shared.lot {
+        Lot::Brought(bucket) | Lot::Hashed(bucket) => Some(bucket),
+        Lot::Drawn(_) | Lot::Unknown | Lot::Wished(_) => None,
     }
 }

@@ -1,4 +1,5 @@
-//! What a request is called in logs, here and elsewhere: its id, and the id of the trace that it belongs to.
+//! What a request is called in logs, here and elsewhere: its id, and the id of the trace that it belongs to. Also draws
+//! the random bucket of a new client.
 //!
 //! Kept apart because the head, the answer and every log line say the same, and who may choose an id is one rule.
 //!
@@ -7,6 +8,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::head::RequestHead;
+use crate::route::BUCKETS;
 
 /// Made once: the name would be parsed each time that it is looked for.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -41,6 +43,14 @@ fn made() -> HeaderValue {
     }
     let text = format!("{:032x}", u128::from_be_bytes(bits));
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// A random bucket for a client that has none.
+pub fn bucket() -> u16 {
+    // Without random numbers: the bucket that is in the fewest shares.
+    let Ok(bits) = getrandom::u32() else { return BUCKETS - 1 };
+    let bucket = (u64::from(bits) * u64::from(BUCKETS)) >> 32;
+    u16::try_from(bucket).unwrap_or(BUCKETS - 1)
 }
 
 /// The id of the trace that `traceparent` names.

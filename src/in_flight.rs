@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 use http::{HeaderMap, HeaderName};
 
 use crate::access_log::{AccessLog, Entry, Fields, Outcome, kept};
+use crate::decision_fields::DecisionFields;
 use crate::error::RequestError;
 use crate::gateway::App;
 use crate::http2::Reader;
@@ -24,6 +25,8 @@ pub struct InFlight {
     pub record: Record,
     /// The answer comes before all of the request's body: over HTTP/1 no other request can follow on the connection.
     pub body_unread: bool,
+    /// The header fields of the response that depend on the decision, if there are any.
+    pub decision: Option<Box<DecisionFields>>,
     /// `None` when somebody else holds it.
     place: Option<Place>,
     log: Option<Logged>,
@@ -102,7 +105,7 @@ impl InFlight {
     pub fn start(wire: &Arc<WireState>, began: Instant, log: Option<Logged>, counted: Option<Counted>) -> Self {
         let place = Some(Place::take(Arc::clone(wire)));
         let record = Record { started: began, status: 0, bytes: 0, app: None };
-        Self { record, body_unread: false, place, log, counted }
+        Self { record, body_unread: false, decision: None, place, log, counted }
     }
 
     /// What the client sent in place of the request that hyper has.
@@ -159,6 +162,9 @@ impl InFlight {
         }
         if let Some(counted) = &mut self.counted {
             counted.passed_to(app.index);
+        }
+        if let Some(decision) = &mut self.decision {
+            decision.served_by(&app.name);
         }
     }
 

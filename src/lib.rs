@@ -9,7 +9,7 @@
 //! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]; [`back_off`] waits when there are no descriptors) if [`admission`] has room; [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted; [`proxy_protocol`] hears from a proxy who is there.
 //! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`http1`] runs hyper over it; [`http2`] does for
 //!    HTTP/2, and both bring their requests to [`connection`]. [`forwarded`] puts in what a proxy says of the client.
-//! 4. [`in_flight`] follows each request to its end. [`health`] answers probes, [`static_files`] with files ([`encoding`] says which copy). [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python).
+//! 4. [`in_flight`] follows each request to its end. [`health`] answers probes, [`static_files`] with files ([`encoding`] says which copy). [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python; [`live_shares`] changes shares). [`decision_fields`] adds header fields about the decision.
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI ([`overload`] says when there is no room). [`body`] brings the request body.
 //! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool ([`pools`]).
 //! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body (out of a file: [`file_stream`]; compressed, if that is asked for: [`compression`]); [`access_log`] says so.
@@ -31,6 +31,7 @@ mod body;
 mod calls;
 mod compression;
 mod connection;
+mod decision_fields;
 mod drain;
 mod driver;
 mod encoding;
@@ -48,6 +49,7 @@ mod http2;
 mod identity;
 mod in_flight;
 mod listener;
+mod live_shares;
 mod log;
 mod metrics;
 mod outbox;

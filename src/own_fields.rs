@@ -17,6 +17,8 @@ pub struct OwnFields {
     server: Option<HeaderValue>,
     /// The field that holds the request's id.
     pub request_id: Option<HeaderName>,
+    /// Whether responses get `x-served-by`.
+    pub served_by: bool,
 }
 
 impl OwnFields {
@@ -30,7 +32,7 @@ impl OwnFields {
         let server = server.map(|text| HeaderValue::from_str(text).map_err(|_| wrong(text))).transpose()?;
         let name = settings.request_id.as_ref();
         let request_id = name.map(|name| HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(name)));
-        Ok(Self { server, request_id: request_id.transpose()? })
+        Ok(Self { server, request_id: request_id.transpose()?, served_by: settings.served_by })
     }
 
     /// Adds what is missing, `id` as the request's. After that the head is as it goes out.

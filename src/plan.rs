@@ -8,8 +8,8 @@ use rsgi_bridge::wsgi_to_asgi::WsgiBridge;
 
 use crate::error::StartupError;
 use crate::route::{
-    AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, RouteKind, RouteSpec, Router,
-    RuleSpec, Scheme,
+    AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, Percent, RouteKind, RouteSpec,
+    Router, RuleSpec, Scheme, ShareBy, SharingSpec, Testers,
 };
 use crate::settings::Seconds;
 
@@ -61,6 +61,7 @@ struct Rule {
     scheme: Option<String>,
     websocket: Option<bool>,
     app: usize,
+    share: Option<u16>,
     text: String,
     source: String,
 }
@@ -94,6 +95,8 @@ pub struct Plan {
     mode: String,
     table: Vec<Route>,
     wsgi_table: Option<Vec<Route>>,
+    share_by: String,
+    share_testers: Option<String>,
 }
 
 impl AppSpec {
@@ -127,7 +130,31 @@ impl Plan {
             Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(route).collect(), then: Box::new(mode) },
             None => mode,
         };
-        Router::new(&mounts, &rules, &mode).map_err(|error| StartupError::new(error.to_string(), error.hint()))
+        let router = Router::new(&mounts, &rules, &mode).and_then(|router| router.sharing(&self.sharing()));
+        router.map_err(|error| StartupError::new(error.to_string(), error.hint()))
+    }
+
+    /// Where buckets come from. `python/rsgi/shares.py` has checked the text.
+    fn sharing(&self) -> SharingSpec {
+        let by = match self.share_by.split_once(':') {
+            Some(("header", name)) => ShareBy::Header(name.to_owned()),
+            Some(("cookie", name)) => ShareBy::Cookie(name.to_owned()),
+            _ if self.share_by == "client" => ShareBy::Address,
+            _ => ShareBy::OwnCookie,
+        };
+        let testers = self.share_testers.as_deref();
+        SharingSpec { by, testers: testers.map(|secret| Testers { secret: secret.into(), names: self.names() }) }
+    }
+
+    /// The names that testers can use: the names of the applications, and the interface if there is one application of it.
+    fn names(&self) -> Vec<(String, AppIndex)> {
+        let named = self.apps.iter().enumerate().map(|(index, app)| (app.name.clone(), AppIndex(index)));
+        let alone = |interface: &str| {
+            let mut of_it = self.apps.iter().enumerate().filter(|(_, app)| app.interface == interface);
+            let (first, second) = (of_it.next(), of_it.next());
+            first.filter(|_| second.is_none()).map(|(index, _)| (interface.to_owned(), AppIndex(index)))
+        };
+        named.chain(alone("wsgi")).chain(alone("asgi")).collect()
     }
 }
 
@@ -149,6 +176,7 @@ fn rule(rule: &Rule) -> RuleSpec {
         scheme: rule.scheme.as_ref().map(|scheme| if scheme == "https" { Scheme::Https } else { Scheme::Http }),
         websocket: rule.websocket,
         app: AppIndex(rule.app),
+        share: rule.share.map(Percent::of_buckets),
         text: rule.text.clone(),
         source: rule.source.clone(),
     }

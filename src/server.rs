@@ -30,6 +30,7 @@ use crate::forwarded::Proxies;
 use crate::gateway::App;
 use crate::heartbeat;
 use crate::listener::Listening;
+use crate::live_shares::LiveShares;
 use crate::metrics::{Metrics, Routing};
 use crate::outbox::Outbox;
 use crate::own_fields::OwnFields;
@@ -63,7 +64,7 @@ pub struct Server {
     tls: Option<Arc<Tls>>,
     event_loop: Arc<EventLoop>,
     calls: Arc<Calls>,
-    routing: Arc<ArcSwap<Routing>>,
+    shares: Arc<LiveShares>,
     metrics: Option<Arc<Metrics>>,
     apps: usize,
     /// Whether the application without a prefix is called past its bridge, and so cannot hold an answer back.
@@ -115,6 +116,7 @@ impl Server {
         let names = || plan.apps.iter().map(|app| app.name.as_str().into()).collect();
         let metrics = door.as_ref().map(|_| Metrics::new(names()));
         let routing = Arc::new(ArcSwap::from_pointee(Routing::new(plan.router()?, metrics.as_ref())));
+        let live_shares = Arc::new(LiveShares::new(&routing));
         let event_loop = Arc::new(EventLoop::default());
         let pools = Pools::start(py, &plan.apps, &config)?;
         let (outbox, calls) = (Arc::new(Outbox::default()), Arc::new(Calls::default()));
@@ -140,7 +142,8 @@ impl Server {
         let admission = config.max_connections.map(Admission::new);
         let service = Service {
             settings: config,
-            routing: Arc::clone(&routing),
+            routing,
+            shares: Arc::clone(&live_shares),
             apps,
             limits,
             tls: tls.clone(),
@@ -170,7 +173,7 @@ impl Server {
             tls,
             event_loop,
             calls,
-            routing,
+            shares: live_shares,
             metrics,
             apps: count,
             unprobed,
@@ -188,7 +191,7 @@ impl Server {
             return Err(StartupError::new(why, "restart the server").into());
         }
         let router = py.detach(|| plan.router())?;
-        self.routing.store(Arc::new(Routing::new(router, self.metrics.as_ref())));
+        self.shares.route_by(Routing::new(router, self.metrics.as_ref()));
         Ok(())
     }
 

@@ -169,6 +169,8 @@ settings! {
     access_log_skip: Vec<String>,
     /// The field that holds the id of a request.
     request_id: Option<String>,
+    /// Whether responses get `x-served-by`.
+    served_by: bool,
     /// What `Server` says.
     server_header: Option<String>,
     /// `on` or `off`: whether answers get a `Date`.

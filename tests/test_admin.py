@@ -31,7 +31,7 @@ def bearer(token: str, scheme: str = "Bearer") -> tuple[str, str]:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("arguments", [WSGI, ASGI])
-def test_four_paths_and_nothing_else(start: Callable[..., Server], arguments: tuple[str, ...], workers: str) -> None:
+def test_five_paths_and_nothing_else(start: Callable[..., Server], arguments: tuple[str, ...], workers: str) -> None:
     admin = Admin(start(*arguments, *ADMIN, "--workers", workers))
     for path, body in [("/healthz", b"ok\n"), ("/readyz", b"ready\n")]:
         answer = admin.get(path + "?verbose=1")
@@ -39,12 +39,12 @@ def test_four_paths_and_nothing_else(start: Callable[..., Server], arguments: tu
         assert answer.header("content-type") == "text/plain; charset=utf-8"
     for path in ("/", "/metrics/", "/healthz/x", "/hello"):
         assert admin.get(path).status == 404
-    for path in ("/healthz", "/readyz", "/metrics", "/status.json"):
+    for path in ("/healthz", "/readyz", "/metrics", "/status.json", "/shares"):
         head = request(admin.server, "HEAD", path)
         assert (head.status, head.body) == (200, b"")
         assert int(head.header("content-length") or 0) > 0
         post = request(admin.server, "POST", path, body=b"x")
-        assert (post.status, post.header("allow")) == (405, "GET, HEAD")
+        assert (post.status, post.header("allow")) == (405, "GET, HEAD, PUT" if path == "/shares" else "GET, HEAD")
 
 
 def test_the_served_address_shows_nothing(start: Callable[..., Server]) -> None:

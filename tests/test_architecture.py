@@ -20,7 +20,7 @@ LONGEST = 350
 
 # Files that are longer, how long they were when that was agreed, and why they are one file.
 LONGER = {
-    "python/rsgi/config.py": (740, "the list of all settings, each defined once"),
+    "python/rsgi/config.py": (820, "the list of all settings, each defined once"),
     "python/rsgi/supervisor.py": (355, "the workers, and what every signal does to them"),
     "src/body.rs": (436, "reading, pumping, recording and spooling are one body's way"),
     "src/gateway/websocket/exchange.rs": (358, "one state machine, and what may follow what in it"),
@@ -122,6 +122,8 @@ def test_the_way_of_a_request_to_its_gateway_never_touches_python() -> None:
         "in_flight",
         "log",
         "own_fields",
+        "decision_fields",
+        "live_shares",
         "timestamp",
         "shutdown",
     )

@@ -332,6 +332,8 @@ ONLY_PYTHON = {
     "routes": "become the plan",
     "fallback": "becomes the plan's mode",
     "prefer": "becomes the plan's tables",
+    "share_by": "becomes part of the plan",
+    "share_testers": "becomes part of the plan",
     "static": "becomes the plan's folders",
     "static_cache_control": "becomes part of the plan's folders",
     "static_immutable": "becomes part of the plan's folders",

@@ -95,3 +95,40 @@ def test_script_name_and_path_info_are_the_decoded_path(path: list[str], mounts:
     held = [mount for mount in mounts if [unquote(each) for each in places[: mount.count("/") + 1]] == mount.split("/")]
     assert found.script_name == max(held, key=len, default="")
     assert found.script_name + found.path_info == decoded
+
+
+def test_a_share_and_what_it_went_by() -> None:
+    made = router(("wsgi", old, ""), ("asgi", new, "/new"), routes=("POST /x=asgi:5%", "/x=asgi:20%"))
+
+    def asked(method: str, *headers: tuple[str, str]) -> tuple[str, int | None, int | None, str | None, int | None]:
+        found = made.explain(method, "/x", headers)
+        return found.kind, found.index, found.share_rule, found.share_lot, found.bucket
+
+    assert asked("POST", ("cookie", "rsgi_bucket=499")) == ("rule", 0, 0, "cookie", 499)
+    assert asked("POST", ("cookie", "rsgi_bucket=500")) == ("rule", 1, 0, "cookie", 500)
+    assert asked("GET", ("cookie", "a=b; rsgi_bucket=2000")) == ("only", None, 1, "cookie", 2000)
+    assert asked("GET") == ("only", None, 1, "drawn", None)
+    elsewhere = made.explain("GET", "/new/x")
+    assert (elsewhere.kind, elsewhere.share_rule, elsewhere.share_lot, elsewhere.bucket) == ("mount", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("by", "headers", "client", "lot", "bucket"),
+    [
+        ("client", (), "192.0.2.7", "hash", 2718),
+        ("client", (), "::ffff:192.0.2.7", "hash", 2718),
+        ("client", (), None, "unknown", None),
+        ("header:X-User-Id", (("x-user-id", "user-2"),), None, "hash", 2635),
+        ("header:X-User-Id", (("cookie", "rsgi_bucket=1"),), "192.0.2.7", "unknown", None),
+        ("cookie:sessionid", (("cookie", "sessionid=user-2"),), None, "hash", 2635),
+        ("cookie:sessionid", (("cookie", "SESSIONID=user-2"),), None, "unknown", None),
+        ("cookie", (("rsgi-app", "asgi.s3cret"),), None, "tester", None),
+    ],
+)
+def test_what_tells_clients_apart(
+    by: str, headers: tuple[tuple[str, str], ...], client: str | None, lot: str, bucket: int | None
+) -> None:
+    settings = {"routes": ("/x=asgi:50%",), "share_by": by, "share_testers": "s3cret"}
+    made = router(("wsgi", old, ""), ("asgi", new, "/new"), **settings)
+    found = made.explain("GET", "/x", headers, client=client)
+    assert (found.share_lot, found.bucket) == (lot, bucket)

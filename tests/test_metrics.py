@@ -422,7 +422,7 @@ def names_of_samples(name: str, kind: str) -> set[str]:
 
 
 def test_what_is_documented_is_what_a_scrape_shows(start: Callable[..., Server]) -> None:
-    server, admin = start_both(start, "--workers", "2")
+    server, admin = start_both(start, "--workers", "2", "--route", "/shared=asgi:5%")
     get(server, "/hello")
     post(server, "/new/echo", b"abc")
     admin.wait_for(2, REQUESTS)

@@ -70,7 +70,12 @@ class Router:
             StartupError: when its rules or routes are invalid.
         """
     def explain(
-        self, method: str, url: str, headers: Sequence[tuple[str, str]] = ..., websocket: bool = False
+        self,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[str, str]] = ...,
+        websocket: bool = False,
+        client: str | None = None,
     ) -> Explanation:
         """Return which application would answer a request, and what decides it.
 
@@ -79,6 +84,7 @@ class Router:
             url: A path or an absolute URL, percent-encoded. The query is ignored.
             headers: The fields of the request; values are ASCII.
             websocket: Whether the request opens a WebSocket.
+            client: The address of the client. A client without a bucket counts as in bucket 9999.
 
         Raises:
             ValueError: when this is not a valid request.
@@ -127,6 +133,15 @@ class Explanation:
     @property
     def path_info(self) -> str:
         """The rest of the path (`PATH_INFO`), decoded."""
+    @property
+    def share_rule(self) -> int | None:
+        """The index in `Plan.rules` of the first rule whose share was checked; `None` if none was."""
+    @property
+    def share_lot(self) -> Literal["cookie", "hash", "tester", "drawn", "unknown"] | None:
+        """The source of the bucket. `drawn`: the client has none yet. `unknown`: it gets none."""
+    @property
+    def bucket(self) -> int | None:
+        """The bucket of the client, if it has one."""
 
 @final
 class LoopDriver:

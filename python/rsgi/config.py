@@ -32,6 +32,7 @@ _EXTENSION_NAMES = ", ".join(f"`{name}`" for name in _EXTENSIONS)
 
 SECTIONS = (
     "Applications",
+    "Shares",
     "Static files",
     "Compression",
     "Addresses",
@@ -84,7 +85,7 @@ class Config:
     routes: tuple[str | Mapping[str, object] | ParsedRule, ...] = _setting(
         "Choose the application for a request: `[METHODS ][HOST]/path/{name}=APP`. APP is a name from the "
         "configuration file, a target, wsgi or asgi. The first rule that matches wins over everything else. The path "
-        "passes through unchanged. Repeatable.",
+        "passes through unchanged. `=APP:5%` limits the rule to a share of the clients: see docs/shares.md. Repeatable.",
         "Applications",
         (),
         unit="rules",
@@ -142,6 +143,25 @@ class Config:
         ".",
         metavar="DIR",
         default_text="this folder",
+    )
+
+    share_by: str = _setting(
+        "What decides whether a client is in the share of a rule: cookie (rsgi sets the cookie `rsgi_bucket`), client (its "
+        "address), the value of a header, or the value of a cookie of your application.",
+        "Shares",
+        "cookie",
+        unit="share by",
+        metavar="cookie|client|header:NAME|cookie:NAME",
+    )
+    share_testers: str | None = _setting(
+        "Let testers choose an application where a rule has a share, with the header or the cookie `rsgi-app: NAME.TEXT`. "
+        "Other users can see a command line: use the environment variable.",
+        "Shares",
+        unit="secret word",
+        secret=True,
+        metavar="TEXT",
+        optional=True,
+        default_text="none",
     )
 
     static: tuple[str | Mapping[str, object] | AskedFolder, ...] = _setting(
@@ -663,8 +683,8 @@ class Config:
         default_text="none",
     )
     admin: str | None = _setting(
-        "Answer `/healthz`, `/readyz`, `/metrics` and `/status.json` here, for monitoring: `host:port`, `[::1]:port` "
-        "or `unix:/path`. No application is called.",
+        "Answer `/healthz`, `/readyz`, `/metrics`, `/status.json` and `/shares` here, for monitoring and for `rsgi share`: "
+        "`host:port`, `[::1]:port` or `unix:/path`. No application is called.",
         "Output",
         unit="address",
         metavar="ADDR",
@@ -734,6 +754,12 @@ class Config:
         optional=True,
         default_text="none",
     )
+    served_by: bool = _setting(
+        'Add a header to the responses of applications: `x-served-by: NAME; rule="…"`.',
+        "Output",
+        False,
+        unit="flag",
+    )
     server_header: str | None = _setting(
         "The header `Server` of responses that have none. off omits it.",
         "Output",
@@ -786,7 +812,9 @@ class Config:
                 value = setting.check(given)
             except (SettingValueError, TypeError) as error:
                 hint = f"`{flag_of(each.name)}` in `rsgi serve --help` says what it takes"
-                raise StartupError(f"the setting `{each.name}` cannot be {given!r}: {error}", hint) from error
+                raise StartupError(
+                    f"the setting `{each.name}` cannot be {setting.shown(given)}: {error}", hint
+                ) from error
             object.__setattr__(self, each.name, value)
 
     def addresses(self) -> tuple[str, ...]:

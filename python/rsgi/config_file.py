@@ -38,6 +38,7 @@ _INTERFACES: tuple[Interface, ...] = ("wsgi", "asgi")
 _APP_KEYS = ("wsgi", "asgi", "prefix", *OWN_SETTINGS)
 # What says where settings are read, and so is known before.
 _NOT_HERE = ("config", "env_file")
+_SHARE_KEYS = ("by", "testers")
 _APP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _OURS = re.compile(rb"^\s*(\[\[?\s*)?tool\s*\.\s*rsgi\b", re.MULTILINE)
 _SYNTAX_PLACE = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)", re.DOTALL)
@@ -167,6 +168,8 @@ class _File:
                 values[key] = self._routes(value)
             elif key == "static":
                 values[key] = self._static(value)
+            elif key == "share":
+                values |= self._share(value)
             elif key in self._fields:
                 values[key] = self._value(key, value, self._fields[key])
             elif key in _NOT_HERE:
@@ -184,7 +187,8 @@ class _File:
         """Where each key stands, and each application by its name."""
         table = self._table if isinstance(self._table, dict) else {}
         # Of rules and folders, the first: `[[routes]]` is an array.
-        found = {key: self._place((key, 0)) for key in table if key != "apps"}
+        found = {key: self._place((key, 0)) for key in table if key not in ("apps", "share")}
+        found |= {f"share_{key}": self._place(("share", key)) for key in table.get("share", {})}
         for name, app in table.get("apps", {}).items():
             interface = next(each for each in _INTERFACES if each in app)
             found[f"apps.{name}"] = self._place(("apps", name, interface))
@@ -197,7 +201,9 @@ class _File:
         try:
             return setting.check(value)
         except (SettingValueError, TypeError) as error:
-            self._fail((key,), f"`{key}` cannot be {value!r}: {error}", "see docs/settings.md for its values")
+            self._fail(
+                (key,), f"`{key}` cannot be {setting.shown(value)}: {error}", "see docs/settings.md for its values"
+            )
 
     def _unnamed_apps(self, interface: Interface, value: object) -> list[AppTarget]:
         texts = [value] if isinstance(value, str) else value
@@ -264,6 +270,24 @@ class _File:
             folder if isinstance(folder, str) else folder_from_table(folder, self._place(("static", index)))
             for index, folder in enumerate(listed)
         )
+
+    def _share(self, value: object) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            hint = "write the share of a rule in its `[[routes]]`; `[share]` has `by` and `testers`"
+            self._fail(("share",), f"`share` must be a table, not {value!r}", hint)
+        values: dict[str, Any] = {}
+        for key, given in value.items():
+            if key not in _SHARE_KEYS:
+                self._unknown(("share", key), _SHARE_KEYS, "write the share of a rule in its `[[routes]]`")
+            name = f"share_{key}"
+            if name in self._table:
+                self._fail((name,), f"`{name}` is set twice", f"remove this one, or `{key}` in `[share]`")
+            try:
+                values[name] = self._fields[name].check(given)
+            except (SettingValueError, TypeError) as error:
+                shown, hint = self._fields[name].shown(given), "see docs/settings.md for its values"
+                self._fail(("share", key), f"`{key}` cannot be {shown}: {error}", hint)
+        return values
 
     def _place(self, path: KeyPath) -> str:
         return _where(self._path, self._lines.line_of((*self._root, *path)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, cast
 
 from rsgi._rsgi import WsgiBridge
@@ -18,12 +18,14 @@ from rsgi.bridge import WsgiToAsgi
 from rsgi.config import AppTarget, Config
 from rsgi.covered import takes_pieces, with_shared_folders
 from rsgi.errors import StartupError
+from rsgi.idle_shares import idle_shares
 from rsgi.importer import load_target, target_name
 from rsgi.interface import check_interface, tell_interface
 from rsgi.introspect import Route, RouteTable
 from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
 from rsgi.introspect.django import is_django_wsgi
 from rsgi.rules import FieldCondition, ParsedRule, PathKind, Scheme, parse_rule, prefix_problem, rule_from_table
+from rsgi.shares import idle_settings, write_share
 from rsgi.static_folders import StaticFolder, hidden_applications, static_folders
 from rsgi.tables import built_in_pages_kept, catch_all_warnings, check_routes_from, notes_on, table_of
 
@@ -80,6 +82,12 @@ class Rule:
     app: int
     text: str
     source: str
+    share: int | None = None
+
+    @property
+    def shown(self) -> str:
+        """The text of the rule with its share."""
+        return self.text if self.share is None else f"{self.text}:{write_share(self.share)}"
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,8 @@ class Plan:
         warnings: What is probably not meant, one sentence each.
         notes: What cannot be seen from here, one sentence each.
         static_folders: The folders of static files, which come before all applications.
+        share_by: What the bucket of a client is made from, for rules with a share.
+        share_testers: The secret of testers, who may choose an application.
     """
 
     apps: tuple[App, ...]
@@ -110,6 +120,8 @@ class Plan:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     static_folders: tuple[StaticFolder, ...] = ()
+    share_by: str = "cookie"
+    share_testers: str | None = field(default=None, repr=False)
 
 
 def build_plan(config: Config) -> Plan:
@@ -161,8 +173,11 @@ def _divide(
     check_routes_from(apps, config)
     plan = _divided(Plan(apps, rules, "mounts", (), ""), config)
     plan = _preferring_wsgi(plan, config) if config.prefer == "wsgi" else plan
-    warnings = (*plan.warnings, *hidden_applications(folders, apps))
-    return replace(plan, static_folders=folders, warnings=warnings)
+    has_share = any(rule.share is not None for rule in rules)
+    of_settings = idle_settings(has_share, config.share_by, config.share_testers)
+    warnings = (*plan.warnings, *hidden_applications(folders, apps), *of_settings)
+    plan = replace(plan, static_folders=folders, share_by=config.share_by, share_testers=config.share_testers)
+    return replace(plan, warnings=(*warnings, *idle_shares(plan)))
 
 
 def normalise_prefix(target: AppTarget) -> str:
@@ -238,8 +253,7 @@ def _resolve(rule: ParsedRule, apps: tuple[App, ...]) -> Rule:
     if len(indexes) > 1 and (rule.app in _INTERFACES or len({apps[index].interface for index in indexes}) > 1):
         hint = f"name one of them, by its name or its target: {_quoted(named)}"
         raise StartupError(f"{what}, of which there are {len(indexes)}", hint)
-    fields = {field.name: getattr(rule, field.name) for field in dataclasses.fields(rule)}
-    return Rule(**{**fields, "app": indexes[0]})
+    return Rule(**{**{each.name: getattr(rule, each.name) for each in dataclasses.fields(rule)}, "app": indexes[0]})
 
 
 def _quoted(names: list[str]) -> str:

@@ -21,7 +21,7 @@ from rsgi.errors import StartupError
 from rsgi.served import ServedPlan
 
 # What can change without a new start; `config` only says where the rest was read.
-_RELOADED = ("routes", "fallback", "prefer")
+_RELOADED = ("routes", "fallback", "prefer", "share_by", "share_testers")
 _IRRELEVANT = ("config",)
 
 # How often a watched file is looked at, in seconds.
@@ -118,8 +118,9 @@ class RuleReload:
 def _summary(before: Config, after: Config) -> str:
     changed = [
         f"{name}: {getattr(before, name) or 'none'} → {getattr(after, name) or 'none'}"
-        for name in ("fallback", "prefer")
+        for name in ("fallback", "prefer", "share_by")
         if getattr(before, name) != getattr(after, name)
     ]
+    changed += ["share_testers has changed"] if before.share_testers != after.share_testers else []
     count = "1 rule" if len(after.routes) == 1 else f"{len(after.routes)} rules"
     return ", ".join([count, *changed])

@@ -1,4 +1,4 @@
-"""Parses routing rules: `[METHODS ][HOST]/path/{name}=APP` on the command line, tables in a file.
+"""Parses routing rules: `[METHODS ][HOST]/path/{name}=APP[:SHARE]` on the command line, tables in a file.
 
 This file has the grammar of rules and checks each one. The plan decides which application APP is. The router decides
 whether rules fit together (`src/route/`).
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeAlias, cast
 
 from rsgi.errors import StartupError
+from rsgi.shares import parse_share
 
 PARAMETER_KINDS = ("str", "int", "float", "uuid", "path")
-RULE_KEYS = ("path", "prefix", "regex", "methods", "host", "headers", "cookies", "scheme", "websocket", "app")
+RULE_KEYS = ("path", "prefix", "regex", "methods", "host", "headers", "cookies", "scheme", "websocket", "app", "share")
 
 PathKind: TypeAlias = Literal["path", "prefix", "regex"]
 Scheme: TypeAlias = Literal["http", "https"]
@@ -58,8 +59,9 @@ class ParsedRule:
         scheme: The scheme it is for; `None` for both.
         websocket: Whether it is for WebSockets only or for none; `None` for all that its application answers.
         app: Which application answers, as written.
-        text: The whole rule, for people.
+        text: The whole rule without its share, for people.
         source: Where it stands, such as `rsgi.toml, line 7`; empty on the command line.
+        share: How many of the 10,000 buckets the rule is for; `None` if it has no share.
     """
 
     methods: tuple[str, ...] | None
@@ -72,6 +74,7 @@ class ParsedRule:
     app: str
     text: str
     source: str = ""
+    share: int | None = None
 
 
 def parse_rule(text: str) -> ParsedRule:
@@ -80,9 +83,10 @@ def parse_rule(text: str) -> ParsedRule:
     Raises:
         StartupError: when it is malformed; the hint shows how it is written.
     """
-    pattern, equals, app = text.rpartition("=")
-    if not equals or not app.strip() or not pattern.strip():
+    pattern, equals, answers = text.rpartition("=")
+    if not equals or not answers.strip() or not pattern.strip():
         _malformed(text, "it does not name an application", f"{_EXAMPLE}: the application follows `=`")
+    app, share = _app_and_share(answers.strip(), text)
     words = pattern.split()
     if len(words) > 2:
         _malformed(text, "it has more words than the methods and a path")
@@ -99,7 +103,21 @@ def parse_rule(text: str) -> ParsedRule:
         problem, hint = _methods_problem(methods) or (None, "")
         if problem:
             _malformed(text, problem, hint)
-    return ParsedRule(_normal(methods), _lower(host) or None, "path", path, (), None, None, app.strip(), text)
+    shown = text if share is None else f"{pattern}={app}"
+    return ParsedRule(_normal(methods), _lower(host) or None, "path", path, (), None, None, app, shown, share=share)
+
+
+def _app_and_share(answers: str, text: str) -> tuple[str, int | None]:
+    """Split `new:5%`. In `new:app` the colon is part of the target."""
+    app, colon, share = answers.rpartition(":")
+    if not colon or not re.search(r"%|^\s*[\d.]*\s*$", share):
+        return answers, None
+    if not app.strip():
+        _malformed(text, "it does not name an application", f"for example `{text.rpartition('=')[0]}=asgi:5%`")
+    try:
+        return app.strip(), parse_share(share)
+    except ValueError as error:
+        _malformed(text, f"`{share.strip()}` {error}", "write the share after the application, for example `=asgi:5%`")
 
 
 def rule_from_table(table: Mapping[str, object], source: str) -> ParsedRule:
@@ -152,9 +170,22 @@ def _read_table(table: Mapping[str, object], source: str) -> ParsedRule:
     if problem:
         raise _RuleError(problem)
     fields = (*_conditions(table, "headers"), *_conditions(table, "cookies"))
-    methods, host = _normal(methods), _lower(host)
+    methods, host, share = _normal(methods), _lower(host), _share(table)
     rule = ParsedRule(methods, host or None, kind, path, fields, cast("Scheme | None", scheme), websocket, app, "")
-    return ParsedRule(**{**rule.__dict__, "text": _in_words(rule), "source": source})
+    return ParsedRule(**{**rule.__dict__, "text": _in_words(rule), "source": source, "share": share})
+
+
+def _share(table: Mapping[str, object]) -> int | None:
+    value = table.get("share")
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        hint = f'for example `share = "{value}%"`' if isinstance(value, int) else 'for example `share = "5%"`'
+        raise _RuleError(f"`share` must be text with a percent sign, not {value!r}", hint)
+    try:
+        return parse_share(value)
+    except ValueError as error:
+        raise _RuleError(f"the `share` `{value}` {error}", 'for example `share = "5%"`') from error
 
 
 def _text(table: Mapping[str, object], key: str) -> str | None:

@@ -30,8 +30,8 @@ class Change:
     def lines(self) -> list[str]:
         """One line for each rule and route that came or went, for another mode, and for what is new to know."""
         before, after = self.plan
-        rules = _came_and_went([rule.text for rule in before.rules], [rule.text for rule in after.rules])
-        if not rules and [rule.text for rule in before.rules] != [rule.text for rule in after.rules]:
+        rules = _came_and_went([rule.shown for rule in before.rules], [rule.shown for rule in after.rules])
+        if not rules and [rule.shown for rule in before.rules] != [rule.shown for rule in after.rules]:
             rules.append("  the order of the rules has changed")
         mode = [f"  {after.mode}: {after.reason}"] if (before.mode, before.reason) != (after.mode, after.reason) else []
         routes = _came_and_went(_named(before), _named(after))

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from rsgi._types import AskedInterface
 from rsgi.rules import ParsedRule
+from rsgi.shares import secret_problem, share_by_problem
 from rsgi.static_folders import AskedFolder
 from rsgi.values import (
     SettingValueError,
@@ -74,6 +75,8 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "header name": str,
     "header value": str,
     "proxy": str,
+    "share by": str,
+    "secret word": str,
     "flag": bool,
     "number": int,
     "processes": int,
@@ -92,6 +95,8 @@ _UNIT_NAMES: dict[Unit, str] = {
     "header name": "the name of a header",
     "header value": "text for a header",
     "proxy": "an address or a network",
+    "share by": "a source of buckets",
+    "secret word": "a secret",
     "flag": "true or false",
     "number": "a whole number",
     "processes": "a whole number",
@@ -101,6 +106,9 @@ _UNIT_NAMES: dict[Unit, str] = {
     "rules": "a rule",
     "folders": "a folder with its prefix",
 }
+
+
+_PROBLEMS: dict[Unit, Callable[[str], str | None]] = {"share by": share_by_problem, "secret word": secret_problem}
 
 
 @dataclass(frozen=True)
@@ -136,6 +144,10 @@ class Setting:
     separators: str = r"[;\s]+"
     secret: bool = False
     short: str | None = None
+
+    def shown(self, value: object) -> str:
+        """Return a wrong value for an error message, without secrets."""
+        return "this value" if self.secret else repr(value)
 
     def parse(self, text: str) -> object:
         """The value that `text` means.
@@ -187,6 +199,8 @@ class Setting:
             check_header(str(value), self.unit)
         if self.unit == "proxy":
             check_proxies(str(value))
+        if self.unit in _PROBLEMS and (problem := _PROBLEMS[self.unit](str(value))) is not None:
+            raise SettingValueError(problem)
         return value
 
     def _check_range(self, value: float) -> None:

@@ -19,6 +19,8 @@ Unit: TypeAlias = Literal[
     "mode",
     "path",
     "proxy",
+    "share by",
+    "secret word",
     "header name",
     "header value",
     "flag",

@@ -1,7 +1,7 @@
 //! Answers the requests of the admin listener.
 //!
-//! It only writes the numbers down. Each connection serves one request and has a timeout. When there are too many, the
-//! oldest is closed. So clients that connect and send nothing keep nobody out.
+//! It only writes the numbers down; only `shares.rs` changes something. Each connection serves one request and has a
+//! timeout. When there are too many, the oldest is closed. So clients that connect and send nothing keep nobody out.
 //!
 //! Spec: RFC 9110 9.3.2 (HEAD), 15.5.2 (401), 15.5.5 (404), 15.5.6 (405), 15.6.4 (503); RFC 6750 3.
 
@@ -28,9 +28,11 @@ use tokio::task::AbortHandle;
 
 use super::address::{Access, Verdict};
 use super::process::{Process, Readiness};
+use super::shares;
 use super::status::{self, ServerFacts};
 use super::workers::Workers;
 use crate::binding::Bound;
+use crate::live_shares::{SetShare, ShareStatus};
 use crate::metrics::{Format, Samples};
 
 /// How long one connection may take, from its beginning to its end.
@@ -41,6 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// So many connections are open at a time.
 const MOST_CONNECTIONS: usize = 64;
+
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The longest request head, in bytes; no less than hyper takes.
 const MOST_HEAD: usize = 16 * 1024;
@@ -77,6 +81,25 @@ impl Source {
         match self {
             Self::Process(process) => Workers::of_one(&process.report(), process.state()),
             Self::Workers(workers) => workers.samples().await,
+        }
+    }
+
+    /// The rules with a share.
+    pub(super) async fn shares(&self) -> Vec<ShareStatus> {
+        match self {
+            Self::Process(process) => process.share_list(),
+            Self::Workers(workers) => workers.shares().await,
+        }
+    }
+
+    /// Sets shares. Returns how many processes use them, and how many processes there are.
+    pub(super) async fn set_shares(&self, set: &[SetShare]) -> (usize, usize) {
+        match self {
+            Self::Process(process) => {
+                process.shares.add(set);
+                (1, 1)
+            }
+            Self::Workers(workers) => workers.set_shares(set).await,
         }
     }
 
@@ -146,7 +169,7 @@ pub async fn serve(bound: Bound, show: Arc<Show>) {
 async fn converse(stream: Box<dyn Stream>, show: Arc<Show>) {
     let answering = service_fn(move |request| {
         let show = Arc::clone(&show);
-        async move { Ok::<_, Infallible>(answer(&request, &show).await) }
+        async move { Ok::<_, Infallible>(answer(request, &show).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false).max_buf_size(MOST_HEAD);
@@ -156,18 +179,19 @@ async fn converse(stream: Box<dyn Stream>, show: Arc<Show>) {
 
 type Answer = Response<Full<Bytes>>;
 
-async fn answer(request: &Request<Incoming>, show: &Show) -> Answer {
+async fn answer(request: Request<Incoming>, show: &Show) -> Answer {
     let verdict = show.access.check(request.headers());
     if verdict != Verdict::Granted {
         return unauthorized(verdict);
     }
     let path = request.uri().path();
-    if !matches!(path, "/healthz" | "/readyz" | "/metrics" | "/status.json") {
-        return text(StatusCode::NOT_FOUND, "only /healthz, /readyz, /metrics and /status.json are here\n");
+    if !matches!(path, "/healthz" | "/readyz" | "/metrics" | "/status.json" | "/shares") {
+        return text(StatusCode::NOT_FOUND, "only /healthz, /readyz, /metrics, /status.json and /shares are here\n");
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let answer = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
-        return with(answer, ALLOW, "GET, HEAD");
+    let changes = path == "/shares" && *request.method() == Method::PUT;
+    if !changes && !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let allowed = if path == "/shares" { "GET, HEAD, PUT" } else { "GET, HEAD" };
+        return with(text(StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed\n"), ALLOW, allowed);
     }
     match path {
         "/healthz" => text(StatusCode::OK, "ok\n"),
@@ -177,14 +201,19 @@ async fn answer(request: &Request<Incoming>, show: &Show) -> Answer {
             Readiness::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         },
         "/metrics" => scrape(request.headers(), show).await,
-        _ => {
-            let document = show.source.document(&show.facts).await;
-            // A document of names and numbers can always be written.
-            let mut json = serde_json::to_string_pretty(&document).unwrap_or_default();
-            json.push('\n');
-            with(respond(StatusCode::OK, json.into()), CONTENT_TYPE, "application/json")
-        }
+        "/shares" => match shares::answer(request, &show.source).await {
+            Ok((status, document)) => json(status, &document),
+            Err((status, why)) => with(respond(status, format!("{why}\n").into()), CONTENT_TYPE, TEXT),
+        },
+        _ => json(StatusCode::OK, &show.source.document(&show.facts).await),
     }
+}
+
+fn json(status: StatusCode, document: &serde_json::Value) -> Answer {
+    // A document of names and numbers can always be written.
+    let mut json = serde_json::to_string_pretty(document).unwrap_or_default();
+    json.push('\n');
+    with(respond(status, json.into()), CONTENT_TYPE, "application/json")
 }
 
 async fn scrape(headers: &HeaderMap, show: &Show) -> Answer {
@@ -206,7 +235,7 @@ fn unauthorized(verdict: Verdict) -> Answer {
 }
 
 fn text(status: StatusCode, text: &'static str) -> Answer {
-    with(respond(status, text.into()), CONTENT_TYPE, "text/plain; charset=utf-8")
+    with(respond(status, text.into()), CONTENT_TYPE, TEXT)
 }
 
 fn respond(status: StatusCode, body: Bytes) -> Answer {

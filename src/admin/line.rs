@@ -1,10 +1,11 @@
 //! The connection between a worker and the admin listener of its supervisor: a socket pair with one line per question and
 //! answer.
 //!
-//! Both processes must agree on this protocol. The supervisor sends a number. The worker answers with that number and its
-//! data. At its end, it sends a last answer without a number, so that none of its counts are lost.
+//! Both processes must agree on this protocol. The supervisor sends a number and all live shares. The worker applies the shares and
+//! answers with that number and its data. At its end, it sends a last answer without a number, so that none of its counts are
+//! lost. The supervisor writes the first line before it starts the worker, so that the worker's first request uses the live shares.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,9 +14,49 @@ use tokio::net::UnixStream;
 
 use super::process::Process;
 use super::status::Report;
+use crate::live_shares::{LiveShares, SetShare};
 
 /// How long a supervisor may take to make room for the last answer.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long to wait for the first line. It is normally there already.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The longest first line.
+const MOST_GREETING: usize = 1024 * 1024;
+
+/// The line of a question.
+pub fn question(number: u64, shares: &[SetShare]) -> String {
+    format!("{number} {}\n", serde_json::to_string(shares).unwrap_or_default())
+}
+
+/// Writes the first line, before the worker starts.
+pub fn greet(mut stream: &std::os::unix::net::UnixStream, shares: &[SetShare]) {
+    // It fits into an empty socket buffer. If it does not, the first question repeats it.
+    let _unsaid = stream.set_nonblocking(true).and_then(|()| stream.write_all(question(0, shares).as_bytes()));
+}
+
+/// Reads the first line, before the worker serves.
+pub fn hear_greeting(mut stream: &std::os::unix::net::UnixStream, shares: &LiveShares) {
+    if stream.set_nonblocking(false).and_then(|()| stream.set_read_timeout(Some(PATIENCE))).is_err() {
+        return;
+    }
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    // Byte by byte: what follows is for `answer`.
+    while line.len() < MOST_GREETING && matches!(stream.read(&mut byte), Ok(1)) && byte != *b"\n" {
+        line.extend_from_slice(&byte);
+    }
+    asked(&String::from_utf8_lossy(&line), shares);
+}
+
+/// Applies the shares of a question. Returns its number.
+fn asked(question: &str, shares: &LiveShares) -> Option<u64> {
+    let (number, set) = question.trim().split_once(' ')?;
+    if let Ok(set) = serde_json::from_str(set) {
+        shares.replace(set);
+    }
+    number.parse().ok()
+}
 
 /// What a worker says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,7 +74,7 @@ pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, e
     let answering = async {
         let mut questions = BufReader::new(reading).lines();
         while let Some(question) = questions.next_line().await? {
-            say(&mut writing, question.trim().parse().ok(), process).await?;
+            say(&mut writing, asked(&question, &process.shares), process).await?;
         }
         // A supervisor that has gone wants nothing more.
         Ok(())

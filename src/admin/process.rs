@@ -13,11 +13,16 @@ use super::status::{AppStatus, CallStatus, ProcessStatus, Report, ThreadsStatus}
 use crate::calls::{Calls, Census};
 use crate::event_loop::{EventLoop, LoopEvent};
 use crate::gateway::{App, Gateway};
+use crate::live_shares::{LiveShares, ShareStatus};
 use crate::metrics::{Family, Metrics, Sample, Value};
+use crate::route::{BUCKETS, Percent};
 use crate::shutdown::{Phase, Shutdown};
 
 /// So many of the calls that run are described, the oldest ones.
 const MOST_CALLS: usize = 50;
+
+/// The most rules with a metric for their share.
+const MOST_SHARES: usize = 500;
 
 /// How often the event loop is asked.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -41,6 +46,8 @@ pub struct Process {
     pub began: SystemTime,
     /// What the loop says.
     pub lag: Arc<LoopLag>,
+    /// The shares of its rules.
+    pub shares: Arc<LiveShares>,
 }
 
 /// Whether requests are welcome.
@@ -77,6 +84,8 @@ impl Process {
         if let Some(threads) = &threads {
             thread_samples(threads, &mut samples);
         }
+        let shares = self.share_list();
+        share_samples(&shares, &mut samples);
         let lag = self.lag.now(&self.event_loop).map(|lag| lag.as_secs_f64());
         samples.extend(lag.map(|lag| Sample::new(Family::LoopLag, &[], Value::Seconds(lag))));
         samples.extend(memory.map(|bytes| Sample::new(Family::Memory, &[], Value::Count(bytes))));
@@ -91,10 +100,17 @@ impl Process {
             wsgi_threads: threads,
             event_loop_lag_seconds: lag,
             resident_memory_bytes: memory,
+            shares,
             calls_running: census.by_app.iter().map(|(_, count)| count).sum(),
             calls: census.oldest.into_iter().map(CallStatus::from).collect(),
         };
         Report { samples, status }
+    }
+
+    /// The rules with a share.
+    pub fn share_list(&self) -> Vec<ShareStatus> {
+        let name = |app: usize| self.apps.get(app).map(|app| app.name.to_string()).unwrap_or_default();
+        self.shares.list(name)
     }
 
     /// What it does, in a word.
@@ -176,6 +192,15 @@ fn thread_samples(threads: &ThreadsStatus, samples: &mut Vec<Sample>) {
         samples.push(Sample::count(Family::Threads, &[("state", state)], count));
     }
     samples.push(Sample::count(Family::QueueLength, &[], queue_length));
+}
+
+/// Bounded by the number of rules in the configuration, and by [`MOST_SHARES`].
+fn share_samples(shares: &[ShareStatus], samples: &mut Vec<Sample>) {
+    for ShareStatus { rule, app, share, .. } in shares.iter().take(MOST_SHARES) {
+        let buckets = Percent::parse(share).map_or(0, Percent::buckets);
+        let part = f64::from(buckets) / f64::from(BUCKETS);
+        samples.push(Sample::new(Family::RuleShare, &[("app", app), ("rule", rule)], Value::Seconds(part)));
+    }
 }
 
 impl From<crate::calls::Description> for CallStatus {

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::live_shares::ShareStatus;
 use crate::metrics::Sample;
 use crate::settings::Settings;
 use crate::timestamp::timestamp;
@@ -38,6 +39,8 @@ pub struct ProcessStatus {
     pub event_loop_lag_seconds: Option<f64>,
     /// Bytes of its memory that are resident, where the system says.
     pub resident_memory_bytes: Option<u64>,
+    /// The rules with a share.
+    pub shares: Vec<ShareStatus>,
     /// How many calls run.
     pub calls_running: usize,
     /// The oldest of them.
@@ -104,6 +107,8 @@ impl ServerFacts {
     /// The whole document. Each of the `workers` is what [`worker`] makes.
     pub fn document(&self, state: &str, workers: Vec<Value>) -> Value {
         let apps = workers.iter().find_map(|worker| worker.get("apps").filter(|apps| apps.is_array()));
+        let shares = workers.iter().find_map(|worker| worker.get("shares").filter(|shares| shares.is_array()));
+        let shares = shares.cloned().unwrap_or_else(|| json!([]));
         let apps: Vec<_> = apps.and_then(Value::as_array).into_iter().flatten().map(described).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -113,6 +118,7 @@ impl ServerFacts {
             "uptime_seconds": self.began.elapsed().unwrap_or_default().as_secs_f64(),
             "addresses": self.addresses,
             "apps": apps,
+            "shares": shares,
             "settings": self.settings,
             "workers": workers,
         })

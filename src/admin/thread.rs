@@ -88,15 +88,19 @@ pub fn start(
         accepting: Arc::clone(accepting),
         began: SystemTime::now(),
         lag: Arc::new(LoopLag::default()),
+        shares: Arc::clone(&service.shares),
     });
     match door {
-        Door::Line(stream) => AdminThread::spawn(|stop| async move {
-            let stop = async { drop(stop.await) };
-            tokio::select! {
-                () = line::answer(stream, &process, stop) => {}
-                () = process.watch_loop() => {}
-            }
-        }),
+        Door::Line(stream) => {
+            line::hear_greeting(&stream, &service.shares);
+            AdminThread::spawn(|stop| async move {
+                let stop = async { drop(stop.await) };
+                tokio::select! {
+                    () = line::answer(stream, &process, stop) => {}
+                    () = process.watch_loop() => {}
+                }
+            })
+        }
         Door::Listener(bound, access) => {
             let url = bound.url(false);
             let facts = ServerFacts::new(&service.settings, addresses);

@@ -14,9 +14,10 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::line::Answer;
+use super::line::{self, Answer};
 use super::process::Readiness;
 use super::status::{self, Report};
+use crate::live_shares::SetShare;
 use crate::metrics::{Family, Sample, Samples, Value as Number};
 
 /// How often workers are asked when nobody else does.
@@ -43,12 +44,14 @@ pub struct Workers {
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     phase: Phase,
     wanted: usize,
     /// By their number, which is the lowest that was free.
-    workers: BTreeMap<usize, Worker>,
+    pub(super) workers: BTreeMap<usize, Worker>,
     ended: Samples,
+    /// The live shares, also for new workers.
+    pub(super) shares: Vec<SetShare>,
     restarts: BTreeMap<String, usize>,
 }
 
@@ -86,25 +89,25 @@ impl Stage {
 }
 
 #[derive(Debug)]
-struct Worker {
-    stage: Stage,
+pub(super) struct Worker {
+    pub(super) stage: Stage,
     questions: mpsc::Sender<u64>,
     /// The numbers of the last question and the last answer.
     asked: u64,
     answered: u64,
     /// It has said its last word.
     over: bool,
-    last: Option<Report>,
+    pub(super) last: Option<Report>,
 }
 
 impl Worker {
     /// Whether it can be asked: it is there, and has not ended.
-    fn is_reachable(&self) -> bool {
+    pub(super) fn is_reachable(&self) -> bool {
         !self.over && (self.stage != Stage::Starting || self.last.is_some())
     }
 
     /// Asks it, and gives the number of the question to wait for.
-    fn ask(&mut self) -> u64 {
+    pub(super) fn ask(&mut self) -> u64 {
         // No room: two are open, or it has just ended.
         if self.asked - self.answered < MOST_OPEN as u64 && self.questions.try_send(self.asked + 1).is_ok() {
             self.asked += 1;
@@ -129,7 +132,7 @@ impl Default for Workers {
 }
 
 impl Workers {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -153,6 +156,7 @@ impl Workers {
         let (questions, asked) = mpsc::channel(MOST_OPEN);
         let worker = Worker { stage: Stage::Starting, questions, asked: 0, answered: 0, over: false, last: None };
         let mut state = self.lock();
+        line::greet(&stream, &state.shares);
         // There is a free one among one more than there are.
         let number = (1..=state.workers.len() + 1).find(|number| !state.workers.contains_key(number)).unwrap_or(0);
         state.workers.insert(number, worker);
@@ -174,8 +178,9 @@ impl Workers {
             let (reading, mut writing) = stream.into_split();
             let asking = async {
                 while let Some(question) = questions.recv().await {
+                    let question = line::question(question, &self.lock().shares);
                     // One that has gone is seen by who reads.
-                    let _gone = writing.write_all(format!("{question}\n").as_bytes()).await;
+                    let _gone = writing.write_all(question.as_bytes()).await;
                 }
             };
             let ended = async {
@@ -202,11 +207,14 @@ impl Workers {
         let mut answers = BufReader::new(reading).lines();
         while let Ok(Some(line)) = answers.next_line().await {
             let Ok(Answer { to, report }) = serde_json::from_str(&line) else { continue };
-            if let Some(worker) = self.lock().workers.get_mut(&number) {
+            let mut state = self.lock();
+            state.forget_changed(number, &report);
+            if let Some(worker) = state.workers.get_mut(&number) {
                 worker.last = Some(report);
                 worker.answered = to.map_or(worker.answered, |to| worker.answered.max(to));
                 worker.over |= to.is_none();
             }
+            drop(state);
             self.answered.notify_waiters();
         }
         if let Some(worker) = self.lock().workers.get_mut(&number) {
@@ -226,7 +234,7 @@ impl Workers {
     }
 
     /// Asks all workers, and waits for those that answer in time. Gives the numbers of those that have not.
-    async fn ask_all(&self) -> Vec<usize> {
+    pub(super) async fn ask_all(&self) -> Vec<usize> {
         let mut open: Vec<(usize, u64)> = {
             let mut state = self.lock();
             let reachable = state.workers.iter_mut().filter(|(_, worker)| worker.is_reachable());

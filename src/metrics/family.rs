@@ -118,6 +118,8 @@ families! {
         "Serving processes by state: starting, serving or leaving; wanted is the target number";
     Restarts: "rsgi_worker_restarts", Counter, Sum, "processes", ["reason"],
         "Workers that were replaced";
+    RuleShare: "rsgi_rule_share_ratio", Gauge, Each, "ratio", ["app", "rule", "worker"],
+        "Share of the clients that a rule is for, from 0 to 1";
     Info: "rsgi_build_info", Gauge, Sum, "flag", ["version"],
         "Always 1; the label is the version of the server";
 }

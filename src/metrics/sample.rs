@@ -24,7 +24,7 @@ pub struct Sample {
 pub enum Value {
     /// A number of things.
     Count(u64),
-    /// Seconds.
+    /// Seconds, or a part of one.
     Seconds(f64),
     /// A histogram.
     Times {

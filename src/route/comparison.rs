@@ -181,7 +181,14 @@ fn the_table_finds_what_a_naive_matcher_finds() {
                 .iter()
                 .position(|(methods, template)| has(methods.as_deref(), method) && fits(&read(template), &text));
             let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
-            let query = Query { websocket: false, asked: Asked::of_rule(method, None), host: None, scheme, headers };
+            let query = Query {
+                websocket: false,
+                asked: Asked::of_rule(method, None),
+                host: None,
+                scheme,
+                headers,
+                draw: None,
+            };
             let expected = naive.map_or(Found::Nothing, Found::Row);
             assert_eq!(table.find(&decode(&raw_path), &query), expected, "{method} {raw_path} {rows:?}");
             found += usize::from(naive.is_some());

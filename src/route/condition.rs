@@ -5,10 +5,10 @@
 //!
 //! Spec: RFC 9110 section 5 (fields), RFC 6265 section 4.2.1 (`Cookie`).
 
-use http::header::COOKIE;
 use http::{HeaderMap, HeaderName};
 use regex::bytes::Regex;
 
+use super::bucket::cookies;
 use super::error::RouteError;
 use super::expression::compile;
 use super::{FieldPlace, FieldSpec, FieldTest, Scheme};
@@ -73,10 +73,7 @@ impl Field {
     fn holds(&self, headers: &HeaderMap) -> bool {
         match &self.place {
             Place::Header(name) => self.test.holds(headers.get_all(name).iter().map(http::HeaderValue::as_bytes)),
-            Place::Cookie(name) => {
-                let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-                self.test.holds(pairs.filter_map(|pair| value_of(pair, name)))
-            }
+            Place::Cookie(name) => self.test.holds(cookies(headers, name)),
         }
     }
 }
@@ -90,13 +87,6 @@ impl Test {
             Self::Matches(expression) => values.any(|value| expression.is_match(value)),
         }
     }
-}
-
-/// The value of a `name=value` pair, if it has this name. Quotes belong to the value.
-fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let equals = pair.iter().position(|byte| *byte == b'=')?;
-    let (own, value) = pair.split_at_checked(equals)?;
-    (own.trim_ascii() == name).then(|| value.get(1..).unwrap_or_default().trim_ascii())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::error::RouteError;
 use super::host::Host;
 use super::method::Methods;
 use super::pattern::Pattern;
+use super::share::Percent;
 use super::template::{Author, Converter, PathTemplate, Token};
 use super::{FieldSpec, FieldTest, PathSpec, RouteKind, RuleSpec};
 
@@ -29,7 +30,31 @@ impl<'a> Claim<'a> {
         Ok(Self { rule, kind, paths })
     }
 
-    /// Whether every request that `later` is for is one of this rule's, too.
+    /// Whether it takes every request of `later`. A share can change at any time, so a rule with a share never hides a rule
+    /// without one, or one with a larger share.
+    fn hides(&self, later: &Self) -> bool {
+        let share = match (self.rule.share, later.rule.share) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(other)) => own >= other && other.buckets() > 0,
+        };
+        share && self.covers(later)
+    }
+
+    /// Whether both rules have a share of the same requests for the same application.
+    fn contradicts(&self, later: &Self) -> bool {
+        let shared = self.rule.share.is_some() && later.rule.share.is_some() && self.rule.app == later.rule.app;
+        shared && self.covers(later) && later.covers(self)
+    }
+
+    /// The rule for people, and where it stands.
+    fn named(&self) -> String {
+        let RuleSpec { text, source, share, .. } = self.rule;
+        let share = share.map(|share| format!(" for {share}")).unwrap_or_default();
+        if source.is_empty() { format!("`{text}`{share}") } else { format!("`{text}`{share} ({source})") }
+    }
+
+    /// Whether every request that `later` is for is one of this rule's, too, whatever their shares.
     fn covers(&self, later: &Self) -> bool {
         (self.kind == RouteKind::Any || self.kind == later.kind)
             && self.covers_path(later)
@@ -49,12 +74,22 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// The first rule that is hidden, and the one that hides it.
-pub(super) fn first_hidden(claims: &[Claim<'_>]) -> Option<(usize, usize)> {
-    claims.iter().enumerate().find_map(|(index, later)| {
-        let by = claims.iter().take(index).position(|earlier| earlier.covers(later))?;
-        Some((index, by))
-    })
+/// Checks that each rule can match, and that no two rules contradict each other.
+///
+/// # Errors
+/// For the first rule that fails, with the rule in its way.
+pub(super) fn refuse_idle(claims: &[Claim<'_>]) -> Result<(), RouteError> {
+    for (index, later) in claims.iter().enumerate() {
+        let mut before = claims.iter().take(index);
+        if let Some(other) = before.clone().find(|earlier| earlier.contradicts(later)) {
+            let share = later.rule.share.unwrap_or(Percent::of_buckets(0));
+            return Err(RouteError::TwoShares { share, other: other.named() }.of(later.rule));
+        }
+        if let Some(by) = before.find(|earlier| earlier.hides(later)) {
+            return Err(RouteError::Hidden { by: by.named() }.of(later.rule));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the tail takes whatever follows.

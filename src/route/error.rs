@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use super::RuleSpec;
+use super::{Percent, RuleSpec};
 
 /// A routing plan that makes no sense. Every variant is the operator's to fix.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -51,6 +51,14 @@ pub enum RouteError {
         /// The rule that hides it, and where that stands.
         by: String,
     },
+    /// Two rules have different shares of the same requests for the same application.
+    #[error("it has a share of {share}, but {other} matches the same requests")]
+    TwoShares {
+        /// The share of this rule.
+        share: Percent,
+        /// The other rule, its share, and where it stands.
+        other: String,
+    },
     /// A mount prefix that is neither empty nor of the form `/a/b`.
     #[error("the prefix `{0}` has to begin with `/` and must not end with it")]
     Prefix(String),
@@ -80,6 +88,9 @@ impl RouteError {
         match self {
             Self::Rule { why, .. } => why.hint(),
             Self::Hidden { .. } => "the first rule that matches wins: move it before that one, or remove it",
+            Self::TwoShares { .. } => {
+                "an application can have only one share of the same requests: remove one of the two rules"
+            }
             Self::WebSocketToWsgi => "name an ASGI application, or leave WebSockets out of the rule",
             Self::Expression { .. } => {
                 "the syntax is that of Rust's `regex` crate, which is Python's without look-around and back-references"

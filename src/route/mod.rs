@@ -4,11 +4,12 @@
 //! it can be tried in isolation, shared between threads, and asked by `rsgi explain` without a server.
 //!
 //! In reading order: `path` (split, then decode), `template` and `pattern`/`automaton`/`expression` (what a path is compared
-//! with), `method`, `host` and `condition` (what else a row asks for), `table` (many rows, one answer), `mount` (prefixes),
-//! `cover` (rules that never decide), `router` (the order of it all). The words of the specifications: `SCRIPT_NAME`/`PATH_INFO` (PEP 3333), `root_path`/
+//! with), `method`, `host` and `condition` (what else a row asks for), `share` and `bucket` (which clients a rule is for), `table` (many
+//! rows, one answer), `mount` (prefixes), `cover` (rules that never decide), `router` (the order of it all; `names`: in words). The words of the specifications: `SCRIPT_NAME`/`PATH_INFO` (PEP 3333), `root_path`/
 //! `path` (ASGI 3.0).
 
 mod automaton;
+mod bucket;
 mod condition;
 mod cover;
 mod error;
@@ -16,16 +17,21 @@ mod expression;
 mod host;
 mod method;
 mod mount;
+mod names;
 mod path;
 mod pattern;
 mod router;
+mod share;
 mod table;
 mod template;
 
 use http::HeaderMap;
 
+pub use bucket::{BUCKET_COOKIE, BUCKETS};
 pub use error::{RouteError, TemplateFault};
-pub use router::Router;
+pub use names::SharedRule;
+pub use router::{Decided, Router};
+pub use share::{Lot, Percent, ShareBy, Shared, SharingSpec, Testers};
 
 /// Which application: its place in the list of applications that the caller keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +92,8 @@ pub struct RuleSpec {
     pub websocket: Option<bool>,
     /// Who answers what it matches. The application has to be among the mounts.
     pub app: AppIndex,
+    /// The share of the clients; `None` for all. For clients outside the share, the router skips the rule.
+    pub share: Option<Percent>,
     /// The rule as the operator wrote it.
     pub text: String,
     /// Where it stands, such as `rsgi.toml, line 7`; empty on the command line.
@@ -223,6 +231,10 @@ pub struct RouteRequest<'a> {
     pub scheme: Scheme,
     /// All its fields, for the rules that ask for some.
     pub headers: &'a HeaderMap,
+    /// The address of the client, for shares.
+    pub client: Option<&'a str>,
+    /// Returns a random bucket. Only called if a rule with a share needs one and the client has none.
+    pub random: fn() -> u16,
 }
 
 /// Where a request goes.
@@ -299,5 +311,7 @@ pub enum Reason {
 mod comparison;
 #[cfg(test)]
 mod rule_comparison;
+#[cfg(test)]
+mod share_tests;
 #[cfg(test)]
 mod tests;

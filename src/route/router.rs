@@ -6,27 +6,43 @@
 
 use std::borrow::Cow;
 
-use super::cover::{Claim, first_hidden};
+use super::cover::{Claim, refuse_idle};
 use super::error::RouteError;
 use super::method::Asked;
 use super::mount::{Mounts, require_distinct};
+use super::names::Names;
 use super::path::decode;
+use super::share::{Draw, Percent, Shared, Sharing};
 use super::table::{Found, Query, Table};
 use super::{
     AppIndex, Decision, Interface, Miss, Mode, MountSpec, Reason, RouteKind, RouteRequest, RouteSpec, RuleSpec,
+    SharingSpec,
 };
 
 /// Says who answers a request. Built once, then only read.
 #[derive(Debug)]
 pub struct Router {
-    rules: Table,
+    pub(super) rules: Table,
     /// The application of each rule.
-    targets: Box<[AppIndex]>,
+    pub(super) targets: Box<[AppIndex]>,
+    /// `None` when no rule has a share.
+    sharing: Option<Sharing>,
     mounts: Mounts,
     rest: Rest,
     /// Whether the path matters at all. It does not for one application alone, which is then found in no time.
     reads_path: bool,
-    names: Names,
+    pub(super) names: Names,
+}
+
+/// A decision with its reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    /// Where it goes.
+    pub decision: Decision,
+    /// Why.
+    pub reason: Reason,
+    /// The share that was checked, if any was.
+    pub share: Option<Shared>,
 }
 
 /// Who gets what no rule and no prefix claims.
@@ -38,16 +54,6 @@ enum Rest {
     Probe { wsgi: AppIndex, asgi: AppIndex },
     WebSocketOnly { wsgi: AppIndex, asgi: AppIndex },
     WsgiFirst { wsgi: AppIndex, table: Table, then: Box<Self> },
-}
-
-/// How the operator wrote things; only read to explain a decision.
-#[derive(Debug)]
-struct Names {
-    rules: Box<[String]>,
-    rule_paths: Box<[String]>,
-    prefixes: Box<[String]>,
-    routes: Box<[String]>,
-    wsgi_routes: Box<[String]>,
 }
 
 impl Router {
@@ -64,7 +70,32 @@ impl Router {
         let (rules, targets) = compile_rules(mounts, rules)?;
         let mounts = Mounts::new(mounts)?;
         let reads_path = !rules.is_empty() || !mounts.is_empty() || rest.reads_path();
-        Ok(Self { rules, targets, mounts, rest, reads_path, names })
+        let sharing = rules.shares().next().map(|_| Sharing::new(&SharingSpec::default())).transpose()?;
+        Ok(Self { rules, targets, sharing, mounts, rest, reads_path, names })
+    }
+
+    /// Sets where the buckets of clients come from. The default is our own cookie.
+    ///
+    /// # Errors
+    ///
+    /// When a name is not valid for a header field.
+    pub fn sharing(mut self, spec: &SharingSpec) -> Result<Self, RouteError> {
+        let compiled = Sharing::new(spec)?;
+        self.sharing = self.sharing.map(|_| compiled);
+        Ok(self)
+    }
+
+    /// Changes the share of a rule, from the next request on.
+    pub fn set_share(&self, rule: usize, share: Percent) {
+        if let Some((_, own)) = self.rules.shares().find(|(index, _)| *index == rule) {
+            own.set(share);
+        }
+    }
+
+    /// The value of `Vary` for responses after a share was checked.
+    #[must_use]
+    pub fn vary(&self) -> Option<&http::HeaderValue> {
+        self.sharing.as_ref().map(Sharing::vary)
     }
 
     /// Where a request goes.
@@ -76,89 +107,38 @@ impl Router {
     /// Where a request goes, and why. As cheap as [`Router::route`].
     #[must_use]
     pub fn explain(&self, request: &RouteRequest<'_>) -> (Decision, Reason) {
+        let Decided { decision, reason, .. } = self.decide(request);
+        (decision, reason)
+    }
+
+    /// Where a request goes, with all reasons. As cheap as [`Router::route`].
+    #[must_use]
+    pub fn decide(&self, request: &RouteRequest<'_>) -> Decided {
         if !self.reads_path {
-            return self.rest.decide(&[], request);
+            let (decision, reason) = self.rest.decide(&[], request);
+            return Decided { decision, reason, share: None };
         }
         let path: Cow<'_, [u8]> = decode(request.raw_path);
-        if let Found::Row(index) = self.rules.find(&path, &rule_query(request))
-            && let Some(app) = self.targets.get(index)
-        {
-            // A rule passes the path through as it is, even to an application that is also mounted somewhere.
-            return (whole(*app), Reason::Rule(index));
-        }
-        if let Some(mounted) = self.mounts.find(&path, request.raw_path, request.websocket) {
+        let draw = self.sharing.as_ref().map(|sharing| Draw::new(sharing, request));
+        let query = Query { draw: draw.as_ref(), ..rule_query(request) };
+        let rule = match self.rules.find(&path, &query) {
+            Found::Row(index) => Some(index),
+            Found::Refused(_) | Found::Nothing => None,
+        };
+        let share = draw.and_then(|draw| draw.part(rule));
+        let ruled = rule.and_then(|index| Some((whole(*self.targets.get(index)?), Reason::Rule(index))));
+        // A rule passes the path through as it is, even to an application that is also mounted somewhere.
+        let (decision, reason) = ruled.unwrap_or_else(|| self.unruled(&path, request));
+        Decided { decision, reason, share }
+    }
+
+    /// Where a request goes that matches no rule.
+    fn unruled(&self, path: &[u8], request: &RouteRequest<'_>) -> (Decision, Reason) {
+        if let Some(mounted) = self.mounts.find(path, request.raw_path, request.websocket) {
             let decision = Decision::App { app: mounted.app, root: mounted.root };
             return (decision, Reason::Mount(mounted.index));
         }
-        self.rest.decide(&path, request)
-    }
-
-    /// The rule, prefix or route that decided, as it was written.
-    #[must_use]
-    pub fn name_of(&self, reason: Reason) -> Option<&str> {
-        let (names, index) = match reason {
-            Reason::Rule(index) => (&self.names.rules, index),
-            Reason::Mount(index) => (&self.names.prefixes, index),
-            Reason::Table(index) | Reason::TableRefusal(index) => (&self.names.routes, index),
-            Reason::WsgiTable(index) => (&self.names.wsgi_routes, index),
-            _ => return None,
-        };
-        names.get(index).map(String::as_str)
-    }
-
-    /// The path of the rule, prefix or route that decided: what its requests have in common.
-    #[must_use]
-    pub fn template_of(&self, reason: Reason) -> Option<&str> {
-        match reason {
-            Reason::Rule(index) => self.names.rule_paths.get(index).map(String::as_str),
-            // The application does not get it for this row.
-            Reason::TableRefusal(_) => None,
-            _ => self.name_of(reason),
-        }
-    }
-
-    /// The place of a rule, prefix or route among all of them; for who keeps something for each.
-    #[must_use]
-    pub fn place_of(&self, reason: Reason) -> Option<usize> {
-        let Names { rules, prefixes, routes, .. } = &self.names;
-        match reason {
-            Reason::Rule(index) => Some(index),
-            Reason::Mount(index) => Some(rules.len() + index),
-            Reason::Table(index) => Some(rules.len() + prefixes.len() + index),
-            Reason::WsgiTable(index) => Some(rules.len() + prefixes.len() + routes.len() + index),
-            _ => None,
-        }
-    }
-
-    /// How many such places there are.
-    #[must_use]
-    pub fn places(&self) -> usize {
-        let Names { rules, prefixes, routes, wsgi_routes, .. } = &self.names;
-        rules.len() + prefixes.len() + routes.len() + wsgi_routes.len()
-    }
-
-    /// A reason in words, such as ``the rule `GET /x=new` ``.
-    #[must_use]
-    pub fn describe(&self, reason: Reason) -> String {
-        let quoted = |what: &str| format!("the {what} `{}`", self.name_of(reason).unwrap_or("?"));
-        match reason {
-            Reason::Rule(_) => quoted("rule"),
-            Reason::Mount(_) => quoted("prefix"),
-            Reason::Table(_) => quoted("route"),
-            Reason::WsgiTable(_) => quoted("route") + " of the WSGI application, which is preferred",
-            Reason::TableRefusal(_) => {
-                format!(
-                    "the ASGI application looks no further than `{}`, and refuses it",
-                    self.name_of(reason).unwrap_or("?")
-                )
-            }
-            Reason::TableMiss => "no route of the ASGI application matches".to_owned(),
-            Reason::Probe => "the ASGI application is asked first".to_owned(),
-            Reason::OnlyApp => "the application without a prefix".to_owned(),
-            Reason::WebSocketOnly => "HTTP goes to WSGI, WebSockets go to ASGI".to_owned(),
-            Reason::NoWebSocket => "no ASGI application takes this WebSocket".to_owned(),
-            Reason::NotFound => "no application is mounted there".to_owned(),
-        }
+        self.rest.decide(path, request)
     }
 }
 
@@ -176,7 +156,7 @@ fn rule_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
 
 fn query<'a>(request: &RouteRequest<'a>, asked: Asked<'a>) -> Query<'a> {
     let RouteRequest { websocket, host, scheme, headers, .. } = *request;
-    Query { websocket, asked, host, scheme, headers }
+    Query { websocket, asked, host, scheme, headers, draw: None }
 }
 
 /// What a request asks of an application's route table. An OPTIONS that is no preflight asks about the path as a whole, so
@@ -288,12 +268,7 @@ fn compile_rules(mounts: &[MountSpec], rules: &[RuleSpec]) -> Result<(Table, Box
         });
         claims.push(compiled.map_err(|error| error.of(rule))?);
     }
-    if let Some((hidden, by)) = first_hidden(&claims)
-        && let (Some(hidden), Some(by)) = (rules.get(hidden), rules.get(by))
-    {
-        let place = if by.source.is_empty() { String::new() } else { format!(" ({})", by.source) };
-        return Err(RouteError::Hidden { by: format!("`{}`{place}", by.text) }.of(hidden));
-    }
+    refuse_idle(&claims)?;
     Ok((table, rules.iter().map(|rule| rule.app).collect()))
 }
 
@@ -312,27 +287,4 @@ fn compile_routes(routes: &[RouteSpec]) -> Result<Table, RouteError> {
     let mut table = Table::default();
     routes.iter().try_for_each(|route| table.push_route(route))?;
     Ok(table)
-}
-
-impl Names {
-    fn new(mounts: &[MountSpec], rules: &[RuleSpec], mode: &Mode) -> Self {
-        let (routes, wsgi_routes) = tables_of(mode);
-        let paths = |routes: &[RouteSpec]| routes.iter().map(|route| route.path.clone()).collect();
-        Self {
-            rules: rules.iter().map(|rule| rule.text.clone()).collect(),
-            rule_paths: rules.iter().map(|rule| rule.path.shown()).collect(),
-            prefixes: mounts.iter().map(|mount| mount.prefix.clone()).collect(),
-            routes: paths(routes),
-            wsgi_routes: paths(wsgi_routes),
-        }
-    }
-}
-
-/// The routes of the ASGI and of the WSGI application that a mode goes by.
-fn tables_of(mode: &Mode) -> (&[RouteSpec], &[RouteSpec]) {
-    match mode {
-        Mode::Table(routes) => (routes, &[]),
-        Mode::WsgiFirst { routes, then } => (tables_of(then).0, routes),
-        Mode::Mounts | Mode::Probe | Mode::WebSocketOnly => (&[], &[]),
-    }
 }

@@ -19,6 +19,11 @@ const PLAIN_SEGMENTS: &[&str] = &["a", "b", "1", "v1", "%C3%A9", "a-1"];
 const PREFIXES: &[&str] = &["", "/a", "/a/b", "/b", "/é"];
 const HOSTS: &[&str] = &["a.example", "b.example", "{t}.example"];
 const VALUES: &[&str] = &["1", "2", "beta-7"];
+const SHARES: &[u16] = &[0, 1, 2_500, 5_000, 10_000];
+const BUCKETS: &[u16] = &[0, 1, 2_499, 2_500, 9_999];
+
+/// The bucket of who brings none.
+const RANDOM: u16 = 4_999;
 
 type Naive = fn(&[u16]) -> bool;
 
@@ -39,6 +44,7 @@ struct Request {
     websocket: bool,
     header: Option<&'static str>,
     cookie: Option<&'static str>,
+    bucket: Option<u16>,
 }
 
 impl Generator {
@@ -82,6 +88,7 @@ impl Generator {
             scheme: self.maybe(&[Scheme::Http, Scheme::Https]),
             websocket: self.maybe(&[true, false]).filter(|wanted| app == NEW || !wanted),
             app: AppIndex(app),
+            share: self.maybe(SHARES).map(Percent::of_buckets),
             text: String::new(),
             source: String::new(),
         }
@@ -98,6 +105,7 @@ impl Generator {
             websocket,
             header: self.maybe(VALUES),
             cookie: self.maybe(VALUES),
+            bucket: self.maybe(BUCKETS),
         }
     }
 }
@@ -112,6 +120,10 @@ fn holds(test: &FieldTest, value: Option<&str>) -> bool {
 }
 
 fn matches(rule: &RuleSpec, request: &Request) -> bool {
+    fits_all_else(rule, request) && rule.share.is_none_or(|share| request.bucket.unwrap_or(RANDOM) < share.buckets())
+}
+
+fn fits_all_else(rule: &RuleSpec, request: &Request) -> bool {
     let text = decode_naively(&request.path);
     let path = match &rule.path {
         PathSpec::Template(template) => fits(&read(template), &text),
@@ -132,13 +144,16 @@ fn matches(rule: &RuleSpec, request: &Request) -> bool {
         })
 }
 
-fn found(router: &Router, request: &Request) -> Option<usize> {
+fn found(router: &Router, request: &Request) -> (Option<usize>, Option<Shared>) {
     let mut headers = HeaderMap::new();
     if let Some(value) = request.header {
         headers.append("x-a", value.parse().unwrap());
     }
     if let Some(value) = request.cookie {
         headers.append("cookie", format!("x=1; x-a={value}; y").parse().unwrap());
+    }
+    if let Some(bucket) = request.bucket {
+        headers.append("cookie", format!("{BUCKET_COOKIE}={bucket}").parse().unwrap());
     }
     let asked = RouteRequest {
         method: request.method,
@@ -148,11 +163,15 @@ fn found(router: &Router, request: &Request) -> Option<usize> {
         preflight_method: None,
         scheme: request.scheme,
         headers: &headers,
+        client: None,
+        random: || RANDOM,
     };
-    match router.explain(&asked).1 {
+    let decided = router.decide(&asked);
+    let rule = match decided.reason {
         Reason::Rule(index) => Some(index),
         _ => None,
-    }
+    };
+    (rule, decided.share)
 }
 
 /// Takes hidden rules out until a router can be made; gives them with those that were there.
@@ -164,9 +183,12 @@ fn settle(rules: &mut Vec<RuleSpec>, mounts: &[MountSpec], hidden: &mut Vec<(Vec
         match Router::new(mounts, rules, &Mode::Mounts) {
             Ok(router) => return router,
             Err(RouteError::Rule { rule, why, .. }) => {
-                assert!(matches!(*why, RouteError::Hidden { .. }), "{why}");
                 let index = rule.parse().unwrap();
-                hidden.push((rules.clone(), index));
+                match *why {
+                    RouteError::Hidden { .. } => hidden.push((rules.clone(), index)),
+                    RouteError::TwoShares { .. } => (),
+                    other => panic!("{other}"),
+                }
                 rules.remove(index);
             }
             Err(other) => panic!("{other}"),
@@ -181,7 +203,7 @@ fn the_first_rule_that_matches_decides_and_a_hidden_one_never_would() {
         MountSpec { app: AppIndex(NEW), interface: Interface::Asgi, prefix: "/never/asked/for".to_owned() },
     ];
     let mut generator = Generator(0x2545_F491_4F6C_DD1D);
-    let (mut decided, mut hidden) = (0, Vec::new());
+    let (mut decided, mut shared, mut hidden) = (0, 0, Vec::new());
     for _ in 0..600 {
         let mut rules: Vec<_> = (0..generator.below(10)).map(|_| generator.rule()).collect();
         let before = hidden.len();
@@ -189,8 +211,14 @@ fn the_first_rule_that_matches_decides_and_a_hidden_one_never_would() {
         for _ in 0..120 {
             let request = generator.request();
             let naive = rules.iter().position(|rule| matches(rule, &request));
-            assert_eq!(found(&router, &request), naive, "{} {} {rules:?}", request.method, request.path);
+            let (rule, share) = found(&router, &request);
+            assert_eq!(rule, naive, "{} {} {rules:?}", request.method, request.path);
             decided += usize::from(naive.is_some());
+            let preceding = rules.get(..=naive.unwrap_or(rules.len().wrapping_sub(1))).unwrap_or_default();
+            let asked = preceding.iter().position(|rule| rule.share.is_some() && fits_all_else(rule, &request));
+            let lot = request.bucket.map_or(Lot::Drawn(RANDOM), Lot::Brought);
+            assert_eq!(share, asked.map(|rule| Shared { rule, lot }), "{} {} {rules:?}", request.method, request.path);
+            shared += usize::from(share.is_some());
             for (all, index) in hidden.get(before..).unwrap() {
                 let first = all.iter().position(|rule| matches(rule, &request));
                 assert_ne!(first, Some(*index), "{} {} {all:?}", request.method, request.path);
@@ -198,5 +226,6 @@ fn the_first_rule_that_matches_decides_and_a_hidden_one_never_would() {
         }
     }
     assert!(decided > 10_000, "most of the generated requests match nothing: {decided}");
+    assert!(shared > 2_000, "hardly a share was asked: {shared}");
     assert!(hidden.len() > 50, "hardly a rule was hidden: {}", hidden.len());
 }

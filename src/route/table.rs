@@ -18,6 +18,7 @@ use super::host::Host;
 use super::method::{Asked, Methods};
 use super::path::{as_text, split_segment};
 use super::pattern::Pattern;
+use super::share::{Draw, Share};
 use super::template::{Author, PathTemplate, Token};
 use super::{PathSpec, RouteKind, RouteSpec, RuleSpec, Scheme};
 
@@ -35,6 +36,8 @@ struct Row {
     falls_through: bool,
     /// Whether what fits is refused, and no later row is looked at.
     refuses: bool,
+    /// Its share of the clients, if it has one.
+    share: Option<Share>,
 }
 
 /// What was found for a request.
@@ -55,6 +58,8 @@ pub(super) struct Query<'a> {
     pub(super) host: Option<&'a str>,
     pub(super) scheme: Scheme,
     pub(super) headers: &'a HeaderMap,
+    /// The bucket of the client. Without it, rows with a share do not match.
+    pub(super) draw: Option<&'a Draw<'a>>,
 }
 
 /// The rows and the tree of their paths.
@@ -101,7 +106,7 @@ impl Table {
         self.insert(&PathTemplate::parse(&route.path, Author::Framework)?, &route.path)?;
         let (methods, conditions) = (Methods::new(route.methods.as_deref()), Conditions::default());
         let &RouteSpec { kind, falls_through, refuses, .. } = route;
-        self.rows.push(Row { kind, methods, host, conditions, falls_through, refuses });
+        self.rows.push(Row { kind, methods, host, conditions, falls_through, refuses, share: None });
         Ok(())
     }
 
@@ -117,8 +122,14 @@ impl Table {
             PathSpec::Expression(expression) => self.expressions.push((compile(expression)?, self.rows.len())),
         }
         let methods = Methods::new(rule.methods.as_deref());
-        self.rows.push(Row { kind, methods, host, conditions, falls_through: false, refuses: false });
+        let share = rule.share.map(|share| Share::new(share, rule.app));
+        self.rows.push(Row { kind, methods, host, conditions, falls_through: false, refuses: false, share });
         Ok(())
+    }
+
+    /// The rows with a share.
+    pub(super) fn shares(&self) -> impl Iterator<Item = (usize, &Share)> {
+        self.rows.iter().enumerate().filter_map(|(row, it)| Some((row, it.share.as_ref()?)))
     }
 
     /// Adds a template of the row that comes next.
@@ -235,9 +246,15 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Takes a row whose path fits, if it precedes the best one and the rest of the request suits it.
+    /// Takes a row whose path fits, if it precedes the best one and the rest of the request fits. It checks the share last, so that a
+    /// share which is checked really matters.
     fn offer(&mut self, row: usize) {
-        if row < self.best && self.rows.get(row).is_some_and(|candidate| candidate.fits(self.query)) {
+        let Some(candidate) = self.rows.get(row).filter(|candidate| row < self.best && candidate.fits(self.query))
+        else {
+            return;
+        };
+        let admits = |share| self.query.draw.is_some_and(|draw| draw.admits(row, share));
+        if candidate.share.as_ref().is_none_or(admits) {
             self.best = row;
         }
     }
@@ -275,7 +292,9 @@ mod tests {
 
     fn find(table: &Table, path: &str, websocket: bool) -> Option<usize> {
         let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
-        match table.find(path.as_bytes(), &Query { websocket, asked: Asked::ANY, host: None, scheme, headers }) {
+        match table
+            .find(path.as_bytes(), &Query { websocket, asked: Asked::ANY, host: None, scheme, headers, draw: None })
+        {
             Found::Row(index) => Some(index),
             Found::Refused(_) | Found::Nothing => None,
         }
@@ -287,7 +306,7 @@ mod tests {
         table.push_route(&RouteSpec { refuses: true, ..route(RouteKind::Any, "/a/{rest:path}") }).unwrap();
         table.push_route(&route(RouteKind::Http, "/a/{x}")).unwrap();
         let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
-        let query = Query { websocket: false, asked: Asked::ANY, host: None, scheme, headers };
+        let query = Query { websocket: false, asked: Asked::ANY, host: None, scheme, headers, draw: None };
         assert_eq!(table.find(b"/a/b", &query), Found::Row(0));
         assert_eq!(table.find(b"/a/c", &query), Found::Refused(1));
         assert_eq!(table.find(b"/b", &query), Found::Nothing);

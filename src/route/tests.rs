@@ -31,7 +31,7 @@ fn rule(text: &str, app: usize) -> RuleSpec {
     let (methods, host, path) = pattern(text);
     let path = PathSpec::Template(path);
     let (app, text, source) = (AppIndex(app), text.to_owned(), String::new());
-    RuleSpec { methods, host, path, fields: Vec::new(), scheme: None, websocket: None, app, text, source }
+    RuleSpec { methods, host, path, fields: Vec::new(), scheme: None, websocket: None, app, share: None, text, source }
 }
 
 fn route(kind: RouteKind, text: &str) -> RouteSpec {
@@ -45,7 +45,8 @@ fn table(routes: &[&str]) -> Mode {
 
 fn get(raw_path: &str) -> RouteRequest<'_> {
     let (method, host, scheme, headers) = ("GET", Some("example.com"), Scheme::Http, &*NO_FIELDS);
-    RouteRequest { method, raw_path, host, websocket: false, preflight_method: None, scheme, headers }
+    let (websocket, preflight_method, client, random) = (false, None, None, || 0);
+    RouteRequest { method, raw_path, host, websocket, preflight_method, scheme, headers, client, random }
 }
 
 /// `WS /path`, `OPTIONS>POST /path` (a preflight), or `GET /path`.

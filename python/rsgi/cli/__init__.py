@@ -14,6 +14,7 @@ from rsgi.cli.config import config_command
 from rsgi.cli.explain import explain_command
 from rsgi.cli.routes import routes_command
 from rsgi.cli.serve import serve_command
+from rsgi.cli.share import share_command
 from rsgi.cli.translate import translate_command
 from rsgi.cli.usage import CommandGroup, explain_usage
 from rsgi.console import say, writes_json
@@ -43,7 +44,15 @@ def commands(context: click.Context, *, version: bool) -> None:
         click.echo(context.get_help())
 
 
-for _command in (serve_command, routes_command, explain_command, check_command, config_command, translate_command):
+for _command in (
+    serve_command,
+    routes_command,
+    explain_command,
+    check_command,
+    config_command,
+    share_command,
+    translate_command,
+):
     commands.add_command(_command)
 
 

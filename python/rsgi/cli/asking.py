@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rsgi.plan import Plan
 
 _SECTION = "Applications"
-_SECTIONS = (_SECTION, "Static files")
+_SECTIONS = (_SECTION, "Shares", "Static files")
 _MORE = ("debug",)
 _LIFESPAN = "run_lifespan"
 

@@ -12,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from rsgi.cli.asking import application_options, survey_of, warn
+from rsgi.cli.explain_share import Case, bucket_field, cases_of
 from rsgi.cli.parameters import SectionedCommand
 from rsgi.cli.usage import HintedUsageError
+from rsgi.shares import BUCKETS
 
 if TYPE_CHECKING:
     from rsgi._rsgi import Explanation
@@ -28,35 +30,38 @@ _HELP = """Show which application would answer a request, and why.
     rsgi explain --wsgi old:app --asgi new:app GET /users/7
     rsgi explain --wsgi old:app --asgi new:app ws://example.com/chat
     rsgi explain --wsgi old:app --asgi new:app -H 'Host: api.example.com' POST /users
+    rsgi explain --wsgi old:app --asgi new:app --route '/pay=asgi:5%' --bucket 499 /pay
 
 The default method is GET. rsgi binds no address and calls no application.
 """
 
 
-def _explain(*, words: tuple[str, ...], headers: tuple[str, ...], **_: object) -> int:
+def _explain(
+    *, words: tuple[str, ...], headers: tuple[str, ...], client: str | None, bucket: int | None, **_: object
+) -> int:
     context = click.get_current_context()
     method, url, websocket = _request(words, context)
     fields = [_field(text, context) for text in headers]
     survey = survey_of(context)
+    fields += bucket_field(survey, bucket, context)
     warn(survey)
+    shown = "WS" if websocket else method
     try:
         place = None if websocket else survey.router.static_folder(url)
-        explained = survey.router.explain(method, url, fields, websocket)
+        cases = cases_of(survey, (method, url, fields, websocket, client))
     except ValueError as error:
         raise click.UsageError(f"this request is not valid: {error}", context) from error
-    lines = _lines(survey, explained, ("WS" if websocket else method), url, fields)
+    lines = [f"{shown} {url}", ""]
     if place is not None:
         folder = survey.plan.static_folders[place]
-        said = [f"  {'static':<10} {folder.place} is the longest match: a file in `{folder.dir}`"]
+        said = f"  {'static':<10} {folder.place} is the longest match: a file in `{folder.dir}`"
         if not folder.fallback_to_app:
-            click.echo(
-                "\n".join(
-                    [f"{method} {url}", "", *said, "", f"  {'served by':<10} the server; 404 if there is no such file"]
-                )
-            )
+            last = f"  {'served by':<10} the server; 404 if there is no such file"
+            click.echo("\n".join([*lines, said, "", last]))
             return 0
-        lines[2:2] = [f"{said[0]}; if there is no such file:"]
-    click.echo("\n".join(lines))
+        lines.append(f"{said}; if there is no such file:")
+    told = [_lines(survey, case, shown, url) for case in cases]
+    click.echo("\n".join(lines + "\n\n".join("\n".join(each) for each in told).splitlines()))
     return 0
 
 
@@ -84,13 +89,14 @@ def _field(text: str, context: click.Context) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _lines(survey: Survey, explained: Explanation, method: str, url: str, fields: list[tuple[str, str]]) -> list[str]:
+def _lines(survey: Survey, case: Case, method: str, url: str) -> list[str]:
+    explained, fields = case.explained, case.fields
     answer = survey.answer(explained, method, fields)
-    asked = [("rules", _rules(survey, explained)), ("mounts", _mounts(survey, explained))]
+    asked = [("rules", _rules(survey, explained)), ("share", case.share), ("mounts", _mounts(survey, explained))]
     if explained.kind not in ("rule", "mount"):
         rest = "the rest" if len(survey.plan.apps) > 1 else "why"
         asked.append((rest, explained.reason + _place(survey, explained)))
-    lines = [f"{method} {url}", ""]
+    lines = [f"  {case.title}"] if case.title else []
     lines += [f"  {name:<10} {said}" for name, said in asked if said]
     lines.append("")
     if explained.app is None:
@@ -121,7 +127,7 @@ def _rules(survey: Survey, explained: Explanation) -> str:
     count = len(survey.plan.rules)
     if explained.kind == "rule" and explained.index is not None:
         passed = f" ({explained.index} before it do not)" if explained.index else ""
-        return f"{explained.reason} matches{passed}"
+        return f"the rule `{survey.plan.rules[explained.index].shown}` matches{passed}"
     return f"none of {count} matches" if count else "none"
 
 
@@ -190,6 +196,17 @@ explain_command = SectionedCommand(
             multiple=True,
             metavar="'NAME: VALUE'",
             help="A header of the request. Repeatable.",
+        ),
+        click.Option(
+            ("--client",),
+            metavar="ADDRESS",
+            help="The address of the client, for shares with `--share-by client`.",
+        ),
+        click.Option(
+            ("--bucket",),
+            type=click.IntRange(0, BUCKETS - 1),
+            metavar="0-9999",
+            help="The bucket of the client: the value of its cookie `rsgi_bucket`.",
         ),
         click.Argument(("words",), nargs=-1, required=True, metavar="[METHOD] URL"),
     ],

@@ -153,7 +153,7 @@ def _footnote(number: str, note: str, times: int) -> str:
 
 
 def _about(survey: Survey) -> list[str]:
-    lines = [f"{survey.plan.mode}: {survey.plan.reason}", *(f"rule {rule.text}" for rule in survey.plan.rules)]
+    lines = [f"{survey.plan.mode}: {survey.plan.reason}", *(f"rule {rule.shown}" for rule in survey.plan.rules)]
     for app, table in zip(survey.plan.apps, survey.tables, strict=True):
         what = "routes unknown" if table is None else f"{table.framework}, {table.size()}"
         gaps = "" if table is None or table.complete else f"; some of its routes are missing: {table.why}"

@@ -79,7 +79,7 @@ def _about(survey: Survey) -> list[Text]:
             lines.append(Text(f"        some are missing: {table.why}", "yellow"))
     for folder in survey.plan.static_folders:
         lines.append(Text(f"  static  {folder.place}  {folder.dir}, before all applications"))
-    lines += [Text(f"  rule  {rule.text}") for rule in survey.plan.rules]
+    lines += [Text(f"  rule  {rule.shown}") for rule in survey.plan.rules]
     lines.append(Text(f"  {survey.plan.mode}: {survey.plan.reason}", "dim"))
     return lines
 

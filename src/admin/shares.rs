@@ -1,0 +1,105 @@
+//! `/shares` of the admin listener: lists and sets shares.
+//!
+//! This is the only path that changes something. A page in a browser cannot use it, not even with DNS rebinding. A request
+//! sets all the shares that it names, or none.
+//!
+//! Spec: RFC 9110 9.3.4 (PUT), 15.3.3 (202), 15.5.4 (403), 15.5.14 (413), 15.5.21 (422); Fetch 3.2 (`Origin`).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::header::ORIGIN;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use super::http::Source;
+use crate::live_shares::{SetShare, ShareStatus};
+use crate::route::Percent;
+
+/// The longest body that is read.
+const MOST_BODY: usize = 64 * 1024;
+
+/// Status and document, or status and reason.
+pub(super) type Said = Result<(StatusCode, Value), (StatusCode, String)>;
+
+/// Answers a request for `/shares`.
+pub(super) async fn answer(request: Request<Incoming>, source: &Source) -> Said {
+    if request.method() != Method::PUT {
+        return Ok((StatusCode::OK, json!({ "shares": source.shares().await })));
+    }
+    // Browsers send it with every PUT, and other clients do not.
+    if request.headers().contains_key(ORIGIN) {
+        return Err((StatusCode::FORBIDDEN, "a web page cannot change shares".to_owned()));
+    }
+    let body = Limited::new(request.into_body(), MOST_BODY).collect().await;
+    let body =
+        body.map_err(|_| (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MOST_BODY} bytes")))?;
+    let wanted = parse(&body.to_bytes())?;
+    let set = resolve(&wanted, &source.shares().await)?;
+    let took = source.set_shares(&set).await;
+    for (rule, share) in &wanted {
+        crate::log::line(format_args!("set the share of `{rule}` to {share} (admin listener)"));
+    }
+    let status = if took.0 < took.1 { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let shares = source.shares().await;
+    Ok((status, json!({ "shares": shares, "workers": { "took": took.0, "of": took.1 } })))
+}
+
+fn unprocessable(why: String) -> (StatusCode, String) {
+    (StatusCode::UNPROCESSABLE_ENTITY, why)
+}
+
+fn parse(body: &Bytes) -> Result<BTreeMap<String, Percent>, (StatusCode, String)> {
+    let texts: BTreeMap<String, String> = serde_json::from_slice(body).map_err(|_| {
+        unprocessable("the body must be an object of rules and shares, such as {\"/x=new\": \"25%\"}".to_owned())
+    })?;
+    let read = |(rule, text): (String, String)| match Percent::parse(&text) {
+        Some(share) => Ok((rule, share)),
+        None => Err(unprocessable(format!("`{text}` is not a share: write 0% to 100%, with up to two decimals"))),
+    };
+    texts.into_iter().map(read).collect()
+}
+
+fn resolve(wanted: &BTreeMap<String, Percent>, known: &[ShareStatus]) -> Result<Vec<SetShare>, (StatusCode, String)> {
+    let find = |(rule, share): (&String, &Percent)| match known.iter().find(|own| own.rule == *rule) {
+        Some(own) => Ok(own.set(*share)),
+        None if known.is_empty() => Err(unprocessable("no rule has a share".to_owned())),
+        None => {
+            let rules: Vec<_> = known.iter().map(|own| format!("`{}`", own.rule)).collect();
+            Err(unprocessable(format!("`{rule}` is not a rule with a share; the rules are {}", rules.join(", "))))
+        }
+    };
+    wanted.iter().map(find).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_object_of_rules_and_shares_is_taken() {
+        for body in ["", "[]", "{\"a\": 5}", "{\"a\": \"5\"}", "{\"a\": \"120%\"}", "{\"a\": \"5%\"", "null"] {
+            assert!(parse(&Bytes::from(body)).is_err(), "{body}");
+        }
+        let read = parse(&Bytes::from("{\"/x=new\": \"12.5%\"}")).unwrap_or_default();
+        assert_eq!(read.get("/x=new").map(|share| share.buckets()), Some(1250));
+    }
+
+    #[test]
+    fn all_that_is_named_is_there_or_nothing_changes() {
+        let known = ["/a=new", "/b=new"].map(|rule| ShareStatus {
+            rule: rule.to_owned(),
+            app: "new".to_owned(),
+            share: "7%".to_owned(),
+            configured: "5%".to_owned(),
+        });
+        let wanted = |rules: &[&str]| rules.iter().map(|rule| ((*rule).to_owned(), Percent::of_buckets(1))).collect();
+        let set = resolve(&wanted(&["/b=new"]), &known);
+        assert_eq!(set, Ok(vec![SetShare { rule: "/b=new".to_owned(), configured: 500, share: 1 }]));
+        assert!(
+            resolve(&wanted(&["/b=new", "/c=new"]), &known).is_err_and(|(_, why)| why.contains("`/a=new`, `/b=new`"))
+        );
+    }
+}

@@ -1,0 +1,183 @@
+//! Shares that were set while the server runs.
+//!
+//! A reload replaces the router, but keeps these shares. A live share is dropped when the configured share of its rule
+//! changes, or when the rule is removed. So a reload for another reason, such as new certificates, does not undo a live
+//! change, and a new share in the configuration file wins.
+//!
+//! With several processes, the supervisor has the live shares and sends them to its workers (`admin/workers.rs`).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::Routing;
+use crate::route::{Percent, Router};
+
+/// The live share of one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetShare {
+    /// The rule, without its share.
+    pub rule: String,
+    /// The configured share at the time of the change, in buckets.
+    pub configured: u16,
+    /// The live share, in buckets.
+    pub share: u16,
+}
+
+/// One rule with a share, for people and programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareStatus {
+    /// The rule, without its share.
+    pub rule: String,
+    /// The application of the rule.
+    pub app: String,
+    /// The current share, such as `5%`.
+    pub share: String,
+    /// The configured share.
+    pub configured: String,
+}
+
+impl ShareStatus {
+    /// The change that gives the rule another share.
+    pub fn set(&self, share: Percent) -> SetShare {
+        let configured = Percent::parse(&self.configured).unwrap_or(share);
+        SetShare { rule: self.rule.clone(), configured: configured.buckets(), share: share.buckets() }
+    }
+}
+
+/// The router of a process and its live shares.
+#[derive(Debug)]
+pub struct LiveShares {
+    routing: Arc<ArcSwap<Routing>>,
+    set: Mutex<Vec<SetShare>>,
+}
+
+impl LiveShares {
+    /// Without live shares.
+    pub fn new(routing: &Arc<ArcSwap<Routing>>) -> Self {
+        Self { routing: Arc::clone(routing), set: Mutex::default() }
+    }
+
+    /// Replaces the router. Drops the live shares of rules that have changed.
+    pub fn route_by(&self, routing: Routing) {
+        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        let shares: Vec<_> = routing.router.shares().collect();
+        set.retain(|each| {
+            shares.iter().any(|own| own.text == each.rule && own.configured.buckets() == each.configured)
+        });
+        apply(&set, &routing.router);
+        self.routing.store(Arc::new(routing));
+    }
+
+    /// Replaces all live shares.
+    pub fn replace(&self, all: Vec<SetShare>) {
+        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        if *set != all {
+            *set = all;
+            apply(&set, &self.routing.load().router);
+        }
+    }
+
+    /// Sets the shares of some rules.
+    pub fn add(&self, more: &[SetShare]) {
+        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        merge(&mut set, more);
+        apply(&set, &self.routing.load().router);
+    }
+
+    /// The rules with a share. `name` is the name of an application.
+    pub fn list(&self, name: impl Fn(usize) -> String) -> Vec<ShareStatus> {
+        let routing = self.routing.load();
+        let shown = routing.router.shares().map(|shared| ShareStatus {
+            rule: shared.text.to_owned(),
+            app: name(shared.app.0),
+            share: shared.share.to_string(),
+            configured: shared.configured.to_string(),
+        });
+        shown.collect()
+    }
+}
+
+/// Adds or replaces live shares. A share that equals the configured one is not kept.
+pub fn merge(set: &mut Vec<SetShare>, more: &[SetShare]) {
+    set.retain(|own| !more.iter().any(|other| other.rule == own.rule));
+    set.extend(more.iter().filter(|other| other.share != other.configured).cloned());
+}
+
+fn apply(set: &[SetShare], router: &Router) {
+    let shares: Vec<_> = router.shares().map(|own| (own.rule, own.text.to_owned(), own.configured)).collect();
+    for (rule, text, configured) in shares {
+        let own = set.iter().find(|each| each.rule == text && each.configured == configured.buckets());
+        router.set_share(rule, own.map_or(configured, |own| Percent::of_buckets(own.share)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot make its router should fail")]
+    use super::*;
+    use crate::route::{AppIndex, Interface, Mode, MountSpec, PathSpec, RuleSpec};
+
+    fn routing(rules: &[(&str, u16)]) -> Routing {
+        let mount =
+            |app, prefix: &str| MountSpec { app: AppIndex(app), interface: Interface::Asgi, prefix: prefix.into() };
+        let rule = |(path, share): &(&str, u16)| RuleSpec {
+            methods: None,
+            host: None,
+            path: PathSpec::Template((*path).into()),
+            fields: Vec::new(),
+            scheme: None,
+            websocket: None,
+            app: AppIndex(1),
+            share: Some(Percent::of_buckets(*share)),
+            text: format!("{path}=new"),
+            source: String::new(),
+        };
+        let rules: Vec<_> = rules.iter().map(rule).collect();
+        let router = Router::new(&[mount(0, ""), mount(1, "/new")], &rules, &Mode::Mounts).unwrap();
+        Routing::new(router, None)
+    }
+
+    fn live(rules: &[(&str, u16)]) -> LiveShares {
+        LiveShares::new(&Arc::new(ArcSwap::from_pointee(routing(rules))))
+    }
+
+    fn shares(live: &LiveShares) -> Vec<String> {
+        live.list(|_| "new".into()).into_iter().map(|each| format!("{} {}", each.rule, each.share)).collect()
+    }
+
+    fn set(rule: &str, configured: u16, share: u16) -> SetShare {
+        SetShare { rule: rule.into(), configured, share }
+    }
+
+    #[test]
+    fn what_was_set_outlives_a_reload_that_is_about_something_else() {
+        let live = live(&[("/a", 500), ("/b", 500)]);
+        live.add(&[set("/a=new", 500, 0), set("/b=new", 500, 2500)]);
+        assert_eq!(shares(&live), ["/a=new 0%", "/b=new 25%"]);
+        live.route_by(routing(&[("/c", 100), ("/a", 500), ("/b", 1000)]));
+        assert_eq!(shares(&live), ["/c=new 1%", "/a=new 0%", "/b=new 10%"], "the file says another share of /b");
+        live.route_by(routing(&[("/a", 500), ("/b", 500)]));
+        assert_eq!(shares(&live), ["/a=new 0%", "/b=new 5%"], "what was set of /b is forgotten");
+    }
+
+    #[test]
+    fn the_share_of_the_rule_itself_can_be_set_again() {
+        let live = live(&[("/a", 500)]);
+        live.add(&[set("/a=new", 500, 0)]);
+        live.add(&[set("/a=new", 500, 500)]);
+        assert_eq!(shares(&live), ["/a=new 5%"]);
+        live.route_by(routing(&[("/a", 500)]));
+        assert_eq!(shares(&live), ["/a=new 5%"]);
+    }
+
+    #[test]
+    fn what_is_not_set_any_more_is_as_it_was_made() {
+        let live = live(&[("/a", 500), ("/b", 500)]);
+        live.replace(vec![set("/a=new", 500, 10_000), set("/b=new", 600, 0)]);
+        assert_eq!(shares(&live), ["/a=new 100%", "/b=new 5%"], "the rule had another share");
+        live.replace(Vec::new());
+        assert_eq!(shares(&live), ["/a=new 5%", "/b=new 5%"]);
+    }
+}
