@@ -98,17 +98,19 @@ impl Alive {
 
     /// Runs `work` until it is over or the server is at `phase` or further, which gives `None`.
     ///
-    /// A connection's task is polled for each of its requests: the phase is asked for only when there is news, since that takes
-    /// a lock.
+    /// A connection's task is polled for each of its requests: while the server serves, the phase is asked for only when there is
+    /// news, since that takes a lock. Later it is asked for each time: the wake-up for the phase before may come again, and uses up
+    /// the one for the next.
     pub async fn unless<T>(&mut self, phase: Phase, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         let news = self.phases.clone();
+        let serving = self.phase() == Phase::Serving;
         let mut reached = pin!(self.reached(phase));
         let mut told: Option<Waker> = None;
         poll_fn(|context| {
             if let Poll::Ready(result) = work.as_mut().poll(context) {
                 return Poll::Ready(Some(result));
             }
-            let will_be_told = told.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+            let will_be_told = serving && told.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
             if will_be_told && matches!(news.has_changed(), Ok(false)) {
                 return Poll::Pending;
             }
@@ -122,5 +124,43 @@ impl Alive {
     pub async fn given_up(&mut self) {
         self.reached(Phase::Draining).await;
         tokio::time::sleep(LAST_REQUEST).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::time::Instant;
+
+    use tokio::runtime::Builder;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Waits as a connection does, phase after phase, on a thread of its own. Gives how long that took.
+    fn time_until_drained(shutdown: &Shutdown) -> Duration {
+        let mut alive = shutdown.alive();
+        let waiting = std::thread::spawn(move || {
+            let began = Instant::now();
+            let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+            let phases = async {
+                for phase in [Phase::Leaving, Phase::Draining] {
+                    assert_eq!(alive.unless(phase, pin!(pending::<()>())).await, None);
+                }
+            };
+            // Without this timeout, a lost wake-up would hang the test.
+            let _late = runtime.block_on(async { timeout(Duration::from_secs(20), phases).await });
+            began.elapsed()
+        });
+        shutdown.begin();
+        shutdown.advance(Phase::Draining);
+        waiting.join().unwrap()
+    }
+
+    #[test]
+    fn a_phase_that_follows_at_once_is_not_missed() {
+        for _ in 0..2000 {
+            assert!(time_until_drained(&Shutdown::default()) < Duration::from_secs(10));
+        }
     }
 }
