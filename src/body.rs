@@ -6,7 +6,6 @@
 //! Spec: RFC 9112 6, 7; RFC 9110 10.1.1 (`100 Continue` goes out when the body is first asked for).
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
@@ -24,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::metrics::RouteSeries;
-use crate::wire::{Pace, WireState};
+use crate::wire::Pace;
 
 /// What a body kept in memory may grow to before it goes to a temporary file, in bytes.
 const SPOOL_MEMORY: usize = 1024 * 1024;
@@ -40,8 +39,7 @@ const READ_TURNS: usize = 2;
 pub struct RequestBody {
     /// Bytes that were read already and are to be read again.
     replay: Option<BodySource>,
-    incoming: Incoming,
-    clock: BodyClock,
+    incoming: RawBody,
     limit: Option<u64>,
     received: u64,
     /// Where there is a body.
@@ -50,39 +48,68 @@ pub struct RequestBody {
     series: Option<Arc<RouteSeries>>,
 }
 
-/// Who keeps the time of a body, and knows why it breaks off.
+/// Where the bytes of a body come from.
 #[derive(Debug)]
-pub enum BodyClock {
-    /// The guard of an HTTP/1 connection, on which there is one body at a time.
-    Wire(Arc<WireState>),
-    /// Each body of an HTTP/2 connection has its own.
-    Own(Box<Pace>),
+pub enum RawBody {
+    /// There are none.
+    Empty,
+    /// They came with the head.
+    Whole(Option<Bytes>),
+    /// An HTTP/1 connection, which keeps the time, and says why the body breaks off.
+    Http1(PipeReader<Bytes>),
+    /// A stream of an HTTP/2 connection, with a clock of its own.
+    Http2(Incoming, Box<Pace>),
+}
+
+impl RawBody {
+    /// Whether nothing more comes.
+    pub fn is_end(&self) -> bool {
+        match self {
+            Self::Empty | Self::Whole(None) => true,
+            Self::Whole(Some(_)) => false,
+            Self::Http1(reader) => reader.is_finished(),
+            Self::Http2(incoming, _) => incoming.is_end_stream(),
+        }
+    }
+
+    /// The next bytes, perhaps none of them; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let (incoming, pace) = match self {
+            Self::Empty => return Ok(None),
+            Self::Whole(bytes) => return Ok(bytes.take()),
+            Self::Http1(reader) => return poll_fn(|context| reader.poll_next(context)).await.transpose(),
+            Self::Http2(incoming, pace) => (incoming, pace),
+        };
+        let frame = match pace.wait() {
+            None => incoming.frame().await,
+            Some(deadline) => {
+                let frame = tokio::time::timeout_at(deadline, incoming.frame()).await;
+                frame.map_err(|_| BodyError::TooSlow("the request body came too slowly".into()))?
+            }
+        };
+        pace.moved(frame.iter().flatten().filter_map(Frame::data_ref).map(Bytes::len).sum());
+        let frame = frame.transpose().map_err(|_| BodyError::Disconnected)?;
+        // Trailers reach no application: neither interface has a place for them.
+        Ok(frame.map(|frame| frame.into_data().unwrap_or_default()))
+    }
 }
 
 /// What became of a body, for whoever answers the request.
 #[derive(Debug, Default)]
-pub struct BodyFate {
-    read: AtomicBool,
-    failure: OnceLock<BodyError>,
-}
+pub struct BodyFate(OnceLock<BodyError>);
 
 impl BodyFate {
-    /// Whether all of it was taken from the connection, which can bring another request then.
-    pub fn is_read(&self) -> bool {
-        self.read.load(Ordering::Acquire)
-    }
-
     /// Why it was refused, if it was: what an application made of half a body is no answer.
     pub fn failure(&self) -> Option<&BodyError> {
-        self.failure.get()
+        self.0.get()
     }
 }
 
 impl RequestBody {
     /// The body of one request, of at most `limit` bytes.
-    pub fn new(incoming: Incoming, limit: Option<u64>, clock: BodyClock, series: Option<Arc<RouteSeries>>) -> Self {
-        let fate = (!incoming.is_end_stream()).then(Arc::default);
-        Self { replay: None, incoming, clock, limit, received: 0, fate, series }
+    pub fn new(incoming: RawBody, limit: Option<u64>, series: Option<Arc<RouteSeries>>) -> Self {
+        let fate = (!incoming.is_end()).then(Arc::default);
+        Self { replay: None, incoming, limit, received: 0, fate, series }
     }
 
     /// Where it is said what becomes of the body; `None` when there is none.
@@ -92,7 +119,7 @@ impl RequestBody {
 
     /// Whether there is no body at all, or nothing is left.
     pub fn is_end(&self) -> bool {
-        self.replay.is_none() && self.incoming.is_end_stream()
+        self.replay.is_none() && self.incoming.is_end()
     }
 
     /// The next chunk, `None` at the end.
@@ -104,17 +131,11 @@ impl RequestBody {
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         let next = self.next_chunk().await;
-        if let Some(fate) = &self.fate {
-            match &next {
-                Ok(chunk) if chunk.is_none() || self.incoming.is_end_stream() => {
-                    fate.read.store(true, Ordering::Release);
-                }
-                Ok(_) | Err(BodyError::Disconnected) => {}
-                Err(error) => {
-                    // The first reason stays.
-                    let _earlier = fate.failure.set(error.clone());
-                }
-            }
+        if let (Some(fate), Err(error)) = (&self.fate, &next)
+            && !matches!(error, BodyError::Disconnected)
+        {
+            // The first reason stays.
+            let _earlier = fate.0.set(error.clone());
         }
         next
     }
@@ -127,33 +148,12 @@ impl RequestBody {
                 return Ok(chunk);
             }
         }
-        loop {
-            let Some(frame) = self.next_frame().await? else { return Ok(None) };
-            // Trailers reach no application: neither interface has a place for them.
-            if let Ok(data) = frame.into_data()
-                && !data.is_empty()
-            {
+        while let Some(data) = self.incoming.next().await? {
+            if !data.is_empty() {
                 return self.count(data).map(Some);
             }
         }
-    }
-
-    async fn next_frame(&mut self) -> Result<Option<Frame<Bytes>>, BodyError> {
-        let frame = match &mut self.clock {
-            BodyClock::Wire(_) => self.incoming.frame().await,
-            BodyClock::Own(pace) => {
-                let frame = match pace.wait() {
-                    None => self.incoming.frame().await,
-                    Some(deadline) => {
-                        let frame = tokio::time::timeout_at(deadline, self.incoming.frame()).await;
-                        frame.map_err(|_| BodyError::TooSlow("the request body came too slowly".into()))?
-                    }
-                };
-                pace.moved(frame.iter().flatten().filter_map(Frame::data_ref).map(Bytes::len).sum());
-                frame
-            }
-        };
-        frame.transpose().map_err(|_| self.broken_off())
+        Ok(None)
     }
 
     fn count(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
@@ -164,16 +164,6 @@ impl RequestBody {
         match self.limit {
             Some(limit) if self.received > limit => Err(BodyError::TooLarge { limit }),
             _ => Ok(data),
-        }
-    }
-
-    /// The wire guard knows more than hyper's error says.
-    fn broken_off(&self) -> BodyError {
-        let BodyClock::Wire(wire) = &self.clock else { return BodyError::Disconnected };
-        match wire.body_failure() {
-            None => BodyError::Disconnected,
-            Some(refusal) if refusal.status == http::StatusCode::REQUEST_TIMEOUT => BodyError::TooSlow(refusal.reason),
-            Some(refusal) => BodyError::Malformed(refusal.reason),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The requests of one connection, whatever it speaks: head → route → gateway → response.
 //!
-//! Kept apart from `http1.rs` and `http2.rs`, which run hyper over the two kinds of connections, and from the gateways, which
+//! Kept apart from `http1/` and `http2.rs`, which know the bytes of the two kinds of connections, and from the gateways, which
 //! know applications but no connection. No line of this file touches Python.
 //!
 //! Spec: RFC 9110 15.
@@ -9,80 +9,41 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Version};
-use http_body::Body;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
-use crate::access_log::{AccessLog, Entry};
-use crate::admission::Admission;
-use crate::body::{BodyClock, BodyFate, RequestBody};
-use crate::compression::Compression;
+use crate::access_log::Entry;
+use crate::activity::Activity;
+use crate::body::{BodyFate, RawBody, RequestBody};
 use crate::decision_fields::DecisionFields;
 use crate::error::RequestError;
 use crate::forwarded::{Memo, Proxies};
-use crate::gateway::{App, Call, probe, websocket};
+use crate::gateway::{Call, probe, websocket};
+use crate::half_closed::HalfClosed;
 use crate::head::{Peer, RequestHead, from_http2};
 use crate::health;
 use crate::identity;
 use crate::in_flight::{InFlight, Logged};
-use crate::live_shares::LiveShares;
-use crate::metrics::{Counted, Metrics, OpenConnection, Protocol, Routing};
-use crate::own_fields::OwnFields;
-use crate::response::{AppResponse, Asked, ResponseBody};
+use crate::metrics::{Counted, OpenConnection, Protocol};
+use crate::response::{AppResponse, ResponseBody};
 use crate::route::{Decided, Decision, RouteRequest, Router};
-use crate::settings::Settings;
+use crate::service::Service;
 use crate::shutdown::{Alive, Phase};
-use crate::static_files::StaticFiles;
-use crate::tls::Tls;
-use crate::wear::Wear;
-use crate::wire::{Limits, Pace, Refusal, SpareAlarm, WireState, check_message};
-
-/// What every connection of the server shares.
-#[derive(Debug)]
-pub struct Service {
-    /// The settings.
-    pub settings: Settings,
-    /// Who answers what. Looked at once for each request; may be another one for the next.
-    pub routing: Arc<ArcSwap<Routing>>,
-    /// The live shares.
-    pub shares: Arc<LiveShares>,
-    /// The applications, in the order of the plan.
-    pub apps: Vec<Arc<App>>,
-    /// What the wire guard refuses.
-    pub limits: Arc<Limits>,
-    /// The certificates, if TCP connections are encrypted.
-    pub tls: Option<Arc<Tls>>,
-    /// What is in front of the server, if anything.
-    pub proxies: Option<Proxies>,
-    /// The access log, if it is on.
-    pub access_log: Option<AccessLog>,
-    /// The fields that every answer gets.
-    pub own_fields: OwnFields,
-    /// What is counted, if anybody asks.
-    pub metrics: Option<Arc<Metrics>>,
-    /// How answers of applications are compressed, if they are.
-    pub compression: Option<Compression>,
-    /// The folders of static files, if there are any.
-    pub static_files: Option<StaticFiles>,
-    /// Counts requests, if they are limited.
-    pub wear: Option<Arc<Wear>>,
-    /// Counts connections, if they are limited.
-    pub admission: Option<Arc<Admission>>,
-}
+use crate::wire::{Pace, Refusal, SpareAlarm, check_message};
 
 /// One connection as its requests see it.
 #[derive(Debug)]
 pub struct Connection {
     /// What it shares with the others.
     pub service: Arc<Service>,
-    /// What its bytes and its requests tell each other.
-    pub wire: Arc<WireState>,
+    /// Whether its client sends no more.
+    pub half_closed: HalfClosed,
     peer: Arc<Peer>,
     /// What a proxy said of the request before.
     forwarded: Memo,
@@ -93,12 +54,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection; `wire` counts its requests.
-    pub fn new(service: Arc<Service>, wire: Arc<WireState>, peer: Box<Peer>, alive: Alive, speaks: Protocol) -> Self {
+    /// A connection.
+    pub fn new(service: Arc<Service>, peer: Box<Peer>, alive: Alive, speaks: Protocol) -> Self {
         let open = service.metrics.as_ref().map(|metrics| OpenConnection::new(metrics, speaks));
         Self {
             service,
-            wire,
+            half_closed: HalfClosed::default(),
             peer: peer.into(),
             forwarded: Memo::default(),
             alive,
@@ -114,55 +75,109 @@ impl Drop for Connection {
     }
 }
 
-/// The answer to one request, which never fails: what does is an answer, too.
-pub type Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
+/// What answers one request, before it is sent.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer.
+    pub response: AppResponse,
+    /// The request, which ends with the answer.
+    pub in_flight: InFlight,
+    /// Its id, if requests have one.
+    pub id: Option<HeaderValue>,
+}
 
-/// Answers one request.
+/// The answer to one request.
+pub type Answer = BoxFuture<'static, Answered>;
+
+/// The answer to one HTTP/2 request, which never fails: what does is an answer, too.
+pub type Http2Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
+
+/// Answers one HTTP/2 request, which `activity` counts.
+pub fn answer(connection: Arc<Connection>, activity: Arc<Activity>, request: Request<Incoming>) -> Http2Answer {
+    let (mut parts, incoming) = request.into_parts();
+    let refusal = check_message(&parts, &connection.service.limits).err();
+    from_http2(&mut parts);
+    let body = RawBody::Http2(incoming, Box::new(Pace::new(&connection.service.limits)));
+    let head = connection.head(parts);
+    let is_head = head.is_head();
+    Box::pin(async move {
+        let Answered { response, in_flight, id } = match refusal {
+            None => answered(Arc::clone(&connection), head, body, Some(activity)).await,
+            Some(refusal) => {
+                let (_, in_flight, id) = connection.begin(head, Some(activity));
+                Answered { response: refused(&refusal), in_flight, id }
+            }
+        };
+        let mut response = response.into_http2(in_flight, is_head);
+        connection.service.own_fields.complete(&mut response, id);
+        Ok(response)
+    })
+}
+
+/// Answers one HTTP/1 request.
 ///
 /// Head and answer are in a box each: an idle connection keeps no room for them, and what goes from hand to hand is small.
-pub fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Answer {
-    let (mut parts, incoming) = request.into_parts();
-    let refusal = checked(&connection, &mut parts);
-    let mut head = Box::new(RequestHead::new(parts, Arc::clone(&connection.peer)));
-    if let Some(proxies) = &connection.service.proxies {
-        proxies.apply(&mut head, &connection.forwarded);
-    }
-    Box::pin(answered(connection, head, incoming, refusal))
+pub fn answer_http1(connection: &Arc<Connection>, parts: Parts, body: RawBody) -> Answer {
+    let head = connection.head(parts);
+    Box::pin(answered(Arc::clone(connection), head, body, None))
 }
 
 async fn answered(
     connection: Arc<Connection>,
-    mut head: Box<RequestHead>,
-    incoming: Incoming,
-    refusal: Option<Refusal>,
-) -> Result<Response<ResponseBody>, Infallible> {
-    let own = &connection.service.own_fields;
-    if let Some(name) = &own.request_id {
-        // Behind proxies that are trusted, what anybody else says does not count.
-        let choosy = connection.service.proxies.as_ref().is_some_and(Proxies::is_choosy);
-        let believed = !choosy || head.peer.is_trusted();
-        identity::give(name, &mut head, believed);
+    head: Box<RequestHead>,
+    body: RawBody,
+    activity: Option<Arc<Activity>>,
+) -> Answered {
+    let (head, mut in_flight, id) = connection.begin(head, activity);
+    let response = surviving(dispatch(&connection, head, body, &mut in_flight)).await;
+    Answered { response, in_flight, id }
+}
+
+fn refused(refusal: &Refusal) -> AppResponse {
+    AppResponse::Error(RequestError::closing(refusal.status, refusal.reason.clone()))
+}
+
+impl Connection {
+    fn head(&self, parts: Parts) -> Box<RequestHead> {
+        let mut head = Box::new(RequestHead::new(parts, Arc::clone(&self.peer)));
+        if let Some(proxies) = &self.service.proxies {
+            proxies.apply(&mut head, &self.forwarded);
+        }
+        head
     }
-    let (log, id) = (logged(&connection.service, &mut head), head.request_id.clone());
-    let counted = connection.service.metrics.as_ref().map(|metrics| Counted::new(metrics, &head.parts.method));
-    let mut in_flight = InFlight::start(&connection.wire, head.began, log, counted);
-    let asked = Asked { head: head.is_head(), version: head.parts.version };
-    let refusal = refusal.or_else(|| {
-        let (refusal, line) = connection.wire.take_refusal()?;
-        in_flight.asked_with(&line);
-        Some(refusal)
-    });
-    let response = match refusal {
-        Some(refusal) => AppResponse::Error(RequestError::closing(refusal.status, refusal.reason)),
-        None => surviving(dispatch(&connection, head, incoming, &mut in_flight)).await,
-    };
-    let decision = in_flight.decision.take();
-    let mut response = response.into_response(in_flight, asked);
-    if let Some(decision) = decision {
-        decision.add_to(&mut response);
+
+    /// The request is complete: from now on it is counted, and has its id.
+    fn begin(
+        &self,
+        mut head: Box<RequestHead>,
+        activity: Option<Arc<Activity>>,
+    ) -> (Box<RequestHead>, InFlight, Option<HeaderValue>) {
+        if let Some(name) = &self.service.own_fields.request_id {
+            // Behind proxies that are trusted, what anybody else says does not count.
+            let choosy = self.service.proxies.as_ref().is_some_and(Proxies::is_choosy);
+            let believed = !choosy || head.peer.is_trusted();
+            identity::give(name, &mut head, believed);
+        }
+        let (log, id) = (logged(&self.service, &mut head), head.request_id.clone());
+        let in_flight = InFlight::start(activity, head.began, log, self.counted(&head.parts.method));
+        (head, in_flight, id)
     }
-    own.complete(&mut response, id);
-    Ok(response)
+
+    /// What became of bytes that are no request: the answer, which the connection ends with. `line` is what they begin with.
+    pub fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> Answered {
+        let id = self.service.own_fields.request_id.as_ref().map(|_| identity::made());
+        let log = self.service.access_log.as_ref();
+        let log = log.map(|log| {
+            let entry = Box::new(Entry::refused(Arc::clone(&self.peer), line, id.clone(), log.wanted()));
+            Logged { log: log.clone(), entry }
+        });
+        let in_flight = InFlight::start(None, Instant::now(), log, self.counted(&Method::GET));
+        Answered { response: refused(refusal), in_flight, id }
+    }
+
+    fn counted(&self, method: &Method) -> Option<Counted> {
+        self.service.metrics.as_ref().map(|metrics| Counted::new(metrics, method))
+    }
 }
 
 /// What the access log keeps of a request, if it gets a line there.
@@ -172,16 +187,6 @@ fn logged(service: &Service, head: &mut RequestHead) -> Option<Logged> {
         head.queued = Some(Arc::default());
     }
     Some(Logged { log: log.clone(), entry: Box::new(Entry::new(head, log.wanted())) })
-}
-
-/// The wire guard has seen what came over HTTP/1; an HTTP/2 request is looked at here, and from then on looks the same.
-fn checked(connection: &Connection, parts: &mut Parts) -> Option<Refusal> {
-    if parts.version != Version::HTTP_2 {
-        return None;
-    }
-    let refusal = check_message(parts, &connection.service.limits).err();
-    from_http2(parts);
-    refusal
 }
 
 /// A panic of ours is a 500: it ends one request, never the connection's task or the server.
@@ -197,7 +202,7 @@ fn surviving(dispatching: impl Future<Output = AppResponse>) -> impl Future<Outp
 async fn dispatch(
     connection: &Connection,
     head: Box<RequestHead>,
-    incoming: Incoming,
+    body: RawBody,
     in_flight: &mut InFlight,
 ) -> AppResponse {
     if connection.service.settings.health_path.as_deref() == Some(head.path()) {
@@ -206,10 +211,6 @@ async fn dispatch(
     if let Some(wear) = &connection.service.wear {
         wear.count_request();
     }
-    // hyper skips what it has of a body in one piece, so it skips all of one that is not in chunks.
-    let fixed = head.content_length().is_some();
-    let is_skipped = || fixed && connection.wire.body_arrived();
-    in_flight.body_unread = !incoming.is_end_stream() && !is_skipped();
     let upgrade = websocket::requested(&head.parts);
     if let Some(files) = connection.service.static_files.as_ref().filter(|_| !upgrade)
         && let Some(answering) = files.answer(&head)
@@ -221,7 +222,7 @@ async fn dispatch(
     let compression = connection.service.compression.as_ref().filter(|_| !upgrade);
     let compressed =
         compression.map(|compression| (compression, compression.wish(&head.parts.headers, head.is_head())));
-    let (answering, body) = match begin(connection, (head, upgrade), incoming, in_flight) {
+    let (answering, fate) = match begin(connection, (head, upgrade), body, in_flight) {
         Ok(begun) => begun,
         Err(error) => return AppResponse::Error(error),
     };
@@ -229,9 +230,7 @@ async fn dispatch(
     if let Some((compression, wish)) = compressed {
         response = compression.apply(response, wish).boxed().await;
     }
-    let Some(body) = body else { return response };
-    in_flight.body_unread = !body.is_read() && !is_skipped();
-    match body.failure() {
+    match fate.as_ref().and_then(|fate| fate.failure()) {
         Some(error) => AppResponse::Error(error.clone().into()),
         None => response,
     }
@@ -244,7 +243,7 @@ async fn dispatch(
 fn begin<'a>(
     connection: &'a Connection,
     (mut head, upgrade): (Box<RequestHead>, bool),
-    incoming: Incoming,
+    body: RawBody,
     in_flight: &'a mut InFlight,
 ) -> Result<(impl Future<Output = AppResponse>, Option<Arc<BodyFate>>), RequestError> {
     let service = &connection.service;
@@ -264,27 +263,24 @@ fn begin<'a>(
     head.series = in_flight.series();
     if upgrade {
         // What follows the head are frames: a body would be taken for some.
-        if head.parts.version != Version::HTTP_2 && !incoming.is_end_stream() {
+        if head.parts.version != Version::HTTP_2 && !matches!(body, RawBody::Empty) {
             return Err(RequestError::closing(StatusCode::BAD_REQUEST, "a WebSocket handshake has no body"));
         }
         in_flight.enter(app)?;
         let asked = websocket::Asked { head, alive: connection.alive.clone(), in_flight };
-        return Ok((rare(websocket::call(app, asked, &connection.wire, &service.settings)), None));
+        return Ok((rare(websocket::call(app, asked, &service.settings)), None));
     }
-    let clock = match head.parts.version {
-        Version::HTTP_2 => BodyClock::Own(Box::new(Pace::new(&service.limits))),
-        _ => BodyClock::Wire(Arc::clone(&connection.wire)),
-    };
     let limit = service.settings.max_body;
-    if let (Some(length), Some(limit)) = (head.content_length(), limit)
-        && length > limit
+    if let Some(limit) = limit
+        && head.content_length().is_some_and(|length| length > limit)
     {
         return Err(rsgi_bridge::error::BodyError::TooLarge { limit }.into());
     }
     in_flight.enter(app)?;
-    let body = RequestBody::new(incoming, limit, clock, head.series.clone());
+    let body = RequestBody::new(body, limit, head.series.clone());
     let fate = body.fate();
-    let call = Call { head, body, settings: &service.settings, alarm: &connection.alarm };
+    let client = (&connection.alarm, &connection.half_closed);
+    let call = Call { head, body, settings: &service.settings, client };
     Ok(match then {
         None => (Either::Left(app.call(call)), fate),
         Some((second, miss)) => (rare(probe::call(app, (second, miss), call, in_flight)), fate),

@@ -10,10 +10,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{CACHE_CONTROL, EXPIRES, Entry, HeaderMap, SET_COOKIE, VARY};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, SET_COOKIE, VARY};
+use http::{HeaderName, HeaderValue, StatusCode};
+use rsgi_bridge::response_head::ResponseHead;
 
-use crate::response::ResponseBody;
 use crate::route::{BUCKET_COOKIE, Decided, Lot, Reason, Router, Scheme};
 
 /// The application that answered, and what decided.
@@ -66,16 +66,14 @@ impl DecisionFields {
     }
 
     /// Adds the fields.
-    pub fn add_to(self, response: &mut Response<ResponseBody>) {
-        let status = response.status();
-        let headers = response.headers_mut();
+    pub fn add_to(self, head: &mut ResponseHead) {
         if let Some(share) = self.share {
-            share.add_to(headers, status);
+            share.add_to(head);
         }
         let Some(ServedBy { because, app: Some(app) }) = self.served_by else { return };
         // Characters that are not valid in a header were percent-encoded.
         if let Ok(value) = HeaderValue::from_str(&(encoded(&app) + &because)) {
-            headers.insert(SERVED_BY.clone(), value);
+            head.replace(SERVED_BY.clone(), value);
         }
     }
 }
@@ -162,26 +160,26 @@ fn expires_later(headers: &HeaderMap) -> bool {
 }
 
 impl ShareFields {
-    fn add_to(self, headers: &mut HeaderMap, status: StatusCode) {
-        let caching = Caching::of(headers);
+    fn add_to(self, head: &mut ResponseHead) {
+        let (status, caching) = (head.status, Caching::of(&head.headers));
         match self.lot {
             // No cache may give the response of a tester to others.
             Lot::Wished(_) => {
-                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                head.replace(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 return;
             }
             // With a 304, a cache would add the cookie to its stored response.
             Lot::Drawn(bucket) if caching != Caching::Shared && status != StatusCode::NOT_MODIFIED => {
-                headers.append(SET_COOKIE, cookie(bucket, self.scheme));
+                head.append(SET_COOKIE, cookie(bucket, self.scheme));
                 if caching == Caching::Open && status != StatusCode::SWITCHING_PROTOCOLS {
-                    headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+                    head.append(CACHE_CONTROL, HeaderValue::from_static("private"));
                     return;
                 }
             }
             Lot::Drawn(_) | Lot::Brought(_) | Lot::Hashed(_) | Lot::Unknown => (),
         }
         if caching != Caching::Private && status != StatusCode::SWITCHING_PROTOCOLS {
-            vary(headers, self.vary);
+            vary(head, self.vary);
         }
     }
 }
@@ -193,16 +191,10 @@ fn cookie(bucket: u16, scheme: Scheme) -> HeaderValue {
 }
 
 /// Says that the response depends on the request header `field`.
-fn vary(headers: &mut HeaderMap, field: HeaderValue) {
-    let mut lines = match headers.entry(VARY) {
-        Entry::Vacant(place) => {
-            place.insert(field);
-            return;
-        }
-        Entry::Occupied(lines) => lines,
-    };
+fn vary(head: &mut ResponseHead, field: HeaderValue) {
     let mut said = Vec::new();
-    for word in lines.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
+    let lines = head.headers.get_all(VARY).into_iter();
+    for word in lines.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
         if word == b"*" || word.eq_ignore_ascii_case(field.as_bytes()) {
             return;
         }
@@ -211,9 +203,13 @@ fn vary(headers: &mut HeaderMap, field: HeaderValue) {
             said.extend_from_slice(b", ");
         }
     }
+    if said.is_empty() {
+        head.append(VARY, field);
+        return;
+    }
     said.extend_from_slice(field.as_bytes());
     if let Ok(value) = HeaderValue::from_bytes(&said) {
-        lines.insert(value);
+        head.replace(VARY, value);
     }
 }
 
@@ -228,9 +224,10 @@ mod tests {
             headers.append(*name, value.parse().unwrap());
         }
         let share = ShareFields { lot, vary: HeaderValue::from_static("cookie"), scheme: Scheme::Http };
-        share.add_to(&mut headers, StatusCode::from_u16(status).unwrap());
+        let mut head = ResponseHead::own(StatusCode::from_u16(status).unwrap(), headers);
+        share.add_to(&mut head);
         let shown = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().unwrap());
-        let mut shown: Vec<_> = headers.iter().map(shown).filter(|line| !line.starts_with("expires")).collect();
+        let mut shown: Vec<_> = head.headers.iter().map(shown).filter(|line| !line.starts_with("expires")).collect();
         shown.sort();
         shown
     }

@@ -95,6 +95,11 @@ impl SpooledStream {
         self.reader.on_given_up(tell);
     }
 
+    /// Its client may have left.
+    pub fn doubt(&self) {
+        self.reader.doubt();
+    }
+
     /// The next piece; `None` at the end.
     pub fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         loop {

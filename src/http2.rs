@@ -22,12 +22,14 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::{Connection, Service, answer};
+use crate::activity::Activity;
+use crate::connection::{Connection, answer};
 use crate::head::Peer;
 use crate::metrics::Protocol;
+use crate::service::Service;
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
-use crate::wire::{Alarm, FrameGuard, Limits, Pace, WireState};
+use crate::wire::{Alarm, FrameGuard, Limits, Pace};
 
 /// How much of a response hyper gets at a time: what it has not sent is not ours any more, and no clock watches it. As
 /// long as a frame may be, so that no frame is shorter for it.
@@ -61,19 +63,20 @@ pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Box<Peer>, mut ali
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let wire = Arc::new(WireState::default());
+    let activity = Arc::new(Activity::default());
     let streams = Arc::new(Streams { limits: Arc::clone(&service.limits), ..Streams::default() });
     let builder = builder(&service.settings, StreamExecutor(Arc::clone(&streams)));
     let began = Instant::now();
     let client = peer.client.clone();
     let (header_timeout, idle) = (service.limits.header_timeout, service.limits.keep_alive_timeout);
-    let connection = Arc::new(Connection::new(service, Arc::clone(&wire), peer, alive.clone(), Protocol::Http2));
-    let answer = service_fn(move |request| answer(Arc::clone(&connection), request));
+    let connection = Arc::new(Connection::new(service, peer, alive.clone(), Protocol::Http2));
+    let counted = Arc::clone(&activity);
+    let answer = service_fn(move |request| answer(Arc::clone(&connection), Arc::clone(&counted), request));
     let mut served = pin!(builder.serve_connection(TokioIo::new(FrameGuard::new(stream)), answer));
     tokio::select! {
         _ended = served.as_mut() => return,
         () = alive.reached(Phase::Draining) => {}
-        () = idle_for(&wire, began, header_timeout, idle) => {}
+        () = idle_for(&activity, began, header_timeout, idle) => {}
         () = streams.flooded.notified() => return,
         () = streams.unread.notified() => {
             say_unread(client);
@@ -87,7 +90,7 @@ where
     tokio::select! {
         _ended = served => {}
         () = alive.reached(Phase::Cut) => {}
-        () = idle_for(&wire, Instant::now(), FAREWELL, FAREWELL) => {}
+        () = idle_for(&activity, Instant::now(), FAREWELL, FAREWELL) => {}
     }
 }
 
@@ -130,10 +133,10 @@ const FIELD_OVERHEAD: usize = 32;
 const MOST_CRUMBS: usize = 512;
 
 /// Waits until there was no request since `began` for so long: `first` before any, `later` between them.
-async fn idle_for(wire: &WireState, began: Instant, first: Duration, later: Duration) {
+async fn idle_for(activity: &Activity, began: Instant, first: Duration, later: Duration) {
     loop {
         let now = Instant::now();
-        let (since, any) = wire.idle_since();
+        let (since, any) = activity.idle_since();
         let patience = if any { later } else { first };
         let until = match since {
             Some(since) => since.max(began).checked_add(patience),

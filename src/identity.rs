@@ -36,7 +36,7 @@ fn is_id(text: &[u8]) -> bool {
 }
 
 /// 128 random bits, in hexadecimal.
-fn made() -> HeaderValue {
+pub fn made() -> HeaderValue {
     let mut bits = [0; 16];
     if getrandom::fill(&mut bits).is_err() {
         return HeaderValue::from_static("no-random-numbers");

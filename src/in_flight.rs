@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
-use crate::access_log::{AccessLog, Entry, Fields, Outcome, kept};
+use crate::access_log::{AccessLog, Entry, Outcome, kept};
+use crate::activity::Activity;
 use crate::decision_fields::DecisionFields;
 use crate::error::RequestError;
 use crate::gateway::App;
 use crate::http2::Reader;
 use crate::metrics::{Counted, Event, RouteSeries, Routing};
 use crate::route::Reason;
-use crate::wire::WireState;
 
 /// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
 /// all end with it.
@@ -23,8 +23,6 @@ use crate::wire::WireState;
 pub struct InFlight {
     /// What the access log will say.
     pub record: Record,
-    /// The answer comes before all of the request's body: over HTTP/1 no other request can follow on the connection.
-    pub body_unread: bool,
     /// The header fields of the response that depend on the decision, if there are any.
     pub decision: Option<Box<DecisionFields>>,
     /// `None` when somebody else holds it.
@@ -59,7 +57,8 @@ pub struct Logged {
 /// What a request occupies until this is dropped: its connection is not idle, and its application has one more.
 #[derive(Debug)]
 pub struct Place {
-    wire: Arc<WireState>,
+    /// Where an HTTP/2 connection counts its requests.
+    activity: Option<Arc<Activity>>,
     running: Option<Arc<App>>,
     /// It is that of a WebSocket that was accepted.
     websocket: bool,
@@ -68,9 +67,11 @@ pub struct Place {
 }
 
 impl Place {
-    fn take(wire: Arc<WireState>) -> Self {
-        wire.request_started();
-        Self { wire, running: None, websocket: false, stream: None }
+    fn take(activity: Option<Arc<Activity>>) -> Self {
+        if let Some(activity) = &activity {
+            activity.request_started();
+        }
+        Self { activity, running: None, websocket: false, stream: None }
     }
 
     /// Counts as one of `app`'s; `false` when those are too many.
@@ -89,7 +90,9 @@ fn leave(app: Option<Arc<App>>) {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.wire.request_ended();
+        if let Some(activity) = &self.activity {
+            activity.request_ended();
+        }
         if let Some(app) = self.running.as_ref().filter(|_| self.websocket) {
             app.websockets.open.fetch_sub(1, Ordering::Relaxed);
         }
@@ -102,17 +105,15 @@ impl Drop for Place {
 
 impl InFlight {
     /// Begins with the head, at `began`. `log` is where its line goes, `counted` where its numbers do.
-    pub fn start(wire: &Arc<WireState>, began: Instant, log: Option<Logged>, counted: Option<Counted>) -> Self {
-        let place = Some(Place::take(Arc::clone(wire)));
+    pub fn start(
+        activity: Option<Arc<Activity>>,
+        began: Instant,
+        log: Option<Logged>,
+        counted: Option<Counted>,
+    ) -> Self {
+        let place = Some(Place::take(activity));
         let record = Record { started: began, status: 0, bytes: 0, app: None };
-        Self { record, body_unread: false, decision: None, place, log, counted }
-    }
-
-    /// What the client sent in place of the request that hyper has.
-    pub fn asked_with(&mut self, line: &[u8]) {
-        if let Some(told) = &mut self.log {
-            told.entry.asked_with(line);
-        }
+        Self { record, decision: None, place, log, counted }
     }
 
     /// What decided that `app`, by its place in the plan, answers.
@@ -130,10 +131,16 @@ impl InFlight {
         }
     }
 
-    /// What the access log says of the answer's fields, if it says any.
-    pub fn logged_fields(&self, headers: &HeaderMap) -> Option<Fields> {
-        let names = &self.log.as_ref()?.log.wanted().response;
-        (!names.is_empty()).then(|| kept(headers, names))
+    /// Whether the access log says something of the answer's fields.
+    pub fn logs_fields(&self) -> bool {
+        self.log.as_ref().is_some_and(|told| !told.log.wanted().response.is_empty())
+    }
+
+    /// The fields that the answer leaves with.
+    pub fn log_fields(&mut self, headers: &HeaderMap) {
+        if let Some(told) = &mut self.log {
+            told.entry.response = kept(headers, &told.log.wanted().response);
+        }
     }
 
     /// Where its route is counted, if it is.
@@ -145,13 +152,6 @@ impl InFlight {
     pub fn refused(&mut self, error: &RequestError) {
         if let (Some(counted), Some(event)) = (&mut self.counted, error.event) {
             counted.refused(event);
-        }
-    }
-
-    /// The fields of the answer that are logged.
-    pub fn answered_with(&mut self, fields: Fields) {
-        if let Some(told) = &mut self.log {
-            told.entry.response = fields;
         }
     }
 
@@ -168,23 +168,10 @@ impl InFlight {
         }
     }
 
-    /// Whether the connection is to end with the answer.
-    pub fn is_last(&self) -> bool {
-        self.body_unread || self.place.as_ref().is_some_and(|place| place.wire.is_leaving())
-    }
-
     /// Says that the server answers by itself, with what is called `name` in the log.
     pub fn answered_by(&mut self, name: &Arc<str>) {
         if self.log.is_some() {
             self.record.app = Some(Arc::clone(name));
-        }
-    }
-
-    /// Has the fields of the response leave in the order of `names`. To be said when the response is given.
-    pub fn order_fields(&self, names: Vec<HeaderName>) {
-        // A WebSocket that was accepted has given its place away, and its answer has no fields that repeat.
-        if let Some(place) = &self.place {
-            place.wire.order_fields(names);
         }
     }
 
@@ -200,6 +187,11 @@ impl InFlight {
         }
         app.refusals.add(&app.name, app.limit.unwrap_or_default());
         Err(RequestError::busy(Event::Concurrency, "too many requests at once; try again"))
+    }
+
+    /// Gives the place to another request.
+    pub fn leave(&mut self) {
+        self.place = None;
     }
 
     /// Leaves the place to the WebSocket that the request becomes.

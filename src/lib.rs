@@ -7,8 +7,8 @@
 //! 1. [`binding`] binds addresses ([`unix_path`] socket files) before anything runs. [`server`] starts the threads, and [`running`] sees to their end; [`startup`] is what comes before the first request, [`drain`] says
 //!    when it ends, [`shutdown`] tells everybody. [`heartbeat`] and [`wear`] tell a supervisor how the process is.
 //! 2. [`listener`] accepts a connection (from sockets that a supervisor may have bound: [`worker`]; [`back_off`] waits when there are no descriptors) if [`admission`] has room; [`protocol`] finds out what it speaks, with [`tls`] if it is encrypted; [`proxy_protocol`] hears from a proxy who is there.
-//! 3. [`wire`] guards its bytes: what is not to the letter is refused. [`http1`] runs hyper over it; [`http2`] does for
-//!    HTTP/2, and both bring their requests to [`connection`]. [`forwarded`] puts in what a proxy says of the client.
+//! 3. [`wire`] reads its bytes: what is not to the letter is refused. [`http1`] is a connection on top of it ([`half_closed`], [`early_hints`], [`upgrade`]: what goes beside its requests); [`http2`] runs hyper (and [`activity`]
+//!    counts), and both bring their requests to [`connection`], which has what all share from [`service`]. [`forwarded`] puts in what a proxy says of the client.
 //! 4. [`in_flight`] follows each request to its end. [`health`] answers probes, [`static_files`] with files ([`encoding`] says which copy). [`route`] decides which application answers ([`head`] is what it looks at; [`explain`] asks it from Python; [`live_shares`] changes shares). [`decision_fields`] adds header fields about the decision.
 //! 5. [`gateway`] is the one `match` between WSGI and ASGI ([`overload`] says when there is no room). [`body`] brings the request body.
 //! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool ([`pools`]).
@@ -22,6 +22,7 @@
 //! pool's threads only. A function that touches Python takes `py` first and is not `async`.
 
 mod access_log;
+mod activity;
 mod admin;
 mod admission;
 mod allocator;
@@ -34,6 +35,7 @@ mod connection;
 mod decision_fields;
 mod drain;
 mod driver;
+mod early_hints;
 mod encoding;
 mod error;
 mod event_loop;
@@ -41,6 +43,7 @@ mod explain;
 mod file_stream;
 mod forwarded;
 mod gateway;
+mod half_closed;
 mod head;
 mod health;
 mod heartbeat;
@@ -64,6 +67,7 @@ mod response;
 pub mod route;
 mod running;
 mod server;
+mod service;
 mod settings;
 mod shutdown;
 mod startup;
@@ -71,6 +75,7 @@ mod static_files;
 mod timestamp;
 mod tls;
 mod unix_path;
+mod upgrade;
 mod wear;
 mod wire;
 mod worker;

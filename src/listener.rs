@@ -17,9 +17,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use crate::admission::Place;
 use crate::back_off::BackOff;
 use crate::binding::Bound;
-use crate::connection::Service;
 use crate::head::Peer;
 use crate::protocol;
+use crate::service::Service;
 use crate::shutdown::{Alive, Phase, Shutdown};
 
 /// The most connections that are taken over from the queue of the kernel when the server drains.

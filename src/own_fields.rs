@@ -1,11 +1,11 @@
 //! The header fields that the server adds to every answer which does not have them.
 //!
-//! Kept apart from `response.rs` because they are the same whoever answers. `Date` is hyper's to add.
+//! Kept apart from `response.rs` because they are the same whoever answers. `Date` is added where the bytes are made.
 //!
 //! Spec: RFC 9110 10.2.4 (`Server`).
 
 use http::header::SERVER;
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use crate::error::StartupError;
 use crate::response::ResponseBody;
@@ -14,7 +14,8 @@ use crate::settings::Settings;
 /// What is added.
 #[derive(Debug)]
 pub struct OwnFields {
-    server: Option<HeaderValue>,
+    /// What `Server` says.
+    pub server: Option<HeaderValue>,
     /// The field that holds the request's id.
     pub request_id: Option<HeaderName>,
     /// Whether responses get `x-served-by`.
@@ -37,13 +38,19 @@ impl OwnFields {
 
     /// Adds what is missing, `id` as the request's. After that the head is as it goes out.
     pub fn complete(&self, response: &mut Response<ResponseBody>, id: Option<HeaderValue>) {
-        let headers = response.headers_mut();
+        self.add(response.headers_mut(), id);
+        let headers = std::mem::take(response.headers_mut());
+        response.body_mut().log_fields(&headers);
+        *response.headers_mut() = headers;
+    }
+
+    /// Adds what is missing, `id` as the request's.
+    pub fn add(&self, headers: &mut HeaderMap, id: Option<HeaderValue>) {
         if let Some(server) = &self.server {
             headers.entry(SERVER).or_insert_with(|| server.clone());
         }
         if let (Some(name), Some(id)) = (&self.request_id, id) {
             headers.entry(name).or_insert(id);
         }
-        ResponseBody::log_fields(response);
     }
 }

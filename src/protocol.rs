@@ -12,13 +12,13 @@ use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::connection::Service;
 use crate::head::Peer;
 use crate::http1::{self, Begun};
 use crate::http2;
 use crate::metrics::Event;
 use crate::proxy_protocol::introduction;
 use crate::replayed::Replayed;
+use crate::service::Service;
 use crate::shutdown::Alive;
 use crate::tls::{Secured, Tls};
 use crate::wire::{Refusal, read_opening};

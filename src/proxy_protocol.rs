@@ -12,11 +12,11 @@ use std::sync::Arc;
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use crate::connection::Service;
 use crate::head::Peer;
 use crate::http1::{self, Begun};
 use crate::metrics::Event;
 use crate::route::Scheme;
+use crate::service::Service;
 use crate::shutdown::Alive;
 use crate::wire::Refusal;
 

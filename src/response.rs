@@ -1,8 +1,8 @@
-//! Turns the response of an application into a hyper response, and makes the error pages of the server.
+//! Turns the response of an application into a head and a body, and makes the error pages of the server.
 //!
 //! Both kinds of application follow the same rules.
 //!
-//! Spec: RFC 9110 6.4.1, 8.6, 9.3.2 (HEAD), 10.2.3 (`Retry-After`), 15; RFC 9112 9.3, 9.6 (`close`).
+//! Spec: RFC 9110 6.4.1, 8.6, 9.3.2 (HEAD), 10.2.3 (`Retry-After`), 15; RFC 9112 9.3.
 
 use std::io;
 use std::pin::Pin;
@@ -10,10 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode, Version};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::ext::ReasonPhrase;
 use rsgi_bridge::pipe::PipeReader;
 use rsgi_bridge::response_head::ResponseHead;
 use rsgi_bridge::sink::FileBody;
@@ -61,149 +60,70 @@ impl AppResponse {
         }
     }
 
-    /// Its header fields; `None` for an answer of the server itself.
-    pub fn headers_mut(&mut self) -> Option<&mut HeaderMap> {
+    /// Its head; `None` for an answer of the server itself.
+    pub fn head_mut(&mut self) -> Option<&mut ResponseHead> {
         match self {
             Self::Whole(head, _)
             | Self::Stream(head, _)
             | Self::Spooled(head, _)
             | Self::Trailed(head, _, _)
             | Self::File(head, _)
-            | Self::Compressed(head, _) => Some(&mut head.headers),
+            | Self::Compressed(head, _) => Some(head),
             Self::Error(_) => None,
         }
     }
 
-    /// The order of the fields, where a map cannot tell it, goes past hyper; over HTTP/2 it has no way.
-    fn keep_order(&mut self, in_flight: &InFlight) {
-        if let Self::Whole(head, _)
-        | Self::Stream(head, _)
-        | Self::Spooled(head, _)
-        | Self::Trailed(head, _, _)
-        | Self::File(head, _)
-        | Self::Compressed(head, _) = self
-            && let Some(order) = head.order.take()
-        {
-            in_flight.order_fields(order.into_iter().map(|(name, _)| name).collect());
-        }
+    /// Whether the client is not to ask again on the same connection.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Self::Error(error) if error.then == Then::Close)
     }
 
-    /// The hyper response. `in_flight` ends with its body.
-    pub fn into_response(mut self, mut in_flight: InFlight, asked: Asked) -> Response<ResponseBody> {
+    /// Head and body, which `in_flight` ends with.
+    pub fn into_parts(self, mut in_flight: InFlight) -> (Box<ResponseHead>, ResponseBody) {
         in_flight.record.status = self.status().as_u16();
         if let Self::Error(error) = &self {
             in_flight.refused(error);
         }
-        if asked.version == Version::HTTP_2 {
-            return self.into_http2(in_flight, asked.head);
+        let (mut head, content) = match self {
+            Self::Whole(head, body) => (head, Content::Whole(Some(body))),
+            Self::Stream(head, reader) => (head, Content::Stream(reader)),
+            Self::Spooled(head, reader) => (head, Content::Spooled(SpooledStream::new(reader).into())),
+            Self::Trailed(head, reader, trailers) => (head, Content::Trailed(reader, trailers)),
+            Self::File(head, file) => (head, Content::File(Box::new(FileStream::new(file)))),
+            Self::Compressed(head, stream) => (head, Content::Compressed(stream)),
+            Self::Error(error) => error_page(&error),
+        };
+        if let Some(decision) = in_flight.decision.take() {
+            decision.add_to(&mut head);
         }
-        self.keep_order(&in_flight);
-        let upgrades = self.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let closes = !upgrades && (in_flight.is_last() || self.ends_connection(asked));
-        let mut response = self.into_http1(in_flight, asked.head);
-        if closes {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            if asked.version == Version::HTTP_10 {
-                // To an answer that calls itself 1.1 hyper would add the `keep-alive` that the client has asked for.
-                *response.version_mut() = Version::HTTP_10;
-            }
+        (head, ResponseBody::new(content, in_flight))
+    }
+
+    /// The response of hyper's HTTP/2, which would send the empty body of a stream as a frame of its own.
+    pub fn into_http2(self, in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
+        let (head, mut body) = self.into_parts(in_flight);
+        if !head.allows_body(head_request) && matches!(body.content, Content::Stream(_) | Content::Spooled(_))
+            || head_request && matches!(body.content, Content::Whole(_))
+        {
+            body.content = Content::Whole(None);
         }
+        let mut response = Response::new(body);
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
         response
     }
-
-    /// Whether the client can tell the end of the answer only by that of the connection, or is not to ask again.
-    fn ends_connection(&self, asked: Asked) -> bool {
-        match self {
-            Self::Stream(head, _) | Self::Spooled(head, _) | Self::Trailed(head, _, _) | Self::Compressed(head, _) => {
-                asked.version == Version::HTTP_10 && head.content_length.is_none() && head.allows_body(asked.head)
-            }
-            Self::Whole(..) | Self::File(..) => false,
-            Self::Error(error) => error.then == Then::Close,
-        }
-    }
-
-    fn into_http1(self, in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
-        match self {
-            // The length of what a HEAD or a 304 stands for is the application's to say, or nobody's.
-            Self::Whole(head, _) | Self::Stream(head, _) | Self::Spooled(head, _)
-                if !head.allows_body(head_request) && head.content_length.is_some() =>
-            {
-                assemble(head, Content::Nothing, in_flight)
-            }
-            Self::Whole(head, body) => assemble(head, Content::Whole(Some(body)), in_flight),
-            Self::Stream(head, reader) => assemble(head, Content::Stream(reader), in_flight),
-            Self::Spooled(head, reader) => {
-                assemble(head, Content::Spooled(SpooledStream::new(reader).into()), in_flight)
-            }
-            Self::Trailed(head, reader, trailers) => assemble(head, Content::Trailed(reader, trailers), in_flight),
-            Self::File(head, file) => assemble(head, Content::File(Box::new(FileStream::new(file))), in_flight),
-            Self::Compressed(head, stream) => assemble(head, Content::Compressed(stream), in_flight),
-            Self::Error(error) => error_page(&error, in_flight),
-        }
-    }
-}
-
-/// What of a request its response depends on.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked {
-    /// The method is HEAD.
-    pub head: bool,
-    /// The version of HTTP.
-    pub version: Version,
-}
-
-impl AppResponse {
-    /// Over HTTP/2 hyper would send the empty body of a stream as a frame of its own.
-    fn into_http2(self, in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
-        match self {
-            Self::Stream(head, _) | Self::Spooled(head, _) if !head.allows_body(head_request) => {
-                assemble(head, Content::Whole(None), in_flight)
-            }
-            Self::Whole(head, body) => assemble(head, Content::Whole(Some(body)), in_flight),
-            Self::Stream(head, reader) => assemble(head, Content::Stream(reader), in_flight),
-            Self::Spooled(head, reader) => {
-                assemble(head, Content::Spooled(SpooledStream::new(reader).into()), in_flight)
-            }
-            Self::Trailed(head, reader, trailers) => assemble(head, Content::Trailed(reader, trailers), in_flight),
-            Self::File(head, file) => assemble(head, Content::File(Box::new(FileStream::new(file))), in_flight),
-            Self::Compressed(head, stream) => assemble(head, Content::Compressed(stream), in_flight),
-            Self::Error(error) => {
-                let mut response = error_page(&error, in_flight);
-                if head_request {
-                    response.body_mut().content = Content::Whole(None);
-                }
-                response
-            }
-        }
-    }
-}
-
-#[expect(clippy::boxed_local, reason = "what is taken out of it goes to its place at once")]
-fn assemble(head: Box<ResponseHead>, content: Content, in_flight: InFlight) -> Response<ResponseBody> {
-    let ResponseHead { status, reason, headers, .. } = *head;
-    let mut response = Response::new(ResponseBody::new(content, in_flight));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    if let Some(reason) = reason
-        && let Ok(reason) = ReasonPhrase::try_from(Vec::from(reason))
-    {
-        response.extensions_mut().insert(reason);
-    }
-    response
 }
 
 /// The server's own answer: one line of text that says why.
-fn error_page(error: &RequestError, in_flight: InFlight) -> Response<ResponseBody> {
+fn error_page(error: &RequestError) -> (Box<ResponseHead>, Content) {
     let phrase = error.status.canonical_reason().unwrap_or("Error");
     let text = format!("{} {phrase}: {}\n", error.status.as_u16(), error.reason);
-    let mut response = Response::new(ResponseBody::new(Content::Whole(Some(text.into())), in_flight));
-    *response.status_mut() = error.status;
-    let headers = response.headers_mut();
+    let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     if error.then == Then::Retry {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    response
+    (ResponseHead::own(error.status, headers), Content::Whole(Some(text.into())))
 }
 
 /// The body of a response; the request counts as in flight until it is dropped.
@@ -220,10 +140,29 @@ pub struct ResponseBody {
 
 impl ResponseBody {
     /// The head of the answer is complete, with these fields.
-    pub fn log_fields(response: &mut Response<Self>) {
-        if let Some(fields) = response.body().in_flight.logged_fields(response.headers()) {
-            response.body_mut().in_flight.answered_with(fields);
+    pub fn log_fields(&mut self, headers: &HeaderMap) {
+        self.in_flight.log_fields(headers);
+    }
+
+    /// Whether the access log says something of the answer's fields.
+    pub fn logs_fields(&self) -> bool {
+        self.in_flight.logs_fields()
+    }
+
+    /// The client sends no more, and perhaps it takes no more either: who wants to know is told, and its place is free.
+    pub fn half_closed(&mut self) {
+        self.in_flight.leave();
+        match &self.content {
+            Content::Stream(reader) | Content::Trailed(reader, _) => reader.doubt(),
+            Content::Spooled(stream) => stream.doubt(),
+            Content::Compressed(stream) => stream.doubt(),
+            Content::Whole(_) | Content::File(_) => {}
         }
+    }
+
+    /// Whether the body is whole, or it is known how long it is.
+    pub fn length(&self) -> Option<u64> {
+        self.size_hint().exact()
     }
 
     fn new(content: Content, in_flight: InFlight) -> Self {
@@ -265,8 +204,6 @@ impl ResponseBody {
 
 #[derive(Debug)]
 enum Content {
-    /// No body, whatever length the head declares.
-    Nothing,
     Whole(Option<Bytes>),
     Stream(PipeReader<Bytes>),
     Spooled(Box<SpooledStream>),
@@ -292,7 +229,6 @@ impl Body for ResponseBody {
             return Poll::Ready(Some(Err(error)));
         }
         let chunk = match &mut this.content {
-            Content::Nothing => None,
             Content::Whole(body) => body.take().filter(|body| !body.is_empty()).map(Ok),
             Content::Stream(reader) | Content::Trailed(reader, _) => {
                 let next = ready!(reader.poll_next(context));
@@ -306,7 +242,7 @@ impl Body for ResponseBody {
             None => Poll::Ready(this.trailers().map(|fields| Ok(Frame::trailers(fields)))),
             Some(Ok(chunk)) => Poll::Ready(Some(Ok(this.hand(chunk)))),
             Some(Err(error)) => {
-                // hyper cuts at once; one turn later what came before has been flushed.
+                // hyper's HTTP/2 cuts at once; one turn later what came before has been flushed.
                 this.broken = Some(error);
                 context.waker().wake_by_ref();
                 Poll::Pending
@@ -317,7 +253,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         self.rest.is_empty()
             && match &self.content {
-                Content::Nothing | Content::Trailed(..) => false,
+                Content::Trailed(..) => false,
                 Content::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
                 Content::Stream(reader) => reader.is_finished(),
                 Content::Spooled(stream) => stream.is_finished(),

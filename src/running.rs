@@ -11,12 +11,12 @@ use std::thread::JoinHandle;
 use rsgi_bridge::pool::Pool;
 
 use crate::admin::AdminThread;
-use crate::connection::Service;
 use crate::drain::Drain;
 use crate::driver::{Driver, Io, overseer};
 use crate::error::StartupError;
 use crate::listener::Listening;
 use crate::pools::Pools;
+use crate::service::Service;
 use crate::shutdown::Phase;
 use crate::startup::{self, Started};
 

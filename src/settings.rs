@@ -93,7 +93,7 @@ settings! {
     lifespan: String,
     /// How long an application may take to start or stop.
     lifespan_timeout: Seconds,
-    /// `pathsend`, `zerocopysend`, `trailers`: the extensions that are offered to ASGI applications.
+    /// `pathsend`, `zerocopysend`, `trailers`, `early_hint`: the extensions that are offered to ASGI applications.
     asgi_extensions: Vec<String>,
     /// Bytes of a request line.
     max_request_line: usize,

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::connection::Service;
 use crate::error::StartupError;
 use crate::event_loop::{EventLoop, LoopEvent};
 use crate::gateway::Gateway;
 use crate::gateway::lifespan::{self, Lifespan};
+use crate::service::Service;
 use crate::shutdown::{Phase, Shutdown};
 
 /// Somebody who is told, in the event loop, that the applications have started.

@@ -108,7 +108,7 @@ def test_extensions_are_offered_when_they_are_asked_for(
         assert get(server, "/offered", ("TE", "trailers")).body.decode() == ",".join(offered)
 
 
-@pytest.mark.parametrize("name", ["pathsend", "zerocopysend", "trailers"])
+@pytest.mark.parametrize("name", ["pathsend", "zerocopysend", "trailers", "early_hint"])
 def test_message_of_an_extension_that_is_not_offered_raises(
     start: Callable[..., Server], file: Path, name: str
 ) -> None:

@@ -14,8 +14,8 @@ from server import Server, start_rsgi
 from wire import Connection, get
 
 SENDABLE = (
-    "'http.response.start', 'http.response.body', 'http.response.pathsend', 'http.response.zerocopysend' or "
-    "'http.response.trailers'"
+    "'http.response.start', 'http.response.body', 'http.response.pathsend', 'http.response.zerocopysend', "
+    "'http.response.trailers' or 'http.response.early_hint'"
 )
 LIFESPAN = (
     "'lifespan.startup.complete', 'lifespan.startup.failed', 'lifespan.shutdown.complete' or 'lifespan.shutdown.failed'"

@@ -315,6 +315,17 @@ def test_half_closed_client_gets_its_answer(kitchen: Server) -> None:
         assert connection.read_response().body == b"all of it"
 
 
+def test_half_closed_client_gets_an_answer_that_takes_its_time(kitchen: Server) -> None:
+    """Longer than it takes until who listens is told; and so do the requests behind it."""
+    with Connection(kitchen) as connection:
+        slow = b"GET /slow?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n"
+        connection.send(slow + b"GET /stream/3 HTTP/1.1\r\nHost: a\r\n\r\n" + b"GET /hel")
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.read_response().body == b"slow\n"
+        assert connection.read_response().body == b"chunk 0\nchunk 1\nchunk 2\n"
+        assert connection.closed_within(2)
+
+
 def test_leading_empty_line_is_skipped(kitchen: Server) -> None:
     assert exchange(kitchen, b"\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n").body == b"Hello, world!\n"
 

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -256,10 +257,26 @@ def test_a_client_that_leaves_and_the_thread_that_stays(start: Callable[..., Ser
     admin.wait_for(1, "rsgi_wsgi_threads", state="orphaned")
     admin.wait_for(1, "rsgi_wsgi_threads", state="idle")
     admin.wait_for(1, "rsgi_calls_running")
+    # It may have ended its side only, and wait for the answer.
+    admin.wait_for(1, "rsgi_http_requests_in_flight")
+    get(server, "/release")
+    admin.wait_for(2, "rsgi_wsgi_threads", state="idle")
+    admin.wait_for(0, "rsgi_calls_running")
+    admin.wait_for(0, "rsgi_http_requests_in_flight")
+    admin.wait_for(2, REQUESTS, method="GET", status="2xx")
+
+
+def test_a_client_that_is_reset_has_no_answer(start: Callable[..., Server]) -> None:
+    server = start("--wsgi", "orphans_app:app", "--wsgi-threads", "2", *ADMIN)
+    admin = Admin(server)
+    with Connection(server) as leaving:
+        leaving.send_request("GET", "/stuck")
+        server.wait_for_log("stuck")
+        leaving.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    admin.wait_for(1, "rsgi_wsgi_threads", state="orphaned")
     admin.wait_for(0, "rsgi_http_requests_in_flight")
     admin.wait_for(1, REQUESTS, method="GET", status="none")
     get(server, "/release")
-    admin.wait_for(2, "rsgi_wsgi_threads", state="idle")
     admin.wait_for(0, "rsgi_calls_running")
 
 
@@ -345,6 +362,12 @@ def test_a_killed_worker_takes_at_most_a_second_of_numbers_along(start: Callable
     wait_until(lambda: admin.number(REQUESTS) >= 110, 5, "counting goes on")
 
 
+def is_stopped(process: int) -> bool:
+    """Whether all threads of a process have stopped."""
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{process}/task").glob("*/stat")]
+    return states == ["T"] * len(states)
+
+
 def test_a_worker_that_does_not_answer_is_named(start: Callable[..., Server]) -> None:
     server = start("--wsgi", "workers_apps:pid", *ADMIN, "--workers", "2")
     admin = Admin(server)
@@ -353,6 +376,7 @@ def test_a_worker_that_does_not_answer_is_named(start: Callable[..., Server]) ->
     (first, second) = (worker["pid"] for worker in admin.status()["workers"])
     os.kill(second, signal.SIGSTOP)
     try:
+        wait_until(lambda: is_stopped(second), 5, "the worker stops")
         began = time.monotonic()
         numbers = admin.numbers()
         assert time.monotonic() - began < 3

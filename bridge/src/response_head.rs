@@ -40,7 +40,7 @@ pub struct ResponseHead {
     /// Names lower-case; repeats kept in order; hop-by-hop fields gone.
     pub headers: HeaderMap,
     /// The fields in the application's order, where repeats of a name do not stand together: a map cannot tell it. Over HTTP/1
-    /// the wire guard puts them in it.
+    /// they leave in it.
     pub order: Option<Vec<(HeaderName, HeaderValue)>>,
     /// `Content-Length`, if declared.
     pub content_length: Option<u64>,
@@ -88,6 +88,21 @@ impl ResponseHead {
         if name == CONTENT_LENGTH {
             self.content_length = None;
         }
+    }
+
+    /// Takes a field out, and gives its first value.
+    pub fn take(&mut self, name: &HeaderName) -> Option<HeaderValue> {
+        let value = self.headers.get(name).cloned()?;
+        self.remove(name);
+        Some(value)
+    }
+
+    /// Adds a field, after all others.
+    pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
+        if let Some(order) = &mut self.order {
+            order.push((name.clone(), value.clone()));
+        }
+        self.headers.append(name, value);
     }
 
     /// Gives a field this one value, whether it had any or not. It is the last one where the order is kept.

@@ -39,6 +39,7 @@ const ALWAYS: [&str; 9] =
 
 /// The extensions that change which messages an HTTP application sends, and whether each is offered.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is another extension; any of them may be offered")]
 pub struct Extensions {
     /// `http.response.pathsend`
     pub path_send: bool,
@@ -46,6 +47,8 @@ pub struct Extensions {
     pub zero_copy_send: bool,
     /// `http.response.trailers`
     pub trailers: bool,
+    /// `http.response.early_hint`
+    pub early_hint: bool,
 }
 
 impl Extensions {
@@ -56,6 +59,7 @@ impl Extensions {
             (self.path_send, intern!(py, "http.response.pathsend")),
             (self.zero_copy_send, intern!(py, "http.response.zerocopysend")),
             (self.trailers, intern!(py, "http.response.trailers")),
+            (self.early_hint, intern!(py, "http.response.early_hint")),
         ] {
             if offered {
                 extensions.set_item(name, PyDict::new(py))?;

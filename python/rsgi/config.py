@@ -27,7 +27,7 @@ MIB = 1024 * KIB
 __all__ = ["SECTIONS", "AppTarget", "Config", "Setting", "flag_of", "setting_of", "settings"]
 
 # A descriptor is opened again through `/proc`, which only Linux has.
-_EXTENSIONS = ("pathsend", *(("zerocopysend",) if sys.platform == "linux" else ()), "trailers")
+_EXTENSIONS = ("pathsend", *(("zerocopysend",) if sys.platform == "linux" else ()), "trailers", "early_hint")
 _EXTENSION_NAMES = ", ".join(f"`{name}`" for name in _EXTENSIONS)
 
 SECTIONS = (

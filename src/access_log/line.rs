@@ -73,23 +73,34 @@ impl Entry {
         let refused = if head.parts.version == Version::HTTP_2 { refused_path(headers) } else { None };
         let target = refused.unwrap_or_else(|| head.target().into_owned().into_bytes());
         let (method, protocol) = (head.parts.method.clone(), protocol(head.parts.version));
+        let asked = Asked::Request { method, target, protocol };
         Self {
-            peer: Arc::clone(&head.peer),
-            asked: Asked::Request { method, target, protocol },
-            request_id: head.request_id.clone(),
             trace_id: if wanted.trace { trace_id(headers).map(str::to_owned) } else { None },
             request: kept(headers, &wanted.request),
-            response: Vec::new(),
             queued: head.queued.clone(),
+            ..Self::with(Arc::clone(&head.peer), asked, head.request_id.clone())
+        }
+    }
+
+    /// What is to be kept of bytes that are no request, and begin with `line`.
+    pub fn refused(peer: Arc<Peer>, line: Vec<u8>, request_id: Option<HeaderValue>, wanted: &Wanted) -> Self {
+        let request = kept(&HeaderMap::new(), &wanted.request);
+        Self { request, ..Self::with(peer, Asked::Line(line), request_id) }
+    }
+
+    fn with(peer: Arc<Peer>, asked: Asked, request_id: Option<HeaderValue>) -> Self {
+        Self {
+            peer,
+            asked,
+            request_id,
+            trace_id: None,
+            request: Vec::new(),
+            response: Vec::new(),
+            queued: None,
             rule: None,
             route: None,
             outcome: Outcome { ended: SystemTime::UNIX_EPOCH, took: Duration::ZERO, status: 0, bytes: 0, app: None },
         }
-    }
-
-    /// What the client sent in place of the request that hyper has.
-    pub fn asked_with(&mut self, line: &[u8]) {
-        self.asked = Asked::Line(line.to_vec());
     }
 
     /// Adds the line, with its end.

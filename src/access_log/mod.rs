@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 pub use self::format::{Format, Wanted};
-pub use self::line::{Entry, Fields, Outcome, kept};
+pub use self::line::{Entry, Outcome, kept};
 
 use self::writer::{Message, Target, Told};
 use crate::error::StartupError;

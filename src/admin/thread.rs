@@ -17,10 +17,10 @@ use super::line;
 use super::process::{LoopLag, Process};
 use super::status::ServerFacts;
 use crate::calls::Calls;
-use crate::connection::Service;
 use crate::error::StartupError;
 use crate::event_loop::EventLoop;
 use crate::metrics::Metrics;
+use crate::service::Service;
 use crate::shutdown::Shutdown;
 
 /// A thread that runs until it is told to stop.

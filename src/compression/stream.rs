@@ -91,6 +91,15 @@ impl CompressedStream {
         }
     }
 
+    /// Its client may have left.
+    pub fn doubt(&self) {
+        match &self.source {
+            Source::Stream(reader) => reader.doubt(),
+            Source::Spooled(stream) => stream.doubt(),
+            Source::Whole(_) | Source::File(_) => {}
+        }
+    }
+
     /// What follows the body, once.
     pub fn take_trailers(&mut self) -> Option<HeaderMap> {
         let trailers = self.trailers.as_ref()?;

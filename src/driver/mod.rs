@@ -20,10 +20,10 @@ use tokio::task::JoinHandle;
 
 use self::bell::Bell;
 use self::busy_poll::BusyPoll;
-use crate::connection::Service;
 use crate::error::StartupError;
 use crate::gateway::Gateway;
 use crate::outbox::Outbox;
+use crate::service::Service;
 use crate::settings::Settings;
 
 /// Threads that read and write files, of which a request needs one at a time and for a moment only.

@@ -22,7 +22,7 @@ use super::probe::Witness;
 use super::request_messages::RequestMessages;
 use super::response_messages::{GoneState, ResponseMessages, TellOnDrop};
 use super::spare_exchange::Given;
-use super::{Call, trailers};
+use super::{Call, ClientClock, early_hint, trailers};
 use crate::body::{Leftover, Recorder};
 use crate::calls::{AppCalls, RunningCall};
 use crate::error::RequestError;
@@ -33,7 +33,6 @@ use crate::head::RequestHead;
 use crate::outbox::{Outbox, Responder};
 use crate::response::AppResponse;
 use crate::settings::Settings;
-use crate::wire::SpareAlarm;
 
 /// A body up to this length that has arrived with its head is read before the application is called, so that `receive()` need
 /// not wait. In bytes.
@@ -121,9 +120,9 @@ pub struct Asked {
 /// # Cancel safety
 /// When the future is dropped the application sees `http.disconnect`.
 pub fn call<'a>(gateway: &'a Arc<AsgiGateway>, call: Call<'a>) -> impl Future<Output = AppResponse> {
-    let Call { head, mut body, alarm, .. } = call;
+    let Call { head, mut body, client, .. } = call;
     if body.is_end() {
-        return Either::Left(submit(gateway, head, RequestMessages::Whole(Bytes::new()), None, alarm));
+        return Either::Left(submit(gateway, head, RequestMessages::Whole(Bytes::new()), None, client));
     }
     let with_body = async move {
         let waits = head.expects_continue();
@@ -134,7 +133,7 @@ pub fn call<'a>(gateway: &'a Arc<AsgiGateway>, call: Call<'a>) -> impl Future<Ou
             Ok(Some(whole)) if body.is_end() => RequestMessages::Whole(whole),
             Ok(first) => RequestMessages::Coming(body.pump(gateway.request_buffer, waits, first, None).0),
         };
-        submit(gateway, head, request, None, alarm).await
+        submit(gateway, head, request, None, client).await
     };
     Either::Right(with_body.boxed())
 }
@@ -144,7 +143,7 @@ pub fn call<'a>(gateway: &'a Arc<AsgiGateway>, call: Call<'a>) -> impl Future<Ou
 /// # Cancel safety
 /// As [`call`].
 pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Asked) -> (AppResponse, Leftover) {
-    let Call { head, body, alarm, .. } = call;
+    let Call { head, body, client, .. } = call;
     let (request, leftover) = if body.is_end() {
         (RequestMessages::Whole(Bytes::new()), Leftover::Untouched(body))
     } else {
@@ -152,7 +151,7 @@ pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Asked) -> (A
         let (reader, leftover) = body.pump(gateway.request_buffer, waits, None, Some(asked.recorder));
         (RequestMessages::Coming(reader), leftover)
     };
-    (submit(gateway, head, request, Some(asked.witness), alarm).await, leftover)
+    (submit(gateway, head, request, Some(asked.witness), client).await, leftover)
 }
 
 fn submit<'a>(
@@ -160,7 +159,7 @@ fn submit<'a>(
     head: Box<RequestHead>,
     body: RequestMessages,
     witness: Option<Arc<Witness>>,
-    alarm: &'a SpareAlarm,
+    (alarm, half_closed): ClientClock<'a>,
 ) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
     let call = gateway.calls.begin(&head);
@@ -176,8 +175,10 @@ fn submit<'a>(
         Some((time, event_loop)) => Either::Right(in_time::of_task(response, time, event_loop, alarm).boxed()),
     };
     async move {
-        let _told = told;
-        response.await.unwrap_or_else(|_| AppResponse::Error(RequestError::application_failed()))
+        half_closed
+            .watch(response, || told.0.gone.doubt())
+            .await
+            .unwrap_or_else(|_| AppResponse::Error(RequestError::application_failed()))
     }
 }
 
@@ -198,6 +199,7 @@ impl HttpStart {
         request.head.called();
         let mut extensions = gateway.extensions;
         extensions.trailers = extensions.trailers && trailers::accepted(&request.head);
+        extensions.early_hint = extensions.early_hint && early_hint::accepted(&request.head);
         let scope = gateway.scope(py, &request.head, ScopeKind::Http { extensions });
         if let (Some(witness), Ok(scope)) = (&request.witness, &scope) {
             witness.watch(scope);

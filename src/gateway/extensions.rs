@@ -14,7 +14,12 @@ use crate::settings::Settings;
 /// The extensions that the settings name.
 pub(super) fn offered(settings: &Settings) -> Extensions {
     let named = |name| settings.asgi_extensions.iter().any(|each| each == name);
-    Extensions { path_send: named("pathsend"), zero_copy_send: named("zerocopysend"), trailers: named("trailers") }
+    Extensions {
+        path_send: named("pathsend"),
+        zero_copy_send: named("zerocopysend"),
+        trailers: named("trailers"),
+        early_hint: named("early_hint"),
+    }
 }
 
 /// What was not offered is not taken either.

@@ -26,7 +26,7 @@ use super::probe::Witness;
 use super::request_messages::RequestMessages;
 use super::response_messages::{Ending, GoneState, Progress, ResponseMessages, Room, body_part, response_head};
 use super::waiters::Waiters;
-use super::{file_message, trailers, zero_copy};
+use super::{early_hint, file_message, trailers, zero_copy};
 use crate::calls::CallHandle;
 use crate::event_loop::EventLoop;
 use crate::head::RequestHead;
@@ -151,10 +151,11 @@ impl HttpExchange {
             "http.response.pathsend" => slf.get().send_file(slf.py(), message),
             "http.response.zerocopysend" => slf.get().send_piece(slf.py(), message),
             "http.response.trailers" => slf.get().lock().response.take_trailers(slf.py(), message).map(|()| Room::Yes),
+            "http.response.early_hint" => slf.get().send_hint(message),
             other => Err(unexpected(
                 other,
-                "'http.response.start', 'http.response.body', 'http.response.pathsend', 'http.response.zerocopysend' or \
-                 'http.response.trailers'",
+                "'http.response.start', 'http.response.body', 'http.response.pathsend', 'http.response.zerocopysend', \
+                 'http.response.trailers' or 'http.response.early_hint'",
             )),
         }
     }
@@ -225,6 +226,13 @@ impl HttpExchange {
         let mut state = self.lock();
         let State { response, request, .. } = &mut *state;
         response.take_piece(body, more, request.head.is_head(), &request.gone)
+    }
+
+    fn send_hint(&self, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+        only_if(self.lock().request.gateway.extensions.early_hint, "early_hint")?;
+        let links = early_hint::links(message)?;
+        let state = self.lock();
+        early_hint::send(&links, &state.request.head, &state.response).map(|()| Room::Yes)
     }
 
     /// Whether it is about `call`.

@@ -4,6 +4,7 @@
 //! each other.
 
 pub mod asgi;
+mod early_hint;
 mod extensions;
 mod file_message;
 pub mod http_exchange;
@@ -37,6 +38,7 @@ use self::wsgi::{WsgiGateway, WsgiTarget};
 use crate::body::RequestBody;
 use crate::calls::{AppCalls, Calls};
 use crate::event_loop::EventLoop;
+use crate::half_closed::HalfClosed;
 use crate::head::RequestHead;
 use crate::outbox::Outbox;
 use crate::overload::Refusals;
@@ -96,9 +98,12 @@ pub struct Call<'a> {
     pub body: RequestBody,
     /// The settings of the server.
     pub settings: &'a Settings,
-    /// For a wait that has an end.
-    pub alarm: &'a SpareAlarm,
+    /// For a wait that has an end, and for who wants to know whether the client has left.
+    pub client: ClientClock<'a>,
 }
+
+/// What a connection lends to the one that answers.
+pub type ClientClock<'a> = (&'a SpareAlarm, &'a HalfClosed);
 
 impl App {
     /// The application of `spec`. A bridged one that may be called directly is called past its bridge.

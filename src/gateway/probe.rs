@@ -105,7 +105,7 @@ pub async fn call(
     in_flight: &mut InFlight,
 ) -> AppResponse {
     let Gateway::Asgi(gateway) = &first.gateway else { return first.call(call).await };
-    let Call { settings, alarm, .. } = call;
+    let Call { settings, client, .. } = call;
     let mut head = Box::new(RequestHead {
         parts: copy_of(&call.head.parts),
         peer: Arc::clone(&call.head.peer),
@@ -118,7 +118,7 @@ pub async fn call(
     let witness = Arc::new(Witness::default());
     let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), witness: Arc::clone(&witness) };
     let (mut response, leftover) = asgi::ask(gateway, call, asked).await;
-    let passed = response.headers_mut().and_then(|headers| headers.remove(&PASS));
+    let passed = response.head_mut().and_then(|head| head.take(&PASS));
     let marks = match miss {
         Miss::NoRoute => witness.marks(),
         Miss::NoFile => Marks::Folder,
@@ -134,7 +134,7 @@ pub async fn call(
     match in_flight.enter(second) {
         Ok(()) => {
             head.series = in_flight.series();
-            merge_allowed(second.call(Call { head, body, settings, alarm }).await, &allowed)
+            merge_allowed(second.call(Call { head, body, settings, client }).await, &allowed)
         }
         Err(busy) => AppResponse::Error(busy),
     }
@@ -143,7 +143,8 @@ pub async fn call(
 fn is_miss(response: &mut AppResponse, passed: Option<&HeaderValue>, marks: Marks, head: &RequestHead) -> bool {
     let status = response.status();
     // The server's own answer (413, 500) is nobody's miss.
-    let Some(headers) = response.headers_mut().filter(|_| !status.is_server_error()) else { return false };
+    let Some(answer) = response.head_mut().filter(|_| !status.is_server_error()) else { return false };
+    let headers = &answer.headers;
     if let Some(value) = passed {
         return !matches!(value.as_bytes(), b"0" | b"false" | b"no");
     }
@@ -190,7 +191,7 @@ fn lists(headers: &HeaderMap, method: &str) -> bool {
 fn allowed(response: &mut AppResponse) -> Vec<String> {
     match response.status() {
         StatusCode::METHOD_NOT_ALLOWED => {
-            response.headers_mut().map(|headers| methods_of(headers).map(str::to_owned).collect()).unwrap_or_default()
+            response.head_mut().map(|head| methods_of(&head.headers).map(str::to_owned).collect()).unwrap_or_default()
         }
         _ => Vec::new(),
     }
@@ -199,13 +200,13 @@ fn allowed(response: &mut AppResponse) -> Vec<String> {
 /// When both say 405, what either allows is allowed.
 fn merge_allowed(mut response: AppResponse, first: &[String]) -> AppResponse {
     let status = response.status();
-    if let Some(headers) = response.headers_mut().filter(|_| status == StatusCode::METHOD_NOT_ALLOWED) {
+    if let Some(head) = response.head_mut().filter(|_| status == StatusCode::METHOD_NOT_ALLOWED) {
         let mut all: Vec<_> = first.iter().map(String::as_str).collect();
-        all.extend(methods_of(headers));
+        all.extend(methods_of(&head.headers));
         let mut seen = std::collections::BTreeSet::new();
         all.retain(|method| seen.insert(*method));
         if let Ok(value) = HeaderValue::from_str(&all.join(", ")) {
-            headers.insert(ALLOW, value);
+            head.replace(ALLOW, value);
         }
     }
     response

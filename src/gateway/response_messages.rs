@@ -37,12 +37,24 @@ pub(super) type Gone = Arc<GoneState>;
 #[derive(Debug, Default)]
 pub(super) struct GoneState {
     gone: AtomicBool,
+    /// It may have left: an application that listens is told so, and from then on it has.
+    doubted: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 impl GoneState {
     fn tell(&self) {
         self.gone.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// The client may have left.
+    pub(super) fn doubt(&self) {
+        self.doubted.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
             waker.wake();
@@ -51,6 +63,9 @@ impl GoneState {
 
     fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.doubted.load(Ordering::Acquire) {
+            self.gone.store(true, Ordering::Release);
+        }
         if self.gone.load(Ordering::Acquire) {
             return Poll::Ready(());
         }

@@ -91,7 +91,7 @@ impl ResponseSink for SocketSink {
         let (writer, reader) = pipe(self.capacity);
         self.missing = head.content_length;
         let ticket = self.ticket.clone();
-        writer.on_abandoned(move || ticket.leave());
+        writer.on_abandoned(move || _ = ticket.leave());
         if head.content_length.is_none() {
             self.call.streams(writer.hang_up_handle());
         }
@@ -113,7 +113,7 @@ impl ResponseSink for SocketSink {
 
     fn is_gone(&self) -> bool {
         let stream = || self.writer.as_ref().is_some_and(PipeWriter::is_closed);
-        self.responder.as_ref().map_or_else(stream, Responder::is_closed)
+        self.ticket.is_orphaned() || self.responder.as_ref().map_or_else(stream, Responder::is_closed)
     }
 
     fn wait(&mut self) -> Result<(), Disconnected> {

@@ -4,7 +4,9 @@
 //!
 //! Spec: PEP 3333; RFC 9110 10.2.3 (`Retry-After`).
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -24,9 +26,9 @@ use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
 use rsgi_bridge::source::BodySource;
 use tokio::sync::oneshot;
 
-use super::Call;
 use super::in_time::{self, AnswerTime};
 use super::socket_sink::SocketSink;
+use super::{Call, ClientClock};
 use crate::body::RequestBody;
 use crate::calls::{AppCalls, RunningCall};
 use crate::error::RequestError;
@@ -38,7 +40,6 @@ use crate::overload;
 use crate::response::AppResponse;
 use crate::settings::Settings;
 use crate::wear::Wear;
-use crate::wire::SpareAlarm;
 
 /// How much of a request body is here before the application is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,8 +136,8 @@ impl WsgiGateway {
 /// # Cancel safety
 /// A call that waits in the queue is given up when the future is dropped; one that runs sees that the client has gone.
 pub fn call<'a>(gateway: &'a Arc<WsgiGateway>, call: Call<'a>) -> impl Future<Output = AppResponse> {
-    let Call { head, body, settings, alarm } = call;
-    let patience = (settings.queue_timeout.0, alarm);
+    let Call { head, body, settings, client } = call;
+    let patience = (settings.queue_timeout.0, client);
     if body.is_end() {
         return Either::Left(submit(gateway, head, (BodySource::Empty, None), patience));
     }
@@ -154,7 +155,7 @@ fn submit<'a>(
     gateway: &Arc<WsgiGateway>,
     head: Box<RequestHead>,
     (source, content_length): (BodySource, Option<u64>),
-    patience: (Duration, &'a SpareAlarm),
+    (patience, (alarm, half_closed)): (Duration, ClientClock<'a>),
 ) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
     let pool = &gateway.target.pool;
@@ -176,41 +177,40 @@ fn submit<'a>(
             "too many requests wait for a thread; try again",
         ))));
     }
-    let waiting = LeaveOnDrop(Some(ticket));
+    let waiting = LeaveOnDrop { ticket, answered: AtomicBool::new(false), withdrawn: AtomicBool::new(false) };
     Either::Right(match time {
-        None => Either::Left(answer(response, waiting, patience)),
-        Some(time) => Either::Right(answer_in_time(response, waiting, time, patience).boxed()),
+        None => Either::Left(answer(response, waiting, (patience, (alarm, half_closed)))),
+        Some(time) => Either::Right(answer_in_time(response, waiting, time, (patience, (alarm, half_closed))).boxed()),
     })
 }
 
 async fn answer_in_time(
     response: oneshot::Receiver<AppResponse>,
-    mut waiting: LeaveOnDrop,
+    waiting: LeaveOnDrop,
     time: AnswerTime,
-    patience: (Duration, &SpareAlarm),
+    (patience, (alarm, half_closed)): (Duration, ClientClock<'_>),
 ) -> AppResponse {
-    let answer = match &waiting.0 {
-        Some(ticket) => in_time::of_thread(response, time, ticket, patience).await,
-        None => response.await,
-    };
-    waiting.0 = None;
-    answer.unwrap_or_else(|_| AppResponse::Error(RequestError::application_failed()))
+    let answer = in_time::of_thread(response, time, &waiting.ticket, (patience, alarm));
+    let answer = half_closed.watch(pin!(answer), || waiting.leave()).await;
+    waiting.answered(answer.ok())
 }
 
 async fn answer(
     mut response: oneshot::Receiver<AppResponse>,
-    mut waiting: LeaveOnDrop,
-    (patience, alarm): (Duration, &SpareAlarm),
+    waiting: LeaveOnDrop,
+    (patience, (alarm, half_closed)): (Duration, ClientClock<'_>),
 ) -> AppResponse {
-    // No answer at all: the thread dropped the call, which is a panic of ours.
-    let lost = |_| AppResponse::Error(RequestError::application_failed());
-    let answer = match alarm.in_time(patience, &mut response).await {
-        Some(response) => response.unwrap_or_else(lost),
-        None if waiting.refuse() => AppResponse::Error(RequestError::no_thread()),
-        None => response.await.unwrap_or_else(lost),
+    let leave = || waiting.leave();
+    let in_time = {
+        let in_time = pin!(alarm.in_time(patience, &mut response));
+        half_closed.watch(in_time, leave).await
     };
-    waiting.0 = None;
-    answer
+    let answer = match in_time {
+        Some(response) => response.ok(),
+        None if waiting.ticket.refuse() => Some(AppResponse::Error(RequestError::no_thread())),
+        None => half_closed.watch(response, leave).await.ok(),
+    };
+    waiting.answered(answer)
 }
 
 /// Brings as much of the body here as the setting asks for. Gives the length too where no header told it.
@@ -242,19 +242,37 @@ async fn prepare(
 }
 
 /// The client leaves when the future is dropped before there is an answer.
-struct LeaveOnDrop(Option<Ticket>);
+struct LeaveOnDrop {
+    ticket: Ticket,
+    answered: AtomicBool,
+    withdrawn: AtomicBool,
+}
 
 impl LeaveOnDrop {
-    /// Takes the call out of the queue, for good; `false` when a thread has begun it.
-    fn refuse(&self) -> bool {
-        self.0.as_ref().is_some_and(Ticket::refuse)
+    /// The client has left, or seems to have: a call that waits is given up, as no thread was free in time; one that runs has its answer
+    /// sent all the same.
+    fn leave(&self) {
+        self.withdrawn.fetch_or(self.ticket.leave(), Ordering::Relaxed);
+    }
+
+    /// There is an answer, or there will be none: the thread dropped the call, which is a panic of ours if nobody withdrew it.
+    fn answered(&self, answer: Option<AppResponse>) -> AppResponse {
+        self.answered.store(true, Ordering::Relaxed);
+        let error = || {
+            if self.withdrawn.load(Ordering::Relaxed) {
+                RequestError::no_thread()
+            } else {
+                RequestError::application_failed()
+            }
+        };
+        answer.unwrap_or_else(|| AppResponse::Error(error()))
     }
 }
 
 impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
-        if let Some(ticket) = self.0.take() {
-            ticket.leave();
+        if !self.answered.load(Ordering::Relaxed) {
+            self.ticket.leave();
         }
     }
 }

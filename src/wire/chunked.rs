@@ -1,17 +1,16 @@
 //! The grammar of a chunked body, one byte at a time except inside the data.
 //!
 //! Apart because it is a machine of its own: it keeps no bytes, so it gives the same answer however the body was cut up
-//! on its way, and the data goes into hyper's buffer without a detour. hyper takes the chunks apart again, but forgives
-//! white space, empty extensions and control characters; whatever the two read differently is stopped here.
+//! on its way.
 //!
 //! Spec: RFC 9112 7.1, 7.1.1 (without the white space that only bad senders write), 7.1.2.
 
 use super::Limits;
 use super::field::{is_token_byte, is_value_byte};
 
-/// hyper gives up on a body whose extensions are longer, all together.
+/// The extensions of one body may be as long as this, all together.
 const LONGEST_EXTENSIONS: usize = (16 << 10) - 1;
-/// hyper gives up on a trailer section that reaches this.
+/// A trailer section may be as long as this, whatever the limit for header sections.
 const LONGEST_TRAILERS: usize = (16 << 10) - 1;
 /// More digits than any number of 64 bits has.
 const MOST_DIGITS: u8 = 16;
@@ -19,8 +18,10 @@ const MOST_DIGITS: u8 = 16;
 /// What [`Chunked::advance`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// All the bytes belong to the body, which goes on.
+    /// All the bytes belong to the framing of the body, which goes on.
     More,
+    /// So many bytes of data follow those counted.
+    Data(usize),
     /// The body ended after the bytes counted.
     Done,
     /// The byte after those counted breaks the grammar.
@@ -76,13 +77,13 @@ impl Chunked {
         }
     }
 
-    /// Reads on; returns how many of `bytes` belong to the body and are in order.
+    /// Reads on, up to the next data; returns how many of `bytes` are framing and in order. Data that it has found is not to come
+    /// again.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> (usize, Outcome) {
         let mut read = 0;
         while let Some(&byte) = bytes.get(read) {
             if self.at == At::Data {
-                read += self.skip_data(bytes.len() - read);
-                continue;
+                return (read, Outcome::Data(self.take_data(bytes.len() - read)));
             }
             match self.step(byte) {
                 Ok(At::End) => return (read + 1, Outcome::Done),
@@ -94,13 +95,13 @@ impl Chunked {
         (read, Outcome::More)
     }
 
-    fn skip_data(&mut self, available: usize) -> usize {
-        let skipped = usize::try_from(self.left).map_or(available, |left| left.min(available));
-        self.left -= skipped as u64;
+    fn take_data(&mut self, available: usize) -> usize {
+        let taken = usize::try_from(self.left).map_or(available, |left| left.min(available));
+        self.left -= taken as u64;
         if self.left == 0 {
             self.at = At::DataReturn;
         }
-        skipped
+        taken
     }
 
     fn step(&mut self, byte: u8) -> Result<At, &'static str> {
@@ -209,20 +210,39 @@ fn expect(byte: u8, expected: u8, next: At, what: &'static str) -> Result<At, &'
 mod tests {
     use super::*;
 
+    /// Reads `most` bytes at a time. Gives how many were in order, what came of it, and the data.
+    fn read_by(most: usize, bytes: &[u8]) -> (usize, Outcome, Vec<u8>) {
+        let mut machine = Chunked::new(&Limits { header_section: 64, header_fields: 2, ..Limits::default() });
+        let (mut read, mut data) = (0, Vec::new());
+        while read < bytes.len() {
+            let end = bytes.len().min(read + most);
+            let (count, outcome) = machine.advance(&bytes[read..end]);
+            read += count;
+            match outcome {
+                Outcome::More => {}
+                Outcome::Data(count) => {
+                    data.extend_from_slice(&bytes[read..read + count]);
+                    read += count;
+                }
+                ended => return (read, ended, data),
+            }
+        }
+        (read, Outcome::More, data)
+    }
+
     /// Reads the whole, and byte by byte, and says what both agree on.
     fn read(bytes: &[u8]) -> (usize, Outcome) {
-        let limits = Limits { header_section: 64, header_fields: 2, ..Limits::default() };
-        let whole = Chunked::new(&limits).advance(bytes);
-        let mut machine = Chunked::new(&limits);
-        let mut read = 0;
-        let mut outcome = Outcome::More;
-        while outcome == Outcome::More && read < bytes.len() {
-            let (count, found) = machine.advance(&bytes[read..=read]);
-            read += count;
-            outcome = found;
+        let whole = read_by(usize::MAX / 2, bytes);
+        assert_eq!(whole, read_by(1, bytes), "{}", bytes.escape_ascii());
+        (whole.0, whole.1)
+    }
+
+    #[test]
+    fn data_is_what_the_chunks_hold() {
+        let body = b"5;x=y\r\nhello\r\n1\r\n\n\r\n2\r\n\r\n\r\n0\r\n\r\nmore";
+        for most in 1..body.len() {
+            assert_eq!(read_by(most, body).2, b"hello\n\r\n");
         }
-        assert_eq!(whole, (read, outcome), "{}", bytes.escape_ascii());
-        whole
     }
 
     #[test]

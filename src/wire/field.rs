@@ -5,6 +5,8 @@
 //!
 //! Spec: RFC 9112 5, 5.1, 5.2, 6.1, 6.2, 6.3; RFC 9110 5.1, 5.5, 5.6.2, 7.2, 7.8, 8.6.
 
+use std::ops::Range;
+
 use http::StatusCode;
 
 use super::Refusal;
@@ -41,11 +43,18 @@ pub(super) fn is_value_byte(byte: u8) -> bool {
 
 /// How long the body of a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body {
+pub enum Body {
     /// So many bytes, 0 when none was announced.
     Fixed(u64),
     /// Chunks, until the empty one.
     Chunked,
+}
+
+impl Body {
+    /// Whether so many bytes are known to hold all of it.
+    pub fn fits(self, bytes: usize) -> bool {
+        matches!(self, Self::Fixed(length) if length <= bytes as u64)
+    }
 }
 
 /// What the field lines of one head have said so far.
@@ -57,21 +66,37 @@ pub(super) struct Fields {
     content_type: bool,
     chunked: bool,
     connection_upgrade: bool,
+    connection_close: bool,
+    connection_keep_alive: bool,
+    expects_continue: bool,
     upgrade: bool,
 }
 
 impl Fields {
-    /// Checks one field line (without its line end) and notes what it says.
-    pub(super) fn read(&mut self, line: &[u8]) -> Result<(), Refusal> {
+    /// Checks one field line (without its line end) and notes what it says. Gives where its name ends, and where its value stands.
+    pub(super) fn read(&mut self, line: &[u8]) -> Result<(usize, Range<usize>), Refusal> {
         let (name, value) = split(line)?;
+        self.note(name, line.get(value.clone()).unwrap_or_default())?;
+        Ok((name.len(), value))
+    }
+
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.host(value),
+            6 if name.eq_ignore_ascii_case(b"expect") => {
+                self.expects_continue = value.eq_ignore_ascii_case(b"100-continue");
+                Ok(())
+            }
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
                 self.upgrade = true;
                 Ok(())
             }
             10 if name.eq_ignore_ascii_case(b"connection") => {
-                self.connection_upgrade |= has_upgrade(value);
+                for option in value.split(|&byte| byte == b',').map(trim) {
+                    self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+                    self.connection_close |= option.eq_ignore_ascii_case(b"close");
+                    self.connection_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
                 Ok(())
             }
             12 if name.eq_ignore_ascii_case(b"content-type") => self.content_type(),
@@ -138,6 +163,16 @@ impl Fields {
     pub(super) fn may_upgrade(&self, line: RequestLine) -> bool {
         self.upgrade && self.connection_upgrade && line.http_11 && line.get
     }
+
+    /// Whether the client waits for `100 Continue`. HTTP/1.0 has none.
+    pub(super) fn expects_continue(&self, line: RequestLine) -> bool {
+        self.expects_continue && line.http_11
+    }
+
+    /// Whether the client may send another request on the connection. One `close` is enough, whatever else it says.
+    pub(super) fn keeps_alive(&self, line: RequestLine) -> bool {
+        !self.connection_close && (line.http_11 || self.connection_keep_alive)
+    }
 }
 
 /// Codings before a final `chunked` frame the body well, but are not undone here; anything else leaves its end open.
@@ -151,8 +186,8 @@ fn other_coding(value: &[u8]) -> Refusal {
     Refusal::malformed("Transfer-Encoding is not one final `chunked`")
 }
 
-/// The name and the value (without the white space around it) of a field line.
-fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
+/// The name of a field line, and where its value stands, without the white space around it.
+fn split(line: &[u8]) -> Result<(&[u8], Range<usize>), Refusal> {
     let end = line.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(line.len());
     let (name, rest) = line.split_at_checked(end).unwrap_or((line, &[]));
     match rest {
@@ -160,7 +195,10 @@ fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
             if value.iter().fold(false, |bad, &byte| bad | !is_value_byte(byte)) {
                 return Err(Refusal::malformed("a header value holds a control character"));
             }
-            Ok((name, trim(value)))
+            let trimmed = trim(value);
+            let start = name.len() + 1 + value.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+            // Of nothing but white space nothing is left, wherever it stands.
+            Ok((name, if trimmed.is_empty() { 0..0 } else { start..start + trimmed.len() }))
         }
         [b' ' | b'\t', ..] if name.is_empty() => Err(Refusal::malformed("a header line is folded")),
         [b' ' | b'\t', ..] => Err(Refusal::malformed("there is white space in or after a header name")),
@@ -187,19 +225,15 @@ pub(super) fn number(digits: &[u8]) -> Option<u64> {
     u64::try_from(value).ok()
 }
 
-fn has_upgrade(value: &[u8]) -> bool {
-    value.split(|&byte| byte == b',').any(|option| trim(option).eq_ignore_ascii_case(b"upgrade"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LINE: RequestLine = RequestLine { http_11: true, get: true };
+    const LINE: RequestLine = RequestLine { method: 3, http_11: true, get: true };
 
     fn read(lines: &[&str]) -> Result<Fields, Refusal> {
         let mut fields = Fields::default();
-        lines.iter().try_for_each(|line| fields.read(line.as_bytes()))?;
+        lines.iter().try_for_each(|line| fields.read(line.as_bytes()).map(|_| ()))?;
         Ok(fields)
     }
 
@@ -250,7 +284,7 @@ mod tests {
         assert_eq!(body(&[]), Err(400));
         assert_eq!(body(&["Host: a", "Host: a"]), Err(400));
         assert_eq!(body(&["Host:"]), Err(400));
-        let older = RequestLine { http_11: false, get: true };
+        let older = RequestLine { http_11: false, ..LINE };
         assert_eq!(read(&[]).unwrap().body(older), Ok(Body::Fixed(0)));
         assert!(read(&["Transfer-Encoding: chunked"]).unwrap().body(older).is_err());
     }
@@ -269,7 +303,7 @@ mod tests {
     fn an_upgrade_needs_both_fields_and_a_get() {
         let fields = read(&["Connection: keep-alive, Upgrade", "upgrade: websocket"]).unwrap();
         assert!(fields.may_upgrade(LINE));
-        assert!(!fields.may_upgrade(RequestLine { http_11: true, get: false }));
+        assert!(!fields.may_upgrade(RequestLine { get: false, ..LINE }));
         assert!(!read(&["Upgrade: websocket"]).unwrap().may_upgrade(LINE));
     }
 }

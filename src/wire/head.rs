@@ -1,11 +1,17 @@
 //! Reads the head of a request line by line, as its bytes come.
 //!
-//! Apart from the framer because it must see the whole head at once while everything after it is a stream. Each line is
-//! judged as soon as it ends, and each limit as soon as it is passed, so a bad client hears of it without sending more.
+//! Apart from the body because a head must be seen as a whole while everything after it is a stream. Each line is
+//! judged as soon as it ends, and each limit as soon as it is passed, so a bad client hears of it without sending more. Where the
+//! parts stand is noted meanwhile, so that no byte of a head is read twice.
 //!
 //! Spec: RFC 9112 2.2 (line ends, one empty line before), 3, 5, 6.3; RFC 9110 15.5.15, RFC 6585 5.
 
-use http::StatusCode;
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, StatusCode, Uri, Version};
 use memchr::memchr;
 
 use super::field::{Body, Fields, is_token_byte};
@@ -14,18 +20,35 @@ use super::{Limits, Refusal};
 
 /// A head that may be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+#[expect(clippy::struct_excessive_bools, reason = "each is something else that a head says; they combine freely")]
+pub struct Head {
     /// Its bytes, the empty line included.
-    pub(super) len: usize,
+    pub len: usize,
     /// What follows it.
-    pub(super) body: Body,
+    pub body: Body,
     /// Whether the service may turn the connection into something else.
-    pub(super) upgrade: bool,
+    pub upgrade: bool,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub expects_continue: bool,
+    /// HTTP/1.1 rather than 1.0.
+    pub http_11: bool,
+    /// Whether the client may send another request on the connection.
+    pub keep_alive: bool,
 }
+
+/// Where the parts of a field line stand.
+#[derive(Debug, Clone)]
+struct FieldMarks {
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+/// For so many fields room is kept.
+const MOST_KEPT: usize = 128;
 
 /// How far a head was read.
 #[derive(Debug, Default)]
-pub(super) struct HeadParser {
+pub struct HeadParser {
     /// Where the line starts that has not ended yet.
     line: usize,
     /// Up to where there is no line feed.
@@ -35,16 +58,30 @@ pub(super) struct HeadParser {
     count: usize,
     request: Option<RequestLine>,
     fields: Fields,
+    method: Range<usize>,
+    target: Range<usize>,
+    marks: Vec<FieldMarks>,
 }
 
 impl HeadParser {
+    /// Forgets the head; the room for its marks stays.
+    pub fn restart(&mut self) {
+        let mut marks = std::mem::take(&mut self.marks);
+        marks.clear();
+        marks.shrink_to(MOST_KEPT);
+        *self = Self { marks, ..Self::default() };
+    }
+
     /// Whether `bytes`, all that came since the last message, hold more than the empty line a head may start with.
-    pub(super) fn begun(&self, bytes: &[u8]) -> bool {
+    pub fn begun(&self, bytes: &[u8]) -> bool {
         self.request.is_some() || bytes.len() > self.line
     }
 
     /// Goes on reading. `bytes` always start where the head does.
-    pub(super) fn advance(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Head>, Refusal> {
+    ///
+    /// # Errors
+    /// Why the request is not served.
+    pub fn advance(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Head>, Refusal> {
         while let Some(found) = bytes.get(self.scanned..).and_then(|rest| memchr(b'\n', rest)) {
             let end = self.scanned + found;
             let line = bytes.get(self.line..end).unwrap_or_default();
@@ -52,10 +89,10 @@ impl HeadParser {
             let Some(line) = line.strip_suffix(b"\r") else {
                 return Err(Refusal::malformed("a line ends in a bare line feed"));
             };
-            let first = self.line == 0;
+            let at = self.line;
             self.line = end + 1;
             self.scanned = self.line;
-            if self.read_line(line, first, limits)? {
+            if self.read_line(line, at, limits)? {
                 return self.complete().map(Some);
             }
         }
@@ -66,11 +103,14 @@ impl HeadParser {
         Ok(None)
     }
 
-    /// Returns whether the head ends with this line.
-    fn read_line(&mut self, line: &[u8], first: bool, limits: &Limits) -> Result<bool, Refusal> {
+    /// Reads the line that stands `at` a place. Returns whether the head ends with it.
+    fn read_line(&mut self, line: &[u8], at: usize, limits: &Limits) -> Result<bool, Refusal> {
         if self.request.is_none() {
-            if !(first && line.is_empty()) {
-                self.request = Some(target::parse(line)?);
+            if !(at == 0 && line.is_empty()) {
+                let request = target::parse(line)?;
+                self.method = at..at + request.method;
+                self.target = self.method.end + 1..at + line.len() - target::VERSION.len();
+                self.request = Some(request);
             }
             self.section = self.line;
             return Ok(false);
@@ -82,7 +122,8 @@ impl HeadParser {
         if self.count > limits.header_fields {
             return Err(too_large("there are too many header fields"));
         }
-        self.fields.read(line)?;
+        let (name, value) = self.fields.read(line)?;
+        self.marks.push(FieldMarks { name: at..at + name, value: at + value.start..at + value.end });
         Ok(false)
     }
 
@@ -109,10 +150,58 @@ impl HeadParser {
     }
 
     fn complete(&self) -> Result<Head, Refusal> {
-        let request = self.request.unwrap_or(RequestLine { http_11: true, get: false });
+        let request = self.request.unwrap_or_default();
         let body = self.fields.body(request)?;
-        Ok(Head { len: self.line, body, upgrade: self.fields.may_upgrade(request) })
+        Ok(Head {
+            len: self.line,
+            body,
+            upgrade: self.fields.may_upgrade(request),
+            expects_continue: self.fields.expects_continue(request) && body != Body::Fixed(0),
+            http_11: request.http_11,
+            keep_alive: self.fields.keeps_alive(request),
+        })
     }
+
+    /// The target of the head that is complete, made of its `bytes`.
+    #[cfg(any(test, fuzzing))]
+    pub fn target<'a>(&self, bytes: &'a Bytes) -> &'a [u8] {
+        bytes.get(self.target.clone()).unwrap_or_default()
+    }
+
+    /// Its fields in the client's order.
+    #[cfg(any(test, fuzzing))]
+    pub fn fields<'a>(&self, bytes: &'a Bytes) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let part = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
+        self.marks.iter().map(move |FieldMarks { name, value }| (part(name), part(value)))
+    }
+
+    /// The head that is complete, made of its `bytes`.
+    ///
+    /// # Errors
+    /// When the library that is to keep it does not take it, which nothing that comes so far brings about.
+    pub fn parts(&self, bytes: &Bytes) -> Result<Parts, Refusal> {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        let method = bytes.get(self.method.clone()).unwrap_or_default();
+        parts.method = Method::from_bytes(method).map_err(|_| UNKNOWN)?;
+        parts.uri = Uri::from_maybe_shared(slice(bytes, &self.target)).map_err(|_| UNKNOWN)?;
+        if !self.request.unwrap_or_default().http_11 {
+            parts.version = Version::HTTP_10;
+        }
+        let mut headers = HeaderMap::with_capacity(self.marks.len());
+        for FieldMarks { name, value } in &self.marks {
+            let name = HeaderName::from_bytes(bytes.get(name.clone()).unwrap_or_default()).map_err(|_| UNKNOWN)?;
+            let value = HeaderValue::from_maybe_shared(slice(bytes, value)).map_err(|_| UNKNOWN)?;
+            headers.append(name, value);
+        }
+        parts.headers = headers;
+        Ok(parts)
+    }
+}
+
+const UNKNOWN: Refusal = Refusal::malformed("the request is none that can be served");
+
+fn slice(bytes: &Bytes, range: &Range<usize>) -> Bytes {
+    if range.end <= bytes.len() { bytes.slice(range.clone()) } else { Bytes::new() }
 }
 
 fn too_large(reason: &'static str) -> Refusal {
@@ -147,7 +236,7 @@ mod tests {
     #[test]
     fn a_head_ends_at_the_empty_line() {
         let head = read("GET / HTTP/1.1\r\nHost: h\r\n\r\nmore").unwrap().unwrap();
-        assert_eq!(head, Head { len: 27, body: Body::Fixed(0), upgrade: false });
+        assert_eq!((head.len, head.body, head.upgrade), (27, Body::Fixed(0), false));
         assert_eq!(read("GET / HTTP/1.1\r\nHost: h\r\n"), Ok(None));
         assert_eq!(read("\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().unwrap().len, 29);
     }

@@ -15,14 +15,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
-use super::alarm::Alarm;
+use super::Alarm;
 
 const LONGEST: Duration = Duration::from_secs(1);
 const MOST: usize = 2 << 20;
 
 /// How far a connection is closed.
 #[derive(Debug)]
-pub(super) enum Closing {
+pub enum Closing {
     /// Not at all, or our side not yet for good.
     Open,
     /// Ours is; the client's is listened to.
@@ -38,12 +38,12 @@ pub(super) enum Closing {
 
 impl Closing {
     /// Our side is closed.
-    pub(super) fn after_ours(client_may_send: bool) -> Self {
+    pub fn after_ours(client_may_send: bool) -> Self {
         if client_may_send { Self::Lingering { until: Instant::now() + LONGEST, left: MOST } } else { Self::Closed }
     }
 
     /// Throws away what the client still sends, until it stops or has had its time.
-    pub(super) fn poll<S>(&mut self, cx: &mut Context<'_>, io: &mut S, alarm: &mut Alarm) -> Poll<io::Result<()>>
+    pub fn poll<S>(&mut self, cx: &mut Context<'_>, io: &mut S, alarm: &mut Alarm) -> Poll<io::Result<()>>
     where
         S: AsyncRead + Unpin,
     {

@@ -1,44 +1,39 @@
-//! The wire guard: a strict HTTP/1 reader that stands between the socket and hyper.
+//! A strict reader of HTTP/1, and the clocks of a connection.
 //!
-//! hyper is lenient where it can be: it drops a `Content-Length` beside `Transfer-Encoding`, merges equal lengths, lets
-//! odd chunk lines through, and answers what it cannot read with a bare status. Two readers of one connection that
-//! disagree are how requests are smuggled, so the guard refuses instead of repairing, says why, and keeps time. It lies
-//! apart from the connection because it knows bytes and clocks only: no service, no application.
+//! Lenient readers drop a `Content-Length` beside `Transfer-Encoding`, merge equal lengths, let odd chunk lines through. Two
+//! readers of one connection that disagree are how requests are smuggled, so this one refuses instead of repairing, and says why.
+//! It lies apart from the connection because it knows bytes and clocks only: no socket, no application.
 //!
 //! How it works, in reading order:
 //! - `target`, `authority`, `field`: what one line of a head must look like.
-//! - `head`, `chunked`: where a head ends, where a chunked body ends, one byte or a megabyte at a time.
-//! - `framer`: both in turn; says how many of the bytes that came hyper may see.
-//! - `pace`, `alarm`: how long a client may be slow, and the one timer of a connection.
+//! - `head`: where a head ends, and where its parts stand; `chunked`, `body`: the same for what follows it. One byte or a
+//!   megabyte at a time.
+//! - `pace`, `alarm`: how long a client may be slow, and the one timer of a connection; `linger`: how it closes.
 //! - `opening`: which HTTP a connection begins with; `message`: the same rules for HTTP/2, which has no lines; `frames`, `hpack`: what
 //!   HTTP/2 says that hyper does not hand on.
-//! - `guard`: the I/O adapter, and in it how long it waits; `order`: the one thing that it changes, the order of a response's
-//!   fields; `linger`: how it closes; `state`: what it and the service tell each other.
-//!
-//! A refused head reaches hyper as a stand-in request, so that its answer keeps its place after those of the requests
-//! before it; the service learns with [`WireState::take_refusal`] that it has one before it.
 //!
 //! Spec: RFC 9112 (2.2, 3, 5, 6, 7, 9), RFC 9113 (3.3, 8.3), RFC 9110 (5.5, 7.2, 7.8, 15.5).
 
 mod alarm;
 mod authority;
+mod body;
 mod chunked;
 mod field;
-mod framer;
 mod frames;
-mod guard;
 mod head;
 mod hpack;
 mod linger;
 mod message;
 mod opening;
-mod order;
 mod pace;
-mod state;
 mod target;
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+#[allow(missing_docs, clippy::indexing_slicing, clippy::missing_panics_doc, reason = "only tests see it")]
+pub mod comparison;
+#[cfg(any(test, fuzzing))]
+#[allow(missing_docs, clippy::indexing_slicing, reason = "only tests see it")]
+pub mod reference;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -47,14 +42,15 @@ use http::StatusCode;
 
 pub use alarm::{Alarm, SpareAlarm};
 pub use authority::is_authority;
+pub use body::{BodyReader, Piece};
 pub use frames::{FrameGuard, refused_path};
-pub use guard::Guard;
+pub use head::{Head, HeadParser};
+pub use linger::Closing;
 pub use message::{asks_for_websocket, check as check_message};
 pub use opening::read_opening;
 pub use pace::Pace;
-pub use state::WireState;
 
-/// What the guard puts up with.
+/// What is put up with.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The longest request line, in bytes; more is a 414.

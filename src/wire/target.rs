@@ -15,9 +15,14 @@ use super::field::is_token;
 pub(super) const MISPLACED: Refusal =
     Refusal::malformed("the request target holds a character that must be percent-encoded");
 
+/// What a request line ends with, as many bytes in either version.
+pub(super) const VERSION: &[u8] = b" HTTP/1.1";
+
 /// What the rest of the head needs to know of its first line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RequestLine {
+    /// How long the method is; the target follows it after a space.
+    pub(super) method: usize,
     /// HTTP/1.1 rather than 1.0.
     pub(super) http_11: bool,
     /// The method is GET, the only one that may upgrade.
@@ -33,7 +38,7 @@ pub(super) fn parse(line: &[u8]) -> Result<RequestLine, Refusal> {
     let (target, version) = split_at_space(rest, memrchr(b' ', rest)).ok_or_else(|| shapeless(line))?;
     let http_11 = version_of(version, method)?;
     check_target(method, target)?;
-    Ok(RequestLine { http_11, get: method == b"GET" })
+    Ok(RequestLine { method: method.len(), http_11, get: method == b"GET" })
 }
 
 fn split_at_space(bytes: &[u8], space: Option<usize>) -> Option<(&[u8], &[u8])> {

@@ -2,6 +2,7 @@
 //!
 //! Kept apart because it is neither end: a stop of the server ends answers that have no end of their own.
 
+use super::doubt::Presence;
 use super::{Shared, wake};
 
 /// Ends the writer as if its reader had gone. What it has put in is read to its end, and then the pipe breaks off.
@@ -14,7 +15,7 @@ impl<T: Send + std::fmt::Debug> HangUp for Shared<T> {
     fn hang_up(&self) {
         let (writer, closed) = {
             let mut state = self.lock();
-            state.reader_gone = true;
+            state.presence = Presence::Gone;
             (state.writer_waker.take(), state.closed_waker.take())
         };
         wake(writer);

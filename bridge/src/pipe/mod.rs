@@ -9,11 +9,13 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
+use self::doubt::Presence;
 pub use self::hang_up::HangUp;
 pub use self::reading::Reading;
 use crate::error::{BodyError, Disconnected};
 use crate::process::Process;
 
+mod doubt;
 mod hang_up;
 mod reading;
 mod slow;
@@ -46,8 +48,8 @@ struct State<T> {
     /// The writer has the items, and will put them back.
     taken_back: bool,
     end: End,
-    /// For the writer, which may be told so before the reader has gone.
-    reader_gone: bool,
+    /// For the writer, which may be told that the reader has gone before it has.
+    presence: Presence,
     /// The reader has asked for an item at least once; `Expect: 100-continue` waits for it.
     wanted: bool,
     reader_waker: Option<Waker>,
@@ -93,7 +95,7 @@ impl<T> Shared<T> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.process.is_this() && matches!(state.end, End::Open) {
             state.end = End::Failed(BodyError::Disconnected);
-            state.reader_gone = true;
+            state.presence = Presence::Gone;
         }
         state
     }
@@ -108,7 +110,7 @@ pub fn pipe<T: Weight>(capacity: usize) -> (PipeWriter<T>, PipeReader<T>) {
             taken: 0,
             taken_back: false,
             end: End::Open,
-            reader_gone: false,
+            presence: Presence::Here,
             wanted: false,
             reader_waker: None,
             enough: 0,
@@ -136,7 +138,7 @@ impl<T: Weight> PipeWriter<T> {
     /// [`Disconnected`] when the reader has gone.
     pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
         let mut state = self.shared.lock();
-        if state.reader_gone {
+        if state.presence == Presence::Gone {
             return Poll::Ready(Err(Disconnected));
         }
         if state.weight < self.shared.capacity {
@@ -152,7 +154,7 @@ impl<T: Weight> PipeWriter<T> {
     /// [`Disconnected`] when the reader has gone.
     pub fn poll_wanted(&self, context: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
         let mut state = self.shared.lock();
-        if state.reader_gone {
+        if state.presence == Presence::Gone {
             return Poll::Ready(Err(Disconnected));
         }
         if state.wanted {
@@ -165,7 +167,7 @@ impl<T: Weight> PipeWriter<T> {
     /// Ready when the reader has gone.
     pub fn poll_closed(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.shared.lock();
-        if state.reader_gone {
+        if state.is_left() {
             return Poll::Ready(());
         }
         state.closed_waker = Some(context.waker().clone());
@@ -179,7 +181,7 @@ impl<T: Weight> PipeWriter<T> {
     pub fn push(&self, item: T) -> Result<(), Disconnected> {
         let waker = {
             let mut state = self.shared.lock();
-            if state.reader_gone {
+            if state.presence == Presence::Gone {
                 return Err(Disconnected);
             }
             state.weight += item.weight();
@@ -205,7 +207,7 @@ impl<T: Weight> PipeWriter<T> {
 
     /// Whether the reader has gone.
     pub fn is_closed(&self) -> bool {
-        self.shared.lock().reader_gone
+        self.shared.lock().is_left()
     }
 
     /// Whether there is room for another item now.
@@ -317,7 +319,7 @@ impl<T: Weight> Drop for PipeReader<T> {
     fn drop(&mut self) {
         let (writer, closed, reader, items, abandoned) = {
             let mut state = self.shared.lock();
-            state.reader_gone = true;
+            state.presence = Presence::Gone;
             let abandoned = state.on_abandoned.take().filter(|_| matches!(state.end, End::Open));
             // Another task may still wait where this reader was.
             let (writer, closed, reader) =

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use super::doubt::Presence;
 use super::{OnAbandoned, PipeReader, PipeWriter, Weight, wake};
 use crate::error::{BodyError, Disconnected};
 
@@ -15,7 +16,7 @@ impl<T: Weight> PipeWriter<T> {
     /// [`Disconnected`] when the reader has gone.
     pub fn take_back(&self) -> Result<VecDeque<T>, Disconnected> {
         let mut state = self.shared.lock();
-        if state.reader_gone {
+        if state.presence == Presence::Gone {
             return Err(Disconnected);
         }
         state.taken_back = true;
@@ -37,7 +38,7 @@ impl<T: Weight> PipeWriter<T> {
                 state.items.push_front(item);
             }
             // A writer that was hung up on has a reader still.
-            open = !state.reader_gone;
+            open = state.presence != Presence::Gone;
             state.reader_waker.take()
         };
         wake(waker);

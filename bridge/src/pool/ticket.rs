@@ -63,6 +63,11 @@ impl Ticket {
         self.state.taken.as_ref()?.get().copied()
     }
 
+    /// Whether it still runs, and its client has left, or seems to have.
+    pub fn is_orphaned(&self) -> bool {
+        self.state.stage.load(Ordering::Acquire) == ORPHANED
+    }
+
     /// Whether it still runs, and has been given up.
     pub(super) fn is_overdue(&self) -> bool {
         self.state.stage.load(Ordering::Acquire) == OVERDUE
@@ -104,11 +109,10 @@ impl Ticket {
         }
     }
 
-    /// The client has left: a call that waits is withdrawn, one that runs is counted as orphaned until it ends.
-    pub fn leave(&self) {
-        if !self.withdraw()
-            && let Some(pool) = self.pool.upgrade()
-        {
+    /// The client has left: a call that waits is withdrawn, which gives `true`; one that runs is counted as orphaned until it ends.
+    pub fn leave(&self) -> bool {
+        let withdrawn = self.withdraw();
+        if !withdrawn && let Some(pool) = self.pool.upgrade() {
             // Counted first: the call may end at any moment, and takes itself off the count then.
             pool.orphaned.fetch_add(1, Ordering::AcqRel);
             if self.advance_running(&pool, ORPHANED) {
@@ -117,6 +121,7 @@ impl Ticket {
                 pool.orphaned.fetch_sub(1, Ordering::AcqRel);
             }
         }
+        withdrawn
     }
 
     /// Moves on a call that runs, stalled or not; `false` when it does not run, or is over for its client.

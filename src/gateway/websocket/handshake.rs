@@ -11,12 +11,13 @@ use http::header::{
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
-use http::{Method, StatusCode, Version};
+use http::{StatusCode, Version};
 use rsgi_bridge::response_head::ResponseHead;
 
 use super::offer::Agreed;
 use crate::error::RequestError;
 use crate::response::AppResponse;
+use crate::upgrade;
 use crate::wire::asks_for_websocket;
 
 /// Whether a request asks to become a WebSocket.
@@ -24,11 +25,7 @@ pub fn requested(request: &Parts) -> bool {
     if request.version == Version::HTTP_2 {
         return asks_for_websocket(&request.extensions);
     }
-    let lists = |name, token: &str| items(&request.headers, name).any(|item| item.eq_ignore_ascii_case(token));
-    request.method == Method::GET
-        && request.version == Version::HTTP_11
-        && lists(CONNECTION, "upgrade")
-        && lists(UPGRADE, "websocket")
+    upgrade::is_offered(request) && items(&request.headers, UPGRADE).any(|item| item.eq_ignore_ascii_case("websocket"))
 }
 
 /// The items of a header that is a list, over all its lines.

@@ -20,7 +20,7 @@ mod tap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::StatusCode;
 use rsgi_bridge::pipe::pipe;
 use tokio::sync::oneshot;
 
@@ -40,7 +40,7 @@ use crate::in_flight::InFlight;
 use crate::response::AppResponse;
 use crate::settings::Settings;
 use crate::shutdown::Alive;
-use crate::wire::WireState;
+use crate::upgrade::Upgrade;
 
 /// Bytes of messages that wait for the application.
 const INBOUND_BUFFER: usize = 64 * 1024;
@@ -48,7 +48,7 @@ const INBOUND_BUFFER: usize = 64 * 1024;
 /// A request to become a WebSocket.
 #[derive(Debug)]
 pub struct Asked<'a> {
-    /// Its head, with what hyper knows of the upgrade.
+    /// Its head, with what is known of the upgrade.
     pub head: Box<RequestHead>,
     /// Keeps the server until the WebSocket has ended.
     pub alive: Alive,
@@ -60,7 +60,7 @@ pub struct Asked<'a> {
 ///
 /// # Cancel safety
 /// When the future is dropped the application sees `websocket.disconnect`.
-pub async fn call(app: &App, asked: Asked<'_>, wire: &WireState, settings: &Settings) -> AppResponse {
+pub async fn call(app: &App, asked: Asked<'_>, settings: &Settings) -> AppResponse {
     let Gateway::Asgi(gateway) = &app.gateway else {
         return AppResponse::Error(RequestError::new(StatusCode::NOT_FOUND, "no application accepts a WebSocket here"));
     };
@@ -70,10 +70,7 @@ pub async fn call(app: &App, asked: Asked<'_>, wire: &WireState, settings: &Sett
         Err(refused) => return refused,
     };
     let compression = if settings.ws_compression == "off" { None } else { offer::agree(&head.parts.headers) };
-    // hyper looks for it in a whole request only.
-    let mut carrier = Request::new(());
-    *carrier.extensions_mut() = std::mem::take(&mut head.parts.extensions);
-    let upgrade = hyper::upgrade::on(carrier);
+    let upgrade = Upgrade::of(&mut head.parts);
     let (inbound_writer, inbound) = pipe(INBOUND_BUFFER);
     let (outbound, outbound_reader) = pipe(settings.response_buffer);
     let (answer, answered) = oneshot::channel();
@@ -97,10 +94,6 @@ pub async fn call(app: &App, asked: Asked<'_>, wire: &WireState, settings: &Sett
         Ok(Answer::Refused(error)) => AppResponse::Error(error),
         Ok(Answer::Denied(response)) => response.await.unwrap_or_else(|_| failed()),
         Ok(Answer::Accepted { subprotocol, headers }) => {
-            // Over HTTP/2 it is one stream of a connection that goes on.
-            if matches!(handshake, Handshake::Upgrade { .. }) {
-                wire.upgraded();
-            }
             let place = in_flight.hand_on();
             let options = SocketOptions::new(settings, compression);
             tokio::spawn(socket::run(upgrade, place, inbound_writer, outbound_reader, options, alive));

@@ -13,8 +13,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 use rsgi_bridge::pipe::{PipeReader, PipeWriter, Weight};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -33,6 +31,7 @@ use super::tap::{Coding, Tapped};
 use crate::in_flight::Place;
 use crate::settings::Settings;
 use crate::shutdown::{Alive, Phase};
+use crate::upgrade::{Upgrade, Upgraded};
 
 /// What an item takes beside its bytes, so that empty messages are bounded too.
 const MESSAGE_OVERHEAD: usize = 64;
@@ -123,11 +122,11 @@ impl SocketOptions {
 }
 
 /// Frames, over what the handshake left.
-pub(super) type Socket = WebSocketStream<Tapped<TokioIo<Upgraded>>>;
+pub(super) type Socket = WebSocketStream<Tapped<Upgraded>>;
 
 /// Moves messages until either side closes, the client is lost, or the server stops.
 pub async fn run(
-    upgrade: OnUpgrade,
+    upgrade: Upgrade,
     _place: Option<Place>,
     inbound: PipeWriter<Inbound>,
     outbound: PipeReader<Outbound>,
@@ -135,9 +134,9 @@ pub async fn run(
     mut alive: Alive,
 ) {
     // The client left before it had the answer: the application is told by the pipes.
-    let Ok(upgraded) = upgrade.await else { return };
+    let Some(upgraded) = upgrade.upgraded().await else { return };
     let client = Client::default();
-    let io = Tapped::new(TokioIo::new(upgraded), Arc::clone(&client.seen), options.compression.is_some());
+    let io = Tapped::new(upgraded, Arc::clone(&client.seen), options.compression.is_some());
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(options.message))

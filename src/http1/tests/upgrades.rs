@@ -32,7 +32,7 @@ async fn bytes_after_a_101_come_through_as_they_are() {
 async fn an_upgrade_that_is_not_taken_goes_on_as_http() {
     for path in ["/", "/slow"] {
         let mut client = Client::new(Limits::default());
-        let next = "GET /close HTTP/1.1\r\nHost: h\r\n\r\n";
+        let next = "GET /close HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
         client.send(format!("{}{next}", upgrade(path))).await;
         let text = client.read_to_end().await;
         assert_eq!(answers(&text).len(), 2, "{text}");
@@ -52,7 +52,7 @@ async fn a_client_may_wait_before_it_goes_on() {
     client.send(upgrade("/")).await;
     client.read_until("hello").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
-    client.send("GET /close HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    client.send("GET /close HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
     client.read_until("bye").await;
 }
 
@@ -72,7 +72,7 @@ async fn a_client_may_send_far_ahead() {
     let client = Client::new(Limits::default());
     let (mut reader, mut writer) = tokio::io::split(client.io);
     let ahead = "GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(6_000);
-    let bytes = format!("{}{ahead}GET /close HTTP/1.1\r\nHost: h\r\n\r\n", upgrade("/slow"));
+    let bytes = format!("{}{ahead}GET /close HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", upgrade("/slow"));
     tokio::spawn(async move {
         writer.write_all(bytes.as_bytes()).await.unwrap();
         std::future::pending::<()>().await;

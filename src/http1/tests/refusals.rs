@@ -59,7 +59,7 @@ async fn bodies_come_through_whole_however_they_are_cut() {
     let chunked =
         format!("POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\nt: v\r\n\r\n");
     let fixed = format!("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\n{data}");
-    let bytes = format!("{chunked}{fixed}\r\n{chunked}GET /close HTTP/1.1\r\nHost: h\r\n\r\n");
+    let bytes = format!("{chunked}{fixed}\r\n{chunked}GET /close HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     for size in [1, 13, 1_000, 8_192, 100_000] {
         let mut client = Client::new(Limits::default());
         let (mut reader, mut writer) = tokio::io::split(client.io);
@@ -99,15 +99,52 @@ async fn a_body_that_ends_early_is_a_400() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_its_request() {
-    let mut client = Client::new(Limits::default());
-    client.send("GET /stay HTTP/1.1\r\nHost: h\r\n\r\n").await;
+async fn a_client_that_is_reset_ends_its_request() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (other, _) = listener.accept().await.unwrap();
+    let dropped = Dropped::default();
+    let served = serve(other, Limits::default(), dropped.clone());
+    client.write_all(b"GET /stay HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(!client.dropped.0.load(Ordering::SeqCst));
-    drop(client.io);
-    let ended = tokio::time::timeout(Duration::from_secs(5), client.served).await.unwrap().unwrap();
-    assert!(ended.is_err(), "hyper saw a clean end");
-    assert!(client.dropped.0.load(Ordering::SeqCst));
+    assert!(!dropped.0.load(Ordering::SeqCst));
+    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    let ended = tokio::time::timeout(Duration::from_secs(5), served).await.unwrap().unwrap();
+    assert!(ended.is_err(), "the client left in the middle");
+    assert!(dropped.0.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn a_client_that_sends_no_more_gets_its_answers() {
+    let mut client = Client::new(Limits::default());
+    client
+        .send(format!("GET /slow HTTP/1.1\r\nHost: h\r\n\r\nGET /slower HTTP/1.1\r\nHost: h\r\n\r\n{HELLO}GET /"))
+        .await;
+    client.io.shutdown().await.unwrap();
+    let expected = [(200, "slow"), (200, "told"), (200, "hello")];
+    let expected: Vec<_> = expected.map(|(status, body)| (status, body.to_owned())).into();
+    assert_eq!(answers(&client.read_to_end().await), expected);
+    assert_eq!(client.served.await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_stream_hears_of_a_client_that_sends_no_more() {
+    let mut client = Client::new(Limits::default());
+    client.send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    client.read_until("5\r\nfirst\r\n").await;
+    client.io.shutdown().await.unwrap();
+    assert_eq!(client.read_to_end().await, "");
+    assert!(client.served.await.unwrap().is_err(), "it broke off");
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_never_ended() {
+    let mut client = Client::new(Limits::default());
+    client.send("GET /broken HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let text = client.read_to_end().await;
+    assert!(text.ends_with("transfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n"), "{text}");
+    assert!(client.served.await.unwrap().is_err());
 }
 
 #[tokio::test]
@@ -141,9 +178,9 @@ async fn a_client_that_still_sends_gets_its_answer() {
 }
 
 /// Changes a head in two places, two thousand times: the answer is either the service's or a refusal with a reason,
-/// never hyper's bare status.
+/// never nothing.
 #[tokio::test]
-async fn whatever_passes_is_what_hyper_takes() {
+async fn whatever_is_sent_gets_an_answer_with_a_reason() {
     let model =
         b"POST http://h:1/a?b HTTP/1.1\r\nHost: h\r\nx-y: z \t\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     let mut seed = 7_u64;

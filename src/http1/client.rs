@@ -1,0 +1,155 @@
+//! The client while its request is answered: it may send a body, ask for more, send no more, or leave.
+//!
+//! Kept apart because all of it goes on beside the answer. What is read ahead is bounded; whoever wants to send more waits.
+//!
+//! Spec: RFC 9112 6.3 (8: ended early), 9.3.2, 9.6; RFC 9110 10.1.1 (`Expect`).
+
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::Instant;
+
+use super::connection::{Answers, Http1, Turn};
+use super::inflow::Fed;
+use super::reading::poll_read;
+
+/// How much a client may send ahead of its answer.
+const MOST_AHEAD: usize = 64 << 10;
+/// How much of a body is read at once.
+const READ: usize = 64 << 10;
+/// How long a client that sends no more is not thought to have left.
+const HALF_CLOSED: Duration = Duration::from_millis(500);
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// What came of listening.
+pub(super) enum Heard {
+    /// Nothing that anybody waits for.
+    Nothing,
+    /// Something that whoever answers may wait for.
+    Something,
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A> {
+    /// Reads what comes, and hands it on.
+    ///
+    /// # Errors
+    /// When the client has left.
+    pub(super) fn listen(&mut self, cx: &mut Context<'_>) -> io::Result<Heard> {
+        let mut heard = Heard::Nothing;
+        loop {
+            if self.feed(false) {
+                heard = Heard::Something;
+            }
+            if self.invite(cx)?.is_pending() {
+                return Ok(heard);
+            }
+            if self.ended.at.is_some() {
+                return if self.doubt(cx)? { Ok(Heard::Something) } else { Ok(heard) };
+            }
+            match self.poll_more(cx) {
+                Poll::Ready(Ok(0)) => self.end_early(),
+                Poll::Ready(Ok(count)) => _ = self.inflow.as_mut().map(|inflow| inflow.moved(count)),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(if self.give_up(cx) { Heard::Something } else { heard }),
+            }
+        }
+    }
+
+    /// Hands on what is here of the body: as much as there is room for, or all of it. Gives whether it has come to an end.
+    pub(super) fn feed(&mut self, all: bool) -> bool {
+        let Some(inflow) = &mut self.inflow else { return false };
+        let fed = inflow.feed(&mut self.input, all);
+        if fed != Fed::More {
+            self.inflow = None;
+        }
+        self.now.lost |= fed == Fed::Broken;
+        fed != Fed::More
+    }
+
+    /// Ready when more can be read; a client that waits to be told so is told when somebody wants to read.
+    fn invite(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        let Some(inflow) = &mut self.inflow else {
+            // Of what follows a body that broke off, nothing is read.
+            return Ok(if self.now.lost || self.input.len() >= MOST_AHEAD { Poll::Pending } else { Poll::Ready(()) });
+        };
+        if inflow.poll_invited(cx).is_ready() {
+            self.output.copy(CONTINUE);
+            if let Poll::Ready(Err(error)) = self.poll_output(cx) {
+                return Err(error);
+            }
+        }
+        let Some(inflow) = &mut self.inflow else { return Ok(Poll::Ready(())) };
+        Ok(match inflow.poll_room(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(()),
+            // With nobody to read it, the rest stays where it is.
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+        })
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Self { io, input, .. } = self;
+        if self.inflow.is_some() {
+            input.reserve(READ);
+            return pin!(io.read_buf(input)).poll(cx);
+        }
+        poll_read(io, cx, |fresh| {
+            input.extend_from_slice(fresh);
+            fresh.len()
+        })
+    }
+
+    /// The client sends no more: a body that is not complete never will be.
+    fn end_early(&mut self) {
+        self.ended.at = Some(Instant::now());
+        if let Some(inflow) = self.inflow.take() {
+            inflow.end_early();
+            self.now.lost = true;
+        }
+    }
+
+    /// The client sends no more. After a moment whoever answers is told, once, which gives `true`.
+    ///
+    /// # Errors
+    /// When that is as much as having left.
+    fn doubt(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let deadline = self.ended.at.and_then(|at| at.checked_add(HALF_CLOSED));
+        if self.ended.told || !self.alarm.poll(cx, deadline) {
+            return Ok(false);
+        }
+        if self.now.upgrade.is_some() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.ended.told = true;
+        match &mut self.turn {
+            Turn::Sending(sending) => sending.half_closed(),
+            _ => self.answers.half_closed().set(true),
+        }
+        Ok(true)
+    }
+
+    /// Whether a body is not waited for any longer.
+    fn give_up(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(inflow) = &mut self.inflow else { return false };
+        let deadline = inflow.deadline();
+        if deadline.is_none() || !self.alarm.poll(cx, deadline) {
+            return false;
+        }
+        inflow.give_up();
+        self.inflow = None;
+        self.now.lost = true;
+        true
+    }
+
+    /// The answer begins: whether the client can ask again depends on whether all of its body is here.
+    pub(super) fn settle(&mut self) {
+        if let Some(inflow) = &mut self.inflow {
+            inflow.answered();
+            self.feed(true);
+        }
+        self.now.lost |= self.inflow.is_some();
+    }
+}
