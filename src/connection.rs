@@ -13,7 +13,6 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either};
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -32,7 +31,8 @@ use crate::identity;
 use crate::in_flight::{InFlight, Logged};
 use crate::metrics::{Counted, OpenConnection, Protocol};
 use crate::response::{AppResponse, ResponseBody};
-use crate::route::{Decided, Decision, RouteRequest, Router};
+use crate::route::{Decided, Decision};
+use crate::route_request::{decide, decided_by};
 use crate::service::Service;
 use crate::shutdown::{Alive, Phase};
 use crate::wire::{Pace, Refusal, SpareAlarm, check_message};
@@ -250,7 +250,7 @@ fn begin<'a>(
     let routing = service.routing.load();
     let decided = decide(&routing.router, &head, upgrade);
     let Decided { decision, reason, .. } = decided;
-    in_flight.decided_by(&routing, reason, decision.first());
+    in_flight.decided_by(&routing, reason, || decided_by(&routing.router, &head, upgrade, decided));
     in_flight.decision =
         DecisionFields::new(service.own_fields.served_by, &routing.router, decided, head.peer.scheme());
     let (first, then, root) = match decision {
@@ -295,28 +295,6 @@ fn rare<'a, F>(answering: impl Future<Output = AppResponse> + Send + 'a) -> Eith
 fn not_found(upgrade: bool) -> RequestError {
     let reason = if upgrade { "no application accepts a WebSocket here" } else { "no application serves this path" };
     RequestError::new(StatusCode::NOT_FOUND, reason)
-}
-
-fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decided {
-    let Parts { method, headers, .. } = &head.parts;
-    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
-    let preflight = if *method == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
-        text(ACCESS_CONTROL_REQUEST_METHOD)
-    } else {
-        None
-    };
-    router.decide(&RouteRequest {
-        method: method.as_str(),
-        raw_path: head.path(),
-        // That of an absolute target is in the field, too.
-        host: text(HOST),
-        websocket,
-        preflight_method: preflight,
-        scheme: head.peer.scheme(),
-        headers,
-        client: head.peer.client().map(|(address, _)| address),
-        random: identity::bucket,
-    })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::decision_fields::DecisionFields;
 use crate::error::RequestError;
 use crate::gateway::App;
 use crate::http2::Reader;
-use crate::metrics::{Counted, Event, RouteSeries, Routing};
+use crate::metrics::{Counted, DecidedBy, Event, RouteSeries, Routing};
 use crate::route::Reason;
 
 /// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
@@ -116,10 +116,14 @@ impl InFlight {
         Self { record, decision: None, place, log, counted }
     }
 
-    /// What decided that `app`, by its place in the plan, answers.
-    pub fn decided_by(&mut self, routing: &Routing, reason: Reason, app: Option<usize>) {
-        if let (Some(counted), Some(app)) = (&mut self.counted, app) {
-            counted.decided_by(routing, reason, app);
+    /// What decided who answers.
+    ///
+    /// `decided` is only called when something is counted.
+    pub fn decided_by(&mut self, routing: &Routing, reason: Reason, decided: impl FnOnce() -> Option<DecidedBy>) {
+        if let Some(counted) = &mut self.counted
+            && let Some(decided) = decided()
+        {
+            counted.decided_by(routing, &decided);
         }
         if let Some(told) = self.log.as_mut().filter(|told| told.log.wanted().decision) {
             let name = routing.router.name_of(reason).map(str::to_owned);

@@ -32,6 +32,7 @@ mod body;
 mod calls;
 mod compression;
 mod connection;
+mod dashboard;
 mod decision_fields;
 mod drain;
 mod driver;
@@ -65,6 +66,7 @@ mod proxy_protocol;
 mod replayed;
 mod response;
 pub mod route;
+mod route_request;
 mod running;
 mod server;
 mod service;
@@ -88,7 +90,7 @@ mod _rsgi {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::admin::{Admin, AdminLine, metrics};
+    use crate::admin::{Admin, AdminLine, Dashboard, metrics};
     #[pymodule_export]
     use crate::driver::selector::LoopDriver;
     #[pymodule_export]

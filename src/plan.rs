@@ -95,6 +95,8 @@ pub struct Plan {
     mode: String,
     table: Vec<Route>,
     wsgi_table: Option<Vec<Route>>,
+    /// The routes of each application, for metrics; `None` where they are not known. Empty without an admin listener.
+    app_routes: Vec<Option<Vec<Route>>>,
     share_by: String,
     share_testers: Option<String>,
 }
@@ -130,7 +132,10 @@ impl Plan {
             Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(route).collect(), then: Box::new(mode) },
             None => mode,
         };
+        let own: Vec<_> =
+            self.app_routes.iter().map(|routes| Some(routes.as_ref()?.iter().map(route).collect())).collect();
         let router = Router::new(&mounts, &rules, &mode).and_then(|router| router.sharing(&self.sharing()));
+        let router = router.map(|router| router.with_own_routes(&mounts, &own));
         router.map_err(|error| StartupError::new(error.to_string(), error.hint()))
     }
 

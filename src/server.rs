@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use rsgi_bridge::pool::wait_until_idle;
 
 use crate::access_log::AccessLog;
-use crate::admin::{self, AdminThread, Door};
+use crate::admin::{self, AdminThread, Dashboard, Door};
 use crate::admission::Admission;
 use crate::binding::Bound as BoundListener;
 use crate::calls::Calls;
@@ -66,6 +66,7 @@ pub struct Server {
     calls: Arc<Calls>,
     shares: Arc<LiveShares>,
     metrics: Option<Arc<Metrics>>,
+    dashboard: Option<Dashboard>,
     apps: usize,
     /// Whether the application without a prefix is called past its bridge, and so cannot hold an answer back.
     unprobed: bool,
@@ -174,6 +175,7 @@ impl Server {
             event_loop,
             calls,
             shares: live_shares,
+            dashboard: metrics.as_ref().map(Dashboard::new),
             metrics,
             apps: count,
             unprobed,
@@ -316,6 +318,12 @@ impl Server {
         py.detach(|| wait_until_idle(patience.0))
     }
 
+    /// What the dashboard needs of this process; `None` without an admin listener.
+    #[getter]
+    fn dashboard(&self) -> Option<Dashboard> {
+        self.dashboard.clone()
+    }
+
     /// Where the admin listener of this process is, such as `http://127.0.0.1:9090`; `None` without one.
     #[getter]
     fn admin_address(&self) -> Option<String> {
@@ -337,9 +345,8 @@ impl Server {
         service: &Service,
         listening: &Listening,
     ) -> Result<Option<AdminThread>, StartupError> {
-        let (Some(door), Some(metrics)) = (door, &self.metrics) else { return Ok(None) };
         let parts = (&self.calls, &self.event_loop, &self.shutdown);
-        let thread = admin::start(door, service, metrics, parts, (&listening.accepting, self.addresses.clone()))?;
-        Ok(Some(thread))
+        let listening = (&listening.accepting, self.addresses.clone());
+        admin::start(door, service, self.dashboard.as_ref(), parts, listening)
     }
 }

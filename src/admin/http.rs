@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -27,11 +27,13 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::AbortHandle;
 
 use super::address::{Access, Verdict};
+use super::browser::{names_this_machine, secure};
 use super::process::{Process, Readiness};
 use super::shares;
 use super::status::{self, ServerFacts};
 use super::workers::Workers;
 use crate::binding::Bound;
+use crate::dashboard::{Board, EventBody, Taken, asset};
 use crate::live_shares::{SetShare, ShareStatus};
 use crate::metrics::{Format, Samples};
 
@@ -58,6 +60,8 @@ pub struct Show {
     pub facts: ServerFacts,
     /// Its numbers.
     pub source: Source,
+    /// Its dashboard.
+    pub board: Arc<Board>,
 }
 
 /// Where the numbers come from.
@@ -148,17 +152,20 @@ pub async fn serve(bound: Bound, show: Arc<Show>) {
         Ok(listening) => listening,
         Err(error) => return crate::log::line(format_args!("error: the admin listener: {error}")),
     };
-    let mut connections: VecDeque<AbortHandle> = VecDeque::new();
+    let mut connections: VecDeque<(AbortHandle, Arc<Taken>)> = VecDeque::new();
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                connections.retain(|connection| !connection.is_finished());
+                // Streams have a bound of their own.
+                connections.retain(|(connection, taken)| !connection.is_finished() && !taken.is_stream());
                 if connections.len() >= MOST_CONNECTIONS
-                    && let Some(oldest) = connections.pop_front()
+                    && let Some((oldest, _)) = connections.pop_front()
                 {
                     oldest.abort();
                 }
-                connections.push_back(tokio::spawn(converse(stream, Arc::clone(&show))).abort_handle());
+                let taken = Arc::new(Taken::default());
+                let conversation = converse(stream, Arc::clone(&show), Arc::clone(&taken));
+                connections.push_back((tokio::spawn(conversation).abort_handle(), taken));
             }
             // Descriptors may have run out: waiting helps.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -166,32 +173,52 @@ pub async fn serve(bound: Bound, show: Arc<Show>) {
     }
 }
 
-async fn converse(stream: Box<dyn Stream>, show: Arc<Show>) {
+async fn converse(stream: Box<dyn Stream>, show: Arc<Show>, taken: Arc<Taken>) {
+    let streamed = Arc::clone(&taken);
     let answering = service_fn(move |request| {
-        let show = Arc::clone(&show);
-        async move { Ok::<_, Infallible>(answer(request, &show).await) }
+        let (show, taken) = (Arc::clone(&show), Arc::clone(&taken));
+        async move { Ok::<_, Infallible>(answer(request, &show, &taken).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false).max_buf_size(MOST_HEAD);
-    // Whatever goes wrong is between this client and itself.
-    let _ended = tokio::time::timeout(DEADLINE, builder.serve_connection(TokioIo::new(stream), answering)).await;
+    let mut conversation = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), answering));
+    // Whatever goes wrong is between this client and itself. A stream lasts as long as its client takes what comes.
+    while tokio::time::timeout(DEADLINE, conversation.as_mut()).await.is_err() {
+        if !streamed.within(DEADLINE) {
+            return;
+        }
+    }
 }
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Either<Full<Bytes>, EventBody>>;
 
-async fn answer(request: Request<Incoming>, show: &Show) -> Answer {
+/// Where data is.
+const PATHS: [&str; 8] =
+    ["/healthz", "/readyz", "/metrics", "/status.json", "/shares", "/routes.json", "/history.json", "/events"];
+
+async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<Taken>) -> Answer {
+    let path = request.uri().path();
+    let file = asset(path);
     let verdict = show.access.check(request.headers());
-    if verdict != Verdict::Granted {
+    // The page has no data. It asks its user for the token.
+    if verdict != Verdict::Granted && file.is_none() {
         return unauthorized(verdict);
     }
-    let path = request.uri().path();
-    if !matches!(path, "/healthz" | "/readyz" | "/metrics" | "/status.json" | "/shares") {
-        return text(StatusCode::NOT_FOUND, "only /healthz, /readyz, /metrics, /status.json and /shares are here\n");
+    if file.is_none() && !PATHS.contains(&path) {
+        return with(respond(StatusCode::NOT_FOUND, not_here().into()), CONTENT_TYPE, TEXT);
+    }
+    if matches!(show.access, Access::Open) && is_dashboard(path) && !names_this_machine(request.headers()) {
+        return text(StatusCode::FORBIDDEN, "use an IP address or localhost here, or set `--admin-token`\n");
     }
     let changes = path == "/shares" && *request.method() == Method::PUT;
     if !changes && !matches!(*request.method(), Method::GET | Method::HEAD) {
         let allowed = if path == "/shares" { "GET, HEAD, PUT" } else { "GET, HEAD" };
         return with(text(StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed\n"), ALLOW, allowed);
+    }
+    if let Some((kind, file)) = file {
+        let mut answer = with(respond(StatusCode::OK, file.into()), CONTENT_TYPE, kind);
+        secure(answer.headers_mut());
+        return answer;
     }
     match path {
         "/healthz" => text(StatusCode::OK, "ok\n"),
@@ -201,12 +228,39 @@ async fn answer(request: Request<Incoming>, show: &Show) -> Answer {
             Readiness::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         },
         "/metrics" => scrape(request.headers(), show).await,
-        "/shares" => match shares::answer(request, &show.source).await {
+        "/shares" => match shares::answer(request, show).await {
             Ok((status, document)) => json(status, &document),
             Err((status, why)) => with(respond(status, format!("{why}\n").into()), CONTENT_TYPE, TEXT),
         },
+        "/routes.json" => json(StatusCode::OK, &show.board.routes(&show.source.scene(&show.facts).await)),
+        "/history.json" => {
+            with(respond(StatusCode::OK, show.board.history().to_string().into()), CONTENT_TYPE, "application/json")
+        }
+        "/events" => stream(*request.method() == Method::HEAD, show, taken),
         _ => json(StatusCode::OK, &show.source.document(&show.facts).await),
     }
+}
+
+fn is_dashboard(path: &str) -> bool {
+    matches!(path, "/routes.json" | "/history.json" | "/events") || asset(path).is_some()
+}
+
+fn not_here() -> String {
+    format!("only / and {} are here\n", PATHS.join(", "))
+}
+
+/// Without an end, until the client or the server leaves.
+fn stream(is_head: bool, show: &Show, taken: &Arc<Taken>) -> Answer {
+    const EVENTS: &str = "text/event-stream";
+    if is_head {
+        return with(respond(StatusCode::OK, Bytes::new()), CONTENT_TYPE, EVENTS);
+    }
+    let Some(body) = show.board.stream(taken) else {
+        let answer = text(StatusCode::SERVICE_UNAVAILABLE, "too many streams of events are open\n");
+        return with(answer, RETRY_AFTER, "10");
+    };
+    let answer = respond(StatusCode::OK, Bytes::new()).map(|_| Either::Right(body));
+    with(answer, CONTENT_TYPE, EVENTS)
 }
 
 fn json(status: StatusCode, document: &serde_json::Value) -> Answer {
@@ -239,7 +293,7 @@ fn text(status: StatusCode, text: &'static str) -> Answer {
 }
 
 fn respond(status: StatusCode, body: Bytes) -> Answer {
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(Either::Left(Full::new(body)));
     *response.status_mut() = status;
     let answer = with(response, CACHE_CONTROL, "no-store");
     with(answer, X_CONTENT_TYPE_OPTIONS, "nosniff")

@@ -2,7 +2,7 @@
 //! answer.
 //!
 //! Both processes must agree on this protocol. The supervisor sends a number and all live shares. The worker applies the shares and
-//! answers with that number and its data. At its end, it sends a last answer without a number, so that none of its counts are
+//! answers with that number and its data, and with the list of its routes if that has changed. At its end, it sends a last answer without a number, so that none of its counts are
 //! lost. The supervisor writes the first line before it starts the worker, so that the worker's first request uses the live shares.
 
 use std::io::{self, Read as _, Write as _};
@@ -65,16 +65,21 @@ pub struct Answer {
     pub to: Option<u64>,
     /// All that it has to say.
     pub report: Report,
+    /// The list of its routes, if it has changed since the last answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<String>,
 }
 
 /// Answers until the supervisor has gone or `end` is ready; then says the last word.
 pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, end: impl Future<Output = ()>) {
     let Ok(mut stream) = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)) else { return };
     let (reading, mut writing) = stream.split();
+    let mut map = 0;
     let answering = async {
         let mut questions = BufReader::new(reading).lines();
         while let Some(question) = questions.next_line().await? {
-            say(&mut writing, asked(&question, &process.shares), process).await?;
+            let to = asked(&question, &process.shares);
+            say(&mut writing, to, process, &mut map).await?;
         }
         // A supervisor that has gone wants nothing more.
         Ok(())
@@ -82,8 +87,9 @@ pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, e
     let gone: io::Result<()> = tokio::select! {
         gone = answering => gone,
         () = end => {
+            let mut known = u64::MAX;
             // One that does not listen is not waited for.
-            let _unsaid = tokio::time::timeout(FAREWELL, say(&mut writing, None, process)).await;
+            let _unsaid = tokio::time::timeout(FAREWELL, say(&mut writing, None, process, &mut known)).await;
             return;
         }
     };
@@ -92,8 +98,17 @@ pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, e
     }
 }
 
-async fn say(writing: &mut (impl AsyncWriteExt + Unpin), to: Option<u64>, process: &Process) -> io::Result<()> {
-    let mut answer = serde_json::to_vec(&Answer { to, report: process.report() })?;
+/// `known` is the number of the list of routes that the supervisor has; at the end it needs none.
+async fn say(
+    writing: &mut (impl AsyncWriteExt + Unpin),
+    to: Option<u64>,
+    process: &Process,
+    known: &mut u64,
+) -> io::Result<()> {
+    let (number, map) = process.map.get();
+    let map = map.filter(|_| number > *known).map(|map| map.to_string());
+    *known = number.max(*known);
+    let mut answer = serde_json::to_vec(&Answer { to, report: process.report(), map })?;
     answer.push(b'\n');
     writing.write_all(&answer).await
 }

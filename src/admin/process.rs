@@ -11,6 +11,7 @@ use rsgi_bridge::pool::Pool;
 
 use super::status::{AppStatus, CallStatus, ProcessStatus, Report, ThreadsStatus};
 use crate::calls::{Calls, Census};
+use crate::dashboard::MapCell;
 use crate::event_loop::{EventLoop, LoopEvent};
 use crate::gateway::{App, Gateway};
 use crate::live_shares::{LiveShares, ShareStatus};
@@ -48,6 +49,8 @@ pub struct Process {
     pub lag: Arc<LoopLag>,
     /// The shares of its rules.
     pub shares: Arc<LiveShares>,
+    /// All routes of its applications, once Python has listed them.
+    pub map: Arc<MapCell>,
 }
 
 /// Whether requests are welcome.

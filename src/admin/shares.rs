@@ -1,20 +1,21 @@
 //! `/shares` of the admin listener: lists and sets shares.
 //!
-//! This is the only path that changes something. A page in a browser cannot use it, not even with DNS rebinding. A request
-//! sets all the shares that it names, or none.
+//! This is the only path that changes something. In a browser, only the page of this listener can use it, and only with the
+//! token, which its user types. A request sets all the shares that it names, or none.
 //!
 //! Spec: RFC 9110 9.3.4 (PUT), 15.3.3 (202), 15.5.4 (403), 15.5.14 (413), 15.5.21 (422); Fetch 3.2 (`Origin`).
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::header::ORIGIN;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::http::Source;
+use super::address::Access;
+use super::browser::Sender;
+use super::http::Show;
 use crate::live_shares::{SetShare, ShareStatus};
 use crate::route::Percent;
 
@@ -25,13 +26,20 @@ const MOST_BODY: usize = 64 * 1024;
 pub(super) type Said = Result<(StatusCode, Value), (StatusCode, String)>;
 
 /// Answers a request for `/shares`.
-pub(super) async fn answer(request: Request<Incoming>, source: &Source) -> Said {
+pub(super) async fn answer(request: Request<Incoming>, Show { source, access, .. }: &Show) -> Said {
     if request.method() != Method::PUT {
         return Ok((StatusCode::OK, json!({ "shares": source.shares().await })));
     }
-    // Browsers send it with every PUT, and other clients do not.
-    if request.headers().contains_key(ORIGIN) {
-        return Err((StatusCode::FORBIDDEN, "a web page cannot change shares".to_owned()));
+    match (Sender::of(request.headers()), access) {
+        // The token was checked: it is in a field that no other page can send.
+        (Sender::Program, _) | (Sender::OwnPage, Access::Token(_)) => {}
+        (Sender::OwnPage, Access::Open) => {
+            let why = "the page is read-only, because there is no `--admin-token`";
+            return Err((StatusCode::FORBIDDEN, why.to_owned()));
+        }
+        (Sender::OtherPage, _) => {
+            return Err((StatusCode::FORBIDDEN, "another web page cannot change shares".to_owned()));
+        }
     }
     let body = Limited::new(request.into_body(), MOST_BODY).collect().await;
     let body =

@@ -7,13 +7,16 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::address::bind;
 use super::http::{Show, Source, serve};
+use super::scene::keep_up;
 use super::status::ServerFacts;
 use super::thread::AdminThread;
 use super::workers::{Phase, Seat, Stage, Workers};
+use crate::dashboard::{Board, counters};
 use crate::settings::Settings;
 use crate::worker::Listeners;
 
@@ -22,6 +25,7 @@ use crate::worker::Listeners;
 #[derive(Debug)]
 pub struct Admin {
     workers: Arc<Workers>,
+    board: Arc<Board>,
     thread: Mutex<Option<AdminThread>>,
 }
 
@@ -32,24 +36,26 @@ impl Admin {
     /// Raises `rsgi.StartupError` when it cannot be had, or anybody could look.
     #[new]
     fn new(config: Settings, listeners: &Listeners) -> PyResult<Self> {
-        let workers = Arc::new(Workers::default());
+        let (workers, board) = (Arc::new(Workers::default()), Arc::new(Board::default()));
         workers.wanted(config.workers);
         let Some((bound, access)) = listeners.with(|served| bind(&config, served))? else {
-            return Ok(Self { workers, thread: Mutex::default() });
+            return Ok(Self { workers, board, thread: Mutex::default() });
         };
         let url = bound.url(false);
         let facts = ServerFacts::new(&config, listeners.addresses(!config.tls_cert.is_empty()));
-        let show = Arc::new(Show { access, facts, source: Source::Workers(Arc::clone(&workers)) });
+        let source = Source::Workers(Arc::clone(&workers));
+        let show = Arc::new(Show { access, facts, source, board: Arc::clone(&board) });
         let asking = Arc::clone(&workers);
         let thread = AdminThread::spawn(|stop| async move {
             tokio::select! {
-                () = serve(bound, show) => {}
+                () = serve(bound, Arc::clone(&show)) => {}
+                () = keep_up(show) => {}
                 () = asking.keep_asking() => {}
                 _stopped = stop => {}
             }
         })?;
         crate::log::line(format_args!("admin on {url}"));
-        Ok(Self { workers, thread: Mutex::new(Some(thread)) })
+        Ok(Self { workers, board, thread: Mutex::new(Some(thread)) })
     }
 
     /// A place for a worker that is about to be started.
@@ -81,6 +87,18 @@ impl Admin {
     /// Says that all workers are to end.
     fn draining(&self) {
         self.workers.at(Phase::Draining);
+    }
+
+    /// All counters so far, as JSON, for the history.
+    fn counters(&self, py: Python<'_>) -> String {
+        py.detach(|| counters(&self.workers.samples_known(&[]), &self.workers.map))
+    }
+
+    /// Shows this history on the dashboard. It is JSON.
+    ///
+    /// Raises `ValueError` when it is something else.
+    fn show_history(&self, text: &str) -> PyResult<()> {
+        self.board.set_history(text).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
     /// Answers no more.

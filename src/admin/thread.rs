@@ -12,14 +12,15 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use super::address::Door;
+use super::dashboard::Dashboard;
 use super::http::{Show, Source, serve};
 use super::line;
 use super::process::{LoopLag, Process};
+use super::scene::keep_up;
 use super::status::ServerFacts;
 use crate::calls::Calls;
 use crate::error::StartupError;
 use crate::event_loop::EventLoop;
-use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::shutdown::Shutdown;
 
@@ -68,19 +69,20 @@ impl AdminThread {
     }
 }
 
-/// Shows what this process does, from now on.
+/// Shows what this process does, from now on, if there is a `door`.
 ///
 /// # Errors
 /// As for [`AdminThread::spawn`].
 pub fn start(
-    door: Door,
+    door: Option<Door>,
     service: &Service,
-    metrics: &Arc<Metrics>,
+    dashboard: Option<&Dashboard>,
     (calls, event_loop, shutdown): (&Arc<Calls>, &Arc<EventLoop>, &Arc<Shutdown>),
     (accepting, addresses): (&Arc<AtomicBool>, Vec<String>),
-) -> Result<AdminThread, StartupError> {
+) -> Result<Option<AdminThread>, StartupError> {
+    let (Some(door), Some(dashboard)) = (door, dashboard) else { return Ok(None) };
     let process = Arc::new(Process {
-        metrics: Arc::clone(metrics),
+        metrics: Arc::clone(&dashboard.metrics),
         apps: service.apps.clone(),
         calls: Arc::clone(calls),
         event_loop: Arc::clone(event_loop),
@@ -89,31 +91,35 @@ pub fn start(
         began: SystemTime::now(),
         lag: Arc::new(LoopLag::default()),
         shares: Arc::clone(&service.shares),
+        map: Arc::clone(&dashboard.map),
     });
     match door {
         Door::Line(stream) => {
             line::hear_greeting(&stream, &service.shares);
-            AdminThread::spawn(|stop| async move {
+            let thread = AdminThread::spawn(|stop| async move {
                 let stop = async { drop(stop.await) };
                 tokio::select! {
                     () = line::answer(stream, &process, stop) => {}
                     () = process.watch_loop() => {}
                 }
-            })
+            })?;
+            Ok(Some(thread))
         }
         Door::Listener(bound, access) => {
             let url = bound.url(false);
             let facts = ServerFacts::new(&service.settings, addresses);
-            let show = Arc::new(Show { access, facts, source: Source::Process(Arc::clone(&process)) });
+            let source = Source::Process(Arc::clone(&process));
+            let show = Arc::new(Show { access, facts, source, board: Arc::clone(&dashboard.board) });
             let thread = AdminThread::spawn(|stop| async move {
                 tokio::select! {
-                    () = serve(bound, show) => {}
+                    () = serve(bound, Arc::clone(&show)) => {}
+                    () = keep_up(show) => {}
                     () = process.watch_loop() => {}
                     _stopped = stop => {}
                 }
             })?;
             crate::log::line(format_args!("admin on {url}"));
-            Ok(thread)
+            Ok(Some(thread))
         }
     }
 }

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
@@ -16,9 +15,10 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::line::{self, Answer};
 use super::process::Readiness;
-use super::status::{self, Report};
+use super::status::Report;
+use crate::dashboard::MapCell;
 use crate::live_shares::SetShare;
-use crate::metrics::{Family, Sample, Samples, Value as Number};
+use crate::metrics::Samples;
 
 /// How often workers are asked when nobody else does.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -41,18 +41,20 @@ pub struct Workers {
     state: Mutex<State>,
     /// A worker has answered.
     answered: Notify,
+    /// The list of routes of the worker that sent one last.
+    pub(super) map: MapCell,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     phase: Phase,
-    wanted: usize,
+    pub(super) wanted: usize,
     /// By their number, which is the lowest that was free.
     pub(super) workers: BTreeMap<usize, Worker>,
-    ended: Samples,
+    pub(super) ended: Samples,
     /// The live shares, also for new workers.
     pub(super) shares: Vec<SetShare>,
-    restarts: BTreeMap<String, usize>,
+    pub(super) restarts: BTreeMap<String, usize>,
 }
 
 /// How far the supervisor has come.
@@ -79,7 +81,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",
             Self::Serving => "serving",
@@ -127,7 +129,8 @@ pub struct Seat {
 impl Default for Workers {
     fn default() -> Self {
         let restarts = REASONS.map(|reason| (reason.to_owned(), 0)).into();
-        Self { state: Mutex::new(State { restarts, ..State::default() }), answered: Notify::new() }
+        let state = Mutex::new(State { restarts, ..State::default() });
+        Self { state, answered: Notify::new(), map: MapCell::default() }
     }
 }
 
@@ -206,7 +209,8 @@ impl Workers {
     async fn hear(&self, number: usize, reading: OwnedReadHalf) {
         let mut answers = BufReader::new(reading).lines();
         while let Ok(Some(line)) = answers.next_line().await {
-            let Ok(Answer { to, report }) = serde_json::from_str(&line) else { continue };
+            let Ok(Answer { to, report, map }) = serde_json::from_str(&line) else { continue };
+            map.into_iter().for_each(|map| self.map.set(&map));
             let mut state = self.lock();
             state.forget_changed(number, &report);
             if let Some(worker) = state.workers.get_mut(&number) {
@@ -261,53 +265,6 @@ impl Workers {
         open.into_iter().map(|(number, _)| number).collect()
     }
 
-    /// The numbers of all of them.
-    pub async fn samples(&self) -> Samples {
-        let silent = self.ask_all().await;
-        let state = self.lock();
-        let mut samples = state.ended.clone();
-        for (number, worker) in &state.workers {
-            let name = number.to_string();
-            if worker.is_reachable() {
-                let up = usize::from(!silent.contains(number));
-                samples.add(&name, &[Sample::count(Family::WorkerUp, &[], up)]);
-            }
-            if let Some(report) = &worker.last {
-                samples.add(&name, &report.samples);
-            }
-        }
-        let count = |stage| state.workers.values().filter(|worker| worker.stage == stage).count();
-        let counts = [Stage::Starting, Stage::Serving, Stage::Leaving].map(|stage| (stage.name(), count(stage)));
-        add_workers(&mut samples, &counts, state.wanted);
-        for (reason, count) in &state.restarts {
-            samples.add("", &[Sample::count(Family::Restarts, &[("reason", reason)], *count)]);
-        }
-        samples
-    }
-
-    /// The numbers of a process that serves alone.
-    pub fn of_one(report: &Report, state: &str) -> Samples {
-        let mut samples = Samples::default();
-        samples.add("1", &report.samples);
-        samples.add("1", &[Sample::count(Family::WorkerUp, &[], 1)]);
-        let now = if state == "draining" { Stage::Leaving.name() } else { state };
-        let names = [Stage::Starting, Stage::Serving, Stage::Leaving].map(Stage::name);
-        add_workers(&mut samples, &names.map(|name| (name, usize::from(name == now))), 1);
-        samples
-    }
-
-    /// What each says of itself.
-    pub async fn statuses(&self) -> Vec<Value> {
-        let silent = self.ask_all().await;
-        let state = self.lock();
-        let shown = state.workers.iter().filter_map(|(number, worker)| {
-            let report = worker.last.as_ref()?;
-            let answered = worker.is_reachable() && !silent.contains(number);
-            Some(status::worker(*number, worker.stage.name(), answered, &report.status))
-        });
-        shown.collect()
-    }
-
     /// Whether requests are welcome.
     pub fn readiness(&self) -> Readiness {
         let state = self.lock();
@@ -325,12 +282,6 @@ impl Workers {
             Readiness::Ready => "serving",
             Readiness::Draining => "draining",
         }
-    }
-}
-
-fn add_workers(samples: &mut Samples, counts: &[(&str, usize)], wanted: usize) {
-    for (state, count) in counts.iter().chain([&("wanted", wanted)]) {
-        samples.add("", &[Sample::new(Family::Workers, &[("state", state)], Number::Count(*count as u64))]);
     }
 }
 

@@ -41,7 +41,7 @@ impl Histogram {
 }
 
 /// The upper bounds in seconds, the last one without end.
-pub(super) fn bounds() -> impl Iterator<Item = f64> {
+pub fn bounds() -> impl Iterator<Item = f64> {
     BOUNDS.iter().map(|micros| Duration::from_micros(*micros).as_secs_f64()).chain([f64::INFINITY])
 }
 

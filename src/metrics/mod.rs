@@ -20,7 +20,8 @@ use std::sync::Arc;
 pub use self::connection::{OpenConnection, Protocol};
 pub use self::event::Event;
 pub use self::family::{Family, documented};
-pub use self::route_series::{Counted, RouteSeries, Routing};
+pub use self::histogram::bounds;
+pub use self::route_series::{Counted, DecidedBy, RouteSeries, Routing};
 pub use self::sample::{Sample, Samples, Value};
 pub use self::text::Format;
 

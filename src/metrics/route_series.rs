@@ -19,7 +19,7 @@ use super::{Event, Metrics};
 use crate::route::{Reason, Router};
 
 /// So many routes have numbers of their own, in one process.
-const MOST_ROUTES: usize = 500;
+const MOST_ROUTES: usize = 2000;
 
 /// The route of requests whose application was found without one.
 const OTHER: &str = "other";
@@ -171,9 +171,22 @@ pub struct Routing {
 impl Routing {
     /// `router`, counted if there are `metrics`.
     pub fn new(router: Router, metrics: Option<&Arc<Metrics>>) -> Self {
-        let slots = metrics.map_or(0, |_| router.places());
+        let slots = metrics.map_or(0, |_| router.all_places());
         Self { router, slots: (0..slots).map(|_| OnceLock::new()).collect() }
     }
+}
+
+/// What has decided about a request, as far as its numbers need it.
+#[derive(Debug, Clone, Copy)]
+pub struct DecidedBy {
+    /// What decided.
+    pub reason: Reason,
+    /// The application that is asked, or asked first.
+    pub app: usize,
+    /// The place of its own route, if `reason` names none.
+    pub own: Option<usize>,
+    /// The application that is asked second, and the place of its own route.
+    pub then: Option<(usize, Option<usize>)>,
 }
 
 /// What is counted of one request when it is over.
@@ -181,6 +194,8 @@ impl Routing {
 pub struct Counted {
     metrics: Arc<Metrics>,
     series: Arc<RouteSeries>,
+    /// Where it is counted if the application that is asked second answers.
+    second: Option<Arc<RouteSeries>>,
     method: u8,
     refused: Option<Event>,
 }
@@ -190,26 +205,35 @@ impl Counted {
     pub fn new(metrics: &Arc<Metrics>, method: &Method) -> Self {
         let place = METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1);
         let method = u8::try_from(place).unwrap_or_default();
-        Self { metrics: Arc::clone(metrics), series: Arc::clone(&metrics.routes.none), method, refused: None }
+        let series = Arc::clone(&metrics.routes.none);
+        Self { metrics: Arc::clone(metrics), series, second: None, method, refused: None }
     }
 
     /// What has decided, and for whom.
-    pub fn decided_by(&mut self, routing: &Routing, reason: Reason, app: usize) {
-        let routes = &self.metrics.routes;
-        let slot = routing.router.place_of(reason).and_then(|place| routing.slots.get(place));
-        let series = slot.map_or_else(
-            || routes.other(app),
-            |slot| slot.get_or_init(|| routes.named(app, routing.router.template_of(reason).unwrap_or(OTHER))),
-        );
-        self.series = Arc::clone(series);
+    pub fn decided_by(&mut self, routing: &Routing, decided: &DecidedBy) {
+        self.series = self.found(routing, Some(decided.reason), decided.app, decided.own);
+        self.second = decided.then.map(|(app, own)| self.found(routing, None, app, own));
+    }
+
+    fn found(&self, routing: &Routing, reason: Option<Reason>, app: usize, own: Option<usize>) -> Arc<RouteSeries> {
+        let (routes, router) = (&self.metrics.routes, &routing.router);
+        let place = own.or_else(|| router.place_of(reason?));
+        let Some(slot) = place.and_then(|place| routing.slots.get(place)) else { return Arc::clone(routes.other(app)) };
+        let template = || match own {
+            Some(place) => router.own_path(place),
+            None => router.template_of(reason?),
+        };
+        Arc::clone(slot.get_or_init(|| routes.named(app, template().unwrap_or(OTHER))))
     }
 
     /// Another application has it now, which was asked second.
     pub fn passed_to(&mut self, app: usize) {
         let other = self.metrics.routes.other(app);
-        if !Arc::ptr_eq(&other.app, &self.series.app) {
-            self.series = Arc::clone(other);
+        if Arc::ptr_eq(&other.app, &self.series.app) {
+            return;
         }
+        let second = self.second.take().filter(|second| Arc::ptr_eq(&other.app, &second.app));
+        self.series = second.unwrap_or_else(|| Arc::clone(other));
     }
 
     /// Where the rest of it is counted while it runs.

@@ -109,7 +109,7 @@ impl Samples {
     }
 
     /// The numbers of one metric with the values of their labels.
-    pub(super) fn of(&self, family: Family) -> impl Iterator<Item = (&[String], &Value)> {
+    pub fn of(&self, family: Family) -> impl Iterator<Item = (&[String], &Value)> {
         let range = (family, Vec::new())..;
         self.0
             .range(range)

@@ -5,7 +5,7 @@
 //!
 //! In reading order: `path` (split, then decode), `template` and `pattern`/`automaton`/`expression` (what a path is compared
 //! with), `method`, `host` and `condition` (what else a row asks for), `share` and `bucket` (which clients a rule is for), `table` (many
-//! rows, one answer), `mount` (prefixes), `cover` (rules that never decide), `router` (the order of it all; `names`: in words). The words of the specifications: `SCRIPT_NAME`/`PATH_INFO` (PEP 3333), `root_path`/
+//! rows, one answer), `mount` (prefixes), `cover` (rules that never decide), `router` (the order of it all; `names`: in words; `own_route`: for metrics). The words of the specifications: `SCRIPT_NAME`/`PATH_INFO` (PEP 3333), `root_path`/
 //! `path` (ASGI 3.0).
 
 mod automaton;
@@ -18,6 +18,7 @@ mod host;
 mod method;
 mod mount;
 mod names;
+mod own_route;
 mod path;
 mod pattern;
 mod router;

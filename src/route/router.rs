@@ -11,6 +11,7 @@ use super::error::RouteError;
 use super::method::Asked;
 use super::mount::{Mounts, require_distinct};
 use super::names::Names;
+use super::own_route::OwnRoutes;
 use super::path::decode;
 use super::share::{Draw, Percent, Shared, Sharing};
 use super::table::{Found, Query, Table};
@@ -32,6 +33,7 @@ pub struct Router {
     /// Whether the path matters at all. It does not for one application alone, which is then found in no time.
     reads_path: bool,
     pub(super) names: Names,
+    pub(super) own_routes: OwnRoutes,
 }
 
 /// A decision with its reasons.
@@ -71,7 +73,8 @@ impl Router {
         let mounts = Mounts::new(mounts)?;
         let reads_path = !rules.is_empty() || !mounts.is_empty() || rest.reads_path();
         let sharing = rules.shares().next().map(|_| Sharing::new(&SharingSpec::default())).transpose()?;
-        Ok(Self { rules, targets, sharing, mounts, rest, reads_path, names })
+        let own_routes = OwnRoutes::default();
+        Ok(Self { rules, targets, sharing, mounts, rest, reads_path, names, own_routes })
     }
 
     /// Sets where the buckets of clients come from. The default is our own cookie.
@@ -161,7 +164,7 @@ fn query<'a>(request: &RouteRequest<'a>, asked: Asked<'a>) -> Query<'a> {
 
 /// What a request asks of an application's route table. An OPTIONS that is no preflight asks about the path as a whole, so
 /// whoever has any route there answers; a WebSocket's route has no methods.
-fn table_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
+pub(super) fn table_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
     let about_the_path = request.method == "OPTIONS" && request.preflight_method.is_none();
     let asked = if request.websocket || about_the_path {
         Asked::ANY
@@ -283,7 +286,7 @@ fn rule_kind(mounts: &[MountSpec], rule: &RuleSpec) -> Result<RouteKind, RouteEr
     }
 }
 
-fn compile_routes(routes: &[RouteSpec]) -> Result<Table, RouteError> {
+pub(super) fn compile_routes(routes: &[RouteSpec]) -> Result<Table, RouteError> {
     let mut table = Table::default();
     routes.iter().try_for_each(|route| table.push_route(route))?;
     Ok(table)

@@ -1,0 +1,277 @@
+//! The dashboard of one server: takes its numbers every now and then, and writes `/routes.json` and the messages of `/events`.
+//!
+//! It belongs to the thread of the admin listener.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, watch};
+
+use super::events::{EventBody, Taken};
+use super::history::History;
+use super::join::{Index, Joined, SIDES};
+use super::map::{RouteEntry, RouteMap, Side};
+use super::numbers::{Numbers, rounded};
+use super::window::{Minute, RECENT, Traffic, Window};
+use crate::metrics::Samples;
+
+/// So many streams of events are open at a time.
+const MOST_STREAMS: usize = 16;
+
+/// All that is shown, at one moment.
+#[derive(Debug)]
+pub struct Scene {
+    /// The numbers.
+    pub samples: Samples,
+    /// How often the list of routes has changed, and its text.
+    pub map: (u64, Option<Arc<str>>),
+    /// State, workers and shares.
+    pub server: Value,
+}
+
+/// What the dashboard knows.
+#[derive(Debug)]
+pub struct Board {
+    inner: Mutex<Inner>,
+    began: u64,
+    events: watch::Sender<Arc<str>>,
+    streams: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    revision: u64,
+    map: Arc<RouteMap>,
+    index: Index,
+    window: Window,
+    traffic: Traffic,
+    history: Option<History>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        let window = Window::new(0, Joined::default(), Instant::now());
+        let (map, index, traffic) = (Arc::default(), Index::default(), Traffic::default());
+        let inner = Inner { revision: 0, map, index, window, traffic, history: None };
+        let streams = Arc::new(Semaphore::new(MOST_STREAMS));
+        Self { inner: Mutex::new(inner), began: clock(), events: watch::Sender::new("".into()), streams }
+    }
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the numbers of now.
+    pub fn observe(&self, scene: &Scene) {
+        self.lock().observe(scene);
+    }
+
+    /// `/routes.json`.
+    pub fn routes(&self, scene: &Scene) -> Value {
+        let mut inner = self.lock();
+        let joined = inner.observe(scene);
+        inner.document(&joined, scene, self.began)
+    }
+
+    /// Whether there is a stream of events.
+    pub fn is_watched(&self) -> bool {
+        self.events.receiver_count() > 0
+    }
+
+    /// Sends a message to all streams.
+    pub fn publish(&self, scene: &Scene) {
+        let mut inner = self.lock();
+        let joined = inner.observe(scene);
+        let message = inner.message(&joined, scene).to_string();
+        drop(inner);
+        self.events.send_replace(message.into());
+    }
+
+    /// A stream of events; `None` if there are too many.
+    pub fn stream(&self, taken: &Arc<Taken>) -> Option<EventBody> {
+        let permit = Arc::clone(&self.streams).try_acquire_owned().ok()?;
+        Some(EventBody::new(self.events.subscribe(), Arc::clone(taken), permit))
+    }
+
+    /// `/history.json`.
+    pub fn history(&self) -> Arc<str> {
+        match &self.lock().history {
+            Some(history) => Arc::clone(&history.text),
+            None => json!({ "history": null, "counting_since": self.began }).to_string().into(),
+        }
+    }
+
+    /// Replaces the history.
+    ///
+    /// # Errors
+    /// When the text is none.
+    pub fn set_history(&self, text: &str) -> Result<(), serde_json::Error> {
+        let history = History::parse(text)?;
+        self.lock().history = Some(history);
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn observe(&mut self, scene: &Scene) -> Joined {
+        let now = Instant::now();
+        if let (revision, Some(text)) = &scene.map
+            && *revision != self.revision
+        {
+            self.replace_map(*revision, text, &scene.samples, now);
+        }
+        let joined = self.index.join(&scene.samples);
+        self.window.observe(&joined, now, clock());
+        self.traffic.observe(SIDES.map(|side| self.requests_of(&joined, side)), clock());
+        joined
+    }
+
+    fn replace_map(&mut self, revision: u64, text: &str, samples: &Samples, now: Instant) {
+        let first = self.revision == 0;
+        self.revision = revision;
+        let Ok(map) = serde_json::from_str::<RouteMap>(text) else {
+            return crate::log::debug(format_args!("the list of routes for the dashboard cannot be read"));
+        };
+        self.index = Index::new(&map);
+        // All counters began at zero, so the first list is about everything since then.
+        let before = if first { Joined::default() } else { self.index.join(samples) };
+        self.window = Window::new(map.routes.len(), before, now);
+        self.map = Arc::new(map);
+    }
+
+    fn requests_of(&self, joined: &Joined, side: &str) -> u64 {
+        self.apps_of(side).filter_map(|app| joined.apps.get(app)).map(|numbers| numbers.requests).sum()
+    }
+
+    fn apps_of(&self, side: &str) -> impl Iterator<Item = &str> {
+        let interface = if side == SIDES[0] { "wsgi" } else { "asgi" };
+        self.map.apps.iter().filter(move |app| app.interface == interface).map(|app| app.name.as_str())
+    }
+
+    fn document(&self, joined: &Joined, scene: &Scene, began: u64) -> Value {
+        let map = &self.map;
+        let routes: Vec<_> = map.routes.iter().enumerate().map(|(at, it)| self.route(joined, scene, at, it)).collect();
+        let rest = joined.rest.iter().map(|((app, label), numbers)| {
+            let mut rest = numbers.document();
+            (rest["app"], rest["route"]) = (json!(app), json!(label));
+            rest
+        });
+        json!({
+            "version": 1,
+            "revision": self.revision,
+            "ready": self.revision > 0,
+            "now": clock(),
+            "counting_since": began,
+            "recent_seconds": self.window.seconds(Instant::now()).min(RECENT.as_secs_f64() + 30.0).round(),
+            "mode": map.mode,
+            "reason": map.reason,
+            "summary": map.summary,
+            "migrated": map.migrated,
+            "old": map.old,
+            "by_protocol": map.by_protocol,
+            "apps": self.apps(joined),
+            "traffic": self.traffic(joined),
+            "history": self.history.as_ref().map(History::document),
+            "server": scene.server,
+            "routes": routes,
+            "rest": rest.collect::<Vec<_>>(),
+        })
+    }
+
+    fn message(&self, joined: &Joined, scene: &Scene) -> Value {
+        let numbers: Vec<Value> = (0..self.map.routes.len())
+            .flat_map(|route| [(route, 0), (route, 1)])
+            .filter(|(route, side)| joined.routes.get(*route).is_some_and(|sides| sides[*side].requests > 0))
+            .map(|(route, side)| {
+                let (all, recent) = (&joined.routes[route][side], self.window.recent(joined, route, side));
+                json!([route, side, compact(all), compact(&recent), self.window.last_seen(route, side)])
+            })
+            .collect();
+        json!({
+            "revision": self.revision,
+            "now": clock(),
+            "recent_seconds": self.window.seconds(Instant::now()).round(),
+            "apps": self.apps(joined),
+            "traffic": self.traffic(joined),
+            "server": scene.server,
+            "numbers": numbers,
+        })
+    }
+
+    fn apps(&self, joined: &Joined) -> Vec<Value> {
+        let numbers = |name: &str| joined.apps.get(name).cloned().unwrap_or_default();
+        let shown = self.map.apps.iter().map(|app| {
+            let mut shown = serde_json::to_value(app).unwrap_or_default();
+            merge(&mut shown, numbers(&app.name).document());
+            shown["recent"] = self.window.recent_app(joined, &app.name).document();
+            shown
+        });
+        shown.collect()
+    }
+
+    fn traffic(&self, joined: &Joined) -> Value {
+        let [old, new] = SIDES.map(|side| self.requests_of(joined, side));
+        let [recent_old, recent_new] =
+            SIDES.map(|side| self.apps_of(side).map(|app| self.window.recent_app(joined, app).requests).sum::<u64>());
+        let minutes = self.traffic.minutes().map(|Minute { time, requests: [old, new] }| json!([time, old, new]));
+        json!({
+            "old": old,
+            "new": new,
+            "recent": { "old": recent_old, "new": recent_new },
+            "minutes": minutes.collect::<Vec<_>>(),
+        })
+    }
+
+    fn route(&self, joined: &Joined, scene: &Scene, at: usize, entry: &RouteEntry) -> Value {
+        let mut shown = serde_json::to_value(entry).unwrap_or_default();
+        let share = entry.rule.as_ref().and_then(|rule| {
+            let shares = scene.server["shares"].as_array()?;
+            shares.iter().find(|share| share["rule"] == rule.as_str())
+        });
+        shown["share"] = share.cloned().unwrap_or_default();
+        shown["safe_to_delete"] = Value::Bool(false);
+        for (side, it) in [&entry.old, &entry.new].into_iter().enumerate() {
+            let Some(it) = it else { continue };
+            let name = SIDES[side];
+            merge(&mut shown[name], joined.routes.get(at).map(|sides| sides[side].document()).unwrap_or_default());
+            shown[name]["recent"] = self.window.recent(joined, at, side).document();
+            let (last_seen, quiet) = self.quiet(it, self.window.last_seen(at, side));
+            shown[name]["last_seen"] = json!(last_seen);
+            shown[name]["quiet_days"] = json!(quiet.map(|days| (days * 100.0).floor() / 100.0));
+            if side == 0 {
+                let enough = self.history.as_ref().map(History::enough);
+                let is_quiet = quiet.zip(enough).is_some_and(|(days, enough)| days >= enough);
+                shown["safe_to_delete"] = Value::Bool(is_quiet);
+            }
+        }
+        shown
+    }
+
+    /// The last request of a route, also before the last restart; and for how many counted days there was none.
+    #[expect(clippy::cast_precision_loss, reason = "seconds")]
+    fn quiet(&self, side: &Side, live: Option<u64>) -> (Option<u64>, Option<f64>) {
+        let Some(history) = &self.history else { return (live, None) };
+        let since = live.map(|at| clock().saturating_sub(at) as f64 / 86_400.0);
+        let quiet = history.quiet_days(&side.app, &side.routes).map(|days| days.min(since.unwrap_or(f64::INFINITY)));
+        (live.max(history.last_seen(&side.app, &side.routes)), quiet)
+    }
+}
+
+fn merge(into: &mut Value, more: Value) {
+    if let (Some(into), Value::Object(more)) = (into.as_object_mut(), more) {
+        into.extend(more);
+    }
+}
+
+fn compact(numbers: &Numbers) -> Value {
+    let quantile = |part| numbers.quantile(part).map(rounded);
+    json!([numbers.requests, numbers.errors, quantile(0.5), quantile(0.99)])
+}
+
+/// Seconds since 1970.
+fn clock() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}

@@ -1,0 +1,78 @@
+//! The stream of `/events`: one message each second, the same for all clients.
+//!
+//! There are few streams at a time. A client that is slow misses messages; nothing is kept for it.
+//!
+//! Spec: HTML Living Standard 9.2 (server-sent events).
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+/// When a stream last took a message; `None` for a connection that is no stream.
+#[derive(Debug, Default)]
+pub struct Taken(Mutex<Option<Instant>>);
+
+impl Taken {
+    /// Whether this is a stream.
+    pub fn is_stream(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// Whether this is a stream whose client keeps up.
+    pub fn within(&self, patience: Duration) -> bool {
+        self.lock().is_some_and(|at| at.elapsed() < patience)
+    }
+
+    fn now(&self) {
+        *self.lock() = Some(Instant::now());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Messages as they are published.
+pub type Messages = watch::Receiver<Arc<str>>;
+
+type Next = Pin<Box<dyn Future<Output = Option<(Messages, Bytes)>> + Send>>;
+
+/// The body of one stream.
+pub struct EventBody {
+    next: Next,
+    taken: Arc<Taken>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl EventBody {
+    /// A stream of `messages` from the next one on. `taken` hears of each that the client takes.
+    pub fn new(messages: Messages, taken: Arc<Taken>, permit: OwnedSemaphorePermit) -> Self {
+        taken.now();
+        Self { next: Box::pin(next(messages)), taken, _permit: permit }
+    }
+}
+
+async fn next(mut messages: Messages) -> Option<(Messages, Bytes)> {
+    messages.changed().await.ok()?;
+    let text = messages.borrow_and_update().clone();
+    Some((messages, format!("data: {text}\n\n").into()))
+}
+
+impl Body for EventBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        this.taken.now();
+        let Some((messages, text)) = ready!(this.next.as_mut().poll(context)) else { return Poll::Ready(None) };
+        this.next = Box::pin(next(messages));
+        Poll::Ready(Some(Ok(Frame::data(text))))
+    }
+}

@@ -1,0 +1,141 @@
+//! Brings the counters to the routes that they belong to.
+//!
+//! Every request is counted once: for the route with its method, or among the rest. Times have no method, so routes of one path
+//! share them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::map::{RouteEntry, RouteMap};
+use super::numbers::Numbers;
+use crate::metrics::{Family, Samples, Value};
+
+/// Old or new.
+pub const SIDES: [&str; 2] = ["old", "new"];
+
+/// Where the numbers of each application and label go.
+#[derive(Debug, Default)]
+pub struct Index {
+    places: HashMap<String, HashMap<String, Vec<Place>>>,
+    routes: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    route: usize,
+    side: usize,
+    methods: Vec<String>,
+}
+
+/// The numbers of all routes.
+#[derive(Debug, Clone, Default)]
+pub struct Joined {
+    /// In the order of the map, old and new.
+    pub routes: Vec<[Numbers; 2]>,
+    /// By application and label: what no route of the map is counted under.
+    pub rest: BTreeMap<(String, String), Numbers>,
+    /// By application.
+    pub apps: BTreeMap<String, Numbers>,
+}
+
+impl Index {
+    /// For a map.
+    pub fn new(map: &RouteMap) -> Self {
+        let mut index = Self { places: HashMap::new(), routes: map.routes.len() };
+        for (route, entry) in map.routes.iter().enumerate() {
+            for (side, it) in [&entry.old, &entry.new].into_iter().enumerate() {
+                for label in it.iter().flat_map(|it| &it.routes) {
+                    let app = it.as_ref().map(|it| it.app.clone()).unwrap_or_default();
+                    let places = index.places.entry(app).or_default().entry(label.clone()).or_default();
+                    places.push(Place { route, side, methods: methods(entry) });
+                }
+            }
+        }
+        index
+    }
+
+    fn at(&self, app: &str, label: &str) -> &[Place] {
+        self.places.get(app).and_then(|labels| labels.get(label)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The numbers of all routes.
+    pub fn join(&self, samples: &Samples) -> Joined {
+        let mut joined = Joined { routes: vec![<[Numbers; 2]>::default(); self.routes], ..Joined::default() };
+        for (labels, value) in samples.of(Family::Requests) {
+            let ([app, route, method, status], Value::Count(count)) = (labels, value) else { continue };
+            joined.apps.entry(app.clone()).or_default().add_requests(status, *count);
+            joined.numbers(place_of(self.at(app, route), method, status), app, route).add_requests(status, *count);
+        }
+        for (labels, value) in samples.of(Family::Duration) {
+            let ([app, route], Value::Times { buckets, .. }) = (labels, value) else { continue };
+            joined.apps.entry(app.clone()).or_default().add_times(buckets);
+            let places = self.at(app, route);
+            places.iter().for_each(|place| joined.numbers(Some(place), app, route).add_times(buckets));
+            if places.is_empty() {
+                joined.numbers(None, app, route).add_times(buckets);
+            }
+        }
+        joined
+    }
+}
+
+impl Joined {
+    fn numbers(&mut self, place: Option<&Place>, app: &str, label: &str) -> &mut Numbers {
+        match place.filter(|place| place.route < self.routes.len()) {
+            Some(place) => &mut self.routes[place.route][place.side],
+            None => self.rest.entry((app.to_owned(), label.to_owned())).or_default(),
+        }
+    }
+}
+
+fn methods(entry: &RouteEntry) -> Vec<String> {
+    entry.methods.clone()
+}
+
+/// The route whose requests have this method; if there is none, the first of that path.
+fn place_of<'a>(places: &'a [Place], method: &str, status: &str) -> Option<&'a Place> {
+    let with = |wanted: &str| places.iter().find(|place| place.methods.iter().any(|method| method == wanted));
+    // The handshake of a WebSocket is a GET; over HTTP/2, a CONNECT.
+    let is_handshake = status == "1xx" || method == "CONNECT";
+    let socket = if is_handshake { with("WS") } else { None };
+    let get = if method == "HEAD" { with("GET") } else { None };
+    socket.or_else(|| with(method)).or(get).or_else(|| with("*")).or_else(|| places.first())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::map::Side;
+    use super::*;
+    use crate::metrics::Sample;
+
+    fn entry(path: &str, methods: &[&str]) -> RouteEntry {
+        let methods = methods.iter().map(|method| (*method).to_owned()).collect();
+        let side = Side { app: "old".into(), routes: vec![path.to_owned()], ..Side::default() };
+        RouteEntry { path: path.to_owned(), methods, old: Some(side), ..RouteEntry::default() }
+    }
+
+    #[test]
+    fn every_request_is_counted_once() {
+        let routes = vec![entry("/a", &["GET"]), entry("/a", &["POST"]), entry("/a", &["WS"]), entry("/b", &["*"])];
+        let index = Index::new(&RouteMap { routes, ..RouteMap::default() });
+        let mut samples = Samples::default();
+        let counts = [
+            ("/a", "GET", "2xx"),
+            ("/a", "HEAD", "2xx"),
+            ("/a", "GET", "1xx"),
+            ("/a", "POST", "5xx"),
+            ("/a", "PUT", "4xx"),
+            ("/b", "PUT", "2xx"),
+            ("other", "GET", "4xx"),
+        ];
+        for (route, method, status) in counts {
+            let labels = [("app", "old"), ("route", route), ("method", method), ("status", status)];
+            samples.add("1", &[Sample::count(Family::Requests, &labels, 1)]);
+        }
+        let joined = index.join(&samples);
+        let requests: Vec<_> = joined.routes.iter().map(|sides| (sides[0].requests, sides[0].errors)).collect();
+        assert_eq!(requests, [(3, 0), (1, 1), (1, 0), (1, 0)], "GET has HEAD and, as the first, PUT");
+        let rest: Vec<_> = joined.rest.iter().map(|((_, label), numbers)| (label.as_str(), numbers.requests)).collect();
+        assert_eq!(rest, [("other", 1)]);
+        assert_eq!(joined.apps["old"].requests, 7);
+    }
+}

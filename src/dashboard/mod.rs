@@ -1,0 +1,21 @@
+//! The dashboard: every route of all applications with its numbers, the old application beside the new one.
+//!
+//! It counts nothing itself. The numbers are those of `/metrics`; the list of routes comes from Python, which compares the
+//! applications (`python/rsgi/dashboard/`). `admin/` asks for both and answers. In reading order: `map` (the list), `numbers` (of
+//! one route), `join` (counters to routes), `window` (the last minutes), `history` (what Python keeps on disk), `board` (all of it
+//! together), `events` (to browsers, every second), `page` (the files of the page).
+
+mod board;
+mod events;
+mod history;
+mod join;
+mod map;
+mod numbers;
+mod page;
+mod window;
+
+pub use self::board::{Board, Scene};
+pub use self::events::{EventBody, Taken};
+pub use self::history::counters;
+pub use self::map::MapCell;
+pub use self::page::asset;

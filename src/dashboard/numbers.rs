@@ -1,0 +1,112 @@
+//! The numbers of one route of one application, and what they say: requests, errors, and how long it takes.
+//!
+//! Quantiles are estimated as Prometheus estimates them, so that both show the same.
+
+use serde_json::{Value, json};
+
+use crate::metrics::bounds;
+
+/// What was counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Requests.
+    pub requests: u64,
+    /// Those with a status from 500 on.
+    pub errors: u64,
+    /// How many took how long.
+    pub buckets: Vec<u64>,
+}
+
+impl Numbers {
+    /// Counts the answers of one class.
+    pub fn add_requests(&mut self, status: &str, count: u64) {
+        self.requests = self.requests.saturating_add(count);
+        if matches!(status, "5xx" | "other") {
+            self.errors = self.errors.saturating_add(count);
+        }
+    }
+
+    /// Counts times.
+    pub fn add_times(&mut self, buckets: &[u64]) {
+        self.buckets.resize(self.buckets.len().max(buckets.len()), 0);
+        for (mine, theirs) in self.buckets.iter_mut().zip(buckets) {
+            *mine = mine.saturating_add(*theirs);
+        }
+    }
+
+    /// What has been counted since `before`. Counts can go down by what a killed worker did not report.
+    pub fn since(&self, before: &Self) -> Self {
+        let earlier = before.buckets.iter().copied().chain(std::iter::repeat(0));
+        Self {
+            requests: self.requests.saturating_sub(before.requests),
+            errors: self.errors.saturating_sub(before.errors),
+            buckets: self.buckets.iter().zip(earlier).map(|(now, before)| now.saturating_sub(before)).collect(),
+        }
+    }
+
+    /// The time in seconds that this part of the requests takes at most; `None` without requests.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub fn quantile(&self, part: f64) -> Option<f64> {
+        let all: u64 = self.buckets.iter().sum();
+        let rank = part * all as f64;
+        let (mut below, mut lower) = (0.0, 0.0);
+        for (upper, count) in bounds().zip(&self.buckets).filter(|_| all > 0) {
+            let count = *count as f64;
+            if upper.is_infinite() {
+                return Some(lower);
+            }
+            if count > 0.0 && below + count >= rank {
+                return Some(lower + (upper - lower) * (rank - below) / count);
+            }
+            (below, lower) = (below + count, upper);
+        }
+        None
+    }
+
+    /// As it is shown.
+    pub fn document(&self) -> Value {
+        json!({
+            "requests": self.requests,
+            "errors": self.errors,
+            "p50": self.quantile(0.5).map(rounded),
+            "p99": self.quantile(0.99).map(rounded),
+        })
+    }
+}
+
+/// In seconds, to the microsecond.
+pub fn rounded(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_estimated_within_a_bucket() {
+        let mut numbers = Numbers::default();
+        assert_eq!(numbers.quantile(0.5), None);
+        // 10 up to 0.5 ms, 10 up to 1 ms.
+        numbers.add_times(&[10, 10]);
+        assert_eq!(numbers.quantile(0.5).map(rounded), Some(0.0005));
+        assert_eq!(numbers.quantile(0.75).map(rounded), Some(0.00075));
+        let mut slow = Numbers::default();
+        let mut buckets = vec![0; bounds().count()];
+        buckets.last_mut().into_iter().for_each(|last| *last = 5);
+        slow.add_times(&buckets);
+        assert_eq!(slow.quantile(0.99), Some(60.0), "above the last bound there is no more to say");
+    }
+
+    #[test]
+    fn counts_that_went_down_are_none() {
+        let mut before = Numbers::default();
+        before.add_requests("5xx", 7);
+        before.add_times(&[7]);
+        assert_eq!(Numbers::default().since(&before), Numbers::default());
+        let mut now = before.clone();
+        now.add_requests("2xx", 3);
+        now.add_times(&[1, 2]);
+        assert_eq!(now.since(&before), Numbers { requests: 3, errors: 0, buckets: vec![1, 2] });
+    }
+}

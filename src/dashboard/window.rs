@@ -1,0 +1,161 @@
+//! The last minutes: what was counted in them, when each route was last asked, and how the traffic was divided.
+//!
+//! A snapshot is kept every half minute. What is older than five minutes is forgotten, apart from one line of traffic for each
+//! minute of the last three hours.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::join::Joined;
+use super::numbers::Numbers;
+
+/// How much time the recent numbers are about.
+pub const RECENT: Duration = Duration::from_secs(300);
+
+/// How often a snapshot is kept.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// So many minutes of traffic are kept.
+const MOST_MINUTES: usize = 180;
+
+/// What has been seen of the routes of one map.
+#[derive(Debug)]
+pub struct Window {
+    snapshots: VecDeque<(Instant, Joined)>,
+    last: Joined,
+    /// In seconds since 1970, of each route, old and new.
+    last_seen: Vec<[Option<u64>; 2]>,
+}
+
+/// Requests of the old and of the new applications in one minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Minute {
+    /// Its begin, in seconds since 1970.
+    pub time: u64,
+    /// Old and new.
+    pub requests: [u64; 2],
+}
+
+impl Window {
+    /// For `routes` routes, of which `before` was counted until now.
+    pub fn new(routes: usize, before: Joined, now: Instant) -> Self {
+        Self { snapshots: VecDeque::from([(now, before.clone())]), last: before, last_seen: vec![[None; 2]; routes] }
+    }
+
+    /// Takes new numbers.
+    pub fn observe(&mut self, joined: &Joined, now: Instant, clock: u64) {
+        let old = self.last.routes.iter().chain(std::iter::repeat(&NOTHING));
+        for ((seen, now), before) in self.last_seen.iter_mut().zip(&joined.routes).zip(old) {
+            for (seen, (now, before)) in seen.iter_mut().zip(now.iter().zip(before)) {
+                if now.requests > before.requests {
+                    *seen = Some(clock);
+                }
+            }
+        }
+        self.last = joined.clone();
+        if self.snapshots.back().is_none_or(|(at, _)| now.duration_since(*at) >= EVERY) {
+            self.snapshots.push_back((now, joined.clone()));
+        }
+        while self.snapshots.len() > 1 && self.snapshots.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= RECENT)
+        {
+            self.snapshots.pop_front();
+        }
+    }
+
+    /// How many seconds the recent numbers are about.
+    pub fn seconds(&self, now: Instant) -> f64 {
+        self.snapshots.front().map_or(0.0, |(at, _)| now.duration_since(*at).as_secs_f64())
+    }
+
+    /// The recent numbers of a route.
+    pub fn recent(&self, joined: &Joined, route: usize, side: usize) -> Numbers {
+        let numbers = |all: &Joined| all.routes.get(route).map(|sides| sides[side].clone()).unwrap_or_default();
+        let before = self.snapshots.front().map(|(_, before)| numbers(before)).unwrap_or_default();
+        numbers(joined).since(&before)
+    }
+
+    /// The recent numbers of an application.
+    pub fn recent_app(&self, joined: &Joined, app: &str) -> Numbers {
+        let before = self.snapshots.front().and_then(|(_, before)| before.apps.get(app)).cloned();
+        joined.apps.get(app).cloned().unwrap_or_default().since(&before.unwrap_or_default())
+    }
+
+    /// When a route was last seen to be asked.
+    pub fn last_seen(&self, route: usize, side: usize) -> Option<u64> {
+        self.last_seen.get(route).and_then(|sides| sides[side])
+    }
+}
+
+static NOTHING: [Numbers; 2] =
+    [Numbers { requests: 0, errors: 0, buckets: Vec::new() }, Numbers { requests: 0, errors: 0, buckets: Vec::new() }];
+
+/// The traffic of the last hours, minute by minute.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    minutes: VecDeque<Minute>,
+    last: [u64; 2],
+}
+
+impl Traffic {
+    /// Takes all requests so far of the old and of the new applications.
+    pub fn observe(&mut self, requests: [u64; 2], clock: u64) {
+        let time = clock - clock % 60;
+        if self.minutes.back().is_none_or(|minute| minute.time != time) {
+            self.minutes.push_back(Minute { time, requests: [0; 2] });
+            if self.minutes.len() > MOST_MINUTES {
+                self.minutes.pop_front();
+            }
+        }
+        if let Some(minute) = self.minutes.back_mut() {
+            for ((count, now), before) in minute.requests.iter_mut().zip(requests).zip(self.last) {
+                *count += now.saturating_sub(before);
+            }
+        }
+        self.last = requests;
+    }
+
+    /// All of it.
+    pub fn minutes(&self) -> impl Iterator<Item = &Minute> {
+        self.minutes.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(requests: u64) -> Joined {
+        let numbers = Numbers { requests, errors: 0, buckets: vec![requests] };
+        Joined { routes: vec![[numbers, Numbers::default()]], ..Joined::default() }
+    }
+
+    #[test]
+    fn old_requests_leave_the_window_and_stay_counted() {
+        let began = Instant::now();
+        let mut window = Window::new(1, Joined::default(), began);
+        for second in 0..=600 {
+            let now = began + Duration::from_secs(second);
+            window.observe(&joined(if second < 60 { second } else { 60 }), now, 1_000 + second);
+        }
+        let now = began + Duration::from_secs(600);
+        assert!((300.0..=330.0).contains(&window.seconds(now)), "{}", window.seconds(now));
+        assert_eq!(window.recent(&joined(60), 0, 0).requests, 0);
+        assert_eq!(window.recent(&joined(62), 0, 0).requests, 2);
+        assert_eq!((window.last_seen(0, 0), window.last_seen(0, 1)), (Some(1_060), None));
+        assert!(window.snapshots.len() <= 12);
+    }
+
+    #[test]
+    fn traffic_is_kept_by_the_minute() {
+        let mut traffic = Traffic::default();
+        traffic.observe([3, 1], 60);
+        traffic.observe([5, 1], 119);
+        traffic.observe([5, 9], 120);
+        let minutes: Vec<_> = traffic.minutes().map(|minute| (minute.time, minute.requests)).collect();
+        assert_eq!(minutes, [(60, [5, 1]), (120, [0, 8])]);
+        for minute in 0..400 {
+            traffic.observe([5, 9], minute * 60);
+        }
+        assert_eq!(traffic.minutes().count(), MOST_MINUTES);
+    }
+}
