@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::address::Access;
 use super::browser::Sender;
 use super::http::Show;
-use crate::live_shares::{SetShare, ShareStatus};
+use crate::config::live_shares::{SetShare, ShareStatus};
 use crate::route::Percent;
 
 /// The longest body that is read.

@@ -16,9 +16,9 @@ use super::scene::keep_up;
 use super::status::ServerFacts;
 use super::thread::AdminThread;
 use super::workers::{Phase, Seat, Stage, Workers};
+use crate::config::settings::Settings;
 use crate::dashboard::{Board, counters};
-use crate::settings::Settings;
-use crate::worker::Listeners;
+use crate::process::worker::Listeners;
 
 /// The admin listener of a process whose workers serve.
 #[pyclass(frozen, module = "rsgi._rsgi")]

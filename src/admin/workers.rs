@@ -16,8 +16,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::line::{self, Answer};
 use super::process::Readiness;
 use super::status::Report;
+use crate::config::live_shares::SetShare;
 use crate::dashboard::MapCell;
-use crate::live_shares::SetShare;
 use crate::metrics::Samples;
 
 /// How often workers are asked when nobody else does.

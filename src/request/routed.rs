@@ -1,0 +1,52 @@
+//! A request as the router sees it: asks who answers, and which route its numbers belong to.
+//!
+//! Apart from `connection.rs`, which does what the router says.
+
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
+use http::request::Parts;
+
+use crate::metrics::DecidedBy;
+use crate::request::head::RequestHead;
+use crate::request::identity;
+use crate::route::{Decided, Decision, Reason, RouteRequest, Router};
+
+/// Who answers.
+pub fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decided {
+    router.decide(&route_request(head, websocket))
+}
+
+/// What the numbers of a request need: the routes of the applications that may answer it.
+pub fn decided_by(router: &Router, head: &RequestHead, websocket: bool, decided: Decided) -> Option<DecidedBy> {
+    let request = route_request(head, websocket);
+    let Decided { decision, reason, .. } = decided;
+    let own = |app: usize, root: usize| router.own_place(&request, app, root, reason);
+    let (app, root, then) = match decision {
+        Decision::App { app, root } => (app.0, root, None),
+        Decision::Probe { first, then, .. } => (first.0, 0, Some((then.0, own(then.0, 0)))),
+        Decision::NotFound => return None,
+    };
+    let own = if matches!(reason, Reason::Table(_)) { None } else { own(app, root) };
+    Some(DecidedBy { reason, app, own, then })
+}
+
+fn route_request(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
+    let Parts { method, headers, .. } = &head.parts;
+    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    let preflight = if *method == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
+        text(ACCESS_CONTROL_REQUEST_METHOD)
+    } else {
+        None
+    };
+    RouteRequest {
+        method: method.as_str(),
+        raw_path: head.path(),
+        // That of an absolute target is in the field, too.
+        host: text(HOST),
+        websocket,
+        preflight_method: preflight,
+        scheme: head.peer.scheme(),
+        headers,
+        client: head.peer.client().map(|(address, _)| address),
+        random: identity::bucket,
+    }
+}
