@@ -333,6 +333,8 @@ ONLY_PYTHON = {
     "fallback": "becomes the plan's mode",
     "prefer": "becomes the plan's tables",
     "share_by": "becomes part of the plan",
+    "history_folder": "the history is Python's",
+    "history_quiet_days": "the history is Python's",
     "share_testers": "becomes part of the plan",
     "static": "becomes the plan's folders",
     "static_cache_control": "becomes part of the plan's folders",

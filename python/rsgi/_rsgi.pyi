@@ -239,6 +239,14 @@ class Admin:
         """Report that the first workers are all ready."""
     def draining(self) -> None:
         """Report that all workers drain."""
+    def counters(self) -> str:
+        """All counters so far, as JSON, for the history."""
+    def show_history(self, text: str) -> None:
+        """Show this history on the dashboard. It is JSON.
+
+        Raises:
+            ValueError: when it is something else.
+        """
     def stop(self) -> None:
         """Stop answering."""
 
@@ -257,6 +265,21 @@ class AdminLine:
         """Report that the worker drains."""
     def ended(self) -> None:
         """Report that the process has ended."""
+
+@final
+class Dashboard:
+    """What a serving process has for the dashboard, here or at its supervisor."""
+
+    def show_routes(self, text: str) -> None:
+        """Show these routes. They are JSON."""
+    def counters(self) -> str:
+        """All counters so far, as JSON, for the history."""
+    def show_history(self, text: str) -> None:
+        """Show this history. It is JSON.
+
+        Raises:
+            ValueError: when it is something else.
+        """
 
 def metrics() -> list[tuple[str, str, str, list[str], str]]:
     """Every metric: name, type, unit, labels, meaning."""
@@ -351,6 +374,9 @@ class Server:
     @staticmethod
     def wait_for_calls(patience: float) -> int:
         """Wait up to `patience` seconds for the WSGI calls of this process. Returns how many still run."""
+    @property
+    def dashboard(self) -> Dashboard | None:
+        """What the dashboard needs of this process; `None` without an admin listener."""
     @property
     def admin_address(self) -> str | None:
         """The address of the admin listener of this process, such as `http://127.0.0.1:9090`, or `None`."""

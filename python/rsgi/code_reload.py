@@ -22,6 +22,7 @@ from rsgi.config import Config
 from rsgi.console import say
 from rsgi.errors import StartupError
 from rsgi.file_watch import FileWatch
+from rsgi.history import keep_history
 from rsgi.listening import listening
 from rsgi.reread import FIXED, check_named, read_again
 from rsgi.service_manager import ServiceManager
@@ -61,7 +62,8 @@ def serve_reloading(config: Config, reread: Callable[[], Config] | None) -> int:
     with listening(config) as listeners:
         admin = Admin(replace(config, workers=1), listeners)
         try:
-            return asyncio.run(CodeReload(config, reread, listeners, admin, watch).run())
+            with keep_history(config, admin):
+                return asyncio.run(CodeReload(config, reread, listeners, admin, watch).run())
         finally:
             admin.stop()
 

@@ -683,7 +683,7 @@ class Config:
         default_text="none",
     )
     admin: str | None = _setting(
-        "Answer `/healthz`, `/readyz`, `/metrics`, `/status.json` and `/shares` here, for monitoring and for `rsgi share`: "
+        "Show the dashboard here, and answer `/healthz`, `/readyz`, `/metrics`, `/status.json` and others for monitoring: "
         "`host:port`, `[::1]:port` or `unix:/path`. No application is called.",
         "Output",
         unit="address",
@@ -699,6 +699,21 @@ class Config:
         metavar="TEXT",
         optional=True,
         default_text="none",
+    )
+    history_folder: str | None = _setting(
+        "Keep the counters of the dashboard in this folder, over restarts. Needs `--admin`. See docs/dashboard.md.",
+        "Output",
+        metavar="DIR",
+        optional=True,
+        default_text="none",
+    )
+    history_quiet_days: int = _setting(
+        "With `--history-folder`: a route of an old application is safe to delete if it had no requests for this number of "
+        "days.",
+        "Output",
+        30,
+        unit="number",
+        minimum=1,
     )
     access_log: bool = _setting(
         "Write one line for each response to stdout, or to `--access-log-file`.", "Output", False, unit="flag"

@@ -23,7 +23,7 @@ from rsgi.pid_file import pid_file
 ADDRESSES = ("host", "port", "bind", "uds", "uds_mode", "backlog", "reuse_port", "admin", "admin_token")
 
 # The others that count once, at the start.
-ONCE = ("user", "group", "pid_file")
+ONCE = ("user", "group", "pid_file", "history_folder", "history_quiet_days")
 
 _MOST_WAITING = Path("/proc/sys/net/core/somaxconn")
 

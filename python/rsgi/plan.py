@@ -27,7 +27,7 @@ from rsgi.introspect.django import is_django_wsgi
 from rsgi.rules import FieldCondition, ParsedRule, PathKind, Scheme, parse_rule, prefix_problem, rule_from_table
 from rsgi.shares import idle_settings, write_share
 from rsgi.static_folders import StaticFolder, hidden_applications, static_folders
-from rsgi.tables import built_in_pages_kept, catch_all_warnings, check_routes_from, notes_on, table_of
+from rsgi.tables import built_in_pages_kept, catch_all_warnings, check_routes_from, notes_on, own_rows, table_of
 
 Mode: TypeAlias = Literal["mounts", "table", "probe", "websocket"]
 
@@ -109,6 +109,8 @@ class Plan:
         static_folders: The folders of static files, which come before all applications.
         share_by: What the bucket of a client is made from, for rules with a share.
         share_testers: The secret of testers, who may choose an application.
+        app_routes: The routes of each application, for its numbers; `None` where they cannot be read. Empty without an
+            admin listener.
     """
 
     apps: tuple[App, ...]
@@ -122,6 +124,7 @@ class Plan:
     static_folders: tuple[StaticFolder, ...] = ()
     share_by: str = "cookie"
     share_testers: str | None = field(default=None, repr=False)
+    app_routes: tuple[tuple[Route, ...] | None, ...] = field(default=(), repr=False)
 
 
 def build_plan(config: Config) -> Plan:
@@ -177,6 +180,7 @@ def _divide(
     of_settings = idle_settings(has_share, config.share_by, config.share_testers)
     warnings = (*plan.warnings, *hidden_applications(folders, apps), *of_settings)
     plan = replace(plan, static_folders=folders, share_by=config.share_by, share_testers=config.share_testers)
+    plan = plan if config.admin is None else replace(plan, app_routes=tuple(own_rows(app, config) for app in apps))
     return replace(plan, warnings=(*warnings, *idle_shares(plan)))
 
 

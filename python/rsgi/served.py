@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rsgi._rsgi import Server
 from rsgi.config import Config
+from rsgi.dashboard.listing import RouteListing
 from rsgi.introspect import Route
 from rsgi.plan import Plan, divide_again
 
@@ -44,6 +45,8 @@ class ServedPlan:
     def __init__(self, server: Server, config: Config, plan: Plan) -> None:
         """Begin with the plan that `server` was made with."""
         self._server, self._config, self._plan = server, config, plan
+        self._listing = RouteListing(server.dashboard)
+        self._listing.make(config, plan)
         self._lock = threading.Lock()
 
     def divide(self, config: Config | None = None) -> Change:
@@ -58,6 +61,7 @@ class ServedPlan:
             self._server.reroute(plan)
             change = Change((self._config, config_after), (self._plan, plan))
             self._config, self._plan = config_after, plan
+            self._listing.make(config_after, plan)
             return change
 
 

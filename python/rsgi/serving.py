@@ -23,6 +23,7 @@ from rsgi.env_file import apply_env_file
 from rsgi.errors import StartupError
 from rsgi.forked import ending_children, in_children, leave_sockets
 from rsgi.green_threads import refuse_green_threads
+from rsgi.history import check_history, keep_history
 from rsgi.listening import listening
 from rsgi.log import set_up_logging
 from rsgi.log_config import set_up_from
@@ -88,6 +89,7 @@ def serve_config(config: Config, reread: Callable[[], Config] | None = None) -> 
 
 def _serve(config: Config, reread: Callable[[], Config] | None, *, owns_process: bool) -> int:
     check_limits(config)
+    check_history(config)
     alone = config.workers == 1 and not needs_supervisor(config)
     if config.preload and (config.reload or alone):
         say("warning: `--preload` has no effect here: it needs several workers")
@@ -214,7 +216,8 @@ def _serve_plan(
             manager.alive()
 
         calls = Calls(manager.interval, check, partial(_read_again, served, link))
-        with handlers, in_children(handlers.undo):
+        alone = server.dashboard if link is None else None
+        with handlers, in_children(handlers.undo), keep_history(config, alone):
             if any(app.interface == "asgi" for app in plan.apps):
                 code = run_loop(server, config, stopping, handlers, calls)
             else:

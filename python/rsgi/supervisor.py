@@ -22,6 +22,7 @@ from rsgi.config import Config
 from rsgi.console import say, write_json
 from rsgi.errors import StartupError
 from rsgi.heartbeat import end_if_hung
+from rsgi.history import keep_history
 from rsgi.listening import listening
 from rsgi.preloaded import Imports, bury_orphans
 from rsgi.replacement import Replacement
@@ -61,7 +62,8 @@ def supervise(config: Config, reread: Callable[[], Config] | None) -> int:
     with listening(config) as listeners:
         admin = Admin(config, listeners)
         try:
-            return asyncio.run(Supervisor(config, reread, listeners, admin).run())
+            with keep_history(config, admin):
+                return asyncio.run(Supervisor(config, reread, listeners, admin).run())
         finally:
             admin.stop()
 

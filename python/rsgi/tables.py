@@ -5,6 +5,7 @@ The commands that show and compare routes need the tables of all applications. T
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING
 from rsgi.config import Config
 from rsgi.errors import StartupError
 from rsgi.importer import load_target
-from rsgi.introspect import RouteTable, read_table
+from rsgi.introspect import Route, RouteTable, read_table
 
 if TYPE_CHECKING:
     from rsgi.plan import App
+
+_log = logging.getLogger("rsgi")
 
 
 def table_of(app: App, config: Config) -> RouteTable | None:
@@ -34,6 +37,18 @@ def table_of(app: App, config: Config) -> RouteTable | None:
         message = f"`--routes-from` names `{target}`, but rsgi cannot read its routes"
         raise StartupError(message, "name the application object of the framework, such as what `FastAPI()` returns")
     return table
+
+
+def own_rows(app: App, config: Config) -> tuple[Route, ...] | None:
+    """The rows of the routes of `app`, for its numbers; `None` when they cannot be read."""
+    try:
+        table = table_of(app, config)
+    except StartupError:
+        raise
+    except Exception as error:  # noqa: BLE001 - frameworks can raise anything, and the numbers can do without
+        _log.warning("cannot read the routes of %s for the metrics: %s: %s", app.name, type(error).__name__, error)
+        return None
+    return None if table is None else table.for_router()
 
 
 def check_routes_from(apps: Sequence[App], config: Config) -> None:

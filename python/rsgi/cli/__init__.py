@@ -15,6 +15,7 @@ from rsgi.cli.explain import explain_command
 from rsgi.cli.routes import routes_command
 from rsgi.cli.serve import serve_command
 from rsgi.cli.share import share_command
+from rsgi.cli.status import status_command
 from rsgi.cli.translate import translate_command
 from rsgi.cli.usage import CommandGroup, explain_usage
 from rsgi.console import say, writes_json
@@ -51,6 +52,7 @@ for _command in (
     check_command,
     config_command,
     share_command,
+    status_command,
     translate_command,
 ):
     commands.add_command(_command)

@@ -77,7 +77,15 @@ class AdminClient:
         Raises:
             StartupError: when the request fails.
         """
-        return _shares_in(self._ask("GET", None))
+        return _shares_in(self._ask("GET", "/shares", None))
+
+    def document(self, path: str) -> dict[str, Any]:
+        """Return a JSON document of the admin listener.
+
+        Raises:
+            StartupError: when the request fails.
+        """
+        return self._ask("GET", path, None)
 
     def set_shares(self, changes: dict[str, str]) -> tuple[list[Share], int, int]:
         """Set shares. Return all shares, how many processes use the new ones, and how many processes there are.
@@ -85,16 +93,16 @@ class AdminClient:
         Raises:
             StartupError: when the request fails.
         """
-        said = self._ask("PUT", changes)
+        said = self._ask("PUT", "/shares", changes)
         return _shares_in(said), said["workers"]["took"], said["workers"]["of"]
 
-    def _ask(self, method: str, value: object) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, value: object) -> dict[str, Any]:
         connection = self._connection()
         headers = {"Content-Type": "application/json"} if value is not None else {}
         headers |= {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
         body = None if value is None else json.dumps(value).encode()
         try:
-            connection.request(method, "/shares", body, headers)
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
@@ -109,19 +117,20 @@ class AdminClient:
             except ValueError as error:
                 hint = "check the address: another server may listen there"
                 raise StartupError(f"{self._address} is not an admin listener", hint) from error
-        raise self._refusal(answer.status, text.strip())
+        raise self._refusal(answer.status, path, text.strip())
 
-    def _refusal(self, status: int, text: str) -> StartupError:
+    def _refusal(self, status: int, path: str, text: str) -> StartupError:
         if status == 401:
             what = "needs a token" if self._token is None else "has another token"
             hint = "set `RSGI_ADMIN_TOKEN` to the token of the server"
             return StartupError(f"the admin listener at {self._address} {what}", hint)
         if status == 404:
             return StartupError(
-                f"{self._address} is not an admin listener: it has no /shares",
+                f"{self._address} is not an admin listener: it has no {path}",
                 "use the address of the admin listener, not that of the applications",
             )
-        return StartupError(f"the admin listener at {self._address} answered {status}: {text}", "no share was changed")
+        hint = "no share was changed" if path == "/shares" else "check the version of the server"
+        return StartupError(f"the admin listener at {self._address} answered {status}: {text}", hint)
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._address.startswith("unix:"):

@@ -71,6 +71,7 @@ class Row:
         then: Who is asked when that one has no such route.
         note: What is worth knowing; may be empty.
         head: Who answers HEAD, for a row of GET; `None` for nobody, and for other methods.
+        share_rule: The rule whose share is checked, as a place in the plan's rules.
     """
 
     method: str
@@ -84,6 +85,7 @@ class Row:
     old: Side | None
     new: Side | None
     head: str | None = None
+    share_rule: int | None = None
 
 
 @dataclass(frozen=True)
@@ -297,7 +299,7 @@ class _Joining:
         elif answer.kind == "probe" and status in ("migrated", "only new"):
             then = None
         head = self._head(shown) if method == "GET" else None
-        return Row(method, shown.route.host, shown.path, status, served, then, answer.reason, note, old, new, head)
+        return Row(method, shown.route.host, shown.path, status, served, then, answer.reason, note, old, new, head, answer.share_rule)
 
     def _name(self, app: int | None) -> str | None:
         return None if app is None else self._survey.plan.apps[app].name
