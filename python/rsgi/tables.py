@@ -45,7 +45,8 @@ def own_rows(app: App, config: Config) -> tuple[Route, ...] | None:
         table = table_of(app, config)
     except StartupError:
         raise
-    except Exception as error:  # noqa: BLE001 - frameworks can raise anything, and the numbers can do without
+    # Frameworks can raise anything, and the numbers can do without.
+    except Exception as error:
         _log.warning("cannot read the routes of %s for the metrics: %s: %s", app.name, type(error).__name__, error)
         return None
     return None if table is None else table.for_router()

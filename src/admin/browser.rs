@@ -69,7 +69,10 @@ fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
 /// Whether `Host` names this machine itself: a page elsewhere can let its own name point here (DNS rebinding), but it cannot
 /// have one of these.
 pub(super) fn names_this_machine(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(HOST) else { return true };
+    headers.get_all(HOST).iter().all(names_it)
+}
+
+fn names_it(host: &HeaderValue) -> bool {
     let Ok(host) = host.to_str() else { return false };
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),

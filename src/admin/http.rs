@@ -232,10 +232,8 @@ async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<Taken>) -> 
             Ok((status, document)) => json(status, &document),
             Err((status, why)) => with(respond(status, format!("{why}\n").into()), CONTENT_TYPE, TEXT),
         },
-        "/routes.json" => json(StatusCode::OK, &show.board.routes(&show.source.scene(&show.facts).await)),
-        "/history.json" => {
-            with(respond(StatusCode::OK, show.board.history().to_string().into()), CONTENT_TYPE, "application/json")
-        }
+        "/routes.json" => compact(show.board.routes(&show.source.scene(&show.facts).await).to_string()),
+        "/history.json" => compact(show.board.history().to_string()),
         "/events" => stream(*request.method() == Method::HEAD, show, taken),
         _ => json(StatusCode::OK, &show.source.document(&show.facts).await),
     }
@@ -268,6 +266,11 @@ fn json(status: StatusCode, document: &serde_json::Value) -> Answer {
     let mut json = serde_json::to_string_pretty(document).unwrap_or_default();
     json.push('\n');
     with(respond(status, json.into()), CONTENT_TYPE, "application/json")
+}
+
+/// For programs, which read it often.
+fn compact(document: String) -> Answer {
+    with(respond(StatusCode::OK, document.into()), CONTENT_TYPE, "application/json")
 }
 
 async fn scrape(headers: &HeaderMap, show: &Show) -> Answer {

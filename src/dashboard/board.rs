@@ -137,8 +137,11 @@ impl Inner {
         };
         self.index = Index::new(&map);
         // All counters began at zero, so the first list is about everything since then.
-        let before = if first { Joined::default() } else { self.index.join(samples) };
-        self.window = Window::new(map.routes.len(), before, now);
+        let (before, begin) = match self.window.begin().filter(|_| first) {
+            Some(begin) => (Joined::default(), begin),
+            None => (self.index.join(samples), now),
+        };
+        self.window = Window::new(map.routes.len(), before, begin);
         self.map = Arc::new(map);
     }
 

@@ -47,6 +47,10 @@ impl Numbers {
     /// The time in seconds that this part of the requests takes at most; `None` without requests.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn quantile(&self, part: f64) -> Option<f64> {
+        // Times belong to a path: they may be those of another method.
+        if self.requests == 0 {
+            return None;
+        }
         let all: u64 = self.buckets.iter().sum();
         let rank = part * all as f64;
         let (mut below, mut lower) = (0.0, 0.0);
@@ -89,12 +93,15 @@ mod tests {
         assert_eq!(numbers.quantile(0.5), None);
         // 10 up to 0.5 ms, 10 up to 1 ms.
         numbers.add_times(&[10, 10]);
+        assert_eq!(numbers.quantile(0.5), None, "they belong to another method");
+        numbers.add_requests("2xx", 20);
         assert_eq!(numbers.quantile(0.5).map(rounded), Some(0.0005));
         assert_eq!(numbers.quantile(0.75).map(rounded), Some(0.00075));
         let mut slow = Numbers::default();
         let mut buckets = vec![0; bounds().count()];
         buckets.last_mut().into_iter().for_each(|last| *last = 5);
         slow.add_times(&buckets);
+        slow.add_requests("2xx", 5);
         assert_eq!(slow.quantile(0.99), Some(60.0), "above the last bound there is no more to say");
     }
 

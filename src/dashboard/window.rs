@@ -42,6 +42,11 @@ impl Window {
         Self { snapshots: VecDeque::from([(now, before.clone())]), last: before, last_seen: vec![[None; 2]; routes] }
     }
 
+    /// Since when this is about.
+    pub fn begin(&self) -> Option<Instant> {
+        self.snapshots.front().map(|(at, _)| *at)
+    }
+
     /// Takes new numbers.
     pub fn observe(&mut self, joined: &Joined, now: Instant, clock: u64) {
         let old = self.last.routes.iter().chain(std::iter::repeat(&NOTHING));

@@ -299,7 +299,20 @@ class _Joining:
         elif answer.kind == "probe" and status in ("migrated", "only new"):
             then = None
         head = self._head(shown) if method == "GET" else None
-        return Row(method, shown.route.host, shown.path, status, served, then, answer.reason, note, old, new, head, answer.share_rule)
+        return Row(
+            method,
+            shown.route.host,
+            shown.path,
+            status,
+            served,
+            then,
+            answer.reason,
+            note,
+            old,
+            new,
+            head,
+            answer.share_rule,
+        )
 
     def _name(self, app: int | None) -> str | None:
         return None if app is None else self._survey.plan.apps[app].name

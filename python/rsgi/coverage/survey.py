@@ -79,9 +79,7 @@ class Survey:
         """What the router said, with the route of the application that gets the request."""
         app, path = explanation.app, explanation.path_info
         route = None if app is None else self.own_route(app, method, path, headers)
-        return Answer(
-            app, explanation.then, explanation.kind, explanation.reason, route, path, explanation.share_rule
-        )
+        return Answer(app, explanation.then, explanation.kind, explanation.reason, route, path, explanation.share_rule)
 
     def own_route(self, app: int, method: str, path: str, headers: list[tuple[str, str]]) -> Route | None:
         """The route of one application that fits; `path` is decoded, as the application sees it."""

@@ -41,7 +41,8 @@ class RouteListing:
     def _make(self, dashboard: Dashboard, config: Config, plan: Plan, number: int) -> None:
         try:
             text = json.dumps(listing_of(plan, config), ensure_ascii=False)
-        except Exception as error:  # noqa: BLE001 - frameworks can raise anything, and serving goes on without a list
+        # Frameworks can raise anything, and serving goes on without a list.
+        except Exception as error:
             say(f"warning: the dashboard cannot list the routes: {type(error).__name__}: {error}")
             return
         with self._lock:

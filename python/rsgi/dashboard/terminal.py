@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +15,8 @@ from rsgi.dashboard.status import Numbers, RouteStatus, duration, percent, rate,
 
 _BAR = 24
 _MOST_TROUBLES = 5
+# From so many columns on, there is room for long names and more times.
+_ROOMY = 110
 
 
 def render(document: dict[str, Any], *, width: int, most: int | None) -> RenderableType:
@@ -25,13 +28,16 @@ def render(document: dict[str, Any], *, width: int, most: int | None) -> Rendera
         most: How many routes are shown, the busiest first; `None` for all, by path.
     """
     routes = routes_of(document)
-    parts: list[RenderableType] = [_head(document), Text(), _progress(document), Text(), _apps(document)]
+    apps = Padding(_apps(document), (0, 0, 0, 1))
+    parts: list[RenderableType] = [_head(document), Text(), _progress(document), Text(), apps]
     troubles = [(each, what) for each in routes if (what := each.trouble()) is not None]
     if troubles:
         parts += [Text(), _troubles(troubles)]
     shown = routes if most is None else sorted(routes, key=lambda each: (-each.rate, -each.requests))[:most]
     if shown:
-        parts += [Text(), _routes(shown, wide=width >= 110)]
+        wide = width >= _ROOMY
+        names = {} if wide else _short_names(document)
+        parts += [Text(), Padding(_routes(shown, names, wide=wide), (0, 0, 0, 1))]
     if len(shown) < len(routes):
         parts.append(Text(f"  {len(shown)} of {len(routes)} routes, the busiest; --all shows all", "dim"))
     parts += _foot(document, routes)
@@ -92,7 +98,7 @@ def _workers(workers: list[dict[str, Any]]) -> str:
 
 
 def _table() -> Table:
-    return Table(box=None, pad_edge=False, padding=(0, 1, 0, 1), header_style="bold")
+    return Table(box=None, padding=(0, 1, 0, 1), header_style="bold")
 
 
 def _apps(document: dict[str, Any]) -> Table:
@@ -119,7 +125,17 @@ def _troubles(troubles: list[tuple[RouteStatus, str]]) -> Group:
     return Group(*lines)
 
 
-def _routes(routes: list[RouteStatus], *, wide: bool) -> Table:
+def _short_names(document: dict[str, Any]) -> dict[str, str]:
+    """The interface of each application for its name, where no other one has it: a name may be long."""
+    interfaces = Counter(app["interface"] for app in document["apps"])
+    return {app["name"]: app["interface"] for app in document["apps"] if interfaces[app["interface"]] == 1}
+
+
+def _served(route: RouteStatus, names: dict[str, str]) -> str:
+    return ", then ".join(names.get(name, name) for name in route.served_by.split(", then "))
+
+
+def _routes(routes: list[RouteStatus], names: dict[str, str], *, wide: bool) -> Table:
     table = _table()
     table.add_column("route", overflow="fold", ratio=1)
     for name in ("on", "share"):
@@ -133,7 +149,7 @@ def _routes(routes: list[RouteStatus], *, wide: bool) -> Table:
         sign, colour = SIGNS[route.status]  # type: ignore[index]  # the words of the same program
         path = Text.assemble((sign, colour), f" {route.methods} {route.path}")
         share = "stopped" if route.rolled_back else route.share or ""
-        cells = [Text(route.served_by), share, rate(route.rate), str(route.errors or "-")]
+        cells: list[RenderableType] = [Text(_served(route, names)), share, rate(route.rate), str(route.errors or "-")]
         cells += [_time(route.old, "p99"), _time(route.new, "p99")]
         if wide:
             cells += [_time(route.old, "p50"), _time(route.new, "p50")]
@@ -152,7 +168,9 @@ def _foot(document: dict[str, Any], routes: list[RouteStatus]) -> list[Renderabl
     safe = [route for route in routes if route.safe_to_delete]
     days, enough = history["counted_days"], history["quiet_days"]
     if not safe:
-        return [Text(f"  the history covers {days:.1f} days; {enough:g} without requests make a route deletable", "dim")]
+        return [
+            Text(f"  the history covers {days:.1f} days; {enough:g} without requests make a route deletable", "dim")
+        ]
     lines: list[RenderableType] = [Text(f"  {len(safe)} safe to delete: no requests for {enough:g} days", "bold")]
     lines += [Text(f"  - {route.methods} {route.path}") for route in safe[:_MOST_TROUBLES]]
     return lines

@@ -167,9 +167,9 @@ class Store:
         """Note which routes there are. One that was not listed for a while may have had requests under another name."""
         connection.executemany(
             "INSERT INTO route VALUES (?, ?, 0, 0, NULL, ?, ?) ON CONFLICT (app, route) DO UPDATE SET quiet_from = "
-            f"CASE WHEN excluded.listed - listed > {_FORGOTTEN_AFTER} THEN excluded.quiet_from ELSE quiet_from END, "
+            "CASE WHEN excluded.listed - listed > ? THEN excluded.quiet_from ELSE quiet_from END, "
             "listed = excluded.listed",
-            [(app, route, minutes, minutes) for app, route in sorted(listed)],
+            [(app, route, minutes, minutes, _FORGOTTEN_AFTER) for app, route in listed],
         )
 
     @staticmethod
@@ -200,7 +200,10 @@ class Store:
             "SELECT app, route, requests, errors, last_seen, (SELECT minutes FROM counted) - quiet_from FROM route "
             "ORDER BY app, route"
         )
-        return [KnownRoute(*row[:5], max(0.0, row[5]) / 1440) for row in rows]
+        return [
+            KnownRoute(app, route, requests, errors, last_seen, max(0.0, quiet) / 1440)
+            for app, route, requests, errors, last_seen, quiet in rows
+        ]
 
     def traffic(self, table: str) -> list[tuple[int, str, int, int]]:
         """Time, application, requests and errors, for each step of a table."""
