@@ -109,8 +109,7 @@ class Plan:
         static_folders: The folders of static files, which come before all applications.
         share_by: What the bucket of a client is made from, for rules with a share.
         share_testers: The secret of testers, who may choose an application.
-        app_routes: The routes of each application, for its numbers; `None` where they cannot be read. Empty without an
-            admin listener.
+        app_routes: What `own_rows` gives.
     """
 
     apps: tuple[App, ...]
@@ -180,8 +179,7 @@ def _divide(
     of_settings = idle_settings(has_share, config.share_by, config.share_testers)
     warnings = (*plan.warnings, *hidden_applications(folders, apps), *of_settings)
     plan = replace(plan, static_folders=folders, share_by=config.share_by, share_testers=config.share_testers)
-    plan = plan if config.admin is None else replace(plan, app_routes=tuple(own_rows(app, config) for app in apps))
-    return replace(plan, warnings=(*warnings, *idle_shares(plan)))
+    return replace(plan, warnings=(*warnings, *idle_shares(plan)), app_routes=own_rows(apps, config))
 
 
 def normalise_prefix(target: AppTarget) -> str:
@@ -348,6 +346,3 @@ def _with_table(plan: Plan, table: RouteTable, old: App, new: App, config: Confi
     warnings, notes = catch_all_warnings(table, new.name, old.name), notes_on(table, new.name)
     plan = replace(plan, mode="table", table=rows, reason=reason, warnings=warnings, notes=notes)
     return with_shared_folders(plan, of_old, old.name, new.name) if takes else plan
-
-
-__all__ = ["App", "Mode", "Plan", "Rule", "build_plan", "divide_again", "normalise_prefix"]

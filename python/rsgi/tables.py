@@ -39,8 +39,13 @@ def table_of(app: App, config: Config) -> RouteTable | None:
     return table
 
 
-def own_rows(app: App, config: Config) -> tuple[Route, ...] | None:
-    """The rows of the routes of `app`, for its numbers; `None` when they cannot be read."""
+def own_rows(apps: Sequence[App], config: Config) -> tuple[tuple[Route, ...] | None, ...]:
+    """The rows of the routes of each application, for its numbers; nothing when nobody can look at them."""
+    return () if config.admin is None else tuple(_rows_of(app, config) for app in apps)
+
+
+def _rows_of(app: App, config: Config) -> tuple[Route, ...] | None:
+    """The rows of the routes of `app`; `None` when they cannot be read."""
     try:
         table = table_of(app, config)
     except StartupError:

@@ -16,7 +16,7 @@ use rsgi_bridge::pool::wait_until_idle;
 
 use crate::accept::listener::Listening;
 use crate::access_log::AccessLog;
-use crate::admin::{self, AdminThread, Dashboard, Door};
+use crate::admin::{self, Dashboard, Door};
 use crate::config::live_shares::LiveShares;
 use crate::config::plan::Plan;
 use crate::config::settings::{Seconds, Settings};
@@ -231,7 +231,9 @@ impl Server {
             self.event_loop.attach(&event_loop, woken)?;
         }
         let Prepared { service, listening, pools, log_thread, door } = *prepared;
-        let admin = self.show(door, &service, &listening)?;
+        let parts = (&self.calls, &self.event_loop, &self.shutdown);
+        let shown = (&listening.accepting, self.addresses.clone());
+        let admin = admin::start(door, &service, self.dashboard.as_ref(), parts, shown)?;
         let (shutdown, calls, event_loop) =
             (Arc::clone(&self.shutdown), Arc::clone(&self.calls), Arc::clone(&self.event_loop));
         let serving = self.driver.spawn(async move {
@@ -334,19 +336,5 @@ impl Server {
     #[getter]
     fn addresses(&self) -> Vec<String> {
         self.addresses.clone()
-    }
-}
-
-impl Server {
-    /// Lets who may look at the numbers look, before the applications start.
-    fn show(
-        &self,
-        door: Option<Door>,
-        service: &Service,
-        listening: &Listening,
-    ) -> Result<Option<AdminThread>, StartupError> {
-        let parts = (&self.calls, &self.event_loop, &self.shutdown);
-        let listening = (&listening.accepting, self.addresses.clone());
-        admin::start(door, service, self.dashboard.as_ref(), parts, listening)
     }
 }

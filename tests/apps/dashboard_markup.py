@@ -1,15 +1,12 @@
-"""Routes whose names look like markup."""
+"""A route whose path looks like markup."""
 
-from flask import Flask
-
-app = Flask(__name__)
-
-
-@app.get("/<string:name><img src=x onerror=alert(1)>")
-def markup(name):
-    return name
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 
-@app.get("/plain<script>")
-def plain():
-    return "plain"
+async def markup(request):
+    return PlainTextResponse("x")
+
+
+app = Starlette(routes=[Route("/<img src=x onerror=alert(1)>", markup, name="<script>alert(2)</script>")])

@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+from server import wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -62,8 +64,12 @@ class Page:
 
     def live(self) -> Any:
         """Wait for the first message of the stream."""
-        self.page.wait_for_function("document.getElementById('live').textContent === 'live'")
+        self.wait_for("#live", lambda text: text == "live")
         return self.page
+
+    def wait_for(self, selector: str, fits: Callable[[str], bool]) -> None:
+        """Wait for the text of an element. Playwright's own way needs `eval`, which the page forbids."""
+        wait_until(lambda: fits(self.page.locator(selector).inner_text()), 20, f"the text of {selector}")
 
     def row(self, path: str, method: str = "GET") -> Any:
         """The row of a route."""

@@ -106,7 +106,7 @@ export class RouteTables {
     const parts = routes.length >= FOLDED_FROM ? byPrefix(routes) : new Map([["", routes]]);
     for (const [prefix, members] of parts) {
       const made = table(prefix ? `Routes below ${prefix}` : "All routes", columns, (key) => this.sort(key));
-      const label = prefix ? `Routes below ${prefix}` : "Routes";
+      const label = prefix ? `Table of the routes below ${prefix}` : "Table of the routes";
       let place = element("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, made.root);
       const group = { prefix, members, ...made, words: null, details: null };
       if (prefix) {
