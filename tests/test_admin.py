@@ -31,13 +31,13 @@ def bearer(token: str, scheme: str = "Bearer") -> tuple[str, str]:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("arguments", [WSGI, ASGI])
-def test_five_paths_and_nothing_else(start: Callable[..., Server], arguments: tuple[str, ...], workers: str) -> None:
+def test_some_paths_and_nothing_else(start: Callable[..., Server], arguments: tuple[str, ...], workers: str) -> None:
     admin = Admin(start(*arguments, *ADMIN, "--workers", workers))
     for path, body in [("/healthz", b"ok\n"), ("/readyz", b"ready\n")]:
         answer = admin.get(path + "?verbose=1")
         assert (answer.status, answer.body, answer.header("cache-control")) == (200, body, "no-store")
         assert answer.header("content-type") == "text/plain; charset=utf-8"
-    for path in ("/", "/metrics/", "/healthz/x", "/hello"):
+    for path in ("/metrics/", "/healthz/x", "/hello", "/index.html"):
         assert admin.get(path).status == 404
     for path in ("/healthz", "/readyz", "/metrics", "/status.json", "/shares"):
         head = request(admin.server, "HEAD", path)

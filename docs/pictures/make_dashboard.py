@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs/pictures"
 EXAMPLE = ROOT / "examples/flask_to_fastapi"
 SECONDS = 75.0
-SIZE = (1180, 900)
+SIZE = (1240, 1250)
 MOST_BYTES = 150_000
 
 COMMAND = (
@@ -40,7 +40,9 @@ PATHS |= {"/about": 1, "/books/1/reviews": 2, "/login": 1}
 def main() -> int:
     """Serve, ask, and take the pictures; gives the exit code."""
     with tempfile.TemporaryFile("w+") as log:
-        server = subprocess.Popen(COMMAND, cwd=EXAMPLE, stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+        server = subprocess.Popen(
+            COMMAND, cwd=EXAMPLE, stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+        )
         try:
             served, admin = _addresses(log, server)
             _ask(served)
@@ -73,7 +75,9 @@ def _ask(served: str) -> None:
         chance = random.Random(number)
         while time.monotonic() < until:
             path = chance.choices(list(PATHS), list(PATHS.values()))[0]
-            request = urllib.request.Request(served + path, headers={"Cookie": f"rsgi_bucket={chance.randrange(10_000)}"})
+            request = urllib.request.Request(
+                served + path, headers={"Cookie": f"rsgi_bucket={chance.randrange(10_000)}"}
+            )
             try:
                 urllib.request.urlopen(request, timeout=5).read()
             except urllib.error.HTTPError as error:

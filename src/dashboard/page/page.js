@@ -5,7 +5,7 @@ import { Route, RouteTables, writeList } from "./routes.js";
 import { appRows, appTable, drawChart, pointsOf, workerRows, workerTable } from "./server.js";
 import { ShareDialog } from "./shares.js";
 
-const MOST_LISTED = 5;
+const MOST_LISTED = 3;
 const find = (id) => document.getElementById(id);
 
 // Only in memory: a reload forgets it.
@@ -136,7 +136,10 @@ function showProgress() {
   const [points, name] = days.length > 2 ? [days, "by day"] : hours.length > 2 ? [hours, "by hour"]
     : [data.traffic.minutes, "by minute"];
   drawChart(find("chart"), points);
-  say(find("chart-words"), points.length ? `${name}, from ${when(points[0][0])}` : "");
+  const known = points.filter(([, old, young]) => old + young > 0);
+  const part = ([, old, young]) => percent(young, old + young);
+  say(find("chart-words"), known.length > 1
+    ? `from ${part(known[0])} to ${part(known.at(-1))}, ${name}, since ${when(known[0][0])}` : "");
 }
 
 function showLists() {
@@ -166,7 +169,8 @@ function moveNext(route) {
 function nextStep(route) {
   const traffic = route.rate(view) ? rate(route.rate(view)) : "no requests";
   if (route.share && route.new) return `${traffic}, share ${route.share.share}: raise it`;
-  return route.new ? `${traffic}, ${route.status}: ${route.decided_by}` : `${traffic}, not written yet (${route.status})`;
+  if (!route.new) return `${traffic}, not written yet`;
+  return `${traffic}, ${route.status === "type differs" ? "the new one takes only some of it" : "ready: add a rule with a share"}`;
 }
 
 function safeWords() {
