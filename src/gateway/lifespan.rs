@@ -14,7 +14,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::error::short;
 use rsgi_bridge::host::awaitable::{Awaitable, Sent};
-use rsgi_bridge::report::{Subject, log_failure};
+use rsgi_bridge::log::Subject;
+use rsgi_bridge::report::log_failure;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 

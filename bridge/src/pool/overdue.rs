@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 
 use super::ticket::OVERDUE;
 use super::{Pool, Ticket};
-use crate::report::log_warning;
+use crate::log::log_warning;
 
 /// When a thread has taken a call, and which.
 #[derive(Debug, Clone, Copy)]

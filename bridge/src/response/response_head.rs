@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
 use crate::error::{short, wrong_type};
-use crate::report::log_warning;
+use crate::log::log_warning;
 use crate::request::latin1::latin1_bytes;
 use crate::response::given_fields::{FieldName, GivenFields, Kind, Purpose};
 
