@@ -21,6 +21,7 @@
 pub mod call;
 pub mod error;
 pub mod host;
+pub mod latin1;
 pub mod log;
 pub mod pipe;
 pub mod pool;
