@@ -15,9 +15,9 @@ from typing import Any
 from test.test_asyncio import test_events, test_sock_lowlevel, test_subprocess, utils  # type: ignore[import-not-found]
 
 from rsgi._rsgi import Listeners, Server
-from rsgi.config import AppTarget, Config
-from rsgi.loops import serving_event_loop
-from rsgi.plan import build_plan
+from rsgi.process.loops import serving_event_loop
+from rsgi.routing.planning import build_plan
+from rsgi.settings.config import AppTarget, Config
 
 
 async def app(scope: MutableMapping[str, Any], receive: object, send: object) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from rsgi.introspect import Route, RouteTable, read_table
+from rsgi.routing.introspect import Route, RouteTable, read_table
 from server import APPS
 
 _CHILD = """

@@ -1,6 +1,6 @@
 """The command line: help, usage errors, start-up errors, environment variables, and what `serve` is given.
 
-`rsgi.serving` is replaced here: these tests are about what reaches it and what becomes of what it returns or raises.
+`rsgi.process.entry` is replaced here: these tests are about what reaches it and what becomes of what it returns or raises.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import TypeAlias
 import pytest
 
 from rsgi.cli import main
-from rsgi.config import SECTIONS, AppTarget, Config, flag_of, settings
 from rsgi.errors import StartupError
-from rsgi.values import write_value
+from rsgi.settings.config import SECTIONS, AppTarget, Config, flag_of, settings
+from rsgi.settings.values import write_value
 
 Serve: TypeAlias = Callable[[Config], int]
 
@@ -45,9 +45,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Config]]:
 
 
 def replace_serving(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
-    module = ModuleType("rsgi.serving")
+    module = ModuleType("rsgi.process.entry")
     module.serve_config = lambda config, reread=None, **_: serve(config)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "rsgi.serving", module)
+    monkeypatch.setitem(sys.modules, "rsgi.process.entry", module)
 
 
 def test_help_lists_every_setting_under_its_heading(capsys: pytest.CaptureFixture[str]) -> None:
@@ -236,6 +236,6 @@ def test_python_dash_m_is_the_same_command(arguments: list[str], code: int) -> N
 
 
 def test_what_only_some_commands_need_is_not_imported_at_the_start() -> None:
-    code = "import sys, rsgi.cli; print(*{'rich', 'rsgi._rsgi', 'rsgi.serving', 'asyncio'} & set(sys.modules))"
+    code = "import sys, rsgi.cli; print(*{'rich', 'rsgi._rsgi', 'rsgi.process.entry', 'asyncio'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.strip() == ""

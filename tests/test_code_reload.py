@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from rsgi import file_watch
 from rsgi.cli import main
-from rsgi.config import Config
 from rsgi.errors import StartupError
-from rsgi.file_watch import FileWatch
+from rsgi.process.workers import file_watch
+from rsgi.process.workers.file_watch import FileWatch
+from rsgi.settings.config import Config
 from server import APPS, RSGI_READY, Server, rsgi_command, wait_until
 from test_workers import alive, workers_of
 from websocket_wire import CLOSE, WebSocketConnection

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsgi.config import SECTIONS, AppTarget, Config, flag_of, setting_of, settings
 from rsgi.errors import StartupError
-from rsgi.values import SettingValueError, check_address, parse_duration, parse_number, parse_size, write_value
+from rsgi.settings.config import SECTIONS, AppTarget, Config, flag_of, setting_of, settings
+from rsgi.settings.values import SettingValueError, check_address, parse_duration, parse_number, parse_size, write_value
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rsgi.config import Config, settings
+from rsgi.settings.config import Config, settings
 
 FILE = """
 port = 9000

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rsgi.config import AppTarget, Config, settings
-from rsgi.config_file import find_file, load_config, read_file
 from rsgi.errors import StartupError
-from rsgi.toml_lines import TomlLines
-from rsgi.values import write_value
+from rsgi.settings.config import AppTarget, Config, settings
+from rsgi.settings.config_file import find_file, load_config, read_file
+from rsgi.settings.toml_lines import TomlLines
+from rsgi.settings.values import write_value
 from server import APPS, Server, run_rsgi
 from wire import get
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsgi.coverage import CoverageMap, Survey, draw_map
-from rsgi.coverage.document import heads_lost, lost_since, to_document
-from rsgi.coverage.lines import lines_of
-from rsgi.coverage.template import compare_kinds, kinds, shape, slash_twin
-from rsgi.introspect import Route, RouteTable
-from rsgi.introspect.sample import sample
-from rsgi.plan import App, Mode, Plan
-from rsgi.rules import parse_rule
-from rsgi.tables import built_in_pages_kept
+from rsgi.routing.coverage import CoverageMap, Survey, draw_map
+from rsgi.routing.coverage.document import heads_lost, lost_since, to_document
+from rsgi.routing.coverage.lines import lines_of
+from rsgi.routing.coverage.template import compare_kinds, kinds, shape, slash_twin
+from rsgi.routing.introspect import Route, RouteTable
+from rsgi.routing.introspect.sample import sample
+from rsgi.routing.plan import App, Mode, Plan
+from rsgi.routing.tables import built_in_pages_kept
+from rsgi.settings.rules import parse_rule
 
 
 def http(path: str, *methods: str, opaque: bool = False, defined: str | None = None) -> Route:
@@ -40,7 +40,7 @@ def survey(
     prefix: str = "",
 ) -> Survey:
     """One application of each kind, with these routes; rules are written with `old` and `new`."""
-    from rsgi.plan import Rule
+    from rsgi.routing.plan import Rule
 
     apps = (App("old", "wsgi", "", None, "old"), App("new", "asgi", prefix, None, "new"))
     tables = (

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
-from rsgi.config import Config
-from rsgi.values import parse_duration, parse_size
+from rsgi.settings.config import Config
+from rsgi.settings.values import parse_duration, parse_size
 from server import Server, wait_until
 from test_real_proxies import program, running
 from wire import get

@@ -26,9 +26,9 @@ from behaviours.themes import BEHAVIOURS
 from certificates import Certificates, TlsConnection
 from rsgi import _rsgi
 from rsgi.cli.parameters import options
-from rsgi.config import Config, settings
 from rsgi.migrate.page import fill
 from rsgi.migrate.servers import SERVERS
+from rsgi.settings.config import Config, settings
 from server import UVICORN_READY, Server, run_rsgi
 from wire import get, request
 
@@ -383,7 +383,7 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "`tests/test_docs.py` generates this page from `python/rsgi/config.py`. Do not edit it.",
+        "`tests/test_docs.py` generates this page from `python/rsgi/settings/config.py`. Do not edit it.",
         "",
         "Each setting is a flag of `rsgi serve`, an environment variable, and an argument of `rsgi.serve(...)`. Under the",
         "name of the argument, it is also a key of `rsgi.toml`, or of `[tool.rsgi]` in `pyproject.toml`. (Only `config` and",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rsgi import env_file
-from rsgi.env_file import apply_env_file, place_of
 from rsgi.errors import StartupError
+from rsgi.settings import env_file
+from rsgi.settings.env_file import apply_env_file, place_of
 from server import APPS, Server, run_rsgi
 from wire import get, post
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from rsgi._rsgi import Explanation, Router
 from rsgi._types import Interface
-from rsgi.config import AppTarget, Config
-from rsgi.plan import build_plan
+from rsgi.routing.planning import build_plan
+from rsgi.settings.config import AppTarget, Config
 
 
 def old(environ: object, start_response: object) -> list[bytes]:

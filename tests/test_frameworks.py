@@ -244,7 +244,7 @@ def test_serve_from_python(tmp_path: Path) -> None:
         "import sys, rsgi\n"
         f"sys.path.insert(0, {str(APPS)!r})\n"
         "from flask_app import app as old\n"
-        "from rsgi.config import AppTarget\n"
+        "from rsgi.settings.config import AppTarget\n"
         'apps = (AppTarget("wsgi", old), AppTarget("asgi", "fastapi_app:app", "/new"))\n'
         "sys.exit(rsgi.serve(apps=apps, port=0, grace=3.0))\n"
     )

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from rsgi.introspect import read_table
-from rsgi.introspect.guards import _decorator_by_search, sounds_like_a_guard
-from rsgi.introspect.guards import guards_of as seen_on
+from rsgi.routing.introspect import read_table
+from rsgi.routing.introspect.guards import _decorator_by_search, sounds_like_a_guard
+from rsgi.routing.introspect.guards import guards_of as seen_on
 from server import APPS
 from test_coverage_commands import run
 
@@ -172,8 +172,8 @@ def test_guards_of_django() -> None:
 
 
 def test_django_s_middleware_guards_all_that_does_not_say_otherwise() -> None:
-    from rsgi.introspect.django import _Reading
-    from rsgi.introspect.table import Gaps
+    from rsgi.routing.introspect.django import _Reading
+    from rsgi.routing.introspect.table import Gaps
 
     def open_to_all() -> None: ...
 

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import pytest
 
+from rsgi.apps.importer import add_app_dir, load_target, parse_target, target_name
 from rsgi.errors import StartupError
-from rsgi.importer import add_app_dir, load_target, parse_target, target_name
 
 WriteModule: TypeAlias = Callable[..., str]
 

@@ -28,10 +28,10 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from rsgi.introspect import Route as Found
-from rsgi.introspect import RouteTable, read_table
-from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
-from rsgi.introspect.django import is_django_wsgi
+from rsgi.routing.introspect import Route as Found
+from rsgi.routing.introspect import RouteTable, read_table
+from rsgi.routing.introspect.channels import answers_http_with_django, speaks_websocket_only
+from rsgi.routing.introspect.django import is_django_wsgi
 
 APPS = Path(__file__).parent / "apps"
 

@@ -132,6 +132,6 @@ def test_channels_without_a_router_takes_each_websocket() -> None:
     ],
 )
 def test_view_sets_of_rest_framework_say_their_actions(callback: Any, methods: tuple[str, ...] | None) -> None:
-    from rsgi.introspect.django_views import methods_of
+    from rsgi.routing.introspect.django_views import methods_of
 
     assert methods_of(callback) == methods

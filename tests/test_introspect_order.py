@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from rsgi.coverage.survey import Survey
-from rsgi.introspect import RouteTable, read_table
-from rsgi.plan import App, Plan
+from rsgi.routing.coverage.survey import Survey
+from rsgi.routing.introspect import RouteTable, read_table
+from rsgi.routing.plan import App, Plan
 
 SEGMENTS = ("a", "b", "{x}", "{n:int}", "{rest:path}")
 METHODS = (("GET",), ("POST",), ("GET", "POST"))

@@ -12,8 +12,8 @@ pytest.importorskip("starlette")
 
 from starlette.routing import compile_path
 
-from rsgi.introspect.regex import parameter, readings
-from rsgi.introspect.template import Place
+from rsgi.routing.introspect.regex import parameter, readings
+from rsgi.routing.introspect.template import Place
 
 
 def templates(expression: str, flags: int = 0, **options: bool) -> list[str]:

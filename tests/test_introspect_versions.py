@@ -38,7 +38,7 @@ app.include_router(inner, prefix="/v2")
 
 PRINT = """
 import sys
-from rsgi.introspect import read_table
+from rsgi.routing.introspect import read_table
 from nested import app
 
 table = read_table(app)

@@ -11,10 +11,11 @@ import pytest
 
 from rsgi._rsgi import Router
 from rsgi._types import Interface
-from rsgi.config import AppTarget, Config
 from rsgi.errors import StartupError
-from rsgi.plan import Plan, build_plan
-from rsgi.rules import parse_rule, template_problem
+from rsgi.routing.plan import Plan
+from rsgi.routing.planning import build_plan
+from rsgi.settings.config import AppTarget, Config
+from rsgi.settings.rules import parse_rule, template_problem
 
 APPS = Path(__file__).parent / "apps"
 

@@ -211,8 +211,8 @@ def test_the_signal_is_heard_whatever_the_main_thread_does(
 REFUSED = """
 import dataclasses, rsgi
 from rsgi._rsgi import Listeners, Server
-from rsgi.config import AppTarget, Config
-from rsgi.plan import build_plan
+from rsgi.settings.config import AppTarget, Config
+from rsgi.routing.planning import build_plan
 
 def old(environ, start_response): ...
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from rsgi._rsgi import Router
-from rsgi.config import AppTarget, Config
 from rsgi.errors import StartupError
-from rsgi.plan import build_plan
-from rsgi.rules import rule_from_table
+from rsgi.routing.planning import build_plan
+from rsgi.settings.config import AppTarget, Config
+from rsgi.settings.rules import rule_from_table
 from server import Server, run_rsgi, start_rsgi
 from websocket_wire import WebSocketConnection
 from wire import exchange, get, request

@@ -102,8 +102,8 @@ def test_every_command_of_the_page_does_what_it_says(project: Path) -> None:
 def test_the_hash_is_what_the_page_says() -> None:
     """Written anew from the words of the page, and compared with what `rsgi explain` says."""
     rsgi = pytest.importorskip("rsgi._rsgi")
-    from rsgi.config import AppTarget, Config
-    from rsgi.plan import build_plan
+    from rsgi.routing.planning import build_plan
+    from rsgi.settings.config import AppTarget, Config
 
     def old(environ: object, start_response: object) -> list[bytes]:
         return []

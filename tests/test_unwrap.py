@@ -10,8 +10,8 @@ from unittest.mock import MagicMock
 import pytest
 
 import rsgi
-from rsgi.introspect import read_table
-from rsgi.introspect.unwrap import layers
+from rsgi.routing.introspect import read_table
+from rsgi.routing.introspect.unwrap import layers
 
 
 async def innermost(scope: Any, receive: Any, send: Any) -> None: ...

@@ -494,7 +494,7 @@ def test_an_application_object_cannot_be_sent(script: Callable[[str], list[str]]
 
 
 def test_what_a_container_grants() -> None:
-    from rsgi.cpus import cpu_share, schedulable_cpus, usable_cpus
+    from rsgi.settings.cpus import cpu_share, schedulable_cpus, usable_cpus
 
     assert cpu_share("150000 100000") == 1.5
     assert cpu_share("max 100000") is None
@@ -504,7 +504,7 @@ def test_what_a_container_grants() -> None:
 
 
 def test_auto_is_one_for_each_processor() -> None:
-    from rsgi.config import Config
-    from rsgi.cpus import usable_cpus
+    from rsgi.settings.config import Config
+    from rsgi.settings.cpus import usable_cpus
 
     assert Config(workers="auto").workers == usable_cpus()  # type: ignore[arg-type]

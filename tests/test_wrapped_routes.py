@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import rsgi
-from rsgi.introspect import RouteTable, read_table
+from rsgi.routing.introspect import RouteTable, read_table
 from server import APPS, Server
 from test_coverage_commands import run
 from wire import get
@@ -140,8 +140,8 @@ def test_middleware_of_falcon_is_looked_at() -> None:
 
 
 def test_middleware_of_django_is_looked_at() -> None:
-    from rsgi.introspect.django import _routes_of_middleware
-    from rsgi.introspect.table import Gaps
+    from rsgi.routing.introspect.django import _routes_of_middleware
+    from rsgi.routing.introspect.table import Gaps
 
     gaps = Gaps()
     names = ["django.middleware.common.CommonMiddleware", "corsheaders.middleware.CorsMiddleware", "site.Health"]
