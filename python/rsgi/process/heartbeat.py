@@ -1,8 +1,8 @@
 """The heartbeat of a worker: the pipe through which it says that its sockets are driven, and how often.
 
-The thread that drives the sockets of a worker regularly sends a byte through the pipe (`src/heartbeat.rs`). If none comes
-for a long time, no client of that worker gets anything: its event loop is blocked and drives the sockets, or the process
-is stopped. `workers/hung.py` then ends it.
+The thread that drives the sockets of a worker regularly sends a byte through the pipe (`src/process/heartbeat.rs`). If
+none comes for a long time, no client of that worker gets anything: its event loop is blocked and drives the sockets, or
+the process is stopped. `workers/hung.py` then ends it.
 """
 
 from __future__ import annotations
