@@ -80,7 +80,7 @@ pub fn log(py: Python<'_>, subject: Option<Subject<'_>>, level: &str, message: &
 
 /// The `rsgi` logger, or one that writes to stderr where that one reaches nobody.
 fn logger(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    py.import("rsgi.log")?.call_method0("reporting_logger")
+    py.import("rsgi.observe.log")?.call_method0("reporting_logger")
 }
 
 /// A log handler that fails must not take the request with it.

@@ -114,7 +114,7 @@ fn functions_of<'py>(exchange: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny
     static MARK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = exchange.py();
     let send = exchange.getattr(intern!(py, "send"))?;
-    let marked = MARK.import(py, "rsgi.loops", "coroutine_function")?.call1((send,))?;
+    let marked = MARK.import(py, "rsgi.process.loops", "coroutine_function")?.call1((send,))?;
     Ok((exchange.getattr(intern!(py, "receive"))?, marked))
 }
 

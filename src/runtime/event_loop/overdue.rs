@@ -47,7 +47,7 @@ impl EventLoop {
 
     fn cancel_each(&self, py: Python<'_>, overdue: &[(CallHandle, String)]) -> PyResult<()> {
         let tasks = self.attached(|attached| Arc::clone(&attached.tasks))?;
-        let stacks = py.import("rsgi.stacks")?;
+        let stacks = py.import("rsgi.observe.stacks")?;
         for task in tasks.all(py)?.try_iter()? {
             let task = task?;
             let coroutine = task.call_method0(intern!(py, "get_coro"))?;
