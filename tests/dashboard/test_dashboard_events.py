@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 import pytest
-from board import ADMIN, APPS, INSIDE, Board, Start
 
+from board import ADMIN, APPS, INSIDE, Board, Start
 from server import wait_until
 
 MOST_STREAMS = 16

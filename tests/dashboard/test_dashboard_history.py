@@ -10,8 +10,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from board import ADMIN, APPS, OUTSIDE, Board, Start
 
+from board import ADMIN, APPS, OUTSIDE, Board, Start
 from rsgi.history.document import history_document
 from rsgi.history.keeper import Keeper
 from rsgi.history.store import FILE_NAME, SPANS, Counts, Store

@@ -11,6 +11,8 @@ import signal
 from pathlib import Path
 
 import pytest
+
+from admin import total
 from board import (
     ADMIN,
     APPS,
@@ -26,8 +28,6 @@ from board import (
     everything,
     run_status,
 )
-
-from admin import total
 from server import wait_until
 from wire import get
 

@@ -5,6 +5,7 @@ Apart from the other tests of the dashboard because it needs a browser and Playw
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -198,7 +199,7 @@ def test_it_is_accessible(start: Start, opened: Callable[..., Page], scheme: str
     assert page.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "only tables scroll sideways"
     headings = page.page.eval_on_selector_all("h1, h2, h3", "all => all.map(one => +one.tagName[1])")
     assert headings[0] == 1
-    assert all(after - before <= 1 for before, after in zip(headings, headings[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(headings))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

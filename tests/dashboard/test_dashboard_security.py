@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from board import ADMIN, APPS, RULE, TOKEN, Board, Start
 
 from admin import Admin
+from board import ADMIN, APPS, RULE, TOKEN, Board, Start
 from server import Server
 from wire import Response, request
 

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-from board import ADMIN, APPS, INSIDE, OUTSIDE, TOKEN, Board, Start, address_of, everything, run_status
 
+from board import ADMIN, APPS, INSIDE, OUTSIDE, TOKEN, Board, Start, address_of, everything, run_status
 from server import wait_until
 
 

@@ -11,11 +11,11 @@ import threading
 from typing import Any
 
 from rsgi._rsgi import Dashboard
-from rsgi.config import Config
-from rsgi.console import say
-from rsgi.coverage import Row, Survey, draw_map, survey_plan
-from rsgi.coverage.map import Side
-from rsgi.plan import Plan
+from rsgi.observe.console import say
+from rsgi.routing.coverage import Row, Survey, draw_map, survey_plan
+from rsgi.routing.coverage.map import Side
+from rsgi.routing.plan import Plan
+from rsgi.settings.config import Config
 
 
 class RouteListing:

@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rsgi.coverage.terminal import SIGNS
 from rsgi.dashboard.status import Numbers, RouteStatus, duration, percent, rate, routes_of, uptime
+from rsgi.routing.coverage.terminal import SIGNS
 
 _BAR = 24
 _MOST_TROUBLES = 5

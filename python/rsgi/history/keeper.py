@@ -14,11 +14,11 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from rsgi.config import Config
-from rsgi.console import say
 from rsgi.errors import StartupError
 from rsgi.history.document import history_document
 from rsgi.history.store import Counts, Store
+from rsgi.observe.console import say
+from rsgi.settings.config import Config
 
 # How often it is written, in seconds, and how soon after the start for the first time.
 _EVERY = 60.0
