@@ -44,7 +44,8 @@ fn trimmed(mut document: Value) -> Value {
         fields.remove("settings");
         fields.remove("apps");
     }
-    for worker in document["workers"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+    let workers = document.get_mut("workers").and_then(Value::as_array_mut);
+    for worker in workers.into_iter().flatten().filter_map(Value::as_object_mut) {
         worker.retain(|name, _| !matches!(name.as_str(), "apps" | "shares" | "calls"));
     }
     document

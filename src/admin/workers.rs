@@ -210,7 +210,9 @@ impl Workers {
         let mut answers = BufReader::new(reading).lines();
         while let Ok(Some(line)) = answers.next_line().await {
             let Ok(Answer { to, report, map }) = serde_json::from_str(&line) else { continue };
-            map.into_iter().for_each(|map| self.map.set(&map));
+            if let Some(map) = map {
+                self.map.set(&map);
+            }
             let mut state = self.lock();
             state.forget_changed(number, &report);
             if let Some(worker) = state.workers.get_mut(&number) {

@@ -8,9 +8,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
 
+use super::both::{Both, EACH, Which};
 use super::events::{EventBody, Taken};
 use super::history::History;
-use super::join::{Index, Joined, SIDES};
+use super::join::{Index, Joined};
 use super::map::{RouteEntry, RouteMap, Side};
 use super::numbers::{Numbers, rounded};
 use super::window::{Minute, RECENT, Traffic, Window};
@@ -125,7 +126,7 @@ impl Inner {
         }
         let joined = self.index.join(&scene.samples);
         self.window.observe(&joined, now, clock());
-        self.traffic.observe(SIDES.map(|side| self.requests_of(&joined, side)), clock());
+        self.traffic.observe(Both::of(|which| self.requests_of(&joined, which)), clock());
         joined
     }
 
@@ -145,21 +146,20 @@ impl Inner {
         self.map = Arc::new(map);
     }
 
-    fn requests_of(&self, joined: &Joined, side: &str) -> u64 {
-        self.apps_of(side).filter_map(|app| joined.apps.get(app)).map(|numbers| numbers.requests).sum()
+    fn requests_of(&self, joined: &Joined, which: Which) -> u64 {
+        self.apps_of(which).filter_map(|app| joined.apps.get(app)).map(|numbers| numbers.requests).sum()
     }
 
-    fn apps_of(&self, side: &str) -> impl Iterator<Item = &str> {
-        let interface = if side == SIDES[0] { "wsgi" } else { "asgi" };
-        self.map.apps.iter().filter(move |app| app.interface == interface).map(|app| app.name.as_str())
+    fn apps_of(&self, which: Which) -> impl Iterator<Item = &str> {
+        self.map.apps.iter().filter(move |app| app.interface == which.interface()).map(|app| app.name.as_str())
     }
 
     fn document(&self, joined: &Joined, scene: &Scene, began: u64) -> Value {
         let map = &self.map;
         let routes: Vec<_> = map.routes.iter().enumerate().map(|(at, it)| self.route(joined, scene, at, it)).collect();
         let rest = joined.rest.iter().map(|((app, label), numbers)| {
-            let mut rest = numbers.document();
-            (rest["app"], rest["route"]) = (json!(app), json!(label));
+            let mut rest = json!({ "app": app, "route": label });
+            merge(&mut rest, numbers.document());
             rest
         });
         json!({
@@ -185,14 +185,12 @@ impl Inner {
     }
 
     fn message(&self, joined: &Joined, scene: &Scene) -> Value {
-        let numbers: Vec<Value> = (0..self.map.routes.len())
-            .flat_map(|route| [(route, 0), (route, 1)])
-            .filter(|(route, side)| joined.routes.get(*route).is_some_and(|sides| sides[*side].requests > 0))
-            .map(|(route, side)| {
-                let (all, recent) = (&joined.routes[route][side], self.window.recent(joined, route, side));
-                json!([route, side, compact(all), compact(&recent), self.window.last_seen(route, side)])
-            })
-            .collect();
+        let sides = joined.routes.iter().enumerate().flat_map(|(route, sides)| EACH.map(|which| (route, which, sides)));
+        let asked = sides.filter(|(_, which, sides)| sides.get(*which).requests > 0);
+        let numbers = asked.map(|(route, which, sides)| {
+            let recent = compact(&self.window.recent(joined, route, which));
+            json!([route, which.name(), compact(sides.get(which)), recent, self.window.last_seen(route, which)])
+        });
         json!({
             "revision": self.revision,
             "now": clock(),
@@ -200,7 +198,7 @@ impl Inner {
             "apps": self.apps(joined),
             "traffic": self.traffic(joined),
             "server": scene.server,
-            "numbers": numbers,
+            "numbers": numbers.collect::<Vec<_>>(),
         })
     }
 
@@ -209,21 +207,20 @@ impl Inner {
         let shown = self.map.apps.iter().map(|app| {
             let mut shown = serde_json::to_value(app).unwrap_or_default();
             merge(&mut shown, numbers(&app.name).document());
-            shown["recent"] = self.window.recent_app(joined, &app.name).document();
+            merge(&mut shown, json!({ "recent": self.window.recent_app(joined, &app.name).document() }));
             shown
         });
         shown.collect()
     }
 
     fn traffic(&self, joined: &Joined) -> Value {
-        let [old, new] = SIDES.map(|side| self.requests_of(joined, side));
-        let [recent_old, recent_new] =
-            SIDES.map(|side| self.apps_of(side).map(|app| self.window.recent_app(joined, app).requests).sum::<u64>());
-        let minutes = self.traffic.minutes().map(|Minute { time, requests: [old, new] }| json!([time, old, new]));
+        let recent = |which| self.apps_of(which).map(|app| self.window.recent_app(joined, app).requests).sum::<u64>();
+        let minutes = self.traffic.minutes();
+        let minutes = minutes.map(|Minute { time, requests }| json!([time, requests.old, requests.new]));
         json!({
-            "old": old,
-            "new": new,
-            "recent": { "old": recent_old, "new": recent_new },
+            "old": self.requests_of(joined, Which::Old),
+            "new": self.requests_of(joined, Which::New),
+            "recent": { "old": recent(Which::Old), "new": recent(Which::New) },
             "minutes": minutes.collect::<Vec<_>>(),
         })
     }
@@ -231,25 +228,29 @@ impl Inner {
     fn route(&self, joined: &Joined, scene: &Scene, at: usize, entry: &RouteEntry) -> Value {
         let mut shown = serde_json::to_value(entry).unwrap_or_default();
         let share = entry.rule.as_ref().and_then(|rule| {
-            let shares = scene.server["shares"].as_array()?;
-            shares.iter().find(|share| share["rule"] == rule.as_str())
+            let shares = scene.server.get("shares")?.as_array()?;
+            shares.iter().find(|share| share.get("rule").is_some_and(|own| own == rule))
         });
-        shown["share"] = share.cloned().unwrap_or_default();
-        shown["safe_to_delete"] = Value::Bool(false);
-        for (side, it) in [&entry.old, &entry.new].into_iter().enumerate() {
-            let Some(it) = it else { continue };
-            let name = SIDES[side];
-            merge(&mut shown[name], joined.routes.get(at).map(|sides| sides[side].document()).unwrap_or_default());
-            shown[name]["recent"] = self.window.recent(joined, at, side).document();
-            let (last_seen, quiet) = self.quiet(it, self.window.last_seen(at, side));
-            shown[name]["last_seen"] = json!(last_seen);
-            shown[name]["quiet_days"] = json!(quiet.map(|days| (days * 100.0).floor() / 100.0));
-            if side == 0 {
-                let enough = self.history.as_ref().map(History::enough);
-                let is_quiet = quiet.zip(enough).is_some_and(|(days, enough)| days >= enough);
-                shown["safe_to_delete"] = Value::Bool(is_quiet);
+        let mut safe = false;
+        for (which, side) in EACH.into_iter().filter_map(|which| Some((which, entry.side(which)?))) {
+            let (last_seen, quiet) = self.quiet(side, self.window.last_seen(at, which));
+            if which == Which::Old {
+                safe = quiet.zip(self.history.as_ref()).is_some_and(|(days, history)| days >= history.enough());
+            }
+            let mut numbers = joined.routes.get(at).map(|sides| sides.get(which).document()).unwrap_or_default();
+            merge(
+                &mut numbers,
+                json!({
+                    "recent": self.window.recent(joined, at, which).document(),
+                    "last_seen": last_seen,
+                    "quiet_days": quiet.map(|days| (days * 100.0).floor() / 100.0),
+                }),
+            );
+            if let Some(shown) = shown.get_mut(which.name()) {
+                merge(shown, numbers);
             }
         }
+        merge(&mut shown, json!({ "share": share, "safe_to_delete": safe }));
         shown
     }
 

@@ -5,12 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::map::{RouteEntry, RouteMap};
+use super::both::{Both, EACH, Which};
+use super::map::RouteMap;
 use super::numbers::Numbers;
 use crate::metrics::{Family, Samples, Value};
-
-/// Old or new.
-pub const SIDES: [&str; 2] = ["old", "new"];
 
 /// Where the numbers of each application and label go.
 #[derive(Debug, Default)]
@@ -22,15 +20,15 @@ pub struct Index {
 #[derive(Debug, Clone)]
 struct Place {
     route: usize,
-    side: usize,
+    which: Which,
     methods: Vec<String>,
 }
 
 /// The numbers of all routes.
 #[derive(Debug, Clone, Default)]
 pub struct Joined {
-    /// In the order of the map, old and new.
-    pub routes: Vec<[Numbers; 2]>,
+    /// In the order of the map.
+    pub routes: Vec<Both<Numbers>>,
     /// By application and label: what no route of the map is counted under.
     pub rest: BTreeMap<(String, String), Numbers>,
     /// By application.
@@ -42,11 +40,11 @@ impl Index {
     pub fn new(map: &RouteMap) -> Self {
         let mut index = Self { places: HashMap::new(), routes: map.routes.len() };
         for (route, entry) in map.routes.iter().enumerate() {
-            for (side, it) in [&entry.old, &entry.new].into_iter().enumerate() {
-                for label in it.iter().flat_map(|it| &it.routes) {
-                    let app = it.as_ref().map(|it| it.app.clone()).unwrap_or_default();
-                    let places = index.places.entry(app).or_default().entry(label.clone()).or_default();
-                    places.push(Place { route, side, methods: methods(entry) });
+            for (which, side) in EACH.into_iter().filter_map(|which| Some((which, entry.side(which)?))) {
+                let labels = index.places.entry(side.app.clone()).or_default();
+                for label in &side.routes {
+                    let place = Place { route, which, methods: entry.methods.clone() };
+                    labels.entry(label.clone()).or_default().push(place);
                 }
             }
         }
@@ -59,7 +57,7 @@ impl Index {
 
     /// The numbers of all routes.
     pub fn join(&self, samples: &Samples) -> Joined {
-        let mut joined = Joined { routes: vec![<[Numbers; 2]>::default(); self.routes], ..Joined::default() };
+        let mut joined = Joined { routes: vec![Both::default(); self.routes], ..Joined::default() };
         for (labels, value) in samples.of(Family::Requests) {
             let ([app, route, method, status], Value::Count(count)) = (labels, value) else { continue };
             joined.apps.entry(app.clone()).or_default().add_requests(status, *count);
@@ -69,7 +67,9 @@ impl Index {
             let ([app, route], Value::Times { buckets, .. }) = (labels, value) else { continue };
             joined.apps.entry(app.clone()).or_default().add_times(buckets);
             let places = self.at(app, route);
-            places.iter().for_each(|place| joined.numbers(Some(place), app, route).add_times(buckets));
+            for place in places {
+                joined.numbers(Some(place), app, route).add_times(buckets);
+            }
             if places.is_empty() {
                 joined.numbers(None, app, route).add_times(buckets);
             }
@@ -80,15 +80,11 @@ impl Index {
 
 impl Joined {
     fn numbers(&mut self, place: Option<&Place>, app: &str, label: &str) -> &mut Numbers {
-        match place.filter(|place| place.route < self.routes.len()) {
-            Some(place) => &mut self.routes[place.route][place.side],
+        match place.and_then(|place| Some(self.routes.get_mut(place.route)?.get_mut(place.which))) {
+            Some(numbers) => numbers,
             None => self.rest.entry((app.to_owned(), label.to_owned())).or_default(),
         }
     }
-}
-
-fn methods(entry: &RouteEntry) -> Vec<String> {
-    entry.methods.clone()
 }
 
 /// The route whose requests have this method; if there is none, the first of that path.
@@ -103,7 +99,7 @@ fn place_of<'a>(places: &'a [Place], method: &str, status: &str) -> Option<&'a P
 
 #[cfg(test)]
 mod tests {
-    use super::super::map::Side;
+    use super::super::map::{RouteEntry, Side};
     use super::*;
     use crate::metrics::Sample;
 
@@ -132,7 +128,7 @@ mod tests {
             samples.add("1", &[Sample::count(Family::Requests, &labels, 1)]);
         }
         let joined = index.join(&samples);
-        let requests: Vec<_> = joined.routes.iter().map(|sides| (sides[0].requests, sides[0].errors)).collect();
+        let requests: Vec<_> = joined.routes.iter().map(|sides| (sides.old.requests, sides.old.errors)).collect();
         assert_eq!(requests, [(3, 0), (1, 1), (1, 0), (1, 0)], "GET has HEAD and, as the first, PUT");
         let rest: Vec<_> = joined.rest.iter().map(|((_, label), numbers)| (label.as_str(), numbers.requests)).collect();
         assert_eq!(rest, [("other", 1)]);

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::both::Which;
+
 /// All routes of all applications.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RouteMap {
@@ -70,6 +72,16 @@ pub struct RouteEntry {
     pub old: Option<Side>,
     /// It in the new application.
     pub new: Option<Side>,
+}
+
+impl RouteEntry {
+    /// It in one of the applications.
+    pub fn side(&self, which: Which) -> Option<&Side> {
+        match which {
+            Which::Old => self.old.as_ref(),
+            Which::New => self.new.as_ref(),
+        }
+    }
 }
 
 /// A route in one application.

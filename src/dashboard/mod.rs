@@ -1,11 +1,12 @@
 //! The dashboard: every route of all applications with its numbers, the old application beside the new one.
 //!
 //! It counts nothing itself. The numbers are those of `/metrics`; the list of routes comes from Python, which compares the
-//! applications (`python/rsgi/dashboard/`). `admin/` asks for both and answers. In reading order: `map` (the list), `numbers` (of
+//! applications (`python/rsgi/dashboard/`). `admin/` asks for both and answers. In reading order: `map` (the list), `both` (old and new), `numbers` (of
 //! one route), `join` (counters to routes), `window` (the last minutes), `history` (what Python keeps on disk), `board` (all of it
 //! together), `events` (to browsers, every second), `page` (the files of the page).
 
 mod board;
+mod both;
 mod events;
 mod history;
 mod join;

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::both::{Both, EACH, Which};
 use super::join::Joined;
 use super::numbers::Numbers;
 
@@ -23,8 +24,8 @@ const MOST_MINUTES: usize = 180;
 pub struct Window {
     snapshots: VecDeque<(Instant, Joined)>,
     last: Joined,
-    /// In seconds since 1970, of each route, old and new.
-    last_seen: Vec<[Option<u64>; 2]>,
+    /// In seconds since 1970, of each route.
+    last_seen: Vec<Both<Option<u64>>>,
 }
 
 /// Requests of the old and of the new applications in one minute.
@@ -33,13 +34,17 @@ pub struct Minute {
     /// Its begin, in seconds since 1970.
     pub time: u64,
     /// Old and new.
-    pub requests: [u64; 2],
+    pub requests: Both<u64>,
 }
 
 impl Window {
     /// For `routes` routes, of which `before` was counted until now.
     pub fn new(routes: usize, before: Joined, now: Instant) -> Self {
-        Self { snapshots: VecDeque::from([(now, before.clone())]), last: before, last_seen: vec![[None; 2]; routes] }
+        Self {
+            snapshots: VecDeque::from([(now, before.clone())]),
+            last: before,
+            last_seen: vec![Both::default(); routes],
+        }
     }
 
     /// Since when this is about.
@@ -51,9 +56,9 @@ impl Window {
     pub fn observe(&mut self, joined: &Joined, now: Instant, clock: u64) {
         let old = self.last.routes.iter().chain(std::iter::repeat(&NOTHING));
         for ((seen, now), before) in self.last_seen.iter_mut().zip(&joined.routes).zip(old) {
-            for (seen, (now, before)) in seen.iter_mut().zip(now.iter().zip(before)) {
-                if now.requests > before.requests {
-                    *seen = Some(clock);
+            for which in EACH {
+                if now.get(which).requests > before.get(which).requests {
+                    *seen.get_mut(which) = Some(clock);
                 }
             }
         }
@@ -73,8 +78,8 @@ impl Window {
     }
 
     /// The recent numbers of a route.
-    pub fn recent(&self, joined: &Joined, route: usize, side: usize) -> Numbers {
-        let numbers = |all: &Joined| all.routes.get(route).map(|sides| sides[side].clone()).unwrap_or_default();
+    pub fn recent(&self, joined: &Joined, route: usize, which: Which) -> Numbers {
+        let numbers = |all: &Joined| all.routes.get(route).map(|sides| sides.get(which).clone()).unwrap_or_default();
         let before = self.snapshots.front().map(|(_, before)| numbers(before)).unwrap_or_default();
         numbers(joined).since(&before)
     }
@@ -86,34 +91,36 @@ impl Window {
     }
 
     /// When a route was last seen to be asked.
-    pub fn last_seen(&self, route: usize, side: usize) -> Option<u64> {
-        self.last_seen.get(route).and_then(|sides| sides[side])
+    pub fn last_seen(&self, route: usize, which: Which) -> Option<u64> {
+        self.last_seen.get(route).and_then(|sides| *sides.get(which))
     }
 }
 
-static NOTHING: [Numbers; 2] =
-    [Numbers { requests: 0, errors: 0, buckets: Vec::new() }, Numbers { requests: 0, errors: 0, buckets: Vec::new() }];
+static NOTHING: Both<Numbers> = Both {
+    old: Numbers { requests: 0, errors: 0, buckets: Vec::new() },
+    new: Numbers { requests: 0, errors: 0, buckets: Vec::new() },
+};
 
 /// The traffic of the last hours, minute by minute.
 #[derive(Debug, Default)]
 pub struct Traffic {
     minutes: VecDeque<Minute>,
-    last: [u64; 2],
+    last: Both<u64>,
 }
 
 impl Traffic {
     /// Takes all requests so far of the old and of the new applications.
-    pub fn observe(&mut self, requests: [u64; 2], clock: u64) {
+    pub fn observe(&mut self, requests: Both<u64>, clock: u64) {
         let time = clock - clock % 60;
         if self.minutes.back().is_none_or(|minute| minute.time != time) {
-            self.minutes.push_back(Minute { time, requests: [0; 2] });
+            self.minutes.push_back(Minute { time, requests: Both::default() });
             if self.minutes.len() > MOST_MINUTES {
                 self.minutes.pop_front();
             }
         }
         if let Some(minute) = self.minutes.back_mut() {
-            for ((count, now), before) in minute.requests.iter_mut().zip(requests).zip(self.last) {
-                *count += now.saturating_sub(before);
+            for which in EACH {
+                *minute.requests.get_mut(which) += requests.get(which).saturating_sub(*self.last.get(which));
             }
         }
         self.last = requests;
@@ -131,7 +138,7 @@ mod tests {
 
     fn joined(requests: u64) -> Joined {
         let numbers = Numbers { requests, errors: 0, buckets: vec![requests] };
-        Joined { routes: vec![[numbers, Numbers::default()]], ..Joined::default() }
+        Joined { routes: vec![Both { old: numbers, new: Numbers::default() }], ..Joined::default() }
     }
 
     #[test]
@@ -144,22 +151,23 @@ mod tests {
         }
         let now = began + Duration::from_secs(600);
         assert!((300.0..=330.0).contains(&window.seconds(now)), "{}", window.seconds(now));
-        assert_eq!(window.recent(&joined(60), 0, 0).requests, 0);
-        assert_eq!(window.recent(&joined(62), 0, 0).requests, 2);
-        assert_eq!((window.last_seen(0, 0), window.last_seen(0, 1)), (Some(1_060), None));
+        assert_eq!(window.recent(&joined(60), 0, Which::Old).requests, 0);
+        assert_eq!(window.recent(&joined(62), 0, Which::Old).requests, 2);
+        assert_eq!((window.last_seen(0, Which::Old), window.last_seen(0, Which::New)), (Some(1_060), None));
         assert!(window.snapshots.len() <= 12);
     }
 
     #[test]
     fn traffic_is_kept_by_the_minute() {
+        let both = |old, new| Both { old, new };
         let mut traffic = Traffic::default();
-        traffic.observe([3, 1], 60);
-        traffic.observe([5, 1], 119);
-        traffic.observe([5, 9], 120);
+        traffic.observe(both(3, 1), 60);
+        traffic.observe(both(5, 1), 119);
+        traffic.observe(both(5, 9), 120);
         let minutes: Vec<_> = traffic.minutes().map(|minute| (minute.time, minute.requests)).collect();
-        assert_eq!(minutes, [(60, [5, 1]), (120, [0, 8])]);
+        assert_eq!(minutes, [(60, both(5, 1)), (120, both(0, 8))]);
         for minute in 0..400 {
-            traffic.observe([5, 9], minute * 60);
+            traffic.observe(both(5, 9), minute * 60);
         }
         assert_eq!(traffic.minutes().count(), MOST_MINUTES);
     }

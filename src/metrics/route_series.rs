@@ -216,14 +216,14 @@ impl Counted {
     }
 
     fn found(&self, routing: &Routing, reason: Option<Reason>, app: usize, own: Option<usize>) -> Arc<RouteSeries> {
-        let (routes, router) = (&self.metrics.routes, &routing.router);
+        let (all, router) = (&self.metrics.routes, &routing.router);
         let place = own.or_else(|| router.place_of(reason?));
-        let Some(slot) = place.and_then(|place| routing.slots.get(place)) else { return Arc::clone(routes.other(app)) };
+        let Some(slot) = place.and_then(|place| routing.slots.get(place)) else { return Arc::clone(all.other(app)) };
         let template = || match own {
             Some(place) => router.own_path(place),
             None => router.template_of(reason?),
         };
-        Arc::clone(slot.get_or_init(|| routes.named(app, template().unwrap_or(OTHER))))
+        Arc::clone(slot.get_or_init(|| all.named(app, template().unwrap_or(OTHER))))
     }
 
     /// Another application has it now, which was asked second.

@@ -70,7 +70,7 @@ def test_messages_have_the_numbers_of_now(start: Start, workers: str) -> None:
     board.ask("/users/1", 5, INSIDE)
 
     def seen() -> Any:
-        return [numbers for numbers in stream.read()["numbers"] if numbers[:2] == [index, 1] and numbers[2][0] == 5]
+        return [numbers for numbers in stream.read()["numbers"] if numbers[:2] == [index, "new"] and numbers[2][0] == 5]
 
     (numbers,) = wait_until(seen, 10, "the requests are in a message")
     route = board.route("/users/{number:int}")["new"]

@@ -81,7 +81,7 @@ function take(message) {
   const known = new Map(message.server.shares.map((share) => [share.rule, share]));
   for (const route of data.routes) if (route.share) route.share = known.get(route.share.rule) ?? route.share;
   for (const [at, side, all, recent, last] of message.numbers) {
-    const numbers = data.routes[at]?.[side ? "new" : "old"];
+    const numbers = data.routes[at]?.[side];
     if (!numbers) continue;
     [numbers.requests, numbers.errors, numbers.p50, numbers.p99] = all;
     const [requests, errors, p50, p99] = recent;
