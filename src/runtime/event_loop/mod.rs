@@ -17,7 +17,7 @@ pub mod task_callbacks;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::task::{Wake, Waker};
+use std::task::Waker;
 
 use crossbeam_queue::SegQueue;
 use pyo3::exceptions::PyRuntimeError;
@@ -25,6 +25,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
 use rsgi_bridge::host::awaitable::LoopHandle;
+use rsgi_bridge::host::future_waker::{Resolver, future_waker, resolve};
 use rsgi_bridge::process::Process;
 
 use self::coroutine::AppCoroutine;
@@ -265,35 +266,18 @@ fn collect_youngest(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-fn resolve(py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
-    // A wait that was cancelled is over.
-    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
-        future.call_method1(intern!(py, "set_result"), (py.None(),))?;
-    }
-    Ok(())
-}
-
 impl LoopHandle for EventLoop {
     fn wait(self: Arc<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Waker)> {
         let create_future = self.attached(|attached| attached.create_future.clone_ref(py))?;
         let future = create_future.call0(py)?;
-        let waker = FutureWaker { event_loop: self, future: Mutex::new(Some(future.clone_ref(py))) };
-        Ok((future, Waker::from(Arc::new(waker))))
+        let waker = future_waker(py, self, &future);
+        Ok((future, waker))
     }
 }
 
-/// Resolves one asyncio future, once.
-struct FutureWaker {
-    event_loop: Arc<EventLoop>,
-    future: Mutex<Option<Py<PyAny>>>,
-}
-
-impl Wake for FutureWaker {
-    fn wake(self: Arc<Self>) {
-        let future = self.future.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(future) = future {
-            self.event_loop.submit(LoopEvent::Resolve(future));
-        }
+impl Resolver for EventLoop {
+    fn resolve_soon(self: Arc<Self>, future: Py<PyAny>) {
+        self.submit(LoopEvent::Resolve(future));
     }
 }
 
