@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rsgi._types import ASGIApp, WSGIApp
+from rsgi.history import check_history
 from rsgi.observe.console import say
 from rsgi.process.serving import serve_here
 from rsgi.process.system.process_title import set_process_title
@@ -64,6 +65,7 @@ def serve_config(config: Config, reread: Callable[[], Config] | None = None) -> 
 
 def _serve(config: Config, reread: Callable[[], Config] | None, *, owns_process: bool) -> int:
     check_limits(config)
+    check_history(config)
     alone = config.workers == 1 and not needs_supervisor(config)
     if config.preload and (config.reload or alone):
         say("warning: `--preload` has no effect here: it needs several workers")
