@@ -25,12 +25,12 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs/pictures"
 EXAMPLE = ROOT / "examples/flask_to_fastapi"
 SECONDS = 75.0
-SIZE = (1240, 1250)
+SIZE = (1240, 900)
 MOST_BYTES = 150_000
 
 COMMAND = (
     *(sys.executable, "-m", "rsgi", "serve", "--wsgi", "old:app", "--asgi", "step2:app", "--prefer", "wsgi"),
-    *("--route", "/books=asgi", "--route", "/authors/{name}=asgi:50%", "--route", "/books/{number}=asgi:25%"),
+    *("--route", "GET /books=asgi", "--route", "/authors/{name}=asgi:50%", "--route", "/books/{number}=asgi:25%"),
     *("--route", "/authors=asgi", "--port", "0", "--admin", "127.0.0.1:0", "--workers", "2"),
 )
 PATHS = {"/": 3, "/books": 8, "/books/1": 9, "/books/2": 5, "/authors": 3, "/authors/le-guin": 4, "/search?q=sea": 2}

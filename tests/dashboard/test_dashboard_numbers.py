@@ -160,7 +160,7 @@ def test_times_and_trouble_are_seen(start: Start) -> None:
     shown = run_status("--admin", address_of(board)).stdout
     assert "2 in trouble" in shown
     assert "! GET /failing: 100 % errors in the new one" in shown
-    assert "! GET /slow: the new one is" in shown
+    assert "! GET /slow: the new one takes" in shown
 
 
 def test_a_reload_of_the_rules_changes_the_list(start: Start, tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-# A route with so many requests is busy enough for its part of errors and its times to mean something.
+# With so many requests, the part of errors and a time mean something. The slowest of a few requests does not.
 _ENOUGH = 20
+_TIMES = (("p50", _ENOUGH), ("p99", 100))
 
-# The part of errors, and how much slower than the old one, that make a new route a problem.
+# The part of errors that is a problem; and how much slower: this many times, and so many seconds.
 _ERRORS = 0.01
 _SLOWER = 1.5
+_NOTABLE = 0.005
 
 
 @dataclass(frozen=True)
@@ -76,17 +78,15 @@ class RouteStatus:
         for side, name in ((self.new, "new"), (self.old, "old")):
             if side is not None and side.recent >= _ENOUGH and side.errors >= side.recent * _ERRORS:
                 return f"{percent(side.errors, side.recent)} errors in the {name} one"
-        old, new = self.old, self.new
-        if (
-            old is not None
-            and new is not None
-            and min(old.recent, new.recent) >= _ENOUGH
-            and old.p99
-            and new.p99
-            and new.p99 > old.p99 * _SLOWER
-        ):
-            return f"the new one is {new.p99 / old.p99:.1f} times slower (p99)"
-        return None
+        return None if self.old is None or self.new is None else _slower(self.old, self.new)
+
+
+def _slower(old: Numbers, new: Numbers) -> str | None:
+    for name, enough in _TIMES:
+        before, now = getattr(old, name), getattr(new, name)
+        if before and now and min(old.recent, new.recent) >= enough and now > max(before * _SLOWER, before + _NOTABLE):
+            return f"the new one takes {now / before:.1f} times as long ({name})"
+    return None
 
 
 def routes_of(document: dict[str, Any]) -> list[RouteStatus]:

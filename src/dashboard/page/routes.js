@@ -5,8 +5,12 @@ import { ago, count, duration, element, percent, rate, say, table } from "./numb
 const SIDES = ["old", "new"];
 // From so many routes on, each prefix has a table of its own, which is folded.
 const FOLDED_FROM = 100;
-// A route with so many requests is busy enough for its part of errors and its times to mean something.
+// With so many requests, the part of errors and a time mean something. The slowest of a few requests does not.
 const ENOUGH = 20;
+const TIMES = [["p50", ENOUGH], ["p99", 100]];
+// How much slower is a problem: this many times, and so many seconds.
+const SLOWER = 1.5;
+const NOTABLE = 0.005;
 const SIGNS = {
   "migrated": "✓", "type differs": "≠", "method missing": "◐", "only old": "○", "only new": "+", "built in": "·",
   "hidden": "!", "kept": "=", "opaque": "?",
@@ -64,11 +68,17 @@ export class Route {
       }
     }
     const old = this.old?.recent, young = this.new?.recent;
-    if (old?.p99 && young?.p99 && Math.min(old.requests, young.requests) >= ENOUGH && young.p99 > old.p99 * 1.5) {
-      return `the new one is ${(young.p99 / old.p99).toFixed(1)} times slower (p99)`;
+    for (const [time, enough] of TIMES) {
+      if (old?.[time] && young?.[time] && Math.min(old.requests, young.requests) >= enough && isSlower(young[time], old[time])) {
+        return `the new one takes ${(young[time] / old[time]).toFixed(1)} times as long (${time})`;
+      }
     }
     return null;
   }
+}
+
+function isSlower(time, before) {
+  return time > before * SLOWER && time > before + NOTABLE;
 }
 
 function sortKey(route, key, view) {
@@ -179,7 +189,7 @@ export class RouteTables {
       say(cells.p50new, young ? duration(young.p50) : "");
       say(cells.p99old, old ? duration(old.p99) : "");
       say(cells.p99new, young ? duration(young.p99) : "");
-      cells.p99new.classList.toggle("red", Boolean(old?.p99 && young?.p99 > old.p99 * 1.5));
+      cells.p99new.classList.toggle("red", Boolean(old?.p99 && young?.p99 && isSlower(young.p99, old.p99)));
       say(cells.seen, route.old ? seen(route, view) : "");
       if (cells.match) say(cells.match, route.shadow?.n ? `${percent(route.shadow.match, 1)} of ${route.shadow.n}` : "");
       this.writeShare(route, cells, view);
