@@ -252,7 +252,7 @@ def test_shares_of_the_admin_listener(start: Callable[..., Server]) -> None:
         answer = put(admin, body)
         assert (answer.status, answer.text.startswith(why)) == (status, True), answer.text
     answer = put(admin, {"/y=asgi": "0%"}, ("Origin", admin.authority))
-    assert (answer.status, answer.text) == (403, "a web page cannot change shares\n")
+    assert (answer.status, answer.text) == (403, "another web page cannot change shares\n")
     assert [each["share"] for each in admin.get("/shares").json()["shares"]] == ["5%", "50%"], "nothing has changed"
 
 
