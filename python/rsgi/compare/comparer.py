@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from rsgi.compare.decoding import Body, body_of, header
+from rsgi.compare.content.decoding import Body, body_of, header
+from rsgi.compare.content.header_fields import header_differences
+from rsgi.compare.content.json_body import NotJson, json_differences, parse_json
+from rsgi.compare.content.json_path import PathPattern, parse_pattern
+from rsgi.compare.content.masks import masked, parse_masks
+from rsgi.compare.content.text_body import Item, html_items, item_differences, lines_of
 from rsgi.compare.differences import Difference, difference
 from rsgi.compare.exchange import RequestRecord, ResponseRecord
-from rsgi.compare.header_fields import header_differences
-from rsgi.compare.json_body import NotJson, json_differences, parse_json
-from rsgi.compare.json_path import PathPattern, parse_pattern
-from rsgi.compare.masks import masked, parse_masks
 from rsgi.compare.options import Comparison
-from rsgi.compare.text_body import Item, html_items, item_differences, lines_of
 
 
 @dataclass(frozen=True)
