@@ -1,6 +1,7 @@
 """Runs the lifespans of applications without a server.
 
-Commands that read routes which a startup adds use it, and so does `rsgi replay`. The server's own lifespans are in Rust and need a server. Both require the same of an application.
+Commands that read routes which a startup adds use it, and so does `rsgi replay`. The server's own lifespans are in Rust
+and need a server. Both require the same of an application.
 
 Spec: ASGI Lifespan 2.0.
 """
