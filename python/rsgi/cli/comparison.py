@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 BELOW = 1
 
-# A pipe or a file has no width.
+# The width if there is no terminal and no COLUMNS.
 _WIDTH_OF_A_PIPE = 120
 
 
@@ -47,8 +46,8 @@ class Output:
     fail_under: float | None
     min_samples: int
 
-    def show(self, reports: Sequence[RouteReport]) -> int:
-        """Print the results, and return the exit code."""
+    def show(self, reports: Sequence[RouteReport]) -> None:
+        """Print the results."""
         if self.page is not None:
             self._write_page(self.page, reports)
         if self.as_json:
@@ -56,9 +55,8 @@ class Output:
         elif self.page is None:
             from rsgi.compare.results.terminal import lines_of
 
-            width = max(shutil.get_terminal_size().columns, 60) if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
-            click.echo("\n".join(lines_of(reports, pairs=self.pairs, width=min(width, 160))))
-        return 0 if self.fail_under is None else self._judge(reports, self.fail_under)
+            width = shutil.get_terminal_size((_WIDTH_OF_A_PIPE, 24)).columns
+            click.echo("\n".join(lines_of(reports, pairs=self.pairs, width=min(max(width, 60), 160))))
 
     def _write_page(self, path: str, reports: Sequence[RouteReport]) -> None:
         from rsgi.compare.results.page import to_page
@@ -70,10 +68,13 @@ class Output:
             raise StartupError(message, "name a file in an existing folder") from error
         say(f"wrote {path}")
 
-    def _judge(self, reports: Sequence[RouteReport], wanted: float) -> int:
+    def judge(self, reports: Sequence[RouteReport]) -> int:
+        """Return the exit code, and say why."""
         from rsgi.compare.results.verdict import judge
 
-        verdict = judge(reports, wanted, self.min_samples)
+        if self.fail_under is None:
+            return 0
+        verdict = judge(reports, self.fail_under, self.min_samples)
         for note in verdict.notes:
             say(f"note: {note}")
         for failure in verdict.failures:

@@ -38,7 +38,9 @@ _OPTIONS = ("config", "env_file", "app_dir", "admin", "admin_token", "shadow_sto
 def _diff(*, folder: str | None, routes: tuple[str, ...], **_: object) -> int:
     context = click.get_current_context()
     warn_of_variables()
-    return output_of(context).show(_chosen(_reports(context, folder), routes))
+    output, reports = output_of(context), _chosen(_reports(context, folder), routes)
+    output.show(reports)
+    return output.judge(reports)
 
 
 def _reports(context: click.Context, folder: str | None) -> list[RouteReport]:

@@ -9,11 +9,10 @@ import contextlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from rsgi._types import Interface
 from rsgi.cli.comparison import output_of, output_options
 from rsgi.cli.environment import warn_of_variables
 from rsgi.cli.parameters import SectionedCommand, SettingOption, config_from, options
@@ -22,6 +21,7 @@ from rsgi.console import say
 from rsgi.errors import StartupError
 
 if TYPE_CHECKING:
+    from rsgi._types import ASGIApp
     from rsgi.compare.comparer import Comparer
     from rsgi.compare.results.report import RouteReport
     from rsgi.compare.storage.recording import Recorded, Recording
@@ -39,11 +39,12 @@ The application runs in this process: rsgi binds no address. The exit code is 1 
 are not recorded; --header sets them. See docs/record-and-replay.md.
 """
 
-_OPTIONS = ("config", "env_file", "app_dir", "loop", "lifespan_timeout", "debug")
-_APPS: tuple[Interface, ...] = ("wsgi", "asgi")
+_OPTIONS = ("wsgi", "asgi", "config", "env_file", "app_dir", "loop", "lifespan_timeout", "debug")
+_APPS = ("wsgi", "asgi")
 
 # How many tracebacks of the application are printed.
 _TRACEBACKS = 3
+_FRAMES = 4
 
 
 def _replay(*, file: str, **_: object) -> int:
@@ -59,9 +60,9 @@ def _replay(*, file: str, **_: object) -> int:
         if config.debug:
             traceback.print_exception(error.__cause__ or error, file=sys.stderr)
         raise
-    code = output.show(reports)
-    _tell(recording.requests, headers, errors)
-    return code
+    output.show(reports)
+    _tell(recording.requests, headers, errors, whole=config.debug)
+    return output.judge(reports)
 
 
 def _read(path: str) -> Recording:
@@ -80,16 +81,16 @@ def _application(config: Config, context: click.Context) -> App:
     from rsgi.interface import check_interface
     from rsgi.plan import App
 
-    given = [(interface, target) for interface in _APPS for target in context.params[interface]]
+    given = [each for interface in _APPS for each in context.params[interface]]
     if len(given) != 1:
         what = "no application is given" if not given else "more than one application is given"
         raise HintedUsageError(what, f"for example `{context.command_path} FILE --asgi new:app`", context)
-    interface, target = given[0]
-    application = load_target(target, config.app_dir)
-    check_interface(application, interface, target)
-    if interface == "wsgi" and not isinstance(application, WsgiToAsgi):
+    (asked,) = given
+    application = load_target(asked.target, config.app_dir)
+    check_interface(application, asked.interface, asked.target)
+    if asked.interface == "wsgi" and not isinstance(application, WsgiToAsgi):
         application = WsgiToAsgi(application)  # type: ignore[arg-type]
-    return App(target_name(target), "asgi", "", application, target)
+    return App(target_name(asked.target), "asgi", asked.prefix.rstrip("/"), application, asked.target)
 
 
 def _run(
@@ -104,7 +105,7 @@ def _run(
     lifespan = given["run_lifespan"]
     with started([app] if lifespan != "off" else [], config, required=lifespan == "on") as running:
         state = running.states[0] if running.states else {}
-        client = Client(app.application, state, given["scheme"], given["timeout"])  # type: ignore[arg-type]
+        client = Client(cast("ASGIApp", app.application), state, app.prefix, given["scheme"], given["timeout"])
         replay = Replay(client, app.name, comparer, Redaction(recording.redact), headers)
         with _progress(len(recording.requests)) as advance:
             reports = running.loop.run_until_complete(replay.run(recording.requests, advance))
@@ -126,10 +127,17 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def _tell(requests: Sequence[Recorded], headers: Sequence[tuple[str, str]], errors: dict[str, BaseException]) -> None:
+def _tell(
+    requests: Sequence[Recorded],
+    headers: Sequence[tuple[str, str]],
+    errors: dict[str, BaseException],
+    *,
+    whole: bool,
+) -> None:
     """Say on stderr what explains differences: exceptions, and what was not recorded."""
     for error in list(errors.values())[:_TRACEBACKS]:
-        say("".join(traceback.format_exception(error)).rstrip())
+        # The frames of the framework come first, and those of the application are the last.
+        say("".join(traceback.format_exception(error, limit=None if whole else -_FRAMES, chain=whole)).rstrip())
     if len(errors) > _TRACEBACKS:
         say(f"note: the application raised {len(errors) - _TRACEBACKS} more exceptions")
     redacted = sum(each.redacted for each in requests)
@@ -162,23 +170,21 @@ def _option(*declarations: str, **details: Any) -> click.Option:  # noqa: ANN401
     return click.Option(declarations, **details)
 
 
-def _targets(interface: str) -> SettingOption:
-    article = "an" if interface == "asgi" else "a"
-    return SettingOption(
-        f"--{interface}",
-        section="Applications",
-        multiple=True,
-        metavar="TARGET",
-        help=f"The application, if it is {article} {interface.upper()} application: `module:attr` or `module:factory()`.",
-    )
+def _settings() -> list[click.Parameter]:
+    """The options that are settings. Those for the applications say what they are here."""
+    taken = [each for each in options() if each.name in _OPTIONS]
+    for each in taken:
+        if isinstance(each, click.Option) and each.name in _APPS:
+            a_kind = {"wsgi": "a WSGI", "asgi": "an ASGI"}[each.name]
+            each.help = f"Send the requests to {a_kind} application: `module:attr` or `module:factory()`."
+    return taken
 
 
 replay_command = SectionedCommand(
     name="replay",
     callback=_replay,
     params=[
-        *map(_targets, _APPS),
-        *(each for each in options() if each.name in _OPTIONS),
+        *_settings(),
         SettingOption(
             "--lifespan",
             "run_lifespan",

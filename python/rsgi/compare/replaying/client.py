@@ -74,12 +74,14 @@ class Client:
     Attributes:
         application: The application.
         state: The state of its lifespan.
+        root_path: Where it is mounted.
         scheme: `http` or `https`.
         timeout: How long a response may take, in seconds.
     """
 
     application: ASGIApp
     state: dict[str, Any]
+    root_path: str = ""
     scheme: str = "http"
     timeout: float = 30.0
 
@@ -125,7 +127,7 @@ class Client:
             "path": unquote(raw_path, errors="replace"),
             "raw_path": raw_path.encode("latin-1"),
             "query_string": query.encode("latin-1"),
-            "root_path": "",
+            "root_path": self.root_path,
             "headers": headers,
             "client": ("127.0.0.1", 0),
             "server": (name, port),

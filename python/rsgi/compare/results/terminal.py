@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rsgi.compare.results.report import Place, RouteReport
+from rsgi.compare.results.tally import is_noise
 from rsgi.compare.results.verdict import write_percent
 
 # How many differences and noisy places of a route are listed.
@@ -77,7 +78,7 @@ def _values(place: Place) -> str:
 def _about(report: RouteReport) -> Iterator[str]:
     noisy = list(report.noise.items())
     for key, count in noisy[:_NOISE]:
-        yield f"noise   {key.partition(' ')[2]}  differs from itself in {count} of {report.repeats} repeats"
+        yield f"noise   {key.partition(' ')[2]}  differs from itself ({count} of {report.repeats} repeats)"
     if len(noisy) > _NOISE:
         yield f"noise   … and {len(noisy) - _NOISE} more places"
     for why, count in report.partial.items():
@@ -99,7 +100,8 @@ def _pairs(report: RouteReport, most: int, width: int) -> Iterator[str]:
         yield _cut(f"{request['method']} {request['target']}", width)
         for side in ("primary", "shadow"):
             yield _cut(f"  {_answer(pair[side])}", width)
-        for each in pair["differences"][:5]:
+        found = [each for each in pair["differences"] if not is_noise(f"{each['kind']} {each['place']}", report.noise)]
+        for each in found[:5]:
             values = f"{_said(each['primary'])} → {_said(each['shadow'])}"
             yield _cut(f"  {each['kind']:<7} {each['path']}  {values}", width)
         yield ""
