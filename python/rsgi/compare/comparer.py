@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from rsgi.compare.content.decoding import Body, body_of, header
 from rsgi.compare.content.header_fields import header_differences
+from rsgi.compare.content.html_items import html_items
 from rsgi.compare.content.json_body import NotJson, json_differences, parse_json
 from rsgi.compare.content.json_path import PathPattern, parse_pattern
 from rsgi.compare.content.masks import masked, parse_masks
-from rsgi.compare.content.text_body import Item, html_items, item_differences, lines_of
+from rsgi.compare.content.text_body import Item, item_differences, lines_of
 from rsgi.compare.differences import Difference, difference
 from rsgi.compare.exchange import RequestRecord, ResponseRecord
 from rsgi.compare.options import Comparison

@@ -17,7 +17,7 @@ _VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s"'<>]+)"""
 # The built-in masks, in the order in which they apply.
 BUILT_IN: dict[str, str] = {
     # Also the value of an <input> or <meta> with such a name: see `_mask_field`.
-    "csrf": r"""(?i)(?P<before>["']?\b[\w-]{0,30}(?:csrf|xsrf)[\w-]{0,30}["']?\s{0,5}[:=]\s{0,5})"""
+    "csrf": r"""(?i)(?P<before>(?:csrf|xsrf)[\w-]{0,30}["']?\s{0,5}[:=]\s{0,5})"""
     r"""(?:"[^"\s]{8,}"|'[^'\s]{8,}')""",
     "nonce": rf"(?i)(?P<before>\bnonce\s{{0,5}}=\s{{0,5}}){_VALUE}|(?P<start>'nonce-)[^']+",
     "uuid": r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
