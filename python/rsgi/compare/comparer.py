@@ -144,7 +144,13 @@ def _same_bytes(primary: ResponseRecord, shadow: ResponseRecord) -> bool:
         return False
     if primary.complete and shadow.complete:
         return primary.body == shadow.body
-    return primary.sha256 is not None and primary.sha256 == shadow.sha256
+    digest = _digest(primary)
+    return digest is not None and digest == _digest(shadow)
+
+
+def _digest(response: ResponseRecord) -> str | None:
+    """The hash of the whole body, if it is known."""
+    return response.sha256 or (hashlib.sha256(response.body).hexdigest() if response.complete else None)
 
 
 def _other_content(primary: Body, shadow: Body) -> Difference:
@@ -169,5 +175,5 @@ def _compare_bytes(primary: ResponseRecord, shadow: ResponseRecord) -> Result:
 
 
 def _size_and_hash(response: ResponseRecord) -> str:
-    digest = response.sha256 or (hashlib.sha256(response.body).hexdigest() if response.complete else None)
+    digest = _digest(response)
     return f"{response.size} bytes" + (f", sha256 {digest[:16]}…" if digest else "")
