@@ -92,15 +92,18 @@ class Comparer:
             return self._compare_items(primary, shadow)
 
     def _compare_items(self, primary: Body, shadow: Body) -> Result:
-        mine, other = self._items(primary), self._items(shadow)
-        found = item_differences(mine, other, cut_primary=not primary.complete, cut_shadow=not shadow.complete)
         whole = primary.complete and shadow.complete
+        mine, other = masked(primary.text, self._masks), masked(shadow.text, self._masks)
+        if mine == other and whole:
+            return Result()
+        cuts = {"cut_primary": not primary.complete, "cut_shadow": not shadow.complete}
+        found = item_differences(_items(mine, primary), _items(other, shadow), **cuts)
         return Result(tuple(found), None if whole else "only the first part of the body was compared: it was cut")
 
-    def _items(self, body: Body) -> list[Item]:
-        text = masked(body.text, self._masks)
-        items = html_items(text) if body.content == "HTML" else lines_of(text)
-        return items if body.complete else items[:-1]  # the last one may be cut
+
+def _items(text: str, body: Body) -> list[Item]:
+    items = html_items(text) if body.content == "HTML" else lines_of(text)
+    return items if body.complete else items[:-1]  # the last one may be cut
 
 
 def _patterns(texts: tuple[str, ...]) -> tuple[PathPattern, ...]:

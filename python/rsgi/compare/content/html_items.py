@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections import Counter
 
 from rsgi.compare.content.text_body import Item
 
@@ -102,20 +101,20 @@ class _Tree:
     def __init__(self) -> None:
         self.items: list[Item] = []
         self._open: list[tuple[str, str, str]] = []  # the name, the path and the place of each element
-        self._children: list[Counter[str]] = [Counter()]
+        self._children: list[dict[str, int]] = [{}]
         self._text: list[str] = []
 
     def add_text(self, text: str, *, raw: bool = False) -> None:
         """Add a part of a text."""
-        self._text.append(text if raw else html.unescape(text))
+        if text:
+            self._text.append(text if raw else html.unescape(text))
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Begin an element."""
         self.end_text()
         while self._open and tag in _ENDS_WITH_NEXT.get(self._open[-1][0], ()):
             self._pop()
-        self._children[-1][tag] += 1
-        number = self._children[-1][tag]
+        number = self._children[-1][tag] = self._children[-1].get(tag, 0) + 1
         above_path, above_place = (f"{each} > " for each in self._open[-1][1:]) if self._open else ("", "")
         numbered = tag if number == 1 else f"{tag}[{number}]"
         path, place = f"{above_path}{numbered}", f"{above_place}{f'{tag}[*]' if tag in _LISTED else numbered}"
@@ -125,7 +124,7 @@ class _Tree:
             self.items.append(Item(f"{path} @{name}", f"{place} @{name}", said))
         if tag not in _VOID and len(self._open) < _DEEPEST:
             self._open.append((tag, path, place))
-            self._children.append(Counter())
+            self._children.append({})
 
     def end(self, tag: str) -> None:
         """End an element, and those in it. Without a start tag it is ignored."""
@@ -140,6 +139,8 @@ class _Tree:
 
     def end_text(self) -> None:
         """End a text. White space is one space, and none at the ends."""
+        if not self._text:
+            return
         text = " ".join("".join(self._text).split())
         self._text.clear()
         if text:
