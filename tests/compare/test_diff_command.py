@@ -20,16 +20,14 @@ from rsgi.compare.observer import Observer
 from rsgi.compare.options import ObserverOptions
 
 TOKEN = "sesame-0123456789"
+SCRIPT = "<script>alert(1)</script>"
+ADDED = f'    added   $.title  "{SCRIPT}"'
 
 
 def fill(observer: Observer) -> None:
     """50 samples of two routes; two of one route differ."""
     for number in range(40):
-        new = (
-            {"id": number, "price": 5}
-            if number > 1
-            else {"id": number, "price": "5", "title": "<script>alert(1)</script>"}
-        )
+        new = {"id": number, "price": 5} if number > 1 else {"id": number, "price": "5", "title": SCRIPT}
         request = asked(f"/users/{number}", ("Cookie", "session=hunter2"))
         observer.observe(exchanged(answered({"id": number, "price": 5}), answered(new), "/users/{id}", request=request))
     for number in range(10):
@@ -108,7 +106,7 @@ def test_the_text_fits_into_80_columns(folder: Path) -> None:
         "",
         f"{'route':<54} {'n':>8} {'match':>7} at least",
         f"{'≠ /users/{id}':<54} {40:>8}   95.0%    83.5%",
-        f"{'    added   $.title  ' + chr(34) + '<script>alert(1)</script>' + chr(34):<71}  2 of 40".replace("<71", ""),
+        f"{ADDED:<71}  2 of 40",
         f"{'    type    $.price  5 → ' + chr(34) + '5' + chr(34):<71}  2 of 40",
         f"{'✓ /clock':<54} {10:>8}    100%    72.2%",
         "    noise   $.at  differs from itself (1 of 1 repeats)",
