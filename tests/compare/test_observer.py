@@ -95,6 +95,13 @@ def test_routes_may_have_their_own_comparison() -> None:
     assert observed(OTHER, routes={"/y": routes["/x"]}).match == 0
 
 
+def test_the_comparison_of_a_route_can_change() -> None:
+    observer = Observer(ObserverOptions())
+    for ignore, matches in [(("$.n", "$.at"), True), (("$.n",), False), (("$.n",), False)]:
+        observer.compare_by("/x", Comparison(ignore=ignore))
+        assert observer.observe(OTHER) is matches
+
+
 def test_what_cannot_be_compared_does_not_raise() -> None:
     observer = Observer(ObserverOptions())
     observer.observe(None)  # type: ignore[arg-type]
