@@ -139,7 +139,10 @@ def _status_code(response: ResponseRecord) -> int:
 
 
 def _status(response: ResponseRecord) -> str:
-    return f"500 ({response.error})" if _failed(response) else str(response.status)
+    if not _failed(response):
+        return str(response.status)
+    # The status was sent already if the application failed in the middle of the body.
+    return f"{response.status}, then {response.error}" if response.status else f"500 ({response.error})"
 
 
 def _same_bytes(primary: ResponseRecord, shadow: ResponseRecord) -> bool:

@@ -111,7 +111,8 @@ class Client:
         why, error = await _end(task)
         if response.over.is_set():
             return response.record(request.method, started), error
-        return ResponseRecord(0, (), b"", 0, True, None, time.perf_counter() - started, why), error
+        took = time.perf_counter() - started
+        return ResponseRecord(response.status, response.headers, b"", 0, True, None, took, why), error
 
     def _scope(self, request: RequestRecord) -> Scope:
         raw_path, _, query = request.target.partition("?")

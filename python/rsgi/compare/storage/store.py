@@ -118,8 +118,11 @@ class FileStore:
     def _open(self) -> sqlite3.Connection:
         """Open the file. Another worker may be making it at the same time, and SQLite does not always wait for that."""
         for _ in range(20):
-            with contextlib.suppress(sqlite3.OperationalError):
+            try:
                 return _open(self._path, self._max_bytes)
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
             time.sleep(_PATIENCE / 20)
         return _open(self._path, self._max_bytes)
 
