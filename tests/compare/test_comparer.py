@@ -10,8 +10,8 @@ import hashlib
 import zlib
 
 import pytest
-from records import HTML, JSON, TEXT, answered, asked, compared, found
 
+from compare_records import HTML, JSON, TEXT, answered, asked, compared, found
 from rsgi.compare.comparer import Comparer
 from rsgi.compare.exchange import ResponseRecord
 from rsgi.compare.options import Comparison

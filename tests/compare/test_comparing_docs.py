@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records import answered, asked, exchanged
 
+from compare_records import answered, asked, exchanged
 from rsgi.compare.content.masks import BUILT_IN
 from rsgi.compare.exchange import ResponseRecord
 from rsgi.compare.observer import Observer

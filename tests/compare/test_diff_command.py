@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from records import answered, asked, exchanged
 
+from compare_records import answered, asked, exchanged
 from rsgi.compare.observer import Observer
 from rsgi.compare.options import ObserverOptions
 

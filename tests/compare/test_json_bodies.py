@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import answered, compared, found
 
+from compare_records import answered, compared, found
 from rsgi.compare.content.json_body import json_differences
 from rsgi.compare.content.json_path import Step, parse_pattern, write_path
 from rsgi.compare.storage.redaction import Redaction

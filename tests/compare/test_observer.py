@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records import answered, asked, exchanged
 
+from compare_records import answered, asked, exchanged
 from rsgi.compare.exchange import Exchange
 from rsgi.compare.observer import Observer, merged
 from rsgi.compare.options import Comparison, ObserverOptions

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records import HTML, JSON, answered, asked
 
+from compare_records import HTML, JSON, answered, asked
 from rsgi.compare.storage.recording import Recorder, read_recording
 from rsgi.errors import StartupError
 

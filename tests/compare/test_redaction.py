@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from records import HTML, JSON, TEXT, answered, asked, compared, exchanged
 
+from compare_records import HTML, JSON, TEXT, answered, asked, compared, exchanged
 from rsgi.compare.storage.redaction import REDACTED, Redaction
 from rsgi.compare.storage.sample import sample_of
 

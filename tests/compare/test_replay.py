@@ -13,11 +13,11 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import pytest
-from records import answered, asked
 
+from compare_records import answered, asked
+from rsgi.apps.importer import load_target
 from rsgi.compare.exchange import ResponseRecord
 from rsgi.compare.storage.recording import Recorder
-from rsgi.importer import load_target
 from server import APPS
 
 TARGETS = ("/users/1", "/users/2", "/clock", "/page", "/image", "/whoami")
