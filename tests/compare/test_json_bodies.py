@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compare_records import answered, compared, found
@@ -43,12 +43,14 @@ def replaced(value: Any, steps: tuple[Step, ...], new: Any) -> Any:
     return copy
 
 
+@settings(deadline=None)
 @given(documents)
 def test_a_document_is_like_itself_in_any_order(document: Any) -> None:
     assert not json_differences(document, shuffled(document), (), ())
     assert not found(answered(json.dumps(document)), answered(json.dumps(shuffled(document), indent=1)))
 
 
+@settings(deadline=None)
 @given(documents, documents)
 def test_both_directions_find_the_same_paths(one: Any, two: Any) -> None:
     there = {each.place for each in json_differences(one, two, (), ())}
@@ -58,6 +60,7 @@ def test_both_directions_find_the_same_paths(one: Any, two: Any) -> None:
     )
 
 
+@settings(deadline=None)
 @given(documents, st.data())
 def test_a_changed_value_is_found_at_its_path(document: Any, data: st.DataObject) -> None:
     steps = data.draw(st.sampled_from(paths_of(document)))
@@ -68,6 +71,7 @@ def test_a_changed_value_is_found_at_its_path(document: Any, data: st.DataObject
     assert not json_differences(document, changed, ignore, ())
 
 
+@settings(deadline=None)
 @given(st.lists(scalars, max_size=8), st.randoms(use_true_random=False))
 def test_an_unordered_list_is_like_itself_in_any_order(values: list[Any], random: Any) -> None:
     other = list(values)
@@ -75,6 +79,7 @@ def test_an_unordered_list_is_like_itself_in_any_order(values: list[Any], random
     assert not json_differences(values, other, (), (parse_pattern("$"),))
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=8) | st.integers(0, 99), max_size=4))
 def test_every_path_can_be_read_again(steps: list[Step]) -> None:
     assert parse_pattern(write_path(steps)).matches(steps)
@@ -104,6 +109,7 @@ def test_patterns(pattern: str, steps: tuple[Step, ...], matches: bool) -> None:
     assert parse_pattern(pattern).matches(steps) is matches
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_is_a_pattern_or_an_error(text: str) -> None:
     try:
@@ -112,6 +118,7 @@ def test_any_text_is_a_pattern_or_an_error(text: str) -> None:
         assert str(error)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.binary(max_size=60), st.booleans(), st.booleans())
 def test_any_bytes_can_be_compared_and_redacted(one: bytes, two: bytes, cut_one: bool, cut_two: bool) -> None:
     for media in (
