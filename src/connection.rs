@@ -32,8 +32,9 @@ use crate::identity;
 use crate::in_flight::{InFlight, Logged};
 use crate::metrics::{Counted, OpenConnection, Protocol};
 use crate::response::{AppResponse, ResponseBody};
-use crate::route::{Decided, Decision, RouteRequest, Router};
+use crate::route::{Decided, Decision, RouteRequest};
 use crate::service::Service;
+use crate::shadow::SHADOW;
 use crate::shutdown::{Alive, Phase};
 use crate::wire::{Pace, Refusal, SpareAlarm, check_message};
 
@@ -224,11 +225,19 @@ async fn dispatch(
         compression.map(|compression| (compression, compression.wish(&head.parts.headers, head.is_head())));
     let (answering, fate) = match begin(connection, (head, upgrade), body, in_flight) {
         Ok(begun) => begun,
-        Err(error) => return AppResponse::Error(error),
+        Err(error) => {
+            let mut response = AppResponse::Error(error);
+            in_flight.answered(&mut response);
+            return response;
+        }
     };
     let mut response = answering.await;
+    in_flight.answered(&mut response);
     if let Some((compression, wish)) = compressed {
         response = compression.apply(response, wish).boxed().await;
+        if let (AppResponse::Compressed(_, stream), Some(capture)) = (&mut response, &mut in_flight.shadow) {
+            stream.copied(capture.copy_elsewhere());
+        }
     }
     match fate.as_ref().and_then(|fate| fate.failure()) {
         Some(error) => AppResponse::Error(error.clone().into()),
@@ -248,7 +257,7 @@ fn begin<'a>(
 ) -> Result<(impl Future<Output = AppResponse>, Option<Arc<BodyFate>>), RequestError> {
     let service = &connection.service;
     let routing = service.routing.load();
-    let decided = decide(&routing.router, &head, upgrade);
+    let decided = routing.router.decide(&asked(&head, upgrade));
     let Decided { decision, reason, .. } = decided;
     in_flight.decided_by(&routing, reason, decision.first());
     in_flight.decision =
@@ -259,6 +268,10 @@ fn begin<'a>(
         Decision::NotFound => return Err(not_found(upgrade)),
     };
     let app = service.apps.get(first).ok_or_else(|| not_found(upgrade))?;
+    if let Some(shadowing) = service.shadowing.as_ref().filter(|_| !upgrade) {
+        head.parts.headers.remove(&SHADOW);
+        in_flight.shadow = shadowing.sample(&asked(&head, upgrade), (&head, &body), decision);
+    }
     head.root += root;
     head.series = in_flight.series();
     if upgrade {
@@ -278,6 +291,7 @@ fn begin<'a>(
     }
     in_flight.enter(app)?;
     let body = RequestBody::new(body, limit, head.series.clone());
+    let body = body.copied(in_flight.shadow.as_ref().and_then(|capture| capture.body.clone()));
     let fate = body.fate();
     let client = (&connection.alarm, &connection.half_closed);
     let call = Call { head, body, settings: &service.settings, client };
@@ -297,7 +311,8 @@ fn not_found(upgrade: bool) -> RequestError {
     RequestError::new(StatusCode::NOT_FOUND, reason)
 }
 
-fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decided {
+/// What a request asks of the router.
+fn asked(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
     let Parts { method, headers, .. } = &head.parts;
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     let preflight = if *method == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
@@ -305,7 +320,7 @@ fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decided {
     } else {
         None
     };
-    router.decide(&RouteRequest {
+    RouteRequest {
         method: method.as_str(),
         raw_path: head.path(),
         // That of an absolute target is in the field, too.
@@ -316,7 +331,7 @@ fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decided {
         headers,
         client: head.peer.client().map(|(address, _)| address),
         random: identity::bucket,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ use crate::error::RequestError;
 use crate::gateway::App;
 use crate::http2::Reader;
 use crate::metrics::{Counted, Event, RouteSeries, Routing};
+use crate::response::AppResponse;
 use crate::route::Reason;
+use crate::shadow::Capture;
 
 /// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
 /// all end with it.
@@ -25,6 +27,8 @@ pub struct InFlight {
     pub record: Record,
     /// The header fields of the response that depend on the decision, if there are any.
     pub decision: Option<Box<DecisionFields>>,
+    /// Follows it, if it is one of the sample of shadow traffic.
+    pub shadow: Option<Box<Capture>>,
     /// `None` when somebody else holds it.
     place: Option<Place>,
     log: Option<Logged>,
@@ -113,7 +117,7 @@ impl InFlight {
     ) -> Self {
         let place = Some(Place::take(activity));
         let record = Record { started: began, status: 0, bytes: 0, app: None };
-        Self { record, decision: None, place, log, counted }
+        Self { record, decision: None, shadow: None, place, log, counted }
     }
 
     /// What decided that `app`, by its place in the plan, answers.
@@ -146,6 +150,15 @@ impl InFlight {
     /// Where its route is counted, if it is.
     pub fn series(&self) -> Option<Arc<RouteSeries>> {
         self.counted.as_ref().map(Counted::series)
+    }
+
+    /// An application has answered: a copy of what it sends is kept, if the request is followed.
+    pub fn answered(&mut self, response: &mut AppResponse) {
+        let Some(capture) = &mut self.shadow else { return };
+        let app = self.place.as_ref().and_then(|place| place.running.as_ref()).map(|app| app.index);
+        if !capture.answered(response, app) {
+            self.shadow = None;
+        }
     }
 
     /// The server answers in the application's place.
@@ -213,6 +226,9 @@ impl Drop for InFlight {
         if let Some(counted) = self.counted.take() {
             let Record { started, status, bytes, .. } = &self.record;
             counted.end(started.elapsed(), *status, *bytes);
+        }
+        if let Some(capture) = self.shadow.take() {
+            capture.over();
         }
         if let Some(Logged { log, mut entry }) = self.log.take() {
             let Record { started, status, bytes, app } = &mut self.record;

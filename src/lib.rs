@@ -14,7 +14,7 @@
 //! 6. [`calls`] knows which calls of applications run. [`event_loop`] takes an ASGI call to the asyncio thread; `rsgi_bridge` runs a WSGI call in its pool ([`pools`]).
 //! 7. [`outbox`] brings the answer back to who drives tokio ([`driver`]). [`response`] sends head and body (out of a file: [`file_stream`]; compressed, if that is asked for: [`compression`]); [`access_log`] says so.
 //!
-//! Beside all of them, [`metrics`] counts and [`admin`] shows it, when somebody wants to know.
+//! Beside all of them, [`shadow`] sends a sample of the requests to a second application, and [`metrics`] counts and [`admin`] shows it, when somebody wants to know.
 //!
 //! # Which thread may touch what
 //!
@@ -69,6 +69,7 @@ mod running;
 mod server;
 mod service;
 mod settings;
+mod shadow;
 mod shutdown;
 mod startup;
 mod static_files;
@@ -95,6 +96,8 @@ mod _rsgi {
     use crate::explain::{Explanation, PlanRouter};
     #[pymodule_export]
     use crate::server::Server;
+    #[pymodule_export]
+    use crate::shadow::ShadowExchanges;
     #[pymodule_export]
     use crate::worker::{Listeners, adopt_orphans, check_access_log_format, name_process, write_json};
     #[pymodule_export]

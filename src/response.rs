@@ -198,6 +198,12 @@ impl ResponseBody {
             reader.handed(chunk.len());
         }
         self.in_flight.record.bytes += chunk.len() as u64;
+        if let Some(capture) = &self.in_flight.shadow {
+            capture.passed(&chunk);
+            if self.is_end_stream() {
+                capture.ended();
+            }
+        }
         Frame::data(chunk)
     }
 }
@@ -239,7 +245,12 @@ impl Body for ResponseBody {
             Content::Compressed(stream) => ready!(stream.poll_chunk(context)),
         };
         match chunk {
-            None => Poll::Ready(this.trailers().map(|fields| Ok(Frame::trailers(fields)))),
+            None => {
+                if let Some(capture) = &this.in_flight.shadow {
+                    capture.ended();
+                }
+                Poll::Ready(this.trailers().map(|fields| Ok(Frame::trailers(fields))))
+            }
             Some(Ok(chunk)) => Poll::Ready(Some(Ok(this.hand(chunk)))),
             Some(Err(error)) => {
                 // hyper's HTTP/2 cuts at once; one turn later what came before has been flushed.

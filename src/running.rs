@@ -17,6 +17,7 @@ use crate::error::StartupError;
 use crate::listener::Listening;
 use crate::pools::Pools;
 use crate::service::Service;
+use crate::shadow;
 use crate::shutdown::Phase;
 use crate::startup::{self, Started};
 
@@ -93,6 +94,10 @@ pub async fn serve(
     let shutdown = drain.shutdown;
     let lifespans = startup::start(&service, started, shutdown).await?;
     if shutdown.phase() == Phase::Serving {
+        if let Some(shadowing) = &service.shadowing {
+            // It ends before the drain.
+            tokio::spawn(shadow::run(Arc::clone(shadowing), Arc::clone(&service), shutdown.alive()));
+        }
         listening.begin(&service, shutdown);
     }
     drop(service);

@@ -38,6 +38,7 @@ use crate::pools::Pools;
 use crate::running::{Running, serve, wait_for_end};
 use crate::service::Service;
 use crate::settings::{Seconds, Settings};
+use crate::shadow::{Rules, ShadowExchanges, Shadowing};
 use crate::shutdown::Shutdown;
 use crate::startup::Started;
 use crate::static_files::StaticFiles;
@@ -65,6 +66,7 @@ pub struct Server {
     event_loop: Arc<EventLoop>,
     calls: Arc<Calls>,
     shares: Arc<LiveShares>,
+    shadowing: Option<Arc<Shadowing>>,
     metrics: Option<Arc<Metrics>>,
     apps: usize,
     /// Whether the application without a prefix is called past its bridge, and so cannot hold an answer back.
@@ -117,6 +119,7 @@ impl Server {
         let metrics = door.as_ref().map(|_| Metrics::new(names()));
         let routing = Arc::new(ArcSwap::from_pointee(Routing::new(plan.router()?, metrics.as_ref())));
         let live_shares = Arc::new(LiveShares::new(&routing));
+        let shadowing = Shadowing::new(py, &plan, &config).map_err(StartupError::from)?;
         let event_loop = Arc::new(EventLoop::default());
         let pools = Pools::start(py, &plan.apps, &config)?;
         let (outbox, calls) = (Arc::new(Outbox::default()), Arc::new(Calls::default()));
@@ -138,6 +141,7 @@ impl Server {
         let (count, workers) = (apps.len(), config.workers);
         let (compression, static_files) = (Compression::new(&config)?, StaticFiles::new(&plan.static_folders)?);
         let own_fields = OwnFields::new(&config)?;
+        let shadowed = shadowing.clone();
         let wear = Some(wear).filter(|_| config.max_requests.is_some());
         let admission = config.max_connections.map(Admission::new);
         let service = Service {
@@ -153,6 +157,7 @@ impl Server {
             metrics: metrics.clone(),
             compression,
             static_files,
+            shadowing,
             wear,
             admission,
         };
@@ -174,6 +179,7 @@ impl Server {
             event_loop,
             calls,
             shares: live_shares,
+            shadowing: shadowed,
             metrics,
             apps: count,
             unprobed,
@@ -190,7 +196,14 @@ impl Server {
             let why = "a bridged application is called directly, and this cannot change while the server runs";
             return Err(StartupError::new(why, "restart the server").into());
         }
+        let shadow = Rules::new(py, &plan).map_err(StartupError::from)?;
+        if self.shadowing.is_none() && !shadow.is_empty() {
+            return Err(StartupError::new("the server was started without shadow traffic", "restart the server").into());
+        }
         let router = py.detach(|| plan.router())?;
+        if let Some(shadowing) = &self.shadowing {
+            shadowing.go_by(shadow);
+        }
         self.shares.route_by(Routing::new(router, self.metrics.as_ref()));
         Ok(())
     }
@@ -314,6 +327,11 @@ impl Server {
     #[staticmethod]
     fn wait_for_calls(py: Python<'_>, patience: Seconds) -> usize {
         py.detach(|| wait_until_idle(patience.0))
+    }
+
+    /// What the comparison of shadow traffic takes exchanges from, once; `None` without shadow traffic.
+    fn shadow_exchanges(&self) -> Option<ShadowExchanges> {
+        self.shadowing.as_ref().and_then(|shadowing| shadowing.take_exchanges())
     }
 
     /// Where the admin listener of this process is, such as `http://127.0.0.1:9090`; `None` without one.

@@ -15,6 +15,7 @@ use crate::live_shares::LiveShares;
 use crate::metrics::{Metrics, Routing};
 use crate::own_fields::OwnFields;
 use crate::settings::Settings;
+use crate::shadow::Shadowing;
 use crate::static_files::StaticFiles;
 use crate::tls::Tls;
 use crate::wear::Wear;
@@ -47,6 +48,8 @@ pub struct Service {
     pub compression: Option<Compression>,
     /// The folders of static files, if there are any.
     pub static_files: Option<StaticFiles>,
+    /// The requests that a second application gets too, if there are any.
+    pub shadowing: Option<Arc<Shadowing>>,
     /// Counts requests, if they are limited.
     pub wear: Option<Arc<Wear>>,
     /// Counts connections, if they are limited.

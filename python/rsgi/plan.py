@@ -25,6 +25,7 @@ from rsgi.introspect import Route, RouteTable
 from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
 from rsgi.introspect.django import is_django_wsgi
 from rsgi.rules import FieldCondition, ParsedRule, PathKind, Scheme, parse_rule, prefix_problem, rule_from_table
+from rsgi.shadow.rules import ShadowRule, parsed_shadows, resolved, warnings_of
 from rsgi.shares import idle_settings, write_share
 from rsgi.static_folders import StaticFolder, hidden_applications, static_folders
 from rsgi.tables import built_in_pages_kept, catch_all_warnings, check_routes_from, notes_on, table_of
@@ -109,6 +110,7 @@ class Plan:
         static_folders: The folders of static files, which come before all applications.
         share_by: What the bucket of a client is made from, for rules with a share.
         share_testers: The secret of testers, who may choose an application.
+        shadow: The requests that a second application gets too.
     """
 
     apps: tuple[App, ...]
@@ -122,6 +124,7 @@ class Plan:
     static_folders: tuple[StaticFolder, ...] = ()
     share_by: str = "cookie"
     share_testers: str | None = field(default=None, repr=False)
+    shadow: tuple[ShadowRule, ...] = ()
 
 
 def build_plan(config: Config) -> Plan:
@@ -175,8 +178,10 @@ def _divide(
     plan = _preferring_wsgi(plan, config) if config.prefer == "wsgi" else plan
     has_share = any(rule.share is not None for rule in rules)
     of_settings = idle_settings(has_share, config.share_by, config.share_testers)
-    warnings = (*plan.warnings, *hidden_applications(folders, apps), *of_settings)
+    shadow = resolved(parsed_shadows(config.shadow), lambda rule: _place_of(rule, "shadow", apps))
+    warnings = (*plan.warnings, *hidden_applications(folders, apps), *of_settings, *warnings_of(shadow, apps))
     plan = replace(plan, static_folders=folders, share_by=config.share_by, share_testers=config.share_testers)
+    plan = replace(plan, shadow=shadow)
     return replace(plan, warnings=(*warnings, *idle_shares(plan)))
 
 
@@ -240,11 +245,16 @@ def _load(target: AppTarget, prefix: str, config: Config) -> App:
 
 
 def _resolve(rule: ParsedRule, apps: tuple[App, ...]) -> Rule:
+    names = [each.name for each in dataclasses.fields(rule)]
+    return Rule(**{**{name: getattr(rule, name) for name in names}, "app": _place_of(rule, "route", apps)})
+
+
+def _place_of(rule: ParsedRule, kind: str, apps: tuple[App, ...]) -> int:
     """Find the application that a rule names: by its name, its target, or its interface."""
     indexes = [index for index, app in enumerate(apps) if rule.app == app.name]
     indexes = indexes or [index for index, app in enumerate(apps) if rule.app in (app.target, app.interface)]
     what = f"{rule.source}: " if rule.source else ""
-    what += f"the route rule `{rule.text}` names `{rule.app}`"
+    what += f"the {kind} rule `{rule.text}` names `{rule.app}`"
     named = [app.name for app in apps]
     if not indexes:
         close = difflib.get_close_matches(rule.app, [*named, *(app.interface for app in apps)], 1)
@@ -253,7 +263,7 @@ def _resolve(rule: ParsedRule, apps: tuple[App, ...]) -> Rule:
     if len(indexes) > 1 and (rule.app in _INTERFACES or len({apps[index].interface for index in indexes}) > 1):
         hint = f"name one of them, by its name or its target: {_quoted(named)}"
         raise StartupError(f"{what}, of which there are {len(indexes)}", hint)
-    return Rule(**{**{each.name: getattr(rule, each.name) for each in dataclasses.fields(rule)}, "app": indexes[0]})
+    return indexes[0]
 
 
 def _quoted(names: list[str]) -> str:

@@ -33,6 +33,7 @@ from rsgi.reload import RuleReload
 from rsgi.replacement import check_limits, needs_supervisor, warn_of_limits
 from rsgi.served import ServedPlan
 from rsgi.service_manager import ServiceManager
+from rsgi.shadow.thread import comparing
 from rsgi.signals import SignalHandlers, ending_handlers, exit_now, reopening_handlers, worker_handlers
 from rsgi.stopping import Stopping
 from rsgi.worker import Link
@@ -214,7 +215,7 @@ def _serve_plan(
             manager.alive()
 
         calls = Calls(manager.interval, check, partial(_read_again, served, link))
-        with handlers, in_children(handlers.undo):
+        with comparing(server, config), handlers, in_children(handlers.undo):
             if any(app.interface == "asgi" for app in plan.apps):
                 code = run_loop(server, config, stopping, handlers, calls)
             else:

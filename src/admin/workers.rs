@@ -4,7 +4,7 @@
 //! scrape. If a worker does not answer in time, its last numbers are shown, and it is marked. If a worker is killed, only
 //! the counts after its last answer are lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,7 +49,9 @@ pub(super) struct State {
     wanted: usize,
     /// By their number, which is the lowest that was free.
     pub(super) workers: BTreeMap<usize, Worker>,
-    ended: Samples,
+    pub(super) ended: Samples,
+    /// What the comparison of shadow traffic said in workers that have ended.
+    pub(super) ended_shadow: VecDeque<String>,
     /// The live shares, also for new workers.
     pub(super) shares: Vec<SetShare>,
     restarts: BTreeMap<String, usize>,
@@ -198,6 +200,7 @@ impl Workers {
         let mut state = self.lock();
         if let Some(report) = state.workers.remove(&number).and_then(|worker| worker.last) {
             state.ended.add_ended(&report.samples);
+            state.keep_shadow(report.shadow);
         }
         drop(state);
         self.answered.notify_waiters();

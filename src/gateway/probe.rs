@@ -11,7 +11,6 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use http::request::Parts;
 use http::{StatusCode, Uri};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -20,7 +19,7 @@ use rsgi_bridge::text::percent_decode;
 
 use super::{App, Call, Gateway, asgi};
 use crate::body::Recorder;
-use crate::head::RequestHead;
+use crate::head::{RequestHead, copy_of};
 use crate::in_flight::InFlight;
 use crate::response::AppResponse;
 use crate::route::Miss;
@@ -210,15 +209,6 @@ fn merge_allowed(mut response: AppResponse, first: &[String]) -> AppResponse {
         }
     }
     response
-}
-
-fn copy_of(parts: &Parts) -> Parts {
-    let (mut copy, ()) = http::Request::new(()).into_parts();
-    copy.method = parts.method.clone();
-    copy.uri = parts.uri.clone();
-    copy.version = parts.version;
-    copy.headers.clone_from(&parts.headers);
-    copy
 }
 
 #[cfg(test)]

@@ -1,0 +1,236 @@
+//! A sampled request, from its head to the end of its response.
+//!
+//! Apart because it only watches: the client gets what it would get, and when. It holds a copy of the head and bounded copies of
+//! the bodies. Whatever is not as it should be ends it, and is counted.
+//!
+//! Spec: RFC 9110 13.1 (conditional requests), 14 (ranges), 10.1.1 (`Expect`).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{
+    CONTENT_TYPE, EXPECT, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method, StatusCode};
+
+use super::copy::{Body, BodyCopy};
+use super::counters::Dropped;
+use super::queue::Waiting;
+use super::record::{EXCEPTION, Record, reason};
+use super::rules::Rules;
+use super::{SHADOW, Shadowing};
+use crate::body::RawBody;
+use crate::head::{Peer, RequestHead, copy_of};
+use crate::response::AppResponse;
+
+/// What depends on something that the client got from one of the applications.
+const CONDITIONS: [HeaderName; 6] =
+    [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE, RANGE];
+
+/// Responses that do.
+const CONDITIONAL: [StatusCode; 4] = [
+    StatusCode::PARTIAL_CONTENT,
+    StatusCode::NOT_MODIFIED,
+    StatusCode::PRECONDITION_FAILED,
+    StatusCode::RANGE_NOT_SATISFIABLE,
+];
+
+/// A request that can be sent again.
+#[derive(Debug)]
+pub struct CopiedRequest {
+    parts: Parts,
+    peer: Arc<Peer>,
+    root: usize,
+    id: Option<HeaderValue>,
+    /// The body, when it is complete.
+    pub body: Body,
+}
+
+impl CopiedRequest {
+    fn new(head: &RequestHead) -> Self {
+        let mut parts = copy_of(&head.parts);
+        // The body is here already.
+        parts.headers.remove(EXPECT);
+        for name in &CONDITIONS {
+            parts.headers.remove(name);
+        }
+        parts.headers.insert(SHADOW.clone(), HeaderValue::from_static("1"));
+        Self { parts, peer: head.peer.apart(), root: head.root, id: head.request_id.clone(), body: Body::default() }
+    }
+
+    /// The head for another call.
+    pub fn head(&self) -> Box<RequestHead> {
+        Box::new(RequestHead {
+            parts: copy_of(&self.parts),
+            peer: self.peer.apart(),
+            root: self.root,
+            began: Instant::now(),
+            request_id: self.id.clone(),
+            queued: None,
+            series: None,
+        })
+    }
+
+    /// The body for another call.
+    pub fn body(&self) -> RawBody {
+        if self.body.bytes.is_empty() { RawBody::Empty } else { RawBody::Whole(Some(self.body.bytes.clone())) }
+    }
+
+    /// Whether its response has no body.
+    pub fn is_head(&self) -> bool {
+        self.parts.method == Method::HEAD
+    }
+
+    /// Method, target and fields, as the client sent them but for what was removed.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+/// See the top of this file.
+#[derive(Debug)]
+pub struct Capture {
+    shadowing: Arc<Shadowing>,
+    rule: (Arc<Rules>, usize),
+    label: String,
+    request: CopiedRequest,
+    /// The body of the request, if it has one.
+    pub body: Option<Arc<BodyCopy>>,
+    began: Instant,
+    answer: Option<Answer>,
+    /// Who copies the response's body.
+    by: Copier,
+}
+
+#[derive(Debug)]
+struct Answer {
+    app: usize,
+    record: Record,
+    /// The length that the head declares.
+    declared: Option<u64>,
+    copy: Arc<BodyCopy>,
+}
+
+/// Who copies the body of a response.
+#[derive(Debug, PartialEq, Eq)]
+enum Copier {
+    /// What sends it to the client.
+    Sender,
+    /// Somebody before that, or it was copied.
+    Another,
+}
+
+impl Capture {
+    /// A request whose head is complete.
+    pub fn new(
+        shadowing: Arc<Shadowing>,
+        rule: (Arc<Rules>, usize),
+        (head, label): (&RequestHead, String),
+        body: Option<Arc<BodyCopy>>,
+    ) -> Self {
+        let request = CopiedRequest::new(head);
+        Self { shadowing, rule, label, request, body, began: head.began, answer: None, by: Copier::Sender }
+    }
+
+    /// The application at the place `app` has answered. Gives whether the request is followed further.
+    pub fn answered(&mut self, response: &mut AppResponse, app: Option<usize>) -> bool {
+        let dropped = match self.follow(response, app) {
+            Ok(followed) => return followed,
+            Err(dropped) => dropped,
+        };
+        self.shadowing.counters.dropped(dropped);
+        false
+    }
+
+    fn follow(&mut self, response: &mut AppResponse, app: Option<usize>) -> Result<bool, Dropped> {
+        if let AppResponse::Error(error) = response
+            && reason(error) != EXCEPTION
+        {
+            return Err(Dropped::Refused);
+        }
+        // One that has left holds no place any more.
+        let app = app.ok_or(Dropped::ClientLeft)?;
+        if self.rule.0.at(self.rule.1).is_some_and(|rule| rule.to == app) {
+            return Ok(false);
+        }
+        let copy = Arc::new(BodyCopy::new(self.shadowing.limit));
+        let took = self.began.elapsed();
+        if matches!(response, AppResponse::Error(_)) {
+            copy.end();
+            self.by = Copier::Another;
+            self.answer = Some(Answer { app, record: Record::failed(EXCEPTION, took), declared: None, copy });
+            return Ok(true);
+        }
+        if let AppResponse::Whole(_, body) = response {
+            copy.push(body);
+            copy.end();
+            self.by = Copier::Another;
+        }
+        let Some(head) = response.head_mut() else { return Err(Dropped::Refused) };
+        if CONDITIONAL.contains(&head.status) {
+            return Err(Dropped::Conditional);
+        }
+        if is_event_stream(&head.headers) {
+            return Err(Dropped::Stream);
+        }
+        let declared = if head.allows_body(self.request.is_head()) { head.content_length } else { Some(0) };
+        let record = Record { status: head.status.as_u16(), headers: head.headers.clone(), took, ..Record::default() };
+        self.answer = Some(Answer { app, record, declared, copy });
+        Ok(true)
+    }
+
+    /// For somebody who copies the body before it is sent: as it is then, it cannot be compared.
+    pub fn copy_elsewhere(&mut self) -> Option<Arc<BodyCopy>> {
+        self.by = Copier::Another;
+        self.answer.as_ref().map(|answer| Arc::clone(&answer.copy))
+    }
+
+    /// A piece of the response's body is sent.
+    pub fn passed(&self, chunk: &[u8]) {
+        if let Some(answer) = self.answer.as_ref().filter(|_| self.by == Copier::Sender) {
+            answer.copy.push(chunk);
+        }
+    }
+
+    /// The response's body has ended.
+    pub fn ended(&self) {
+        if let Some(answer) = self.answer.as_ref().filter(|_| self.by == Copier::Sender) {
+            answer.copy.end();
+        }
+    }
+
+    /// The request is over: it waits for its turn from now on, if all of it is here.
+    pub fn over(self) {
+        let shadowing = Arc::clone(&self.shadowing);
+        match self.into_waiting() {
+            Ok(waiting) => shadowing.enqueue(Box::new(waiting)),
+            Err(dropped) => shadowing.counters.dropped(dropped),
+        }
+    }
+
+    fn into_waiting(self) -> Result<Waiting, Dropped> {
+        let Self { rule, label, mut request, body, began, answer, by, .. } = self;
+        let Answer { app, mut record, declared, copy } = answer.ok_or(Dropped::ClientLeft)?;
+        record.body = copy.take();
+        if by == Copier::Sender {
+            record.took = began.elapsed();
+            record.body.ended |= declared == Some(record.body.size);
+        }
+        if !record.body.ended {
+            return Err(Dropped::ClientLeft);
+        }
+        if let Some(body) = body {
+            request.body = body.take();
+            if !request.body.is_complete() {
+                return Err(Dropped::Body);
+            }
+        }
+        Ok(Waiting { rule, label, request, app, primary: record, since: Instant::now() })
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let named = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..17));
+    named.is_some_and(|name| name.eq_ignore_ascii_case(b"text/event-stream"))
+}

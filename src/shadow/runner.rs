@@ -1,0 +1,120 @@
+//! Sends sampled requests to the second application, one after another, when live requests leave room.
+//!
+//! Apart from the gateways, which it calls as a connection does. Nothing of a response reaches a client or the access log. A
+//! request that takes too long seems to have lost its client.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tokio::sync::mpsc::Receiver;
+use tokio::task::JoinSet;
+
+use super::counters::Dropped;
+use super::exchanges::Exchange;
+use super::queue::Waiting;
+use super::record::Record;
+use super::{Shadowing, quiet};
+use crate::body::RequestBody;
+use crate::gateway::{App, Call};
+use crate::half_closed::HalfClosed;
+use crate::identity;
+use crate::log::{counted, debug};
+use crate::service::Service;
+use crate::shutdown::{Alive, Phase};
+use crate::wire::SpareAlarm;
+
+/// Sends what waits, until the server stops. What waits then is dropped.
+pub async fn run(shadowing: Arc<Shadowing>, service: Arc<Service>, mut alive: Alive) {
+    let Some(mut waiting) = shadowing.queue.take_receiver() else { return };
+    let mut running = JoinSet::new();
+    let mut stopping = pin!(alive.reached(Phase::Leaving));
+    loop {
+        tokio::select! {
+            () = &mut stopping => break,
+            Some(ended) = running.join_next(), if !running.is_empty() => if ended.is_err() {
+                shadowing.counters.dropped(Dropped::Failed);
+            },
+            next = waiting.recv(), if running.len() < shadowing.concurrency => {
+                let Some(next) = next else { break };
+                running.spawn(send(Arc::clone(&shadowing), Arc::clone(&service), next));
+            }
+        }
+    }
+    drop_all(&shadowing, &mut waiting, running.len());
+}
+
+/// Says what a stop drops.
+fn drop_all(shadowing: &Shadowing, waiting: &mut Receiver<Box<Waiting>>, running: usize) {
+    waiting.close();
+    let mut left = running;
+    while waiting.try_recv().is_ok() {
+        left += 1;
+    }
+    for _ in 0..left {
+        shadowing.counters.dropped(Dropped::Stopping);
+    }
+    if left > 0 {
+        debug(format_args!("the server stops: {} not compared", counted(left, "shadow request")));
+    }
+}
+
+async fn send(shadowing: Arc<Shadowing>, service: Arc<Service>, waiting: Box<Waiting>) {
+    let (rules, place) = &waiting.rule;
+    let Some(rule) = rules.at(*place) else { return };
+    let (Some(app), Some(first)) = (service.apps.get(rule.to), service.apps.get(waiting.app)) else { return };
+    let asker = Asker { shadowing: &shadowing, service: &service, waiting: &waiting };
+    let Some(shadow) = asker.ask(app).await else { return shadowing.counters.dropped(Dropped::Busy) };
+    let again = identity::bucket() < rule.repeat;
+    let repeat = if again { asker.ask(first).await } else { None };
+    let apps = (Arc::clone(&first.name), Arc::clone(&app.name));
+    shadowing.hand_over(Box::new(Exchange::new(waiting, apps, shadow, repeat)));
+}
+
+struct Asker<'a> {
+    shadowing: &'a Shadowing,
+    service: &'a Service,
+    waiting: &'a Waiting,
+}
+
+impl Asker<'_> {
+    /// Sends the request to `app`; `None` when there is no room for it.
+    async fn ask(&self, app: &Arc<App>) -> Option<Record> {
+        let Self { shadowing, service, waiting } = self;
+        if !quiet::room_for(service, app).await {
+            return None;
+        }
+        shadowing.counters.sent(app.index);
+        let _place = Place::take(app);
+        let (alarm, half_closed) = (SpareAlarm::default(), HalfClosed::default());
+        let request = &waiting.request;
+        let body = RequestBody::new(request.body(), None, None);
+        let call = Call { head: request.head(), body, settings: &service.settings, client: (&alarm, &half_closed) };
+        let began = Instant::now();
+        // One that is longer by this much is another one.
+        let longest = waiting.primary.body.size.saturating_add(shadowing.limit as u64);
+        let answering = async {
+            let response = app.call(call).await;
+            Record::of(response, began, shadowing.limit, longest, request.is_head()).await
+        };
+        let answer = tokio::time::timeout(shadowing.timeout, answering).await;
+        Some(answer.unwrap_or_else(|_| Record::failed("timeout", began.elapsed())))
+    }
+}
+
+/// One of the requests that an application with a limit has at a time.
+struct Place<'a>(&'a App);
+
+impl<'a> Place<'a> {
+    fn take(app: &'a App) -> Self {
+        app.unanswered.fetch_add(1, Ordering::AcqRel);
+        Self(app)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.unanswered.fetch_sub(1, Ordering::AcqRel);
+    }
+}
