@@ -225,11 +225,7 @@ async fn dispatch(
         compression.map(|compression| (compression, compression.wish(&head.parts.headers, head.is_head())));
     let (answering, fate) = match begin(connection, (head, upgrade), body, in_flight) {
         Ok(begun) => begun,
-        Err(error) => {
-            let mut response = AppResponse::Error(error);
-            in_flight.answered(&mut response);
-            return response;
-        }
+        Err(error) => return AppResponse::Error(error),
     };
     let mut response = answering.await;
     in_flight.answered(&mut response);
@@ -268,10 +264,6 @@ fn begin<'a>(
         Decision::NotFound => return Err(not_found(upgrade)),
     };
     let app = service.apps.get(first).ok_or_else(|| not_found(upgrade))?;
-    if let Some(shadowing) = service.shadowing.as_ref().filter(|_| !upgrade) {
-        head.parts.headers.remove(&SHADOW);
-        in_flight.shadow = shadowing.sample(&asked(&head, upgrade), (&head, &body), decision);
-    }
     head.root += root;
     head.series = in_flight.series();
     if upgrade {
@@ -290,6 +282,10 @@ fn begin<'a>(
         return Err(rsgi_bridge::error::BodyError::TooLarge { limit }.into());
     }
     in_flight.enter(app)?;
+    if let Some(shadowing) = &service.shadowing {
+        head.parts.headers.remove(&SHADOW);
+        in_flight.shadow = shadowing.sample(&asked(&head, upgrade), (&head, root, &body), decision);
+    }
     let body = RequestBody::new(body, limit, head.series.clone());
     let body = body.copied(in_flight.shadow.as_ref().and_then(|capture| capture.body.clone()));
     let fate = body.fate();

@@ -48,7 +48,8 @@ pub struct CopiedRequest {
 }
 
 impl CopiedRequest {
-    fn new(head: &RequestHead) -> Self {
+    /// `mount` bytes of the path lead to the first application alone.
+    fn new(head: &RequestHead, mount: usize) -> Self {
         let mut parts = copy_of(&head.parts);
         // The body is here already.
         parts.headers.remove(EXPECT);
@@ -56,7 +57,8 @@ impl CopiedRequest {
             parts.headers.remove(name);
         }
         parts.headers.insert(SHADOW.clone(), HeaderValue::from_static("1"));
-        Self { parts, peer: head.peer.apart(), root: head.root, id: head.request_id.clone(), body: Body::default() }
+        let (peer, root) = (head.peer.apart(), head.root.saturating_sub(mount));
+        Self { parts, peer, root, id: head.request_id.clone(), body: Body::default() }
     }
 
     /// The head for another call.
@@ -126,10 +128,10 @@ impl Capture {
     pub fn new(
         shadowing: Arc<Shadowing>,
         rule: (Arc<Rules>, usize),
-        (head, label): (&RequestHead, String),
+        (head, mount, label): (&RequestHead, usize, String),
         body: Option<Arc<BodyCopy>>,
     ) -> Self {
-        let request = CopiedRequest::new(head);
+        let request = CopiedRequest::new(head, mount);
         Self { shadowing, rule, label, request, body, began: head.began, answer: None, by: Copier::Sender }
     }
 

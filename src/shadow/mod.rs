@@ -95,11 +95,12 @@ impl Shadowing {
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Follows a request from now on, if it is one of the sample. `decision` says who answers it.
+    /// Follows a request from now on, if it is one of the sample. `decision` says who answers it, and `mount` how many bytes of the
+    /// path lead there.
     pub fn sample(
         self: &Arc<Self>,
         request: &RouteRequest<'_>,
-        (head, body): (&RequestHead, &RawBody),
+        (head, mount, body): (&RequestHead, usize, &RawBody),
         decision: Decision,
     ) -> Option<Box<Capture>> {
         let rules = self.rules.load();
@@ -110,7 +111,7 @@ impl Shadowing {
         }
         let body = (!body.is_end()).then(|| Arc::new(BodyCopy::new(self.limit)));
         let label = rules.label(place, request);
-        Some(Box::new(Capture::new(Arc::clone(self), (Arc::clone(&rules), place), (head, label), body)))
+        Some(Box::new(Capture::new(Arc::clone(self), (Arc::clone(&rules), place), (head, mount, label), body)))
     }
 
     /// Takes a request that has its response. What finds no room is counted.

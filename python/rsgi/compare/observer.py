@@ -12,7 +12,7 @@ from typing import Any
 
 from rsgi.compare.comparer import Comparer, Result
 from rsgi.compare.exchange import Exchange
-from rsgi.compare.options import ObserverOptions
+from rsgi.compare.options import Comparison, ObserverOptions
 from rsgi.compare.redaction import Redaction
 from rsgi.compare.report import reports_of
 from rsgi.compare.sample import sample_of
@@ -47,6 +47,16 @@ class Observer:
         self._lost = 0
         self._failed = 0
         self._lock = threading.Lock()
+
+    def compare_by(self, route: str, comparison: Comparison) -> None:
+        """Compare the responses of a route in this way from now on, unless the options say another.
+
+        Raises:
+            ValueError: as for the options.
+        """
+        with self._lock:
+            if route not in self._comparers:
+                self._comparers[route] = Comparer(comparison)
 
     def observe(self, exchange: Exchange) -> bool | None:
         """Compare the responses of one exchange.

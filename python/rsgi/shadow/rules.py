@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rsgi.compare.json_path import parse_pattern
+from rsgi.compare.options import DEFAULT_HEADERS, Comparison
 from rsgi.errors import StartupError
 from rsgi.rules import ParsedRule, PathKind, parse_rule, rule_from_table
 from rsgi.shares import parse_share
@@ -49,9 +51,10 @@ class ParsedShadow:
     unordered: tuple[str, ...] = ()
 
     @property
-    def text(self) -> str:
-        """The rule without its sample, for people."""
-        return self.rule.text
+    def comparison(self) -> Comparison:
+        """How responses are compared."""
+        headers = DEFAULT_HEADERS if self.headers is None else self.headers
+        return Comparison(headers, self.ignore, self.unordered)
 
 
 @dataclass(frozen=True)
@@ -204,6 +207,9 @@ def _words(table: Mapping[str, object], key: str, source: str) -> tuple[str, ...
 def _paths(table: Mapping[str, object], key: str, source: str) -> tuple[str, ...]:
     paths = _words(table, key, source) or ()
     for path in paths:
-        if not path.startswith("$"):
-            raise StartupError(f"{source}: `{path}` in `{key}` is not a JSON path", "for example `$.items[*].updated`")
+        try:
+            parse_pattern(path)
+        except ValueError as error:
+            message = f"{source}: `{path}` in `{key}` cannot be used: {error}"
+            raise StartupError(message, "for example `$.items[*].updated`") from error
     return paths

@@ -22,10 +22,3 @@ def to_json(summary: Mapping[str, Any]) -> str:
     """A summary as the admin listener shows it."""
     return json.dumps(summary, indent=2, ensure_ascii=False)
 
-
-def counts(summary: Mapping[str, Any]) -> tuple[int, int]:
-    """How many exchanges were compared, and how many of them differ."""
-    routes = summary.get("routes", ())
-    compared = sum(int(route["n"]) for route in routes)
-    alike = sum(round(int(route["n"]) * float(route["match"])) for route in routes if route["n"])
-    return compared, compared - alike

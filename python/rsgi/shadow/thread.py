@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from rsgi._rsgi import Server, ShadowExchanges
 from rsgi.compare.exchange import Exchange, RequestRecord, ResponseRecord
 from rsgi.compare.observer import Observer
-from rsgi.compare.options import Comparison, ObserverOptions
+from rsgi.compare.options import ObserverOptions
 from rsgi.errors import StartupError
 from rsgi.shadow.rules import ParsedShadow
-from rsgi.shadow.summary import counts, to_json
+from rsgi.shadow.summary import to_json
 
 if TYPE_CHECKING:
     from rsgi._rsgi import ShadowFields, ShadowRequest, ShadowResponse
@@ -44,8 +44,15 @@ def comparing(server: Server, config: Config) -> Iterator[None]:
     if exchanges is None:
         yield
         return
-    comparer = _Comparer(exchanges, config)
-    thread = threading.Thread(target=comparer.run, name="rsgi-shadow", daemon=True)
+    observer = Observer(
+        ObserverOptions(
+            folder=_store_folder(config),
+            redact=config.shadow_store_redact,
+            max_samples=config.shadow_store_samples,
+            max_bytes=config.shadow_store_size,
+        )
+    )
+    thread = threading.Thread(target=_Comparison(exchanges, observer).run, name="rsgi-shadow", daemon=True)
     thread.start()
     try:
         yield
@@ -54,24 +61,13 @@ def comparing(server: Server, config: Config) -> Iterator[None]:
         thread.join(_LAST_WORK)
 
 
-class _Comparer:
+class _Comparison:
     """What runs in the thread."""
 
-    def __init__(self, exchanges: ShadowExchanges, config: Config) -> None:
-        self._exchanges = exchanges
-        # By route. It grows with the routes that are seen.
-        self._comparisons: dict[str, Comparison] = {}
-        self._observer = Observer(
-            ObserverOptions(
-                folder=_store_folder(config),
-                routes=self._comparisons,
-                redact=config.shadow_store_redact,
-                max_samples=config.shadow_store_samples,
-                max_bytes=config.shadow_store_size,
-            )
-        )
-        self._published = 0.0
-        self._new = True
+    def __init__(self, exchanges: ShadowExchanges, observer: Observer) -> None:
+        self._exchanges, self._observer = exchanges, observer
+        self._compared = self._differing = 0
+        self._published, self._new = 0.0, True
 
     def run(self) -> None:
         """Compare until there is nothing more."""
@@ -79,23 +75,21 @@ class _Comparer:
             taken = self._exchanges.next(_PATIENCE)
             if taken is not None:
                 parsed, *rest = taken
-                self._observe(parsed, _exchange(*rest))
+                self._compare(parsed, _exchange(*rest))
             if self._new and (taken is None or time.monotonic() - self._published >= _PUBLISH_EVERY):
                 self._publish()
         self._publish()
         self._observer.close()
 
-    def _observe(self, parsed: ParsedShadow, exchange: Exchange) -> None:
-        if exchange.route not in self._comparisons:
-            default = Comparison()
-            headers = default.headers if parsed.headers is None else parsed.headers
-            self._comparisons[exchange.route] = Comparison(headers, parsed.ignore, parsed.unordered)
-        self._observer.observe(exchange)
+    def _compare(self, parsed: ParsedShadow, exchange: Exchange) -> None:
+        self._observer.compare_by(exchange.route, parsed.comparison)
+        matches = self._observer.observe(exchange)
+        self._compared += matches is not None
+        self._differing += matches is False
         self._new = True
 
     def _publish(self) -> None:
-        summary = self._observer.summary()
-        self._exchanges.publish(*counts(summary), to_json(summary))
+        self._exchanges.publish(self._compared, self._differing, to_json(self._observer.summary()))
         self._published, self._new = time.monotonic(), False
 
 
