@@ -4,7 +4,7 @@ Settings come from four places: `rsgi serve --flag`, `RSGI_*` environment variab
 `rsgi.serve(...)` from Python. The metadata of a field is the only definition. Flags, their help and their checks are
 generated from it (`rsgi.cli.parameters`), and the Rust side reads the same field names.
 
-To add a setting: add a field here, and the field of the same name in `src/settings.rs`.
+To add a setting: add a field here, and the field of the same name in `src/config/settings.rs`.
 """
 
 from __future__ import annotations
@@ -178,7 +178,12 @@ class Config:
         separators=r"[;\n]+",
     )
     shadow_concurrency: int = _setting(
-        "How many shadow requests may run at the same time.", "Shadow traffic", 1, unit="number", minimum=1, maximum=1000
+        "How many shadow requests may run at the same time.",
+        "Shadow traffic",
+        1,
+        unit="number",
+        minimum=1,
+        maximum=1000,
     )
     shadow_queue: int = _setting(
         "How many shadow requests may wait. Further ones are dropped and counted.",
@@ -189,7 +194,7 @@ class Config:
         maximum=100_000,
     )
     shadow_timeout: float = _setting(
-        "How long the response to a shadow request may take. After that, the client of the shadow request seems to have left.",
+        "How long the response to a shadow request may take. After that, its application sees a client that has left.",
         "Shadow traffic",
         5.0,
         unit="duration",

@@ -14,6 +14,7 @@ from rsgi.config import AppTarget, Config, Setting, setting_of, settings
 from rsgi.config_file import places_in
 from rsgi.importer import target_name
 from rsgi.rules import ParsedRule
+from rsgi.shadow.rules import ParsedShadow
 from rsgi.static_folders import AskedFolder
 from rsgi.values import write_value
 
@@ -142,4 +143,4 @@ def _text(name: str, value: object, setting: Setting) -> str:
 def _data(value: object) -> object:
     if isinstance(value, tuple):
         return [_data(each) for each in value]
-    return value.text if isinstance(value, (ParsedRule, AskedFolder)) else value
+    return value.text if isinstance(value, (ParsedRule, ParsedShadow, AskedFolder)) else value

@@ -28,12 +28,12 @@ use tokio::task::AbortHandle;
 
 use super::address::{Access, Verdict};
 use super::process::{Process, Readiness};
-use super::{shadow, shares};
 use super::status::{self, ServerFacts};
 use super::workers::Workers;
-use crate::binding::Bound;
-use crate::live_shares::{SetShare, ShareStatus};
+use super::{shadow, shares};
+use crate::config::live_shares::{SetShare, ShareStatus};
 use crate::metrics::{Format, Samples};
+use crate::net::binding::Bound;
 
 /// How long one connection may take, from its beginning to its end.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -194,7 +194,10 @@ async fn answer(request: Request<Incoming>, show: &Show) -> Answer {
     }
     let path = request.uri().path();
     if !matches!(path, "/healthz" | "/readyz" | "/metrics" | "/status.json" | "/shares" | "/shadow.json") {
-        return text(StatusCode::NOT_FOUND, "only /healthz, /readyz, /metrics, /status.json, /shares and /shadow.json are here\n");
+        return text(
+            StatusCode::NOT_FOUND,
+            "only /healthz, /readyz, /metrics, /status.json, /shares and /shadow.json are here\n",
+        );
     }
     let changes = path == "/shares" && *request.method() == Method::PUT;
     if !changes && !matches!(*request.method(), Method::GET | Method::HEAD) {

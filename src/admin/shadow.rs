@@ -4,14 +4,9 @@
 //! whose interpreter runs no application, and on a thread that no other path waits for. A process that serves alone shows what is
 //! written down already.
 
-use std::collections::VecDeque;
-
 use pyo3::prelude::*;
 
-use super::workers::{State, Workers};
-
-/// So many results of workers that have ended are kept.
-const MOST_ENDED: usize = 100;
+use super::workers::Workers;
 
 /// The document, made of what each process says; `None` when none has shadow traffic.
 pub(super) async fn document(mut summaries: Vec<String>) -> Option<String> {
@@ -34,23 +29,12 @@ fn merged(py: Python<'_>, summaries: &[String]) -> PyResult<String> {
     py.import("rsgi.shadow.summary")?.call_method1("merged_json", (summaries,))?.extract()
 }
 
-impl State {
-    /// Keeps what a worker that has ended said.
-    pub(super) fn keep_shadow(&mut self, summary: Option<String>) {
-        self.ended_shadow.extend(summary);
-        if self.ended_shadow.len() > MOST_ENDED {
-            self.ended_shadow.pop_front();
-        }
-    }
-}
-
 impl Workers {
     /// What the comparison says in each worker, also in those that have ended.
     pub async fn shadow_summaries(&self) -> Vec<String> {
         self.ask_all().await;
         let state = self.lock();
         let running = state.workers.values().filter_map(|worker| worker.last.as_ref()?.shadow.clone());
-        let ended: &VecDeque<String> = &state.ended_shadow;
-        ended.iter().cloned().chain(running).collect()
+        state.ended.shadow.iter().cloned().chain(running).collect()
     }
 }

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::http::Source;
-use crate::live_shares::{SetShare, ShareStatus};
+use crate::config::live_shares::{SetShare, ShareStatus};
 use crate::route::Percent;
 
 /// The longest body that is read.

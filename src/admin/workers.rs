@@ -4,7 +4,7 @@
 //! scrape. If a worker does not answer in time, its last numbers are shown, and it is marked. If a worker is killed, only
 //! the counts after its last answer are lost.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::ended::Ended;
 use super::line::{self, Answer};
 use super::process::Readiness;
 use super::status::{self, Report};
-use crate::live_shares::SetShare;
+use crate::config::live_shares::SetShare;
 use crate::metrics::{Family, Sample, Samples, Value as Number};
 
 /// How often workers are asked when nobody else does.
@@ -49,9 +50,7 @@ pub(super) struct State {
     wanted: usize,
     /// By their number, which is the lowest that was free.
     pub(super) workers: BTreeMap<usize, Worker>,
-    pub(super) ended: Samples,
-    /// What the comparison of shadow traffic said in workers that have ended.
-    pub(super) ended_shadow: VecDeque<String>,
+    pub(super) ended: Ended,
     /// The live shares, also for new workers.
     pub(super) shares: Vec<SetShare>,
     restarts: BTreeMap<String, usize>,
@@ -198,10 +197,8 @@ impl Workers {
         }
         let _gone = over.wait_for(|over| *over).await.is_err();
         let mut state = self.lock();
-        if let Some(report) = state.workers.remove(&number).and_then(|worker| worker.last) {
-            state.ended.add_ended(&report.samples);
-            state.keep_shadow(report.shadow);
-        }
+        let last = state.workers.remove(&number).and_then(|worker| worker.last);
+        state.ended.keep(last);
         drop(state);
         self.answered.notify_waiters();
     }
@@ -268,7 +265,7 @@ impl Workers {
     pub async fn samples(&self) -> Samples {
         let silent = self.ask_all().await;
         let state = self.lock();
-        let mut samples = state.ended.clone();
+        let mut samples = state.ended.samples.clone();
         for (number, worker) in &state.workers {
             let name = number.to_string();
             if worker.is_reachable() {

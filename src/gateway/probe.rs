@@ -15,13 +15,13 @@ use http::{StatusCode, Uri};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use rsgi_bridge::text::percent_decode;
+use rsgi_bridge::request::text::percent_decode;
 
 use super::{App, Call, Gateway, asgi};
-use crate::body::Recorder;
-use crate::head::{RequestHead, copy_of};
-use crate::in_flight::InFlight;
-use crate::response::AppResponse;
+use crate::request::body::Recorder;
+use crate::request::head::{RequestHead, copy_of};
+use crate::response::app_response::AppResponse;
+use crate::response::in_flight::InFlight;
 use crate::route::Miss;
 
 /// By which an application says of its own answer whether it is a miss.
@@ -113,6 +113,7 @@ pub async fn call(
         request_id: call.head.request_id.clone(),
         queued: call.head.queued.clone(),
         series: None,
+        shadow: false,
     });
     let witness = Arc::new(Witness::default());
     let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), witness: Arc::clone(&witness) };

@@ -20,13 +20,12 @@ use super::queue::Waiting;
 use super::record::{EXCEPTION, Record, reason};
 use super::rules::Rules;
 use super::{SHADOW, Shadowing};
-use crate::body::RawBody;
-use crate::head::{Peer, RequestHead, copy_of};
-use crate::response::AppResponse;
+use crate::request::body::RawBody;
+use crate::request::head::{Peer, RequestHead, copy_of};
+use crate::response::app_response::AppResponse;
 
 /// What depends on something that the client got from one of the applications.
-const CONDITIONS: [HeaderName; 6] =
-    [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE, RANGE];
+const CONDITIONS: [HeaderName; 6] = [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE, RANGE];
 
 /// Responses that do.
 const CONDITIONAL: [StatusCode; 4] = [
@@ -71,6 +70,7 @@ impl CopiedRequest {
             request_id: self.id.clone(),
             queued: None,
             series: None,
+            shadow: true,
         })
     }
 

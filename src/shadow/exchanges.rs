@@ -14,7 +14,7 @@ use super::SHADOW;
 use super::counters::Counters;
 use super::queue::Waiting;
 use super::record::Record;
-use crate::settings::Seconds;
+use crate::config::settings::Seconds;
 
 /// So many exchanges wait for the comparison.
 const MOST: usize = 64;

@@ -34,12 +34,13 @@ pub use self::runner::run;
 use self::counters::Dropped;
 use self::exchanges::{Exchange, Handed};
 use self::queue::{Queue, Waiting};
-use crate::body::RawBody;
-use crate::head::RequestHead;
-use crate::identity;
-use crate::plan::Plan;
-use crate::route::{Decision, RouteError, RouteRequest};
-use crate::settings::Settings;
+use crate::config::plan::Plan;
+use crate::config::settings::Settings;
+use crate::config::startup_error::StartupError;
+use crate::request::body::RawBody;
+use crate::request::head::RequestHead;
+use crate::request::identity;
+use crate::route::{Decision, RouteRequest};
 
 /// The field by which an application can tell a shadow request. Clients cannot send it.
 pub static SHADOW: HeaderName = HeaderName::from_static("x-rsgi-shadow");
@@ -65,7 +66,7 @@ impl Shadowing {
     ///
     /// # Errors
     /// When rules contradict the applications or each other.
-    pub fn new(py: Python<'_>, plan: &Plan, settings: &Settings) -> Result<Option<Arc<Self>>, RouteError> {
+    pub fn new(py: Python<'_>, plan: &Plan, settings: &Settings) -> Result<Option<Arc<Self>>, StartupError> {
         let rules = Rules::new(py, plan)?;
         if rules.is_empty() {
             return Ok(None);

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::event_loop::{EventLoop, LoopEvent};
 use crate::gateway::{App, Gateway};
-use crate::service::Service;
+use crate::http::service::Service;
+use crate::runtime::event_loop::{EventLoop, LoopEvent};
 
 /// How long a shadow request waits for room.
 const PATIENCE: Duration = Duration::from_secs(10);

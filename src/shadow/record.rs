@@ -11,10 +11,10 @@ use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 
 use super::copy::{Body, BodyCopy};
-use crate::error::RequestError;
-use crate::in_flight::InFlight;
 use crate::metrics::Event;
-use crate::response::AppResponse;
+use crate::request::error::RequestError;
+use crate::response::app_response::AppResponse;
+use crate::response::in_flight::InFlight;
 
 /// See the top of this file.
 #[derive(Debug, Default)]

@@ -3,10 +3,14 @@
 //! Apart from the routing rules, because these never decide who answers. They are compiled by the same router, so that their
 //! paths mean the same.
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 
-use crate::plan::{Plan, ShadowSpec};
-use crate::route::{Mode, MountSpec, Reason, RouteError, RouteRequest, Router};
+use super::Shadowing;
+use crate::config::plan::{Plan, ShadowSpec};
+use crate::config::startup_error::StartupError;
+use crate::route::{Mode, MountSpec, Reason, RouteRequest, Router};
 
 /// The rules of shadow traffic, compiled.
 #[derive(Debug)]
@@ -38,7 +42,7 @@ impl Rules {
     ///
     /// # Errors
     /// When they contradict the applications or each other.
-    pub fn new(py: Python<'_>, plan: &Plan) -> Result<Self, RouteError> {
+    pub fn new(py: Python<'_>, plan: &Plan) -> Result<Self, StartupError> {
         let mounts = plan.mounts();
         // Only rules decide here. What the prefixes are does not count, but they have to be different.
         let apart = |mount: &MountSpec| MountSpec { prefix: format!("/{}", mount.app.0), ..mount.clone() };
@@ -48,6 +52,21 @@ impl Rules {
         let routes = Router::new(&mounts, &[], &plan.mode())?;
         let rules = plan.shadow.iter().map(|spec| ShadowRule::new(py, spec)).collect();
         Ok(Self { finder, rules, routes })
+    }
+
+    /// The rules of another plan for a server that runs; `None` when it has no shadow traffic, and is to have none.
+    ///
+    /// # Errors
+    /// When it has none and is to have some, and as for [`Rules::new`].
+    pub fn again(py: Python<'_>, plan: &Plan, running: Option<&Arc<Shadowing>>) -> Result<Option<Self>, StartupError> {
+        let rules = Self::new(py, plan)?;
+        if running.is_none() && !rules.is_empty() {
+            return Err(StartupError::new(
+                "the server was started without shadow rules",
+                "restart it to begin with them",
+            ));
+        }
+        Ok(running.map(|_| rules))
     }
 
     /// Whether there is none.

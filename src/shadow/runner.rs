@@ -16,13 +16,13 @@ use super::exchanges::Exchange;
 use super::queue::Waiting;
 use super::record::Record;
 use super::{Shadowing, quiet};
-use crate::body::RequestBody;
 use crate::gateway::{App, Call};
-use crate::half_closed::HalfClosed;
-use crate::identity;
+use crate::http::service::Service;
 use crate::log::{counted, debug};
-use crate::service::Service;
-use crate::shutdown::{Alive, Phase};
+use crate::request::body::RequestBody;
+use crate::request::half_closed::HalfClosed;
+use crate::request::identity;
+use crate::runtime::shutdown::{Alive, Phase};
 use crate::wire::SpareAlarm;
 
 /// Sends what waits, until the server stops. What waits then is dropped.

@@ -15,7 +15,7 @@ from rsgi.compare.json_path import parse_pattern
 from rsgi.compare.options import DEFAULT_HEADERS, Comparison
 from rsgi.errors import StartupError
 from rsgi.rules import ParsedRule, PathKind, parse_rule, rule_from_table
-from rsgi.shares import parse_share
+from rsgi.shares import parse_share, write_share
 
 if TYPE_CHECKING:
     from rsgi.plan import App
@@ -51,6 +51,11 @@ class ParsedShadow:
     unordered: tuple[str, ...] = ()
 
     @property
+    def text(self) -> str:
+        """The rule with its sample, for people."""
+        return f"{self.rule.text}:{write_share(self.sample)}"
+
+    @property
     def comparison(self) -> Comparison:
         """How responses are compared."""
         headers = DEFAULT_HEADERS if self.headers is None else self.headers
@@ -82,6 +87,11 @@ class ShadowRule:
     text: str
     source: str
     parsed: ParsedShadow
+
+    @property
+    def shown(self) -> str:
+        """The text of the rule with its sample."""
+        return f"{self.text}:{write_share(self.sample)}"
 
     @property
     def label(self) -> str:
@@ -168,7 +178,9 @@ def warnings_of(rules: Sequence[ShadowRule], apps: Sequence[App]) -> tuple[str, 
         if unsafe:
             name = apps[rule.to].name
             what = f"the shadow rule `{rule.text}` also sends {', '.join(unsafe)} requests to {name}"
-            found.append(f"{what}: what they change, they change twice. {name} can see it by the header `x-rsgi-shadow`")
+            found.append(
+                f"{what}: what they change, they change twice. {name} can see it by the header `x-rsgi-shadow`"
+            )
     return tuple(found)
 
 

@@ -21,4 +21,3 @@ def merged_json(documents: Sequence[str]) -> str:
 def to_json(summary: Mapping[str, Any]) -> str:
     """A summary as the admin listener shows it."""
     return json.dumps(summary, indent=2, ensure_ascii=False)
-

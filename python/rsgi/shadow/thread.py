@@ -1,7 +1,7 @@
 """The thread that compares the responses of shadow traffic.
 
-No request waits for it. It takes exchanges from `src/shadow/exchanges.rs`, which drops what is too much, and gives them to an
-`Observer`. What that says of itself goes back from time to time, for the admin listener.
+No request waits for it. It takes exchanges from `src/shadow/exchanges.rs`, which drops what is too much, and gives them
+to an `Observer`. What that says of itself goes back from time to time, for the admin listener.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 from rsgi._rsgi import Server, ShadowExchanges
 from rsgi.compare.exchange import Exchange, RequestRecord, ResponseRecord
-from rsgi.compare.observer import Observer
-from rsgi.compare.options import ObserverOptions
 from rsgi.errors import StartupError
 from rsgi.shadow.rules import ParsedShadow
 from rsgi.shadow.summary import to_json
 
 if TYPE_CHECKING:
     from rsgi._rsgi import ShadowFields, ShadowRequest, ShadowResponse
+    from rsgi.compare.observer import Observer
     from rsgi.config import Config
 
 # How often a summary is made while there are exchanges, and how long to wait for the next one, in seconds.
@@ -44,6 +43,10 @@ def comparing(server: Server, config: Config) -> Iterator[None]:
     if exchanges is None:
         yield
         return
+    # A server without shadow traffic needs none of this.
+    from rsgi.compare.observer import Observer
+    from rsgi.compare.options import ObserverOptions
+
     observer = Observer(
         ObserverOptions(
             folder=_store_folder(config),
@@ -74,8 +77,8 @@ class _Comparison:
         while not self._exchanges.closed:
             taken = self._exchanges.next(_PATIENCE)
             if taken is not None:
-                parsed, *rest = taken
-                self._compare(parsed, _exchange(*rest))
+                parsed, route, request, primary, shadow, repeat = taken
+                self._compare(parsed, _exchange(route, request, primary, shadow, repeat))
             if self._new and (taken is None or time.monotonic() - self._published >= _PUBLISH_EVERY):
                 self._publish()
         self._publish()

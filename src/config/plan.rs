@@ -1,0 +1,269 @@
+//! The plan, read once from Python: the applications, and who serves what.
+//!
+//! Kept apart from the settings because it is made by `python/rsgi/plan.py` from what the applications are, and from the
+//! router, which knows no Python.
+
+use pyo3::prelude::*;
+use rsgi_bridge::host::wsgi_to_asgi::WsgiBridge;
+
+use crate::config::settings::Seconds;
+use crate::config::startup_error::StartupError;
+use crate::route::{
+    AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, Percent, RouteError, RouteKind,
+    RouteSpec, Router, RuleSpec, Scheme, ShareBy, SharingSpec, Testers,
+};
+
+/// One application of the plan.
+#[derive(Debug, FromPyObject)]
+pub struct AppSpec {
+    /// Its target, such as `old:app`.
+    pub name: String,
+    /// `wsgi` or `asgi`.
+    pub interface: String,
+    /// Its mount point; empty without one.
+    pub prefix: String,
+    /// The callable.
+    pub application: Py<PyAny>,
+    /// The WSGI application within, when it is a `rsgi.WsgiToAsgi`: it is called without the detour.
+    pub bridge: Option<Py<WsgiBridge>>,
+    /// How many requests it may have at a time.
+    pub limit_concurrency: Option<usize>,
+    /// How long it may take until its answer begins.
+    pub request_timeout: Option<Seconds>,
+    /// How many WSGI threads it has for itself.
+    pub own_threads: Option<usize>,
+}
+
+/// One folder of static files.
+#[derive(Debug, FromPyObject)]
+pub struct StaticSpec {
+    /// Where it is served; empty for the whole site.
+    pub prefix: String,
+    /// Where it is.
+    pub dir: String,
+    /// What `Cache-Control` says.
+    pub cache_control: Option<String>,
+    /// Whether files with a hash in their name are told to never change.
+    pub immutable: bool,
+    /// Whether what is no file there is for the applications.
+    pub fallback_to_app: bool,
+    /// Whether links may lead out of it.
+    pub follow_links: bool,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Rule {
+    methods: Option<Vec<String>>,
+    host: Option<String>,
+    kind: String,
+    path: String,
+    fields: Vec<Field>,
+    scheme: Option<String>,
+    websocket: Option<bool>,
+    app: usize,
+    share: Option<u16>,
+    text: String,
+    source: String,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Field {
+    place: String,
+    name: String,
+    test: String,
+    value: String,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Route {
+    kind: String,
+    methods: Option<Vec<String>>,
+    host: Option<String>,
+    path: String,
+    falls_through: bool,
+    refuses: bool,
+}
+
+/// One rule of shadow traffic.
+#[derive(Debug, FromPyObject)]
+pub struct ShadowSpec {
+    methods: Vec<String>,
+    kind: String,
+    path: String,
+    /// The place of the application that gets the requests too.
+    pub to: usize,
+    /// How many of 10,000 requests are sent.
+    pub sample: u16,
+    /// How many of 10,000 of those the first application gets again.
+    pub repeat: u16,
+    text: String,
+    source: String,
+    /// What results are grouped by.
+    pub label: String,
+    /// The rule as Python made it.
+    pub parsed: Py<PyAny>,
+}
+
+/// Who serves what.
+#[derive(Debug, FromPyObject)]
+pub struct Plan {
+    /// The applications; rules name them by their place.
+    pub apps: Vec<AppSpec>,
+    /// The folders of static files, which come before all applications.
+    pub static_folders: Vec<StaticSpec>,
+    rules: Vec<Rule>,
+    mode: String,
+    table: Vec<Route>,
+    wsgi_table: Option<Vec<Route>>,
+    share_by: String,
+    share_testers: Option<String>,
+    /// The requests that a second application gets too.
+    pub shadow: Vec<ShadowSpec>,
+}
+
+impl AppSpec {
+    /// Whether it is called synchronously.
+    pub fn is_wsgi(&self) -> bool {
+        self.interface == "wsgi"
+    }
+}
+
+impl Plan {
+    /// Whether an answer of the ASGI application without a prefix may have to be held back: it is asked first, be it for some
+    /// of its routes only.
+    pub fn probes(&self) -> bool {
+        self.mode == "probe" || self.table.iter().any(|route| route.falls_through)
+    }
+
+    /// The router of the plan.
+    ///
+    /// # Errors
+    /// When rules or routes contradict the applications.
+    pub fn router(&self) -> Result<Router, StartupError> {
+        let rules: Vec<RuleSpec> = self.rules.iter().map(rule).collect();
+        let router = Router::new(&self.mounts(), &rules, &self.mode());
+        let router = router.and_then(|router| router.sharing(&self.sharing()));
+        router.map_err(StartupError::from)
+    }
+
+    /// Where the applications are.
+    pub fn mounts(&self) -> Vec<MountSpec> {
+        self.apps.iter().enumerate().map(mount).collect()
+    }
+
+    /// How the applications without a prefix share the rest.
+    pub fn mode(&self) -> Mode {
+        let mode = match self.mode.as_str() {
+            "table" => Mode::Table(self.table.iter().map(route).collect()),
+            "probe" => Mode::Probe,
+            "websocket" => Mode::WebSocketOnly,
+            _ => Mode::Mounts,
+        };
+        match &self.wsgi_table {
+            Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(route).collect(), then: Box::new(mode) },
+            None => mode,
+        }
+    }
+
+    /// Where buckets come from. `python/rsgi/shares.py` has checked the text.
+    fn sharing(&self) -> SharingSpec {
+        let by = match self.share_by.split_once(':') {
+            Some(("header", name)) => ShareBy::Header(name.to_owned()),
+            Some(("cookie", name)) => ShareBy::Cookie(name.to_owned()),
+            _ if self.share_by == "client" => ShareBy::Address,
+            _ => ShareBy::OwnCookie,
+        };
+        let testers = self.share_testers.as_deref();
+        SharingSpec { by, testers: testers.map(|secret| Testers { secret: secret.into(), names: self.names() }) }
+    }
+
+    /// The names that testers can use: the names of the applications, and the interface if there is one application of it.
+    fn names(&self) -> Vec<(String, AppIndex)> {
+        let named = self.apps.iter().enumerate().map(|(index, app)| (app.name.clone(), AppIndex(index)));
+        let alone = |interface: &str| {
+            let mut of_it = self.apps.iter().enumerate().filter(|(_, app)| app.interface == interface);
+            let (first, second) = (of_it.next(), of_it.next());
+            first.filter(|_| second.is_none()).map(|(index, _)| (interface.to_owned(), AppIndex(index)))
+        };
+        named.chain(alone("wsgi")).chain(alone("asgi")).collect()
+    }
+}
+
+impl From<RouteError> for StartupError {
+    fn from(error: RouteError) -> Self {
+        Self::new(error.to_string(), error.hint())
+    }
+}
+
+impl ShadowSpec {
+    /// The rule that finds its requests.
+    pub fn rule(&self) -> RuleSpec {
+        RuleSpec {
+            methods: Some(self.methods.clone()),
+            host: None,
+            path: path_spec(&self.kind, &self.path),
+            fields: Vec::new(),
+            scheme: None,
+            websocket: Some(false),
+            app: AppIndex(self.to),
+            share: None,
+            text: self.text.clone(),
+            source: self.source.clone(),
+        }
+    }
+}
+
+fn path_spec(kind: &str, path: &str) -> PathSpec {
+    match kind {
+        "prefix" => PathSpec::Prefix(path.to_owned()),
+        "regex" => PathSpec::Expression(path.to_owned()),
+        _ => PathSpec::Template(path.to_owned()),
+    }
+}
+
+fn mount((index, app): (usize, &AppSpec)) -> MountSpec {
+    let interface = if app.is_wsgi() { Interface::Wsgi } else { Interface::Asgi };
+    MountSpec { app: AppIndex(index), interface, prefix: app.prefix.clone() }
+}
+
+fn rule(rule: &Rule) -> RuleSpec {
+    RuleSpec {
+        methods: rule.methods.clone(),
+        host: rule.host.clone(),
+        path: path_spec(&rule.kind, &rule.path),
+        fields: rule.fields.iter().map(field).collect(),
+        scheme: rule.scheme.as_ref().map(|scheme| if scheme == "https" { Scheme::Https } else { Scheme::Http }),
+        websocket: rule.websocket,
+        app: AppIndex(rule.app),
+        share: rule.share.map(Percent::of_buckets),
+        text: rule.text.clone(),
+        source: rule.source.clone(),
+    }
+}
+
+fn field(field: &Field) -> FieldSpec {
+    let test = match field.test.as_str() {
+        "present" => FieldTest::Present,
+        "absent" => FieldTest::Absent,
+        "regex" => FieldTest::Matches(field.value.clone()),
+        _ => FieldTest::Equals(field.value.clone()),
+    };
+    let place = if field.place == "cookie" { FieldPlace::Cookie } else { FieldPlace::Header };
+    FieldSpec { place, name: field.name.clone(), test }
+}
+
+fn route(route: &Route) -> RouteSpec {
+    let kind = match route.kind.as_str() {
+        "http" => RouteKind::Http,
+        "websocket" => RouteKind::WebSocket,
+        _ => RouteKind::Any,
+    };
+    RouteSpec {
+        kind,
+        methods: route.methods.clone(),
+        host: route.host.clone(),
+        path: route.path.clone(),
+        falls_through: route.falls_through,
+        refuses: route.refuses,
+    }
+}
