@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -19,6 +20,7 @@ SEEN: dict[str, list[tuple[str, str, str | None, str]]] = {"old": [], "new": []}
 NUMBERS = itertools.count()
 
 old = Flask("old")
+new = FastAPI()
 
 
 @old.before_request
@@ -29,6 +31,28 @@ def see() -> None:
     target = flask_request.full_path.rstrip("?")
     body = flask_request.get_data(as_text=True) if flask_request.headers.get("X-Read", "all") == "all" else ""
     SEEN["old"].append((flask_request.method, target, flask_request.headers.get("X-Rsgi-Shadow"), body))
+
+
+HELD, RELEASED = threading.Event(), threading.Event()
+
+
+@old.get("/seen/hold")
+def hold() -> Any:
+    """Keeps a thread busy until it is released."""
+    HELD.set()
+    return jsonify(RELEASED.wait(20))
+
+
+@old.get("/seen/held")
+def held() -> Any:
+    """Waits until one is kept busy."""
+    return jsonify(HELD.wait(20))
+
+
+@new.get("/seen/release")
+async def release() -> Any:
+    """Releases it."""
+    RELEASED.set()
 
 
 @old.get("/seen")
@@ -80,8 +104,14 @@ def stream() -> Any:
 
 @old.get("/large")
 def large() -> Any:
-    """A body over the limit."""
-    return FlaskResponse(b"x" * 400_000, mimetype="application/octet-stream")
+    """A body over the limit, whose end is another one than that of the new application."""
+    return FlaskResponse(b"x" * 400_000 + b"old", mimetype="application/octet-stream")
+
+
+@old.get("/endless")
+def endless() -> Any:
+    """A body without an end."""
+    return FlaskResponse(itertools.repeat(b"x" * 65536), mimetype="text/plain")
 
 
 @old.get("/events")
@@ -98,12 +128,12 @@ def cached() -> Any:
     return answer.make_conditional(flask_request)
 
 
-new = FastAPI()
-
-
 @new.middleware("http")
 async def see_too(request: Request, call_next: Any) -> Response:
-    """Note every request."""
+    """Note every request but those of tests."""
+    if request.url.path.startswith("/seen"):
+        passed: Response = await call_next(request)
+        return passed
     query = f"?{request.url.query}" if request.url.query else ""
     body = (await request.body()).decode()
     SEEN["new"].append((request.method, request.url.path + query, request.headers.get("x-rsgi-shadow"), body))
@@ -157,7 +187,7 @@ async def stream_too() -> Any:
 @new.get("/large")
 async def large_too() -> Any:
     """A body over the limit."""
-    return Response(b"x" * 400_000, media_type="application/octet-stream")
+    return Response(b"x" * 400_000 + b"new", media_type="application/octet-stream")
 
 
 @new.get("/background")
