@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from rsgi.compare.decoding import Body, body_of, header
+from rsgi.compare.content.decoding import Body, body_of, header
+from rsgi.compare.content.header_fields import header_differences
+from rsgi.compare.content.json_body import NotJson, json_differences, parse_json
+from rsgi.compare.content.json_path import PathPattern, parse_pattern
+from rsgi.compare.content.masks import masked, parse_masks
+from rsgi.compare.content.text_body import Item, html_items, item_differences, lines_of
 from rsgi.compare.differences import Difference, difference
 from rsgi.compare.exchange import RequestRecord, ResponseRecord
-from rsgi.compare.header_fields import header_differences
-from rsgi.compare.json_body import NotJson, json_differences, parse_json
-from rsgi.compare.json_path import PathPattern, parse_pattern
-from rsgi.compare.masks import masked, parse_masks
 from rsgi.compare.options import Comparison
-from rsgi.compare.text_body import Item, html_items, item_differences, lines_of
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Comparer:
         why = _not_comparable(request, primary, shadow)
         if why is not None:
             return Result(skipped=why)
-        if shadow.error is not None:
-            return Result((difference("response", "missing", f"{primary.status}", shadow.error),))
+        if shadow.error is not None and not _failed(shadow):
+            return Result((difference("response", "missing", _status(primary), shadow.error),))
         status = []
-        if primary.status != shadow.status:
-            status.append(difference("status", "value", str(primary.status), str(shadow.status)))
-            if primary.status // 100 != shadow.status // 100:
-                return Result(tuple(status))  # the rest of an error page says nothing new
+        if _status_code(primary) != _status_code(shadow):
+            status.append(difference("status", "value", _status(primary), _status(shadow)))
+        if _failed(primary) or _failed(shadow) or _status_code(primary) // 100 != _status_code(shadow) // 100:
+            return Result(tuple(status))  # the rest of an error page says nothing new
         found = [*status, *header_differences(request, primary, shadow, self._headers)]
         if request.method == "HEAD":
             return Result(tuple(found))
@@ -114,8 +114,8 @@ def _patterns(texts: tuple[str, ...]) -> tuple[PathPattern, ...]:
 
 def _not_comparable(request: RequestRecord, primary: ResponseRecord, shadow: ResponseRecord) -> str | None:
     """Why two responses say nothing about the applications."""
-    if primary.error is not None:
-        return f"the primary did not answer: {primary.error.split()[0]}"
+    if primary.error is not None and not _failed(primary):
+        return f"the primary did not answer: {primary.error}"
     if shadow.error == "refused":
         return "the shadow was not asked: it had no capacity"
     if 304 in (primary.status, shadow.status) and primary.status != shadow.status:
@@ -123,6 +123,19 @@ def _not_comparable(request: RequestRecord, primary: ResponseRecord, shadow: Res
         if names & {"if-none-match", "if-modified-since"}:
             return "the request was conditional, and each application has its own validators"
     return None
+
+
+def _failed(response: ResponseRecord) -> bool:
+    """Whether the application raised an exception. Its client gets a 500."""
+    return response.error is not None and response.error.startswith("exception")
+
+
+def _status_code(response: ResponseRecord) -> int:
+    return 500 if _failed(response) else response.status
+
+
+def _status(response: ResponseRecord) -> str:
+    return f"500 ({response.error})" if _failed(response) else str(response.status)
 
 
 def _same_bytes(primary: ResponseRecord, shadow: ResponseRecord) -> bool:

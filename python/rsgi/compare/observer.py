@@ -13,11 +13,11 @@ from typing import Any
 from rsgi.compare.comparer import Comparer, Result
 from rsgi.compare.exchange import Exchange
 from rsgi.compare.options import Comparison, ObserverOptions
-from rsgi.compare.redaction import Redaction
-from rsgi.compare.report import reports_of
-from rsgi.compare.sample import sample_of
-from rsgi.compare.store import FileStore, MemoryStore, Store
-from rsgi.compare.tally import RouteKey, Tally, is_noise
+from rsgi.compare.results.report import reports_of
+from rsgi.compare.results.tally import RouteKey, Tally, is_noise
+from rsgi.compare.storage.redaction import Redaction
+from rsgi.compare.storage.sample import sample_of
+from rsgi.compare.storage.store import FileStore, MemoryStore, Store
 
 # How many samples of one process are in its summary.
 _SAMPLES_SHOWN = 40

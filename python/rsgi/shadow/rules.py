@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rsgi.compare.json_path import parse_pattern
+from rsgi.compare.content.json_path import parse_pattern
 from rsgi.compare.options import DEFAULT_HEADERS, Comparison
 from rsgi.errors import StartupError
 from rsgi.rules import ParsedRule, PathKind, parse_rule, rule_from_table

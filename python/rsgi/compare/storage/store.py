@@ -18,12 +18,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from rsgi.compare.tally import RouteKey, RouteTally, Signature, Tally
+from rsgi.compare.results.tally import RouteKey, RouteTally, Signature, Tally
 
 FILE = "shadow.sqlite3"
 
 # The version of the tables. A file of another version is not touched.
-_VERSION = 1
+VERSION = 1
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS counts (
@@ -182,14 +182,14 @@ def _open(path: Path, max_bytes: int) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, _VERSION):
+        if version not in (0, VERSION):
             raise ValueError("another version of rsgi wrote the file")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA max_page_count = {max_bytes // _PAGE}")
         connection.execute(f"PRAGMA journal_size_limit = {max_bytes // 4}")
         if version == 0:
-            connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version = {_VERSION};COMMIT;")
+            connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;")
     except BaseException:
         connection.close()
         raise

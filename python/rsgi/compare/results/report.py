@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rsgi.compare.tally import MORE, RouteKey, RouteTally, Tally, is_noise
+from rsgi.compare.results.tally import MORE, RouteKey, RouteTally, Tally, is_noise
 
 # Two-sided 95 %.
 _Z = 1.959964

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -21,8 +20,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from rsgi.compare.exchange import RequestRecord, ResponseRecord
-from rsgi.compare.redaction import REDACTED, Redaction
-from rsgi.compare.sample import write_body
+from rsgi.compare.storage.redaction import REDACTED, Redaction
+from rsgi.compare.storage.sample import write_body
 from rsgi.errors import StartupError
 
 VERSION = 1
@@ -32,6 +31,8 @@ MIB = 1024 * 1024
 
 # Requests that may be sent again.
 SAFE_METHODS = ("GET", "HEAD")
+
+_HINT = "`rsgi serve … --record FILE` writes a recording"
 
 # How often the same request is recorded, and how many different requests are remembered for that.
 _SAME = 3
@@ -67,6 +68,19 @@ class Recorded:
         return REDACTED in self.request.target or any(REDACTED in value for _, value in self.request.headers)
 
 
+@dataclass(frozen=True)
+class Recording:
+    """A recording that was read.
+
+    Attributes:
+        redact: The names of further fields whose values are missing.
+        requests: The requests with their responses.
+    """
+
+    redact: tuple[str, ...]
+    requests: tuple[Recorded, ...]
+
+
 class Recorder:
     """Writes a recording. Several processes may write to the same file.
 
@@ -91,7 +105,7 @@ class Recorder:
         try:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._file = os.open(path, flags, 0o600)  # other users of the machine must not read it
-            _write_header(self._file, os.fspath(path))
+            _begin(self._file, os.fspath(path), self._redaction)
         except OSError as error:
             hint = "name a file in a folder that exists and can be written"
             raise StartupError(f"cannot write the recording `{os.fspath(path)}`: {error.strerror}", hint) from error
@@ -119,28 +133,38 @@ class Recorder:
             os.close(self._file)
 
 
-def _write_header(file: int, path: str) -> None:
+def _begin(file: int, path: str, redaction: Redaction) -> None:
     """Write the first line if the file is empty. Otherwise see that it is a recording."""
-    fcntl.flock(file, fcntl.LOCK_EX)
-    try:
+    with _locked(file):
         if os.fstat(file).st_size == 0:
             created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            os.write(file, json.dumps({_MARK: VERSION, "created": created}).encode() + b"\n")
-        else:
-            _check_header(os.pread(file, 200, 0).decode("latin-1").partition("\n")[0], path)
-    finally:
-        fcntl.flock(file, fcntl.LOCK_UN)
+            header = {_MARK: VERSION, "created": created, "redact": list(redaction.names)}
+            os.write(file, json.dumps(header).encode() + b"\n")
+            return
+        os.lseek(file, 0, os.SEEK_SET)
+        _read_header(os.read(file, 10_000).decode("utf-8", "replace").partition("\n")[0], path)
 
 
 def _append(file: int, line: bytes) -> bool:
     """Append a line as a whole: other processes append, too."""
-    fcntl.flock(file, fcntl.LOCK_EX)
-    try:
+    with _locked(file):
         end = os.fstat(file).st_size
         if os.write(file, line) == len(line):
             return True
         os.ftruncate(file, end)  # the disk is full
         return False
+
+
+@contextlib.contextmanager
+def _locked(file: int) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # there are no locks of this kind on Windows, and no workers either
+        yield
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
     finally:
         fcntl.flock(file, fcntl.LOCK_UN)
 
@@ -169,37 +193,37 @@ def _entry(
     }
 
 
-def read_recording(path: str | os.PathLike[str]) -> Iterator[Recorded]:
-    """Read a recording line by line.
+def read_recording(path: str | os.PathLike[str]) -> Recording:
+    """Read a recording.
 
     Raises:
         StartupError: when it cannot be read, or a line is wrong. The message has its number.
     """
     shown = os.fspath(path)
     try:
-        with Path(path).open(encoding="utf-8", errors="strict") as file:
-            _check_header(file.readline().rstrip("\n"), shown)
-            for number, line in enumerate(file, start=2):
-                if line.strip():
-                    yield _recorded(line, number, shown)
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
     except OSError as error:
-        hint = "`rsgi serve … --record FILE` writes a recording"
-        raise StartupError(f"cannot read the recording `{shown}`: {error.strerror}", hint) from error
+        raise StartupError(f"cannot read the recording `{shown}`: {error.strerror}", _HINT) from error
     except UnicodeDecodeError as error:
         raise StartupError(f"`{shown}` is not a recording: it is not UTF-8", _HINT) from error
+    redact = _read_header(lines[0], shown)
+    numbered = [(number, line) for number, line in enumerate(lines[1:], start=2) if line.strip()]
+    return Recording(redact, tuple(_recorded(line, number, shown) for number, line in numbered))
 
 
-_HINT = "`rsgi serve … --record FILE` writes a recording"
-
-
-def _check_header(line: str, path: str) -> None:
+def _read_header(line: str, path: str) -> tuple[str, ...]:
+    """The names of further redacted fields, which the first line has."""
     try:
-        version = json.loads(line)[_MARK]
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+        header = json.loads(line)
+        version, redact = header[_MARK], header.get("redact", [])
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise StartupError(f"`{path}` is not a recording: line 1 has no `{_MARK}`", _HINT) from error
     if version != VERSION:
         hint = f"this version of rsgi reads version {VERSION}: record again"
         raise StartupError(f"line 1 of `{path}`: the recording has version {version}", hint)
+    if not isinstance(redact, list) or not all(isinstance(each, str) for each in redact):
+        raise StartupError(f"line 1 of `{path}`: `redact` is not a list of names", _HINT)
+    return tuple(redact)
 
 
 def _recorded(line: str, number: int, path: str) -> Recorded:
@@ -218,7 +242,7 @@ def _recorded(line: str, number: int, path: str) -> Recorded:
         )
         if not request.target.startswith("/") and request.target != "*":
             raise ValueError("the target does not begin with `/`")
-        return Recorded(number, _text(entry["route"]), _text(entry["app"]), request, response)
+        return Recorded(number, str(entry["route"]), str(entry["app"]), request, response)
     except KeyError as error:
         why = f"it has no `{error.args[0]}`"
     except (ValueError, TypeError, AttributeError) as error:

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rsgi.compare.decoding import Body, body_of
+from rsgi.compare.content.decoding import Body, body_of
+from rsgi.compare.content.masks import masked, parse_masks
 from rsgi.compare.differences import Difference
 from rsgi.compare.exchange import RequestRecord, ResponseRecord
-from rsgi.compare.masks import masked, parse_masks
 
 REDACTED = "[redacted]"
 

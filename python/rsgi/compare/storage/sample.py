@@ -11,7 +11,7 @@ from typing import Any
 
 from rsgi.compare.differences import Difference
 from rsgi.compare.exchange import Exchange, RequestRecord, ResponseRecord
-from rsgi.compare.redaction import Redaction
+from rsgi.compare.storage.redaction import Redaction
 
 # How much of a body a sample has.
 _BODY = 4096

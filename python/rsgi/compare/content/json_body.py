@@ -12,8 +12,8 @@ from difflib import SequenceMatcher
 from itertools import islice
 from typing import Any
 
+from rsgi.compare.content.json_path import PathPattern, Step, write_path, write_place
 from rsgi.compare.differences import MOST, Difference, Kind, difference
-from rsgi.compare.json_path import PathPattern, Step, write_path, write_place
 
 # Longer lists of different length are compared index by index.
 _ALIGNED = 400
