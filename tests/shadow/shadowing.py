@@ -38,6 +38,11 @@ def document(server: Server) -> dict[str, Any]:
     return read
 
 
+def by_route(server: Server) -> dict[str, dict[str, Any]]:
+    """The results so far, by their routes."""
+    return {route["route"]: route for route in document(server).get("routes", ())}
+
+
 def compared(server: Server, wanted: int) -> dict[str, dict[str, Any]]:
     """Wait until so many requests were compared, and give the results by their routes."""
     wait_for_count(server, wanted, "compared")
