@@ -27,6 +27,7 @@ mod zero_copy;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use futures::future::Either;
 use pyo3::prelude::*;
@@ -67,6 +68,8 @@ pub struct App {
     pub unanswered: AtomicUsize,
     /// How many there may be.
     pub limit: Option<usize>,
+    /// How long its answer may take to begin.
+    pub request_timeout: Option<Duration>,
     /// Those that were too many.
     pub refusals: Arc<Refusals>,
     /// Its WebSockets.
@@ -157,6 +160,7 @@ impl App {
             gateway,
             unanswered: AtomicUsize::new(0),
             limit: spec.limit_concurrency,
+            request_timeout: limit,
             refusals: Arc::default(),
             websockets: WebSockets::default(),
         }))

@@ -84,6 +84,11 @@ impl CopiedRequest {
         self.parts.method == Method::HEAD
     }
 
+    /// Whether it should change nothing.
+    pub fn is_safe(&self) -> bool {
+        self.parts.method.is_safe()
+    }
+
     /// Method, target and fields, as the client sent them but for what was removed.
     pub fn parts(&self) -> &Parts {
         &self.parts

@@ -17,7 +17,7 @@ use crate::route::{Mode, MountSpec, Reason, RouteRequest, Router};
 pub struct Rules {
     /// Finds the rule of a request.
     finder: Router,
-    rules: Box<[ShadowRule]>,
+    listed: Box<[ShadowRule]>,
     /// Knows the routes of the applications, whatever the routing rules say.
     routes: Router,
 }
@@ -50,8 +50,8 @@ impl Rules {
         let specs: Vec<_> = plan.shadow.iter().map(ShadowSpec::rule).collect();
         let finder = Router::new(&apart, &specs, &Mode::Mounts)?;
         let routes = Router::new(&mounts, &[], &plan.mode())?;
-        let rules = plan.shadow.iter().map(|spec| ShadowRule::new(py, spec)).collect();
-        Ok(Self { finder, rules, routes })
+        let listed = plan.shadow.iter().map(|spec| ShadowRule::new(py, spec)).collect();
+        Ok(Self { finder, listed, routes })
     }
 
     /// The rules of another plan for a server that runs; `None` when it has no shadow traffic, and is to have none.
@@ -71,20 +71,20 @@ impl Rules {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.listed.is_empty()
     }
 
     /// The rule of a request, if it has one.
     pub fn find(&self, request: &RouteRequest<'_>) -> Option<(usize, &ShadowRule)> {
         match self.finder.decide(request).reason {
-            Reason::Rule(place) => Some((place, self.rules.get(place)?)),
+            Reason::Rule(place) => Some((place, self.listed.get(place)?)),
             _ => None,
         }
     }
 
     /// A rule by its place.
     pub fn at(&self, place: usize) -> Option<&ShadowRule> {
-        self.rules.get(place)
+        self.listed.get(place)
     }
 
     /// What the results of a request are grouped by: the route of an application, or the path of the rule at `place`.
@@ -94,7 +94,7 @@ impl Rules {
             Reason::Table(_) | Reason::WsgiTable(_) => self.routes.template_of(reason),
             _ => None,
         };
-        let own = || self.rules.get(place).map(|rule| rule.label.clone()).unwrap_or_default();
+        let own = || self.listed.get(place).map(|rule| rule.label.clone()).unwrap_or_default();
         route.map_or_else(own, str::to_owned)
     }
 }

@@ -6,7 +6,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
@@ -18,7 +18,7 @@ use super::record::Record;
 use super::{Shadowing, quiet};
 use crate::gateway::{App, Call};
 use crate::http::service::Service;
-use crate::log::{counted, debug};
+use crate::log::{counted, debug, line};
 use crate::request::body::RequestBody;
 use crate::request::half_closed::HalfClosed;
 use crate::request::identity;
@@ -34,6 +34,7 @@ pub async fn run(shadowing: Arc<Shadowing>, service: Arc<Service>, mut alive: Al
         tokio::select! {
             () = &mut stopping => break,
             Some(ended) = running.join_next(), if !running.is_empty() => if ended.is_err() {
+                line(format_args!("error: rsgi itself failed (the panic is above); please report it"));
                 shadowing.counters.dropped(Dropped::Failed);
             },
             next = waiting.recv(), if running.len() < shadowing.concurrency => {
@@ -66,7 +67,8 @@ async fn send(shadowing: Arc<Shadowing>, service: Arc<Service>, waiting: Box<Wai
     let (Some(app), Some(first)) = (service.apps.get(rule.to), service.apps.get(waiting.app)) else { return };
     let asker = Asker { shadowing: &shadowing, service: &service, waiting: &waiting };
     let Some(shadow) = asker.ask(app).await else { return shadowing.counters.dropped(Dropped::Busy) };
-    let again = identity::bucket() < rule.repeat;
+    // What changes something is not done to the first application again.
+    let again = waiting.request.is_safe() && identity::bucket() < rule.repeat;
     let repeat = if again { asker.ask(first).await } else { None };
     let apps = (Arc::clone(&first.name), Arc::clone(&app.name));
     shadowing.hand_over(Box::new(Exchange::new(waiting, apps, shadow, repeat)));
@@ -98,8 +100,13 @@ impl Asker<'_> {
             let response = app.call(call).await;
             Record::of(response, began, shadowing.limit, longest, request.is_head()).await
         };
-        let answer = tokio::time::timeout(shadowing.timeout, answering).await;
+        let answer = tokio::time::timeout(self.deadline(app), answering).await;
         Some(answer.unwrap_or_else(|_| Record::failed("timeout", began.elapsed())))
+    }
+
+    /// How long an answer may take: less than `--request-timeout`, which says what it does to clients.
+    fn deadline(&self, app: &App) -> Duration {
+        app.request_timeout.map_or(self.shadowing.timeout, |limit| self.shadowing.timeout.min(limit * 9 / 10))
     }
 }
 
