@@ -372,26 +372,25 @@ class ShadowExchanges:
     """The exchanges of shadow traffic that wait for the comparison."""
 
     @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
+    def over(self) -> bool:
+        """Whether nothing is there, and nothing more comes."""
     def next(
         self, patience: float
     ) -> (
         tuple[
-            ParsedShadow,
             str,
             ShadowRequest,
-            tuple[str, ShadowResponse],
-            tuple[str, ShadowResponse],
-            ShadowResponse | None,
+            str,
+            ShadowResponse,
+            tuple[ParsedShadow, str, ShadowResponse, ShadowResponse | None] | None,
         ]
         | None
     ):
         """Wait up to `patience` seconds for the next one.
 
         Returns:
-            The rule, the route, the request, the first application and its response, the second one and its response, and
-            perhaps a second response of the first one. `None` if there is no exchange.
+            The route, the request, the first application and its response. For shadow traffic also: the rule, the second
+            application and its response, and perhaps a second response of the first one. `None` if there is no exchange.
         """
     def publish(self, compared: int, differing: int, summary: str) -> None:
         """Show what was compared so far.
@@ -402,7 +401,7 @@ class ShadowExchanges:
             summary: The rest, as JSON.
         """
     def close(self) -> None:
-        """Take no more."""
+        """Take no more. What is there can still be taken."""
 
 @final
 class WsgiPool:

@@ -207,6 +207,14 @@ class Config:
         unit="size",
         minimum=1,
     )
+    record: str | None = _setting(
+        "Write GET and HEAD requests with their responses to this file, for `rsgi replay`. Cookies, tokens and the like are "
+        "left out. See docs/record-and-replay.md.",
+        "Shadow traffic",
+        metavar="FILE",
+        optional=True,
+        default_text="none",
+    )
     shadow_store_folder: str | None = _setting(
         "Keep samples of shadow traffic in this folder, for `rsgi diff`. Without it, they stay in memory.",
         "Shadow traffic",

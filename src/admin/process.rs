@@ -115,7 +115,7 @@ impl Process {
 
     /// What the comparison of shadow traffic says, as JSON; `None` without shadow traffic.
     pub fn shadow_summary(&self) -> Option<String> {
-        self.shadow.as_ref().map(|shadow| shadow.summary().unwrap_or_else(|| "{}".to_owned()))
+        self.shadow.as_ref()?.summary()
     }
 
     /// The rules with a share.

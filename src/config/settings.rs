@@ -149,6 +149,8 @@ settings! {
     shadow_timeout: Seconds,
     /// Bytes of a body that are kept to compare it.
     shadow_limit: usize,
+    /// The file that safe requests are recorded to.
+    record: Option<String>,
     /// Bytes of a WebSocket message.
     ws_max_message: usize,
     /// Time between WebSocket pings; 0 is off.

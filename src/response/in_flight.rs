@@ -155,7 +155,7 @@ impl InFlight {
     /// An application has answered: a copy of what it sends is kept, if the request is followed.
     pub fn answered(&mut self, response: &mut AppResponse) {
         let Some(capture) = &mut self.shadow else { return };
-        let app = self.place.as_ref().and_then(|place| place.running.as_ref()).map(|app| app.index);
+        let app = self.place.as_ref().and_then(|place| place.running.as_ref());
         if !capture.answered(response, app) {
             self.shadow = None;
         }

@@ -20,6 +20,7 @@ use super::queue::Waiting;
 use super::record::{EXCEPTION, Record, reason};
 use super::rules::Rules;
 use super::{SHADOW, Shadowing};
+use crate::gateway::App;
 use crate::request::body::RawBody;
 use crate::request::head::{Peer, RequestHead, copy_of};
 use crate::response::app_response::AppResponse;
@@ -99,8 +100,11 @@ impl CopiedRequest {
 #[derive(Debug)]
 pub struct Capture {
     shadowing: Arc<Shadowing>,
-    rule: (Arc<Rules>, usize),
+    /// The rules that it goes by and the place of its own, if a second application gets it.
+    rule: Option<(Arc<Rules>, usize)>,
     label: String,
+    /// Whether it is recorded.
+    records: bool,
     request: CopiedRequest,
     /// The body of the request, if it has one.
     pub body: Option<Arc<BodyCopy>>,
@@ -112,7 +116,7 @@ pub struct Capture {
 
 #[derive(Debug)]
 struct Answer {
-    app: usize,
+    app: Arc<App>,
     record: Record,
     /// The length that the head declares.
     declared: Option<u64>,
@@ -132,16 +136,17 @@ impl Capture {
     /// A request whose head is complete.
     pub fn new(
         shadowing: Arc<Shadowing>,
-        rule: (Arc<Rules>, usize),
-        (head, mount, label): (&RequestHead, usize, String),
+        (rule, label, records): (Option<(Arc<Rules>, usize)>, String, bool),
+        (head, mount): (&RequestHead, usize),
         body: Option<Arc<BodyCopy>>,
     ) -> Self {
         let request = CopiedRequest::new(head, mount);
-        Self { shadowing, rule, label, request, body, began: head.began, answer: None, by: Copier::Sender }
+        let (began, answer, by) = (head.began, None, Copier::Sender);
+        Self { shadowing, rule, label, records, request, body, began, answer, by }
     }
 
-    /// The application at the place `app` has answered. Gives whether the request is followed further.
-    pub fn answered(&mut self, response: &mut AppResponse, app: Option<usize>) -> bool {
+    /// `app` has answered. Gives whether the request is followed further.
+    pub fn answered(&mut self, response: &mut AppResponse, app: Option<&Arc<App>>) -> bool {
         let dropped = match self.follow(response, app) {
             Ok(followed) => return followed,
             Err(dropped) => dropped,
@@ -150,15 +155,19 @@ impl Capture {
         false
     }
 
-    fn follow(&mut self, response: &mut AppResponse, app: Option<usize>) -> Result<bool, Dropped> {
+    fn follow(&mut self, response: &mut AppResponse, app: Option<&Arc<App>>) -> Result<bool, Dropped> {
         if let AppResponse::Error(error) = response
             && reason(error) != EXCEPTION
         {
             return Err(Dropped::Refused);
         }
         // One that has left holds no place any more.
-        let app = app.ok_or(Dropped::ClientLeft)?;
-        if self.rule.0.at(self.rule.1).is_some_and(|rule| rule.to == app) {
+        let app = Arc::clone(app.ok_or(Dropped::ClientLeft)?);
+        let to = self.rule.as_ref().and_then(|(rules, place)| rules.at(*place)).map(|rule| rule.to);
+        if to == Some(app.index) {
+            self.rule = None;
+        }
+        if self.rule.is_none() && !self.records {
             return Ok(false);
         }
         let copy = Arc::new(BodyCopy::new(self.shadowing.limit));
@@ -210,8 +219,16 @@ impl Capture {
     /// The request is over: it waits for its turn from now on, if all of it is here.
     pub fn over(self) {
         let shadowing = Arc::clone(&self.shadowing);
+        let records = self.records;
         match self.into_waiting() {
-            Ok(waiting) => shadowing.enqueue(Box::new(waiting)),
+            Ok(waiting) => {
+                if records {
+                    shadowing.hand_over(Box::new(waiting.recorded()));
+                }
+                if waiting.rule.is_some() {
+                    shadowing.enqueue(Box::new(waiting));
+                }
+            }
             Err(dropped) => shadowing.counters.dropped(dropped),
         }
     }
@@ -233,7 +250,7 @@ impl Capture {
                 return Err(Dropped::Body);
             }
         }
-        Ok(Waiting { rule, label, request, app, primary: record, since: Instant::now() })
+        Ok(Waiting { rule, label, request: Arc::new(request), app, primary: Arc::new(record) })
     }
 }
 

@@ -11,29 +11,41 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::SHADOW;
+use super::capture::CopiedRequest;
 use super::counters::Counters;
-use super::queue::Waiting;
 use super::record::Record;
+use super::rules::Rules;
 use crate::config::settings::Seconds;
 
 /// So many exchanges wait for the comparison.
 const MOST: usize = 64;
 
-/// A request with the responses of both applications.
+/// A request with the response of one application, or of both.
 #[derive(Debug)]
 pub struct Exchange {
-    waiting: Box<Waiting>,
-    apps: (Arc<str>, Arc<str>),
-    shadow: Record,
-    /// The second response of the first application.
-    repeat: Option<Record>,
+    /// What its result is grouped by.
+    pub label: String,
+    /// The request.
+    pub request: Arc<CopiedRequest>,
+    /// The application that answered the client.
+    pub app: Arc<str>,
+    /// Its response.
+    pub primary: Arc<Record>,
+    /// The other application; `None` where the request is only recorded.
+    pub second: Option<Second>,
 }
 
-impl Exchange {
-    /// What came of a request. `apps` are the names of the first application and the second.
-    pub fn new(waiting: Box<Waiting>, apps: (Arc<str>, Arc<str>), shadow: Record, repeat: Option<Record>) -> Self {
-        Self { waiting, apps, shadow, repeat }
-    }
+/// What a second application answered.
+#[derive(Debug)]
+pub struct Second {
+    /// The rules, and the place of the one by which it got the request.
+    pub rule: (Arc<Rules>, usize),
+    /// Its name.
+    pub app: Arc<str>,
+    /// Its response.
+    pub record: Record,
+    /// A second response of the first application.
+    pub repeat: Option<Record>,
 }
 
 /// The exchanges that wait for the comparison.
@@ -69,14 +81,14 @@ impl Handed {
         state.exchanges.pop_front()
     }
 
-    fn is_closed(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed
+    fn is_over(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closed && state.exchanges.is_empty()
     }
 
     fn close(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.closed = true;
-        state.exchanges.clear();
         self.changed.notify_all();
     }
 }
@@ -100,24 +112,25 @@ impl ShadowExchanges {
 type Fields = Vec<(Py<PyBytes>, Py<PyBytes>)>;
 type Request = (String, String, Fields, Py<PyBytes>);
 type Response = (u16, Fields, Py<PyBytes>, u64, bool, f64, Option<&'static str>);
-type Taken = (Py<PyAny>, String, Request, (String, Response), (String, Response), Option<Response>);
+type Other = (Py<PyAny>, String, Response, Option<Response>);
+type Taken = (String, Request, String, Response, Option<Other>);
 
 #[pymethods]
 impl ShadowExchanges {
     /// Waits up to `patience` seconds for an exchange, without the interpreter; `None` when there is none.
     fn next(&self, py: Python<'_>, patience: Seconds) -> Option<Taken> {
         let exchange = py.detach(|| self.handed.next(patience))?;
-        let Exchange { waiting, apps, shadow, repeat } = *exchange;
-        let (rules, place) = &waiting.rule;
-        let parsed = rules.at(*place)?.parsed.clone_ref(py);
-        let parts = waiting.request.parts();
+        let Exchange { label, request, app, primary, second } = *exchange;
+        let other = second.and_then(|Second { rule: (rules, place), app, record, repeat }| {
+            let parsed = rules.at(place)?.parsed.clone_ref(py);
+            let repeat = repeat.map(|repeat| response(py, &repeat));
+            Some((parsed, app.to_string(), response(py, &record), repeat))
+        });
+        let parts = request.parts();
         let target = parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string);
-        let body = PyBytes::new(py, &waiting.request.body.bytes).unbind();
+        let body = PyBytes::new(py, &request.body.bytes).unbind();
         let request = (parts.method.to_string(), target, fields(py, &parts.headers), body);
-        let primary = (apps.0.to_string(), response(py, &waiting.primary));
-        let shadow = (apps.1.to_string(), response(py, &shadow));
-        let repeat = repeat.map(|repeat| response(py, &repeat));
-        Some((parsed, waiting.label.clone(), request, primary, shadow, repeat))
+        Some((label, request, app.to_string(), response(py, &primary), other))
     }
 
     /// Says what the comparison has come to: how many it compared, how many of them differ, and the rest as JSON.
@@ -125,13 +138,13 @@ impl ShadowExchanges {
         self.counters.publish(compared, differing, summary);
     }
 
-    /// Whether nothing more is taken.
+    /// Whether nothing is there, and nothing more comes.
     #[getter]
-    fn closed(&self) -> bool {
-        self.handed.is_closed()
+    fn over(&self) -> bool {
+        self.handed.is_over()
     }
 
-    /// Takes no more.
+    /// Takes no more. Those that are there can still be taken.
     fn close(&self) {
         self.handed.close();
     }

@@ -59,16 +59,19 @@ pub struct Shadowing {
     timeout: Duration,
     /// Bytes of a body that are kept.
     limit: usize,
+    /// Whether safe requests are recorded, with or without a rule.
+    records: bool,
 }
 
 impl Shadowing {
-    /// The shadow traffic of a plan; `None` when it has none.
+    /// The shadow traffic of a plan; `None` when it has none, and nothing is recorded.
     ///
     /// # Errors
     /// When rules contradict the applications or each other.
     pub fn new(py: Python<'_>, plan: &Plan, settings: &Settings) -> Result<Option<Arc<Self>>, StartupError> {
         let rules = Rules::new(py, plan)?;
-        if rules.is_empty() {
+        let records = settings.record.is_some();
+        if rules.is_empty() && !records {
             return Ok(None);
         }
         let names = plan.apps.iter().map(|app| app.name.as_str().into());
@@ -83,6 +86,7 @@ impl Shadowing {
             concurrency: settings.shadow_concurrency,
             timeout: settings.shadow_timeout.0,
             limit: settings.shadow_limit,
+            records,
         })))
     }
 
@@ -105,14 +109,18 @@ impl Shadowing {
         decision: Decision,
     ) -> Option<Box<Capture>> {
         let rules = self.rules.load();
-        let (place, rule) = rules.find(request)?;
         let alone = matches!(decision, Decision::App { .. });
-        if identity::bucket() >= rule.sample || (alone && decision.first() == Some(rule.to)) {
+        let chosen = rules
+            .find(request)
+            .filter(|(_, rule)| identity::bucket() < rule.sample && !(alone && decision.first() == Some(rule.to)));
+        let records = self.records && head.parts.method.is_safe();
+        if chosen.is_none() && !records {
             return None;
         }
         let body = (!body.is_end()).then(|| Arc::new(BodyCopy::new(self.limit)));
-        let label = rules.label(place, request);
-        Some(Box::new(Capture::new(Arc::clone(self), (Arc::clone(&rules), place), (head, mount, label), body)))
+        let label = rules.label(chosen.map(|(_, rule)| rule), request);
+        let rule = chosen.map(|(place, _)| (Arc::clone(&rules), place));
+        Some(Box::new(Capture::new(Arc::clone(self), (rule, label, records), (head, mount), body)))
     }
 
     /// Takes a request that has its response. What finds no room is counted.

@@ -3,31 +3,38 @@
 //! Apart because it has a limit of its own: what is too much is dropped, and no request waits for it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::capture::CopiedRequest;
 use super::counters::Dropped;
+use super::exchanges::Exchange;
 use super::record::Record;
 use super::rules::Rules;
+use crate::gateway::App;
 
 /// A request that has its response.
 #[derive(Debug)]
 pub struct Waiting {
-    /// The rules that it goes by, and the place of its own.
-    pub rule: (Arc<Rules>, usize),
+    /// The rules that it goes by and the place of its own, if a second application gets it.
+    pub rule: Option<(Arc<Rules>, usize)>,
     /// What its result is grouped by.
     pub label: String,
     /// The request.
-    pub request: CopiedRequest,
-    /// The place of the application that answered the client.
-    pub app: usize,
+    pub request: Arc<CopiedRequest>,
+    /// The application that answered the client.
+    pub app: Arc<App>,
     /// Its response.
-    pub primary: Record,
-    /// Since when it waits.
-    pub since: Instant,
+    pub primary: Arc<Record>,
+}
+
+impl Waiting {
+    /// The request with its response alone, which is recorded.
+    pub fn recorded(&self) -> Exchange {
+        let (request, primary) = (Arc::clone(&self.request), Arc::clone(&self.primary));
+        Exchange { label: self.label.clone(), request, app: Arc::clone(&self.app.name), primary, second: None }
+    }
 }
 
 /// See the top of this file.

@@ -87,21 +87,54 @@ impl Rules {
         self.listed.get(place)
     }
 
-    /// What the results of a request are grouped by: the route of an application, or the path of the rule at `place`.
-    pub fn label(&self, place: usize, request: &RouteRequest<'_>) -> String {
+    /// What the results of a request are grouped by: the route of an application, the path of its rule, or its own path.
+    pub fn label(&self, rule: Option<&ShadowRule>, request: &RouteRequest<'_>) -> String {
         let reason = self.routes.decide(request).reason;
         let route = match reason {
             Reason::Table(_) | Reason::WsgiTable(_) => self.routes.template_of(reason),
             _ => None,
         };
-        let own = || self.listed.get(place).map(|rule| rule.label.clone()).unwrap_or_default();
-        route.map_or_else(own, str::to_owned)
+        match (route, rule) {
+            (Some(route), _) => route.to_owned(),
+            (None, Some(rule)) => rule.label.clone(),
+            (None, None) => without_numbers(request.raw_path),
+        }
     }
+}
+
+/// A path in which numbers and ids have no value: `/books/17` is `/books/{id}`.
+fn without_numbers(path: &str) -> String {
+    let is_id = |segment: &str| {
+        let hexadecimal = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+        let digits = segment.bytes().filter(u8::is_ascii_digit).count();
+        digits > 0 && (digits == segment.len() || (segment.len() >= 8 && segment.bytes().all(hexadecimal)))
+    };
+    let named: Vec<_> = path.split('/').map(|segment| if is_id(segment) { "{id}" } else { segment }).collect();
+    named.join("/")
 }
 
 impl ShadowRule {
     fn new(py: Python<'_>, spec: &ShadowSpec) -> Self {
         let (label, parsed) = (spec.label.clone(), spec.parsed.clone_ref(py));
         Self { to: spec.to, sample: spec.sample, repeat: spec.repeat, label, parsed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_in_a_path_have_no_value() {
+        for (path, expected) in [
+            ("/books/17", "/books/{id}"),
+            ("/17/books/", "/{id}/books/"),
+            ("/a/3f2b9c1e-0d4a-4c55-9a2f-1b2c3d4e5f60/b", "/a/{id}/b"),
+            ("/deadbeef", "/deadbeef"),
+            ("/v2/x", "/v2/x"),
+            ("/", "/"),
+        ] {
+            assert_eq!(without_numbers(path), expected);
+        }
     }
 }

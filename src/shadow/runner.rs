@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 
 use super::counters::Dropped;
-use super::exchanges::Exchange;
+use super::exchanges::{Exchange, Second};
 use super::queue::Waiting;
 use super::record::Record;
 use super::{Shadowing, quiet};
@@ -62,16 +62,16 @@ fn drop_all(shadowing: &Shadowing, waiting: &mut Receiver<Box<Waiting>>, running
 }
 
 async fn send(shadowing: Arc<Shadowing>, service: Arc<Service>, waiting: Box<Waiting>) {
-    let (rules, place) = &waiting.rule;
-    let Some(rule) = rules.at(*place) else { return };
-    let (Some(app), Some(first)) = (service.apps.get(rule.to), service.apps.get(waiting.app)) else { return };
+    let Some((rules, place)) = waiting.rule.clone() else { return };
+    let Some(rule) = rules.at(place) else { return };
+    let Some(app) = service.apps.get(rule.to) else { return };
     let asker = Asker { shadowing: &shadowing, service: &service, waiting: &waiting };
     let Some(shadow) = asker.ask(app).await else { return shadowing.counters.dropped(Dropped::Busy) };
     // What changes something is not done to the first application again.
     let again = waiting.request.is_safe() && identity::bucket() < rule.repeat;
-    let repeat = if again { asker.ask(first).await } else { None };
-    let apps = (Arc::clone(&first.name), Arc::clone(&app.name));
-    shadowing.hand_over(Box::new(Exchange::new(waiting, apps, shadow, repeat)));
+    let repeat = if again { asker.ask(&waiting.app).await } else { None };
+    let second = Second { rule: (Arc::clone(&rules), place), app: Arc::clone(&app.name), record: shadow, repeat };
+    shadowing.hand_over(Box::new(Exchange { second: Some(second), ..waiting.recorded() }));
 }
 
 struct Asker<'a> {

@@ -1,4 +1,4 @@
-"""The thread that compares the responses of shadow traffic.
+"""The thread that compares the responses of shadow traffic, and records requests (`--record`).
 
 No request waits for it. It takes exchanges from `src/shadow/exchanges.rs`, which drops what is too much, and gives them
 to an `Observer`. What that says of itself goes back from time to time, for the admin listener.
@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from rsgi._rsgi import Server, ShadowExchanges
 from rsgi.compare.exchange import Exchange, RequestRecord, ResponseRecord
@@ -21,8 +21,9 @@ from rsgi.shadow.summary import to_json
 
 if TYPE_CHECKING:
     from rsgi._rsgi import ShadowFields, ShadowRequest, ShadowResponse
-    from rsgi.compare.observer import Observer
     from rsgi.config import Config
+
+    Other: TypeAlias = tuple[ParsedShadow, str, ShadowResponse, ShadowResponse | None]
 
 # How often a summary is made while there are exchanges, and how long to wait for the next one, in seconds.
 _PUBLISH_EVERY = 0.25
@@ -34,28 +35,17 @@ _LAST_WORK = 5.0
 
 @contextmanager
 def comparing(server: Server, config: Config) -> Iterator[None]:
-    """Compare what the server hands over, until the block is left.
+    """Compare and record what the server hands over, until the block is left.
 
     Raises:
-        StartupError: when samples cannot be stored where the settings say.
+        StartupError: when the store or the recording cannot be written.
     """
     exchanges = server.shadow_exchanges()
     if exchanges is None:
         yield
         return
-    # A server without shadow traffic needs none of this.
-    from rsgi.compare.observer import Observer
-    from rsgi.compare.options import ObserverOptions
-
-    observer = Observer(
-        ObserverOptions(
-            folder=_store_folder(config),
-            redact=config.shadow_store_redact,
-            max_samples=config.shadow_store_samples,
-            max_bytes=config.shadow_store_size,
-        )
-    )
-    thread = threading.Thread(target=_Comparison(exchanges, observer).run, name="rsgi-shadow", daemon=True)
+    comparison = _Comparison(exchanges, config)
+    thread = threading.Thread(target=comparison.run, name="rsgi-shadow", daemon=True)
     thread.start()
     try:
         yield
@@ -67,22 +57,40 @@ def comparing(server: Server, config: Config) -> Iterator[None]:
 class _Comparison:
     """What runs in the thread."""
 
-    def __init__(self, exchanges: ShadowExchanges, observer: Observer) -> None:
-        self._exchanges, self._observer = exchanges, observer
+    def __init__(self, exchanges: ShadowExchanges, config: Config) -> None:
+        # A server without shadow traffic needs none of this.
+        from rsgi.compare.observer import Observer
+        from rsgi.compare.options import ObserverOptions
+        from rsgi.compare.storage.recording import Recorder
+
+        redact, limits = config.shadow_store_redact, (config.shadow_store_samples, config.shadow_store_size)
+        options = ObserverOptions(_store_folder(config), redact=redact, max_samples=limits[0], max_bytes=limits[1])
+        self._exchanges, self._observer = exchanges, Observer(options)
+        self._recorder = None if config.record is None else Recorder(config.record, redact)
         self._compared = self._differing = 0
-        self._published, self._new = 0.0, True
+        self._published, self._new = 0.0, bool(config.shadow)
 
     def run(self) -> None:
-        """Compare until there is nothing more."""
-        while not self._exchanges.closed:
+        """Work until there is nothing more."""
+        while not self._exchanges.over:
             taken = self._exchanges.next(_PATIENCE)
             if taken is not None:
-                parsed, route, request, primary, shadow, repeat = taken
-                self._compare(parsed, _exchange(route, request, primary, shadow, repeat))
+                self._take(*taken)
             if self._new and (taken is None or time.monotonic() - self._published >= _PUBLISH_EVERY):
                 self._publish()
         self._publish()
         self._observer.close()
+        if self._recorder is not None:
+            self._recorder.close()
+
+    def _take(self, route: str, request: ShadowRequest, app: str, primary: ShadowResponse, other: Other | None) -> None:
+        asked, answered = _request(request), _response(primary)
+        if other is not None:
+            parsed, name, response, again = other
+            repeat = None if again is None else _response(again)
+            self._compare(parsed, Exchange(route, asked, app, answered, name, _response(response), repeat))
+        elif self._recorder is not None:
+            self._recorder.record(route, app, asked, answered)
 
     def _compare(self, parsed: ParsedShadow, exchange: Exchange) -> None:
         self._observer.compare_by(exchange.route, parsed.comparison)
@@ -92,7 +100,8 @@ class _Comparison:
         self._new = True
 
     def _publish(self) -> None:
-        self._exchanges.publish(self._compared, self._differing, to_json(self._observer.summary()))
+        if self._new or self._published:
+            self._exchanges.publish(self._compared, self._differing, to_json(self._observer.summary()))
         self._published, self._new = time.monotonic(), False
 
 
@@ -109,23 +118,9 @@ def _store_folder(config: Config) -> str | None:
     return folder
 
 
-def _exchange(
-    route: str,
-    request: ShadowRequest,
-    primary: tuple[str, ShadowResponse],
-    shadow: tuple[str, ShadowResponse],
-    repeat: ShadowResponse | None,
-) -> Exchange:
-    method, target, headers, body = request
-    return Exchange(
-        route,
-        RequestRecord(method, target, _texts(headers), body),
-        primary[0],
-        _response(primary[1]),
-        shadow[0],
-        _response(shadow[1]),
-        None if repeat is None else _response(repeat),
-    )
+def _request(given: ShadowRequest) -> RequestRecord:
+    method, target, headers, body = given
+    return RequestRecord(method, target, _texts(headers), body)
 
 
 def _response(given: ShadowResponse) -> ResponseRecord:
