@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal, TypeAlias, final
 
 from rsgi._types import Message, WSGIApp
-from rsgi.config import Config
-from rsgi.plan import Plan
-from rsgi.shadow.rules import ParsedShadow
+from rsgi.routing.plan import Plan
+from rsgi.settings.config import Config
+from rsgi.settings.shadow_rules import ParsedShadow
 
 __all__ = [
     "SETTINGS",

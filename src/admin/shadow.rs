@@ -26,7 +26,7 @@ pub(super) async fn document(mut summaries: Vec<String>) -> Option<String> {
 }
 
 fn merged(py: Python<'_>, summaries: &[String]) -> PyResult<String> {
-    py.import("rsgi.shadow.summary")?.call_method1("merged_json", (summaries,))?.extract()
+    py.import("rsgi.process.shadow")?.call_method1("merged_json", (summaries,))?.extract()
 }
 
 impl Workers {

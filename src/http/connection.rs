@@ -19,7 +19,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::access_log::Entry;
-use crate::gateway::{Call, probe, websocket};
+use crate::gateway::call::Call;
+use crate::gateway::{probe, websocket};
 use crate::http::forwarded::{Memo, Proxies};
 use crate::http::health;
 use crate::http::service::Service;
@@ -231,8 +232,8 @@ async fn dispatch(
     in_flight.answered(&mut response);
     if let Some((compression, wish)) = compressed {
         response = compression.apply(response, wish).boxed().await;
-        if let (AppResponse::Compressed(_, stream), Some(capture)) = (&mut response, &mut in_flight.shadow) {
-            stream.copied(capture.copy_elsewhere());
+        if let (AppResponse::Compressed(_, stream), Some(follower)) = (&mut response, &mut in_flight.follower) {
+            stream.copied(follower.copy_elsewhere());
         }
     }
     match fate.as_ref().and_then(|fate| fate.failure()) {
@@ -271,7 +272,7 @@ fn begin<'a>(
         if head.parts.version != Version::HTTP_2 && !matches!(body, RawBody::Empty) {
             return Err(RequestError::closing(StatusCode::BAD_REQUEST, "a WebSocket handshake has no body"));
         }
-        in_flight.enter(app)?;
+        in_flight.enter(&app.load)?;
         let asked = websocket::Asked { head, alive: connection.alive.clone(), in_flight };
         return Ok((rare(websocket::call(app, asked, &service.settings)), None));
     }
@@ -281,13 +282,13 @@ fn begin<'a>(
     {
         return Err(rsgi_bridge::error::BodyError::TooLarge { limit }.into());
     }
-    in_flight.enter(app)?;
+    in_flight.enter(&app.load)?;
     if let Some(shadowing) = &service.shadowing {
         head.parts.headers.remove(&SHADOW);
-        in_flight.shadow = shadowing.sample(&asked(&head, upgrade), (&head, root, &body), decision);
+        in_flight.follower = shadowing.sample(&asked(&head, upgrade), (&head, root, &body), decision);
     }
     let body = RequestBody::new(body, limit, head.series.clone());
-    let body = body.copied(in_flight.shadow.as_ref().and_then(|capture| capture.body.clone()));
+    let body = body.copied(in_flight.follower.as_ref().and_then(|follower| follower.request_body()));
     let fate = body.fate();
     let client = (&connection.alarm, &connection.half_closed);
     let call = Call { head, body, settings: &service.settings, client };

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use crate::access_log::AccessLog;
 use crate::config::live_shares::LiveShares;
 use crate::config::settings::Settings;
-use crate::gateway::App;
+use crate::gateway::app::{App, Gateway};
 use crate::http::forwarded::Proxies;
 use crate::metrics::{Metrics, Routing};
 use crate::net::admission::Admission;
@@ -18,7 +18,7 @@ use crate::response::compression::Compression;
 use crate::response::own_fields::OwnFields;
 use crate::response::static_files::StaticFiles;
 use crate::runtime::wear::Wear;
-use crate::shadow::Shadowing;
+use crate::shadow::{Lends, Shadowing};
 use crate::wire::Limits;
 
 /// What every connection of the server shares.
@@ -54,4 +54,21 @@ pub struct Service {
     pub wear: Option<Arc<Wear>>,
     /// Counts connections, if they are limited.
     pub admission: Option<Arc<Admission>>,
+}
+
+impl Service {
+    /// Whether every application is called as ASGI.
+    pub fn all_asgi(&self) -> bool {
+        self.apps.iter().all(|app| matches!(app.gateway, Gateway::Asgi(_)))
+    }
+}
+
+impl Lends for Service {
+    fn apps(&self) -> &[Arc<App>] {
+        &self.apps
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
 }

@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::metrics::RouteSeries;
-use crate::shadow::BodyCopy;
+use crate::request::body_copy::BodyCopy;
 use crate::wire::Pace;
 
 /// What a body kept in memory may grow to before it goes to a temporary file, in bytes.

@@ -9,15 +9,15 @@ use std::time::{Instant, SystemTime};
 use http::HeaderMap;
 
 use crate::access_log::{AccessLog, Entry, Outcome, kept};
-use crate::gateway::App;
-use crate::http::h2::Reader;
 use crate::metrics::{Counted, Event, RouteSeries, Routing};
 use crate::request::activity::Activity;
+use crate::request::app_load::AppLoad;
 use crate::request::error::RequestError;
 use crate::response::app_response::AppResponse;
 use crate::response::decision_fields::DecisionFields;
+use crate::response::follower::Follower;
+use crate::response::stream_clock::StreamClock;
 use crate::route::Reason;
-use crate::shadow::Capture;
 
 /// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
 /// all end with it.
@@ -27,8 +27,8 @@ pub struct InFlight {
     pub record: Record,
     /// The header fields of the response that depend on the decision, if there are any.
     pub decision: Option<Box<DecisionFields>>,
-    /// Follows it, if it is one of the sample of shadow traffic.
-    pub shadow: Option<Box<Capture>>,
+    /// Who follows it, if anybody does.
+    pub follower: Option<Box<dyn Follower>>,
     /// `None` when somebody else holds it.
     place: Option<Place>,
     log: Option<Logged>,
@@ -63,11 +63,11 @@ pub struct Logged {
 pub struct Place {
     /// Where an HTTP/2 connection counts its requests.
     activity: Option<Arc<Activity>>,
-    running: Option<Arc<App>>,
+    running: Option<Arc<AppLoad>>,
     /// It is that of a WebSocket that was accepted.
     websocket: bool,
     /// Of a WebSocket over HTTP/2: its stream, which is reset unless it has ended.
-    stream: Option<Arc<Reader>>,
+    stream: Option<Arc<StreamClock>>,
 }
 
 impl Place {
@@ -79,14 +79,14 @@ impl Place {
     }
 
     /// Counts as one of `app`'s; `false` when those are too many.
-    fn enter(&mut self, app: &Arc<App>) -> bool {
+    fn enter(&mut self, app: &Arc<AppLoad>) -> bool {
         let unanswered = app.unanswered.fetch_add(1, Ordering::AcqRel);
         leave(self.running.replace(Arc::clone(app)));
         app.limit.is_none_or(|limit| unanswered < limit)
     }
 }
 
-fn leave(app: Option<Arc<App>>) {
+fn leave(app: Option<Arc<AppLoad>>) {
     if let Some(app) = app {
         app.unanswered.fetch_sub(1, Ordering::AcqRel);
     }
@@ -117,7 +117,7 @@ impl InFlight {
     ) -> Self {
         let place = Some(Place::take(activity));
         let record = Record { started: began, status: 0, bytes: 0, app: None };
-        Self { record, decision: None, shadow: None, place, log, counted }
+        Self { record, decision: None, follower: None, place, log, counted }
     }
 
     /// What decided that `app`, by its place in the plan, answers.
@@ -154,10 +154,10 @@ impl InFlight {
 
     /// An application has answered: a copy of what it sends is kept, if the request is followed.
     pub fn answered(&mut self, response: &mut AppResponse) {
-        let Some(capture) = &mut self.shadow else { return };
+        let Some(follower) = &mut self.follower else { return };
         let app = self.place.as_ref().and_then(|place| place.running.as_ref());
-        if !capture.answered(response, app) {
-            self.shadow = None;
+        if !follower.answered(response, app) {
+            self.follower = None;
         }
     }
 
@@ -169,7 +169,7 @@ impl InFlight {
     }
 
     /// Says who answers.
-    fn served_by(&mut self, app: &App) {
+    fn served_by(&mut self, app: &AppLoad) {
         if self.log.is_some() {
             self.record.app = Some(Arc::clone(&app.name));
         }
@@ -192,7 +192,7 @@ impl InFlight {
     ///
     /// # Errors
     /// 503 when `app` runs as many as it may.
-    pub fn enter(&mut self, app: &Arc<App>) -> Result<(), RequestError> {
+    pub fn enter(&mut self, app: &Arc<AppLoad>) -> Result<(), RequestError> {
         self.served_by(app);
         let full = self.place.as_mut().is_some_and(|place| !place.enter(app));
         if !full {
@@ -210,7 +210,7 @@ impl InFlight {
     /// Leaves the place to the WebSocket that the request becomes.
     pub fn hand_on(&mut self) -> Option<Place> {
         let mut place = self.place.take()?;
-        place.stream = Reader::current();
+        place.stream = StreamClock::current();
         place.websocket = true;
         if let Some(app) = &place.running {
             app.websockets.accepted.fetch_add(1, Ordering::Relaxed);
@@ -227,8 +227,8 @@ impl Drop for InFlight {
             let Record { started, status, bytes, .. } = &self.record;
             counted.end(started.elapsed(), *status, *bytes);
         }
-        if let Some(capture) = self.shadow.take() {
-            capture.over();
+        if let Some(follower) = self.follower.take() {
+            follower.over();
         }
         if let Some(Logged { log, mut entry }) = self.log.take() {
             let Record { started, status, bytes, app } = &mut self.record;

@@ -14,16 +14,17 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
-use super::copy::{Body, BodyCopy};
 use super::counters::Dropped;
 use super::queue::Waiting;
 use super::record::{EXCEPTION, Record, reason};
 use super::rules::Rules;
 use super::{SHADOW, Shadowing};
-use crate::gateway::App;
+use crate::request::app_load::AppLoad;
 use crate::request::body::RawBody;
+use crate::request::body_copy::{BodyCopy, CopiedBody};
 use crate::request::head::{Peer, RequestHead, copy_of};
 use crate::response::app_response::AppResponse;
+use crate::response::follower::Follower;
 
 /// What depends on something that the client got from one of the applications.
 const CONDITIONS: [HeaderName; 6] = [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE, RANGE];
@@ -44,7 +45,7 @@ pub struct CopiedRequest {
     root: usize,
     id: Option<HeaderValue>,
     /// The body, when it is complete.
-    pub body: Body,
+    pub body: CopiedBody,
 }
 
 impl CopiedRequest {
@@ -58,7 +59,7 @@ impl CopiedRequest {
         }
         parts.headers.insert(SHADOW.clone(), HeaderValue::from_static("1"));
         let (peer, root) = (head.peer.apart(), head.root.saturating_sub(mount));
-        Self { parts, peer, root, id: head.request_id.clone(), body: Body::default() }
+        Self { parts, peer, root, id: head.request_id.clone(), body: CopiedBody::default() }
     }
 
     /// The head for another call.
@@ -107,7 +108,7 @@ pub struct Capture {
     records: bool,
     request: CopiedRequest,
     /// The body of the request, if it has one.
-    pub body: Option<Arc<BodyCopy>>,
+    body: Option<Arc<BodyCopy>>,
     began: Instant,
     answer: Option<Answer>,
     /// Who copies the response's body.
@@ -116,7 +117,7 @@ pub struct Capture {
 
 #[derive(Debug)]
 struct Answer {
-    app: Arc<App>,
+    app: Arc<AppLoad>,
     record: Record,
     /// The length that the head declares.
     declared: Option<u64>,
@@ -145,17 +146,7 @@ impl Capture {
         Self { shadowing, rule, label, records, request, body, began, answer, by }
     }
 
-    /// `app` has answered. Gives whether the request is followed further.
-    pub fn answered(&mut self, response: &mut AppResponse, app: Option<&Arc<App>>) -> bool {
-        let dropped = match self.follow(response, app) {
-            Ok(followed) => return followed,
-            Err(dropped) => dropped,
-        };
-        self.shadowing.counters.dropped(dropped);
-        false
-    }
-
-    fn follow(&mut self, response: &mut AppResponse, app: Option<&Arc<App>>) -> Result<bool, Dropped> {
+    fn follow(&mut self, response: &mut AppResponse, app: Option<&Arc<AppLoad>>) -> Result<bool, Dropped> {
         if let AppResponse::Error(error) = response
             && reason(error) != EXCEPTION
         {
@@ -196,43 +187,6 @@ impl Capture {
         Ok(true)
     }
 
-    /// For somebody who copies the body before it is sent: as it is then, it cannot be compared.
-    pub fn copy_elsewhere(&mut self) -> Option<Arc<BodyCopy>> {
-        self.by = Copier::Another;
-        self.answer.as_ref().map(|answer| Arc::clone(&answer.copy))
-    }
-
-    /// A piece of the response's body is sent.
-    pub fn passed(&self, chunk: &[u8]) {
-        if let Some(answer) = self.answer.as_ref().filter(|_| self.by == Copier::Sender) {
-            answer.copy.push(chunk);
-        }
-    }
-
-    /// The response's body has ended.
-    pub fn ended(&self) {
-        if let Some(answer) = self.answer.as_ref().filter(|_| self.by == Copier::Sender) {
-            answer.copy.end();
-        }
-    }
-
-    /// The request is over: it waits for its turn from now on, if all of it is here.
-    pub fn over(self) {
-        let shadowing = Arc::clone(&self.shadowing);
-        let records = self.records;
-        match self.into_waiting() {
-            Ok(waiting) => {
-                if records {
-                    shadowing.hand_over(Box::new(waiting.recorded()));
-                }
-                if waiting.rule.is_some() {
-                    shadowing.enqueue(Box::new(waiting));
-                }
-            }
-            Err(dropped) => shadowing.counters.dropped(dropped),
-        }
-    }
-
     fn into_waiting(self) -> Result<Waiting, Dropped> {
         let Self { rule, label, mut request, body, began, answer, by, .. } = self;
         let Answer { app, mut record, declared, copy } = answer.ok_or(Dropped::ClientLeft)?;
@@ -251,6 +205,54 @@ impl Capture {
             }
         }
         Ok(Waiting { rule, label, request: Arc::new(request), app, primary: Arc::new(record) })
+    }
+}
+
+impl Follower for Capture {
+    fn request_body(&self) -> Option<Arc<BodyCopy>> {
+        self.body.clone()
+    }
+
+    fn answered(&mut self, response: &mut AppResponse, app: Option<&Arc<AppLoad>>) -> bool {
+        let dropped = match self.follow(response, app) {
+            Ok(followed) => return followed,
+            Err(dropped) => dropped,
+        };
+        self.shadowing.counters.dropped(dropped);
+        false
+    }
+
+    fn copy_elsewhere(&mut self) -> Option<Arc<BodyCopy>> {
+        self.by = Copier::Another;
+        self.answer.as_ref().map(|answer| Arc::clone(&answer.copy))
+    }
+
+    fn passed(&self, chunk: &[u8]) {
+        if let Some(answer) = self.answer.as_ref().filter(|_| self.by == Copier::Sender) {
+            answer.copy.push(chunk);
+        }
+    }
+
+    fn ended(&self) {
+        if let Some(answer) = self.answer.as_ref().filter(|_| self.by == Copier::Sender) {
+            answer.copy.end();
+        }
+    }
+
+    fn over(self: Box<Self>) {
+        let shadowing = Arc::clone(&self.shadowing);
+        let records = self.records;
+        match self.into_waiting() {
+            Ok(waiting) => {
+                if records {
+                    shadowing.hand_over(Box::new(waiting.recorded()));
+                }
+                if waiting.rule.is_some() {
+                    shadowing.enqueue(Box::new(waiting));
+                }
+            }
+            Err(dropped) => shadowing.counters.dropped(dropped),
+        }
     }
 }
 

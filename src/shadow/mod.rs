@@ -1,14 +1,13 @@
 //! Shadow traffic: a sample of the requests also goes to a second application, and the two responses are compared.
 //!
 //! Apart from the gateways, which call applications, and from the connection, whose client never notices. In reading order:
-//! `rules` says which requests, `copy` keeps a bounded copy of a body, `capture` follows a sampled request to its end, `queue`
+//! `rules` says which requests, `capture` follows a sampled request to its end, `queue`
 //! keeps those that wait, `quiet` says when live requests leave room, `runner` sends them to the second application, `record` is
 //! what came of it, `exchanges` hands both responses to the thread that compares them in Python; `counters` counts.
 //!
 //! Spec: `docs/shadow.md`.
 
 mod capture;
-mod copy;
 mod counters;
 mod exchanges;
 mod queue;
@@ -24,13 +23,12 @@ use arc_swap::ArcSwap;
 use http::HeaderName;
 use pyo3::prelude::*;
 
-pub use self::capture::Capture;
-pub use self::copy::BodyCopy;
 pub use self::counters::Counters;
 pub use self::exchanges::ShadowExchanges;
 pub use self::rules::Rules;
-pub use self::runner::run;
+pub use self::runner::{Lends, run};
 
+use self::capture::Capture;
 use self::counters::Dropped;
 use self::exchanges::{Exchange, Handed};
 use self::queue::{Queue, Waiting};
@@ -38,8 +36,10 @@ use crate::config::plan::Plan;
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 use crate::request::body::RawBody;
+use crate::request::body_copy::BodyCopy;
 use crate::request::head::RequestHead;
 use crate::request::identity;
+use crate::response::follower::Follower;
 use crate::route::{Decision, RouteRequest};
 
 /// The field by which an application can tell a shadow request. Clients cannot send it.
@@ -107,7 +107,7 @@ impl Shadowing {
         request: &RouteRequest<'_>,
         (head, mount, body): (&RequestHead, usize, &RawBody),
         decision: Decision,
-    ) -> Option<Box<Capture>> {
+    ) -> Option<Box<dyn Follower>> {
         let rules = self.rules.load();
         let alone = matches!(decision, Decision::App { .. });
         let chosen = rules

@@ -12,7 +12,7 @@ use super::counters::Dropped;
 use super::exchanges::Exchange;
 use super::record::Record;
 use super::rules::Rules;
-use crate::gateway::App;
+use crate::request::app_load::AppLoad;
 
 /// A request that has its response.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Waiting {
     /// The request.
     pub request: Arc<CopiedRequest>,
     /// The application that answered the client.
-    pub app: Arc<App>,
+    pub app: Arc<AppLoad>,
     /// Its response.
     pub primary: Arc<Record>,
 }

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::gateway::{App, Gateway};
-use crate::http::service::Service;
+use crate::gateway::app::{App, Gateway};
 use crate::runtime::event_loop::{EventLoop, LoopEvent};
 
 /// How long a shadow request waits for room.
@@ -23,9 +22,9 @@ const EVERY: Duration = Duration::from_millis(5);
 const MOST_LAG: Duration = Duration::from_millis(5);
 
 /// Waits until there is room for a call of `app`; `false` when there was none for too long.
-pub async fn room_for(service: &Service, app: &App) -> bool {
+pub async fn room_for(apps: &[Arc<App>], app: &App) -> bool {
     let began = Instant::now();
-    while !(has_room(service, app) && is_prompt(service).await) {
+    while !(has_room(apps, app) && is_prompt(apps).await) {
         if began.elapsed() > PATIENCE {
             return false;
         }
@@ -35,16 +34,16 @@ pub async fn room_for(service: &Service, app: &App) -> bool {
 }
 
 /// Whether no call waits for a thread, and `app` has room for one more beside this one.
-fn has_room(service: &Service, app: &App) -> bool {
+fn has_room(apps: &[Arc<App>], app: &App) -> bool {
     let waits = |app: &Arc<App>| match &app.gateway {
         Gateway::Wsgi(gateway) => gateway.pool().census().waiting > 0,
         Gateway::Asgi(_) => false,
     };
-    if service.apps.iter().any(waits) {
+    if apps.iter().any(waits) {
         return false;
     }
-    let running = app.unanswered.load(Ordering::Acquire);
-    if app.limit.is_some_and(|limit| running + 1 >= limit) {
+    let running = app.load.unanswered.load(Ordering::Acquire);
+    if app.load.limit.is_some_and(|limit| running + 1 >= limit) {
         return false;
     }
     match &app.gateway {
@@ -57,8 +56,8 @@ fn has_room(service: &Service, app: &App) -> bool {
 }
 
 /// Whether the event loop, if there is one, comes to something new soon.
-async fn is_prompt(service: &Service) -> bool {
-    let event_loop = service.apps.iter().find_map(|app| match &app.gateway {
+async fn is_prompt(apps: &[Arc<App>]) -> bool {
+    let event_loop = apps.iter().find_map(|app| match &app.gateway {
         Gateway::Asgi(gateway) => Some(&gateway.event_loop),
         Gateway::Wsgi(_) => None,
     });

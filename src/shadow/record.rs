@@ -10,8 +10,8 @@ use futures::future::poll_fn;
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 
-use super::copy::{Body, BodyCopy};
 use crate::metrics::Event;
+use crate::request::body_copy::{BodyCopy, CopiedBody};
 use crate::request::error::RequestError;
 use crate::response::app_response::AppResponse;
 use crate::response::in_flight::InFlight;
@@ -24,7 +24,7 @@ pub struct Record {
     /// The fields, as the application gave them.
     pub headers: HeaderMap,
     /// What was copied of the body.
-    pub body: Body,
+    pub body: CopiedBody,
     /// From the call of the application to the end of its response.
     pub took: Duration,
     /// Why there is no response.

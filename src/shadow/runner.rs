@@ -16,8 +16,9 @@ use super::exchanges::{Exchange, Second};
 use super::queue::Waiting;
 use super::record::Record;
 use super::{Shadowing, quiet};
-use crate::gateway::{App, Call};
-use crate::http::service::Service;
+use crate::config::settings::Settings;
+use crate::gateway::app::App;
+use crate::gateway::call::Call;
 use crate::log::{counted, debug, line};
 use crate::request::body::RequestBody;
 use crate::request::half_closed::HalfClosed;
@@ -25,8 +26,19 @@ use crate::request::identity;
 use crate::runtime::shutdown::{Alive, Phase};
 use crate::wire::SpareAlarm;
 
+/// What the runner borrows while it runs.
+pub trait Lends: Send + Sync + 'static {
+    /// The applications, in the order of the plan.
+    fn apps(&self) -> &[Arc<App>];
+
+    /// The settings of the server.
+    fn settings(&self) -> &Settings;
+}
+
 /// Sends what waits, until the server stops. What waits then is dropped.
-pub async fn run(shadowing: Arc<Shadowing>, service: Arc<Service>, mut alive: Alive) {
+///
+/// `lender` has the settings.
+pub async fn run<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, mut alive: Alive) {
     let Some(mut waiting) = shadowing.queue.take_receiver() else { return };
     let mut running = JoinSet::new();
     let mut stopping = pin!(alive.reached(Phase::Leaving));
@@ -39,7 +51,7 @@ pub async fn run(shadowing: Arc<Shadowing>, service: Arc<Service>, mut alive: Al
             },
             next = waiting.recv(), if running.len() < shadowing.concurrency => {
                 let Some(next) = next else { break };
-                running.spawn(send(Arc::clone(&shadowing), Arc::clone(&service), next));
+                running.spawn(send(Arc::clone(&shadowing), Arc::clone(&lender), next));
             }
         }
     }
@@ -61,38 +73,43 @@ fn drop_all(shadowing: &Shadowing, waiting: &mut Receiver<Box<Waiting>>, running
     }
 }
 
-async fn send(shadowing: Arc<Shadowing>, service: Arc<Service>, waiting: Box<Waiting>) {
+async fn send<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, waiting: Box<Waiting>) {
+    let (apps, settings) = (lender.apps(), lender.settings());
     let Some((rules, place)) = waiting.rule.clone() else { return };
     let Some(rule) = rules.at(place) else { return };
-    let Some(app) = service.apps.get(rule.to) else { return };
-    let asker = Asker { shadowing: &shadowing, service: &service, waiting: &waiting };
+    let Some(app) = apps.get(rule.to) else { return };
+    let asker = Asker { shadowing: &shadowing, apps, settings, waiting: &waiting };
     let Some(shadow) = asker.ask(app).await else { return shadowing.counters.dropped(Dropped::Busy) };
     // What changes something is not done to the first application again.
     let again = waiting.request.is_safe() && identity::bucket() < rule.repeat;
-    let repeat = if again { asker.ask(&waiting.app).await } else { None };
+    let repeat = match apps.get(waiting.app.index).filter(|_| again) {
+        Some(first) => asker.ask(first).await,
+        None => None,
+    };
     let second = Second { rule: (Arc::clone(&rules), place), app: Arc::clone(&app.name), record: shadow, repeat };
     shadowing.hand_over(Box::new(Exchange { second: Some(second), ..waiting.recorded() }));
 }
 
 struct Asker<'a> {
     shadowing: &'a Shadowing,
-    service: &'a Service,
+    apps: &'a [Arc<App>],
+    settings: &'a Settings,
     waiting: &'a Waiting,
 }
 
 impl Asker<'_> {
     /// Sends the request to `app`; `None` when there is no room for it.
     async fn ask(&self, app: &Arc<App>) -> Option<Record> {
-        let Self { shadowing, service, waiting } = self;
-        if !quiet::room_for(service, app).await {
+        let Self { shadowing, apps, settings, waiting } = self;
+        if !quiet::room_for(apps, app).await {
             return None;
         }
-        shadowing.counters.sent(app.index);
+        shadowing.counters.sent(app.load.index);
         let _place = Place::take(app);
         let (alarm, half_closed) = (SpareAlarm::default(), HalfClosed::default());
         let request = &waiting.request;
         let body = RequestBody::new(request.body(), None, None);
-        let call = Call { head: request.head(), body, settings: &service.settings, client: (&alarm, &half_closed) };
+        let call = Call { head: request.head(), body, settings, client: (&alarm, &half_closed) };
         let began = Instant::now();
         // One that is longer by this much is another one.
         let longest = waiting.primary.body.size.saturating_add(shadowing.limit as u64);
@@ -115,13 +132,13 @@ struct Place<'a>(&'a App);
 
 impl<'a> Place<'a> {
     fn take(app: &'a App) -> Self {
-        app.unanswered.fetch_add(1, Ordering::AcqRel);
+        app.load.unanswered.fetch_add(1, Ordering::AcqRel);
         Self(app)
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.unanswered.fetch_sub(1, Ordering::AcqRel);
+        self.0.load.unanswered.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -16,8 +16,8 @@ import click
 
 from rsgi.cli.usage import HintedUsageError
 from rsgi.compare.results.verdict import parse_percent
-from rsgi.console import say
 from rsgi.errors import StartupError
+from rsgi.observe.console import say
 
 if TYPE_CHECKING:
     from rsgi.compare.results.report import RouteReport

@@ -17,16 +17,16 @@ from rsgi.cli.comparison import output_of, output_options
 from rsgi.cli.environment import warn_of_variables
 from rsgi.cli.parameters import SectionedCommand, SettingOption, config_from, options
 from rsgi.cli.usage import HintedUsageError
-from rsgi.console import say
 from rsgi.errors import StartupError
+from rsgi.observe.console import say
 
 if TYPE_CHECKING:
     from rsgi._types import ASGIApp
     from rsgi.compare.comparer import Comparer
     from rsgi.compare.results.report import RouteReport
     from rsgi.compare.storage.recording import Recorded, Recording
-    from rsgi.config import Config
-    from rsgi.plan import App
+    from rsgi.routing.plan import App
+    from rsgi.settings.config import Config
 
 _HELP = """Send recorded requests to an application, and compare its responses with the recorded ones.
 
@@ -76,10 +76,10 @@ def _read(path: str) -> Recording:
 
 def _application(config: Config, context: click.Context) -> App:
     """The one application to send requests to, as an ASGI application."""
+    from rsgi.apps.importer import load_target, target_name
+    from rsgi.apps.interface import check_interface
     from rsgi.bridge import WsgiToAsgi
-    from rsgi.importer import load_target, target_name
-    from rsgi.interface import check_interface
-    from rsgi.plan import App
+    from rsgi.routing.plan import App
 
     given = [each for interface in _APPS for each in context.params[interface]]
     if len(given) != 1:
@@ -96,10 +96,10 @@ def _application(config: Config, context: click.Context) -> App:
 def _run(
     recording: Recording, app: App, config: Config, comparer: Comparer, headers: Sequence[tuple[str, str]]
 ) -> tuple[list[RouteReport], dict[str, BaseException]]:
+    from rsgi.cli.startup import started
     from rsgi.compare.replaying.client import Client
     from rsgi.compare.replaying.replay import Replay
     from rsgi.compare.storage.redaction import Redaction
-    from rsgi.startup import started
 
     given = click.get_current_context().params
     lifespan = given["run_lifespan"]

@@ -16,8 +16,8 @@ use rsgi_bridge::response::sink::FileBody;
 use tokio::task::JoinHandle;
 
 use super::encoder::Encoder;
+use crate::request::body_copy::BodyCopy;
 use crate::response::file_stream::{FileStream, SpooledStream, broken_off};
-use crate::shadow::BodyCopy;
 
 /// What is compressed at once where it is; more goes to another thread.
 pub const AT_ONCE: usize = 16 * 1024;
@@ -68,7 +68,7 @@ pub struct CompressedStream {
     /// Something was compressed and not flushed.
     unflushed: bool,
     /// The fields that follow the body, once they are known.
-    pub trailers: Option<crate::response::app_response::Trailers>,
+    pub trailers: Option<crate::response::trailers::Trailers>,
     /// Where the plain bytes are copied, if they are.
     copy: Option<Arc<BodyCopy>>,
 }
@@ -84,7 +84,7 @@ enum Work {
 
 impl CompressedStream {
     /// What comes out of `source`, through `encoder`.
-    pub fn new(source: Source, encoder: Encoder, trailers: Option<crate::response::app_response::Trailers>) -> Self {
+    pub fn new(source: Source, encoder: Encoder, trailers: Option<crate::response::trailers::Trailers>) -> Self {
         Self { source, rest: Bytes::new(), work: Work::Here(encoder), unflushed: false, trailers, copy: None }
     }
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from rsgi._types import ASGIApp, Message, Scope
 from rsgi.compare.exchange import RequestRecord, ResponseRecord
-from rsgi.loops import call_application
+from rsgi.process.loops import call_application
 
 # How much of a body is kept for the comparison.
 _LIMIT = 16 * 1024 * 1024
