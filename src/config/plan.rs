@@ -9,8 +9,8 @@ use rsgi_bridge::host::wsgi_to_asgi::WsgiBridge;
 use crate::config::settings::Seconds;
 use crate::config::startup_error::StartupError;
 use crate::route::{
-    AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, Percent, RouteKind, RouteSpec,
-    Router, RuleSpec, Scheme, ShareBy, SharingSpec, Testers,
+    AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, Percent, RouteError, RouteKind,
+    RouteSpec, Router, RuleSpec, Scheme, ShareBy, SharingSpec, Testers,
 };
 
 /// One application of the plan.
@@ -84,6 +84,26 @@ struct Route {
     refuses: bool,
 }
 
+/// One rule of shadow traffic.
+#[derive(Debug, FromPyObject)]
+pub struct ShadowSpec {
+    methods: Vec<String>,
+    kind: String,
+    path: String,
+    /// The place of the application that gets the requests too.
+    pub to: usize,
+    /// How many of 10,000 requests are sent.
+    pub sample: u16,
+    /// How many of 10,000 of those the first application gets again.
+    pub repeat: u16,
+    text: String,
+    source: String,
+    /// What results are grouped by.
+    pub label: String,
+    /// The rule as Python made it.
+    pub parsed: Py<PyAny>,
+}
+
 /// Who serves what.
 #[derive(Debug, FromPyObject)]
 pub struct Plan {
@@ -97,6 +117,8 @@ pub struct Plan {
     wsgi_table: Option<Vec<Route>>,
     share_by: String,
     share_testers: Option<String>,
+    /// The requests that a second application gets too.
+    pub shadow: Vec<ShadowSpec>,
 }
 
 impl AppSpec {
@@ -118,20 +140,29 @@ impl Plan {
     /// # Errors
     /// When rules or routes contradict the applications.
     pub fn router(&self) -> Result<Router, StartupError> {
-        let mounts: Vec<MountSpec> = self.apps.iter().enumerate().map(mount).collect();
         let rules: Vec<RuleSpec> = self.rules.iter().map(rule).collect();
+        let router = Router::new(&self.mounts(), &rules, &self.mode());
+        let router = router.and_then(|router| router.sharing(&self.sharing()));
+        router.map_err(StartupError::from)
+    }
+
+    /// Where the applications are.
+    pub fn mounts(&self) -> Vec<MountSpec> {
+        self.apps.iter().enumerate().map(mount).collect()
+    }
+
+    /// How the applications without a prefix share the rest.
+    pub fn mode(&self) -> Mode {
         let mode = match self.mode.as_str() {
             "table" => Mode::Table(self.table.iter().map(route).collect()),
             "probe" => Mode::Probe,
             "websocket" => Mode::WebSocketOnly,
             _ => Mode::Mounts,
         };
-        let mode = match &self.wsgi_table {
+        match &self.wsgi_table {
             Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(route).collect(), then: Box::new(mode) },
             None => mode,
-        };
-        let router = Router::new(&mounts, &rules, &mode).and_then(|router| router.sharing(&self.sharing()));
-        router.map_err(|error| StartupError::new(error.to_string(), error.hint()))
+        }
     }
 
     /// Where buckets come from. `python/rsgi/settings/shares.py` has checked the text.
@@ -158,6 +189,38 @@ impl Plan {
     }
 }
 
+impl From<RouteError> for StartupError {
+    fn from(error: RouteError) -> Self {
+        Self::new(error.to_string(), error.hint())
+    }
+}
+
+impl ShadowSpec {
+    /// The rule that finds its requests.
+    pub fn rule(&self) -> RuleSpec {
+        RuleSpec {
+            methods: Some(self.methods.clone()),
+            host: None,
+            path: path_spec(&self.kind, &self.path),
+            fields: Vec::new(),
+            scheme: None,
+            websocket: Some(false),
+            app: AppIndex(self.to),
+            share: None,
+            text: self.text.clone(),
+            source: self.source.clone(),
+        }
+    }
+}
+
+fn path_spec(kind: &str, path: &str) -> PathSpec {
+    match kind {
+        "prefix" => PathSpec::Prefix(path.to_owned()),
+        "regex" => PathSpec::Expression(path.to_owned()),
+        _ => PathSpec::Template(path.to_owned()),
+    }
+}
+
 fn mount((index, app): (usize, &AppSpec)) -> MountSpec {
     let interface = if app.is_wsgi() { Interface::Wsgi } else { Interface::Asgi };
     MountSpec { app: AppIndex(index), interface, prefix: app.prefix.clone() }
@@ -167,11 +230,7 @@ fn rule(rule: &Rule) -> RuleSpec {
     RuleSpec {
         methods: rule.methods.clone(),
         host: rule.host.clone(),
-        path: match rule.kind.as_str() {
-            "prefix" => PathSpec::Prefix(rule.path.clone()),
-            "regex" => PathSpec::Expression(rule.path.clone()),
-            _ => PathSpec::Template(rule.path.clone()),
-        },
+        path: path_spec(&rule.kind, &rule.path),
         fields: rule.fields.iter().map(field).collect(),
         scheme: rule.scheme.as_ref().map(|scheme| if scheme == "https" { Scheme::Https } else { Scheme::Http }),
         websocket: rule.websocket,

@@ -35,6 +35,7 @@ LONGER = {
 ATTACHING = {
     "src/process/server.rs": "the I/O thread's last act",
     "src/config/startup_error.rs": "a start-up error becomes an exception",
+    "src/admin/shadow.rs": "adds up results, in a supervisor, on a thread of tokio's",
     "bridge/src/host/foreign_loop.rs": "wakes the loop of a foreign host",
     "bridge/src/pool/spare.rs": "starts a spare thread, on a thread made for it",
     "bridge/src/pool/overdue.rs": "looks where a thread hangs, on a thread made for it",
