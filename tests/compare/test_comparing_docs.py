@@ -1,6 +1,6 @@
 """The pages about comparing are true: their commands run, and what they show is what rsgi prints.
 
-Apart from `tests/test_docs.py`, because these commands need samples and a recording, and serve nothing.
+Apart from `tests/docs/test_docs.py`, because these commands need samples and a recording.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import pytest
 
 from compare_records import answered, asked, exchanged
 from rsgi.compare.content.masks import BUILT_IN
-from rsgi.compare.exchange import ResponseRecord
 from rsgi.compare.observer import Observer
 from rsgi.compare.options import DEFAULT_HEADERS, ObserverOptions
-from rsgi.compare.storage.recording import Recorder, read_recording
+from rsgi.compare.storage.recording import read_recording
+from server import Server
+from wire import get
 
 PROJECT = Path(__file__).parent.parent.parent
 COMPARING, REPLAY = PROJECT / "docs/comparing.md", PROJECT / "docs/record-and-replay.md"
@@ -69,20 +70,12 @@ def _store(folder: Path) -> None:
 
 
 def _record(folder: Path) -> None:
-    script = "import json, sys; sys.path.insert(0, '.'); from old import app; client = app.test_client();"
-    script += (
-        "print(json.dumps([[r.status_code, list(r.headers.items()), r.text] for r in map(client.get, sys.argv[1:])]))"
-    )
-    targets = ["/books", "/books/1", "/books/2", "/books/99"]
-    ran = subprocess.run(
-        [sys.executable, "-c", script, *targets], cwd=folder, capture_output=True, text=True, check=True
-    )
-    recorder = Recorder(folder / "old.jsonl")
-    for target, (status, headers, text) in zip(targets, json.loads(ran.stdout), strict=True):
-        body = text.encode()
-        response = ResponseRecord(status, tuple(map(tuple, headers)), body, len(body), True, None, 0.001)
-        recorder.record(re.sub(r"/\d+", "/{id}", target), "old:app", asked(target), response)
-    recorder.close()
+    """Run the command of the page, and send it requests."""
+    (line,) = commands(REPLAY, "serve")
+    server = Server([sys.executable, "-m", *shlex.split(line), "--port", "0"], folder=folder)
+    for target in ("/books", "/books/1", "/books/2", "/books/99"):
+        get(server, target)
+    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("line", [line for line in commands(COMPARING, "diff") if "--admin" not in line])
