@@ -69,7 +69,7 @@ async def load(port: int, rate: float | None, seconds: float) -> list[float]:
         while time.perf_counter() - began < seconds:
             start = time.perf_counter()
             if rate is not None:
-                start, due = due, due + random.expovariate(rate)  # noqa: S311 - arrivals, not secrets
+                start, due = due, due + random.expovariate(rate)
                 await asyncio.sleep(start - time.perf_counter())
             await ask(reader, writer)
             latencies.append(time.perf_counter() - start)

@@ -1,7 +1,7 @@
 """The applications of `shadow.py`: the same list of items as JSON, over WSGI and ASGI.
 
-Apart from `apps.py`, because they work about as long as a small view of a framework does. Otherwise, half load would be a test of
-the client.
+Apart from `apps.py`, because they work about as long as a small view of a framework does. Otherwise, half load would
+be a test of the client.
 """
 
 import json
@@ -11,6 +11,8 @@ from typing import Any
 _ITEMS = [{"id": number, "name": f"item {number}", "price": number * 1.25, "tags": ["a", "b"]} for number in range(100)]
 
 Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 
 def _body() -> bytes:
@@ -24,7 +26,7 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
     return [body]
 
 
-async def asgi(scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+async def asgi(scope: Message, receive: Receive, send: Send) -> None:
     """The new application."""
     if scope["type"] != "http":
         raise NotImplementedError(scope["type"])

@@ -195,7 +195,7 @@ impl Server {
             let why = "a bridged application is called directly, and this cannot change while the server runs";
             return Err(StartupError::new(why, "restart the server").into());
         }
-        let shadow = shadow::Rules::again(py, &plan, self.shadowing.as_ref())?;
+        let shadow = shadow::Rules::again(py, &plan, self.shadowing.is_some())?;
         let router = py.detach(|| plan.router())?;
         self.shadowing.iter().zip(shadow).for_each(|(shadowing, rules)| shadowing.go_by(rules));
         self.shares.route_by(Routing::new(router, self.metrics.as_ref()));

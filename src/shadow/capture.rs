@@ -3,99 +3,33 @@
 //! Apart because it only watches: the client gets what it would get, and when. It holds a copy of the head and bounded copies of
 //! the bodies. Whatever is not as it should be ends it, and is counted.
 //!
-//! Spec: RFC 9110 13.1 (conditional requests), 14 (ranges), 10.1.1 (`Expect`).
+//! Spec: RFC 9110 13.1 (conditional requests), 14 (ranges).
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{
-    CONTENT_TYPE, EXPECT, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
-};
-use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 
+use super::copied_request::CopiedRequest;
 use super::counters::Dropped;
 use super::queue::Waiting;
 use super::record::{EXCEPTION, Record, reason};
 use super::rules::Rules;
-use super::{SHADOW, Shadowing};
+use super::shadowing::Shadowing;
 use crate::request::app_load::AppLoad;
-use crate::request::body::RawBody;
-use crate::request::body_copy::{BodyCopy, CopiedBody};
-use crate::request::head::{Peer, RequestHead, copy_of};
+use crate::request::body_copy::BodyCopy;
+use crate::request::head::RequestHead;
 use crate::response::app_response::AppResponse;
 use crate::response::follower::Follower;
 
-/// What depends on something that the client got from one of the applications.
-const CONDITIONS: [HeaderName; 6] = [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE, RANGE];
-
-/// Responses that do.
+/// Responses that depend on something that the client has.
 const CONDITIONAL: [StatusCode; 4] = [
     StatusCode::PARTIAL_CONTENT,
     StatusCode::NOT_MODIFIED,
     StatusCode::PRECONDITION_FAILED,
     StatusCode::RANGE_NOT_SATISFIABLE,
 ];
-
-/// A request that can be sent again.
-#[derive(Debug)]
-pub struct CopiedRequest {
-    parts: Parts,
-    peer: Arc<Peer>,
-    root: usize,
-    id: Option<HeaderValue>,
-    /// The body, when it is complete.
-    pub body: CopiedBody,
-}
-
-impl CopiedRequest {
-    /// `mount` bytes of the path lead to the first application alone.
-    fn new(head: &RequestHead, mount: usize) -> Self {
-        let mut parts = copy_of(&head.parts);
-        // The body is here already.
-        parts.headers.remove(EXPECT);
-        for name in &CONDITIONS {
-            parts.headers.remove(name);
-        }
-        parts.headers.insert(SHADOW.clone(), HeaderValue::from_static("1"));
-        let (peer, root) = (head.peer.apart(), head.root.saturating_sub(mount));
-        Self { parts, peer, root, id: head.request_id.clone(), body: CopiedBody::default() }
-    }
-
-    /// The head for another call.
-    pub fn head(&self) -> Box<RequestHead> {
-        Box::new(RequestHead {
-            parts: copy_of(&self.parts),
-            peer: self.peer.apart(),
-            root: self.root,
-            began: Instant::now(),
-            request_id: self.id.clone(),
-            queued: None,
-            series: None,
-            shadow: true,
-        })
-    }
-
-    /// The body for another call.
-    pub fn body(&self) -> RawBody {
-        if self.body.bytes.is_empty() { RawBody::Empty } else { RawBody::Whole(Some(self.body.bytes.clone())) }
-    }
-
-    /// Whether its response has no body.
-    pub fn is_head(&self) -> bool {
-        self.parts.method == Method::HEAD
-    }
-
-    /// Whether it should change nothing.
-    pub fn is_safe(&self) -> bool {
-        self.parts.method.is_safe()
-    }
-
-    /// Method, target and fields, as the client sent them but for what was removed.
-    pub fn parts(&self) -> &Parts {
-        &self.parts
-    }
-}
 
 /// See the top of this file.
 #[derive(Debug)]

@@ -10,8 +10,7 @@ use http::HeaderMap;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::SHADOW;
-use super::capture::CopiedRequest;
+use super::copied_request::{CopiedRequest, SHADOW};
 use super::counters::Counters;
 use super::record::Record;
 use super::rules::Rules;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::capture::CopiedRequest;
+use super::copied_request::CopiedRequest;
 use super::counters::Dropped;
 use super::exchanges::Exchange;
 use super::record::Record;

@@ -3,11 +3,8 @@
 //! Apart from the routing rules, because these never decide who answers. They are compiled by the same router, so that their
 //! paths mean the same.
 
-use std::sync::Arc;
-
 use pyo3::prelude::*;
 
-use super::Shadowing;
 use crate::config::plan::{Plan, ShadowSpec};
 use crate::config::startup_error::StartupError;
 use crate::route::{Mode, MountSpec, Reason, RouteRequest, Router};
@@ -58,15 +55,15 @@ impl Rules {
     ///
     /// # Errors
     /// When it has none and is to have some, and as for [`Rules::new`].
-    pub fn again(py: Python<'_>, plan: &Plan, running: Option<&Arc<Shadowing>>) -> Result<Option<Self>, StartupError> {
+    pub fn again(py: Python<'_>, plan: &Plan, runs: bool) -> Result<Option<Self>, StartupError> {
         let rules = Self::new(py, plan)?;
-        if running.is_none() && !rules.is_empty() {
+        if !runs && !rules.is_empty() {
             return Err(StartupError::new(
                 "the server was started without shadow rules",
                 "restart it to begin with them",
             ));
         }
-        Ok(running.map(|_| rules))
+        Ok(runs.then_some(rules))
     }
 
     /// Whether there is none.
