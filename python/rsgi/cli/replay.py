@@ -54,8 +54,9 @@ def _replay(*, file: str, **_: object) -> int:
     headers = [_header(text, context) for text in context.params["headers"]]
     config = config_from(context)
     try:
-        recording, app = _read(file), _application(config, context)
-        reports, errors = _run(recording, app, config, comparer, headers)
+        recording = _read(file)
+        with contextlib.redirect_stdout(sys.stderr):  # what the application prints is no part of the results
+            reports, errors = _run(recording, _application(config, context), config, comparer, headers)
     except StartupError as error:
         if config.debug:
             traceback.print_exception(error.__cause__ or error, file=sys.stderr)
@@ -78,7 +79,7 @@ def _application(config: Config, context: click.Context) -> App:
     """The one application to send requests to, as an ASGI application."""
     from rsgi.apps.importer import load_target, target_name
     from rsgi.apps.interface import check_interface
-    from rsgi.bridge import WsgiToAsgi
+    from rsgi.bridge.wsgi_to_asgi import WsgiToAsgi
     from rsgi.routing.plan import App
 
     given = [each for interface in _APPS for each in context.params[interface]]

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from rsgi.compare.content.decoding import Body, body_of, header
 from rsgi.compare.content.header_fields import header_differences
+from rsgi.compare.content.html_items import html_items
 from rsgi.compare.content.json_body import NotJson, json_differences, parse_json
 from rsgi.compare.content.json_path import PathPattern, parse_pattern
 from rsgi.compare.content.masks import masked, parse_masks
-from rsgi.compare.content.text_body import Item, html_items, item_differences, lines_of
+from rsgi.compare.content.text_body import Item, item_differences, lines_of
 from rsgi.compare.differences import Difference, difference
 from rsgi.compare.exchange import RequestRecord, ResponseRecord
 from rsgi.compare.options import Comparison
@@ -91,15 +92,18 @@ class Comparer:
             return self._compare_items(primary, shadow)
 
     def _compare_items(self, primary: Body, shadow: Body) -> Result:
-        mine, other = self._items(primary), self._items(shadow)
-        found = item_differences(mine, other, cut_primary=not primary.complete, cut_shadow=not shadow.complete)
         whole = primary.complete and shadow.complete
+        mine, other = masked(primary.text, self._masks), masked(shadow.text, self._masks)
+        if mine == other and whole:
+            return Result()
+        cuts = {"cut_primary": not primary.complete, "cut_shadow": not shadow.complete}
+        found = item_differences(_items(mine, primary), _items(other, shadow), **cuts)
         return Result(tuple(found), None if whole else "only the first part of the body was compared: it was cut")
 
-    def _items(self, body: Body) -> list[Item]:
-        text = masked(body.text, self._masks)
-        items = html_items(text) if body.content == "HTML" else lines_of(text)
-        return items if body.complete else items[:-1]  # the last one may be cut
+
+def _items(text: str, body: Body) -> list[Item]:
+    items = html_items(text) if body.content == "HTML" else lines_of(text)
+    return items if body.complete else items[:-1]  # the last one may be cut
 
 
 def _patterns(texts: tuple[str, ...]) -> tuple[PathPattern, ...]:
@@ -135,7 +139,10 @@ def _status_code(response: ResponseRecord) -> int:
 
 
 def _status(response: ResponseRecord) -> str:
-    return f"500 ({response.error})" if _failed(response) else str(response.status)
+    if not _failed(response):
+        return str(response.status)
+    # The status was sent already if the application failed in the middle of the body.
+    return f"{response.status}, then {response.error}" if response.status else f"500 ({response.error})"
 
 
 def _same_bytes(primary: ResponseRecord, shadow: ResponseRecord) -> bool:
@@ -143,7 +150,13 @@ def _same_bytes(primary: ResponseRecord, shadow: ResponseRecord) -> bool:
         return False
     if primary.complete and shadow.complete:
         return primary.body == shadow.body
-    return primary.sha256 is not None and primary.sha256 == shadow.sha256
+    digest = _digest(primary)
+    return digest is not None and digest == _digest(shadow)
+
+
+def _digest(response: ResponseRecord) -> str | None:
+    """The hash of the whole body, if it is known."""
+    return response.sha256 or (hashlib.sha256(response.body).hexdigest() if response.complete else None)
 
 
 def _other_content(primary: Body, shadow: Body) -> Difference:
@@ -168,5 +181,5 @@ def _compare_bytes(primary: ResponseRecord, shadow: ResponseRecord) -> Result:
 
 
 def _size_and_hash(response: ResponseRecord) -> str:
-    digest = response.sha256 or (hashlib.sha256(response.body).hexdigest() if response.complete else None)
+    digest = _digest(response)
     return f"{response.size} bytes" + (f", sha256 {digest[:16]}…" if digest else "")

@@ -17,10 +17,11 @@ from rsgi.compare.results.report import reports_of
 from rsgi.compare.results.tally import RouteKey, Tally, is_noise
 from rsgi.compare.storage.redaction import Redaction
 from rsgi.compare.storage.sample import sample_of
-from rsgi.compare.storage.store import FileStore, MemoryStore, Store
+from rsgi.compare.storage.store import FileStore, NewestSamples
 
-# How many samples of one process are in its summary.
+# How many samples are in a summary, and how large they may be together.
 _SAMPLES_SHOWN = 40
+_SAMPLES_SIZE = 512 * 1024
 
 
 class Observer:
@@ -35,12 +36,13 @@ class Observer:
 
     def __init__(self, options: ObserverOptions) -> None:
         self._default = Comparer(options.default)
-        self._comparers = {route: Comparer(comparison) for route, comparison in options.routes.items()}
+        self._comparers: dict[str, tuple[Comparison, Comparer]] = {}
+        for route, comparison in options.routes.items():
+            self.compare_by(route, comparison)
         self._redaction = Redaction(options.redact)
-        self._store: Store
-        if options.folder is None:
-            self._store = MemoryStore(options.max_samples, options.max_bytes)
-        else:
+        self._newest = NewestSamples(_SAMPLES_SHOWN, _SAMPLES_SIZE)
+        self._store: FileStore | None = None
+        if options.folder is not None:
             self._store = FileStore(options.folder, options.max_samples, options.max_bytes)
         self._tally = Tally()
         self._unwritten = Tally()
@@ -49,14 +51,13 @@ class Observer:
         self._lock = threading.Lock()
 
     def compare_by(self, route: str, comparison: Comparison) -> None:
-        """Compare the responses of a route in this way from now on, unless the options say another.
+        """Compare the responses of a route in this way from now on.
 
         Raises:
             ValueError: as for the options.
         """
-        with self._lock:
-            if route not in self._comparers:
-                self._comparers[route] = Comparer(comparison)
+        if self._comparers.get(route, (None,))[0] != comparison:
+            self._comparers[route] = (comparison, Comparer(comparison))
 
     def observe(self, exchange: Exchange) -> bool | None:
         """Compare the responses of one exchange.
@@ -73,15 +74,19 @@ class Observer:
 
     def _observe(self, exchange: Exchange) -> bool | None:
         key = (exchange.route, exchange.primary_app, exchange.shadow_app)
-        comparer = self._comparers.get(exchange.route, self._default)
+        _, comparer = self._comparers.get(exchange.route, (None, self._default))
         result = self._compare(comparer, exchange, key)
         signature = self._tally.route(key).add(result)
-        self._unwritten.route(key).add(result)
+        if self._store is not None:
+            self._unwritten.route(key).add(result)
         noise = self._tally.route(key).noise
         matches = None if signature is None else all(is_noise(each, noise) for each in signature)
         sample = None
         if signature and not matches:
             sample = sample_of(exchange, result.differences, self._redaction)
+            self._newest.add(exchange.route, signature, sample)
+        if self._store is None:
+            return matches
         if self._store.write(self._unwritten, exchange.route, signature or (), sample):
             self._unwritten = Tally()
         elif sample is not None:
@@ -96,7 +101,7 @@ class Observer:
             if any(each.place in ("status", "response") for each in again.differences):
                 return Result(skipped="the primary gave two different answers to the same request")
             if again.skipped is None:
-                for tally in (self._tally, self._unwritten):
+                for tally in (self._tally,) if self._store is None else (self._tally, self._unwritten):
                     tally.route(key).learn(again.differences)
         return comparer.compare(exchange.request, exchange.primary, exchange.shadow)
 
@@ -108,11 +113,13 @@ class Observer:
             `lost` because the store could not be written.
         """
         with self._lock:
-            return _document(self._tally, self._store.samples()[:_SAMPLES_SHOWN], self._lost, self._failed)
+            return _document(self._tally, self._newest.newest_first(), self._lost, self._failed)
 
     def close(self) -> None:
         """Write what is not yet written, and close the store."""
         with self._lock:
+            if self._store is None:
+                return
             if self._unwritten.routes:
                 self._store.write(self._unwritten, "", (), None)
             self._store.close()

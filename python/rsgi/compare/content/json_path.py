@@ -58,6 +58,8 @@ def parse_pattern(text: str) -> PathPattern:
     Raises:
         ValueError: when it is none. The message follows the text in a sentence.
     """
+    if text.strip() in ("", "."):
+        raise ValueError("is not a JSON path; write for example `$.items[*].price`")
     rest = text.strip()
     rest = rest.removeprefix("$") if rest.startswith("$") else rest if rest.startswith(("[", ".")) else f".{rest}"
     parts: list[Step | Wildcard] = []
@@ -70,8 +72,6 @@ def parse_pattern(text: str) -> PathPattern:
             parts.append(Wildcard.DEEP)
         parts.append(_step(found))
         at = found.end()
-    if text.strip() in ("", "."):
-        raise ValueError("is not a JSON path; write for example `$.items[*].price`")
     return PathPattern(text, tuple(parts))
 
 

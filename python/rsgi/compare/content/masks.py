@@ -9,23 +9,33 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
-_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
-_CLOCK = r"\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?(?:\s?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?"
+_MONTHS = "(?:an|eb|ar|pr|ay|un|ul|ug|ep|ct|ov|ec)[a-z]{0,7}"
+_MONTH = f"[ADFJMNOS]{_MONTHS}"
+_DAYS = "(?:on|ue|ed|hu|ri|at|un)[a-z]{0,6}"
+_ZONE = r"\s?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})"
+_CLOCK = rf"[0-9]{{1,2}}:[0-9]{{2}}(?::[0-9]{{2}}(?:[.,][0-9]{{1,9}})?)?(?:\s?[AaPp]\.?[Mm]\.?)?(?:{_ZONE})?"
+_THEN = f"(?:[T ]{_CLOCK}|, {_CLOCK})?"
 _VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s"'<>]+)"""
+
+# After the first character of a word. A pattern that begins with a class of characters is searched much faster.
+_BEGINS = r"(?<!\w.)"
 
 # The built-in masks, in the order in which they apply.
 BUILT_IN: dict[str, str] = {
     # Also the value of an <input> or <meta> with such a name: see `_mask_field`.
-    "csrf": r"""(?i)(?P<before>["']?\b[\w-]{0,30}(?:csrf|xsrf)[\w-]{0,30}["']?\s{0,5}[:=]\s{0,5})"""
-    r"""(?:"[^"\s]{8,}"|'[^'\s]{8,}')""",
-    "nonce": rf"(?i)(?P<before>\bnonce\s{{0,5}}=\s{{0,5}}){_VALUE}|(?P<start>'nonce-)[^']+",
-    "uuid": r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
-    "date": rf"\b\d{{4}}-\d\d-\d\d(?:[T ]{_CLOCK})?|\b{_DAY},? \d\d?[ -]{_MONTH}[ -]\d{{4}}(?:,? {_CLOCK})?"
-    rf"|\b\d\d? {_MONTH}\.? \d{{4}}(?:,? {_CLOCK})?|\b{_MONTH}\.? \d\d?,? \d{{4}}(?:,? {_CLOCK})?",
-    "time": r"\b\d\d?:\d\d:\d\d(?:[.,]\d+)?\b",
-    "hex": r"\b(?=[a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{16,}\b",
+    "csrf": r"""(?i)(?P<before>(?:csrf|xsrf)[\w-]{0,30}["']?\s{0,5}[:=]\s{0,5})(?:"[^"\s]{8,}"|'[^'\s]{8,}')""",
+    "nonce": rf"(?i)(?P<before>nonce\s{{0,5}}=\s{{0,5}}){_VALUE}|(?P<start>'nonce-)[^']+",
+    "uuid": r"[0-9a-fA-F][0-9a-fA-F]{7}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b",
+    # 2026-01-31, 31 January 2026, Sat, 31 Jan 2026 and Jan 31, 2026, each also with a time.
+    "date": rf"[0-9A-Z]{_BEGINS}(?:(?<=[0-9])(?:[0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}|[0-9]?[ -]{_MONTH}\.?[ -][0-9]{{4}}){_THEN}"
+    rf"|(?<=[A-Z])(?:{_DAYS},? [0-9]{{1,2}}[ -]{_MONTH}[ -][0-9]{{4}}|{_MONTHS}\.? [0-9]{{1,2}},? [0-9]{{4}}){_THEN})",
+    "time": rf"[0-9]{_BEGINS}[0-9]?:[0-9]{{2}}:[0-9]{{2}}(?:[.,][0-9]{{1,9}})?\b",
+    # 16 digits or more, and not only decimal ones.
+    "hex": rf"[0-9a-fA-F]{_BEGINS}(?:(?<=[a-fA-F])|(?=[0-9]*[a-fA-F]))[0-9a-fA-F]{{15,}}\b",
 }
+
+# What a text must have, in any case, for a mask to apply. Most texts have none, and looking for that is fast.
+_SIGNS = {"csrf": ("csrf", "xsrf", "authenticity"), "nonce": ("nonce",)}
 
 _FIELD = re.compile(r"<(?:input|meta)\b[^<>]*>", re.IGNORECASE)
 _SECRET_FIELD = re.compile(r"""\bname\s*=\s*["']?[\w.:-]*(?:csrf|xsrf|authenticity)""", re.IGNORECASE)
@@ -46,6 +56,10 @@ class Mask:
 
     def apply(self, text: str) -> str:
         """Replace all that it matches."""
+        if self.name in _SIGNS:
+            lower = text.lower()
+            if not any(sign in lower for sign in _SIGNS[self.name]):
+                return text
         if self.name == "csrf":
             text = _FIELD.sub(self._mask_field, text)
         return self.pattern.sub(self._replaced, text)

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from rsgi._types import ASGIApp, Message, Scope
+from rsgi._types import ASGIApp, Message, Receive, Scope, Send
 from rsgi.compare.exchange import RequestRecord, ResponseRecord
-from rsgi.process.loops import call_application
 
 # How much of a body is kept for the comparison.
 _LIMIT = 16 * 1024 * 1024
@@ -101,7 +100,7 @@ class Client:
         async def send(message: Message) -> None:
             response.take(message)
 
-        call = call_application(self.application, self._scope(request), receive, send)
+        call = _call(self.application, self._scope(request), receive, send)
         task = asyncio.ensure_future(call)
         over = asyncio.ensure_future(response.over.wait())
         await asyncio.wait({task, over}, timeout=self.timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -111,7 +110,8 @@ class Client:
         why, error = await _end(task)
         if response.over.is_set():
             return response.record(request.method, started), error
-        return ResponseRecord(0, (), b"", 0, True, None, time.perf_counter() - started, why), error
+        took = time.perf_counter() - started
+        return ResponseRecord(response.status, response.headers, b"", 0, True, None, took, why), error
 
     def _scope(self, request: RequestRecord) -> Scope:
         raw_path, _, query = request.target.partition("?")
@@ -134,6 +134,10 @@ class Client:
             "state": dict(self.state),
             "extensions": {},
         }
+
+
+async def _call(application: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    await application(scope, receive, send)  # what it returns may be any awaitable
 
 
 async def _end(task: asyncio.Task[None]) -> tuple[str, BaseException | None]:

@@ -29,6 +29,7 @@ table { border-collapse: collapse; width: 100% }
 th { text-align: left; font-size: .85rem; color: var(--dim); font-weight: 600 }
 th, td { padding: .32rem .75rem .32rem 0; border-top: 1px solid var(--line); vertical-align: top }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+th.number:first-child { width: 5.5rem }
 code, pre, td.path { font-family: ui-monospace, monospace; font-size: .87rem; overflow-wrap: anywhere }
 a { color: inherit }
 details { border-top: 1px solid var(--line) } summary { cursor: pointer; padding: .4rem 0; overflow-wrap: anywhere }

@@ -36,7 +36,7 @@ def lines_of(reports: Sequence[RouteReport], *, pairs: int, width: int = 80) -> 
         lines.insert(0, _cut(f"{reports[0].primary} → {reports[0].shadow}", width))
         lines.insert(1, "")
     shown = [line for each in reports for line in _pairs(each, pairs, width)]
-    return [*lines, "", *_total(reports), *(["", *shown] if shown else [])]
+    return [*lines, "", *_total(reports), *(["", *shown[:-1]] if shown else [])]
 
 
 def _route(report: RouteReport, width: int, *, several: bool) -> Iterator[str]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
 from rsgi.compare.content.decoding import Body, body_of
 from rsgi.compare.content.masks import masked, parse_masks
@@ -112,7 +113,7 @@ class Redaction:
 
     def _parameter(self, pair: str) -> str:
         name, equals, value = pair.partition("=")
-        if equals and self.is_secret(re.sub(r"%5[bB].*|\[.*", "", name)):
+        if equals and self.is_secret(unquote(name)):
             return f"{name}={REDACTED}" if value else pair
         return name + equals + _TOKEN.sub(REDACTED, value)
 
@@ -152,12 +153,15 @@ class Redaction:
         """A difference without secret values. The path names the field; an input of HTML has its name elsewhere."""
         names = re.findall(r"[\w-]+", each.path)
         hidden = each.path.endswith(("input @value", "meta @content")) or any(self.is_secret(name) for name in names)
-        primary, shadow = (self._shown(value, hidden=hidden) for value in (each.primary, each.shadow))
+        field = each.path.removeprefix("header ") if each.path.startswith("header ") else ""
+        primary, shadow = (self._shown(value, field, hidden=hidden) for value in (each.primary, each.shadow))
         return replace(each, primary=primary, shadow=shadow)
 
-    def _shown(self, text: str | None, *, hidden: bool) -> str | None:
+    def _shown(self, text: str | None, field: str, *, hidden: bool) -> str | None:
         if text is None or hidden:
             return text if text is None else REDACTED
+        if field:
+            return self._header(field, text)
         return _TOKEN.sub(REDACTED, _PAIR.sub(self._pair, text))
 
 

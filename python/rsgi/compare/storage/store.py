@@ -1,4 +1,4 @@
-"""Where counts and samples are kept: an SQLite file in a folder, or memory.
+"""Where counts and samples are kept: an SQLite file in a folder, and the newest samples in memory.
 
 Several workers write to the same file. What cannot be written is lost or written later, and never an error: shadow
 traffic must not disturb the server.
@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rsgi.compare.results.tally import RouteKey, RouteTally, Signature, Tally
 
@@ -45,52 +45,39 @@ _PATIENCE = 0.25
 
 # How many samples with the same differences a route has.
 _PER_SIGNATURE = 20
+_SHOWN_PER_SIGNATURE = 5
 
 _PAGE = 4096
 
 
-class Store(Protocol):
-    """Keeps counts and samples."""
-
-    def write(self, counts: Tally, route: str, signature: Signature, sample: Mapping[str, Any] | None) -> bool:
-        """Add counts, and a sample if there is one. Say whether that worked."""
-
-    def samples(self) -> list[dict[str, Any]]:
-        """The samples, the newest first."""
-
-    def close(self) -> None:
-        """Free what it holds."""
-
-
-class MemoryStore:
-    """Keeps the newest samples of this process in memory. The counts stay with the observer.
+class NewestSamples:
+    """The newest samples of this process, in memory, for `/shadow.json`.
 
     Args:
-        max_samples: How many.
+        most: How many.
         max_bytes: How large they may be together.
     """
 
-    def __init__(self, max_samples: int, max_bytes: int) -> None:
-        self._max_samples, self._max_bytes = min(max_samples, 1000), min(max_bytes, 8 * 1024 * 1024)
-        self._samples: deque[tuple[str, Signature, str]] = deque()
+    def __init__(self, most: int, max_bytes: int) -> None:
+        self._most, self._max_bytes = most, max_bytes
+        self._samples: deque[tuple[str, Signature, int, dict[str, Any]]] = deque()
         self._size = 0
 
-    def write(self, counts: Tally, route: str, signature: Signature, sample: Mapping[str, Any] | None) -> bool:
-        """Keep a sample."""
-        if sample is not None and sum(each[:2] == (route, signature) for each in self._samples) < _PER_SIGNATURE:
-            text = json.dumps(sample)
-            self._samples.append((route, signature, text))
-            self._size += len(text)
-            while self._samples and (len(self._samples) > self._max_samples or self._size > self._max_bytes):
-                self._size -= len(self._samples.popleft()[2])
-        return True
+    def add(self, route: str, signature: Signature, sample: dict[str, Any]) -> None:
+        """Keep a sample. A route has only a few with the same differences."""
+        same = [each for each in self._samples if each[:2] == (route, signature)]
+        if len(same) >= _SHOWN_PER_SIGNATURE:
+            self._samples.remove(same[0])
+            self._size -= same[0][2]
+        size = len(json.dumps(sample))
+        self._samples.append((route, signature, size, sample))
+        self._size += size
+        while len(self._samples) > self._most or (self._size > self._max_bytes and len(self._samples) > 1):
+            self._size -= self._samples.popleft()[2]
 
-    def samples(self) -> list[dict[str, Any]]:
-        """The samples, the newest first."""
-        return [json.loads(text) for _, _, text in reversed(self._samples)]
-
-    def close(self) -> None:
-        """Nothing is open."""
+    def newest_first(self) -> list[dict[str, Any]]:
+        """The samples."""
+        return [sample for _, _, _, sample in reversed(self._samples)]
 
 
 class FileStore:
@@ -131,8 +118,11 @@ class FileStore:
     def _open(self) -> sqlite3.Connection:
         """Open the file. Another worker may be making it at the same time, and SQLite does not always wait for that."""
         for _ in range(20):
-            with contextlib.suppress(sqlite3.OperationalError):
+            try:
                 return _open(self._path, self._max_bytes)
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
             time.sleep(_PATIENCE / 20)
         return _open(self._path, self._max_bytes)
 
@@ -160,13 +150,6 @@ class FileStore:
                 return
             some = max(1, count - self._max_samples + 1 if has_room else count // 20)
             connection.execute("DELETE FROM samples WHERE id IN (SELECT id FROM samples ORDER BY id LIMIT ?)", (some,))
-
-    def samples(self) -> list[dict[str, Any]]:
-        """The samples, the newest first."""
-        try:
-            return read_samples(self._opened())
-        except (sqlite3.Error, OSError, ValueError):
-            return []
 
     def close(self) -> None:
         """Close the file."""
