@@ -309,6 +309,7 @@ fn not_found(upgrade: bool) -> RequestError {
 }
 
 /// What a request asks of the router.
+#[inline]
 fn asked(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
     let Parts { method, headers, .. } = &head.parts;
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());

@@ -82,6 +82,7 @@ impl Shadowing {
 
     /// Follows a request from now on, if it is one of the sample. `decision` says who answers it, and `mount` how many bytes of the
     /// path lead there.
+    #[cold]
     pub fn sample(
         self: &Arc<Self>,
         request: &RouteRequest<'_>,

@@ -11,10 +11,11 @@ import pytest
 from shadowing import ADMIN, ALL, NEW, OLD, compared, count
 
 from rsgi.compare.storage.recording import read_recording
-from rsgi.config import Config
-from rsgi.config_file import load_config
 from rsgi.errors import StartupError
-from rsgi.shadow.rules import parse_shadow, parsed_shadows
+from rsgi.routing.shadow import resolved
+from rsgi.settings.config import Config
+from rsgi.settings.config_file import load_config
+from rsgi.settings.shadow_rules import parse_shadow, parsed_shadows
 from server import Server, run_rsgi, wait_until
 from wire import get, post
 
@@ -33,8 +34,7 @@ def test_a_rule_of_a_file() -> None:
         [{**ONE, "sample": "1%", "repeat": "0%", "headers": ["ETag"], "ignore": "$.a", "unordered": ["$.b"]}]
     )
     assert (parsed.sample, parsed.repeat, parsed.rule.methods) == (100, 0, ("GET", "HEAD"))
-    comparison = parsed.comparison
-    assert (comparison.headers, comparison.ignore, comparison.unordered) == (("etag",), ("$.a",), ("$.b",))
+    assert (parsed.headers, parsed.ignore, parsed.unordered) == (("etag",), ("$.a",), ("$.b",))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_rule_of_a_file() -> None:
 )
 def test_a_mistake_in_a_rule(table: dict[str, Any], problem: str) -> None:
     with pytest.raises(StartupError) as raised:
-        parsed_shadows([table])
+        resolved(parsed_shadows([table]), lambda _: 0)
     assert problem in raised.value.message
     assert raised.value.message.startswith("shadow rule 1: ")
 
