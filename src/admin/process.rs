@@ -18,6 +18,7 @@ use crate::route::{BUCKETS, Percent};
 use crate::runtime::calls::{Calls, Census};
 use crate::runtime::event_loop::{EventLoop, LoopEvent};
 use crate::runtime::shutdown::{Phase, Shutdown};
+use crate::shadow::Counters;
 
 /// So many of the calls that run are described, the oldest ones.
 const MOST_CALLS: usize = 50;
@@ -49,6 +50,8 @@ pub struct Process {
     pub lag: Arc<LoopLag>,
     /// The shares of its rules.
     pub shares: Arc<LiveShares>,
+    /// What becomes of shadow requests, if there are any.
+    pub shadow: Option<Arc<Counters>>,
 }
 
 /// Whether requests are welcome.
@@ -87,6 +90,9 @@ impl Process {
         }
         let shares = self.share_list();
         share_samples(&shares, &mut samples);
+        if let Some(shadow) = &self.shadow {
+            shadow.samples(&mut samples);
+        }
         let lag = self.lag.now(&self.event_loop).map(|lag| lag.as_secs_f64());
         samples.extend(lag.map(|lag| Sample::new(Family::LoopLag, &[], Value::Seconds(lag))));
         samples.extend(memory.map(|bytes| Sample::new(Family::Memory, &[], Value::Count(bytes))));
@@ -105,7 +111,12 @@ impl Process {
             calls_running: census.by_app.iter().map(|(_, count)| count).sum(),
             calls: census.oldest.into_iter().map(CallStatus::from).collect(),
         };
-        Report { samples, status }
+        Report { samples, status, shadow: self.shadow_summary() }
+    }
+
+    /// What the comparison of shadow traffic says, as JSON; `None` without shadow traffic.
+    pub fn shadow_summary(&self) -> Option<String> {
+        self.shadow.as_ref()?.summary()
     }
 
     /// The rules with a share.

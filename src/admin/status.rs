@@ -21,6 +21,8 @@ pub struct Report {
     pub samples: Vec<Sample>,
     /// For people.
     pub status: ProcessStatus,
+    /// What the comparison of shadow traffic says, as JSON; `None` without shadow traffic.
+    pub shadow: Option<String>,
 }
 
 /// One process that serves.

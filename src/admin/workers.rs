@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::ended::Ended;
 use super::line::{self, Answer};
 use super::process::Readiness;
 use super::status::{self, Report};
@@ -49,7 +50,7 @@ pub(super) struct State {
     wanted: usize,
     /// By their number, which is the lowest that was free.
     pub(super) workers: BTreeMap<usize, Worker>,
-    ended: Samples,
+    pub(super) ended: Ended,
     /// The live shares, also for new workers.
     pub(super) shares: Vec<SetShare>,
     restarts: BTreeMap<String, usize>,
@@ -196,9 +197,8 @@ impl Workers {
         }
         let _gone = over.wait_for(|over| *over).await.is_err();
         let mut state = self.lock();
-        if let Some(report) = state.workers.remove(&number).and_then(|worker| worker.last) {
-            state.ended.add_ended(&report.samples);
-        }
+        let last = state.workers.remove(&number).and_then(|worker| worker.last);
+        state.ended.keep(last);
         drop(state);
         self.answered.notify_waiters();
     }
@@ -265,7 +265,7 @@ impl Workers {
     pub async fn samples(&self) -> Samples {
         let silent = self.ask_all().await;
         let state = self.lock();
-        let mut samples = state.ended.clone();
+        let mut samples = state.ended.samples.clone();
         for (number, worker) in &state.workers {
             let name = number.to_string();
             if worker.is_reachable() {

@@ -13,7 +13,9 @@ use crate::metrics::{Counted, Event, RouteSeries, Routing};
 use crate::request::activity::Activity;
 use crate::request::app_load::AppLoad;
 use crate::request::error::RequestError;
+use crate::response::app_response::AppResponse;
 use crate::response::decision_fields::DecisionFields;
+use crate::response::follower::Follower;
 use crate::response::stream_clock::StreamClock;
 use crate::route::Reason;
 
@@ -25,6 +27,8 @@ pub struct InFlight {
     pub record: Record,
     /// The header fields of the response that depend on the decision, if there are any.
     pub decision: Option<Box<DecisionFields>>,
+    /// Who follows it, if anybody does.
+    pub follower: Option<Box<dyn Follower>>,
     /// `None` when somebody else holds it.
     place: Option<Place>,
     log: Option<Logged>,
@@ -113,7 +117,7 @@ impl InFlight {
     ) -> Self {
         let place = Some(Place::take(activity));
         let record = Record { started: began, status: 0, bytes: 0, app: None };
-        Self { record, decision: None, place, log, counted }
+        Self { record, decision: None, follower: None, place, log, counted }
     }
 
     /// What decided that `app`, by its place in the plan, answers.
@@ -146,6 +150,15 @@ impl InFlight {
     /// Where its route is counted, if it is.
     pub fn series(&self) -> Option<Arc<RouteSeries>> {
         self.counted.as_ref().map(Counted::series)
+    }
+
+    /// An application has answered: a copy of what it sends is kept, if the request is followed.
+    pub fn answered(&mut self, response: &mut AppResponse) {
+        let Some(follower) = &mut self.follower else { return };
+        let app = self.place.as_ref().and_then(|place| place.running.as_ref());
+        if !follower.answered(response, app) {
+            self.follower = None;
+        }
     }
 
     /// The server answers in the application's place.
@@ -213,6 +226,9 @@ impl Drop for InFlight {
         if let Some(counted) = self.counted.take() {
             let Record { started, status, bytes, .. } = &self.record;
             counted.end(started.elapsed(), *status, *bytes);
+        }
+        if let Some(follower) = self.follower.take() {
+            follower.over();
         }
         if let Some(Logged { log, mut entry }) = self.log.take() {
             let Record { started, status, bytes, app } = &mut self.record;

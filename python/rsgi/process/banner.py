@@ -36,6 +36,7 @@ def banner(config: Config, plan: Plan, io: Literal["thread", "loop", "pool"], su
     lines += _table([(app.interface, _name(app), _place(app, plan), _how(app, config, io)) for app in plan.apps])
     lines += [f"  static  {_static(folder)}" for folder in plan.static_folders]
     lines += [f"  rule  {rule.shown}" for rule in plan.rules]
+    lines += [f"  shadow  {rule.shown}" for rule in plan.shadow]
     lines += ["", *(f"  {line}" for line in _who(plan)), f"  sockets: {_SOCKETS[io]}"]
     lines += [f"  settings: {config.config}"] if config.config is not None else []
     lines.append("")

@@ -13,6 +13,7 @@ from rsgi._rsgi import WsgiBridge
 from rsgi._types import Interface
 from rsgi.bridge import WsgiToAsgi
 from rsgi.routing.introspect import Route
+from rsgi.routing.shadow import ShadowRule
 from rsgi.routing.static_folders import StaticFolder
 from rsgi.settings.rules import FieldCondition, PathKind, Scheme
 from rsgi.settings.shares import write_share
@@ -95,6 +96,7 @@ class Plan:
         static_folders: The folders of static files, which come before all applications.
         share_by: What the bucket of a client is made from, for rules with a share.
         share_testers: The secret of testers, who may choose an application.
+        shadow: The requests that a second application gets too.
     """
 
     apps: tuple[App, ...]
@@ -108,3 +110,4 @@ class Plan:
     static_folders: tuple[StaticFolder, ...] = ()
     share_by: str = "cookie"
     share_testers: str | None = field(default=None, repr=False)
+    shadow: tuple[ShadowRule, ...] = ()

@@ -32,11 +32,12 @@ class Change:
         """One line for each rule and route that came or went, for another mode, and for what is new to know."""
         before, after = self.plan
         rules = _came_and_went([rule.shown for rule in before.rules], [rule.shown for rule in after.rules])
+        shadow = _came_and_went(*([f"shadow {rule.shown}" for rule in plan.shadow] for plan in (before, after)))
         if not rules and [rule.shown for rule in before.rules] != [rule.shown for rule in after.rules]:
             rules.append("  the order of the rules has changed")
         mode = [f"  {after.mode}: {after.reason}"] if (before.mode, before.reason) != (after.mode, after.reason) else []
         routes = _came_and_went(_named(before), _named(after))
-        return [*rules, *mode, *routes, *_said(before, after)]
+        return [*rules, *shadow, *mode, *routes, *_said(before, after)]
 
 
 class ServedPlan:
