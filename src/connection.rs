@@ -249,8 +249,8 @@ fn begin<'a>(
     let service = &connection.service;
     let routing = service.routing.load();
     let decided = decide(&routing.router, &head, upgrade);
-    let Decided { decision, reason, .. } = decided;
-    in_flight.decided_by(&routing, reason, decision.first());
+    let decision = decided.decision;
+    in_flight.decided_by(&routing, &decided, decision.first());
     in_flight.decision =
         DecisionFields::new(service.own_fields.served_by, &routing.router, decided, head.peer.scheme());
     let (first, then, root) = match decision {

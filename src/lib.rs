@@ -64,6 +64,7 @@ mod protocol;
 mod proxy_protocol;
 mod replayed;
 mod response;
+mod rollback;
 pub mod route;
 mod running;
 mod server;

@@ -242,6 +242,7 @@ impl Body for ResponseBody {
             None => Poll::Ready(this.trailers().map(|fields| Ok(Frame::trailers(fields)))),
             Some(Ok(chunk)) => Poll::Ready(Some(Ok(this.hand(chunk)))),
             Some(Err(error)) => {
+                this.in_flight.record.broken = true;
                 // hyper's HTTP/2 cuts at once; one turn later what came before has been flushed.
                 this.broken = Some(error);
                 context.waker().wake_by_ref();

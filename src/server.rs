@@ -115,7 +115,8 @@ impl Server {
         let admin_address = door.as_ref().and_then(Door::url);
         let names = || plan.apps.iter().map(|app| app.name.as_str().into()).collect();
         let metrics = door.as_ref().map(|_| Metrics::new(names()));
-        let routing = Arc::new(ArcSwap::from_pointee(Routing::new(plan.router()?, metrics.as_ref())));
+        let routing = Routing::new(plan.router()?, metrics.as_ref()).watch(plan.guards(metrics.is_some())?);
+        let routing = Arc::new(ArcSwap::from_pointee(routing));
         let live_shares = Arc::new(LiveShares::new(&routing));
         let event_loop = Arc::new(EventLoop::default());
         let pools = Pools::start(py, &plan.apps, &config)?;
@@ -190,8 +191,9 @@ impl Server {
             let why = "a bridged application is called directly, and this cannot change while the server runs";
             return Err(StartupError::new(why, "restart the server").into());
         }
+        let guards = plan.guards(self.metrics.is_some())?;
         let router = py.detach(|| plan.router())?;
-        self.shares.route_by(Routing::new(router, self.metrics.as_ref()));
+        self.shares.route_by(Routing::new(router, self.metrics.as_ref()).watch(guards));
         Ok(())
     }
 

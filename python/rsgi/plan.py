@@ -24,6 +24,7 @@ from rsgi.interface import check_interface, tell_interface
 from rsgi.introspect import Route, RouteTable
 from rsgi.introspect.channels import answers_http_with_django, speaks_websocket_only
 from rsgi.introspect.django import is_django_wsgi
+from rsgi.rollback import Rollback
 from rsgi.rules import FieldCondition, ParsedRule, PathKind, Scheme, parse_rule, prefix_problem, rule_from_table
 from rsgi.shares import idle_settings, write_share
 from rsgi.static_folders import StaticFolder, hidden_applications, static_folders
@@ -83,6 +84,7 @@ class Rule:
     text: str
     source: str
     share: int | None = None
+    rollback: Rollback | None = None
 
     @property
     def shown(self) -> str:

@@ -3,13 +3,15 @@
 //! It has its own thread and runtime and never needs Python. So it answers while the GIL is held or the event loop is
 //! blocked. No request waits for it, whatever its clients do. With several processes, the supervisor listens and asks its
 //! workers. In reading order: `address` has the address and the access rules, `http` answers (`shares`: changes shares), `process` collects the data
-//! of one process, `status` formats it; `line` sends it from a worker to its supervisor, `workers` combines it there,
+//! of one process, `status` formats it; `rollbacks`
+//! applies what the judge of rollbacks decides; `line` sends it from a worker to its supervisor, `workers` combines it there,
 //! `supervisor` is the Python interface; `thread` runs everything.
 
 mod address;
 mod http;
 mod line;
 mod process;
+mod rollbacks;
 mod shares;
 mod status;
 mod supervisor;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::live_shares::ShareStatus;
 use crate::metrics::Sample;
+use crate::rollback::Watched;
 use crate::settings::Settings;
 use crate::timestamp::timestamp;
 
@@ -20,6 +21,8 @@ pub struct Report {
     pub samples: Vec<Sample>,
     /// For people.
     pub status: ProcessStatus,
+    /// For the judge of rollbacks, if this is for the supervisor.
+    pub watched: Vec<Watched>,
 }
 
 /// One process that serves.

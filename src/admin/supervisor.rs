@@ -45,6 +45,7 @@ impl Admin {
             tokio::select! {
                 () = serve(bound, show) => {}
                 () = asking.keep_asking() => {}
+                () = asking.keep_judging() => {}
                 _stopped = stop => {}
             }
         })?;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -19,6 +19,7 @@ use super::process::Readiness;
 use super::status::{self, Report};
 use crate::live_shares::SetShare;
 use crate::metrics::{Family, Sample, Samples, Value as Number};
+use crate::rollback::Judge;
 
 /// How often workers are asked when nobody else does.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -52,6 +53,8 @@ pub(super) struct State {
     ended: Samples,
     /// The live shares, also for new workers.
     pub(super) shares: Vec<SetShare>,
+    /// Decides about rollbacks.
+    pub(super) judge: Judge,
     restarts: BTreeMap<String, usize>,
 }
 
@@ -209,6 +212,7 @@ impl Workers {
             let Ok(Answer { to, report }) = serde_json::from_str(&line) else { continue };
             let mut state = self.lock();
             state.forget_changed(number, &report);
+            state.judge.hear(&report.watched, Instant::now());
             if let Some(worker) = state.workers.get_mut(&number) {
                 worker.last = Some(report);
                 worker.answered = to.map_or(worker.answered, |to| worker.answered.max(to));
