@@ -8,11 +8,11 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use rsgi_bridge::text::percent_decode;
+use rsgi_bridge::request::text::percent_decode;
 
-use crate::plan::{Plan, StaticSpec};
+use crate::config::plan::{Plan, StaticSpec};
+use crate::response::static_files;
 use crate::route::{BUCKETS, Decided, Decision, Lot, Reason, RouteRequest, Router, Scheme, Shared};
-use crate::static_files;
 
 /// The router of one plan.
 #[pyclass(frozen, name = "Router", module = "rsgi._rsgi")]

@@ -22,7 +22,7 @@ LONGEST = 350
 LONGER = {
     "python/rsgi/config.py": (820, "the list of all settings, each defined once"),
     "python/rsgi/supervisor.py": (355, "the workers, and what every signal does to them"),
-    "src/body.rs": (436, "reading, pumping, recording and spooling are one body's way"),
+    "src/request/body.rs": (436, "reading, pumping, recording and spooling are one body's way"),
     "src/gateway/websocket/exchange.rs": (358, "one state machine, and what may follow what in it"),
     "src/wire/frames.rs": (414, "the frames, and the tests of where their bytes are divided"),
     "src/wire/hpack.rs": (388, "a table of 257 lengths, and the examples of the specification"),
@@ -31,12 +31,12 @@ LONGER = {
 
 # Where Python is called from a thread of ours, and why no request waits for it there.
 ATTACHING = {
-    "src/server.rs": "the I/O thread's last act",
-    "src/error.rs": "a start-up error becomes an exception",
-    "bridge/src/foreign_loop.rs": "wakes the loop of a foreign host",
+    "src/process/server.rs": "the I/O thread's last act",
+    "src/config/startup_error.rs": "a start-up error becomes an exception",
+    "bridge/src/host/foreign_loop.rs": "wakes the loop of a foreign host",
     "bridge/src/pool/spare.rs": "starts a spare thread, on a thread made for it",
     "bridge/src/pool/overdue.rs": "looks where a thread hangs, on a thread made for it",
-    "bridge/src/source.rs": "asks a Python iterator on behalf of the application that reads",
+    "bridge/src/request/source.rs": "asks a Python iterator on behalf of the application that reads",
 }
 
 
@@ -91,7 +91,7 @@ def test_tungstenite_stays_in_the_websocket_gateway() -> None:
 def test_pyo3_async_runtimes_stays_in_the_event_loop() -> None:
     named = files_with("pyo3_async_runtimes", RUST)
     assert named
-    assert all(name.startswith("src/event_loop/") for name in named), named
+    assert all(name.startswith("src/runtime/event_loop/") for name in named), named
 
 
 def test_the_router_and_the_wire_guard_stand_alone() -> None:
@@ -106,26 +106,26 @@ def test_the_router_and_the_wire_guard_stand_alone() -> None:
 
 def test_the_way_of_a_request_to_its_gateway_never_touches_python() -> None:
     names = (
-        "protocol",
-        "http2",
-        "replayed",
-        "connection",
-        "listener",
-        "head",
-        "body",
-        "response",
+        "accept/protocol",
+        "http/h2",
+        "net/replayed",
+        "http/connection",
+        "accept/listener",
+        "request/head",
+        "request/body",
+        "response/app_response",
         "access_log/mod",
         "access_log/format",
         "access_log/line",
         "access_log/writer",
-        "identity",
-        "in_flight",
-        "log",
-        "own_fields",
-        "decision_fields",
-        "live_shares",
-        "timestamp",
-        "shutdown",
+        "request/identity",
+        "response/in_flight",
+        "log/mod",
+        "response/own_fields",
+        "response/decision_fields",
+        "config/live_shares",
+        "log/timestamp",
+        "runtime/shutdown",
     )
     files = [PROJECT / f"src/{name}.rs" for name in names]
     assert not files_with("Python|pyo3|Py", files)
@@ -149,7 +149,7 @@ def test_no_file_is_called_by_a_word_that_says_nothing() -> None:
 
 def test_cgi_names_stand_in_one_file() -> None:
     text = {name_of(path) for path in RUST if re.search(r'"(?:PATH_INFO|SCRIPT_NAME|SERVER_NAME)"', path.read_text())}
-    assert text == {"bridge/src/environ.rs"}
+    assert text == {"bridge/src/request/environ.rs"}
 
 
 @pytest.mark.parametrize("path", [path for path in (*RUST, *PYTHON) if "tests" not in path.parts], ids=name_of)

@@ -1,7 +1,7 @@
 """Behind a proxy: what a trusted one says is what applications, rules and logs see; what anybody else says is not.
 
 Apart from `test_proxy_protocol.py`, which is about the first bytes of a connection, and `test_real_proxies.py`.
-How lists of hops are read, and what forgers try, is tested with the parser (`src/forwarded/tests.rs`).
+How lists of hops are read, and what forgers try, is tested with the parser (`src/http/forwarded/tests.rs`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The PROXY protocol: whose a connection is, said before its first byte, by those who may and by nobody else.
 
 Apart from `test_proxies.py`, which is about header fields. Every way to write a header is tested with the parser
-(`src/proxy_protocol.rs`).
+(`src/accept/proxy_protocol.rs`).
 """
 
 from __future__ import annotations

@@ -16,13 +16,13 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyTuple};
 
-use crate::async_body::{self, Kind, kind_of};
 use crate::error::{is_clients_doing, short};
-use crate::exchange::{Ended, Exchange, Next};
-use crate::file_wrapper::FileWrapper;
 use crate::process::Process;
+use crate::response::async_body::{self, Kind, kind_of};
+use crate::response::exchange::{Ended, Exchange, Next};
+use crate::response::file_wrapper::FileWrapper;
+use crate::response::start_response::{StartResponse, body_bytes};
 use crate::spare::{Spare, has_only};
-use crate::start_response::{StartResponse, body_bytes};
 
 /// How a call ended.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::call::{Outcome, Report};
-use crate::exchange::Ended;
 use crate::pool::Ticket;
+use crate::response::exchange::Ended;
 
 /// Which request of which application a record is about.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ Settings come from four places: `rsgi serve --flag`, `RSGI_*` environment variab
 `rsgi.serve(...)` from Python. The metadata of a field is the only definition. Flags, their help and their checks are
 generated from it (`rsgi.cli.parameters`), and the Rust side reads the same field names.
 
-To add a setting: add a field here, and the field of the same name in `src/settings.rs`.
+To add a setting: add a field here, and the field of the same name in `src/config/settings.rs`.
 """
 
 from __future__ import annotations

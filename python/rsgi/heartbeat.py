@@ -1,6 +1,6 @@
 """Ends workers that hang: `--worker-timeout`.
 
-The thread that drives the sockets of a worker regularly sends a byte through a pipe (`src/heartbeat.rs`). If none comes
+The thread that drives the sockets of a worker regularly sends a byte through a pipe (`src/process/heartbeat.rs`). If none comes
 for a long time, no client of that worker gets anything: its event loop is blocked and drives the sockets, or the process
 is stopped. The worker logs its stacks and is ended. The supervisor then handles its death as any other.
 """

@@ -1,7 +1,7 @@
 """Replaces workers that have served long enough: `--max-requests`, `--max-worker-age`, `--max-rss`.
 
 The supervisor knows how to replace a worker without losing a request. This file knows when, and replaces one at a time. A
-worker counts its own requests and reports when they are enough (`src/wear.rs`). This process checks its age and memory,
+worker counts its own requests and reports when they are enough (`src/runtime/wear.rs`). This process checks its age and memory,
 so a worker that hangs cannot hide them.
 """
 

@@ -6,7 +6,7 @@
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, REFERER, USER_AGENT};
 
-use crate::error::StartupError;
+use crate::config::startup_error::StartupError;
 
 const TEXT: &str = "%(time)s %(client)s \"%(r)s\" %(s)s %(B)s %(duration)sms %(app)s";
 const COMMON: &str = "%(h)s %(l)s %(u)s %(t)s \"%(r)s\" %(s)s %(b)s";

@@ -12,9 +12,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use super::basic_user::user;
 use super::format::{Atom, Format, Piece, Shape, Wanted};
 use super::notation::{Json, Notation, Text};
-use crate::head::{Peer, RequestHead, protocol};
-use crate::identity::trace_id;
-use crate::timestamp::Clock;
+use crate::log::timestamp::Clock;
+use crate::request::head::{Peer, RequestHead, protocol};
+use crate::request::identity::trace_id;
 use crate::wire::refused_path;
 
 /// What is kept of one request for its line, only when the log is on.

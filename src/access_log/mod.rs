@@ -18,8 +18,8 @@ pub use self::format::{Format, Wanted};
 pub use self::line::{Entry, Outcome, kept};
 
 use self::writer::{Message, Target, Told};
-use crate::error::StartupError;
-use crate::settings::Settings;
+use crate::config::settings::Settings;
+use crate::config::startup_error::StartupError;
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 4096;

@@ -8,7 +8,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::timestamp::{Clock, push_padded};
+use crate::log::timestamp::{Clock, push_padded};
 
 /// How a line writes what an atom stands for.
 pub(super) trait Notation {

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::format::Format;
 use super::line::Entry;
-use crate::error::StartupError;
+use crate::config::startup_error::StartupError;
 use crate::log;
-use crate::timestamp::Clock;
+use crate::log::timestamp::Clock;
 
 /// What is written at a time: as much as a pipe takes in one piece (`PIPE_BUF`), so that lines of several processes do not mix.
 const BATCH: usize = 4096;

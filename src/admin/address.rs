@@ -12,9 +12,9 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use subtle::ConstantTimeEq;
 
-use crate::binding::Bound;
-use crate::error::StartupError;
-use crate::settings::Settings;
+use crate::config::settings::Settings;
+use crate::config::startup_error::StartupError;
+use crate::net::binding::Bound;
 
 /// The way to the numbers of this process.
 #[derive(Debug)]

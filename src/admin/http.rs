@@ -31,9 +31,9 @@ use super::process::{Process, Readiness};
 use super::shares;
 use super::status::{self, ServerFacts};
 use super::workers::Workers;
-use crate::binding::Bound;
-use crate::live_shares::{SetShare, ShareStatus};
+use crate::config::live_shares::{SetShare, ShareStatus};
 use crate::metrics::{Format, Samples};
+use crate::net::binding::Bound;
 
 /// How long one connection may take, from its beginning to its end.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 
 use super::process::Process;
 use super::status::Report;
-use crate::live_shares::{LiveShares, SetShare};
+use crate::config::live_shares::{LiveShares, SetShare};
 
 /// How long a supervisor may take to make room for the last answer.
 const FAREWELL: Duration = Duration::from_secs(1);

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant, SystemTime};
 use rsgi_bridge::pool::Pool;
 
 use super::status::{AppStatus, CallStatus, ProcessStatus, Report, ThreadsStatus};
-use crate::calls::{Calls, Census};
-use crate::event_loop::{EventLoop, LoopEvent};
+use crate::config::live_shares::{LiveShares, ShareStatus};
 use crate::gateway::{App, Gateway};
-use crate::live_shares::{LiveShares, ShareStatus};
 use crate::metrics::{Family, Metrics, Sample, Value};
 use crate::route::{BUCKETS, Percent};
-use crate::shutdown::{Phase, Shutdown};
+use crate::runtime::calls::{Calls, Census};
+use crate::runtime::event_loop::{EventLoop, LoopEvent};
+use crate::runtime::shutdown::{Phase, Shutdown};
 
 /// So many of the calls that run are described, the oldest ones.
 const MOST_CALLS: usize = 50;
@@ -221,8 +221,8 @@ fn share_samples(shares: &[ShareStatus], samples: &mut Vec<Sample>) {
     }
 }
 
-impl From<crate::calls::Description> for CallStatus {
-    fn from(call: crate::calls::Description) -> Self {
+impl From<crate::runtime::calls::Description> for CallStatus {
+    fn from(call: crate::runtime::calls::Description) -> Self {
         Self {
             app: call.app.to_string(),
             method: call.method.to_string(),

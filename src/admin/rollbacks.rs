@@ -9,10 +9,10 @@ use serde_json::json;
 
 use super::process::Process;
 use super::workers::Workers;
-use crate::live_shares::{decide, of_actions};
+use crate::config::live_shares::{decide, of_actions};
+use crate::log::timestamp::timestamp;
 use crate::rollback::{self, Action, Judge};
 use crate::route::Percent;
-use crate::timestamp::timestamp;
 
 /// How often the judge is asked.
 const EVERY: Duration = Duration::from_secs(1);
@@ -52,7 +52,8 @@ impl Workers {
 
     fn app_of(&self, rule: &str) -> String {
         let state = self.lock();
-        let mut shares = state.workers.values().filter_map(|worker| Some(&worker.last.as_ref()?.status.shares)).flatten();
+        let mut shares =
+            state.workers.values().filter_map(|worker| Some(&worker.last.as_ref()?.status.shares)).flatten();
         shares.find(|own| own.rule == rule).map(|own| own.app.clone()).unwrap_or_default()
     }
 }

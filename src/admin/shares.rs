@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::http::Source;
-use crate::live_shares::{SetBy, SetShare, ShareStatus};
+use crate::config::live_shares::{SetBy, SetShare, ShareStatus};
 use crate::route::Percent;
 
 /// The longest body that is read.

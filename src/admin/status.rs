@@ -8,11 +8,11 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::live_shares::ShareStatus;
+use crate::config::live_shares::ShareStatus;
+use crate::config::settings::Settings;
+use crate::log::timestamp::timestamp;
 use crate::metrics::Sample;
 use crate::rollback::Watched;
-use crate::settings::Settings;
-use crate::timestamp::timestamp;
 
 /// What one process says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -14,8 +14,8 @@ use super::http::{Show, Source, serve};
 use super::status::ServerFacts;
 use super::thread::AdminThread;
 use super::workers::{Phase, Seat, Stage, Workers};
-use crate::settings::Settings;
-use crate::worker::Listeners;
+use crate::config::settings::Settings;
+use crate::process::worker::Listeners;
 
 /// The admin listener of a process whose workers serve.
 #[pyclass(frozen, module = "rsgi._rsgi")]

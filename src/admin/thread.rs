@@ -16,12 +16,12 @@ use super::http::{Show, Source, serve};
 use super::line;
 use super::process::{LoopLag, Process};
 use super::status::ServerFacts;
-use crate::calls::Calls;
-use crate::error::StartupError;
-use crate::event_loop::EventLoop;
+use crate::config::startup_error::StartupError;
+use crate::http::service::Service;
 use crate::metrics::Metrics;
-use crate::service::Service;
-use crate::shutdown::Shutdown;
+use crate::runtime::calls::Calls;
+use crate::runtime::event_loop::EventLoop;
+use crate::runtime::shutdown::Shutdown;
 
 /// A thread that runs until it is told to stop.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use super::status::Report;
 use super::workers::{Stage, State, Workers};
-use crate::live_shares::{SetShare, ShareStatus, merge};
+use crate::config::live_shares::{SetShare, ShareStatus, merge};
 use crate::route::Percent;
 
 impl State {

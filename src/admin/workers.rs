@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::line::{self, Answer};
 use super::process::Readiness;
 use super::status::{self, Report};
-use crate::live_shares::SetShare;
+use crate::config::live_shares::SetShare;
 use crate::metrics::{Family, Sample, Samples, Value as Number};
 use crate::rollback::Judge;
 

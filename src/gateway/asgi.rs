@@ -12,7 +12,7 @@ use futures::FutureExt;
 use futures::future::Either;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
+use rsgi_bridge::request::scope::{Extensions, ScopeKind, ScopeTemplate};
 use tokio::sync::oneshot;
 
 use super::extensions::offered;
@@ -23,16 +23,16 @@ use super::request_messages::RequestMessages;
 use super::response_messages::{GoneState, ResponseMessages, TellOnDrop};
 use super::spare_exchange::Given;
 use super::{Call, ClientClock, early_hint, trailers};
-use crate::body::{Leftover, Recorder};
-use crate::calls::{AppCalls, RunningCall};
-use crate::error::RequestError;
-use crate::event_loop::conversation::Conversation;
-use crate::event_loop::coroutine::AppCoroutine;
-use crate::event_loop::{EventLoop, LoopEvent};
-use crate::head::RequestHead;
-use crate::outbox::{Outbox, Responder};
-use crate::response::AppResponse;
-use crate::settings::Settings;
+use crate::config::settings::Settings;
+use crate::request::body::{Leftover, Recorder};
+use crate::request::error::RequestError;
+use crate::request::head::RequestHead;
+use crate::response::app_response::AppResponse;
+use crate::runtime::calls::{AppCalls, RunningCall};
+use crate::runtime::event_loop::conversation::Conversation;
+use crate::runtime::event_loop::coroutine::AppCoroutine;
+use crate::runtime::event_loop::{EventLoop, LoopEvent};
+use crate::runtime::outbox::{Outbox, Responder};
 
 /// A body up to this length that has arrived with its head is read before the application is called, so that `receive()` need
 /// not wait. In bytes.

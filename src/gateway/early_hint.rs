@@ -12,8 +12,8 @@ use pyo3::types::{PyBytes, PyDict};
 use rsgi_bridge::error::short;
 
 use super::response_messages::{Progress, ResponseMessages};
-use crate::early_hints::EarlyHints;
-use crate::head::RequestHead;
+use crate::request::head::RequestHead;
+use crate::response::early_hints::EarlyHints;
 
 /// Whether the client takes hints: over HTTP/1.1 any does.
 pub(super) fn accepted(head: &RequestHead) -> bool {

@@ -7,9 +7,9 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use rsgi_bridge::scope::Extensions;
+use rsgi_bridge::request::scope::Extensions;
 
-use crate::settings::Settings;
+use crate::config::settings::Settings;
 
 /// The extensions that the settings name.
 pub(super) fn offered(settings: &Settings) -> Extensions {

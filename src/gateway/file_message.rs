@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use rsgi_bridge::error::short;
 use rsgi_bridge::pipe::PipeWriter;
-use rsgi_bridge::sink::{FileBody, Pieces, of_known_length};
+use rsgi_bridge::response::sink::{FileBody, Pieces, of_known_length};
 
 /// How much of a file is read at once, in bytes.
 const PIECE: u64 = 64 * 1024;

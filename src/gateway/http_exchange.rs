@@ -12,11 +12,11 @@ use bytes::Bytes;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use rsgi_bridge::awaitable::{Awaitable, PollFn, Sent};
 use rsgi_bridge::error::{ClientDisconnected, Disconnected};
-use rsgi_bridge::exchange::Ended;
+use rsgi_bridge::host::awaitable::{Awaitable, PollFn, Sent};
 use rsgi_bridge::process::Process;
 use rsgi_bridge::report::{log_failure, log_length};
+use rsgi_bridge::response::exchange::Ended;
 
 use super::asgi::AsgiGateway;
 use super::extensions::only_if;
@@ -27,9 +27,9 @@ use super::request_messages::RequestMessages;
 use super::response_messages::{Ending, GoneState, Progress, ResponseMessages, Room, body_part, response_head};
 use super::waiters::Waiters;
 use super::{early_hint, file_message, trailers, zero_copy};
-use crate::calls::CallHandle;
-use crate::event_loop::EventLoop;
-use crate::head::RequestHead;
+use crate::request::head::RequestHead;
+use crate::runtime::calls::CallHandle;
+use crate::runtime::event_loop::EventLoop;
 
 /// How many turns of the loop a head waits for its body: middleware that hands messages from task to task takes one or two.
 const FLUSH_TURNS: u32 = 3;

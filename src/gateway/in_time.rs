@@ -13,12 +13,12 @@ use rsgi_bridge::pipe::Reading;
 use rsgi_bridge::pool::Ticket;
 use tokio::sync::oneshot;
 
-use crate::calls::CallHandle;
-use crate::error::RequestError;
-use crate::event_loop::EventLoop;
 use crate::log;
-use crate::response::AppResponse;
-use crate::wear::Wear;
+use crate::request::error::RequestError;
+use crate::response::app_response::AppResponse;
+use crate::runtime::calls::CallHandle;
+use crate::runtime::event_loop::EventLoop;
+use crate::runtime::wear::Wear;
 use crate::wire::SpareAlarm;
 
 /// The answer of an application, or that there is none.

@@ -11,10 +11,10 @@ use std::task::Poll;
 
 use futures::FutureExt;
 use pyo3::prelude::*;
-use rsgi_bridge::awaitable::PollFn;
+use rsgi_bridge::host::awaitable::PollFn;
 use tokio::sync::oneshot;
 
-use crate::event_loop::EventLoop;
+use crate::runtime::event_loop::EventLoop;
 
 /// How many turns of the loop those who listen have: Django takes one to begin and four to cancel its view, and each layer that
 /// hands messages from task to task takes some more.

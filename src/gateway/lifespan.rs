@@ -12,17 +12,17 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use rsgi_bridge::awaitable::{Awaitable, Sent};
 use rsgi_bridge::error::short;
+use rsgi_bridge::host::awaitable::{Awaitable, Sent};
 use rsgi_bridge::report::{Subject, log_failure};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::asgi::AsgiGateway;
 use super::message::{typed, unexpected};
-use crate::error::StartupError;
-use crate::event_loop::LoopEvent;
-use crate::settings::Settings;
+use crate::config::settings::Settings;
+use crate::config::startup_error::StartupError;
+use crate::runtime::event_loop::LoopEvent;
 
 /// How the lifespan of an application has come along, as the application says it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,13 +16,13 @@ use http::{StatusCode, Uri};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use rsgi_bridge::text::percent_decode;
+use rsgi_bridge::request::text::percent_decode;
 
 use super::{App, Call, Gateway, asgi};
-use crate::body::Recorder;
-use crate::head::RequestHead;
-use crate::in_flight::InFlight;
-use crate::response::AppResponse;
+use crate::request::body::Recorder;
+use crate::request::head::RequestHead;
+use crate::response::app_response::AppResponse;
+use crate::response::in_flight::InFlight;
 use crate::route::Miss;
 
 /// By which an application says of its own answer whether it is a miss.

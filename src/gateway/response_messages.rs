@@ -15,20 +15,20 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use rsgi_bridge::error::{Disconnected, is_clients_doing, short};
-use rsgi_bridge::exchange::Ended;
-use rsgi_bridge::length::{Admitted, BodyLength};
 use rsgi_bridge::pipe::{PipeWriter, pipe};
-use rsgi_bridge::response_head::ResponseHead;
-use rsgi_bridge::sink::FileBody;
+use rsgi_bridge::response::exchange::Ended;
+use rsgi_bridge::response::length::{Admitted, BodyLength};
+use rsgi_bridge::response::response_head::ResponseHead;
+use rsgi_bridge::response::sink::FileBody;
 
 use super::file_message;
 use super::message::says;
 use super::trailers::Promised;
 use super::zero_copy::Pumping;
-use crate::calls::{CallHandle, RunningCall};
-use crate::error::RequestError;
-use crate::outbox::{Outbox, Responder};
-use crate::response::AppResponse;
+use crate::request::error::RequestError;
+use crate::response::app_response::AppResponse;
+use crate::runtime::calls::{CallHandle, RunningCall};
+use crate::runtime::outbox::{Outbox, Responder};
 
 /// That the client has left before there was a response.
 pub(super) type Gone = Arc<GoneState>;

@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rsgi_bridge::error::Disconnected;
-use rsgi_bridge::overflow::{More, Overflow};
 use rsgi_bridge::pipe::{PipeWriter, pipe};
 use rsgi_bridge::pool::Ticket;
-use rsgi_bridge::response_head::ResponseHead;
-use rsgi_bridge::sink::{FileBody, ResponseSink, Room};
-use rsgi_bridge::stored::{Kept, Piece, keep};
+use rsgi_bridge::response::overflow::{More, Overflow};
+use rsgi_bridge::response::response_head::ResponseHead;
+use rsgi_bridge::response::sink::{FileBody, ResponseSink, Room};
+use rsgi_bridge::response::stored::{Kept, Piece, keep};
 
-use crate::calls::CallHandle;
-use crate::error::RequestError;
-use crate::outbox::{Outbox, Responder};
-use crate::response::AppResponse;
+use crate::request::error::RequestError;
+use crate::response::app_response::AppResponse;
+use crate::runtime::calls::CallHandle;
+use crate::runtime::outbox::{Outbox, Responder};
 
 /// Sends the response of one call to its connection.
 pub struct SocketSink {

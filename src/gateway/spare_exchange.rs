@@ -14,7 +14,7 @@ use rsgi_bridge::process::Process;
 use rsgi_bridge::spare::has_only;
 
 use super::http_exchange::{HttpExchange, State};
-use crate::event_loop::EventLoop;
+use crate::runtime::event_loop::EventLoop;
 
 /// An exchange and its two methods, as the application gets them.
 pub(super) struct Given<'py> {

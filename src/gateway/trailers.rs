@@ -16,12 +16,12 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use rsgi_bridge::response_head::ResponseHead;
+use rsgi_bridge::response::response_head::ResponseHead;
 
 use super::message::says;
 use super::response_messages::{Progress, ResponseMessages};
-use crate::head::RequestHead;
-use crate::response::Trailers;
+use crate::request::head::RequestHead;
+use crate::response::app_response::Trailers;
 
 /// Fields that mean something before the body only.
 const FORBIDDEN: [HeaderName; 11] = [

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use pyo3::prelude::*;
-use rsgi_bridge::awaitable::PollFn;
+use rsgi_bridge::host::awaitable::PollFn;
 
 /// All who wait for something of one request; woken together.
 #[derive(Debug, Default)]

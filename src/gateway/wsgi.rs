@@ -15,31 +15,31 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::call::run;
-use rsgi_bridge::environ::EnvironTemplate;
 use rsgi_bridge::error::BodyError;
-use rsgi_bridge::exchange::Exchange;
-use rsgi_bridge::input::Input;
-use rsgi_bridge::main_loop;
+use rsgi_bridge::host::main_loop;
 use rsgi_bridge::pool::{Job, Pool, Ticket};
 use rsgi_bridge::report::{log_failure, log_remark, report_call};
-use rsgi_bridge::scope::{Extensions, ScopeKind, ScopeTemplate};
-use rsgi_bridge::source::BodySource;
+use rsgi_bridge::request::environ::EnvironTemplate;
+use rsgi_bridge::request::input::Input;
+use rsgi_bridge::request::scope::{Extensions, ScopeKind, ScopeTemplate};
+use rsgi_bridge::request::source::BodySource;
+use rsgi_bridge::response::exchange::Exchange;
 use tokio::sync::oneshot;
 
 use super::in_time::{self, AnswerTime};
 use super::socket_sink::SocketSink;
 use super::{Call, ClientClock};
-use crate::body::RequestBody;
-use crate::calls::{AppCalls, RunningCall};
-use crate::error::RequestError;
-use crate::event_loop::EventLoop;
-use crate::head::RequestHead;
+use crate::config::settings::Settings;
+use crate::gateway::overload;
 use crate::metrics::Event;
-use crate::outbox::{Outbox, Responder};
-use crate::overload;
-use crate::response::AppResponse;
-use crate::settings::Settings;
-use crate::wear::Wear;
+use crate::request::body::RequestBody;
+use crate::request::error::RequestError;
+use crate::request::head::RequestHead;
+use crate::response::app_response::AppResponse;
+use crate::runtime::calls::{AppCalls, RunningCall};
+use crate::runtime::event_loop::EventLoop;
+use crate::runtime::outbox::{Outbox, Responder};
+use crate::runtime::wear::Wear;
 
 /// How much of a request body is here before the application is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

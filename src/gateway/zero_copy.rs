@@ -16,9 +16,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict};
 use rsgi_bridge::error::{Disconnected, short};
-use rsgi_bridge::length::BodyLength;
 use rsgi_bridge::pipe::PipeWriter;
-use rsgi_bridge::sink::FileBody;
+use rsgi_bridge::response::length::BodyLength;
+use rsgi_bridge::response::sink::FileBody;
 
 use super::file_message::{opened, send};
 use super::message::says;

@@ -201,7 +201,13 @@ impl Counted {
     pub fn new(metrics: &Arc<Metrics>, method: &Method) -> Self {
         let place = METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1);
         let method = u8::try_from(place).unwrap_or_default();
-        Self { metrics: Arc::clone(metrics), series: Arc::clone(&metrics.routes.none), method, refused: None, tallied: None }
+        Self {
+            metrics: Arc::clone(metrics),
+            series: Arc::clone(&metrics.routes.none),
+            method,
+            refused: None,
+            tallied: None,
+        }
     }
 
     /// What has decided, and for whom.

@@ -65,7 +65,9 @@ fn wait(child: &mut Child) -> io::Result<Option<bool>> {
             Ok(Some(status)) => return Ok(Some(status.success())),
             Ok(None) => std::thread::sleep(LOOK_EVERY),
             // The supervisor, which buries orphans, was faster.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::CHILD.raw_os_error()) => return Ok(Some(true)),
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::CHILD.raw_os_error()) => {
+                return Ok(Some(true));
+            }
             Err(error) => return Err(error),
         }
     }

@@ -312,6 +312,7 @@ mod tests {
     #[test]
     fn a_bad_window_between_good_ones_does_not() {
         let mut bench = Bench::new(Guard { advance: None, ..guard() });
+        bench.second(1, [0, 0], [0, 0]);
         for _ in 0..5 {
             assert!(bench.until(10, [20, 10], [400, 1]).is_none());
             assert!(bench.until(10, [20, 0], [400, 1]).is_none());

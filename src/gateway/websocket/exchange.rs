@@ -15,12 +15,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-use rsgi_bridge::awaitable::{Awaitable, Sent};
 use rsgi_bridge::error::is_clients_doing;
-use rsgi_bridge::exchange::Ended;
+use rsgi_bridge::host::awaitable::{Awaitable, Sent};
 use rsgi_bridge::pipe::{PipeReader, PipeWriter};
 use rsgi_bridge::report::{Subject, log_failure, log_length};
-use rsgi_bridge::scope::ScopeKind;
+use rsgi_bridge::request::scope::ScopeKind;
+use rsgi_bridge::response::exchange::Ended;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -31,12 +31,12 @@ use super::super::waiters::Waiters;
 use super::handshake::subprotocols;
 use super::message;
 use super::socket::{Inbound, Outbound};
-use crate::calls::{CallHandle, RunningCall};
-use crate::error::RequestError;
-use crate::event_loop::conversation::Conversation;
-use crate::event_loop::coroutine::AppCoroutine;
-use crate::head::RequestHead;
-use crate::response::AppResponse;
+use crate::request::error::RequestError;
+use crate::request::head::RequestHead;
+use crate::response::app_response::AppResponse;
+use crate::runtime::calls::{CallHandle, RunningCall};
+use crate::runtime::event_loop::conversation::Conversation;
+use crate::runtime::event_loop::coroutine::AppCoroutine;
 
 /// What `send()` takes.
 const EXPECTED: &str = "'websocket.accept', 'websocket.send', 'websocket.close', 'websocket.http.response.start' or \

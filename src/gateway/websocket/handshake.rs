@@ -12,12 +12,12 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{StatusCode, Version};
-use rsgi_bridge::response_head::ResponseHead;
+use rsgi_bridge::response::response_head::ResponseHead;
 
 use super::offer::Agreed;
-use crate::error::RequestError;
-use crate::response::AppResponse;
-use crate::upgrade;
+use crate::request::error::RequestError;
+use crate::request::upgrade;
+use crate::response::app_response::AppResponse;
 use crate::wire::asks_for_websocket;
 
 /// Whether a request asks to become a WebSocket.

@@ -14,7 +14,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
 use rsgi_bridge::error::{ClientDisconnected, short};
-use rsgi_bridge::response_head::ResponseHead;
+use rsgi_bridge::response::response_head::ResponseHead;
 
 use super::super::response_messages::{bytes_of, response_head};
 use super::socket::Outbound;

@@ -33,14 +33,14 @@ use self::socket::SocketOptions;
 use super::in_time::{self, AnswerTime};
 use super::response_messages::{Gone, TellOnDrop};
 use super::{App, Gateway};
-use crate::error::RequestError;
-use crate::event_loop::LoopEvent;
-use crate::head::RequestHead;
-use crate::in_flight::InFlight;
-use crate::response::AppResponse;
-use crate::settings::Settings;
-use crate::shutdown::Alive;
-use crate::upgrade::Upgrade;
+use crate::config::settings::Settings;
+use crate::request::error::RequestError;
+use crate::request::head::RequestHead;
+use crate::request::upgrade::Upgrade;
+use crate::response::app_response::AppResponse;
+use crate::response::in_flight::InFlight;
+use crate::runtime::event_loop::LoopEvent;
+use crate::runtime::shutdown::Alive;
 
 /// Bytes of messages that wait for the application.
 const INBOUND_BUFFER: usize = 64 * 1024;

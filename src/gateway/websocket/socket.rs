@@ -28,10 +28,10 @@ use super::deflate::{Deflater, Inflater, Unreadable};
 use super::offer::Agreed;
 use super::pinger::{Client, Pinger, Turn};
 use super::tap::{Coding, Tapped};
-use crate::in_flight::Place;
-use crate::settings::Settings;
-use crate::shutdown::{Alive, Phase};
-use crate::upgrade::{Upgrade, Upgraded};
+use crate::config::settings::Settings;
+use crate::request::upgrade::{Upgrade, Upgraded};
+use crate::response::in_flight::Place;
+use crate::runtime::shutdown::{Alive, Phase};
 
 /// What an item takes beside its bytes, so that empty messages are bounded too.
 const MESSAGE_OVERHEAD: usize = 64;

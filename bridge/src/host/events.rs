@@ -1,0 +1,293 @@
+//! The response of a bridged call on its way to `send`: from the pool's thread, as events, to the host's loop, as messages.
+//!
+//! Kept apart from the call because it is the other direction, and touches no scope and no pool.
+//!
+//! Spec: ASGI HTTP 2.5 "Response Start", "Response Body"; extension `http.response.pathsend`.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use crate::error::Disconnected;
+use crate::pipe::{PipeReader, PipeWriter, Weight};
+use crate::pool::Ticket;
+use crate::response::overflow::{More, Outlet, Overflow};
+use crate::response::response_head::ResponseHead;
+use crate::response::sink::{FileBody, Pieces, ResponseSink, Room};
+use crate::response::stored::{Storable, Stored};
+
+/// How much of a file is read at once, in bytes.
+const FILE_CHUNK: u64 = 64 * 1024;
+
+/// What is left of a response for the coroutine.
+#[derive(Debug)]
+pub enum Response {
+    /// It comes.
+    Coming(PipeReader<Event>),
+    /// It is out, and this is to be raised.
+    Raises(PyErr),
+    /// Nothing, or nobody wants it.
+    Over,
+}
+
+impl Response {
+    /// The next messages of `app`, a list; `None` at the end.
+    ///
+    /// # Errors
+    /// What the application raised; `RuntimeError` when the response broke off otherwise.
+    pub fn poll_messages(&mut self, py: Python<'_>, app: &str, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
+        let next = match std::mem::replace(self, Self::Over) {
+            Self::Over => return Poll::Ready(Ok(py.None())),
+            Self::Raises(error) => return Poll::Ready(Err(error)),
+            Self::Coming(events) => {
+                let next = events.poll_next(context);
+                if !matches!(next, Poll::Ready(None | Some(Err(_)))) {
+                    *self = Self::Coming(events);
+                }
+                ready!(next)
+            }
+        };
+        let event = match next {
+            None => return Poll::Ready(Ok(py.None())),
+            Some(Ok(event)) => event,
+            Some(Err(_)) => {
+                let text = format!("the response of the WSGI application `{app}` broke off");
+                return Poll::Ready(Err(PyRuntimeError::new_err(text)));
+            }
+        };
+        Poll::Ready(self.messages(py, event).map(|messages| messages.into_any().unbind()))
+    }
+
+    fn messages<'py>(&mut self, py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyList>> {
+        match event {
+            Event::Start(head) => PyList::new(py, [start_message(py, &head)?]),
+            Event::Chunk(chunk) => PyList::new(py, [body_message(py, &chunk, true)?]),
+            Event::Stored(stored) => PyList::new(py, [Bound::new(py, StoredBody(Mutex::new(stored)))?]),
+            Event::Complete(head, body, raised) => {
+                self.end(raised);
+                PyList::new(py, [start_message(py, &head)?, body_message(py, &body, false)?])
+            }
+            Event::Path(head, path, raised) => {
+                self.end(raised);
+                PyList::new(py, [start_message(py, &head)?, path_message(py, &path)?])
+            }
+            Event::End(raised) => {
+                self.end(raised);
+                PyList::new(py, [body_message(py, &Bytes::new(), false)?])
+            }
+            Event::Failed(error) => {
+                self.end(None);
+                Err(error)
+            }
+        }
+    }
+
+    fn end(&mut self, raised: Option<PyErr>) {
+        *self = raised.map_or(Self::Over, Self::Raises);
+    }
+}
+
+fn start_message<'py>(py: Python<'py>, head: &ResponseHead) -> PyResult<Bound<'py, PyDict>> {
+    let headers = PyList::empty(py);
+    for (name, value) in head.fields() {
+        headers.append((PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value.as_bytes())))?;
+    }
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), intern!(py, "http.response.start"))?;
+    message.set_item(intern!(py, "status"), head.status.as_u16())?;
+    message.set_item(intern!(py, "headers"), headers)?;
+    Ok(message)
+}
+
+fn body_message<'py>(py: Python<'py>, body: &Bytes, more: bool) -> PyResult<Bound<'py, PyDict>> {
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), intern!(py, "http.response.body"))?;
+    message.set_item(intern!(py, "body"), PyBytes::new(py, body))?;
+    message.set_item(intern!(py, "more_body"), more)?;
+    Ok(message)
+}
+
+fn path_message<'py>(py: Python<'py>, path: &std::path::Path) -> PyResult<Bound<'py, PyDict>> {
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), intern!(py, "http.response.pathsend"))?;
+    message.set_item(intern!(py, "path"), path.as_os_str())?;
+    Ok(message)
+}
+
+/// A step of a response on its way to the loop.
+#[derive(Debug)]
+pub enum Event {
+    /// All of it, and what the host is to see raised after it.
+    Complete(Box<ResponseHead>, Bytes, Option<PyErr>),
+    /// A head, and the file that is the body.
+    Path(Box<ResponseHead>, PathBuf, Option<PyErr>),
+    /// A head; the body follows.
+    Start(Box<ResponseHead>),
+    /// A piece of the body.
+    Chunk(Bytes),
+    /// A piece of the body that was written to a file, because the host takes them slowly.
+    Stored(Stored),
+    /// The body is complete.
+    End(Option<PyErr>),
+    /// The application raised.
+    Failed(PyErr),
+}
+
+impl Weight for Event {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Complete(_, chunk, _) | Self::Chunk(chunk) => chunk.len(),
+            Self::Path(..) | Self::Start(_) | Self::Stored(_) | Self::End(_) | Self::Failed(_) => 0,
+        }
+    }
+}
+
+impl Storable for Event {
+    fn bytes(&self) -> Option<&Bytes> {
+        if let Self::Chunk(chunk) = self { Some(chunk) } else { None }
+    }
+
+    fn into_stored(self) -> Result<Stored, Self> {
+        if let Self::Stored(stored) = self { Ok(stored) } else { Err(self) }
+    }
+
+    fn from_stored(stored: Stored) -> Self {
+        Self::Stored(stored)
+    }
+}
+
+/// A part of a response body that is in a file.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct StoredBody(Mutex<Stored>);
+
+#[pymethods]
+impl StoredBody {
+    /// The message with the next piece; `None` at the end. Blocks: not for an event loop's thread.
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let piece = py.detach(|| lock(&self.0).next_piece(FILE_CHUNK));
+        match piece {
+            Ok(Some(piece)) => body_message(py, &piece, true).map(Some),
+            Ok(None) => Ok(None),
+            // No `OSError`, which would say that the client has gone.
+            Err(error) => Err(PyRuntimeError::new_err(format!("what was stored of the response is lost: {error}"))),
+        }
+    }
+}
+
+/// Where the events of one call go, until it has ended.
+pub type Events = Arc<Mutex<Option<PipeWriter<Event>>>>;
+
+impl Outlet<Event> for Events {
+    fn with<R>(&self, act: impl FnOnce(&PipeWriter<Event>) -> R) -> Result<R, Disconnected> {
+        lock(self).as_ref().map(act).ok_or(Disconnected)
+    }
+}
+
+/// Sends the response of one call to the coroutine. How a failed call ends is said by the job, which knows why.
+pub struct EventSink {
+    /// Where they go.
+    pub events: Events,
+    /// The call's place in the pool.
+    pub ticket: Ticket,
+    /// What the host has no room for.
+    pub overflow: Overflow,
+    /// Whether the host takes paths of files.
+    pub sends_files: bool,
+    /// What the host is to see after the answer.
+    pub replaced: Option<PyErr>,
+    /// Whether it is to see that at all.
+    pub reraises: bool,
+}
+
+impl EventSink {
+    fn push(&self, event: Event) {
+        if let Some(events) = &*lock(&self.events) {
+            // The client may have gone.
+            let _gone = events.push(event);
+        }
+    }
+
+    fn last(&self, event: Event) {
+        if let Some(events) = lock(&self.events).take() {
+            self.ticket.answered();
+            // The client may have gone.
+            let _gone = events.push(event);
+            events.finish();
+        }
+    }
+}
+
+impl ResponseSink for EventSink {
+    fn complete(&mut self, head: Box<ResponseHead>, body: Bytes) {
+        let raised = self.replaced.take();
+        self.last(Event::Complete(head, body, raised));
+    }
+
+    fn file(&mut self, head: Box<ResponseHead>, mut body: FileBody) -> std::io::Result<()> {
+        if let Some(path) = whole_file(&body).filter(|_| self.sends_files) {
+            let raised = self.replaced.take();
+            self.last(Event::Path(head, path, raised));
+            return Ok(());
+        }
+        self.start(head);
+        while let Some(piece) = body.next_piece(FILE_CHUNK)? {
+            let written = self.write(piece).and_then(|room| if room == Room::Full { self.wait() } else { Ok(()) });
+            written.map_err(|_| std::io::ErrorKind::BrokenPipe)?;
+        }
+        self.finish();
+        Ok(())
+    }
+
+    fn start(&mut self, head: Box<ResponseHead>) {
+        self.push(Event::Start(head));
+    }
+
+    fn write(&mut self, chunk: Bytes) -> Result<Room, Disconnected> {
+        let events = lock(&self.events);
+        let events = events.as_ref().ok_or(Disconnected)?;
+        events.push(Event::Chunk(chunk))?;
+        Ok(if events.has_room() { Room::More } else { Room::Full })
+    }
+
+    fn is_gone(&self) -> bool {
+        lock(&self.events).as_ref().is_some_and(PipeWriter::is_closed)
+    }
+
+    fn wait(&mut self) -> Result<(), Disconnected> {
+        self.overflow.make_room(&self.events, &self.ticket, More::Comes)
+    }
+
+    fn finish(&mut self) {
+        let raised = self.replaced.take();
+        self.last(Event::End(raised));
+    }
+
+    fn abort(&mut self) {}
+
+    fn fail(&mut self) {}
+
+    fn replaced(&mut self, error: PyErr) {
+        self.replaced = Some(error).filter(|_| self.reraises);
+    }
+}
+
+/// The path of a file that is to be sent whole, if it still leads to that file: `http.response.pathsend` can do no less.
+fn whole_file(body: &FileBody) -> Option<PathBuf> {
+    let path = body.path.as_ref().filter(|path| path.is_absolute())?;
+    let (open, named) = (body.file.metadata().ok()?, std::fs::metadata(path).ok()?);
+    let same = (open.dev(), open.ino()) == (named.dev(), named.ino());
+    (same && body.offset == 0 && body.length == open.len()).then(|| path.clone())
+}
+
+/// Locks what a panic cannot have left half done.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,97 @@
+//! An asyncio loop of any server, from any thread.
+//!
+//! Kept apart because it is the one place of the bridge that takes the interpreter to wake somebody: `call_soon_threadsafe` is
+//! all that loops have in common.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Wake, Waker};
+
+use crossbeam_queue::SegQueue;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::host::awaitable::LoopHandle;
+
+/// One loop. Calls that wait for it are woken together: the first schedules the turn in which all are.
+#[derive(Debug)]
+pub struct ForeignLoop {
+    event_loop: Py<PyAny>,
+    resolved: SegQueue<Py<PyAny>>,
+    scheduled: AtomicBool,
+}
+
+impl ForeignLoop {
+    /// A way into `event_loop`.
+    pub fn new(event_loop: Py<PyAny>) -> Arc<Self> {
+        Arc::new(Self { event_loop, resolved: SegQueue::new(), scheduled: AtomicBool::new(false) })
+    }
+
+    /// Whether it leads to this loop.
+    pub fn leads_to(&self, event_loop: &Bound<'_, PyAny>) -> bool {
+        self.event_loop.is(event_loop)
+    }
+
+    fn resolve_soon(self: Arc<Self>, future: Py<PyAny>) {
+        self.resolved.push(future);
+        if self.scheduled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        Python::attach(|py| {
+            let event_loop = self.event_loop.clone_ref(py);
+            let called = Bound::new(py, Drain(Arc::clone(&self)))
+                .and_then(|drain| event_loop.call_method1(py, intern!(py, "call_soon_threadsafe"), (drain,)));
+            if called.is_err() {
+                // A loop that is closed waits for nothing.
+                self.scheduled.store(false, Ordering::Release);
+            }
+        });
+    }
+}
+
+impl LoopHandle for ForeignLoop {
+    fn wait(self: Arc<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Waker)> {
+        let future = self.event_loop.call_method0(py, intern!(py, "create_future"))?;
+        let waker = FutureWaker { event_loop: self, future: Mutex::new(Some(future.clone_ref(py))) };
+        Ok((future, Waker::from(Arc::new(waker))))
+    }
+}
+
+struct FutureWaker {
+    event_loop: Arc<ForeignLoop>,
+    future: Mutex<Option<Py<PyAny>>>,
+}
+
+impl Wake for FutureWaker {
+    fn wake(self: Arc<Self>) {
+        let future = self.future.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(future) = future {
+            Arc::clone(&self.event_loop).resolve_soon(future);
+        }
+    }
+}
+
+/// Resolves the futures that are still waited for, on the loop's thread.
+#[pyclass(frozen, module = "rsgi")]
+struct Drain(Arc<ForeignLoop>);
+
+#[pymethods]
+impl Drain {
+    fn __call__(&self, py: Python<'_>) {
+        // Before the queue is emptied: what comes later schedules again.
+        self.0.scheduled.store(false, Ordering::Release);
+        while let Some(future) = self.0.resolved.pop() {
+            // One future that cannot be resolved must not hold up the others.
+            if let Err(error) = resolve(py, future.bind(py)) {
+                error.write_unraisable(py, Some(future.bind(py)));
+            }
+        }
+    }
+}
+
+fn resolve(py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+        future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+    }
+    Ok(())
+}

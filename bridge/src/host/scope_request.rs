@@ -1,0 +1,304 @@
+//! What `environ` needs of an ASGI HTTP scope, read once and checked.
+//!
+//! Kept apart from the call because a scope comes from any server and through any middleware: optional keys are missing, names
+//! come in any case, the root path with or without the path.
+//!
+//! Spec: ASGI HTTP 2.5 "HTTP Connection Scope"; PEP 3333 "environ Variables"; RFC 9110 8.6, 10.1.1.
+
+use std::sync::Mutex;
+
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+use crate::error::short;
+use crate::report::Subject;
+use crate::request::environ::{Concurrency, EnvironTemplate, RequestView};
+use crate::request::input::Input;
+use crate::request::source::BodySource;
+use crate::request::text::percent_decode;
+
+/// A declared body up to this length is waited for, so that it need not cross in pieces. In bytes.
+const SMALL_BODY: u64 = 64 * 1024;
+
+/// What `environ` needs of a scope.
+#[derive(Debug)]
+pub struct ScopeRequest {
+    /// `GET`, `POST`, …
+    pub method: String,
+    script_name: Vec<u8>,
+    /// Below the mount point, decoded.
+    pub path_info: Vec<u8>,
+    query: Vec<u8>,
+    target: Vec<u8>,
+    protocol: String,
+    scheme: String,
+    client: Option<(String, u16)>,
+    server: Option<(String, u16)>,
+    /// Without `Transfer-Encoding`, which is between the host and its client.
+    pub headers: HeaderMap,
+    /// What the body is said to have, in bytes; the reason when that makes no sense.
+    pub declared: Result<Option<u64>, String>,
+    /// Whether the client sent it in chunks.
+    pub chunked: bool,
+}
+
+impl ScopeRequest {
+    /// Reads an HTTP scope.
+    ///
+    /// # Errors
+    /// `ValueError` and `TypeError` when the host or a middleware put something else into it.
+    pub fn read(scope: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let py = scope.py();
+        let text = |key: &Bound<'_, PyString>, default: &str| -> PyResult<String> {
+            scope.get_item(key)?.map_or_else(|| Ok(default.to_owned()), |value| value.extract())
+        };
+        let bytes = |key: &Bound<'_, PyString>| -> PyResult<Option<Vec<u8>>> {
+            let value = scope.get_item(key)?.filter(|value| !value.is_none());
+            value.map(|value| Ok(value.cast::<PyBytes>()?.as_bytes().to_vec())).transpose()
+        };
+        let path = text(intern!(py, "path"), "/")?;
+        let root = text(intern!(py, "root_path"), "")?;
+        let raw_path = bytes(intern!(py, "raw_path"))?;
+        let query = bytes(intern!(py, "query_string"))?.unwrap_or_default();
+        let decoded = decoded_path(&path, raw_path.as_deref());
+        let (script_name, path_info) = split_root(root.trim_end_matches('/').as_bytes(), decoded);
+        let mut target = raw_path.unwrap_or_else(|| path.into_bytes());
+        if !query.is_empty() {
+            target.push(b'?');
+            target.extend_from_slice(&query);
+        }
+        let (headers, chunked) = header_map(scope)?;
+        Ok(Self {
+            method: text(intern!(py, "method"), "GET")?,
+            script_name,
+            path_info,
+            query,
+            target,
+            protocol: format!("HTTP/{}", text(intern!(py, "http_version"), "1.1")?),
+            scheme: text(intern!(py, "scheme"), "http")?,
+            client: address(scope, intern!(py, "client"))?,
+            server: address(scope, intern!(py, "server"))?,
+            declared: declared_length(&headers),
+            headers,
+            chunked,
+        })
+    }
+
+    /// Whether the client waits to be asked for its body.
+    pub fn expects_continue(&self) -> bool {
+        self.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    }
+
+    /// How often the most repeated header comes. Cookies are one header that HTTP/2 may divide.
+    pub fn most_repeats(&self) -> usize {
+        self.headers
+            .keys()
+            .filter(|name| **name != COOKIE)
+            .map(|name| self.headers.get_all(name).iter().count())
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The request for logs; `target` is [`ScopeRequest::target`] as text.
+    pub fn subject<'a>(&'a self, app: &'a str, target: &'a str) -> Subject<'a> {
+        // The host has named the request, if it has, in its own logs.
+        Subject {
+            app,
+            method: &self.method,
+            target,
+            protocol: &self.protocol,
+            client: self.client(),
+            request_id: None,
+            trace_id: None,
+        }
+    }
+
+    /// What was asked for: the path, and the query if there is one.
+    pub fn target(&self) -> &[u8] {
+        &self.target
+    }
+
+    fn client(&self) -> Option<(&str, u16)> {
+        self.client.as_ref().map(|(address, port)| (address.as_str(), *port))
+    }
+
+    /// The request as `environ` takes it, with the length of a body that is known otherwise than from its header.
+    pub fn view(&self, content_length: Option<u64>) -> RequestView<'_> {
+        RequestView {
+            method: &self.method,
+            script_name: self.script_name.as_slice().into(),
+            path_info: self.path_info.as_slice().into(),
+            query: &self.query,
+            target: &self.target,
+            protocol: &self.protocol,
+            scheme: &self.scheme,
+            tls: None,
+            client: self.client(),
+            server: self.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
+            headers: &self.headers,
+            content_length,
+            request_id: None,
+        }
+    }
+}
+
+/// The path as bytes: from `raw_path`, which keeps what is not UTF-8, unless a middleware has changed `path` alone.
+fn decoded_path(path: &str, raw_path: Option<&[u8]>) -> Vec<u8> {
+    if let Some(raw_path) = raw_path {
+        let decoded = percent_decode(raw_path);
+        if String::from_utf8_lossy(&decoded) == path {
+            return decoded.into_owned();
+        }
+    }
+    path.as_bytes().to_vec()
+}
+
+/// Splits at the mount point, on a segment boundary. A path that does not begin with it is kept whole.
+fn split_root(root: &[u8], path: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
+    let path_info = match path.strip_prefix(root) {
+        Some(rest) if rest.is_empty() || rest.starts_with(b"/") => rest.to_vec(),
+        _ => path,
+    };
+    (root.to_vec(), path_info)
+}
+
+fn address(scope: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<Option<(String, u16)>> {
+    let Some(pair) = scope.get_item(key)?.filter(|pair| !pair.is_none()) else { return Ok(None) };
+    let port = pair.get_item(1)?;
+    if port.is_none() {
+        return Ok(None);
+    }
+    // Some servers give the port as text.
+    let port = port.extract::<u16>().or_else(|_| {
+        let text = port.extract::<String>()?;
+        text.parse::<u16>().map_err(|_| PyValueError::new_err(format!("the port in {key} is not a number: {text}")))
+    })?;
+    Ok(Some((pair.get_item(0)?.extract()?, port)))
+}
+
+/// All repeats of the length must say the same.
+fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
+    let mut declared = None;
+    for value in headers.get_all(CONTENT_LENGTH) {
+        let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let length = digits.and_then(|text| text.parse::<u64>().ok());
+        match length {
+            Some(length) if declared.is_none_or(|earlier| earlier == length) => declared = Some(length),
+            _ => return Err(format!("wrong Content-Length {value:?}")),
+        }
+    }
+    Ok(declared)
+}
+
+/// The headers, and whether the body comes in chunks.
+fn header_map(scope: &Bound<'_, PyDict>) -> PyResult<(HeaderMap, bool)> {
+    let (mut headers, mut chunked) = (HeaderMap::new(), false);
+    let pairs = scope.get_item(intern!(scope.py(), "headers"))?;
+    for pair in pairs.map(|pairs| pairs.try_iter()).transpose()?.into_iter().flatten() {
+        let pair = pair?;
+        let (name, value) = (pair.get_item(0)?, pair.get_item(1)?);
+        let field = HeaderName::from_bytes(name.cast::<PyBytes>()?.as_bytes());
+        let content = HeaderValue::from_bytes(value.cast::<PyBytes>()?.as_bytes());
+        let (Ok(field), Ok(content)) = (field, content) else {
+            return Err(PyValueError::new_err(format!("not a header: {}", short(&pair))));
+        };
+        if field == TRANSFER_ENCODING {
+            chunked = true;
+        } else if field != CONTENT_LENGTH
+            || !headers.contains_key(CONTENT_LENGTH)
+            || headers.get(&field) != Some(&content)
+        {
+            headers
+                .try_append(field, content)
+                .map_err(|_| PyValueError::new_err("the request has too many headers"))?;
+        }
+    }
+    Ok((headers, chunked))
+}
+
+/// One request that was read from its scope.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct BridgeRequest {
+    /// Until the call takes it.
+    pub read: Mutex<Option<(ScopeRequest, Py<PyDict>)>>,
+    /// Status and reason, when it must not reach the application.
+    #[pyo3(get)]
+    refusal: Option<(u16, String)>,
+    /// What the body is said to have, in bytes.
+    pub declared: Option<u64>,
+    /// Whether the client sent it in chunks.
+    pub chunked: bool,
+    expects_continue: bool,
+    /// Whether the host takes paths of files.
+    pub sends_files: bool,
+}
+
+#[pymethods]
+impl BridgeRequest {
+    /// Whether the body is handed on while it comes: its length is known, or the client waits to be asked for it.
+    #[getter]
+    fn streams(&self) -> bool {
+        self.expects_continue || self.declared.is_some_and(|length| length > SMALL_BODY)
+    }
+
+    /// Whether nothing may be received before the application reads.
+    #[getter]
+    fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// Whether the length of the body is known.
+    #[getter]
+    fn has_length(&self) -> bool {
+        self.declared.is_some()
+    }
+}
+
+impl BridgeRequest {
+    /// What was read of `scope`, and why it is refused, if it is.
+    ///
+    /// # Errors
+    /// When the scope's extensions are no mapping.
+    pub fn new(request: ScopeRequest, scope: &Bound<'_, PyDict>, refusal: Option<(u16, String)>) -> PyResult<Self> {
+        let extensions = scope.get_item(intern!(scope.py(), "extensions"))?.filter(|offered| !offered.is_none());
+        let sends_files = extensions.is_some_and(|offered| offered.contains("http.response.pathsend").unwrap_or(false));
+        Ok(Self {
+            refusal,
+            declared: request.declared.clone().ok().flatten(),
+            chunked: request.chunked,
+            expects_continue: request.expects_continue(),
+            sends_files,
+            read: Mutex::new(Some((request, scope.clone().unbind()))),
+        })
+    }
+}
+
+/// The `environ` that a WSGI application gets for an ASGI HTTP `scope`; for those who write a bridge of their own.
+///
+/// # Errors
+/// `ValueError` when the scope holds what is no request.
+#[pyfunction]
+#[pyo3(signature = (scope, input = None, *, content_length = None, multithread = true, multiprocess = false))]
+pub fn build_environ<'py>(
+    scope: &Bound<'py, PyDict>,
+    input: Option<Bound<'py, PyAny>>,
+    content_length: Option<u64>,
+    multithread: bool,
+    multiprocess: bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    let py = scope.py();
+    let request = ScopeRequest::read(scope)?;
+    let input = match input {
+        Some(input) => input,
+        None => Bound::new(py, Input::new(BodySource::Empty))?.into_any(),
+    };
+    let template = EnvironTemplate::new(py, Concurrency { multithread, multiprocess })?;
+    let environ = template.build(py, &request.view(content_length), input)?;
+    environ.set_item(intern!(py, "asgi.scope"), scope)?;
+    Ok(environ)
+}

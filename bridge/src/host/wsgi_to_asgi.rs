@@ -1,0 +1,342 @@
+//! `rsgi.WsgiToAsgi`: a WSGI application as an ASGI callable, under any ASGI server.
+//!
+//! Kept apart from the call, which it shares with the server's own gateway. The coroutine that talks to `receive` and `send` is
+//! a few lines of Python (`python/rsgi/bridge.py`); the rest is here: scope → `environ`, a pool, and two bounded pipes.
+//!
+//! Spec: PEP 3333; ASGI HTTP 2.5.
+
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::call::{Outcome, Report, run};
+use crate::error::{BodyError, Disconnected};
+use crate::host::awaitable::{Awaitable, LoopHandle};
+use crate::host::events::{Event, EventSink, Events, Response, lock};
+use crate::host::foreign_loop::ForeignLoop;
+use crate::host::main_loop;
+use crate::host::scope_request::{BridgeRequest, ScopeRequest};
+use crate::host::wsgi_pool::WsgiPool;
+use crate::pipe::{PipeReader, PipeWriter, pipe};
+use crate::pool::{Job, Ticket};
+use crate::report::{log_remark, report_call};
+use crate::request::environ::{Concurrency, EnvironTemplate};
+use crate::request::input::Input;
+use crate::request::source::{BodySource, shared};
+use crate::request::spool::WholeBody;
+use crate::response::exchange::Exchange;
+use crate::response::overflow::Overflow;
+
+/// The settings of a bridge: attributes of a `rsgi.WsgiToAsgi`.
+#[derive(Debug, FromPyObject)]
+struct BridgeSettings {
+    request_buffer_bytes: usize,
+    response_buffer_bytes: usize,
+    response_spool_bytes: u64,
+    duplicate_header_limit: usize,
+    max_body_bytes: Option<u64>,
+    reraise_exc_info: bool,
+}
+
+/// A WSGI application and the pool that runs it.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct WsgiBridge {
+    name: Arc<str>,
+    app: Py<PyAny>,
+    environ: EnvironTemplate,
+    pool: Py<WsgiPool>,
+    settings: BridgeSettings,
+    /// The loop that called last, so that its calls are woken together.
+    event_loop: Mutex<Option<Arc<ForeignLoop>>>,
+}
+
+#[pymethods]
+impl WsgiBridge {
+    /// Calls `app` in `pool`; the settings are attributes of `settings`.
+    #[new]
+    fn new(py: Python<'_>, app: Py<PyAny>, name: &str, pool: Py<WsgiPool>, settings: BridgeSettings) -> PyResult<Self> {
+        let multithread = pool.get().threads > 1;
+        let environ = EnvironTemplate::new(py, Concurrency { multithread, multiprocess: false })?;
+        Ok(Self { name: name.into(), app, environ, pool, settings, event_loop: Mutex::new(None) })
+    }
+
+    /// Reads an HTTP scope.
+    ///
+    /// Raises `ValueError` when it holds what is no request.
+    fn request(&self, scope: &Bound<'_, PyDict>) -> PyResult<BridgeRequest> {
+        let request = ScopeRequest::read(scope)?;
+        let refusal = self.refusal(&request);
+        BridgeRequest::new(request, scope, refusal)
+    }
+
+    /// Starts the call in the pool; `None` when its queue is full. `body` is all of the body (`bytes` or a `BodySpool`), or
+    /// `None` when it will be fed.
+    fn call(
+        slf: &Bound<'_, Self>,
+        request: &BridgeRequest,
+        event_loop: &Bound<'_, PyAny>,
+        context: Py<PyAny>,
+        body: Option<WholeBody<'_>>,
+    ) -> PyResult<Option<BridgeCall>> {
+        let this = slf.get();
+        let read = lock(&request.read).take();
+        let (read, scope) = read.ok_or_else(|| PyRuntimeError::new_err("the call was started already"))?;
+        let (source, writer, length) = match body {
+            None => {
+                let (writer, reader) = pipe(this.settings.request_buffer_bytes);
+                (BodySource::Pipe(reader), Some(writer), None)
+            }
+            Some(body) => {
+                let (source, length) = body.source()?;
+                let unsaid = request.declared.is_none() && (length > 0 || request.chunked);
+                (source, None, unsaid.then_some(length))
+            }
+        };
+        let (events, response) = pipe(this.settings.response_buffer_bytes);
+        let (runs, over) = pipe(1);
+        let pool = this.pool.get().pool(slf.py())?;
+        let ticket = pool.ticket();
+        let job = BridgeJob {
+            bridge: slf.clone().unbind(),
+            request: read,
+            source: Some(source),
+            content_length: length,
+            sends_files: request.sends_files,
+            events: Arc::new(Mutex::new(Some(events))),
+            ticket: ticket.clone(),
+            scope,
+            context,
+            event_loop: event_loop.clone().unbind(),
+            _runs: runs,
+        };
+        if pool.submit(Box::new(job), ticket.clone()).is_err() {
+            return Ok(None);
+        }
+        let handle = this.way_into(event_loop);
+        Ok(Some(BridgeCall {
+            handle,
+            ticket,
+            body: Mutex::new(writer),
+            response: Arc::new(Mutex::new(Response::Coming(response))),
+            app: Arc::clone(&this.name),
+            over: Arc::new(over),
+        }))
+    }
+}
+
+impl WsgiBridge {
+    /// What the server needs to call the application by itself: the application, its pool, and its `environ` template.
+    ///
+    /// # Errors
+    /// When the threads cannot be started.
+    pub fn native(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Arc<crate::pool::Pool>, EnvironTemplate)> {
+        Ok((self.app.clone_ref(py), self.pool.get().pool(py)?, self.environ.clone_ref(py)))
+    }
+
+    /// Whether the server may call the application by itself: when nothing is asked of this bridge that the server does not do
+    /// anyway, `header_fields` being the most that it lets through.
+    pub fn allows_native(&self, header_fields: usize) -> bool {
+        let settings = &self.settings;
+        !settings.reraise_exc_info
+            && settings.max_body_bytes.is_none()
+            && settings.duplicate_header_limit >= header_fields
+    }
+
+    fn way_into(&self, event_loop: &Bound<'_, PyAny>) -> Arc<ForeignLoop> {
+        let mut last = lock(&self.event_loop);
+        match &*last {
+            Some(way) if way.leads_to(event_loop) => Arc::clone(way),
+            _ => Arc::clone(last.insert(ForeignLoop::new(event_loop.clone().unbind()))),
+        }
+    }
+
+    /// Status and reason for a request that is not passed on.
+    fn refusal(&self, request: &ScopeRequest) -> Option<(u16, String)> {
+        let limit = self.settings.duplicate_header_limit;
+        if request.most_repeats() > limit {
+            return Some((431, format!("a header comes more than {limit} times")));
+        }
+        match (&request.declared, self.settings.max_body_bytes) {
+            (Err(reason), _) => Some((400, reason.clone())),
+            (Ok(Some(declared)), Some(most)) if *declared > most => {
+                Some((413, format!("the body is larger than {most} bytes")))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// One call that runs, as the coroutine in `python/rsgi/bridge.py` sees it.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct BridgeCall {
+    handle: Arc<ForeignLoop>,
+    ticket: Ticket,
+    body: Mutex<Option<PipeWriter<Bytes>>>,
+    response: Arc<Mutex<Response>>,
+    /// The name of the application.
+    app: Arc<str>,
+    /// Ends with the call's last line of Python.
+    over: Arc<PipeReader<Bytes>>,
+}
+
+#[pymethods]
+impl BridgeCall {
+    /// Takes a piece of the request body; awaiting the result waits for room.
+    fn feed(slf: &Bound<'_, Self>, chunk: &Bound<'_, PyBytes>) -> Awaitable {
+        let py = slf.py();
+        let this = slf.get();
+        let room = match &*lock(&this.body) {
+            None => true,
+            Some(body) => {
+                // An application that has ended reads no more: what comes is dropped.
+                chunk.as_bytes().is_empty() || body.push(shared(chunk)).is_err() || body.has_room()
+            }
+        };
+        if room {
+            return Awaitable::finished(Ok(py.None()));
+        }
+        let call = slf.clone().unbind();
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| match &*lock(&call.get().body) {
+            None => Poll::Ready(Ok(py.None())),
+            Some(body) => body.poll_ready(context).map(|_gone| Ok(py.None())),
+        };
+        Awaitable::waiting(Arc::clone(&this.handle) as Arc<dyn LoopHandle>, Box::new(poll))
+    }
+
+    /// Awaiting it waits until the application reads, or has ended: with `True` it reads.
+    fn wanted(slf: &Bound<'_, Self>) -> Awaitable {
+        let call = slf.clone().unbind();
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| {
+            let wanted = match &*lock(&call.get().body) {
+                None => Poll::Ready(Err(Disconnected)),
+                Some(body) => body.poll_wanted(context),
+            };
+            wanted.map(|wanted| Ok(wanted.is_ok().into_pyobject(py)?.to_owned().into_any().unbind()))
+        };
+        Awaitable::waiting(Arc::clone(&slf.get().handle) as Arc<dyn LoopHandle>, Box::new(poll))
+    }
+
+    /// Says that the request body is complete.
+    fn finish_body(&self) {
+        if let Some(body) = lock(&self.body).take() {
+            body.finish();
+        }
+    }
+
+    /// Says that the client has gone: reading raises, and so does sending.
+    fn disconnect(&self) {
+        if let Some(body) = lock(&self.body).take() {
+            body.fail(BodyError::Disconnected);
+        }
+        let response = std::mem::replace(&mut *lock(&self.response), Response::Over);
+        if matches!(response, Response::Coming(_)) {
+            self.ticket.leave();
+        }
+    }
+
+    /// Awaiting it waits until the thread is done with the call, `close()` of the iterable included.
+    fn over(&self) -> Awaitable {
+        let over = Arc::clone(&self.over);
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| over.poll_next(context).map(|_| Ok(py.None()));
+        Awaitable::waiting(Arc::clone(&self.handle) as Arc<dyn LoopHandle>, Box::new(poll))
+    }
+
+    /// The next messages to send, a list; `None` at the end.
+    ///
+    /// Raises what the application raised, so that the host's middleware and log see it; `RuntimeError` when the response
+    /// breaks off otherwise. The host server cuts the connection then.
+    fn messages(&self) -> Awaitable {
+        let response = Arc::clone(&self.response);
+        let app = Arc::clone(&self.app);
+        let poll = move |py: Python<'_>, context: &mut Context<'_>| lock(&response).poll_messages(py, &app, context);
+        Awaitable::waiting(Arc::clone(&self.handle) as Arc<dyn LoopHandle>, Box::new(poll))
+    }
+}
+
+/// One call in the queue of the pool.
+struct BridgeJob {
+    bridge: Py<WsgiBridge>,
+    request: ScopeRequest,
+    source: Option<BodySource>,
+    content_length: Option<u64>,
+    sends_files: bool,
+    events: Events,
+    ticket: Ticket,
+    scope: Py<PyDict>,
+    context: Py<PyAny>,
+    event_loop: Py<PyAny>,
+    /// Dropped with the job, so that `BridgeCall.over` ends.
+    _runs: PipeWriter<Bytes>,
+}
+
+impl Job for BridgeJob {
+    fn run(mut self: Box<Self>, py: Python<'_>) {
+        let outcome = self.call(py);
+        let events = lock(&self.events).take();
+        // Dropped without an end, the pipe fails, and the response breaks off.
+        if let Some(events) = events
+            && let Err(error) = outcome
+        {
+            // The client may have gone.
+            let _gone = events.push(Event::Failed(error));
+        }
+    }
+}
+
+impl BridgeJob {
+    /// # Errors
+    /// What the application raised, when the host is to see it.
+    fn call(&mut self, py: Python<'_>) -> PyResult<()> {
+        main_loop::offer(py, Some(self.event_loop.bind(py)))?;
+        let source = self.source.take().unwrap_or(BodySource::Empty);
+        let Self { bridge, request, scope, context, .. } = &*self;
+        let bridge = bridge.get();
+        let events = Arc::clone(&self.events);
+        let reraises = bridge.settings.reraise_exc_info;
+        let ticket = self.ticket.clone();
+        let overflow = Overflow::new(bridge.settings.response_spool_bytes);
+        let sink = EventSink { events, ticket, overflow, sends_files: self.sends_files, replaced: None, reraises };
+        let exchange = Exchange::new(Box::new(sink), request.method == "HEAD");
+        let input = Bound::new(py, Input::new(source))?;
+        let environ = bridge.environ.build(py, &request.view(self.content_length), input.clone().into_any())?;
+        environ.set_item(intern!(py, "asgi.scope"), scope)?;
+        let Report { outcome, close_error } = run(py, bridge.app.bind(py), environ, &exchange, Some(context.bind(py)));
+        let (outcome, raised) = match outcome {
+            Outcome::Failed(error) => {
+                name_application(py, &error, &bridge.name);
+                (Outcome::ClientGone, Some(error))
+            }
+            other => (other, None),
+        };
+        let report = Report { outcome, close_error };
+        let target = String::from_utf8_lossy(request.target());
+        let subject = request.subject(&bridge.name, &target);
+        report_call(py, subject, report);
+        log_remark(py, subject, &self.ticket);
+        // What an application raises because its body broke off is the client's doing.
+        match raised.filter(|_| input.get().failure().is_none()) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Says in the traceback which application failed: the host, whose log it is for, does not know its name. (Before Python 3.11
+/// there is no place for it.)
+fn name_application(py: Python<'_>, error: &PyErr, name: &str) {
+    let note = format!("in the WSGI application `{name}`, called by rsgi.WsgiToAsgi");
+    let value = error.value(py);
+    // An exception may be raised more than once.
+    let said = value.getattr("__notes__").and_then(|notes| notes.contains(&note)).unwrap_or(false);
+    if !said && let Err(error) = value.call_method1(intern!(py, "add_note"), (note,)) {
+        // Nothing is lost but the name.
+        drop(error);
+    }
+}

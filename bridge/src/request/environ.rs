@@ -1,0 +1,244 @@
+//! Builds the WSGI `environ` of one request.
+//!
+//! Kept apart from the call itself because two callers need it: the WSGI gateway and the ASGI bridge. The only file with
+//! CGI key names.
+//!
+//! Spec: PEP 3333 "environ Variables" and "URL Reconstruction"; RFC 3875 4.1; RFC 9110 5.3 (repeated fields).
+
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
+
+use http::HeaderMap;
+use http::header::{COOKIE, HeaderName, TRANSFER_ENCODING};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::request::latin1::latin1;
+use crate::request::memo::{Memo, Recalled, Texts};
+use crate::request::repeated::{Repeated, make_room};
+use crate::request::text::environ_field;
+use crate::request::tls::TlsSession;
+use crate::response::file_wrapper::FileWrapper;
+
+/// What a request looks like to an application, borrowed from whoever parsed it.
+///
+/// `script_name` and `path_info` are percent-decoded bytes; `target` is the request target as the client sent it.
+#[derive(Debug)]
+pub struct RequestView<'a> {
+    /// `GET`, `POST`, …
+    pub method: &'a str,
+    /// The part of the path that is the mount point, decoded; empty at the root.
+    pub script_name: Cow<'a, [u8]>,
+    /// The rest of the path, decoded.
+    pub path_info: Cow<'a, [u8]>,
+    /// What follows the `?`, undecoded.
+    pub query: &'a [u8],
+    /// The request target, undecoded.
+    pub target: &'a [u8],
+    /// `HTTP/1.1`.
+    pub protocol: &'a str,
+    /// `http` or `https`.
+    pub scheme: &'a str,
+    /// What the request came through, if the server speaks TLS itself.
+    pub tls: Option<&'a TlsSession>,
+    /// Address and port of the peer; `None` over a Unix socket.
+    pub client: Option<(&'a str, u16)>,
+    /// Address and port that the client reached; `None` over a Unix socket.
+    pub server: Option<(&'a str, u16)>,
+    /// Request header fields.
+    pub headers: &'a HeaderMap,
+    /// The length of the body where it is known otherwise than from the header (a chunked body that was kept whole).
+    pub content_length: Option<u64>,
+    /// What the request is called in logs.
+    pub request_id: Option<&'a str>,
+}
+
+/// Whether several threads or processes may call the application at once (`wsgi.multithread`, `wsgi.multiprocess`).
+#[derive(Clone, Copy, Debug)]
+pub struct Concurrency {
+    /// More than one thread of this process calls the application.
+    pub multithread: bool,
+    /// More than one process serves the application.
+    pub multiprocess: bool,
+}
+
+/// An `environ` without a request, copied for each.
+///
+/// It has a place for whatever every request has, and a table that is larger than it needs: Python copies that in one go, and has
+/// no need to make a larger one while the header variables come in. What is copied has already what most requests have in common.
+#[derive(Debug)]
+pub struct EnvironTemplate {
+    base: Py<PyDict>,
+    repeated: Arc<Repeated>,
+}
+
+/// Every request has them.
+const ALWAYS: [&str; 12] = [
+    "REQUEST_METHOD",
+    "SCRIPT_NAME",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "RAW_URI",
+    "REQUEST_URI",
+    "SERVER_PROTOCOL",
+    "wsgi.url_scheme",
+    "wsgi.input",
+    "REMOTE_ADDR",
+    "SERVER_NAME",
+    "SERVER_PORT",
+];
+
+/// So many more keys make the next larger table, which has room for 18 header variables. (More would leave so many gaps that
+/// Python would copy key by key.)
+const EXTRA: usize = 4;
+
+/// Paths and targets.
+static TEXTS: LazyLock<Texts> = LazyLock::new(Texts::default);
+
+/// `REMOTE_ADDR` and `REMOTE_PORT` by client.
+static CLIENTS: LazyLock<Memo<Client>> = LazyLock::new(Memo::default);
+
+impl EnvironTemplate {
+    /// Makes the template for one application.
+    ///
+    /// # Errors
+    /// When `sys.stderr` cannot be had.
+    pub fn new(py: Python<'_>, concurrency: Concurrency) -> PyResult<Self> {
+        let base = PyDict::new(py);
+        base.set_item("SERVER_SOFTWARE", concat!("rsgi/", env!("CARGO_PKG_VERSION")))?;
+        base.set_item("wsgi.version", (1, 0))?;
+        base.set_item("wsgi.errors", py.import("sys")?.getattr("stderr")?)?;
+        base.set_item("wsgi.multithread", concurrency.multithread)?;
+        base.set_item("wsgi.multiprocess", concurrency.multiprocess)?;
+        base.set_item("wsgi.run_once", false)?;
+        base.set_item("wsgi.input_terminated", true)?;
+        base.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
+        make_room(&base, &ALWAYS, EXTRA)?;
+        base.set_item(intern!(py, "QUERY_STRING"), intern!(py, ""))?;
+        base.set_item(intern!(py, "REMOTE_ADDR"), intern!(py, ""))?;
+        Ok(Self { base: base.unbind(), repeated: Arc::default() })
+    }
+
+    /// The same template again.
+    #[must_use]
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self { base: self.base.clone_ref(py), repeated: Arc::clone(&self.repeated) }
+    }
+
+    /// A fresh `environ` (a plain `dict`) for one request, `wsgi.input` included.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn build<'py>(
+        &self,
+        py: Python<'py>,
+        request: &RequestView<'_>,
+        input: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.repeated.copy(py, request, None, || self.with_common(py, request))?;
+        let path = TEXTS.latin1(py, &request.path_info)?;
+        let target =
+            if *request.path_info == *request.target { path.clone() } else { TEXTS.latin1(py, request.target)? };
+        environ.set_item(intern!(py, "PATH_INFO"), path)?;
+        if !request.query.is_empty() {
+            environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, request.query)?)?;
+        }
+        environ.set_item(intern!(py, "RAW_URI"), &target)?;
+        environ.set_item(intern!(py, "REQUEST_URI"), target)?;
+        environ.set_item(intern!(py, "wsgi.input"), input)?;
+        if let Some(tls) = request.tls {
+            tls.add_to(&environ)?;
+        }
+        if let Some(client) = request.client {
+            set_client(&environ, client)?;
+        }
+        set_headers(py, &environ, request)?;
+        if let Some(id) = request.request_id {
+            environ.set_item(intern!(py, "rsgi.request_id"), id)?;
+        }
+        if let Some(length) = request.content_length {
+            environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
+        }
+        Ok(environ)
+    }
+
+    /// What the request has in common with others.
+    fn with_common<'py>(&self, py: Python<'py>, request: &RequestView<'_>) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.base.bind(py).copy()?;
+        environ.set_item(intern!(py, "REQUEST_METHOD"), PyString::intern(py, request.method))?;
+        environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, &request.script_name)?)?;
+        environ.set_item(intern!(py, "SERVER_PROTOCOL"), PyString::intern(py, request.protocol))?;
+        environ.set_item(intern!(py, "wsgi.url_scheme"), PyString::intern(py, request.scheme))?;
+        if request.scheme == "https" {
+            environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;
+        }
+        // Over a Unix socket there is no address, but PEP 3333 wants both names non-empty.
+        let (name, port) = request.server.unwrap_or(("localhost", 80));
+        environ.set_item(intern!(py, "SERVER_NAME"), name)?;
+        environ.set_item(intern!(py, "SERVER_PORT"), port.to_string())?;
+        Ok(environ)
+    }
+}
+
+/// The client of a connection as an `environ` has it.
+struct Client {
+    address: Box<str>,
+    port: u16,
+    texts: (Py<PyString>, Py<PyString>),
+}
+
+fn set_client(environ: &Bound<'_, PyDict>, (address, port): (&str, u16)) -> PyResult<()> {
+    let py = environ.py();
+    let known = |client: &Client| {
+        let (kept_address, kept_port) = &client.texts;
+        (client.port == port && *client.address == *address)
+            .then(|| (kept_address.bind(py).clone(), kept_port.bind(py).clone()))
+    };
+    let (remote_address, remote_port) = match CLIENTS.recall([address.as_bytes(), &port.to_be_bytes()], known) {
+        Recalled::Kept(texts) => texts,
+        Recalled::New(number) => {
+            let mut digits = itoa::Buffer::new();
+            let texts = (latin1(py, address.as_bytes())?, latin1(py, digits.format(port).as_bytes())?);
+            if let Some(number) = number {
+                let texts = (texts.0.clone().unbind(), texts.1.clone().unbind());
+                CLIENTS.keep(number, Client { address: address.into(), port, texts });
+            }
+            texts
+        }
+    };
+    environ.set_item(intern!(py, "REMOTE_ADDR"), remote_address)?;
+    environ.set_item(intern!(py, "REMOTE_PORT"), remote_port)
+}
+
+/// Sets the header variables; repeats are next to each other in a `HeaderMap`.
+fn set_headers(py: Python<'_>, environ: &Bound<'_, PyDict>, request: &RequestView<'_>) -> PyResult<()> {
+    // A body that was kept whole is no longer chunked.
+    let kept_whole = request.content_length.is_some();
+    let mut fields = request.headers.iter().peekable();
+    while let Some((name, value)) = fields.next() {
+        let repeated = fields.peek().is_some_and(|(next, _)| *next == name);
+        let value = if repeated {
+            let mut joined = value.as_bytes().to_vec();
+            while let Some((_, more)) = fields.next_if(|(next, _)| *next == name) {
+                joined.extend_from_slice(separator(name));
+                joined.extend_from_slice(more.as_bytes());
+            }
+            Cow::Owned(joined)
+        } else {
+            Cow::Borrowed(value.as_bytes())
+        };
+        if kept_whole && *name == TRANSFER_ENCODING {
+            continue;
+        }
+        if let Some((key, value)) = environ_field(py, name.as_str(), &value)? {
+            environ.set_item(key, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// How repeats of a field are joined.
+pub fn separator(name: &HeaderName) -> &'static [u8] {
+    if *name == COOKIE { b"; " } else { b"," }
+}

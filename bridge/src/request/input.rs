@@ -1,0 +1,282 @@
+//! `wsgi.input`: a file-like object over a blocking source of bytes.
+//!
+//! Kept apart from the source because its promise is `io.BytesIO`'s: for any chunking, the same calls give the same
+//! results. A body that breaks off raises; it never looks like the end.
+//!
+//! Spec: PEP 3333 "Input and Error Streams".
+
+use std::sync::{Mutex, MutexGuard};
+
+use bytes::{Buf, Bytes};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::error::BodyError;
+use crate::request::source::{BodySource, shared};
+use crate::spare::{Spare, has_only};
+
+/// The request body of one WSGI call.
+#[pyclass(frozen, name = "WsgiInput", module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct Input {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What has arrived and was not read.
+    buffer: Bytes,
+    source: BodySource,
+}
+
+/// Inputs without a body, which are nobody's now.
+static SPARE: Spare<Py<Input>> = Spare::new();
+
+impl Input {
+    /// An input over `source`.
+    pub fn new(source: BodySource) -> Self {
+        Self { state: Mutex::new(State { buffer: Bytes::new(), source }) }
+    }
+
+    /// The input of a call without a body: one that no application has kept, if there is one.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn empty(py: Python<'_>) -> PyResult<Bound<'_, Self>> {
+        SPARE.take().map_or_else(|| Bound::new(py, Self::new(BodySource::Empty)), |input| Ok(input.into_bound(py)))
+    }
+
+    /// The call is over: an input that has nothing, and that nobody has kept, serves another.
+    pub fn give_back(input: Bound<'_, Self>) {
+        let unread =
+            |state: MutexGuard<'_, State>| matches!(state.source, BodySource::Empty) && state.buffer.is_empty();
+        if has_only(&input, 1) && input.get().state.try_lock().is_ok_and(unread) {
+            SPARE.give_back(input.unbind());
+        }
+    }
+
+    /// Why the body broke off, if it did; `None` too while a thread is reading.
+    pub fn failure(&self) -> Option<BodyError> {
+        self.state.try_lock().ok().and_then(|state| state.source.failure())
+    }
+
+    /// A second thread may not wait here for the first with the interpreter attached: the first could not go on.
+    fn lock(&self) -> PyResult<MutexGuard<'_, State>> {
+        self.state.try_lock().map_err(|_| PyRuntimeError::new_err("wsgi.input is being read by another thread"))
+    }
+}
+
+#[pymethods]
+impl Input {
+    /// An input over `bytes`, or over an iterable of them that is asked for more when more is read.
+    #[new]
+    fn from_python(body: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let source = match body.cast::<PyBytes>() {
+            Ok(bytes) => BodySource::Bytes(shared(bytes)),
+            Err(_) => BodySource::Iterator(body.try_iter()?.into_any().unbind()),
+        };
+        Ok(Self::new(source))
+    }
+
+    /// Reads `size` bytes, fewer only at the end of the body; all of it without `size`.
+    #[pyo3(signature = (size = None, /))]
+    fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        let mut guard = self.lock()?;
+        let state = &mut *guard;
+        let mut read = Pieces::new(limit(size));
+        while !state.gather(&mut read) {
+            if !py.detach(|| state.wait_for(read.missing())).map_err(|error| PyErr::from(&error))? {
+                break;
+            }
+        }
+        read.joined(py)
+    }
+
+    /// Reads one line, its end included; at most `size` bytes of it.
+    #[pyo3(signature = (size = None, /))]
+    fn readline<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        let mut state = self.lock()?;
+        let line = state.readline(py, limit(size))?;
+        Ok(PyBytes::new(py, &line))
+    }
+
+    /// Reads lines until the end, or until their bytes reach `hint`.
+    #[pyo3(signature = (hint = None, /))]
+    fn readlines<'py>(&self, py: Python<'py>, hint: Option<isize>) -> PyResult<Bound<'py, PyList>> {
+        let mut state = self.lock()?;
+        let enough = hint.and_then(|hint| usize::try_from(hint).ok()).filter(|hint| *hint > 0);
+        let lines = PyList::empty(py);
+        let mut total = 0;
+        loop {
+            let line = state.readline(py, usize::MAX)?;
+            if line.is_empty() {
+                return Ok(lines);
+            }
+            total += line.len();
+            lines.append(PyBytes::new(py, &line))?;
+            if enough.is_some_and(|enough| total >= enough) {
+                return Ok(lines);
+            }
+        }
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let mut state = self.lock()?;
+        let line = state.readline(py, usize::MAX)?;
+        Ok((!line.is_empty()).then(|| PyBytes::new(py, &line)))
+    }
+}
+
+impl State {
+    /// Fills the empty buffer; `false` at the end.
+    fn fill(&mut self) -> Result<bool, BodyError> {
+        if let Some(chunk) = self.source.next_chunk()? {
+            self.buffer = chunk;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Takes what is here, as far as it is wanted; `false` when more is wanted and may come.
+    fn gather(&mut self, read: &mut Pieces) -> bool {
+        while read.missing() > 0 {
+            if self.buffer.is_empty() {
+                let Some(chunk) = self.source.ready_chunk() else { return self.source.is_empty() };
+                self.buffer = chunk;
+            }
+            read.add(self.buffer.split_to(read.missing().min(self.buffer.len())));
+        }
+        true
+    }
+
+    /// Blocks until there is as much as is `missing`, or as a pipe holds, and fills the empty buffer; `false` at the end.
+    fn wait_for(&mut self, missing: usize) -> Result<bool, BodyError> {
+        self.source.wait_for(missing);
+        self.fill()
+    }
+
+    fn readline(&mut self, py: Python<'_>, wanted: usize) -> PyResult<Bytes> {
+        if let Some(line) = self.whole_line(wanted) {
+            return Ok(line);
+        }
+        py.detach(|| self.readline_blocking(wanted)).map_err(|error| PyErr::from(&error))
+    }
+
+    /// A line that the buffer holds to its end.
+    fn whole_line(&mut self, wanted: usize) -> Option<Bytes> {
+        let searched = self.buffer.get(..wanted.min(self.buffer.len()))?;
+        let end = searched.iter().position(|&byte| byte == b'\n').map(|newline| newline + 1);
+        let end = end.or((searched.len() == wanted).then_some(wanted))?;
+        Some(self.buffer.split_to(end))
+    }
+
+    fn readline_blocking(&mut self, wanted: usize) -> Result<Bytes, BodyError> {
+        let mut line = Vec::new();
+        while line.len() < wanted && (!self.buffer.is_empty() || self.fill()?) {
+            if let Some(rest) = self.whole_line(wanted - line.len()) {
+                line.extend_from_slice(&rest);
+                break;
+            }
+            line.extend_from_slice(&self.buffer);
+            self.buffer.advance(self.buffer.len());
+        }
+        Ok(Bytes::from(line))
+    }
+}
+
+/// What one call of `read` has taken. It is put together once, where Python wants it.
+struct Pieces {
+    wanted: usize,
+    length: usize,
+    list: Vec<Bytes>,
+}
+
+impl Pieces {
+    fn new(wanted: usize) -> Self {
+        Self { wanted, length: 0, list: Vec::new() }
+    }
+
+    fn missing(&self) -> usize {
+        self.wanted - self.length
+    }
+
+    fn add(&mut self, piece: Bytes) {
+        self.length += piece.len();
+        self.list.push(piece);
+    }
+
+    fn joined<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        if let [piece] = self.list.as_slice() {
+            return Ok(PyBytes::new(py, piece));
+        }
+        PyBytes::new_with(py, self.length, |mut rest| {
+            for piece in &self.list {
+                let (here, behind) = rest.split_at_mut(piece.len());
+                here.copy_from_slice(piece);
+                rest = behind;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn limit(size: Option<isize>) -> usize {
+    size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipe::pipe;
+
+    fn state(chunks: &[&'static [u8]]) -> State {
+        let (writer, reader) = pipe(1);
+        for chunk in chunks {
+            writer.push(Bytes::from_static(chunk)).unwrap();
+        }
+        writer.finish();
+        State { buffer: Bytes::new(), source: BodySource::Pipe(reader) }
+    }
+
+    fn read(state: &mut State, wanted: usize) -> Result<Vec<u8>, BodyError> {
+        let mut read = Pieces::new(wanted);
+        while !state.gather(&mut read) && state.wait_for(read.missing())? {}
+        Ok(read.list.concat())
+    }
+
+    #[test]
+    fn a_read_joins_chunks_and_keeps_the_rest() {
+        let mut state = state(&[b"ab", b"", b"cde", b"f"]);
+        assert_eq!(read(&mut state, 3).unwrap(), b"abc");
+        assert_eq!(read(&mut state, 0).unwrap(), b"");
+        assert_eq!(read(&mut state, usize::MAX).unwrap(), b"def");
+        assert_eq!(read(&mut state, usize::MAX).unwrap(), b"");
+    }
+
+    #[test]
+    fn lines_are_whole_whatever_the_chunks() {
+        let mut state = state(&[b"a", b"\nb", b"c\n", b"last"]);
+        assert_eq!(state.readline_blocking(usize::MAX).unwrap(), "a\n");
+        assert_eq!(state.readline_blocking(1).unwrap(), "b");
+        assert_eq!(state.readline_blocking(0).unwrap(), "");
+        assert_eq!(state.readline_blocking(usize::MAX).unwrap(), "c\n");
+        assert_eq!(state.readline_blocking(usize::MAX).unwrap(), "last");
+        assert_eq!(state.readline_blocking(usize::MAX).unwrap(), "");
+    }
+
+    #[test]
+    fn a_broken_body_is_an_error_and_stays_one() {
+        let (writer, reader) = pipe(1);
+        writer.push(Bytes::from_static(b"abc")).unwrap();
+        drop(writer);
+        let mut state = State { buffer: Bytes::new(), source: BodySource::Pipe(reader) };
+        assert_eq!(read(&mut state, 2).unwrap(), b"ab");
+        assert_eq!(read(&mut state, 5), Err(BodyError::Disconnected));
+        assert_eq!(read(&mut state, usize::MAX), Err(BodyError::Disconnected));
+    }
+}

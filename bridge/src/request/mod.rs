@@ -1,0 +1,14 @@
+//! What an application gets: `environ`, `wsgi.input` and the ASGI scope, as Python objects.
+//!
+//! [`environ`] and [`scope`] are built for each request. [`memo`] and [`repeated`] keep the objects that repeat. [`input`] reads the body from a [`source`].
+
+pub mod environ;
+pub mod input;
+pub mod latin1;
+pub mod memo;
+pub mod repeated;
+pub mod scope;
+pub mod source;
+pub mod spool;
+pub mod text;
+pub mod tls;

@@ -1,0 +1,124 @@
+//! Dictionaries with what most requests of an application have in common, each to be copied for one request.
+//!
+//! Kept apart because `environ` and `scope` are both made this way. Python copies a dictionary in one go, which takes less than
+//! to put in four values.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::request::environ::RequestView;
+use crate::request::scope::UnixPath;
+
+/// How many of them are kept. A client that invents methods makes new ones all the time.
+const MOST: usize = 8;
+
+/// The dictionaries of one application.
+#[derive(Debug, Default)]
+pub struct Repeated(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    list: Vec<(Common, Py<PyDict>)>,
+    /// Which one goes next.
+    oldest: usize,
+}
+
+/// What requests have in common.
+#[derive(Debug)]
+struct Common {
+    method: Box<str>,
+    script_name: Box<[u8]>,
+    protocol: Box<str>,
+    scheme: Box<str>,
+    server: Option<(Box<str>, u16)>,
+    unix: Option<Box<str>>,
+}
+
+impl Common {
+    fn of(request: &RequestView<'_>, unix: Option<UnixPath<'_>>) -> Self {
+        Self {
+            method: request.method.into(),
+            script_name: (&*request.script_name).into(),
+            protocol: request.protocol.into(),
+            scheme: request.scheme.into(),
+            server: request.server.map(|(name, port)| (name.into(), port)),
+            unix: unix.map(|UnixPath(path)| path.into()),
+        }
+    }
+
+    fn is_of(&self, request: &RequestView<'_>, unix: Option<UnixPath<'_>>) -> bool {
+        *self.method == *request.method
+            && *self.script_name == *request.script_name
+            && *self.protocol == *request.protocol
+            && *self.scheme == *request.scheme
+            && self.server.as_ref().map(|(name, port)| (&**name, *port)) == request.server
+            && self.unix.as_deref() == unix.map(|UnixPath(path)| path)
+    }
+}
+
+impl Repeated {
+    /// A dictionary with what `request` has in common with others, which nobody else has. `make` makes one that is copied.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn copy<'py>(
+        &self,
+        py: Python<'py>,
+        request: &RequestView<'_>,
+        unix: Option<UnixPath<'_>>,
+        make: impl FnOnce() -> PyResult<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        if let Some(kept) = self.find(py, request, unix) {
+            return kept.copy();
+        }
+        let new = make()?;
+        self.keep(Common::of(request, unix), new.clone().unbind());
+        new.copy()
+    }
+
+    fn find<'py>(
+        &self,
+        py: Python<'py>,
+        request: &RequestView<'_>,
+        unix: Option<UnixPath<'_>>,
+    ) -> Option<Bound<'py, PyDict>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, found) = kept.list.iter().find(|(common, _)| common.is_of(request, unix))?;
+        Some(found.bind(py).clone())
+    }
+
+    fn keep(&self, common: Common, new: Py<PyDict>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.list.len() < MOST {
+            return kept.list.push((common, new));
+        }
+        let oldest = kept.oldest;
+        kept.oldest = (oldest + 1) % MOST;
+        let before = kept.list.get_mut(oldest).map(|place| std::mem::replace(place, (common, new)));
+        // What dies is Python's: not while others wait.
+        drop(kept);
+        drop(before);
+    }
+}
+
+/// Makes places in a template for `keys`, which every copy will have, and room for others: `extra` is what the next larger table
+/// takes. A copy then needs no table of its own, and Python copies one with few gaps in one go.
+///
+/// # Errors
+/// When Python is out of memory.
+pub fn make_room(template: &Bound<'_, PyDict>, keys: &[&str], extra: usize) -> PyResult<()> {
+    let py = template.py();
+    for key in keys {
+        template.set_item(PyString::intern(py, key), py.None())?;
+    }
+    // A table grows with what is put in, and stays as it is when that is taken out.
+    for key in 0..extra {
+        template.set_item(key.to_string(), py.None())?;
+    }
+    for key in 0..extra {
+        template.del_item(key.to_string())?;
+    }
+    Ok(())
+}

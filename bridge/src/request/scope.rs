@@ -1,0 +1,259 @@
+//! Builds the ASGI connection scope of one request or WebSocket.
+//!
+//! Kept apart from the gateways because HTTP and WebSocket share nearly all of it.
+//!
+//! Spec: ASGI HTTP & WebSocket 2.5 "Connection Scope"; RFC 9113 8.2.3 (cookies are joined).
+
+use std::sync::LazyLock;
+
+use http::HeaderMap;
+use http::header::COOKIE;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+
+use crate::request::environ::{RequestView, separator};
+use crate::request::memo::{Memo, Octets, Recalled, Texts};
+use crate::request::repeated::{Repeated, make_room};
+use crate::request::text::scope_field;
+
+/// The version of the HTTP and WebSocket message format that the gateways speak.
+pub const SPEC_VERSION: &str = "2.5";
+
+/// The part of a scope that is the same for every connection of one application.
+#[derive(Debug)]
+pub struct ScopeTemplate {
+    http: Py<PyDict>,
+    websocket: Py<PyDict>,
+    /// What requests have in common.
+    requests: Repeated,
+    /// What WebSockets have.
+    websockets: Repeated,
+    /// Its `asgi`, of which each scope has a copy: middleware may write into it.
+    versions: Py<PyDict>,
+}
+
+/// Every scope has them; their places are in the template, so that its copies need no larger table.
+const ALWAYS: [&str; 9] =
+    ["http_version", "scheme", "path", "raw_path", "root_path", "query_string", "headers", "client", "server"];
+
+/// The extensions that change which messages an HTTP application sends, and whether each is offered.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is another extension; any of them may be offered")]
+pub struct Extensions {
+    /// `http.response.pathsend`
+    pub path_send: bool,
+    /// `http.response.zerocopysend`
+    pub zero_copy_send: bool,
+    /// `http.response.trailers`
+    pub trailers: bool,
+    /// `http.response.early_hint`
+    pub early_hint: bool,
+}
+
+impl Extensions {
+    /// As a scope has them. Nothing of it is shared with another scope.
+    fn offered(self, py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+        let extensions = PyDict::new(py);
+        for (offered, name) in [
+            (self.path_send, intern!(py, "http.response.pathsend")),
+            (self.zero_copy_send, intern!(py, "http.response.zerocopysend")),
+            (self.trailers, intern!(py, "http.response.trailers")),
+            (self.early_hint, intern!(py, "http.response.early_hint")),
+        ] {
+            if offered {
+                extensions.set_item(name, PyDict::new(py))?;
+            }
+        }
+        Ok(extensions)
+    }
+}
+
+/// Which of the two scopes to build.
+#[derive(Clone, Copy, Debug)]
+pub enum ScopeKind<'a> {
+    /// One HTTP request.
+    Http {
+        /// What its application may send beside the messages that all servers take.
+        extensions: Extensions,
+    },
+    /// One WebSocket, with the subprotocols that the client offers.
+    WebSocket {
+        /// In the client's order.
+        subprotocols: &'a [String],
+    },
+}
+
+/// The address part of a scope that a Unix socket needs: its path.
+#[derive(Clone, Copy, Debug)]
+pub struct UnixPath<'a>(pub &'a str);
+
+impl ScopeTemplate {
+    /// Makes the template.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn new(py: Python<'_>) -> PyResult<Self> {
+        let versions = PyDict::new(py);
+        versions.set_item("version", "3.0")?;
+        versions.set_item("spec_version", SPEC_VERSION)?;
+        let http = PyDict::new(py);
+        http.set_item("type", "http")?;
+        http.set_item("asgi", py.None())?;
+        make_room(&http, &ALWAYS, 0)?;
+        let websocket = http.copy()?;
+        websocket.set_item("type", "websocket")?;
+        make_room(&http, &["method", "extensions"], 1)?;
+        make_room(&websocket, &["subprotocols"], 1)?;
+        Ok(Self {
+            http: http.unbind(),
+            websocket: websocket.unbind(),
+            requests: Repeated::default(),
+            websockets: Repeated::default(),
+            versions: versions.unbind(),
+        })
+    }
+
+    /// A fresh scope. `state` is the application's lifespan state; each request gets a shallow copy.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn build<'py>(
+        &self,
+        py: Python<'py>,
+        kind: ScopeKind<'_>,
+        request: &RequestView<'_>,
+        raw_path: &[u8],
+        unix: Option<UnixPath<'_>>,
+        state: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let (base, repeated) = match kind {
+            ScopeKind::Http { .. } => (&self.http, &self.requests),
+            ScopeKind::WebSocket { .. } => (&self.websocket, &self.websockets),
+        };
+        let scope = repeated.copy(py, request, unix, || with_common(base.bind(py), kind, request, unix))?;
+        scope.set_item(intern!(py, "asgi"), self.versions.bind(py).copy()?)?;
+        match kind {
+            ScopeKind::Http { extensions } => {
+                scope.set_item(intern!(py, "extensions"), extensions.offered(py)?)?;
+            }
+            ScopeKind::WebSocket { subprotocols } => {
+                scope.set_item(intern!(py, "subprotocols"), PyList::new(py, subprotocols)?)?;
+            }
+        }
+        set_path(py, &scope, request, raw_path)?;
+        if !request.query.is_empty() {
+            scope.set_item(intern!(py, "query_string"), PyBytes::new(py, request.query))?;
+        }
+        scope.set_item(intern!(py, "headers"), header_list(py, request.headers)?)?;
+        if let Some(client) = request.client {
+            scope.set_item(intern!(py, "client"), client_pair(py, client)?)?;
+        }
+        if let Some(tls) = request.tls {
+            add_extension(&scope, "tls", &tls.extension(py)?)?;
+        }
+        if let Some(state) = state {
+            scope.set_item(intern!(py, "state"), state.copy()?)?;
+        }
+        Ok(scope)
+    }
+}
+
+/// What the request has in common with others.
+fn with_common<'py>(
+    base: &Bound<'py, PyDict>,
+    kind: ScopeKind<'_>,
+    request: &RequestView<'_>,
+    unix: Option<UnixPath<'_>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let (py, scope) = (base.py(), base.copy()?);
+    if matches!(kind, ScopeKind::Http { .. }) {
+        scope.set_item(intern!(py, "method"), PyString::intern(py, request.method))?;
+    }
+    let version = request.protocol.strip_prefix("HTTP/").unwrap_or(request.protocol);
+    scope.set_item(intern!(py, "http_version"), PyString::intern(py, version))?;
+    scope.set_item(intern!(py, "scheme"), PyString::intern(py, request.scheme))?;
+    scope.set_item(intern!(py, "root_path"), &*String::from_utf8_lossy(&request.script_name))?;
+    scope.set_item(intern!(py, "query_string"), PyBytes::new(py, b""))?;
+    match (unix, request.server) {
+        (Some(UnixPath(path)), _) => scope.set_item(intern!(py, "server"), (path, py.None()))?,
+        (None, Some(server)) => scope.set_item(intern!(py, "server"), server)?,
+        (None, None) => {}
+    }
+    Ok(scope)
+}
+
+/// Paths.
+static TEXTS: LazyLock<Texts> = LazyLock::new(Texts::default);
+
+/// Raw paths.
+static OCTETS: LazyLock<Octets> = LazyLock::new(Octets::default);
+
+/// Clients, by address and port.
+static CLIENTS: LazyLock<Memo<Client>> = LazyLock::new(Memo::default);
+
+/// The client of a connection as a scope has it.
+struct Client {
+    address: Box<str>,
+    port: u16,
+    pair: Py<PyTuple>,
+}
+
+fn client_pair<'py>(py: Python<'py>, (address, port): (&str, u16)) -> PyResult<Bound<'py, PyTuple>> {
+    let known =
+        |client: &Client| (client.port == port && *client.address == *address).then(|| client.pair.bind(py).clone());
+    match CLIENTS.recall([address.as_bytes(), &port.to_be_bytes()], known) {
+        Recalled::Kept(pair) => Ok(pair),
+        Recalled::New(number) => {
+            let pair = (address, port).into_pyobject(py)?;
+            if let Some(number) = number {
+                CLIENTS.keep(number, Client { address: address.into(), port, pair: pair.clone().unbind() });
+            }
+            Ok(pair)
+        }
+    }
+}
+
+/// Adds to the scope's own dictionary of extensions.
+fn add_extension(scope: &Bound<'_, PyDict>, name: &str, extension: &Bound<'_, PyDict>) -> PyResult<()> {
+    let py = scope.py();
+    let extensions = match scope.get_item(intern!(py, "extensions"))? {
+        Some(extensions) => extensions.cast_into::<PyDict>()?,
+        None => PyDict::new(py),
+    };
+    extensions.set_item(name, extension)?;
+    scope.set_item(intern!(py, "extensions"), extensions)
+}
+
+/// `path` includes `root_path` (the reading of the specification since 2.4).
+fn set_path(py: Python<'_>, scope: &Bound<'_, PyDict>, request: &RequestView<'_>, raw_path: &[u8]) -> PyResult<()> {
+    let path = if request.script_name.is_empty() {
+        TEXTS.utf8(py, &request.path_info)?
+    } else {
+        let mut whole = request.script_name.to_vec();
+        whole.extend_from_slice(&request.path_info);
+        TEXTS.utf8(py, &whole)?
+    };
+    scope.set_item(intern!(py, "path"), path)?;
+    scope.set_item(intern!(py, "raw_path"), OCTETS.get(py, raw_path))
+}
+
+/// `list[tuple[bytes, bytes]]`, names lower-case, order and repeats kept, cookies joined.
+fn header_list<'py>(py: Python<'py>, headers: &HeaderMap) -> PyResult<Bound<'py, PyList>> {
+    let mut list = Vec::with_capacity(headers.len());
+    let mut fields = headers.iter().peekable();
+    while let Some((name, value)) = fields.next() {
+        let pair = if *name == COOKIE && fields.peek().is_some_and(|(next, _)| *next == name) {
+            let mut joined = value.as_bytes().to_vec();
+            while let Some((_, more)) = fields.next_if(|(next, _)| *next == name) {
+                joined.extend_from_slice(separator(name));
+                joined.extend_from_slice(more.as_bytes());
+            }
+            scope_field(py, name.as_str(), &joined)?
+        } else {
+            scope_field(py, name.as_str(), value.as_bytes())?
+        };
+        list.extend(pair);
+    }
+    PyList::new(py, list)
+}

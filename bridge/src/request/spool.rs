@@ -1,0 +1,120 @@
+//! A request body that is kept whole before the application is called: in memory, then in a temporary file.
+//!
+//! Kept apart from the server's own, which writes on tokio's threads: here the coroutine of a foreign host decides when the
+//! file is written, so that its loop need not wait for a disk.
+
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::BytesMut;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::request::source::{BodySource, shared};
+
+/// What a body may grow to in memory before it goes to a file, and how much is written at a time then, in bytes.
+const MEMORY: usize = 1024 * 1024;
+
+/// A body that is being collected.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug, Default)]
+pub struct BodySpool(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    memory: BytesMut,
+    file: Option<File>,
+    length: u64,
+}
+
+#[pymethods]
+impl BodySpool {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a piece; `True` says that `flush` should be called before the next one.
+    fn add(&self, chunk: &[u8]) -> bool {
+        let mut state = self.lock();
+        state.memory.extend_from_slice(chunk);
+        state.length += chunk.len() as u64;
+        state.memory.len() > MEMORY
+    }
+
+    /// Writes what is in memory to the file. Blocks: not for an event loop's thread.
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(py.detach(|| self.lock().flush())?)
+    }
+
+    /// Bytes taken so far.
+    #[getter]
+    fn length(&self) -> u64 {
+        self.lock().length
+    }
+}
+
+impl BodySpool {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The whole body and its length; the spool is empty afterwards.
+    ///
+    /// # Errors
+    /// When the temporary file fails.
+    pub fn take(&self) -> std::io::Result<(BodySource, u64)> {
+        let mut state = std::mem::take(&mut *self.lock());
+        if state.file.is_some() {
+            state.flush()?;
+        }
+        Ok(match state.file {
+            Some(mut file) => {
+                file.rewind()?;
+                (BodySource::File(file), state.length)
+            }
+            None if state.memory.is_empty() => (BodySource::Empty, 0),
+            None => (BodySource::Bytes(state.memory.freeze()), state.length),
+        })
+    }
+}
+
+impl State {
+    fn flush(&mut self) -> std::io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(tempfile::tempfile()?),
+        };
+        file.write_all(&self.memory)?;
+        self.memory.clear();
+        Ok(())
+    }
+}
+
+/// A body that is here in full.
+#[derive(FromPyObject)]
+pub enum WholeBody<'py> {
+    /// In one piece.
+    Bytes(Bound<'py, PyBytes>),
+    /// Collected.
+    Spool(Bound<'py, BodySpool>),
+}
+
+impl WholeBody<'_> {
+    /// The body and its length in bytes; a spool is empty afterwards.
+    ///
+    /// # Errors
+    /// When the temporary file fails.
+    pub fn source(&self) -> PyResult<(BodySource, u64)> {
+        Ok(match self {
+            Self::Bytes(bytes) if bytes.as_bytes().is_empty() => (BodySource::Empty, 0),
+            Self::Bytes(bytes) => {
+                let bytes = shared(bytes);
+                let length = bytes.len() as u64;
+                (BodySource::Bytes(bytes), length)
+            }
+            Self::Spool(spool) => spool.get().take()?,
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! The fields of a response, as an application gives them: pairs of text or of bytes.
+//!
+//! Kept apart because most of them were given before. Applications name their fields with the same few objects, constants of their
+//! code, and many give them the same values: those are not parsed again. What is known of an object holds while it is kept alive.
+//!
+//! Spec: RFC 9110 5.1, 5.5, 7.6.1.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+
+use http::header::{HeaderName, HeaderValue};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+
+use crate::error::{short, wrong_type};
+use crate::request::latin1::latin1_bytes;
+
+/// How many names are known.
+const PLACES: usize = 64;
+
+/// So many other values, and none is kept any longer.
+const CHANGES: u8 = 4;
+
+/// The longest value that is kept, in bytes.
+const LONGEST: usize = 512;
+
+/// The name of a field, and what a server does with such a field.
+#[derive(Debug, Clone)]
+pub struct FieldName {
+    /// In lower case.
+    pub name: HeaderName,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a field of a response is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It is passed on.
+    Any,
+    /// It says how long the body is.
+    Length,
+    /// It describes the connection, which is the server's.
+    Connection,
+    /// It announces trailers, and describes the connection where there will be none.
+    Trailer,
+}
+
+impl From<HeaderName> for FieldName {
+    fn from(name: HeaderName) -> Self {
+        let purpose = match name.as_str() {
+            "content-length" => Purpose::Length,
+            "trailer" => Purpose::Trailer,
+            "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade" => Purpose::Connection,
+            _ => Purpose::Any,
+        };
+        Self { name, purpose }
+    }
+}
+
+/// What is known of the objects of one kind: text or bytes.
+pub struct GivenFields {
+    kind: Kind,
+    known: Mutex<[Option<Known>; PLACES]>,
+}
+
+/// What names and values are.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// Native strings, as in WSGI.
+    Text,
+    /// Byte strings, as in ASGI.
+    Bytes,
+}
+
+struct Known {
+    object: Py<PyAny>,
+    name: FieldName,
+    value: Option<HeaderValue>,
+    /// How often the value was another one.
+    changes: u8,
+}
+
+impl GivenFields {
+    /// Nothing yet.
+    pub const fn of(kind: Kind) -> Self {
+        Self { kind, known: Mutex::new([const { None }; PLACES]) }
+    }
+
+    /// The field of a `(name, value)` pair.
+    ///
+    /// # Errors
+    /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
+    pub fn field(&self, pair: &Bound<'_, PyAny>) -> PyResult<(FieldName, HeaderValue)> {
+        let (object, value) = pair_of(pair)?;
+        let (name, last) = match self.find(&object) {
+            Some(known) => known,
+            None => (named(&self.kind.bytes_of("a header name", &object)?)?.into(), None),
+        };
+        let value = self.kind.bytes_of("a header value", &value)?;
+        if let Some(same) = last.filter(|same| same.as_bytes() == &*value) {
+            return Ok((name, same));
+        }
+        let value = checked(&name.name, &value)?;
+        self.keep(&object, &name, &value);
+        Ok((name, value))
+    }
+
+    /// What `object` names, and the value that it is known with; `None` where nothing is known.
+    fn find(&self, object: &Bound<'_, PyAny>) -> Option<(FieldName, Option<HeaderValue>)> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get(place(object))?.as_ref().filter(|known| known.object.is(object))?;
+        Some((known.name.clone(), known.value.clone()))
+    }
+
+    /// Remembers what `object` names, and the value that came with it.
+    fn keep(&self, object: &Bound<'_, PyAny>, name: &FieldName, value: &HeaderValue) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = known.get_mut(place(object)) else { return };
+        if let Some(same) = place.as_mut().filter(|same| same.object.is(object)) {
+            same.changes = same.changes.saturating_add(1);
+            same.value = (same.changes < CHANGES && value.len() <= LONGEST).then(|| value.clone());
+            return;
+        }
+        let kept = (value.len() <= LONGEST).then(|| value.clone());
+        let new = Known { object: object.clone().unbind(), name: name.clone(), value: kept, changes: 0 };
+        let before = place.replace(new);
+        // What dies is Python's: not while others wait.
+        drop(known);
+        drop(before);
+    }
+}
+
+fn named(name: &[u8]) -> PyResult<HeaderName> {
+    HeaderName::from_bytes(name)
+        .map_err(|_| PyValueError::new_err(format!("{:?} is not a header name", String::from_utf8_lossy(name))))
+}
+
+fn checked(field: &HeaderName, value: &[u8]) -> PyResult<HeaderValue> {
+    HeaderValue::from_bytes(trim(value)).map_err(|_| {
+        PyValueError::new_err(format!(
+            "the value of header {field:?} has a control character: {:?}",
+            String::from_utf8_lossy(value)
+        ))
+    })
+}
+
+fn trim(value: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
+    value.get(start..end).unwrap_or_default()
+}
+
+fn pair_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    if let Ok(tuple) = pair.cast::<PyTuple>()
+        && tuple.len() == 2
+    {
+        return Ok((tuple.get_item(0)?, tuple.get_item(1)?));
+    }
+    if let Ok(list) = pair.cast::<PyList>()
+        && list.len() == 2
+    {
+        return Ok((list.get_item(0)?, list.get_item(1)?));
+    }
+    Err(PyTypeError::new_err(format!("each header must be a (name, value) pair, not {}", short(pair))))
+}
+
+impl Kind {
+    fn bytes_of<'a>(self, what: &str, object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
+        match self {
+            Self::Text => {
+                let text = object.cast::<PyString>().map_err(|_| wrong_type(what, "str", object))?;
+                latin1_bytes(text.to_str()?)
+                    .ok_or_else(|| PyValueError::new_err(format!("{what} must be latin-1 text, not {}", short(object))))
+            }
+            Self::Bytes => {
+                let bytes = object.cast::<PyBytes>().map_err(|_| wrong_type(what, "bytes", object))?;
+                Ok(Cow::Borrowed(bytes.as_bytes()))
+            }
+        }
+    }
+}
+
+/// Objects stand at multiples of 16.
+fn place(object: &Bound<'_, PyAny>) -> usize {
+    (object.as_ptr().addr() >> 4) % PLACES
+}

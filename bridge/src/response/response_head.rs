@@ -1,0 +1,324 @@
+//! Status and headers of a response, checked while the application can still see the error.
+//!
+//! Kept apart because `start_response` and the ASGI `http.response.start` are held to the same rules.
+//!
+//! Spec: PEP 3333 "The `start_response()` Callable"; ASGI HTTP "Response Start"; RFC 9110 5.5, 7.6.1, 15.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderName, HeaderValue};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString};
+
+use crate::error::{short, wrong_type};
+use crate::report::log_warning;
+use crate::request::latin1::latin1_bytes;
+use crate::response::given_fields::{FieldName, GivenFields, Kind, Purpose};
+
+/// Fields that a server adds to an application's: room for them is there from the beginning.
+const SERVERS_OWN: usize = 1;
+
+/// No response needs as many fields; the map would panic at a few more.
+const MOST_FIELDS: usize = 16 * 1024;
+
+/// Fields that WSGI applications give.
+static TEXTS: GivenFields = GivenFields::of(Kind::Text);
+
+/// Fields that ASGI applications give.
+static OCTETS: GivenFields = GivenFields::of(Kind::Bytes);
+
+/// A checked response head.
+#[derive(Debug, Clone)]
+pub struct ResponseHead {
+    /// 200–999: informational answers are the server's own.
+    pub status: StatusCode,
+    /// The words after the status code, latin-1, when they are not the usual ones.
+    pub reason: Option<Box<[u8]>>,
+    /// Names lower-case; repeats kept in order; hop-by-hop fields gone.
+    pub headers: HeaderMap,
+    /// The fields in the application's order, where repeats of a name do not stand together: a map cannot tell it. Over HTTP/1
+    /// they leave in it.
+    pub order: Option<Vec<(HeaderName, HeaderValue)>>,
+    /// `Content-Length`, if declared.
+    pub content_length: Option<u64>,
+}
+
+impl ResponseHead {
+    /// Whether the answer to `method` with this status may carry a body.
+    pub fn allows_body(&self, head_request: bool) -> bool {
+        !head_request && self.status != StatusCode::NO_CONTENT && self.status != StatusCode::NOT_MODIFIED
+    }
+
+    /// What of a whole body may be sent: nothing in answer to HEAD, and nothing with a status that has none. How long it would be is
+    /// said in answer to HEAD all the same, where the application has not.
+    pub fn admit(&mut self, body: Bytes, head_request: bool) -> Bytes {
+        if self.allows_body(head_request) {
+            return body;
+        }
+        if self.content_length.is_none() && !body.is_empty() && self.allows_body(false) {
+            self.set_length(body.len() as u64);
+        }
+        Bytes::new()
+    }
+
+    /// A head of the server's own.
+    pub fn own(status: StatusCode, headers: HeaderMap) -> Box<Self> {
+        Box::new(Self { status, reason: None, headers, order: None, content_length: None })
+    }
+
+    /// Declares a length, where none was.
+    pub fn set_length(&mut self, length: u64) {
+        let value = HeaderValue::from(length);
+        if let Some(order) = &mut self.order {
+            order.push((CONTENT_LENGTH, value.clone()));
+        }
+        self.headers.insert(CONTENT_LENGTH, value);
+        self.content_length = Some(length);
+    }
+
+    /// Takes a field out.
+    pub fn remove(&mut self, name: &HeaderName) {
+        self.headers.remove(name);
+        if let Some(order) = &mut self.order {
+            order.retain(|(listed, _)| listed != name);
+        }
+        if name == CONTENT_LENGTH {
+            self.content_length = None;
+        }
+    }
+
+    /// Takes a field out, and gives its first value.
+    pub fn take(&mut self, name: &HeaderName) -> Option<HeaderValue> {
+        let value = self.headers.get(name).cloned()?;
+        self.remove(name);
+        Some(value)
+    }
+
+    /// Adds a field, after all others.
+    pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
+        if let Some(order) = &mut self.order {
+            order.push((name.clone(), value.clone()));
+        }
+        self.headers.append(name, value);
+    }
+
+    /// Gives a field this one value, whether it had any or not. It is the last one where the order is kept.
+    pub fn replace(&mut self, name: HeaderName, value: HeaderValue) {
+        if let Some(order) = &mut self.order {
+            order.retain(|(listed, _)| *listed != name);
+            order.push((name.clone(), value.clone()));
+        }
+        self.headers.insert(name, value);
+    }
+
+    /// All fields, in the application's order.
+    pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        let listed = self.order.iter().flatten().map(|(name, value)| (name, value));
+        let mapped = self.order.is_none().then(|| self.headers.iter()).into_iter().flatten();
+        listed.chain(mapped)
+    }
+
+    /// Reads the two arguments of `start_response`.
+    ///
+    /// # Errors
+    /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
+    pub fn from_wsgi(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Box<Self>> {
+        let text = status.cast::<PyString>().map_err(|_| wrong_type("the status", "str", status))?;
+        let (status, reason) = parse_status(text.to_str()?)?;
+        let list = headers.cast::<PyList>().map_err(|_| wrong_type("the response headers", "list", headers))?;
+        let mut fields = Fields::new(status, list.len() + SERVERS_OWN);
+        for pair in list.iter() {
+            fields.take(pair.py(), TEXTS.field(&pair)?)?;
+        }
+        Ok(fields.finish(reason))
+    }
+
+    /// Reads the header list of an `http.response.trailers` message.
+    ///
+    /// # Errors
+    /// As [`ResponseHead::from_asgi`].
+    pub fn trailers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
+        Ok(Fields::new(StatusCode::OK, 4).announcing(true).read(headers)?.headers)
+    }
+
+    /// Reads `status` and `headers` of an `http.response.start` message; `Trailer` is kept when `trailers` will follow.
+    ///
+    /// # Errors
+    /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
+    pub fn from_asgi(
+        status: &Bound<'_, PyAny>,
+        headers: Option<&Bound<'_, PyAny>>,
+        trailers: bool,
+    ) -> PyResult<Box<Self>> {
+        let code: u16 = status.extract().map_err(|_| {
+            PyTypeError::new_err(format!("status must be an int from 200 to 999, not {}", short(status)))
+        })?;
+        let status = status_code(code)?;
+        Ok(Fields::new(status, 8).announcing(trailers).read(headers)?.finish(None))
+    }
+
+    /// Reads a header list alone (`websocket.accept`).
+    ///
+    /// # Errors
+    /// As [`ResponseHead::from_asgi`].
+    pub fn headers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
+        Ok(Fields::new(StatusCode::SWITCHING_PROTOCOLS, 4).read(headers)?.headers)
+    }
+}
+
+/// `200 OK` → 200 and, when it is not the usual phrase, the reason. A bare `200` is fine.
+fn parse_status(text: &str) -> PyResult<(StatusCode, Option<Box<[u8]>>)> {
+    if text == "200 OK" {
+        return Ok((StatusCode::OK, None));
+    }
+    let (code, reason) = text.split_once(' ').unwrap_or((text, ""));
+    let digits = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
+    let code = code.parse().ok().filter(|_| digits);
+    let code: u16 = code.ok_or_else(|| {
+        PyValueError::new_err(format!("status must begin with three digits, such as '200 OK', not {text:?}"))
+    })?;
+    let status = status_code(code)?;
+    if status.canonical_reason() == Some(reason) {
+        return Ok((status, None));
+    }
+    let reason = latin1_bytes(reason).filter(|bytes| bytes.iter().all(|&byte| is_text(byte)));
+    let reason = reason.ok_or_else(|| {
+        PyValueError::new_err(format!("status must be latin-1 text without control characters, not {text:?}"))
+    })?;
+    Ok((status, Some(reason.into())))
+}
+
+fn status_code(code: u16) -> PyResult<StatusCode> {
+    StatusCode::from_u16(code)
+        .ok()
+        .filter(|status| !status.is_informational())
+        .ok_or_else(|| PyValueError::new_err(format!("status must be from 200 to 999, not {code}")))
+}
+
+fn is_text(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7F)
+}
+
+/// The header fields of one response while they are checked.
+struct Fields {
+    status: StatusCode,
+    headers: HeaderMap,
+    order: Option<Vec<(HeaderName, HeaderValue)>>,
+    content_length: Option<u64>,
+    announces: bool,
+}
+
+impl Fields {
+    fn new(status: StatusCode, capacity: usize) -> Self {
+        Self {
+            status,
+            headers: HeaderMap::with_capacity(capacity.min(MOST_FIELDS)),
+            order: None,
+            content_length: None,
+            announces: false,
+        }
+    }
+
+    /// Fields may follow the body, and `Trailer` announces them.
+    fn announcing(self, announces: bool) -> Self {
+        Self { announces, ..self }
+    }
+
+    fn read(mut self, headers: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let Some(headers) = headers else { return Ok(self) };
+        if let Ok(list) = headers.cast_exact::<PyList>() {
+            for pair in list.iter() {
+                self.take(pair.py(), OCTETS.field(&pair)?)?;
+            }
+            return Ok(self);
+        }
+        let pairs = headers.try_iter().map_err(|_| {
+            PyTypeError::new_err(format!(
+                "'headers' must be an iterable of (name, value) pairs, not {}",
+                short(headers)
+            ))
+        })?;
+        for pair in pairs {
+            let pair = pair?;
+            self.take(pair.py(), OCTETS.field(&pair)?)?;
+        }
+        Ok(self)
+    }
+
+    fn take(&mut self, py: Python<'_>, (field, value): (FieldName, HeaderValue)) -> PyResult<()> {
+        match field.purpose {
+            Purpose::Length => return self.add_length(value),
+            Purpose::Trailer if self.announces => {}
+            Purpose::Trailer | Purpose::Connection => {
+                warn_once(py, &field.name);
+                return Ok(());
+            }
+            Purpose::Any => {}
+        }
+        self.append(field.name, value)
+    }
+
+    fn append(&mut self, field: HeaderName, value: HeaderValue) -> PyResult<()> {
+        if self.headers.len() >= MOST_FIELDS {
+            return Err(PyValueError::new_err("the response has too many headers"));
+        }
+        match self.headers.entry(field) {
+            Entry::Vacant(place) => {
+                if let Some(order) = &mut self.order {
+                    order.push((place.key().clone(), value.clone()));
+                }
+                place.insert(value);
+            }
+            Entry::Occupied(place) => {
+                let field = place.key().clone();
+                self.keep_order(&field, &value);
+                self.headers.append(field, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// A list beside the map, from the first repeat on that stands apart from the one before it.
+    fn keep_order(&mut self, field: &HeaderName, value: &HeaderValue) {
+        if self.order.is_none() && self.headers.keys().last() != Some(field) {
+            self.order = Some(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
+        }
+        if let Some(order) = &mut self.order {
+            order.push((field.clone(), value.clone()));
+        }
+    }
+
+    fn add_length(&mut self, value: HeaderValue) -> PyResult<()> {
+        let digits = value.as_bytes();
+        let length = value.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
+        let length = length.and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| {
+            PyValueError::new_err(format!("Content-Length is not a number: {:?}", String::from_utf8_lossy(digits)))
+        })?;
+        if self.content_length.is_some_and(|earlier| earlier != length) {
+            return Err(PyValueError::new_err("the response has two different Content-Length headers"));
+        }
+        // A 204 has none. (To take it out again would disturb the order of the others.)
+        if self.content_length.replace(length).is_none() && self.status != StatusCode::NO_CONTENT {
+            return self.append(CONTENT_LENGTH, value);
+        }
+        Ok(())
+    }
+
+    /// In a box: it goes from hand to hand.
+    fn finish(self, reason: Option<Box<[u8]>>) -> Box<ResponseHead> {
+        let Self { status, headers, order, content_length, .. } = self;
+        let content_length = content_length.filter(|_| status != StatusCode::NO_CONTENT);
+        Box::new(ResponseHead { status, reason, headers, order, content_length })
+    }
+}
+
+/// Says so the first time only: an application that sets one sets it every time.
+fn warn_once(py: Python<'_>, name: &HeaderName) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        log_warning(py, &format!("the response header `{name}` belongs to the server; it and its like are left out"));
+    }
+}

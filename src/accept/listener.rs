@@ -1,0 +1,185 @@
+//! Accepts connections from bound sockets, until the server drains.
+//!
+//! [`binding`](crate::net::binding) is over before anything runs. [`back_off`](crate::net::back_off) handles errors.
+//!
+//! Spec: RFC 4291 2.5.5.2 (IPv4 clients of an IPv6 socket).
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::task::{Context, Poll, ready};
+
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::accept::protocol;
+use crate::http::service::Service;
+use crate::net::admission::Place;
+use crate::net::back_off::BackOff;
+use crate::net::binding::Bound;
+use crate::request::head::Peer;
+use crate::runtime::shutdown::{Alive, Phase, Shutdown};
+
+/// The most connections that are taken over from the queue of the kernel when the server drains.
+const MOST_WAITING: usize = 65536;
+
+/// Sockets to accept from, and who is told when that begins.
+#[derive(Debug)]
+pub struct Listening {
+    /// The sockets.
+    pub bound: Vec<Bound>,
+    /// Whether they are a supervisor's, which says itself that they listen, when all its workers are ready.
+    pub shared: bool,
+    /// Hears of the beginning once.
+    pub ready: Sender<()>,
+    /// Says whether it has come, for who asks.
+    pub accepting: Arc<AtomicBool>,
+}
+
+impl Listening {
+    /// Starts to accept, and says so.
+    pub fn begin(self, service: &Arc<Service>, shutdown: &Shutdown) {
+        // Whoever reads that the server listens may ask at once whether it does.
+        self.accepting.store(true, Ordering::Release);
+        for bound in self.bound {
+            let url = bound.url(service.tls.is_some());
+            let turns = Turns { shared: self.shared };
+            let accepting = Accepting {
+                turns,
+                back_off: BackOff::new(url.clone(), service.metrics.clone()),
+                alive: shutdown.alive(),
+            };
+            tokio::spawn(accept(bound, accepting, Arc::clone(service)));
+            if !self.shared {
+                crate::log::line(format_args!("listening on {url}"));
+            }
+        }
+        // Nobody waits for it in a server that runs alone.
+        let _unheard = self.ready.send(());
+    }
+}
+
+/// Who may accept next.
+#[derive(Debug, Clone, Copy)]
+struct Turns {
+    shared: bool,
+}
+
+impl Turns {
+    /// After each connection: of several processes, all should get some of those that come at once.
+    async fn give(self) {
+        if self.shared {
+            std::thread::yield_now();
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// How one socket is accepted from.
+struct Accepting {
+    turns: Turns,
+    back_off: BackOff,
+    alive: Alive,
+}
+
+/// Accepts connections until the server drains.
+async fn accept(bound: Bound, accepting: Accepting, service: Arc<Service>) {
+    match bound {
+        Bound::Tcp(listener, _) => match TcpListener::from_std(listener) {
+            Ok(listener) => accept_tcp(listener, accepting, service).await,
+            Err(error) => crate::log::line(format_args!("error: cannot accept connections: {error}")),
+        },
+        Bound::Unix(listener, path) => match UnixListener::from_std(listener) {
+            Ok(listener) => accept_unix(listener, accepting, path.shown(), service).await,
+            Err(error) => crate::log::line(format_args!("error: cannot accept connections: {error}")),
+        },
+    }
+}
+
+/// The next connection, with its place if these are limited. It is not accepted before there is room.
+fn admitted<T>(
+    service: &Service,
+    context: &mut Context<'_>,
+    accept: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<T>>,
+) -> Poll<io::Result<(Option<Place>, T)>> {
+    let Some(admission) = &service.admission else { return accept(context).map_ok(|accepted| (None, accepted)) };
+    ready!(admission.poll_room(context));
+    accept(context).map_ok(|accepted| (Some(admission.take()), accepted))
+}
+
+async fn accept_tcp(listener: TcpListener, accepting: Accepting, service: Arc<Service>) {
+    let Accepting { turns, mut back_off, mut alive } = accepting;
+    let serve = |stream: TcpStream, client: SocketAddr, alive: Alive| {
+        // Without it a small answer may wait for the client's acknowledgement; with it only latency is at stake.
+        let _unsupported = stream.set_nodelay(true);
+        let server = stream.local_addr().ok().map(named);
+        let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(Some(client.ip())));
+        let peer = Peer { client: Some(named(client)), server, trusted, ..Peer::default() };
+        tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, Box::new(peer), alive));
+    };
+    loop {
+        let accepted = tokio::select! {
+            accepted = poll_fn(|context| admitted(&service, context, |context| listener.poll_accept(context))) => accepted,
+            () = alive.reached(Phase::Draining) => break,
+            () = back_off.over() => continue,
+        };
+        match accepted {
+            Ok((place, (stream, client))) => {
+                serve(stream, client, alive.of_connection(place));
+                turns.give().await;
+            }
+            Err(error) => back_off.failed(&error).await,
+        }
+    }
+    let Ok(listener) = listener.into_std() else { return };
+    for (stream, client) in waiting(|| listener.accept()) {
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            serve(stream, client, alive.of_connection(None));
+        }
+    }
+}
+
+/// An address as applications see it. A client of IPv4 is one, also where an IPv6 socket answers both.
+fn named(address: SocketAddr) -> (String, u16) {
+    (address.ip().to_canonical().to_string(), address.port())
+}
+
+async fn accept_unix(listener: UnixListener, accepting: Accepting, path: &str, service: Arc<Service>) {
+    let Accepting { turns, mut back_off, mut alive } = accepting;
+    let serve = |stream: UnixStream, alive: Alive| {
+        let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(None));
+        let peer = Peer { unix_path: Some(path.to_owned()), trusted, ..Peer::default() };
+        tokio::spawn(protocol::serve_unix(Arc::clone(&service), stream, Box::new(peer), alive));
+    };
+    loop {
+        let accepted = tokio::select! {
+            accepted = poll_fn(|context| admitted(&service, context, |context| listener.poll_accept(context))) => accepted,
+            () = alive.reached(Phase::Draining) => break,
+            () = back_off.over() => continue,
+        };
+        match accepted {
+            Ok((place, (stream, _))) => {
+                serve(stream, alive.of_connection(place));
+                turns.give().await;
+            }
+            Err(error) => back_off.failed(&error).await,
+        }
+    }
+    let Ok(listener) = listener.into_std() else { return };
+    for (stream, _) in waiting(|| listener.accept()) {
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = UnixStream::from_std(stream)
+        {
+            serve(stream, alive.of_connection(None));
+        }
+    }
+}
+
+/// The connections that the kernel has let in already: when their socket closes they would be reset.
+fn waiting<S>(accept: impl Fn() -> io::Result<S>) -> impl Iterator<Item = S> {
+    (0..MOST_WAITING).map_while(move |_| accept().ok())
+}

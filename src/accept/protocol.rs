@@ -1,0 +1,136 @@
+//! Detects what a new connection speaks: TLS or not, and which HTTP.
+//!
+//! All of this is over before the first request: a handshake, or a look at the first bytes. Before that, a proxy may send
+//! the address of the client (`proxy_protocol.rs`).
+//!
+//! Spec: RFC 9113 3.2, 3.3, 3.4; RFC 7301 3.2.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::accept::proxy_protocol::introduction;
+use crate::http::h1::{self, Begun};
+use crate::http::h2;
+use crate::http::service::Service;
+use crate::metrics::Event;
+use crate::net::replayed::Replayed;
+use crate::net::tls::{Secured, Tls};
+use crate::request::head::Peer;
+use crate::runtime::shutdown::Alive;
+use crate::wire::{Refusal, read_opening};
+
+/// The first byte of a TLS connection.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Serves a TCP connection, with TLS when the server has a certificate.
+pub async fn serve_tcp(service: Arc<Service>, mut stream: TcpStream, mut peer: Box<Peer>, mut alive: Alive) {
+    if is_introduced(&service, &peer)
+        && let Err(unknown) = Box::pin(introduction(&service, &mut stream, &mut peer, &mut alive)).await
+    {
+        return Box::pin(unknown.turn_away(service, stream, peer, alive)).await;
+    }
+    match service.tls.clone() {
+        None => serve_clear(service, stream, peer, alive).await,
+        // In boxes what not every connection is, so that the others keep no room for it.
+        Some(tls) => Box::pin(serve_tls(service, &tls, stream, peer, alive)).await,
+    }
+}
+
+/// Serves a connection over a Unix socket.
+pub async fn serve_unix(service: Arc<Service>, mut stream: UnixStream, mut peer: Box<Peer>, mut alive: Alive) {
+    if is_introduced(&service, &peer)
+        && let Err(unknown) = Box::pin(introduction(&service, &mut stream, &mut peer, &mut alive)).await
+    {
+        return Box::pin(unknown.turn_away(service, stream, peer, alive)).await;
+    }
+    serve_clear(service, stream, peer, alive).await;
+}
+
+fn is_introduced(service: &Service, peer: &Peer) -> bool {
+    service.proxies.as_ref().is_some_and(|proxies| proxies.introduces(peer))
+}
+
+/// Serves a connection without TLS.
+async fn serve_clear<S>(service: Arc<Service>, mut stream: S, peer: Box<Peer>, mut alive: Alive)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    if service.settings.http == "1" {
+        return h1::serve(service, stream, peer, alive, Begun::With(BytesMut::new())).await;
+    }
+    let patience = service.limits.header_timeout;
+    let mut bytes = BytesMut::new();
+    let http2 = tokio::select! {
+        http2 = tokio::time::timeout(patience, read_opening(&mut stream, &mut bytes)) => http2,
+        () = alive.given_up() => return,
+    };
+    match http2 {
+        Ok(Ok(true)) => Box::pin(h2::serve(service, Replayed { bytes, io: stream }, peer, alive)).await,
+        // It left, or never sent a byte.
+        Ok(Err(_)) => {}
+        _ if bytes.is_empty() => {}
+        Ok(Ok(false)) => serve_http1(service, stream, peer, alive, bytes).await,
+        Err(_) => {
+            let refusal = Refusal::too_slow("the request head took too long");
+            h1::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
+        }
+    }
+}
+
+/// HTTP/1 where it is spoken.
+fn serve_http1<S>(
+    service: Arc<Service>,
+    stream: S,
+    peer: Box<Peer>,
+    alive: Alive,
+    bytes: BytesMut,
+) -> impl Future<Output = ()> + Send
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let begun = if service.settings.http == "2" {
+        Begun::Refused(Refusal::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this port speaks only HTTP/2"))
+    } else {
+        Begun::With(bytes)
+    };
+    h1::serve(service, stream, peer, alive, begun)
+}
+
+async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer: Box<Peer>, mut alive: Alive) {
+    let patience = service.limits.header_timeout;
+    let greeting = async {
+        let mut first = [0];
+        let seen = stream.peek(&mut first).await?;
+        if seen == 0 || first == [TLS_HANDSHAKE] { tls.accept(stream).await.map(Ok) } else { Ok(Err(stream)) }
+    };
+    let greeted = tokio::select! {
+        greeted = tokio::time::timeout(patience, greeting) => greeted,
+        () = alive.given_up() => return,
+    };
+    // Too slow, or no handshake: the client's doing, and it was told what can be told.
+    let failed = |event| service.metrics.iter().for_each(|metrics| metrics.count(event));
+    let greeted = match greeted {
+        Ok(Ok(greeted)) => greeted,
+        Ok(Err(_)) => return failed(Event::TlsHandshake),
+        Err(_) => return failed(Event::TlsTimeout),
+    };
+    match greeted {
+        Ok(Secured { stream, session, http2 }) => {
+            peer.tls = Some(session);
+            if http2 {
+                h2::serve(service, stream, peer, alive).await;
+            } else {
+                serve_http1(service, stream, peer, alive, BytesMut::new()).await;
+            }
+        }
+        Err(stream) => {
+            failed(Event::TlsNone);
+            let refusal = Refusal::malformed("this port speaks HTTPS: use an address with https://");
+            h1::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The plan, read once from Python: the applications, and who serves what.
+//!
+//! Kept apart from the settings because it is made by `python/rsgi/plan.py` from what the applications are, and from the
+//! router, which knows no Python.
+
+use pyo3::prelude::*;
+use rsgi_bridge::host::wsgi_to_asgi::WsgiBridge;
+
+use crate::config::settings::Seconds;
+use crate::config::startup_error::StartupError;
+use crate::rollback::{Advance, Guard, Hook};
+use crate::route::{
+    AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, Percent, RouteKind, RouteSpec,
+    Router, RuleSpec, Scheme, ShareBy, SharingSpec, Testers,
+};
+
+/// A router notes the shares that it checks in one number, with a bit for each rule.
+const MOST_WATCHED: usize = 64;
+
+/// One application of the plan.
+#[derive(Debug, FromPyObject)]
+pub struct AppSpec {
+    /// Its target, such as `old:app`.
+    pub name: String,
+    /// `wsgi` or `asgi`.
+    pub interface: String,
+    /// Its mount point; empty without one.
+    pub prefix: String,
+    /// The callable.
+    pub application: Py<PyAny>,
+    /// The WSGI application within, when it is a `rsgi.WsgiToAsgi`: it is called without the detour.
+    pub bridge: Option<Py<WsgiBridge>>,
+    /// How many requests it may have at a time.
+    pub limit_concurrency: Option<usize>,
+    /// How long it may take until its answer begins.
+    pub request_timeout: Option<Seconds>,
+    /// How many WSGI threads it has for itself.
+    pub own_threads: Option<usize>,
+}
+
+/// One folder of static files.
+#[derive(Debug, FromPyObject)]
+pub struct StaticSpec {
+    /// Where it is served; empty for the whole site.
+    pub prefix: String,
+    /// Where it is.
+    pub dir: String,
+    /// What `Cache-Control` says.
+    pub cache_control: Option<String>,
+    /// Whether files with a hash in their name are told to never change.
+    pub immutable: bool,
+    /// Whether what is no file there is for the applications.
+    pub fallback_to_app: bool,
+    /// Whether links may lead out of it.
+    pub follow_links: bool,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Rule {
+    methods: Option<Vec<String>>,
+    host: Option<String>,
+    kind: String,
+    path: String,
+    fields: Vec<Field>,
+    scheme: Option<String>,
+    websocket: Option<bool>,
+    app: usize,
+    share: Option<u16>,
+    text: String,
+    source: String,
+    rollback: Option<Rollback>,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Rollback {
+    window: Seconds,
+    minimum: u64,
+    failures: f64,
+    p99: Option<f64>,
+    command: Option<Vec<String>>,
+    url: Option<String>,
+    advance: Option<Steps>,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Steps {
+    steps: Vec<u16>,
+    after: Seconds,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Field {
+    place: String,
+    name: String,
+    test: String,
+    value: String,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Route {
+    kind: String,
+    methods: Option<Vec<String>>,
+    host: Option<String>,
+    path: String,
+    falls_through: bool,
+    refuses: bool,
+}
+
+/// Who serves what.
+#[derive(Debug, FromPyObject)]
+pub struct Plan {
+    /// The applications; rules name them by their place.
+    pub apps: Vec<AppSpec>,
+    /// The folders of static files, which come before all applications.
+    pub static_folders: Vec<StaticSpec>,
+    rules: Vec<Rule>,
+    mode: String,
+    table: Vec<Route>,
+    wsgi_table: Option<Vec<Route>>,
+    share_by: String,
+    share_testers: Option<String>,
+}
+
+impl AppSpec {
+    /// Whether it is called synchronously.
+    pub fn is_wsgi(&self) -> bool {
+        self.interface == "wsgi"
+    }
+}
+
+impl Plan {
+    /// Whether an answer of the ASGI application without a prefix may have to be held back: it is asked first, be it for some
+    /// of its routes only.
+    pub fn probes(&self) -> bool {
+        self.mode == "probe" || self.table.iter().any(|route| route.falls_through)
+    }
+
+    /// The router of the plan.
+    ///
+    /// # Errors
+    /// When rules or routes contradict the applications.
+    pub fn router(&self) -> Result<Router, StartupError> {
+        let mounts: Vec<MountSpec> = self.apps.iter().enumerate().map(mount).collect();
+        let rules: Vec<RuleSpec> = self.rules.iter().map(rule).collect();
+        let mode = match self.mode.as_str() {
+            "table" => Mode::Table(self.table.iter().map(route).collect()),
+            "probe" => Mode::Probe,
+            "websocket" => Mode::WebSocketOnly,
+            _ => Mode::Mounts,
+        };
+        let mode = match &self.wsgi_table {
+            Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(route).collect(), then: Box::new(mode) },
+            None => mode,
+        };
+        let router = Router::new(&mounts, &rules, &mode).and_then(|router| router.sharing(&self.sharing()));
+        router.map_err(|error| StartupError::new(error.to_string(), error.hint()))
+    }
+
+    /// What watches the share of each rule, if anything does. `is_shown` says whether there is an admin listener.
+    ///
+    /// # Errors
+    /// When there is none, or a watched rule is too far down.
+    pub fn guards(&self, is_shown: bool) -> Result<Vec<Option<Guard>>, StartupError> {
+        let watched = self.rules.iter().enumerate().filter(|(_, rule)| rule.rollback.is_some());
+        let (first, last) = (watched.clone().next(), watched.last());
+        if let Some((_, rule)) = first.filter(|_| !is_shown) {
+            return Err(StartupError::new(
+                format!("the rollback of `{}` needs an admin listener", rule.text),
+                "set its address, for example `--admin unix:admin.sock`; `rsgi share` uses it to set the share again",
+            ));
+        }
+        if let Some((_, rule)) = last.filter(|(place, _)| *place >= MOST_WATCHED) {
+            return Err(StartupError::new(
+                format!("only the first {MOST_WATCHED} rules can have a `rollback`, and `{}` comes later", rule.text),
+                "move the rule up",
+            ));
+        }
+        Ok(self.rules.iter().map(|rule| rule.rollback.as_ref().map(guard)).collect())
+    }
+
+    /// Where buckets come from. `python/rsgi/shares.py` has checked the text.
+    fn sharing(&self) -> SharingSpec {
+        let by = match self.share_by.split_once(':') {
+            Some(("header", name)) => ShareBy::Header(name.to_owned()),
+            Some(("cookie", name)) => ShareBy::Cookie(name.to_owned()),
+            _ if self.share_by == "client" => ShareBy::Address,
+            _ => ShareBy::OwnCookie,
+        };
+        let testers = self.share_testers.as_deref();
+        SharingSpec { by, testers: testers.map(|secret| Testers { secret: secret.into(), names: self.names() }) }
+    }
+
+    /// The names that testers can use: the names of the applications, and the interface if there is one application of it.
+    fn names(&self) -> Vec<(String, AppIndex)> {
+        let named = self.apps.iter().enumerate().map(|(index, app)| (app.name.clone(), AppIndex(index)));
+        let alone = |interface: &str| {
+            let mut of_it = self.apps.iter().enumerate().filter(|(_, app)| app.interface == interface);
+            let (first, second) = (of_it.next(), of_it.next());
+            first.filter(|_| second.is_none()).map(|(index, _)| (interface.to_owned(), AppIndex(index)))
+        };
+        named.chain(alone("wsgi")).chain(alone("asgi")).collect()
+    }
+}
+
+fn mount((index, app): (usize, &AppSpec)) -> MountSpec {
+    let interface = if app.is_wsgi() { Interface::Wsgi } else { Interface::Asgi };
+    MountSpec { app: AppIndex(index), interface, prefix: app.prefix.clone() }
+}
+
+fn rule(rule: &Rule) -> RuleSpec {
+    RuleSpec {
+        methods: rule.methods.clone(),
+        host: rule.host.clone(),
+        path: match rule.kind.as_str() {
+            "prefix" => PathSpec::Prefix(rule.path.clone()),
+            "regex" => PathSpec::Expression(rule.path.clone()),
+            _ => PathSpec::Template(rule.path.clone()),
+        },
+        fields: rule.fields.iter().map(field).collect(),
+        scheme: rule.scheme.as_ref().map(|scheme| if scheme == "https" { Scheme::Https } else { Scheme::Http }),
+        websocket: rule.websocket,
+        app: AppIndex(rule.app),
+        share: rule.share.map(Percent::of_buckets),
+        text: rule.text.clone(),
+        source: rule.source.clone(),
+    }
+}
+
+fn guard(rollback: &Rollback) -> Guard {
+    let command = rollback.command.clone().map(Hook::Command);
+    Guard {
+        window: rollback.window.0,
+        minimum: rollback.minimum,
+        failures: rollback.failures,
+        p99: rollback.p99,
+        hook: command.or_else(|| rollback.url.clone().map(Hook::Url)),
+        advance: rollback.advance.as_ref().map(|own| Advance { steps: own.steps.clone(), after: own.after.0 }),
+    }
+}
+
+fn field(field: &Field) -> FieldSpec {
+    let test = match field.test.as_str() {
+        "present" => FieldTest::Present,
+        "absent" => FieldTest::Absent,
+        "regex" => FieldTest::Matches(field.value.clone()),
+        _ => FieldTest::Equals(field.value.clone()),
+    };
+    let place = if field.place == "cookie" { FieldPlace::Cookie } else { FieldPlace::Header };
+    FieldSpec { place, name: field.name.clone(), test }
+}
+
+fn route(route: &Route) -> RouteSpec {
+    let kind = match route.kind.as_str() {
+        "http" => RouteKind::Http,
+        "websocket" => RouteKind::WebSocket,
+        _ => RouteKind::Any,
+    };
+    RouteSpec {
+        kind,
+        methods: route.methods.clone(),
+        host: route.host.clone(),
+        path: route.path.clone(),
+        falls_through: route.falls_through,
+        refuses: route.refuses,
+    }
+}

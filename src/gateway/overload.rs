@@ -1,0 +1,130 @@
+//! Logs when requests wait or are refused because the server has no capacity: once at the start, with the flag that
+//! helps, and once when it is over.
+//!
+//! Several places refuse requests. Nothing here runs while there is capacity. The first refusal starts a watch, which
+//! ends with the shortage.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rsgi_bridge::pool::Pool;
+
+use crate::gateway::pools;
+use crate::log::{self, counted};
+
+/// Time between two looks. What waits longer than this waits long.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Has a pool watched from now on until no call waits in it; nothing happens while it is. Called by who drives.
+pub fn watch(pool: &Arc<Pool>) {
+    if pool.begin_watch() {
+        tokio::spawn(watch_pool(Arc::clone(pool)));
+    }
+}
+
+/// A shortage of threads.
+struct Shortage {
+    since: Instant,
+    most: usize,
+    refused: usize,
+}
+
+async fn watch_pool(pool: Arc<Pool>) {
+    let mut shortage: Option<Shortage> = None;
+    let (mut seen, mut refused_before) = (pool.census(), 0);
+    let (mut begun_before, _) = pool.progress();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let (now, (begun, _)) = (pool.census(), pool.progress());
+        // Calls are begun in their order: when fewer were begun than waited, the last of those still waits.
+        let long = seen.waiting > begun.wrapping_sub(begun_before);
+        let refused = pool.refused().wrapping_sub(refused_before);
+        (seen, begun_before, refused_before) = (now, begun, pool.refused());
+        match &mut shortage {
+            None if long || refused > 0 => {
+                say_begun(&pool, now.waiting, refused);
+                shortage = Some(Shortage { since: Instant::now(), most: now.waiting, refused });
+            }
+            Some(running) if long || refused > 0 => {
+                running.most = running.most.max(now.waiting);
+                running.refused += refused;
+            }
+            Some(over) => {
+                say_over(&pool, over);
+                shortage = None;
+            }
+            None => {}
+        }
+        if shortage.is_none() && now.waiting == 0 {
+            pool.end_watch();
+            return;
+        }
+    }
+}
+
+fn say_begun(pool: &Pool, waiting: usize, refused: usize) {
+    let refusals = if refused > 0 { format!(", {refused} got 503 (`--wsgi-queue`)") } else { String::new() };
+    let (whose, more) = match owner(pool) {
+        Some(app) => (format!(" of app `{app}`"), "`wsgi_threads` in its table"),
+        None => (String::new(), "`--wsgi-threads`"),
+    };
+    log::line(format_args!(
+        "warning: the WSGI threads{whose} are busy, all {}: requests have waited for more than a second, {waiting} wait now\
+         {refusals}; {more} adds threads",
+        pool.threads()
+    ));
+}
+
+/// The application that a pool belongs to, if it is one's own.
+fn owner(pool: &Pool) -> Option<&str> {
+    pool.name().strip_prefix(pools::OWN)
+}
+
+fn say_over(pool: &Pool, shortage: &Shortage) {
+    let Shortage { since, most, refused } = shortage;
+    let whose = owner(pool).map_or_else(String::new, |app| format!(" of app `{app}`"));
+    log::line(format_args!(
+        "WSGI threads{whose} are free again after {:.0} s: up to {} waited, {refused} got 503",
+        since.elapsed().as_secs_f64(),
+        counted(*most, "request")
+    ));
+}
+
+/// The refusals of one application that has as many requests as it may.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    count: AtomicUsize,
+    watched: AtomicBool,
+}
+
+impl Refusals {
+    /// Counts one, and says so if it is the first for a while. Called by who drives.
+    pub fn add(self: &Arc<Self>, app: &Arc<str>, limit: usize) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        if !self.watched.swap(true, Ordering::AcqRel) {
+            log::line(format_args!(
+                "warning: app `{app}` has as many requests at a time as `--limit-concurrency {limit}` allows: others get 503"
+            ));
+            tokio::spawn(watch_refusals(Arc::clone(self), Arc::clone(app)));
+        }
+    }
+}
+
+async fn watch_refusals(refusals: Arc<Refusals>, app: Arc<str>) {
+    let (since, mut all) = (Instant::now(), 0);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let more = refusals.count.swap(0, Ordering::AcqRel);
+        all += more;
+        if more == 0 {
+            let seconds = since.elapsed().as_secs_f64();
+            log::line(format_args!(
+                "app `{app}` has room again after {seconds:.0} s: {} got 503",
+                counted(all, "request")
+            ));
+            refusals.watched.store(false, Ordering::Release);
+            return;
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The requests of one connection, whatever it speaks: head → route → gateway → response.
+//!
+//! Kept apart from `http1/` and `http2.rs`, which know the bytes of the two kinds of connections, and from the gateways, which
+//! know applications but no connection. No line of this file touches Python.
+//!
+//! Spec: RFC 9110 15.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Either};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+
+use crate::access_log::Entry;
+use crate::gateway::{Call, probe, websocket};
+use crate::http::forwarded::{Memo, Proxies};
+use crate::http::health;
+use crate::http::service::Service;
+use crate::metrics::{Counted, OpenConnection, Protocol};
+use crate::request::activity::Activity;
+use crate::request::body::{BodyFate, RawBody, RequestBody};
+use crate::request::error::RequestError;
+use crate::request::half_closed::HalfClosed;
+use crate::request::head::{Peer, RequestHead, from_http2};
+use crate::request::identity;
+use crate::response::app_response::{AppResponse, ResponseBody};
+use crate::response::decision_fields::DecisionFields;
+use crate::response::in_flight::{InFlight, Logged};
+use crate::route::{Decided, Decision, RouteRequest, Router};
+use crate::runtime::shutdown::{Alive, Phase};
+use crate::wire::{Pace, Refusal, SpareAlarm, check_message};
+
+/// One connection as its requests see it.
+#[derive(Debug)]
+pub struct Connection {
+    /// What it shares with the others.
+    pub service: Arc<Service>,
+    /// Whether its client sends no more.
+    pub half_closed: HalfClosed,
+    peer: Arc<Peer>,
+    /// What a proxy said of the request before.
+    forwarded: Memo,
+    alive: Alive,
+    alarm: SpareAlarm,
+    /// It is counted as open, if it is counted.
+    _open: Option<OpenConnection>,
+}
+
+impl Connection {
+    /// A connection.
+    pub fn new(service: Arc<Service>, peer: Box<Peer>, alive: Alive, speaks: Protocol) -> Self {
+        let open = service.metrics.as_ref().map(|metrics| OpenConnection::new(metrics, speaks));
+        Self {
+            service,
+            half_closed: HalfClosed::default(),
+            peer: peer.into(),
+            forwarded: Memo::default(),
+            alive,
+            alarm: SpareAlarm::default(),
+            _open: open,
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.peer.gone.store(true, Ordering::Release);
+    }
+}
+
+/// What answers one request, before it is sent.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer.
+    pub response: AppResponse,
+    /// The request, which ends with the answer.
+    pub in_flight: InFlight,
+    /// Its id, if requests have one.
+    pub id: Option<HeaderValue>,
+}
+
+/// The answer to one request.
+pub type Answer = BoxFuture<'static, Answered>;
+
+/// The answer to one HTTP/2 request, which never fails: what does is an answer, too.
+pub type Http2Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
+
+/// Answers one HTTP/2 request, which `activity` counts.
+pub fn answer(connection: Arc<Connection>, activity: Arc<Activity>, request: Request<Incoming>) -> Http2Answer {
+    let (mut parts, incoming) = request.into_parts();
+    let refusal = check_message(&parts, &connection.service.limits).err();
+    from_http2(&mut parts);
+    let body = RawBody::Http2(incoming, Box::new(Pace::new(&connection.service.limits)));
+    let head = connection.head(parts);
+    let is_head = head.is_head();
+    Box::pin(async move {
+        let Answered { response, in_flight, id } = match refusal {
+            None => answered(Arc::clone(&connection), head, body, Some(activity)).await,
+            Some(refusal) => {
+                let (_, in_flight, id) = connection.begin(head, Some(activity));
+                Answered { response: refused(&refusal), in_flight, id }
+            }
+        };
+        let mut response = response.into_http2(in_flight, is_head);
+        connection.service.own_fields.complete(&mut response, id);
+        Ok(response)
+    })
+}
+
+/// Answers one HTTP/1 request.
+///
+/// Head and answer are in a box each: an idle connection keeps no room for them, and what goes from hand to hand is small.
+pub fn answer_http1(connection: &Arc<Connection>, parts: Parts, body: RawBody) -> Answer {
+    let head = connection.head(parts);
+    Box::pin(answered(Arc::clone(connection), head, body, None))
+}
+
+async fn answered(
+    connection: Arc<Connection>,
+    head: Box<RequestHead>,
+    body: RawBody,
+    activity: Option<Arc<Activity>>,
+) -> Answered {
+    let (head, mut in_flight, id) = connection.begin(head, activity);
+    let response = surviving(dispatch(&connection, head, body, &mut in_flight)).await;
+    Answered { response, in_flight, id }
+}
+
+fn refused(refusal: &Refusal) -> AppResponse {
+    AppResponse::Error(RequestError::closing(refusal.status, refusal.reason.clone()))
+}
+
+impl Connection {
+    fn head(&self, parts: Parts) -> Box<RequestHead> {
+        let mut head = Box::new(RequestHead::new(parts, Arc::clone(&self.peer)));
+        if let Some(proxies) = &self.service.proxies {
+            proxies.apply(&mut head, &self.forwarded);
+        }
+        head
+    }
+
+    /// The request is complete: from now on it is counted, and has its id.
+    fn begin(
+        &self,
+        mut head: Box<RequestHead>,
+        activity: Option<Arc<Activity>>,
+    ) -> (Box<RequestHead>, InFlight, Option<HeaderValue>) {
+        if let Some(name) = &self.service.own_fields.request_id {
+            // Behind proxies that are trusted, what anybody else says does not count.
+            let choosy = self.service.proxies.as_ref().is_some_and(Proxies::is_choosy);
+            let believed = !choosy || head.peer.is_trusted();
+            identity::give(name, &mut head, believed);
+        }
+        let (log, id) = (logged(&self.service, &mut head), head.request_id.clone());
+        let in_flight = InFlight::start(activity, head.began, log, self.counted(&head.parts.method));
+        (head, in_flight, id)
+    }
+
+    /// What became of bytes that are no request: the answer, which the connection ends with. `line` is what they begin with.
+    pub fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> Answered {
+        let id = self.service.own_fields.request_id.as_ref().map(|_| identity::made());
+        let log = self.service.access_log.as_ref();
+        let log = log.map(|log| {
+            let entry = Box::new(Entry::refused(Arc::clone(&self.peer), line, id.clone(), log.wanted()));
+            Logged { log: log.clone(), entry }
+        });
+        let in_flight = InFlight::start(None, Instant::now(), log, self.counted(&Method::GET));
+        Answered { response: refused(refusal), in_flight, id }
+    }
+
+    fn counted(&self, method: &Method) -> Option<Counted> {
+        self.service.metrics.as_ref().map(|metrics| Counted::new(metrics, method))
+    }
+}
+
+/// What the access log keeps of a request, if it gets a line there.
+fn logged(service: &Service, head: &mut RequestHead) -> Option<Logged> {
+    let log = service.access_log.as_ref().filter(|_| !service.settings.is_unlogged(head.path()))?;
+    if log.wanted().queue {
+        head.queued = Some(Arc::default());
+    }
+    Some(Logged { log: log.clone(), entry: Box::new(Entry::new(head, log.wanted())) })
+}
+
+/// A panic of ours is a 500: it ends one request, never the connection's task or the server.
+fn surviving(dispatching: impl Future<Output = AppResponse>) -> impl Future<Output = AppResponse> {
+    AssertUnwindSafe(dispatching).catch_unwind().map(|answer| {
+        answer.unwrap_or_else(|_| {
+            crate::log::line(format_args!("error: rsgi itself failed (the panic is above); please report it"));
+            AppResponse::Error(RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
+        })
+    })
+}
+
+async fn dispatch(
+    connection: &Connection,
+    head: Box<RequestHead>,
+    body: RawBody,
+    in_flight: &mut InFlight,
+) -> AppResponse {
+    if connection.service.settings.health_path.as_deref() == Some(head.path()) {
+        return health::answer(&head, connection.alive.phase() == Phase::Serving);
+    }
+    if let Some(wear) = &connection.service.wear {
+        wear.count_request();
+    }
+    let upgrade = websocket::requested(&head.parts);
+    if let Some(files) = connection.service.static_files.as_ref().filter(|_| !upgrade)
+        && let Some(answering) = files.answer(&head)
+        && let Some(answer) = answering.await
+    {
+        in_flight.answered_by(&files.name);
+        return answer;
+    }
+    let compression = connection.service.compression.as_ref().filter(|_| !upgrade);
+    let compressed =
+        compression.map(|compression| (compression, compression.wish(&head.parts.headers, head.is_head())));
+    let (answering, fate) = match begin(connection, (head, upgrade), body, in_flight) {
+        Ok(begun) => begun,
+        Err(error) => return AppResponse::Error(error),
+    };
+    let mut response = answering.await;
+    if let Some((compression, wish)) = compressed {
+        response = compression.apply(response, wish).boxed().await;
+    }
+    match fate.as_ref().and_then(|fate| fate.failure()) {
+        Some(error) => AppResponse::Error(error.clone().into()),
+        None => response,
+    }
+}
+
+/// Finds the application and hands the request over, which asks for an `upgrade` to a WebSocket or does not. Not `async`, so that nothing of it is kept while the application answers.
+///
+/// # Errors
+/// The answer, when no application gets the request.
+fn begin<'a>(
+    connection: &'a Connection,
+    (mut head, upgrade): (Box<RequestHead>, bool),
+    body: RawBody,
+    in_flight: &'a mut InFlight,
+) -> Result<(impl Future<Output = AppResponse>, Option<Arc<BodyFate>>), RequestError> {
+    let service = &connection.service;
+    let routing = service.routing.load();
+    let decided = decide(&routing.router, &head, upgrade);
+    let decision = decided.decision;
+    in_flight.decided_by(&routing, &decided, decision.first());
+    in_flight.decision =
+        DecisionFields::new(service.own_fields.served_by, &routing.router, decided, head.peer.scheme());
+    let (first, then, root) = match decision {
+        Decision::App { app, root } => (app.0, None, root),
+        Decision::Probe { first, then, miss } => (first.0, service.apps.get(then.0).map(|then| (then, miss)), 0),
+        Decision::NotFound => return Err(not_found(upgrade)),
+    };
+    let app = service.apps.get(first).ok_or_else(|| not_found(upgrade))?;
+    head.root += root;
+    head.series = in_flight.series();
+    if upgrade {
+        // What follows the head are frames: a body would be taken for some.
+        if head.parts.version != Version::HTTP_2 && !matches!(body, RawBody::Empty) {
+            return Err(RequestError::closing(StatusCode::BAD_REQUEST, "a WebSocket handshake has no body"));
+        }
+        in_flight.enter(app)?;
+        let asked = websocket::Asked { head, alive: connection.alive.clone(), in_flight };
+        return Ok((rare(websocket::call(app, asked, &service.settings)), None));
+    }
+    let limit = service.settings.max_body;
+    if let Some(limit) = limit
+        && head.content_length().is_some_and(|length| length > limit)
+    {
+        return Err(rsgi_bridge::error::BodyError::TooLarge { limit }.into());
+    }
+    in_flight.enter(app)?;
+    let body = RequestBody::new(body, limit, head.series.clone());
+    let fate = body.fate();
+    let client = (&connection.alarm, &connection.half_closed);
+    let call = Call { head, body, settings: &service.settings, client };
+    Ok(match then {
+        None => (Either::Left(app.call(call)), fate),
+        Some((second, miss)) => (rare(probe::call(app, (second, miss), call, in_flight)), fate),
+    })
+}
+
+/// In a box, so that other requests keep no room for it.
+fn rare<'a, F>(answering: impl Future<Output = AppResponse> + Send + 'a) -> Either<F, BoxFuture<'a, AppResponse>> {
+    Either::Right(answering.boxed())
+}
+
+fn not_found(upgrade: bool) -> RequestError {
+    let reason = if upgrade { "no application accepts a WebSocket here" } else { "no application serves this path" };
+    RequestError::new(StatusCode::NOT_FOUND, reason)
+}
+
+fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decided {
+    let Parts { method, headers, .. } = &head.parts;
+    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    let preflight = if *method == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
+        text(ACCESS_CONTROL_REQUEST_METHOD)
+    } else {
+        None
+    };
+    router.decide(&RouteRequest {
+        method: method.as_str(),
+        raw_path: head.path(),
+        // That of an absolute target is in the field, too.
+        host: text(HOST),
+        websocket,
+        preflight_method: preflight,
+        scheme: head.peer.scheme(),
+        headers,
+        client: head.peer.client().map(|(address, _)| address),
+        random: identity::bucket,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_answered_with_500() {
+        let response = futures::executor::block_on(surviving(async { panic!("a fault of ours") }));
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}

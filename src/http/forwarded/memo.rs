@@ -1,0 +1,142 @@
+//! What proxies said in the latest request of a connection, and the result.
+//!
+//! It is only a shortcut: the same fields on the same connection have the same meaning. Proxies keep their connections,
+//! and requests of one client often come together.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::HeaderMap;
+use http::header::{FORWARDED, HOST, HeaderName, HeaderValue};
+
+use crate::request::head::Peer;
+
+/// The longest fields that are kept, in bytes: an idle connection is to be small.
+const LONGEST: usize = 512;
+
+/// Of one connection.
+#[derive(Debug, Default)]
+pub struct Memo(Mutex<Option<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    /// The fields that were read, as [`written`] gives them.
+    fields: Box<[u8]>,
+    outcome: Outcome,
+}
+
+/// What becomes of a head.
+#[derive(Debug, Clone)]
+pub(super) struct Outcome {
+    /// The ends of the connection as the outermost proxy had them; `None` when they stay.
+    pub peer: Option<Arc<Peer>>,
+    /// The `Host` field; `None` when it stays.
+    pub host: Option<HeaderValue>,
+    /// The prefix that a proxy has named.
+    pub prefix: Option<Arc<str>>,
+}
+
+impl Memo {
+    /// What came of a request with the same fields, if that was the latest one.
+    pub(super) fn recall(&self, headers: &HeaderMap) -> Option<Outcome> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().filter(|kept| matches(&kept.fields, headers)).map(|kept| kept.outcome.clone())
+    }
+
+    /// Keeps what came of these fields.
+    pub(super) fn keep(&self, headers: &HeaderMap, outcome: &Outcome) {
+        let fields = written(headers);
+        let kept = (fields.len() <= LONGEST).then(|| Kept { fields: fields.into(), outcome: outcome.clone() });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+}
+
+/// The fields that count, and more that are called alike.
+fn counting(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    let counts = |name: &HeaderName| *name == HOST || *name == FORWARDED || name.as_str().starts_with("x-forwarded-");
+    headers.iter().filter(move |(name, _)| counts(name))
+}
+
+/// How long a name and a value are: with that in front none can pass for the end of another one.
+fn lengths(name: &HeaderName, value: &HeaderValue) -> [u8; 16] {
+    let (name, value) = (name.as_str().len() as u64, value.len() as u64);
+    let mut lengths = [0; 16];
+    lengths[..8].copy_from_slice(&name.to_le_bytes());
+    lengths[8..].copy_from_slice(&value.to_le_bytes());
+    lengths
+}
+
+fn written(headers: &HeaderMap) -> Vec<u8> {
+    let mut fields = Vec::new();
+    for (name, value) in counting(headers) {
+        fields.extend(lengths(name, value));
+        fields.extend_from_slice(name.as_str().as_bytes());
+        fields.extend_from_slice(value.as_bytes());
+    }
+    fields
+}
+
+/// Whether [`written`] would give `fields`.
+fn matches(fields: &[u8], headers: &HeaderMap) -> bool {
+    let rest = counting(headers).try_fold(fields, |rest, (name, value)| {
+        let rest = rest.strip_prefix(&lengths(name, value))?;
+        rest.strip_prefix(name.as_str().as_bytes())?.strip_prefix(value.as_bytes())
+    });
+    rest.is_some_and(<[u8]>::is_empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn only_the_same_fields_are_the_same() {
+        let all =
+            [("host", "a"), ("x-forwarded-for", "192.0.2.1"), ("accept", "*/*"), ("x-forwarded-for", "192.0.2.2")];
+        let kept = written(&headers(&all));
+        assert!(matches(&kept, &headers(&all)));
+        let others =
+            [("x-forwarded-for", "192.0.2.1"), ("user-agent", "b"), ("host", "a"), ("x-forwarded-for", "192.0.2.2")];
+        assert!(!matches(&kept, &headers(&others)), "another order is looked at anew");
+        for different in [
+            &[("host", "a"), ("x-forwarded-for", "192.0.2.1")][..],
+            &[("host", "a"), ("x-forwarded-for", "192.0.2.1, 192.0.2.2")],
+            &[("host", "a"), ("x-forwarded-for", "192.0.2.2"), ("x-forwarded-for", "192.0.2.1")],
+            &[("host", "b"), ("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "192.0.2.2")],
+            &[
+                ("host", "a"),
+                ("x-forwarded-for", "192.0.2.1"),
+                ("x-forwarded-for", "192.0.2.2"),
+                ("forwarded", "for=_x"),
+            ],
+            &[
+                ("host", "a"),
+                ("x-forwarded-for", "192.0.2.1"),
+                ("x-forwarded-for", "192.0.2.2"),
+                ("x-forwarded-port", "1"),
+            ],
+            &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "192.0.2.2")],
+            &[],
+        ] {
+            assert!(!matches(&kept, &headers(different)), "{different:?}");
+        }
+    }
+
+    #[test]
+    fn long_fields_are_not_kept() {
+        let memo = Memo::default();
+        let outcome = Outcome { peer: None, host: None, prefix: None };
+        let (short, long) = (headers(&[("host", "a")]), headers(&[("x-forwarded-for", &"1".repeat(LONGEST))]));
+        memo.keep(&short, &outcome);
+        assert!(memo.recall(&short).is_some());
+        memo.keep(&long, &outcome);
+        assert!(memo.recall(&long).is_none() && memo.recall(&short).is_none());
+    }
+}

@@ -1,0 +1,326 @@
+//! The answer on its way out: what its head says, how its body is framed, and how it ends.
+//!
+//! Kept apart from `lines`, which writes a head. A body that breaks off, or is shorter than was said, never looks whole: the
+//! connection is cut.
+//!
+//! Spec: RFC 9112 6.1, 6.2, 6.3, 7.1, 9.3, 9.6; RFC 9110 6.4.1, 8.6, 15.2.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONNECTION, HeaderMap, HeaderValue};
+use http_body::Body;
+use rsgi_bridge::response::response_head::ResponseHead;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::client::Heard;
+use super::connection::{Answers, Http1, ServerPhase, Turn};
+use super::lines::{self, Beside, Length, Says};
+use crate::http::connection::Answered;
+use crate::response::app_response::{AppResponse, ResponseBody};
+use crate::response::in_flight::InFlight;
+
+/// More of a body is asked for only while less of it waits.
+const ENOUGH: usize = 128 << 10;
+/// A body of up to so many bytes leaves in one piece with its head.
+const JOINED: usize = 16 << 10;
+
+thread_local! {
+    /// Where heads are made.
+    static MADE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(JOINED));
+}
+
+/// How the client finds the end of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// There is none.
+    Bodiless,
+    /// So many bytes are to come.
+    Length(u64),
+    Chunked,
+    /// It ends with the connection.
+    Close,
+}
+
+/// A body that is being sent.
+#[derive(Debug)]
+pub(super) struct Sending {
+    body: ResponseBody,
+    framing: Framing,
+}
+
+impl Sending {
+    /// The client sends no more.
+    pub(super) fn half_closed(&mut self) {
+        self.body.half_closed();
+    }
+}
+
+/// What the body does next.
+enum Step {
+    /// There is more.
+    More,
+    /// It ended.
+    Ended,
+    /// It broke off.
+    Broken,
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A> {
+    /// Ready when there is an answer.
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let Turn::Answering(answer) = &mut self.turn else { return Poll::Ready(Ok(())) };
+            if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
+                self.send_hints();
+                self.respond(cx, answered)?;
+                return Poll::Ready(Ok(()));
+            }
+            self.poll_hints(cx)?;
+            match self.listen(cx)? {
+                Heard::Nothing => return Poll::Pending,
+                Heard::Something => {}
+            }
+        }
+    }
+
+    fn poll_hints(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if let Some(hints) = &self.now.hints {
+            hints.register(cx);
+            self.send_hints();
+            if let Poll::Ready(Err(error)) = self.poll_output(cx) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn send_hints(&mut self) {
+        if let Some(hints) = &self.now.hints {
+            self.output.copy(&hints.take());
+        }
+    }
+
+    /// Begins to send an answer.
+    pub(super) fn respond(&mut self, cx: &mut Context<'_>, answered: Answered) -> io::Result<()> {
+        let Answered { response, mut in_flight, id } = answered;
+        self.settle();
+        let refused = response.is_last();
+        match response {
+            AppResponse::Whole(mut head, body) if !in_flight.logs_fields() => {
+                if let Some(decision) = in_flight.decision.take() {
+                    decision.add_to(&mut head);
+                }
+                self.send_whole(cx, &head, body, in_flight, id.as_ref())
+            }
+            response => {
+                let (head, body) = response.into_parts(in_flight);
+                self.send(&head, body, id.as_ref(), refused);
+                Ok(())
+            }
+        }
+    }
+
+    /// The whole answer is here.
+    fn send_whole(
+        &mut self,
+        cx: &mut Context<'_>,
+        head: &ResponseHead,
+        body: Bytes,
+        mut in_flight: InFlight,
+        id: Option<&HeaderValue>,
+    ) -> io::Result<()> {
+        let (framing, length) = self.framing(head, Some(body.len() as u64));
+        let says = self.says(head, framing, false);
+        let body = if framing == Framing::Bodiless { Bytes::new() } else { body };
+        in_flight.record.status = head.status.as_u16();
+        in_flight.record.bytes += body.len() as u64;
+        MADE.with_borrow_mut(|made| {
+            self.write_head(made, head, (framing, length, says), id);
+            if body.len() > JOINED || !self.output.is_out() {
+                self.output.copy(made);
+                self.output.push(body);
+                return Ok(());
+            }
+            made.extend_from_slice(&body);
+            let written = self.output.begin(cx, &mut self.io, made)?;
+            self.writing.moved(written);
+            io::Result::Ok(())
+        })?;
+        drop(in_flight);
+        self.go_on(head.status);
+        Ok(())
+    }
+
+    /// The body may come in pieces.
+    fn send(&mut self, head: &ResponseHead, mut body: ResponseBody, id: Option<&HeaderValue>, refused: bool) {
+        let (framing, length) = self.framing(head, body.length());
+        let says = self.says(head, framing, refused);
+        if body.logs_fields() {
+            body.log_fields(&self.all_fields(head, says, id));
+        }
+        MADE.with_borrow_mut(|made| {
+            self.write_head(made, head, (framing, length, says), id);
+            self.output.copy(made);
+        });
+        if framing == Framing::Bodiless {
+            drop(body);
+            self.go_on(head.status);
+        } else {
+            self.turn = Turn::Sending(Box::new(Sending { body, framing }));
+        }
+    }
+
+    /// How the body is framed, and what the head has to say of that. `known` is its length, where that is known.
+    fn framing(&self, head: &ResponseHead, known: Option<u64>) -> (Framing, Length) {
+        let declared = head.content_length;
+        if !head.allows_body(self.now.is_head) || head.status == StatusCode::SWITCHING_PROTOCOLS {
+            let stands_for = known.filter(|length| *length > 0 && declared.is_none() && head.allows_body(false));
+            return (Framing::Bodiless, stands_for.map_or(Length::Unsaid, Length::Known));
+        }
+        match (known, declared) {
+            (Some(length), Some(_)) | (None, Some(length)) => (Framing::Length(length), Length::Unsaid),
+            (Some(length), None) => (Framing::Length(length), Length::Known(length)),
+            (None, None) if self.now.http_11 => (Framing::Chunked, Length::Chunked),
+            (None, None) => (Framing::Close, Length::Unsaid),
+        }
+    }
+
+    /// What the head says of the connection, which decides whether this answer is the last.
+    fn says(&mut self, head: &ResponseHead, framing: Framing, refused: bool) -> Says {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Says::Nothing;
+        }
+        let ours = self.now.lost || self.server != ServerPhase::Serving || refused || framing == Framing::Close;
+        let goes_on = self.now.keep_alive;
+        self.now.last = ours || !goes_on;
+        match (ours, goes_on, self.now.http_11) {
+            (true, ..) => Says::Close,
+            (false, true, false) => Says::KeepAlive,
+            (false, false, true) => Says::Closes,
+            (false, true, true) | (false, false, false) => Says::Nothing,
+        }
+    }
+
+    fn write_head(
+        &self,
+        made: &mut Vec<u8>,
+        head: &ResponseHead,
+        (framing, length, says): (Framing, Length, Says),
+        id: Option<&HeaderValue>,
+    ) {
+        made.clear();
+        let (http_11, trailers, dated) = (self.now.http_11, framing == Framing::Chunked, self.answers.is_dated());
+        let beside = Beside { http_11, says, length, trailers, own: self.answers.own_fields(), id, dated };
+        lines::write(made, head, &beside);
+    }
+
+    /// The fields that the access log may say.
+    fn all_fields(&self, head: &ResponseHead, says: Says, id: Option<&HeaderValue>) -> HeaderMap {
+        let mut headers = head.headers.clone();
+        if says == Says::Close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.answers.own_fields().add(&mut headers, id.cloned());
+        headers
+    }
+
+    /// All of the answer has been handed over.
+    fn go_on(&mut self, status: StatusCode) {
+        match self.now.upgrade.take().filter(|_| status == StatusCode::SWITCHING_PROTOCOLS) {
+            Some(handover) => self.turn = Turn::Upgrading(handover),
+            None => self.end(),
+        }
+    }
+
+    /// Ready when something is to be done but to wait for the body or the client.
+    pub(super) fn poll_sending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.output.len() < ENOUGH {
+            let Poll::Ready(step) = self.poll_step(cx) else { break };
+            match step {
+                Step::More => continue,
+                Step::Ended => self.end(),
+                Step::Broken => self.turn = Turn::Cut,
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let full = self.output.len() >= ENOUGH;
+        let flushed = self.poll_output(cx)?.is_ready();
+        self.listen(cx)?;
+        if full && flushed { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let Turn::Sending(sending) = &mut self.turn else { return Poll::Ready(Step::Ended) };
+        let frame = match ready!(Pin::new(&mut sending.body).poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(_)) => return Poll::Ready(Step::Broken),
+            None => return Poll::Ready(self.end_body(&HeaderMap::new())),
+        };
+        Poll::Ready(match frame.into_data() {
+            Ok(data) => self.put(data),
+            Err(frame) => self.end_body(&frame.into_trailers().unwrap_or_default()),
+        })
+    }
+
+    /// Sends a piece of the body.
+    fn put(&mut self, mut data: Bytes) -> Step {
+        let Turn::Sending(sending) = &mut self.turn else { return Step::Ended };
+        match &mut sending.framing {
+            Framing::Bodiless => return Step::Ended,
+            Framing::Close => self.output.push(data),
+            Framing::Length(left) => {
+                data.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= data.len() as u64;
+                let ended = *left == 0;
+                self.output.push(data);
+                if ended {
+                    return Step::Ended;
+                }
+            }
+            Framing::Chunked if data.is_empty() => {}
+            Framing::Chunked => {
+                self.output.copy(SizeLine::new(data.len()).bytes());
+                self.output.push(data);
+                self.output.copy(b"\r\n");
+            }
+        }
+        Step::More
+    }
+
+    fn end_body(&mut self, trailers: &HeaderMap) -> Step {
+        let Turn::Sending(sending) = &self.turn else { return Step::Ended };
+        match sending.framing {
+            Framing::Length(1..) => return Step::Broken,
+            Framing::Bodiless | Framing::Close | Framing::Length(0) => {}
+            Framing::Chunked => MADE.with_borrow_mut(|made| {
+                made.clear();
+                lines::last_chunk(made, trailers);
+                self.output.copy(made);
+            }),
+        }
+        Step::Ended
+    }
+}
+
+/// The line before a chunk.
+struct SizeLine([u8; 18], usize);
+
+impl SizeLine {
+    fn new(size: usize) -> Self {
+        let mut line = [0; 18];
+        let mut rest = line.as_mut_slice();
+        // Sixteen digits and a line end have room in it.
+        let _fits = write!(rest, "{size:x}\r\n");
+        let length = 18 - rest.len();
+        Self(line, length)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.get(..self.1).unwrap_or_default()
+    }
+}

@@ -1,0 +1,67 @@
+//! A connection that is HTTP no more: what came behind the last request, then what comes.
+//!
+//! Kept apart because it outlives the HTTP/1 connection that it was. It closes as that one would have.
+//!
+//! Spec: RFC 9110 7.8; RFC 9112 9.6.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::net::replayed::Replayed;
+use crate::wire::{Alarm, Closing};
+
+/// See the top of this file.
+#[derive(Debug)]
+pub(super) struct HandedOn<S> {
+    stream: Replayed<S>,
+    alarm: Alarm,
+    closing: Closing,
+}
+
+impl<S> HandedOn<S> {
+    /// Reads `bytes` before what `io` has.
+    pub(super) fn new(io: S, bytes: BytesMut, alarm: Alarm) -> Self {
+        Self { stream: Replayed { bytes, io }, alarm, closing: Closing::Open }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for HandedOn<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, out)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HandedOn<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if matches!(this.closing, Closing::Open) {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            this.closing = Closing::after_ours(true);
+        }
+        this.closing.poll(cx, &mut this.stream, &mut this.alarm)
+    }
+}

@@ -1,0 +1,192 @@
+//! The head of a response as bytes.
+//!
+//! Kept apart from the answer, which decides what is to be said, because here is only how: the application's fields in its
+//! order, then the server's, then what frames the body, then the date.
+//!
+//! Spec: RFC 9112 4, 5, 6.1, 6.2, 9.3, 9.6; RFC 9110 6.6.1 (`Date`), 10.2.4.
+
+use std::cell::RefCell;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::header::{CONTENT_LENGTH, DATE, HeaderName, HeaderValue, SERVER, TRAILER};
+use http::{HeaderMap, StatusCode};
+use rsgi_bridge::response::response_head::ResponseHead;
+
+use crate::response::own_fields::OwnFields;
+
+/// What a head says of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Says {
+    /// Nothing: it goes on, or becomes something else.
+    Nothing,
+    /// It ends, as we want it.
+    Close,
+    /// It ends, as the client wants it, or the server does.
+    Closes,
+    /// It goes on, though the client speaks HTTP/1.0.
+    KeepAlive,
+}
+
+/// What a head says of the length of its body, where no field of the application does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Length {
+    /// Nothing.
+    Unsaid,
+    /// So many bytes.
+    Known(u64),
+    /// It comes in chunks.
+    Chunked,
+}
+
+/// Everything beside the application's own head.
+#[derive(Debug)]
+pub(super) struct Beside<'a> {
+    /// The version that the client speaks.
+    pub(super) http_11: bool,
+    pub(super) says: Says,
+    pub(super) length: Length,
+    /// `Trailer` means something only where trailers may follow.
+    pub(super) trailers: bool,
+    pub(super) own: &'a OwnFields,
+    /// The request's id.
+    pub(super) id: Option<&'a HeaderValue>,
+    pub(super) dated: bool,
+}
+
+/// Writes a head.
+pub(super) fn write(out: &mut Vec<u8>, head: &ResponseHead, beside: &Beside<'_>) {
+    status_line(out, head, beside.http_11);
+    let (mut server, mut date, mut id) = (beside.own.server.as_ref(), beside.dated, beside.id);
+    for (name, value) in head.fields() {
+        match name.as_str().len() {
+            4 if *name == DATE => date = false,
+            6 if *name == SERVER => server = None,
+            7 if *name == TRAILER && !beside.trailers => continue,
+            _ => {}
+        }
+        if id.is_some() && beside.own.request_id.as_ref() == Some(name) {
+            id = None;
+        }
+        field(out, name, value.as_bytes());
+    }
+    if beside.says == Says::Close {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    if let Some(server) = server {
+        field(out, &SERVER, server.as_bytes());
+    }
+    if let (Some(name), Some(id)) = (&beside.own.request_id, id) {
+        field(out, name, id.as_bytes());
+    }
+    match beside.says {
+        Says::Closes => out.extend_from_slice(b"connection: close\r\n"),
+        Says::KeepAlive => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        Says::Nothing | Says::Close => {}
+    }
+    match beside.length {
+        Length::Unsaid => {}
+        Length::Known(length) => field(out, &CONTENT_LENGTH, itoa::Buffer::new().format(length).as_bytes()),
+        Length::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+    }
+    if date {
+        date_line(out);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn status_line(out: &mut Vec<u8>, head: &ResponseHead, http_11: bool) {
+    if http_11 && head.status == StatusCode::OK && head.reason.is_none() {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    out.extend_from_slice(if http_11 { b"HTTP/1.1 " } else { b"HTTP/1.0 " });
+    out.extend_from_slice(head.status.as_str().as_bytes());
+    out.push(b' ');
+    let usual = || head.status.canonical_reason().unwrap_or("<none>").as_bytes();
+    out.extend_from_slice(head.reason.as_deref().unwrap_or_else(usual));
+    out.extend_from_slice(b"\r\n");
+}
+
+fn field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    let name = name.as_str().as_bytes();
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes what ends a body in chunks: the last one, and the fields that follow.
+pub(super) fn last_chunk(out: &mut Vec<u8>, trailers: &HeaderMap) {
+    out.extend_from_slice(b"0\r\n");
+    for (name, value) in trailers {
+        field(out, name, value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+const DATE_LINE: usize = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n".len();
+
+thread_local! {
+    /// The line of this second: it is the same for many answers.
+    static TODAY: RefCell<(u64, [u8; DATE_LINE])> = const { RefCell::new((0, [0; DATE_LINE])) };
+}
+
+fn date_line(out: &mut Vec<u8>) {
+    TODAY.with_borrow_mut(|(second, line)| {
+        let now = SystemTime::now();
+        let at = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if at != *second || line.starts_with(b"\0") {
+            *second = at;
+            let text = format!("date: {}\r\n", httpdate::fmt_http_date(now));
+            line.iter_mut().zip(text.bytes()).for_each(|(place, byte)| *place = byte);
+        }
+        out.extend_from_slice(line);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(head: &ResponseHead, says: Says, length: Length) -> String {
+        let own = OwnFields { server: Some(HeaderValue::from_static("rsgi")), request_id: None, served_by: false };
+        let beside = Beside { http_11: true, says, length, trailers: false, own: &own, id: None, dated: false };
+        let mut out = Vec::new();
+        write(&mut out, head, &beside);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_applications_fields_come_first_and_in_its_order() {
+        let mut head = *ResponseHead::own(StatusCode::OK, HeaderMap::new());
+        let cookie = HeaderName::from_static("set-cookie");
+        let between = HeaderName::from_static("x-between");
+        let fields = [(&cookie, "a"), (&between, "1"), (&cookie, "b")];
+        head.order = Some(
+            fields.iter().map(|(name, value)| ((*name).clone(), HeaderValue::from_static(value))).collect::<Vec<_>>(),
+        );
+        assert_eq!(
+            written(&head, Says::Closes, Length::Known(3)),
+            "HTTP/1.1 200 OK\r\nset-cookie: a\r\nx-between: 1\r\nset-cookie: b\r\nserver: rsgi\r\n\
+             connection: close\r\ncontent-length: 3\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn what_the_application_says_is_not_said_again() {
+        let mut headers = HeaderMap::new();
+        headers.insert(SERVER, HeaderValue::from_static("mine"));
+        let head = ResponseHead::own(StatusCode::from_u16(299).unwrap(), headers);
+        assert_eq!(
+            written(&head, Says::Nothing, Length::Chunked),
+            "HTTP/1.1 299 <none>\r\nserver: mine\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn the_date_is_one_line() {
+        let mut out = Vec::new();
+        date_line(&mut out);
+        assert!(out.starts_with(b"date: ") && out.ends_with(b" GMT\r\n"), "{}", out.escape_ascii());
+    }
+}

@@ -1,0 +1,133 @@
+//! One HTTP/1 connection, from its first byte to its last.
+//!
+//! Kept apart from `connection.rs`, which answers the requests of both kinds. In reading order: `connection` is the state machine,
+//! `reading` waits for a head, `inflow` brings the body that follows it, `client` listens meanwhile, `answering` sends the answer
+//! (`lines`: its head; `output`: what is on its way), `handed_on` is a connection that is HTTP no more. This file says how a
+//! connection ends with its server.
+//!
+//! Spec: RFC 9112 9.3, 9.6.
+
+mod answering;
+mod client;
+mod connection;
+mod handed_on;
+mod inflow;
+mod lines;
+mod output;
+mod reading;
+
+#[cfg(test)]
+mod tests;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::BytesMut;
+use http::request::Parts;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use self::connection::{Answers, Http1, ServerPhase};
+use crate::http::connection::{Answer, Answered, Connection, answer_http1};
+use crate::http::service::Service;
+use crate::metrics::Protocol;
+use crate::request::body::RawBody;
+use crate::request::half_closed::HalfClosed;
+use crate::request::head::Peer;
+use crate::response::own_fields::OwnFields;
+use crate::runtime::shutdown::{Alive, Phase};
+use crate::wire::{Limits, Refusal};
+
+/// What is known of a connection when it comes here.
+#[derive(Debug)]
+pub enum Begun {
+    /// These bytes were read already.
+    With(BytesMut),
+    /// Whatever it asks for gets this answer.
+    Refused(Refusal),
+}
+
+/// Serves one HTTP/1 connection until it closes or the server stops. Not `async`, so that an idle connection keeps nothing of what
+/// it was made from.
+pub fn serve<S>(
+    service: Arc<Service>,
+    stream: S,
+    peer: Box<Peer>,
+    mut alive: Alive,
+    begun: Begun,
+) -> impl Future<Output = ()> + Send
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let connection = Arc::new(Connection::new(service, peer, alive.clone(), Protocol::Http1));
+    let mut served = match begun {
+        Begun::With(bytes) => Http1::new(stream, connection, bytes),
+        Begun::Refused(refusal) => Http1::refusing(stream, connection, refusal),
+    };
+    async move {
+        // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.
+        if let Some(Ok(())) = until_ended(&mut served, &mut alive).await {
+            served.hand_on();
+        }
+    }
+}
+
+/// The end of a connection; `None` when the server cuts it.
+async fn until_ended<S>(served: &mut Http1<S, Arc<Connection>>, alive: &mut Alive) -> Option<io::Result<()>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    if alive.phase() == Phase::Serving
+        && let Some(ended) = alive.unless(Phase::Leaving, pin!(poll_fn(|cx| served.poll_end(cx)))).await
+    {
+        return Some(ended);
+    }
+    // A proxy that keeps connections hears of the end with its next answer on each, and not by a close under a request.
+    served.server = ServerPhase::Leaving;
+    if let Some(ended) = alive.unless(Phase::Draining, pin!(poll_fn(|cx| served.poll_end(cx)))).await {
+        return Some(ended);
+    }
+    let asked = poll_fn(|cx| match served.poll_end(cx) {
+        Poll::Pending if served.expects_request() => Poll::Pending,
+        Poll::Pending => Poll::Ready(None),
+        Poll::Ready(ended) => Poll::Ready(Some(ended)),
+    });
+    tokio::select! {
+        ended = asked => if ended.is_some() { return ended },
+        () = alive.given_up() => {}
+    }
+    served.server = ServerPhase::Draining;
+    alive.unless(Phase::Cut, pin!(poll_fn(|cx| served.poll_end(cx)))).await
+}
+
+impl Answers for Arc<Connection> {
+    fn limits(&self) -> &Arc<Limits> {
+        &self.service.limits
+    }
+
+    fn answer(&self, parts: Parts, body: RawBody) -> Answer {
+        answer_http1(self, parts, body)
+    }
+
+    fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> Answered {
+        Connection::refuse(self, refusal, line)
+    }
+
+    fn half_closed(&self) -> &HalfClosed {
+        &self.half_closed
+    }
+
+    fn own_fields(&self) -> &OwnFields {
+        &self.service.own_fields
+    }
+
+    fn is_dated(&self) -> bool {
+        self.service.settings.is_dated()
+    }
+
+    fn hints(&self) -> bool {
+        self.service.settings.asgi_extensions.iter().any(|name| name == "early_hint")
+    }
+}

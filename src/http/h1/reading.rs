@@ -1,0 +1,200 @@
+//! The wait for a request: from the first byte of its head to the last, or to the end of the client's time.
+//!
+//! Kept apart because it is the only place where bytes are taken for a head. Each is read once, into a buffer that all connections
+//! of a thread share; a connection has one of its own only while half a head is here.
+//!
+//! Spec: RFC 9112 2.2, 3, 9.3 (idle); RFC 9110 15.5.9.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::Method;
+use http::request::Parts;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::connection::{Answers, Http1, Now, ServerPhase, Turn};
+use super::inflow::Inflow;
+use crate::request::upgrade;
+use crate::response::early_hints;
+use crate::wire::{Head, HeadParser, Limits, Refusal};
+
+/// How much is read at once where it is not known what.
+pub(super) const SCRATCH: usize = 16 << 10;
+
+thread_local! {
+    /// Where bytes are read to.
+    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+    /// What reads a head that is here as a whole.
+    static PARSER: RefCell<HeadParser> = RefCell::default();
+}
+
+/// A head, what of it is known, and how the server takes it.
+type Found = Result<Option<(Head, Parts)>, Refusal>;
+
+/// Reads `io` once, and has `take` look at what came.
+pub(super) fn poll_read<S: AsyncRead + Unpin, T>(
+    io: &mut S,
+    cx: &mut Context<'_>,
+    take: impl FnOnce(&[u8]) -> T,
+) -> Poll<io::Result<T>> {
+    READ.with_borrow_mut(|scratch| {
+        let mut read = ReadBuf::new(scratch);
+        ready!(Pin::new(io).poll_read(cx, &mut read))?;
+        Poll::Ready(Ok(take(read.filled())))
+    })
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A> {
+    /// Ready when there is a request, or none will come.
+    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.server == ServerPhase::Draining {
+            self.turn = Turn::Closing;
+            return Poll::Ready(Ok(()));
+        }
+        if !self.input.is_empty() && self.take_head(cx)? {
+            return Poll::Ready(Ok(()));
+        }
+        while self.ended.at.is_none() {
+            let Self { io, input, parser, answers, .. } = self;
+            let read = poll_read(io, cx, |fresh| {
+                if !input.is_empty() || parser.is_some() {
+                    input.extend_from_slice(fresh);
+                    return (fresh.len(), None);
+                }
+                let found = read_head(parser, fresh, answers.limits());
+                let taken = found.as_ref().map_or(0, |found| found.as_ref().map_or(0, |(head, _)| head.len));
+                input.extend_from_slice(fresh.get(taken..).unwrap_or_default());
+                (fresh.len(), Some(found))
+            });
+            let Poll::Ready(read) = read else { return self.poll_patience(cx) };
+            let begun = match read? {
+                (0, _) => break,
+                (_, Some(found)) => self.begin(cx, found)?,
+                (_, None) => self.take_head(cx)?,
+            };
+            if begun {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.ended.at.get_or_insert_with(Instant::now);
+        self.turn = Turn::Closing;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes the head that is in the input, if it is complete.
+    fn take_head(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let found = read_head(&mut self.parser, &self.input, self.answers.limits());
+        if let Ok(Some((head, _))) = &found {
+            self.input.advance(head.len);
+            if self.input.is_empty() {
+                self.input = BytesMut::new();
+            }
+        }
+        self.begin(cx, found)
+    }
+
+    /// Begins with what was found. Gives whether that was something.
+    fn begin(&mut self, cx: &mut Context<'_>, found: Found) -> io::Result<bool> {
+        match found {
+            Ok(None) => return Ok(false),
+            Ok(Some((head, parts))) => self.ask(&head, parts),
+            Err(refusal) => self.refuse(cx, &refusal)?,
+        }
+        Ok(true)
+    }
+
+    /// Has a request answered.
+    fn ask(&mut self, head: &Head, mut parts: Parts) {
+        self.asked = true;
+        self.now = Now {
+            http_11: head.http_11,
+            is_head: parts.method == Method::HEAD,
+            keep_alive: head.keep_alive,
+            ..Now::default()
+        };
+        if self.ended.at.is_some() {
+            // It has its own time to be answered.
+            self.ended.at = Some(Instant::now());
+            self.ended.told = false;
+            self.answers.half_closed().set(false);
+        }
+        if head.upgrade {
+            self.now.upgrade = Some(upgrade::offer(&mut parts));
+        }
+        if head.http_11 && self.answers.hints() {
+            self.now.hints = Some(early_hints::offer(&mut parts));
+        }
+        let (body, inflow) = Inflow::begin(head, &mut self.input, self.answers.limits());
+        self.inflow = inflow;
+        self.feed(true);
+        self.turn = Turn::Answering(self.answers.answer(parts, body));
+    }
+
+    /// Answers what is no request; nothing after it is read.
+    pub(super) fn refuse(&mut self, cx: &mut Context<'_>, refusal: &Refusal) -> io::Result<()> {
+        let line = first_line(&self.input, self.answers.limits().request_line);
+        self.asked = true;
+        self.input = BytesMut::new();
+        self.parser = None;
+        self.now = Now { http_11: true, lost: true, ..Now::default() };
+        let answered = self.answers.refuse(refusal, line);
+        self.respond(cx, answered)
+    }
+
+    /// The socket has nothing. Ready when the client has had its time.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let begun = self.parser.as_ref().is_some_and(|parser| parser.begun(&self.input));
+        if begun && !self.begun {
+            self.begun = true;
+            self.since = None;
+        }
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let limits = self.answers.limits();
+        let most = if self.asked && !begun { limits.keep_alive_timeout } else { limits.header_timeout };
+        if !self.alarm.poll(cx, since.checked_add(most)) {
+            return Poll::Pending;
+        }
+        if begun {
+            return Poll::Ready(self.refuse(cx, &Refusal::too_slow("the request head took too long")));
+        }
+        // An idle connection ends without a word: a 408 could be taken for an answer.
+        self.turn = Turn::Closing;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Reads the head that `bytes` begin with. What of it was read is kept if it is not complete.
+fn read_head(kept: &mut Option<Box<HeadParser>>, bytes: &[u8], limits: &Limits) -> Found {
+    let read = |parser: &mut HeadParser| match parser.advance(bytes, limits)? {
+        None => Ok(None),
+        Some(head) => {
+            let bytes = Bytes::copy_from_slice(bytes.get(..head.len).unwrap_or_default());
+            Ok(Some((head, parser.parts(&bytes)?)))
+        }
+    };
+    if let Some(mut parser) = kept.take() {
+        let found = read(&mut parser);
+        *kept = matches!(found, Ok(None)).then_some(parser);
+        return found;
+    }
+    PARSER.with_borrow_mut(|parser| {
+        parser.restart();
+        let found = read(parser);
+        if matches!(found, Ok(None)) && !bytes.is_empty() {
+            *kept = Some(Box::new(std::mem::take(parser)));
+        }
+        found
+    })
+}
+
+/// The first line of a head, without its end; of one that does not end, or is too long, what there is up to `most` bytes.
+fn first_line(head: &[u8], most: usize) -> Vec<u8> {
+    let head = head.strip_prefix(b"\r\n").unwrap_or(head);
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.get(..most).unwrap_or(line).to_vec()
+}

@@ -1,0 +1,251 @@
+//! A service that answers as the server's gateways do, and a client that sends raw bytes.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use rsgi_bridge::pipe::{PipeReader, pipe};
+use rsgi_bridge::response::response_head::ResponseHead;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::time::{sleep, timeout};
+
+use crate::http::connection::{Answer, Answered};
+use crate::http::h1::connection::{Answers, Http1};
+use crate::request::body::{RawBody, RequestBody};
+use crate::request::error::RequestError;
+use crate::request::half_closed::HalfClosed;
+use crate::request::upgrade::Upgrade;
+use crate::response::app_response::AppResponse;
+use crate::response::in_flight::InFlight;
+use crate::response::own_fields::OwnFields;
+use crate::wire::{Limits, Refusal};
+
+pub(super) const BIG: usize = 4 << 20;
+
+/// A body that must not be taken for a head.
+pub(super) const LIKE_A_HEAD: &str = "HTTP/1.1 200 OK\r\nx-between: 1\r\nset-cookie: a\r\n\r\n";
+
+/// Set when the answer for `/stay` was dropped.
+#[derive(Clone, Default)]
+pub(super) struct Dropped(pub(super) Arc<AtomicBool>);
+
+struct SetOnDrop(Dropped);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Answers by the path.
+struct Service {
+    limits: Arc<Limits>,
+    half_closed: Arc<HalfClosed>,
+    own: OwnFields,
+    dropped: Dropped,
+}
+
+impl Answers for Service {
+    fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    fn answer(&self, parts: Parts, body: RawBody) -> Answer {
+        let (dropped, half_closed) = (self.dropped.clone(), Arc::clone(&self.half_closed));
+        let body = RequestBody::new(body, None, None);
+        Box::pin(async move { answered(respond(parts, body, dropped, half_closed).await) })
+    }
+
+    fn refuse(&self, refusal: &Refusal, _: Vec<u8>) -> Answered {
+        let text = format!("{}: {}", refusal.status.as_u16(), refusal.reason);
+        answered(whole(refusal.status, HeaderMap::new(), text))
+    }
+
+    fn half_closed(&self) -> &HalfClosed {
+        &self.half_closed
+    }
+
+    fn own_fields(&self) -> &OwnFields {
+        &self.own
+    }
+
+    fn is_dated(&self) -> bool {
+        false
+    }
+
+    fn hints(&self) -> bool {
+        false
+    }
+}
+
+fn answered(response: AppResponse) -> Answered {
+    Answered { response, in_flight: InFlight::start(None, Instant::now(), None, None), id: None }
+}
+
+fn whole(status: StatusCode, headers: HeaderMap, body: impl Into<Bytes>) -> AppResponse {
+    AppResponse::Whole(ResponseHead::own(status, headers), body.into())
+}
+
+fn ok(body: impl Into<Bytes>) -> AppResponse {
+    whole(StatusCode::OK, HeaderMap::new(), body)
+}
+
+/// Answers with fields in an order that a map cannot hold.
+fn ordered(body: impl Into<Bytes>) -> AppResponse {
+    let fields = [("set-cookie", "a"), ("x-between", "1"), ("set-cookie", "b"), ("x-between", "2")];
+    let fields = fields.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let mut head = ResponseHead::own(StatusCode::OK, HeaderMap::new());
+    for (name, value) in &fields {
+        head.headers.append(name.clone(), value.clone());
+    }
+    head.order = Some(fields.into());
+    AppResponse::Whole(head, body.into())
+}
+
+async fn echo(mut body: RequestBody) -> AppResponse {
+    match body.collect().await {
+        Ok(body) => ok(body),
+        Err(error) => {
+            let error = RequestError::from(error);
+            let text = format!("{}: {}", error.status.as_u16(), error.reason);
+            whole(error.status, HeaderMap::new(), text)
+        }
+    }
+}
+
+/// Answers 101, then sends back what comes.
+fn upgrade(parts: &mut Parts) -> AppResponse {
+    let upgrade = Upgrade::of(parts);
+    tokio::spawn(async move {
+        let mut io = upgrade.upgraded().await.unwrap();
+        let mut bytes = [0; 64];
+        while let Ok(count @ 1..) = io.read(&mut bytes).await {
+            io.write_all(&bytes[..count]).await.unwrap();
+        }
+    });
+    let fields = [("connection", "upgrade"), ("upgrade", "x")];
+    let fields = fields.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    whole(StatusCode::SWITCHING_PROTOCOLS, fields.into_iter().collect(), "")
+}
+
+/// A stream that has no end, or breaks off.
+fn stream(breaks: bool) -> AppResponse {
+    let (writer, reader): (_, PipeReader<Bytes>) = pipe(1024);
+    tokio::spawn(async move {
+        writer.push(Bytes::from_static(b"first")).unwrap();
+        if !breaks {
+            poll_fn(|cx| writer.poll_closed(cx)).await;
+        }
+    });
+    AppResponse::Stream(ResponseHead::own(StatusCode::OK, HeaderMap::new()), reader)
+}
+
+async fn respond(
+    mut parts: Parts,
+    mut body: RequestBody,
+    dropped: Dropped,
+    half_closed: Arc<HalfClosed>,
+) -> AppResponse {
+    match parts.uri.path() {
+        "/echo" => echo(body).await,
+        "/upgrade" => upgrade(&mut parts),
+        "/ordered" => ordered(""),
+        "/ordered/body" => ordered(LIKE_A_HEAD),
+        "/ordered/read" => ordered(body.collect().await.unwrap()),
+        "/slow" => {
+            sleep(Duration::from_millis(200)).await;
+            ok("slow")
+        }
+        "/slower" => {
+            let mut told = false;
+            let nap = Box::pin(sleep(Duration::from_millis(900)));
+            half_closed.watch(nap, || told = true).await;
+            ok(if told { "told" } else { "not told" })
+        }
+        "/stay" => {
+            let _set = SetOnDrop(dropped);
+            sleep(Duration::from_secs(60)).await;
+            ok("")
+        }
+        "/big" => ok(vec![b'x'; BIG]),
+        "/stream" => stream(false),
+        "/broken" => stream(true),
+        "/close" => ok("bye"),
+        _ => ok("hello"),
+    }
+}
+
+/// Serves one connection; the handle ends with it.
+pub(super) fn serve<S>(io: S, limits: Limits, dropped: Dropped) -> tokio::task::JoinHandle<Result<(), String>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let own = OwnFields { server: None, request_id: None, served_by: false };
+    let service = Service { limits: Arc::new(limits), half_closed: Arc::default(), own, dropped };
+    let mut served = Http1::new(io, service, BytesMut::new());
+    tokio::spawn(async move {
+        let ended = poll_fn(|cx| served.poll_end(cx)).await;
+        if ended.is_ok() {
+            served.hand_on();
+        }
+        ended.map_err(|error| error.to_string())
+    })
+}
+
+/// A client of one connection.
+pub(super) struct Client {
+    pub(super) io: DuplexStream,
+    pub(super) served: tokio::task::JoinHandle<Result<(), String>>,
+}
+
+impl Client {
+    pub(super) fn new(limits: Limits) -> Self {
+        let (io, other) = tokio::io::duplex(64 << 10);
+        let served = serve(other, limits, Dropped::default());
+        Self { io, served }
+    }
+
+    pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.io.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Reads until `end` has come.
+    pub(super) async fn read_until(&mut self, end: &str) -> String {
+        let mut text = Vec::new();
+        while !text.ends_with(end.as_bytes()) {
+            let read = timeout(Duration::from_secs(5), self.io.read_buf(&mut text)).await;
+            let read = read.unwrap_or_else(|_| panic!("no {end:?} after {}", text.escape_ascii()));
+            assert_ne!(read.unwrap(), 0, "no {end:?} at the end of {}", text.escape_ascii());
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Reads until the connection is closed, and expects it to be.
+    pub(super) async fn read_to_end(&mut self) -> String {
+        let mut text = Vec::new();
+        let read = timeout(Duration::from_secs(5), self.io.read_to_end(&mut text)).await;
+        assert!(read.is_ok(), "still open after {}", text.escape_ascii());
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+/// The status and the body of each answer in `text`.
+pub(super) fn answers(text: &str) -> Vec<(u16, String)> {
+    let mut answers = Vec::new();
+    let mut rest = text;
+    while let Some((head, after)) = rest.split_once("\r\n\r\n") {
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+        answers.push((head[9..12].parse().unwrap(), after[..length].to_owned()));
+        rest = &after[length..];
+    }
+    answers
+}
+
+pub(super) fn one(status: u16, body: &str) -> Vec<(u16, String)> {
+    vec![(status, body.to_owned())]
+}

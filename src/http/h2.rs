@@ -1,0 +1,326 @@
+//! One HTTP/2 connection: hyper over the stream, and the clocks that hyper does not have.
+//!
+//! Kept apart from `connection.rs`, which answers the requests of both kinds: here is what only HTTP/2 has, that is streams,
+//! windows, and clients that begin much and end nothing. Framing, header compression and flow control are hyper's; what it would
+//! repair in silence `FrameGuard` has it refuse.
+//!
+//! Spec: RFC 9113 (5.1.2, 5.2, 6.8, 10.5), RFC 8441 3, 5.
+
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::task::AtomicWaker;
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+
+use crate::config::settings::Settings;
+use crate::http::connection::{Connection, answer};
+use crate::http::service::Service;
+use crate::metrics::Protocol;
+use crate::request::activity::Activity;
+use crate::request::head::Peer;
+use crate::runtime::shutdown::{Alive, Phase};
+use crate::wire::{Alarm, FrameGuard, Limits, Pace};
+
+/// How much of a response hyper gets at a time: what it has not sent is not ours any more, and no clock watches it. As
+/// long as a frame may be, so that no frame is shorter for it.
+pub const PIECE: usize = 16 * 1024;
+
+/// What of one response may wait in hyper for the client to open its window, in bytes.
+const SEND_BUFFER: usize = 4 * PIECE;
+
+/// Streams that a client may reset before they are looked at, and those that it may make us reset.
+const MOST_PENDING_RESETS: usize = 20;
+const MOST_LOCAL_RESETS: usize = 200;
+
+/// A client may give up so many requests more than it lets end.
+const MOST_GIVEN_UP: u64 = 200;
+
+/// So many streams of a connection may be cut because their client takes nothing; then it has had its chances.
+const MOST_CUT: u64 = 10;
+
+/// A client that answers no ping has gone, though its connection may not say so.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// While there is a request, how often to look whether it is over, at most.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
+
+/// How long a client may take to see that we are leaving, if it has no request, or reads none of our answers.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Serves one HTTP/2 connection until it closes or the server stops.
+pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Box<Peer>, mut alive: Alive)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let activity = Arc::new(Activity::default());
+    let streams = Arc::new(Streams { limits: Arc::clone(&service.limits), ..Streams::default() });
+    let builder = builder(&service.settings, StreamExecutor(Arc::clone(&streams)));
+    let began = Instant::now();
+    let client = peer.client.clone();
+    let (header_timeout, idle) = (service.limits.header_timeout, service.limits.keep_alive_timeout);
+    let connection = Arc::new(Connection::new(service, peer, alive.clone(), Protocol::Http2));
+    let counted = Arc::clone(&activity);
+    let answer = service_fn(move |request| answer(Arc::clone(&connection), Arc::clone(&counted), request));
+    let mut served = pin!(builder.serve_connection(TokioIo::new(FrameGuard::new(stream)), answer));
+    tokio::select! {
+        _ended = served.as_mut() => return,
+        () = alive.reached(Phase::Draining) => {}
+        () = idle_for(&activity, began, header_timeout, idle) => {}
+        () = streams.flooded.notified() => return,
+        () = streams.unread.notified() => {
+            say_unread(client);
+            served.as_mut().graceful_shutdown();
+            // The streams that are left are as its others were.
+            let _ended = tokio::time::timeout(FAREWELL, served).await;
+            return;
+        }
+    }
+    served.as_mut().graceful_shutdown();
+    tokio::select! {
+        _ended = served => {}
+        () = alive.reached(Phase::Cut) => {}
+        () = idle_for(&activity, Instant::now(), FAREWELL, FAREWELL) => {}
+    }
+}
+
+fn say_unread(client: Option<(String, u16)>) {
+    let client = client.map_or_else(|| "a Unix socket".to_owned(), |(host, port)| format!("{host}, port {port}"));
+    crate::log::debug(format_args!(
+        "the HTTP/2 connection of {client} ends: {MOST_CUT} of its streams were cut because it did not read them"
+    ));
+}
+
+fn builder(settings: &Settings, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
+    let window = u32::try_from(settings.h2_window).unwrap_or(u32::MAX).min(MOST_WINDOW);
+    let fields = settings.max_header_fields.saturating_add(MOST_CRUMBS).saturating_mul(FIELD_OVERHEAD);
+    let header_list = settings.max_header_section.saturating_add(settings.max_request_line).saturating_add(fields);
+    let mut builder = http2::Builder::new(executor);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.h2_max_streams)
+        .initial_stream_window_size(window)
+        // As much as all streams together may send: one that its application does not read holds up no other.
+        .initial_connection_window_size(window.saturating_mul(settings.h2_max_streams).min(MOST_WINDOW))
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(u32::try_from(header_list).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(MOST_PENDING_RESETS)
+        .max_local_error_reset_streams(MOST_LOCAL_RESETS)
+        .auto_date_header(settings.is_dated())
+        .enable_connect_protocol()
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}
+
+/// RFC 9113 6.9.1.
+const MOST_WINDOW: u32 = (1 << 31) - 1;
+
+/// What each field counts more than its bytes: RFC 9113 6.5.2.
+const FIELD_OVERHEAD: usize = 32;
+
+/// Into so many fields a client may divide its cookies, each with a name of six bytes: more than a browser keeps for one site.
+const MOST_CRUMBS: usize = 512;
+
+/// Waits until there was no request since `began` for so long: `first` before any, `later` between them.
+async fn idle_for(activity: &Activity, began: Instant, first: Duration, later: Duration) {
+    loop {
+        let now = Instant::now();
+        let (since, any) = activity.idle_since();
+        let patience = if any { later } else { first };
+        let until = match since {
+            Some(since) => since.max(began).checked_add(patience),
+            None => now.checked_add(patience.max(SHORTEST_SLEEP)),
+        };
+        let Some(until) = until else { return std::future::pending().await };
+        if until <= now {
+            return;
+        }
+        // A first request shortens the wait.
+        sleep_until(until.min(now + later.max(SHORTEST_SLEEP))).await;
+    }
+}
+
+/// What the streams of a connection have in common.
+#[derive(Debug, Default)]
+struct Streams {
+    limits: Arc<Limits>,
+    answered: AtomicU64,
+    given_up: AtomicU64,
+    /// The client has given up too many.
+    flooded: Notify,
+    cut: AtomicU64,
+    /// The client has let too many be cut.
+    unread: Notify,
+}
+
+impl Streams {
+    /// A stream has ended.
+    fn ended(&self, answered: bool) {
+        if answered {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let given_up = self.given_up.fetch_add(1, Ordering::Relaxed) + 1;
+        if given_up > MOST_GIVEN_UP + self.answered.load(Ordering::Relaxed) {
+            self.flooded.notify_one();
+        }
+    }
+
+    /// A stream is cut because its client takes nothing.
+    fn cut(&self) {
+        if self.cut.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_CUT {
+            self.unread.notify_one();
+        }
+    }
+}
+
+/// `None` is for ever.
+type Until = Option<Instant>;
+
+tokio::task_local! {
+    static READER: Arc<Reader>;
+}
+
+/// How the client takes the response of one stream. The connection's flow control says when it has; only here is a clock.
+#[derive(Debug)]
+pub struct Reader {
+    pace: Mutex<Pace>,
+    answered: AtomicBool,
+    /// The application gives the response up, because the client takes nothing of it and others need the thread.
+    given_up: AtomicBool,
+    task: AtomicWaker,
+    /// What sends on the stream after it has become a WebSocket.
+    sender: OnceLock<AbortHandle>,
+}
+
+impl Reader {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            pace: Mutex::new(Pace::new(limits)),
+            answered: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+            sender: OnceLock::new(),
+        }
+    }
+
+    /// The reader of the stream whose task this is; there is none over HTTP/1.
+    pub fn current() -> Option<Arc<Self>> {
+        READER.try_with(Arc::clone).ok()
+    }
+
+    /// The response has begun.
+    pub fn answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// hyper wants more: the client has taken what was handed over.
+    pub fn took(&self) {
+        self.pace().moved(0);
+    }
+
+    /// The client has to take `bytes` now.
+    pub fn handed(&self, bytes: usize) {
+        self.pace().hand(bytes);
+    }
+
+    /// Resets a stream that has become a WebSocket, unless it has ended in order.
+    pub fn cut(&self) {
+        if let Some(sender) = self.sender.get() {
+            sender.abort();
+        }
+    }
+
+    /// Does not wait for the client any longer.
+    pub fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
+        self.task.wake();
+    }
+
+    fn is_given_up(&self, context: &Context<'_>) -> bool {
+        self.task.register(context.waker());
+        self.given_up.load(Ordering::Acquire)
+    }
+
+    /// Until when the client may take nothing; `None` when it is not waited for.
+    fn patience(&self) -> Option<Until> {
+        let mut pace = self.pace();
+        pace.is_waiting().then(|| pace.wait())
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs each stream as a task, and resets those whose client takes nothing.
+#[derive(Clone, Debug)]
+struct StreamExecutor(Arc<Streams>);
+
+impl<F> Executor<F> for StreamExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, future: F) {
+        // What hyper starts from within a stream's task is what sends on it from now on. The stream is counted already, and
+        // its WebSocket has clocks of its own.
+        if let Some(reader) = Reader::current() {
+            let sender = tokio::spawn(async move { drop(future.await) });
+            // A stream is upgraded once.
+            let _set = reader.sender.set(sender.abort_handle());
+            return;
+        }
+        let limits = &self.0.limits;
+        let stream = StreamTask {
+            future: Box::pin(future),
+            reader: Arc::new(Reader::new(limits)),
+            alarm: Alarm::new(limits.keep_alive_timeout),
+            streams: Arc::clone(&self.0),
+        };
+        tokio::spawn(stream);
+    }
+}
+
+/// One stream. Dropped before its end it is reset.
+struct StreamTask<F> {
+    future: Pin<Box<F>>,
+    reader: Arc<Reader>,
+    alarm: Alarm,
+    streams: Arc<Streams>,
+}
+
+impl<F: Future> Future for StreamTask<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let ended = READER.sync_scope(Arc::clone(&this.reader), || this.future.as_mut().poll(context).is_ready());
+        if ended {
+            return Poll::Ready(());
+        }
+        let Some(until) = this.reader.patience() else { return Poll::Pending };
+        if this.reader.is_given_up(context) || (until.is_some() && this.alarm.poll(context, until)) {
+            this.streams.cut();
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl<F> Drop for StreamTask<F> {
+    fn drop(&mut self) {
+        self.streams.ended(self.reader.answered.load(Ordering::Relaxed));
+    }
+}

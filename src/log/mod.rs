@@ -1,0 +1,92 @@
+//! Lines for the operator on standard error, from threads that never touch Python.
+//!
+//! All of them have one format. Errors of applications go through Python's `logging` instead (`rsgi_bridge::report`).
+
+pub mod timestamp;
+
+use std::io::Write;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use self::timestamp::timestamp;
+
+/// Whether `--log-level` is debug.
+static DEBUG: AtomicBool = AtomicBool::new(false);
+
+/// What stands before each line of a process that is one of several.
+static NAME: OnceLock<String> = OnceLock::new();
+
+/// Whether each line is a JSON object.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Writes one line; a closed standard error is nobody's concern.
+pub fn line(text: std::fmt::Arguments<'_>) {
+    let line = if JSON.load(Ordering::Relaxed) {
+        format!("{}\n", object(&text.to_string()))
+    } else {
+        let name = NAME.get().map_or("", String::as_str);
+        format!("{name}{text}\n")
+    };
+    // In one piece: Python, and other processes, write there, too.
+    let _closed = std::io::stderr().lock().write_all(line.as_bytes());
+}
+
+/// The line as `console.py` writes its own.
+fn object(text: &str) -> String {
+    let levels = ["error", "warning", "hint", "debug"];
+    let found = levels.iter().find_map(|level| Some((*level, text.strip_prefix(level)?.strip_prefix(": ")?)));
+    let (level, message) = found.unwrap_or(("info", text));
+    let (time, process) = (timestamp(SystemTime::now()), std::process::id());
+    format!(
+        "{{\"time\": \"{time}\", \"level\": \"{level}\", \"process\": {process}, \"message\": {}}}",
+        json_text(message)
+    )
+}
+
+/// `text` as JSON has it, quotes included.
+pub fn json_text(text: &str) -> String {
+    // Text is never what JSON cannot say.
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+/// Makes each line a JSON object from now on.
+pub fn write_json() {
+    JSON.store(true, Ordering::Relaxed);
+}
+
+/// `1 call`, `2 calls`.
+pub fn counted(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// Puts `name` before every line from now on. Only the first call counts.
+pub fn name_process(name: String) {
+    let _named_before = NAME.set(name);
+}
+
+/// Has lines of [`debug`] written.
+pub fn show_debug() {
+    DEBUG.store(true, Ordering::Relaxed);
+}
+
+/// Writes a line for who looks closely.
+pub fn debug(text: std::fmt::Arguments<'_>) {
+    if DEBUG.load(Ordering::Relaxed) {
+        line(format_args!("debug: {text}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_has_the_level_and_the_message() {
+        let ends = |text: &str, end: &str| assert!(object(text).ends_with(end), "{}", object(text));
+        ends("error: a \"b\"\n", "\"message\": \"a \\\"b\\\"\\n\"}");
+        ends("listening", "\"message\": \"listening\"}");
+        assert!(object("warning: x").contains("\"level\": \"warning\""));
+        assert!(object("errors: x").contains("\"level\": \"info\""));
+    }
+}

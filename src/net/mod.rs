@@ -1,0 +1,8 @@
+//! Sockets before they carry HTTP: addresses, files of Unix sockets, TLS, and how many connections there may be.
+
+pub mod admission;
+pub mod back_off;
+pub mod binding;
+pub mod replayed;
+pub mod tls;
+pub mod unix_path;

@@ -1,0 +1,103 @@
+//! A running server: from the startup of its applications to the end of its threads.
+//!
+//! `server.rs` is the Python interface and puts the server together.
+//!
+//! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`).
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use rsgi_bridge::pool::Pool;
+
+use crate::accept::listener::Listening;
+use crate::admin::AdminThread;
+use crate::config::startup_error::StartupError;
+use crate::gateway::pools::Pools;
+use crate::http::service::Service;
+use crate::process::drain::Drain;
+use crate::process::startup::{self, Started};
+use crate::runtime::driver::{Driver, Io, overseer};
+use crate::runtime::shutdown::Phase;
+
+/// What is waited for at the end.
+#[derive(Debug)]
+pub struct Running {
+    /// Waits for the end of the server.
+    pub io_thread: JoinHandle<Result<(), StartupError>>,
+    /// Run WSGI calls.
+    pub pools: Pools,
+    /// Writes the access log.
+    pub log_thread: Option<JoinHandle<()>>,
+    /// Shows the numbers.
+    pub admin: Option<AdminThread>,
+}
+
+impl Running {
+    /// Waits for the end of all of it.
+    ///
+    /// # Errors
+    /// When an application's startup failed, or we did.
+    pub fn finish(self, driver: &Driver) -> Result<(), StartupError> {
+        let result = self.io_thread.join().unwrap_or_else(|_| Err(failed()));
+        self.pools.stop();
+        // Connections that were cut end here, and with them the last clones of the access log.
+        driver.end();
+        // It counts to the end, and says so last of all.
+        if let Some(admin) = self.admin {
+            admin.stop();
+        }
+        if let Some(thread) = self.log_thread {
+            // A panic of the writer was printed by its hook.
+            let _panicked = thread.join();
+        }
+        result
+    }
+}
+
+/// Waits until the server has ended; drives it if nobody else does. Beside a pool stands the number of processes that serve.
+///
+/// # Errors
+/// As for [`Running::finish`].
+pub fn wait_for_end(
+    driver: &Arc<Driver>,
+    io: Io,
+    pool: Option<(&Arc<Pool>, usize)>,
+    mut serving: Serving,
+) -> Result<(), StartupError> {
+    let ended = match (io, pool) {
+        (Io::Pool, Some((pool, workers))) => Some(overseer::oversee(driver, pool, workers, serving)),
+        (Io::Thread | Io::Pool, _) => driver.drive(|context| Pin::new(&mut serving).poll(context)),
+        (Io::Loop, _) => Some(futures::executor::block_on(serving)),
+    };
+    // Nobody has ended the runtime yet, so that no result at all is a panic of ours.
+    ended.and_then(Result::ok).unwrap_or_else(|| Err(failed()))
+}
+
+fn failed() -> StartupError {
+    StartupError::new("the server itself failed (the panic is above)", "please report it")
+}
+
+type Serving = tokio::task::JoinHandle<Result<(), StartupError>>;
+
+/// Serves: from the startup of the applications to their end.
+///
+/// # Errors
+/// When a startup failed.
+pub async fn serve(
+    service: Arc<Service>,
+    started: Option<Started>,
+    listening: Listening,
+    drain: Drain<'_>,
+) -> Result<(), StartupError> {
+    let shutdown = drain.shutdown;
+    let lifespans = startup::start(&service, started, shutdown).await?;
+    if shutdown.phase() == Phase::Serving {
+        listening.begin(&service, shutdown);
+    }
+    drop(service);
+    drain.begun().await;
+    drain.run().await;
+    startup::stop(lifespans).await;
+    Ok(())
+}

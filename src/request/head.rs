@@ -1,0 +1,229 @@
+//! The head of one request, as the gateways pass it to an application.
+//!
+//! Every gateway reads it, and none changes it.
+//!
+//! Spec: RFC 9113 8.3.1; RFC 9112 3.2 (request target), 7.1 (body length), RFC 9110 10.1.1 (`Expect`).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Uri, Version};
+use rsgi_bridge::report::Subject;
+use rsgi_bridge::request::environ::RequestView;
+use rsgi_bridge::request::text::percent_decode;
+use rsgi_bridge::request::tls::TlsSession;
+
+use crate::metrics::RouteSeries;
+use crate::request::identity::trace_id;
+use crate::route::Scheme;
+
+/// Who is at the two ends of a connection, made once for it. A request that a trusted proxy says more about has one of its own.
+#[derive(Debug, Default)]
+pub struct Peer {
+    /// Address and port of the client; `None` over a Unix socket. The port is 0 where a proxy does not tell it.
+    pub client: Option<(String, u16)>,
+    /// Address and port of our end; `None` over a Unix socket.
+    pub server: Option<(String, u16)>,
+    /// The path of the Unix socket.
+    pub unix_path: Option<String>,
+    /// The TLS session; `None` on a connection in the clear.
+    pub tls: Option<TlsSession>,
+    /// The connection has ended.
+    pub gone: AtomicBool,
+    /// How the client came to the proxy, where one says so; else the connection says it.
+    pub forwarded: Option<Scheme>,
+    /// Whether what the other end says of its client counts.
+    pub trusted: bool,
+    /// The connection's own, where this is what a proxy says of one request.
+    pub connection: Option<Arc<Peer>>,
+}
+
+impl Peer {
+    /// Address and port of the client.
+    pub fn client(&self) -> Option<(&str, u16)> {
+        self.client.as_ref().map(|(address, port)| (address.as_str(), *port))
+    }
+
+    /// How the client came.
+    pub fn scheme(&self) -> Scheme {
+        self.forwarded.unwrap_or(if self.tls.is_some() { Scheme::Https } else { Scheme::Http })
+    }
+
+    /// The TLS session of the connection, whoever is at its other end.
+    pub fn session(&self) -> Option<&TlsSession> {
+        self.connection.as_deref().unwrap_or(self).tls.as_ref()
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_gone(&self) -> bool {
+        self.connection.as_deref().unwrap_or(self).gone.load(Ordering::Acquire)
+    }
+
+    /// Whether what the other end of the connection says counts.
+    pub fn is_trusted(&self) -> bool {
+        self.connection.as_deref().unwrap_or(self).trusted
+    }
+
+    /// `ws` or `wss`.
+    pub fn websocket_scheme(&self) -> &'static str {
+        match self.scheme() {
+            Scheme::Https => "wss",
+            Scheme::Http => "ws",
+        }
+    }
+}
+
+/// Writes an HTTP/2 head as HTTP/1 would have it: `:authority` is the first field, `Host`, and the target a path.
+pub fn from_http2(parts: &mut Parts) {
+    let uri = std::mem::take(&mut parts.uri).into_parts();
+    parts.uri = uri.path_and_query.map(Uri::from).unwrap_or_default();
+    let authority = uri.authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    let Some(authority) = authority else { return };
+    let fields = std::mem::take(&mut parts.headers);
+    let mut headers = HeaderMap::with_capacity(fields.len() + 1);
+    headers.insert(HOST, authority);
+    // The same host, if it is there at all.
+    let mut last = None;
+    for (name, value) in fields {
+        last = name.or(last);
+        if let Some(name) = last.as_ref().filter(|name| **name != HOST) {
+            headers.append(name.clone(), value);
+        }
+    }
+    parts.headers = headers;
+}
+
+/// One request without its body.
+#[derive(Debug)]
+pub struct RequestHead {
+    /// Method, target, version and header fields.
+    pub parts: Parts,
+    /// The two ends of its connection.
+    pub peer: Arc<Peer>,
+    /// How many bytes of the raw path lead to the application: the prefix of the whole server, and the mount point.
+    pub root: usize,
+    /// When it was complete.
+    pub began: Instant,
+    /// What it is called in logs; `None` when requests have no ids.
+    pub request_id: Option<HeaderValue>,
+    /// The microseconds until an application was called, and one more; 0 before. `None` when nobody asks.
+    pub queued: Option<Arc<AtomicU64>>,
+    /// Where its route is counted, once it is known, if it is.
+    pub series: Option<Arc<RouteSeries>>,
+}
+
+impl RequestHead {
+    /// Takes the head; the authority of an absolute-form target replaces `Host` (RFC 9112 3.2.2).
+    pub fn new(mut parts: Parts, peer: Arc<Peer>) -> Self {
+        let authority = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        if let Some(authority) = authority {
+            parts.headers.insert(HOST, authority);
+        }
+        Self { parts, peer, root: 0, began: Instant::now(), request_id: None, queued: None, series: None }
+    }
+
+    /// The undecoded path.
+    pub fn raw_path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
+    /// The undecoded path below [`RequestHead::root`]. Until an application is chosen that is what the server answers for.
+    pub fn path(&self) -> &str {
+        match self.raw_path().split_at_checked(self.root) {
+            Some((_, "")) if self.root > 0 => "/",
+            Some((_, path)) => path,
+            None => self.raw_path(),
+        }
+    }
+
+    /// Whether the method is HEAD.
+    pub fn is_head(&self) -> bool {
+        self.parts.method == Method::HEAD
+    }
+
+    /// The declared length of the body. The wire guard has refused any that is not one number.
+    pub fn content_length(&self) -> Option<u64> {
+        self.parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body. hyper cannot send one over HTTP/2.
+    pub fn expects_continue(&self) -> bool {
+        self.parts.version != Version::HTTP_2
+            && self
+                .parts
+                .headers
+                .get(EXPECT)
+                .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    }
+
+    /// The target as the client sent it.
+    pub fn target(&self) -> Cow<'_, str> {
+        match self.parts.uri.path_and_query() {
+            Some(target) if self.parts.uri.authority().is_none() => Cow::Borrowed(target.as_str()),
+            _ => Cow::Owned(self.parts.uri.to_string()),
+        }
+    }
+
+    /// Notes that an application is called.
+    pub fn called(&self) {
+        if let Some(series) = &self.series {
+            series.called(self.began);
+        }
+        if let Some(queued) = &self.queued {
+            let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            queued.store(micros.saturating_add(1), Ordering::Relaxed);
+        }
+    }
+
+    fn id(&self) -> Option<&str> {
+        self.request_id.as_ref().and_then(|id| id.to_str().ok())
+    }
+
+    /// The request for logs.
+    pub fn subject<'a>(&'a self, app: &'a str) -> Subject<'a> {
+        Subject {
+            app,
+            method: self.parts.method.as_str(),
+            target: self.parts.uri.path_and_query().map_or("", PathAndQuery::as_str),
+            protocol: protocol(self.parts.version),
+            client: self.peer.client(),
+            request_id: self.id(),
+            trace_id: trace_id(&self.parts.headers),
+        }
+    }
+
+    /// What an application sees. `target` is [`RequestHead::target`].
+    pub fn view<'a>(&'a self, target: &'a str, content_length: Option<u64>) -> RequestView<'a> {
+        let raw = self.raw_path().as_bytes();
+        let (root, path) = raw.split_at_checked(self.root).unwrap_or((b"", raw));
+        RequestView {
+            method: self.parts.method.as_str(),
+            script_name: percent_decode(root),
+            path_info: percent_decode(path),
+            query: self.parts.uri.query().unwrap_or_default().as_bytes(),
+            target: target.as_bytes(),
+            protocol: protocol(self.parts.version),
+            scheme: self.peer.scheme().name(),
+            tls: self.peer.session(),
+            client: self.peer.client(),
+            server: self.peer.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
+            headers: &self.parts.headers,
+            content_length,
+            request_id: self.id(),
+        }
+    }
+}
+
+/// `HTTP/1.1`, as it is named on the wire.
+pub fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}

@@ -1,0 +1,11 @@
+//! One request on its way to an application: its head, its body, and why it may be refused.
+//!
+//! It is the same for HTTP/1 and HTTP/2.
+
+pub mod activity;
+pub mod body;
+pub mod error;
+pub mod half_closed;
+pub mod head;
+pub mod identity;
+pub mod upgrade;

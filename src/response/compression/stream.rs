@@ -1,0 +1,193 @@
+//! A body that is compressed while it is sent.
+//!
+//! Kept apart because it has to keep three promises at once. What the application has sent is on its way before anybody waits
+//! for more: the coding is flushed when nothing more is there. Who drives tokio is not held up: large pieces are compressed
+//! by a thread of tokio's, one at a time. And a body that breaks off stays one: its end is never written.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use rsgi_bridge::pipe::PipeReader;
+use rsgi_bridge::response::sink::FileBody;
+use tokio::task::JoinHandle;
+
+use super::encoder::Encoder;
+use crate::response::file_stream::{FileStream, SpooledStream, broken_off};
+
+/// What is compressed at once where it is; more goes to another thread.
+pub const AT_ONCE: usize = 16 * 1024;
+/// The most that is compressed in one go there.
+const PIECE: usize = 256 * 1024;
+/// What is collected before it goes out, unless there is nothing more.
+const ENOUGH: usize = 32 * 1024;
+
+/// Where the plain bytes come from.
+#[derive(Debug)]
+pub enum Source {
+    /// All of them are here.
+    Whole(Bytes),
+    /// The application sends them.
+    Stream(PipeReader<Bytes>),
+    /// So it does, and what its client is slow to take comes out of a file.
+    Spooled(SpooledStream),
+    /// They are in a file.
+    File(Box<FileStream<FileBody>>),
+}
+
+impl Source {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        match self {
+            Self::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                Poll::Ready((!bytes.is_empty()).then_some(Ok(bytes)))
+            }
+            Self::Stream(reader) => reader.poll_next(context).map(|next| next.map(|chunk| chunk.map_err(broken_off))),
+            Self::Spooled(stream) => stream.poll_chunk(context),
+            Self::File(file) => file.poll_chunk(context),
+        }
+    }
+
+    /// Whether what came is to go out before more comes.
+    fn is_live(&self) -> bool {
+        matches!(self, Self::Stream(_) | Self::Spooled(_))
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct CompressedStream {
+    source: Source,
+    /// What has come and has yet to be compressed.
+    rest: Bytes,
+    work: Work,
+    /// Something was compressed and not flushed.
+    unflushed: bool,
+    /// The fields that follow the body, once they are known.
+    pub trailers: Option<crate::response::app_response::Trailers>,
+}
+
+#[derive(Debug)]
+enum Work {
+    Here(Encoder),
+    /// A thread has it.
+    Away(JoinHandle<io::Result<Encoder>>),
+    /// Nothing follows what is in it.
+    Ending(Vec<u8>, Option<io::Error>),
+}
+
+impl CompressedStream {
+    /// What comes out of `source`, through `encoder`.
+    pub fn new(source: Source, encoder: Encoder, trailers: Option<crate::response::app_response::Trailers>) -> Self {
+        Self { source, rest: Bytes::new(), work: Work::Here(encoder), unflushed: false, trailers }
+    }
+
+    /// Has `tell` called, once, if the body is given up because its client takes nothing.
+    pub fn on_given_up(&self, tell: impl FnOnce() + Send + 'static) {
+        if let Source::Spooled(stream) = &self.source {
+            stream.on_given_up(tell);
+        }
+    }
+
+    /// Its client may have left.
+    pub fn doubt(&self) {
+        match &self.source {
+            Source::Stream(reader) => reader.doubt(),
+            Source::Spooled(stream) => stream.doubt(),
+            Source::Whole(_) | Source::File(_) => {}
+        }
+    }
+
+    /// What follows the body, once.
+    pub fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let trailers = self.trailers.as_ref()?;
+        trailers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+
+    /// The next piece; `None` at the end.
+    pub fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let mut budget = AT_ONCE;
+        loop {
+            let encoder = match &mut self.work {
+                Work::Here(encoder) => encoder,
+                Work::Away(task) => {
+                    let back = ready!(Pin::new(task).poll(context)).map_err(io::Error::other);
+                    self.work = match back.and_then(|back| back) {
+                        Ok(encoder) => Work::Here(encoder),
+                        Err(error) => Work::Ending(Vec::new(), Some(error)),
+                    };
+                    continue;
+                }
+                Work::Ending(last, error) => {
+                    let last = std::mem::take(last);
+                    return Poll::Ready(if last.is_empty() { error.take().map(Err) } else { Some(Ok(last.into())) });
+                }
+            };
+            if encoder.ready() >= ENOUGH {
+                return Poll::Ready(Some(Ok(encoder.take().into())));
+            }
+            if !self.rest.is_empty() {
+                if let Err(error) = self.compress(&mut budget) {
+                    self.work = Work::Ending(Vec::new(), Some(error));
+                }
+                continue;
+            }
+            match self.source.poll_chunk(context) {
+                Poll::Ready(Some(Ok(chunk))) => self.rest = chunk,
+                Poll::Ready(end) => self.end(end.and_then(Result::err)),
+                Poll::Pending => return self.poll_flushed(),
+            }
+        }
+    }
+
+    /// Compresses the next piece of what has come.
+    fn compress(&mut self, budget: &mut usize) -> io::Result<()> {
+        let Work::Here(encoder) = &mut self.work else { return Ok(()) };
+        self.unflushed = true;
+        if let Some(left) = budget.checked_sub(self.rest.len()) {
+            *budget = left;
+            return encoder.write(&std::mem::take(&mut self.rest));
+        }
+        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        let Work::Here(mut encoder) = std::mem::replace(&mut self.work, Work::Ending(Vec::new(), None)) else {
+            return Ok(());
+        };
+        self.work = Work::Away(tokio::task::spawn_blocking(move || encoder.write(&piece).map(|()| encoder)));
+        Ok(())
+    }
+
+    /// Nothing more is there: what came goes out.
+    fn poll_flushed(&mut self) -> Poll<Option<io::Result<Bytes>>> {
+        let Work::Here(encoder) = &mut self.work else { return Poll::Pending };
+        if !self.unflushed || !self.source.is_live() {
+            return Poll::Pending;
+        }
+        self.unflushed = false;
+        if let Err(error) = encoder.flush() {
+            self.work = Work::Ending(Vec::new(), None);
+            return Poll::Ready(Some(Err(error)));
+        }
+        let flushed = encoder.take();
+        if flushed.is_empty() { Poll::Pending } else { Poll::Ready(Some(Ok(flushed.into()))) }
+    }
+
+    /// The source has ended, or broken off: then the coding must not end either, but for what came before.
+    fn end(&mut self, broken: Option<io::Error>) {
+        let Work::Here(mut encoder) = std::mem::replace(&mut self.work, Work::Ending(Vec::new(), None)) else { return };
+        let last = match &broken {
+            None => encoder.finish(),
+            Some(_) => encoder.flush().map(|()| encoder.take()),
+        };
+        self.work = match last {
+            Ok(last) => Work::Ending(last, broken),
+            Err(error) => Work::Ending(Vec::new(), Some(error)),
+        };
+    }
+
+    /// Whether all of it has come out.
+    pub fn is_finished(&self) -> bool {
+        self.trailers.is_none() && matches!(&self.work, Work::Ending(last, None) if last.is_empty())
+    }
+}

@@ -1,0 +1,227 @@
+//! A request from its head to the last byte of its response, and the place that it takes meanwhile.
+//!
+//! Kept apart from the connection, which begins it, because responses and WebSockets carry it on and end it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Instant, SystemTime};
+
+use http::HeaderMap;
+
+use crate::access_log::{AccessLog, Entry, Outcome, kept};
+use crate::gateway::App;
+use crate::http::h2::Reader;
+use crate::metrics::{Counted, Event, RouteSeries, Routing};
+use crate::request::activity::Activity;
+use crate::request::error::RequestError;
+use crate::response::decision_fields::DecisionFields;
+use crate::route::{Decided, Reason};
+
+/// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
+/// all end with it.
+#[derive(Debug)]
+pub struct InFlight {
+    /// What the access log will say.
+    pub record: Record,
+    /// The header fields of the response that depend on the decision, if there are any.
+    pub decision: Option<Box<DecisionFields>>,
+    /// `None` when somebody else holds it.
+    place: Option<Place>,
+    log: Option<Logged>,
+    /// `None` when there is nobody to show the numbers to.
+    counted: Option<Counted>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub struct Record {
+    /// When its head was complete.
+    pub started: Instant,
+    /// The status of the answer; 0 when there was none.
+    pub status: u16,
+    /// Body bytes that were handed to the connection.
+    pub bytes: u64,
+    /// The response broke off.
+    pub broken: bool,
+    /// Who answered, if that is logged.
+    app: Option<Arc<str>>,
+}
+
+/// A request that gets a line in the access log.
+#[derive(Debug)]
+pub struct Logged {
+    /// Where the line goes.
+    pub log: AccessLog,
+    /// What it is made of.
+    pub entry: Box<Entry>,
+}
+
+/// What a request occupies until this is dropped: its connection is not idle, and its application has one more.
+#[derive(Debug)]
+pub struct Place {
+    /// Where an HTTP/2 connection counts its requests.
+    activity: Option<Arc<Activity>>,
+    running: Option<Arc<App>>,
+    /// It is that of a WebSocket that was accepted.
+    websocket: bool,
+    /// Of a WebSocket over HTTP/2: its stream, which is reset unless it has ended.
+    stream: Option<Arc<Reader>>,
+}
+
+impl Place {
+    fn take(activity: Option<Arc<Activity>>) -> Self {
+        if let Some(activity) = &activity {
+            activity.request_started();
+        }
+        Self { activity, running: None, websocket: false, stream: None }
+    }
+
+    /// Counts as one of `app`'s; `false` when those are too many.
+    fn enter(&mut self, app: &Arc<App>) -> bool {
+        let unanswered = app.unanswered.fetch_add(1, Ordering::AcqRel);
+        leave(self.running.replace(Arc::clone(app)));
+        app.limit.is_none_or(|limit| unanswered < limit)
+    }
+}
+
+fn leave(app: Option<Arc<App>>) {
+    if let Some(app) = app {
+        app.unanswered.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(activity) = &self.activity {
+            activity.request_ended();
+        }
+        if let Some(app) = self.running.as_ref().filter(|_| self.websocket) {
+            app.websockets.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        leave(self.running.take());
+        if let Some(stream) = &self.stream {
+            stream.cut();
+        }
+    }
+}
+
+impl InFlight {
+    /// Begins with the head, at `began`. `log` is where its line goes, `counted` where its numbers do.
+    pub fn start(
+        activity: Option<Arc<Activity>>,
+        began: Instant,
+        log: Option<Logged>,
+        counted: Option<Counted>,
+    ) -> Self {
+        let place = Some(Place::take(activity));
+        let record = Record { started: began, status: 0, bytes: 0, broken: false, app: None };
+        Self { record, decision: None, place, log, counted }
+    }
+
+    /// What decided that `app`, by its place in the plan, answers.
+    pub fn decided_by(&mut self, routing: &Routing, decided: &Decided, app: Option<usize>) {
+        let reason = decided.reason;
+        if let (Some(counted), Some(app)) = (&mut self.counted, app) {
+            counted.decided_by(routing, decided, app);
+        }
+        if let Some(told) = self.log.as_mut().filter(|told| told.log.wanted().decision) {
+            let name = routing.router.name_of(reason).map(str::to_owned);
+            if matches!(reason, Reason::Rule(_)) {
+                told.entry.rule = name;
+            } else {
+                told.entry.route = name;
+            }
+        }
+    }
+
+    /// Whether the access log says something of the answer's fields.
+    pub fn logs_fields(&self) -> bool {
+        self.log.as_ref().is_some_and(|told| !told.log.wanted().response.is_empty())
+    }
+
+    /// The fields that the answer leaves with.
+    pub fn log_fields(&mut self, headers: &HeaderMap) {
+        if let Some(told) = &mut self.log {
+            told.entry.response = kept(headers, &told.log.wanted().response);
+        }
+    }
+
+    /// Where its route is counted, if it is.
+    pub fn series(&self) -> Option<Arc<RouteSeries>> {
+        self.counted.as_ref().map(Counted::series)
+    }
+
+    /// The server answers in the application's place.
+    pub fn refused(&mut self, error: &RequestError) {
+        if let (Some(counted), Some(event)) = (&mut self.counted, error.event) {
+            counted.refused(event);
+        }
+    }
+
+    /// Says who answers.
+    fn served_by(&mut self, app: &App) {
+        if self.log.is_some() {
+            self.record.app = Some(Arc::clone(&app.name));
+        }
+        if let Some(counted) = &mut self.counted {
+            counted.passed_to(app.index);
+        }
+        if let Some(decision) = &mut self.decision {
+            decision.served_by(&app.name);
+        }
+    }
+
+    /// Says that the server answers by itself, with what is called `name` in the log.
+    pub fn answered_by(&mut self, name: &Arc<str>) {
+        if self.log.is_some() {
+            self.record.app = Some(Arc::clone(name));
+        }
+    }
+
+    /// Counts the request as one of `app`'s, and no longer as one of another's.
+    ///
+    /// # Errors
+    /// 503 when `app` runs as many as it may.
+    pub fn enter(&mut self, app: &Arc<App>) -> Result<(), RequestError> {
+        self.served_by(app);
+        let full = self.place.as_mut().is_some_and(|place| !place.enter(app));
+        if !full {
+            return Ok(());
+        }
+        app.refusals.add(&app.name, app.limit.unwrap_or_default());
+        Err(RequestError::busy(Event::Concurrency, "too many requests at once; try again"))
+    }
+
+    /// Gives the place to another request.
+    pub fn leave(&mut self) {
+        self.place = None;
+    }
+
+    /// Leaves the place to the WebSocket that the request becomes.
+    pub fn hand_on(&mut self) -> Option<Place> {
+        let mut place = self.place.take()?;
+        place.stream = Reader::current();
+        place.websocket = true;
+        if let Some(app) = &place.running {
+            app.websockets.accepted.fetch_add(1, Ordering::Relaxed);
+            app.websockets.open.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(place)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.place = None;
+        if let Some(counted) = self.counted.take() {
+            let Record { started, status, bytes, broken, .. } = &self.record;
+            counted.end(started.elapsed(), *status, *bytes, *broken);
+        }
+        if let Some(Logged { log, mut entry }) = self.log.take() {
+            let Record { started, status, bytes, app, .. } = &mut self.record;
+            let (ended, took) = (SystemTime::now(), started.elapsed());
+            entry.outcome = Outcome { ended, took, status: *status, bytes: *bytes, app: app.take() };
+            log.write(entry);
+        }
+    }
+}

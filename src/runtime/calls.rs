@@ -1,0 +1,249 @@
+//! The running calls of applications, each from its start until the application returns, whatever its connection does.
+//!
+//! A call outlives its request: a background task runs after the response, a handler after its client has left. The
+//! server ends when all calls have ended, and logs the calls that it did not wait for.
+//!
+//! Spec: PEP 3333 (`close()` belongs to the call); ASGI "Applications" (a call ends when its awaitable does).
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use http::{Method, Uri};
+use rsgi_bridge::pipe::HangUp;
+use slab::Slab;
+
+use crate::metrics::RouteSeries;
+use crate::request::head::RequestHead;
+
+/// Every call that runs, of all applications of the server.
+#[derive(Debug, Default)]
+pub struct Calls(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    running: Slab<Running>,
+    /// Calls so far.
+    begun: u64,
+    /// Answers without a length are to end.
+    streams_end: bool,
+    /// Waits for the last call to end.
+    waiting: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Running {
+    number: u64,
+    app: Arc<AppCalls>,
+    method: Method,
+    target: Uri,
+    since: Instant,
+    /// The route, where that is counted.
+    series: Option<Arc<RouteSeries>>,
+    /// Ends the answer, if it has no length.
+    stream: Option<Arc<dyn HangUp>>,
+}
+
+/// The calls of one application.
+#[derive(Debug)]
+pub struct AppCalls {
+    all: Arc<Calls>,
+    /// The application's name.
+    name: Arc<str>,
+}
+
+/// What is known of a call that runs.
+#[derive(Debug)]
+pub struct Description {
+    /// The application's name.
+    pub app: Arc<str>,
+    /// `GET /path`.
+    pub request: String,
+    /// The method alone.
+    pub method: Method,
+    /// The route as metrics have it, if they do.
+    pub route: Option<String>,
+    /// For how long it has run.
+    pub age: Duration,
+}
+
+/// How many calls run, and for how long the oldest of them has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// How many.
+    pub calls: usize,
+    /// The age of the oldest; zero when none runs.
+    pub oldest: Duration,
+}
+
+/// The calls that run, by application, and the oldest of them.
+#[derive(Debug, Default)]
+pub struct Census {
+    /// How many there are of each application that has any.
+    pub by_app: Vec<(Arc<str>, usize)>,
+    /// The oldest first.
+    pub oldest: Vec<Description>,
+}
+
+/// One call that runs until this is dropped.
+#[derive(Debug)]
+pub struct RunningCall(CallHandle);
+
+/// A call, which may have ended.
+#[derive(Debug, Clone)]
+pub struct CallHandle {
+    app: Arc<AppCalls>,
+    key: usize,
+    number: u64,
+}
+
+impl Calls {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many calls run.
+    pub fn count(&self) -> Count {
+        let state = self.lock();
+        let oldest = state.running.iter().map(|(_, running)| running.since.elapsed()).max().unwrap_or_default();
+        Count { calls: state.running.len(), oldest }
+    }
+
+    /// The calls that run, the oldest first.
+    pub fn list(&self) -> Vec<Description> {
+        let mut list: Vec<_> = self.lock().running.iter().map(|(_, running)| running.describe()).collect();
+        list.sort_by_key(|call| std::cmp::Reverse(call.age));
+        list
+    }
+
+    /// How many calls run, with a description of the `most` oldest: however many there are, it does not take long.
+    pub fn census(&self, most: usize) -> Census {
+        let state = self.lock();
+        let mut census = Census::default();
+        let mut ages: Vec<_> = state.running.iter().map(|(key, running)| (running.since, key)).collect();
+        if ages.len() > most {
+            ages.select_nth_unstable(most);
+            ages.truncate(most);
+        }
+        ages.sort_unstable();
+        let oldest = ages.iter().filter_map(|(_, key)| state.running.get(*key).map(Running::describe));
+        census.oldest = oldest.collect();
+        for (_, running) in &state.running {
+            match census.by_app.iter_mut().find(|(app, _)| Arc::ptr_eq(app, &running.app.name)) {
+                Some((_, count)) => *count += 1,
+                None => census.by_app.push((Arc::clone(&running.app.name), 1)),
+            }
+        }
+        census
+    }
+
+    /// Waits until no call runs.
+    pub async fn ended(&self) {
+        poll_fn(|context| {
+            let mut state = self.lock();
+            if state.running.is_empty() {
+                return Poll::Ready(());
+            }
+            state.waiting = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Tells calls whose answer has no length that their client has gone, now and from now on.
+    pub fn end_streams(&self) {
+        let streams: Vec<_> = {
+            let mut state = self.lock();
+            state.streams_end = true;
+            state.running.iter_mut().filter_map(|(_, running)| running.stream.take()).collect()
+        };
+        for stream in streams {
+            stream.hang_up();
+        }
+    }
+}
+
+impl AppCalls {
+    /// No call yet of the application `name`, one of those that `all` knows.
+    pub fn new(all: &Arc<Calls>, name: &Arc<str>) -> Self {
+        Self { all: Arc::clone(all), name: Arc::clone(name) }
+    }
+
+    /// Counts a call until the result is dropped.
+    pub fn begin(self: &Arc<Self>, head: &RequestHead) -> RunningCall {
+        let (method, target) = (head.parts.method.clone(), head.parts.uri.clone());
+        let mut state = self.all.lock();
+        state.begun += 1;
+        let number = state.begun;
+        let (app, series) = (Arc::clone(self), head.series.clone());
+        let running = Running { number, app, method, target, since: head.began, series, stream: None };
+        let key = state.running.insert(running);
+        RunningCall(CallHandle { app: Arc::clone(self), key, number })
+    }
+}
+
+impl Running {
+    fn describe(&self) -> Description {
+        let request = format!("{} {}", self.method, self.target.path());
+        let route = self.series.as_ref().map(|series| series.route().to_owned());
+        let (app, method) = (Arc::clone(&self.app.name), self.method.clone());
+        Description { app, request, method, route, age: self.since.elapsed() }
+    }
+}
+
+impl RunningCall {
+    /// For who may outlive the call.
+    pub fn handle(&self) -> CallHandle {
+        self.0.clone()
+    }
+
+    /// Whether it is the call of a handle.
+    pub fn is(&self, handle: &CallHandle) -> bool {
+        self.0.is(handle)
+    }
+
+    /// Says that the answer has no length; `stream` ends it.
+    pub fn streams(&self, stream: Arc<dyn HangUp>) {
+        self.0.streams(stream);
+    }
+}
+
+impl CallHandle {
+    /// What is known of it; `None` when it has ended.
+    pub fn describe(&self) -> Option<Description> {
+        let state = self.app.all.lock();
+        let running = state.running.get(self.key).filter(|running| running.number == self.number)?;
+        Some(running.describe())
+    }
+
+    /// Whether it is the same call as another.
+    pub fn is(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+
+    /// Says that the answer has no length; `stream` ends it.
+    pub fn streams(&self, stream: Arc<dyn HangUp>) {
+        let mut state = self.app.all.lock();
+        if state.streams_end {
+            drop(state);
+            stream.hang_up();
+        } else if let Some(running) = state.running.get_mut(self.key).filter(|running| running.number == self.number) {
+            running.stream = Some(stream);
+        }
+    }
+}
+
+impl Drop for RunningCall {
+    fn drop(&mut self) {
+        let (ended, waiting) = {
+            let mut state = self.0.app.all.lock();
+            let ended = state.running.try_remove(self.0.key);
+            (ended, state.running.is_empty().then(|| state.waiting.take()).flatten())
+        };
+        drop(ended);
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Which thread drives tokio: an I/O thread, the asyncio loop, or the threads of the WSGI pool.
+//!
+//! This is the border between I/O and applications. There is one current-thread runtime. One thread at a time drives it.
+//! The best driver is the thread that will run the application. Then a request goes from the socket to the application,
+//! and its response back, without a hand-over between threads.
+
+pub mod bell;
+mod busy_poll;
+pub mod overseer;
+pub mod selector;
+mod watched;
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
+
+use self::bell::Bell;
+use self::busy_poll::BusyPoll;
+use crate::config::settings::Settings;
+use crate::config::startup_error::StartupError;
+use crate::gateway::Gateway;
+use crate::http::service::Service;
+use crate::runtime::outbox::Outbox;
+
+/// Threads that read and write files, of which a request needs one at a time and for a moment only.
+const FILE_THREADS: usize = 8;
+
+/// Who drives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Io {
+    /// A thread that does nothing else.
+    Thread,
+    /// The asyncio loop, inside its `select()`.
+    Loop,
+    /// The threads of the WSGI pool, while they have no call.
+    Pool,
+}
+
+impl Io {
+    /// The word of the setting.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Thread => "thread",
+            Self::Loop => "loop",
+            Self::Pool => "pool",
+        }
+    }
+
+    /// Who drives for `service`, which has WSGI threads of its own or not.
+    ///
+    /// # Errors
+    /// When the setting does not fit the applications.
+    pub fn choose(service: &Service, pool: bool) -> Result<Self, StartupError> {
+        let Settings { io, r#loop: event_loop, .. } = &service.settings;
+        let all_asgi = service.apps.iter().all(|app| matches!(app.gateway, Gateway::Asgi(_)));
+        match io.as_str() {
+            "thread" => Ok(Self::Thread),
+            "loop" if !all_asgi => Err(StartupError::new(
+                "the event loop cannot drive the sockets of a WSGI application",
+                "remove `--io`: a blocked loop would delay every WSGI request",
+            )),
+            "loop" if event_loop == "uvloop" => {
+                Err(StartupError::new("uvloop cannot drive the sockets", "use `--loop asyncio`, or remove `--io`"))
+            }
+            "loop" => Ok(Self::Loop),
+            "pool" if !pool => Err(StartupError::new(
+                "no WSGI threads can drive the sockets: every application is ASGI",
+                "use `--io loop`, or remove `--io`",
+            )),
+            "pool" => Ok(Self::Pool),
+            _ if pool => Ok(Self::Pool),
+            _ if all_asgi && event_loop != "uvloop" => Ok(Self::Loop),
+            _ => Ok(Self::Thread),
+        }
+    }
+}
+
+/// The runtime, and the seat of who drives it.
+#[derive(Debug)]
+pub struct Driver {
+    /// Empty when the server has ended.
+    seat: Mutex<Option<Runtime>>,
+    handle: Handle,
+    outbox: Arc<Outbox>,
+    interrupts: Bell,
+    busy_poll: Option<Arc<BusyPoll>>,
+}
+
+impl Driver {
+    /// A runtime that nobody drives yet; who does delivers what is in `outbox`, too, and looks for `busy_poll` before it sleeps.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn new(outbox: Arc<Outbox>, busy_poll: Duration) -> Result<Self, StartupError> {
+        let runtime =
+            Builder::new_current_thread().max_blocking_threads(FILE_THREADS).enable_all().build().map_err(|error| {
+                StartupError::new(format!("cannot start the runtime: {error}"), "the process may be out of descriptors")
+            })?;
+        let handle = runtime.handle().clone();
+        let busy_poll = (!busy_poll.is_zero()).then(|| BusyPoll::new(busy_poll));
+        if let Some(busy_poll) = &busy_poll {
+            handle.spawn(Arc::clone(busy_poll).look());
+        }
+        Ok(Self { seat: Mutex::new(Some(runtime)), handle, outbox, interrupts: Bell::default(), busy_poll })
+    }
+
+    /// Starts a task, which runs whenever somebody drives.
+    pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.handle.spawn(task)
+    }
+
+    /// Does something that needs the runtime's context, such as to watch a descriptor.
+    pub fn enter<T>(&self, act: impl FnOnce() -> T) -> T {
+        let _context = self.handle.enter();
+        act()
+    }
+
+    /// Waits for the seat, and drives until `over` is ready; `None` when the server has ended.
+    pub fn drive<T>(&self, over: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        let seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
+        self.drive_from(&seat, over)
+    }
+
+    /// Drives until `over` is ready, unless another thread does; `None` then, and when the server has ended.
+    pub fn try_drive<T>(&self, over: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        let seat = match self.seat.try_lock() {
+            Ok(seat) => seat,
+            Err(TryLockError::Poisoned(seat)) => seat.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        self.drive_from(&seat, over)
+    }
+
+    /// Has the one who drives ask whether it is over. Never blocks, from any thread.
+    pub fn interrupt(&self) {
+        self.interrupts.ring();
+    }
+
+    fn drive_from<T>(
+        &self,
+        seat: &MutexGuard<'_, Option<Runtime>>,
+        mut over: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
+        let runtime = seat.as_ref()?;
+        let result = runtime.block_on(poll_fn(|context| {
+            self.interrupts.listen(context.waker());
+            self.outbox.deliver(context.waker());
+            if let Some(busy_poll) = &self.busy_poll {
+                busy_poll.active();
+            }
+            over(context)
+        }));
+        // Before the seat is free: who takes it delivers first, and asks whether it is over.
+        self.outbox.mute();
+        self.interrupts.mute();
+        Some(result)
+    }
+
+    /// Ends every task that is left. Waits for who drives.
+    pub fn end(&self) {
+        let runtime = self.seat.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(runtime) = runtime {
+            runtime.shutdown_background();
+        }
+    }
+}

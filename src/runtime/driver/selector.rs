@@ -1,0 +1,130 @@
+//! The event loop drives tokio: an asyncio selector calls this when it waits.
+//!
+//! Only this file knows asyncio's side: a timeout, the descriptors of the application, and events for the loop that are
+//! handled before it is back in Python. The descriptors of the application are in a Python selector, which is one
+//! descriptor here.
+//!
+//! Spec: `selectors.BaseSelector.select`.
+
+use std::os::fd::RawFd;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use tokio::time::Sleep;
+
+use super::Driver;
+use super::watched::Watched;
+use crate::runtime::event_loop::EventLoop;
+
+/// Waits for the server and for the application's own descriptors at once, on the loop's thread.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct LoopDriver {
+    driver: Arc<Driver>,
+    event_loop: Arc<EventLoop>,
+    /// Python's selector of the application's descriptors; `None` when it was closed.
+    watched: Mutex<Option<Watched>>,
+}
+
+impl LoopDriver {
+    /// Drives `driver` from the thread of `event_loop`; `selector` is the descriptor of Python's selector.
+    ///
+    /// # Errors
+    /// When it cannot be watched.
+    pub fn new(driver: Arc<Driver>, event_loop: Arc<EventLoop>, selector: RawFd) -> std::io::Result<Self> {
+        let watched = driver.enter(|| Watched::new(selector))?;
+        Ok(Self { driver, event_loop, watched: Mutex::new(Some(watched)) })
+    }
+
+    fn drive(&self, patience: Patience) -> Option<bool> {
+        let mut waiting = Waiting { driver: self, patience, sleep: None, turned: false };
+        let watched = self.driver.drive(move |context| waiting.poll(context));
+        self.event_loop.mute();
+        watched
+    }
+
+    fn poll_watched(&self, context: &mut Context<'_>) -> Poll<()> {
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.as_ref().map_or(Poll::Pending, |watched| watched.poll_ready(context))
+    }
+}
+
+#[pymethods]
+impl LoopDriver {
+    /// Serves until an event is done for the loop, a descriptor of the application may be ready (`True`), or `timeout` is over.
+    ///
+    /// `timeout` is in seconds; `None` waits for as long as it takes. Raises `RuntimeError` when the server has ended.
+    #[pyo3(signature = (timeout, /))]
+    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let patience = if self.event_loop.is_idle() { Patience::of(timeout)? } else { Patience::None };
+        let watched = py.detach(|| self.drive(patience));
+        self.event_loop.drain(py);
+        watched.ok_or_else(|| PyRuntimeError::new_err("the server has ended"))
+    }
+
+    /// Leaves the descriptor of Python's selector alone, before it is closed.
+    fn close(&self) {
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.driver.enter(|| drop(watched));
+    }
+}
+
+/// How long to wait for something to do.
+#[derive(Debug, Clone, Copy)]
+enum Patience {
+    None,
+    Until(Duration),
+    Endless,
+}
+
+impl Patience {
+    fn of(timeout: Option<f64>) -> PyResult<Self> {
+        match timeout {
+            None => Ok(Self::Endless),
+            Some(seconds) if seconds <= 0.0 => Ok(Self::None),
+            Some(seconds) => Duration::try_from_secs_f64(seconds)
+                .map(Self::Until)
+                .map_err(|error| PyValueError::new_err(format!("{seconds} seconds: {error}"))),
+        }
+    }
+}
+
+/// One wait: ready with `true` when Python's selector has something.
+struct Waiting<'a> {
+    driver: &'a LoopDriver,
+    patience: Patience,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// The sockets have been looked at once.
+    turned: bool,
+}
+
+impl Waiting<'_> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        if !self.turned {
+            self.turned = true;
+            if matches!(self.patience, Patience::None) {
+                // However busy the loop is, each turn of it is a turn for the sockets.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+        let idle = self.driver.event_loop.listen(context.waker());
+        let watched = self.driver.poll_watched(context).is_ready();
+        if watched || !idle || self.is_over(context) { Poll::Ready(watched) } else { Poll::Pending }
+    }
+
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        match self.patience {
+            Patience::None => true,
+            Patience::Endless => false,
+            Patience::Until(duration) => {
+                let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(duration)));
+                sleep.as_mut().poll(context).is_ready()
+            }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The coroutine of one application call, run as a real `asyncio.Task`.
+//!
+//! Kept apart from the loop: it wraps the application's own coroutine so that the end of the call is seen in the task's own
+//! step, without a callback that costs another turn of the loop. The task is never left with an exception that nobody
+//! retrieves; cancellation passes through. The application is called inside the task as well: middleware need not be
+//! `async def`, and what it sets in its context must not reach other requests.
+//!
+//! Spec: PEP 492 (the coroutine protocol), PEP 567 (contexts of tasks), ASGI "Applications".
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::asyncio::CancelledError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rsgi_bridge::process::Process;
+
+use super::EventLoop;
+use super::call_state::{Call, Due};
+use super::conversation::Conversation;
+use super::steps::{coroutine_of, go_on, yielded};
+use crate::runtime::calls::CallHandle;
+
+/// What came of the first step of a call.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Waits,
+    Ended,
+    Cancelled,
+}
+
+/// The application's coroutine, wrapped.
+#[pyclass(frozen, module = "rsgi")]
+#[derive(Debug)]
+pub struct AppCoroutine {
+    call: Mutex<Call>,
+    /// `None` while there is no call.
+    conversation: Mutex<Option<Conversation>>,
+    process: Process,
+}
+
+impl AppCoroutine {
+    /// Starts a task that calls the application with a scope, `receive` and `send`; `conversation` is told of the end, also when
+    /// the call itself fails.
+    pub fn start<'py>(
+        event_loop: &Arc<EventLoop>,
+        app: &Bound<'py, PyAny>,
+        scope: Bound<'py, PyDict>,
+        (receive, send): (Bound<'py, PyAny>, Bound<'py, PyAny>),
+        conversation: Conversation,
+    ) {
+        let py = app.py();
+        let (app, scope) = (app.clone().unbind(), scope.unbind());
+        let call = Call::Due { app, scope, receive: receive.unbind(), send: send.unbind() };
+        let told = conversation.clone_ref(py);
+        if let Err(error) = Self::start_due(event_loop, py, Due { call, conversation }) {
+            told.ended(py, Err(error));
+        }
+    }
+
+    /// Whether it is the coroutine of `call`.
+    pub fn is_of(&self, call: &CallHandle) -> bool {
+        let conversation = self.conversation.lock().unwrap_or_else(PoisonError::into_inner);
+        conversation.as_ref().is_some_and(|conversation| conversation.is_of(call))
+    }
+
+    fn start_due(event_loop: &Arc<EventLoop>, py: Python<'_>, due: Due) -> PyResult<()> {
+        let (tasks, process) = (event_loop.tasks()?, Process::this());
+        // A WebSocket waits in any case.
+        let due = match due.conversation {
+            Conversation::Http(_) => tasks.start_prepared(py, process, due)?,
+            Conversation::WebSocket(_) => Some(due),
+        };
+        let Some(due) = due else { return Ok(()) };
+        let coroutine = Self::waiting(process);
+        coroutine.prepare(due);
+        tasks.start(Bound::new(py, coroutine)?.as_any())
+    }
+
+    /// One that has no call yet.
+    pub(super) fn waiting(process: Process) -> Self {
+        Self { call: Mutex::new(Call::Nothing), conversation: Mutex::new(None), process }
+    }
+
+    /// Takes a call, which begins with the next step.
+    pub(super) fn prepare(&self, due: Due) {
+        *self.lock() = due.call;
+        *self.conversation.lock().unwrap_or_else(PoisonError::into_inner) = Some(due.conversation);
+    }
+
+    /// What came of the step that [`Self::begin`] took. What the task itself has yet to see is kept for its own step.
+    pub(super) fn first_step(&self, stepped: PyResult<()>) -> Step {
+        let mut call = self.lock();
+        if matches!(&*call, Call::Begun { .. }) {
+            return Step::Waits;
+        }
+        let conversation = self.conversation.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let error = stepped.err();
+        let step = if error.is_some() { Step::Cancelled } else { Step::Ended };
+        let before = std::mem::replace(&mut *call, Call::Over(error));
+        // What dies with these may call anything.
+        drop(call);
+        drop((before, conversation));
+        step
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Call> {
+        self.call.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, py: Python<'_>, tell: impl FnOnce(&Conversation)) {
+        // What is told may call anything, so the lock is not kept.
+        let conversation = self.conversation.lock().unwrap_or_else(PoisonError::into_inner);
+        let conversation = conversation.as_ref().map(|conversation| conversation.clone_ref(py));
+        if let Some(conversation) = conversation {
+            tell(&conversation);
+        }
+    }
+
+    /// Lets the application go on; the first time it is called for its coroutine. Gives what it awaits, `None` at its end.
+    fn go_on<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut call = self.lock();
+        if let Call::Running { coroutine, steps } = &*call {
+            let (coroutine, steps) = (coroutine.bind(py).clone(), steps.as_ref().map(|steps| steps.bind(py).clone()));
+            drop(call);
+            return go_on(&coroutine, steps.as_ref());
+        }
+        // The application's code must not find the lock taken.
+        let before = std::mem::replace(&mut *call, Call::Nothing);
+        drop(call);
+        match before {
+            Call::Due { app, scope, receive, send } => {
+                let (coroutine, steps) = coroutine_of(&app.bind(py).call1((scope, receive, send))?)?;
+                *self.lock() =
+                    Call::Running { coroutine: coroutine.clone().unbind(), steps: steps.clone().map(Bound::unbind) };
+                go_on(&coroutine, steps.as_ref())
+            }
+            Call::Cancelled { coroutine, steps, error } => {
+                let inner = coroutine.bind(py).clone();
+                *self.lock() = Call::Running { coroutine, steps };
+                yielded(py, inner.call_method1(intern!(py, "throw"), (error,)))
+            }
+            Call::Over(_) | Call::Nothing | Call::Running { .. } | Call::Begun { .. } => {
+                Err(PyRuntimeError::new_err("this call of the application has ended"))
+            }
+        }
+    }
+
+    /// What a task has yet to hear of its first step, which was taken for it; `None` when it has heard all.
+    fn unheard(&self) -> Option<PyResult<Option<Py<PyAny>>>> {
+        let mut call = self.lock();
+        match std::mem::replace(&mut *call, Call::Nothing) {
+            Call::Begun { coroutine, steps, awaited } => {
+                *call = Call::Running { coroutine, steps };
+                Some(Ok(Some(awaited)))
+            }
+            Call::Over(error) => Some(error.map_or(Ok(None), Err)),
+            other => {
+                *call = other;
+                None
+            }
+        }
+    }
+
+    /// A task that was cancelled in its first step hears of it here, though its application does not wait yet. What asyncio would
+    /// do: cancel what is waited for; if that cannot be, cancel when the wait is over.
+    fn cancel_begun(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Option<PyResult<Py<PyAny>>> {
+        let mut call = self.lock();
+        match std::mem::replace(&mut *call, Call::Nothing) {
+            Call::Begun { coroutine, steps, awaited } => {
+                *call = Call::Running { coroutine, steps };
+                drop(call);
+                Some(self.cancel_awaited(py, awaited, error))
+            }
+            Call::Over(_) => Some(Err(PyErr::from_value(error.clone()))),
+            other => {
+                *call = other;
+                None
+            }
+        }
+    }
+
+    fn cancel_awaited(&self, py: Python<'_>, awaited: Py<PyAny>, error: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let options = PyDict::new(py);
+        if let Ok(message) = error.getattr("args").and_then(|arguments| arguments.get_item(0)) {
+            options.set_item("msg", message)?;
+        }
+        let waited_for = awaited.bind(py);
+        let taken = match waited_for.getattr_opt("cancel")? {
+            // A bare `yield` waits for nothing.
+            Some(cancel) if !waited_for.is_none() => cancel.call((), Some(&options))?.is_truthy()?,
+            _ => false,
+        };
+        if !taken {
+            let mut call = self.lock();
+            if let Call::Running { coroutine, steps } = std::mem::replace(&mut *call, Call::Nothing) {
+                *call = Call::Cancelled { coroutine, steps, error: PyErr::from_value(error.clone()) };
+            }
+        }
+        Ok(awaited)
+    }
+
+    /// The cancellation that has waited for the call to go on, if what is thrown now is another error: as in asyncio it takes the
+    /// place of that.
+    fn overtaken<'py>(&self, py: Python<'py>, thrown: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut call = self.lock();
+        let error = match std::mem::replace(&mut *call, Call::Nothing) {
+            Call::Cancelled { coroutine, steps, error } => {
+                *call = Call::Running { coroutine, steps };
+                error
+            }
+            other => {
+                *call = other;
+                return Ok(None);
+            }
+        };
+        drop(call);
+        let cancelled = thrown.is_instance(py.get_type::<CancelledError>().as_any())?;
+        Ok((!cancelled).then(|| error.into_value(py).into_bound(py).into_any()))
+    }
+
+    /// The application's coroutine, if it has been called.
+    fn begun<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.lock().coroutine().map(|coroutine| coroutine.bind(py).clone())
+    }
+
+    fn step(&self, py: Python<'_>, result: PyResult<Option<Bound<'_, PyAny>>>) -> PyResult<Option<Py<PyAny>>> {
+        let ended = match result {
+            Ok(Some(awaited)) => {
+                self.process.awaits(py);
+                self.tell(py, |conversation| conversation.suspended(py));
+                return Ok(Some(awaited.unbind()));
+            }
+            ended => self.process.returned(py, ended.map(drop)),
+        };
+        let Err(error) = ended else {
+            self.tell(py, |conversation| conversation.ended(py, ended));
+            return Ok(None);
+        };
+        if error.is_instance_of::<CancelledError>(py) {
+            self.tell(py, |conversation| conversation.ended(py, Err(error.clone_ref(py))));
+            return Err(error);
+        }
+        self.tell(py, |conversation| conversation.ended(py, Err(error)));
+        Ok(None)
+    }
+}
+
+#[pymethods]
+impl AppCoroutine {
+    fn __await__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    /// Takes the first step in the place of the task, which hears of it in its own. Called in the task's context.
+    fn begin(&self, py: Python<'_>) -> PyResult<()> {
+        self.tell(py, Conversation::resumed);
+        let awaited = self.step(py, self.go_on(py))?;
+        if let Some(awaited) = awaited {
+            let mut call = self.lock();
+            if let Call::Running { coroutine, steps } = std::mem::replace(&mut *call, Call::Nothing) {
+                *call = Call::Begun { coroutine, steps, awaited };
+            }
+        }
+        Ok(())
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        if let Some(unheard) = self.unheard() {
+            return unheard;
+        }
+        // A child that has come back to the loop must not run a step of another request.
+        self.process.awaits(py);
+        self.tell(py, Conversation::resumed);
+        self.step(py, self.go_on(py))
+    }
+
+    #[pyo3(signature = (_value, /))]
+    fn send(&self, py: Python<'_>, _value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.__next__(py)?.ok_or_else(|| rsgi_bridge::host::awaitable::stop_iteration(py, py.None()))
+    }
+
+    #[pyo3(signature = (exception, value = None, traceback = None, /))]
+    fn throw(
+        &self,
+        py: Python<'_>,
+        exception: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        if let Some(awaited) = self.cancel_begun(py, value.as_ref().unwrap_or(&exception)) {
+            return awaited;
+        }
+        self.tell(py, Conversation::resumed);
+        let (exception, value) = match self.overtaken(py, value.as_ref().unwrap_or(&exception))? {
+            Some(cancellation) => (cancellation, None),
+            None => (exception, value),
+        };
+        let thrown = match (self.begun(py), value, traceback) {
+            // Cancelled before its first step: the application is not called at all.
+            (None, value, _) => {
+                *self.lock() = Call::Nothing;
+                Err(PyErr::from_value(value.unwrap_or(exception)))
+            }
+            (Some(inner), None, None) => inner.call_method1(intern!(py, "throw"), (exception,)),
+            (Some(inner), value, traceback) => inner.call_method1(intern!(py, "throw"), (exception, value, traceback)),
+        };
+        self.step(py, yielded(py, thrown))?.ok_or_else(|| rsgi_bridge::host::awaitable::stop_iteration(py, py.None()))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(inner) = self.begun(py) else { return Ok(()) };
+        inner.call_method0(intern!(py, "close")).map(|_| ())
+    }
+
+    /// The frame that debuggers and `asyncio.all_tasks()` show is the application's.
+    #[getter]
+    fn cr_frame(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let Some(inner) = self.begun(py) else { return Ok(py.None()) };
+        inner.getattr("cr_frame").map(Bound::unbind)
+    }
+
+    /// What the application waits for, for whoever follows it.
+    #[getter]
+    fn cr_await(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let Some(inner) = self.begun(py) else { return Ok(py.None()) };
+        Ok(inner.getattr_opt("cr_await")?.map_or_else(|| py.None(), Bound::unbind))
+    }
+}

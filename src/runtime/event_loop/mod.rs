@@ -1,0 +1,347 @@
+//! The asyncio side: how work from tokio reaches the loop's thread, and how the loop's awaits are woken.
+//!
+//! Kept apart because it is the seam behind which the crossing can change. Work waits in a queue and the loop is woken once
+//! per batch: by its selector, when the loop itself drives tokio, else by one byte on a socket pair. Its thread drains the queue
+//! while it holds the interpreter anyway. No Python object is made on any other thread. The only module of the server that
+//! names `pyo3_async_runtimes`.
+
+mod call_state;
+pub mod conversation;
+pub mod coroutine;
+mod overdue;
+mod prepared;
+mod steps;
+mod task;
+
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::task::{Wake, Waker};
+
+use crossbeam_queue::SegQueue;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3_async_runtimes::TaskLocals;
+use rsgi_bridge::host::awaitable::LoopHandle;
+use rsgi_bridge::process::Process;
+use rsgi_bridge::spare::Spare;
+
+use self::coroutine::AppCoroutine;
+use self::overdue::Overdue;
+use self::task::Tasks;
+use crate::gateway::asgi::HttpStart;
+use crate::gateway::spare_exchange::SpareExchange;
+use crate::gateway::websocket::WebSocketStart;
+use crate::runtime::driver::bell::Bell;
+
+/// Something for the loop's thread to do.
+pub enum LoopEvent {
+    /// Start the task of an HTTP request.
+    Http(Box<HttpStart>),
+    /// Start the task of a WebSocket.
+    WebSocket(Box<WebSocketStart>),
+    /// Resolve a future that a task waits for.
+    Resolve(Py<PyAny>),
+    /// Anything rare.
+    Run(Run),
+}
+
+/// Something that is run once, on the loop's thread.
+pub type Run = Box<dyn FnOnce(Python<'_>) + Send>;
+
+impl std::fmt::Debug for LoopEvent {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Http(_) => "Http",
+            Self::WebSocket(_) => "WebSocket",
+            Self::Resolve(_) => "Resolve",
+            Self::Run(_) => "Run",
+        })
+    }
+}
+
+/// One asyncio loop and the queue in front of it.
+#[derive(Debug, Default)]
+pub struct EventLoop {
+    events: SegQueue<LoopEvent>,
+    bell: Bell,
+    python: RwLock<Option<Attached>>,
+    /// A collection is due.
+    collecting: AtomicBool,
+    overdue: Overdue,
+    /// `receive` and `send` of HTTP requests that are over.
+    pub exchanges: Spare<SpareExchange>,
+    /// Where it was made: a forked child has no loop and no clients.
+    pub process: Process,
+}
+
+#[derive(Debug)]
+struct Attached {
+    create_future: Py<PyAny>,
+    tasks: Arc<Tasks>,
+    locals: TaskLocals,
+    /// Wakes a loop that has a selector of its own.
+    reader: Option<Arc<Reader>>,
+}
+
+impl EventLoop {
+    /// Makes `event_loop` drain the queue. Called on its thread before it runs.
+    ///
+    /// # Errors
+    /// When the loop does not take readers, or the process has no descriptors left.
+    pub fn attach(self: &Arc<Self>, event_loop: &Bound<'_, PyAny>, woken: Woken) -> PyResult<()> {
+        let py = event_loop.py();
+        let reader = match woken {
+            Woken::BySelector => None,
+            Woken::ByReader => Some(Reader::add(event_loop, Arc::clone(self))?),
+        };
+        let attached = Attached {
+            create_future: event_loop.getattr("create_future")?.unbind(),
+            tasks: Arc::new(Tasks::new(event_loop)?),
+            locals: TaskLocals::new(event_loop.clone()).copy_context(py)?,
+            reader,
+        };
+        *self.python.write().unwrap_or_else(PoisonError::into_inner) = Some(attached);
+        Ok(())
+    }
+
+    /// Stops draining, before the loop is closed.
+    ///
+    /// # Errors
+    /// When the loop is closed already.
+    pub fn detach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let attached = self.python.write().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(attached) = attached else { return Ok(()) };
+        // They know the applications, which know this.
+        while self.exchanges.take().is_some() {}
+        attached.tasks.close(event_loop.py())?;
+        attached.reader.map_or(Ok(()), |reader| reader.remove(event_loop))
+    }
+
+    /// Queues an event for the loop's thread. Never blocks, from any thread.
+    pub fn submit(&self, event: LoopEvent) {
+        self.events.push(event);
+        self.bell.ring();
+    }
+
+    /// Runs something `turns` turns of the loop later.
+    pub fn run_later(self: &Arc<Self>, turns: u32, run: Run) {
+        let again = Arc::clone(self);
+        self.submit(LoopEvent::Run(Box::new(move |py| match turns.checked_sub(1) {
+            Some(left) => again.run_later(left, run),
+            None => run(py),
+        })));
+    }
+
+    /// Collects the youngest garbage in the next turn of the loop. An application that was cut short leaves rings of tracebacks
+    /// and frames, which hold its generators: their `finally` would run when the collector happens to come by.
+    pub fn collect_soon(self: &Arc<Self>) {
+        if !self.collecting.swap(true, Ordering::AcqRel) {
+            let this = Arc::clone(self);
+            self.submit(LoopEvent::Run(Box::new(move |py| {
+                this.collecting.store(false, Ordering::Release);
+                if let Err(error) = collect_youngest(py) {
+                    error.write_unraisable(py, None);
+                }
+            })));
+        }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_idle(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// From now on `listener` is woken when there is something to do. Gives whether there is nothing yet.
+    pub fn listen(&self, listener: &Waker) -> bool {
+        self.bell.listen(listener);
+        self.is_idle()
+    }
+
+    /// The loop is busy, and looks by itself when it is not.
+    pub fn mute(&self) {
+        self.bell.mute();
+    }
+
+    /// What makes real `asyncio.Task`s for calls.
+    fn tasks(&self) -> PyResult<Arc<Tasks>> {
+        self.attached(|attached| Arc::clone(&attached.tasks))
+    }
+
+    /// Runs a long-lived coroutine in the loop, and awaits it from tokio. Called on the loop's thread.
+    ///
+    /// # Errors
+    /// When the loop is closed, or `coroutine` is none.
+    pub fn await_from_tokio(
+        &self,
+        py: Python<'_>,
+        coroutine: Bound<'_, PyAny>,
+    ) -> PyResult<impl Future<Output = PyResult<Py<PyAny>>> + Send + use<>> {
+        let locals = self.attached(|attached| attached.locals.clone())?;
+        let _ = py;
+        pyo3_async_runtimes::into_future_with_locals(&locals, coroutine)
+    }
+
+    /// The loop that drains the queue, if there is one.
+    pub fn python<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let python = self.python.read().unwrap_or_else(PoisonError::into_inner);
+        python.as_ref().map(|attached| attached.locals.event_loop(py))
+    }
+
+    /// Whether a loop drains the queue.
+    pub fn is_attached(&self) -> bool {
+        self.python.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Cancels the tasks of all calls that run. Called on the loop's thread.
+    pub fn cancel_calls(&self, py: Python<'_>) {
+        let cancelled = self.tasks().and_then(|tasks| {
+            let all = tasks.all(py)?;
+            for task in all.try_iter()? {
+                let task = task?;
+                if task.call_method0(intern!(py, "get_coro"))?.is_instance_of::<AppCoroutine>() {
+                    task.call_method0(intern!(py, "cancel"))?;
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = cancelled {
+            error.write_unraisable(py, None);
+        }
+    }
+
+    fn attached<T>(&self, get: impl FnOnce(&Attached) -> T) -> PyResult<T> {
+        let python = self.python.read().unwrap_or_else(PoisonError::into_inner);
+        python.as_ref().map(get).ok_or_else(|| PyRuntimeError::new_err("the event loop has stopped"))
+    }
+
+    /// Does what there is to do. Called on the loop's thread.
+    pub fn drain(&self, py: Python<'_>) {
+        // What is added meanwhile waits for the next turn, so that the application's own callbacks get theirs.
+        for _ in 0..self.events.len() {
+            match self.events.pop() {
+                None => break,
+                Some(LoopEvent::Http(start)) => start.start(py),
+                Some(LoopEvent::WebSocket(start)) => start.start(py),
+                Some(LoopEvent::Run(run)) => run(py),
+                Some(LoopEvent::Resolve(future)) => {
+                    // One future that cannot be resolved must not hold up the others.
+                    if let Err(error) = resolve(py, future.bind(py)) {
+                        error.write_unraisable(py, Some(future.bind(py)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Unless the application has turned the collector off.
+fn collect_youngest(py: Python<'_>) -> PyResult<()> {
+    let gc = py.import("gc")?;
+    if gc.call_method0("isenabled")?.is_truthy()? {
+        gc.call_method1("collect", (0,))?;
+    }
+    Ok(())
+}
+
+fn resolve(py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+    // A wait that was cancelled is over.
+    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+        future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+    }
+    Ok(())
+}
+
+impl LoopHandle for EventLoop {
+    fn wait(self: Arc<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Waker)> {
+        let create_future = self.attached(|attached| attached.create_future.clone_ref(py))?;
+        let future = create_future.call0(py)?;
+        let waker = FutureWaker { event_loop: self, future: Mutex::new(Some(future.clone_ref(py))) };
+        Ok((future, Waker::from(Arc::new(waker))))
+    }
+}
+
+/// Resolves one asyncio future, once.
+struct FutureWaker {
+    event_loop: Arc<EventLoop>,
+    future: Mutex<Option<Py<PyAny>>>,
+}
+
+impl Wake for FutureWaker {
+    fn wake(self: Arc<Self>) {
+        let future = self.future.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(future) = future {
+            self.event_loop.submit(LoopEvent::Resolve(future));
+        }
+    }
+}
+
+/// How a loop hears that there is something to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// Its selector drives tokio, and looks by itself.
+    BySelector,
+    /// A byte comes on a socket that it watches.
+    ByReader,
+}
+
+/// The socket pair that wakes a loop from other threads.
+#[derive(Debug)]
+struct Reader {
+    waking: UnixStream,
+    drained: UnixStream,
+}
+
+impl Reader {
+    fn add(event_loop: &Bound<'_, PyAny>, queue: Arc<EventLoop>) -> PyResult<Arc<Self>> {
+        let py = event_loop.py();
+        let (waking, drained) = UnixStream::pair()?;
+        waking.set_nonblocking(true)?;
+        drained.set_nonblocking(true)?;
+        let reader = Arc::new(Self { waking, drained });
+        let waker = Waker::from(Arc::clone(&reader));
+        if !queue.listen(&waker) {
+            waker.wake_by_ref();
+        }
+        let drain = Bound::new(py, Drain { queue, reader: Arc::clone(&reader), waker })?;
+        event_loop.call_method1("add_reader", (reader.drained.as_raw_fd(), drain))?;
+        Ok(reader)
+    }
+
+    fn remove(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        event_loop.call_method1("remove_reader", (self.drained.as_raw_fd(),)).map(|_| ())
+    }
+}
+
+impl Wake for Reader {
+    fn wake(self: Arc<Self>) {
+        // A full socket means that a wake is on its way.
+        let _full = (&self.waking).write(&[1]);
+    }
+}
+
+/// The callback that the loop calls when it was woken.
+#[pyclass(frozen, module = "rsgi")]
+struct Drain {
+    queue: Arc<EventLoop>,
+    reader: Arc<Reader>,
+    waker: Waker,
+}
+
+#[pymethods]
+impl Drain {
+    fn __call__(&self, py: Python<'_>) {
+        let mut bytes = [0; 64];
+        // Nothing to read is fine: the events are in the queue.
+        let _empty = (&self.reader.drained).read(&mut bytes);
+        self.queue.listen(&self.waker);
+        self.queue.drain(py);
+        if !self.queue.is_idle() {
+            // What was left for the next turn.
+            self.queue.bell.ring();
+        }
+    }
+}

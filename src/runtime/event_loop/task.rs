@@ -1,0 +1,261 @@
+//! How the task of a request begins: at once, where the loop lets it.
+//!
+//! Kept apart because it knows how asyncio makes a task. The first step of a new task is put into the loop's list of callbacks,
+//! and taken out again some turns of Python code later, which is a good part of what a small request costs. Who makes the
+//! task stands where the loop would call that step: it catches the step and takes it itself. The task is an ordinary
+//! `asyncio.Task` with a context of its own all the same.
+//!
+//! Spec: `asyncio.loop.create_task`, `asyncio.loop.call_soon`.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use rsgi_bridge::process::Process;
+use rsgi_bridge::request::latin1::latin1;
+
+use super::call_state::Due;
+use super::prepared::PreparedTasks;
+
+/// Makes tasks of one loop.
+#[derive(Debug)]
+pub struct Tasks {
+    event_loop: Py<PyAny>,
+    create_task: Py<PyAny>,
+    first_step: Option<FirstStep>,
+    prepared: Option<PreparedTasks>,
+}
+
+/// What the names of tasks begin with; a number follows.
+const NAME: &str = "Request-";
+
+/// The names of tasks.
+#[derive(Debug)]
+struct Names {
+    /// Tasks so far.
+    started: u64,
+    latest: String,
+}
+
+/// What is needed to take the first step of a task.
+#[derive(Debug)]
+pub(super) struct FirstStep {
+    /// `asyncio.Task`.
+    class: Py<PyAny>,
+    /// `loop=…` and a name: asyncio takes longer to make one.
+    options: Py<PyDict>,
+    names: Mutex<Names>,
+    catcher: Py<Catcher>,
+    /// The catcher's `call_soon`, bound.
+    catch: Py<PyAny>,
+}
+
+impl Tasks {
+    /// Tasks of `event_loop`.
+    ///
+    /// # Errors
+    /// When it is no event loop.
+    pub fn new(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = event_loop.py();
+        let create_task = event_loop.getattr("create_task")?;
+        // uvloop has its own way to call a step, and so may a loop that somebody has patched.
+        let usual = is_asyncios(&create_task)? && is_asyncios(&event_loop.getattr("call_soon")?)?;
+        let first_step = usual.then(|| FirstStep::new(py, event_loop)).transpose()?;
+        let prepared = if usual { PreparedTasks::new(py)? } else { None };
+        Ok(Self { event_loop: event_loop.clone().unbind(), create_task: create_task.unbind(), first_step, prepared })
+    }
+
+    /// Starts a task for `coroutine`, on the loop's thread, outside of any task.
+    ///
+    /// # Errors
+    /// When the loop is closed; what ends Python's main thread when the first step raises it.
+    pub fn start(&self, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = coroutine.py();
+        let event_loop = self.event_loop.bind(py);
+        match &self.first_step {
+            // An application may give the loop a task factory at any time.
+            Some(first_step) if event_loop.getattr(intern!(py, "_task_factory"))?.is_none() => {
+                first_step.start(event_loop, coroutine)
+            }
+            _ => self.create_task.bind(py).call1((coroutine,)).map(|_| ()),
+        }
+    }
+
+    /// Calls an application in a task that is there already, on the loop's thread, outside of any task. Gives `due` back where
+    /// each call needs a task of its own: the loop makes its tasks in another way, or notes where each was made.
+    ///
+    /// # Errors
+    /// When Python is out of memory; what ends Python's main thread when the first step raises it.
+    pub fn start_prepared(&self, py: Python<'_>, process: Process, due: Due) -> PyResult<Option<Due>> {
+        let event_loop = self.event_loop.bind(py);
+        let (Some(first_step), Some(prepared)) = (&self.first_step, &self.prepared) else { return Ok(Some(due)) };
+        let usual = event_loop.getattr(intern!(py, "_task_factory"))?.is_none()
+            && !event_loop.getattr(intern!(py, "_debug"))?.is_truthy()?;
+        if !usual {
+            return Ok(Some(due));
+        }
+        prepared.start(event_loop, first_step, process, due).map(|()| None)
+    }
+
+    /// Ends what is kept for calls to come, before the loop is closed.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.prepared.as_ref().map_or(Ok(()), |prepared| prepared.close(py))
+    }
+
+    /// The tasks of the loop that have not ended, as an iterable.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.import("asyncio")?.call_method1("all_tasks", (self.event_loop.bind(py),))
+    }
+}
+
+/// Whether a method of a loop is the one that asyncio has for it.
+fn is_asyncios(method: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = method.py();
+    let module = method.getattr("__module__")?;
+    let function = method.getattr_opt("__func__")?;
+    let plain = function.is_some_and(|function| function.is_instance_of::<pyo3::types::PyFunction>());
+    Ok(plain && module.eq("asyncio.base_events")? && !method.hasattr(intern!(py, "__wrapped__"))?)
+}
+
+impl FirstStep {
+    fn new(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let options = PyDict::new(py);
+        options.set_item("loop", event_loop)?;
+        let call_soon = event_loop.getattr("call_soon")?.unbind();
+        let catcher =
+            Bound::new(py, Catcher { call_soon, caught: Mutex::new(Caught::Closed), kind: Mutex::new(None) })?;
+        let catch = catcher.getattr("call_soon")?.unbind();
+        let class = py.import("asyncio")?.getattr("Task")?.unbind();
+        let names = Mutex::new(Names { started: 0, latest: NAME.to_owned() });
+        Ok(Self { class, options: options.unbind(), names, catcher: catcher.unbind(), catch })
+    }
+
+    fn start(&self, event_loop: &Bound<'_, PyAny>, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (_task, caught) = self.catch(event_loop, coroutine)?;
+        if let Caught::Step { step, context } = caught {
+            let py = coroutine.py();
+            context.bind(py).call_method1(intern!(py, "run"), (step,))?;
+        }
+        Ok(())
+    }
+
+    /// The name of the next task.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub(super) fn next_name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.started += 1;
+        let number = names.started;
+        names.latest.truncate(NAME.len());
+        // `format!` takes as long as all else of a name.
+        names.latest.push_str(itoa::Buffer::new().format(number));
+        latin1(py, names.latest.as_bytes())
+    }
+
+    /// A task that has not begun, its first step, and its context.
+    pub(super) fn make<'py>(
+        &self,
+        event_loop: &Bound<'py, PyAny>,
+        coroutine: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyAny>, Py<PyAny>, Py<PyAny>)> {
+        match self.catch(event_loop, coroutine)? {
+            (task, Caught::Step { step, context }) => Ok((task, step, context)),
+            _ => Err(PyRuntimeError::new_err("a task has begun in an unknown way")),
+        }
+    }
+
+    fn catch<'py>(
+        &self,
+        event_loop: &Bound<'py, PyAny>,
+        coroutine: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyAny>, Caught)> {
+        let py = coroutine.py();
+        let catcher = self.catcher.get();
+        catcher.replace(Caught::Waiting);
+        let options = self.options.bind(py);
+        options.set_item(intern!(py, "name"), self.next_name(py)?)?;
+        event_loop.setattr(intern!(py, "call_soon"), &self.catch)?;
+        let task = self.class.bind(py).call((coroutine,), Some(options));
+        event_loop.delattr(intern!(py, "call_soon"))?;
+        let caught = catcher.replace(Caught::Closed);
+        Ok((task?, caught))
+    }
+}
+
+#[derive(Debug)]
+enum Caught {
+    /// Nothing is to be caught.
+    Closed,
+    /// The next first step is.
+    Waiting,
+    Step {
+        step: Py<PyAny>,
+        context: Py<PyAny>,
+    },
+}
+
+/// Stands in for `loop.call_soon` while a task is made.
+#[pyclass(frozen, module = "rsgi")]
+#[derive(Debug)]
+struct Catcher {
+    call_soon: Py<PyAny>,
+    caught: Mutex<Caught>,
+    /// The class of steps, once one was seen.
+    kind: Mutex<Option<Py<PyType>>>,
+}
+
+impl Catcher {
+    fn replace(&self, caught: Caught) -> Caught {
+        std::mem::replace(&mut *self.caught.lock().unwrap_or_else(PoisonError::into_inner), caught)
+    }
+
+    /// Whether it is the step of a task: the collector may run while a task is made, and destructors may call the loop, too.
+    fn is_step(&self, callback: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let (class, mut kind) = (callback.get_type(), self.kind.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(kind) = &*kind {
+            return Ok(class.is(kind));
+        }
+        let is_step = class.name()? == "TaskStepMethWrapper";
+        if is_step {
+            *kind = Some(class.unbind());
+        }
+        Ok(is_step)
+    }
+}
+
+#[pymethods]
+impl Catcher {
+    #[pyo3(signature = (callback, /, *arguments, context = None))]
+    fn call_soon(
+        &self,
+        callback: &Bound<'_, PyAny>,
+        arguments: &Bound<'_, PyTuple>,
+        context: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = callback.py();
+        if let Some(context) = context
+            && arguments.is_empty()
+            && self.is_step(callback)?
+        {
+            let mut caught = self.caught.lock().unwrap_or_else(PoisonError::into_inner);
+            if matches!(*caught, Caught::Waiting) {
+                *caught = Caught::Step { step: callback.clone().unbind(), context: context.clone().unbind() };
+                return Ok(py.None());
+            }
+        }
+        let options = PyDict::new(py);
+        options.set_item(intern!(py, "context"), context)?;
+        let mut all = vec![callback.clone()];
+        all.extend(arguments.iter());
+        self.call_soon.bind(py).call(PyTuple::new(py, all)?, Some(&options)).map(Bound::unbind)
+    }
+}

@@ -1,0 +1,166 @@
+//! The phases from a signal to an empty server: stop accepting, drain, deadline.
+//!
+//! Listener, connections and WebSockets follow the same phases. `drain.rs` decides when each phase starts.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::net::admission::Place;
+
+/// How long a client that has just come, or has just asked, may take to ask. Its request may be on the way.
+const LAST_REQUEST: Duration = Duration::from_millis(300);
+
+/// How far a shutdown has come; it only ever goes forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Requests are welcome.
+    Serving,
+    /// Requests are served, and load balancers are told to send them elsewhere.
+    Leaving,
+    /// Running requests may finish; nothing new is accepted.
+    Draining,
+    /// Everything ends now.
+    Cut,
+}
+
+/// The one who says when.
+#[derive(Debug)]
+pub struct Shutdown(watch::Sender<Phase>);
+
+/// Held by everything that must have ended before the server has.
+#[derive(Debug, Clone)]
+pub struct Alive {
+    phases: watch::Receiver<Phase>,
+    /// What a connection occupies until all that belongs to it has ended.
+    _place: Option<Arc<Place>>,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self(watch::Sender::new(Phase::Serving))
+    }
+}
+
+impl Shutdown {
+    /// Begins to stop; nothing more happens when that has begun already.
+    pub fn begin(&self) {
+        self.advance(Phase::Leaving);
+    }
+
+    /// Goes on to `phase`, unless it is there already or further.
+    pub fn advance(&self, phase: Phase) {
+        self.0.send_if_modified(|now| {
+            let later = *now < phase;
+            if later {
+                *now = phase;
+            }
+            later
+        });
+    }
+
+    /// The phase now.
+    pub fn phase(&self) -> Phase {
+        *self.0.borrow()
+    }
+
+    /// A handle for something that lives while the server does.
+    pub fn alive(&self) -> Alive {
+        Alive { phases: self.0.subscribe(), _place: None }
+    }
+
+    /// Waits for the last [`Alive`] to go.
+    pub async fn emptied(&self) {
+        self.0.closed().await;
+    }
+}
+
+impl Alive {
+    /// A handle for a connection that occupies `place`.
+    pub fn of_connection(&self, place: Option<Place>) -> Self {
+        Self { phases: self.phases.clone(), _place: place.map(Arc::new) }
+    }
+
+    /// The phase now.
+    pub fn phase(&self) -> Phase {
+        *self.phases.borrow()
+    }
+
+    /// Waits until the server is at `phase` or further.
+    pub async fn reached(&mut self, phase: Phase) {
+        // An error means that the server has gone, which is further than any phase.
+        let _changed = self.phases.wait_for(|now| *now >= phase).await;
+    }
+
+    /// Runs `work` until it is over or the server is at `phase` or further, which gives `None`.
+    ///
+    /// A connection's task is polled for each of its requests: while the server serves, the phase is asked for only when there is
+    /// news, since that takes a lock. Later it is asked for each time: the wake-up for the phase before may come again, and uses up
+    /// the one for the next.
+    pub async fn unless<T>(&mut self, phase: Phase, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        let news = self.phases.clone();
+        let serving = self.phase() == Phase::Serving;
+        let mut reached = pin!(self.reached(phase));
+        let mut told: Option<Waker> = None;
+        poll_fn(|context| {
+            if let Poll::Ready(result) = work.as_mut().poll(context) {
+                return Poll::Ready(Some(result));
+            }
+            let will_be_told = serving && told.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+            if will_be_told && matches!(news.has_changed(), Ok(false)) {
+                return Poll::Pending;
+            }
+            told = Some(context.waker().clone());
+            reached.as_mut().poll(context).map(|()| None)
+        })
+        .await
+    }
+
+    /// Waits until the server drains and a client whose request may be on the way has had its time.
+    pub async fn given_up(&mut self) {
+        self.reached(Phase::Draining).await;
+        tokio::time::sleep(LAST_REQUEST).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::time::Instant;
+
+    use tokio::runtime::Builder;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Waits as a connection does, phase after phase, on a thread of its own. Gives how long that took.
+    fn time_until_drained(shutdown: &Shutdown) -> Duration {
+        let mut alive = shutdown.alive();
+        let waiting = std::thread::spawn(move || {
+            let began = Instant::now();
+            let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+            let phases = async {
+                for phase in [Phase::Leaving, Phase::Draining] {
+                    assert_eq!(alive.unless(phase, pin!(pending::<()>())).await, None);
+                }
+            };
+            // Without this timeout, a lost wake-up would hang the test.
+            let _late = runtime.block_on(async { timeout(Duration::from_secs(20), phases).await });
+            began.elapsed()
+        });
+        shutdown.begin();
+        shutdown.advance(Phase::Draining);
+        waiting.join().unwrap()
+    }
+
+    #[test]
+    fn a_phase_that_follows_at_once_is_not_missed() {
+        for _ in 0..2000 {
+            assert!(time_until_drained(&Shutdown::default()) < Duration::from_secs(10));
+        }
+    }
+}
