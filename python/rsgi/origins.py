@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from rsgi.config import AppTarget, Config, Setting, setting_of, settings
 from rsgi.config_file import places_in
 from rsgi.importer import target_name
+from rsgi.rollback import in_full
 from rsgi.rules import ParsedRule
 from rsgi.static_folders import AskedFolder
 from rsgi.values import write_value
@@ -142,4 +143,6 @@ def _text(name: str, value: object, setting: Setting) -> str:
 def _data(value: object) -> object:
     if isinstance(value, tuple):
         return [_data(each) for each in value]
-    return value.text if isinstance(value, (ParsedRule, AskedFolder)) else value
+    if isinstance(value, ParsedRule):
+        return in_full(value)
+    return value.text if isinstance(value, AskedFolder) else value

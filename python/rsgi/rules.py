@@ -17,7 +17,8 @@ from rsgi.rollback import Rollback, RollbackError, parse_rollback
 from rsgi.shares import parse_share
 
 PARAMETER_KINDS = ("str", "int", "float", "uuid", "path")
-RULE_KEYS = ("path", "prefix", "regex", "methods", "host", "headers", "cookies", "scheme", "websocket", "app", "share", "rollback", "advance")
+_CONDITIONS = ("path", "prefix", "regex", "methods", "host", "headers", "cookies", "scheme", "websocket")
+RULE_KEYS = (*_CONDITIONS, "app", "share", "rollback", "advance")
 
 PathKind: TypeAlias = Literal["path", "prefix", "regex"]
 Scheme: TypeAlias = Literal["http", "https"]

@@ -13,6 +13,7 @@ from rsgi._rsgi import Server
 from rsgi.config import Config
 from rsgi.introspect import Route
 from rsgi.plan import Plan, divide_again
+from rsgi.rollback import in_full
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Change:
     def lines(self) -> list[str]:
         """One line for each rule and route that came or went, for another mode, and for what is new to know."""
         before, after = self.plan
-        rules = _came_and_went([rule.shown for rule in before.rules], [rule.shown for rule in after.rules])
-        if not rules and [rule.shown for rule in before.rules] != [rule.shown for rule in after.rules]:
+        rules = _came_and_went([in_full(rule) for rule in before.rules], [in_full(rule) for rule in after.rules])
+        if not rules and [in_full(rule) for rule in before.rules] != [in_full(rule) for rule in after.rules]:
             rules.append("  the order of the rules has changed")
         mode = [f"  {after.mode}: {after.reason}"] if (before.mode, before.reason) != (after.mode, after.reason) else []
         routes = _came_and_went(_named(before), _named(after))

@@ -13,6 +13,7 @@ mod line;
 mod process;
 mod rollbacks;
 mod shares;
+mod stage;
 mod status;
 mod supervisor;
 mod thread;

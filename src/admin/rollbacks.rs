@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::process::Process;
 use super::workers::Workers;
-use crate::config::live_shares::{decide, of_actions};
+use crate::config::live_rollbacks::{decide, of_actions};
 use crate::log::timestamp::timestamp;
 use crate::rollback::{self, Action, Judge};
 use crate::route::Percent;
@@ -25,7 +25,9 @@ impl Process {
             tokio::time::sleep(EVERY).await;
             let actions = self.shares.judge(&mut judge);
             let name = |rule: &str| self.share_list().into_iter().find(|own| own.rule == rule).map(|own| own.app);
-            actions.iter().for_each(|action| tell(action, &name(action.rule()).unwrap_or_default()));
+            for action in &actions {
+                tell(action, &name(action.rule()).unwrap_or_default());
+            }
         }
     }
 }

@@ -3,8 +3,9 @@
 //! `workers.rs` collects numbers. Live shares go to each worker with the next question, and to a new worker before it serves.
 //! The report of a worker shows whether it uses them.
 
+use super::stage::Stage;
 use super::status::Report;
-use super::workers::{Stage, State, Workers};
+use super::workers::{State, Workers};
 use crate::config::live_shares::{SetShare, ShareStatus, merge};
 use crate::route::Percent;
 

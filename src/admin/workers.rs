@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::line::{self, Answer};
 use super::process::Readiness;
+use super::stage::{Phase, Stage};
 use super::status::{self, Report};
 use crate::config::live_shares::SetShare;
 use crate::metrics::{Family, Sample, Samples, Value as Number};
@@ -56,39 +57,6 @@ pub(super) struct State {
     /// Decides about rollbacks.
     pub(super) judge: Judge,
     restarts: BTreeMap<String, usize>,
-}
-
-/// How far the supervisor has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Phase {
-    /// Not all workers have been ready yet.
-    #[default]
-    Starting,
-    /// They have.
-    Serving,
-    /// All are to end.
-    Draining,
-}
-
-/// How far a worker has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// It does not accept connections yet.
-    Starting,
-    /// It does.
-    Serving,
-    /// It was told to end.
-    Leaving,
-}
-
-impl Stage {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Serving => "serving",
-            Self::Leaving => "leaving",
-        }
-    }
 }
 
 #[derive(Debug)]

@@ -10,14 +10,14 @@
 //! With several processes, the supervisor has the live shares and sends them to its workers (`admin/workers.rs`).
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use crate::log::timestamp::timestamp;
+use crate::config::live_rollbacks::{RollbackStatus, decide};
 use crate::metrics::Routing;
-use crate::rollback::{Action, Judge, Setting, Watched};
+use crate::rollback::{Action, Judge, Watched};
 use crate::route::{Percent, Router, SharedRule};
 
 /// The live share of one rule.
@@ -74,21 +74,6 @@ pub struct ShareStatus {
     pub rollback: Option<RollbackStatus>,
 }
 
-/// The rollback of one rule, for people and programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RollbackStatus {
-    /// `watching` or `rolled back`.
-    pub state: String,
-    /// Why the share was rolled back.
-    pub reason: Option<String>,
-    /// When.
-    pub at: Option<String>,
-    /// The shares of `advance`.
-    pub steps: Vec<String>,
-    /// The next of them, if the share rises.
-    pub next: Option<String>,
-}
-
 impl ShareStatus {
     /// The change that gives the rule another share.
     pub fn set(&self, share: Percent, by: SetBy) -> SetShare {
@@ -96,6 +81,9 @@ impl ShareStatus {
         SetShare { rule: self.rule.clone(), configured: configured.buckets(), share: share.buckets(), by }
     }
 }
+
+/// A rule, its application, and requests and failures, inside and outside its share.
+type Totals = (String, usize, [(u64, u64); 2]);
 
 /// The router of a process and its live shares.
 #[derive(Debug)]
@@ -159,8 +147,8 @@ impl LiveShares {
         actions
     }
 
-    /// The requests that watched rules decided: the rule, its application, and requests and failures, inside and outside.
-    pub fn totals(&self) -> Vec<(String, usize, [(u64, u64); 2])> {
+    /// The requests that the shares of watched rules decided.
+    pub fn totals(&self) -> Vec<Totals> {
         let routing = self.routing.load();
         let Some(watched) = &routing.watched else { return Vec::new() };
         let counted = routing.router.shares().filter_map(|SharedRule { rule, text, app, .. }| {
@@ -185,73 +173,16 @@ impl LiveShares {
             app: name(shared.app.0),
             share: shared.share.to_string(),
             configured: shared.configured.to_string(),
-            rollback: rollback_status(&set, &routing, &shared),
+            rollback: RollbackStatus::of(&set, &routing, &shared),
         });
         shown.collect()
     }
-}
-
-fn rollback_status(set: &[SetShare], routing: &Routing, shared: &SharedRule<'_>) -> Option<RollbackStatus> {
-    let guard = routing.watched.as_ref().and_then(|watched| watched.of(shared.rule)).map(|(guard, _)| guard);
-    let own = set.iter().find(|each| each.is_for(shared.text, shared.configured));
-    let rolled_back = match own.map(|own| &own.by) {
-        Some(SetBy::Rollback { reason, at }) => Some((reason.clone(), at.clone())),
-        _ => None,
-    };
-    if guard.is_none() && rolled_back.is_none() {
-        return None;
-    }
-    let state = if rolled_back.is_some() { "rolled back" } else { "watching" };
-    let advance = guard.and_then(|guard| guard.advance.as_ref());
-    let rises = in_force(set, shared.text, shared.configured.buckets()).advances && shared.share.buckets() > 0;
-    let text = |share: u16| Percent::of_buckets(share).to_string();
-    let (reason, at) = rolled_back.unzip();
-    Some(RollbackStatus {
-        state: state.to_owned(),
-        reason,
-        at,
-        steps: advance.map_or_else(Vec::new, |advance| advance.steps.iter().copied().map(text).collect()),
-        next: advance.filter(|_| rises).and_then(|advance| advance.next(shared.share.buckets())).map(text),
-    })
 }
 
 /// Adds or replaces live shares.
 pub fn merge(set: &mut Vec<SetShare>, more: &[SetShare]) {
     set.retain(|own| !more.iter().any(|other| other.rule == own.rule));
     set.extend_from_slice(more);
-}
-
-/// Has the judge decide, and adds what it decides to the live shares.
-pub fn decide(judge: &mut Judge, set: &mut Vec<SetShare>, now: Instant) -> Vec<Action> {
-    let actions = judge.decide(|rule, configured| in_force(set, rule, configured), now);
-    merge(set, &of_actions(&actions));
-    actions
-}
-
-/// The live shares that the judge wants.
-pub fn of_actions(actions: &[Action]) -> Vec<SetShare> {
-    actions.iter().map(change).collect()
-}
-
-fn in_force(set: &[SetShare], rule: &str, configured: u16) -> Setting {
-    match set.iter().find(|each| each.is_for(rule, Percent::of_buckets(configured))) {
-        Some(own) => Setting { share: own.share, advances: own.by == SetBy::Advance },
-        None => Setting { share: configured, advances: true },
-    }
-}
-
-fn change(action: &Action) -> SetShare {
-    match action {
-        Action::RollBack { rule, configured, reason, .. } => SetShare {
-            rule: rule.clone(),
-            configured: *configured,
-            share: 0,
-            by: SetBy::Rollback { reason: reason.clone(), at: timestamp(SystemTime::now()) },
-        },
-        Action::Advance { rule, configured, to, .. } => {
-            SetShare { rule: rule.clone(), configured: *configured, share: *to, by: SetBy::Advance }
-        }
-    }
 }
 
 fn remind(set: &[SetShare]) {

@@ -162,7 +162,7 @@ impl Plan {
     /// When there is none, or a watched rule is too far down.
     pub fn guards(&self, is_shown: bool) -> Result<Vec<Option<Guard>>, StartupError> {
         let watched = self.rules.iter().enumerate().filter(|(_, rule)| rule.rollback.is_some());
-        let (first, last) = (watched.clone().next(), watched.last());
+        let (first, last) = (watched.clone().next(), watched.clone().next_back());
         if let Some((_, rule)) = first.filter(|_| !is_shown) {
             return Err(StartupError::new(
                 format!("the rollback of `{}` needs an admin listener", rule.text),

@@ -3,6 +3,8 @@
 //! If both fail, the cause is something that they share, such as a database, and the new application is no worse. So a difference
 //! must be large as well as significant.
 
+#![allow(clippy::cast_precision_loss, reason = "nobody has 2^53 requests in a window")]
+
 use std::time::Duration;
 
 use super::guard::Guard;

@@ -85,10 +85,16 @@ fn post(url: &str, document: &str) -> Result<(), String> {
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let path = if path.is_empty() { "/" } else { path };
     let port = if authority.ends_with(']') || !authority.contains(':') { ":80" } else { "" };
-    let mut addresses = format!("{authority}{port}").to_socket_addrs().map_err(failed)?;
-    let address = addresses.find(|address| address.ip().is_loopback());
-    let Some(address) = address else { return Err(format!("{url} is not on this machine")) };
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
+    let addresses = format!("{authority}{port}").to_socket_addrs().map_err(failed)?;
+    let mut connected = Err(io::Error::other("it is not on this machine"));
+    // `localhost` may have two, of which one listens.
+    for address in addresses.filter(|address| address.ip().is_loopback()) {
+        connected = TcpStream::connect_timeout(&address, PATIENCE);
+        if connected.is_ok() {
+            break;
+        }
+    }
+    let mut stream = connected.map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.set_write_timeout(Some(PATIENCE))).map_err(failed)?;
     let length = document.len();
     let head = format!(

@@ -3,11 +3,15 @@
 //! The real judge decides, with the default settings. The numbers are random but the same each time. `docs/rollback.md` has the results,
 //! and this test fails when they are others. Tests only.
 
+#![allow(clippy::cast_precision_loss, reason = "nobody has 2^53 requests in a window")]
+#![allow(clippy::indexing_slicing, reason = "the places are those of the arrays")]
+
 use std::time::{Duration, Instant};
 
+use super::action::Action;
 use super::comparison::Window;
 use super::guard::Guard;
-use super::judge::{Action, Judge, Setting, Watched};
+use super::judge::{Judge, Setting, Watched};
 use super::tally::Side;
 
 const PAGE: &str = include_str!("../../docs/rollback.md");

@@ -62,7 +62,7 @@ impl Arm {
     fn look(&self) -> Side {
         let slots = self.times.iter().zip(&self.clients).enumerate().filter_map(|(slot, (times, clients))| {
             let (count, clients) = (times.load(Ordering::Relaxed), clients.swap(0, Ordering::Relaxed));
-            Some(Slot { slot: u8::try_from(slot).ok()?, count, clients }).filter(|slot| slot.count > 0)
+            Some(Slot { place: u8::try_from(slot).ok()?, count, clients }).filter(|slot| slot.count > 0)
         });
         Side {
             slots: slots.collect(),
@@ -91,7 +91,7 @@ pub(super) fn begin_of(slot: usize) -> Duration {
 /// The response times in one slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Slot {
-    slot: u8,
+    place: u8,
     count: u64,
     clients: u64,
 }
@@ -111,9 +111,9 @@ impl Side {
         self.failures += now.failures.saturating_sub(before.failures);
         self.failed |= now.failed;
         for slot in &now.slots {
-            let earlier = before.slots.iter().find(|each| each.slot == slot.slot).map_or(0, |each| each.count);
+            let earlier = before.slots.iter().find(|each| each.place == slot.place).map_or(0, |each| each.count);
             let more = slot.count.saturating_sub(earlier);
-            match self.slots.iter_mut().find(|each| each.slot == slot.slot) {
+            match self.slots.iter_mut().find(|each| each.place == slot.place) {
                 Some(own) => {
                     own.count += more;
                     own.clients |= slot.clients;
@@ -141,7 +141,7 @@ impl Side {
 
     /// Requests that took so long or longer, and how many clients they are of.
     pub(super) fn slower(&self, limit: Duration) -> (u64, u32) {
-        let slow = self.slots.iter().filter(|slot| begin_of(slot.slot.into()) >= limit);
+        let slow = self.slots.iter().filter(|slot| begin_of(slot.place.into()) >= limit);
         let (count, clients) = slow.fold((0, 0), |(count, all), slot| (count + slot.count, all | slot.clients));
         (count, clients.count_ones())
     }
@@ -151,18 +151,18 @@ impl Side {
         let all = self.requests();
         let rank = (all * 99).div_ceil(100);
         let mut sorted: Vec<_> = self.slots.iter().collect();
-        sorted.sort_by_key(|slot| slot.slot);
+        sorted.sort_by_key(|slot| slot.place);
         let mut below = 0;
         let found = sorted.into_iter().find(|slot| {
             below += slot.count;
             below >= rank
         });
-        found.filter(|_| all > 0).map(|slot| begin_of(usize::from(slot.slot) + 1))
+        found.filter(|_| all > 0).map(|slot| begin_of(usize::from(slot.place) + 1))
     }
 
     #[cfg(test)]
     pub(super) fn of_slots(slots: impl IntoIterator<Item = (u8, u64, u64)>, failures: u64, failed: u64) -> Self {
-        let slots = slots.into_iter().map(|(slot, count, clients)| Slot { slot, count, clients });
+        let slots = slots.into_iter().map(|(place, count, clients)| Slot { place, count, clients });
         Self { slots: slots.filter(|slot| slot.count > 0).collect(), failed, failures }
     }
 
@@ -262,7 +262,7 @@ mod tests {
         for number in 1..SLOTS {
             let begin = begin_of(number);
             assert_eq!(slot(begin), number, "{begin:?}");
-            assert_eq!(slot(begin - Duration::from_micros(1)), number - 1, "{begin:?}");
+            assert_eq!(slot(begin.saturating_sub(Duration::from_micros(1))), number - 1, "{begin:?}");
         }
         assert_eq!(slot(Duration::from_secs(86_400)), SLOTS - 1);
         assert!(begin_of(SLOTS - 1) > Duration::from_secs(100), "{:?}", begin_of(SLOTS - 1));

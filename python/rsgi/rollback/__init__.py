@@ -3,6 +3,6 @@
 `src/rollback/` acts on them.
 """
 
-from rsgi.rollback.settings import Advance, Rollback, RollbackError, parse_advance, parse_rollback
+from rsgi.rollback.settings import Advance, Rollback, RollbackError, in_full, parse_rollback
 
-__all__ = ["Advance", "Rollback", "RollbackError", "parse_advance", "parse_rollback"]
+__all__ = ["Advance", "Rollback", "RollbackError", "in_full", "parse_rollback"]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from rsgi.shares import BUCKETS, parse_share, write_share
@@ -18,7 +19,6 @@ from rsgi.values import SettingValueError, parse_duration, write_value
 ROLLBACK_KEYS = ("window", "minimum", "failures", "p99", "command", "url")
 ADVANCE_KEYS = ("steps", "after")
 
-_SHORTEST, _LONGEST = 1.0, 3600.0
 _EXAMPLE = 'for example `rollback = { window = "30s", minimum = 100 }`, or `rollback = true`'
 _ADVANCE_EXAMPLE = 'for example `advance = { steps = ["5%", "25%", "100%"], after = "10m" }`'
 
@@ -80,6 +80,28 @@ class Rollback:
         return "; ".join([said, *([f"calls {hook}"] if hook else []), *([str(self.advance)] if self.advance else [])])
 
 
+class Rule(Protocol):
+    """A rule, resolved or not."""
+
+    @property
+    def text(self) -> str:
+        """The rule without its share."""
+
+    @property
+    def share(self) -> int | None:
+        """Its share in buckets."""
+
+    @property
+    def rollback(self) -> Rollback | None:
+        """When its share goes back to 0%."""
+
+
+def in_full(rule: Rule) -> str:
+    """Return the text of a rule with its share and its rollback."""
+    shown = rule.text if rule.share is None else f"{rule.text}:{write_share(rule.share)}"
+    return shown if rule.rollback is None else f"{shown} ({rule.rollback})"
+
+
 def parse_rollback(value: object, advance: object, share: int | None) -> Rollback | None:
     """Return what `rollback` and `advance` of a rule say; `None` if neither is there.
 
@@ -91,7 +113,7 @@ def parse_rollback(value: object, advance: object, share: int | None) -> Rollbac
     Raises:
         RollbackError: when a value cannot be used.
     """
-    rises = None if advance is None else parse_advance(advance)
+    rises = None if advance is None else _advance(advance)
     if value is None or value is False:
         if rises is not None:
             raise RollbackError(
@@ -110,12 +132,7 @@ def parse_rollback(value: object, advance: object, share: int | None) -> Rollbac
     return found
 
 
-def parse_advance(value: object) -> Advance:
-    """Return what `advance` says.
-
-    Raises:
-        RollbackError: when a value cannot be used.
-    """
+def _advance(value: object) -> Advance:
     if not isinstance(value, Mapping):
         raise RollbackError(f"`advance` is a table, not {value!r}", _ADVANCE_EXAMPLE)
     _check_keys(value, ADVANCE_KEYS, "advance", _ADVANCE_EXAMPLE)
@@ -128,7 +145,7 @@ def parse_advance(value: object) -> Advance:
     steps = tuple(_share(text, "a step") for text in texts)
     if any(later <= earlier for earlier, later in zip((0, *steps), steps, strict=False)):
         raise RollbackError("the `steps` of `advance` must rise, and begin above 0%", _ADVANCE_EXAMPLE)
-    return Advance(steps, _duration(value["after"], "after", _SHORTEST, 30 * 24 * 3600.0))
+    return Advance(steps, _duration(value["after"], "after", "30d"))
 
 
 def _check_keys(table: Mapping[str, object], known: tuple[str, ...], name: str, example: str) -> None:
@@ -148,21 +165,21 @@ def _share(value: object, what: str) -> int:
         raise RollbackError(f"{what} `{value}` {error}", 'for example "5%"') from error
 
 
-def _duration(value: object, key: str, least: float, most: float) -> float:
-    hint = f"write {write_value(least, 'duration')} to {write_value(most, 'duration')}, for example `{key} = \"30s\"`"
+def _duration(value: object, key: str, most: str) -> float:
+    hint = f'write 1s to {most}, for example `{key} = "30s"`'
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise RollbackError(f"`{key}` is a duration, not {value!r}", hint)
     try:
         seconds = parse_duration(str(value))
     except SettingValueError as error:
         raise RollbackError(f"`{key}`: {error}", hint) from error
-    if not least <= seconds <= most:
+    if not 1.0 <= seconds <= parse_duration(most):
         raise RollbackError(f"`{key}` cannot be {value}", hint)
     return seconds
 
 
 def _window(value: object) -> float:
-    return _duration(value, "window", _SHORTEST, _LONGEST)
+    return _duration(value, "window", "1h")
 
 
 def _minimum(value: object) -> int:
@@ -196,7 +213,7 @@ def _command(value: object) -> tuple[str, ...]:
 
 
 def _url(value: object) -> str:
-    hint = "for example `url = \"http://127.0.0.1:9000/rollback\"`; use a `command` for other machines"
+    hint = 'for example `url = "http://127.0.0.1:9000/rollback"`; use a `command` for other machines'
     if not isinstance(value, str):
         raise RollbackError(f"`url` is text, not {value!r}", hint)
     try:
@@ -205,8 +222,8 @@ def _url(value: object) -> str:
         local = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         local = False
-    plain = value.isascii() and value.isprintable() and " " not in value
-    if not plain or parts.scheme != "http" or not local or "@" in parts.netloc or parts.fragment or parts.query and not parts.path:
+    plain = value.isascii() and value.isprintable() and not re.search(r"[\s@#\\]", value)
+    if not plain or not local or not re.match(r"http://[^/?]+(?:/|$)", value):
         raise RollbackError(f"`url` must be an http:// URL of this machine, not {value!r}", hint)
     return value
 
