@@ -107,9 +107,9 @@ bench-router: $(VENV)/.maturin ## measure the router with 1 to 1,000 routes
 
 conformance: install ## test other servers and bridges too; writes docs/conformance.md
 	@test -x $(PEERS)/bin/python || '$(PYTHON)' -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -r tests/behaviours/peers.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -r conformance/peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check uwsgi || echo 'uWSGI cannot be built here; it is left out'
-	cd tests && PYTHONPATH='$(CURDIR)/tests:$(CURDIR)/python' $(abspath $(PEERS))/bin/python -m behaviours '$(CURDIR)/docs/conformance.md'
+	PYTHONPATH='$(CURDIR)/tests/support:$(CURDIR)/python' $(PEERS)/bin/python conformance docs/conformance.md
 
 clean: ## remove everything that was built and installed here
 	rm -rf $(VENV) .venv-3.* .venv-bench-3.* benches/.venv-3.* $(PEERS) target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -52,9 +52,11 @@ mod _rsgi {
     #[pymodule_export]
     use crate::explain::{Explanation, PlanRouter};
     #[pymodule_export]
+    use crate::net::listeners::Listeners;
+    #[pymodule_export]
     use crate::process::server::Server;
     #[pymodule_export]
-    use crate::process::worker::{Listeners, adopt_orphans, check_access_log_format, name_process, write_json};
+    use crate::process::worker::{adopt_orphans, check_access_log_format, name_process, write_json};
     #[pymodule_export]
     use crate::runtime::driver::selector::LoopDriver;
     #[pymodule_export]

@@ -10,15 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from kitchens import INTERFACES, KITCHENS
 from server import Server, start_rsgi
-
-INTERFACES = ("wsgi", "asgi", "bridge")
-
-KITCHENS = {
-    "wsgi": ("--wsgi", "wsgi_kitchen:app"),
-    "asgi": ("--asgi", "asgi_kitchen:app"),
-    "bridge": ("--asgi", "bridge_kitchen:app"),
-}
 
 
 @pytest.fixture(scope="session")

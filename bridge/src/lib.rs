@@ -11,8 +11,8 @@
 //! 4. [`response`]: status and header fields are checked where the application can see the error, and leave with the body.
 //!
 //! [`pipe`] brings bytes from one thread to another. [`spare`] keeps objects of a call for the next one. [`process`] ends a
-//! child process that the application has forked and that comes back from its call. [`report`] tells the application's developer
-//! what failed.
+//! child process that the application has forked and that comes back from its call. [`report`] and [`log`] tell the application's
+//! developer what failed.
 //!
 //! [`host`] is the second caller of all that: the bridge inside another server.
 //!
@@ -21,6 +21,8 @@
 pub mod call;
 pub mod error;
 pub mod host;
+pub mod latin1;
+pub mod log;
 pub mod pipe;
 pub mod pool;
 pub mod process;

@@ -68,10 +68,11 @@ impl Process {
     }
 }
 
-/// Calls a function of `rsgi.forked`, which ends this process.
+/// Calls a function of `rsgi.bridge.forked`, which ends this process.
 fn end_with(py: Python<'_>, function: &str, error: Option<Py<PyBaseException>>) {
     static FORKED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let module = FORKED.get_or_try_init(py, || py.import("rsgi.forked").map(|module| module.into_any().unbind()));
+    let module =
+        FORKED.get_or_try_init(py, || py.import("rsgi.bridge.forked").map(|module| module.into_any().unbind()));
     let ended = module.and_then(|module| match error {
         Some(error) => module.call_method1(py, function, (error,)),
         None => module.call_method0(py, function),

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rsgi.config import AppTarget, Config
 from rsgi.errors import StartupError
+from rsgi.settings.config import AppTarget, Config
 
 if TYPE_CHECKING:
     from rsgi._rsgi import ClientDisconnected, RequestBodyError, WsgiInput, WsgiPool, build_environ
     from rsgi.bridge import WsgiToAsgi
-    from rsgi.serving import serve
+    from rsgi.process.entry import serve
 
 __all__ = [
     "AppTarget",
@@ -36,7 +36,7 @@ _LAZY = {
     "WsgiPool": "rsgi._rsgi",
     "WsgiToAsgi": "rsgi.bridge",
     "build_environ": "rsgi._rsgi",
-    "serve": "rsgi.serving",
+    "serve": "rsgi.process.entry",
 }
 
 

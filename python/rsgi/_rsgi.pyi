@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal, final
 
 from rsgi._types import Message, WSGIApp
-from rsgi.config import Config
-from rsgi.plan import Plan
+from rsgi.routing.plan import Plan
+from rsgi.settings.config import Config
 
 __all__ = [
     "SETTINGS",

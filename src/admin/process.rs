@@ -11,7 +11,7 @@ use rsgi_bridge::pool::Pool;
 
 use super::status::{AppStatus, CallStatus, ProcessStatus, Report, ThreadsStatus};
 use crate::config::live_shares::{LiveShares, ShareStatus};
-use crate::gateway::{App, Gateway};
+use crate::gateway::app::{App, Gateway};
 use crate::metrics::{Family, Metrics, Sample, Value};
 use crate::route::{BUCKETS, Percent};
 use crate::runtime::calls::{Calls, Census};
@@ -139,7 +139,7 @@ impl Process {
     fn app_samples(&self, census: &Census, samples: &mut Vec<Sample>) {
         for app in &self.apps {
             let labels = [("app", &*app.name)];
-            let (open, accepted) = (websockets_open(app), app.websockets.accepted.load(Ordering::Relaxed));
+            let (open, accepted) = (websockets_open(app), app.load.websockets.accepted.load(Ordering::Relaxed));
             let calls = census.by_app.iter().find(|(name, _)| **name == *app.name).map_or(0, |(_, count)| *count);
             samples.push(Sample::count(Family::InFlight, &labels, requests_in_flight(app)));
             samples.push(Sample::count(Family::Calls, &labels, calls));
@@ -183,11 +183,11 @@ impl Process {
 
 /// The place that a WebSocket has is the one of its handshake.
 fn requests_in_flight(app: &App) -> usize {
-    app.unanswered.load(Ordering::Relaxed).saturating_sub(websockets_open(app))
+    app.load.unanswered.load(Ordering::Relaxed).saturating_sub(websockets_open(app))
 }
 
 fn websockets_open(app: &App) -> usize {
-    app.websockets.open.load(Ordering::Relaxed)
+    app.load.websockets.open.load(Ordering::Relaxed)
 }
 
 fn app_status(app: &App) -> AppStatus {

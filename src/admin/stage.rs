@@ -1,6 +1,6 @@
 //! How far a supervisor and its workers have come.
 //!
-//! The supervisor says so (`python/rsgi/supervisor.py`). The admin listener shows it.
+//! The supervisor says so (`python/rsgi/process/workers/supervisor.py`). The admin listener shows it.
 
 /// How far the supervisor has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

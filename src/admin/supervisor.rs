@@ -16,7 +16,7 @@ use super::status::ServerFacts;
 use super::thread::AdminThread;
 use super::workers::{Seat, Workers};
 use crate::config::settings::Settings;
-use crate::process::worker::Listeners;
+use crate::net::listeners::Listeners;
 
 /// The admin listener of a process whose workers serve.
 #[pyclass(frozen, module = "rsgi._rsgi")]

@@ -1,6 +1,6 @@
 //! What a supervisor knows of its workers, and of those that have ended.
 //!
-//! The policy is in Python (`python/rsgi/supervisor.py`). Each worker is asked for its numbers every second, and at each
+//! The policy is in Python (`python/rsgi/process/workers/supervisor.py`). Each worker is asked for its numbers every second, and at each
 //! scrape. If a worker does not answer in time, its last numbers are shown, and it is marked. If a worker is killed, only
 //! the counts after its last answer are lost.
 

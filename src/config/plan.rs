@@ -1,7 +1,7 @@
 //! The plan, read once from Python: the applications, and who serves what.
 //!
-//! Kept apart from the settings because it is made by `python/rsgi/plan.py` from what the applications are, and from the
-//! router, which knows no Python.
+//! Kept apart from the settings because it is made by `python/rsgi/routing/planning.py` from what the applications are, and from
+//! the router, which knows no Python.
 
 use pyo3::prelude::*;
 use rsgi_bridge::host::wsgi_to_asgi::WsgiBridge;
@@ -178,7 +178,7 @@ impl Plan {
         Ok(self.rules.iter().map(|rule| rule.rollback.as_ref().map(guard)).collect())
     }
 
-    /// Where buckets come from. `python/rsgi/shares.py` has checked the text.
+    /// Where buckets come from. `python/rsgi/settings/shares.py` has checked the text.
     fn sharing(&self) -> SharingSpec {
         let by = match self.share_by.split_once(':') {
             Some(("header", name)) => ShareBy::Header(name.to_owned()),

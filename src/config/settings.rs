@@ -1,6 +1,6 @@
 //! The settings, read once from the Python `Config`.
 //!
-//! A setting is written exactly twice: its definition in `python/rsgi/config.py`, and its field here. `_rsgi.SETTINGS`
+//! A setting is written exactly twice: its definition in `python/rsgi/settings/config.py`, and its field here. `_rsgi.SETTINGS`
 //! lists the names, and a test compares the two.
 
 use std::time::Duration;

@@ -13,25 +13,27 @@ use futures::future::Either;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::request::scope::{Extensions, ScopeKind, ScopeTemplate};
+use rsgi_bridge::spare::Spare;
 use tokio::sync::oneshot;
 
+use super::call::{Call, ClientClock};
 use super::extensions::offered;
 use super::http_exchange::{HttpRequest, State};
 use super::in_time::{self, AnswerTime};
-use super::probe::Witness;
 use super::request_messages::RequestMessages;
 use super::response_messages::{GoneState, ResponseMessages, TellOnDrop};
-use super::spare_exchange::Given;
-use super::{Call, ClientClock, early_hint, trailers};
+use super::scope_observer::ScopeObserver;
+use super::spare_exchange::{Given, SpareExchange};
+use super::{early_hint, trailers};
 use crate::config::settings::Settings;
 use crate::request::body::{Leftover, Recorder};
 use crate::request::error::RequestError;
 use crate::request::head::RequestHead;
 use crate::response::app_response::AppResponse;
 use crate::runtime::calls::{AppCalls, RunningCall};
-use crate::runtime::event_loop::conversation::Conversation;
-use crate::runtime::event_loop::coroutine::AppCoroutine;
-use crate::runtime::event_loop::{EventLoop, LoopEvent};
+use crate::runtime::event_loop::start::start_call;
+use crate::runtime::event_loop::task_callbacks::TaskCallbacks;
+use crate::runtime::event_loop::{EventLoop, LoopEvent, Start};
 use crate::runtime::outbox::{Outbox, Responder};
 
 /// A body up to this length that has arrived with its head is read before the application is called, so that `receive()` need
@@ -61,6 +63,8 @@ pub struct AsgiGateway {
     pub response_buffer: usize,
     /// How long it may take until its answer begins.
     pub limit: Option<Duration>,
+    /// `receive` and `send` of HTTP requests that are over.
+    pub(super) spare_exchanges: Arc<Spare<SpareExchange>>,
 }
 
 impl AsgiGateway {
@@ -74,6 +78,10 @@ impl AsgiGateway {
         settings: &Settings,
         limit: Option<Duration>,
     ) -> Self {
+        let spare_exchanges: Arc<Spare<SpareExchange>> = Arc::default();
+        let spare = Arc::clone(&spare_exchanges);
+        // They know the application, which knows the loop.
+        event_loop.at_detach(Box::new(move || while spare.take().is_some() {}));
         Self {
             name,
             app,
@@ -86,6 +94,7 @@ impl AsgiGateway {
             extensions: offered(settings),
             response_buffer: settings.response_buffer,
             limit,
+            spare_exchanges,
         }
     }
 
@@ -101,7 +110,7 @@ impl AsgiGateway {
     pub fn scope<'py>(&self, py: Python<'py>, head: &RequestHead, kind: ScopeKind<'_>) -> PyResult<Bound<'py, PyDict>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = state.as_ref().map(|state| state.bind(py).clone());
-        super::scope(py, &self.scopes, head, kind, state.as_ref())
+        super::call::scope(py, &self.scopes, head, kind, state.as_ref())
     }
 }
 
@@ -111,7 +120,7 @@ pub struct Asked {
     /// Keeps the body.
     pub recorder: Recorder,
     /// Sees what a router writes into the scope.
-    pub witness: Arc<Witness>,
+    pub observer: Arc<ScopeObserver>,
 }
 
 /// Calls the application as a task of the loop. Not `async`: while the application answers, nothing is kept but where its answer
@@ -151,14 +160,14 @@ pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Asked) -> (A
         let (reader, leftover) = body.pump(gateway.request_buffer, waits, None, Some(asked.recorder));
         (RequestMessages::Coming(reader), leftover)
     };
-    (submit(gateway, head, request, Some(asked.witness), client).await, leftover)
+    (submit(gateway, head, request, Some(asked.observer), client).await, leftover)
 }
 
 fn submit<'a>(
     gateway: &Arc<AsgiGateway>,
     head: Box<RequestHead>,
     body: RequestMessages,
-    witness: Option<Arc<Witness>>,
+    observer: Option<Arc<ScopeObserver>>,
     (alarm, half_closed): ClientClock<'a>,
 ) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
@@ -166,10 +175,10 @@ fn submit<'a>(
     let time =
         gateway.limit.map(|limit| AnswerTime { limit, reading: body.reading(), call: call.handle(), wear: None });
     let event_loop = time.as_ref().map(|_| Arc::clone(&gateway.event_loop));
-    let request = Arc::new(HttpRequest { gone: GoneState::default(), head, witness, gateway: Arc::clone(gateway) });
+    let request = Arc::new(HttpRequest { gone: GoneState::default(), head, observer, gateway: Arc::clone(gateway) });
     let told = TellOnDrop(Arc::clone(&request));
     let start = HttpStart { request, body, responder, call };
-    gateway.event_loop.submit(LoopEvent::Http(Box::new(start)));
+    gateway.event_loop.submit(LoopEvent::Start(Box::new(start)));
     let response = match time.zip(event_loop) {
         None => Either::Left(response),
         Some((time, event_loop)) => Either::Right(in_time::of_task(response, time, event_loop, alarm).boxed()),
@@ -191,26 +200,26 @@ pub struct HttpStart {
     call: RunningCall,
 }
 
-impl HttpStart {
-    /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
-    pub fn start(self, py: Python<'_>) {
-        let Self { request, body, responder, call } = self;
+impl Start for HttpStart {
+    /// Builds scope, `receive` and `send`, and starts the task.
+    fn start(self: Box<Self>, py: Python<'_>) {
+        let Self { request, body, responder, call } = *self;
         let gateway = Arc::clone(&request.gateway);
         request.head.called();
         let mut extensions = gateway.extensions;
         extensions.trailers = extensions.trailers && trailers::accepted(&request.head);
         extensions.early_hint = extensions.early_hint && early_hint::accepted(&request.head);
         let scope = gateway.scope(py, &request.head, ScopeKind::Http { extensions });
-        if let (Some(witness), Ok(scope)) = (&request.witness, &scope) {
-            witness.watch(scope);
+        if let (Some(observer), Ok(scope)) = (&request.observer, &scope) {
+            observer.watch(scope);
         }
         let state = State { body, flushing: false, response: gateway.response(responder, Some(call)), request };
         let started = scope.and_then(|scope| {
-            let given = Given::new(py, &gateway.event_loop, state)?;
-            let conversation = Conversation::Http(given.exchange.clone().unbind());
+            let given = Given::new(py, &gateway.spare_exchanges, state)?;
+            let callbacks = TaskCallbacks::new(given.exchange.clone().unbind());
             let functions = (given.receive.clone(), given.send.clone());
-            AppCoroutine::start(&gateway.event_loop, gateway.app.bind(py), scope, functions, conversation);
-            given.give_back(&gateway.event_loop);
+            start_call(&gateway.event_loop, gateway.app.bind(py), scope, functions, callbacks);
+            given.give_back(&gateway.spare_exchanges);
             Ok(())
         });
         if let Err(error) = started {

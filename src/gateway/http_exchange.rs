@@ -22,14 +22,15 @@ use super::asgi::AsgiGateway;
 use super::extensions::only_if;
 use super::leaving::{put_off, raise_after_listeners};
 use super::message::{disconnect_message, says, typed, unexpected};
-use super::probe::Witness;
 use super::request_messages::RequestMessages;
 use super::response_messages::{Ending, GoneState, Progress, ResponseMessages, Room, body_part, response_head};
+use super::scope_observer::ScopeObserver;
 use super::waiters::Waiters;
 use super::{early_hint, file_message, trailers, zero_copy};
 use crate::request::head::RequestHead;
 use crate::runtime::calls::CallHandle;
 use crate::runtime::event_loop::EventLoop;
+use crate::runtime::event_loop::task_callbacks::Exchange;
 
 /// How many turns of the loop a head waits for its body: middleware that hands messages from task to task takes one or two.
 const FLUSH_TURNS: u32 = 3;
@@ -39,7 +40,7 @@ const FLUSH_TURNS: u32 = 3;
 pub(super) struct HttpRequest {
     pub(super) gone: GoneState,
     pub(super) head: Box<RequestHead>,
-    pub(super) witness: Option<Arc<Witness>>,
+    pub(super) observer: Option<Arc<ScopeObserver>>,
     pub(super) gateway: Arc<AsgiGateway>,
 }
 
@@ -177,24 +178,24 @@ impl HttpExchange {
         drop(state);
         if !this.stepping.load(Ordering::Relaxed) {
             // A task that the application has started sent it: nobody will say when that one waits.
-            Self::suspended(slf.as_unbound(), py);
+            Self::suspended(slf);
         }
         Ok(Room::Yes)
     }
 
     /// What a router has written into the scope is looked at while it is there.
-    fn bear_witness(&self, py: Python<'_>) {
+    fn read_scope(&self, py: Python<'_>) {
         let state = self.lock();
-        if let Some(witness) = &state.request.witness {
-            let witness = Arc::clone(witness);
+        if let Some(observer) = &state.request.observer {
+            let observer = Arc::clone(observer);
             drop(state);
-            witness.read(py);
+            observer.read(py);
         }
     }
 
     fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
         let (body, more) = body_part(py, message)?;
-        self.bear_witness(py);
+        self.read_scope(py);
         let mut state = self.lock();
         let State { response, request, .. } = &mut *state;
         // A body that nobody gets has no pipe that would tell.
@@ -213,7 +214,7 @@ impl HttpExchange {
     fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
         only_if(self.lock().request.gateway.extensions.path_send, "pathsend")?;
         let body = file_message::open(py, message)?;
-        self.bear_witness(py);
+        self.read_scope(py);
         let mut state = self.lock();
         let State { response, request, .. } = &mut *state;
         response.take_file(body, request.head.is_head(), &request.gone).map(|()| Room::Yes)
@@ -222,7 +223,7 @@ impl HttpExchange {
     fn send_piece(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
         only_if(self.lock().request.gateway.extensions.zero_copy_send, "zerocopysend")?;
         let (body, more) = zero_copy::piece(py, message)?;
-        self.bear_witness(py);
+        self.read_scope(py);
         let mut state = self.lock();
         let State { response, request, .. } = &mut *state;
         response.take_piece(body, more, request.head.is_head(), &request.gone)
@@ -235,31 +236,8 @@ impl HttpExchange {
         early_hint::send(&links, &state.request.head, &state.response).map(|()| Room::Yes)
     }
 
-    /// Whether it is about `call`.
-    pub fn is_of(&self, call: &CallHandle) -> bool {
-        self.lock().response.is_of(call)
-    }
-
-    /// The application goes on.
-    pub fn resumed(&self) {
-        self.stepping.store(true, Ordering::Relaxed);
-    }
-
-    /// The application waits for something. A head that it has given goes out soon, whether a body follows or not; what comes
-    /// within a few turns of the loop still leaves with it, in one piece.
-    pub fn suspended(slf: &Py<Self>, py: Python<'_>) {
-        let this = slf.get();
-        this.stepping.store(false, Ordering::Relaxed);
-        let mut state = this.lock();
-        if state.response.is_held() && !state.flushing {
-            state.flushing = true;
-            let (exchange, event_loop) = (slf.clone_ref(py), Arc::clone(&state.request.gateway.event_loop));
-            event_loop.run_later(FLUSH_TURNS, Box::new(move |py| exchange.get().flush(py)));
-        }
-    }
-
     fn flush(&self, py: Python<'_>) {
-        self.bear_witness(py);
+        self.read_scope(py);
         let mut state = self.lock();
         let State { response, request, .. } = &mut *state;
         if response.is_held() {
@@ -267,10 +245,37 @@ impl HttpExchange {
             let _gone = response.take_body(Bytes::new(), true, request.head.is_head(), &request.gone);
         }
     }
+}
+
+impl Exchange for HttpExchange {
+    const SHORT: bool = true;
+
+    /// Whether it is about `call`.
+    fn is_of(&self, call: &CallHandle) -> bool {
+        self.lock().response.is_of(call)
+    }
+
+    /// The application goes on.
+    fn resumed(&self) {
+        self.stepping.store(true, Ordering::Relaxed);
+    }
+
+    /// The application waits for something. A head that it has given goes out soon, whether a body follows or not; what comes
+    /// within a few turns of the loop still leaves with it, in one piece.
+    fn suspended(this: &Bound<'_, Self>) {
+        let (exchange, this) = (this.clone().unbind(), this.get());
+        this.stepping.store(false, Ordering::Relaxed);
+        let mut state = this.lock();
+        if state.response.is_held() && !state.flushing {
+            state.flushing = true;
+            let event_loop = Arc::clone(&state.request.gateway.event_loop);
+            event_loop.run_later(FLUSH_TURNS, Box::new(move |py| exchange.get().flush(py)));
+        }
+    }
 
     /// The application has returned or raised: whatever is open is ended, and what went wrong is said once.
-    pub fn ended(&self, py: Python<'_>, result: PyResult<()>) {
-        self.bear_witness(py);
+    fn ended(&self, py: Python<'_>, result: PyResult<()>) {
+        self.read_scope(py);
         let mut state = self.lock();
         let State { response, request, body, .. } = &mut *state;
         let body_failed = std::mem::replace(body, RequestMessages::Delivered).has_failed();

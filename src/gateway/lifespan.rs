@@ -14,7 +14,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::error::short;
 use rsgi_bridge::host::awaitable::{Awaitable, Sent};
-use rsgi_bridge::report::{Subject, log_failure};
+use rsgi_bridge::log::Subject;
+use rsgi_bridge::report::log_failure;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -201,7 +202,7 @@ fn call_app(
     let exchange = LifespanExchange { gateway: Arc::clone(gateway), conversation: Arc::clone(conversation) };
     let exchange = Bound::new(py, exchange)?;
     let arguments = (gateway.app.bind(py), scope, exchange.getattr("receive")?, exchange.getattr("send")?);
-    let coroutine = py.import("rsgi.loops")?.call_method1("call_application", arguments)?;
+    let coroutine = py.import("rsgi.process.loops")?.call_method1("call_application", arguments)?;
     gateway.event_loop.await_from_tokio(py, coroutine)
 }
 

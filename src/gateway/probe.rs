@@ -2,23 +2,23 @@
 //!
 //! Kept apart because it is the only place where one request meets two applications. What counts is whether a *route* was
 //! missed, not whether a handler found nothing. The proof, in this order: the application says so in `x-rsgi-pass`; a
-//! Starlette router has left its marks in the scope; of an opaque application the status 404 is all there is. In table mode a
+//! Starlette router has written what it found into the scope; of an opaque application the status 404 is all there is. In table mode a
 //! folder of files is asked in the same way, where the old application has routes too: there, 404 says that it has no such file. A failure
 //! (5xx) is never a miss, and every other answer leaves as it comes, without delay.
 //!
 //! Spec: `docs/architecture.md`, "Who answers"; RFC 9110 10.2.1 (`Allow`), 15.5.6.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::request::Parts;
 use http::{StatusCode, Uri};
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use rsgi_bridge::request::text::percent_decode;
 
-use super::{App, Call, Gateway, asgi};
+use super::app::{App, Gateway};
+use super::asgi;
+use super::call::Call;
+use super::scope_observer::{RouteMatch, ScopeObserver};
 use crate::request::body::Recorder;
 use crate::request::head::RequestHead;
 use crate::response::app_response::AppResponse;
@@ -27,75 +27,6 @@ use crate::route::Miss;
 
 /// By which an application says of its own answer whether it is a miss.
 static PASS: HeaderName = HeaderName::from_static("x-rsgi-pass");
-
-/// What a router has written into the scope when its application answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Marks {
-    /// It looked, and no route fits the path.
-    NoRoute,
-    /// A route fits the path, but not the method.
-    NoMethod,
-    /// The request came to a handler.
-    Matched,
-    /// The request came to a folder of files.
-    Folder,
-    /// Nothing that is known here.
-    Unknown,
-}
-
-/// Reads the marks of one request's router; cheap until the application answers.
-#[derive(Debug, Default)]
-pub struct Witness {
-    scope: Mutex<Option<Py<PyDict>>>,
-    marks: OnceLock<Marks>,
-}
-
-impl Witness {
-    /// Keeps the scope that the application gets.
-    pub fn watch(&self, scope: &Bound<'_, PyDict>) {
-        *self.scope.lock().unwrap_or_else(PoisonError::into_inner) = Some(scope.clone().unbind());
-    }
-
-    /// Reads the scope, once: when the application answers. What comes later is not about routes any more.
-    pub fn read(&self, py: Python<'_>) {
-        let scope = self.scope.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(scope) = scope {
-            // An object that cannot be looked at proves nothing.
-            let marks = marks(scope.bind(py)).unwrap_or(Marks::Unknown);
-            self.marks.get_or_init(|| marks);
-        }
-    }
-
-    fn marks(&self) -> Marks {
-        self.marks.get().copied().unwrap_or(Marks::Unknown)
-    }
-}
-
-/// Starlette's router notes itself as `router`, and what it found as `endpoint` and, in later versions, `route`.
-///
-/// A mount writes an `endpoint`, too: the application it stands for. If that has routes of its own, its router came
-/// next and found none of them.
-fn marks(scope: &Bound<'_, PyDict>) -> PyResult<Marks> {
-    let py = scope.py();
-    if !scope.contains(intern!(py, "router"))? {
-        return Ok(Marks::Unknown);
-    }
-    let Some(endpoint) = scope.get_item(intern!(py, "endpoint"))? else { return Ok(Marks::NoRoute) };
-    if endpoint.hasattr(intern!(py, "routes"))? {
-        return Ok(Marks::NoRoute);
-    }
-    // Starlette's `StaticFiles`, and what is derived from it.
-    if endpoint.hasattr(intern!(py, "lookup_path"))? {
-        return Ok(Marks::Folder);
-    }
-    let methods = match scope.get_item(intern!(py, "route"))? {
-        Some(route) => route.getattr_opt(intern!(py, "methods"))?.filter(|methods| !methods.is_none()),
-        None => None,
-    };
-    let method = scope.get_item(intern!(py, "method"))?;
-    let fits = methods.zip(method).map(|(methods, method)| methods.contains(method)).transpose()?;
-    Ok(if fits == Some(false) { Marks::NoMethod } else { Marks::Matched })
-}
 
 /// Calls `first`, and `second` where `first` answers that it has nothing there.
 pub async fn call(
@@ -115,15 +46,15 @@ pub async fn call(
         queued: call.head.queued.clone(),
         series: None,
     });
-    let witness = Arc::new(Witness::default());
-    let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), witness: Arc::clone(&witness) };
+    let observer = Arc::new(ScopeObserver::default());
+    let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), observer: Arc::clone(&observer) };
     let (mut response, leftover) = asgi::ask(gateway, call, asked).await;
     let passed = response.head_mut().and_then(|head| head.take(&PASS));
-    let marks = match miss {
-        Miss::NoRoute => witness.marks(),
-        Miss::NoFile => Marks::Folder,
+    let route_match = match miss {
+        Miss::NoRoute => observer.route_match(),
+        Miss::NoFile => RouteMatch::Folder,
     };
-    let missed = is_miss(&mut response, passed.as_ref(), marks, &head);
+    let missed = is_miss(&mut response, passed.as_ref(), route_match, &head);
     if !missed {
         return response;
     }
@@ -131,7 +62,7 @@ pub async fn call(
     let Ok(Some(body)) = leftover.rewind().await else { return response };
     let allowed = allowed(&mut response);
     drop(response);
-    match in_flight.enter(second) {
+    match in_flight.enter(&second.load) {
         Ok(()) => {
             head.series = in_flight.series();
             merge_allowed(second.call(Call { head, body, settings, client }).await, &allowed)
@@ -140,7 +71,12 @@ pub async fn call(
     }
 }
 
-fn is_miss(response: &mut AppResponse, passed: Option<&HeaderValue>, marks: Marks, head: &RequestHead) -> bool {
+fn is_miss(
+    response: &mut AppResponse,
+    passed: Option<&HeaderValue>,
+    route_match: RouteMatch,
+    head: &RequestHead,
+) -> bool {
     let status = response.status();
     // The server's own answer (413, 500) is nobody's miss.
     let Some(answer) = response.head_mut().filter(|_| !status.is_server_error()) else { return false };
@@ -149,16 +85,17 @@ fn is_miss(response: &mut AppResponse, passed: Option<&HeaderValue>, marks: Mark
         return !matches!(value.as_bytes(), b"0" | b"false" | b"no");
     }
     match status {
-        StatusCode::NOT_FOUND => matches!(marks, Marks::NoRoute | Marks::Folder | Marks::Unknown),
-        StatusCode::METHOD_NOT_ALLOWED => match marks {
+        StatusCode::NOT_FOUND => matches!(route_match, RouteMatch::NoRoute | RouteMatch::Folder | RouteMatch::Unknown),
+        StatusCode::METHOD_NOT_ALLOWED => match route_match {
             // A folder is read, not written.
-            Marks::NoMethod | Marks::Folder => true,
+            RouteMatch::NoMethod | RouteMatch::Folder => true,
             // The route takes every method and its handler does not: a class, which says which it has.
-            Marks::Matched => headers.contains_key(ALLOW) && !lists(headers, head.parts.method.as_str()),
-            Marks::NoRoute | Marks::Unknown => false,
+            RouteMatch::Matched => headers.contains_key(ALLOW) && !lists(headers, head.parts.method.as_str()),
+            RouteMatch::NoRoute | RouteMatch::Unknown => false,
         },
         StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
-            marks == Marks::NoRoute && headers.get(LOCATION).is_some_and(|to| is_slash_twin(to, head.raw_path()))
+            route_match == RouteMatch::NoRoute
+                && headers.get(LOCATION).is_some_and(|to| is_slash_twin(to, head.raw_path()))
         }
         _ => false,
     }

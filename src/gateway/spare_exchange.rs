@@ -11,10 +11,9 @@ use std::sync::{Arc, Mutex};
 use pyo3::intern;
 use pyo3::prelude::*;
 use rsgi_bridge::process::Process;
-use rsgi_bridge::spare::has_only;
+use rsgi_bridge::spare::{Spare, has_only};
 
 use super::http_exchange::{HttpExchange, State};
-use crate::runtime::event_loop::EventLoop;
 
 /// An exchange and its two methods, as the application gets them.
 pub(super) struct Given<'py> {
@@ -36,8 +35,8 @@ impl<'py> Given<'py> {
     ///
     /// # Errors
     /// When Python is out of memory.
-    pub(super) fn new(py: Python<'py>, event_loop: &EventLoop, state: State) -> PyResult<Self> {
-        if let Some(SpareExchange { exchange, receive, send }) = event_loop.exchanges.take() {
+    pub(super) fn new(py: Python<'py>, spare: &Spare<SpareExchange>, state: State) -> PyResult<Self> {
+        if let Some(SpareExchange { exchange, receive, send }) = spare.take() {
             let exchange = exchange.into_bound(py);
             let before = std::mem::replace(&mut *exchange.get().lock(), state);
             drop(before);
@@ -52,7 +51,7 @@ impl<'py> Given<'py> {
     }
 
     /// The call has begun. If it is over, and the application has kept nothing of it, it all serves another.
-    pub(super) fn give_back(self, event_loop: &EventLoop) {
+    pub(super) fn give_back(self, spare: &Spare<SpareExchange>) {
         let Self { exchange, receive, send } = self;
         // Each method has a reference to what it is a method of.
         if has_only(&receive, 1)
@@ -60,8 +59,9 @@ impl<'py> Given<'py> {
             && has_only(&exchange, 3)
             && Arc::strong_count(&exchange.get().waiters) == 1
         {
-            let spare = SpareExchange { exchange: exchange.unbind(), receive: receive.unbind(), send: send.unbind() };
-            event_loop.exchanges.give_back(spare);
+            let given_back =
+                SpareExchange { exchange: exchange.unbind(), receive: receive.unbind(), send: send.unbind() };
+            spare.give_back(given_back);
         }
     }
 }

@@ -21,7 +21,7 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use super::message::says;
 use super::response_messages::{Progress, ResponseMessages};
 use crate::request::head::RequestHead;
-use crate::response::app_response::Trailers;
+use crate::response::trailers::Trailers;
 
 /// Fields that mean something before the body only.
 const FORBIDDEN: [HeaderName; 11] = [

@@ -26,9 +26,9 @@ use rsgi_bridge::request::source::BodySource;
 use rsgi_bridge::response::exchange::Exchange;
 use tokio::sync::oneshot;
 
+use super::call::{Call, ClientClock};
 use super::in_time::{self, AnswerTime};
 use super::socket_sink::SocketSink;
-use super::{Call, ClientClock};
 use crate::config::settings::Settings;
 use crate::gateway::overload;
 use crate::metrics::Event;
@@ -118,7 +118,7 @@ impl WsgiGateway {
         let request = head.view(&target, content_length);
         let environ = self.target.environ.build(py, &request, input.clone().into_any())?;
         if let Some(scopes) = &self.target.scopes {
-            let scope = super::scope(
+            let scope = super::call::scope(
                 py,
                 scopes,
                 head,

@@ -19,7 +19,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::access_log::Entry;
-use crate::gateway::{Call, probe, websocket};
+use crate::gateway::call::Call;
+use crate::gateway::{probe, websocket};
 use crate::http::forwarded::{Memo, Proxies};
 use crate::http::health;
 use crate::http::service::Service;
@@ -266,7 +267,7 @@ fn begin<'a>(
         if head.parts.version != Version::HTTP_2 && !matches!(body, RawBody::Empty) {
             return Err(RequestError::closing(StatusCode::BAD_REQUEST, "a WebSocket handshake has no body"));
         }
-        in_flight.enter(app)?;
+        in_flight.enter(&app.load)?;
         let asked = websocket::Asked { head, alive: connection.alive.clone(), in_flight };
         return Ok((rare(websocket::call(app, asked, &service.settings)), None));
     }
@@ -276,7 +277,7 @@ fn begin<'a>(
     {
         return Err(rsgi_bridge::error::BodyError::TooLarge { limit }.into());
     }
-    in_flight.enter(app)?;
+    in_flight.enter(&app.load)?;
     let body = RequestBody::new(body, limit, head.series.clone());
     let fate = body.fate();
     let client = (&connection.alarm, &connection.half_closed);

@@ -7,19 +7,17 @@
 //! Spec: RFC 9113 (5.1.2, 5.2, 6.8, 10.5), RFC 8441 3, 5.
 
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::task::AtomicWaker;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::settings::Settings;
@@ -28,12 +26,9 @@ use crate::http::service::Service;
 use crate::metrics::Protocol;
 use crate::request::activity::Activity;
 use crate::request::head::Peer;
+use crate::response::stream_clock::{PIECE, StreamClock};
 use crate::runtime::shutdown::{Alive, Phase};
-use crate::wire::{Alarm, FrameGuard, Limits, Pace};
-
-/// How much of a response hyper gets at a time: what it has not sent is not ours any more, and no clock watches it. As
-/// long as a frame may be, so that no frame is shorter for it.
-pub const PIECE: usize = 16 * 1024;
+use crate::wire::{Alarm, FrameGuard, Limits};
 
 /// What of one response may wait in hyper for the client to open its window, in bytes.
 const SEND_BUFFER: usize = 4 * PIECE;
@@ -185,85 +180,6 @@ impl Streams {
     }
 }
 
-/// `None` is for ever.
-type Until = Option<Instant>;
-
-tokio::task_local! {
-    static READER: Arc<Reader>;
-}
-
-/// How the client takes the response of one stream. The connection's flow control says when it has; only here is a clock.
-#[derive(Debug)]
-pub struct Reader {
-    pace: Mutex<Pace>,
-    answered: AtomicBool,
-    /// The application gives the response up, because the client takes nothing of it and others need the thread.
-    given_up: AtomicBool,
-    task: AtomicWaker,
-    /// What sends on the stream after it has become a WebSocket.
-    sender: OnceLock<AbortHandle>,
-}
-
-impl Reader {
-    fn new(limits: &Limits) -> Self {
-        Self {
-            pace: Mutex::new(Pace::new(limits)),
-            answered: AtomicBool::new(false),
-            given_up: AtomicBool::new(false),
-            task: AtomicWaker::new(),
-            sender: OnceLock::new(),
-        }
-    }
-
-    /// The reader of the stream whose task this is; there is none over HTTP/1.
-    pub fn current() -> Option<Arc<Self>> {
-        READER.try_with(Arc::clone).ok()
-    }
-
-    /// The response has begun.
-    pub fn answered(&self) {
-        self.answered.store(true, Ordering::Relaxed);
-    }
-
-    /// hyper wants more: the client has taken what was handed over.
-    pub fn took(&self) {
-        self.pace().moved(0);
-    }
-
-    /// The client has to take `bytes` now.
-    pub fn handed(&self, bytes: usize) {
-        self.pace().hand(bytes);
-    }
-
-    /// Resets a stream that has become a WebSocket, unless it has ended in order.
-    pub fn cut(&self) {
-        if let Some(sender) = self.sender.get() {
-            sender.abort();
-        }
-    }
-
-    /// Does not wait for the client any longer.
-    pub fn give_up(&self) {
-        self.given_up.store(true, Ordering::Release);
-        self.task.wake();
-    }
-
-    fn is_given_up(&self, context: &Context<'_>) -> bool {
-        self.task.register(context.waker());
-        self.given_up.load(Ordering::Acquire)
-    }
-
-    /// Until when the client may take nothing; `None` when it is not waited for.
-    fn patience(&self) -> Option<Until> {
-        let mut pace = self.pace();
-        pace.is_waiting().then(|| pace.wait())
-    }
-
-    fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Runs each stream as a task, and resets those whose client takes nothing.
 #[derive(Clone, Debug)]
 struct StreamExecutor(Arc<Streams>);
@@ -276,16 +192,15 @@ where
     fn execute(&self, future: F) {
         // What hyper starts from within a stream's task is what sends on it from now on. The stream is counted already, and
         // its WebSocket has clocks of its own.
-        if let Some(reader) = Reader::current() {
+        if let Some(clock) = StreamClock::current() {
             let sender = tokio::spawn(async move { drop(future.await) });
-            // A stream is upgraded once.
-            let _set = reader.sender.set(sender.abort_handle());
+            clock.sent_by(sender.abort_handle());
             return;
         }
         let limits = &self.0.limits;
         let stream = StreamTask {
             future: Box::pin(future),
-            reader: Arc::new(Reader::new(limits)),
+            clock: Arc::new(StreamClock::new(limits)),
             alarm: Alarm::new(limits.keep_alive_timeout),
             streams: Arc::clone(&self.0),
         };
@@ -296,7 +211,7 @@ where
 /// One stream. Dropped before its end it is reset.
 struct StreamTask<F> {
     future: Pin<Box<F>>,
-    reader: Arc<Reader>,
+    clock: Arc<StreamClock>,
     alarm: Alarm,
     streams: Arc<Streams>,
 }
@@ -306,12 +221,12 @@ impl<F: Future> Future for StreamTask<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let ended = READER.sync_scope(Arc::clone(&this.reader), || this.future.as_mut().poll(context).is_ready());
+        let ended = StreamClock::watch(&this.clock, || this.future.as_mut().poll(context).is_ready());
         if ended {
             return Poll::Ready(());
         }
-        let Some(until) = this.reader.patience() else { return Poll::Pending };
-        if this.reader.is_given_up(context) || (until.is_some() && this.alarm.poll(context, until)) {
+        let Some(until) = this.clock.patience() else { return Poll::Pending };
+        if this.clock.is_given_up(context) || (until.is_some() && this.alarm.poll(context, until)) {
             this.streams.cut();
             return Poll::Ready(());
         }
@@ -321,6 +236,6 @@ impl<F: Future> Future for StreamTask<F> {
 
 impl<F> Drop for StreamTask<F> {
     fn drop(&mut self) {
-        self.streams.ended(self.reader.answered.load(Ordering::Relaxed));
+        self.streams.ended(self.clock.is_answered());
     }
 }

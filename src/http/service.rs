@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use crate::access_log::AccessLog;
 use crate::config::live_shares::LiveShares;
 use crate::config::settings::Settings;
-use crate::gateway::App;
+use crate::gateway::app::{App, Gateway};
 use crate::http::forwarded::Proxies;
 use crate::metrics::{Metrics, Routing};
 use crate::net::admission::Admission;
@@ -51,4 +51,11 @@ pub struct Service {
     pub wear: Option<Arc<Wear>>,
     /// Counts connections, if they are limited.
     pub admission: Option<Arc<Admission>>,
+}
+
+impl Service {
+    /// Whether every application is called as ASGI.
+    pub fn all_asgi(&self) -> bool {
+        self.apps.iter().all(|app| matches!(app.gateway, Gateway::Asgi(_)))
+    }
 }

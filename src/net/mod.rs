@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod back_off;
 pub mod binding;
+pub mod listeners;
 pub mod replayed;
 pub mod tls;
 pub mod unix_path;

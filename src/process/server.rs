@@ -21,19 +21,19 @@ use crate::config::live_shares::LiveShares;
 use crate::config::plan::Plan;
 use crate::config::settings::{Seconds, Settings};
 use crate::config::startup_error::StartupError;
-use crate::gateway::App;
+use crate::gateway::app::App;
 use crate::gateway::pools::Pools;
 use crate::http::forwarded::Proxies;
 use crate::http::service::Service;
 use crate::metrics::{Metrics, Routing};
 use crate::net::admission::Admission;
 use crate::net::binding::Bound as BoundListener;
+use crate::net::listeners::Listeners;
 use crate::net::tls::Tls;
 use crate::process::drain::Drain;
 use crate::process::heartbeat;
 use crate::process::running::{Running, serve, wait_for_end};
 use crate::process::startup::Started;
-use crate::process::worker::Listeners;
 use crate::response::compression::Compression;
 use crate::response::own_fields::OwnFields;
 use crate::response::static_files::StaticFiles;
@@ -157,7 +157,7 @@ impl Server {
             wear,
             admission,
         };
-        let io = Io::choose(&service, pools.driving().is_some())?;
+        let io = Io::choose(&service.settings, service.all_asgi(), pools.driving().is_some())?;
         let (told, ready) = channel();
         let listening = Listening { bound: listeners, shared, ready: told, accepting: Arc::default() };
         let prepared = Prepared { service, listening, pools, log_thread, door };

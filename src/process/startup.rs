@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
 use crate::config::startup_error::StartupError;
-use crate::gateway::Gateway;
+use crate::gateway::app::Gateway;
 use crate::gateway::lifespan::{self, Lifespan};
 use crate::http::service::Service;
 use crate::runtime::event_loop::{EventLoop, LoopEvent};

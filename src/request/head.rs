@@ -13,7 +13,7 @@ use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Uri, Version};
-use rsgi_bridge::report::Subject;
+use rsgi_bridge::log::Subject;
 use rsgi_bridge::request::environ::RequestView;
 use rsgi_bridge::request::text::percent_decode;
 use rsgi_bridge::request::tls::TlsSession;

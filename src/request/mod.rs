@@ -3,9 +3,11 @@
 //! It is the same for HTTP/1 and HTTP/2.
 
 pub mod activity;
+pub mod app_load;
 pub mod body;
 pub mod error;
 pub mod half_closed;
 pub mod head;
 pub mod identity;
+pub mod refusals;
 pub mod upgrade;

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -18,14 +18,12 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use rsgi_bridge::response::sink::FileBody;
 use rsgi_bridge::response::stored::Piece;
 
-use crate::http::h2::{PIECE, Reader};
 use crate::request::error::{RequestError, Then};
-use crate::response::compression::CompressedStream;
+use crate::response::compression::stream::CompressedStream;
 use crate::response::file_stream::{FileStream, SpooledStream, broken_off};
 use crate::response::in_flight::InFlight;
-
-/// The fields that follow a body, once they are known. The end of the body comes after them.
-pub type Trailers = Arc<Mutex<Option<HeaderMap>>>;
+use crate::response::stream_clock::{PIECE, StreamClock};
+use crate::response::trailers::Trailers;
 
 /// What an application answered.
 #[derive(Debug)]
@@ -133,7 +131,7 @@ pub struct ResponseBody {
     in_flight: InFlight,
     broken: Option<io::Error>,
     /// Over HTTP/2: how the client takes it.
-    reader: Option<Arc<Reader>>,
+    clock: Option<Arc<StreamClock>>,
     /// Over HTTP/2: what of the last chunk has yet to go out.
     rest: Bytes,
 }
@@ -166,17 +164,17 @@ impl ResponseBody {
     }
 
     fn new(content: Content, in_flight: InFlight) -> Self {
-        let reader = Reader::current();
-        if let Some(reader) = &reader {
-            reader.answered();
-            let told = Arc::clone(reader);
+        let clock = StreamClock::current();
+        if let Some(clock) = &clock {
+            clock.answered();
+            let told = Arc::clone(clock);
             match &content {
                 Content::Spooled(stream) => stream.on_given_up(move || told.give_up()),
                 Content::Compressed(stream) => stream.on_given_up(move || told.give_up()),
                 _ => (),
             }
         }
-        Self { content, in_flight, broken: None, reader, rest: Bytes::new() }
+        Self { content, in_flight, broken: None, clock, rest: Bytes::new() }
     }
 
     /// What follows the body, once.
@@ -191,11 +189,11 @@ impl ResponseBody {
 
     /// Hands over what the client should take next; an HTTP/2 client piece by piece.
     fn hand(&mut self, mut chunk: Bytes) -> Frame<Bytes> {
-        if let Some(reader) = &self.reader {
+        if let Some(clock) = &self.clock {
             if chunk.len() > PIECE {
                 self.rest = chunk.split_off(PIECE);
             }
-            reader.handed(chunk.len());
+            clock.handed(chunk.len());
         }
         self.in_flight.record.bytes += chunk.len() as u64;
         Frame::data(chunk)
@@ -218,8 +216,8 @@ impl Body for ResponseBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = &mut *self;
-        if let Some(reader) = &this.reader {
-            reader.took();
+        if let Some(clock) = &this.clock {
+            clock.took();
             if !this.rest.is_empty() {
                 let rest = std::mem::take(&mut this.rest);
                 return Poll::Ready(Some(Ok(this.hand(rest))));

@@ -9,12 +9,12 @@ use std::time::{Instant, SystemTime};
 use http::HeaderMap;
 
 use crate::access_log::{AccessLog, Entry, Outcome, kept};
-use crate::gateway::App;
-use crate::http::h2::Reader;
 use crate::metrics::{Counted, Event, RouteSeries, Routing};
 use crate::request::activity::Activity;
+use crate::request::app_load::AppLoad;
 use crate::request::error::RequestError;
 use crate::response::decision_fields::DecisionFields;
+use crate::response::stream_clock::StreamClock;
 use crate::route::{Decided, Reason};
 
 /// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
@@ -61,11 +61,11 @@ pub struct Logged {
 pub struct Place {
     /// Where an HTTP/2 connection counts its requests.
     activity: Option<Arc<Activity>>,
-    running: Option<Arc<App>>,
+    running: Option<Arc<AppLoad>>,
     /// It is that of a WebSocket that was accepted.
     websocket: bool,
     /// Of a WebSocket over HTTP/2: its stream, which is reset unless it has ended.
-    stream: Option<Arc<Reader>>,
+    stream: Option<Arc<StreamClock>>,
 }
 
 impl Place {
@@ -77,14 +77,14 @@ impl Place {
     }
 
     /// Counts as one of `app`'s; `false` when those are too many.
-    fn enter(&mut self, app: &Arc<App>) -> bool {
+    fn enter(&mut self, app: &Arc<AppLoad>) -> bool {
         let unanswered = app.unanswered.fetch_add(1, Ordering::AcqRel);
         leave(self.running.replace(Arc::clone(app)));
         app.limit.is_none_or(|limit| unanswered < limit)
     }
 }
 
-fn leave(app: Option<Arc<App>>) {
+fn leave(app: Option<Arc<AppLoad>>) {
     if let Some(app) = app {
         app.unanswered.fetch_sub(1, Ordering::AcqRel);
     }
@@ -159,7 +159,7 @@ impl InFlight {
     }
 
     /// Says who answers.
-    fn served_by(&mut self, app: &App) {
+    fn served_by(&mut self, app: &AppLoad) {
         if self.log.is_some() {
             self.record.app = Some(Arc::clone(&app.name));
         }
@@ -182,7 +182,7 @@ impl InFlight {
     ///
     /// # Errors
     /// 503 when `app` runs as many as it may.
-    pub fn enter(&mut self, app: &Arc<App>) -> Result<(), RequestError> {
+    pub fn enter(&mut self, app: &Arc<AppLoad>) -> Result<(), RequestError> {
         self.served_by(app);
         let full = self.place.as_mut().is_some_and(|place| !place.enter(app));
         if !full {
@@ -200,7 +200,7 @@ impl InFlight {
     /// Leaves the place to the WebSocket that the request becomes.
     pub fn hand_on(&mut self) -> Option<Place> {
         let mut place = self.place.take()?;
-        place.stream = Reader::current();
+        place.stream = StreamClock::current();
         place.websocket = true;
         if let Some(app) = &place.running {
             app.websockets.accepted.fetch_add(1, Ordering::Relaxed);

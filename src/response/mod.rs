@@ -11,3 +11,5 @@ pub mod file_stream;
 pub mod in_flight;
 pub mod own_fields;
 pub mod static_files;
+pub mod stream_clock;
+pub mod trailers;

@@ -1,6 +1,6 @@
 //! The settings of `rollback` and `advance` in a rule.
 //!
-//! `python/rsgi/rollback/` reads and checks them. A worker sends them to its supervisor, which has no rules of its own.
+//! `python/rsgi/settings/rollback.py` reads and checks them. A worker sends them to its supervisor, which has no rules of its own.
 
 use std::time::Duration;
 

@@ -33,13 +33,6 @@ impl Pace {
         Self { rate: limits.min_data_rate, grace, credit: grace, moved: 0, waiting: None }
     }
 
-    /// A new message starts with the whole grace.
-    pub fn restart(&mut self) {
-        self.credit = self.grace;
-        self.moved = 0;
-        self.waiting = None;
-    }
-
     /// Whether we wait for the client.
     pub fn is_waiting(&self) -> bool {
         self.waiting.is_some()
@@ -105,8 +98,6 @@ mod tests {
         assert_eq!(left(&mut pace), 12);
         pace.moved(10_000_000);
         assert_eq!(left(&mut pace), 30);
-        pace.restart();
-        assert_eq!(left(&mut pace), 10);
     }
 
     #[test]

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from rsgi.errors import StartupError
-from rsgi.rollback import Advance, Rollback
-from rsgi.rules import ParsedRule, rule_from_table
+from rsgi.settings.rollback import Advance, Rollback
+from rsgi.settings.rules import ParsedRule, rule_from_table
 
-APPS = Path(__file__).parent.parent / "apps"
+APPS = Path(__file__).parents[1] / "apps"
 ADVANCE = {"steps": ["5%", "50%", "100%"], "after": "10m"}
 
 FILE = """\

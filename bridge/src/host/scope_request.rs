@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::error::short;
-use crate::report::Subject;
+use crate::log::Subject;
 use crate::request::environ::{Concurrency, EnvironTemplate, RequestView};
 use crate::request::input::Input;
 use crate::request::source::BodySource;

@@ -1,7 +1,8 @@
 //! `rsgi.WsgiToAsgi`: a WSGI application as an ASGI callable, under any ASGI server.
 //!
 //! Kept apart from the call, which it shares with the server's own gateway. The coroutine that talks to `receive` and `send` is
-//! a few lines of Python (`python/rsgi/bridge.py`); the rest is here: scope → `environ`, a pool, and two bounded pipes.
+//! a few lines of Python (`python/rsgi/bridge/wsgi_to_asgi.py`); the rest is here: scope → `environ`, a pool, and two bounded
+//! pipes.
 //!
 //! Spec: PEP 3333; ASGI HTTP 2.5.
 
@@ -172,7 +173,7 @@ impl WsgiBridge {
     }
 }
 
-/// One call that runs, as the coroutine in `python/rsgi/bridge.py` sees it.
+/// One call that runs, as the coroutine in `python/rsgi/bridge/wsgi_to_asgi.py` sees it.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct BridgeCall {

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 
 use super::ticket::OVERDUE;
 use super::{Pool, Ticket};
-use crate::report::log_warning;
+use crate::log::log_warning;
 
 /// When a thread has taken a call, and which.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +96,8 @@ impl Ticket {
     /// Where the thread of the call is. The interpreter is ours: a call that has not ended does not end meanwhile.
     fn place(&self, py: Python<'_>, what: &str) -> String {
         let stack = self.taken().and_then(|taken| {
-            let stack = py.import("rsgi.stacks").and_then(|stacks| stacks.call_method1("of_thread", (taken.thread,)));
+            let stack =
+                py.import("rsgi.observe.stacks").and_then(|stacks| stacks.call_method1("of_thread", (taken.thread,)));
             stack.and_then(|stack| stack.extract::<Option<String>>()).ok().flatten()
         });
         match stack.filter(|_| self.is_overdue()) {

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use pyo3::prelude::*;
 
 use super::{Census, Pool};
-use crate::report::log_warning;
+use crate::log::log_warning;
 
 /// One spare thread for so many threads of a pool.
 const SPARE_SHARE: usize = 4;

@@ -14,7 +14,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::request::latin1::latin1;
+use crate::latin1::latin1;
 use crate::request::memo::{Memo, Recalled, Texts};
 use crate::request::repeated::{Repeated, make_room};
 use crate::request::text::environ_field;

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use crate::request::latin1::latin1;
+use crate::latin1::latin1;
 
 /// How many places there are.
 const PLACES: usize = 128;
@@ -187,7 +187,7 @@ mod tests {
             for bytes in [b"\xc3\xa9".as_slice(), b"\xc3\x83\xc2\xa9", b"\xe9\xe9", &long] {
                 for _ in 0..3 {
                     let text = texts.latin1(py, bytes).unwrap();
-                    assert_eq!(crate::request::latin1::latin1_bytes(text.to_str().unwrap()).as_deref(), Some(bytes));
+                    assert_eq!(crate::latin1::latin1_bytes(text.to_str().unwrap()).as_deref(), Some(bytes));
                 }
             }
             for _ in 0..3 {

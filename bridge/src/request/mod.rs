@@ -4,7 +4,6 @@
 
 pub mod environ;
 pub mod input;
-pub mod latin1;
 pub mod memo;
 pub mod repeated;
 pub mod scope;

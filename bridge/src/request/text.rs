@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
-use crate::request::latin1::latin1;
+use crate::latin1::latin1;
 use crate::request::memo::{Memo, Recalled};
 
 /// Percent-decodes; an escape that is not two hexadecimal digits stays as it is.

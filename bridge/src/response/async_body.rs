@@ -1,6 +1,6 @@
 //! A body that only an event loop can iterate over, sent from a WSGI thread.
 //!
-//! Kept apart because its iteration is Python code (`rsgi.async_body`): here is how that recognises such a body, writes its
+//! Kept apart because its iteration is Python code (`rsgi.bridge.async_body`): here is how that recognises such a body, writes its
 //! pieces, and sees that the client has left while there are none.
 //!
 //! Spec: PEP 3333 "Buffering and Streaming".
@@ -72,7 +72,7 @@ impl AsyncBody {
 /// What the iteration raises; that the client has left.
 pub fn send(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Arc<Exchange>) -> PyResult<Ended> {
     let response = Bound::new(py, AsyncBody(Arc::clone(exchange)))?;
-    py.import("rsgi.async_body")?.call_method1("send", (iterable, response))?;
+    py.import("rsgi.bridge.async_body")?.call_method1("send", (iterable, response))?;
     if exchange.is_gone() {
         return Err(Disconnected.into());
     }

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::error::{short, wrong_type};
-use crate::request::latin1::latin1_bytes;
+use crate::latin1::latin1_bytes;
 
 /// How many names are known.
 const PLACES: usize = 64;

@@ -14,8 +14,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
 use crate::error::{short, wrong_type};
-use crate::report::log_warning;
-use crate::request::latin1::latin1_bytes;
+use crate::latin1::latin1_bytes;
+use crate::log::log_warning;
 use crate::response::given_fields::{FieldName, GivenFields, Kind, Purpose};
 
 /// Fields that a server adds to an application's: room for them is there from the beginning.

@@ -17,8 +17,8 @@ from rsgi.cli.serve import serve_command
 from rsgi.cli.share import share_command
 from rsgi.cli.translate import translate_command
 from rsgi.cli.usage import CommandGroup, explain_usage
-from rsgi.console import say, writes_json
 from rsgi.errors import StartupError
+from rsgi.observe.console import say, writes_json
 
 USAGE_ERROR = 2
 STARTUP_ERROR = 1

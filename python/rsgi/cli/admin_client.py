@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from rsgi.config import Config
 from rsgi.errors import StartupError
+from rsgi.settings.config import Config
 
 # In seconds. The server waits for its workers for a shorter time.
 _PATIENCE = 10.0

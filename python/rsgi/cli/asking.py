@@ -17,8 +17,8 @@ from rsgi.cli.parameters import SettingOption, config_from, options, targets_arg
 from rsgi.errors import StartupError
 
 if TYPE_CHECKING:
-    from rsgi.coverage import Survey
-    from rsgi.plan import Plan
+    from rsgi.routing.coverage import Survey
+    from rsgi.routing.plan import Plan
 
 _SECTION = "Applications"
 _SECTIONS = (_SECTION, "Shares", "Static files")
@@ -64,9 +64,11 @@ def survey_of(context: click.Context) -> Survey:
         example = f"  {context.command_path} --wsgi old:app --asgi new:app"
         raise click.UsageError(f"name an application, for example\n\n{example}", context)
     try:
-        from rsgi.coverage import survey_plan  # it loads the extension, which `--help` and usage errors do without
-        from rsgi.plan import build_plan, divide_again
-        from rsgi.startup import started
+        from rsgi.cli.startup import started
+        from rsgi.routing.coverage import (
+            survey_plan,  # it loads the extension, which `--help` and usage errors do without
+        )
+        from rsgi.routing.planning import build_plan, divide_again
 
         plan, lifespan = build_plan(config), context.params[_LIFESPAN]
         if lifespan == "off":
@@ -83,7 +85,7 @@ def survey_of(context: click.Context) -> Survey:
 
 def _note_startups(plan: Plan) -> None:
     """Say whose startup was not run, where it is seen to do something."""
-    from rsgi.introspect.startup import has_startup
+    from rsgi.routing.introspect.startup import has_startup
 
     for app in plan.apps:
         if app.interface == "asgi" and has_startup(app.application):

@@ -24,9 +24,9 @@ address. Without --lifespan, it calls no application.
 
 def _check(*, strict: bool, **_: object) -> int:
     survey = survey_of(click.get_current_context())
-    from rsgi.coverage import draw_map
-    from rsgi.coverage.guards import lost_guards
-    from rsgi.coverage.terminal import print_about, print_summary
+    from rsgi.routing.coverage import draw_map
+    from rsgi.routing.coverage.guards import lost_guards
+    from rsgi.routing.coverage.terminal import print_about, print_summary
 
     out = console()
     print_about(out, survey)

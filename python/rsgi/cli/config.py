@@ -13,9 +13,9 @@ from click.core import ParameterSource
 
 from rsgi.cli.environment import warn_of_variables
 from rsgi.cli.parameters import SectionedCommand, given_to, options, targets_argument
-from rsgi.config_file import load_config
-from rsgi.env_file import place_of
-from rsgi.origins import Origin, Row, rows, to_document
+from rsgi.settings.config_file import load_config
+from rsgi.settings.env_file import place_of
+from rsgi.settings.origins import Origin, Row, rows, to_document
 
 _HELP = """Show every setting, and where its value comes from.
 

@@ -15,12 +15,12 @@ from rsgi.cli.asking import application_options, survey_of, warn
 from rsgi.cli.explain_share import Case, bucket_field, cases_of
 from rsgi.cli.parameters import SectionedCommand
 from rsgi.cli.usage import HintedUsageError
-from rsgi.shares import BUCKETS
+from rsgi.settings.shares import BUCKETS
 
 if TYPE_CHECKING:
     from rsgi._rsgi import Explanation
-    from rsgi.coverage import Survey
-    from rsgi.introspect import Route
+    from rsgi.routing.coverage import Survey
+    from rsgi.routing.introspect import Route
 
 _TARGET = re.compile(r"(?:/[^=]*=)?[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 
 from rsgi.cli.usage import HintedUsageError
-from rsgi.shares import BUCKET_COOKIE, BUCKETS, write_share
+from rsgi.settings.shares import BUCKET_COOKIE, BUCKETS, write_share
 
 if TYPE_CHECKING:
     from rsgi._rsgi import Explanation
-    from rsgi.coverage import Survey
+    from rsgi.routing.coverage import Survey
 
 Fields: TypeAlias = list[tuple[str, str]]
 # Method, URL, fields, whether it opens a WebSocket, and the client's address.

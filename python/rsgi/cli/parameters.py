@@ -15,13 +15,13 @@ import click
 from click.core import ParameterSource
 
 from rsgi._types import AskedInterface, Interface
+from rsgi.apps.importer import parse_target
 from rsgi.cli.usage import HintedUsageError
-from rsgi.config import SECTIONS, AppTarget, Config, Setting, flag_of, settings
-from rsgi.config_file import load_config
-from rsgi.env_file import apply_env_file
 from rsgi.errors import StartupError
-from rsgi.importer import parse_target
-from rsgi.values import SettingValueError, write_value
+from rsgi.settings.config import SECTIONS, AppTarget, Config, Setting, flag_of, settings
+from rsgi.settings.config_file import load_config
+from rsgi.settings.env_file import apply_env_file
+from rsgi.settings.values import SettingValueError, write_value
 
 _INTERFACES: tuple[Interface, ...] = ("wsgi", "asgi")
 _TARGETS = "targets"

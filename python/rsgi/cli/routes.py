@@ -20,7 +20,7 @@ from rsgi.errors import StartupError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rsgi.coverage import CoverageMap, Row, Survey
+    from rsgi.routing.coverage import CoverageMap, Row, Survey
 
 _HELP = """Show every URL of the applications: who answers it, and whether it has moved.
 
@@ -59,22 +59,22 @@ def _statuses() -> tuple[str, ...]:
 
 
 def _routes(*, as_json: bool, page: str | None, baseline: str | None, only: tuple[str, ...], **_: object) -> int:
-    from rsgi.coverage.document import read_document
+    from rsgi.routing.coverage.document import read_document
 
     earlier = None if baseline is None else read_document(baseline)
     survey = survey_of(click.get_current_context())
-    from rsgi.coverage import draw_map
+    from rsgi.routing.coverage import draw_map
 
     drawn = draw_map(survey)
     warn(survey)
     if page is not None:
         _write_page(page, survey, drawn)
     if as_json:
-        from rsgi.coverage.document import to_document
+        from rsgi.routing.coverage.document import to_document
 
         click.echo(json.dumps(to_document(survey, drawn), indent=2, ensure_ascii=False))
     elif page is None and earlier is None:
-        from rsgi.coverage.terminal import print_map
+        from rsgi.routing.coverage.terminal import print_map
 
         print_map(console(), survey, drawn, _chosen(drawn, only))
     return 0 if earlier is None else _check(earlier, survey, drawn)
@@ -94,7 +94,7 @@ def _chosen(drawn: CoverageMap, only: tuple[str, ...]) -> tuple[Row, ...]:
 
 
 def _write_page(path: str, survey: Survey, drawn: CoverageMap) -> None:
-    from rsgi.coverage.page import to_page
+    from rsgi.routing.coverage.page import to_page
 
     try:
         Path(path).write_text(to_page(survey, drawn), encoding="utf-8")
@@ -106,7 +106,7 @@ def _write_page(path: str, survey: Survey, drawn: CoverageMap) -> None:
 
 
 def _check(earlier: dict[str, object], survey: Survey, drawn: CoverageMap) -> int:
-    from rsgi.coverage.document import heads_lost, lost_since
+    from rsgi.routing.coverage.document import heads_lost, lost_since
 
     lost = lost_since(earlier, survey)
     heads = heads_lost(earlier, survey)

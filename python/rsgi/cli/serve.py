@@ -13,9 +13,9 @@ import click
 from rsgi.cli.environment import warn_of_variables
 from rsgi.cli.parameters import SectionedCommand, given_to, options, targets_argument
 from rsgi.cli.usage import HintedUsageError
-from rsgi.config import Config
-from rsgi.config_file import load_config, reread_of
 from rsgi.errors import StartupError
+from rsgi.settings.config import Config
+from rsgi.settings.config_file import load_config, reread_of
 
 _EXAMPLE = "  rsgi serve --wsgi old:app --asgi new:app"
 
@@ -39,7 +39,9 @@ def _serve(**_: object) -> int:
     if not config.apps:
         raise click.UsageError(f"no application to serve; name at least one, for example\n\n{_EXAMPLE}", context)
     try:
-        from rsgi.serving import serve_config  # it loads the extension, which `--help` and usage errors do without
+        from rsgi.process.entry import (
+            serve_config,  # it loads the extension, which `--help` and usage errors do without
+        )
 
         _check_format(config, context)
         return serve_config(config, reread_of(given, config))

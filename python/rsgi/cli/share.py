@@ -16,9 +16,9 @@ from rsgi.cli.admin_client import AdminClient, Share
 from rsgi.cli.environment import warn_of_variables
 from rsgi.cli.parameters import SectionedCommand, config_from, options
 from rsgi.cli.usage import HintedUsageError
-from rsgi.console import say
 from rsgi.errors import StartupError
-from rsgi.shares import parse_share, write_share
+from rsgi.observe.console import say
+from rsgi.settings.shares import parse_share, write_share
 
 _HELP = """Show the shares of a running server, or change them.
 

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from rsgi.config import Setting, flag_of, settings
 from rsgi.migrate import reasons
 from rsgi.migrate.command_line import CommandLine, Given, UnknownCommand, read_command_line
 from rsgi.migrate.flag import CannotCarry, Flag
-from rsgi.values import SettingValueError
+from rsgi.settings.config import Setting, flag_of, settings
+from rsgi.settings.values import SettingValueError
 
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 # What the shell puts a value in for: that one is not known here.

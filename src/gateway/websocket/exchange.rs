@@ -17,8 +17,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use rsgi_bridge::error::is_clients_doing;
 use rsgi_bridge::host::awaitable::{Awaitable, Sent};
+use rsgi_bridge::log::Subject;
 use rsgi_bridge::pipe::{PipeReader, PipeWriter};
-use rsgi_bridge::report::{Subject, log_failure, log_length};
+use rsgi_bridge::report::{log_failure, log_length};
 use rsgi_bridge::request::scope::ScopeKind;
 use rsgi_bridge::response::exchange::Ended;
 use tokio::sync::oneshot;
@@ -35,8 +36,9 @@ use crate::request::error::RequestError;
 use crate::request::head::RequestHead;
 use crate::response::app_response::AppResponse;
 use crate::runtime::calls::{CallHandle, RunningCall};
-use crate::runtime::event_loop::conversation::Conversation;
-use crate::runtime::event_loop::coroutine::AppCoroutine;
+use crate::runtime::event_loop::Start;
+use crate::runtime::event_loop::start::start_call;
+use crate::runtime::event_loop::task_callbacks::{Exchange, TaskCallbacks};
 
 /// What `send()` takes.
 const EXPECTED: &str = "'websocket.accept', 'websocket.send', 'websocket.close', 'websocket.http.response.start' or \
@@ -73,10 +75,10 @@ pub struct WebSocketStart {
     pub(super) call: RunningCall,
 }
 
-impl WebSocketStart {
-    /// Builds scope, `receive` and `send`, and starts the task. Runs on the loop's thread.
-    pub fn start(self, py: Python<'_>) {
-        let Self { gateway, head, inbound, outbound, answer, gone, call } = self;
+impl Start for WebSocketStart {
+    /// Builds scope, `receive` and `send`, and starts the task.
+    fn start(self: Box<Self>, py: Python<'_>) {
+        let Self { gateway, head, inbound, outbound, answer, gone, call } = *self;
         let scheme = head.peer.websocket_scheme();
         let offered = subprotocols(&head.parts.headers);
         let scope = gateway.scope(py, &head, ScopeKind::WebSocket { subprotocols: &offered });
@@ -96,9 +98,9 @@ impl WebSocketStart {
         let started = scope.and_then(|scope| {
             complete_scope(py, &scope, scheme)?;
             let exchange = Bound::new(py, exchange)?;
-            let conversation = Conversation::WebSocket(exchange.clone().unbind());
+            let callbacks = TaskCallbacks::new(exchange.clone().unbind());
             let functions = functions_of(exchange.as_any())?;
-            AppCoroutine::start(&gateway.event_loop, gateway.app.bind(py), scope, functions, conversation);
+            start_call(&gateway.event_loop, gateway.app.bind(py), scope, functions, callbacks);
             Ok(())
         });
         if let Err(error) = started {
@@ -112,7 +114,7 @@ fn functions_of<'py>(exchange: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny
     static MARK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = exchange.py();
     let send = exchange.getattr(intern!(py, "send"))?;
-    let marked = MARK.import(py, "rsgi.loops", "coroutine_function")?.call1((send,))?;
+    let marked = MARK.import(py, "rsgi.process.loops", "coroutine_function")?.call1((send,))?;
     Ok((exchange.getattr(intern!(py, "receive"))?, marked))
 }
 
@@ -214,11 +216,6 @@ impl WebSocketExchange {
 }
 
 impl WebSocketExchange {
-    /// Whether it is about `call`.
-    pub fn is_of(&self, call: &CallHandle) -> bool {
-        self.lock().call.as_ref().is_some_and(|own| own.is(call))
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -356,9 +353,19 @@ impl WebSocketExchange {
         }
         Ok(room)
     }
+}
+
+impl Exchange for WebSocketExchange {
+    /// It waits in any case.
+    const SHORT: bool = false;
+
+    /// Whether it is about `call`.
+    fn is_of(&self, call: &CallHandle) -> bool {
+        self.lock().call.as_ref().is_some_and(|own| own.is(call))
+    }
 
     /// The application has returned or raised: the WebSocket is closed if it is open, and what went wrong is said once.
-    pub fn ended(&self, py: Python<'_>, result: PyResult<()>) {
+    fn ended(&self, py: Python<'_>, result: PyResult<()>) {
         let (progress, _call) = {
             let mut state = self.lock();
             (state.take_progress(), state.call.take())

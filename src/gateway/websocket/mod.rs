@@ -24,15 +24,15 @@ use http::StatusCode;
 use rsgi_bridge::pipe::pipe;
 use tokio::sync::oneshot;
 
-pub use self::exchange::{WebSocketExchange, WebSocketStart};
+pub use self::exchange::WebSocketStart;
 pub use self::handshake::requested;
 
 use self::exchange::Answer;
 use self::handshake::Handshake;
 use self::socket::SocketOptions;
+use super::app::{App, Gateway};
 use super::in_time::{self, AnswerTime};
 use super::response_messages::{Gone, TellOnDrop};
-use super::{App, Gateway};
 use crate::config::settings::Settings;
 use crate::request::error::RequestError;
 use crate::request::head::RequestHead;
@@ -80,7 +80,7 @@ pub async fn call(app: &App, asked: Asked<'_>, settings: &Settings) -> AppRespon
     let start =
         WebSocketStart { gateway: Arc::clone(gateway), head, inbound, outbound, answer, gone: Arc::clone(&gone), call };
     let _told = TellOnDrop(gone);
-    gateway.event_loop.submit(LoopEvent::WebSocket(Box::new(start)));
+    gateway.event_loop.submit(LoopEvent::Start(Box::new(start)));
     let failed = || AppResponse::Error(RequestError::application_failed());
     let answered = match time {
         None => answered.await,

@@ -7,7 +7,7 @@
 //! (`no-transform`); RFC 9530 (digests).
 
 mod encoder;
-mod stream;
+pub mod stream;
 
 use bytes::Bytes;
 use http::StatusCode;

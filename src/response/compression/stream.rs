@@ -66,7 +66,7 @@ pub struct CompressedStream {
     /// Something was compressed and not flushed.
     unflushed: bool,
     /// The fields that follow the body, once they are known.
-    pub trailers: Option<crate::response::app_response::Trailers>,
+    pub trailers: Option<crate::response::trailers::Trailers>,
 }
 
 #[derive(Debug)]
@@ -80,7 +80,7 @@ enum Work {
 
 impl CompressedStream {
     /// What comes out of `source`, through `encoder`.
-    pub fn new(source: Source, encoder: Encoder, trailers: Option<crate::response::app_response::Trailers>) -> Self {
+    pub fn new(source: Source, encoder: Encoder, trailers: Option<crate::response::trailers::Trailers>) -> Self {
         Self { source, rest: Bytes::new(), work: Work::Here(encoder), unflushed: false, trailers }
     }
 

@@ -22,8 +22,6 @@ use self::bell::Bell;
 use self::busy_poll::BusyPoll;
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
-use crate::gateway::Gateway;
-use crate::http::service::Service;
 use crate::runtime::outbox::Outbox;
 
 /// Threads that read and write files, of which a request needs one at a time and for a moment only.
@@ -50,13 +48,12 @@ impl Io {
         }
     }
 
-    /// Who drives for `service`, which has WSGI threads of its own or not.
+    /// Who drives for these settings: whether all applications are ASGI, and whether there are WSGI threads.
     ///
     /// # Errors
     /// When the setting does not fit the applications.
-    pub fn choose(service: &Service, pool: bool) -> Result<Self, StartupError> {
-        let Settings { io, r#loop: event_loop, .. } = &service.settings;
-        let all_asgi = service.apps.iter().all(|app| matches!(app.gateway, Gateway::Asgi(_)));
+    pub fn choose(settings: &Settings, all_asgi: bool, pool: bool) -> Result<Self, StartupError> {
+        let Settings { io, r#loop: event_loop, .. } = settings;
         match io.as_str() {
             "thread" => Ok(Self::Thread),
             "loop" if !all_asgi => Err(StartupError::new(

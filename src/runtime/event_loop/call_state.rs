@@ -5,13 +5,13 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator};
 
-use super::conversation::Conversation;
+use super::task_callbacks::TaskCallbacks;
 
 /// A call of an application that is to begin.
 #[derive(Debug)]
 pub(super) struct Due {
     pub(super) call: Call,
-    pub(super) conversation: Conversation,
+    pub(super) callbacks: TaskCallbacks,
 }
 
 /// How far the application's call has come.

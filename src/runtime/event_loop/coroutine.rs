@@ -7,7 +7,7 @@
 //!
 //! Spec: PEP 492 (the coroutine protocol), PEP 567 (contexts of tasks), ASGI "Applications".
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::exceptions::asyncio::CancelledError;
@@ -16,10 +16,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::process::Process;
 
-use super::EventLoop;
 use super::call_state::{Call, Due};
-use super::conversation::Conversation;
 use super::steps::{coroutine_of, go_on, yielded};
+use super::task_callbacks::TaskCallbacks;
 use crate::runtime::calls::CallHandle;
 
 /// What came of the first step of a call.
@@ -36,57 +35,26 @@ pub(super) enum Step {
 pub struct AppCoroutine {
     call: Mutex<Call>,
     /// `None` while there is no call.
-    conversation: Mutex<Option<Conversation>>,
+    callbacks: Mutex<Option<TaskCallbacks>>,
     process: Process,
 }
 
 impl AppCoroutine {
-    /// Starts a task that calls the application with a scope, `receive` and `send`; `conversation` is told of the end, also when
-    /// the call itself fails.
-    pub fn start<'py>(
-        event_loop: &Arc<EventLoop>,
-        app: &Bound<'py, PyAny>,
-        scope: Bound<'py, PyDict>,
-        (receive, send): (Bound<'py, PyAny>, Bound<'py, PyAny>),
-        conversation: Conversation,
-    ) {
-        let py = app.py();
-        let (app, scope) = (app.clone().unbind(), scope.unbind());
-        let call = Call::Due { app, scope, receive: receive.unbind(), send: send.unbind() };
-        let told = conversation.clone_ref(py);
-        if let Err(error) = Self::start_due(event_loop, py, Due { call, conversation }) {
-            told.ended(py, Err(error));
-        }
-    }
-
     /// Whether it is the coroutine of `call`.
-    pub fn is_of(&self, call: &CallHandle) -> bool {
-        let conversation = self.conversation.lock().unwrap_or_else(PoisonError::into_inner);
-        conversation.as_ref().is_some_and(|conversation| conversation.is_of(call))
-    }
-
-    fn start_due(event_loop: &Arc<EventLoop>, py: Python<'_>, due: Due) -> PyResult<()> {
-        let (tasks, process) = (event_loop.tasks()?, Process::this());
-        // A WebSocket waits in any case.
-        let due = match due.conversation {
-            Conversation::Http(_) => tasks.start_prepared(py, process, due)?,
-            Conversation::WebSocket(_) => Some(due),
-        };
-        let Some(due) = due else { return Ok(()) };
-        let coroutine = Self::waiting(process);
-        coroutine.prepare(due);
-        tasks.start(Bound::new(py, coroutine)?.as_any())
+    pub fn is_of(&self, py: Python<'_>, call: &CallHandle) -> bool {
+        let callbacks = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
+        callbacks.as_ref().is_some_and(|callbacks| callbacks.is_of(py, call))
     }
 
     /// One that has no call yet.
     pub(super) fn waiting(process: Process) -> Self {
-        Self { call: Mutex::new(Call::Nothing), conversation: Mutex::new(None), process }
+        Self { call: Mutex::new(Call::Nothing), callbacks: Mutex::new(None), process }
     }
 
     /// Takes a call, which begins with the next step.
     pub(super) fn prepare(&self, due: Due) {
         *self.lock() = due.call;
-        *self.conversation.lock().unwrap_or_else(PoisonError::into_inner) = Some(due.conversation);
+        *self.callbacks.lock().unwrap_or_else(PoisonError::into_inner) = Some(due.callbacks);
     }
 
     /// What came of the step that [`Self::begin`] took. What the task itself has yet to see is kept for its own step.
@@ -95,13 +63,13 @@ impl AppCoroutine {
         if matches!(&*call, Call::Begun { .. }) {
             return Step::Waits;
         }
-        let conversation = self.conversation.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let callbacks = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner).take();
         let error = stepped.err();
         let step = if error.is_some() { Step::Cancelled } else { Step::Ended };
         let before = std::mem::replace(&mut *call, Call::Over(error));
         // What dies with these may call anything.
         drop(call);
-        drop((before, conversation));
+        drop((before, callbacks));
         step
     }
 
@@ -109,12 +77,12 @@ impl AppCoroutine {
         self.call.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, py: Python<'_>, tell: impl FnOnce(&Conversation)) {
+    fn tell(&self, py: Python<'_>, tell: impl FnOnce(&TaskCallbacks)) {
         // What is told may call anything, so the lock is not kept.
-        let conversation = self.conversation.lock().unwrap_or_else(PoisonError::into_inner);
-        let conversation = conversation.as_ref().map(|conversation| conversation.clone_ref(py));
-        if let Some(conversation) = conversation {
-            tell(&conversation);
+        let callbacks = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
+        let callbacks = callbacks.as_ref().map(|callbacks| callbacks.clone_ref(py));
+        if let Some(callbacks) = callbacks {
+            tell(&callbacks);
         }
     }
 
@@ -229,20 +197,20 @@ impl AppCoroutine {
         let ended = match result {
             Ok(Some(awaited)) => {
                 self.process.awaits(py);
-                self.tell(py, |conversation| conversation.suspended(py));
+                self.tell(py, |callbacks| callbacks.suspended(py));
                 return Ok(Some(awaited.unbind()));
             }
             ended => self.process.returned(py, ended.map(drop)),
         };
         let Err(error) = ended else {
-            self.tell(py, |conversation| conversation.ended(py, ended));
+            self.tell(py, |callbacks| callbacks.ended(py, ended));
             return Ok(None);
         };
         if error.is_instance_of::<CancelledError>(py) {
-            self.tell(py, |conversation| conversation.ended(py, Err(error.clone_ref(py))));
+            self.tell(py, |callbacks| callbacks.ended(py, Err(error.clone_ref(py))));
             return Err(error);
         }
-        self.tell(py, |conversation| conversation.ended(py, Err(error)));
+        self.tell(py, |callbacks| callbacks.ended(py, Err(error)));
         Ok(None)
     }
 }
@@ -259,7 +227,7 @@ impl AppCoroutine {
 
     /// Takes the first step in the place of the task, which hears of it in its own. Called in the task's context.
     fn begin(&self, py: Python<'_>) -> PyResult<()> {
-        self.tell(py, Conversation::resumed);
+        self.tell(py, |callbacks| callbacks.resumed(py));
         let awaited = self.step(py, self.go_on(py))?;
         if let Some(awaited) = awaited {
             let mut call = self.lock();
@@ -276,7 +244,7 @@ impl AppCoroutine {
         }
         // A child that has come back to the loop must not run a step of another request.
         self.process.awaits(py);
-        self.tell(py, Conversation::resumed);
+        self.tell(py, |callbacks| callbacks.resumed(py));
         self.step(py, self.go_on(py))
     }
 
@@ -296,7 +264,7 @@ impl AppCoroutine {
         if let Some(awaited) = self.cancel_begun(py, value.as_ref().unwrap_or(&exception)) {
             return awaited;
         }
-        self.tell(py, Conversation::resumed);
+        self.tell(py, |callbacks| callbacks.resumed(py));
         let (exception, value) = match self.overtaken(py, value.as_ref().unwrap_or(&exception))? {
             Some(cancellation) => (cancellation, None),
             None => (exception, value),

@@ -6,12 +6,13 @@
 //! names `pyo3_async_runtimes`.
 
 mod call_state;
-pub mod conversation;
 pub mod coroutine;
 mod overdue;
 mod prepared;
+pub mod start;
 mod steps;
 mod task;
+pub mod task_callbacks;
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -27,26 +28,26 @@ use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
 use rsgi_bridge::host::awaitable::LoopHandle;
 use rsgi_bridge::process::Process;
-use rsgi_bridge::spare::Spare;
 
 use self::coroutine::AppCoroutine;
 use self::overdue::Overdue;
 use self::task::Tasks;
-use crate::gateway::asgi::HttpStart;
-use crate::gateway::spare_exchange::SpareExchange;
-use crate::gateway::websocket::WebSocketStart;
 use crate::runtime::driver::bell::Bell;
 
 /// Something for the loop's thread to do.
 pub enum LoopEvent {
-    /// Start the task of an HTTP request.
-    Http(Box<HttpStart>),
-    /// Start the task of a WebSocket.
-    WebSocket(Box<WebSocketStart>),
+    /// Start the task of a call.
+    Start(Box<dyn Start>),
     /// Resolve a future that a task waits for.
     Resolve(Py<PyAny>),
     /// Anything rare.
     Run(Run),
+}
+
+/// A call of an application that is on its way to the loop's thread.
+pub trait Start: Send {
+    /// Builds what the application gets, and starts its task. Runs on the loop's thread.
+    fn start(self: Box<Self>, py: Python<'_>);
 }
 
 /// Something that is run once, on the loop's thread.
@@ -55,8 +56,7 @@ pub type Run = Box<dyn FnOnce(Python<'_>) + Send>;
 impl std::fmt::Debug for LoopEvent {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
-            Self::Http(_) => "Http",
-            Self::WebSocket(_) => "WebSocket",
+            Self::Start(_) => "Start",
             Self::Resolve(_) => "Resolve",
             Self::Run(_) => "Run",
         })
@@ -72,10 +72,19 @@ pub struct EventLoop {
     /// A collection is due.
     collecting: AtomicBool,
     overdue: Overdue,
-    /// `receive` and `send` of HTTP requests that are over.
-    pub exchanges: Spare<SpareExchange>,
+    at_detach: AtDetach,
     /// Where it was made: a forked child has no loop and no clients.
     pub process: Process,
+}
+
+/// What is to be done when the loop is detached.
+#[derive(Default)]
+struct AtDetach(Mutex<Vec<Box<dyn FnOnce() + Send>>>);
+
+impl std::fmt::Debug for AtDetach {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("AtDetach")
+    }
 }
 
 #[derive(Debug)]
@@ -108,6 +117,11 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Has something done when the loop is detached, once.
+    pub fn at_detach(&self, act: Box<dyn FnOnce() + Send>) {
+        self.at_detach.0.lock().unwrap_or_else(PoisonError::into_inner).push(act);
+    }
+
     /// Stops draining, before the loop is closed.
     ///
     /// # Errors
@@ -115,8 +129,9 @@ impl EventLoop {
     pub fn detach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let attached = self.python.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(attached) = attached else { return Ok(()) };
-        // They know the applications, which know this.
-        while self.exchanges.take().is_some() {}
+        for act in std::mem::take(&mut *self.at_detach.0.lock().unwrap_or_else(PoisonError::into_inner)) {
+            act();
+        }
         attached.tasks.close(event_loop.py())?;
         attached.reader.map_or(Ok(()), |reader| reader.remove(event_loop))
     }
@@ -224,8 +239,7 @@ impl EventLoop {
         for _ in 0..self.events.len() {
             match self.events.pop() {
                 None => break,
-                Some(LoopEvent::Http(start)) => start.start(py),
-                Some(LoopEvent::WebSocket(start)) => start.start(py),
+                Some(LoopEvent::Start(start)) => start.start(py),
                 Some(LoopEvent::Run(run)) => run(py),
                 Some(LoopEvent::Resolve(future)) => {
                     // One future that cannot be resolved must not hold up the others.

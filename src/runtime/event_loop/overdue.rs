@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use rsgi_bridge::report::log_warning;
+use rsgi_bridge::log::log_warning;
 
 use super::coroutine::AppCoroutine;
 use super::{EventLoop, LoopEvent};
@@ -47,12 +47,12 @@ impl EventLoop {
 
     fn cancel_each(&self, py: Python<'_>, overdue: &[(CallHandle, String)]) -> PyResult<()> {
         let tasks = self.attached(|attached| Arc::clone(&attached.tasks))?;
-        let stacks = py.import("rsgi.stacks")?;
+        let stacks = py.import("rsgi.observe.stacks")?;
         for task in tasks.all(py)?.try_iter()? {
             let task = task?;
             let coroutine = task.call_method0(intern!(py, "get_coro"))?;
             let Ok(coroutine) = coroutine.cast::<AppCoroutine>() else { continue };
-            let Some((_, what)) = overdue.iter().find(|(call, _)| coroutine.get().is_of(call)) else { continue };
+            let Some((_, what)) = overdue.iter().find(|(call, _)| coroutine.get().is_of(py, call)) else { continue };
             let stack: String = stacks.call_method1("of_task", (&task,))?.extract()?;
             log_warning(py, &format!("{what} is cancelled, and was here:\n{stack}"));
             task.call_method0(intern!(py, "cancel"))?;

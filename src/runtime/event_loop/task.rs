@@ -13,8 +13,8 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use rsgi_bridge::latin1::latin1;
 use rsgi_bridge::process::Process;
-use rsgi_bridge::request::latin1::latin1;
 
 use super::call_state::Due;
 use super::prepared::PreparedTasks;

@@ -1,0 +1,1 @@
+"""The applications before they serve: their import, and which interface they have."""

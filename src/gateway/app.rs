@@ -1,0 +1,102 @@
+//! The single `match` between the two worlds: a request for an application goes to its WSGI or its ASGI gateway.
+//!
+//! The connection does not know what an application is, and the gateways do not know each other.
+
+use std::sync::Arc;
+
+use futures::future::Either;
+use pyo3::prelude::*;
+use rsgi_bridge::pool::Pool;
+use rsgi_bridge::request::environ::{Concurrency, EnvironTemplate};
+use rsgi_bridge::request::scope::ScopeTemplate;
+
+use super::asgi::{self, AsgiGateway};
+use super::call::Call;
+use super::wsgi::{self, WsgiGateway, WsgiTarget};
+use crate::config::plan::AppSpec;
+use crate::config::settings::Settings;
+use crate::request::app_load::AppLoad;
+use crate::response::app_response::AppResponse;
+use crate::runtime::calls::{AppCalls, Calls};
+use crate::runtime::event_loop::EventLoop;
+use crate::runtime::outbox::Outbox;
+use crate::runtime::wear::Wear;
+
+/// One application that is served.
+#[derive(Debug)]
+pub struct App {
+    /// Its target, such as `old:app`.
+    pub name: Arc<str>,
+    /// Where it is mounted; empty for what no other prefix claims.
+    pub prefix: Arc<str>,
+    /// `wsgi` or `asgi`, as it was given.
+    pub interface: Arc<str>,
+    /// How it is called.
+    pub gateway: Gateway,
+    /// What it has to do.
+    pub load: Arc<AppLoad>,
+}
+
+/// How an application is called.
+#[derive(Debug)]
+pub enum Gateway {
+    /// Synchronously, in the thread pool.
+    Wsgi(Arc<wsgi::WsgiGateway>),
+    /// As a task of the event loop.
+    Asgi(Arc<asgi::AsgiGateway>),
+}
+
+impl App {
+    /// The application of `spec`. A bridged one that may be called directly is called past its bridge.
+    ///
+    /// # Errors
+    /// When Python is out of memory.
+    pub fn new(
+        py: Python<'_>,
+        (index, spec): (usize, AppSpec),
+        settings: &Settings,
+        event_loop: &Arc<EventLoop>,
+        (outbox, all, wear): (&Arc<Outbox>, &Arc<Calls>, &Arc<Wear>),
+        pool: Option<&Arc<Pool>>,
+    ) -> PyResult<Arc<Self>> {
+        let (name, prefix): (Arc<str>, Arc<str>) = (spec.name.as_str().into(), spec.prefix.as_str().into());
+        let interface = spec.interface.as_str().into();
+        let limit = spec.request_timeout.map(|limit| limit.0);
+        let patience = limit.map(|limit| (limit, Arc::clone(wear)));
+        let calls = Arc::new(AppCalls::new(all, &name));
+        let back = (Arc::clone(outbox), calls);
+        let bridge =
+            spec.bridge.as_ref().map(Py::get).filter(|bridge| bridge.allows_native(settings.max_header_fields));
+        let gateway = if let Some(bridge) = bridge {
+            let (app, pool, environ) = bridge.native(py)?;
+            let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings, patience)))
+        } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
+            let concurrency = Concurrency { multithread: pool.threads() > 1, multiprocess: settings.is_multiprocess() };
+            let environ = EnvironTemplate::new(py, concurrency)?;
+            let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings, patience)))
+        } else {
+            let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
+            Gateway::Asgi(Arc::new(AsgiGateway::new(
+                Arc::clone(&name),
+                spec.application,
+                event_loop,
+                scopes,
+                back,
+                settings,
+                limit,
+            )))
+        };
+        let load = AppLoad::new(Arc::clone(&name), index, spec.limit_concurrency);
+        Ok(Arc::new(Self { name, prefix, interface, gateway, load }))
+    }
+
+    /// Calls the application; the answer is always one.
+    pub fn call<'a>(&'a self, call: Call<'a>) -> impl Future<Output = AppResponse> {
+        match &self.gateway {
+            Gateway::Wsgi(gateway) => Either::Left(wsgi::call(gateway, call)),
+            Gateway::Asgi(gateway) => Either::Right(asgi::call(gateway, call)),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Starts the task of a call.
+//!
+//! It needs the loop, its tasks and the coroutine, and none of these needs it.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rsgi_bridge::process::Process;
+
+use super::EventLoop;
+use super::call_state::{Call, Due};
+use super::coroutine::AppCoroutine;
+use super::task_callbacks::TaskCallbacks;
+
+/// Starts a task that calls the application with a scope, `receive` and `send`; `callbacks` is told of the end, also when
+/// the call itself fails. Called on the loop's thread.
+pub fn start_call<'py>(
+    event_loop: &EventLoop,
+    app: &Bound<'py, PyAny>,
+    scope: Bound<'py, PyDict>,
+    (receive, send): (Bound<'py, PyAny>, Bound<'py, PyAny>),
+    callbacks: TaskCallbacks,
+) {
+    let py = app.py();
+    let (app, scope) = (app.clone().unbind(), scope.unbind());
+    let call = Call::Due { app, scope, receive: receive.unbind(), send: send.unbind() };
+    let told = callbacks.clone_ref(py);
+    if let Err(error) = start_due(event_loop, py, Due { call, callbacks }) {
+        told.ended(py, Err(error));
+    }
+}
+
+fn start_due(event_loop: &EventLoop, py: Python<'_>, due: Due) -> PyResult<()> {
+    let (tasks, process) = (event_loop.tasks()?, Process::this());
+    let due = if due.callbacks.is_short() { tasks.start_prepared(py, process, due)? } else { Some(due) };
+    let Some(due) = due else { return Ok(()) };
+    let coroutine = AppCoroutine::waiting(process);
+    coroutine.prepare(due);
+    tasks.start(Bound::new(py, coroutine)?.as_any())
+}

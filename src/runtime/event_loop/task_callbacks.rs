@@ -1,0 +1,101 @@
+//! What a call of an application tells the exchange that it belongs to.
+//!
+//! The exchanges of HTTP and WebSocket requests are gateways. The event loop runs calls of both and knows neither, so each gives
+//! it a table of functions.
+//!
+//! Spec: ASGI HTTP 2.5, ASGI WebSocket 2.5.
+
+use pyo3::PyClass;
+use pyo3::prelude::*;
+
+use crate::runtime::calls::CallHandle;
+
+/// An exchange, as the event loop sees it. All of it is called on the loop's thread.
+pub trait Exchange: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync {
+    /// Whether a call usually ends in its first step. Then a task is prepared for it.
+    const SHORT: bool;
+
+    /// Whether it is about `call`.
+    fn is_of(&self, call: &CallHandle) -> bool;
+
+    /// The application goes on.
+    fn resumed(&self) {}
+
+    /// The application waits for something.
+    fn suspended(_this: &Bound<'_, Self>) {}
+
+    /// The application's call has ended.
+    fn ended(&self, py: Python<'_>, result: PyResult<()>);
+}
+
+/// Who is told of a call.
+#[derive(Debug)]
+pub struct TaskCallbacks {
+    exchange: Py<PyAny>,
+    table: &'static Table,
+}
+
+/// The functions of one kind of exchange. Each gets an exchange of its kind.
+#[derive(Debug)]
+struct Table {
+    short: bool,
+    is_of: fn(&Bound<'_, PyAny>, &CallHandle) -> bool,
+    resumed: fn(&Bound<'_, PyAny>),
+    suspended: fn(&Bound<'_, PyAny>),
+    ended: fn(&Bound<'_, PyAny>, PyResult<()>),
+}
+
+impl TaskCallbacks {
+    /// Tells `exchange`.
+    pub fn new<E: Exchange>(exchange: Py<E>) -> Self {
+        Self { exchange: exchange.into_any(), table: const { &Table::of::<E>() } }
+    }
+
+    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self { exchange: self.exchange.clone_ref(py), table: self.table }
+    }
+
+    pub(super) fn is_short(&self) -> bool {
+        self.table.short
+    }
+
+    pub(super) fn is_of(&self, py: Python<'_>, call: &CallHandle) -> bool {
+        (self.table.is_of)(self.exchange.bind(py), call)
+    }
+
+    pub(super) fn resumed(&self, py: Python<'_>) {
+        (self.table.resumed)(self.exchange.bind(py));
+    }
+
+    pub(super) fn suspended(&self, py: Python<'_>) {
+        (self.table.suspended)(self.exchange.bind(py));
+    }
+
+    pub(super) fn ended(&self, py: Python<'_>, result: PyResult<()>) {
+        (self.table.ended)(self.exchange.bind(py), result);
+    }
+}
+
+impl Table {
+    const fn of<E: Exchange>() -> Self {
+        Self {
+            short: E::SHORT,
+            is_of: |exchange, call| exchange.cast::<E>().is_ok_and(|exchange| exchange.get().is_of(call)),
+            resumed: |exchange| {
+                if let Ok(exchange) = exchange.cast::<E>() {
+                    exchange.get().resumed();
+                }
+            },
+            suspended: |exchange| {
+                if let Ok(exchange) = exchange.cast::<E>() {
+                    E::suspended(exchange);
+                }
+            },
+            ended: |exchange, result| {
+                if let Ok(exchange) = exchange.cast::<E>() {
+                    exchange.get().ended(exchange.py(), result);
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,224 @@
+"""The migration guide is true: every command is run, in order, and what stands below it is what it prints.
+
+Apart from `test_docs.py` because a guide is a story: a command works on what the commands before it left.
+`UPDATE_DOCS=1 python -m pytest tests/docs/test_migration_guide.py` writes the outputs anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import connect
+
+from server import Server, start_rsgi
+from wire import get, request
+
+PROJECT = Path(__file__).parents[2]
+GUIDE = PROJECT / "docs/migration-guide.md"
+BLOCK = re.compile(r"^```(sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DJANGO = ("--wsgi", "project.wsgi:application", "--asgi", "project.asgi:application")
+
+
+class Reader:
+    """Does what the guide says, as somebody who reads it."""
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self._folder = project
+        self._server: Server | None = None
+
+    def run_block(self, block: re.Match[str]) -> str:
+        """Run one block; returns what it should look like."""
+        if block[1] == "sh":
+            for line in block[2].splitlines():
+                self._do(line)
+            return block[0]
+        commands = [line for line in block[2].splitlines() if line.startswith("$ ")]
+        shown = "".join(f"{line}\n{self._say(line.removeprefix('$ '))}" for line in commands)
+        return f"```console\n{shown}```"
+
+    def _do(self, line: str) -> None:
+        match shlex.split(line):
+            case ["cd", folder]:
+                self._folder = self._project / folder
+            case ["rsgi", "serve", *arguments]:
+                self.stop()
+                self._server = start_rsgi(*arguments, folder=self._folder)
+            case ["python", *_]:
+                found = self._run(line)
+                assert found.returncode == 0, found.stderr
+            case _:
+                raise AssertionError(f"no test knows how to run `{line}`")
+
+    def _say(self, line: str) -> str:
+        match shlex.split(line):
+            case ["curl", *options, url]:
+                assert self._server is not None
+                method = options[options.index("-X") + 1] if "-X" in options else "GET"
+                answer = request(self._server, method, url.removeprefix("http://127.0.0.1:8000"))
+                assert answer.status == 200, line
+                return answer.text.rstrip("\n") + "\n"
+            case ["rsgi", *_]:
+                found = self._run(line)
+                text = found.stdout + found.stderr
+                return "".join(f"{each.rstrip()}\n" for each in text.splitlines())
+        raise AssertionError(f"no test knows how to run `{line}`")
+
+    def _run(self, line: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        command = ["sh", "-c", line]
+        return subprocess.run(
+            command, cwd=self._folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def stop(self) -> None:
+        if self._server is not None:
+            assert self._server.stop() == 0
+            assert "Traceback" not in self._server.log()
+            self._server = None
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The examples, where their database may be made."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3", "routes.json")
+    shutil.copytree(PROJECT / "examples", tmp_path / "examples", ignore=ignored)
+    return tmp_path
+
+
+def test_every_command_of_the_guide_does_what_it_says(project: Path) -> None:
+    reader = Reader(project)
+    text = GUIDE.read_text()
+    try:
+        told = BLOCK.sub(reader.run_block, text)
+    finally:
+        reader.stop()
+    assert text.count("\n$ ") > 15
+    if os.environ.get("UPDATE_DOCS") == "1":
+        GUIDE.write_text(told)
+    assert GUIDE.read_text() == told, "UPDATE_DOCS=1 python -m pytest tests/docs/test_migration_guide.py rewrites it"
+
+
+@pytest.mark.parametrize("new", ["step1:app", "step2:app", "step3:app", "step4:app"])
+def test_each_step_answers_all_that_the_old_application_answered(project: Path, new: str) -> None:
+    server = start_rsgi("--wsgi", "old:app", "--asgi", new, folder=project / "examples/flask_to_fastapi")
+    asked = {
+        ("GET", "/"): 200,
+        ("GET", "/about"): 200,
+        ("GET", "/login"): 200,
+        ("POST", "/login"): 302,
+        ("POST", "/logout"): 302,
+        ("GET", "/health"): 200,
+        ("GET", "/books"): 200,
+        ("POST", "/books"): 201,
+        ("GET", "/books/1"): 200,
+        ("GET", "/books/9"): 404,
+        ("GET", "/books/abc"): 404,
+        ("PUT", "/books/1"): 200,
+        ("DELETE", "/books/1"): 200,
+        ("GET", "/books/1/reviews"): 200,
+        ("POST", "/books/1/reviews"): 201,
+        ("GET", "/authors"): 200,
+        ("GET", "/authors/Le%20Guin"): 200,
+        ("GET", "/search?q=sol"): 200,
+        ("GET", "/orders"): 200,
+        ("POST", "/orders"): 201,
+        ("GET", "/orders/1"): 200,
+        ("GET", "/covers/1/large.jpg"): 200,
+    }
+    body = b'{"title": "Roadside Picnic", "book": 1}'
+    for (method, path), status in asked.items():
+        fields = [("content-type", "application/json")] if path in ("/books", "/orders") else []
+        answer = request(server, method, path, fields, body if fields and method == "POST" else None)
+        assert answer.status == status, (method, path, answer.text)
+    assert get(server, "/search?q=sol").json()["found"] == ["Solaris"]
+    assert get(server, "/authors/Le%20Guin").json()["books"] == ["The Left Hand of Darkness", "The Dispossessed"]
+    assert server.stop() == 0
+
+
+def test_both_applications_see_the_same_orders(project: Path) -> None:
+    folder = project / "examples/flask_to_fastapi"
+    rule = ("--route", "POST /orders=wsgi")
+    server = start_rsgi("--wsgi", "old:app", "--asgi", "step3:app", *rule, folder=folder)
+    made = request(server, "POST", "/orders", [("content-type", "application/json")], b'{"book": 2}')
+    assert made.json() == {"from": "flask", "number": 1}
+    assert get(server, "/orders").json() == {"from": "fastapi", "orders": 1}
+    with connect(f"ws://127.0.0.1:{server.port}/news") as socket:
+        assert socket.recv() == "1 orders"
+    assert server.stop() == 0
+
+
+def test_a_login_of_the_old_application_guards_what_has_moved(project: Path) -> None:
+    server = start_rsgi("--wsgi", "old:app", "--asgi", "guarded:app", folder=project / "examples/shared_login")
+    refused = get(server, "/orders")
+    assert (refused.status, refused.header("location")) == (303, "/login")
+    forged = get(server, "/orders", ("cookie", "session=eyJ1c2VyIjoiYWRhIn0.aQ.x"))
+    assert forged.status == 303
+    form = [("content-type", "application/x-www-form-urlencoded")]
+    entered = request(server, "POST", "/login", form, b"user=ada")
+    assert entered.status == 302
+    cookie = [("cookie", str(entered.header("set-cookie")).partition(";")[0])]
+    assert get(server, "/orders", *cookie).json() == {"orders of": "ada", "from": "fastapi"}
+    assert get(server, "/invoices", *cookie).json() == {"invoices of": "ada", "from": "flask"}
+    assert server.stop() == 0
+
+
+# Django
+
+
+@pytest.fixture
+def django(project: Path) -> Path:
+    """The Django example with its database made."""
+    folder = project / "examples/django_channels"
+    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(command, cwd=folder, check=True, timeout=60, capture_output=True)
+    return folder
+
+
+def opened_connections(server: Server, requests: int) -> int:
+    """How many database connections the process has opened after so many requests, each on a connection of its own."""
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: get(server, "/products/2/"), range(requests)))
+    assert {answer.text for answer in answers} == {answers[0].text}
+    assert answers[0].json()["name"] == "Chair"
+    opened = get(server, "/connections/").json()["opened"]
+    assert isinstance(opened, int)
+    return opened
+
+
+def test_database_connections_stay_at_the_number_of_wsgi_threads(django: Path) -> None:
+    server = start_rsgi(*DJANGO, "--wsgi-threads", "3", folder=django)
+    try:
+        assert 1 <= opened_connections(server, 60) <= 3
+        assert 1 <= opened_connections(server, 60) <= 3
+    finally:
+        server.stop()
+    assert "spare thread" not in server.log()
+
+
+def test_the_same_requests_under_asgi_alone_open_more(django: Path) -> None:
+    server = start_rsgi("--asgi", "project.asgi:application", folder=django)
+    try:
+        assert opened_connections(server, 60) > 3
+    finally:
+        server.stop()
+
+
+def test_django_is_divided_into_http_websocket_and_what_rules_say(django: Path) -> None:
+    server = start_rsgi(*DJANGO, "--route", "/reports/{rest:path}=asgi", folder=django)
+    assert get(server, "/products/1/").json() == {"name": "Lamp", "stock": 3, "handler": "wsgi"}
+    assert get(server, "/reports/slow/").json() == {"products": 2, "handler": "asgi"}
+    with connect(f"ws://127.0.0.1:{server.port}/ws/stock/2/") as socket:
+        socket.send("{}")
+        assert socket.recv() == '{"name": "Chair", "stock": 12}'
+    assert server.stop() == 0
+    assert "Traceback" not in server.log()

@@ -1,0 +1,125 @@
+"""The page about shares is true: every command is run, in order, and what stands below it is what it prints.
+
+Apart from `test_migration_guide.py`, whose reader it borrows, because it asks for a header and brings a cookie.
+`UPDATE_DOCS=1 python -m pytest tests/docs/test_shares_page.py` writes the outputs anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_migration_guide import BLOCK
+
+from server import Server, start_rsgi
+from wire import get
+
+PROJECT = Path(__file__).parents[2]
+PAGE = PROJECT / "docs/shares.md"
+
+
+class Reader:
+    """Does what the page says, as somebody who reads it."""
+
+    def __init__(self, project: Path) -> None:
+        self._project, self._folder = project, project
+        self.server: Server | None = None
+
+    def run_block(self, block: re.Match[str]) -> str:
+        """Run one block; returns what it should look like."""
+        if block[1] == "sh":
+            for line in block[2].splitlines():
+                self._do(line)
+            return block[0]
+        commands = [line for line in block[2].splitlines() if line.startswith("$ ")]
+        shown = "".join(f"{line}\n{self._say(line.removeprefix('$ '))}" for line in commands)
+        return f"```console\n{shown}```"
+
+    def _do(self, line: str) -> None:
+        match shlex.split(line):
+            case ["cd", folder]:
+                self._folder = self._project / folder
+            case ["rsgi", "serve", *arguments]:
+                self.server = start_rsgi(*arguments, folder=self._folder)
+            case _:
+                raise AssertionError(f"no test knows how to run `{line}`")
+
+    def _say(self, line: str) -> str:
+        match shlex.split(line):
+            case ["curl", "-s", "-o", "/dev/null", "-w", "%header{x-served-by}", "-b", cookie, url]:
+                assert self.server is not None
+                answer = get(self.server, url.removeprefix("http://127.0.0.1:8000"), ("Cookie", cookie))
+                assert answer.status == 200, line
+                return f"{answer.header('x-served-by')}\n"
+            case ["rsgi", *_]:
+                return self._run(line)
+        raise AssertionError(f"no test knows how to run `{line}`")
+
+    def _run(self, line: str) -> str:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        ended = subprocess.run(
+            ["sh", "-c", line],
+            cwd=self._folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return "".join(f"{each.rstrip()}\n" for each in (ended.stdout + ended.stderr).splitlines())
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The examples, where their database may be made."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3", "routes.json")
+    shutil.copytree(PROJECT / "examples", tmp_path / "examples", ignore=ignored)
+    return tmp_path
+
+
+def test_every_command_of_the_page_does_what_it_says(project: Path) -> None:
+    reader, text = Reader(project), PAGE.read_text()
+    try:
+        told = BLOCK.sub(reader.run_block, text)
+        assert reader.server is not None
+        assert "has no effect" not in reader.server.log()
+    finally:
+        if reader.server is not None:
+            assert reader.server.stop() == 0
+    assert text.count("\n$ ") > 5
+    if os.environ.get("UPDATE_DOCS") == "1":
+        PAGE.write_text(told)
+    assert PAGE.read_text() == told, "UPDATE_DOCS=1 python -m pytest tests/docs/test_shares_page.py rewrites it"
+
+
+def test_the_hash_is_what_the_page_says() -> None:
+    """Written anew from the words of the page, and compared with what `rsgi explain` says."""
+    rsgi = pytest.importorskip("rsgi._rsgi")
+    from rsgi.routing.planning import build_plan
+    from rsgi.settings.config import AppTarget, Config
+
+    def old(environ: object, start_response: object) -> list[bytes]:
+        return []
+
+    async def new(scope: object, receive: object, send: object) -> None: ...
+
+    apps = (AppTarget("wsgi", old), AppTarget("asgi", new, "/new"))
+    config = Config(apps=apps, routes=("/x=asgi:5%",), share_by="header:X-User-Id")
+    router, most = rsgi.Router(build_plan(config)), 2**64 - 1
+    for number in range(300):
+        hashed = 0xCBF29CE484222325
+        for byte in f"user-{number}".encode():
+            hashed = ((hashed ^ byte) * 0x100000001B3) & most
+        for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+            hashed = ((hashed ^ (hashed >> 33)) * factor) & most
+        hashed ^= hashed >> 33
+        found = router.explain("GET", "/x", [("X-User-Id", f"user-{number}")])
+        assert (found.bucket, found.share_lot) == (hashed % 10_000, "hash")
+        assert found.kind == ("rule" if hashed % 10_000 < 500 else "only")
