@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::accept::proxy_protocol::introduction;
+use crate::config::choice::HttpVersions;
 use crate::http::h1::{self, Begun};
 use crate::http::h2;
 use crate::http::service::Service;
@@ -59,7 +60,7 @@ async fn serve_clear<S>(service: Arc<Service>, mut stream: S, peer: Box<Peer>, m
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    if service.settings.http == "1" {
+    if service.settings.http == HttpVersions::One {
         return h1::serve(service, stream, peer, alive, Begun::With(BytesMut::new())).await;
     }
     let patience = service.limits.header_timeout;
@@ -92,7 +93,7 @@ fn serve_http1<S>(
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let begun = if service.settings.http == "2" {
+    let begun = if service.settings.http == HttpVersions::Two {
         Begun::Refused(Refusal::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this port speaks only HTTP/2"))
     } else {
         Begun::With(bytes)

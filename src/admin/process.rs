@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rsgi_bridge::pool::Pool;
 
 use super::status::{AppStatus, CallStatus, ProcessStatus, Report, ThreadsStatus};
+use crate::config::choice::{Choice, InterfaceKind};
 use crate::config::live_shares::{LiveShares, ShareStatus};
 use crate::gateway::app::{App, Gateway};
 use crate::metrics::{Family, Metrics, Sample, Value};
@@ -129,7 +130,7 @@ impl Process {
             let calls = census.by_app.iter().find(|(name, _)| **name == *app.name).map_or(0, |(_, count)| *count);
             samples.push(Sample::count(Family::InFlight, &labels, requests_in_flight(app)));
             samples.push(Sample::count(Family::Calls, &labels, calls));
-            if &*app.interface == "asgi" {
+            if app.interface == InterfaceKind::Asgi {
                 samples.push(Sample::count(Family::WebSockets, &labels, accepted));
                 samples.push(Sample::count(Family::WebSocketsOpen, &labels, open));
             }
@@ -179,7 +180,7 @@ fn websockets_open(app: &App) -> usize {
 fn app_status(app: &App) -> AppStatus {
     AppStatus {
         name: app.name.to_string(),
-        interface: app.interface.to_string(),
+        interface: app.interface.word().to_owned(),
         prefix: app.prefix.to_string(),
         requests_in_flight: requests_in_flight(app),
         websockets_open: websockets_open(app),

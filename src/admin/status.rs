@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::config::choice::Choice;
 use crate::config::live_shares::ShareStatus;
 use crate::config::settings::Settings;
 use crate::log::timestamp::timestamp;
@@ -144,14 +145,14 @@ pub fn worker(number: usize, state: &str, answered: bool, status: &ProcessStatus
 fn shown(settings: &Settings) -> Value {
     json!({
         "workers": settings.workers,
-        "http": settings.http,
+        "http": settings.http.word(),
         "tls": !settings.tls_cert.is_empty(),
         "wsgi_threads": settings.wsgi_threads,
         "wsgi_queue": settings.wsgi_queue,
-        "wsgi_request_buffering": settings.wsgi_request_buffering,
-        "loop": settings.r#loop,
-        "io": settings.io,
-        "lifespan": settings.lifespan,
+        "wsgi_request_buffering": settings.wsgi_request_buffering.word(),
+        "loop": settings.r#loop.word(),
+        "io": settings.io.word(),
+        "lifespan": settings.lifespan.word(),
         "limit_concurrency": settings.limit_concurrency,
         "max_body": settings.max_body,
         "max_request_line": settings.max_request_line,

@@ -6,6 +6,7 @@
 use pyo3::prelude::*;
 use rsgi_bridge::host::wsgi_to_asgi::WsgiBridge;
 
+use crate::config::choice::{Choice, InterfaceKind, ModeKind, PathKind, PlaceKind, RequestKind, SchemeKind, TestKind};
 use crate::config::settings::Seconds;
 use crate::config::startup_error::StartupError;
 use crate::route::{
@@ -18,8 +19,8 @@ use crate::route::{
 pub struct AppSpec {
     /// Its target, such as `old:app`.
     pub name: String,
-    /// `wsgi` or `asgi`.
-    pub interface: String,
+    /// How it is called.
+    pub interface: InterfaceKind,
     /// Its mount point; empty without one.
     pub prefix: String,
     /// The callable.
@@ -55,10 +56,10 @@ pub struct StaticSpec {
 struct Rule {
     methods: Option<Vec<String>>,
     host: Option<String>,
-    kind: String,
+    kind: PathKind,
     path: String,
     fields: Vec<Field>,
-    scheme: Option<String>,
+    scheme: Option<SchemeKind>,
     websocket: Option<bool>,
     app: usize,
     share: Option<u16>,
@@ -68,15 +69,15 @@ struct Rule {
 
 #[derive(Debug, FromPyObject)]
 struct Field {
-    place: String,
+    place: PlaceKind,
     name: String,
-    test: String,
+    test: TestKind,
     value: String,
 }
 
 #[derive(Debug, FromPyObject)]
 struct Route {
-    kind: String,
+    kind: RequestKind,
     methods: Option<Vec<String>>,
     host: Option<String>,
     path: String,
@@ -92,7 +93,7 @@ pub struct Plan {
     /// The folders of static files, which come before all applications.
     pub static_folders: Vec<StaticSpec>,
     rules: Vec<Rule>,
-    mode: String,
+    mode: ModeKind,
     table: Vec<Route>,
     wsgi_table: Option<Vec<Route>>,
     share_by: String,
@@ -102,7 +103,7 @@ pub struct Plan {
 impl AppSpec {
     /// Whether it is called synchronously.
     pub fn is_wsgi(&self) -> bool {
-        self.interface == "wsgi"
+        self.interface == InterfaceKind::Wsgi
     }
 }
 
@@ -110,7 +111,7 @@ impl Plan {
     /// Whether an answer of the ASGI application without a prefix may have to be held back: it is asked first, be it for some
     /// of its routes only.
     pub fn probes(&self) -> bool {
-        self.mode == "probe" || self.table.iter().any(|route| route.falls_through)
+        self.mode == ModeKind::Probe || self.table.iter().any(|route| route.falls_through)
     }
 
     /// The router of the plan.
@@ -120,41 +121,49 @@ impl Plan {
     pub fn router(&self) -> Result<Router, StartupError> {
         let mounts: Vec<MountSpec> = self.apps.iter().enumerate().map(mount).collect();
         let rules: Vec<RuleSpec> = self.rules.iter().map(rule).collect();
-        let mode = match self.mode.as_str() {
-            "table" => Mode::Table(self.table.iter().map(route).collect()),
-            "probe" => Mode::Probe,
-            "websocket" => Mode::WebSocketOnly,
-            _ => Mode::Mounts,
+        let mode = match self.mode {
+            ModeKind::Table => Mode::Table(self.table.iter().map(route).collect()),
+            ModeKind::Probe => Mode::Probe,
+            ModeKind::WebSocket => Mode::WebSocketOnly,
+            ModeKind::Mounts => Mode::Mounts,
         };
         let mode = match &self.wsgi_table {
             Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(route).collect(), then: Box::new(mode) },
             None => mode,
         };
-        let router = Router::new(&mounts, &rules, &mode).and_then(|router| router.sharing(&self.sharing()));
+        let sharing = self.sharing()?;
+        let router = Router::new(&mounts, &rules, &mode).and_then(|router| router.sharing(&sharing));
         router.map_err(|error| StartupError::new(error.to_string(), error.hint()))
     }
 
-    /// Where buckets come from. `python/rsgi/settings/shares.py` has checked the text.
-    fn sharing(&self) -> SharingSpec {
+    /// Where buckets come from.
+    ///
+    /// # Errors
+    /// When the setting names nothing that is known. `python/rsgi/settings/shares.py` should have seen that.
+    fn sharing(&self) -> Result<SharingSpec, StartupError> {
         let by = match self.share_by.split_once(':') {
             Some(("header", name)) => ShareBy::Header(name.to_owned()),
             Some(("cookie", name)) => ShareBy::Cookie(name.to_owned()),
-            _ if self.share_by == "client" => ShareBy::Address,
-            _ => ShareBy::OwnCookie,
+            None if self.share_by == "client" => ShareBy::Address,
+            None if self.share_by == "cookie" => ShareBy::OwnCookie,
+            _ => {
+                let message = format!("`--share-by {}` is not known", self.share_by);
+                return Err(StartupError::new(message, "use `cookie`, `client`, `header:NAME` or `cookie:NAME`"));
+            }
         };
         let testers = self.share_testers.as_deref();
-        SharingSpec { by, testers: testers.map(|secret| Testers { secret: secret.into(), names: self.names() }) }
+        Ok(SharingSpec { by, testers: testers.map(|secret| Testers { secret: secret.into(), names: self.names() }) })
     }
 
     /// The names that testers can use: the names of the applications, and the interface if there is one application of it.
     fn names(&self) -> Vec<(String, AppIndex)> {
         let named = self.apps.iter().enumerate().map(|(index, app)| (app.name.clone(), AppIndex(index)));
-        let alone = |interface: &str| {
+        let alone = |interface: InterfaceKind| {
             let mut of_it = self.apps.iter().enumerate().filter(|(_, app)| app.interface == interface);
             let (first, second) = (of_it.next(), of_it.next());
-            first.filter(|_| second.is_none()).map(|(index, _)| (interface.to_owned(), AppIndex(index)))
+            first.filter(|_| second.is_none()).map(|(index, _)| (interface.word().to_owned(), AppIndex(index)))
         };
-        named.chain(alone("wsgi")).chain(alone("asgi")).collect()
+        named.chain(alone(InterfaceKind::Wsgi)).chain(alone(InterfaceKind::Asgi)).collect()
     }
 }
 
@@ -167,13 +176,13 @@ fn rule(rule: &Rule) -> RuleSpec {
     RuleSpec {
         methods: rule.methods.clone(),
         host: rule.host.clone(),
-        path: match rule.kind.as_str() {
-            "prefix" => PathSpec::Prefix(rule.path.clone()),
-            "regex" => PathSpec::Expression(rule.path.clone()),
-            _ => PathSpec::Template(rule.path.clone()),
+        path: match rule.kind {
+            PathKind::Prefix => PathSpec::Prefix(rule.path.clone()),
+            PathKind::Expression => PathSpec::Expression(rule.path.clone()),
+            PathKind::Template => PathSpec::Template(rule.path.clone()),
         },
         fields: rule.fields.iter().map(field).collect(),
-        scheme: rule.scheme.as_ref().map(|scheme| if scheme == "https" { Scheme::Https } else { Scheme::Http }),
+        scheme: rule.scheme.map(scheme),
         websocket: rule.websocket,
         app: AppIndex(rule.app),
         share: rule.share.map(Percent::of_buckets),
@@ -182,22 +191,32 @@ fn rule(rule: &Rule) -> RuleSpec {
     }
 }
 
+fn scheme(kind: SchemeKind) -> Scheme {
+    match kind {
+        SchemeKind::Http => Scheme::Http,
+        SchemeKind::Https => Scheme::Https,
+    }
+}
+
 fn field(field: &Field) -> FieldSpec {
-    let test = match field.test.as_str() {
-        "present" => FieldTest::Present,
-        "absent" => FieldTest::Absent,
-        "regex" => FieldTest::Matches(field.value.clone()),
-        _ => FieldTest::Equals(field.value.clone()),
+    let test = match field.test {
+        TestKind::Present => FieldTest::Present,
+        TestKind::Absent => FieldTest::Absent,
+        TestKind::Expression => FieldTest::Matches(field.value.clone()),
+        TestKind::Equals => FieldTest::Equals(field.value.clone()),
     };
-    let place = if field.place == "cookie" { FieldPlace::Cookie } else { FieldPlace::Header };
+    let place = match field.place {
+        PlaceKind::Header => FieldPlace::Header,
+        PlaceKind::Cookie => FieldPlace::Cookie,
+    };
     FieldSpec { place, name: field.name.clone(), test }
 }
 
 fn route(route: &Route) -> RouteSpec {
-    let kind = match route.kind.as_str() {
-        "http" => RouteKind::Http,
-        "websocket" => RouteKind::WebSocket,
-        _ => RouteKind::Any,
+    let kind = match route.kind {
+        RequestKind::Http => RouteKind::Http,
+        RequestKind::WebSocket => RouteKind::WebSocket,
+        RequestKind::Any => RouteKind::Any,
     };
     RouteSpec {
         kind,

@@ -8,6 +8,10 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::config::choice::{
+    ClientAuth, HttpVersions, IoKind, LifespanSupport, LogLevel, LoopKind, RequestBuffering, Switch, TlsVersion,
+    WebSocketCompression,
+};
 use crate::wire::Limits;
 
 /// A duration, in Python a number of seconds.
@@ -57,8 +61,8 @@ settings! {
     backlog: i32,
     /// Whether other servers may bind the same ports.
     reuse_port: bool,
-    /// `auto`, `1` or `2`: the versions of HTTP that are spoken.
-    http: String,
+    /// The versions of HTTP that are spoken.
+    http: HttpVersions,
     /// Addresses, networks, `unix` and `*`: whose word about their clients counts.
     trust_proxy: Vec<String>,
     /// The part of the path that leads to this server.
@@ -73,24 +77,24 @@ settings! {
     tls_key_password: Option<String>,
     /// The file of the authorities whose client certificates count.
     tls_client_ca: Option<String>,
-    /// `optional` or `required`; nothing is `required` once there is an authority.
-    tls_client_auth: Option<String>,
-    /// `1.2` or `1.3`.
-    tls_min_version: String,
+    /// Whether clients need a certificate; nothing is `required` once there is an authority.
+    tls_client_auth: Option<ClientAuth>,
+    /// The oldest version of TLS.
+    tls_min_version: TlsVersion,
     /// Threads that run WSGI applications.
     wsgi_threads: usize,
     /// WSGI requests that may wait for a thread.
     wsgi_queue: usize,
-    /// `auto`, `full` or `off`: how much of a body is here before a WSGI application is called.
-    wsgi_request_buffering: String,
-    /// `auto`, `asyncio` or `uvloop`.
-    r#loop: String,
-    /// `auto`, `thread`, `loop` or `pool`: who drives the sockets.
-    io: String,
+    /// How much of a body is here before a WSGI application is called.
+    wsgi_request_buffering: RequestBuffering,
+    /// The event loop.
+    r#loop: LoopKind,
+    /// Who drives the sockets.
+    io: IoKind,
     /// How long to look at the sockets before sleeping; 0 is not at all.
     busy_poll: Seconds,
-    /// `auto`, `on` or `off`.
-    lifespan: String,
+    /// Whether applications have a lifespan.
+    lifespan: LifespanSupport,
     /// How long an application may take to start or stop.
     lifespan_timeout: Seconds,
     /// `pathsend`, `zerocopysend`, `trailers`, `early_hint`: the extensions that are offered to ASGI applications.
@@ -147,10 +151,10 @@ settings! {
     ws_ping_interval: Seconds,
     /// How long a pong may take.
     ws_ping_timeout: Seconds,
-    /// `auto` or `off`: whether messages are compressed where the client offers it.
-    ws_compression: String,
-    /// `debug`, `info`, `warning` or `error`.
-    log_level: String,
+    /// Whether messages are compressed where the client offers it.
+    ws_compression: WebSocketCompression,
+    /// Which lines are logged.
+    log_level: LogLevel,
     /// Where metrics and health are shown.
     admin: Option<String>,
     /// Who knows it may look.
@@ -173,8 +177,8 @@ settings! {
     served_by: bool,
     /// What `Server` says.
     server_header: Option<String>,
-    /// `on` or `off`: whether answers get a `Date`.
-    date_header: String,
+    /// Whether answers get a `Date`.
+    date_header: Switch,
 }
 
 impl Settings {
@@ -204,7 +208,7 @@ impl Settings {
 
     /// Whether answers get a `Date`.
     pub fn is_dated(&self) -> bool {
-        self.date_header == "on"
+        self.date_header == Switch::On
     }
 
     /// Whether requests for a path are left out of the access log.

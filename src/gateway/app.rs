@@ -13,6 +13,7 @@ use rsgi_bridge::request::scope::ScopeTemplate;
 use super::asgi::{self, AsgiGateway};
 use super::call::Call;
 use super::wsgi::{self, WsgiGateway, WsgiTarget};
+use crate::config::choice::InterfaceKind;
 use crate::config::plan::AppSpec;
 use crate::config::settings::Settings;
 use crate::request::app_load::AppLoad;
@@ -29,8 +30,8 @@ pub struct App {
     pub name: Arc<str>,
     /// Where it is mounted; empty for what no other prefix claims.
     pub prefix: Arc<str>,
-    /// `wsgi` or `asgi`, as it was given.
-    pub interface: Arc<str>,
+    /// How it was given.
+    pub interface: InterfaceKind,
     /// How it is called.
     pub gateway: Gateway,
     /// What it has to do.
@@ -60,7 +61,7 @@ impl App {
         pool: Option<&Arc<Pool>>,
     ) -> PyResult<Arc<Self>> {
         let (name, prefix): (Arc<str>, Arc<str>) = (spec.name.as_str().into(), spec.prefix.as_str().into());
-        let interface = spec.interface.as_str().into();
+        let interface = spec.interface;
         let limit = spec.request_timeout.map(|limit| limit.0);
         let patience = limit.map(|limit| (limit, Arc::clone(wear)));
         let calls = Arc::new(AppCalls::new(all, &name));

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use super::asgi::AsgiGateway;
 use super::message::{typed, unexpected};
+use crate::config::choice::LifespanSupport;
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 use crate::runtime::event_loop::LoopEvent;
@@ -66,7 +67,7 @@ struct Messages {
 /// # Errors
 /// When the startup failed, or took too long, or the lifespan is required and missing.
 pub async fn start(gateway: &Arc<AsgiGateway>, settings: &Settings) -> Result<Option<Lifespan>, StartupError> {
-    if settings.lifespan == "off" {
+    if settings.lifespan == LifespanSupport::Off {
         return Ok(None);
     }
     let (stage_sender, mut stage) = watch::channel(Stage::Starting);
@@ -86,7 +87,7 @@ pub async fn start(gateway: &Arc<AsgiGateway>, settings: &Settings) -> Result<Op
     };
     match outcome {
         Stage::StartFailed(message) => Err(failed(name, &message)),
-        Stage::Ended(reason) if settings.lifespan == "on" => Err(failed(
+        Stage::Ended(reason) if settings.lifespan == LifespanSupport::On => Err(failed(
             name,
             &reason.unwrap_or_else(|| "it returned without saying that its startup is complete".to_owned()),
         )),

@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 use super::call::{Call, ClientClock};
 use super::in_time::{self, AnswerTime};
 use super::socket_sink::SocketSink;
+use crate::config::choice::RequestBuffering;
 use crate::config::settings::Settings;
 use crate::gateway::overload;
 use crate::metrics::Event;
@@ -40,17 +41,6 @@ use crate::runtime::calls::{AppCalls, RunningCall};
 use crate::runtime::event_loop::EventLoop;
 use crate::runtime::outbox::{Outbox, Responder};
 use crate::runtime::wear::Wear;
-
-/// How much of a request body is here before the application is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Buffering {
-    /// All of it, or a buffer's worth: a slow client holds no thread.
-    Auto,
-    /// All of it.
-    Full,
-    /// None of it.
-    Off,
-}
 
 /// What a gateway calls, and where.
 #[derive(Debug)]
@@ -73,7 +63,7 @@ pub struct WsgiGateway {
     outbox: Arc<Outbox>,
     calls: Arc<AppCalls>,
     event_loop: Arc<EventLoop>,
-    buffering: Buffering,
+    buffering: RequestBuffering,
     response_buffer: usize,
     response_spool: u64,
     /// How long it may take until its answer begins, and who hears when no thread is left.
@@ -90,11 +80,7 @@ impl WsgiGateway {
         settings: &Settings,
         limit: Option<(Duration, Arc<Wear>)>,
     ) -> Self {
-        let buffering = match settings.wsgi_request_buffering.as_str() {
-            "full" => Buffering::Full,
-            "off" => Buffering::Off,
-            _ => Buffering::Auto,
-        };
+        let buffering = settings.wsgi_request_buffering;
         let Settings { response_buffer, response_spool, .. } = *settings;
         let event_loop = Arc::clone(event_loop);
         Self { name, target, outbox, calls, event_loop, buffering, response_buffer, response_spool, limit }
@@ -215,7 +201,7 @@ async fn answer(
 
 /// Brings as much of the body here as the setting asks for. Gives the length too where no header told it.
 async fn prepare(
-    buffering: Buffering,
+    buffering: RequestBuffering,
     head: &RequestHead,
     mut body: RequestBody,
     buffer: usize,
@@ -227,15 +213,15 @@ async fn prepare(
     }
     let fits = declared.is_some_and(|length| length <= buffer as u64);
     match (buffering, declared) {
-        (Buffering::Off, _) => Ok((BodySource::Pipe(body.pump(buffer, false, None, None).0), None)),
-        (Buffering::Auto, Some(_)) if fits => Ok((BodySource::Bytes(body.collect().await?), None)),
-        (Buffering::Auto, Some(_)) => {
+        (RequestBuffering::Off, _) => Ok((BodySource::Pipe(body.pump(buffer, false, None, None).0), None)),
+        (RequestBuffering::Auto, Some(_)) if fits => Ok((BodySource::Bytes(body.collect().await?), None)),
+        (RequestBuffering::Auto, Some(_)) => {
             let (reader, _) = body.pump(buffer, false, None, None);
             poll_fn(|context| reader.poll_filled(context, usize::MAX)).await?;
             Ok((BodySource::Pipe(reader), None))
         }
         // A chunked body is kept whole, so that the application gets the CONTENT_LENGTH that many need.
-        (Buffering::Auto, None) | (Buffering::Full, _) => {
+        (RequestBuffering::Auto, None) | (RequestBuffering::Full, _) => {
             body.spool().await.map(|(source, length)| (source, Some(length)))
         }
     }

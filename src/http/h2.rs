@@ -59,7 +59,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let activity = Arc::new(Activity::default());
-    let streams = Arc::new(Streams { limits: Arc::clone(&service.limits), ..Streams::default() });
+    let streams = Arc::new(Streams::new(Arc::clone(&service.limits)));
     let builder = builder(&service.settings, StreamExecutor(Arc::clone(&streams)));
     let began = Instant::now();
     let client = peer.client.clone();
@@ -147,7 +147,7 @@ async fn idle_for(activity: &Activity, began: Instant, first: Duration, later: D
 }
 
 /// What the streams of a connection have in common.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Streams {
     limits: Arc<Limits>,
     answered: AtomicU64,
@@ -160,6 +160,12 @@ struct Streams {
 }
 
 impl Streams {
+    /// Those of a new connection.
+    fn new(limits: Arc<Limits>) -> Self {
+        let (answered, given_up, cut, flooded, unread) = Default::default();
+        Self { limits, answered, given_up, flooded, cut, unread }
+    }
+
     /// A stream has ended.
     fn ended(&self, answered: bool) {
         if answered {

@@ -17,6 +17,7 @@ use rsgi_bridge::pool::wait_until_idle;
 use crate::accept::listener::Listening;
 use crate::access_log::AccessLog;
 use crate::admin::{self, AdminThread, Door};
+use crate::config::choice::LogLevel;
 use crate::config::live_shares::LiveShares;
 use crate::config::plan::Plan;
 use crate::config::settings::{Seconds, Settings};
@@ -96,7 +97,7 @@ impl Server {
     /// they are `shared`.
     #[new]
     fn new(py: Python<'_>, config: Settings, plan: Plan, listeners: Py<Listeners>, shared: bool) -> PyResult<Self> {
-        if config.log_level == "debug" {
+        if config.log_level == LogLevel::Debug {
             crate::log::show_debug();
         }
         let tls = Tls::load(&config)?;

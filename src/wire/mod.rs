@@ -69,6 +69,8 @@ pub struct Limits {
     pub min_data_rate_grace: Duration,
 }
 
+/// For tests. The defaults of users are in `python/rsgi/settings/config.py`.
+#[cfg(any(test, fuzzing))]
 impl Default for Limits {
     fn default() -> Self {
         Self {

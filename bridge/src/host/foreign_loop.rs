@@ -3,15 +3,16 @@
 //! Kept apart because it is the one place of the bridge that takes the interpreter to wake somebody: `call_soon_threadsafe` is
 //! all that loops have in common.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Wake, Waker};
+use std::task::Waker;
 
 use crossbeam_queue::SegQueue;
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::host::awaitable::LoopHandle;
+use crate::host::future_waker::{Resolver, future_waker, resolve};
 
 /// One loop. Calls that wait for it are woken together: the first schedules the turn in which all are.
 #[derive(Debug)]
@@ -31,7 +32,9 @@ impl ForeignLoop {
     pub fn leads_to(&self, event_loop: &Bound<'_, PyAny>) -> bool {
         self.event_loop.is(event_loop)
     }
+}
 
+impl Resolver for ForeignLoop {
     fn resolve_soon(self: Arc<Self>, future: Py<PyAny>) {
         self.resolved.push(future);
         if self.scheduled.swap(true, Ordering::AcqRel) {
@@ -52,22 +55,8 @@ impl ForeignLoop {
 impl LoopHandle for ForeignLoop {
     fn wait(self: Arc<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Waker)> {
         let future = self.event_loop.call_method0(py, intern!(py, "create_future"))?;
-        let waker = FutureWaker { event_loop: self, future: Mutex::new(Some(future.clone_ref(py))) };
-        Ok((future, Waker::from(Arc::new(waker))))
-    }
-}
-
-struct FutureWaker {
-    event_loop: Arc<ForeignLoop>,
-    future: Mutex<Option<Py<PyAny>>>,
-}
-
-impl Wake for FutureWaker {
-    fn wake(self: Arc<Self>) {
-        let future = self.future.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(future) = future {
-            Arc::clone(&self.event_loop).resolve_soon(future);
-        }
+        let waker = future_waker(py, self, &future);
+        Ok((future, waker))
     }
 }
 
@@ -87,11 +76,4 @@ impl Drain {
             }
         }
     }
-}
-
-fn resolve(py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
-    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
-        future.call_method1(intern!(py, "set_result"), (py.None(),))?;
-    }
-    Ok(())
 }

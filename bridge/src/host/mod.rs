@@ -5,6 +5,7 @@
 pub mod awaitable;
 pub mod events;
 pub mod foreign_loop;
+pub mod future_waker;
 pub mod main_loop;
 pub mod scope_request;
 pub mod wsgi_pool;

@@ -24,8 +24,8 @@ pub(super) const SELDOM: u32 = 16;
 impl Pool {
     /// Lets the calls that run go first, for as long as they want the interpreter and the queue moves.
     pub(super) fn give_way(&self, py: Python<'_>) {
-        let (mut begun, mut patience) = (self.begun.load(Ordering::Acquire), 0);
-        while patience < MOST_MOMENTS && self.running.load(Ordering::Acquire) > 0 && !self.jobs.is_empty() {
+        let (mut begun, mut patience) = (self.counts.begun.load(Ordering::Acquire), 0);
+        while patience < MOST_MOMENTS && self.counts.running.load(Ordering::Acquire) > 0 && !self.jobs.is_empty() {
             let asked = py.detach(|| {
                 std::thread::sleep(MOMENT);
                 Instant::now()
@@ -33,7 +33,7 @@ impl Pool {
             if asked.elapsed() < MOMENT {
                 return;
             }
-            let now = self.begun.load(Ordering::Acquire);
+            let now = self.counts.begun.load(Ordering::Acquire);
             // A call that computes for long, on the other hand, is not to hold up all others.
             patience = if now == begun { patience + 1 } else { 0 };
             begun = now;

@@ -144,11 +144,11 @@ impl Pool {
 
     /// Calls that were begun so far, and whether others wait.
     pub fn progress(&self) -> (usize, bool) {
-        (self.begun.load(Ordering::Acquire), !self.jobs.is_empty())
+        (self.counts.begun.load(Ordering::Acquire), !self.jobs.is_empty())
     }
 
     /// How many calls wait, while none runs.
     pub fn at_rest(&self) -> Option<usize> {
-        (self.running.load(Ordering::Acquire) == 0).then(|| self.jobs.len())
+        (self.counts.running.load(Ordering::Acquire) == 0).then(|| self.jobs.len())
     }
 }

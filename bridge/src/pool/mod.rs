@@ -10,6 +10,7 @@
 //! a call then runs it, and nobody is woken.
 
 mod call_time;
+mod counts;
 mod giving_way;
 pub mod idle;
 mod overdue;
@@ -27,6 +28,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use self::call_time::{CallTime, Stretch};
+pub use self::counts::Census;
+use self::counts::Counts;
 use self::idle::Idle;
 use self::overdue::Searches;
 use self::stalled::Waits;
@@ -58,23 +61,6 @@ pub trait Job: Send {
 #[error("the queue of the WSGI thread pool is full")]
 pub struct QueueFull;
 
-/// What the threads of a pool are and do at one moment.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Census {
-    /// Calls that run.
-    pub running: usize,
-    /// Calls that wait for a thread.
-    pub waiting: usize,
-    /// Calls that run for a client that has left.
-    pub orphaned: usize,
-    /// Those of them that were given up for taking too long.
-    pub overdue: usize,
-    /// Calls that run and had to wait for a client that takes nothing.
-    pub stalled: usize,
-    /// Threads that take the place of those with orphaned and stalled calls.
-    pub spare: usize,
-}
-
 /// A pool of `threads` threads and a queue of at most `queue` waiting jobs.
 ///
 /// A thread cannot be stopped. When all are busy, some of them with calls whose clients have left or take nothing, spare threads
@@ -84,31 +70,21 @@ pub struct Census {
 pub struct Pool {
     name: String,
     threads: usize,
-    jobs: SegQueue<(Box<dyn Job>, Ticket)>,
-    waiting: AtomicUsize,
+    /// How many calls may wait beyond those that free threads are about to take.
     capacity: usize,
-    running: AtomicUsize,
-    answered: AtomicUsize,
-    orphaned: AtomicUsize,
-    overdue: AtomicUsize,
-    searches: Searches,
-    stalled: AtomicUsize,
-    waits: Waits,
-    spare: AtomicUsize,
-    /// Threads started so far; their names count on.
-    started: AtomicUsize,
+    jobs: SegQueue<(Box<dyn Job>, Ticket)>,
+    counts: Counts,
     idle: Idle,
+    /// A thread that was woken waits for the interpreter.
     runner_up: AtomicBool,
-    /// Calls that were begun so far.
-    begun: AtomicUsize,
-    call_time: CallTime,
     stopped: AtomicBool,
-    /// Calls that found the queue full so far, or did not wait for their turn.
-    refused: AtomicUsize,
     /// Somebody watches how long calls wait.
     watched: AtomicBool,
     /// The `threading.get_ident()` of each thread that runs a job.
     busy: Mutex<Vec<u64>>,
+    call_time: CallTime,
+    searches: Searches,
+    waits: Waits,
 }
 
 impl std::fmt::Debug for Pool {
@@ -126,26 +102,17 @@ impl Pool {
         let pool = Arc::new(Self {
             name: name.to_owned(),
             threads,
-            jobs: SegQueue::new(),
-            waiting: AtomicUsize::new(0),
             capacity: queue,
-            running: AtomicUsize::new(0),
-            answered: AtomicUsize::new(0),
-            orphaned: AtomicUsize::new(0),
-            overdue: AtomicUsize::new(0),
-            searches: Searches::default(),
-            stalled: AtomicUsize::new(0),
-            waits: Waits::default(),
-            spare: AtomicUsize::new(0),
-            started: AtomicUsize::new(0),
+            jobs: SegQueue::new(),
+            counts: Counts::default(),
             idle: Idle::default(),
             runner_up: AtomicBool::new(false),
-            begun: AtomicUsize::new(0),
-            call_time: CallTime::default(),
             stopped: AtomicBool::new(false),
-            refused: AtomicUsize::new(0),
             watched: AtomicBool::new(false),
             busy: Mutex::default(),
+            call_time: CallTime::default(),
+            searches: Searches::default(),
+            waits: Waits::default(),
         });
         for _ in 0..threads {
             pool.start_thread(py)?;
@@ -154,7 +121,7 @@ impl Pool {
     }
 
     fn start_thread(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        let number = self.started.fetch_add(1, Ordering::AcqRel) + 1;
+        let number = self.counts.started.fetch_add(1, Ordering::AcqRel) + 1;
         let options = PyDict::new(py);
         options.set_item("target", Bound::new(py, Worker(Arc::clone(self)))?)?;
         options.set_item("name", format!("{}-{number}", self.name))?;
@@ -179,16 +146,17 @@ impl Pool {
     /// [`QueueFull`] when as many jobs wait as may.
     pub fn submit(self: &Arc<Self>, job: Box<dyn Job>, ticket: Ticket) -> Result<(), QueueFull> {
         // What a free thread is about to take does not wait.
-        let threads = self.threads + self.spare.load(Ordering::Acquire) + self.answered.load(Ordering::Acquire);
-        let free = threads.saturating_sub(self.running.load(Ordering::Acquire));
-        if self.waiting.fetch_add(1, Ordering::AcqRel) >= self.capacity + free {
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
-            self.refused.fetch_add(1, Ordering::AcqRel);
+        let threads =
+            self.threads + self.counts.spare.load(Ordering::Acquire) + self.counts.answered.load(Ordering::Acquire);
+        let free = threads.saturating_sub(self.counts.running.load(Ordering::Acquire));
+        if self.counts.waiting.fetch_add(1, Ordering::AcqRel) >= self.capacity + free {
+            self.counts.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.counts.refused.fetch_add(1, Ordering::AcqRel);
             return Err(QueueFull);
         }
         self.jobs.push((job, ticket));
         self.wake();
-        if self.orphaned.load(Ordering::Acquire) + self.stalled.load(Ordering::Acquire) > 0 {
+        if self.counts.orphaned.load(Ordering::Acquire) + self.counts.stalled.load(Ordering::Acquire) > 0 {
             self.start_spare();
         }
         Ok(())
@@ -212,12 +180,12 @@ impl Pool {
 
     /// Whether every thread has a call, and another waits.
     pub fn is_short(&self) -> bool {
-        self.running.load(Ordering::Relaxed) >= self.threads && self.waiting.load(Ordering::Relaxed) > 0
+        self.counts.running.load(Ordering::Relaxed) >= self.threads && self.counts.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// How many calls were refused so far.
     pub fn refused(&self) -> usize {
-        self.refused.load(Ordering::Acquire)
+        self.counts.refused.load(Ordering::Acquire)
     }
 
     /// `true` for the one who is to watch the pool from now on.
@@ -232,14 +200,7 @@ impl Pool {
 
     /// What the threads are and do now.
     pub fn census(&self) -> Census {
-        Census {
-            running: self.running.load(Ordering::Acquire),
-            waiting: self.waiting.load(Ordering::Acquire),
-            orphaned: self.orphaned.load(Ordering::Acquire),
-            overdue: self.overdue.load(Ordering::Acquire),
-            stalled: self.stalled.load(Ordering::Acquire),
-            spare: self.spare.load(Ordering::Acquire),
-        }
+        self.counts.census()
     }
 
     /// What a call takes, averaged over the latest ones; zero before the first has ended.
@@ -261,7 +222,7 @@ impl Pool {
 
     /// Waits to be woken; `false` when the pool was stopped.
     fn wait(&self) -> bool {
-        self.idle.wait(&self.stopped, &self.waiting);
+        self.idle.wait(&self.stopped, &self.counts.waiting);
         !self.stopped.load(Ordering::Acquire)
     }
 
@@ -290,8 +251,8 @@ impl Pool {
     fn run_jobs(&self, py: Python<'_>, ident: u64) -> Then {
         let mut stretch = Stretch::begin();
         while let Some((job, ticket)) = self.jobs.pop() {
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
-            self.begun.fetch_add(1, Ordering::AcqRel);
+            self.counts.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.counts.begun.fetch_add(1, Ordering::AcqRel);
             if !self.jobs.is_empty() && !self.idle.is_looked_after() {
                 self.wake();
             }
@@ -310,12 +271,12 @@ impl Pool {
 
     fn perform(&self, py: Python<'_>, job: Box<dyn Job>, ticket: &Ticket, ident: u64) -> Then {
         RUNNING_CALLS.fetch_add(1, Ordering::AcqRel);
-        self.running.fetch_add(1, Ordering::AcqRel);
+        self.counts.running.fetch_add(1, Ordering::AcqRel);
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).push(ident);
         // The panic is printed by the hook; dropping the job answers the client.
         let _panicked = catch_unwind(AssertUnwindSafe(|| job.run(py)));
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).retain(|each| *each != ident);
-        self.running.fetch_sub(1, Ordering::AcqRel);
+        self.counts.running.fetch_sub(1, Ordering::AcqRel);
         RUNNING_CALLS.fetch_sub(1, Ordering::AcqRel);
         ticket.end(self);
         if self.has_one_too_many() { Then::End } else { Then::GoOn }

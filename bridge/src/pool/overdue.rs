@@ -40,11 +40,11 @@ impl Ticket {
     pub fn give_up(&self, what: String) -> bool {
         let Some(pool) = self.pool.upgrade() else { return false };
         // Counted first: the call may end at any moment, and takes itself off the count then.
-        pool.orphaned.fetch_add(1, Ordering::AcqRel);
-        pool.overdue.fetch_add(1, Ordering::AcqRel);
+        pool.counts.orphaned.fetch_add(1, Ordering::AcqRel);
+        pool.counts.overdue.fetch_add(1, Ordering::AcqRel);
         if !self.advance_running(&pool, OVERDUE) {
-            pool.overdue.fetch_sub(1, Ordering::AcqRel);
-            pool.orphaned.fetch_sub(1, Ordering::AcqRel);
+            pool.counts.overdue.fetch_sub(1, Ordering::AcqRel);
+            pool.counts.orphaned.fetch_sub(1, Ordering::AcqRel);
             return false;
         }
         pool.start_spare();

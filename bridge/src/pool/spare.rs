@@ -32,12 +32,12 @@ impl Pool {
 
     /// Whether a thread that has ended a call is one too many: fewer calls hold threads than there are spare ones.
     pub(super) fn has_one_too_many(&self) -> bool {
-        if self.spare.load(Ordering::Acquire) == 0 {
+        if self.counts.spare.load(Ordering::Acquire) == 0 {
             return false;
         }
-        let held = self.orphaned.load(Ordering::Acquire) + self.stalled.load(Ordering::Acquire);
+        let held = self.counts.orphaned.load(Ordering::Acquire) + self.counts.stalled.load(Ordering::Acquire);
         let fewer = |spare: usize| (spare > held).then(|| spare - 1);
-        self.spare.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer).is_ok()
+        self.counts.spare.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer).is_ok()
     }
 
     /// Starts a spare thread if calls wait, no thread is free, and orphaned or stalled calls hold some.
@@ -46,7 +46,8 @@ impl Pool {
         let Census { orphaned, overdue, stalled, spare, .. } = census;
         let left = orphaned.saturating_sub(overdue);
         let needed = self.lacks_thread(census) && spare < self.most_spare(census);
-        if !needed || self.spare.compare_exchange(spare, spare + 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if !needed || self.counts.spare.compare_exchange(spare, spare + 1, Ordering::AcqRel, Ordering::Acquire).is_err()
+        {
             return;
         }
         let pool = Arc::clone(self);
@@ -63,14 +64,14 @@ impl Pool {
                     ),
                 );
                 if let Err(error) = pool.start_thread(py) {
-                    pool.spare.fetch_sub(1, Ordering::AcqRel);
+                    pool.counts.spare.fetch_sub(1, Ordering::AcqRel);
                     error.write_unraisable(py, None);
                 }
             });
         });
         if starting.is_err() {
             // No thread can be had: the calls go on waiting.
-            self.spare.fetch_sub(1, Ordering::AcqRel);
+            self.counts.spare.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }

@@ -47,11 +47,11 @@ impl Ticket {
         if let Some(pool) = &pool {
             pool.waits.lock().push(since);
             // Counted first, as in `leave`.
-            pool.stalled.fetch_add(1, Ordering::AcqRel);
+            pool.counts.stalled.fetch_add(1, Ordering::AcqRel);
             if self.advance(RUNNING, STALLED) {
                 pool.start_spare();
             } else {
-                pool.stalled.fetch_sub(1, Ordering::AcqRel);
+                pool.counts.stalled.fetch_sub(1, Ordering::AcqRel);
             }
         }
         Stall { pool, since }

@@ -82,7 +82,7 @@ impl Ticket {
     pub fn refuse(&self) -> bool {
         let withdrawn = self.withdraw();
         if let Some(pool) = self.pool.upgrade().filter(|_| withdrawn) {
-            pool.refused.fetch_add(1, Ordering::AcqRel);
+            pool.counts.refused.fetch_add(1, Ordering::AcqRel);
         }
         withdrawn
     }
@@ -102,9 +102,9 @@ impl Ticket {
     pub fn answered(&self) {
         if let Some(pool) = self.pool.upgrade() {
             // Counted first: the call takes itself off the count when it ends.
-            pool.answered.fetch_add(1, Ordering::AcqRel);
+            pool.counts.answered.fetch_add(1, Ordering::AcqRel);
             if !self.advance_running(&pool, ANSWERED) {
-                pool.answered.fetch_sub(1, Ordering::AcqRel);
+                pool.counts.answered.fetch_sub(1, Ordering::AcqRel);
             }
         }
     }
@@ -114,11 +114,11 @@ impl Ticket {
         let withdrawn = self.withdraw();
         if !withdrawn && let Some(pool) = self.pool.upgrade() {
             // Counted first: the call may end at any moment, and takes itself off the count then.
-            pool.orphaned.fetch_add(1, Ordering::AcqRel);
+            pool.counts.orphaned.fetch_add(1, Ordering::AcqRel);
             if self.advance_running(&pool, ORPHANED) {
                 pool.start_spare();
             } else {
-                pool.orphaned.fetch_sub(1, Ordering::AcqRel);
+                pool.counts.orphaned.fetch_sub(1, Ordering::AcqRel);
             }
         }
         withdrawn
@@ -129,7 +129,7 @@ impl Ticket {
         let running = |stage: u8| matches!(stage, RUNNING | STALLED).then_some(to);
         let stage = self.state.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, running);
         if stage == Ok(STALLED) {
-            pool.stalled.fetch_sub(1, Ordering::AcqRel);
+            pool.counts.stalled.fetch_sub(1, Ordering::AcqRel);
         }
         stage.is_ok()
     }
@@ -137,13 +137,13 @@ impl Ticket {
     /// The call has ended.
     pub(super) fn end(&self, pool: &Pool) {
         if self.advance(ANSWERED, OVER) {
-            pool.answered.fetch_sub(1, Ordering::AcqRel);
+            pool.counts.answered.fetch_sub(1, Ordering::AcqRel);
         } else if self.advance_running(pool, OVER) {
         } else if self.advance(ORPHANED, OVER) {
-            pool.orphaned.fetch_sub(1, Ordering::AcqRel);
+            pool.counts.orphaned.fetch_sub(1, Ordering::AcqRel);
         } else if self.advance(OVERDUE, OVER) {
-            pool.overdue.fetch_sub(1, Ordering::AcqRel);
-            pool.orphaned.fetch_sub(1, Ordering::AcqRel);
+            pool.counts.overdue.fetch_sub(1, Ordering::AcqRel);
+            pool.counts.orphaned.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }

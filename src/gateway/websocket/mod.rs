@@ -33,6 +33,7 @@ use self::socket::SocketOptions;
 use super::app::{App, Gateway};
 use super::in_time::{self, AnswerTime};
 use super::response_messages::{Gone, TellOnDrop};
+use crate::config::choice::WebSocketCompression;
 use crate::config::settings::Settings;
 use crate::request::error::RequestError;
 use crate::request::head::RequestHead;
@@ -69,7 +70,8 @@ pub async fn call(app: &App, asked: Asked<'_>, settings: &Settings) -> AppRespon
         Ok(handshake) => handshake,
         Err(refused) => return refused,
     };
-    let compression = if settings.ws_compression == "off" { None } else { offer::agree(&head.parts.headers) };
+    let compression =
+        if settings.ws_compression == WebSocketCompression::Off { None } else { offer::agree(&head.parts.headers) };
     let upgrade = Upgrade::of(&mut head.parts);
     let (inbound_writer, inbound) = pipe(INBOUND_BUFFER);
     let (outbound, outbound_reader) = pipe(settings.response_buffer);

@@ -14,6 +14,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
 
 use super::certificate;
+use crate::config::choice::{Choice, ClientAuth};
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 
@@ -30,14 +31,14 @@ pub(super) enum Policy {
 
 impl Policy {
     pub(super) fn new(settings: &Settings) -> Result<Self, StartupError> {
-        match (&settings.tls_client_ca, settings.tls_client_auth.as_deref()) {
+        match (&settings.tls_client_ca, settings.tls_client_auth) {
             (None, None) => Ok(Self::Anyone),
             (None, Some(asked)) => Err(StartupError::new(
-                format!("`--tls-client-auth {asked}` has no authority to check certificates with"),
+                format!("`--tls-client-auth {}` has no authority to check certificates with", asked.word()),
                 "name the file with the certificates of your authorities: `--tls-client-ca FILE`",
             )),
-            (Some(file), Some("optional")) => Ok(Self::Optional(file.clone())),
-            (Some(file), _) => Ok(Self::Required(file.clone())),
+            (Some(file), Some(ClientAuth::Optional)) => Ok(Self::Optional(file.clone())),
+            (Some(file), Some(ClientAuth::Required) | None) => Ok(Self::Required(file.clone())),
         }
     }
 

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::config::choice::{HttpVersions, TlsVersion};
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 use certificate::Identity;
@@ -164,14 +165,14 @@ impl Sources {
             identities: certificates.iter().cloned().zip(keys.iter().cloned()).collect(),
             password: settings.tls_key_password.clone(),
             client,
-            versions: match settings.tls_min_version.as_str() {
-                "1.3" => ONLY_TLS13,
-                _ => rustls::ALL_VERSIONS,
+            versions: match settings.tls_min_version {
+                TlsVersion::OneThree => ONLY_TLS13,
+                TlsVersion::OneTwo => rustls::ALL_VERSIONS,
             },
-            protocols: match settings.http.as_str() {
-                "1" => vec![b"http/1.1".to_vec()],
-                "2" => vec![b"h2".to_vec()],
-                _ => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            protocols: match settings.http {
+                HttpVersions::One => vec![b"http/1.1".to_vec()],
+                HttpVersions::Two => vec![b"h2".to_vec()],
+                HttpVersions::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             },
         }))
     }

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use self::bell::Bell;
 use self::busy_poll::BusyPoll;
+use crate::config::choice::{IoKind, LoopKind};
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 use crate::runtime::outbox::Outbox;
@@ -54,24 +55,24 @@ impl Io {
     /// When the setting does not fit the applications.
     pub fn choose(settings: &Settings, all_asgi: bool, pool: bool) -> Result<Self, StartupError> {
         let Settings { io, r#loop: event_loop, .. } = settings;
-        match io.as_str() {
-            "thread" => Ok(Self::Thread),
-            "loop" if !all_asgi => Err(StartupError::new(
+        match io {
+            IoKind::Thread => Ok(Self::Thread),
+            IoKind::Loop if !all_asgi => Err(StartupError::new(
                 "the event loop cannot drive the sockets of a WSGI application",
                 "remove `--io`: a blocked loop would delay every WSGI request",
             )),
-            "loop" if event_loop == "uvloop" => {
+            IoKind::Loop if *event_loop == LoopKind::Uvloop => {
                 Err(StartupError::new("uvloop cannot drive the sockets", "use `--loop asyncio`, or remove `--io`"))
             }
-            "loop" => Ok(Self::Loop),
-            "pool" if !pool => Err(StartupError::new(
+            IoKind::Loop => Ok(Self::Loop),
+            IoKind::Pool if !pool => Err(StartupError::new(
                 "no WSGI threads can drive the sockets: every application is ASGI",
                 "use `--io loop`, or remove `--io`",
             )),
-            "pool" => Ok(Self::Pool),
-            _ if pool => Ok(Self::Pool),
-            _ if all_asgi && event_loop != "uvloop" => Ok(Self::Loop),
-            _ => Ok(Self::Thread),
+            IoKind::Pool => Ok(Self::Pool),
+            IoKind::Auto if pool => Ok(Self::Pool),
+            IoKind::Auto if all_asgi && *event_loop != LoopKind::Uvloop => Ok(Self::Loop),
+            IoKind::Auto => Ok(Self::Thread),
         }
     }
 }

@@ -9,17 +9,15 @@ mod call_state;
 pub mod coroutine;
 mod overdue;
 mod prepared;
+mod reader;
 pub mod start;
 mod steps;
 mod task;
 pub mod task_callbacks;
 
-use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::task::{Wake, Waker};
+use std::task::Waker;
 
 use crossbeam_queue::SegQueue;
 use pyo3::exceptions::PyRuntimeError;
@@ -27,10 +25,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
 use rsgi_bridge::host::awaitable::LoopHandle;
+use rsgi_bridge::host::future_waker::{Resolver, future_waker, resolve};
 use rsgi_bridge::process::Process;
 
 use self::coroutine::AppCoroutine;
 use self::overdue::Overdue;
+use self::reader::Reader;
 use self::task::Tasks;
 use crate::runtime::driver::bell::Bell;
 
@@ -176,6 +176,11 @@ impl EventLoop {
         self.is_idle()
     }
 
+    /// Wakes the loop's thread, unless it is sure to look.
+    fn ring(&self) {
+        self.bell.ring();
+    }
+
     /// The loop is busy, and looks by itself when it is not.
     pub fn mute(&self) {
         self.bell.mute();
@@ -261,35 +266,18 @@ fn collect_youngest(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-fn resolve(py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
-    // A wait that was cancelled is over.
-    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
-        future.call_method1(intern!(py, "set_result"), (py.None(),))?;
-    }
-    Ok(())
-}
-
 impl LoopHandle for EventLoop {
     fn wait(self: Arc<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Waker)> {
         let create_future = self.attached(|attached| attached.create_future.clone_ref(py))?;
         let future = create_future.call0(py)?;
-        let waker = FutureWaker { event_loop: self, future: Mutex::new(Some(future.clone_ref(py))) };
-        Ok((future, Waker::from(Arc::new(waker))))
+        let waker = future_waker(py, self, &future);
+        Ok((future, waker))
     }
 }
 
-/// Resolves one asyncio future, once.
-struct FutureWaker {
-    event_loop: Arc<EventLoop>,
-    future: Mutex<Option<Py<PyAny>>>,
-}
-
-impl Wake for FutureWaker {
-    fn wake(self: Arc<Self>) {
-        let future = self.future.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(future) = future {
-            self.event_loop.submit(LoopEvent::Resolve(future));
-        }
+impl Resolver for EventLoop {
+    fn resolve_soon(self: Arc<Self>, future: Py<PyAny>) {
+        self.submit(LoopEvent::Resolve(future));
     }
 }
 
@@ -300,62 +288,4 @@ pub enum Woken {
     BySelector,
     /// A byte comes on a socket that it watches.
     ByReader,
-}
-
-/// The socket pair that wakes a loop from other threads.
-#[derive(Debug)]
-struct Reader {
-    waking: UnixStream,
-    drained: UnixStream,
-}
-
-impl Reader {
-    fn add(event_loop: &Bound<'_, PyAny>, queue: Arc<EventLoop>) -> PyResult<Arc<Self>> {
-        let py = event_loop.py();
-        let (waking, drained) = UnixStream::pair()?;
-        waking.set_nonblocking(true)?;
-        drained.set_nonblocking(true)?;
-        let reader = Arc::new(Self { waking, drained });
-        let waker = Waker::from(Arc::clone(&reader));
-        if !queue.listen(&waker) {
-            waker.wake_by_ref();
-        }
-        let drain = Bound::new(py, Drain { queue, reader: Arc::clone(&reader), waker })?;
-        event_loop.call_method1("add_reader", (reader.drained.as_raw_fd(), drain))?;
-        Ok(reader)
-    }
-
-    fn remove(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
-        event_loop.call_method1("remove_reader", (self.drained.as_raw_fd(),)).map(|_| ())
-    }
-}
-
-impl Wake for Reader {
-    fn wake(self: Arc<Self>) {
-        // A full socket means that a wake is on its way.
-        let _full = (&self.waking).write(&[1]);
-    }
-}
-
-/// The callback that the loop calls when it was woken.
-#[pyclass(frozen, module = "rsgi")]
-struct Drain {
-    queue: Arc<EventLoop>,
-    reader: Arc<Reader>,
-    waker: Waker,
-}
-
-#[pymethods]
-impl Drain {
-    fn __call__(&self, py: Python<'_>) {
-        let mut bytes = [0; 64];
-        // Nothing to read is fine: the events are in the queue.
-        let _empty = (&self.reader.drained).read(&mut bytes);
-        self.queue.listen(&self.waker);
-        self.queue.drain(py);
-        if !self.queue.is_idle() {
-            // What was left for the next turn.
-            self.queue.bell.ring();
-        }
-    }
 }

@@ -1,0 +1,45 @@
+//! A waker that resolves one asyncio future, once, from any thread.
+//!
+//! Our own event loop and the loops of other servers use it. They differ in how a future gets to the thread of its loop.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Wake, Waker};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+/// A loop that resolves futures on its own thread.
+pub trait Resolver: Send + Sync + 'static {
+    /// Has `future` resolved soon. Never waits, from any thread.
+    fn resolve_soon(self: Arc<Self>, future: Py<PyAny>);
+}
+
+/// A waker that has `future` resolved.
+pub fn future_waker<R: Resolver>(py: Python<'_>, resolver: Arc<R>, future: &Py<PyAny>) -> Waker {
+    Waker::from(Arc::new(FutureWaker { resolver, future: Mutex::new(Some(future.clone_ref(py))) }))
+}
+
+/// Resolves `future` on its loop's thread, unless its wait was cancelled.
+///
+/// # Errors
+/// When the loop is closed.
+pub fn resolve(py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+        future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+    }
+    Ok(())
+}
+
+struct FutureWaker<R> {
+    resolver: Arc<R>,
+    future: Mutex<Option<Py<PyAny>>>,
+}
+
+impl<R: Resolver> Wake for FutureWaker<R> {
+    fn wake(self: Arc<Self>) {
+        let future = self.future.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(future) = future {
+            Arc::clone(&self.resolver).resolve_soon(future);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Wakes a loop that has a selector of its own: one byte on a socket pair, once per batch.
+//!
+//! Spec: `asyncio.loop.add_reader`.
+
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use pyo3::prelude::*;
+
+use super::EventLoop;
+
+/// The socket pair that wakes a loop from other threads.
+#[derive(Debug)]
+pub(super) struct Reader {
+    waking: UnixStream,
+    drained: UnixStream,
+}
+
+impl Reader {
+    /// Has `event_loop` drain `queue` when there is something in it.
+    ///
+    /// # Errors
+    /// When the loop takes no readers, or the process has no descriptors left.
+    pub(super) fn add(event_loop: &Bound<'_, PyAny>, queue: Arc<EventLoop>) -> PyResult<Arc<Self>> {
+        let py = event_loop.py();
+        let (waking, drained) = UnixStream::pair()?;
+        waking.set_nonblocking(true)?;
+        drained.set_nonblocking(true)?;
+        let reader = Arc::new(Self { waking, drained });
+        let waker = Waker::from(Arc::clone(&reader));
+        if !queue.listen(&waker) {
+            waker.wake_by_ref();
+        }
+        let drain = Bound::new(py, Drain { queue, reader: Arc::clone(&reader), waker })?;
+        event_loop.call_method1("add_reader", (reader.drained.as_raw_fd(), drain))?;
+        Ok(reader)
+    }
+
+    /// Has the loop forget it.
+    ///
+    /// # Errors
+    /// When the loop is closed already.
+    pub(super) fn remove(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        event_loop.call_method1("remove_reader", (self.drained.as_raw_fd(),)).map(|_| ())
+    }
+}
+
+impl Wake for Reader {
+    fn wake(self: Arc<Self>) {
+        // A full socket means that a wake is on its way.
+        let _full = (&self.waking).write(&[1]);
+    }
+}
+
+/// The callback that the loop calls when it was woken.
+#[pyclass(frozen, module = "rsgi")]
+struct Drain {
+    queue: Arc<EventLoop>,
+    reader: Arc<Reader>,
+    waker: Waker,
+}
+
+#[pymethods]
+impl Drain {
+    fn __call__(&self, py: Python<'_>) {
+        let mut bytes = [0; 64];
+        // Nothing to read is fine: the events are in the queue.
+        let _empty = (&self.reader.drained).read(&mut bytes);
+        self.queue.listen(&self.waker);
+        self.queue.drain(py);
+        if !self.queue.is_idle() {
+            // What was left for the next turn.
+            self.queue.ring();
+        }
+    }
+}
