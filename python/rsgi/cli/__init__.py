@@ -12,6 +12,7 @@ import click
 from rsgi.cli.check import check_command
 from rsgi.cli.config import config_command
 from rsgi.cli.explain import explain_command
+from rsgi.cli.openapi import openapi_command
 from rsgi.cli.routes import routes_command
 from rsgi.cli.serve import serve_command
 from rsgi.cli.share import share_command
@@ -49,6 +50,7 @@ for _command in (
     routes_command,
     explain_command,
     check_command,
+    openapi_command,
     config_command,
     share_command,
     translate_command,
