@@ -3,11 +3,12 @@
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from typing import Any, Literal, final
+from typing import Any, Literal, TypeAlias, final
 
 from rsgi._types import Message, WSGIApp
 from rsgi.routing.plan import Plan
 from rsgi.settings.config import Config
+from rsgi.settings.shadow_rules import ParsedShadow
 
 __all__ = [
     "SETTINGS",
@@ -25,6 +26,7 @@ __all__ = [
     "RequestBodyError",
     "Router",
     "Server",
+    "ShadowExchanges",
     "StoredBody",
     "WsgiBridge",
     "WsgiInput",
@@ -351,12 +353,55 @@ class Server:
     @staticmethod
     def wait_for_calls(patience: float) -> int:
         """Wait up to `patience` seconds for the WSGI calls of this process. Returns how many still run."""
+    def shadow_exchanges(self) -> ShadowExchanges | None:
+        """Return where the comparison of shadow traffic takes exchanges from, once. `None` without shadow traffic."""
     @property
     def admin_address(self) -> str | None:
         """The address of the admin listener of this process, such as `http://127.0.0.1:9090`, or `None`."""
     @property
     def addresses(self) -> list[str]:
         """Where the server listens, such as `http://127.0.0.1:8000`."""
+
+ShadowFields: TypeAlias = list[tuple[bytes, bytes]]
+# Status, header fields, body, size of the whole body, whether the body is complete, seconds, and why there is no response.
+ShadowResponse: TypeAlias = tuple[int, ShadowFields, bytes, int, bool, float, str | None]
+ShadowRequest: TypeAlias = tuple[str, str, ShadowFields, bytes]
+
+@final
+class ShadowExchanges:
+    """The exchanges of shadow traffic that wait for the comparison."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is there, and nothing more comes."""
+    def next(
+        self, patience: float
+    ) -> (
+        tuple[
+            str,
+            ShadowRequest,
+            str,
+            ShadowResponse,
+            tuple[ParsedShadow, str, ShadowResponse, ShadowResponse | None] | None,
+        ]
+        | None
+    ):
+        """Wait up to `patience` seconds for the next one.
+
+        Returns:
+            The route, the request, the first application and its response. For shadow traffic also: the rule, the second
+            application and its response, and perhaps a second response of the first one. `None` if there is no exchange.
+        """
+    def publish(self, compared: int, differing: int, summary: str) -> None:
+        """Show what was compared so far.
+
+        Args:
+            compared: How many exchanges were compared.
+            differing: How many of them differ.
+            summary: The rest, as JSON.
+        """
+    def close(self) -> None:
+        """Take no more. What is there can still be taken."""
 
 @final
 class WsgiPool:

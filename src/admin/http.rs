@@ -28,9 +28,9 @@ use tokio::task::AbortHandle;
 
 use super::address::{Access, Verdict};
 use super::process::{Process, Readiness};
-use super::shares;
 use super::status::{self, ServerFacts};
 use super::workers::Workers;
+use super::{shadow, shares};
 use crate::config::live_shares::{SetShare, ShareStatus};
 use crate::metrics::{Format, Samples};
 use crate::net::binding::Bound;
@@ -89,6 +89,14 @@ impl Source {
         match self {
             Self::Process(process) => process.share_list(),
             Self::Workers(workers) => workers.shares().await,
+        }
+    }
+
+    /// What the comparison of shadow traffic says in each process that has some.
+    async fn shadow_summaries(&self) -> Vec<String> {
+        match self {
+            Self::Process(process) => process.shadow_summary().into_iter().collect(),
+            Self::Workers(workers) => workers.shadow_summaries().await,
         }
     }
 
@@ -185,8 +193,11 @@ async fn answer(request: Request<Incoming>, show: &Show) -> Answer {
         return unauthorized(verdict);
     }
     let path = request.uri().path();
-    if !matches!(path, "/healthz" | "/readyz" | "/metrics" | "/status.json" | "/shares") {
-        return text(StatusCode::NOT_FOUND, "only /healthz, /readyz, /metrics, /status.json and /shares are here\n");
+    if !matches!(path, "/healthz" | "/readyz" | "/metrics" | "/status.json" | "/shares" | "/shadow.json") {
+        return text(
+            StatusCode::NOT_FOUND,
+            "only /healthz, /readyz, /metrics, /status.json, /shares and /shadow.json are here\n",
+        );
     }
     let changes = path == "/shares" && *request.method() == Method::PUT;
     if !changes && !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -204,6 +215,10 @@ async fn answer(request: Request<Incoming>, show: &Show) -> Answer {
         "/shares" => match shares::answer(request, &show.source).await {
             Ok((status, document)) => json(status, &document),
             Err((status, why)) => with(respond(status, format!("{why}\n").into()), CONTENT_TYPE, TEXT),
+        },
+        "/shadow.json" => match shadow::document(show.source.shadow_summaries().await).await {
+            Some(document) => with(respond(StatusCode::OK, document.into()), CONTENT_TYPE, "application/json"),
+            None => text(StatusCode::NOT_FOUND, "there is no shadow traffic: see `--shadow`\n"),
         },
         _ => json(StatusCode::OK, &show.source.document(&show.facts).await),
     }

@@ -89,6 +89,7 @@ pub fn start(
         began: SystemTime::now(),
         lag: Arc::new(LoopLag::default()),
         shares: Arc::clone(&service.shares),
+        shadow: service.shadowing.as_ref().map(|shadowing| Arc::clone(&shadowing.counters)),
     });
     match door {
         Door::Line(stream) => {
@@ -109,6 +110,7 @@ pub fn start(
                 tokio::select! {
                     () = serve(bound, show) => {}
                     () = process.watch_loop() => {}
+                    () = process.keep_judging() => {}
                     _stopped = stop => {}
                 }
             })?;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -14,11 +14,14 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::ended::Ended;
 use super::line::{self, Answer};
 use super::process::Readiness;
+use super::stage::{Phase, Stage};
 use super::status::{self, Report};
 use crate::config::live_shares::SetShare;
 use crate::metrics::{Family, Sample, Samples, Value as Number};
+use crate::rollback::Judge;
 
 /// How often workers are asked when nobody else does.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -49,43 +52,12 @@ pub(super) struct State {
     wanted: usize,
     /// By their number, which is the lowest that was free.
     pub(super) workers: BTreeMap<usize, Worker>,
-    ended: Samples,
+    pub(super) ended: Ended,
     /// The live shares, also for new workers.
     pub(super) shares: Vec<SetShare>,
+    /// Decides about rollbacks.
+    pub(super) judge: Judge,
     restarts: BTreeMap<String, usize>,
-}
-
-/// How far the supervisor has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Phase {
-    /// Not all workers have been ready yet.
-    #[default]
-    Starting,
-    /// They have.
-    Serving,
-    /// All are to end.
-    Draining,
-}
-
-/// How far a worker has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// It does not accept connections yet.
-    Starting,
-    /// It does.
-    Serving,
-    /// It was told to end.
-    Leaving,
-}
-
-impl Stage {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Serving => "serving",
-            Self::Leaving => "leaving",
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -196,9 +168,8 @@ impl Workers {
         }
         let _gone = over.wait_for(|over| *over).await.is_err();
         let mut state = self.lock();
-        if let Some(report) = state.workers.remove(&number).and_then(|worker| worker.last) {
-            state.ended.add_ended(&report.samples);
-        }
+        let last = state.workers.remove(&number).and_then(|worker| worker.last);
+        state.ended.keep(last);
         drop(state);
         self.answered.notify_waiters();
     }
@@ -209,6 +180,7 @@ impl Workers {
             let Ok(Answer { to, report }) = serde_json::from_str(&line) else { continue };
             let mut state = self.lock();
             state.forget_changed(number, &report);
+            state.judge.hear(&report.watched, Instant::now());
             if let Some(worker) = state.workers.get_mut(&number) {
                 worker.last = Some(report);
                 worker.answered = to.map_or(worker.answered, |to| worker.answered.max(to));
@@ -265,7 +237,7 @@ impl Workers {
     pub async fn samples(&self) -> Samples {
         let silent = self.ask_all().await;
         let state = self.lock();
-        let mut samples = state.ended.clone();
+        let mut samples = state.ended.samples.clone();
         for (number, worker) in &state.workers {
             let name = number.to_string();
             if worker.is_reachable() {

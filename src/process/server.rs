@@ -16,7 +16,7 @@ use rsgi_bridge::pool::wait_until_idle;
 
 use crate::accept::listener::Listening;
 use crate::access_log::AccessLog;
-use crate::admin::{self, AdminThread, Door};
+use crate::admin::{self, Door};
 use crate::config::choice::LogLevel;
 use crate::config::live_shares::LiveShares;
 use crate::config::plan::Plan;
@@ -45,6 +45,7 @@ use crate::runtime::event_loop::{EventLoop, Woken};
 use crate::runtime::outbox::Outbox;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::wear::Wear;
+use crate::shadow::{self, ShadowExchanges, Shadowing};
 
 /// One server: made, started and finished once.
 #[pyclass(frozen, module = "rsgi._rsgi")]
@@ -66,6 +67,7 @@ pub struct Server {
     event_loop: Arc<EventLoop>,
     calls: Arc<Calls>,
     shares: Arc<LiveShares>,
+    shadowing: Option<Arc<Shadowing>>,
     metrics: Option<Arc<Metrics>>,
     apps: usize,
     /// Whether the application without a prefix is called past its bridge, and so cannot hold an answer back.
@@ -116,8 +118,10 @@ impl Server {
         let admin_address = door.as_ref().and_then(Door::url);
         let names = || plan.apps.iter().map(|app| app.name.as_str().into()).collect();
         let metrics = door.as_ref().map(|_| Metrics::new(names()));
-        let routing = Arc::new(ArcSwap::from_pointee(Routing::new(plan.router()?, metrics.as_ref())));
+        let routing = Routing::new(plan.router()?, metrics.as_ref()).watch(plan.guards(metrics.is_some())?);
+        let routing = Arc::new(ArcSwap::from_pointee(routing));
         let live_shares = Arc::new(LiveShares::new(&routing));
+        let shadowing = Shadowing::new(py, &plan, &config)?;
         let event_loop = Arc::new(EventLoop::default());
         let pools = Pools::start(py, &plan.apps, &config)?;
         let (outbox, calls) = (Arc::new(Outbox::default()), Arc::new(Calls::default()));
@@ -138,7 +142,7 @@ impl Server {
         let limits = Arc::new(config.limits());
         let (count, workers) = (apps.len(), config.workers);
         let (compression, static_files) = (Compression::new(&config)?, StaticFiles::new(&plan.static_folders)?);
-        let own_fields = OwnFields::new(&config)?;
+        let (own_fields, shadowed) = (OwnFields::new(&config)?, shadowing.clone());
         let wear = Some(wear).filter(|_| config.max_requests.is_some());
         let admission = config.max_connections.map(Admission::new);
         let service = Service {
@@ -154,6 +158,7 @@ impl Server {
             metrics: metrics.clone(),
             compression,
             static_files,
+            shadowing,
             wear,
             admission,
         };
@@ -175,6 +180,7 @@ impl Server {
             event_loop,
             calls,
             shares: live_shares,
+            shadowing: shadowed,
             metrics,
             apps: count,
             unprobed,
@@ -191,8 +197,11 @@ impl Server {
             let why = "a bridged application is called directly, and this cannot change while the server runs";
             return Err(StartupError::new(why, "restart the server").into());
         }
+        let shadow = shadow::Rules::again(py, &plan, self.shadowing.is_some())?;
+        let guards = plan.guards(self.metrics.is_some())?;
         let router = py.detach(|| plan.router())?;
-        self.shares.route_by(Routing::new(router, self.metrics.as_ref()));
+        self.shadowing.iter().zip(shadow).for_each(|(shadowing, rules)| shadowing.go_by(rules));
+        self.shares.route_by(Routing::new(router, self.metrics.as_ref()).watch(guards));
         Ok(())
     }
 
@@ -230,7 +239,12 @@ impl Server {
             self.event_loop.attach(&event_loop, woken)?;
         }
         let Prepared { service, listening, pools, log_thread, door } = *prepared;
-        let admin = self.show(door, &service, &listening)?;
+        let parts = (&self.calls, &self.event_loop, &self.shutdown);
+        let show = |(door, metrics)| {
+            admin::start(door, &service, metrics, parts, (&listening.accepting, self.addresses.clone()))
+        };
+        // Who may look at the numbers looks before the applications start.
+        let admin = door.zip(self.metrics.as_ref()).map(show).transpose()?;
         let (shutdown, calls, event_loop) =
             (Arc::clone(&self.shutdown), Arc::clone(&self.calls), Arc::clone(&self.event_loop));
         let serving = self.driver.spawn(async move {
@@ -317,6 +331,11 @@ impl Server {
         py.detach(|| wait_until_idle(patience.0))
     }
 
+    /// What the comparison of shadow traffic takes exchanges from, once; `None` without shadow traffic.
+    fn shadow_exchanges(&self) -> Option<ShadowExchanges> {
+        self.shadowing.as_ref()?.take_exchanges()
+    }
+
     /// Where the admin listener of this process is, such as `http://127.0.0.1:9090`; `None` without one.
     #[getter]
     fn admin_address(&self) -> Option<String> {
@@ -327,20 +346,5 @@ impl Server {
     #[getter]
     fn addresses(&self) -> Vec<String> {
         self.addresses.clone()
-    }
-}
-
-impl Server {
-    /// Lets who may look at the numbers look, before the applications start.
-    fn show(
-        &self,
-        door: Option<Door>,
-        service: &Service,
-        listening: &Listening,
-    ) -> Result<Option<AdminThread>, StartupError> {
-        let (Some(door), Some(metrics)) = (door, &self.metrics) else { return Ok(None) };
-        let parts = (&self.calls, &self.event_loop, &self.shutdown);
-        let thread = admin::start(door, service, metrics, parts, (&listening.accepting, self.addresses.clone()))?;
-        Ok(Some(thread))
     }
 }

@@ -25,6 +25,7 @@ from rsgi.process.link import Link
 from rsgi.process.main_thread import Calls, run_loop, wait
 from rsgi.process.reload import RuleReload
 from rsgi.process.service_manager import ServiceManager
+from rsgi.process.shadow import comparing
 from rsgi.process.signals import SignalHandlers, ending_handlers, exit_now, reopening_handlers, worker_handlers
 from rsgi.process.stopping import Stopping
 from rsgi.process.system.listening import listening
@@ -146,7 +147,7 @@ def _serve_plan(
             manager.alive()
 
         calls = Calls(manager.interval, check, partial(_read_again, served, link))
-        with handlers, in_children(handlers.undo):
+        with comparing(server, config), handlers, in_children(handlers.undo):
             if any(app.interface == "asgi" for app in plan.apps):
                 code = run_loop(server, config, stopping, handlers, calls)
             else:

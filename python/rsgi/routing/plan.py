@@ -13,7 +13,9 @@ from rsgi._rsgi import WsgiBridge
 from rsgi._types import Interface
 from rsgi.bridge import WsgiToAsgi
 from rsgi.routing.introspect import Route
+from rsgi.routing.shadow import ShadowRule
 from rsgi.routing.static_folders import StaticFolder
+from rsgi.settings.rollback import Rollback
 from rsgi.settings.rules import FieldCondition, PathKind, Scheme
 from rsgi.settings.shares import write_share
 
@@ -69,6 +71,7 @@ class Rule:
     text: str
     source: str
     share: int | None = None
+    rollback: Rollback | None = None
 
     @property
     def shown(self) -> str:
@@ -95,6 +98,7 @@ class Plan:
         static_folders: The folders of static files, which come before all applications.
         share_by: What the bucket of a client is made from, for rules with a share.
         share_testers: The secret of testers, who may choose an application.
+        shadow: The requests that a second application gets too.
     """
 
     apps: tuple[App, ...]
@@ -108,3 +112,4 @@ class Plan:
     static_folders: tuple[StaticFolder, ...] = ()
     share_by: str = "cookie"
     share_testers: str | None = field(default=None, repr=False)
+    shadow: tuple[ShadowRule, ...] = ()

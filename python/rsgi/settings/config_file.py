@@ -22,6 +22,7 @@ from rsgi.errors import StartupError
 from rsgi.settings.config import Config, Setting, flag_of, settings
 from rsgi.settings.rules import ParsedRule, rule_from_table
 from rsgi.settings.setting import OWN_SETTINGS, AppTarget
+from rsgi.settings.shadow_rules import ParsedShadow, shadow_from_table
 from rsgi.settings.static_folder import AskedFolder, folder_from_table
 from rsgi.settings.toml_lines import KeyPath, TomlLines
 from rsgi.settings.values import SettingValueError
@@ -38,7 +39,12 @@ _INTERFACES: tuple[Interface, ...] = ("wsgi", "asgi")
 _APP_KEYS = ("wsgi", "asgi", "prefix", *OWN_SETTINGS)
 # What says where settings are read, and so is known before.
 _NOT_HERE = ("config", "env_file")
-_SHARE_KEYS = ("by", "testers")
+# Settings that have a table of their own in a file, without the name of the table before them.
+_TABLES = {"share": ("by", "testers"), "shadow_store": ("folder", "redact", "samples", "size")}
+_TABLE_HINTS = {
+    "share": "write the share of a rule in its `[[routes]]`",
+    "shadow_store": "docs/settings.md lists the settings",
+}
 _APP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _OURS = re.compile(rb"^\s*(\[\[?\s*)?tool\s*\.\s*rsgi\b", re.MULTILINE)
 _SYNTAX_PLACE = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)", re.DOTALL)
@@ -168,8 +174,10 @@ class _File:
                 values[key] = self._routes(value)
             elif key == "static":
                 values[key] = self._static(value)
-            elif key == "share":
-                values |= self._share(value)
+            elif key == "shadow":
+                values[key] = self._shadow(value)
+            elif key in _TABLES:
+                values |= self._settings_in(key, value)
             elif key in self._fields:
                 values[key] = self._value(key, value, self._fields[key])
             elif key in _NOT_HERE:
@@ -187,8 +195,9 @@ class _File:
         """Where each key stands, and each application by its name."""
         table = self._table if isinstance(self._table, dict) else {}
         # Of rules and folders, the first: `[[routes]]` is an array.
-        found = {key: self._place((key, 0)) for key in table if key not in ("apps", "share")}
-        found |= {f"share_{key}": self._place(("share", key)) for key in table.get("share", {})}
+        found = {key: self._place((key, 0)) for key in table if key not in ("apps", *_TABLES)}
+        for name in _TABLES:
+            found |= {f"{name}_{key}": self._place((name, key)) for key in table.get(name, {})}
         for name, app in table.get("apps", {}).items():
             interface = next(each for each in _INTERFACES if each in app)
             found[f"apps.{name}"] = self._place(("apps", name, interface))
@@ -271,22 +280,35 @@ class _File:
             for index, folder in enumerate(listed)
         )
 
-    def _share(self, value: object) -> dict[str, Any]:
+    def _shadow(self, value: object) -> tuple[str | ParsedShadow, ...]:
+        listed = [value] if isinstance(value, str) else value
+        if not isinstance(listed, list) or not all(isinstance(rule, (str, dict)) for rule in listed):
+            hint = 'for example `[[shadow]]`, `path = "/users/{id}"` and `to = "new"`'
+            self._fail(("shadow",), "shadow rules are tables with two brackets, or strings as for `--shadow`", hint)
+        return tuple(
+            rule if isinstance(rule, str) else shadow_from_table(rule, self._place(("shadow", index)))
+            for index, rule in enumerate(listed)
+        )
+
+    def _settings_in(self, table: str, value: object) -> dict[str, Any]:
+        """The settings of a table, such as `by` in `[share]`."""
+        known = _TABLES[table]
         if not isinstance(value, dict):
-            hint = "write the share of a rule in its `[[routes]]`; `[share]` has `by` and `testers`"
-            self._fail(("share",), f"`share` must be a table, not {value!r}", hint)
+            words = " and ".join(f"`{key}`" for key in known)
+            hint = f"{_TABLE_HINTS[table]}; `[{table}]` has {words}"
+            self._fail((table,), f"`{table}` must be a table, not {value!r}", hint)
         values: dict[str, Any] = {}
         for key, given in value.items():
-            if key not in _SHARE_KEYS:
-                self._unknown(("share", key), _SHARE_KEYS, "write the share of a rule in its `[[routes]]`")
-            name = f"share_{key}"
+            if key not in known:
+                self._unknown((table, key), known, _TABLE_HINTS[table])
+            name = f"{table}_{key}"
             if name in self._table:
-                self._fail((name,), f"`{name}` is set twice", f"remove this one, or `{key}` in `[share]`")
+                self._fail((name,), f"`{name}` is set twice", f"remove this one, or `{key}` in `[{table}]`")
             try:
                 values[name] = self._fields[name].check(given)
             except (SettingValueError, TypeError) as error:
                 shown, hint = self._fields[name].shown(given), "see docs/settings.md for its values"
-                self._fail(("share", key), f"`{key}` cannot be {shown}: {error}", hint)
+                self._fail((table, key), f"`{key}` cannot be {shown}: {error}", hint)
         return values
 
     def _place(self, path: KeyPath) -> str:
