@@ -14,7 +14,7 @@
 //!    a WSGI call in its pool.
 //! 7. [`response`] is the head and the body that go back to the client.
 //!
-//! Beside them: [`access_log`], [`log`] and [`metrics`] say what happened, [`admin`] shows it, and [`explain`] asks the router without a
+//! Beside them: [`shadow`] sends a sample of the requests to a second application; [`access_log`], [`log`] and [`metrics`] say what happened, [`admin`] shows it, and [`explain`] asks the router without a
 //! server.
 //!
 //! # Which thread may touch what
@@ -36,8 +36,10 @@ mod net;
 mod process;
 mod request;
 mod response;
+mod rollback;
 pub mod route;
 mod runtime;
+mod shadow;
 mod wire;
 
 /// The extension module.
@@ -59,6 +61,8 @@ mod _rsgi {
     use crate::process::worker::{adopt_orphans, check_access_log_format, name_process, write_json};
     #[pymodule_export]
     use crate::runtime::driver::selector::LoopDriver;
+    #[pymodule_export]
+    use crate::shadow::ShadowExchanges;
     #[pymodule_export]
     use rsgi_bridge::error::{ClientDisconnected, RequestBodyError};
     #[pymodule_export]

@@ -23,12 +23,23 @@ pub struct Subject<'a> {
     pub request_id: Option<&'a str>,
     /// The trace that it belongs to.
     pub trace_id: Option<&'a str>,
+    /// Whether no client waits for the response, which is only compared with another.
+    pub shadow: bool,
 }
 
 impl<'a> Subject<'a> {
     /// The lifespan of `app`, which no client asked for.
     pub fn lifespan(app: &'a str) -> Self {
-        Self { app, method: "LIFESPAN", target: "", protocol: "", client: None, request_id: None, trace_id: None }
+        Self {
+            app,
+            method: "LIFESPAN",
+            target: "",
+            protocol: "",
+            client: None,
+            request_id: None,
+            trace_id: None,
+            shadow: false,
+        }
     }
 
     /// All that is known, by name.
@@ -46,6 +57,9 @@ impl<'a> Subject<'a> {
             if let Some(id) = id {
                 fields.set_item(name, id)?;
             }
+        }
+        if self.shadow {
+            fields.set_item("shadow", true)?;
         }
         Ok(fields)
     }
@@ -92,6 +106,9 @@ fn unraisable(py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
 
 impl std::fmt::Display for Subject<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.shadow {
+            formatter.write_str("the shadow request ")?;
+        }
         write!(formatter, "{} {}", self.method, self.target)?;
         if !self.protocol.is_empty() {
             write!(formatter, " {}", self.protocol)?;

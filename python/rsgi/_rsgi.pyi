@@ -5,9 +5,10 @@ import contextvars
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal, final
 
-from rsgi._types import Message, WSGIApp
+from rsgi._types import Message, ShadowRequest, ShadowResponse, WSGIApp
 from rsgi.routing.plan import Plan
 from rsgi.settings.config import Config
+from rsgi.settings.shadow_rules import ParsedShadow
 
 __all__ = [
     "SETTINGS",
@@ -25,6 +26,7 @@ __all__ = [
     "RequestBodyError",
     "Router",
     "Server",
+    "ShadowExchanges",
     "StoredBody",
     "WsgiBridge",
     "WsgiInput",
@@ -374,6 +376,8 @@ class Server:
     @staticmethod
     def wait_for_calls(patience: float) -> int:
         """Wait up to `patience` seconds for the WSGI calls of this process. Returns how many still run."""
+    def shadow_exchanges(self) -> ShadowExchanges | None:
+        """Return where the comparison of shadow traffic takes exchanges from, once. `None` without shadow traffic."""
     @property
     def dashboard(self) -> Dashboard | None:
         """What the dashboard needs of this process; `None` without an admin listener."""
@@ -383,6 +387,42 @@ class Server:
     @property
     def addresses(self) -> list[str]:
         """Where the server listens, such as `http://127.0.0.1:8000`."""
+
+@final
+class ShadowExchanges:
+    """The exchanges of shadow traffic that wait for the comparison."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is there, and nothing more comes."""
+    def next(
+        self, patience: float
+    ) -> (
+        tuple[
+            str,
+            ShadowRequest,
+            str,
+            ShadowResponse,
+            tuple[ParsedShadow, str, ShadowResponse, ShadowResponse | None] | None,
+        ]
+        | None
+    ):
+        """Wait up to `patience` seconds for the next one.
+
+        Returns:
+            The route, the request, the first application and its response. For shadow traffic also: the rule, the second
+            application and its response, and perhaps a second response of the first one. `None` if there is no exchange.
+        """
+    def publish(self, compared: int, differing: int, summary: str) -> None:
+        """Show what was compared so far.
+
+        Args:
+            compared: How many exchanges were compared.
+            differing: How many of them differ.
+            summary: The rest, as JSON.
+        """
+    def close(self) -> None:
+        """Take no more. What is there can still be taken."""
 
 @final
 class WsgiPool:

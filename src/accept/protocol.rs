@@ -121,7 +121,7 @@ async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer
     };
     match greeted {
         Ok(Secured { stream, session, http2 }) => {
-            peer.tls = Some(session);
+            peer.tls = Some(session.into());
             if http2 {
                 h2::serve(service, stream, peer, alive).await;
             } else {

@@ -29,9 +29,9 @@ use tokio::task::AbortHandle;
 use super::address::{Access, Verdict};
 use super::browser::{names_this_machine, secure};
 use super::process::{Process, Readiness};
-use super::shares;
 use super::status::{self, ServerFacts};
 use super::workers::Workers;
+use super::{shadow, shares};
 use crate::config::live_shares::{SetShare, ShareStatus};
 use crate::dashboard::{Board, EventBody, Taken, asset};
 use crate::metrics::{Format, Samples};
@@ -93,6 +93,14 @@ impl Source {
         match self {
             Self::Process(process) => process.share_list(),
             Self::Workers(workers) => workers.shares().await,
+        }
+    }
+
+    /// What the comparison of shadow traffic says in each process that has some.
+    async fn shadow_summaries(&self) -> Vec<String> {
+        match self {
+            Self::Process(process) => process.shadow_summary().into_iter().collect(),
+            Self::Workers(workers) => workers.shadow_summaries().await,
         }
     }
 
@@ -193,8 +201,17 @@ async fn converse(stream: Box<dyn Stream>, show: Arc<Show>, taken: Arc<Taken>) {
 type Answer = Response<Either<Full<Bytes>, EventBody>>;
 
 /// Where data is.
-const PATHS: [&str; 8] =
-    ["/healthz", "/readyz", "/metrics", "/status.json", "/shares", "/routes.json", "/history.json", "/events"];
+const PATHS: [&str; 9] = [
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/status.json",
+    "/shares",
+    "/shadow.json",
+    "/routes.json",
+    "/history.json",
+    "/events",
+];
 
 async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<Taken>) -> Answer {
     let path = request.uri().path();
@@ -235,6 +252,10 @@ async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<Taken>) -> 
         "/routes.json" => compact(show.board.routes(&show.source.scene(&show.facts).await).to_string()),
         "/history.json" => compact(show.board.history().to_string()),
         "/events" => stream(*request.method() == Method::HEAD, show, taken),
+        "/shadow.json" => match shadow::document(show.source.shadow_summaries().await).await {
+            Some(document) => with(respond(StatusCode::OK, document.into()), CONTENT_TYPE, "application/json"),
+            None => text(StatusCode::NOT_FOUND, "there is no shadow traffic: see `--shadow`\n"),
+        },
         _ => json(StatusCode::OK, &show.source.document(&show.facts).await),
     }
 }

@@ -47,6 +47,7 @@ pub fn hear_greeting(mut stream: &std::os::unix::net::UnixStream, shares: &LiveS
         line.extend_from_slice(&byte);
     }
     asked(&String::from_utf8_lossy(&line), shares);
+    shares.remind();
 }
 
 /// Applies the shares of a question. Returns its number.
@@ -108,7 +109,8 @@ async fn say(
     let (number, map) = process.map.get();
     let map = map.filter(|_| number > *known).map(|map| map.to_string());
     *known = number.max(*known);
-    let mut answer = serde_json::to_vec(&Answer { to, report: process.report(), map })?;
+    let report = Report { watched: process.shares.watched(), ..process.report() };
+    let mut answer = serde_json::to_vec(&Answer { to, report, map })?;
     answer.push(b'\n');
     writing.write_all(&answer).await
 }

@@ -19,6 +19,7 @@ use crate::route::{BUCKETS, Percent};
 use crate::runtime::calls::{Calls, Census};
 use crate::runtime::event_loop::{EventLoop, LoopEvent};
 use crate::runtime::shutdown::{Phase, Shutdown};
+use crate::shadow::Counters;
 
 /// So many of the calls that run are described, the oldest ones.
 const MOST_CALLS: usize = 50;
@@ -52,6 +53,8 @@ pub struct Process {
     pub shares: Arc<LiveShares>,
     /// All routes of its applications, once Python has listed them.
     pub map: Arc<MapCell>,
+    /// What becomes of shadow requests, if there are any.
+    pub shadow: Option<Arc<Counters>>,
 }
 
 /// Whether requests are welcome.
@@ -90,6 +93,10 @@ impl Process {
         }
         let shares = self.share_list();
         share_samples(&shares, &mut samples);
+        self.rule_samples(&mut samples);
+        if let Some(shadow) = &self.shadow {
+            shadow.samples(&mut samples);
+        }
         let lag = self.lag.now(&self.event_loop).map(|lag| lag.as_secs_f64());
         samples.extend(lag.map(|lag| Sample::new(Family::LoopLag, &[], Value::Seconds(lag))));
         samples.extend(memory.map(|bytes| Sample::new(Family::Memory, &[], Value::Count(bytes))));
@@ -108,7 +115,12 @@ impl Process {
             calls_running: census.by_app.iter().map(|(_, count)| count).sum(),
             calls: census.oldest.into_iter().map(CallStatus::from).collect(),
         };
-        Report { samples, status }
+        Report { samples, status, shadow: self.shadow_summary(), watched: Vec::new() }
+    }
+
+    /// What the comparison of shadow traffic says, as JSON; `None` without shadow traffic.
+    pub fn shadow_summary(&self) -> Option<String> {
+        self.shadow.as_ref()?.summary()
     }
 
     /// The rules with a share.
@@ -123,6 +135,19 @@ impl Process {
             Readiness::Starting => "starting",
             Readiness::Ready => "serving",
             Readiness::Draining => "draining",
+        }
+    }
+
+    /// The requests that watched shares decided.
+    fn rule_samples(&self, samples: &mut Vec<Sample>) {
+        for (rule, app, sides) in self.shares.totals() {
+            let app = self.apps.get(app).map_or("", |app| &*app.name);
+            for (side, (requests, failures)) in ["inside", "outside"].iter().zip(sides) {
+                for (result, count) in [("ok", requests.saturating_sub(failures)), ("failed", failures)] {
+                    let labels = [("app", app), ("rule", rule.as_str()), ("side", side), ("result", result)];
+                    samples.push(Sample::new(Family::RuleRequests, &labels, Value::Count(count)));
+                }
+            }
         }
     }
 
@@ -200,7 +225,11 @@ fn thread_samples(threads: &ThreadsStatus, samples: &mut Vec<Sample>) {
 
 /// Bounded by the number of rules in the configuration, and by [`MOST_SHARES`].
 fn share_samples(shares: &[ShareStatus], samples: &mut Vec<Sample>) {
-    for ShareStatus { rule, app, share, .. } in shares.iter().take(MOST_SHARES) {
+    for ShareStatus { rule, app, share, rollback, .. } in shares.iter().take(MOST_SHARES) {
+        if let Some(rollback) = rollback {
+            let tripped = usize::from(rollback.reason.is_some());
+            samples.push(Sample::count(Family::RolledBack, &[("app", app), ("rule", rule)], tripped));
+        }
         let buckets = Percent::parse(share).map_or(0, Percent::buckets);
         let part = f64::from(buckets) / f64::from(BUCKETS);
         samples.push(Sample::new(Family::RuleShare, &[("app", app), ("rule", rule)], Value::Seconds(part)));

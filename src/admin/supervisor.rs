@@ -13,9 +13,10 @@ use pyo3::prelude::*;
 use super::address::bind;
 use super::http::{Show, Source, serve};
 use super::scene::keep_up;
+use super::stage::{Phase, Stage};
 use super::status::ServerFacts;
 use super::thread::AdminThread;
-use super::workers::{Phase, Seat, Stage, Workers};
+use super::workers::{Seat, Workers};
 use crate::config::settings::Settings;
 use crate::dashboard::{Board, counters};
 use crate::net::listeners::Listeners;
@@ -51,6 +52,7 @@ impl Admin {
                 () = serve(bound, Arc::clone(&show)) => {}
                 () = keep_up(show) => {}
                 () = asking.keep_asking() => {}
+                () = asking.keep_judging() => {}
                 _stopped = stop => {}
             }
         })?;

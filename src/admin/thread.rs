@@ -92,6 +92,7 @@ pub fn start(
         lag: Arc::new(LoopLag::default()),
         shares: Arc::clone(&service.shares),
         map: Arc::clone(&dashboard.map),
+        shadow: service.shadowing.as_ref().map(|shadowing| Arc::clone(&shadowing.counters)),
     });
     match door {
         Door::Line(stream) => {
@@ -115,6 +116,7 @@ pub fn start(
                     () = serve(bound, Arc::clone(&show)) => {}
                     () = keep_up(show) => {}
                     () = process.watch_loop() => {}
+                    () = process.keep_judging() => {}
                     _stopped = stop => {}
                 }
             })?;

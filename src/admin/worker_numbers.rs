@@ -4,8 +4,9 @@
 
 use serde_json::Value;
 
+use super::stage::Stage;
 use super::status::{self, Report};
-use super::workers::{Stage, Workers};
+use super::workers::Workers;
 use crate::metrics::{Family, Sample, Samples, Value as Number};
 
 impl Workers {
@@ -18,7 +19,7 @@ impl Workers {
     /// The last known numbers of all of them. Those with the numbers in `silent` have not answered.
     pub(super) fn samples_known(&self, silent: &[usize]) -> Samples {
         let state = self.lock();
-        let mut samples = state.ended.clone();
+        let mut samples = state.ended.samples.clone();
         for (number, worker) in &state.workers {
             let name = number.to_string();
             if worker.is_reachable() {

@@ -6,19 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::ended::Ended;
 use super::line::{self, Answer};
 use super::process::Readiness;
+use super::stage::{Phase, Stage};
 use super::status::Report;
 use crate::config::live_shares::SetShare;
 use crate::dashboard::MapCell;
-use crate::metrics::Samples;
+use crate::rollback::Judge;
 
 /// How often workers are asked when nobody else does.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -51,43 +53,12 @@ pub(super) struct State {
     pub(super) wanted: usize,
     /// By their number, which is the lowest that was free.
     pub(super) workers: BTreeMap<usize, Worker>,
-    pub(super) ended: Samples,
+    pub(super) ended: Ended,
     /// The live shares, also for new workers.
     pub(super) shares: Vec<SetShare>,
+    /// Decides about rollbacks.
+    pub(super) judge: Judge,
     pub(super) restarts: BTreeMap<String, usize>,
-}
-
-/// How far the supervisor has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Phase {
-    /// Not all workers have been ready yet.
-    #[default]
-    Starting,
-    /// They have.
-    Serving,
-    /// All are to end.
-    Draining,
-}
-
-/// How far a worker has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// It does not accept connections yet.
-    Starting,
-    /// It does.
-    Serving,
-    /// It was told to end.
-    Leaving,
-}
-
-impl Stage {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Serving => "serving",
-            Self::Leaving => "leaving",
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -199,9 +170,8 @@ impl Workers {
         }
         let _gone = over.wait_for(|over| *over).await.is_err();
         let mut state = self.lock();
-        if let Some(report) = state.workers.remove(&number).and_then(|worker| worker.last) {
-            state.ended.add_ended(&report.samples);
-        }
+        let last = state.workers.remove(&number).and_then(|worker| worker.last);
+        state.ended.keep(last);
         drop(state);
         self.answered.notify_waiters();
     }
@@ -215,6 +185,7 @@ impl Workers {
             }
             let mut state = self.lock();
             state.forget_changed(number, &report);
+            state.judge.hear(&report.watched, Instant::now());
             if let Some(worker) = state.workers.get_mut(&number) {
                 worker.last = Some(report);
                 worker.answered = to.map_or(worker.answered, |to| worker.answered.max(to));

@@ -9,10 +9,14 @@ use rsgi_bridge::host::wsgi_to_asgi::WsgiBridge;
 use crate::config::choice::{Choice, InterfaceKind, ModeKind, PathKind, PlaceKind, RequestKind, SchemeKind, TestKind};
 use crate::config::settings::Seconds;
 use crate::config::startup_error::StartupError;
+use crate::rollback::{Advance, Guard, Hook};
 use crate::route::{
-    AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, Percent, RouteKind, RouteSpec,
-    Router, RuleSpec, Scheme, ShareBy, SharingSpec, Testers,
+    AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, Percent, RouteError, RouteKind,
+    RouteSpec, Router, RuleSpec, Scheme, ShareBy, SharingSpec, Testers,
 };
+
+/// A router notes the shares that it checks in one number, with a bit for each rule.
+const MOST_WATCHED: usize = 64;
 
 /// One application of the plan.
 #[derive(Debug, FromPyObject)]
@@ -65,6 +69,24 @@ struct Rule {
     share: Option<u16>,
     text: String,
     source: String,
+    rollback: Option<Rollback>,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Rollback {
+    window: Seconds,
+    minimum: u64,
+    failures: f64,
+    p99: Option<f64>,
+    command: Option<Vec<String>>,
+    url: Option<String>,
+    advance: Option<Steps>,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Steps {
+    steps: Vec<u16>,
+    after: Seconds,
 }
 
 #[derive(Debug, FromPyObject)]
@@ -85,6 +107,26 @@ struct Route {
     refuses: bool,
 }
 
+/// One rule of shadow traffic.
+#[derive(Debug, FromPyObject)]
+pub struct ShadowSpec {
+    methods: Vec<String>,
+    kind: PathKind,
+    path: String,
+    /// The place of the application that gets the requests too.
+    pub to: usize,
+    /// How many of 10,000 requests are sent.
+    pub sample: u16,
+    /// How many of 10,000 of those the first application gets again.
+    pub repeat: u16,
+    text: String,
+    source: String,
+    /// What results are grouped by.
+    pub label: String,
+    /// The rule as Python made it.
+    pub parsed: Py<PyAny>,
+}
+
 /// Who serves what.
 #[derive(Debug, FromPyObject)]
 pub struct Plan {
@@ -100,6 +142,8 @@ pub struct Plan {
     app_routes: Vec<Option<Vec<Route>>>,
     share_by: String,
     share_testers: Option<String>,
+    /// The requests that a second application gets too.
+    pub shadow: Vec<ShadowSpec>,
 }
 
 impl AppSpec {
@@ -121,24 +165,55 @@ impl Plan {
     /// # Errors
     /// When rules or routes contradict the applications.
     pub fn router(&self) -> Result<Router, StartupError> {
-        let mounts: Vec<MountSpec> = self.apps.iter().enumerate().map(mount).collect();
         let rules: Vec<RuleSpec> = self.rules.iter().map(rule).collect();
+        let sharing = self.sharing()?;
+        let own: Vec<_> =
+            self.app_routes.iter().map(|routes| Some(routes.as_ref()?.iter().map(route).collect())).collect();
+        let mounts = self.mounts();
+        let router = Router::new(&mounts, &rules, &self.mode()).and_then(|router| router.sharing(&sharing));
+        let router = router.map(|router| router.with_own_routes(&mounts, &own));
+        router.map_err(StartupError::from)
+    }
+
+    /// Where the applications are.
+    pub fn mounts(&self) -> Vec<MountSpec> {
+        self.apps.iter().enumerate().map(mount).collect()
+    }
+
+    /// How the applications without a prefix share the rest.
+    pub fn mode(&self) -> Mode {
         let mode = match self.mode {
             ModeKind::Table => Mode::Table(self.table.iter().map(route).collect()),
             ModeKind::Probe => Mode::Probe,
             ModeKind::WebSocket => Mode::WebSocketOnly,
             ModeKind::Mounts => Mode::Mounts,
         };
-        let mode = match &self.wsgi_table {
+        match &self.wsgi_table {
             Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(route).collect(), then: Box::new(mode) },
             None => mode,
-        };
-        let own: Vec<_> =
-            self.app_routes.iter().map(|routes| Some(routes.as_ref()?.iter().map(route).collect())).collect();
-        let sharing = self.sharing()?;
-        let router = Router::new(&mounts, &rules, &mode).and_then(|router| router.sharing(&sharing));
-        let router = router.map(|router| router.with_own_routes(&mounts, &own));
-        router.map_err(|error| StartupError::new(error.to_string(), error.hint()))
+        }
+    }
+
+    /// What watches the share of each rule, if anything does. `is_shown` says whether there is an admin listener.
+    ///
+    /// # Errors
+    /// When there is none, or a watched rule is too far down.
+    pub fn guards(&self, is_shown: bool) -> Result<Vec<Option<Guard>>, StartupError> {
+        let watched = self.rules.iter().enumerate().filter(|(_, rule)| rule.rollback.is_some());
+        let (first, last) = (watched.clone().next(), watched.clone().next_back());
+        if let Some((_, rule)) = first.filter(|_| !is_shown) {
+            return Err(StartupError::new(
+                format!("the rollback of `{}` needs an admin listener", rule.text),
+                "set its address, for example `--admin unix:admin.sock`; `rsgi share` uses it to set the share again",
+            ));
+        }
+        if let Some((_, rule)) = last.filter(|(place, _)| *place >= MOST_WATCHED) {
+            return Err(StartupError::new(
+                format!("only the first {MOST_WATCHED} rules can have a `rollback`, and `{}` comes later", rule.text),
+                "move the rule up",
+            ));
+        }
+        Ok(self.rules.iter().map(|rule| rule.rollback.as_ref().map(guard)).collect())
     }
 
     /// Where buckets come from.
@@ -172,6 +247,38 @@ impl Plan {
     }
 }
 
+impl From<RouteError> for StartupError {
+    fn from(error: RouteError) -> Self {
+        Self::new(error.to_string(), error.hint())
+    }
+}
+
+impl ShadowSpec {
+    /// The rule that finds its requests.
+    pub fn rule(&self) -> RuleSpec {
+        RuleSpec {
+            methods: Some(self.methods.clone()),
+            host: None,
+            path: path_spec(self.kind, &self.path),
+            fields: Vec::new(),
+            scheme: None,
+            websocket: Some(false),
+            app: AppIndex(self.to),
+            share: None,
+            text: self.text.clone(),
+            source: self.source.clone(),
+        }
+    }
+}
+
+fn path_spec(kind: PathKind, path: &str) -> PathSpec {
+    match kind {
+        PathKind::Prefix => PathSpec::Prefix(path.to_owned()),
+        PathKind::Expression => PathSpec::Expression(path.to_owned()),
+        PathKind::Template => PathSpec::Template(path.to_owned()),
+    }
+}
+
 fn mount((index, app): (usize, &AppSpec)) -> MountSpec {
     let interface = if app.is_wsgi() { Interface::Wsgi } else { Interface::Asgi };
     MountSpec { app: AppIndex(index), interface, prefix: app.prefix.clone() }
@@ -181,11 +288,7 @@ fn rule(rule: &Rule) -> RuleSpec {
     RuleSpec {
         methods: rule.methods.clone(),
         host: rule.host.clone(),
-        path: match rule.kind {
-            PathKind::Prefix => PathSpec::Prefix(rule.path.clone()),
-            PathKind::Expression => PathSpec::Expression(rule.path.clone()),
-            PathKind::Template => PathSpec::Template(rule.path.clone()),
-        },
+        path: path_spec(rule.kind, &rule.path),
         fields: rule.fields.iter().map(field).collect(),
         scheme: rule.scheme.map(scheme),
         websocket: rule.websocket,
@@ -193,6 +296,18 @@ fn rule(rule: &Rule) -> RuleSpec {
         share: rule.share.map(Percent::of_buckets),
         text: rule.text.clone(),
         source: rule.source.clone(),
+    }
+}
+
+fn guard(rollback: &Rollback) -> Guard {
+    let command = rollback.command.clone().map(Hook::Command);
+    Guard {
+        window: rollback.window.0,
+        minimum: rollback.minimum,
+        failures: rollback.failures,
+        p99: rollback.p99,
+        hook: command.or_else(|| rollback.url.clone().map(Hook::Url)),
+        advance: rollback.advance.as_ref().map(|own| Advance { steps: own.steps.clone(), after: own.after.0 }),
     }
 }
 

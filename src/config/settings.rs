@@ -145,6 +145,16 @@ settings! {
     response_spool: u64,
     /// Bytes of a request body that are kept to ask a second application.
     replay_limit: u64,
+    /// Shadow requests that run at a time.
+    shadow_concurrency: usize,
+    /// Shadow requests that may wait.
+    shadow_queue: usize,
+    /// How long the response to one may take.
+    shadow_timeout: Seconds,
+    /// Bytes of a body that are kept to compare it.
+    shadow_limit: usize,
+    /// The file that safe requests are recorded to.
+    record: Option<String>,
     /// Bytes of a WebSocket message.
     ws_max_message: usize,
     /// Time between WebSocket pings; 0 is off.

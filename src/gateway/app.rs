@@ -3,6 +3,7 @@
 //! The connection does not know what an application is, and the gateways do not know each other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::Either;
 use pyo3::prelude::*;
@@ -34,6 +35,8 @@ pub struct App {
     pub interface: InterfaceKind,
     /// How it is called.
     pub gateway: Gateway,
+    /// How long its answer may take to begin.
+    pub request_timeout: Option<Duration>,
     /// What it has to do.
     pub load: Arc<AppLoad>,
 }
@@ -90,7 +93,7 @@ impl App {
             )))
         };
         let load = AppLoad::new(Arc::clone(&name), index, spec.limit_concurrency);
-        Ok(Arc::new(Self { name, prefix, interface, gateway, load }))
+        Ok(Arc::new(Self { name, prefix, interface, gateway, request_timeout: limit, load }))
     }
 
     /// Calls the application; the answer is always one.

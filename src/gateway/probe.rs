@@ -11,7 +11,6 @@
 use std::sync::Arc;
 
 use http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use http::request::Parts;
 use http::{StatusCode, Uri};
 use rsgi_bridge::request::text::percent_decode;
 
@@ -20,7 +19,7 @@ use super::asgi;
 use super::call::Call;
 use super::scope_observer::{RouteMatch, ScopeObserver};
 use crate::request::body::Recorder;
-use crate::request::head::RequestHead;
+use crate::request::head::{RequestHead, copy_of};
 use crate::response::app_response::AppResponse;
 use crate::response::in_flight::InFlight;
 use crate::route::Miss;
@@ -45,6 +44,7 @@ pub async fn call(
         request_id: call.head.request_id.clone(),
         queued: call.head.queued.clone(),
         series: None,
+        shadow: false,
     });
     let observer = Arc::new(ScopeObserver::default());
     let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), observer: Arc::clone(&observer) };
@@ -147,15 +147,6 @@ fn merge_allowed(mut response: AppResponse, first: &[String]) -> AppResponse {
         }
     }
     response
-}
-
-fn copy_of(parts: &Parts) -> Parts {
-    let (mut copy, ()) = http::Request::new(()).into_parts();
-    copy.method = parts.method.clone();
-    copy.uri = parts.uri.clone();
-    copy.version = parts.version;
-    copy.headers.clone_from(&parts.headers);
-    copy
 }
 
 #[cfg(test)]

@@ -30,12 +30,13 @@ use crate::request::error::RequestError;
 use crate::request::half_closed::HalfClosed;
 use crate::request::head::{Peer, RequestHead, from_http2};
 use crate::request::identity;
-use crate::request::routed::{decide, decided_by};
+use crate::request::routed::{asked, decided_by};
 use crate::response::app_response::{AppResponse, ResponseBody};
 use crate::response::decision_fields::DecisionFields;
 use crate::response::in_flight::{InFlight, Logged};
-use crate::route::{Decided, Decision};
+use crate::route::Decision;
 use crate::runtime::shutdown::{Alive, Phase};
+use crate::shadow::SHADOW;
 use crate::wire::{Pace, Refusal, SpareAlarm, check_message};
 
 /// One connection as its requests see it.
@@ -228,8 +229,12 @@ async fn dispatch(
         Err(error) => return AppResponse::Error(error),
     };
     let mut response = answering.await;
+    in_flight.answered(&mut response);
     if let Some((compression, wish)) = compressed {
         response = compression.apply(response, wish).boxed().await;
+        if let (AppResponse::Compressed(_, stream), Some(follower)) = (&mut response, &mut in_flight.follower) {
+            stream.copied(follower.copy_elsewhere());
+        }
     }
     match fate.as_ref().and_then(|fate| fate.failure()) {
         Some(error) => AppResponse::Error(error.clone().into()),
@@ -249,9 +254,9 @@ fn begin<'a>(
 ) -> Result<(impl Future<Output = AppResponse>, Option<Arc<BodyFate>>), RequestError> {
     let service = &connection.service;
     let routing = service.routing.load();
-    let decided = decide(&routing.router, &head, upgrade);
-    let Decided { decision, reason, .. } = decided;
-    in_flight.decided_by(&routing, reason, || decided_by(&routing.router, &head, upgrade, decided));
+    let decided = routing.router.decide(&asked(&head, upgrade));
+    let decision = decided.decision;
+    in_flight.decided_by(&routing, decided.reason, || decided_by(&routing.router, &head, upgrade, decided));
     in_flight.decision =
         DecisionFields::new(service.own_fields.served_by, &routing.router, decided, head.peer.scheme());
     let (first, then, root) = match decision {
@@ -278,7 +283,12 @@ fn begin<'a>(
         return Err(rsgi_bridge::error::BodyError::TooLarge { limit }.into());
     }
     in_flight.enter(&app.load)?;
+    if let Some(shadowing) = &service.shadowing {
+        head.parts.headers.remove(&SHADOW);
+        in_flight.follower = shadowing.sample(&asked(&head, upgrade), (&head, root, &body), decision);
+    }
     let body = RequestBody::new(body, limit, head.series.clone());
+    let body = body.copied(in_flight.follower.as_ref().and_then(|follower| follower.request_body()));
     let fate = body.fate();
     let client = (&connection.alarm, &connection.half_closed);
     let call = Call { head, body, settings: &service.settings, client };

@@ -18,6 +18,7 @@ use crate::response::compression::Compression;
 use crate::response::own_fields::OwnFields;
 use crate::response::static_files::StaticFiles;
 use crate::runtime::wear::Wear;
+use crate::shadow::{Lends, Shadowing};
 use crate::wire::Limits;
 
 /// What every connection of the server shares.
@@ -47,6 +48,8 @@ pub struct Service {
     pub compression: Option<Compression>,
     /// The folders of static files, if there are any.
     pub static_files: Option<StaticFiles>,
+    /// The requests that a second application gets too, if there are any.
+    pub shadowing: Option<Arc<Shadowing>>,
     /// Counts requests, if they are limited.
     pub wear: Option<Arc<Wear>>,
     /// Counts connections, if they are limited.
@@ -57,5 +60,15 @@ impl Service {
     /// Whether every application is called as ASGI.
     pub fn all_asgi(&self) -> bool {
         self.apps.iter().all(|app| matches!(app.gateway, Gateway::Asgi(_)))
+    }
+}
+
+impl Lends for Service {
+    fn apps(&self) -> &[Arc<App>] {
+        &self.apps
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.settings
     }
 }

@@ -16,7 +16,8 @@ use super::family::Family;
 use super::histogram::Histogram;
 use super::sample::{Sample, Value};
 use super::{Event, Metrics};
-use crate::route::{Reason, Router};
+use crate::rollback::{Guard, Tallied, WatchedRules};
+use crate::route::{Decided, Lot, Reason, Router};
 
 /// So many routes have numbers of their own, in one process.
 const MOST_ROUTES: usize = 2000;
@@ -166,24 +167,32 @@ pub struct Routing {
     pub router: Router,
     /// One for each thing that can decide; filled when it first does.
     slots: Box<[OnceLock<Arc<RouteSeries>>]>,
+    /// The rules with a share that is watched, if there are any.
+    pub watched: Option<Arc<WatchedRules>>,
 }
 
 impl Routing {
     /// `router`, counted if there are `metrics`.
     pub fn new(router: Router, metrics: Option<&Arc<Metrics>>) -> Self {
         let slots = metrics.map_or(0, |_| router.all_places());
-        Self { router, slots: (0..slots).map(|_| OnceLock::new()).collect() }
+        Self { router, slots: (0..slots).map(|_| OnceLock::new()).collect(), watched: None }
+    }
+
+    /// Watches the rules that have a guard.
+    pub fn watch(mut self, guards: Vec<Option<Guard>>) -> Self {
+        self.watched = WatchedRules::new(guards);
+        self
     }
 }
 
 /// What has decided about a request, as far as its numbers need it.
 #[derive(Debug, Clone, Copy)]
 pub struct DecidedBy {
-    /// What decided.
-    pub reason: Reason,
+    /// What was decided.
+    pub decided: Decided,
     /// The application that is asked, or asked first.
     pub app: usize,
-    /// The place of its own route, if `reason` names none.
+    /// The place of its own route, if what decided names none.
     pub own: Option<usize>,
     /// The application that is asked second, and the place of its own route.
     pub then: Option<(usize, Option<usize>)>,
@@ -198,6 +207,8 @@ pub struct Counted {
     second: Option<Arc<RouteSeries>>,
     method: u8,
     refused: Option<Event>,
+    /// Where a watched share counts it.
+    tallied: Option<Box<Tallied>>,
 }
 
 impl Counted {
@@ -205,14 +216,25 @@ impl Counted {
     pub fn new(metrics: &Arc<Metrics>, method: &Method) -> Self {
         let place = METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1);
         let method = u8::try_from(place).unwrap_or_default();
-        let series = Arc::clone(&metrics.routes.none);
-        Self { metrics: Arc::clone(metrics), series, second: None, method, refused: None }
+        Self {
+            metrics: Arc::clone(metrics),
+            series: Arc::clone(&metrics.routes.none),
+            second: None,
+            method,
+            refused: None,
+            tallied: None,
+        }
     }
 
     /// What has decided, and for whom.
-    pub fn decided_by(&mut self, routing: &Routing, decided: &DecidedBy) {
-        self.series = self.found(routing, Some(decided.reason), decided.app, decided.own);
-        self.second = decided.then.map(|(app, own)| self.found(routing, None, app, own));
+    pub fn decided_by(&mut self, routing: &Routing, by: &DecidedBy) {
+        if by.decided.checked != 0
+            && let Some(watched) = &routing.watched
+        {
+            self.tallied = tallied(watched, &by.decided);
+        }
+        self.series = self.found(routing, Some(by.decided.reason), by.app, by.own);
+        self.second = by.then.map(|(app, own)| self.found(routing, None, app, own));
     }
 
     fn found(&self, routing: &Routing, reason: Option<Reason>, app: usize, own: Option<usize>) -> Arc<RouteSeries> {
@@ -247,7 +269,10 @@ impl Counted {
     }
 
     /// It is over.
-    pub fn end(&self, took: Duration, status: u16, bytes: u64) {
+    pub fn end(&self, took: Duration, status: u16, bytes: u64, broken: bool) {
+        if let Some(tallied) = &self.tallied {
+            tallied.end(took, status, broken);
+        }
         let series = &self.series;
         let numbers = series.requests.get(usize::from(self.method));
         let class = usize::from(status / 100).min(CLASSES.len() - 1);
@@ -262,6 +287,13 @@ impl Counted {
             self.metrics.count(event);
         }
     }
+}
+
+/// Only clients that chance has put on one side count: no testers, and nobody without a bucket.
+fn tallied(watched: &Arc<WatchedRules>, decided: &Decided) -> Option<Box<Tallied>> {
+    let (Lot::Brought(bucket) | Lot::Drawn(bucket) | Lot::Hashed(bucket)) = decided.share?.lot else { return None };
+    let rule = if let Reason::Rule(rule) = decided.reason { Some(rule) } else { None };
+    Some(Box::new(Tallied::new(watched, decided.checked, rule, bucket)))
 }
 
 #[cfg(test)]
@@ -285,7 +317,7 @@ mod tests {
         let metrics = Metrics::new(vec!["a".into()]);
         let counted = Counted::new(&metrics, &Method::from_bytes(b"BREW").unwrap_or_default());
         for status in [0, 101, 204, 599, 600, 999] {
-            counted.end(Duration::ZERO, status, 0);
+            counted.end(Duration::ZERO, status, 0, false);
         }
         let mut samples = Vec::new();
         metrics.routes.samples(&mut samples);

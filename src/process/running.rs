@@ -19,6 +19,7 @@ use crate::process::drain::Drain;
 use crate::process::startup::{self, Started};
 use crate::runtime::driver::{Driver, Io, overseer};
 use crate::runtime::shutdown::Phase;
+use crate::shadow;
 
 /// What is waited for at the end.
 #[derive(Debug)]
@@ -93,6 +94,10 @@ pub async fn serve(
     let shutdown = drain.shutdown;
     let lifespans = startup::start(&service, started, shutdown).await?;
     if shutdown.phase() == Phase::Serving {
+        if let Some(shadowing) = &service.shadowing {
+            // It ends before the drain.
+            tokio::spawn(shadow::run(Arc::clone(shadowing), Arc::clone(&service), shutdown.alive()));
+        }
         listening.begin(&service, shutdown);
     }
     drop(service);

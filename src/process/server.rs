@@ -45,6 +45,7 @@ use crate::runtime::event_loop::{EventLoop, Woken};
 use crate::runtime::outbox::Outbox;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::wear::Wear;
+use crate::shadow::{self, ShadowExchanges, Shadowing};
 
 /// One server: made, started and finished once.
 #[pyclass(frozen, module = "rsgi._rsgi")]
@@ -66,6 +67,7 @@ pub struct Server {
     event_loop: Arc<EventLoop>,
     calls: Arc<Calls>,
     shares: Arc<LiveShares>,
+    shadowing: Option<Arc<Shadowing>>,
     metrics: Option<Arc<Metrics>>,
     dashboard: Option<Dashboard>,
     apps: usize,
@@ -117,8 +119,10 @@ impl Server {
         let admin_address = door.as_ref().and_then(Door::url);
         let names = || plan.apps.iter().map(|app| app.name.as_str().into()).collect();
         let metrics = door.as_ref().map(|_| Metrics::new(names()));
-        let routing = Arc::new(ArcSwap::from_pointee(Routing::new(plan.router()?, metrics.as_ref())));
+        let routing = Routing::new(plan.router()?, metrics.as_ref()).watch(plan.guards(metrics.is_some())?);
+        let routing = Arc::new(ArcSwap::from_pointee(routing));
         let live_shares = Arc::new(LiveShares::new(&routing));
+        let shadowing = Shadowing::new(py, &plan, &config)?;
         let event_loop = Arc::new(EventLoop::default());
         let pools = Pools::start(py, &plan.apps, &config)?;
         let (outbox, calls) = (Arc::new(Outbox::default()), Arc::new(Calls::default()));
@@ -139,7 +143,7 @@ impl Server {
         let limits = Arc::new(config.limits());
         let (count, workers) = (apps.len(), config.workers);
         let (compression, static_files) = (Compression::new(&config)?, StaticFiles::new(&plan.static_folders)?);
-        let own_fields = OwnFields::new(&config)?;
+        let (own_fields, shadowed) = (OwnFields::new(&config)?, shadowing.clone());
         let wear = Some(wear).filter(|_| config.max_requests.is_some());
         let admission = config.max_connections.map(Admission::new);
         let service = Service {
@@ -155,6 +159,7 @@ impl Server {
             metrics: metrics.clone(),
             compression,
             static_files,
+            shadowing,
             wear,
             admission,
         };
@@ -177,6 +182,7 @@ impl Server {
             calls,
             shares: live_shares,
             dashboard: metrics.as_ref().map(Dashboard::new),
+            shadowing: shadowed,
             metrics,
             apps: count,
             unprobed,
@@ -193,8 +199,11 @@ impl Server {
             let why = "a bridged application is called directly, and this cannot change while the server runs";
             return Err(StartupError::new(why, "restart the server").into());
         }
+        let shadow = shadow::Rules::again(py, &plan, self.shadowing.is_some())?;
+        let guards = plan.guards(self.metrics.is_some())?;
         let router = py.detach(|| plan.router())?;
-        self.shares.route_by(Routing::new(router, self.metrics.as_ref()));
+        self.shadowing.iter().zip(shadow).for_each(|(shadowing, rules)| shadowing.go_by(rules));
+        self.shares.route_by(Routing::new(router, self.metrics.as_ref()).watch(guards));
         Ok(())
     }
 
@@ -234,6 +243,7 @@ impl Server {
         let Prepared { service, listening, pools, log_thread, door } = *prepared;
         let parts = (&self.calls, &self.event_loop, &self.shutdown);
         let shown = (&listening.accepting, self.addresses.clone());
+        // Who may look at the numbers looks before the applications start.
         let admin = admin::start(door, &service, self.dashboard.as_ref(), parts, shown)?;
         let (shutdown, calls, event_loop) =
             (Arc::clone(&self.shutdown), Arc::clone(&self.calls), Arc::clone(&self.event_loop));
@@ -325,6 +335,11 @@ impl Server {
     #[getter]
     fn dashboard(&self) -> Option<Dashboard> {
         self.dashboard.clone()
+    }
+
+    /// What the comparison of shadow traffic takes exchanges from, once; `None` without shadow traffic.
+    fn shadow_exchanges(&self) -> Option<ShadowExchanges> {
+        self.shadowing.as_ref()?.take_exchanges()
     }
 
     /// Where the admin listener of this process is, such as `http://127.0.0.1:9090`; `None` without one.

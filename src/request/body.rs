@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::metrics::RouteSeries;
+use crate::request::body_copy::BodyCopy;
 use crate::wire::Pace;
 
 /// What a body kept in memory may grow to before it goes to a temporary file, in bytes.
@@ -46,6 +47,8 @@ pub struct RequestBody {
     fate: Option<Arc<BodyFate>>,
     /// Where its bytes are counted, if they are.
     series: Option<Arc<RouteSeries>>,
+    /// Where they are copied, if they are.
+    copy: Option<Arc<BodyCopy>>,
 }
 
 /// Where the bytes of a body come from.
@@ -109,7 +112,12 @@ impl RequestBody {
     /// The body of one request, of at most `limit` bytes.
     pub fn new(incoming: RawBody, limit: Option<u64>, series: Option<Arc<RouteSeries>>) -> Self {
         let fate = (!incoming.is_end()).then(Arc::default);
-        Self { replay: None, incoming, limit, received: 0, fate, series }
+        Self { replay: None, incoming, limit, received: 0, fate, series, copy: None }
+    }
+
+    /// Copies the bytes, as they are read.
+    pub fn copied(self, copy: Option<Arc<BodyCopy>>) -> Self {
+        Self { copy, ..self }
     }
 
     /// Where it is said what becomes of the body; `None` when there is none.
@@ -153,6 +161,9 @@ impl RequestBody {
                 return self.count(data).map(Some);
             }
         }
+        if let Some(copy) = &self.copy {
+            copy.end();
+        }
         Ok(None)
     }
 
@@ -160,6 +171,12 @@ impl RequestBody {
         self.received += data.len() as u64;
         if let Some(series) = &self.series {
             series.received(data.len());
+        }
+        if let Some(copy) = &self.copy {
+            copy.push(&data);
+            if self.incoming.is_end() {
+                copy.end();
+            }
         }
         match self.limit {
             Some(limit) if self.received > limit => Err(BodyError::TooLarge { limit }),

@@ -32,7 +32,7 @@ pub struct Peer {
     /// The path of the Unix socket.
     pub unix_path: Option<String>,
     /// The TLS session; `None` on a connection in the clear.
-    pub tls: Option<TlsSession>,
+    pub tls: Option<Arc<TlsSession>>,
     /// The connection has ended.
     pub gone: AtomicBool,
     /// How the client came to the proxy, where one says so; else the connection says it.
@@ -56,7 +56,7 @@ impl Peer {
 
     /// The TLS session of the connection, whoever is at its other end.
     pub fn session(&self) -> Option<&TlsSession> {
-        self.connection.as_deref().unwrap_or(self).tls.as_ref()
+        self.connection.as_deref().unwrap_or(self).tls.as_deref()
     }
 
     /// Whether the connection has ended.
@@ -67,6 +67,20 @@ impl Peer {
     /// Whether what the other end of the connection says counts.
     pub fn is_trusted(&self) -> bool {
         self.connection.as_deref().unwrap_or(self).trusted
+    }
+
+    /// The same two ends, for a call that outlives the connection.
+    pub fn apart(&self) -> Arc<Self> {
+        Arc::new(Self {
+            client: self.client.clone(),
+            server: self.server.clone(),
+            unix_path: self.unix_path.clone(),
+            tls: self.connection.as_deref().unwrap_or(self).tls.clone(),
+            gone: AtomicBool::new(false),
+            forwarded: Some(self.scheme()),
+            trusted: self.is_trusted(),
+            connection: None,
+        })
     }
 
     /// `ws` or `wss`.
@@ -98,6 +112,16 @@ pub fn from_http2(parts: &mut Parts) {
     parts.headers = headers;
 }
 
+/// The parts of a request, for another call.
+pub fn copy_of(parts: &Parts) -> Parts {
+    let (mut copy, ()) = http::Request::new(()).into_parts();
+    copy.method = parts.method.clone();
+    copy.uri = parts.uri.clone();
+    copy.version = parts.version;
+    copy.headers.clone_from(&parts.headers);
+    copy
+}
+
 /// One request without its body.
 #[derive(Debug)]
 pub struct RequestHead {
@@ -115,6 +139,8 @@ pub struct RequestHead {
     pub queued: Option<Arc<AtomicU64>>,
     /// Where its route is counted, once it is known, if it is.
     pub series: Option<Arc<RouteSeries>>,
+    /// Whether no client waits for the response.
+    pub shadow: bool,
 }
 
 impl RequestHead {
@@ -124,7 +150,16 @@ impl RequestHead {
         if let Some(authority) = authority {
             parts.headers.insert(HOST, authority);
         }
-        Self { parts, peer, root: 0, began: Instant::now(), request_id: None, queued: None, series: None }
+        Self {
+            parts,
+            peer,
+            root: 0,
+            began: Instant::now(),
+            request_id: None,
+            queued: None,
+            series: None,
+            shadow: false,
+        }
     }
 
     /// The undecoded path.
@@ -194,6 +229,7 @@ impl RequestHead {
             client: self.peer.client(),
             request_id: self.id(),
             trace_id: trace_id(&self.parts.headers),
+            shadow: self.shadow,
         }
     }
 

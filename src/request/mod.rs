@@ -5,6 +5,7 @@
 pub mod activity;
 pub mod app_load;
 pub mod body;
+pub mod body_copy;
 pub mod error;
 pub mod half_closed;
 pub mod head;

@@ -10,14 +10,9 @@ use crate::request::head::RequestHead;
 use crate::request::identity;
 use crate::route::{Decided, Decision, Reason, RouteRequest, Router};
 
-/// Who answers.
-pub fn decide(router: &Router, head: &RequestHead, websocket: bool) -> Decided {
-    router.decide(&route_request(head, websocket))
-}
-
 /// What the numbers of a request need: the routes of the applications that may answer it.
 pub fn decided_by(router: &Router, head: &RequestHead, websocket: bool, decided: Decided) -> Option<DecidedBy> {
-    let request = route_request(head, websocket);
+    let request = asked(head, websocket);
     let Decided { decision, reason, .. } = decided;
     let own = |app: usize, root: usize| router.own_place(&request, app, root, reason);
     let (app, root, then) = match decision {
@@ -26,10 +21,12 @@ pub fn decided_by(router: &Router, head: &RequestHead, websocket: bool, decided:
         Decision::NotFound => return None,
     };
     let own = if matches!(reason, Reason::Table(_)) { None } else { own(app, root) };
-    Some(DecidedBy { reason, app, own, then })
+    Some(DecidedBy { decided, app, own, then })
 }
 
-fn route_request(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
+/// What a request asks of the router.
+#[inline]
+pub fn asked(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
     let Parts { method, headers, .. } = &head.parts;
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     let preflight = if *method == http::Method::OPTIONS && headers.contains_key(ORIGIN) {

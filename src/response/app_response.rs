@@ -196,6 +196,12 @@ impl ResponseBody {
             clock.handed(chunk.len());
         }
         self.in_flight.record.bytes += chunk.len() as u64;
+        if let Some(follower) = &self.in_flight.follower {
+            follower.passed(&chunk);
+            if self.is_end_stream() {
+                follower.ended();
+            }
+        }
         Frame::data(chunk)
     }
 }
@@ -237,9 +243,15 @@ impl Body for ResponseBody {
             Content::Compressed(stream) => ready!(stream.poll_chunk(context)),
         };
         match chunk {
-            None => Poll::Ready(this.trailers().map(|fields| Ok(Frame::trailers(fields)))),
+            None => {
+                if let Some(follower) = &this.in_flight.follower {
+                    follower.ended();
+                }
+                Poll::Ready(this.trailers().map(|fields| Ok(Frame::trailers(fields))))
+            }
             Some(Ok(chunk)) => Poll::Ready(Some(Ok(this.hand(chunk)))),
             Some(Err(error)) => {
+                this.in_flight.record.broken = true;
                 // hyper's HTTP/2 cuts at once; one turn later what came before has been flushed.
                 this.broken = Some(error);
                 context.waker().wake_by_ref();

@@ -13,7 +13,9 @@ use crate::metrics::{Counted, DecidedBy, Event, RouteSeries, Routing};
 use crate::request::activity::Activity;
 use crate::request::app_load::AppLoad;
 use crate::request::error::RequestError;
+use crate::response::app_response::AppResponse;
 use crate::response::decision_fields::DecisionFields;
+use crate::response::follower::Follower;
 use crate::response::stream_clock::StreamClock;
 use crate::route::Reason;
 
@@ -25,6 +27,8 @@ pub struct InFlight {
     pub record: Record,
     /// The header fields of the response that depend on the decision, if there are any.
     pub decision: Option<Box<DecisionFields>>,
+    /// Who follows it, if anybody does.
+    pub follower: Option<Box<dyn Follower>>,
     /// `None` when somebody else holds it.
     place: Option<Place>,
     log: Option<Logged>,
@@ -41,6 +45,8 @@ pub struct Record {
     pub status: u16,
     /// Body bytes that were handed to the connection.
     pub bytes: u64,
+    /// The response broke off.
+    pub broken: bool,
     /// Who answered, if that is logged.
     app: Option<Arc<str>>,
 }
@@ -112,8 +118,8 @@ impl InFlight {
         counted: Option<Counted>,
     ) -> Self {
         let place = Some(Place::take(activity));
-        let record = Record { started: began, status: 0, bytes: 0, app: None };
-        Self { record, decision: None, place, log, counted }
+        let record = Record { started: began, status: 0, bytes: 0, broken: false, app: None };
+        Self { record, decision: None, follower: None, place, log, counted }
     }
 
     /// What decided who answers.
@@ -150,6 +156,15 @@ impl InFlight {
     /// Where its route is counted, if it is.
     pub fn series(&self) -> Option<Arc<RouteSeries>> {
         self.counted.as_ref().map(Counted::series)
+    }
+
+    /// An application has answered: a copy of what it sends is kept, if the request is followed.
+    pub fn answered(&mut self, response: &mut AppResponse) {
+        let Some(follower) = &mut self.follower else { return };
+        let app = self.place.as_ref().and_then(|place| place.running.as_ref());
+        if !follower.answered(response, app) {
+            self.follower = None;
+        }
     }
 
     /// The server answers in the application's place.
@@ -215,11 +230,14 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.place = None;
         if let Some(counted) = self.counted.take() {
-            let Record { started, status, bytes, .. } = &self.record;
-            counted.end(started.elapsed(), *status, *bytes);
+            let Record { started, status, bytes, broken, .. } = &self.record;
+            counted.end(started.elapsed(), *status, *bytes, *broken);
+        }
+        if let Some(follower) = self.follower.take() {
+            follower.over();
         }
         if let Some(Logged { log, mut entry }) = self.log.take() {
-            let Record { started, status, bytes, app } = &mut self.record;
+            let Record { started, status, bytes, app, .. } = &mut self.record;
             let (ended, took) = (SystemTime::now(), started.elapsed());
             entry.outcome = Outcome { ended, took, status: *status, bytes: *bytes, app: app.take() };
             log.write(entry);

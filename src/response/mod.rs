@@ -8,6 +8,7 @@ pub mod decision_fields;
 pub mod early_hints;
 pub mod encoding;
 pub mod file_stream;
+pub mod follower;
 pub mod in_flight;
 pub mod own_fields;
 pub mod static_files;

@@ -114,6 +114,7 @@ impl ScopeRequest {
             client: self.client(),
             request_id: None,
             trace_id: None,
+            shadow: false,
         }
     }
 

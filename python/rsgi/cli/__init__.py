@@ -11,7 +11,10 @@ import click
 
 from rsgi.cli.check import check_command
 from rsgi.cli.config import config_command
+from rsgi.cli.diff import diff_command
 from rsgi.cli.explain import explain_command
+from rsgi.cli.openapi import openapi_command
+from rsgi.cli.replay import replay_command
 from rsgi.cli.routes import routes_command
 from rsgi.cli.serve import serve_command
 from rsgi.cli.share import share_command
@@ -50,9 +53,12 @@ for _command in (
     routes_command,
     explain_command,
     check_command,
+    openapi_command,
     config_command,
     share_command,
     status_command,
+    diff_command,
+    replay_command,
     translate_command,
 ):
     commands.add_command(_command)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -30,12 +31,14 @@ class Share:
         app: The name of its application.
         share: The share, such as `5%`.
         configured: What the settings say.
+        rollback: What its rollback does, as the server says it; `None` without one.
     """
 
     rule: str
     app: str
     share: str
     configured: str
+    rollback: dict[str, Any] | None = None
 
     @property
     def pattern(self) -> str:
@@ -77,26 +80,26 @@ class AdminClient:
         Raises:
             StartupError: when the request fails.
         """
-        return _shares_in(self._ask("GET", "/shares", None))
+        return _shares_in(self._ask("GET", None))
 
-    def document(self, path: str) -> dict[str, Any]:
-        """Return a JSON document of the admin listener.
-
-        Raises:
-            StartupError: when the request fails.
-        """
-        return self._ask("GET", path, None)
-
-    def set_shares(self, changes: dict[str, str]) -> tuple[list[Share], int, int]:
+    def set_shares(self, changes: Mapping[str, object]) -> tuple[list[Share], int, int]:
         """Set shares. Return all shares, how many processes use the new ones, and how many processes there are.
 
         Raises:
             StartupError: when the request fails.
         """
-        said = self._ask("PUT", "/shares", changes)
+        said = self._ask("PUT", changes)
         return _shares_in(said), said["workers"]["took"], said["workers"]["of"]
 
-    def _ask(self, method: str, path: str, value: object) -> dict[str, Any]:
+    def document(self, path: str) -> dict[str, Any]:
+        """Return a JSON document of the listener.
+
+        Raises:
+            StartupError: when the request fails.
+        """
+        return self._ask("GET", None, path)
+
+    def _ask(self, method: str, value: object, path: str = "/shares") -> dict[str, Any]:
         connection = self._connection()
         headers = {"Content-Type": "application/json"} if value is not None else {}
         headers |= {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
@@ -117,9 +120,9 @@ class AdminClient:
             except ValueError as error:
                 hint = "check the address: another server may listen there"
                 raise StartupError(f"{self._address} is not an admin listener", hint) from error
-        raise self._refusal(answer.status, path, text.strip())
+        raise self._refusal(answer.status, text.strip(), path)
 
-    def _refusal(self, status: int, path: str, text: str) -> StartupError:
+    def _refusal(self, status: int, text: str, path: str) -> StartupError:
         if status == 401:
             what = "needs a token" if self._token is None else "has another token"
             hint = "set `RSGI_ADMIN_TOKEN` to the token of the server"
@@ -129,7 +132,7 @@ class AdminClient:
                 f"{self._address} is not an admin listener: it has no {path}",
                 "use the address of the admin listener, not that of the applications",
             )
-        hint = "no share was changed" if path == "/shares" else "check the version of the server"
+        hint = "no share was changed" if path == "/shares" else "see the log of the server"
         return StartupError(f"the admin listener at {self._address} answered {status}: {text}", hint)
 
     def _connection(self) -> http.client.HTTPConnection:
@@ -154,4 +157,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def _shares_in(document: dict[str, Any]) -> list[Share]:
-    return [Share(each["rule"], each["app"], each["share"], each["configured"]) for each in document["shares"]]
+    return [
+        Share(each["rule"], each["app"], each["share"], each["configured"], each.get("rollback"))
+        for each in document["shares"]
+    ]

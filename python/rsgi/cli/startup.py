@@ -1,6 +1,7 @@
-"""Runs the lifespans of applications without a server, for the commands that read routes which a startup adds.
+"""Runs the lifespans of applications without a server.
 
-The server's own lifespans are in Rust and need a server. Both require the same of an application.
+Commands that read routes which a startup adds use it, and so does `rsgi replay`. The server's own lifespans are in Rust
+and need a server. Both require the same of an application.
 
 Spec: ASGI Lifespan 2.0.
 """
@@ -10,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 from rsgi._types import ASGIApp, Message
 from rsgi.errors import StartupError
@@ -20,8 +22,21 @@ from rsgi.routing.plan import App
 from rsgi.settings.config import Config
 
 
+@dataclass(frozen=True)
+class Started:
+    """Applications whose startup is over.
+
+    Attributes:
+        loop: The event loop that they run in.
+        states: The state of each ASGI application, in their order.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    states: tuple[dict[str, Any], ...]
+
+
 @contextmanager
-def started(apps: Sequence[App], config: Config, *, required: bool) -> Iterator[None]:
+def started(apps: Sequence[App], config: Config, *, required: bool) -> Iterator[Started]:
     """Run the startup of all ASGI applications, in their order, and at the end their shutdown.
 
     Args:
@@ -41,7 +56,7 @@ def started(apps: Sequence[App], config: Config, *, required: bool) -> Iterator[
                 lifespan = _Lifespan(app, config.lifespan_timeout)
                 loop.run_until_complete(lifespan.start(required=required))
                 running.append(lifespan)
-        yield
+        yield Started(loop, tuple(each.state for each in running))
     finally:
         for lifespan in reversed(running):
             loop.run_until_complete(lifespan.stop())
@@ -55,13 +70,14 @@ class _Lifespan:
 
     def __init__(self, app: App, timeout: float) -> None:
         self._app, self._timeout = app, timeout
+        self.state: dict[str, Any] = {}
         self._task: asyncio.Task[None] | None = None
         self._to_application: asyncio.Queue[Message] = asyncio.Queue()
         self._from_application: asyncio.Queue[Message] = asyncio.Queue()
 
     async def start(self, *, required: bool) -> None:
         """Run the startup."""
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         application = cast(ASGIApp, self._app.application)
         call = call_application(application, scope, self._to_application.get, self._from_application.put)
         self._task = asyncio.ensure_future(call)

@@ -21,7 +21,7 @@ from rsgi.routing.served import ServedPlan
 from rsgi.settings.config import Config
 
 # What can change without a new start; `config` only says where the rest was read.
-_RELOADED = ("routes", "fallback", "prefer", "share_by", "share_testers")
+_RELOADED = ("routes", "fallback", "prefer", "share_by", "share_testers", "shadow")
 _IRRELEVANT = ("config",)
 
 # How often a watched file is looked at, in seconds.

@@ -27,6 +27,7 @@ from rsgi.process.link import Link
 from rsgi.process.main_thread import Calls, run_loop, wait
 from rsgi.process.reload import RuleReload
 from rsgi.process.service_manager import ServiceManager
+from rsgi.process.shadow import comparing
 from rsgi.process.signals import SignalHandlers, ending_handlers, exit_now, reopening_handlers, worker_handlers
 from rsgi.process.stopping import Stopping
 from rsgi.process.system.listening import listening
@@ -149,7 +150,7 @@ def _serve_plan(
 
         calls = Calls(manager.interval, check, partial(_read_again, served, link))
         alone = server.dashboard if link is None else None
-        with handlers, in_children(handlers.undo), keep_history(config, alone):
+        with comparing(server, config), handlers, in_children(handlers.undo), keep_history(config, alone):
             if any(app.interface == "asgi" for app in plan.apps):
                 code = run_loop(server, config, stopping, handlers, calls)
             else:

@@ -13,7 +13,9 @@ from rsgi._rsgi import WsgiBridge
 from rsgi._types import Interface
 from rsgi.bridge import WsgiToAsgi
 from rsgi.routing.introspect import Route
+from rsgi.routing.shadow import ShadowRule
 from rsgi.routing.static_folders import StaticFolder
+from rsgi.settings.rollback import Rollback
 from rsgi.settings.rules import FieldCondition, PathKind, Scheme
 from rsgi.settings.shares import write_share
 
@@ -69,6 +71,7 @@ class Rule:
     text: str
     source: str
     share: int | None = None
+    rollback: Rollback | None = None
 
     @property
     def shown(self) -> str:
@@ -97,6 +100,7 @@ class Plan:
         share_testers: The secret of testers, who may choose an application.
         app_routes: The rows of the routes of each application, for its numbers; `None` where they cannot be read. Empty when
             nobody can look at the numbers.
+        shadow: The requests that a second application gets too.
     """
 
     apps: tuple[App, ...]
@@ -111,3 +115,4 @@ class Plan:
     share_by: str = "cookie"
     share_testers: str | None = field(default=None, repr=False)
     app_routes: tuple[tuple[Route, ...] | None, ...] = field(default=(), repr=False)
+    shadow: tuple[ShadowRule, ...] = ()

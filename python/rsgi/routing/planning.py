@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
@@ -21,13 +20,14 @@ from rsgi.routing.introspect import RouteTable
 from rsgi.routing.introspect.channels import answers_http_with_django, speaks_websocket_only
 from rsgi.routing.introspect.django import is_django_wsgi
 from rsgi.routing.plan import App, Plan, Rule
+from rsgi.routing.rule_app import place_of, quoted
+from rsgi.routing.shadow import resolved, warnings_of
 from rsgi.routing.static_folders import StaticFolder, static_folders
 from rsgi.routing.tables import built_in_pages_kept, catch_all_warnings, check_routes_from, notes_on, own_rows, table_of
 from rsgi.settings.config import AppTarget, Config
 from rsgi.settings.rules import ParsedRule, parse_rule, prefix_problem, rule_from_table
+from rsgi.settings.shadow_rules import parsed_shadows
 from rsgi.settings.shares import idle_settings
-
-_INTERFACES = ("wsgi", "asgi")
 
 
 def build_plan(config: Config) -> Plan:
@@ -81,9 +81,11 @@ def _divide(
     plan = _preferring_wsgi(plan, config) if config.prefer == "wsgi" else plan
     has_share = any(rule.share is not None for rule in rules)
     of_settings = idle_settings(has_share, config.share_by, config.share_testers)
-    warnings = (*plan.warnings, *_hidden_applications(folders, apps), *of_settings)
+    shadow = resolved(parsed_shadows(config.shadow), lambda rule: place_of(rule, "shadow", apps))
+    warnings = (*plan.warnings, *_hidden_applications(folders, apps), *of_settings, *warnings_of(shadow, apps))
     plan = replace(plan, static_folders=folders, share_by=config.share_by, share_testers=config.share_testers)
-    return replace(plan, warnings=(*warnings, *idle_shares(plan)), app_routes=own_rows(apps, config))
+    plan = replace(plan, shadow=shadow, app_routes=own_rows(apps, config))
+    return replace(plan, warnings=(*warnings, *idle_shares(plan)))
 
 
 def _hidden_applications(folders: Sequence[StaticFolder], apps: Sequence[App]) -> tuple[str, ...]:
@@ -160,24 +162,8 @@ def _load(target: AppTarget, prefix: str, config: Config) -> App:
 
 
 def _resolve(rule: ParsedRule, apps: tuple[App, ...]) -> Rule:
-    """Find the application that a rule names: by its name, its target, or its interface."""
-    indexes = [index for index, app in enumerate(apps) if rule.app == app.name]
-    indexes = indexes or [index for index, app in enumerate(apps) if rule.app in (app.target, app.interface)]
-    what = f"{rule.source}: " if rule.source else ""
-    what += f"the route rule `{rule.text}` names `{rule.app}`"
-    named = [app.name for app in apps]
-    if not indexes:
-        close = difflib.get_close_matches(rule.app, [*named, *(app.interface for app in apps)], 1)
-        hint = f"did you mean `{close[0]}`? " if close else ""
-        raise StartupError(f"{what}, which is not served", f"{hint}the applications are {_quoted(named)}")
-    if len(indexes) > 1 and (rule.app in _INTERFACES or len({apps[index].interface for index in indexes}) > 1):
-        hint = f"name one of them, by its name or its target: {_quoted(named)}"
-        raise StartupError(f"{what}, of which there are {len(indexes)}", hint)
-    return Rule(**{**{each.name: getattr(rule, each.name) for each in dataclasses.fields(rule)}, "app": indexes[0]})
-
-
-def _quoted(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+    names = [each.name for each in dataclasses.fields(rule)]
+    return Rule(**{**{name: getattr(rule, name) for name in names}, "app": place_of(rule, "route", apps)})
 
 
 def _preferring_wsgi(plan: Plan, config: Config) -> Plan:
@@ -260,7 +246,7 @@ def _with_table(plan: Plan, table: RouteTable, old: App, new: App, config: Confi
     rows = tuple(row for row in table.for_router() if not (row.built_in and row.path.rstrip("/") in kept))
     reason = f"{table.size()} of {new.name}, read from {table.framework}"
     if kept:
-        reason += f"; {old.name} keeps its own {_quoted(list(kept))}"
+        reason += f"; {old.name} keeps its own {quoted(list(kept))}"
     warnings, notes = catch_all_warnings(table, new.name, old.name), notes_on(table, new.name)
     plan = replace(plan, mode="table", table=rows, reason=reason, warnings=warnings, notes=notes)
     return with_shared_folders(plan, of_old, old.name, new.name) if takes else plan

@@ -18,6 +18,7 @@ from rsgi.errors import StartupError
 from rsgi.settings.defaults import default_workers, default_wsgi_threads
 from rsgi.settings.rules import ParsedRule
 from rsgi.settings.setting import AppTarget, Setting
+from rsgi.settings.shadow_rules import ParsedShadow
 from rsgi.settings.static_folder import AskedFolder
 from rsgi.settings.values import SettingValueError
 
@@ -33,6 +34,7 @@ _EXTENSION_NAMES = ", ".join(f"`{name}`" for name in _EXTENSIONS)
 SECTIONS = (
     "Applications",
     "Shares",
+    "Shadow traffic",
     "Static files",
     "Compression",
     "Addresses",
@@ -162,6 +164,77 @@ class Config:
         metavar="TEXT",
         optional=True,
         default_text="none",
+    )
+
+    shadow: tuple[str | Mapping[str, object] | ParsedShadow, ...] = _setting(
+        "Send a sample of the requests for a path to a second application too, and compare the responses: "
+        "`[METHODS ]/path/{name}=APP[:SAMPLE]`. Clients get the first response. Only GET and HEAD unless you name methods. "
+        "The default sample is 10%. Repeatable. See docs/shadow.md.",
+        "Shadow traffic",
+        (),
+        unit="shadows",
+        metavar="RULE",
+        repeatable=True,
+        separators=r"[;\n]+",
+    )
+    shadow_concurrency: int = _setting(
+        "How many shadow requests may run at the same time.",
+        "Shadow traffic",
+        1,
+        unit="number",
+        minimum=1,
+        maximum=1000,
+    )
+    shadow_queue: int = _setting(
+        "How many shadow requests may wait. Further ones are dropped and counted.",
+        "Shadow traffic",
+        100,
+        unit="number",
+        minimum=1,
+        maximum=100_000,
+    )
+    shadow_timeout: float = _setting(
+        "How long the response to a shadow request may take. After that, its application sees a client that has left.",
+        "Shadow traffic",
+        5.0,
+        unit="duration",
+        minimum=0.001,
+    )
+    shadow_limit: int = _setting(
+        "How many bytes of a body are kept for the comparison. Requests with a larger body are not sent twice.",
+        "Shadow traffic",
+        256 * KIB,
+        unit="size",
+        minimum=1,
+    )
+    record: str | None = _setting(
+        "Write GET and HEAD requests with their responses to this file, for `rsgi replay`. Cookies, tokens and the like are "
+        "left out. See docs/record-and-replay.md.",
+        "Shadow traffic",
+        metavar="FILE",
+        optional=True,
+        default_text="none",
+    )
+    shadow_store_folder: str | None = _setting(
+        "Keep samples of shadow traffic in this folder, for `rsgi diff`. Without it, they stay in memory.",
+        "Shadow traffic",
+        metavar="DIR",
+        optional=True,
+        default_text="none",
+    )
+    shadow_store_redact: tuple[str, ...] = _setting(
+        "Never store the values of header, query, form and JSON fields with this name, in addition to cookies, "
+        "`Authorization`, passwords, tokens and the like. Repeatable.",
+        "Shadow traffic",
+        (),
+        metavar="NAME",
+        repeatable=True,
+    )
+    shadow_store_samples: int = _setting(
+        "How many samples are kept. The oldest go first.", "Shadow traffic", 10_000, unit="number", minimum=1
+    )
+    shadow_store_size: int = _setting(
+        "How large the store may grow.", "Shadow traffic", 256 * MIB, unit="size", minimum=1024 * KIB
     )
 
     static: tuple[str | Mapping[str, object] | AskedFolder, ...] = _setting(

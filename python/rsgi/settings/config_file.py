@@ -22,6 +22,7 @@ from rsgi.errors import StartupError
 from rsgi.settings.config import Config, Setting, flag_of, settings
 from rsgi.settings.rules import ParsedRule, rule_from_table
 from rsgi.settings.setting import OWN_SETTINGS, AppTarget
+from rsgi.settings.shadow_rules import ParsedShadow, shadow_from_table
 from rsgi.settings.static_folder import AskedFolder, folder_from_table
 from rsgi.settings.toml_lines import KeyPath, TomlLines
 from rsgi.settings.values import SettingValueError
@@ -38,10 +39,16 @@ _INTERFACES: tuple[Interface, ...] = ("wsgi", "asgi")
 _APP_KEYS = ("wsgi", "asgi", "prefix", *OWN_SETTINGS)
 # What says where settings are read, and so is known before.
 _NOT_HERE = ("config", "env_file")
-# Tables of settings that have the table's name before theirs, and what the hint for a wrong one says.
+# Settings that have a table of their own in a file, without the name of the table before them.
 _TABLES = {
-    "share": (("by", "testers"), "write the share of a rule in its `[[routes]]`"),
-    "history": (("folder", "quiet_days"), "`[history]` has `folder` and `quiet_days`"),
+    "share": ("by", "testers"),
+    "shadow_store": ("folder", "redact", "samples", "size"),
+    "history": ("folder", "quiet_days"),
+}
+_TABLE_HINTS = {
+    "share": "write the share of a rule in its `[[routes]]`",
+    "shadow_store": "docs/settings.md lists the settings",
+    "history": "docs/settings.md lists the settings",
 }
 _APP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _OURS = re.compile(rb"^\s*(\[\[?\s*)?tool\s*\.\s*rsgi\b", re.MULTILINE)
@@ -172,8 +179,10 @@ class _File:
                 values[key] = self._routes(value)
             elif key == "static":
                 values[key] = self._static(value)
+            elif key == "shadow":
+                values[key] = self._shadow(value)
             elif key in _TABLES:
-                values |= self._settings_of(key, value)
+                values |= self._settings_in(key, value)
             elif key in self._fields:
                 values[key] = self._value(key, value, self._fields[key])
             elif key in _NOT_HERE:
@@ -276,16 +285,27 @@ class _File:
             for index, folder in enumerate(listed)
         )
 
-    def _settings_of(self, table: str, value: object) -> dict[str, Any]:
-        keys, hint = _TABLES[table]
+    def _shadow(self, value: object) -> tuple[str | ParsedShadow, ...]:
+        listed = [value] if isinstance(value, str) else value
+        if not isinstance(listed, list) or not all(isinstance(rule, (str, dict)) for rule in listed):
+            hint = 'for example `[[shadow]]`, `path = "/users/{id}"` and `to = "new"`'
+            self._fail(("shadow",), "shadow rules are tables with two brackets, or strings as for `--shadow`", hint)
+        return tuple(
+            rule if isinstance(rule, str) else shadow_from_table(rule, self._place(("shadow", index)))
+            for index, rule in enumerate(listed)
+        )
+
+    def _settings_in(self, table: str, value: object) -> dict[str, Any]:
+        """The settings of a table, such as `by` in `[share]`."""
+        known = _TABLES[table]
         if not isinstance(value, dict):
-            has = " and ".join(f"`{key}`" for key in keys)
-            hint = f"{hint}; `[{table}]` has {has}" if table == "share" else hint
+            words = " and ".join(f"`{key}`" for key in known)
+            hint = f"{_TABLE_HINTS[table]}; `[{table}]` has {words}"
             self._fail((table,), f"`{table}` must be a table, not {value!r}", hint)
         values: dict[str, Any] = {}
         for key, given in value.items():
-            if key not in keys:
-                self._unknown((table, key), keys, hint)
+            if key not in known:
+                self._unknown((table, key), known, _TABLE_HINTS[table])
             name = f"{table}_{key}"
             if name in self._table:
                 self._fail((name,), f"`{name}` is set twice", f"remove this one, or `{key}` in `[{table}]`")

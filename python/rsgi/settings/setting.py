@@ -12,6 +12,7 @@ from typing import cast
 
 from rsgi._types import AskedInterface
 from rsgi.settings.rules import ParsedRule
+from rsgi.settings.shadow_rules import ParsedShadow
 from rsgi.settings.shares import secret_problem, share_by_problem
 from rsgi.settings.static_folder import AskedFolder
 from rsgi.settings.values import (
@@ -85,6 +86,7 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "apps": AppTarget,
     "rules": (str, Mapping, ParsedRule),
     "folders": (str, Mapping, AskedFolder),
+    "shadows": (str, Mapping, ParsedShadow),
 }
 _UNIT_NAMES: dict[Unit, str] = {
     "text": "text",
@@ -105,6 +107,7 @@ _UNIT_NAMES: dict[Unit, str] = {
     "apps": "an application",
     "rules": "a rule",
     "folders": "a folder with its prefix",
+    "shadows": "a shadow rule",
 }
 
 

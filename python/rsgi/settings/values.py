@@ -31,6 +31,7 @@ Unit: TypeAlias = Literal[
     "apps",
     "rules",
     "folders",
+    "shadows",
 ]
 
 _SECONDS = {"": 1.0, "us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use rsgi_bridge::response::sink::FileBody;
 use tokio::task::JoinHandle;
 
 use super::encoder::Encoder;
+use crate::request::body_copy::BodyCopy;
 use crate::response::file_stream::{FileStream, SpooledStream, broken_off};
 
 /// What is compressed at once where it is; more goes to another thread.
@@ -67,6 +69,8 @@ pub struct CompressedStream {
     unflushed: bool,
     /// The fields that follow the body, once they are known.
     pub trailers: Option<crate::response::trailers::Trailers>,
+    /// Where the plain bytes are copied, if they are.
+    copy: Option<Arc<BodyCopy>>,
 }
 
 #[derive(Debug)]
@@ -81,7 +85,12 @@ enum Work {
 impl CompressedStream {
     /// What comes out of `source`, through `encoder`.
     pub fn new(source: Source, encoder: Encoder, trailers: Option<crate::response::trailers::Trailers>) -> Self {
-        Self { source, rest: Bytes::new(), work: Work::Here(encoder), unflushed: false, trailers }
+        Self { source, rest: Bytes::new(), work: Work::Here(encoder), unflushed: false, trailers, copy: None }
+    }
+
+    /// Copies the plain bytes, as they come.
+    pub fn copied(&mut self, copy: Option<Arc<BodyCopy>>) {
+        self.copy = copy;
     }
 
     /// Has `tell` called, once, if the body is given up because its client takes nothing.
@@ -135,7 +144,12 @@ impl CompressedStream {
                 continue;
             }
             match self.source.poll_chunk(context) {
-                Poll::Ready(Some(Ok(chunk))) => self.rest = chunk,
+                Poll::Ready(Some(Ok(chunk))) => {
+                    if let Some(copy) = &self.copy {
+                        copy.push(&chunk);
+                    }
+                    self.rest = chunk;
+                }
                 Poll::Ready(end) => self.end(end.and_then(Result::err)),
                 Poll::Pending => return self.poll_flushed(),
             }
@@ -175,6 +189,9 @@ impl CompressedStream {
 
     /// The source has ended, or broken off: then the coding must not end either, but for what came before.
     fn end(&mut self, broken: Option<io::Error>) {
+        if let Some(copy) = self.copy.as_ref().filter(|_| broken.is_none()) {
+            copy.end();
+        }
         let Work::Here(mut encoder) = std::mem::replace(&mut self.work, Work::Ending(Vec::new(), None)) else { return };
         let last = match &broken {
             None => encoder.finish(),

@@ -34,6 +34,7 @@ class Answer:
         route: The route of `app` that gets it; `None` when none does, or when its routes are not known.
         path_info: The path below the mount, decoded.
         share_rule: The rule whose share was checked, as a place in the plan's rules.
+        index: The place of the rule or of the row in the table that decides; see `rsgi._rsgi.Explanation`.
     """
 
     app: int | None
@@ -42,6 +43,7 @@ class Answer:
     reason: str
     route: Route | None
     path_info: str
+    index: int | None = None
     share_rule: int | None = None
 
 
@@ -79,7 +81,16 @@ class Survey:
         """What the router said, with the route of the application that gets the request."""
         app, path = explanation.app, explanation.path_info
         route = None if app is None else self.own_route(app, method, path, headers)
-        return Answer(app, explanation.then, explanation.kind, explanation.reason, route, path, explanation.share_rule)
+        return Answer(
+            app,
+            explanation.then,
+            explanation.kind,
+            explanation.reason,
+            route,
+            path,
+            explanation.index,
+            explanation.share_rule,
+        )
 
     def own_route(self, app: int, method: str, path: str, headers: list[tuple[str, str]]) -> Route | None:
         """The route of one application that fits; `path` is decoded, as the application sees it."""

@@ -1,0 +1,1 @@
+"""Sends recorded requests to an application in this process."""

@@ -1,0 +1,1 @@
+"""What was found: counts by route, what they mean, and how they are shown."""

@@ -1,0 +1,1 @@
+"""What is kept: redacted samples in a file or in memory, and recordings."""

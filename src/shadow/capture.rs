@@ -1,0 +1,196 @@
+//! A sampled request, from its head to the end of its response.
+//!
+//! Apart because it only watches: the client gets what it would get, and when. It holds a copy of the head and bounded copies of
+//! the bodies. Whatever is not as it should be ends it, and is counted.
+//!
+//! Spec: RFC 9110 13.1 (conditional requests), 14 (ranges).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+
+use super::copied_request::CopiedRequest;
+use super::counters::Dropped;
+use super::queue::Waiting;
+use super::record::{EXCEPTION, Record, reason};
+use super::rules::Rules;
+use super::shadowing::Shadowing;
+use crate::request::app_load::AppLoad;
+use crate::request::body_copy::BodyCopy;
+use crate::request::head::RequestHead;
+use crate::response::app_response::AppResponse;
+use crate::response::follower::Follower;
+
+/// Responses that depend on something that the client has.
+const CONDITIONAL: [StatusCode; 4] = [
+    StatusCode::PARTIAL_CONTENT,
+    StatusCode::NOT_MODIFIED,
+    StatusCode::PRECONDITION_FAILED,
+    StatusCode::RANGE_NOT_SATISFIABLE,
+];
+
+/// See the top of this file.
+#[derive(Debug)]
+pub struct Capture {
+    shadowing: Arc<Shadowing>,
+    /// The rules that it goes by and the place of its own, if a second application gets it.
+    rule: Option<(Arc<Rules>, usize)>,
+    label: String,
+    /// Whether it is recorded.
+    records: bool,
+    request: CopiedRequest,
+    /// The body of the request, if it has one.
+    body: Option<Arc<BodyCopy>>,
+    began: Instant,
+    answer: Option<Answer>,
+    /// Who copies the response's body.
+    by: Copier,
+}
+
+#[derive(Debug)]
+struct Answer {
+    app: Arc<AppLoad>,
+    record: Record,
+    /// The length that the head declares.
+    declared: Option<u64>,
+    copy: Arc<BodyCopy>,
+}
+
+/// Who copies the body of a response.
+#[derive(Debug, PartialEq, Eq)]
+enum Copier {
+    /// What sends it to the client.
+    Sender,
+    /// Somebody before that, or it was copied.
+    Another,
+}
+
+impl Capture {
+    /// A request whose head is complete.
+    pub fn new(
+        shadowing: Arc<Shadowing>,
+        (rule, label, records): (Option<(Arc<Rules>, usize)>, String, bool),
+        (head, mount): (&RequestHead, usize),
+        body: Option<Arc<BodyCopy>>,
+    ) -> Self {
+        let request = CopiedRequest::new(head, mount);
+        let (began, answer, by) = (head.began, None, Copier::Sender);
+        Self { shadowing, rule, label, records, request, body, began, answer, by }
+    }
+
+    fn follow(&mut self, response: &mut AppResponse, app: Option<&Arc<AppLoad>>) -> Result<bool, Dropped> {
+        if let AppResponse::Error(error) = response
+            && reason(error) != EXCEPTION
+        {
+            return Err(Dropped::Refused);
+        }
+        // One that has left holds no place any more.
+        let app = Arc::clone(app.ok_or(Dropped::ClientLeft)?);
+        let to = self.rule.as_ref().and_then(|(rules, place)| rules.at(*place)).map(|rule| rule.to);
+        if to == Some(app.index) {
+            self.rule = None;
+        }
+        if self.rule.is_none() && !self.records {
+            return Ok(false);
+        }
+        let copy = Arc::new(BodyCopy::new(self.shadowing.limit));
+        let took = self.began.elapsed();
+        if matches!(response, AppResponse::Error(_)) {
+            copy.end();
+            self.by = Copier::Another;
+            self.answer = Some(Answer { app, record: Record::failed(EXCEPTION, took), declared: None, copy });
+            return Ok(true);
+        }
+        if let AppResponse::Whole(_, body) = response {
+            copy.push(body);
+            copy.end();
+            self.by = Copier::Another;
+        }
+        let Some(head) = response.head_mut() else { return Err(Dropped::Refused) };
+        if CONDITIONAL.contains(&head.status) {
+            return Err(Dropped::Conditional);
+        }
+        if is_event_stream(&head.headers) {
+            return Err(Dropped::Stream);
+        }
+        let declared = if head.allows_body(self.request.is_head()) { head.content_length } else { Some(0) };
+        let record = Record { status: head.status.as_u16(), headers: head.headers.clone(), took, ..Record::default() };
+        self.answer = Some(Answer { app, record, declared, copy });
+        Ok(true)
+    }
+
+    fn into_waiting(self) -> Result<Waiting, Dropped> {
+        let Self { rule, label, mut request, body, began, answer, by, .. } = self;
+        let Answer { app, mut record, declared, copy } = answer.ok_or(Dropped::ClientLeft)?;
+        record.body = copy.take();
+        if by == Copier::Sender {
+            record.took = began.elapsed();
+            record.body.ended |= declared == Some(record.body.size);
+        }
+        if !record.body.ended {
+            return Err(Dropped::ClientLeft);
+        }
+        if let Some(body) = body {
+            request.body = body.take();
+            if !request.body.is_complete() {
+                return Err(Dropped::Body);
+            }
+        }
+        Ok(Waiting { rule, label, request: Arc::new(request), app, primary: Arc::new(record) })
+    }
+}
+
+impl Follower for Capture {
+    fn request_body(&self) -> Option<Arc<BodyCopy>> {
+        self.body.clone()
+    }
+
+    fn answered(&mut self, response: &mut AppResponse, app: Option<&Arc<AppLoad>>) -> bool {
+        let dropped = match self.follow(response, app) {
+            Ok(followed) => return followed,
+            Err(dropped) => dropped,
+        };
+        self.shadowing.counters.dropped(dropped);
+        false
+    }
+
+    fn copy_elsewhere(&mut self) -> Option<Arc<BodyCopy>> {
+        self.by = Copier::Another;
+        self.answer.as_ref().map(|answer| Arc::clone(&answer.copy))
+    }
+
+    fn passed(&self, chunk: &[u8]) {
+        if let Some(answer) = self.answer.as_ref().filter(|_| self.by == Copier::Sender) {
+            answer.copy.push(chunk);
+        }
+    }
+
+    fn ended(&self) {
+        if let Some(answer) = self.answer.as_ref().filter(|_| self.by == Copier::Sender) {
+            answer.copy.end();
+        }
+    }
+
+    fn over(self: Box<Self>) {
+        let shadowing = Arc::clone(&self.shadowing);
+        let records = self.records;
+        match self.into_waiting() {
+            Ok(waiting) => {
+                if records {
+                    shadowing.hand_over(Box::new(waiting.recorded()));
+                }
+                if waiting.rule.is_some() {
+                    shadowing.enqueue(Box::new(waiting));
+                }
+            }
+            Err(dropped) => shadowing.counters.dropped(dropped),
+        }
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let named = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..17));
+    named.is_some_and(|name| name.eq_ignore_ascii_case(b"text/event-stream"))
+}

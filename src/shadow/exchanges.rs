@@ -1,0 +1,163 @@
+//! The way of both responses to the thread that compares them, in Python.
+//!
+//! Apart because it is the border: who hands over never waits, and that thread waits without the interpreter. When it is behind,
+//! what is too much is dropped.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use http::HeaderMap;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::copied_request::{CopiedRequest, SHADOW};
+use super::counters::Counters;
+use super::record::Record;
+use super::rules::Rules;
+use crate::config::settings::Seconds;
+
+/// So many exchanges wait for the comparison.
+const MOST: usize = 64;
+
+/// A request with the response of one application, or of both.
+#[derive(Debug)]
+pub struct Exchange {
+    /// What its result is grouped by.
+    pub label: String,
+    /// The request.
+    pub request: Arc<CopiedRequest>,
+    /// The application that answered the client.
+    pub app: Arc<str>,
+    /// Its response.
+    pub primary: Arc<Record>,
+    /// The other application; `None` where the request is only recorded.
+    pub second: Option<Second>,
+}
+
+/// What a second application answered.
+#[derive(Debug)]
+pub struct Second {
+    /// The rules, and the place of the one by which it got the request.
+    pub rule: (Arc<Rules>, usize),
+    /// Its name.
+    pub app: Arc<str>,
+    /// Its response.
+    pub record: Record,
+    /// A second response of the first application.
+    pub repeat: Option<Record>,
+}
+
+/// The exchanges that wait for the comparison.
+#[derive(Debug, Default)]
+pub struct Handed {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    exchanges: VecDeque<Box<Exchange>>,
+    closed: bool,
+}
+
+impl Handed {
+    /// Adds one; `false` when there is no room.
+    pub fn push(&self, exchange: Box<Exchange>) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.closed || state.exchanges.len() >= MOST {
+            return false;
+        }
+        state.exchanges.push_back(exchange);
+        self.changed.notify_one();
+        true
+    }
+
+    fn next(&self, patience: Seconds) -> Option<Box<Exchange>> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let empty = |state: &mut State| state.exchanges.is_empty() && !state.closed;
+        let waited = self.changed.wait_timeout_while(state, patience.0, empty);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.exchanges.pop_front()
+    }
+
+    fn is_over(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closed && state.exchanges.is_empty()
+    }
+
+    fn close(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closed = true;
+        self.changed.notify_all();
+    }
+}
+
+/// What the thread of the comparison takes exchanges from.
+#[pyclass(frozen, module = "rsgi._rsgi")]
+#[derive(Debug)]
+pub struct ShadowExchanges {
+    /// Those that wait.
+    pub handed: Arc<Handed>,
+    counters: Arc<Counters>,
+}
+
+impl ShadowExchanges {
+    /// None yet.
+    pub fn new(counters: &Arc<Counters>) -> Self {
+        Self { handed: Arc::default(), counters: Arc::clone(counters) }
+    }
+}
+
+type Fields = Vec<(Py<PyBytes>, Py<PyBytes>)>;
+type Request = (String, String, Fields, Py<PyBytes>);
+type Response = (u16, Fields, Py<PyBytes>, u64, bool, f64, Option<&'static str>);
+type Other = (Py<PyAny>, String, Response, Option<Response>);
+type Taken = (String, Request, String, Response, Option<Other>);
+
+#[pymethods]
+impl ShadowExchanges {
+    /// Waits up to `patience` seconds for an exchange, without the interpreter; `None` when there is none.
+    fn next(&self, py: Python<'_>, patience: Seconds) -> Option<Taken> {
+        let exchange = py.detach(|| self.handed.next(patience))?;
+        let Exchange { label, request, app, primary, second } = *exchange;
+        let other = second.and_then(|Second { rule: (rules, place), app, record, repeat }| {
+            let parsed = rules.at(place)?.parsed.clone_ref(py);
+            let repeat = repeat.map(|repeat| response(py, &repeat));
+            Some((parsed, app.to_string(), response(py, &record), repeat))
+        });
+        let parts = request.parts();
+        let target = parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string);
+        let body = PyBytes::new(py, &request.body.bytes).unbind();
+        let request = (parts.method.to_string(), target, fields(py, &parts.headers), body);
+        Some((label, request, app.to_string(), response(py, &primary), other))
+    }
+
+    /// Says what the comparison has come to: how many it compared, how many of them differ, and the rest as JSON.
+    fn publish(&self, compared: u64, differing: u64, summary: String) {
+        self.counters.publish(compared, differing, summary);
+    }
+
+    /// Whether nothing is there, and nothing more comes.
+    #[getter]
+    fn over(&self) -> bool {
+        self.handed.is_over()
+    }
+
+    /// Takes no more. Those that are there can still be taken.
+    fn close(&self) {
+        self.handed.close();
+    }
+}
+
+fn fields(py: Python<'_>, headers: &HeaderMap) -> Fields {
+    let bytes = |bytes: &[u8]| PyBytes::new(py, bytes).unbind();
+    // What tells the application is no field of the client's.
+    let given = headers.iter().filter(|(name, _)| **name != SHADOW);
+    given.map(|(name, value)| (bytes(name.as_str().as_bytes()), bytes(value.as_bytes()))).collect()
+}
+
+fn response(py: Python<'_>, record: &Record) -> Response {
+    let Record { status, headers, body, took, error } = record;
+    let bytes = PyBytes::new(py, &body.bytes).unbind();
+    (*status, fields(py, headers), bytes, body.size, body.is_complete(), took.as_secs_f64(), *error)
+}

@@ -1,0 +1,145 @@
+//! Sends sampled requests to the second application, one after another, when live requests leave room.
+//!
+//! Apart from the gateways, which it calls as a connection does. Nothing of a response reaches a client or the access log. A
+//! request that takes too long seems to have lost its client.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::Receiver;
+use tokio::task::JoinSet;
+
+use super::counters::Dropped;
+use super::exchanges::{Exchange, Second};
+use super::queue::Waiting;
+use super::quiet;
+use super::record::Record;
+use super::shadowing::Shadowing;
+use crate::config::settings::Settings;
+use crate::gateway::app::App;
+use crate::gateway::call::Call;
+use crate::log::{counted, debug, line};
+use crate::request::body::RequestBody;
+use crate::request::half_closed::HalfClosed;
+use crate::request::identity;
+use crate::runtime::shutdown::{Alive, Phase};
+use crate::wire::SpareAlarm;
+
+/// What the runner borrows while it runs.
+pub trait Lends: Send + Sync + 'static {
+    /// The applications, in the order of the plan.
+    fn apps(&self) -> &[Arc<App>];
+
+    /// The settings of the server.
+    fn settings(&self) -> &Settings;
+}
+
+/// Sends what waits, until the server stops. What waits then is dropped.
+///
+/// `lender` has the settings.
+pub async fn run<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, mut alive: Alive) {
+    let Some(mut waiting) = shadowing.queue.take_receiver() else { return };
+    let mut running = JoinSet::new();
+    let mut stopping = pin!(alive.reached(Phase::Leaving));
+    loop {
+        tokio::select! {
+            () = &mut stopping => break,
+            Some(ended) = running.join_next(), if !running.is_empty() => if ended.is_err() {
+                line(format_args!("error: rsgi itself failed (the panic is above); please report it"));
+                shadowing.counters.dropped(Dropped::Failed);
+            },
+            next = waiting.recv(), if running.len() < shadowing.concurrency => {
+                let Some(next) = next else { break };
+                running.spawn(send(Arc::clone(&shadowing), Arc::clone(&lender), next));
+            }
+        }
+    }
+    drop_all(&shadowing, &mut waiting, running.len());
+}
+
+/// Says what a stop drops.
+fn drop_all(shadowing: &Shadowing, waiting: &mut Receiver<Box<Waiting>>, running: usize) {
+    waiting.close();
+    let mut left = running;
+    while waiting.try_recv().is_ok() {
+        left += 1;
+    }
+    for _ in 0..left {
+        shadowing.counters.dropped(Dropped::Stopping);
+    }
+    if left > 0 {
+        debug(format_args!("the server stops: {} not compared", counted(left, "shadow request")));
+    }
+}
+
+async fn send<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, waiting: Box<Waiting>) {
+    let (apps, settings) = (lender.apps(), lender.settings());
+    let Some((rules, place)) = waiting.rule.clone() else { return };
+    let Some(rule) = rules.at(place) else { return };
+    let Some(app) = apps.get(rule.to) else { return };
+    let asker = Asker { shadowing: &shadowing, apps, settings, waiting: &waiting };
+    let Some(shadow) = asker.ask(app).await else { return shadowing.counters.dropped(Dropped::Busy) };
+    // What changes something is not done to the first application again.
+    let again = waiting.request.is_safe() && identity::bucket() < rule.repeat;
+    let repeat = match apps.get(waiting.app.index).filter(|_| again) {
+        Some(first) => asker.ask(first).await,
+        None => None,
+    };
+    let second = Second { rule: (Arc::clone(&rules), place), app: Arc::clone(&app.name), record: shadow, repeat };
+    shadowing.hand_over(Box::new(Exchange { second: Some(second), ..waiting.recorded() }));
+}
+
+struct Asker<'a> {
+    shadowing: &'a Shadowing,
+    apps: &'a [Arc<App>],
+    settings: &'a Settings,
+    waiting: &'a Waiting,
+}
+
+impl Asker<'_> {
+    /// Sends the request to `app`; `None` when there is no room for it.
+    async fn ask(&self, app: &Arc<App>) -> Option<Record> {
+        let Self { shadowing, apps, settings, waiting } = self;
+        if !quiet::room_for(apps, app).await {
+            return None;
+        }
+        shadowing.counters.sent(app.load.index);
+        let _place = Place::take(app);
+        let (alarm, half_closed) = (SpareAlarm::default(), HalfClosed::default());
+        let request = &waiting.request;
+        let body = RequestBody::new(request.body(), None, None);
+        let call = Call { head: request.head(), body, settings, client: (&alarm, &half_closed) };
+        let began = Instant::now();
+        // One that is longer by this much is another one.
+        let longest = waiting.primary.body.size.saturating_add(shadowing.limit as u64);
+        let answering = async {
+            let response = app.call(call).await;
+            Record::of(response, began, shadowing.limit, longest, request.is_head()).await
+        };
+        let answer = tokio::time::timeout(self.deadline(app), answering).await;
+        Some(answer.unwrap_or_else(|_| Record::failed("timeout", began.elapsed())))
+    }
+
+    /// How long an answer may take: less than `--request-timeout`, which says what it does to clients.
+    fn deadline(&self, app: &App) -> Duration {
+        app.request_timeout.map_or(self.shadowing.timeout, |limit| self.shadowing.timeout.min(limit * 9 / 10))
+    }
+}
+
+/// One of the requests that an application with a limit has at a time.
+struct Place<'a>(&'a App);
+
+impl<'a> Place<'a> {
+    fn take(app: &'a App) -> Self {
+        app.load.unanswered.fetch_add(1, Ordering::AcqRel);
+        Self(app)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.load.unanswered.fetch_sub(1, Ordering::AcqRel);
+    }
+}
