@@ -28,6 +28,7 @@ LONGER = {
     "src/gateway/websocket/exchange.rs": (370, "one state machine, and what may follow what in it"),
     "src/wire/frames.rs": (414, "the frames, and the tests of where their bytes are divided"),
     "src/wire/hpack.rs": (388, "a table of 257 lengths, and the examples of the specification"),
+    "src/process/server.rs": (356, "the one class that Python drives the server with"),
     "src/gateway/response_messages.rs": (436, "one state machine"),
 }
 
