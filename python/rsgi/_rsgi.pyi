@@ -3,9 +3,9 @@
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, final
 
-from rsgi._types import Message, WSGIApp
+from rsgi._types import Message, ShadowRequest, ShadowResponse, WSGIApp
 from rsgi.routing.plan import Plan
 from rsgi.settings.config import Config
 from rsgi.settings.shadow_rules import ParsedShadow
@@ -361,11 +361,6 @@ class Server:
     @property
     def addresses(self) -> list[str]:
         """Where the server listens, such as `http://127.0.0.1:8000`."""
-
-ShadowFields: TypeAlias = list[tuple[bytes, bytes]]
-# Status, header fields, body, size of the whole body, whether the body is complete, seconds, and why there is no response.
-ShadowResponse: TypeAlias = tuple[int, ShadowFields, bytes, int, bool, float, str | None]
-ShadowRequest: TypeAlias = tuple[str, str, ShadowFields, bytes]
 
 @final
 class ShadowExchanges:

@@ -34,3 +34,9 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# What the server hands over for the comparison of shadow traffic.
+ShadowFields: TypeAlias = list[tuple[bytes, bytes]]
+# Status, header fields, body, size of the whole body, whether the body is complete, seconds, and why there is no response.
+ShadowResponse: TypeAlias = tuple[int, ShadowFields, bytes, int, bool, float, str | None]
+ShadowRequest: TypeAlias = tuple[str, str, ShadowFields, bytes]

@@ -21,7 +21,7 @@ from rsgi.errors import StartupError
 from rsgi.settings.shadow_rules import ParsedShadow
 
 if TYPE_CHECKING:
-    from rsgi._rsgi import ShadowFields, ShadowRequest, ShadowResponse
+    from rsgi._types import ShadowFields, ShadowRequest, ShadowResponse
     from rsgi.settings.config import Config
 
     Other: TypeAlias = tuple[ParsedShadow, str, ShadowResponse, ShadowResponse | None]
