@@ -111,7 +111,7 @@ fn fields(headers: Vec<(String, String)>) -> Result<HeaderMap, String> {
 
 impl Explanation {
     fn new(made: Decided, router: &Router, raw_path: &str) -> Self {
-        let Decided { decision, reason, share } = made;
+        let Decided { decision, reason, share, .. } = made;
         let (kind, index) = match reason {
             Reason::Rule(index) => ("rule", Some(index)),
             Reason::Mount(index) => ("mount", Some(index)),

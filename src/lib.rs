@@ -35,6 +35,7 @@ mod net;
 mod process;
 mod request;
 mod response;
+mod rollback;
 pub mod route;
 mod runtime;
 mod shadow;

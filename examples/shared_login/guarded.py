@@ -2,23 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import Cookie, Depends, FastAPI, HTTPException
-from flask.sessions import SecureCookieSessionInterface
-from itsdangerous import BadSignature
+from fastapi import Depends, FastAPI
 from old import app as flask_app
 
+from rsgi.migrate.sessions import FlaskCookie, FlaskSessionMiddleware, flask_login_required
+
 app = FastAPI(openapi_url=None)
-signer = SecureCookieSessionInterface().get_signing_serializer(flask_app)
-lifetime = int(flask_app.permanent_session_lifetime.total_seconds())
-
-
-def current_user(session: Annotated[str, Cookie()] = ""):
-    try:
-        return signer.loads(session, max_age=lifetime)["user"]
-    except (BadSignature, KeyError):
-        raise HTTPException(303, headers={"Location": "/login"}) from None
+app.add_middleware(FlaskSessionMiddleware, cookie=FlaskCookie.of(flask_app))
+login_required = flask_login_required("user", login_url="/login")
 
 
 @app.get("/orders")
-async def orders(user: Annotated[str, Depends(current_user)]):
+async def orders(user: Annotated[str, Depends(login_required)]):
     return {"orders of": user, "from": "fastapi"}

@@ -1,4 +1,4 @@
-"""Types of the two protocols, for type checkers.
+"""Types for type checkers: those of the two protocols, and of what the compiled part hands over.
 
 They are separate so that modules which only pass applications on need not import the ones that call them.
 
@@ -35,8 +35,9 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# What the server hands over for the comparison of shadow traffic.
+# What the server hands over for the comparison of responses: header fields; method, target, header fields and body of a
+# request; status, header fields, body, size of the whole body, whether the body is complete, seconds, and why there is no
+# response.
 ShadowFields: TypeAlias = list[tuple[bytes, bytes]]
-# Status, header fields, body, size of the whole body, whether the body is complete, seconds, and why there is no response.
-ShadowResponse: TypeAlias = tuple[int, ShadowFields, bytes, int, bool, float, str | None]
 ShadowRequest: TypeAlias = tuple[str, str, ShadowFields, bytes]
+ShadowResponse: TypeAlias = tuple[int, ShadowFields, bytes, int, bool, float, str | None]

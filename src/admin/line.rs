@@ -47,6 +47,7 @@ pub fn hear_greeting(mut stream: &std::os::unix::net::UnixStream, shares: &LiveS
         line.extend_from_slice(&byte);
     }
     asked(&String::from_utf8_lossy(&line), shares);
+    shares.remind();
 }
 
 /// Applies the shares of a question. Returns its number.
@@ -93,7 +94,8 @@ pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, e
 }
 
 async fn say(writing: &mut (impl AsyncWriteExt + Unpin), to: Option<u64>, process: &Process) -> io::Result<()> {
-    let mut answer = serde_json::to_vec(&Answer { to, report: process.report() })?;
+    let report = Report { watched: process.shares.watched(), ..process.report() };
+    let mut answer = serde_json::to_vec(&Answer { to, report })?;
     answer.push(b'\n');
     writing.write_all(&answer).await
 }

@@ -4,6 +4,7 @@
 //! blocked. No request waits for it, whatever its clients do. With several processes, the supervisor listens and asks its
 //! workers. In reading order: `address` has the address and the access rules, `http` answers (`shares`: changes shares; `shadow`: adds up shadow traffic), `process` collects the data
 //! of one process, `status` formats it; `line` sends it from a worker to its supervisor, `workers` combines it there (`ended`: also of those that have ended),
+//! `rollbacks` applies what the judge of rollbacks decides,
 //! `supervisor` is the Python interface; `thread` runs everything.
 
 mod address;
@@ -11,8 +12,10 @@ mod ended;
 mod http;
 mod line;
 mod process;
+mod rollbacks;
 mod shadow;
 mod shares;
+mod stage;
 mod status;
 mod supervisor;
 mod thread;

@@ -90,6 +90,7 @@ impl Process {
         }
         let shares = self.share_list();
         share_samples(&shares, &mut samples);
+        self.rule_samples(&mut samples);
         if let Some(shadow) = &self.shadow {
             shadow.samples(&mut samples);
         }
@@ -111,7 +112,7 @@ impl Process {
             calls_running: census.by_app.iter().map(|(_, count)| count).sum(),
             calls: census.oldest.into_iter().map(CallStatus::from).collect(),
         };
-        Report { samples, status, shadow: self.shadow_summary() }
+        Report { samples, status, shadow: self.shadow_summary(), watched: Vec::new() }
     }
 
     /// What the comparison of shadow traffic says, as JSON; `None` without shadow traffic.
@@ -131,6 +132,19 @@ impl Process {
             Readiness::Starting => "starting",
             Readiness::Ready => "serving",
             Readiness::Draining => "draining",
+        }
+    }
+
+    /// The requests that watched shares decided.
+    fn rule_samples(&self, samples: &mut Vec<Sample>) {
+        for (rule, app, sides) in self.shares.totals() {
+            let app = self.apps.get(app).map_or("", |app| &*app.name);
+            for (side, (requests, failures)) in ["inside", "outside"].iter().zip(sides) {
+                for (result, count) in [("ok", requests.saturating_sub(failures)), ("failed", failures)] {
+                    let labels = [("app", app), ("rule", rule.as_str()), ("side", side), ("result", result)];
+                    samples.push(Sample::new(Family::RuleRequests, &labels, Value::Count(count)));
+                }
+            }
         }
     }
 
@@ -208,7 +222,11 @@ fn thread_samples(threads: &ThreadsStatus, samples: &mut Vec<Sample>) {
 
 /// Bounded by the number of rules in the configuration, and by [`MOST_SHARES`].
 fn share_samples(shares: &[ShareStatus], samples: &mut Vec<Sample>) {
-    for ShareStatus { rule, app, share, .. } in shares.iter().take(MOST_SHARES) {
+    for ShareStatus { rule, app, share, rollback, .. } in shares.iter().take(MOST_SHARES) {
+        if let Some(rollback) = rollback {
+            let tripped = usize::from(rollback.reason.is_some());
+            samples.push(Sample::count(Family::RolledBack, &[("app", app), ("rule", rule)], tripped));
+        }
         let buckets = Percent::parse(share).map_or(0, Percent::buckets);
         let part = f64::from(buckets) / f64::from(BUCKETS);
         samples.push(Sample::new(Family::RuleShare, &[("app", app), ("rule", rule)], Value::Seconds(part)));

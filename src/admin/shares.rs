@@ -12,10 +12,11 @@ use http::header::ORIGIN;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::http::Source;
-use crate::config::live_shares::{SetShare, ShareStatus};
+use crate::config::live_shares::{SetBy, SetShare, ShareStatus};
 use crate::route::Percent;
 
 /// The longest body that is read.
@@ -39,8 +40,9 @@ pub(super) async fn answer(request: Request<Incoming>, source: &Source) -> Said 
     let wanted = parse(&body.to_bytes())?;
     let set = resolve(&wanted, &source.shares().await)?;
     let took = source.set_shares(&set).await;
-    for (rule, share) in &wanted {
-        crate::log::line(format_args!("set the share of `{rule}` to {share} (admin listener)"));
+    for (rule, Wanted { share, advance }) in &wanted {
+        let rises = if *advance { ", from where it rises," } else { "" };
+        crate::log::line(format_args!("set the share of `{rule}` to {share}{rises} (admin listener)"));
     }
     let status = if took.0 < took.1 { StatusCode::ACCEPTED } else { StatusCode::OK };
     let shares = source.shares().await;
@@ -51,20 +53,50 @@ fn unprocessable(why: String) -> (StatusCode, String) {
     (StatusCode::UNPROCESSABLE_ENTITY, why)
 }
 
-fn parse(body: &Bytes) -> Result<BTreeMap<String, Percent>, (StatusCode, String)> {
-    let texts: BTreeMap<String, String> = serde_json::from_slice(body).map_err(|_| {
+/// What a request wants for a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wanted {
+    share: Percent,
+    /// Whether it may rise from there.
+    advance: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Share(String),
+    #[serde(rename_all = "lowercase")]
+    Whole {
+        share: String,
+        #[serde(default)]
+        advance: bool,
+    },
+}
+
+fn parse(body: &Bytes) -> Result<BTreeMap<String, Wanted>, (StatusCode, String)> {
+    let texts: BTreeMap<String, Written> = serde_json::from_slice(body).map_err(|_| {
         unprocessable("the body must be an object of rules and shares, such as {\"/x=new\": \"25%\"}".to_owned())
     })?;
-    let read = |(rule, text): (String, String)| match Percent::parse(&text) {
-        Some(share) => Ok((rule, share)),
-        None => Err(unprocessable(format!("`{text}` is not a share: write 0% to 100%, with up to two decimals"))),
+    let read = |(rule, written): (String, Written)| {
+        let (text, advance) = match written {
+            Written::Share(text) => (text, false),
+            Written::Whole { share, advance } => (share, advance),
+        };
+        match Percent::parse(&text) {
+            Some(share) => Ok((rule, Wanted { share, advance })),
+            None => Err(unprocessable(format!("`{text}` is not a share: write 0% to 100%, with up to two decimals"))),
+        }
     };
     texts.into_iter().map(read).collect()
 }
 
-fn resolve(wanted: &BTreeMap<String, Percent>, known: &[ShareStatus]) -> Result<Vec<SetShare>, (StatusCode, String)> {
-    let find = |(rule, share): (&String, &Percent)| match known.iter().find(|own| own.rule == *rule) {
-        Some(own) => Ok(own.set(*share)),
+fn resolve(wanted: &BTreeMap<String, Wanted>, known: &[ShareStatus]) -> Result<Vec<SetShare>, (StatusCode, String)> {
+    let find = |(rule, wanted): (&String, &Wanted)| match known.iter().find(|own| own.rule == *rule) {
+        Some(own) if wanted.advance && !has_steps(own) => {
+            Err(unprocessable(format!("`{rule}` has no `advance` in the settings")))
+        }
+        Some(own) if wanted.advance => Ok(own.set(wanted.share, SetBy::Advance)),
+        Some(own) => Ok(own.set(wanted.share, SetBy::Person)),
         None if known.is_empty() => Err(unprocessable("no rule has a share".to_owned())),
         None => {
             let rules: Vec<_> = known.iter().map(|own| format!("`{}`", own.rule)).collect();
@@ -72,6 +104,10 @@ fn resolve(wanted: &BTreeMap<String, Percent>, known: &[ShareStatus]) -> Result<
         }
     };
     wanted.iter().map(find).collect()
+}
+
+fn has_steps(rule: &ShareStatus) -> bool {
+    rule.rollback.as_ref().is_some_and(|rollback| !rollback.steps.is_empty())
 }
 
 #[cfg(test)]
@@ -84,7 +120,9 @@ mod tests {
             assert!(parse(&Bytes::from(body)).is_err(), "{body}");
         }
         let read = parse(&Bytes::from("{\"/x=new\": \"12.5%\"}")).unwrap_or_default();
-        assert_eq!(read.get("/x=new").map(|share| share.buckets()), Some(1250));
+        assert_eq!(read.get("/x=new").map(|wanted| (wanted.share.buckets(), wanted.advance)), Some((1250, false)));
+        let read = parse(&Bytes::from("{\"/x=new\": {\"share\": \"5%\", \"advance\": true}}")).unwrap_or_default();
+        assert_eq!(read.get("/x=new").map(|wanted| (wanted.share.buckets(), wanted.advance)), Some((500, true)));
     }
 
     #[test]
@@ -94,10 +132,15 @@ mod tests {
             app: "new".to_owned(),
             share: "7%".to_owned(),
             configured: "5%".to_owned(),
+            rollback: None,
         });
-        let wanted = |rules: &[&str]| rules.iter().map(|rule| ((*rule).to_owned(), Percent::of_buckets(1))).collect();
+        let one = |advance| Wanted { share: Percent::of_buckets(1), advance };
+        let wanted = |rules: &[&str]| rules.iter().map(|rule| ((*rule).to_owned(), one(false))).collect();
         let set = resolve(&wanted(&["/b=new"]), &known);
-        assert_eq!(set, Ok(vec![SetShare { rule: "/b=new".to_owned(), configured: 500, share: 1 }]));
+        let by = SetBy::Person;
+        assert_eq!(set, Ok(vec![SetShare { rule: "/b=new".to_owned(), configured: 500, share: 1, by }]));
+        let rising = resolve(&BTreeMap::from([("/b=new".to_owned(), one(true))]), &known);
+        assert!(rising.is_err_and(|(_, why)| why.contains("no `advance`")));
         assert!(
             resolve(&wanted(&["/b=new", "/c=new"]), &known).is_err_and(|(_, why)| why.contains("`/a=new`, `/b=new`"))
         );

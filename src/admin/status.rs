@@ -13,6 +13,7 @@ use crate::config::live_shares::ShareStatus;
 use crate::config::settings::Settings;
 use crate::log::timestamp::timestamp;
 use crate::metrics::Sample;
+use crate::rollback::Watched;
 
 /// What one process says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub struct Report {
     pub status: ProcessStatus,
     /// What the comparison of shadow traffic says, as JSON; `None` without shadow traffic.
     pub shadow: Option<String>,
+    /// For the judge of rollbacks, if this is for the supervisor.
+    pub watched: Vec<Watched>,
 }
 
 /// One process that serves.

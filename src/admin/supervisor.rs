@@ -11,9 +11,10 @@ use pyo3::prelude::*;
 
 use super::address::bind;
 use super::http::{Show, Source, serve};
+use super::stage::{Phase, Stage};
 use super::status::ServerFacts;
 use super::thread::AdminThread;
-use super::workers::{Phase, Seat, Stage, Workers};
+use super::workers::{Seat, Workers};
 use crate::config::settings::Settings;
 use crate::net::listeners::Listeners;
 
@@ -45,6 +46,7 @@ impl Admin {
             tokio::select! {
                 () = serve(bound, show) => {}
                 () = asking.keep_asking() => {}
+                () = asking.keep_judging() => {}
                 _stopped = stop => {}
             }
         })?;

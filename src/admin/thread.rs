@@ -110,6 +110,7 @@ pub fn start(
                 tokio::select! {
                     () = serve(bound, show) => {}
                     () = process.watch_loop() => {}
+                    () = process.keep_judging() => {}
                     _stopped = stop => {}
                 }
             })?;

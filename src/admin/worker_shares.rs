@@ -3,8 +3,9 @@
 //! `workers.rs` collects numbers. Live shares go to each worker with the next question, and to a new worker before it serves.
 //! The report of a worker shows whether it uses them.
 
+use super::stage::Stage;
 use super::status::Report;
-use super::workers::{Stage, State, Workers};
+use super::workers::{State, Workers};
 use crate::config::live_shares::{SetShare, ShareStatus, merge};
 use crate::route::Percent;
 
@@ -15,14 +16,10 @@ impl State {
             return;
         }
         let known = &report.status.shares;
-        let is_as_it_was = |own: &ShareStatus, set: &SetShare| own.rule == set.rule && own.is_made_with(set.configured);
+        let is_as_it_was = |own: &ShareStatus, set: &SetShare| {
+            Percent::parse(&own.configured).is_some_and(|configured| set.is_for(&own.rule, configured))
+        };
         self.shares.retain(|set| known.iter().any(|own| is_as_it_was(own, set)));
-    }
-}
-
-impl ShareStatus {
-    fn is_made_with(&self, buckets: u16) -> bool {
-        Percent::parse(&self.configured).is_some_and(|share| share.buckets() == buckets)
     }
 }
 
@@ -41,9 +38,14 @@ impl Workers {
 
     /// Sets shares. Returns how many workers use them, and how many workers there are.
     pub async fn set_shares(&self, set: &[SetShare]) -> (usize, usize) {
+        merge(&mut self.lock().shares, set);
+        self.spread(set).await
+    }
+
+    /// Sends the live shares to all workers. Returns how many use those of `set`, and how many workers there are.
+    pub(super) async fn spread(&self, set: &[SetShare]) -> (usize, usize) {
         {
             let mut state = self.lock();
-            merge(&mut state.shares, set);
             // A starting worker has read the older shares already. Send them again, but do not wait for it.
             let starting = state.workers.values_mut().filter(|worker| worker.stage == Stage::Starting);
             starting.for_each(|worker| {

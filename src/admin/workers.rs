@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -17,9 +17,11 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::ended::Ended;
 use super::line::{self, Answer};
 use super::process::Readiness;
+use super::stage::{Phase, Stage};
 use super::status::{self, Report};
 use crate::config::live_shares::SetShare;
 use crate::metrics::{Family, Sample, Samples, Value as Number};
+use crate::rollback::Judge;
 
 /// How often workers are asked when nobody else does.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -53,40 +55,9 @@ pub(super) struct State {
     pub(super) ended: Ended,
     /// The live shares, also for new workers.
     pub(super) shares: Vec<SetShare>,
+    /// Decides about rollbacks.
+    pub(super) judge: Judge,
     restarts: BTreeMap<String, usize>,
-}
-
-/// How far the supervisor has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Phase {
-    /// Not all workers have been ready yet.
-    #[default]
-    Starting,
-    /// They have.
-    Serving,
-    /// All are to end.
-    Draining,
-}
-
-/// How far a worker has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// It does not accept connections yet.
-    Starting,
-    /// It does.
-    Serving,
-    /// It was told to end.
-    Leaving,
-}
-
-impl Stage {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Serving => "serving",
-            Self::Leaving => "leaving",
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -209,6 +180,7 @@ impl Workers {
             let Ok(Answer { to, report }) = serde_json::from_str(&line) else { continue };
             let mut state = self.lock();
             state.forget_changed(number, &report);
+            state.judge.hear(&report.watched, Instant::now());
             if let Some(worker) = state.workers.get_mut(&number) {
                 worker.last = Some(report);
                 worker.answered = to.map_or(worker.answered, |to| worker.answered.max(to));

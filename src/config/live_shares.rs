@@ -4,15 +4,21 @@
 //! changes, or when the rule is removed. So a reload for another reason, such as new certificates, does not undo a live
 //! change, and a new share in the configuration file wins.
 //!
+//! A rollback sets a live share as well. It is not dropped when the configured share changes, because whoever changes the file may
+//! not know of it.
+//!
 //! With several processes, the supervisor has the live shares and sends them to its workers (`admin/workers.rs`).
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
+use crate::config::live_rollbacks::{RollbackStatus, decide};
 use crate::metrics::Routing;
-use crate::route::{Percent, Router};
+use crate::rollback::{Action, Judge, Watched};
+use crate::route::{Percent, Router, SharedRule};
 
 /// The live share of one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +29,33 @@ pub struct SetShare {
     pub configured: u16,
     /// The live share, in buckets.
     pub share: u16,
+    /// Who set it.
+    #[serde(default)]
+    pub by: SetBy,
+}
+
+/// Who set a live share.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SetBy {
+    /// A person. It stays as it is.
+    #[default]
+    Person,
+    /// `advance`, or a person who lets it rise.
+    Advance,
+    /// A rollback.
+    Rollback {
+        /// Why.
+        reason: String,
+        /// When.
+        at: String,
+    },
+}
+
+impl SetShare {
+    /// Whether it is for this rule with this configured share.
+    pub fn is_for(&self, rule: &str, configured: Percent) -> bool {
+        self.rule == rule && (self.configured == configured.buckets() || matches!(self.by, SetBy::Rollback { .. }))
+    }
 }
 
 /// One rule with a share, for people and programs.
@@ -36,15 +69,21 @@ pub struct ShareStatus {
     pub share: String,
     /// The configured share.
     pub configured: String,
+    /// What the rollback of the rule does, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackStatus>,
 }
 
 impl ShareStatus {
     /// The change that gives the rule another share.
-    pub fn set(&self, share: Percent) -> SetShare {
+    pub fn set(&self, share: Percent, by: SetBy) -> SetShare {
         let configured = Percent::parse(&self.configured).unwrap_or(share);
-        SetShare { rule: self.rule.clone(), configured: configured.buckets(), share: share.buckets() }
+        SetShare { rule: self.rule.clone(), configured: configured.buckets(), share: share.buckets(), by }
     }
 }
+
+/// A rule, its application, and requests and failures, inside and outside its share.
+type Totals = (String, usize, [(u64, u64); 2]);
 
 /// The router of a process and its live shares.
 #[derive(Debug)]
@@ -63,10 +102,9 @@ impl LiveShares {
     pub fn route_by(&self, routing: Routing) {
         let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         let shares: Vec<_> = routing.router.shares().collect();
-        set.retain(|each| {
-            shares.iter().any(|own| own.text == each.rule && own.configured.buckets() == each.configured)
-        });
+        set.retain(|each| shares.iter().any(|own| each.is_for(own.text, own.configured)));
         apply(&set, &routing.router);
+        remind(&set);
         self.routing.store(Arc::new(routing));
     }
 
@@ -79,6 +117,46 @@ impl LiveShares {
         }
     }
 
+    /// Says which rules stay rolled back.
+    pub fn remind(&self) {
+        remind(&self.set.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The counts of the watched rules, for a judge. Each client is in one of these reports.
+    pub fn watched(&self) -> Vec<Watched> {
+        let routing = self.routing.load();
+        let Some(watched) = &routing.watched else { return Vec::new() };
+        let reported = routing.router.shares().filter_map(|SharedRule { rule, text, configured, .. }| {
+            let (guard, tally) = watched.of(rule)?;
+            let (inside, outside) = tally.look();
+            let (rule, configured, guard, id) = (text.to_owned(), configured.buckets(), guard.clone(), watched.id);
+            Some(Watched { rule, configured, guard, id, inside, outside })
+        });
+        reported.collect()
+    }
+
+    /// Has the judge decide on this process alone, and applies what it decides.
+    pub fn judge(&self, judge: &mut Judge) -> Vec<Action> {
+        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        judge.hear(&self.watched(), now);
+        let actions = decide(judge, &mut set, now);
+        if !actions.is_empty() {
+            apply(&set, &self.routing.load().router);
+        }
+        actions
+    }
+
+    /// The requests that the shares of watched rules decided.
+    pub fn totals(&self) -> Vec<Totals> {
+        let routing = self.routing.load();
+        let Some(watched) = &routing.watched else { return Vec::new() };
+        let counted = routing.router.shares().filter_map(|SharedRule { rule, text, app, .. }| {
+            watched.of(rule).map(|(_, tally)| (text.to_owned(), app.0, tally.totals()))
+        });
+        counted.collect()
+    }
+
     /// Sets the shares of some rules.
     pub fn add(&self, more: &[SetShare]) {
         let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,27 +166,37 @@ impl LiveShares {
 
     /// The rules with a share. `name` is the name of an application.
     pub fn list(&self, name: impl Fn(usize) -> String) -> Vec<ShareStatus> {
+        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         let routing = self.routing.load();
         let shown = routing.router.shares().map(|shared| ShareStatus {
             rule: shared.text.to_owned(),
             app: name(shared.app.0),
             share: shared.share.to_string(),
             configured: shared.configured.to_string(),
+            rollback: RollbackStatus::of(&set, &routing, &shared),
         });
         shown.collect()
     }
 }
 
-/// Adds or replaces live shares. A share that equals the configured one is not kept.
+/// Adds or replaces live shares.
 pub fn merge(set: &mut Vec<SetShare>, more: &[SetShare]) {
     set.retain(|own| !more.iter().any(|other| other.rule == own.rule));
-    set.extend(more.iter().filter(|other| other.share != other.configured).cloned());
+    set.extend_from_slice(more);
+}
+
+fn remind(set: &[SetShare]) {
+    for SetShare { rule, by, .. } in set {
+        if let SetBy::Rollback { at, .. } = by {
+            crate::log::line(format_args!("the share of `{rule}` stays at 0%: it was rolled back ({at})"));
+        }
+    }
 }
 
 fn apply(set: &[SetShare], router: &Router) {
     let shares: Vec<_> = router.shares().map(|own| (own.rule, own.text.to_owned(), own.configured)).collect();
     for (rule, text, configured) in shares {
-        let own = set.iter().find(|each| each.rule == text && each.configured == configured.buckets());
+        let own = set.iter().find(|each| each.is_for(&text, configured));
         router.set_share(rule, own.map_or(configured, |own| Percent::of_buckets(own.share)));
     }
 }
@@ -148,7 +236,7 @@ mod tests {
     }
 
     fn set(rule: &str, configured: u16, share: u16) -> SetShare {
-        SetShare { rule: rule.into(), configured, share }
+        SetShare { rule: rule.into(), configured, share, by: SetBy::Person }
     }
 
     #[test]
@@ -168,6 +256,22 @@ mod tests {
         live.add(&[set("/a=new", 500, 0)]);
         live.add(&[set("/a=new", 500, 500)]);
         assert_eq!(shares(&live), ["/a=new 5%"]);
+        live.route_by(routing(&[("/a", 500)]));
+        assert_eq!(shares(&live), ["/a=new 5%"]);
+    }
+
+    #[test]
+    fn a_rollback_outlives_every_reload_until_the_share_is_set() {
+        let live = live(&[("/a", 500)]);
+        let by = SetBy::Rollback { reason: "it fails".into(), at: "now".into() };
+        live.add(&[SetShare { by, ..set("/a=new", 500, 0) }]);
+        let status = live.list(|_| "new".into()).remove(0).rollback.unwrap();
+        assert_eq!((status.state.as_str(), status.reason.as_deref()), ("rolled back", Some("it fails")));
+        live.route_by(routing(&[("/a", 2500)]));
+        assert_eq!(shares(&live), ["/a=new 0%"], "the file says another share");
+        live.add(&[set("/a=new", 2500, 100)]);
+        assert_eq!(shares(&live), ["/a=new 1%"]);
+        assert_eq!(live.list(|_| "new".into()).remove(0).rollback, None, "the rule has no guard");
         live.route_by(routing(&[("/a", 500)]));
         assert_eq!(shares(&live), ["/a=new 5%"]);
     }

@@ -3,6 +3,7 @@
 //! Python reads flags, files and applications. This room has the result as Rust values.
 
 pub mod choice;
+pub mod live_rollbacks;
 pub mod live_shares;
 pub mod plan;
 pub mod settings;

@@ -9,10 +9,14 @@ use rsgi_bridge::host::wsgi_to_asgi::WsgiBridge;
 use crate::config::choice::{Choice, InterfaceKind, ModeKind, PathKind, PlaceKind, RequestKind, SchemeKind, TestKind};
 use crate::config::settings::Seconds;
 use crate::config::startup_error::StartupError;
+use crate::rollback::{Advance, Guard, Hook};
 use crate::route::{
     AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, Percent, RouteError, RouteKind,
     RouteSpec, Router, RuleSpec, Scheme, ShareBy, SharingSpec, Testers,
 };
+
+/// A router notes the shares that it checks in one number, with a bit for each rule.
+const MOST_WATCHED: usize = 64;
 
 /// One application of the plan.
 #[derive(Debug, FromPyObject)]
@@ -65,6 +69,24 @@ struct Rule {
     share: Option<u16>,
     text: String,
     source: String,
+    rollback: Option<Rollback>,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Rollback {
+    window: Seconds,
+    minimum: u64,
+    failures: f64,
+    p99: Option<f64>,
+    command: Option<Vec<String>>,
+    url: Option<String>,
+    advance: Option<Steps>,
+}
+
+#[derive(Debug, FromPyObject)]
+struct Steps {
+    steps: Vec<u16>,
+    after: Seconds,
 }
 
 #[derive(Debug, FromPyObject)]
@@ -166,6 +188,28 @@ impl Plan {
         }
     }
 
+    /// What watches the share of each rule, if anything does. `is_shown` says whether there is an admin listener.
+    ///
+    /// # Errors
+    /// When there is none, or a watched rule is too far down.
+    pub fn guards(&self, is_shown: bool) -> Result<Vec<Option<Guard>>, StartupError> {
+        let watched = self.rules.iter().enumerate().filter(|(_, rule)| rule.rollback.is_some());
+        let (first, last) = (watched.clone().next(), watched.clone().next_back());
+        if let Some((_, rule)) = first.filter(|_| !is_shown) {
+            return Err(StartupError::new(
+                format!("the rollback of `{}` needs an admin listener", rule.text),
+                "set its address, for example `--admin unix:admin.sock`; `rsgi share` uses it to set the share again",
+            ));
+        }
+        if let Some((_, rule)) = last.filter(|(place, _)| *place >= MOST_WATCHED) {
+            return Err(StartupError::new(
+                format!("only the first {MOST_WATCHED} rules can have a `rollback`, and `{}` comes later", rule.text),
+                "move the rule up",
+            ));
+        }
+        Ok(self.rules.iter().map(|rule| rule.rollback.as_ref().map(guard)).collect())
+    }
+
     /// Where buckets come from.
     ///
     /// # Errors
@@ -246,6 +290,18 @@ fn rule(rule: &Rule) -> RuleSpec {
         share: rule.share.map(Percent::of_buckets),
         text: rule.text.clone(),
         source: rule.source.clone(),
+    }
+}
+
+fn guard(rollback: &Rollback) -> Guard {
+    let command = rollback.command.clone().map(Hook::Command);
+    Guard {
+        window: rollback.window.0,
+        minimum: rollback.minimum,
+        failures: rollback.failures,
+        p99: rollback.p99,
+        hook: command.or_else(|| rollback.url.clone().map(Hook::Url)),
+        advance: rollback.advance.as_ref().map(|own| Advance { steps: own.steps.clone(), after: own.after.0 }),
     }
 }
 

@@ -34,7 +34,7 @@ use crate::request::identity;
 use crate::response::app_response::{AppResponse, ResponseBody};
 use crate::response::decision_fields::DecisionFields;
 use crate::response::in_flight::{InFlight, Logged};
-use crate::route::{Decided, Decision, RouteRequest};
+use crate::route::{Decision, RouteRequest};
 use crate::runtime::shutdown::{Alive, Phase};
 use crate::shadow::SHADOW;
 use crate::wire::{Pace, Refusal, SpareAlarm, check_message};
@@ -255,8 +255,8 @@ fn begin<'a>(
     let service = &connection.service;
     let routing = service.routing.load();
     let decided = routing.router.decide(&asked(&head, upgrade));
-    let Decided { decision, reason, .. } = decided;
-    in_flight.decided_by(&routing, reason, decision.first());
+    let decision = decided.decision;
+    in_flight.decided_by(&routing, &decided, decision.first());
     in_flight.decision =
         DecisionFields::new(service.own_fields.served_by, &routing.router, decided, head.peer.scheme());
     let (first, then, root) = match decision {

@@ -120,6 +120,10 @@ families! {
         "Workers that were replaced";
     RuleShare: "rsgi_rule_share_ratio", Gauge, Each, "ratio", ["app", "rule", "worker"],
         "Share of the clients that a rule is for, from 0 to 1";
+    RolledBack: "rsgi_rule_rolled_back", Gauge, Each, "flag", ["app", "rule", "worker"],
+        "Whether the share of a rule with a rollback was rolled back and not set again";
+    RuleRequests: "rsgi_rule_requests", Counter, Sum, "requests", ["app", "rule", "side", "result"],
+        "Requests that the share of a rule with a rollback decided: inside or outside the share, ok or failed";
     ShadowSent: "rsgi_shadow_requests", Counter, Sum, "requests", ["app"],
         "Shadow requests that an application got, including repeated ones";
     ShadowDropped: "rsgi_shadow_dropped", Counter, Sum, "requests", ["reason"],

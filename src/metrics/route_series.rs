@@ -16,7 +16,8 @@ use super::family::Family;
 use super::histogram::Histogram;
 use super::sample::{Sample, Value};
 use super::{Event, Metrics};
-use crate::route::{Reason, Router};
+use crate::rollback::{Guard, Tallied, WatchedRules};
+use crate::route::{Decided, Lot, Reason, Router};
 
 /// So many routes have numbers of their own, in one process.
 const MOST_ROUTES: usize = 500;
@@ -166,13 +167,21 @@ pub struct Routing {
     pub router: Router,
     /// One for each thing that can decide; filled when it first does.
     slots: Box<[OnceLock<Arc<RouteSeries>>]>,
+    /// The rules with a share that is watched, if there are any.
+    pub watched: Option<Arc<WatchedRules>>,
 }
 
 impl Routing {
     /// `router`, counted if there are `metrics`.
     pub fn new(router: Router, metrics: Option<&Arc<Metrics>>) -> Self {
         let slots = metrics.map_or(0, |_| router.places());
-        Self { router, slots: (0..slots).map(|_| OnceLock::new()).collect() }
+        Self { router, slots: (0..slots).map(|_| OnceLock::new()).collect(), watched: None }
+    }
+
+    /// Watches the rules that have a guard.
+    pub fn watch(mut self, guards: Vec<Option<Guard>>) -> Self {
+        self.watched = WatchedRules::new(guards);
+        self
     }
 }
 
@@ -183,6 +192,8 @@ pub struct Counted {
     series: Arc<RouteSeries>,
     method: u8,
     refused: Option<Event>,
+    /// Where a watched share counts it.
+    tallied: Option<Box<Tallied>>,
 }
 
 impl Counted {
@@ -190,11 +201,23 @@ impl Counted {
     pub fn new(metrics: &Arc<Metrics>, method: &Method) -> Self {
         let place = METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1);
         let method = u8::try_from(place).unwrap_or_default();
-        Self { metrics: Arc::clone(metrics), series: Arc::clone(&metrics.routes.none), method, refused: None }
+        Self {
+            metrics: Arc::clone(metrics),
+            series: Arc::clone(&metrics.routes.none),
+            method,
+            refused: None,
+            tallied: None,
+        }
     }
 
     /// What has decided, and for whom.
-    pub fn decided_by(&mut self, routing: &Routing, reason: Reason, app: usize) {
+    pub fn decided_by(&mut self, routing: &Routing, decided: &Decided, app: usize) {
+        let reason = decided.reason;
+        if decided.checked != 0
+            && let Some(watched) = &routing.watched
+        {
+            self.tallied = tallied(watched, decided);
+        }
         let routes = &self.metrics.routes;
         let slot = routing.router.place_of(reason).and_then(|place| routing.slots.get(place));
         let series = slot.map_or_else(
@@ -223,7 +246,10 @@ impl Counted {
     }
 
     /// It is over.
-    pub fn end(&self, took: Duration, status: u16, bytes: u64) {
+    pub fn end(&self, took: Duration, status: u16, bytes: u64, broken: bool) {
+        if let Some(tallied) = &self.tallied {
+            tallied.end(took, status, broken);
+        }
         let series = &self.series;
         let numbers = series.requests.get(usize::from(self.method));
         let class = usize::from(status / 100).min(CLASSES.len() - 1);
@@ -238,6 +264,13 @@ impl Counted {
             self.metrics.count(event);
         }
     }
+}
+
+/// Only clients that chance has put on one side count: no testers, and nobody without a bucket.
+fn tallied(watched: &Arc<WatchedRules>, decided: &Decided) -> Option<Box<Tallied>> {
+    let (Lot::Brought(bucket) | Lot::Drawn(bucket) | Lot::Hashed(bucket)) = decided.share?.lot else { return None };
+    let rule = if let Reason::Rule(rule) = decided.reason { Some(rule) } else { None };
+    Some(Box::new(Tallied::new(watched, decided.checked, rule, bucket)))
 }
 
 #[cfg(test)]
@@ -261,7 +294,7 @@ mod tests {
         let metrics = Metrics::new(vec!["a".into()]);
         let counted = Counted::new(&metrics, &Method::from_bytes(b"BREW").unwrap_or_default());
         for status in [0, 101, 204, 599, 600, 999] {
-            counted.end(Duration::ZERO, status, 0);
+            counted.end(Duration::ZERO, status, 0, false);
         }
         let mut samples = Vec::new();
         metrics.routes.samples(&mut samples);

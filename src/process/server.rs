@@ -118,7 +118,8 @@ impl Server {
         let admin_address = door.as_ref().and_then(Door::url);
         let names = || plan.apps.iter().map(|app| app.name.as_str().into()).collect();
         let metrics = door.as_ref().map(|_| Metrics::new(names()));
-        let routing = Arc::new(ArcSwap::from_pointee(Routing::new(plan.router()?, metrics.as_ref())));
+        let routing = Routing::new(plan.router()?, metrics.as_ref()).watch(plan.guards(metrics.is_some())?);
+        let routing = Arc::new(ArcSwap::from_pointee(routing));
         let live_shares = Arc::new(LiveShares::new(&routing));
         let shadowing = Shadowing::new(py, &plan, &config)?;
         let event_loop = Arc::new(EventLoop::default());
@@ -197,9 +198,10 @@ impl Server {
             return Err(StartupError::new(why, "restart the server").into());
         }
         let shadow = shadow::Rules::again(py, &plan, self.shadowing.is_some())?;
+        let guards = plan.guards(self.metrics.is_some())?;
         let router = py.detach(|| plan.router())?;
         self.shadowing.iter().zip(shadow).for_each(|(shadowing, rules)| shadowing.go_by(rules));
-        self.shares.route_by(Routing::new(router, self.metrics.as_ref()));
+        self.shares.route_by(Routing::new(router, self.metrics.as_ref()).watch(guards));
         Ok(())
     }
 

@@ -251,6 +251,7 @@ impl Body for ResponseBody {
             }
             Some(Ok(chunk)) => Poll::Ready(Some(Ok(this.hand(chunk)))),
             Some(Err(error)) => {
+                this.in_flight.record.broken = true;
                 // hyper's HTTP/2 cuts at once; one turn later what came before has been flushed.
                 this.broken = Some(error);
                 context.waker().wake_by_ref();

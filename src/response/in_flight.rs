@@ -17,7 +17,7 @@ use crate::response::app_response::AppResponse;
 use crate::response::decision_fields::DecisionFields;
 use crate::response::follower::Follower;
 use crate::response::stream_clock::StreamClock;
-use crate::route::Reason;
+use crate::route::{Decided, Reason};
 
 /// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
 /// all end with it.
@@ -45,6 +45,8 @@ pub struct Record {
     pub status: u16,
     /// Body bytes that were handed to the connection.
     pub bytes: u64,
+    /// The response broke off.
+    pub broken: bool,
     /// Who answered, if that is logged.
     app: Option<Arc<str>>,
 }
@@ -116,14 +118,15 @@ impl InFlight {
         counted: Option<Counted>,
     ) -> Self {
         let place = Some(Place::take(activity));
-        let record = Record { started: began, status: 0, bytes: 0, app: None };
+        let record = Record { started: began, status: 0, bytes: 0, broken: false, app: None };
         Self { record, decision: None, follower: None, place, log, counted }
     }
 
     /// What decided that `app`, by its place in the plan, answers.
-    pub fn decided_by(&mut self, routing: &Routing, reason: Reason, app: Option<usize>) {
+    pub fn decided_by(&mut self, routing: &Routing, decided: &Decided, app: Option<usize>) {
+        let reason = decided.reason;
         if let (Some(counted), Some(app)) = (&mut self.counted, app) {
-            counted.decided_by(routing, reason, app);
+            counted.decided_by(routing, decided, app);
         }
         if let Some(told) = self.log.as_mut().filter(|told| told.log.wanted().decision) {
             let name = routing.router.name_of(reason).map(str::to_owned);
@@ -224,14 +227,14 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.place = None;
         if let Some(counted) = self.counted.take() {
-            let Record { started, status, bytes, .. } = &self.record;
-            counted.end(started.elapsed(), *status, *bytes);
+            let Record { started, status, bytes, broken, .. } = &self.record;
+            counted.end(started.elapsed(), *status, *bytes, *broken);
         }
         if let Some(follower) = self.follower.take() {
             follower.over();
         }
         if let Some(Logged { log, mut entry }) = self.log.take() {
-            let Record { started, status, bytes, app } = &mut self.record;
+            let Record { started, status, bytes, app, .. } = &mut self.record;
             let (ended, took) = (SystemTime::now(), started.elapsed());
             entry.outcome = Outcome { ended, took, status: *status, bytes: *bytes, app: app.take() };
             log.write(entry);

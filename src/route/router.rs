@@ -43,6 +43,8 @@ pub struct Decided {
     pub reason: Reason,
     /// The share that was checked, if any was.
     pub share: Option<Shared>,
+    /// The rules whose shares were checked, as bits. Only the first 64 rules have one.
+    pub checked: u64,
 }
 
 /// Who gets what no rule and no prefix claims.
@@ -116,7 +118,7 @@ impl Router {
     pub fn decide(&self, request: &RouteRequest<'_>) -> Decided {
         if !self.reads_path {
             let (decision, reason) = self.rest.decide(&[], request);
-            return Decided { decision, reason, share: None };
+            return Decided { decision, reason, share: None, checked: 0 };
         }
         let path: Cow<'_, [u8]> = decode(request.raw_path);
         let draw = self.sharing.as_ref().map(|sharing| Draw::new(sharing, request));
@@ -125,11 +127,12 @@ impl Router {
             Found::Row(index) => Some(index),
             Found::Refused(_) | Found::Nothing => None,
         };
-        let share = draw.and_then(|draw| draw.part(rule));
+        let share = draw.as_ref().and_then(|draw| draw.part(rule));
+        let checked = draw.as_ref().map_or(0, |draw| draw.checked(rule));
         let ruled = rule.and_then(|index| Some((whole(*self.targets.get(index)?), Reason::Rule(index))));
         // A rule passes the path through as it is, even to an application that is also mounted somewhere.
         let (decision, reason) = ruled.unwrap_or_else(|| self.unruled(&path, request));
-        Decided { decision, reason, share }
+        Decided { decision, reason, share, checked }
     }
 
     /// Where a request goes that matches no rule.

@@ -240,16 +240,19 @@ pub(super) struct Draw<'a> {
     request: &'a RouteRequest<'a>,
     lot: Cell<Option<Lot>>,
     first: Cell<usize>,
+    /// The first 64 rules, as bits: whose share was checked.
+    checked: Cell<u64>,
 }
 
 impl<'a> Draw<'a> {
     pub(super) fn new(sharing: &'a Sharing, request: &'a RouteRequest<'a>) -> Self {
-        Self { sharing, request, lot: Cell::new(None), first: Cell::new(usize::MAX) }
+        Self { sharing, request, lot: Cell::new(None), first: Cell::new(usize::MAX), checked: Cell::new(0) }
     }
 
     /// Whether the request is in the share of this rule. Everything else about the rule matches.
     pub(super) fn admits(&self, rule: usize, share: &Share) -> bool {
         self.first.set(self.first.get().min(rule));
+        self.checked.set(self.checked.get() | bit(rule));
         let lot = self.lot.get().unwrap_or_else(|| self.sharing.lot(self.request));
         self.lot.set(Some(lot));
         lot.is_in(share)
@@ -261,11 +264,49 @@ impl<'a> Draw<'a> {
         let counts = found.is_none_or(|found| rule <= found);
         self.lot.get().filter(|_| counts).map(|lot| Shared { rule, lot })
     }
+
+    /// The rules whose shares were checked before the router chose the rule `found`, as bits.
+    pub(super) fn checked(&self, found: Option<usize>) -> u64 {
+        let counts = found.map_or(u64::MAX, |found| bit(found).wrapping_shl(1).wrapping_sub(1));
+        self.checked.get() & counts
+    }
+}
+
+/// The bit of a rule. Only the first 64 rules have one.
+fn bit(rule: usize) -> u64 {
+    u32::try_from(rule).ok().and_then(|rule| 1_u64.checked_shl(rule)).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_64_rules_have_a_bit() {
+        assert_eq!((bit(0), bit(63), bit(64), bit(1 << 40)), (1, 1 << 63, 0, 0));
+        let (headers, sharing) = (http::HeaderMap::new(), Sharing::new(&SharingSpec::default()));
+        let Ok(sharing) = sharing else { panic!("the default is valid") };
+        let request = RouteRequest {
+            method: "GET",
+            raw_path: "/",
+            host: None,
+            websocket: false,
+            preflight_method: None,
+            scheme: super::super::Scheme::Http,
+            headers: &headers,
+            client: None,
+            random: || 9_999,
+        };
+        let draw = Draw::new(&sharing, &request);
+        for rule in [0, 3, 63, 70] {
+            assert!(!draw.admits(rule, &Share::new(Percent::of_buckets(1), AppIndex(0))));
+        }
+        for (found, checked) in
+            [(None, 1 | 1 << 3 | 1 << 63), (Some(0), 1), (Some(3), 9), (Some(63), 9 | 1 << 63), (Some(80), 9 | 1 << 63)]
+        {
+            assert_eq!(draw.checked(found), checked, "{found:?}");
+        }
+    }
 
     #[test]
     fn percents_are_read_and_written_alike() {

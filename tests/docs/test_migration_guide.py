@@ -160,7 +160,7 @@ def test_both_applications_see_the_same_orders(project: Path) -> None:
 def test_a_login_of_the_old_application_guards_what_has_moved(project: Path) -> None:
     server = start_rsgi("--wsgi", "old:app", "--asgi", "guarded:app", folder=project / "examples/shared_login")
     refused = get(server, "/orders")
-    assert (refused.status, refused.header("location")) == (303, "/login")
+    assert (refused.status, refused.header("location")) == (303, "/login?next=/orders")
     forged = get(server, "/orders", ("cookie", "session=eyJ1c2VyIjoiYWRhIn0.aQ.x"))
     assert forged.status == 303
     form = [("content-type", "application/x-www-form-urlencoded")]

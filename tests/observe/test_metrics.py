@@ -445,8 +445,10 @@ def names_of_samples(name: str, kind: str) -> set[str]:
     return {f"{name}_{part}" for part in ("bucket", "count", "sum")} if kind == "histogram" else {name}
 
 
-def test_what_is_documented_is_what_a_scrape_shows(start: Callable[..., Server]) -> None:
-    server, admin = start_both(start, "--workers", "2", "--route", "/shared=asgi:5%")
+def test_what_is_documented_is_what_a_scrape_shows(start: Callable[..., Server], tmp_path: Path) -> None:
+    file = tmp_path / "rsgi.toml"
+    file.write_text('[[routes]]\npath = "/shared"\napp = "asgi"\nshare = "5%"\nrollback = true\n')
+    server, admin = start_both(start, "--workers", "2", "--config", str(file))
     get(server, "/hello")
     post(server, "/new/echo", b"abc")
     admin.wait_for(2, REQUESTS)

@@ -13,6 +13,7 @@ from rsgi.cli.check import check_command
 from rsgi.cli.config import config_command
 from rsgi.cli.diff import diff_command
 from rsgi.cli.explain import explain_command
+from rsgi.cli.openapi import openapi_command
 from rsgi.cli.replay import replay_command
 from rsgi.cli.routes import routes_command
 from rsgi.cli.serve import serve_command
@@ -51,6 +52,7 @@ for _command in (
     routes_command,
     explain_command,
     check_command,
+    openapi_command,
     config_command,
     share_command,
     diff_command,

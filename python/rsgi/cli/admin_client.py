@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -30,12 +31,14 @@ class Share:
         app: The name of its application.
         share: The share, such as `5%`.
         configured: What the settings say.
+        rollback: What its rollback does, as the server says it; `None` without one.
     """
 
     rule: str
     app: str
     share: str
     configured: str
+    rollback: dict[str, Any] | None = None
 
     @property
     def pattern(self) -> str:
@@ -79,7 +82,7 @@ class AdminClient:
         """
         return _shares_in(self._ask("GET", None))
 
-    def set_shares(self, changes: dict[str, str]) -> tuple[list[Share], int, int]:
+    def set_shares(self, changes: Mapping[str, object]) -> tuple[list[Share], int, int]:
         """Set shares. Return all shares, how many processes use the new ones, and how many processes there are.
 
         Raises:
@@ -154,4 +157,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def _shares_in(document: dict[str, Any]) -> list[Share]:
-    return [Share(each["rule"], each["app"], each["share"], each["configured"]) for each in document["shares"]]
+    return [
+        Share(each["rule"], each["app"], each["share"], each["configured"], each.get("rollback"))
+        for each in document["shares"]
+    ]

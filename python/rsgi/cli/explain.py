@@ -92,7 +92,12 @@ def _field(text: str, context: click.Context) -> tuple[str, str]:
 def _lines(survey: Survey, case: Case, method: str, url: str) -> list[str]:
     explained, fields = case.explained, case.fields
     answer = survey.answer(explained, method, fields)
-    asked = [("rules", _rules(survey, explained)), ("share", case.share), ("mounts", _mounts(survey, explained))]
+    asked = [
+        ("rules", _rules(survey, explained)),
+        ("share", case.share),
+        ("rollback", _rollback(survey, explained)),
+        ("mounts", _mounts(survey, explained)),
+    ]
     if explained.kind not in ("rule", "mount"):
         rest = "the rest" if len(survey.plan.apps) > 1 else "why"
         asked.append((rest, explained.reason + _place(survey, explained)))
@@ -129,6 +134,12 @@ def _rules(survey: Survey, explained: Explanation) -> str:
         passed = f" ({explained.index} before it do not)" if explained.index else ""
         return f"the rule `{survey.plan.rules[explained.index].shown}` matches{passed}"
     return f"none of {count} matches" if count else "none"
+
+
+def _rollback(survey: Survey, explained: Explanation) -> str:
+    """What watches the share that was checked."""
+    rule = None if explained.share_rule is None else survey.plan.rules[explained.share_rule]
+    return "" if rule is None or rule.rollback is None else str(rule.rollback).removeprefix("rollback ")
 
 
 def _mounts(survey: Survey, explained: Explanation) -> str:

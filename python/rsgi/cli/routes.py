@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rsgi.cli.asking import application_parameters, survey_of, warn
+from rsgi.cli.asking import application_parameters, note, survey_of, warn
 from rsgi.cli.parameters import SectionedCommand
+from rsgi.cli.usage import HintedUsageError
 from rsgi.errors import StartupError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _HELP = """Show every URL of the applications: who answers it, and whether it ha
     rsgi routes --wsgi old:app --asgi new:app
     rsgi routes --wsgi old:app --asgi new:app --only old     what is left to move
     rsgi routes --wsgi old:app --asgi new:app --json > routes.json
+    rsgi routes --wsgi old:app --asgi new:app --dead         old code that you can remove
     rsgi routes --wsgi old:app --asgi new:app --check routes.json
 
 The last command is for CI. It fails if a route in the file is no longer served. rsgi binds no address. It imports the
@@ -58,11 +60,19 @@ def _statuses() -> tuple[str, ...]:
     )
 
 
-def _routes(*, as_json: bool, page: str | None, baseline: str | None, only: tuple[str, ...], **_: object) -> int:
+def _routes(
+    *, as_json: bool, page: str | None, baseline: str | None, only: tuple[str, ...], dead: bool, **_: object
+) -> int:
+    context = click.get_current_context()
+    if dead and (page is not None or baseline is not None or only):
+        hint = "`--dead` goes together with `--json` only"
+        raise HintedUsageError("`--dead` does not show the map", hint, context)
+    if dead:
+        return _dead(context, as_json=as_json)
     from rsgi.routing.coverage.document import read_document
 
     earlier = None if baseline is None else read_document(baseline)
-    survey = survey_of(click.get_current_context())
+    survey = survey_of(context)
     from rsgi.routing.coverage import draw_map
 
     drawn = draw_map(survey)
@@ -78,6 +88,22 @@ def _routes(*, as_json: bool, page: str | None, baseline: str | None, only: tupl
 
         print_map(console(), survey, drawn, _chosen(drawn, only))
     return 0 if earlier is None else _check(earlier, survey, drawn)
+
+
+def _dead(context: click.Context, *, as_json: bool) -> int:
+    survey = survey_of(context)
+    from rsgi.routing.coverage.dead import replaced_handlers, to_document
+    from rsgi.routing.coverage.terminal import print_replaced
+
+    handlers = replaced_handlers(survey)
+    warn(survey)
+    if survey.plan.mode == "probe":
+        note("in `probe` mode the new application can pass any request back, so no handler is certain to be dead")
+    if as_json:
+        click.echo(json.dumps(to_document(handlers), indent=2, ensure_ascii=False))
+    else:
+        print_replaced(console(), survey, handlers)
+    return 0
 
 
 def console() -> Console:
@@ -134,6 +160,12 @@ routes_command = SectionedCommand(
     params=[
         *application_parameters(),
         _option("--json", "as_json", is_flag=True, help="Write the map to stdout as JSON."),
+        _option(
+            "--dead",
+            is_flag=True,
+            help="List the handlers of WSGI applications that no request can reach any more, with file and line. With "
+            "--json, as JSON.",
+        ),
         _option("--html", "page", metavar="FILE", help="Write the map as one self-contained web page."),
         _option(
             "--check", "baseline", metavar="FILE", help="Fail if a route of this map (from --json) is no longer served."

@@ -27,6 +27,7 @@ _HELP = """Show the shares of a running server, or change them.
     rsgi share new=25%                              set all rules of the application `new`
     rsgi share '/checkout/{rest:path}=25%'          set the rules for this path
     rsgi share 'GET /checkout/{rest:path}=new:25%'  set one rule, as it is listed
+    rsgi share new=5% --advance                     let it rise from there again
 
 This command talks to the admin listener of the server. Name it as for `rsgi serve`: with `--admin`, RSGI_ADMIN or the
 configuration file. A share that you set stays until the server ends, or until the configuration file has another share
@@ -37,27 +38,47 @@ _OPTIONS = ("config", "env_file", "app_dir", "admin", "admin_token", "debug")
 _SET = re.compile(r"(?P<which>.+)[=:](?P<share>[^=:]*)", re.DOTALL)
 
 
-def _share(*, sets: tuple[str, ...], as_json: bool, **_: object) -> int:
+def _share(*, sets: tuple[str, ...], advance: bool, as_json: bool, **_: object) -> int:
     context = click.get_current_context()
     wanted = [_parse(text, context) for text in sets]
+    if advance and not wanted:
+        hint = "name the rules and the share from which they rise: `rsgi share new=5% --advance`"
+        raise HintedUsageError("`--advance` needs a share", hint, context)
     warn_of_variables()
     client = AdminClient(config_from(context))
     shares = client.shares()
     late = ""
     if wanted:
-        changes: dict[str, str] = {}
+        changes: dict[str, object] = {}
         for which, share in wanted:
-            changes |= dict.fromkeys((each.rule for each in _named(which, shares)), share)
+            changes |= dict.fromkeys(
+                _rules(which, shares, advance), {"share": share, "advance": True} if advance else share
+            )
         shares, took, workers = client.set_shares(changes)
         if took < workers:
             late = f"{took} of {workers} workers use the new share; the others will as soon as they respond"
     if as_json:
-        click.echo(json.dumps({"shares": [each.__dict__ for each in shares]}, indent=2, ensure_ascii=False))
+        listed = [{key: value for key, value in each.__dict__.items() if value is not None} for each in shares]
+        click.echo(json.dumps({"shares": listed}, indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(_lines(shares)))
     if late:
         say(f"warning: {late}")
     return 0
+
+
+def _rules(which: str, shares: Sequence[Share], advance: bool) -> list[str]:
+    """Return the texts of the rules that `which` names.
+
+    Raises:
+        StartupError: when there are none, or they should rise and cannot.
+    """
+    named = _named(which, shares)
+    for each in named:
+        if advance and not (each.rollback or {}).get("steps"):
+            hint = 'add it in the configuration file: `advance = { steps = ["5%", "25%", "100%"], after = "10m" }`'
+            raise StartupError(f"the rule `{each.rule}` has no `advance`", hint)
+    return [each.rule for each in named]
 
 
 def _parse(text: str, context: click.Context) -> tuple[str, str]:
@@ -99,8 +120,17 @@ def _lines(shares: Sequence[Share]) -> list[str]:
     if not shares:
         return ["no rule has a share"]
     width = max(len(each.share) for each in shares)
-    said = [f" ({each.configured} in the settings)" if each.share != each.configured else "" for each in shares]
-    return [f"{each.share:>{width}}  {each.rule}{more}" for each, more in zip(shares, said, strict=True)]
+    return [f"{each.share:>{width}}  {each.rule}{_more(each)}" for each in shares]
+
+
+def _more(share: Share) -> str:
+    said = [f"{share.configured} in the settings"] if share.share != share.configured else []
+    rollback = share.rollback or {}
+    if rollback.get("reason"):
+        said.append(f"rolled back {rollback['at']}: {rollback['reason']}")
+    if rollback.get("next"):
+        said.append(f"next {rollback['next']}")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 share_command = SectionedCommand(
@@ -108,6 +138,11 @@ share_command = SectionedCommand(
     callback=_share,
     params=[
         *(each for each in options() if each.name in _OPTIONS),
+        click.Option(
+            ("--advance",),
+            is_flag=True,
+            help="Let the shares rise from there by the `advance` of their rules. Without it, they stay.",
+        ),
         click.Option(("--json", "as_json"), is_flag=True, help="Write the shares to stdout as JSON."),
         click.Argument(("sets",), nargs=-1, metavar="[WHICH=SHARE]..."),
     ],

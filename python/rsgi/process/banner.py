@@ -14,6 +14,7 @@ from rsgi.process.loops import loop_name
 from rsgi.routing.plan import App, Plan
 from rsgi.routing.static_folders import StaticFolder
 from rsgi.settings.config import Config
+from rsgi.settings.rollback import in_full
 from rsgi.settings.values import write_value
 
 _SOCKETS = {
@@ -35,7 +36,7 @@ def banner(config: Config, plan: Plan, io: Literal["thread", "loop", "pool"], su
     lines = [f"rsgi {VERSION}, CPython {platform.python_version()}, {_processes(config, supervisor)}", ""]
     lines += _table([(app.interface, _name(app), _place(app, plan), _how(app, config, io)) for app in plan.apps])
     lines += [f"  static  {_static(folder)}" for folder in plan.static_folders]
-    lines += [f"  rule  {rule.shown}" for rule in plan.rules]
+    lines += [f"  rule  {in_full(rule)}" for rule in plan.rules]
     lines += [f"  shadow  {rule.shown}" for rule in plan.shadow]
     lines += ["", *(f"  {line}" for line in _who(plan)), f"  sockets: {_SOCKETS[io]}"]
     lines += [f"  settings: {config.config}"] if config.config is not None else []

@@ -117,7 +117,7 @@ def merged_json(documents: Sequence[str]) -> str:
 
 def _comparison_of(parsed: ParsedShadow) -> Comparison:
     headers = DEFAULT_HEADERS if parsed.headers is None else parsed.headers
-    return Comparison(headers, parsed.ignore, parsed.unordered)
+    return Comparison(headers, parsed.ignore, parsed.unordered, parsed.masks)
 
 
 def _store_folder(config: Config) -> str | None:

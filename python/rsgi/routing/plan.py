@@ -15,6 +15,7 @@ from rsgi.bridge import WsgiToAsgi
 from rsgi.routing.introspect import Route
 from rsgi.routing.shadow import ShadowRule
 from rsgi.routing.static_folders import StaticFolder
+from rsgi.settings.rollback import Rollback
 from rsgi.settings.rules import FieldCondition, PathKind, Scheme
 from rsgi.settings.shares import write_share
 
@@ -70,6 +71,7 @@ class Rule:
     text: str
     source: str
     share: int | None = None
+    rollback: Rollback | None = None
 
     @property
     def shown(self) -> str:

@@ -14,6 +14,7 @@ from rsgi.routing.introspect import Route
 from rsgi.routing.plan import Plan
 from rsgi.routing.planning import divide_again
 from rsgi.settings.config import Config
+from rsgi.settings.rollback import in_full
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class Change:
     def lines(self) -> list[str]:
         """One line for each rule and route that came or went, for another mode, and for what is new to know."""
         before, after = self.plan
-        rules = _came_and_went([rule.shown for rule in before.rules], [rule.shown for rule in after.rules])
+        rules = _came_and_went([in_full(rule) for rule in before.rules], [in_full(rule) for rule in after.rules])
         shadow = _came_and_went(*([f"shadow {rule.shown}" for rule in plan.shadow] for plan in (before, after)))
-        if not rules and [rule.shown for rule in before.rules] != [rule.shown for rule in after.rules]:
+        if not rules and [in_full(rule) for rule in before.rules] != [in_full(rule) for rule in after.rules]:
             rules.append("  the order of the rules has changed")
         mode = [f"  {after.mode}: {after.reason}"] if (before.mode, before.reason) != (after.mode, after.reason) else []
         routes = _came_and_went(_named(before), _named(after))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rsgi.compare.content.json_path import parse_pattern
+from rsgi.compare.content.masks import parse_masks
 from rsgi.errors import StartupError
 from rsgi.settings.rules import ParsedRule, PathKind
 from rsgi.settings.shadow_rules import SAFE_METHODS, ParsedShadow
@@ -60,14 +61,14 @@ def resolved(parsed: Sequence[ParsedShadow], find: Callable[[ParsedRule], int]) 
     """The rules with the places of their applications, which `find` knows.
 
     Raises:
-        StartupError: when there is no such application, or a JSON path is none.
+        StartupError: when there is no such application, or a JSON path or a mask cannot be read.
     """
     return tuple(_resolved(each, find(each.rule)) for each in parsed)
 
 
 def _resolved(parsed: ParsedShadow, to: int) -> ShadowRule:
     rule = parsed.rule
-    _check_paths(parsed)
+    _check_comparison(parsed)
     methods = SAFE_METHODS if rule.methods is None else rule.methods
     text, source = rule.text, rule.source
     return ShadowRule(methods, rule.kind, rule.path, to, parsed.sample, parsed.repeat, text, source, parsed)
@@ -87,7 +88,7 @@ def warnings_of(rules: Sequence[ShadowRule], apps: Sequence[App]) -> tuple[str, 
     return tuple(found)
 
 
-def _check_paths(parsed: ParsedShadow) -> None:
+def _check_comparison(parsed: ParsedShadow) -> None:
     for key, paths in (("ignore", parsed.ignore), ("unordered", parsed.unordered)):
         for path in paths:
             try:
@@ -95,3 +96,7 @@ def _check_paths(parsed: ParsedShadow) -> None:
             except ValueError as error:
                 message = f"{parsed.rule.source}: `{path}` in `{key}` cannot be used: {error}"
                 raise StartupError(message, "for example `$.items[*].updated`") from error
+    try:
+        parse_masks(parsed.masks)
+    except ValueError as error:
+        raise StartupError(f"{parsed.rule.source}: {error}", 'for example `masks = ["date", "uuid"]`') from error

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from rsgi.apps.importer import target_name
 from rsgi.settings.config import AppTarget, Config, Setting, setting_of, settings
 from rsgi.settings.config_file import places_in
+from rsgi.settings.rollback import in_full
 from rsgi.settings.rules import ParsedRule
 from rsgi.settings.shadow_rules import ParsedShadow
 from rsgi.settings.static_folder import AskedFolder
@@ -143,4 +144,6 @@ def _text(name: str, value: object, setting: Setting) -> str:
 def _data(value: object) -> object:
     if isinstance(value, tuple):
         return [_data(each) for each in value]
-    return value.text if isinstance(value, (ParsedRule, ParsedShadow, AskedFolder)) else value
+    if isinstance(value, ParsedRule):
+        return in_full(value)
+    return value.text if isinstance(value, (ParsedShadow, AskedFolder)) else value

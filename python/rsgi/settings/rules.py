@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeAlias, cast
 
 from rsgi.errors import StartupError
+from rsgi.settings.rollback import Rollback, RollbackError, parse_rollback
 from rsgi.settings.shares import parse_share
 
 PARAMETER_KINDS = ("str", "int", "float", "uuid", "path")
-RULE_KEYS = ("path", "prefix", "regex", "methods", "host", "headers", "cookies", "scheme", "websocket", "app", "share")
+_CONDITIONS = ("path", "prefix", "regex", "methods", "host", "headers", "cookies", "scheme", "websocket")
+RULE_KEYS = (*_CONDITIONS, "app", "share", "rollback", "advance")
 
 PathKind: TypeAlias = Literal["path", "prefix", "regex"]
 Scheme: TypeAlias = Literal["http", "https"]
@@ -62,6 +64,7 @@ class ParsedRule:
         text: The whole rule without its share, for people.
         source: Where it stands, such as `rsgi.toml, line 7`; empty on the command line.
         share: How many of the 10,000 buckets the rule is for; `None` if it has no share.
+        rollback: When its share goes back to 0%; `None` if it never does.
     """
 
     methods: tuple[str, ...] | None
@@ -75,6 +78,7 @@ class ParsedRule:
     text: str
     source: str = ""
     share: int | None = None
+    rollback: Rollback | None = None
 
 
 def parse_rule(text: str) -> ParsedRule:
@@ -172,7 +176,8 @@ def _read_table(table: Mapping[str, object], source: str) -> ParsedRule:
     fields = (*_conditions(table, "headers"), *_conditions(table, "cookies"))
     methods, host, share = _normal(methods), _lower(host), _share(table)
     rule = ParsedRule(methods, host or None, kind, path, fields, cast("Scheme | None", scheme), websocket, app, "")
-    return ParsedRule(**{**rule.__dict__, "text": _in_words(rule), "source": source, "share": share})
+    found = {"text": _in_words(rule), "source": source, "share": share, "rollback": _rollback(table, share)}
+    return ParsedRule(**{**rule.__dict__, **found})
 
 
 def _share(table: Mapping[str, object]) -> int | None:
@@ -186,6 +191,13 @@ def _share(table: Mapping[str, object]) -> int | None:
         return parse_share(value)
     except ValueError as error:
         raise _RuleError(f"the `share` `{value}` {error}", 'for example `share = "5%"`') from error
+
+
+def _rollback(table: Mapping[str, object], share: int | None) -> Rollback | None:
+    try:
+        return parse_rollback(table.get("rollback"), table.get("advance"), share)
+    except RollbackError as error:
+        raise _RuleError(str(error), error.hint) from error
 
 
 def _text(table: Mapping[str, object], key: str) -> str | None:

@@ -14,7 +14,19 @@ from rsgi.errors import StartupError
 from rsgi.settings.rules import ParsedRule, parse_rule, rule_from_table
 from rsgi.settings.shares import parse_share, write_share
 
-SHADOW_KEYS = ("path", "prefix", "regex", "to", "sample", "methods", "headers", "ignore", "unordered", "repeat")
+SHADOW_KEYS = (
+    "path",
+    "prefix",
+    "regex",
+    "to",
+    "sample",
+    "methods",
+    "headers",
+    "ignore",
+    "unordered",
+    "masks",
+    "repeat",
+)
 
 SAFE_METHODS = ("GET", "HEAD")
 DEFAULT_SAMPLE = 1000
@@ -35,6 +47,7 @@ class ParsedShadow:
         headers: The header fields to compare; `None` for the default ones.
         ignore: JSON paths that are not compared.
         unordered: JSON paths of lists whose order is not compared.
+        masks: What is not compared in text; `None` for the built-in masks.
     """
 
     rule: ParsedRule
@@ -43,6 +56,7 @@ class ParsedShadow:
     headers: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
     unordered: tuple[str, ...] = ()
+    masks: tuple[str, ...] | None = None
 
     @property
     def text(self) -> str:
@@ -90,6 +104,7 @@ def shadow_from_table(table: Mapping[str, object], source: str) -> ParsedShadow:
         None if headers is None else tuple(name.lower() for name in headers),
         _words(table, "ignore", source) or (),
         _words(table, "unordered", source) or (),
+        _words(table, "masks", source),
     )
 
 

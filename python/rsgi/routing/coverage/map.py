@@ -126,7 +126,7 @@ class CoverageMap:
 
 def draw_map(survey: Survey) -> CoverageMap:
     """The map of all applications of a plan."""
-    old, new = list(_sides(survey, "wsgi")), list(_sides(survey, "asgi"))
+    old, new = list(sides_of(survey, "wsgi")), list(sides_of(survey, "asgi"))
     rows = list(_Joining(survey, old, new).rows())
     ordered = tuple(sorted(rows, key=lambda row: (row.path, row.host or "", _order(row.method))))
     return CoverageMap(ordered, survey.plan.mode == "websocket")
@@ -138,7 +138,8 @@ def _order(method: str) -> tuple[int, str]:
     return (known.index(method) if method in known else late.get(method, 90), method)
 
 
-def _sides(survey: Survey, interface: str) -> Iterator[Side]:
+def sides_of(survey: Survey, interface: str) -> Iterator[Side]:
+    """The routes of all applications of one interface."""
     for index, (app, table) in enumerate(zip(survey.plan.apps, survey.tables, strict=True)):
         if app.interface == interface and table is not None:
             for route in table.routes:

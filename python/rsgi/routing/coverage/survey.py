@@ -33,6 +33,7 @@ class Answer:
         reason: The same, in words.
         route: The route of `app` that gets it; `None` when none does, or when its routes are not known.
         path_info: The path below the mount, decoded.
+        index: The place of the rule or of the row in the table that decides; see `rsgi._rsgi.Explanation`.
     """
 
     app: int | None
@@ -41,6 +42,7 @@ class Answer:
     reason: str
     route: Route | None
     path_info: str
+    index: int | None = None
 
 
 class Survey:
@@ -77,7 +79,7 @@ class Survey:
         """What the router said, with the route of the application that gets the request."""
         app, path = explanation.app, explanation.path_info
         route = None if app is None else self.own_route(app, method, path, headers)
-        return Answer(app, explanation.then, explanation.kind, explanation.reason, route, path)
+        return Answer(app, explanation.then, explanation.kind, explanation.reason, route, path, explanation.index)
 
     def own_route(self, app: int, method: str, path: str, headers: list[tuple[str, str]]) -> Route | None:
         """The route of one application that fits; `path` is decoded, as the application sees it."""

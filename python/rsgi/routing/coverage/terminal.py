@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rsgi.routing.coverage.dead import Handler
 from rsgi.routing.coverage.lines import Line, lines_of
 from rsgi.routing.coverage.map import MEANINGS, CoverageMap, Row, Status
 from rsgi.routing.coverage.survey import Survey
+from rsgi.routing.introspect.table import counted
 
 SIGNS: dict[Status, tuple[str, str]] = {
     "migrated": ("✓", "green"),
@@ -46,6 +48,28 @@ def print_map(console: Console, survey: Survey, drawn: CoverageMap, rows: tuple[
     if len(rows) < len(drawn.rows):
         console.print(Text(f"  {len(rows)} of {len(drawn.rows)} rows shown", "dim"))
     print_summary(console, drawn)
+
+
+def print_replaced(console: Console, survey: Survey, handlers: tuple[Handler, ...]) -> None:
+    """Print the handlers that no request reaches, then those that only HEAD reaches."""
+    print_about(console, survey)
+    for head_only, title in ((False, "no request reaches:"), (True, "only HEAD reaches:")):
+        listed = [each for each in handlers if each.head_only == head_only]
+        if listed:
+            console.print(Text(f"  {title}", "bold"))
+            for handler in listed:
+                _print_handler(console, handler)
+            console.print()
+    dead = sum(not each.head_only for each in handlers)
+    console.print(Text(f"  {counted(dead, 'dead handler')}", "bold"), soft_wrap=True)
+
+
+def _print_handler(console: Console, handler: Handler) -> None:
+    where = "?" if handler.source is None else handler.source.shown
+    console.print(Text(f"    {where}  {handler.defined or '?'} of {handler.app}"), overflow="fold")
+    for route in dict.fromkeys(handler.routes):
+        methods = ",".join(route.methods or ("*",))
+        console.print(Text(f"      {methods} {route.host or ''}{route.path}", "dim"), overflow="fold")
 
 
 def print_about(console: Console, survey: Survey) -> None:

@@ -63,6 +63,7 @@ def _read(route: Any, app: Any, inner: ReadInner) -> Iterator[Route]:  # noqa: A
         defined=defined(route.callback),
         original=route.rule if "<" in route.rule else None,
         guards=guards_of(route.callback),
+        handler=route.callback,
     )
 
 

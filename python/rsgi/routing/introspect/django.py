@@ -147,6 +147,7 @@ class _Reading:
                 original=below.original + _original(pattern.pattern),
                 files=defined(view_of(pattern.callback)) == _SERVES_FILES,
                 guards=(*self.guards(pattern.callback), *guards_of(pattern.callback, methods)),
+                handler=view_of(pattern.callback),
             )
             yield route
             if route.methods is not None:

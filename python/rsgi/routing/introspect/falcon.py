@@ -84,6 +84,7 @@ def _read_resource(node: Any, router: Any, slash_is_optional: bool) -> Iterator[
                 defined=where,
                 original=node.uri_template,
                 guards=guards,
+                handler=type(node.resource),
                 slash_is_optional=optional,
             )
     yield place.route("any", None, tokens, slash_is_optional=optional).refusal()

@@ -87,6 +87,7 @@ def _read_route(route: Any, views: dict[object, list[Any]], permissions: dict[in
                 files=is_instance(view.get("callable"), "pyramid.static", "static_view"),
                 original=route["pattern"],
                 guards=_guards(view, permissions),
+                handler=_handler(view),
             )
     yield (
         Place().route("http", None if by_route is None else tuple(sorted(by_route)), tokens).refusal(keep_methods=True)
@@ -95,8 +96,11 @@ def _read_route(route: Any, views: dict[object, list[Any]], permissions: dict[in
 
 def _guards(view: Any, permissions: dict[int, str]) -> tuple[Guard, ...]:  # noqa: ANN401
     permission = permissions.get(id(view))
-    handler = getattr(view.get("callable"), view.get("attr") or "", None) or view.get("callable")
-    return (*((Guard(f"permission {permission}"),) if permission else ()), *guards_of(handler))
+    return (*((Guard(f"permission {permission}"),) if permission else ()), *guards_of(_handler(view)))
+
+
+def _handler(view: Any) -> object:  # noqa: ANN401
+    return getattr(view.get("callable"), view.get("attr") or "", None) or view.get("callable")
 
 
 def _methods(given: object) -> set[str] | None:

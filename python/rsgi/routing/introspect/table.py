@@ -6,7 +6,7 @@ It is all that the rest of the program knows about readers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, TypeAlias
 
 RouteKind: TypeAlias = Literal["http", "websocket", "any"]
@@ -47,6 +47,7 @@ class Route:
         guards: What is seen to let only some users in.
         built_in: Whether the framework adds it by itself, as FastAPI does with `/docs`.
         refuses: Whether it is no route but the end of the search: what fits, and no route before it took, is refused.
+        handler: The function or class that `defined` names, where the framework of a WSGI application shows it.
     """
 
     kind: RouteKind
@@ -63,6 +64,7 @@ class Route:
     guards: tuple[Guard, ...] = ()
     built_in: bool = False
     refuses: bool = False
+    handler: object = field(default=None, compare=False, repr=False)
 
     @property
     def matched(self) -> tuple[str, ...]:

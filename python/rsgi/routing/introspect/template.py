@@ -73,6 +73,7 @@ class Place:
         slash_is_optional: bool = False,
         files: bool = False,
         guards: tuple[Guard, ...] = (),
+        handler: object = None,
     ) -> Route:
         """A route of this place.
 
@@ -81,7 +82,18 @@ class Place:
         path, templates = _render(self.prefix + tokens, slash_is_optional)
         original = None if original in (None, path) else original
         return Route(
-            kind, methods, self.host, path, name, defined, opaque, original, templates, files=files, guards=guards
+            kind,
+            methods,
+            self.host,
+            path,
+            name,
+            defined,
+            opaque,
+            original,
+            templates,
+            files=files,
+            guards=guards,
+            handler=handler,
         )
 
     def everything_below(self, kind: RouteKind, name: str | None, defined: str | None) -> Route:

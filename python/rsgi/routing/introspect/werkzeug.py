@@ -116,6 +116,7 @@ class _Rules:
             slash_is_optional=rule.strict_slashes is False,
             files=self.folder(rule) is not None,
             guards=guards_of(view, methods),
+            handler=getattr(view, "view_class", None) or view,
         )
 
     def host(self, rule: Any) -> str | None:  # noqa: ANN401

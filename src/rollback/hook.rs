@@ -1,0 +1,109 @@
+//! Tells another program about a rollback: a command gets it as JSON on its standard input, a URL by POST.
+//!
+//! It runs on a thread of its own and takes a bounded time. A hook that fails changes nothing else. The command is an argument
+//! list, so no shell reads it. The URL is on this machine, so nobody can be made to send requests elsewhere.
+//!
+//! Spec: RFC 9112 3, 4 (one request, one status line).
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::guard::Hook;
+
+/// How long a hook may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a command is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The longest status line.
+const MOST_LINE: u64 = 1024;
+
+/// Calls the hook on a thread of its own. `document` is JSON.
+pub fn call(hook: Hook, document: String) {
+    let calling = std::thread::Builder::new().name("rsgi-hook".into()).spawn(move || {
+        let called = match &hook {
+            Hook::Command(words) => run(words, &document),
+            Hook::Url(url) => post(url, &document),
+        };
+        if let Err(why) = called {
+            crate::log::line(format_args!("error: the hook of a rollback failed: {why}"));
+        }
+    });
+    if let Err(error) = calling {
+        crate::log::line(format_args!("error: the hook of a rollback was not called: {error}"));
+    }
+}
+
+fn run(words: &[String], document: &str) -> Result<(), String> {
+    let Some((program, arguments)) = words.split_first() else { return Ok(()) };
+    let failed = |error: io::Error| format!("`{program}`: {error}");
+    // Standard output has the access log, so what the command says goes beside our own lines.
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(io::stderr()).process_group(0);
+    let mut child = command.spawn().map_err(failed)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // It fits into the buffer of a pipe. A command need not read it.
+        let _unread = stdin.write_all(document.as_bytes());
+    }
+    let status = wait(&mut child).map_err(failed)?;
+    match status {
+        Some(true) => Ok(()),
+        Some(false) => Err(format!("`{program}` ended with an error")),
+        None => Err(format!("`{program}` took more than {} s and was killed", PATIENCE.as_secs())),
+    }
+}
+
+/// Whether it ended well; `None` if it took too long.
+fn wait(child: &mut Child) -> io::Result<Option<bool>> {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(Some(status.success())),
+            Ok(None) => std::thread::sleep(LOOK_EVERY),
+            // The supervisor, which buries orphans, was faster.
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::CHILD.raw_os_error()) => {
+                return Ok(Some(true));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(group) = pid {
+        let _ended = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ended = child.wait();
+    Ok(None)
+}
+
+fn post(url: &str, document: &str) -> Result<(), String> {
+    let failed = |error: io::Error| format!("{url}: {error}");
+    let rest = url.strip_prefix("http://").unwrap_or(url);
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let path = if path.is_empty() { "/" } else { path };
+    let port = if authority.ends_with(']') || !authority.contains(':') { ":80" } else { "" };
+    let addresses = format!("{authority}{port}").to_socket_addrs().map_err(failed)?;
+    let mut connected = Err(io::Error::other("it is not on this machine"));
+    // `localhost` may have two, of which one listens.
+    for address in addresses.filter(|address| address.ip().is_loopback()) {
+        connected = TcpStream::connect_timeout(&address, PATIENCE);
+        if connected.is_ok() {
+            break;
+        }
+    }
+    let mut stream = connected.map_err(failed)?;
+    stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.set_write_timeout(Some(PATIENCE))).map_err(failed)?;
+    let length = document.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    stream.write_all(format!("{head}{document}").as_bytes()).map_err(failed)?;
+    let mut line = String::new();
+    BufReader::new(stream.take(MOST_LINE)).read_line(&mut line).map_err(failed)?;
+    let status = line.split(' ').nth(1).unwrap_or_default();
+    if status.starts_with('2') { Ok(()) } else { Err(format!("{url} answered {:?}", line.trim_end())) }
+}
