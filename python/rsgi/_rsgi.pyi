@@ -15,6 +15,7 @@ __all__ = [
     "VERSION",
     "Admin",
     "AdminLine",
+    "Dashboard",
     "AsyncBody",
     "BodySpool",
     "BridgeCall",
