@@ -84,7 +84,7 @@ choices! {
     LoopKind {
         /// uvloop if it is installed.
         Auto = "auto",
-        /// CPython's.
+        /// The one of `asyncio`.
         Asyncio = "asyncio",
         /// uvloop.
         Uvloop = "uvloop",

@@ -56,7 +56,6 @@ impl Io {
     pub fn choose(settings: &Settings, all_asgi: bool, pool: bool) -> Result<Self, StartupError> {
         let Settings { io, r#loop: event_loop, .. } = settings;
         match io {
-            IoKind::Thread => Ok(Self::Thread),
             IoKind::Loop if !all_asgi => Err(StartupError::new(
                 "the event loop cannot drive the sockets of a WSGI application",
                 "remove `--io`: a blocked loop would delay every WSGI request",
@@ -72,7 +71,7 @@ impl Io {
             IoKind::Pool => Ok(Self::Pool),
             IoKind::Auto if pool => Ok(Self::Pool),
             IoKind::Auto if all_asgi && *event_loop != LoopKind::Uvloop => Ok(Self::Loop),
-            IoKind::Auto => Ok(Self::Thread),
+            IoKind::Thread | IoKind::Auto => Ok(Self::Thread),
         }
     }
 }
