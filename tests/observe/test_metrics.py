@@ -447,9 +447,8 @@ def names_of_samples(name: str, kind: str) -> set[str]:
 
 def test_what_is_documented_is_what_a_scrape_shows(start: Callable[..., Server], tmp_path: Path) -> None:
     file = tmp_path / "rsgi.toml"
-    file.write_text(
-        '[[routes]]\npath = "/shared"\napp = "asgi"\nshare = "5%"\nrollback = true\n[[shadow]]\npath = "/shared"\nto = "asgi"\n'
-    )
+    routes = '[[routes]]\npath = "/shared"\napp = "asgi"\nshare = "5%"\nrollback = true\n'
+    file.write_text(routes + '[[shadow]]\npath = "/hello"\nto = "asgi"\n')
     server, admin = start_both(start, "--workers", "2", "--config", str(file))
     get(server, "/hello")
     post(server, "/new/echo", b"abc")
