@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import signal
 from collections.abc import Callable
@@ -24,21 +25,27 @@ def plain(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [field for field in fields if field[0].lower() != "date"]
 
 
+def whole(headers: list[tuple[str, str]], body: bytes) -> bytes:
+    """The body without its coding: where gzip flushes a stream depends on when its pieces come."""
+    coded = ("content-encoding", "gzip") in [(name.lower(), value) for name, value in headers]
+    return gzip.decompress(body) if coded else body
+
+
 @pytest.mark.parametrize("compress", [(), ("--compress", "auto")], ids=["plain", "compressed"])
 def test_the_client_gets_what_it_would_get(start: Callable[..., Server], compress: tuple[str, ...]) -> None:
     alone, shadowed = start(*OLD, *NEW, *compress), start(*ALL, *compress)
     for path in PATHS:
         for fields in ([], [("accept-encoding", "gzip")]):
             first, second = (get(server, path, *fields) for server in (alone, shadowed))
-            assert (second.status, second.body, plain(second.headers)) == (
+            assert (second.status, whole(second.headers, second.body), plain(second.headers)) == (
                 first.status,
-                first.body,
+                whole(first.headers, first.body),
                 plain(first.headers),
             )
             one, other = get2(alone, path, fields), get2(shadowed, path, fields)
-            assert (other.status, bytes(other.body), plain(other.headers)) == (
+            assert (other.status, whole(other.headers, bytes(other.body)), plain(other.headers)) == (
                 one.status,
-                bytes(one.body),
+                whole(one.headers, bytes(one.body)),
                 plain(one.headers),
             )
     routes = compared(shadowed, 4 * (len(PATHS) - 1))
