@@ -5,8 +5,10 @@ The store is asked with times of its own, so that months pass in a moment.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,8 +26,10 @@ LISTED = [("old", "/a"), ("old", "/b")]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "history"))
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(str(tmp_path / "history"))
+    yield opened
+    opened.close()
 
 
 def minutes(
@@ -186,7 +190,8 @@ def test_counters_outlive_a_restart(start: Start, tmp_path: Path, workers: str) 
     board.ask("/users/1", 3, OUTSIDE)
     wait_until(lambda: board.requests("/users/{number:int}") == (3, 0), 10, "they are counted")
     assert board.served.stop() == 0
-    (found,) = (each for each in Store(str(folder)).routes() if each.requests)
+    with contextlib.closing(Store(str(folder))) as kept_store:
+        (found,) = (each for each in kept_store.routes() if each.requests)
     assert found.requests == 7
     assert {path.name.split("-")[0] for path in folder.iterdir()} == {"rsgi"}
 

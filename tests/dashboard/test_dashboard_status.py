@@ -84,7 +84,12 @@ def test_watch_draws_again_in_the_same_place_until_it_is_interrupted(board: Boar
     ours, theirs = pty.openpty()
     environment = {**os.environ, "COLUMNS": "80", "LINES": "40", "TERM": "xterm"}
     command = [sys.executable, "-m", "rsgi", "status", "--admin", address_of(board), "--watch", "--interval", "0.2"]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=environment)
+    # What runs the tests may ignore SIGINT, and programs that it starts would ignore it too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=environment)
+    finally:
+        signal.signal(signal.SIGINT, before)
     os.close(theirs)
     try:
         text = ""
