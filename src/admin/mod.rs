@@ -4,9 +4,8 @@
 //! blocked. No request waits for it, whatever its clients do. With several processes, the supervisor listens and asks its
 //! workers. In reading order: `address` has the address and the access rules, `http` answers (`browser`: what pages may do;
 //! `shares`: changes shares; `shadow`: adds up shadow traffic; `scene`: the numbers of the dashboard), `process` collects the data
-//! of one process, `status` formats it; `line` sends it from a worker to its supervisor, `workers` combines it there (`ended`: also of those that have ended),
-//! `rollbacks` applies what the judge of rollbacks decides,
-//! `supervisor` and `dashboard` are the Python interface; `thread` runs everything.
+//! of one process, `status` formats it; `line` sends it from a worker to its supervisor, `workers` combines it there (`ended`: that of
+//! workers that have ended); `rollbacks` applies what the judge of rollbacks decides; `supervisor` and `dashboard` are the Python interface; `thread` runs everything.
 
 mod address;
 mod browser;

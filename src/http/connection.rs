@@ -1,7 +1,7 @@
 //! The requests of one connection, whatever it speaks: head → route → gateway → response.
 //!
-//! Kept apart from `http1/` and `http2.rs`, which know the bytes of the two kinds of connections, and from the gateways, which
-//! know applications but no connection. No line of this file touches Python.
+//! `h1/` and `h2.rs` know the bytes of the two kinds of connections, and gateways know applications but no connection. No line of
+//! this file touches Python.
 //!
 //! Spec: RFC 9110 15.
 
