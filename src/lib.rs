@@ -14,8 +14,9 @@
 //!    a WSGI call in its pool.
 //! 7. [`response`] is the head and the body that go back to the client.
 //!
-//! Beside them: [`shadow`] sends a sample of the requests to a second application; [`access_log`], [`log`] and [`metrics`] say what happened, [`admin`] shows it, and [`explain`] asks the router without a
-//! server.
+//! Beside them: [`shadow`] sends a sample of the requests to a second application; [`grip`] holds responses and writes to them what
+//! is published; [`access_log`], [`log`] and [`metrics`] say what happened, [`admin`] shows it, and [`explain`] asks the router without
+//! a server.
 //!
 //! # Which thread may touch what
 //!
@@ -29,6 +30,7 @@ mod config;
 mod dashboard;
 mod explain;
 mod gateway;
+mod grip;
 mod http;
 mod log;
 mod metrics;
@@ -53,6 +55,8 @@ mod _rsgi {
     use crate::admin::{Admin, AdminLine, Dashboard, metrics};
     #[pymodule_export]
     use crate::explain::{Explanation, PlanRouter};
+    #[pymodule_export]
+    use crate::grip::publish;
     #[pymodule_export]
     use crate::net::listeners::Listeners;
     #[pymodule_export]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rsgi._rsgi import ClientDisconnected, RequestBodyError, WsgiInput, WsgiPool, build_environ
     from rsgi.bridge import WsgiToAsgi
     from rsgi.process.entry import serve
+    from rsgi.publishing import publish
 
 __all__ = [
     "AppTarget",
@@ -26,6 +27,7 @@ __all__ = [
     "WsgiPool",
     "WsgiToAsgi",
     "build_environ",
+    "publish",
     "serve",
 ]
 
@@ -36,6 +38,7 @@ _LAZY = {
     "WsgiPool": "rsgi._rsgi",
     "WsgiToAsgi": "rsgi.bridge",
     "build_environ": "rsgi._rsgi",
+    "publish": "rsgi.publishing",
     "serve": "rsgi.process.entry",
 }
 

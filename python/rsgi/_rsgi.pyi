@@ -287,6 +287,17 @@ class Dashboard:
 def metrics() -> list[tuple[str, str, str, list[str], str]]:
     """Every metric: name, type, unit, labels, meaning."""
 
+def publish(items: str) -> None:
+    """Publish GRIP items to the held clients of all processes.
+
+    Args:
+        items: JSON, as `POST /publish/` of the admin listener takes it.
+
+    Raises:
+        RuntimeError: when no server of this process has `--grip`.
+        ValueError: when the items are invalid.
+    """
+
 @final
 class Server:
     """One server. Create, start and finish it once."""

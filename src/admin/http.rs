@@ -1,6 +1,6 @@
 //! Answers the requests of the admin listener.
 //!
-//! It only writes the numbers down; only `shares.rs` changes something. Each connection serves one request and has a
+//! It only writes the numbers down; only `shares.rs` changes something, and `publish.rs` passes items on. Each connection serves one request and has a
 //! timeout. When there are too many, the oldest is closed. So clients that connect and send nothing keep nobody out.
 //!
 //! Spec: RFC 9110 9.3.2 (HEAD), 15.5.2 (401), 15.5.5 (404), 15.5.6 (405), 15.6.4 (503); RFC 6750 3.
@@ -31,7 +31,7 @@ use super::browser::{names_this_machine, secure};
 use super::process::{Process, Readiness};
 use super::status::{self, ServerFacts};
 use super::workers::Workers;
-use super::{shadow, shares};
+use super::{publish, shadow, shares};
 use crate::config::live_shares::{SetShare, ShareStatus};
 use crate::dashboard::{Board, EventBody, Taken, asset};
 use crate::metrics::{Format, Samples};
@@ -112,6 +112,14 @@ impl Source {
                 (1, 1)
             }
             Self::Workers(workers) => workers.set_shares(set).await,
+        }
+    }
+
+    /// Publishes items; `None` when no client is held here.
+    pub(super) fn publish(&self, items: &str) -> Option<Result<(), String>> {
+        match self {
+            Self::Process(process) => Some(process.hub.as_ref()?.publish_everywhere(items)),
+            Self::Workers(workers) => workers.holds().then(|| workers.publish(items)),
         }
     }
 
@@ -201,7 +209,7 @@ async fn converse(stream: Box<dyn Stream>, show: Arc<Show>, taken: Arc<Taken>) {
 type Answer = Response<Either<Full<Bytes>, EventBody>>;
 
 /// Where data is.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "/healthz",
     "/readyz",
     "/metrics",
@@ -211,10 +219,14 @@ const PATHS: [&str; 9] = [
     "/routes.json",
     "/history.json",
     "/events",
+    "/publish/",
 ];
 
 async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<Taken>) -> Answer {
-    let path = request.uri().path();
+    let path = match request.uri().path() {
+        "/publish" => "/publish/",
+        path => path,
+    };
     let file = asset(path);
     let verdict = show.access.check(request.headers());
     // The page has no data. It asks its user for the token.
@@ -226,6 +238,13 @@ async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<Taken>) -> 
     }
     if matches!(show.access, Access::Open) && is_dashboard(path) && !names_this_machine(request.headers()) {
         return text(StatusCode::FORBIDDEN, "use an IP address or localhost here, or set `--admin-token`\n");
+    }
+    if path == "/publish/" {
+        if *request.method() != Method::POST {
+            return with(text(StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed\n"), ALLOW, "POST");
+        }
+        let (status, said) = publish::answer(request, &show.source).await;
+        return with(respond(status, format!("{said}\n").into()), CONTENT_TYPE, TEXT);
     }
     let changes = path == "/shares" && *request.method() == Method::PUT;
     if !changes && !matches!(*request.method(), Method::GET | Method::HEAD) {

@@ -3,7 +3,7 @@
 //!
 //! Both processes must agree on this protocol. The supervisor sends a number and all live shares. The worker applies the shares and
 //! answers with that number and its data, and with the list of its routes if that has changed. At its end, it sends a last answer without a number, so that none of its counts are
-//! lost. The supervisor writes the first line before it starts the worker, so that the worker's first request uses the live shares.
+//! lost. Between these lines, published items go both ways (`relay.rs`). The supervisor writes the first line before it starts the worker, so that the worker's first request uses the live shares.
 
 use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
@@ -11,10 +11,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::process::Process;
+use super::relay;
 use super::status::Report;
 use crate::config::live_shares::{LiveShares, SetShare};
+use crate::grip::parse_items;
 
 /// How long a supervisor may take to make room for the last answer.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -78,12 +81,25 @@ pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, e
     let mut map = 0;
     let answering = async {
         let mut questions = BufReader::new(reading).lines();
-        while let Some(question) = questions.next_line().await? {
-            let to = asked(&question, &process.shares);
-            say(&mut writing, to, process, &mut map).await?;
+        let mut relayed = process.hub.as_ref().map(|hub| hub.relayed());
+        loop {
+            tokio::select! {
+                question = questions.next_line() => {
+                    // A supervisor that has gone wants nothing more.
+                    let Some(question) = question? else { return Ok(()) };
+                    if let Some(items) = relay::read(&question) {
+                        publish(process, items);
+                        continue;
+                    }
+                    let to = asked(&question, &process.shares);
+                    say(&mut writing, to, process, &mut map).await?;
+                }
+                Some(items) = published(relayed.as_mut()) => {
+                    let text = relay::written(&items).unwrap_or_default();
+                    writing.write_all(text.as_bytes()).await?;
+                }
+            }
         }
-        // A supervisor that has gone wants nothing more.
-        Ok(())
     };
     let gone: io::Result<()> = tokio::select! {
         gone = answering => gone,
@@ -96,6 +112,21 @@ pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, e
     };
     if let Err(error) = gone {
         crate::log::debug(format_args!("the admin listener of the supervisor cannot be answered: {error}"));
+    }
+}
+
+/// What this process publishes next, for the other workers.
+async fn published(relayed: Option<&mut UnboundedReceiver<String>>) -> Option<String> {
+    match relayed {
+        Some(relayed) => relayed.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Brings items from the supervisor to the clients that are held here.
+fn publish(process: &Process, items: &str) {
+    if let (Some(hub), Ok(items)) = (&process.hub, parse_items(items.as_bytes())) {
+        hub.publish(items);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::config::choice::{Choice, InterfaceKind};
 use crate::config::live_shares::{LiveShares, ShareStatus};
 use crate::dashboard::MapCell;
 use crate::gateway::app::{App, Gateway};
+use crate::grip::Hub;
 use crate::metrics::{Family, Metrics, Sample, Value};
 use crate::route::{BUCKETS, Percent};
 use crate::runtime::calls::{Calls, Census};
@@ -55,6 +56,8 @@ pub struct Process {
     pub map: Arc<MapCell>,
     /// What becomes of shadow requests, if there are any.
     pub shadow: Option<Arc<Counters>>,
+    /// The clients that are held, if any may be.
+    pub hub: Option<Arc<Hub>>,
 }
 
 /// Whether requests are welcome.

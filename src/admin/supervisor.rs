@@ -39,6 +39,9 @@ impl Admin {
     fn new(config: Settings, listeners: &Listeners) -> PyResult<Self> {
         let (workers, board) = (Arc::new(Workers::default()), Arc::new(Board::default()));
         workers.wanted(config.workers);
+        if config.grip {
+            workers.hold();
+        }
         let Some((bound, access)) = listeners.with(|served| bind(&config, served))? else {
             return Ok(Self { workers, board, thread: Mutex::default() });
         };

@@ -93,6 +93,7 @@ pub fn start(
         shares: Arc::clone(&service.shares),
         map: Arc::clone(&dashboard.map),
         shadow: service.shadowing.as_ref().map(|shadowing| Arc::clone(&shadowing.counters)),
+        hub: service.grip.as_ref().map(|grip| Arc::clone(&grip.hub)),
     });
     match door {
         Door::Line(stream) => {

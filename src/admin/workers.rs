@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::ended::Ended;
 use super::line::{self, Answer};
 use super::process::Readiness;
+use super::relay::{self, ToWorker};
 use super::stage::{Phase, Stage};
 use super::status::Report;
 use crate::config::live_shares::SetShare;
@@ -59,12 +60,16 @@ pub(super) struct State {
     /// Decides about rollbacks.
     pub(super) judge: Judge,
     pub(super) restarts: BTreeMap<String, usize>,
+    /// Whether clients may be held.
+    holds: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) stage: Stage,
     questions: mpsc::Sender<u64>,
+    /// Takes published items.
+    pub(super) items: ToWorker,
     /// The numbers of the last question and the last answer.
     asked: u64,
     answered: u64,
@@ -115,6 +120,16 @@ impl Workers {
         self.lock().phase = phase;
     }
 
+    /// Clients may be held.
+    pub fn hold(&self) {
+        self.lock().holds = true;
+    }
+
+    /// Whether clients may be held.
+    pub fn holds(&self) -> bool {
+        self.lock().holds
+    }
+
     /// How many workers there should be.
     pub fn wanted(&self, number: usize) {
         self.lock().wanted = number;
@@ -128,7 +143,8 @@ impl Workers {
     /// A place for a worker that is about to be started, which answers on `stream`. Called where tasks can be spawned.
     pub fn seat(self: &Arc<Self>, stream: std::os::unix::net::UnixStream) -> Seat {
         let (questions, asked) = mpsc::channel(MOST_OPEN);
-        let worker = Worker { stage: Stage::Starting, questions, asked: 0, answered: 0, over: false, last: None };
+        let (items, published) = ToWorker::new();
+        let worker = Worker { stage: Stage::Starting, questions, items, asked: 0, answered: 0, over: false, last: None };
         let mut state = self.lock();
         line::greet(&stream, &state.shares);
         // There is a free one among one more than there are.
@@ -136,7 +152,7 @@ impl Workers {
         state.workers.insert(number, worker);
         drop(state);
         let (ended, over) = watch::channel(false);
-        tokio::spawn(Arc::clone(self).follow(number, stream, asked, over));
+        tokio::spawn(Arc::clone(self).follow(number, stream, (asked, published), over));
         Seat { workers: Arc::clone(self), number, ended }
     }
 
@@ -145,16 +161,22 @@ impl Workers {
         self: Arc<Self>,
         number: usize,
         stream: std::os::unix::net::UnixStream,
-        mut questions: mpsc::Receiver<u64>,
+        (mut questions, mut items): (mpsc::Receiver<u64>, mpsc::Receiver<String>),
         mut over: watch::Receiver<bool>,
     ) {
         if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)) {
             let (reading, mut writing) = stream.into_split();
             let asking = async {
-                while let Some(question) = questions.recv().await {
-                    let question = line::question(question, &self.lock().shares);
+                loop {
+                    let text = tokio::select! {
+                        question = questions.recv() => match question {
+                            Some(question) => line::question(question, &self.lock().shares),
+                            None => return,
+                        },
+                        Some(items) = items.recv() => items,
+                    };
                     // One that has gone is seen by who reads.
-                    let _gone = writing.write_all(question.as_bytes()).await;
+                    let _gone = writing.write_all(text.as_bytes()).await;
                 }
             };
             let ended = async {
@@ -179,6 +201,10 @@ impl Workers {
     async fn hear(&self, number: usize, reading: OwnedReadHalf) {
         let mut answers = BufReader::new(reading).lines();
         while let Ok(Some(line)) = answers.next_line().await {
+            if let Some(items) = relay::read(&line) {
+                self.relay(items, Some(number));
+                continue;
+            }
             let Ok(Answer { to, report, map }) = serde_json::from_str(&line) else { continue };
             if let Some(map) = map {
                 self.map.set(&map);

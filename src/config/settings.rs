@@ -165,6 +165,18 @@ settings! {
     ws_compression: WebSocketCompression,
     /// Which lines are logged.
     log_level: LogLevel,
+    /// Whether responses are held for what is published later.
+    grip: bool,
+    /// What `Grip-Sig` is signed with.
+    grip_key: Option<String>,
+    /// Who signs it.
+    grip_issuer: String,
+    /// Clients that are held at a time, in one process.
+    grip_max_holds: usize,
+    /// Channels of one of them.
+    grip_max_channels: usize,
+    /// Bytes that wait for one of them.
+    grip_buffer: usize,
     /// Where metrics and health are shown.
     admin: Option<String>,
     /// Who knows it may look.
@@ -183,6 +195,8 @@ settings! {
     access_log_skip: Vec<String>,
     /// The field that holds the id of a request.
     request_id: Option<String>,
+    /// Whether applications are told their name and the route.
+    name_routes: bool,
     /// Whether responses get `x-served-by`.
     served_by: bool,
     /// What `Server` says.

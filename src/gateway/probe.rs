@@ -44,6 +44,7 @@ pub async fn call(
         request_id: call.head.request_id.clone(),
         queued: call.head.queued.clone(),
         series: None,
+        named: call.head.named.as_ref().and_then(|named| named.second()),
         shadow: false,
     });
     let observer = Arc::new(ScopeObserver::default());

@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use crate::access_log::Entry;
 use crate::gateway::call::Call;
 use crate::gateway::{probe, websocket};
+use crate::grip::{Grip, Origin, answer as held};
 use crate::http::forwarded::{Memo, Proxies};
 use crate::http::health;
 use crate::http::service::Service;
@@ -30,6 +31,7 @@ use crate::request::error::RequestError;
 use crate::request::half_closed::HalfClosed;
 use crate::request::head::{Peer, RequestHead, from_http2};
 use crate::request::identity;
+use crate::request::named::Named;
 use crate::request::routed::{asked, decided_by};
 use crate::response::app_response::{AppResponse, ResponseBody};
 use crate::response::decision_fields::DecisionFields;
@@ -224,13 +226,18 @@ async fn dispatch(
     let compression = connection.service.compression.as_ref().filter(|_| !upgrade);
     let compressed =
         compression.map(|compression| (compression, compression.wish(&head.parts.headers, head.is_head())));
-    let (answering, fate) = match begin(connection, (head, upgrade), body, in_flight) {
+    let Begun { answering, fate, origin } = match begin(connection, (head, upgrade), body, in_flight) {
         Ok(begun) => begun,
         Err(error) => return AppResponse::Error(error),
     };
     let mut response = answering.await;
+    let mut is_held = false;
+    if let Some((grip, mut origin)) = connection.service.grip.as_ref().zip(origin) {
+        origin.app = in_flight.app().unwrap_or_default();
+        (response, is_held) = held(grip, response, *origin, connection.alive.clone(), in_flight).boxed().await;
+    }
     in_flight.answered(&mut response);
-    if let Some((compression, wish)) = compressed {
+    if let Some((compression, wish)) = compressed.filter(|_| !is_held) {
         response = compression.apply(response, wish).boxed().await;
         if let (AppResponse::Compressed(_, stream), Some(follower)) = (&mut response, &mut in_flight.follower) {
             stream.copied(follower.copy_elsewhere());
@@ -242,6 +249,14 @@ async fn dispatch(
     }
 }
 
+/// A request that an application has now.
+struct Begun<F> {
+    answering: F,
+    fate: Option<Arc<BodyFate>>,
+    /// What is kept of it, if the response may be held.
+    origin: Option<Box<Origin>>,
+}
+
 /// Finds the application and hands the request over, which asks for an `upgrade` to a WebSocket or does not. Not `async`, so that nothing of it is kept while the application answers.
 ///
 /// # Errors
@@ -251,7 +266,7 @@ fn begin<'a>(
     (mut head, upgrade): (Box<RequestHead>, bool),
     body: RawBody,
     in_flight: &'a mut InFlight,
-) -> Result<(impl Future<Output = AppResponse>, Option<Arc<BodyFate>>), RequestError> {
+) -> Result<Begun<impl Future<Output = AppResponse>>, RequestError> {
     let service = &connection.service;
     let routing = service.routing.load();
     let decided = routing.router.decide(&asked(&head, upgrade));
@@ -267,14 +282,23 @@ fn begin<'a>(
     let app = service.apps.get(first).ok_or_else(|| not_found(upgrade))?;
     head.root += root;
     head.series = in_flight.series();
+    if service.settings.name_routes {
+        head.named = Named::of(&routing.router, &head, upgrade, decided, |app| {
+            service.apps.get(app).map(|app| Arc::clone(&app.name))
+        });
+    }
     if upgrade {
+        if service.grip.is_some() {
+            Grip::clean(&mut head.parts.headers);
+        }
         // What follows the head are frames: a body would be taken for some.
         if head.parts.version != Version::HTTP_2 && !matches!(body, RawBody::Empty) {
             return Err(RequestError::closing(StatusCode::BAD_REQUEST, "a WebSocket handshake has no body"));
         }
         in_flight.enter(&app.load)?;
         let asked = websocket::Asked { head, alive: connection.alive.clone(), in_flight };
-        return Ok((rare(websocket::call(app, asked, &service.settings)), None));
+        let answering = rare(websocket::call(app, asked, &service.settings));
+        return Ok(Begun { answering, fate: None, origin: None });
     }
     let limit = service.settings.max_body;
     if let Some(limit) = limit
@@ -287,15 +311,20 @@ fn begin<'a>(
         head.parts.headers.remove(&SHADOW);
         in_flight.follower = shadowing.sample(&asked(&head, upgrade), (&head, root, &body), decision);
     }
+    let origin = service.grip.as_ref().map(|grip| {
+        grip.sign(&mut head.parts.headers);
+        Box::new(Origin::new(Arc::clone(service) as _, &head))
+    });
     let body = RequestBody::new(body, limit, head.series.clone());
     let body = body.copied(in_flight.follower.as_ref().and_then(|follower| follower.request_body()));
     let fate = body.fate();
     let client = (&connection.alarm, &connection.half_closed);
     let call = Call { head, body, settings: &service.settings, client };
-    Ok(match then {
-        None => (Either::Left(app.call(call)), fate),
-        Some((second, miss)) => (rare(probe::call(app, (second, miss), call, in_flight)), fate),
-    })
+    let answering = match then {
+        None => Either::Left(app.call(call)),
+        Some((second, miss)) => rare(probe::call(app, (second, miss), call, in_flight)),
+    };
+    Ok(Begun { answering, fate, origin })
 }
 
 /// In a box, so that other requests keep no room for it.

@@ -10,6 +10,7 @@ use crate::access_log::AccessLog;
 use crate::config::live_shares::LiveShares;
 use crate::config::settings::Settings;
 use crate::gateway::app::{App, Gateway};
+use crate::grip::Grip;
 use crate::http::forwarded::Proxies;
 use crate::metrics::{Metrics, Routing};
 use crate::net::admission::Admission;
@@ -50,6 +51,8 @@ pub struct Service {
     pub static_files: Option<StaticFiles>,
     /// The requests that a second application gets too, if there are any.
     pub shadowing: Option<Arc<Shadowing>>,
+    /// Holds responses, if they may ask for it.
+    pub grip: Option<Arc<Grip>>,
     /// Counts requests, if they are limited.
     pub wear: Option<Arc<Wear>>,
     /// Counts connections, if they are limited.

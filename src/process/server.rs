@@ -24,6 +24,7 @@ use crate::config::settings::{Seconds, Settings};
 use crate::config::startup_error::StartupError;
 use crate::gateway::app::App;
 use crate::gateway::pools::Pools;
+use crate::grip::Grip;
 use crate::http::forwarded::Proxies;
 use crate::http::service::Service;
 use crate::metrics::{Metrics, Routing};
@@ -146,6 +147,7 @@ impl Server {
         let (own_fields, shadowed) = (OwnFields::new(&config)?, shadowing.clone());
         let wear = Some(wear).filter(|_| config.max_requests.is_some());
         let admission = config.max_connections.map(Admission::new);
+        let grip = Grip::new(&config, shared)?;
         let service = Service {
             settings: config,
             routing,
@@ -160,6 +162,7 @@ impl Server {
             compression,
             static_files,
             shadowing,
+            grip,
             wear,
             admission,
         };

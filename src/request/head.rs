@@ -20,6 +20,7 @@ use rsgi_bridge::request::tls::TlsSession;
 
 use crate::metrics::RouteSeries;
 use crate::request::identity::trace_id;
+use crate::request::named::Named;
 use crate::route::Scheme;
 
 /// Who is at the two ends of a connection, made once for it. A request that a trusted proxy says more about has one of its own.
@@ -139,6 +140,8 @@ pub struct RequestHead {
     pub queued: Option<Arc<AtomicU64>>,
     /// Where its route is counted, once it is known, if it is.
     pub series: Option<Arc<RouteSeries>>,
+    /// What the application is told of itself and of the route, if it is.
+    pub named: Option<Box<Named>>,
     /// Whether no client waits for the response.
     pub shadow: bool,
 }
@@ -158,6 +161,7 @@ impl RequestHead {
             request_id: None,
             queued: None,
             series: None,
+            named: None,
             shadow: false,
         }
     }
@@ -251,6 +255,7 @@ impl RequestHead {
             headers: &self.parts.headers,
             content_length,
             request_id: self.id(),
+            named: self.named.as_deref().map(Named::view),
         }
     }
 }

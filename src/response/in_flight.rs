@@ -213,6 +213,19 @@ impl InFlight {
         self.place = None;
     }
 
+    /// The application that answers, by its place in the plan.
+    pub fn app(&self) -> Option<usize> {
+        self.place.as_ref()?.running.as_ref().map(|app| app.index)
+    }
+
+    /// The application has done its part: the request is no longer one of those that it may have.
+    pub fn stand_aside(&mut self) {
+        self.follower = None;
+        if let Some(place) = &mut self.place {
+            leave(place.running.take());
+        }
+    }
+
     /// Leaves the place to the WebSocket that the request becomes.
     pub fn hand_on(&mut self) -> Option<Place> {
         let mut place = self.place.take()?;

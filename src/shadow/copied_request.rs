@@ -58,6 +58,7 @@ impl CopiedRequest {
             request_id: self.id.clone(),
             queued: None,
             series: None,
+            named: None,
             shadow: true,
         })
     }

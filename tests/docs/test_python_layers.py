@@ -19,6 +19,7 @@ LAYERS = (
     "rsgi._types",
     "rsgi.errors",
     "rsgi.handled_signals",
+    "rsgi.publishing",
     "rsgi.compare",
     "rsgi.observe",
     "rsgi.apps",

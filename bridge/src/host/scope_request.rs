@@ -143,6 +143,7 @@ impl ScopeRequest {
             headers: &self.headers,
             content_length,
             request_id: None,
+            named: None,
         }
     }
 }

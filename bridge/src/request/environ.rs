@@ -52,6 +52,17 @@ pub struct RequestView<'a> {
     pub content_length: Option<u64>,
     /// What the request is called in logs.
     pub request_id: Option<&'a str>,
+    /// What the application is told of itself and of the route, if it is.
+    pub named: Option<NamedRoute<'a>>,
+}
+
+/// The application and the route of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct NamedRoute<'a> {
+    /// The name of the application.
+    pub app: &'a str,
+    /// The template of the route, where it is known.
+    pub route: Option<&'a str>,
 }
 
 /// Whether several threads or processes may call the application at once (`wsgi.multithread`, `wsgi.multiprocess`).
@@ -156,6 +167,12 @@ impl EnvironTemplate {
         set_headers(py, &environ, request)?;
         if let Some(id) = request.request_id {
             environ.set_item(intern!(py, "rsgi.request_id"), id)?;
+        }
+        if let Some(NamedRoute { app, route }) = request.named {
+            environ.set_item(intern!(py, "rsgi.app"), app)?;
+            if let Some(route) = route {
+                environ.set_item(intern!(py, "rsgi.route"), route)?;
+            }
         }
         if let Some(length) = request.content_length {
             environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;

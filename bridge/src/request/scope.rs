@@ -12,7 +12,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use crate::request::environ::{RequestView, separator};
+use crate::request::environ::{NamedRoute, RequestView, separator};
 use crate::request::memo::{Memo, Octets, Recalled, Texts};
 use crate::request::repeated::{Repeated, make_room};
 use crate::request::text::scope_field;
@@ -151,6 +151,12 @@ impl ScopeTemplate {
         }
         if let Some(tls) = request.tls {
             add_extension(&scope, "tls", &tls.extension(py)?)?;
+        }
+        if let Some(NamedRoute { app, route }) = request.named {
+            let named = PyDict::new(py);
+            named.set_item(intern!(py, "app"), app)?;
+            named.set_item(intern!(py, "route"), route)?;
+            add_extension(&scope, "rsgi", &named)?;
         }
         if let Some(state) = state {
             scope.set_item(intern!(py, "state"), state.copy()?)?;

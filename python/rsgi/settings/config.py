@@ -46,6 +46,7 @@ SECTIONS = (
     "Processes",
     "Limits",
     "Time limits",
+    "GRIP",
     "Output",
     "Development",
 )
@@ -755,6 +756,35 @@ class Config:
         optional=True,
         default_text="none",
     )
+    grip: bool = _setting(
+        "Hold responses that ask for it with `Grip-Hold`, and send to them what is published later: event streams and long "
+        "polling without a thread for each client. See docs/grip.md.",
+        "GRIP",
+        False,
+        unit="flag",
+    )
+    grip_key: str | None = _setting(
+        "Sign `Grip-Sig` with this key, by which applications know that a request came through this server. Text, or "
+        "`base64:` and base64. Other users can see it on a command line, so use the environment variable.",
+        "GRIP",
+        secret=True,
+        metavar="TEXT",
+        optional=True,
+        default_text="a random key",
+    )
+    grip_issuer: str = _setting("The `iss` of `Grip-Sig`.", "GRIP", "rsgi", metavar="TEXT")
+    grip_max_holds: int = _setting(
+        "How many clients a process may hold. More get 503.", "GRIP", 10_000, unit="number", minimum=1
+    )
+    grip_max_channels: int = _setting("How many channels one client may have.", "GRIP", 32, unit="number", minimum=1)
+    grip_buffer: int = _setting(
+        "How much of published items may wait for one client. A client that takes less is dropped. Also the longest "
+        "response that can be held.",
+        "GRIP",
+        256 * 1024,
+        unit="size",
+        minimum=1024,
+    )
     admin: str | None = _setting(
         "Show the dashboard here, and answer `/healthz`, `/readyz`, `/metrics`, `/status.json` and others for monitoring: "
         "`host:port`, `[::1]:port` or `unix:/path`. No application is called.",
@@ -841,6 +871,13 @@ class Config:
         metavar="HEADER",
         optional=True,
         default_text="none",
+    )
+    name_routes: bool = _setting(
+        "Tell applications their name and the route of each request: `rsgi.app` and `rsgi.route` in the WSGI environ, "
+        "`extensions['rsgi']` in the ASGI scope. See docs/tracing.md.",
+        "Output",
+        False,
+        unit="flag",
     )
     served_by: bool = _setting(
         'Add a header to the responses of applications: `x-served-by: NAME; rule="…"`.',

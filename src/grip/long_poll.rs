@@ -1,0 +1,59 @@
+//! A held request: the first item on one of its channels is the response.
+//!
+//! Apart from `stream.rs`, whose client has its response already. A client that leaves drops the future.
+//!
+//! Spec: GRIP "HTTP" (`Grip-Hold: response`, `Grip-Timeout`).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use rsgi_bridge::response::response_head::ResponseHead;
+
+use super::answer::Client;
+use super::delivery::Verdict;
+use super::item::{Action, Item, Payload, Reply};
+use crate::response::app_response::AppResponse;
+use crate::runtime::shutdown::Phase;
+
+/// Waits for an item. `head` and `body` are the response if none comes.
+pub(super) async fn hold(mut client: Client, timeout: Duration, head: Box<ResponseHead>, body: Bytes) -> AppResponse {
+    let waited = tokio::time::sleep(timeout);
+    let mut alive = client.alive.clone();
+    let reply = tokio::select! {
+        reply = next_reply(&mut client) => reply,
+        () = waited => None,
+        () = alive.reached(Phase::Draining) => None,
+    };
+    reply.unwrap_or(AppResponse::Whole(head, body))
+}
+
+/// The response that is published next; `None` when the client is to ask again.
+async fn next_reply(client: &mut Client) -> Option<AppResponse> {
+    // Something came while the application answered.
+    if client.subscription.is_behind(&client.subscribed.channels) {
+        return None;
+    }
+    loop {
+        let item = client.subscription.next().await?;
+        let Some(payload) = &item.response else { continue };
+        match client.subscribed.verdict(&item) {
+            Verdict::Skip => client.subscribed.pass(&item),
+            Verdict::Gap => return None,
+            Verdict::Deliver => {
+                client.subscribed.pass(&item);
+                return match &payload.action {
+                    Action::Send(reply) => Some(replied(client, &item, payload, reply)),
+                    Action::Close | Action::Hint => None,
+                };
+            }
+        }
+    }
+}
+
+fn replied(client: &Client, item: &Item, payload: &Payload<Reply>, reply: &Reply) -> AppResponse {
+    let body = client.subscribed.copy(&item.channel, payload.filters.as_deref(), &reply.body);
+    let mut head = ResponseHead::own(reply.status, reply.headers.clone());
+    head.reason.clone_from(&reply.reason);
+    let body = head.admit(body, client.origin.is_head());
+    AppResponse::Whole(head, body)
+}

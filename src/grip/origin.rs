@@ -1,0 +1,137 @@
+//! Asks the application again for a client that it has left to the server: the link of `Grip-Link`.
+//!
+//! Apart because it is the only place where a hold calls an application. The request has the fields of the client's own request.
+//!
+//! Spec: Pushpin (`Grip-Link`, `Grip-Last`).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE, TRANSFER_ENCODING,
+};
+use http::request::Parts;
+use http::{Method, Uri};
+use rsgi_bridge::response::response_head::ResponseHead;
+
+use super::answer::{Grip, collect};
+use super::delivery::Subscribed;
+use crate::gateway::app::App;
+use crate::gateway::call::Call;
+use crate::request::body::{RawBody, RequestBody};
+use crate::request::half_closed::HalfClosed;
+use crate::request::head::{Peer, RequestHead, copy_of};
+use crate::shadow::Lends;
+use crate::wire::SpareAlarm;
+
+/// How long the application may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+static GRIP_LAST: HeaderName = HeaderName::from_static("grip-last");
+
+/// What belongs to one request alone: its body, and what the client has already.
+const NOT_AGAIN: [HeaderName; 10] = [
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    TRANSFER_ENCODING,
+    EXPECT,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_UNMODIFIED_SINCE,
+    IF_RANGE,
+    RANGE,
+];
+
+/// The request of a held client, and who answers it.
+pub struct Origin {
+    lender: Arc<dyn Lends>,
+    /// Its place in the plan.
+    pub app: usize,
+    parts: Parts,
+    peer: Arc<Peer>,
+    /// The part of the path that leads to the application.
+    pub root: usize,
+    id: Option<HeaderValue>,
+}
+
+impl Origin {
+    /// Of a request that is about to be answered.
+    pub fn new(lender: Arc<dyn Lends>, head: &RequestHead) -> Self {
+        let (parts, peer, id) = (copy_of(&head.parts), Arc::clone(&head.peer), head.request_id.clone());
+        Self { lender, app: 0, parts, peer, root: head.root, id }
+    }
+
+    pub(super) fn is_head(&self) -> bool {
+        self.parts.method == Method::HEAD
+    }
+
+    fn app(&self) -> Option<&Arc<App>> {
+        self.lender.apps().get(self.app)
+    }
+
+    /// The request for logs.
+    pub(super) fn subject(&self) -> String {
+        let app = self.app().map_or("", |app| &*app.name);
+        format!("app `{app}`: {} {}", self.parts.method, self.parts.uri)
+    }
+
+    fn head(&self, grip: &Grip, link: &str, subscribed: &Subscribed) -> Option<Box<RequestHead>> {
+        let mut parts = copy_of(&self.parts);
+        let old_root = self.parts.uri.path().get(..self.root).unwrap_or_default().to_owned();
+        parts.method = Method::GET;
+        parts.uri = link.parse::<Uri>().ok()?;
+        for name in &NOT_AGAIN {
+            parts.headers.remove(name);
+        }
+        grip.sign(&mut parts.headers);
+        for last in subscribed.lasts() {
+            parts.headers.append(GRIP_LAST.clone(), HeaderValue::from_str(&last).ok()?);
+        }
+        let mut head = Box::new(RequestHead::new(parts, Arc::clone(&self.peer)));
+        head.root = if head.raw_path().starts_with(&old_root) { self.root } else { 0 };
+        head.request_id.clone_from(&self.id);
+        Some(head)
+    }
+
+    /// Asks for what follows.
+    ///
+    /// # Errors
+    /// Why there is nothing.
+    pub(super) async fn ask(
+        &self,
+        grip: &Grip,
+        link: &str,
+        subscribed: &Subscribed,
+    ) -> Result<(Box<ResponseHead>, Bytes), String> {
+        let app = self.app().ok_or("the application is not there")?;
+        let head = self.head(grip, link, subscribed).ok_or_else(|| format!("the link `{link}` cannot be asked for"))?;
+        let _place = Place::take(app).ok_or("the application has too many requests")?;
+        let (alarm, half_closed) = (SpareAlarm::default(), HalfClosed::default());
+        let body = RequestBody::new(RawBody::Empty, None, None);
+        let call = Call { head, body, settings: self.lender.settings(), client: (&alarm, &half_closed) };
+        let answering = async { collect(app.call(call).await, grip.buffer).await };
+        let (head, body) = tokio::time::timeout(PATIENCE, answering).await.map_err(|_| "it took too long")??;
+        if head.status.is_success() { Ok((head, body)) } else { Err(format!("the status is {}", head.status)) }
+    }
+}
+
+/// One of the requests that an application with a limit has at a time.
+struct Place<'a>(&'a App);
+
+impl<'a> Place<'a> {
+    fn take(app: &'a App) -> Option<Self> {
+        let before = app.load.unanswered.fetch_add(1, Ordering::AcqRel);
+        let place = Self(app);
+        app.load.limit.is_none_or(|limit| before < limit).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.load.unanswered.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,202 @@
+//! A held stream: what is published on its channels follows the response.
+//!
+//! One small task for each client. It ends with the client, with the server's drain, or when the client does not take what
+//! comes. A stream that the server ends is complete, so an `EventSource` connects again.
+//!
+//! Spec: GRIP "HTTP" (`Grip-Hold: stream`, `Grip-Keep-Alive`); Pushpin (`Grip-Link`).
+
+use std::future::{pending, poll_fn};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use rsgi_bridge::pipe::{PipeWriter, pipe};
+use rsgi_bridge::response::response_head::ResponseHead;
+use tokio::time::{Instant, sleep_until};
+
+use super::answer::Client;
+use super::delivery::{Subscribed, Verdict};
+use super::instruct::{self, Instruct, KeepAlive, Link};
+use super::item::{Action, Item};
+use crate::log::{debug, line};
+use crate::response::app_response::AppResponse;
+use crate::runtime::shutdown::Phase;
+
+/// The shortest time between two links of a stream that is not to go on at once.
+const BETWEEN_LINKS: Duration = Duration::from_secs(1);
+
+/// So many links follow each other at once.
+const MOST_LINKS: usize = 100;
+
+struct Stream {
+    client: Client,
+    writer: PipeWriter<Bytes>,
+    keep_alive: Option<KeepAlive>,
+    /// When the keep-alive is due.
+    due: Instant,
+    next: Option<Link>,
+    /// When the link is to be followed.
+    follow: Instant,
+    /// The links that were followed one after another.
+    links: usize,
+}
+
+/// What ends a stream.
+enum End {
+    /// It is complete.
+    Complete,
+    /// Its client has left.
+    Gone,
+    /// Its client takes too little.
+    Slow,
+}
+
+/// Begins with the response of the application.
+pub(super) fn begin(client: Client, instruct: Instruct, mut head: Box<ResponseHead>, body: Bytes) -> AppResponse {
+    head.remove(&CONTENT_LENGTH);
+    let (writer, reader) = pipe(client.grip.buffer);
+    let now = Instant::now();
+    let mut stream = Stream { client, writer, keep_alive: None, due: now, next: None, follow: now, links: 0 };
+    let behind = stream.client.subscription.is_behind(&instruct.channels);
+    stream.obey(instruct, behind);
+    let beginning = stream.client.subscribed.beginning(body);
+    if !beginning.is_empty() {
+        // It is the first.
+        let _empty = stream.writer.push(beginning);
+    }
+    tokio::spawn(stream.run());
+    AppResponse::Stream(head, reader)
+}
+
+impl Stream {
+    async fn run(mut self) {
+        let mut alive = self.client.alive.clone();
+        let mut draining = std::pin::pin!(alive.reached(Phase::Draining));
+        let end = loop {
+            let step = tokio::select! {
+                () = &mut draining => ControlFlow::Break(End::Complete),
+                () = poll_fn(|context| self.writer.poll_closed(context)) => ControlFlow::Break(End::Gone),
+                item = self.client.subscription.next() => match item {
+                    Some(item) => self.take(&item),
+                    None => ControlFlow::Break(End::Slow),
+                },
+                () = at(self.keep_alive.as_ref().map(|_| self.due)) => self.keep_alive(),
+                () = at(self.next.as_ref().map(|_| self.follow)) => self.go_on().await,
+            };
+            if let ControlFlow::Break(end) = step {
+                break end;
+            }
+        };
+        match end {
+            End::Complete => self.writer.finish(),
+            End::Gone => {}
+            End::Slow => {
+                let (subject, buffer) = (self.client.origin.subject(), self.client.grip.buffer);
+                line(format_args!(
+                    "warning: {subject}: the client of a held stream takes too little, and was dropped: more than {buffer} bytes \
+                     wait for it (`--grip-buffer`)"
+                ));
+            }
+        }
+    }
+
+    /// Goes by what the application says, first or again. It may be `behind` what was published.
+    fn obey(&mut self, instruct: Instruct, behind: bool) {
+        let now = Instant::now();
+        let at_once = instruct.mode.is_none();
+        self.links = if at_once { self.links + 1 } else { 0 };
+        self.follow = match &instruct.next {
+            _ if at_once => now,
+            Some(_) if behind => now + BETWEEN_LINKS,
+            Some(link) => now + link.after,
+            None => now,
+        };
+        self.next = instruct.next;
+        self.due = now + instruct.keep_alive.as_ref().map_or(Duration::ZERO, |keep_alive| keep_alive.every);
+        self.keep_alive = instruct.keep_alive;
+    }
+
+    fn take(&mut self, item: &Item) -> ControlFlow<End> {
+        let Some(payload) = &item.stream else { return ControlFlow::Continue(()) };
+        let verdict = self.client.subscribed.verdict(item);
+        if verdict == Verdict::Gap && self.next.is_some() {
+            // The application has them all.
+            self.follow = self.follow.min(Instant::now());
+            return ControlFlow::Continue(());
+        }
+        self.client.subscribed.pass(item);
+        if verdict == Verdict::Skip {
+            return ControlFlow::Continue(());
+        }
+        match &payload.action {
+            Action::Send(content) => {
+                let content = self.client.subscribed.copy(&item.channel, payload.filters.as_deref(), content);
+                self.send(content)
+            }
+            Action::Close => ControlFlow::Break(End::Complete),
+            Action::Hint => {
+                self.follow = self.follow.min(Instant::now());
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    fn send(&mut self, content: Bytes) -> ControlFlow<End> {
+        if content.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        if !self.writer.has_room() {
+            return ControlFlow::Break(End::Slow);
+        }
+        if let Some(keep_alive) = self.keep_alive.as_ref().filter(|keep_alive| !keep_alive.always) {
+            self.due = Instant::now() + keep_alive.every;
+        }
+        match self.writer.push(content) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(End::Gone),
+        }
+    }
+
+    fn keep_alive(&mut self) -> ControlFlow<End> {
+        let Some(keep_alive) = &self.keep_alive else { return ControlFlow::Continue(()) };
+        self.due = Instant::now() + keep_alive.every;
+        let data = keep_alive.data.clone();
+        // A client that does not read needs none.
+        if self.writer.has_room() { self.send(data) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Follows the link.
+    async fn go_on(&mut self) -> ControlFlow<End> {
+        let Some(link) = self.next.clone() else { return ControlFlow::Continue(()) };
+        let Client { grip, origin, subscribed, .. } = &self.client;
+        let asked = origin.ask(grip, &link.target, subscribed).await;
+        let read = asked.and_then(|(mut head, body)| Ok((instruct::take(&mut head, usize::MAX)?, body)));
+        match read {
+            Ok((Some(instruct), body)) if self.links < MOST_LINKS => {
+                self.client.subscription.change(&instruct.channels);
+                self.client.subscribed = Subscribed::new(&instruct);
+                self.obey(instruct, false);
+                let body = self.client.subscribed.beginning(body);
+                self.send(body)
+            }
+            Ok((_, body)) => match self.send(body) {
+                ControlFlow::Continue(()) => ControlFlow::Break(End::Complete),
+                end @ ControlFlow::Break(_) => end,
+            },
+            Err(why) => {
+                // Its client connects again and says what it has.
+                debug(format_args!("{}: the held stream ends: `Grip-Link: <{}>`: {why}", origin.subject(), link.target));
+                ControlFlow::Break(End::Complete)
+            }
+        }
+    }
+}
+
+/// When it is time; never without one.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}
