@@ -13,11 +13,11 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::ended::Ended;
-use super::line::{self, Answer};
+use super::ended::EndedWorkers;
+use super::line::{self, WorkerReply};
 use super::process::Readiness;
 use super::relay::{self, ToWorker};
-use super::stage::{Phase, Stage};
+use super::stage::{SupervisorPhase, WorkerStage};
 use super::status::Report;
 use crate::config::live_shares::SetShare;
 use crate::dashboard::MapCell;
@@ -41,7 +41,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// All workers.
 #[derive(Debug)]
 pub struct Workers {
-    state: Mutex<State>,
+    state: Mutex<WorkerState>,
     /// A worker has answered.
     answered: Notify,
     /// The list of routes of the worker that sent one last.
@@ -49,12 +49,12 @@ pub struct Workers {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
-    phase: Phase,
+pub(super) struct WorkerState {
+    phase: SupervisorPhase,
     pub(super) wanted: usize,
     /// By their number, which is the lowest that was free.
     pub(super) workers: BTreeMap<usize, Worker>,
-    pub(super) ended: Ended,
+    pub(super) ended: EndedWorkers,
     /// The live shares, also for new workers.
     pub(super) shares: Vec<SetShare>,
     /// Decides about rollbacks.
@@ -66,7 +66,7 @@ pub(super) struct State {
 
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) stage: Stage,
+    pub(super) stage: WorkerStage,
     questions: mpsc::Sender<u64>,
     /// Takes published items.
     pub(super) items: ToWorker,
@@ -81,7 +81,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Whether it can be asked: it is there, and has not ended.
     pub(super) fn is_reachable(&self) -> bool {
-        !self.over && (self.stage != Stage::Starting || self.last.is_some())
+        !self.over && (self.stage != WorkerStage::Starting || self.last.is_some())
     }
 
     /// Asks it, and gives the number of the question to wait for.
@@ -96,7 +96,7 @@ impl Worker {
 
 /// A worker's place among the others, from its start to its end.
 #[derive(Debug)]
-pub struct Seat {
+pub struct WorkerSlot {
     workers: Arc<Workers>,
     number: usize,
     ended: watch::Sender<bool>,
@@ -105,18 +105,18 @@ pub struct Seat {
 impl Default for Workers {
     fn default() -> Self {
         let restarts = REASONS.map(|reason| (reason.to_owned(), 0)).into();
-        let state = Mutex::new(State { restarts, ..State::default() });
+        let state = Mutex::new(WorkerState { restarts, ..WorkerState::default() });
         Self { state, answered: Notify::new(), map: MapCell::default() }
     }
 }
 
 impl Workers {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, WorkerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How far the supervisor has come.
-    pub fn at(&self, phase: Phase) {
+    pub fn at(&self, phase: SupervisorPhase) {
         self.lock().phase = phase;
     }
 
@@ -141,10 +141,11 @@ impl Workers {
     }
 
     /// A place for a worker that is about to be started, which answers on `stream`. Called where tasks can be spawned.
-    pub fn seat(self: &Arc<Self>, stream: std::os::unix::net::UnixStream) -> Seat {
+    pub fn slot(self: &Arc<Self>, stream: std::os::unix::net::UnixStream) -> WorkerSlot {
         let (questions, asked) = mpsc::channel(MOST_OPEN);
         let (items, published) = ToWorker::new();
-        let worker = Worker { stage: Stage::Starting, questions, items, asked: 0, answered: 0, over: false, last: None };
+        let worker =
+            Worker { stage: WorkerStage::Starting, questions, items, asked: 0, answered: 0, over: false, last: None };
         let mut state = self.lock();
         line::greet(&stream, &state.shares);
         // There is a free one among one more than there are.
@@ -153,7 +154,7 @@ impl Workers {
         drop(state);
         let (ended, over) = watch::channel(false);
         tokio::spawn(Arc::clone(self).follow(number, stream, (asked, published), over));
-        Seat { workers: Arc::clone(self), number, ended }
+        WorkerSlot { workers: Arc::clone(self), number, ended }
     }
 
     /// Brings questions to a worker and takes its answers, until it has ended.
@@ -205,7 +206,7 @@ impl Workers {
                 self.relay(items, Some(number));
                 continue;
             }
-            let Ok(Answer { to, report, map }) = serde_json::from_str(&line) else { continue };
+            let Ok(WorkerReply { to, report, map }) = serde_json::from_str(&line) else { continue };
             if let Some(map) = map {
                 self.map.set(&map);
             }
@@ -268,9 +269,11 @@ impl Workers {
     pub fn readiness(&self) -> Readiness {
         let state = self.lock();
         match state.phase {
-            Phase::Draining => Readiness::Draining,
-            Phase::Serving if state.workers.values().any(|worker| worker.stage == Stage::Serving) => Readiness::Ready,
-            Phase::Serving | Phase::Starting => Readiness::Starting,
+            SupervisorPhase::Draining => Readiness::Draining,
+            SupervisorPhase::Serving if state.workers.values().any(|worker| worker.stage == WorkerStage::Serving) => {
+                Readiness::Ready
+            }
+            SupervisorPhase::Serving | SupervisorPhase::Starting => Readiness::Starting,
         }
     }
 
@@ -284,9 +287,9 @@ impl Workers {
     }
 }
 
-impl Seat {
+impl WorkerSlot {
     /// The worker has come so far.
-    pub fn at(&self, stage: Stage) {
+    pub fn at(&self, stage: WorkerStage) {
         if let Some(worker) = self.workers.lock().workers.get_mut(&self.number) {
             worker.stage = stage;
         }

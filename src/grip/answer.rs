@@ -24,7 +24,7 @@ use crate::request::error::RequestError;
 use crate::response::app_response::AppResponse;
 use crate::response::file_stream::SpooledStream;
 use crate::response::in_flight::InFlight;
-use crate::runtime::shutdown::Alive;
+use crate::runtime::shutdown::ShutdownGuard;
 
 static GRIP_SIG: HeaderName = HeaderName::from_static("grip-sig");
 
@@ -43,7 +43,7 @@ pub struct Grip {
 pub(super) struct Client {
     pub grip: Arc<Grip>,
     pub origin: Origin,
-    pub alive: Alive,
+    pub alive: ShutdownGuard,
     pub subscription: Subscription,
     pub subscribed: Subscribed,
 }
@@ -96,7 +96,7 @@ pub async fn answer(
     grip: &Arc<Grip>,
     mut response: AppResponse,
     origin: Origin,
-    alive: Alive,
+    alive: ShutdownGuard,
     in_flight: &mut InFlight,
 ) -> (AppResponse, bool) {
     let Some(head) = response.head_mut().filter(|head| instruct::is_given(head)) else { return (response, false) };
@@ -112,7 +112,7 @@ pub async fn answer(
     let subscription = match grip.hub.subscribe(&instruct.channels) {
         Ok(subscription) => subscription,
         Err(Full) => {
-            line(format_args!("warning: {}: there are too many holds (`--grip-max-holds`)", origin.subject()));
+            line(format_args!("warning: {}: there are too many holds (`--grip-max-holds`)", origin.log_context()));
             let busy = RequestError::busy(Event::Concurrency, "too many clients are waiting; try again");
             return (AppResponse::Error(busy), false);
         }
@@ -132,7 +132,7 @@ async fn held(client: Client, instruct: Instruct, head: Box<ResponseHead>, body:
 }
 
 fn refused(origin: &Origin, why: &str) -> AppResponse {
-    line(format_args!("error: {}: GRIP: {why}", origin.subject()));
+    line(format_args!("error: {}: GRIP: {why}", origin.log_context()));
     let reason = "the application sent a GRIP instruction that the server cannot follow";
     AppResponse::Error(RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, reason))
 }
@@ -169,7 +169,9 @@ impl Source {
     fn poll(&mut self, context: &mut std::task::Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
         match self {
             Self::Pipe(reader) => reader.poll_next(context).map(|next| Some(next?.map_err(|error| error.to_string()))),
-            Self::Spooled(stream) => stream.poll_chunk(context).map(|next| Some(next?.map_err(|error| error.to_string()))),
+            Self::Spooled(stream) => {
+                stream.poll_chunk(context).map(|next| Some(next?.map_err(|error| error.to_string())))
+            }
         }
     }
 }

@@ -98,7 +98,8 @@ impl Subscribed {
         let seen = |letter, name: Option<&str>| self.channel(name?).filter(|_| letter == b's')?.prev_id.clone();
         let id = String::from_utf8_lossy(&render(format.as_bytes(), seen)).into_owned();
         let hexadecimal = self.meta.get("id_encoding").is_some_and(|encoding| encoding == "hex");
-        let written = |id: &str| if hexadecimal { data_encoding::HEXLOWER.encode(id.as_bytes()) } else { id.to_owned() };
+        let written =
+            |id: &str| if hexadecimal { data_encoding::HEXLOWER.encode(id.as_bytes()) } else { id.to_owned() };
         render(content, |letter, given| (letter == b'I').then(|| written(given.unwrap_or(&id)))).into()
     }
 

@@ -213,7 +213,8 @@ mod tests {
     use super::*;
 
     fn channels(names: &[&str]) -> Vec<Channel> {
-        let channel = |name: &&str| Channel { name: (*name).into(), prev_id: Some("1".to_owned()), filters: Vec::new() };
+        let channel =
+            |name: &&str| Channel { name: (*name).into(), prev_id: Some("1".to_owned()), filters: Vec::new() };
         names.iter().map(channel).collect()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Pure: `answer.rs` does what it says. All such fields are taken out of the response, so that no client sees one.
 //!
-//! Spec: GRIP "HTTP" (`Grip-Hold`, `Grip-Channel`, `Grip-Timeout`, `Grip-Keep-Alive`); Pushpin (`Grip-Set-Meta`, `Grip-Status`,
+//! Spec: GRIP "HTTP" (`Grip-Hold`, `Grip-Channel`, `Grip-Timeout`, `Grip-Keep-ShutdownGuard`); Pushpin (`Grip-Set-Meta`, `Grip-Status`,
 //! `Grip-Link`, filters).
 
 use std::collections::BTreeMap;
@@ -185,7 +185,9 @@ fn channels(lines: &Lines) -> Result<Vec<Channel>, String> {
                 "prev-id" => channel.prev_id = Some(value.into_owned()),
                 "filter" => {
                     let filter = Filter::named(&value);
-                    channel.filters.push(filter.ok_or_else(|| format!("`Grip-Channel`: no filter is called `{value}`"))?);
+                    channel
+                        .filters
+                        .push(filter.ok_or_else(|| format!("`Grip-Channel`: no filter is called `{value}`"))?);
                 }
                 // Other proxies may know more.
                 _ => {}
@@ -217,11 +219,15 @@ fn keep_alive(text: &str) -> Result<KeepAlive, String> {
     for (key, value) in parts.filter_map(|part| parameter(part.trim())) {
         match key {
             "format" => format = value.into_owned(),
-            "timeout" => every = seconds("Grip-Keep-Alive", &value)?,
+            "timeout" => every = seconds("Grip-Keep-ShutdownGuard", &value)?,
             "mode" => match &*value {
                 "idle" => always = false,
                 "interval" => always = true,
-                _ => return Err(format!("`Grip-Keep-Alive`: the mode `{value}` is neither `idle` nor `interval`")),
+                _ => {
+                    return Err(format!(
+                        "`Grip-Keep-ShutdownGuard`: the mode `{value}` is neither `idle` nor `interval`"
+                    ));
+                }
             },
             _ => {}
         }
@@ -230,11 +236,15 @@ fn keep_alive(text: &str) -> Result<KeepAlive, String> {
         "raw" => Some(raw.as_bytes().to_vec()),
         "cstring" => unescaped(raw),
         "base64" => data_encoding::BASE64.decode(raw.trim().as_bytes()).ok(),
-        _ => return Err(format!("`Grip-Keep-Alive`: the format `{format}` is none of `raw`, `cstring` and `base64`")),
+        _ => {
+            return Err(format!(
+                "`Grip-Keep-ShutdownGuard`: the format `{format}` is none of `raw`, `cstring` and `base64`"
+            ));
+        }
     };
-    let data = data.ok_or_else(|| format!("`Grip-Keep-Alive`: the data is not {format}"))?;
+    let data = data.ok_or_else(|| format!("`Grip-Keep-ShutdownGuard`: the data is not {format}"))?;
     if data.is_empty() {
-        return Err("`Grip-Keep-Alive` has no data".to_owned());
+        return Err("`Grip-Keep-ShutdownGuard` has no data".to_owned());
     }
     Ok(KeepAlive { data: data.into(), every, always })
 }

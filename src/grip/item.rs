@@ -99,7 +99,8 @@ struct Request {
 /// # Errors
 /// What is wrong with it.
 pub fn parse(json: &[u8]) -> Result<Vec<Item>, String> {
-    let Request { items } = serde_json::from_slice(json).map_err(|error| format!("the items cannot be read: {error}"))?;
+    let Request { items } =
+        serde_json::from_slice(json).map_err(|error| format!("the items cannot be read: {error}"))?;
     items.into_iter().map(Item::read).collect()
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE, RANGE, TRANSFER_ENCODING,
+    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, TRANSFER_ENCODING,
 };
 use http::request::Parts;
 use http::{Method, Uri};
@@ -25,7 +25,7 @@ use crate::request::body::{RawBody, RequestBody};
 use crate::request::half_closed::HalfClosed;
 use crate::request::head::{Peer, RequestHead, copy_of};
 use crate::shadow::Lends;
-use crate::wire::SpareAlarm;
+use crate::wire::SpareTimer;
 
 /// How long the application may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,7 +74,7 @@ impl Origin {
     }
 
     /// The request for logs.
-    pub(super) fn subject(&self) -> String {
+    pub(super) fn log_context(&self) -> String {
         let app = self.app().map_or("", |app| &*app.name);
         format!("app `{app}`: {} {}", self.parts.method, self.parts.uri)
     }
@@ -110,9 +110,9 @@ impl Origin {
         let app = self.app().ok_or("the application is not there")?;
         let head = self.head(grip, link, subscribed).ok_or_else(|| format!("the link `{link}` cannot be asked for"))?;
         let _place = Place::take(app).ok_or("the application has too many requests")?;
-        let (alarm, half_closed) = (SpareAlarm::default(), HalfClosed::default());
+        let (timer, half_closed) = (SpareTimer::default(), HalfClosed::default());
         let body = RequestBody::new(RawBody::Empty, None, None);
-        let call = Call { head, body, settings: self.lender.settings(), client: (&alarm, &half_closed) };
+        let call = Call { head, body, settings: self.lender.settings(), client: (&timer, &half_closed) };
         let answering = async { collect(app.call(call).await, grip.buffer).await };
         let (head, body) = tokio::time::timeout(PATIENCE, answering).await.map_err(|_| "it took too long")??;
         if head.status.is_success() { Ok((head, body)) } else { Err(format!("the status is {}", head.status)) }

@@ -3,7 +3,7 @@
 //! One small task for each client. It ends with the client, with the server's drain, or when the client does not take what
 //! comes. A stream that the server ends is complete, so an `EventSource` connects again.
 //!
-//! Spec: GRIP "HTTP" (`Grip-Hold: stream`, `Grip-Keep-Alive`); Pushpin (`Grip-Link`).
+//! Spec: GRIP "HTTP" (`Grip-Hold: stream`, `Grip-Keep-ShutdownGuard`); Pushpin (`Grip-Link`).
 
 use std::future::{pending, poll_fn};
 use std::ops::ControlFlow;
@@ -92,9 +92,9 @@ impl Stream {
             End::Complete => self.writer.finish(),
             End::Gone => {}
             End::Slow => {
-                let (subject, buffer) = (self.client.origin.subject(), self.client.grip.buffer);
+                let (log_context, buffer) = (self.client.origin.log_context(), self.client.grip.buffer);
                 line(format_args!(
-                    "warning: {subject}: the client of a held stream takes too little, and was dropped: more than {buffer} bytes \
+                    "warning: {log_context}: the client of a held stream takes too little, and was dropped: more than {buffer} bytes \
                      wait for it (`--grip-buffer`)"
                 ));
             }
@@ -186,7 +186,11 @@ impl Stream {
             },
             Err(why) => {
                 // Its client connects again and says what it has.
-                debug(format_args!("{}: the held stream ends: `Grip-Link: <{}>`: {why}", origin.subject(), link.target));
+                debug(format_args!(
+                    "{}: the held stream ends: `Grip-Link: <{}>`: {why}",
+                    origin.log_context(),
+                    link.target
+                ));
                 ControlFlow::Break(End::Complete)
             }
         }

@@ -31,7 +31,8 @@ impl Named {
     ) -> Option<Box<Self>> {
         let Decided { decision, reason, .. } = decided;
         let request = asked(head, websocket);
-        let own = |app: usize, root: usize| Some(router.own_path(router.own_place(&request, app, root, reason)?)?.into());
+        let own =
+            |app: usize, root: usize| Some(router.own_path(router.own_place(&request, app, root, reason)?)?.into());
         let said = || router.template_of(reason).map(Into::into);
         let (app, root, then) = match decision {
             Decision::App { app, root } => (app.0, root, None),
