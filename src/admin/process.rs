@@ -100,6 +100,10 @@ impl Process {
         if let Some(shadow) = &self.shadow {
             shadow.samples(&mut samples);
         }
+        if let Some((holds, items)) = self.hub.as_ref().map(|hub| hub.counts()) {
+            samples.push(Sample::count(Family::Holds, &[], holds));
+            samples.push(Sample::new(Family::Published, &[], Value::Count(items)));
+        }
         let lag = self.lag.now(&self.event_loop).map(|lag| lag.as_secs_f64());
         samples.extend(lag.map(|lag| Sample::new(Family::LoopLag, &[], Value::Seconds(lag))));
         samples.extend(memory.map(|bytes| Sample::new(Family::Memory, &[], Value::Count(bytes))));

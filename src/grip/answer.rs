@@ -12,7 +12,7 @@ use rsgi_bridge::response::response_head::ResponseHead;
 
 use super::delivery::Subscribed;
 use super::hub::{Full, Hub, Subscription};
-use super::instruct::{self, Instruct, Mode};
+use super::instruct::{self, HoldMode, Instruct};
 use super::origin::Origin;
 use super::signature::Signer;
 use super::{long_poll, publishing, stream};
@@ -126,8 +126,8 @@ pub async fn answer(
 
 async fn held(client: Client, instruct: Instruct, head: Box<ResponseHead>, body: Bytes) -> AppResponse {
     match instruct.mode {
-        Some(Mode::Response) => long_poll::hold(client, instruct.timeout, head, body).await,
-        Some(Mode::Stream) | None => stream::begin(client, instruct, head, body),
+        Some(HoldMode::Response) => long_poll::hold(client, instruct.timeout, head, body).await,
+        Some(HoldMode::Stream) | None => stream::begin(client, instruct, head, body),
     }
 }
 
@@ -144,8 +144,8 @@ fn refused(origin: &Origin, why: &str) -> AppResponse {
 pub(super) async fn collect(response: AppResponse, most: usize) -> Result<(Box<ResponseHead>, Bytes), String> {
     let (head, mut source) = match response {
         AppResponse::Whole(head, body) => return Ok((head, body)),
-        AppResponse::Stream(head, reader) | AppResponse::Trailed(head, reader, _) => (head, Source::Pipe(reader)),
-        AppResponse::Spooled(head, reader) => (head, Source::Spooled(SpooledStream::new(reader))),
+        AppResponse::Stream(head, reader) | AppResponse::Trailed(head, reader, _) => (head, HeldBody::Pipe(reader)),
+        AppResponse::Spooled(head, reader) => (head, HeldBody::Spooled(SpooledStream::new(reader))),
         AppResponse::File(..) => return Err("it is a file".to_owned()),
         AppResponse::Compressed(..) => return Err("it is compressed".to_owned()),
         AppResponse::Error(error) => return Err(error.to_string()),
@@ -160,12 +160,12 @@ pub(super) async fn collect(response: AppResponse, most: usize) -> Result<(Box<R
     Ok((head, body.freeze()))
 }
 
-enum Source {
+enum HeldBody {
     Pipe(rsgi_bridge::pipe::PipeReader<Bytes>),
     Spooled(SpooledStream),
 }
 
-impl Source {
+impl HeldBody {
     fn poll(&mut self, context: &mut std::task::Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
         match self {
             Self::Pipe(reader) => reader.poll_next(context).map(|next| Some(next?.map_err(|error| error.to_string()))),

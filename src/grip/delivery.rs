@@ -21,7 +21,7 @@ pub(super) struct Subscribed {
 
 /// What to do with an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ItemVerdict {
     Deliver,
     Skip,
     /// One before it has not come.
@@ -38,17 +38,21 @@ impl Subscribed {
     }
 
     /// Whether the client gets an item now.
-    pub(super) fn verdict(&self, item: &Item) -> Verdict {
-        let Some(channel) = self.channel(&item.channel) else { return Verdict::Skip };
+    pub(super) fn verdict(&self, item: &Item) -> ItemVerdict {
+        let Some(channel) = self.channel(&item.channel) else { return ItemVerdict::Skip };
         if let Some(seen) = &channel.prev_id {
             if item.id.as_ref() == Some(seen) {
-                return Verdict::Skip;
+                return ItemVerdict::Skip;
             }
             if item.prev_id.as_ref().is_some_and(|prev_id| prev_id != seen) {
-                return Verdict::Gap;
+                return ItemVerdict::Gap;
             }
         }
-        if channel.filters.iter().all(|filter| self.passes(*filter, item)) { Verdict::Deliver } else { Verdict::Skip }
+        if channel.filters.iter().all(|filter| self.passes(*filter, item)) {
+            ItemVerdict::Deliver
+        } else {
+            ItemVerdict::Skip
+        }
     }
 
     fn passes(&self, filter: Filter, item: &Item) -> bool {
@@ -136,17 +140,17 @@ mod tests {
     fn items_come_in_their_order_or_there_is_a_gap() {
         let mut client = subscribed(&[]);
         for (fields, verdict) in [
-            (r#""channel": "a", "id": "1", "prev-id": "0""#, Verdict::Skip),
-            (r#""channel": "a", "id": "3", "prev-id": "2""#, Verdict::Gap),
-            (r#""channel": "a", "id": "2", "prev-id": "1""#, Verdict::Deliver),
-            (r#""channel": "a""#, Verdict::Deliver),
-            (r#""channel": "b", "id": "3", "prev-id": "2""#, Verdict::Deliver),
-            (r#""channel": "c""#, Verdict::Skip),
+            (r#""channel": "a", "id": "1", "prev-id": "0""#, ItemVerdict::Skip),
+            (r#""channel": "a", "id": "3", "prev-id": "2""#, ItemVerdict::Gap),
+            (r#""channel": "a", "id": "2", "prev-id": "1""#, ItemVerdict::Deliver),
+            (r#""channel": "a""#, ItemVerdict::Deliver),
+            (r#""channel": "b", "id": "3", "prev-id": "2""#, ItemVerdict::Deliver),
+            (r#""channel": "c""#, ItemVerdict::Skip),
         ] {
             assert_eq!(client.verdict(&item(fields)), verdict, "{fields}");
         }
         client.pass(&item(r#""channel": "a", "id": "2""#));
-        assert_eq!(client.verdict(&item(r#""channel": "a", "id": "3", "prev-id": "2""#)), Verdict::Deliver);
+        assert_eq!(client.verdict(&item(r#""channel": "a", "id": "3", "prev-id": "2""#)), ItemVerdict::Deliver);
         assert_eq!(client.lasts().collect::<Vec<_>>(), ["a; last-id=2"]);
     }
 
@@ -154,12 +158,12 @@ mod tests {
     fn filters_say_who_gets_an_item() {
         let meta = |text: &str| item(&format!("\"channel\": \"a\", \"meta\": {{{text}}}"));
         for (filter, text, verdict) in [
-            (Filter::SkipUsers, r#""skip_users": "1, 7""#, Verdict::Skip),
-            (Filter::SkipUsers, r#""skip_users": "17""#, Verdict::Deliver),
-            (Filter::SkipSelf, r#""sender": "7""#, Verdict::Skip),
-            (Filter::SkipSelf, "", Verdict::Deliver),
-            (Filter::RequireSub, r#""require_sub": "b""#, Verdict::Deliver),
-            (Filter::RequireSub, r#""require_sub": "z""#, Verdict::Skip),
+            (Filter::SkipUsers, r#""skip_users": "1, 7""#, ItemVerdict::Skip),
+            (Filter::SkipUsers, r#""skip_users": "17""#, ItemVerdict::Deliver),
+            (Filter::SkipSelf, r#""sender": "7""#, ItemVerdict::Skip),
+            (Filter::SkipSelf, "", ItemVerdict::Deliver),
+            (Filter::RequireSub, r#""require_sub": "b""#, ItemVerdict::Deliver),
+            (Filter::RequireSub, r#""require_sub": "z""#, ItemVerdict::Skip),
         ] {
             assert_eq!(subscribed(&[filter]).verdict(&meta(text)), verdict, "{filter:?} {text}");
         }

@@ -30,7 +30,7 @@ pub struct Hub {
 
 #[derive(Debug, Default)]
 struct State {
-    channels: HashMap<Arc<str>, HashMap<u64, Arc<Queue>>>,
+    channels: HashMap<Arc<str>, HashMap<u64, Arc<HoldQueue>>>,
     holds: usize,
     /// The id of the last item of a channel.
     last_ids: HashMap<String, String>,
@@ -38,7 +38,7 @@ struct State {
 
 /// Items that wait for one hold.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct HoldQueue {
     items: UnboundedSender<Arc<Item>>,
     bytes: AtomicUsize,
     overflowed: AtomicBool,
@@ -78,7 +78,7 @@ impl Hub {
     pub fn publish(&self, items: Vec<Item>) {
         for item in items {
             self.published.fetch_add(1, Ordering::Relaxed);
-            let queues: Vec<Arc<Queue>> = {
+            let queues: Vec<Arc<HoldQueue>> = {
                 let mut state = self.lock();
                 if let Some(id) = &item.id {
                     if state.last_ids.len() >= MOST_IDS {
@@ -118,7 +118,8 @@ impl Hub {
     /// A new hold with these channels.
     pub(super) fn subscribe(self: &Arc<Self>, channels: &[Channel]) -> Result<Subscription, Full> {
         let (sender, items) = unbounded_channel();
-        let queue = Arc::new(Queue { items: sender, bytes: AtomicUsize::new(0), overflowed: AtomicBool::new(false) });
+        let queue =
+            Arc::new(HoldQueue { items: sender, bytes: AtomicUsize::new(0), overflowed: AtomicBool::new(false) });
         {
             let mut state = self.lock();
             if state.holds >= self.most_holds {
@@ -133,7 +134,7 @@ impl Hub {
     }
 }
 
-impl Queue {
+impl HoldQueue {
     fn push(&self, item: &Arc<Item>, most_bytes: usize) {
         if self.overflowed.load(Ordering::Relaxed) {
             return;
@@ -154,7 +155,7 @@ pub(super) struct Subscription {
     hub: Arc<Hub>,
     number: u64,
     names: Vec<Arc<str>>,
-    queue: Arc<Queue>,
+    queue: Arc<HoldQueue>,
     items: UnboundedReceiver<Arc<Item>>,
 }
 

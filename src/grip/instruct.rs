@@ -28,7 +28,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(super) struct Instruct {
     /// `None` when only the link is to be followed.
-    pub mode: Option<Mode>,
+    pub mode: Option<HoldMode>,
     pub channels: Vec<Channel>,
     /// Of a held request.
     pub timeout: Duration,
@@ -40,7 +40,7 @@ pub(super) struct Instruct {
 
 /// The two kinds of holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(super) enum HoldMode {
     /// The first item is the response.
     Response,
     /// Items follow the response.
@@ -136,11 +136,11 @@ type Lines = BTreeMap<String, Vec<String>>;
 fn read(lines: &Lines, most_channels: usize) -> Result<Option<Instruct>, String> {
     let mode = match one(lines, "grip-hold")? {
         None => None,
-        Some("response") => Some(Mode::Response),
-        Some("stream") => Some(Mode::Stream),
+        Some("response") => Some(HoldMode::Response),
+        Some("stream") => Some(HoldMode::Stream),
         Some(other) => return Err(format!("`Grip-Hold: {other}`: it must be `response` or `stream`")),
     };
-    let next = link(lines)?.filter(|_| mode != Some(Mode::Response));
+    let next = link(lines)?.filter(|_| mode != Some(HoldMode::Response));
     if mode.is_none() && next.is_none() {
         return Ok(None);
     }
@@ -317,7 +317,7 @@ mod tests {
         ]);
         let instruct = instruct.unwrap().unwrap();
         assert_eq!(head.headers.len(), 1, "clients see none of it");
-        assert_eq!(instruct.mode, Some(Mode::Stream));
+        assert_eq!(instruct.mode, Some(HoldMode::Stream));
         let [events, user] = instruct.channels.as_slice() else { panic!("{:?}", instruct.channels) };
         assert_eq!((&*events.name, events.prev_id.as_deref()), ("events-a%2Fb", Some("5")));
         assert_eq!(events.filters, [Filter::BuildId, Filter::SkipUsers]);

@@ -28,13 +28,13 @@ pub struct Item {
 /// What one kind of hold gets.
 #[derive(Debug)]
 pub(super) struct Payload<T> {
-    pub action: Action<T>,
+    pub action: ItemAction<T>,
     /// Those that the content is written for; `None` when that is not said.
     pub filters: Option<Vec<String>>,
 }
 
 #[derive(Debug)]
-pub(super) enum Action<T> {
+pub(super) enum ItemAction<T> {
     Send(T),
     Close,
     /// There is something new, which the application knows.
@@ -51,7 +51,7 @@ pub(super) struct Reply {
 }
 
 #[derive(Debug, Deserialize)]
-struct Written {
+struct WrittenItem {
     channel: String,
     id: Option<String>,
     #[serde(rename = "prev-id")]
@@ -91,7 +91,7 @@ struct WrittenPayload {
 
 #[derive(Deserialize)]
 struct Request {
-    items: Vec<Written>,
+    items: Vec<WrittenItem>,
 }
 
 /// The items of a request to publish.
@@ -105,8 +105,8 @@ pub fn parse(json: &[u8]) -> Result<Vec<Item>, String> {
 }
 
 impl Item {
-    fn read(written: Written) -> Result<Self, String> {
-        let Written { channel, id, prev_id, meta, formats, own } = written;
+    fn read(written: WrittenItem) -> Result<Self, String> {
+        let WrittenItem { channel, id, prev_id, meta, formats, own } = written;
         let within = |why: String| format!("an item for the channel `{channel}`: {why}");
         let stream = own.stream.or(formats.stream).map(stream).transpose().map_err(within)?;
         let response = own.response.or(formats.response).map(response).transpose().map_err(within)?;
@@ -119,11 +119,11 @@ impl Item {
     /// About how many bytes it is.
     pub(super) fn weight(&self) -> usize {
         let stream = match &self.stream {
-            Some(Payload { action: Action::Send(content), .. }) => content.len(),
+            Some(Payload { action: ItemAction::Send(content), .. }) => content.len(),
             _ => 0,
         };
         let response = match &self.response {
-            Some(Payload { action: Action::Send(reply), .. }) => reply.body.len(),
+            Some(Payload { action: ItemAction::Send(reply), .. }) => reply.body.len(),
             _ => 0,
         };
         stream + response + 64
@@ -150,11 +150,11 @@ fn response(written: WrittenPayload) -> Result<Payload<Reply>, String> {
     Ok(Payload { action, filters: written.filters })
 }
 
-fn action<T>(name: Option<&str>, send: impl FnOnce() -> Result<T, String>) -> Result<Action<T>, String> {
+fn action<T>(name: Option<&str>, send: impl FnOnce() -> Result<T, String>) -> Result<ItemAction<T>, String> {
     Ok(match name {
-        None | Some("send") => Action::Send(send()?),
-        Some("close") => Action::Close,
-        Some("hint") => Action::Hint,
+        None | Some("send") => ItemAction::Send(send()?),
+        Some("close") => ItemAction::Close,
+        Some("hint") => ItemAction::Hint,
         Some(other) => return Err(format!("the action `{other}` is none of `send`, `close` and `hint`")),
     })
 }
@@ -218,16 +218,16 @@ mod tests {
         );
         let item = item.unwrap();
         assert_eq!((item.id.as_deref(), item.prev_id.as_deref()), (Some("2"), Some("1")));
-        let Some(Payload { action: Action::Send(content), .. }) = &item.stream else { panic!("{item:?}") };
+        let Some(Payload { action: ItemAction::Send(content), .. }) = &item.stream else { panic!("{item:?}") };
         assert_eq!(content, "hi");
-        let Some(Payload { action: Action::Send(reply), .. }) = &item.response else { panic!("{item:?}") };
+        let Some(Payload { action: ItemAction::Send(reply), .. }) = &item.response else { panic!("{item:?}") };
         assert_eq!((reply.status.as_u16(), &*reply.body, reply.headers.len()), (201, &b"c"[..], 1));
     }
 
     #[test]
     fn formats_may_have_an_object_of_their_own() {
         let item = only(r#"{"items": [{"channel": "a", "formats": {"http-stream": {"action": "close"}}}]}"#).unwrap();
-        assert!(matches!(item.stream, Some(Payload { action: Action::Close, .. })));
+        assert!(matches!(item.stream, Some(Payload { action: ItemAction::Close, .. })));
     }
 
     #[test]

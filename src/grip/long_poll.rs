@@ -10,8 +10,8 @@ use bytes::Bytes;
 use rsgi_bridge::response::response_head::ResponseHead;
 
 use super::answer::Client;
-use super::delivery::Verdict;
-use super::item::{Action, Item, Payload, Reply};
+use super::delivery::ItemVerdict;
+use super::item::{Item, ItemAction, Payload, Reply};
 use crate::response::app_response::AppResponse;
 use crate::runtime::shutdown::Phase;
 
@@ -37,13 +37,13 @@ async fn next_reply(client: &mut Client) -> Option<AppResponse> {
         let item = client.subscription.next().await?;
         let Some(payload) = &item.response else { continue };
         match client.subscribed.verdict(&item) {
-            Verdict::Skip => client.subscribed.pass(&item),
-            Verdict::Gap => return None,
-            Verdict::Deliver => {
+            ItemVerdict::Skip => client.subscribed.pass(&item),
+            ItemVerdict::Gap => return None,
+            ItemVerdict::Deliver => {
                 client.subscribed.pass(&item);
                 return match &payload.action {
-                    Action::Send(reply) => Some(replied(client, &item, payload, reply)),
-                    Action::Close | Action::Hint => None,
+                    ItemAction::Send(reply) => Some(replied(client, &item, payload, reply)),
+                    ItemAction::Close | ItemAction::Hint => None,
                 };
             }
         }

@@ -16,9 +16,9 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::Client;
-use super::delivery::{Subscribed, Verdict};
+use super::delivery::{ItemVerdict, Subscribed};
 use super::instruct::{self, Instruct, KeepAlive, Link};
-use super::item::{Action, Item};
+use super::item::{Item, ItemAction};
 use crate::log::{debug, line};
 use crate::response::app_response::AppResponse;
 use crate::runtime::shutdown::Phase;
@@ -29,7 +29,7 @@ const BETWEEN_LINKS: Duration = Duration::from_secs(1);
 /// So many links follow each other at once.
 const MOST_LINKS: usize = 100;
 
-struct Stream {
+struct HeldStream {
     client: Client,
     writer: PipeWriter<Bytes>,
     keep_alive: Option<KeepAlive>,
@@ -43,7 +43,7 @@ struct Stream {
 }
 
 /// What ends a stream.
-enum End {
+enum StreamEnd {
     /// It is complete.
     Complete,
     /// Its client has left.
@@ -57,7 +57,7 @@ pub(super) fn begin(client: Client, instruct: Instruct, mut head: Box<ResponseHe
     head.remove(&CONTENT_LENGTH);
     let (writer, reader) = pipe(client.grip.buffer);
     let now = Instant::now();
-    let mut stream = Stream { client, writer, keep_alive: None, due: now, next: None, follow: now, links: 0 };
+    let mut stream = HeldStream { client, writer, keep_alive: None, due: now, next: None, follow: now, links: 0 };
     let behind = stream.client.subscription.is_behind(&instruct.channels);
     stream.obey(instruct, behind);
     let beginning = stream.client.subscribed.beginning(body);
@@ -69,17 +69,17 @@ pub(super) fn begin(client: Client, instruct: Instruct, mut head: Box<ResponseHe
     AppResponse::Stream(head, reader)
 }
 
-impl Stream {
+impl HeldStream {
     async fn run(mut self) {
         let mut alive = self.client.alive.clone();
         let mut draining = std::pin::pin!(alive.reached(Phase::Draining));
         let end = loop {
             let step = tokio::select! {
-                () = &mut draining => ControlFlow::Break(End::Complete),
-                () = poll_fn(|context| self.writer.poll_closed(context)) => ControlFlow::Break(End::Gone),
+                () = &mut draining => ControlFlow::Break(StreamEnd::Complete),
+                () = poll_fn(|context| self.writer.poll_closed(context)) => ControlFlow::Break(StreamEnd::Gone),
                 item = self.client.subscription.next() => match item {
                     Some(item) => self.take(&item),
-                    None => ControlFlow::Break(End::Slow),
+                    None => ControlFlow::Break(StreamEnd::Slow),
                 },
                 () = at(self.keep_alive.as_ref().map(|_| self.due)) => self.keep_alive(),
                 () = at(self.next.as_ref().map(|_| self.follow)) => self.go_on().await,
@@ -89,9 +89,9 @@ impl Stream {
             }
         };
         match end {
-            End::Complete => self.writer.finish(),
-            End::Gone => {}
-            End::Slow => {
+            StreamEnd::Complete => self.writer.finish(),
+            StreamEnd::Gone => {}
+            StreamEnd::Slow => {
                 let (log_context, buffer) = (self.client.origin.log_context(), self.client.grip.buffer);
                 line(format_args!(
                     "warning: {log_context}: the client of a held stream takes too little, and was dropped: more than {buffer} bytes \
@@ -117,48 +117,48 @@ impl Stream {
         self.keep_alive = instruct.keep_alive;
     }
 
-    fn take(&mut self, item: &Item) -> ControlFlow<End> {
+    fn take(&mut self, item: &Item) -> ControlFlow<StreamEnd> {
         let Some(payload) = &item.stream else { return ControlFlow::Continue(()) };
         let verdict = self.client.subscribed.verdict(item);
-        if verdict == Verdict::Gap && self.next.is_some() {
+        if verdict == ItemVerdict::Gap && self.next.is_some() {
             // The application has them all.
             self.follow = self.follow.min(Instant::now());
             return ControlFlow::Continue(());
         }
         self.client.subscribed.pass(item);
-        if verdict == Verdict::Skip {
+        if verdict == ItemVerdict::Skip {
             return ControlFlow::Continue(());
         }
         match &payload.action {
-            Action::Send(content) => {
+            ItemAction::Send(content) => {
                 let content = self.client.subscribed.copy(&item.channel, payload.filters.as_deref(), content);
                 self.send(content)
             }
-            Action::Close => ControlFlow::Break(End::Complete),
-            Action::Hint => {
+            ItemAction::Close => ControlFlow::Break(StreamEnd::Complete),
+            ItemAction::Hint => {
                 self.follow = self.follow.min(Instant::now());
                 ControlFlow::Continue(())
             }
         }
     }
 
-    fn send(&mut self, content: Bytes) -> ControlFlow<End> {
+    fn send(&mut self, content: Bytes) -> ControlFlow<StreamEnd> {
         if content.is_empty() {
             return ControlFlow::Continue(());
         }
         if !self.writer.has_room() {
-            return ControlFlow::Break(End::Slow);
+            return ControlFlow::Break(StreamEnd::Slow);
         }
         if let Some(keep_alive) = self.keep_alive.as_ref().filter(|keep_alive| !keep_alive.always) {
             self.due = Instant::now() + keep_alive.every;
         }
         match self.writer.push(content) {
             Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(End::Gone),
+            Err(_) => ControlFlow::Break(StreamEnd::Gone),
         }
     }
 
-    fn keep_alive(&mut self) -> ControlFlow<End> {
+    fn keep_alive(&mut self) -> ControlFlow<StreamEnd> {
         let Some(keep_alive) = &self.keep_alive else { return ControlFlow::Continue(()) };
         self.due = Instant::now() + keep_alive.every;
         let data = keep_alive.data.clone();
@@ -167,7 +167,7 @@ impl Stream {
     }
 
     /// Follows the link.
-    async fn go_on(&mut self) -> ControlFlow<End> {
+    async fn go_on(&mut self) -> ControlFlow<StreamEnd> {
         let Some(link) = self.next.clone() else { return ControlFlow::Continue(()) };
         let Client { grip, origin, subscribed, .. } = &self.client;
         let asked = origin.ask(grip, &link.target, subscribed).await;
@@ -181,7 +181,7 @@ impl Stream {
                 self.send(body)
             }
             Ok((_, body)) => match self.send(body) {
-                ControlFlow::Continue(()) => ControlFlow::Break(End::Complete),
+                ControlFlow::Continue(()) => ControlFlow::Break(StreamEnd::Complete),
                 end @ ControlFlow::Break(_) => end,
             },
             Err(why) => {
@@ -191,7 +191,7 @@ impl Stream {
                     origin.log_context(),
                     link.target
                 ));
-                ControlFlow::Break(End::Complete)
+                ControlFlow::Break(StreamEnd::Complete)
             }
         }
     }

@@ -226,7 +226,7 @@ async fn dispatch(
     let compression = connection.service.compression.as_ref().filter(|_| !upgrade);
     let compressed =
         compression.map(|compression| (compression, compression.wish(&head.parts.headers, head.is_head())));
-    let Begun { answering, fate, origin } = match begin(connection, (head, upgrade), body, in_flight) {
+    let BegunRequest { answering, fate, origin } = match begin(connection, (head, upgrade), body, in_flight) {
         Ok(begun) => begun,
         Err(error) => return AppResponse::Error(error),
     };
@@ -250,7 +250,7 @@ async fn dispatch(
 }
 
 /// A request that an application has now.
-struct Begun<F> {
+struct BegunRequest<F> {
     answering: F,
     fate: Option<Arc<BodyFate>>,
     /// What is kept of it, if the response may be held.
@@ -266,7 +266,7 @@ fn begin<'a>(
     (mut head, upgrade): (Box<RequestHead>, bool),
     body: RawBody,
     in_flight: &'a mut InFlight,
-) -> Result<Begun<impl Future<Output = AppResponse>>, RequestError> {
+) -> Result<BegunRequest<impl Future<Output = AppResponse>>, RequestError> {
     let service = &connection.service;
     let routing = service.routing.load();
     let decided = routing.router.decide(&asked(&head, upgrade));
@@ -298,7 +298,7 @@ fn begin<'a>(
         in_flight.enter(&app.load)?;
         let asked = websocket::HandshakeRequest { head, guard: connection.guard.clone(), in_flight };
         let answering = rare(websocket::call(app, asked, &service.settings));
-        return Ok(Begun { answering, fate: None, origin: None });
+        return Ok(BegunRequest { answering, fate: None, origin: None });
     }
     let limit = service.settings.max_body;
     if let Some(limit) = limit
@@ -324,7 +324,7 @@ fn begin<'a>(
         None => Either::Left(app.call(call)),
         Some((second, miss)) => rare(probe::call(app, (second, miss), call, in_flight)),
     };
-    Ok(Begun { answering, fate, origin })
+    Ok(BegunRequest { answering, fate, origin })
 }
 
 /// In a box, so that other requests keep no room for it.

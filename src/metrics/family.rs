@@ -132,6 +132,10 @@ families! {
         "Requests whose responses from both applications were compared";
     ShadowDiffering: "rsgi_shadow_differing", Counter, Sum, "requests", [],
         "Compared requests whose responses differ";
+    Holds: "rsgi_grip_holds", Gauge, Sum, "clients", [],
+        "Clients that are held for what is published to them";
+    Published: "rsgi_grip_items", Counter, Sum, "items", [],
+        "Published items that a process got, whether it holds clients for them or not";
     Info: "rsgi_build_info", Gauge, Sum, "flag", ["version"],
         "Always 1; the label is the version of the server";
 }
