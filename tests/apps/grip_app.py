@@ -1,0 +1,59 @@
+"""Responses that ask to be held: `wsgi` does it with a plain WSGI application, `asgi` with a plain ASGI one.
+
+The query of `/hold` is the `Grip-*` fields of the response, and `body`. `/publish` publishes its body with `rsgi.publish`.
+`/seen` shows the fields that the application got, `/threads` how many threads have served `/hold`.
+"""
+
+import json
+import threading
+from urllib.parse import parse_qsl
+
+import rsgi
+
+_threads = set()
+_asked = []
+
+
+def _answer(path, query, fields, body):
+    """Status, fields and body of a response; neither interface knows more."""
+    _asked.append(path)
+    said = parse_qsl(query, keep_blank_values=True)
+    if path == "/hold":
+        _threads.add(threading.get_ident())
+        headers = [(name, value) for name, value in said if name.lower().startswith(("grip-", "x-"))]
+        content = dict(said).get("body", "held\n")
+        return 200, [("content-type", "text/event-stream"), *headers], content.encode()
+    if path == "/publish":
+        rsgi.publish(**json.loads(body))
+        return 200, [], b"published\n"
+    if path == "/seen":
+        return 200, [], json.dumps(fields).encode()
+    if path == "/threads":
+        return 200, [], str(len(_threads)).encode()
+    if path == "/asked":
+        return 200, [], json.dumps(_asked).encode()
+    if path == "/next":
+        # What a stream goes on with; the client's position comes in Grip-Last.
+        headers = [("grip-hold", "stream"), ("grip-channel", "news; prev-id=9"), ("grip-link", "</next>; rel=next")]
+        return 200, headers, f"next after {fields.get('grip-last')}\n".encode()
+    return 404, [], b"not here\n"
+
+
+def wsgi(environ, start_response):
+    names = [name for name in environ if name.startswith("HTTP_GRIP_")]
+    fields = {name[5:].lower().replace("_", "-"): environ[name] for name in names}
+    body = environ["wsgi.input"].read()
+    status, headers, content = _answer(environ["PATH_INFO"], environ["QUERY_STRING"], fields, body)
+    start_response(f"{status} X", [(name, value) for name, value in headers])
+    return [content]
+
+
+async def asgi(scope, receive, send):
+    assert scope["type"] == "http"
+    body = (await receive()).get("body", b"")
+    fields = {name.decode(): value.decode() for name, value in scope["headers"] if name.startswith(b"grip-")}
+    status, headers, content = _answer(scope["path"], scope["query_string"].decode(), fields, body)
+    headers = [(name.lower().encode(), value.encode()) for name, value in headers]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content[:1], "more_body": True})
+    await send({"type": "http.response.body", "body": content[1:]})
