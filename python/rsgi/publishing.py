@@ -14,7 +14,7 @@ def publish(
     channel: str,
     content: str | bytes | None = None,
     *,
-    id: str | None = None,  # noqa: A002 - GRIP's own word
+    id: str | None = None,
     prev_id: str | None = None,
     meta: Mapping[str, str] | None = None,
     formats: Mapping[str, object] | None = None,

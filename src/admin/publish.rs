@@ -9,13 +9,13 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
 use super::browser::Sender;
-use super::http::Source;
+use super::http::NumberSource;
 
 /// The longest body that is read.
 const MOST_BODY: usize = 4 * 1024 * 1024;
 
 /// Answers a request. Gives a status and a line.
-pub(super) async fn answer(request: Request<Incoming>, source: &Source) -> (StatusCode, String) {
+pub(super) async fn answer(request: Request<Incoming>, source: &NumberSource) -> (StatusCode, String) {
     if Sender::of(request.headers()) != Sender::Program {
         return (StatusCode::FORBIDDEN, "a web page cannot publish".to_owned());
     }

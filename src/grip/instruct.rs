@@ -2,27 +2,21 @@
 //!
 //! Pure: `answer.rs` does what it says. All such fields are taken out of the response, so that no client sees one.
 //!
-//! Spec: GRIP "HTTP" (`Grip-Hold`, `Grip-Channel`, `Grip-Timeout`, `Grip-Keep-ShutdownGuard`); Pushpin (`Grip-Set-Meta`, `Grip-Status`,
+//! Spec: GRIP "HTTP" (`Grip-Hold`, `Grip-Channel`, `Grip-Timeout`, `Grip-Keep-Alive`); Pushpin (`Grip-Set-Meta`, `Grip-Status`,
 //! `Grip-Link`, filters).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 use rsgi_bridge::response::response_head::ResponseHead;
 
 use super::fields::{parameter, split};
-
-/// How long a request is held, or a stream idles until its keep-alive, if the application does not say.
-const CUSTOMARY: Duration = Duration::from_secs(55);
+use super::keep_alive::{CUSTOMARY, KeepAlive, seconds};
 
 /// How long a stream goes on until its link is followed, if the application does not say.
 const LINK_CUSTOMARY: Duration = Duration::from_secs(120);
-
-/// The shortest of these times. Less would keep the server busy.
-const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What a response asks for.
 #[derive(Debug, Clone)]
@@ -64,15 +58,6 @@ pub(super) enum Filter {
     RequireSub,
     BuildId,
     VarSubst,
-}
-
-/// What a stream gets when nothing else comes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeepAlive {
-    pub data: Bytes,
-    pub every: Duration,
-    /// Whether it comes in any case, not only after a silence.
-    pub always: bool,
 }
 
 /// Where a stream goes on.
@@ -156,7 +141,7 @@ fn read(lines: &Lines, most_channels: usize) -> Result<Option<Instruct>, String>
         None => CUSTOMARY,
         Some(text) => seconds("Grip-Timeout", text)?,
     };
-    let keep_alive = one(lines, "grip-keep-alive")?.map(keep_alive).transpose()?;
+    let keep_alive = one(lines, "grip-keep-alive")?.map(KeepAlive::read).transpose()?;
     Ok(Some(Instruct { mode, channels, timeout, keep_alive, meta: meta(lines)?, next }))
 }
 
@@ -167,11 +152,6 @@ fn one<'a>(lines: &'a Lines, name: &str) -> Result<Option<&'a str>, String> {
         Some([value]) => Ok(Some(value.trim())),
         Some(_) => Err(format!("`{name}` is there more than once")),
     }
-}
-
-fn seconds(name: &str, text: &str) -> Result<Duration, String> {
-    let seconds: u32 = text.parse().map_err(|_| format!("`{name}`: `{text}` is not a number of seconds"))?;
-    Ok(Duration::from_secs(seconds.into()).max(SHORTEST))
 }
 
 fn channels(lines: &Lines) -> Result<Vec<Channel>, String> {
@@ -209,65 +189,6 @@ fn meta(lines: &Lines) -> Result<BTreeMap<String, String>, String> {
         Ok((name.to_owned(), value.into_owned()))
     };
     elements.map(read).collect()
-}
-
-fn keep_alive(text: &str) -> Result<KeepAlive, String> {
-    // The data is raw: a quote in it is a quote.
-    let mut parts = text.split(';');
-    let raw = parts.next().unwrap_or_default().trim_end();
-    let (mut format, mut every, mut always) = ("raw".to_owned(), CUSTOMARY, false);
-    for (key, value) in parts.filter_map(|part| parameter(part.trim())) {
-        match key {
-            "format" => format = value.into_owned(),
-            "timeout" => every = seconds("Grip-Keep-ShutdownGuard", &value)?,
-            "mode" => match &*value {
-                "idle" => always = false,
-                "interval" => always = true,
-                _ => {
-                    return Err(format!(
-                        "`Grip-Keep-ShutdownGuard`: the mode `{value}` is neither `idle` nor `interval`"
-                    ));
-                }
-            },
-            _ => {}
-        }
-    }
-    let data = match format.as_str() {
-        "raw" => Some(raw.as_bytes().to_vec()),
-        "cstring" => unescaped(raw),
-        "base64" => data_encoding::BASE64.decode(raw.trim().as_bytes()).ok(),
-        _ => {
-            return Err(format!(
-                "`Grip-Keep-ShutdownGuard`: the format `{format}` is none of `raw`, `cstring` and `base64`"
-            ));
-        }
-    };
-    let data = data.ok_or_else(|| format!("`Grip-Keep-ShutdownGuard`: the data is not {format}"))?;
-    if data.is_empty() {
-        return Err("`Grip-Keep-ShutdownGuard` has no data".to_owned());
-    }
-    Ok(KeepAlive { data: data.into(), every, always })
-}
-
-/// Text with `\r`, `\n`, `\\` and `\xHH`.
-fn unescaped(text: &str) -> Option<Vec<u8>> {
-    let (mut data, mut bytes) = (Vec::with_capacity(text.len()), text.bytes());
-    while let Some(byte) = bytes.next() {
-        data.push(match byte {
-            b'\\' => match bytes.next()? {
-                b'n' => b'\n',
-                b'r' => b'\r',
-                b'\\' => b'\\',
-                b'x' => {
-                    let digits = [bytes.next()?, bytes.next()?];
-                    u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?
-                }
-                _ => return None,
-            },
-            byte => byte,
-        });
-    }
-    Some(data)
 }
 
 fn link(lines: &Lines) -> Result<Option<Link>, String> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rsgi_bridge::response::response_head::ResponseHead;
 
-use super::answer::Client;
+use super::client::Client;
 use super::delivery::ItemVerdict;
 use super::item::{Item, ItemAction, Payload, Reply};
 use crate::response::app_response::AppResponse;

@@ -17,8 +17,9 @@ use http::request::Parts;
 use http::{Method, Uri};
 use rsgi_bridge::response::response_head::ResponseHead;
 
-use super::answer::{Grip, collect};
 use super::delivery::Subscribed;
+use super::holder::Grip;
+use super::whole::collect;
 use crate::gateway::app::App;
 use crate::gateway::call::Call;
 use crate::request::body::{RawBody, RequestBody};

@@ -3,7 +3,7 @@
 //! One small task for each client. It ends with the client, with the server's drain, or when the client does not take what
 //! comes. A stream that the server ends is complete, so an `EventSource` connects again.
 //!
-//! Spec: GRIP "HTTP" (`Grip-Hold: stream`, `Grip-Keep-ShutdownGuard`); Pushpin (`Grip-Link`).
+//! Spec: GRIP "HTTP" (`Grip-Hold: stream`, `Grip-Keep-Alive`); Pushpin (`Grip-Link`).
 
 use std::future::{pending, poll_fn};
 use std::ops::ControlFlow;
@@ -15,10 +15,11 @@ use rsgi_bridge::pipe::{PipeWriter, pipe};
 use rsgi_bridge::response::response_head::ResponseHead;
 use tokio::time::{Instant, sleep_until};
 
-use super::answer::Client;
+use super::client::Client;
 use super::delivery::{ItemVerdict, Subscribed};
-use super::instruct::{self, Instruct, KeepAlive, Link};
+use super::instruct::{self, Instruct, Link};
 use super::item::{Item, ItemAction};
+use super::keep_alive::KeepAlive;
 use crate::log::{debug, line};
 use crate::response::app_response::AppResponse;
 use crate::runtime::shutdown::Phase;

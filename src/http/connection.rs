@@ -31,8 +31,7 @@ use crate::request::error::RequestError;
 use crate::request::half_closed::HalfClosed;
 use crate::request::head::{Peer, RequestHead, from_http2};
 use crate::request::identity;
-use crate::request::named::Named;
-use crate::request::routed::{asked, decided_by};
+use crate::request::routed::{asked, decided_by, named};
 use crate::response::app_response::{AppResponse, ResponseBody};
 use crate::response::decision_fields::DecisionFields;
 use crate::response::in_flight::{InFlight, Logged};
@@ -283,7 +282,7 @@ fn begin<'a>(
     head.root += root;
     head.series = in_flight.series();
     if service.settings.name_routes {
-        head.named = Named::of(&routing.router, &head, upgrade, decided, |app| {
+        head.named = named(&routing.router, &head, upgrade, decided, |app| {
             service.apps.get(app).map(|app| Arc::clone(&app.name))
         });
     }

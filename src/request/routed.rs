@@ -2,12 +2,15 @@
 //!
 //! Apart from `connection.rs`, which does what the router says.
 
+use std::sync::Arc;
+
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
 use http::request::Parts;
 
 use crate::metrics::DecidedBy;
 use crate::request::head::RequestHead;
 use crate::request::identity;
+use crate::request::named::Named;
 use crate::route::{Decided, Decision, Reason, RouteRequest, Router};
 
 /// What the numbers of a request need: the routes of the applications that may answer it.
@@ -22,6 +25,28 @@ pub fn decided_by(router: &Router, head: &RequestHead, websocket: bool, decided:
     };
     let own = if matches!(reason, Reason::Table(_)) { None } else { own(app, root) };
     Some(DecidedBy { decided, app, own, then })
+}
+
+/// What the applications that may answer are told of themselves and of the route; `name` gives the name of one.
+pub fn named(
+    router: &Router,
+    head: &RequestHead,
+    websocket: bool,
+    decided: Decided,
+    name: impl Fn(usize) -> Option<Arc<str>>,
+) -> Option<Box<Named>> {
+    let Decided { decision, reason, .. } = decided;
+    let request = asked(head, websocket);
+    let own = |app: usize, root: usize| Some(router.own_path(router.own_place(&request, app, root, reason)?)?.into());
+    let said = || router.template_of(reason).map(Into::into);
+    let (app, root, then) = match decision {
+        Decision::App { app, root } => (app.0, root, None),
+        Decision::Probe { first, then, .. } => (first.0, 0, Some(then.0)),
+        Decision::NotFound => return None,
+    };
+    let route = if matches!(reason, Reason::Table(_)) { said() } else { own(app, root).or_else(said) };
+    let second = |then: usize| Some(Box::new(Named { app: name(then)?, route: own(then, 0), then: None }));
+    Some(Box::new(Named { app: name(app)?, route, then: then.and_then(second) }))
 }
 
 /// What a request asks of the router.

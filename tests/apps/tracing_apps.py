@@ -1,7 +1,7 @@
-"""A Flask application (`old`) and a FastAPI application (`new`), traced by what the variable `TRACER` names: `sentry` or `otel`.
+"""A Flask application (`old`) and a FastAPI application (`new`), traced by what `TRACER` names: `sentry` or `otel`.
 
-Both have `/told/{number}`, which shows what rsgi tells of the route, and their own routes. `/spans` gives the transactions or spans so far.
-`plain` is a WSGI application without a framework.
+Both have a route that shows what rsgi tells of it. `/spans` gives the transactions or spans so far. `plain`
+is a WSGI application without a framework.
 """
 
 import json
@@ -23,6 +23,7 @@ def _keep(span):
 
 if TRACER == "sentry":
     import sentry_sdk
+    from sentry_sdk.integrations.flask import FlaskIntegration
     from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
     from sentry_sdk.transport import Transport
 
@@ -36,7 +37,12 @@ if TRACER == "sentry":
                     source = event["transaction_info"]["source"]
                     _keep({"name": event["transaction"], "source": source, "tags": event.get("tags", {})})
 
-    sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", transport=Kept, traces_sample_rate=1.0)
+    sentry_sdk.init(
+        dsn="http://key@127.0.0.1:9/1",
+        transport=Kept,
+        traces_sample_rate=1.0,
+        integrations=[FlaskIntegration(transaction_style="url")],
+    )
 
 
 def _tag(number):

@@ -197,7 +197,9 @@ def test_a_browser_comes_back_after_a_rolling_restart(start_site: Callable[..., 
         page.wait_for("#got", lambda text: text == '"first"')
         pid = get(server, "/pid").text
         server.send_signal(signal.SIGHUP)
-        wait_until(lambda: get(server, "/pid").text != pid and "all workers were replaced" in server.log(), 30, "new workers")
+        wait_until(
+            lambda: get(server, "/pid").text != pid and "all workers were replaced" in server.log(), 30, "new workers"
+        )
         send(server, "missed or not")
         page.wait_for("#got", lambda text: text.split("\n") == ['"first"', '"missed or not"'])
         page.wait_for("#opened", lambda text: text == "2")

@@ -101,7 +101,12 @@ def test_a_request_is_held_until_there_is_a_response(server: Server) -> None:
     with Connection(server) as client:
         client.send_request("GET", hold(*LONG_POLL))
         holds(server, 1)
-        reply = {"code": 201, "reason": "Made", "headers": {"X-A": "b"}, "body-bin": base64.b64encode(b"\x00hi").decode()}
+        reply = {
+            "code": 201,
+            "reason": "Made",
+            "headers": {"X-A": "b"},
+            "body-bin": base64.b64encode(b"\x00hi").decode(),
+        }
         publish(server, {"channel": "news", "http-response": reply})
         answer = client.read_response()
         assert (answer.status, answer.reason, answer.header("x-a"), answer.body) == (201, "Made", "b", b"\x00hi")

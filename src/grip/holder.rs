@@ -1,0 +1,69 @@
+//! What all holds of a server share: the hub, the key of `Grip-Sig`, and the limits.
+//!
+//! Put together once, at start.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+
+use super::hub::Hub;
+use super::publishing;
+use super::signature::Signer;
+use crate::config::settings::Settings;
+use crate::config::startup_error::StartupError;
+
+static GRIP_SIG: HeaderName = HeaderName::from_static("grip-sig");
+
+/// What the responses of a server share.
+#[derive(Debug)]
+pub struct Grip {
+    /// Its holds.
+    pub hub: Arc<Hub>,
+    signer: Signer,
+    pub(super) most_channels: usize,
+    /// Bytes that wait for one client.
+    pub(super) buffer: usize,
+}
+
+impl Grip {
+    /// As the settings want it; `None` without `--grip`.
+    ///
+    /// # Errors
+    /// When they contradict each other.
+    pub fn new(settings: &Settings, shared: bool) -> Result<Option<Arc<Self>>, StartupError> {
+        if !settings.grip {
+            return Ok(None);
+        }
+        if shared && settings.is_multiprocess() && settings.admin.is_none() {
+            return Err(StartupError::new(
+                "`--grip` with several processes needs `--admin`, through which they publish to each other",
+                "set an address, for example `--admin 127.0.0.1:9090`",
+            ));
+        }
+        let signer = Signer::new(settings.grip_key.as_deref(), &settings.grip_issuer).map_err(|why| {
+            StartupError::new(format!("`--grip-key` is no key: {why}"), "use any text, or `base64:` and base64")
+        })?;
+        let hub = Hub::new(settings.grip_max_holds, settings.grip_buffer);
+        publishing::serve(&hub);
+        Ok(Some(Arc::new(Self {
+            hub,
+            signer,
+            most_channels: settings.grip_max_channels,
+            buffer: settings.grip_buffer,
+        })))
+    }
+
+    /// Gives a request the token, and takes out what only this server may say.
+    pub fn sign(&self, headers: &mut HeaderMap) {
+        Self::clean(headers);
+        headers.insert(GRIP_SIG.clone(), self.signer.token());
+    }
+
+    /// Takes out what only this server may say.
+    pub fn clean(headers: &mut HeaderMap) {
+        let names: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("grip-")).cloned().collect();
+        for name in names {
+            headers.remove(name);
+        }
+    }
+}
