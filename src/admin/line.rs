@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::Receiver;
 
 use super::process::Process;
 use super::relay;
@@ -116,7 +116,7 @@ pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, e
 }
 
 /// What this process publishes next, for the other workers.
-async fn published(relayed: Option<&mut UnboundedReceiver<String>>) -> Option<String> {
+async fn published(relayed: Option<&mut Receiver<String>>) -> Option<String> {
     match relayed {
         Some(relayed) => relayed.recv().await,
         None => std::future::pending().await,

@@ -4,21 +4,19 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::StatusCode;
-use rsgi_bridge::response::response_head::ResponseHead;
 
 use super::client::Client;
 use super::delivery::Subscribed;
 use super::holder::Grip;
-use super::hub::Full;
-use super::instruct::{self, HoldMode, Instruct};
+use super::instruct::{self, HoldMode};
 use super::origin::Origin;
 use super::whole::collect;
 use super::{long_poll, stream};
 use crate::log::line;
 use crate::metrics::Event;
 use crate::request::error::RequestError;
+use crate::request::half_closed::HalfClosed;
 use crate::response::app_response::AppResponse;
 use crate::response::in_flight::InFlight;
 use crate::runtime::shutdown::ShutdownGuard;
@@ -28,7 +26,7 @@ pub async fn answer(
     grip: &Arc<Grip>,
     mut response: AppResponse,
     origin: Origin,
-    alive: ShutdownGuard,
+    (guard, half_closed): (ShutdownGuard, &HalfClosed),
     in_flight: &mut InFlight,
 ) -> (AppResponse, bool) {
     let Some(head) = response.head_mut().filter(|head| instruct::is_given(head)) else { return (response, false) };
@@ -41,26 +39,20 @@ pub async fn answer(
         Ok(whole) => whole,
         Err(why) => return (refused(&origin, &format!("its response cannot be held: {why}")), false),
     };
-    let subscription = match grip.hub.subscribe(&instruct.channels) {
-        Ok(subscription) => subscription,
-        Err(Full) => {
-            line(format_args!("warning: {}: there are too many holds (`--grip-max-holds`)", origin.log_context()));
-            let busy = RequestError::busy(Event::Concurrency, "too many clients are waiting; try again");
-            return (AppResponse::Error(busy), false);
-        }
+    let Ok(subscription) = grip.hub.subscribe(&instruct.channels) else {
+        line(format_args!("warning: {}: there are too many holds (`--grip-max-holds`)", origin.log_context()));
+        let busy = RequestError::busy(Event::Concurrency, "too many clients are waiting; try again");
+        return (AppResponse::Error(busy), false);
     };
     // The application has done its part.
     in_flight.stand_aside();
     let subscribed = Subscribed::new(&instruct);
-    let client = Client { grip: Arc::clone(grip), origin, alive, subscription, subscribed };
-    (held(client, instruct, head, body).await, true)
-}
-
-async fn held(client: Client, instruct: Instruct, head: Box<ResponseHead>, body: Bytes) -> AppResponse {
-    match instruct.mode {
-        Some(HoldMode::Response) => long_poll::hold(client, instruct.timeout, head, body).await,
+    let client = Client { grip: Arc::clone(grip), origin, guard, subscription, subscribed };
+    let response = match instruct.mode {
+        Some(HoldMode::Response) => long_poll::hold(client, instruct.timeout, half_closed, (head, body)).await,
         Some(HoldMode::Stream) | None => stream::begin(client, instruct, head, body),
-    }
+    };
+    (response, true)
 }
 
 fn refused(origin: &Origin, why: &str) -> AppResponse {

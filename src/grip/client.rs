@@ -14,7 +14,7 @@ use crate::runtime::shutdown::ShutdownGuard;
 pub(super) struct Client {
     pub grip: Arc<Grip>,
     pub origin: Origin,
-    pub alive: ShutdownGuard,
+    pub guard: ShutdownGuard,
     pub subscription: Subscription,
     pub subscribed: Subscribed,
 }

@@ -7,10 +7,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::instruct::Channel;
 use super::item::{Item, parse};
+
+/// So many items wait for one hold, and as many for the other processes. Small ones reach this before `--grip-buffer`.
+const MOST_WAITING: usize = 4096;
 
 /// So many channels have the id of their last item kept.
 const MOST_IDS: usize = 10_000;
@@ -25,7 +29,7 @@ pub struct Hub {
     /// Items that were published here.
     published: AtomicU64,
     /// Takes what this process publishes to the others, where there are some.
-    relay: Mutex<Option<UnboundedSender<String>>>,
+    relay: Mutex<Option<Sender<String>>>,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +43,7 @@ struct State {
 /// Items that wait for one hold.
 #[derive(Debug)]
 pub(super) struct HoldQueue {
-    items: UnboundedSender<Arc<Item>>,
+    items: Sender<Arc<Item>>,
     bytes: AtomicUsize,
     overflowed: AtomicBool,
 }
@@ -103,21 +107,23 @@ impl Hub {
         self.publish(parse(json.as_bytes())?);
         if let Some(relay) = &*self.relay.lock().unwrap_or_else(PoisonError::into_inner) {
             // A supervisor that has gone has no other workers.
-            let _gone = relay.send(json.to_owned());
+            if let Err(TrySendError::Full(_)) = relay.try_send(json.to_owned()) {
+                return Err("too many items wait for the other workers; only clients of this one got it".to_owned());
+            }
         }
         Ok(())
     }
 
     /// What is published here from now on, for the other processes.
-    pub fn relayed(&self) -> UnboundedReceiver<String> {
-        let (sender, receiver) = unbounded_channel();
+    pub fn relayed(&self) -> Receiver<String> {
+        let (sender, receiver) = channel(MOST_WAITING);
         *self.relay.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
         receiver
     }
 
     /// A new hold with these channels.
     pub(super) fn subscribe(self: &Arc<Self>, channels: &[Channel]) -> Result<Subscription, Full> {
-        let (sender, items) = unbounded_channel();
+        let (sender, items) = channel(MOST_WAITING);
         let queue =
             Arc::new(HoldQueue { items: sender, bytes: AtomicUsize::new(0), overflowed: AtomicBool::new(false) });
         {
@@ -145,7 +151,9 @@ impl HoldQueue {
             self.overflowed.store(true, Ordering::Release);
         }
         // It also wakes the task, which sees that it is too much.
-        let _gone = self.items.send(Arc::clone(item));
+        if let Err(TrySendError::Full(_)) = self.items.try_send(Arc::clone(item)) {
+            self.overflowed.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -156,7 +164,7 @@ pub(super) struct Subscription {
     number: u64,
     names: Vec<Arc<str>>,
     queue: Arc<HoldQueue>,
-    items: UnboundedReceiver<Arc<Item>>,
+    items: Receiver<Arc<Item>>,
 }
 
 impl Subscription {

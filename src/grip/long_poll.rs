@@ -4,27 +4,39 @@
 //!
 //! Spec: GRIP "HTTP" (`Grip-Hold: response`, `Grip-Timeout`).
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rsgi_bridge::response::response_head::ResponseHead;
+use tokio::sync::Notify;
 
 use super::client::Client;
 use super::delivery::ItemVerdict;
 use super::item::{Item, ItemAction, Payload, Reply};
+use crate::request::half_closed::HalfClosed;
 use crate::response::app_response::AppResponse;
 use crate::runtime::shutdown::Phase;
 
-/// Waits for an item. `head` and `body` are the response if none comes.
-pub(super) async fn hold(mut client: Client, timeout: Duration, head: Box<ResponseHead>, body: Bytes) -> AppResponse {
-    let waited = tokio::time::sleep(timeout);
-    let mut alive = client.alive.clone();
-    let reply = tokio::select! {
-        reply = next_reply(&mut client) => reply,
-        () = waited => None,
-        () = alive.reached(Phase::Draining) => None,
+/// Waits for an item. `otherwise` is the response if none comes.
+pub(super) async fn hold(
+    mut client: Client,
+    timeout: Duration,
+    half_closed: &HalfClosed,
+    otherwise: (Box<ResponseHead>, Bytes),
+) -> AppResponse {
+    let (mut guard, left) = (client.guard.clone(), Notify::new());
+    let waiting = async {
+        tokio::select! {
+            reply = next_reply(&mut client) => reply,
+            () = tokio::time::sleep(timeout) => None,
+            () = guard.reached(Phase::Draining) => None,
+            () = left.notified() => None,
+        }
     };
-    reply.unwrap_or(AppResponse::Whole(head, body))
+    // A client that sends no more has left, or wants its response now.
+    let reply = half_closed.watch(pin!(waiting), || left.notify_one()).await;
+    reply.unwrap_or(AppResponse::Whole(otherwise.0, otherwise.1))
 }
 
 /// The response that is published next; `None` when the client is to ask again.

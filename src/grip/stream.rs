@@ -72,8 +72,8 @@ pub(super) fn begin(client: Client, instruct: Instruct, mut head: Box<ResponseHe
 
 impl HeldStream {
     async fn run(mut self) {
-        let mut alive = self.client.alive.clone();
-        let mut draining = std::pin::pin!(alive.reached(Phase::Draining));
+        let mut guard = self.client.guard.clone();
+        let mut draining = std::pin::pin!(guard.reached(Phase::Draining));
         let end = loop {
             let step = tokio::select! {
                 () = &mut draining => ControlFlow::Break(StreamEnd::Complete),

@@ -233,7 +233,8 @@ async fn dispatch(
     let mut is_held = false;
     if let Some((grip, mut origin)) = connection.service.grip.as_ref().zip(origin) {
         origin.app = in_flight.app().unwrap_or_default();
-        (response, is_held) = held(grip, response, *origin, connection.guard.clone(), in_flight).boxed().await;
+        let client = (connection.guard.clone(), &connection.half_closed);
+        (response, is_held) = held(grip, response, *origin, client, in_flight).boxed().await;
     }
     in_flight.answered(&mut response);
     if let Some((compression, wish)) = compressed.filter(|_| !is_held) {

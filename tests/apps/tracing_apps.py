@@ -23,7 +23,9 @@ def _keep(span):
 
 if TRACER == "sentry":
     import sentry_sdk
+    from sentry_sdk.integrations.fastapi import FastApiIntegration
     from sentry_sdk.integrations.flask import FlaskIntegration
+    from sentry_sdk.integrations.starlette import StarletteIntegration
     from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
     from sentry_sdk.transport import Transport
 
@@ -41,7 +43,8 @@ if TRACER == "sentry":
         dsn="http://key@127.0.0.1:9/1",
         transport=Kept,
         traces_sample_rate=1.0,
-        integrations=[FlaskIntegration(transaction_style="url")],
+        auto_enabling_integrations=False,
+        integrations=[FlaskIntegration(transaction_style="url"), StarletteIntegration(), FastApiIntegration()],
     )
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,10 @@ from http2_wire import Http2Connection
 from server import APPS, Server, wait_until
 from wire import Connection, get, post
 
-pytest.importorskip("django_eventstream", reason="needs django-eventstream (pip install django-eventstream)")
+# Without Django's settings it cannot be imported here.
+pytestmark = pytest.mark.skipif(
+    find_spec("django_eventstream") is None, reason="needs django-eventstream (pip install django-eventstream)"
+)
 
 Start = Callable[..., Server]
 KEY = "a key of the server that is long enough"

@@ -98,8 +98,8 @@ class Plan:
         static_folders: The folders of static files, which come before all applications.
         share_by: What the bucket of a client is made from, for rules with a share.
         share_testers: The secret of testers, who may choose an application.
-        app_routes: The rows of the routes of each application, for its numbers; `None` where they cannot be read. Empty when
-            nobody can look at the numbers.
+        app_routes: The rows of the routes of each application, for its numbers and for `--name-routes`. `None` where they
+            cannot be read. Empty when nobody asks.
         shadow: The requests that a second application gets too.
     """
 

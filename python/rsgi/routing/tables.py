@@ -37,8 +37,8 @@ def table_of(app: App, config: Config) -> RouteTable | None:
 
 
 def own_rows(apps: Sequence[App], config: Config) -> tuple[tuple[Route, ...] | None, ...]:
-    """The rows of the routes of each application, for its numbers; nothing when nobody can look at them."""
-    return () if config.admin is None else tuple(_rows_of(app, config) for app in apps)
+    """The rows of the routes of each application, for its numbers and for `--name-routes`; nothing when nobody asks."""
+    return () if config.admin is None and not config.name_routes else tuple(_rows_of(app, config) for app in apps)
 
 
 def _rows_of(app: App, config: Config) -> tuple[Route, ...] | None:
