@@ -449,7 +449,7 @@ def test_what_is_documented_is_what_a_scrape_shows(start: Callable[..., Server],
     file = tmp_path / "rsgi.toml"
     routes = '[[routes]]\npath = "/shared"\napp = "asgi"\nshare = "5%"\nrollback = true\n'
     file.write_text(routes + '[[shadow]]\npath = "/hello"\nto = "asgi"\n')
-    server, admin = start_both(start, "--workers", "2", "--config", str(file))
+    server, admin = start_both(start, "--workers", "2", "--config", str(file), "--grip")
     get(server, "/hello")
     post(server, "/new/echo", b"abc")
     admin.wait_for(2, REQUESTS)
