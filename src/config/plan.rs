@@ -160,6 +160,11 @@ impl Plan {
         self.mode == ModeKind::Probe || self.table.iter().any(|route| route.falls_through)
     }
 
+    /// Whether the application without a prefix is called past its bridge, and so cannot be probed later.
+    pub fn has_unprobed_bridge(&self) -> bool {
+        !self.probes() && self.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some())
+    }
+
     /// The router of the plan.
     ///
     /// # Errors

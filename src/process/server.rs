@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use arc_swap::ArcSwap;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use rsgi_bridge::pool::wait_until_idle;
@@ -22,29 +21,21 @@ use crate::config::live_shares::LiveShares;
 use crate::config::plan::Plan;
 use crate::config::settings::{Seconds, Settings};
 use crate::config::startup_error::StartupError;
-use crate::gateway::app::App;
 use crate::gateway::pools::Pools;
-use crate::http::forwarded::Proxies;
 use crate::http::service::Service;
 use crate::metrics::{Metrics, Routing};
-use crate::net::admission::Admission;
-use crate::net::binding::Bound as BoundListener;
 use crate::net::listeners::Listeners;
 use crate::net::tls::Tls;
 use crate::process::drain::Drain;
 use crate::process::heartbeat;
+use crate::process::preparation::{self, Core};
 use crate::process::running::{Running, serve, wait_for_end};
 use crate::process::startup::Started;
-use crate::response::compression::Compression;
-use crate::response::own_fields::OwnFields;
-use crate::response::static_files::StaticFiles;
 use crate::runtime::calls::Calls;
 use crate::runtime::driver::selector::LoopDriver;
 use crate::runtime::driver::{Driver, Io};
 use crate::runtime::event_loop::{EventLoop, Woken};
-use crate::runtime::response_queue::ResponseQueue;
 use crate::runtime::shutdown::Shutdown;
-use crate::runtime::wear::Wear;
 use crate::shadow::{self, ShadowExchanges, Shadowing};
 
 /// One server: made, started and finished once.
@@ -104,89 +95,45 @@ impl Server {
             crate::log::show_debug();
         }
         let tls = Tls::load(&config)?;
-        let proxies = Proxies::new(&config)?;
-        let line = listeners.get().take_admin();
-        let listeners = listeners.get().take();
-        let door = if shared { line.map(Door::Line) } else { admin::listen(&config, &listeners)? };
-        if tls.is_some() && !listeners.iter().any(BoundListener::is_tcp) {
-            return Err(StartupError::new(
-                "there is a TLS certificate, but no address to serve it on: Unix sockets are not encrypted",
-                "also listen on TCP (`--bind 127.0.0.1:8443`), or remove `--tls-cert`",
-            )
-            .into());
-        }
-        let addresses = listeners.iter().map(|listener| listener.url(tls.is_some())).collect();
+        let (bound, door) = preparation::take_listeners(listeners.get(), &config, tls.is_some(), shared)?;
+        let addresses = bound.iter().map(|listener| listener.url(tls.is_some())).collect();
         let admin_address = door.as_ref().and_then(Door::url);
-        let names = || plan.apps.iter().map(|app| app.name.as_str().into()).collect();
-        let metrics = door.as_ref().map(|_| Metrics::new(names()));
-        let routing = Routing::new(plan.router()?, metrics.as_ref()).watch(plan.guards(metrics.is_some())?);
-        let routing = Arc::new(ArcSwap::from_pointee(routing));
-        let live_shares = Arc::new(LiveShares::new(&routing));
-        let shadowing = Shadowing::new(py, &plan, &config)?;
-        let event_loop = Arc::new(EventLoop::default());
+        let metrics =
+            door.as_ref().map(|_| Metrics::new(plan.apps.iter().map(|app| app.name.as_str().into()).collect()));
+        let (core, worn) = Core::new(&config)?;
         let pools = Pools::start(py, &plan.apps, &config)?;
-        let (response_queue, calls) = (Arc::new(ResponseQueue::default()), Arc::new(Calls::default()));
-        let (wear, worn) = Wear::new(config.max_requests);
-        // Where there is no supervisor nobody hears it.
-        let (wear, worn) = (Arc::new(wear), shared.then_some(worn));
-        let driver = Arc::new(Driver::new(Arc::clone(&response_queue), config.busy_poll.0)?);
-        let probes = plan.probes();
-        let unprobed = !probes && plan.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some());
-        let apps = plan.apps.into_iter().enumerate().map(|(place, mut app)| {
-            // Probing holds an answer back, which only the ASGI gateway can.
-            app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
-            App::new(py, (place, app), &config, &event_loop, (&response_queue, &calls, &wear), pools.of(place))
-        });
-        let apps = apps.collect::<PyResult<Vec<_>>>()?;
-        let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
-        let reopened = access_log.clone();
-        let limits = Arc::new(config.limits());
-        let (count, workers) = (apps.len(), config.workers);
-        let (compression, static_files) = (Compression::new(&config)?, StaticFiles::new(&plan.static_folders)?);
-        let (own_fields, shadowed) = (OwnFields::new(&config)?, shadowing.clone());
-        let wear = Some(wear).filter(|_| config.max_requests.is_some());
-        let admission = config.max_connections.map(Admission::new);
-        let service = Service {
-            settings: config,
-            routing,
-            shares: Arc::clone(&live_shares),
-            apps,
-            limits,
-            tls: tls.clone(),
-            proxies,
-            access_log,
-            own_fields,
-            metrics: metrics.clone(),
-            compression,
-            static_files,
-            shadowing,
-            wear,
-            admission,
-        };
+        let (unprobed, workers) = (plan.has_unprobed_bridge(), config.workers);
+        let (service, log_thread) = preparation::service(py, config, plan, &core, &pools, (tls, metrics))?;
         let io = Io::choose(&service.settings, service.all_asgi(), pools.driving().is_some())?;
         let (told, ready) = channel();
-        let listening = Listening { bound: listeners, shared, ready: told, accepting: Arc::default() };
-        let prepared = PreparedServer { service, listening, pools, log_thread, door };
+        let listening = Listening { bound, shared, ready: told, accepting: Arc::default() };
         Ok(Self {
-            stage: Mutex::new(ServerStage::Bound(Box::new(prepared))),
-            driver,
+            driver: core.driver,
             io,
             workers,
             shutdown: Arc::new(Shutdown::default()),
             addresses,
             admin_address,
             ready: Mutex::new(ready),
-            worn: Mutex::new(worn),
-            tls,
-            event_loop,
-            calls,
-            shares: live_shares,
-            dashboard: metrics.as_ref().map(Dashboard::new),
-            shadowing: shadowed,
-            metrics,
-            apps: count,
+            // Without a supervisor nobody would replace the process.
+            worn: Mutex::new(shared.then_some(worn)),
+            tls: service.tls.clone(),
+            event_loop: core.event_loop,
+            calls: core.calls,
+            shares: Arc::clone(&service.shares),
+            dashboard: service.metrics.as_ref().map(Dashboard::new),
+            shadowing: service.shadowing.clone(),
+            metrics: service.metrics.clone(),
+            apps: service.apps.len(),
             unprobed,
-            access_log: Mutex::new(reopened),
+            access_log: Mutex::new(service.access_log.clone()),
+            stage: Mutex::new(ServerStage::Bound(Box::new(PreparedServer {
+                service,
+                listening,
+                pools,
+                log_thread,
+                door,
+            }))),
         })
     }
 

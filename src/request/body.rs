@@ -15,22 +15,13 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use rsgi_bridge::error::BodyError;
-use rsgi_bridge::pipe::{PipeReader, PipeWriter, pipe};
+use rsgi_bridge::pipe::PipeReader;
 use rsgi_bridge::request::source::BodySource;
-use tokio::fs::File;
-use tokio::io::{AsyncSeekExt, AsyncWriteExt};
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
 use crate::metrics::RouteSeries;
 use crate::request::body_copy::BodyCopy;
+use crate::request::spool::Spool;
 use crate::wire::DataRate;
-
-/// What a body kept in memory may grow to before it goes to a temporary file, in bytes.
-const SPOOL_MEMORY: usize = 1024 * 1024;
-
-/// What is on its way to a temporary file at a time, in bytes.
-const SPOOL_BUFFER: usize = 256 * 1024;
 
 /// How often a connection is asked for the rest of a body that should be here.
 const READ_TURNS: usize = 2;
@@ -39,7 +30,7 @@ const READ_TURNS: usize = 2;
 #[derive(Debug)]
 pub struct RequestBody {
     /// Bytes that were read already and are to be read again.
-    replay: Option<BodySource>,
+    pub(super) replay: Option<BodySource>,
     incoming: RawBody,
     limit: Option<u64>,
     received: u64,
@@ -238,26 +229,6 @@ impl RequestBody {
         let length = spool.length;
         Ok((spool.into_source().await?, length))
     }
-
-    /// Hands the body on through a pipe of `capacity` bytes, as the reader takes it; `recorder` keeps a copy.
-    ///
-    /// With `wait` nothing is read from the connection before the reader asks, so that no `100 Continue` is sent either.
-    pub fn pump(
-        self,
-        capacity: usize,
-        wait: bool,
-        first: Option<Bytes>,
-        recorder: Option<Recorder>,
-    ) -> (PipeReader<Bytes>, Leftover) {
-        let (writer, reader) = pipe(capacity);
-        if let Some(first) = first {
-            // The reader is in our hands: it cannot have gone.
-            let _open = writer.push(first);
-        }
-        let stop = Arc::new(Notify::new());
-        let task = tokio::spawn(run_pump(self, writer, wait, recorder, Arc::clone(&stop)));
-        (reader, Leftover::Pumping { stop, task })
-    }
 }
 
 /// Lets the connection take one more look at its socket.
@@ -282,168 +253,4 @@ async fn read_blocking(mut source: BodySource) -> Result<(BodySource, Option<Byt
     }
     let read = tokio::task::spawn_blocking(move || source.next_chunk().map(|chunk| (source, chunk)));
     read.await.map_err(|error| BodyError::Storage(error.to_string()))?
-}
-
-/// What is left of a request body when an application has had it: perhaps enough to start over with another.
-#[derive(Debug)]
-pub enum Leftover {
-    /// Nothing was taken: there was no body.
-    Untouched(RequestBody),
-    /// A pump hands it on.
-    Pumping {
-        /// Ends the pump.
-        stop: Arc<Notify>,
-        /// Gives back what the pump has.
-        task: JoinHandle<Pumped>,
-    },
-}
-
-/// The body as a pump leaves it.
-#[derive(Debug)]
-pub struct Pumped {
-    body: RequestBody,
-    recorder: Option<Recorder>,
-}
-
-impl Leftover {
-    /// The body from its first byte, if all that was handed on was kept.
-    ///
-    /// # Errors
-    /// When the temporary file fails.
-    pub async fn rewind(self) -> Result<Option<RequestBody>, BodyError> {
-        let (stop, task) = match self {
-            Self::Untouched(body) => return Ok(Some(body)),
-            Self::Pumping { stop, task } => (stop, task),
-        };
-        stop.notify_one();
-        let Pumped { mut body, recorder } = task.await.map_err(|error| BodyError::Storage(error.to_string()))?;
-        let Some(recorder) = recorder.filter(|recorder| !recorder.overflowed) else { return Ok(None) };
-        body.replay = Some(recorder.spool.into_source().await?);
-        Ok(Some(body))
-    }
-}
-
-async fn run_pump(
-    mut body: RequestBody,
-    writer: PipeWriter<Bytes>,
-    wait: bool,
-    mut recorder: Option<Recorder>,
-    stop: Arc<Notify>,
-) -> Pumped {
-    let mut asked = !wait;
-    loop {
-        let ready = async {
-            if !asked {
-                poll_fn(|context| writer.poll_wanted(context)).await?;
-            }
-            poll_fn(|context| writer.poll_ready(context)).await
-        };
-        let open = tokio::select! {
-            ready = ready => ready.is_ok(),
-            () = stop.notified() => false,
-        };
-        asked = true;
-        if !open {
-            break;
-        }
-        let next = tokio::select! {
-            next = body.next() => next,
-            () = poll_fn(|context| writer.poll_closed(context)) => break,
-            () = stop.notified() => break,
-        };
-        match next {
-            Ok(Some(chunk)) => {
-                if let Some(recorder) = &mut recorder
-                    && let Err(error) = recorder.push(&chunk).await
-                {
-                    writer.fail(error);
-                    poll_fn(|context| writer.poll_closed(context)).await;
-                    break;
-                }
-                if writer.push(chunk).is_err() {
-                    break;
-                }
-            }
-            Ok(None) => {
-                writer.finish();
-                break;
-            }
-            Err(error) => {
-                // The connection would be given up if its body were dropped before there is an answer.
-                writer.fail(error);
-                poll_fn(|context| writer.poll_closed(context)).await;
-                break;
-            }
-        }
-    }
-    Pumped { body, recorder }
-}
-
-/// Keeps what a first application read of a body, up to a limit.
-#[derive(Debug)]
-pub struct Recorder {
-    spool: Spool,
-    limit: u64,
-    overflowed: bool,
-}
-
-impl Recorder {
-    /// Keeps at most `limit` bytes; after more there is no way back.
-    pub fn new(limit: u64) -> Self {
-        Self { spool: Spool::default(), limit, overflowed: false }
-    }
-
-    async fn push(&mut self, chunk: &Bytes) -> Result<(), BodyError> {
-        if self.overflowed || self.spool.length + chunk.len() as u64 > self.limit {
-            self.overflowed = true;
-            self.spool = Spool::default();
-            return Ok(());
-        }
-        self.spool.push(chunk).await
-    }
-}
-
-/// Bytes in memory, or in a temporary file once they are many.
-#[derive(Debug, Default)]
-struct Spool {
-    memory: BytesMut,
-    file: Option<File>,
-    length: u64,
-}
-
-impl Spool {
-    async fn push(&mut self, chunk: &[u8]) -> Result<(), BodyError> {
-        self.length += chunk.len() as u64;
-        if let Some(file) = &mut self.file {
-            return file.write_all(chunk).await.map_err(storage);
-        }
-        self.memory.extend_from_slice(chunk);
-        if self.memory.len() > SPOOL_MEMORY {
-            let file = tokio::task::spawn_blocking(tempfile::tempfile).await;
-            let file = file.map_err(std::io::Error::other).and_then(|file| file).map_err(storage)?;
-            let mut file = File::from_std(file);
-            file.set_max_buf_size(SPOOL_BUFFER);
-            file.write_all(&self.memory).await.map_err(storage)?;
-            self.memory = BytesMut::new();
-            self.file = Some(file);
-        }
-        Ok(())
-    }
-
-    async fn into_source(self) -> Result<BodySource, BodyError> {
-        let Some(mut file) = self.file else {
-            return Ok(if self.memory.is_empty() {
-                BodySource::Empty
-            } else {
-                BodySource::Bytes(self.memory.freeze())
-            });
-        };
-        file.flush().await.map_err(storage)?;
-        file.rewind().await.map_err(storage)?;
-        Ok(BodySource::File(file.into_std().await))
-    }
-}
-
-fn storage(error: std::io::Error) -> BodyError {
-    BodyError::Storage(error.to_string())
 }
