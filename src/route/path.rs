@@ -36,7 +36,7 @@ pub(super) fn decode(raw: &str) -> Cow<'_, [u8]> {
     Cow::Owned(decoded)
 }
 
-/// The byte a valid escape stands for, and what follows it.
+/// The byte of a valid escape, and what follows the escape.
 fn escaped(first: u8, after: &[u8]) -> Option<(u8, &[u8])> {
     let (b'%', [high, low, tail @ ..]) = (first, after) else {
         return None;
