@@ -1,7 +1,7 @@
-//! A reader that may have gone: its client sends no more, and perhaps takes no more either.
+//! A reader that may have gone: its client has closed its sending side, and may not read either.
 //!
-//! Kept apart because it is no end yet. What is written is still read; but a writer that listens is told that the reader has
-//! gone, and from then on it has.
+//! The pipe stays open, and what is written is still read. But when a writer asks whether the reader has gone, the
+//! answer is yes, and from then on it has.
 
 use super::{OnAbandoned, PipeReader, PipeState, Weight, wake};
 
@@ -9,13 +9,13 @@ use super::{OnAbandoned, PipeReader, PipeState, Weight, wake};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
     Here,
-    /// It may go soon: a writer that asks is told that it has.
+    /// It may have gone. The first writer that asks turns this into `Gone`.
     Doubted,
     Gone,
 }
 
 impl<T> PipeState<T> {
-    /// Whether the reader has gone, for a writer that asks.
+    /// Whether the reader has gone. Turns `Doubted` into `Gone`.
     pub(super) fn is_left(&mut self) -> bool {
         if self.presence == Presence::Doubted {
             self.presence = Presence::Gone;
@@ -25,7 +25,7 @@ impl<T> PipeState<T> {
 }
 
 impl<T: Weight> PipeReader<T> {
-    /// Says it.
+    /// Notes that the reader may have gone.
     pub fn doubt(&self) {
         let (closed, abandoned) = {
             let mut state = self.shared.lock();

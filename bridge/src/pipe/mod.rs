@@ -1,7 +1,7 @@
-//! A bounded pipe between two threads or tasks: bytes of a body, or WebSocket messages.
+//! A bounded pipe between two threads or tasks, for bytes of a body or for WebSocket messages.
 //!
-//! Kept apart because every crossing uses it: socket → application, application → socket, `receive` → WSGI thread. It
-//! knows neither tokio nor asyncio: both ends are polled with a [`Waker`], which any of them can be.
+//! All bodies and messages cross threads through it: from the socket to the application and back, and from `receive` to
+//! a WSGI thread. It knows neither tokio nor asyncio. Both ends are polled with a [`Waker`], which either can provide.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ mod hang_up;
 mod reading;
 mod slow;
 
-/// How much of a pipe's capacity an item takes, in bytes.
+/// How much of the capacity of a pipe an item uses, in bytes.
 pub trait Weight {
     /// The weight in bytes.
     fn weight(&self) -> usize;
@@ -43,27 +43,27 @@ enum End {
 struct PipeState<T> {
     items: VecDeque<T>,
     weight: usize,
-    /// Items that the reader has taken so far.
+    /// How many items the reader has taken so far.
     taken: u64,
-    /// The writer has the items, and will put them back.
+    /// Whether the writer has taken the items back and will put others in their place.
     taken_back: bool,
     end: End,
-    /// For the writer, which may be told that the reader has gone before it has.
+    /// Whether the reader is there, from the view of the writer. See `doubt.rs`.
     presence: Presence,
-    /// The reader has asked for an item at least once; `Expect: 100-continue` waits for it.
+    /// Whether the reader has waited for an item at least once. `Expect: 100-continue` needs this.
     wanted: bool,
     reader_waker: Option<Waker>,
-    /// How many bytes the reader waits for: waking it for less would be in vain.
+    /// How many bytes the reader waits for. It is not woken for less.
     enough: usize,
-    /// Waits for room or for the first wish.
+    /// The task that waits for room, or for `wanted`.
     writer_waker: Option<Waker>,
-    /// Waits for the reader to leave; another task than the one that writes, perhaps.
+    /// The task that waits until the reader leaves. It may be another task than the one that writes.
     closed_waker: Option<Waker>,
     on_abandoned: Option<OnAbandoned>,
     on_given_up: Option<OnAbandoned>,
 }
 
-/// Called when the reader leaves before the writer has ended, or the writer gives the reader up.
+/// Called if the reader leaves before the writer has ended, or if the writer gives up.
 struct OnAbandoned(Box<dyn FnOnce() + Send>);
 
 impl std::fmt::Debug for OnAbandoned {
@@ -73,7 +73,7 @@ impl std::fmt::Debug for OnAbandoned {
 }
 
 impl<T> PipeState<T> {
-    /// The reader waits. Gives who is to be woken: a writer that waits for room, or to be asked.
+    /// Notes that the reader waits. Returns the writer's waker, to be woken: it may wait for room or for `wanted`.
     fn wait(&mut self, context: &mut Context<'_>, enough: usize) -> Option<Waker> {
         self.reader_waker = Some(context.waker().clone());
         self.enough = enough;
@@ -86,7 +86,7 @@ impl<T> PipeState<T> {
 struct Shared<T> {
     state: Mutex<PipeState<T>>,
     capacity: usize,
-    /// In a child that this one forks nobody is at the other end, and nothing is to be waited for.
+    /// The process that made the pipe. In a forked child, nobody is at the other end, so the pipe breaks off.
     process: Process,
 }
 
@@ -101,7 +101,7 @@ impl<T> Shared<T> {
     }
 }
 
-/// A pipe that holds `capacity` bytes (one item may go over it).
+/// A pipe for `capacity` bytes. One item may exceed that.
 pub fn pipe<T: Weight>(capacity: usize) -> (PipeWriter<T>, PipeReader<T>) {
     let shared = Arc::new(Shared {
         state: Mutex::new(PipeState {
@@ -125,7 +125,7 @@ pub fn pipe<T: Weight>(capacity: usize) -> (PipeWriter<T>, PipeReader<T>) {
     (PipeWriter { shared: Arc::clone(&shared) }, PipeReader { shared })
 }
 
-/// The end that puts items in. Dropping it before [`PipeWriter::finish`] tells the reader that the rest is lost.
+/// The writer. If it is dropped before [`PipeWriter::finish`], the reader learns that the rest is lost.
 #[derive(Debug)]
 pub struct PipeWriter<T: Weight> {
     shared: Arc<Shared<T>>,
@@ -134,8 +134,7 @@ pub struct PipeWriter<T: Weight> {
 impl<T: Weight> PipeWriter<T> {
     /// Ready when there is room for another item.
     ///
-    /// # Errors
-    /// [`Disconnected`] when the reader has gone.
+    /// # Errors [`Disconnected`] when the reader has gone.
     pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
         let mut state = self.shared.lock();
         if state.presence == Presence::Gone {
@@ -148,10 +147,9 @@ impl<T: Weight> PipeWriter<T> {
         Poll::Pending
     }
 
-    /// Ready when the reader waits for an item that is not there, for the first time.
+    /// Ready when the reader has waited for an item for the first time.
     ///
-    /// # Errors
-    /// [`Disconnected`] when the reader has gone.
+    /// # Errors [`Disconnected`] when the reader has gone.
     pub fn poll_wanted(&self, context: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
         let mut state = self.shared.lock();
         if state.presence == Presence::Gone {
@@ -174,10 +172,9 @@ impl<T: Weight> PipeWriter<T> {
         Poll::Pending
     }
 
-    /// Puts an item in, whether there is room or not: callers wait for [`PipeWriter::poll_ready`] before or after.
+    /// Puts an item in, even if there is no room. Callers wait for [`PipeWriter::poll_ready`] before or after this.
     ///
-    /// # Errors
-    /// [`Disconnected`] when the reader has gone.
+    /// # Errors [`Disconnected`] when the reader has gone.
     pub fn push(&self, item: T) -> Result<(), Disconnected> {
         let waker = {
             let mut state = self.shared.lock();
@@ -192,12 +189,12 @@ impl<T: Weight> PipeWriter<T> {
         Ok(())
     }
 
-    /// Has `tell` called, once, if the reader leaves before the writer has ended.
+    /// Calls `tell` once, if the reader leaves before the writer has ended.
     pub fn on_abandoned(&self, tell: impl FnOnce() + Send + 'static) {
         self.shared.lock().on_abandoned = Some(OnAbandoned(Box::new(tell)));
     }
 
-    /// What ends the writer before the reader goes.
+    /// A handle that ends the writer while the reader is still there.
     pub fn hang_up_handle(&self) -> Arc<dyn HangUp>
     where
         T: Send + std::fmt::Debug + 'static,
@@ -210,17 +207,17 @@ impl<T: Weight> PipeWriter<T> {
         self.shared.lock().is_left()
     }
 
-    /// Whether there is room for another item now.
+    /// Whether there is room for another item.
     pub fn has_room(&self) -> bool {
         self.shared.lock().weight < self.shared.capacity
     }
 
-    /// Says that nothing more comes.
+    /// Ends the pipe: nothing more comes.
     pub fn finish(&self) {
         self.end(End::Finished);
     }
 
-    /// Says that the rest is lost, and why.
+    /// Ends the pipe with an error: the rest is lost.
     pub fn fail(&self, error: BodyError) {
         self.end(End::Failed(error));
     }
@@ -243,19 +240,19 @@ impl<T: Weight> Drop for PipeWriter<T> {
     }
 }
 
-/// The end that takes items out. Dropping it tells the writer that nobody listens.
+/// The reader. Dropping it tells the writer that it has gone.
 #[derive(Debug)]
 pub struct PipeReader<T: Weight> {
     shared: Arc<Shared<T>>,
 }
 
 impl<T: Weight> PipeReader<T> {
-    /// The next item; `None` at the end.
+    /// Takes the next item. `None` at the end.
     pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Result<T, BodyError>>> {
         let mut state = self.shared.lock();
         let next = take_next(&mut state);
         let waker = if next.is_ready() {
-            // Half empty is soon enough for a writer that waits for room: woken for each item, it would make many turns.
+            // The writer is woken when the pipe is half empty. To wake it for each item would cost many wakes.
             let made_room = state.weight <= self.shared.capacity / 2;
             made_room.then(|| state.writer_waker.take()).flatten()
         } else {
@@ -268,8 +265,7 @@ impl<T: Weight> PipeReader<T> {
 
     /// Ready when there are `enough` bytes, the pipe is full, or the writer has ended.
     ///
-    /// # Errors
-    /// Why the writer gave up.
+    /// # Errors The error of the writer.
     pub fn poll_filled(&self, context: &mut Context<'_>, enough: usize) -> Poll<Result<(), BodyError>> {
         let enough = enough.min(self.shared.capacity);
         let mut state = self.shared.lock();
@@ -285,13 +281,13 @@ impl<T: Weight> PipeReader<T> {
         Poll::Pending
     }
 
-    /// Whether everything has been taken out and the writer said that it was all.
+    /// Whether all items were taken and the writer has finished.
     pub fn is_finished(&self) -> bool {
         let state = self.shared.lock();
         state.items.is_empty() && !state.taken_back && matches!(state.end, End::Finished)
     }
 
-    /// Why the writer gave up, if it did.
+    /// The error of the writer, if there was one.
     pub fn failure(&self) -> Option<BodyError> {
         match &self.shared.lock().end {
             End::Failed(error) => Some(error.clone()),
@@ -321,7 +317,7 @@ impl<T: Weight> Drop for PipeReader<T> {
             let mut state = self.shared.lock();
             state.presence = Presence::Gone;
             let abandoned = state.on_abandoned.take().filter(|_| matches!(state.end, End::Open));
-            // Another task may still wait where this reader was.
+            // Another task may still wait as the reader.
             let (writer, closed, reader) =
                 (state.writer_waker.take(), state.closed_waker.take(), state.reader_waker.take());
             (writer, closed, reader, std::mem::take(&mut state.items), abandoned)

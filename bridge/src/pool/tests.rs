@@ -98,7 +98,7 @@ fn calls_that_took_too_long_are_replaced_one_for_one() {
     pool.stop();
 }
 
-/// Waits for a client that takes nothing, until it is given up or all may end.
+/// Waits for a client that does not read, until the call is given up or the test ends.
 struct Stalled(JobHandle, Sender<()>, Arc<AtomicBool>);
 
 impl Job for Stalled {
