@@ -55,7 +55,8 @@ impl Report {
 ///
 /// `context` is the `contextvars.Context` of the call. Without one, a new context is used.
 ///
-/// # Threads Blocks the calling thread while the application runs and while the client is slow.
+/// # Threads
+/// Blocks the calling thread while the application runs and while the client is slow.
 pub fn run(
     py: Python<'_>,
     app: &Bound<'_, PyAny>,

@@ -15,7 +15,8 @@ use pyo3::types::PyString;
 
 /// A native string with these bytes as code points.
 ///
-/// # Errors When Python is out of memory.
+/// # Errors
+/// When Python is out of memory.
 pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     // Many values are empty. Python has one object for all of them.
     if bytes.is_empty() {

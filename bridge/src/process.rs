@@ -39,8 +39,8 @@ impl Process {
 
     /// Refuses to continue in a forked child.
     ///
-    /// # Errors When it is a parent of the current process. The client belongs to the parent, and nobody here can
-    /// answer it.
+    /// # Errors
+    /// When it is a parent of the current process. The client belongs to the parent, and nobody here can answer it.
     pub fn check(self) -> PyResult<()> {
         if self.is_this() {
             return Ok(());
@@ -53,7 +53,8 @@ impl Process {
     /// Returns the result of the application's code, if that code was called in this process. In a child that the
     /// application has forked, ends the child instead.
     ///
-    /// # Errors The exception of the application.
+    /// # Errors
+    /// The exception of the application.
     pub fn returned<T>(self, py: Python<'_>, result: PyResult<T>) -> PyResult<T> {
         if !self.is_this() {
             end_with(py, "end_call", result.as_ref().err().map(|error| error.clone_ref(py).into_value(py)));
@@ -90,7 +91,8 @@ fn forked() {
 
 /// Starts to count forks. Called once, when the module is loaded.
 ///
-/// # Errors When Python is out of memory.
+/// # Errors
+/// When Python is out of memory.
 pub fn count_forks(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let options = PyDict::new(py);

@@ -61,7 +61,8 @@ impl Unknown {
 
 /// Reads the header, and stores its data in `peer`.
 ///
-/// # Errors Why the connection is refused.
+/// # Errors
+/// Why the connection is refused.
 pub async fn introduction<S>(
     service: &Service,
     stream: &mut S,

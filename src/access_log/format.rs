@@ -142,7 +142,8 @@ pub struct LineFormat {
 impl LineFormat {
     /// Compiles `text`, `common`, `combined`, `json`, or a format with `%(atom)s` in it.
     ///
-    /// # Errors When the format has an unknown atom.
+    /// # Errors
+    /// When the format has an unknown atom.
     pub fn compile(format: &str) -> Result<Self, StartupError> {
         let mut wanted = NeededValues::default();
         let shape = match format {

@@ -38,7 +38,8 @@ impl AccessLog {
     /// Opens the file, if there is one, and starts the writing thread. When the last clone is dropped, the thread
     /// writes what is queued and ends. Returns `None` if the log is off.
     ///
-    /// # Errors When the format is wrong, the file cannot be opened, or the thread cannot be started.
+    /// # Errors
+    /// When the format is wrong, the file cannot be opened, or the thread cannot be started.
     pub fn start(settings: &Settings) -> Result<Option<(Self, std::thread::JoinHandle<()>)>, StartupError> {
         let format = Arc::new(LineFormat::compile(&settings.access_log_format)?);
         if !settings.access_log && settings.access_log_file.is_none() {

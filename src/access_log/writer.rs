@@ -66,7 +66,8 @@ pub enum Target {
 impl Target {
     /// Opens the file at `path`. Without a path, or with `-`, the target is standard output.
     ///
-    /// # Errors When the file cannot be opened.
+    /// # Errors
+    /// When the file cannot be opened.
     pub fn open(path: Option<&str>) -> Result<Self, StartupError> {
         let Some(path) = path.filter(|path| *path != "-") else { return Ok(Self::Stdout) };
         let opened = std::path::absolute(path).and_then(|path| Ok((append(&path)?, path)));

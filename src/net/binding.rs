@@ -26,7 +26,8 @@ pub enum Bound {
 impl Bound {
     /// Binds one address: `host:port` or `unix:/path`.
     ///
-    /// # Errors Why the address cannot be bound, and how to fix it.
+    /// # Errors
+    /// Why the address cannot be bound, and how to fix it.
     pub fn listen(address: &str, settings: &Settings) -> Result<Self, StartupError> {
         match address.strip_prefix("unix:") {
             Some(path) => {

@@ -70,7 +70,8 @@ impl Drop for UnixPath {
 
 /// Binds a path, or the abstract name `@name`, and listens.
 ///
-/// # Errors Why the path cannot be bound, and how to fix it.
+/// # Errors
+/// Why the path cannot be bound, and how to fix it.
 pub fn listen(path: &str, settings: &Settings) -> Result<(UnixListener, UnixPath), StartupError> {
     let bound = match path.strip_prefix('@') {
         Some(name) => listen_abstract(name, settings),

@@ -76,7 +76,8 @@ impl<'a> Claim<'a> {
 
 /// Checks that each rule can match, and that no two rules contradict each other.
 ///
-/// # Errors For the first rule that fails, with the rule that hides or contradicts it.
+/// # Errors
+/// For the first rule that fails, with the rule that hides or contradicts it.
 pub(super) fn refuse_idle(claims: &[Claim<'_>]) -> Result<(), RouteError> {
     for (index, later) in claims.iter().enumerate() {
         let mut before = claims.iter().take(index);

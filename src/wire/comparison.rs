@@ -104,7 +104,8 @@ fn request_of(parser: &HeadParser, head: &Head, bytes: &Bytes) -> ReferenceReque
 
 /// Reads `bytes` with both. The strict parser gets them in pieces that end at `cuts`.
 ///
-/// # Panics When they disagree.
+/// # Panics
+/// When they disagree.
 pub fn compare(bytes: &[u8], cuts: &[usize]) {
     let expected = reference::read(bytes, &limits());
     let mut reader = StrictReader::new(limits());

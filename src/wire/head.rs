@@ -79,7 +79,8 @@ impl HeadParser {
 
     /// Continues to read. `bytes` always start where the head does.
     ///
-    /// # Errors When the request is refused, with the reason.
+    /// # Errors
+    /// When the request is refused, with the reason.
     pub fn advance(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Head>, Refusal> {
         while let Some(found) = bytes.get(self.scanned..).and_then(|rest| memchr(b'\n', rest)) {
             let end = self.scanned + found;
@@ -177,7 +178,8 @@ impl HeadParser {
 
     /// The complete head, which `bytes` contain.
     ///
-    /// # Errors When a type of the `http` crate does not accept a part. No input is known for which that happens.
+    /// # Errors
+    /// When a type of the `http` crate does not accept a part. No input is known for which that happens.
     pub fn parts(&self, bytes: &Bytes) -> Result<Parts, Refusal> {
         let (mut parts, ()) = Request::new(()).into_parts();
         let method = bytes.get(self.method.clone()).unwrap_or_default();

@@ -18,7 +18,8 @@ use super::{Limits, Refusal};
 
 /// Checks the head of an HTTP/2 request.
 ///
-/// # Errors When the request is refused, with the reason.
+/// # Errors
+/// When the request is refused, with the reason.
 pub fn check(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
     if refused_path(&parts.headers).is_some() {
         return Err(MISPLACED);

@@ -18,9 +18,11 @@ pub(super) const FIRST_READ: usize = 4 << 10;
 
 /// Reads into `bytes` until it is clear how the connection begins. Returns whether it is HTTP/2.
 ///
-/// # Errors When the connection fails.
+/// # Errors
+/// When the connection fails.
 ///
-/// # Cancel safety The bytes that were read are in `bytes`.
+/// # Cancel safety
+/// The bytes that were read are in `bytes`.
 pub async fn read_opening<S: AsyncRead + Unpin>(io: &mut S, bytes: &mut BytesMut) -> io::Result<bool> {
     bytes.reserve(FIRST_READ);
     loop {

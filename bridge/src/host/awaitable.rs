@@ -138,7 +138,8 @@ static SENT: PyOnceLock<Py<Sent>> = PyOnceLock::new();
 impl Sent {
     /// The only instance.
     ///
-    /// # Errors When Python is out of memory.
+    /// # Errors
+    /// When Python is out of memory.
     pub fn instance(py: Python<'_>) -> PyResult<Py<PyAny>> {
         Ok(SENT.get_or_try_init(py, || Py::new(py, Self))?.clone_ref(py).into_any())
     }

@@ -39,7 +39,8 @@ pub enum ResponseEvent {
 impl ResponseEvent {
     /// The next messages of the application `app`, as a list. `None` at the end.
     ///
-    /// # Errors The exception of the application, or `RuntimeError` if the response broke off for another reason.
+    /// # Errors
+    /// The exception of the application, or `RuntimeError` if the response broke off for another reason.
     pub fn poll_messages(&mut self, py: Python<'_>, app: &str, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
         let next = match std::mem::replace(self, Self::Over) {
             Self::Over => return Poll::Ready(Ok(py.None())),

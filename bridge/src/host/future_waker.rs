@@ -22,7 +22,8 @@ pub fn future_waker<R: Resolver>(py: Python<'_>, resolver: Arc<R>, future: &Py<P
 
 /// Resolves `future` on its loop's thread, unless it is done or cancelled.
 ///
-/// # Errors When the loop is closed.
+/// # Errors
+/// When the loop is closed.
 pub fn resolve(py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
     if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
         future.call_method1(intern!(py, "set_result"), (py.None(),))?;

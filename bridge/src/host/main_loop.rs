@@ -14,7 +14,8 @@ use pyo3::types::PyDict;
 /// Makes `async_to_sync` in this thread use `event_loop`, if there is a loop and asgiref is already imported. Called
 /// before each call, because code that asgiref runs in this thread may have set another loop.
 ///
-/// # Errors When Python is out of memory.
+/// # Errors
+/// When Python is out of memory.
 pub fn offer(py: Python<'_>, event_loop: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     let Some(event_loop) = event_loop else { return Ok(()) };
     let Some(thread_local) = thread_local(py)? else { return Ok(()) };

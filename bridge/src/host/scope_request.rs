@@ -49,7 +49,8 @@ pub struct ScopeRequest {
 impl ScopeRequest {
     /// Reads an HTTP scope.
     ///
-    /// # Errors `ValueError` and `TypeError` if the host or a middleware put something invalid into it.
+    /// # Errors
+    /// `ValueError` and `TypeError` if the host or a middleware put something invalid into it.
     pub fn read(scope: &Bound<'_, PyDict>) -> PyResult<Self> {
         let py = scope.py();
         let text = |key: &Bound<'_, PyString>, default: &str| -> PyResult<String> {
@@ -264,7 +265,8 @@ impl BridgeRequest {
 impl BridgeRequest {
     /// A request from `scope`, and why it is refused, if it is.
     ///
-    /// # Errors When the `extensions` of the scope are not a mapping.
+    /// # Errors
+    /// When the `extensions` of the scope are not a mapping.
     pub fn new(request: ScopeRequest, scope: &Bound<'_, PyDict>, refusal: Option<(u16, String)>) -> PyResult<Self> {
         let extensions = scope.get_item(intern!(scope.py(), "extensions"))?.filter(|offered| !offered.is_none());
         let sends_files = extensions.is_some_and(|offered| offered.contains("http.response.pathsend").unwrap_or(false));
@@ -281,7 +283,8 @@ impl BridgeRequest {
 
 /// Makes the `environ` of a WSGI application from an ASGI HTTP `scope`. For people who write their own bridge.
 ///
-/// # Errors `ValueError` if the scope is not a valid request.
+/// # Errors
+/// `ValueError` if the scope is not a valid request.
 #[pyfunction]
 #[pyo3(signature = (scope, input = None, *, content_length = None, multithread = true, multiprocess = false))]
 pub fn build_environ<'py>(

@@ -72,7 +72,8 @@ impl WsgiPool {
 impl WsgiPool {
     /// The running pool of this process.
     ///
-    /// # Errors When a thread cannot be started.
+    /// # Errors
+    /// When a thread cannot be started.
     pub fn pool(&self, py: Python<'_>) -> PyResult<Arc<Pool>> {
         if let Some(pool) = self.of_this_process() {
             return Ok(pool);

@@ -135,7 +135,8 @@ impl WsgiBridge {
     /// What the server needs to call the application without the bridge: the application, its pool, and its `environ`
     /// template.
     ///
-    /// # Errors When the threads cannot be started.
+    /// # Errors
+    /// When the threads cannot be started.
     pub fn native(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Arc<crate::pool::Pool>, EnvironTemplate)> {
         Ok((self.app.clone_ref(py), self.pool.get().pool(py)?, self.environ.clone_ref(py)))
     }
@@ -292,7 +293,8 @@ impl Job for BridgeJob {
 }
 
 impl BridgeJob {
-    /// # Errors The application's exception, if the host must see it.
+    /// # Errors
+    /// The application's exception, if the host must see it.
     fn call(&mut self, py: Python<'_>) -> PyResult<()> {
         main_loop::offer(py, Some(self.event_loop.bind(py)))?;
         let source = self.source.take().unwrap_or(BodySource::Empty);

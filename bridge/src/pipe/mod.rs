@@ -134,7 +134,8 @@ pub struct PipeWriter<T: Weight> {
 impl<T: Weight> PipeWriter<T> {
     /// Ready when there is room for another item.
     ///
-    /// # Errors [`Disconnected`] when the reader has gone.
+    /// # Errors
+    /// [`Disconnected`] when the reader has gone.
     pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
         let mut state = self.shared.lock();
         if state.presence == Presence::Gone {
@@ -149,7 +150,8 @@ impl<T: Weight> PipeWriter<T> {
 
     /// Ready when the reader has waited for an item for the first time.
     ///
-    /// # Errors [`Disconnected`] when the reader has gone.
+    /// # Errors
+    /// [`Disconnected`] when the reader has gone.
     pub fn poll_wanted(&self, context: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
         let mut state = self.shared.lock();
         if state.presence == Presence::Gone {
@@ -174,7 +176,8 @@ impl<T: Weight> PipeWriter<T> {
 
     /// Puts an item in, even if there is no room. Callers wait for [`PipeWriter::poll_ready`] before or after this.
     ///
-    /// # Errors [`Disconnected`] when the reader has gone.
+    /// # Errors
+    /// [`Disconnected`] when the reader has gone.
     pub fn push(&self, item: T) -> Result<(), Disconnected> {
         let waker = {
             let mut state = self.shared.lock();
@@ -265,7 +268,8 @@ impl<T: Weight> PipeReader<T> {
 
     /// Ready when there are `enough` bytes, the pipe is full, or the writer has ended.
     ///
-    /// # Errors The error of the writer.
+    /// # Errors
+    /// The error of the writer.
     pub fn poll_filled(&self, context: &mut Context<'_>, enough: usize) -> Poll<Result<(), BodyError>> {
         let enough = enough.min(self.shared.capacity);
         let mut state = self.shared.lock();

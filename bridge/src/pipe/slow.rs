@@ -12,7 +12,8 @@ use crate::error::{BodyError, Disconnected};
 impl<T: Weight> PipeWriter<T> {
     /// Takes all items that the reader has not taken yet. The reader waits until [`PipeWriter::put_back`].
     ///
-    /// # Errors [`Disconnected`] when the reader has gone.
+    /// # Errors
+    /// [`Disconnected`] when the reader has gone.
     pub fn take_back(&self) -> Result<VecDeque<T>, Disconnected> {
         let mut state = self.shared.lock();
         if state.presence == Presence::Gone {
@@ -25,7 +26,8 @@ impl<T: Weight> PipeWriter<T> {
 
     /// Puts `items` before all others, and lets the reader continue.
     ///
-    /// # Errors [`Disconnected`] when the reader has gone.
+    /// # Errors
+    /// [`Disconnected`] when the reader has gone.
     pub fn put_back(&self, items: VecDeque<T>) -> Result<(), Disconnected> {
         let open;
         let waker = {

@@ -3,9 +3,10 @@
 //! The server and the standalone bridge each have one. The threads are real `threading.Thread`s, attached to Python
 //! once for life. So `threading.local` survives between requests, and `current_thread()` has a name.
 //!
-//! # Threads At most one woken thread waits for the GIL (the *runner-up*). The thread that holds the GIL drains the
-//! queue. When a running call blocks in I/O and releases the GIL, the runner-up continues. If one thread were woken per
-//! call, all of them would compete for the GIL.
+//! # Threads
+//! At most one woken thread waits for the GIL (the *runner-up*). The thread that holds the GIL drains the queue. When a
+//! running call blocks in I/O and releases the GIL, the runner-up continues. If one thread were woken per call, all of
+//! them would compete for the GIL.
 //!
 //! An idle thread may also do the work that brings the calls (see [`idle`]). Then the thread that finds a call runs it,
 //! and no thread is woken.
@@ -97,7 +98,8 @@ impl std::fmt::Debug for Pool {
 impl Pool {
     /// Starts the threads as daemons, named `name-1`, `name-2`, ….
     ///
-    /// # Errors When a thread cannot be started.
+    /// # Errors
+    /// When a thread cannot be started.
     pub fn start(py: Python<'_>, name: &str, threads: usize, queue: usize) -> PyResult<Arc<Self>> {
         let pool = Arc::new(Self {
             name: name.to_owned(),
@@ -142,7 +144,8 @@ impl Pool {
 
     /// Queues a job. Never blocks, from any thread.
     ///
-    /// # Errors [`QueueFull`] when the queue is full.
+    /// # Errors
+    /// [`QueueFull`] when the queue is full.
     pub fn submit(self: &Arc<Self>, job: Box<dyn Job>, job_handle: JobHandle) -> Result<(), QueueFull> {
         // A job that a free thread is about to take does not count as waiting.
         let threads =

@@ -29,7 +29,8 @@ pub enum BodyKind {
 /// Finds the kind of a body, from two attributes of Django's responses (`HttpResponse.streaming`,
 /// `StreamingHttpResponse.is_async`).
 ///
-/// # Errors An exception of these attributes.
+/// # Errors
+/// An exception of these attributes.
 pub fn kind_of(iterable: &Bound<'_, PyAny>) -> PyResult<BodyKind> {
     let py = iterable.py();
     match says(iterable.getattr_opt(intern!(py, "streaming"))?) {
@@ -68,7 +69,8 @@ impl AsyncBody {
 
 /// Sends a body that is an async iterator.
 ///
-/// # Errors An exception of the iteration, or [`Disconnected`] if the client has left.
+/// # Errors
+/// An exception of the iteration, or [`Disconnected`] if the client has left.
 pub fn send(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Arc<Exchange>) -> PyResult<Ended> {
     let response = Bound::new(py, AsyncBody(Arc::clone(exchange)))?;
     py.import("rsgi.bridge.async_body")?.call_method1("send", (iterable, response))?;

@@ -88,7 +88,8 @@ impl Exchange {
 
     /// Takes the head from `start_response`. The head is sent with the first byte of the body.
     ///
-    /// # Errors When there is already a head and no `exc_info`, the head was sent, or another thread is sending.
+    /// # Errors
+    /// When there is already a head and no `exc_info`, the head was sent, or another thread is sending.
     pub fn start(&self, head: Box<ResponseHead>, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         // Does not wait for the lock: another thread may hold it in `write` while the client is slow.
         let inner = self.inner.try_lock();
@@ -116,7 +117,8 @@ impl Exchange {
 
     /// Sends a whole body, or the rest of a streamed one.
     ///
-    /// # Errors When `start_response` was not called, or the client has gone.
+    /// # Errors
+    /// When `start_response` was not called, or the client has gone.
     pub fn complete(&self, py: Python<'_>, body: Bytes) -> PyResult<Ended> {
         let send = |body: Bytes| self.lock().send_whole(body, self.head_request);
         let body = match if body.len() > LARGE { py.detach(|| send(body)) } else { send(body) } {
@@ -135,7 +137,8 @@ impl Exchange {
     /// Sends one piece, and the head before it if that was not sent yet. While the client is slow, blocks without the
     /// GIL.
     ///
-    /// # Errors When `start_response` was not called, or the client has gone.
+    /// # Errors
+    /// When `start_response` was not called, or the client has gone.
     pub fn write(&self, py: Python<'_>, chunk: Bytes) -> PyResult<Next> {
         self.process.check()?;
         let (next, room) = self.put(py, chunk)?;
@@ -173,7 +176,8 @@ impl Exchange {
     /// Sends the file behind `wrapper`, if there is one and nothing was sent yet. If it returns `false`, the caller
     /// must iterate over the wrapper.
     ///
-    /// # Errors When the client has gone, or the file cannot be read to its end.
+    /// # Errors
+    /// When the client has gone, or the file cannot be read to its end.
     pub fn file(&self, py: Python<'_>, wrapper: &FileWrapper) -> PyResult<bool> {
         if !matches!(&self.lock().progress, Progress::Started(head) if head.allows_body(self.head_request)) {
             return Ok(false);
@@ -185,7 +189,8 @@ impl Exchange {
 
     /// Ends the response after the last piece.
     ///
-    /// # Errors When `start_response` was not called.
+    /// # Errors
+    /// When `start_response` was not called.
     pub fn finish(&self) -> PyResult<Ended> {
         let mut inner = self.lock();
         if matches!(inner.progress, Progress::Unstarted) {

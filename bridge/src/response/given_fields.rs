@@ -98,7 +98,8 @@ impl GivenFields {
 
     /// The field of a `(name, value)` pair.
     ///
-    /// # Errors `TypeError` and `ValueError` that say which part is wrong and what was expected.
+    /// # Errors
+    /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
     pub fn field(&self, pair: &Bound<'_, PyAny>) -> PyResult<(FieldName, HeaderValue)> {
         let (object, value) = pair_of(pair)?;
         let (name, last) = match self.find(&object) {

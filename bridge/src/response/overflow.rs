@@ -29,7 +29,8 @@ const LONG_LOOK: Duration = Duration::from_millis(50);
 pub trait Outlet<T: Storable> {
     /// Calls `act` with the pipe.
     ///
-    /// # Errors [`Disconnected`] if the pipe has gone.
+    /// # Errors
+    /// [`Disconnected`] if the pipe has gone.
     fn with<R>(&self, act: impl FnOnce(&PipeWriter<T>) -> R) -> Result<R, Disconnected>;
 }
 
@@ -60,7 +61,8 @@ impl Overflow {
 
     /// Waits until the full pipe has room, or makes room in it. Blocks, without the GIL.
     ///
-    /// # Errors [`Disconnected`] if the client has gone, or was given up because other requests need the thread.
+    /// # Errors
+    /// [`Disconnected`] if the client has gone, or was given up because other requests need the thread.
     pub fn make_room<T: Storable>(
         &mut self,
         outlet: &impl Outlet<T>,

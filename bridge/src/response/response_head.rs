@@ -123,7 +123,8 @@ impl ResponseHead {
 
     /// Checks the two arguments of `start_response`.
     ///
-    /// # Errors `TypeError` and `ValueError` that say which part is wrong and what was expected.
+    /// # Errors
+    /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
     pub fn from_wsgi(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Box<Self>> {
         let text = status.cast::<PyString>().map_err(|_| wrong_type("the status", "str", status))?;
         let (status, reason) = parse_status(text.to_str()?)?;
@@ -137,7 +138,8 @@ impl ResponseHead {
 
     /// Checks the header list of an `http.response.trailers` message.
     ///
-    /// # Errors The same as for [`ResponseHead::from_asgi`].
+    /// # Errors
+    /// The same as for [`ResponseHead::from_asgi`].
     pub fn trailers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
         Ok(Fields::new(StatusCode::OK, 4).announcing(true).read(headers)?.headers)
     }
@@ -145,7 +147,8 @@ impl ResponseHead {
     /// Checks `status` and `headers` of an `http.response.start` message. `trailers` says whether trailers will follow.
     /// If not, `Trailer` is removed.
     ///
-    /// # Errors `TypeError` and `ValueError` that say which part is wrong and what was expected.
+    /// # Errors
+    /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
     pub fn from_asgi(
         status: &Bound<'_, PyAny>,
         headers: Option<&Bound<'_, PyAny>>,
@@ -160,7 +163,8 @@ impl ResponseHead {
 
     /// Checks a header list alone (`websocket.accept`).
     ///
-    /// # Errors The same as for [`ResponseHead::from_asgi`].
+    /// # Errors
+    /// The same as for [`ResponseHead::from_asgi`].
     pub fn headers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
         Ok(Fields::new(StatusCode::SWITCHING_PROTOCOLS, 4).read(headers)?.headers)
     }

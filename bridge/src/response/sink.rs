@@ -56,7 +56,8 @@ pub trait Pieces: Send + 'static {
 
     /// The next piece, of at most `most` bytes; `None` at the end. Blocks for the disk.
     ///
-    /// # Errors `UnexpectedEof` if the file got shorter, because the body must not look complete then.
+    /// # Errors
+    /// `UnexpectedEof` if the file got shorter, because the body must not look complete then.
     fn next_piece(&mut self, most: u64) -> std::io::Result<Option<Bytes>>;
 }
 
@@ -80,7 +81,8 @@ impl Pieces for FileBody {
 
 /// Reads the next piece of `file`, and advances `offset` and `length`.
 ///
-/// # Errors `UnexpectedEof` if the file got shorter.
+/// # Errors
+/// `UnexpectedEof` if the file got shorter.
 pub fn read_piece(file: &File, offset: &mut u64, length: &mut u64, most: u64) -> std::io::Result<Option<Bytes>> {
     if *length == 0 {
         return Ok(None);
@@ -102,7 +104,8 @@ const PAGE: u64 = 4096;
 /// Returns the file, or a temporary copy if its size says nothing about its content. The kernel generates some files
 /// when they are read: files in `/proc` report a size of 0, those in `/sys` one page.
 ///
-/// # Errors When the file cannot be read, or the copy cannot be written.
+/// # Errors
+/// When the file cannot be read, or the copy cannot be written.
 pub fn of_known_length(mut file: File) -> std::io::Result<File> {
     let metadata = file.metadata()?;
     if metadata.blocks() > 0 || metadata.len() > PAGE {
@@ -131,7 +134,8 @@ pub trait ResponseSink: Send {
 
     /// Sends a response whose body is a file. May block, without the GIL, while the client is slow.
     ///
-    /// # Errors `BrokenPipe` if the client has gone. Any other error if the file cannot be read to its end.
+    /// # Errors
+    /// `BrokenPipe` if the client has gone. Any other error if the file cannot be read to its end.
     fn file(&mut self, head: Box<ResponseHead>, body: FileBody) -> std::io::Result<()>;
 
     /// Sends the head of a response whose body follows in pieces.
@@ -139,7 +143,8 @@ pub trait ResponseSink: Send {
 
     /// Sends one piece, which is not empty. Never blocks. Returns whether there is room for another.
     ///
-    /// # Errors [`Disconnected`] if the client has gone.
+    /// # Errors
+    /// [`Disconnected`] if the client has gone.
     fn write(&mut self, chunk: Bytes) -> Result<Capacity, Disconnected>;
 
     /// Whether the client has gone, as far as this is known. After the whole response was sent, it is not known.
@@ -147,7 +152,8 @@ pub trait ResponseSink: Send {
 
     /// Blocks, without the GIL, until there is room.
     ///
-    /// # Errors [`Disconnected`] if the client has gone, or was given up.
+    /// # Errors
+    /// [`Disconnected`] if the client has gone, or was given up.
     fn wait(&mut self) -> Result<(), Disconnected>;
 
     /// Ends the body: it is complete.

@@ -36,7 +36,8 @@ pub struct StartResponse<'py> {
 impl<'py> StartResponse<'py> {
     /// The `start_response` of `exchange`.
     ///
-    /// # Errors When Python is out of memory.
+    /// # Errors
+    /// When Python is out of memory.
     pub fn new(py: Python<'py>, exchange: &Arc<Exchange>) -> PyResult<Self> {
         if let Some((response, callable)) = SPARE.take() {
             let (response, callable) = (response.into_bound(py), callable.into_bound(py));
@@ -100,7 +101,8 @@ impl ResponseSlot {
 
 /// The bytes of one piece of a body.
 ///
-/// # Errors `TypeError` if the application gave something else.
+/// # Errors
+/// `TypeError` if the application gave something else.
 pub fn body_bytes(chunk: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     chunk
         .cast::<PyBytes>()

@@ -53,7 +53,8 @@ pub trait Storable: Weight + Sized {
 
     /// The part that was stored before, if the item is one.
     ///
-    /// # Errors The item itself, if it is something else.
+    /// # Errors
+    /// The item itself, if it is something else.
     fn into_stored(self) -> Result<Stored, Self>;
 
     /// The item for a stored part.
@@ -158,7 +159,8 @@ impl Spool {
 
     /// Writes the bytes of `items` to the file. Returns the items that replace them. Blocks for the disk.
     ///
-    /// # Errors When a limit is reached or the disk fails. The items are returned unchanged.
+    /// # Errors
+    /// When a limit is reached or the disk fails. The items are returned unchanged.
     pub fn store<T: Storable>(&mut self, items: VecDeque<T>) -> Result<VecDeque<T>, NotStored<T>> {
         let chunks: Vec<&Bytes> = items.iter().filter_map(T::bytes).collect();
         match self.append(&chunks) {

@@ -66,7 +66,8 @@ pub struct Secured<S> {
 impl Tls {
     /// Reads the certificates in the settings. `None` if there are none.
     ///
-    /// # Errors What is wrong with the settings or the files, and how to fix it.
+    /// # Errors
+    /// What is wrong with the settings or the files, and how to fix it.
     pub fn load(settings: &Settings) -> Result<Option<Arc<Self>>, StartupError> {
         let Some(sources) = Sources::new(settings)? else { return Ok(None) };
         let current = RwLock::new(sources.read()?);
@@ -75,7 +76,8 @@ impl Tls {
 
     /// Reads the files again, for new connections. After an error, the old certificates stay in use.
     ///
-    /// # Errors The same as for [`Tls::load`].
+    /// # Errors
+    /// The same as for [`Tls::load`].
     pub fn reload(&self) -> Result<(), StartupError> {
         let fresh = self.sources.read()?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
@@ -84,8 +86,9 @@ impl Tls {
 
     /// Does the handshake on `stream`.
     ///
-    /// # Errors When the client leaves, violates the protocol, or has no acceptable certificate. rustls has sent an
-    /// alert if it could.
+    /// # Errors
+    /// When the client leaves, violates the protocol, or has no acceptable certificate. rustls has sent an alert if it
+    /// could.
     pub async fn accept<S>(&self, stream: S) -> io::Result<Secured<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,

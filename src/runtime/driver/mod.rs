@@ -51,7 +51,8 @@ impl Io {
 
     /// Chooses who drives. `all_asgi`: all applications are ASGI. `pool`: there are WSGI threads.
     ///
-    /// # Errors When `--io` does not fit the applications.
+    /// # Errors
+    /// When `--io` does not fit the applications.
     pub fn choose(settings: &Settings, all_asgi: bool, pool: bool) -> Result<Self, StartupError> {
         let Settings { io, r#loop: event_loop, .. } = settings;
         match io {
@@ -90,7 +91,8 @@ impl Driver {
     /// A runtime that no thread drives yet. The driving thread also delivers what is in `response_queue`, and polls for
     /// `busy_poll` before it sleeps.
     ///
-    /// # Errors When the process has no file descriptors left.
+    /// # Errors
+    /// When the process has no file descriptors left.
     pub fn new(response_queue: Arc<ResponseQueue>, busy_poll: Duration) -> Result<Self, StartupError> {
         let runtime =
             Builder::new_current_thread().max_blocking_threads(FILE_THREADS).enable_all().build().map_err(|error| {

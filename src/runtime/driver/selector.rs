@@ -33,7 +33,8 @@ pub struct LoopDriver {
 impl LoopDriver {
     /// Drives `driver` on the thread of `event_loop`. `selector` is the descriptor of Python's selector.
     ///
-    /// # Errors When the descriptor cannot be watched.
+    /// # Errors
+    /// When the descriptor cannot be watched.
     pub fn new(driver: Arc<Driver>, event_loop: Arc<EventLoop>, selector: RawFd) -> std::io::Result<Self> {
         let watched = driver.enter(|| SelectorDescriptor::new(selector))?;
         Ok(Self { driver, event_loop, watched: Mutex::new(Some(watched)) })

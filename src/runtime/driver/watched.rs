@@ -18,7 +18,8 @@ pub struct SelectorDescriptor(AsyncFd<RawFd>);
 impl SelectorDescriptor {
     /// Watches `selector`. Needs the context of a runtime.
     ///
-    /// # Errors When the descriptor cannot be watched.
+    /// # Errors
+    /// When the descriptor cannot be watched.
     pub fn new(selector: RawFd) -> io::Result<Self> {
         // SAFETY: only `ServingSelector.close()` closes the descriptor. It calls `LoopDriver.close()` first, which
         // drops this. Until then the number refers to the same selector.

@@ -98,7 +98,8 @@ struct Attached {
 impl EventLoop {
     /// Makes `event_loop` drain the queue. Called on its thread before it runs.
     ///
-    /// # Errors When the loop has no `add_reader`, or the process has no file descriptors left.
+    /// # Errors
+    /// When the loop has no `add_reader`, or the process has no file descriptors left.
     pub fn attach(self: &Arc<Self>, event_loop: &Bound<'_, PyAny>, woken: Woken) -> PyResult<()> {
         let py = event_loop.py();
         let reader = match woken {
@@ -122,7 +123,8 @@ impl EventLoop {
 
     /// Stops draining the queue. Called before the loop is closed.
     ///
-    /// # Errors When the loop is closed already.
+    /// # Errors
+    /// When the loop is closed already.
     pub fn detach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let attached = self.python.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(attached) = attached else { return Ok(()) };
@@ -191,7 +193,8 @@ impl EventLoop {
 
     /// Runs a long-lived coroutine in the loop, and awaits it from tokio. Called on the loop's thread.
     ///
-    /// # Errors When the loop is closed, or `coroutine` is not a coroutine.
+    /// # Errors
+    /// When the loop is closed, or `coroutine` is not a coroutine.
     pub fn await_from_tokio(
         &self,
         py: Python<'_>,

@@ -179,7 +179,8 @@ impl PreparedTasks {
         prepared.go_on(py)
     }
 
-    /// # Errors When the loop is running another task. The inner result is what the step has raised.
+    /// # Errors
+    /// When the loop is running another task. The inner result is what the step has raised.
     fn take_step(&self, event_loop: &Bound<'_, PyAny>, prepared: &PreparedTask) -> PyResult<PyResult<()>> {
         let py = event_loop.py();
         self.enter.call1(py, (event_loop, &prepared.task))?;

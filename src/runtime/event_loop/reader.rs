@@ -22,7 +22,8 @@ pub(super) struct WakeSocket {
 impl WakeSocket {
     /// Makes `event_loop` drain `queue` when there is work in it.
     ///
-    /// # Errors When the loop has no `add_reader`, or the process has no file descriptors left.
+    /// # Errors
+    /// When the loop has no `add_reader`, or the process has no file descriptors left.
     pub(super) fn add(event_loop: &Bound<'_, PyAny>, queue: Arc<EventLoop>) -> PyResult<Arc<Self>> {
         let py = event_loop.py();
         let (waking, drained) = UnixStream::pair()?;
@@ -40,7 +41,8 @@ impl WakeSocket {
 
     /// Removes the reader from the loop.
     ///
-    /// # Errors When the loop is closed already.
+    /// # Errors
+    /// When the loop is closed already.
     pub(super) fn remove(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         event_loop.call_method1("remove_reader", (self.drained.as_raw_fd(),)).map(|_| ())
     }

@@ -55,7 +55,8 @@ pub(super) struct FirstStep {
 impl Tasks {
     /// Makes tasks of `event_loop`.
     ///
-    /// # Errors When `event_loop` is not an event loop.
+    /// # Errors
+    /// When `event_loop` is not an event loop.
     pub fn new(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = event_loop.py();
         let create_task = event_loop.getattr("create_task")?;
@@ -68,7 +69,8 @@ impl Tasks {
 
     /// Starts a task for `coroutine`, on the loop's thread, outside of any task.
     ///
-    /// # Errors When the loop is closed, or the first step raises an exception that ends Python's main thread.
+    /// # Errors
+    /// When the loop is closed, or the first step raises an exception that ends Python's main thread.
     pub fn start(&self, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = coroutine.py();
         let event_loop = self.event_loop.bind(py);
@@ -85,7 +87,8 @@ impl Tasks {
     /// needs a task of its own: if the loop makes its tasks in another way, or is in debug mode and records where each
     /// task was made.
     ///
-    /// # Errors When Python is out of memory, or the first step raises an exception that ends Python's main thread.
+    /// # Errors
+    /// When Python is out of memory, or the first step raises an exception that ends Python's main thread.
     pub fn start_prepared(&self, py: Python<'_>, process: Process, due: Due) -> PyResult<Option<Due>> {
         let event_loop = self.event_loop.bind(py);
         let (Some(first_step), Some(prepared)) = (&self.first_step, &self.prepared) else { return Ok(Some(due)) };
@@ -99,14 +102,16 @@ impl Tasks {
 
     /// Ends the prepared task, before the loop is closed.
     ///
-    /// # Errors When Python is out of memory.
+    /// # Errors
+    /// When Python is out of memory.
     pub fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.prepared.as_ref().map_or(Ok(()), |prepared| prepared.close(py))
     }
 
     /// The tasks of the loop that have not ended, as an iterable.
     ///
-    /// # Errors When Python is out of memory.
+    /// # Errors
+    /// When Python is out of memory.
     pub fn all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         py.import("asyncio")?.call_method1("all_tasks", (self.event_loop.bind(py),))
     }
@@ -145,7 +150,8 @@ impl FirstStep {
 
     /// The name of the next task.
     ///
-    /// # Errors When Python is out of memory.
+    /// # Errors
+    /// When Python is out of memory.
     pub(super) fn next_name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.started += 1;
