@@ -253,7 +253,8 @@ impl BridgeCall {
     /// The next messages to send, as a list. `None` at the end.
     ///
     /// Raises the application's exception, so that the middleware and the log of the host see it. Raises `RuntimeError`
-    /// if the response broke off for another reason. In both cases the host server cuts the connection.
+    /// if the response broke off for another reason. The host server then cuts the connection, unless the response was
+    /// complete.
     fn messages(&self) -> Awaitable {
         let response = Arc::clone(&self.response);
         let app = Arc::clone(&self.app);

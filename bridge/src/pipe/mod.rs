@@ -1,7 +1,7 @@
 //! A bounded pipe between two threads or tasks, for bytes of a body or for WebSocket messages.
 //!
-//! All bodies and messages cross threads through it: from the socket to the application and back, and from `receive` to
-//! a WSGI thread. It knows neither tokio nor asyncio. Both ends are polled with a [`Waker`], which either can provide.
+//! Bodies and messages cross threads through it: from the socket to the application and back, and from `receive` to a
+//! WSGI thread. It knows neither tokio nor asyncio. Both ends are polled with a [`Waker`], which either can provide.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
