@@ -17,7 +17,7 @@ use super::Pool;
 /// as long.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// How many times a thread waits in a row while no other call begins. CPython's threads take turns every 5 ms.
+/// How many times a thread waits in a row while no other call begins. Python's threads take turns every 5 ms.
 const MOST_PAUSES: u32 = 2;
 
 /// After this many calls, a thread checks again whether it is in the way of others.
