@@ -1,6 +1,6 @@
 //! Converts native strings of PEP 3333 (text whose code points are bytes), in both directions.
 //!
-//! It is unsafe code, because PyO3 makes text from UTF-8 only. That way, each header value would be scanned three
+//! It is unsafe code, because `PyO3` makes text from UTF-8 only. That way, each header value would be scanned three
 //! times: whether it is ASCII, whether it is UTF-8, and by Python.
 //!
 //! Spec: PEP 3333 "A Note On String Types".

@@ -93,7 +93,7 @@ pub fn log(py: Python<'_>, log_context: Option<LogContext<'_>>, level: &str, mes
     unraisable(py, logged);
 }
 
-/// The `rsgi` logger. If it has no handler, a logger that writes to standard error.
+/// The `rsgi` logger. If its records would be lost, a logger that writes to standard error.
 fn logger(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     py.import("rsgi.observe.log")?.call_method0("reporting_logger")
 }

@@ -40,8 +40,7 @@ impl Process {
     /// Refuses to continue in a forked child.
     ///
     /// # Errors
-    /// When it is a parent of the current process. The client belongs to the parent, and nobody here can
-    /// answer it.
+    /// When it is a parent of the current process. The client belongs to the parent, and nobody here can answer it.
     pub fn check(self) -> PyResult<()> {
         if self.is_this() {
             return Ok(());

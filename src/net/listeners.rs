@@ -19,7 +19,7 @@ use crate::net::unix_path::UnixPath;
 #[derive(Debug, Default)]
 pub struct Listeners {
     bound: Mutex<Vec<Bound>>,
-    /// The socket on which the supervisor asks for metrics.
+    /// The socket on which the supervisor's admin listener asks this worker.
     admin: Mutex<Option<UnixStream>>,
     /// The paths of sockets that were closed in this process.
     paths: Mutex<Vec<UnixPath>>,

@@ -1,9 +1,9 @@
-//! The request body on its way from the connection to an application: limit, buffering, back-pressure, replay.
+//! Brings the request body from the connection to an application: limit, buffers, back-pressure, replay.
 //!
-//! Kept apart from the gateways because both read bodies under the same limits. A body that breaks off is an error at
-//! every step; it never looks like a short whole one.
+//! All gateways read bodies with the same limits. A body that breaks off is an error at every step. It never looks like
+//! a short complete one.
 //!
-//! Spec: RFC 9112 6, 7; RFC 9110 10.1.1 (`100 Continue` goes out when the body is first asked for).
+//! Spec: RFC 9112 6, 7; RFC 9110 10.1.1 (`100 Continue` is sent when the body is first read).
 
 use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
@@ -23,35 +23,35 @@ use crate::request::body_copy::BodyCopy;
 use crate::request::spool::Spool;
 use crate::wire::DataRate;
 
-/// How often a connection is asked for the rest of a body that should be here.
+/// How many times the connection gets a turn to deliver the rest of a body that should have arrived.
 const READ_TURNS: usize = 2;
 
 /// A request body that is still (partly) on the connection.
 #[derive(Debug)]
 pub struct RequestBody {
-    /// Bytes that were read already and are to be read again.
+    /// Bytes that were read already and must be read again.
     pub(super) replay: Option<BodySource>,
     incoming: RawBody,
     limit: Option<u64>,
     received: u64,
-    /// Where there is a body.
+    /// `None` if there is no body.
     fate: Option<Arc<BodyFate>>,
-    /// Where its bytes are counted, if they are.
+    /// Where the bytes are counted, if metrics count them.
     series: Option<Arc<RouteSeries>>,
-    /// Where they are copied, if they are.
+    /// Where the bytes are copied, if anything needs a copy.
     copy: Option<Arc<BodyCopy>>,
 }
 
 /// Where the bytes of a body come from.
 #[derive(Debug)]
 pub enum RawBody {
-    /// There are none.
+    /// There is no body.
     Empty,
-    /// They came with the head.
+    /// The whole body came with the head.
     Whole(Option<Bytes>),
-    /// An HTTP/1 connection, which keeps the time, and says why the body breaks off.
+    /// From an HTTP/1 connection. The connection checks the data rate, and says why the body breaks off.
     Http1(PipeReader<Bytes>),
-    /// A stream of an HTTP/2 connection, with a clock of its own.
+    /// From a stream of an HTTP/2 connection. Its data rate is checked here.
     Http2(Incoming, Box<DataRate>),
 }
 
@@ -66,7 +66,7 @@ impl RawBody {
         }
     }
 
-    /// The next bytes, perhaps none of them; `None` at the end.
+    /// The next bytes, which may be empty. `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         let (incoming, data_rate) = match self {
             Self::Empty => return Ok(None),
@@ -83,17 +83,18 @@ impl RawBody {
         };
         data_rate.moved(frame.iter().flatten().filter_map(Frame::data_ref).map(Bytes::len).sum());
         let frame = frame.transpose().map_err(|_| BodyError::Disconnected)?;
-        // Trailers reach no application: neither interface has a place for them.
+        // Trailers are dropped, because neither WSGI nor ASGI has a place for them.
         Ok(frame.map(|frame| frame.into_data().unwrap_or_default()))
     }
 }
 
-/// What became of a body, for whoever answers the request.
+/// Whether a body was refused, for the code that sends the response.
 #[derive(Debug, Default)]
 pub struct BodyFate(OnceLock<BodyError>);
 
 impl BodyFate {
-    /// Why it was refused, if it was: what an application made of half a body is no answer.
+    /// Why the body was refused, if it was. Then the response of the application is not sent, because it may be based
+    /// on half a body.
     pub fn failure(&self) -> Option<&BodyError> {
         self.0.get()
     }
@@ -106,28 +107,28 @@ impl RequestBody {
         Self { replay: None, incoming, limit, received: 0, fate, series, copy: None }
     }
 
-    /// Copies the bytes, as they are read.
+    /// Also copies the bytes, as they are read.
     pub fn copied(self, copy: Option<Arc<BodyCopy>>) -> Self {
         Self { copy, ..self }
     }
 
-    /// Where it is said what becomes of the body; `None` when there is none.
+    /// Where it is noted if the body is refused. `None` if there is no body.
     pub fn fate(&self) -> Option<Arc<BodyFate>> {
         self.fate.clone()
     }
 
-    /// Whether there is no body at all, or nothing is left.
+    /// Whether there is no body, or nothing is left of it.
     pub fn is_end(&self) -> bool {
         self.replay.is_none() && self.incoming.is_end()
     }
 
-    /// The next chunk, `None` at the end.
+    /// The next chunk; `None` at the end.
     ///
     /// # Errors
     /// Why the body broke off.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Nothing is lost if the future is dropped.
     pub async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         let next = self.next_chunk().await;
         if let (Some(fate), Err(error)) = (&self.fate, &next)
@@ -175,7 +176,7 @@ impl RequestBody {
         }
     }
 
-    /// Reads the whole body, which is known to be at most a buffer's worth.
+    /// Reads the whole body. The caller knows that it fits into one buffer.
     ///
     /// # Errors
     /// Why the body broke off.
@@ -191,8 +192,8 @@ impl RequestBody {
         Ok(whole.freeze())
     }
 
-    /// Reads what has arrived already, and waits for nothing: an application may answer before the body is complete, and a
-    /// client may wait for that answer.
+    /// Reads what has arrived already, without waiting. An application may respond before the body is complete, and a
+    /// client may wait for that response.
     ///
     /// # Errors
     /// Why the body broke off.
@@ -217,7 +218,7 @@ impl RequestBody {
         Ok(parts.map(BytesMut::freeze))
     }
 
-    /// Reads the whole body into memory or, when it is large, a temporary file. Gives its length too.
+    /// Reads the whole body into memory or, if it is large, into a temporary file. Also returns its length.
     ///
     /// # Errors
     /// Why the body broke off, or that the file failed.
@@ -231,7 +232,7 @@ impl RequestBody {
     }
 }
 
-/// Lets the connection take one more look at its socket.
+/// Gives the connection a turn to read its socket.
 async fn next_turn() {
     let mut waited = false;
     poll_fn(|context| {

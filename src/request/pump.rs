@@ -15,21 +15,22 @@ use tokio::task::JoinHandle;
 use super::body::RequestBody;
 use super::recorder::Recorder;
 
-/// What is left of a request body when an application has had it: perhaps enough to start over with another.
+/// The rest of a request body after an application has read some of it. It may be possible to read it again from the
+/// start.
 #[derive(Debug)]
 pub enum Leftover {
-    /// Nothing was taken: there was no body.
+    /// There was no body.
     Untouched(RequestBody),
-    /// A pump hands it on.
+    /// A pump sends it through a pipe.
     Pumping {
         /// Ends the pump.
         stop: Arc<Notify>,
-        /// Gives back what the pump has.
+        /// Returns the body and the recorder of the pump.
         task: JoinHandle<Pumped>,
     },
 }
 
-/// The body as a pump leaves it.
+/// What a pump returns when it ends.
 #[derive(Debug)]
 pub struct Pumped {
     body: RequestBody,
@@ -37,7 +38,7 @@ pub struct Pumped {
 }
 
 impl Leftover {
-    /// The body from its first byte, if all that was handed on was kept.
+    /// The body from its first byte, if the recorder has kept everything that was read.
     ///
     /// # Errors
     /// When the temporary file fails.
@@ -65,9 +66,10 @@ struct Pump {
 }
 
 impl RequestBody {
-    /// Hands the body on through a pipe of `capacity` bytes, as the reader takes it; `recorder` keeps a copy.
+    /// Sends the body through a pipe of `capacity` bytes, while the reader takes it. `recorder` keeps a copy.
     ///
-    /// With `wait` nothing is read from the connection before the reader asks, so that no `100 Continue` is sent either.
+    /// With `wait`, nothing is read from the connection before the reader asks. So `100 Continue` is not sent before
+    /// that either.
     pub fn pump(
         self,
         capacity: usize,
@@ -77,7 +79,7 @@ impl RequestBody {
     ) -> (PipeReader<Bytes>, Leftover) {
         let (writer, reader) = pipe(capacity);
         if let Some(first) = first {
-            // The reader is in our hands: it cannot have gone.
+            // Cannot fail, because we still hold the reader.
             let _open = writer.push(first);
         }
         let stop = Arc::new(Notify::new());

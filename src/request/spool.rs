@@ -6,10 +6,10 @@ use rsgi_bridge::request::source::BodySource;
 use tokio::fs::File;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
-/// What a body kept in memory may grow to before it goes to a temporary file, in bytes.
+/// How large a body may become in memory before it is written to a temporary file, in bytes.
 const SPOOL_MEMORY: usize = 1024 * 1024;
 
-/// What is on its way to a temporary file at a time, in bytes.
+/// The buffer for writes to the temporary file, in bytes.
 const SPOOL_BUFFER: usize = 256 * 1024;
 
 /// Bytes in memory, or in a temporary file once they are many.

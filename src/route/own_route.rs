@@ -20,7 +20,7 @@ pub(super) struct OwnRoutes {
 #[derive(Debug)]
 struct OwnTable {
     table: Table,
-    /// Where the application is mounted.
+    /// Whether the application has a prefix.
     is_mounted: bool,
     /// The paths of the rows, with the prefix.
     paths: Box<[String]>,

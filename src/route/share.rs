@@ -154,7 +154,7 @@ impl Lot {
 pub struct CheckedShare {
     /// The first rule whose share was checked: everything else about it matches.
     pub rule: usize,
-    /// The result for this request.
+    /// The bucket, or the choice of a tester, that decided.
     pub lot: Lot,
 }
 

@@ -37,7 +37,7 @@ const PRIORITY: u8 = 0x20;
 
 /// The added field. No client has a reason to send it. Its value is the refused path, in hexadecimal digits.
 const REFUSED_PATH: &str = "x-rsgi-refused-path";
-/// At most so many bytes of the path are in the field.
+/// The most bytes of the path that the field contains.
 const LONGEST_PATH: usize = 512;
 /// A field that makes an HTTP/2 message malformed.
 const MALFORMED: &str = "connection";

@@ -21,7 +21,8 @@ pub(super) const FIRST_READ: usize = 4 << 10;
 /// # Errors
 /// When the connection fails.
 ///
-/// # Cancel safety The bytes that were read are in `bytes`.
+/// # Cancel safety
+/// The bytes that were read are in `bytes`.
 pub async fn read_opening<S: AsyncRead + Unpin>(io: &mut S, bytes: &mut BytesMut) -> io::Result<bool> {
     bytes.reserve(FIRST_READ);
     loop {

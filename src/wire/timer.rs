@@ -82,7 +82,8 @@ pub struct SpareTimer(Mutex<Option<Timer>>);
 impl SpareTimer {
     /// The result of `work`, or `None` if it takes longer than `timeout`.
     ///
-    /// # Cancel safety The same as that of `work`.
+    /// # Cancel safety
+    /// The same as that of `work`.
     pub async fn in_time<F: Future + Unpin>(&self, timeout: Duration, work: &mut F) -> Option<F::Output> {
         let deadline = Instant::now().checked_add(timeout);
         let mut timer = self.lock().take().unwrap_or_else(|| Timer::new(timeout));

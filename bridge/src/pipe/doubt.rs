@@ -1,7 +1,7 @@
 //! A reader that may have gone: its client has closed its sending side, and may not read either.
 //!
-//! The pipe stays open, and what is written is still read. But when a writer asks whether the reader has gone, the
-//! answer is yes, and from then on it has.
+//! The pipe stays open, and what is written is still read. But if a writer checks whether the reader has gone, it is told
+//! that it has, and from then on this is true.
 
 use super::ends::PipeReader;
 use super::state::{End, OnAbandoned, Presence, Weight, wake};

@@ -1,9 +1,10 @@
 //! Decides how many calls run at the same time: another call starts only if it is not in the way of those that run.
 //!
-//! Nobody tells whether the running calls compute or wait. So a thread with a new call releases the GIL for a moment
-//! and takes it again. If it gets the GIL at once, the running calls wait for I/O, and the new call can start. If not,
-//! the running calls want the GIL, and another call would only compete with them. That is also true for calls that wait
-//! for a lock: Django's calls run at half the speed if two threads take turns in them.
+//! The pool cannot see whether the running calls compute or wait. So a thread with a new call releases the GIL for a
+//! moment and takes it again. If it gets the GIL at once, the running calls wait for I/O, and the new call can start.
+//! If not, the running calls want the GIL, and another call would only compete with them. A call that waits for a lock
+//! releases the GIL too, but another call would only wait for the same lock: Django's calls run at half the speed if
+//! two threads take turns in them. So the pause is long enough for such a call to take the GIL again.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use super::Pool;
 /// as long.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// How many times a thread waits in a row while no other call begins. CPython's threads take turns every 5 ms.
+/// How many times a thread waits in a row while no other call begins. Python's threads take turns every 5 ms.
 const MOST_PAUSES: u32 = 2;
 
 /// After this many calls, a thread checks again whether it is in the way of others.

@@ -47,7 +47,7 @@ pub(super) const STALLED: u8 = 5;
 pub(super) const OVERDUE: u8 = 6;
 
 impl JobHandle {
-    /// The handle of a call that waits in `pool`. `timed` says whether its begin is recorded.
+    /// The handle of a call that waits in `pool`. `timed` says whether its start time is recorded.
     pub(super) fn new(pool: Weak<Pool>, timed: bool) -> Self {
         let taken = timed.then(OnceLock::new);
         let state = JobState { stage: AtomicU8::new(QUEUED), remark: OnceLock::new(), taken };

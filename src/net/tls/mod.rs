@@ -87,8 +87,8 @@ impl Tls {
     /// Does the handshake on `stream`.
     ///
     /// # Errors
-    /// When the client leaves, violates the protocol, or has no acceptable certificate. rustls has sent an
-    /// alert if it could.
+    /// When the client leaves, violates the protocol, or has no acceptable certificate. rustls has sent an alert if it
+    /// could.
     pub async fn accept<S>(&self, stream: S) -> io::Result<Secured<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,

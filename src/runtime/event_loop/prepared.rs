@@ -180,7 +180,6 @@ impl PreparedTasks {
     }
 
     /// # Errors
-
     /// When the loop is running another task. The inner result is what the step has raised.
     fn take_step(&self, event_loop: &Bound<'_, PyAny>, prepared: &PreparedTask) -> PyResult<PyResult<()>> {
         let py = event_loop.py();
