@@ -16,7 +16,7 @@ use super::response_messages::{ResponseMessages, ResponseProgress};
 use crate::request::head::RequestHead;
 use crate::response::early_hints::EarlyHints;
 
-/// Whether the connection can send early hints. Only HTTP/1.1 connections of rsgi do.
+/// Whether the connection can send early hints. That is so only over HTTP/1.1.
 pub(super) fn accepted(head: &RequestHead) -> bool {
     EarlyHints::of(&head.parts).is_some()
 }

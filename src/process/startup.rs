@@ -1,6 +1,6 @@
 //! What happens before the first request: the applications start in order, then Python reads their routes again.
 //!
-//! The server only waits for it. `gateway/lifespan.rs` handles one application.
+//! The server accepts no connections before that. `gateway/lifespan.rs` handles one application.
 //!
 //! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`; an application may add routes in its startup).
 

@@ -102,7 +102,7 @@ fn encoded(text: &str) -> String {
             continue;
         }
         for byte in character.encode_utf8(&mut [0; 4]).bytes() {
-            // Nothing that is written to a string fails.
+            // Writing to a string cannot fail.
             let _written = write!(written, "%{byte:02X}");
         }
     }

@@ -1,4 +1,4 @@
-//! What proxies say about one request, and the way from hop to hop that both kinds of fields share.
+//! What proxies say about one request, and how both kinds of fields are followed from hop to hop.
 //!
 //! A list is read from the right. The sender of the request wrote the last entry. It counts if the sender is a trusted
 //! proxy. The entry before it counts if the last entry names a trusted proxy too, and so on. Anybody may have written the

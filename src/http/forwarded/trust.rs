@@ -1,6 +1,6 @@
 //! The proxies that the operator trusts.
 //!
-//! Two places need them: a connection once, for its other end, and each list of hops.
+//! They are compared with the address of each connection, and with each hop in a list.
 //!
 //! Spec: RFC 4632 3.1 and RFC 4291 2.3 (networks), 2.5.5.2 (IPv4 in IPv6).
 

@@ -1,8 +1,8 @@
 //! From the path of a request to a file name below a folder, or nothing.
 //!
 //! This protects the rest of the disk from clients. It has no I/O. As in the router, a path is split into segments at its
-//! raw slashes and then decoded. Nothing is merged or resolved. If somebody on the way could read a name differently, it
-//! is not a file name.
+//! raw slashes and then decoded. Nothing is merged or resolved. Names that another program could read differently are
+//! refused.
 //!
 //! Spec: RFC 3986 2.1, 3.3; RFC 8615 (`.well-known`).
 
