@@ -56,7 +56,7 @@ SHOWN = [
         )
     ),
 ]
-PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.glob("examples/**/*.md")])
+PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob("examples/**/*.md")])
 HEADLINE = "rsgi serve --wsgi old:app --asgi new:app"
 
 STUBS = {
