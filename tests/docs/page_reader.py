@@ -67,7 +67,7 @@ class Reader:
                 script = self._folder / "serve.py"
                 script.write_text(script.read_text().replace("port=8000", f"port={self._port}"))
                 self._start([python, "serve.py"])
-            case ["python", *_]:
+            case ["python" | "django-admin", *_]:
                 found = self._run(line)
                 assert found.returncode == 0, found.stdout + found.stderr
             case ["pip", "install", *_]:
@@ -77,7 +77,7 @@ class Reader:
 
     def _start(self, command: list[str], **options: re.Pattern[str]) -> None:
         self.stop()
-        self._server = Server(command, folder=self._folder, **options)
+        self._server = Server(command, folder=self._folder, start_timeout=90, **options)  # type: ignore[arg-type]
         # uvicorn ends with the signal that it was sent.
         self._codes = {0, -signal.SIGTERM} if options else {0}
 
@@ -100,9 +100,11 @@ class Reader:
     def _run(self, line: str) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        # Both commands are those of this interpreter, whose environment may have no scripts.
+        line = re.sub(r"^django-admin ", "python -m django ", re.sub(r"^rsgi ", "python -m rsgi ", line))
         command = ["sh", "-c", line.replace("127.0.0.1:8000", f"127.0.0.1:{self._port}")]
         return subprocess.run(
-            command, cwd=self._folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=self._folder, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
 
     def stop(self) -> None:
