@@ -1,12 +1,13 @@
 """The table of features in the README says of other servers what their packages have.
 
-Each claim that a package can answer is asked here: by its options, its modules or its metadata. A newer release than the one
-in the table is no failure if the answers are the same. a2wsgi is asked where it is installed.
+Each claim that a package can answer is asked here: by its options, its modules or its metadata. The table is about the
+versions that it names. With another version installed, the tests are skipped, and the reason says so.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import subprocess
 import sys
@@ -39,13 +40,35 @@ def table() -> dict[str, dict[str, str]]:
 def options(server: str) -> str:
     """What `--help` says."""
     ran = subprocess.run(
-        [sys.executable, "-m", server, "--help"], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-m", server, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "COLUMNS": "200"},
     )
     return ran.stdout
 
 
 def classifiers(package: str) -> str:
     return " ".join(importlib.metadata.metadata(package).get_all("Classifier") or [])
+
+
+def versions() -> dict[str, str]:
+    """The versions that the table names."""
+    line = next(line for line in README.read_text().splitlines() if line.startswith("|") and "Granian" in line)
+    return {name.lower(): version for name, version in re.findall(r"(\w+) (\d[\d.]*)", line)}
+
+
+@pytest.fixture(autouse=True)
+def same_versions() -> None:
+    for name, version in versions().items():
+        try:
+            installed = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            pytest.skip(f"needs the package {name}")
+        if installed != version:
+            pytest.skip(f"the table is about {name} {version}, and {installed} is installed: look again, and change it")
 
 
 def says(row: str, server: str) -> str:
@@ -55,6 +78,7 @@ def says(row: str, server: str) -> str:
 def test_the_table_has_all_servers() -> None:
     rows = table()
     assert len(rows) > 10
+    assert versions().keys() == set(SERVERS)
     assert all(set(row) == {"rsgi", *SERVERS} for row in rows.values())
 
 
@@ -105,7 +129,6 @@ def test_systems() -> None:
     assert "trio" in (importlib.metadata.metadata("hypercorn").get_all("Provides-Extra") or [])
 
 
-@pytest.mark.skipif(find_spec("a2wsgi") is None, reason="needs the package a2wsgi")
 def test_a2wsgi() -> None:
     import a2wsgi
 
