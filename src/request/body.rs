@@ -15,22 +15,13 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use rsgi_bridge::error::BodyError;
-use rsgi_bridge::pipe::{PipeReader, PipeWriter, pipe};
+use rsgi_bridge::pipe::PipeReader;
 use rsgi_bridge::request::source::BodySource;
-use tokio::fs::File;
-use tokio::io::{AsyncSeekExt, AsyncWriteExt};
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
 use crate::metrics::RouteSeries;
 use crate::request::body_copy::BodyCopy;
+use crate::request::spool::Spool;
 use crate::wire::DataRate;
-
-/// How large a body may become in memory before it is written to a temporary file, in bytes.
-const SPOOL_MEMORY: usize = 1024 * 1024;
-
-/// The buffer for writes to the temporary file, in bytes.
-const SPOOL_BUFFER: usize = 256 * 1024;
 
 /// How many times the connection gets a turn to deliver the rest of a body that should have arrived.
 const READ_TURNS: usize = 2;
@@ -39,7 +30,7 @@ const READ_TURNS: usize = 2;
 #[derive(Debug)]
 pub struct RequestBody {
     /// Bytes that were read already and must be read again.
-    replay: Option<BodySource>,
+    pub(super) replay: Option<BodySource>,
     incoming: RawBody,
     limit: Option<u64>,
     received: u64,
@@ -239,27 +230,6 @@ impl RequestBody {
         let length = spool.length;
         Ok((spool.into_source().await?, length))
     }
-
-    /// Sends the body through a pipe of `capacity` bytes, while the reader takes it. `recorder` keeps a copy.
-    ///
-    /// With `wait`, nothing is read from the connection before the reader asks. So `100 Continue` is not sent before
-    /// that either.
-    pub fn pump(
-        self,
-        capacity: usize,
-        wait: bool,
-        first: Option<Bytes>,
-        recorder: Option<Recorder>,
-    ) -> (PipeReader<Bytes>, Leftover) {
-        let (writer, reader) = pipe(capacity);
-        if let Some(first) = first {
-            // Cannot fail, because we still hold the reader.
-            let _open = writer.push(first);
-        }
-        let stop = Arc::new(Notify::new());
-        let task = tokio::spawn(run_pump(self, writer, wait, recorder, Arc::clone(&stop)));
-        (reader, Leftover::Pumping { stop, task })
-    }
 }
 
 /// Gives the connection a turn to read its socket.
@@ -284,170 +254,4 @@ async fn read_blocking(mut source: BodySource) -> Result<(BodySource, Option<Byt
     }
     let read = tokio::task::spawn_blocking(move || source.next_chunk().map(|chunk| (source, chunk)));
     read.await.map_err(|error| BodyError::Storage(error.to_string()))?
-}
-
-/// The rest of a request body after an application has read some of it. It may be possible to read it again from the
-/// start.
-#[derive(Debug)]
-pub enum Leftover {
-    /// There was no body.
-    Untouched(RequestBody),
-    /// A pump sends it through a pipe.
-    Pumping {
-        /// Ends the pump.
-        stop: Arc<Notify>,
-        /// Returns the body and the recorder of the pump.
-        task: JoinHandle<Pumped>,
-    },
-}
-
-/// What a pump returns when it ends.
-#[derive(Debug)]
-pub struct Pumped {
-    body: RequestBody,
-    recorder: Option<Recorder>,
-}
-
-impl Leftover {
-    /// The body from its first byte, if the recorder has kept everything that was read.
-    ///
-    /// # Errors
-    /// When the temporary file fails.
-    pub async fn rewind(self) -> Result<Option<RequestBody>, BodyError> {
-        let (stop, task) = match self {
-            Self::Untouched(body) => return Ok(Some(body)),
-            Self::Pumping { stop, task } => (stop, task),
-        };
-        stop.notify_one();
-        let Pumped { mut body, recorder } = task.await.map_err(|error| BodyError::Storage(error.to_string()))?;
-        let Some(recorder) = recorder.filter(|recorder| !recorder.overflowed) else { return Ok(None) };
-        body.replay = Some(recorder.spool.into_source().await?);
-        Ok(Some(body))
-    }
-}
-
-async fn run_pump(
-    mut body: RequestBody,
-    writer: PipeWriter<Bytes>,
-    wait: bool,
-    mut recorder: Option<Recorder>,
-    stop: Arc<Notify>,
-) -> Pumped {
-    let mut asked = !wait;
-    loop {
-        let ready = async {
-            if !asked {
-                poll_fn(|context| writer.poll_wanted(context)).await?;
-            }
-            poll_fn(|context| writer.poll_ready(context)).await
-        };
-        let open = tokio::select! {
-            ready = ready => ready.is_ok(),
-            () = stop.notified() => false,
-        };
-        asked = true;
-        if !open {
-            break;
-        }
-        let next = tokio::select! {
-            next = body.next() => next,
-            () = poll_fn(|context| writer.poll_closed(context)) => break,
-            () = stop.notified() => break,
-        };
-        match next {
-            Ok(Some(chunk)) => {
-                if let Some(recorder) = &mut recorder
-                    && let Err(error) = recorder.push(&chunk).await
-                {
-                    writer.fail(error);
-                    poll_fn(|context| writer.poll_closed(context)).await;
-                    break;
-                }
-                if writer.push(chunk).is_err() {
-                    break;
-                }
-            }
-            Ok(None) => {
-                writer.finish();
-                break;
-            }
-            Err(error) => {
-                // The body is kept until the reader has gone. If it were dropped before there is a response, the
-                // connection would be closed.
-                writer.fail(error);
-                poll_fn(|context| writer.poll_closed(context)).await;
-                break;
-            }
-        }
-    }
-    Pumped { body, recorder }
-}
-
-/// Keeps what the first application has read of a body, up to a limit.
-#[derive(Debug)]
-pub struct Recorder {
-    spool: Spool,
-    limit: u64,
-    overflowed: bool,
-}
-
-impl Recorder {
-    /// Keeps at most `limit` bytes. If there are more, the body cannot be read again.
-    pub fn new(limit: u64) -> Self {
-        Self { spool: Spool::default(), limit, overflowed: false }
-    }
-
-    async fn push(&mut self, chunk: &Bytes) -> Result<(), BodyError> {
-        if self.overflowed || self.spool.length + chunk.len() as u64 > self.limit {
-            self.overflowed = true;
-            self.spool = Spool::default();
-            return Ok(());
-        }
-        self.spool.push(chunk).await
-    }
-}
-
-/// Bytes in memory, or in a temporary file if there are many.
-#[derive(Debug, Default)]
-struct Spool {
-    memory: BytesMut,
-    file: Option<File>,
-    length: u64,
-}
-
-impl Spool {
-    async fn push(&mut self, chunk: &[u8]) -> Result<(), BodyError> {
-        self.length += chunk.len() as u64;
-        if let Some(file) = &mut self.file {
-            return file.write_all(chunk).await.map_err(storage);
-        }
-        self.memory.extend_from_slice(chunk);
-        if self.memory.len() > SPOOL_MEMORY {
-            let file = tokio::task::spawn_blocking(tempfile::tempfile).await;
-            let file = file.map_err(std::io::Error::other).and_then(|file| file).map_err(storage)?;
-            let mut file = File::from_std(file);
-            file.set_max_buf_size(SPOOL_BUFFER);
-            file.write_all(&self.memory).await.map_err(storage)?;
-            self.memory = BytesMut::new();
-            self.file = Some(file);
-        }
-        Ok(())
-    }
-
-    async fn into_source(self) -> Result<BodySource, BodyError> {
-        let Some(mut file) = self.file else {
-            return Ok(if self.memory.is_empty() {
-                BodySource::Empty
-            } else {
-                BodySource::Bytes(self.memory.freeze())
-            });
-        };
-        file.flush().await.map_err(storage)?;
-        file.rewind().await.map_err(storage)?;
-        Ok(BodySource::File(file.into_std().await))
-    }
-}
-
-fn storage(error: std::io::Error) -> BodyError {
-    BodyError::Storage(error.to_string())
 }

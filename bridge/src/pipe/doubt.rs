@@ -3,26 +3,8 @@
 //! The pipe stays open, and what is written is still read. But if a writer checks whether the reader has gone, it is told
 //! that it has, and from then on this is true.
 
-use super::{OnAbandoned, PipeReader, PipeState, Weight, wake};
-
-/// Whether the reader is still there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Presence {
-    Here,
-    /// It may have gone. The first writer that asks turns this into `Gone`.
-    Doubted,
-    Gone,
-}
-
-impl<T> PipeState<T> {
-    /// Whether the reader has gone. Turns `Doubted` into `Gone`.
-    pub(super) fn is_left(&mut self) -> bool {
-        if self.presence == Presence::Doubted {
-            self.presence = Presence::Gone;
-        }
-        self.presence == Presence::Gone
-    }
-}
+use super::ends::PipeReader;
+use super::state::{End, OnAbandoned, Presence, Weight, wake};
 
 impl<T: Weight> PipeReader<T> {
     /// Notes that the reader may have gone.
@@ -32,7 +14,7 @@ impl<T: Weight> PipeReader<T> {
             if state.presence == Presence::Here {
                 state.presence = Presence::Doubted;
             }
-            let abandoned = state.on_abandoned.take().filter(|_| matches!(state.end, super::End::Open));
+            let abandoned = state.on_abandoned.take().filter(|_| matches!(state.end, End::Open));
             (state.closed_waker.take(), abandoned)
         };
         wake(closed);

@@ -2,8 +2,7 @@
 //!
 //! A shutdown uses this to end responses without a length.
 
-use super::doubt::Presence;
-use super::{Shared, wake};
+use super::state::{Presence, Shared, wake};
 
 /// Ends the writer as if its reader had gone. The reader still gets what is in the pipe. Then the pipe breaks off.
 pub trait HangUp: Send + Sync + std::fmt::Debug {

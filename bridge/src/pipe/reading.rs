@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::{End, PipeReader, Shared, Weight};
+use super::ends::PipeReader;
+use super::state::{End, Shared, Weight};
 
 /// A handle that observes a reader.
 pub trait Reading: Send + Sync + std::fmt::Debug {

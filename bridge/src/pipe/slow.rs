@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use super::doubt::Presence;
-use super::{OnAbandoned, PipeReader, PipeWriter, Weight, wake};
+use super::ends::{PipeReader, PipeWriter};
+use super::state::{OnAbandoned, Presence, Weight, wake};
 use crate::error::{BodyError, Disconnected};
 
 impl<T: Weight> PipeWriter<T> {

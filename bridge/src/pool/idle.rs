@@ -8,8 +8,6 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::Pool;
-
 /// The work that brings calls.
 pub trait IdleWork: Send + Sync + std::fmt::Debug {
     /// Works until `wanted` returns true. Returns `false` if another thread works already. Calls `wanted` at the start
@@ -120,36 +118,21 @@ impl Idle {
         worked || was == IdleWorker::Wanted
     }
 
-    /// Whether the fallback driver takes care of waiting calls.
-    pub(super) fn is_looked_after(&self) -> bool {
-        self.looked_after.load(Ordering::SeqCst)
-    }
-}
-
-impl Pool {
     /// Makes idle threads do `work` from now on.
-    pub fn work_while_idle(&self, work: Arc<dyn IdleWork>) {
+    pub(super) fn set_work(&self, work: Arc<dyn IdleWork>) {
         // Only set once: a pool belongs to one server.
-        let _first = self.idle.work.set(work);
-        self.idle.lock().wakes += 1;
-        self.idle.woken.notify_one();
+        let _first = self.work.set(work);
+        self.lock().wakes += 1;
+        self.woken.notify_one();
     }
 
     /// Sets whether the fallback driver takes care of waiting calls.
-    pub fn look_after(&self, looked_after: bool) {
-        self.idle.looked_after.store(looked_after, Ordering::SeqCst);
-        if !looked_after && !self.jobs.is_empty() {
-            self.wake();
-        }
+    pub(super) fn look_after(&self, looked_after: bool) {
+        self.looked_after.store(looked_after, Ordering::SeqCst);
     }
 
-    /// How many calls have begun so far, and whether calls wait.
-    pub fn progress(&self) -> (usize, bool) {
-        (self.counts.begun.load(Ordering::Acquire), !self.jobs.is_empty())
-    }
-
-    /// The number of waiting calls, if no call runs.
-    pub fn at_rest(&self) -> Option<usize> {
-        (self.counts.running.load(Ordering::Acquire) == 0).then(|| self.jobs.len())
+    /// Whether the fallback driver takes care of waiting calls.
+    pub(super) fn is_looked_after(&self) -> bool {
+        self.looked_after.load(Ordering::SeqCst)
     }
 }

@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use super::Pool;
-use super::overdue::Taken;
 
 /// The state of a call, shared by the pool and the connection.
 #[derive(Debug, Clone)]
@@ -24,6 +23,15 @@ struct JobState {
     remark: OnceLock<String>,
     /// When the call began, and on which thread. `None` if that is not recorded.
     taken: Option<OnceLock<Taken>>,
+}
+
+/// When a thread began a call, and which thread.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    /// When the call began.
+    pub at: Instant,
+    /// The `threading.get_ident()` of the thread.
+    pub(super) thread: u64,
 }
 
 pub(super) const QUEUED: u8 = 0;

@@ -4,9 +4,9 @@
 //! once for life. So `threading.local` survives between requests, and `current_thread()` has a name.
 //!
 //! # Threads
-//! At most one woken thread waits for the GIL (the *runner-up*). The thread that holds the GIL drains the queue. When a
-//! running call blocks in I/O and releases the GIL, the runner-up continues. If one thread were woken per call, all of
-//! them would compete for the GIL.
+//! At most one woken thread waits for the GIL (the *runner-up*). The thread that holds the GIL drains the
+//! queue. When a running call blocks in I/O and releases the GIL, the runner-up continues. If one thread were woken per
+//! call, all of them would compete for the GIL.
 //!
 //! An idle thread may also do the work that brings the calls (see [`idle`]). Then the thread that finds a call runs it,
 //! and no thread is woken.
@@ -32,10 +32,8 @@ use pyo3::types::PyDict;
 use self::call_time::{CallTime, Stretch};
 use self::counts::Counts;
 pub use self::counts::PoolStats;
-use self::idle::Idle;
+use self::idle::{Idle, IdleWork};
 pub use self::job_handle::JobHandle;
-use self::overdue::Searches;
-use self::stalled::Waits;
 
 /// Running jobs in all pools of the process. Python cannot be finalized while they run.
 static RUNNING_CALLS: AtomicUsize = AtomicUsize::new(0);
@@ -85,8 +83,10 @@ pub struct Pool {
     /// The `threading.get_ident()` of each thread that runs a job.
     busy: Mutex<Vec<u64>>,
     call_time: CallTime,
-    searches: Searches,
-    waits: Waits,
+    /// Calls whose threads are to be looked for, with the beginning of the log line.
+    searches: Mutex<Vec<(JobHandle, String)>>,
+    /// Since when each stalled call waits for its client.
+    waits: Mutex<Vec<Instant>>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -113,8 +113,8 @@ impl Pool {
             watched: AtomicBool::new(false),
             busy: Mutex::default(),
             call_time: CallTime::default(),
-            searches: Searches::default(),
-            waits: Waits::default(),
+            searches: Mutex::default(),
+            waits: Mutex::default(),
         });
         for _ in 0..threads {
             pool.start_thread(py)?;
@@ -138,7 +138,7 @@ impl Pool {
     }
 
     /// A handle that records when the job begins.
-    pub fn timed_ticket(self: &Arc<Self>) -> JobHandle {
+    pub fn timed_job_handle(self: &Arc<Self>) -> JobHandle {
         JobHandle::new(Arc::downgrade(self), true)
     }
 
@@ -220,6 +220,29 @@ impl Pool {
         if !self.runner_up.swap(true, Ordering::AcqRel) {
             self.idle.wake_one();
         }
+    }
+
+    /// Makes idle threads do `work` from now on.
+    pub fn work_while_idle(&self, work: Arc<dyn IdleWork>) {
+        self.idle.set_work(work);
+    }
+
+    /// Sets whether the fallback driver takes care of waiting calls.
+    pub fn look_after(&self, looked_after: bool) {
+        self.idle.look_after(looked_after);
+        if !looked_after && !self.jobs.is_empty() {
+            self.wake();
+        }
+    }
+
+    /// How many calls have begun so far, and whether calls wait.
+    pub fn progress(&self) -> (usize, bool) {
+        (self.counts.begun.load(Ordering::Acquire), !self.jobs.is_empty())
+    }
+
+    /// The number of waiting calls, if no call runs.
+    pub fn at_rest(&self) -> Option<usize> {
+        (self.counts.running.load(Ordering::Acquire) == 0).then(|| self.jobs.len())
     }
 
     /// Waits to be woken. Returns `false` if the pool was stopped.

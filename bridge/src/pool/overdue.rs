@@ -5,33 +5,13 @@
 //! because it must wait for the GIL.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 
-use super::job_handle::OVERDUE;
-use super::{JobHandle, Pool};
+use super::Pool;
+use super::job_handle::{JobHandle, OVERDUE};
 use crate::log::log_warning;
-
-/// When a thread began a call, and which thread.
-#[derive(Debug, Clone, Copy)]
-pub struct Taken {
-    /// When the call began.
-    pub at: Instant,
-    /// The `threading.get_ident()` of the thread.
-    pub(super) thread: u64,
-}
-
-/// Calls whose stacks must be logged.
-#[derive(Debug, Default)]
-pub(super) struct Searches(Mutex<Vec<(JobHandle, String)>>);
-
-impl Searches {
-    fn lock(&self) -> MutexGuard<'_, Vec<(JobHandle, String)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl JobHandle {
     /// Gives up a call that has taken too long. Nobody waits for it any more, and if other calls wait, a spare thread
@@ -64,10 +44,14 @@ impl JobHandle {
 }
 
 impl Pool {
+    fn searches(&self) -> MutexGuard<'_, Vec<(JobHandle, String)>> {
+        self.searches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes a thread log the stack of a call. One such thread at a time does it for all calls.
     fn search(self: &Arc<Self>, job_handle: JobHandle, what: String) {
         let first = {
-            let mut searches = self.searches.lock();
+            let mut searches = self.searches();
             searches.push((job_handle, what));
             searches.len() == 1
         };
@@ -79,7 +63,7 @@ impl Pool {
         let started = std::thread::Builder::new().name(name).spawn(move || {
             Python::attach(|py| {
                 // Taken all at once. A later call starts another thread.
-                let searches = std::mem::take(&mut *pool.searches.lock());
+                let searches = std::mem::take(&mut *pool.searches());
                 for (job_handle, what) in searches {
                     log_warning(py, &job_handle.place(py, &what));
                 }
@@ -87,7 +71,7 @@ impl Pool {
         });
         if started.is_err() {
             // No thread could be started, so the stacks are not logged.
-            self.searches.lock().clear();
+            self.searches().clear();
         }
     }
 }

@@ -5,27 +5,17 @@
 //! are given up, until at most a share of the pool waits for clients.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::job_handle::{RUNNING, STALLED};
-use super::{JobHandle, Pool};
+use super::Pool;
+use super::job_handle::{JobHandle, RUNNING, STALLED};
 
 /// One thread of this many may wait for clients without a limit. In a pool with one thread, none may.
 const WAITING_SHARE: usize = 2;
 
 /// The shortest time without reading after which a response may be given up.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// The start times of all waits for clients.
-#[derive(Debug, Default)]
-pub(super) struct Waits(Mutex<Vec<Instant>>);
-
-impl Waits {
-    fn lock(&self) -> MutexGuard<'_, Vec<Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A wait for a client, until this is dropped.
 #[derive(Debug)]
@@ -45,7 +35,7 @@ impl JobHandle {
     pub fn stall(&self) -> Stall {
         let (pool, since) = (self.pool.upgrade(), Instant::now());
         if let Some(pool) = &pool {
-            pool.waits.lock().push(since);
+            pool.waits().push(since);
             // Counted first, as in `leave`.
             pool.counts.stalled.fetch_add(1, Ordering::AcqRel);
             if self.advance(RUNNING, STALLED) {
@@ -66,7 +56,7 @@ impl Stall {
             return false;
         }
         let stats = pool.stats();
-        let mut waits = pool.waits.lock();
+        let mut waits = pool.waits();
         let too_many = waits.len() > pool.threads / WAITING_SHARE;
         let longest = waits.iter().min().is_none_or(|oldest| self.since <= *oldest);
         let given_up = too_many && longest && pool.lacks_thread(stats) && stats.spare >= pool.most_spare(stats);
@@ -81,7 +71,7 @@ impl Stall {
 impl Drop for Stall {
     fn drop(&mut self) {
         if let Some(pool) = &self.pool {
-            forget(&mut pool.waits.lock(), self.since);
+            forget(&mut pool.waits(), self.since);
         }
     }
 }
@@ -89,5 +79,11 @@ impl Drop for Stall {
 fn forget(waits: &mut Vec<Instant>, since: Instant) {
     if let Some(place) = waits.iter().position(|each| *each == since) {
         waits.swap_remove(place);
+    }
+}
+
+impl Pool {
+    fn waits(&self) -> MutexGuard<'_, Vec<Instant>> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
