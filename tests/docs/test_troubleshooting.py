@@ -30,7 +30,7 @@ SECTIONS = [
         "shadow.md",
         ["shadow", "/compare/", "cli/diff", "cli/replay", "cli/comp"],
     ),
-    ("Shares and rollback", "shares.md", ["rollback", "cli/share", "cli/explain_share", "src/config/plan.rs"]),
+    ("Shares and rollback", "shares.md", ["rollback", "cli/share", "cli/explain_share", "src/config/plan/mod.rs"]),
     ("Rules and routes", "routing.md", ["python/rsgi/settings/rules.py", "python/rsgi/routing/", "src/route/"]),
     ("Logins", "logins.md", ["migrate/sessions"]),
     ("Logs", "logs.md", ["observe/", "src/access_log/"]),
