@@ -30,11 +30,11 @@ impl Grip {
     ///
     /// # Errors
     /// When they contradict each other.
-    pub fn new(settings: &Settings, shared: bool) -> Result<Option<Arc<Self>>, StartupError> {
+    pub fn new(settings: &Settings) -> Result<Option<Arc<Self>>, StartupError> {
         if !settings.grip {
             return Ok(None);
         }
-        if shared && settings.is_multiprocess() && settings.admin.is_none() {
+        if settings.is_multiprocess() && settings.admin.is_none() {
             return Err(StartupError::new(
                 "`--grip` with several processes needs `--admin`, through which they publish to each other",
                 "set an address, for example `--admin 127.0.0.1:9090`",

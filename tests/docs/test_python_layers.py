@@ -35,6 +35,7 @@ LAYERS = (
     "rsgi.process",
     "rsgi.process.workers",
     "rsgi.process.entry",
+    "rsgi.process.embedding",
     "rsgi.cli",
     "rsgi.__main__",
 )
