@@ -281,13 +281,13 @@ fn begin<'a>(
         Decision::NotFound => return Err(not_found(upgrade)),
     };
     let app = service.apps.get(first).ok_or_else(|| not_found(upgrade))?;
-    head.root += root;
-    head.series = in_flight.series();
     if service.settings.name_routes {
         head.named = named(&routing.router, &head, upgrade, decided, |app| {
             service.apps.get(app).map(|app| Arc::clone(&app.name))
         });
     }
+    head.root += root;
+    head.series = in_flight.series();
     if upgrade {
         if service.grip.is_some() {
             Grip::clean(&mut head.parts.headers);

@@ -37,7 +37,8 @@ if TRACER == "sentry":
                 if item.type == "transaction":
                     event = item.payload.json
                     source = event["transaction_info"]["source"]
-                    _keep({"name": event["transaction"], "source": source, "tags": event.get("tags", {})})
+                    tags = {key: value for key, value in event.get("tags", {}).items() if key.startswith("number-")}
+                    _keep({"name": event["transaction"], "source": source, "tags": tags})
 
     sentry_sdk.init(
         dsn="http://key@127.0.0.1:9/1",
