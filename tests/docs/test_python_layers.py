@@ -36,6 +36,7 @@ LAYERS = (
     "rsgi.process.entry",
     "rsgi.cli",
     "rsgi.__main__",
+    "rsgi.testing",
 )
 # What users import: it names what it gives them, from every layer.
 FACADE = "rsgi"
