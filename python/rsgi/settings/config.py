@@ -215,6 +215,13 @@ class Config:
         optional=True,
         default_text="none",
     )
+    record_size: int = _setting(
+        "How large the file of `--record` may grow. Then rsgi records no more requests, and says so.",
+        "Shadow traffic",
+        64 * MIB,
+        unit="size",
+        minimum=4 * KIB,
+    )
     shadow_store_folder: str | None = _setting(
         "Keep samples of shadow traffic in this folder, for `rsgi diff`. Without it, they stay in memory.",
         "Shadow traffic",

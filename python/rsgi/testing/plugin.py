@@ -129,12 +129,14 @@ def _running(
     """The server for these arguments, which may run already."""
     from rsgi.errors import StartupError
 
-    arguments = tuple(shlex.split(given) if isinstance(given, str) else given)
+    arguments, failed = tuple(shlex.split(given) if isinstance(given, str) else given), ""
     if arguments not in servers:
         try:
             servers[arguments] = start(arguments)
         except StartupError as error:
-            pytest.fail(f"rsgi serve {shlex.join(arguments)}: {_told(error)}", pytrace=False)
+            failed = _told(error)
+    if failed:  # not inside of `except`, where pytest would show the exceptions before
+        pytest.fail(f"rsgi serve {shlex.join(arguments)}: {failed}", pytrace=False)
     return servers[arguments]
 
 
