@@ -225,7 +225,7 @@ MISTAKES = {
     "--wsgi nowhere:app": "no module named",
     "--wsgi old:app --port 8000": "tests use a free port, so `--port` cannot be used",
     "--wsgi old:app --tpyo": "--tpyo",
-    "--asgi stopped:app": "the server ended before it was ready",
+    "--asgi stopped:app": "the startup of `stopped:app` failed: no database",
     "--wsgi old:app --workers 0": "workers",
 }
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from os import environ
 from pathlib import Path
@@ -23,6 +24,10 @@ _ADMIN = re.compile(r"^.*admin on (\S+)", re.MULTILINE)
 # How long the start may take, and what comes after the grace time at the end, in seconds.
 _START = 60.0
 _END = 90.0
+
+# How late its output may be after a test that failed, and after how long without any it is complete, in seconds.
+_LATE = 1.0
+_SILENCE = 0.1
 
 
 class ServerProcess:
@@ -82,8 +87,12 @@ class ServerProcess:
             self._seen = len(self._lines)
 
     def log_of_test(self) -> str:
-        """What it has written since `begin`."""
+        """What it has written since `begin`. A traceback may come after the response, so wait for it a little."""
+        deadline = time.monotonic() + _LATE
         with self._changed:
+            self._changed.wait_for(lambda: len(self._lines) > self._seen, _LATE)
+            while (left := deadline - time.monotonic()) > 0 and self._changed.wait(min(left, _SILENCE)):
+                pass  # until it is silent
             return "".join(self._lines[self._seen :])
 
     def stop(self) -> None:

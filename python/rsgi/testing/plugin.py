@@ -7,13 +7,14 @@ fixtures does not need. `docs/testing.md` describes it for users.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
     import httpx
+    import pluggy
 
     from rsgi.testing.child import ServerProcess
     from rsgi.testing.in_process import InProcessServer
@@ -32,11 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Add the log of `rsgi_server` to the report of a test. pytest shows it if the test fails."""
-    yield
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, pluggy.Result[None], None]:
+    """Add the log of `rsgi_server` to the report of a test that fails."""
+    outcome = yield
     server = getattr(item, "funcargs", {}).get("rsgi_server")
-    if server is not None:
+    if server is not None and outcome.excinfo is not None:
         item.add_report_section("call", "rsgi_server", server.log_of_test())
 
 
