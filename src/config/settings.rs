@@ -173,6 +173,8 @@ settings! {
     drain_delay: Seconds,
     /// Where the server itself says whether requests are welcome.
     health_path: Option<String>,
+    /// Where the OpenAPI document of all applications is.
+    openapi: Option<String>,
     /// Whether to write one line per request.
     access_log: bool,
     /// The file that they go to; `-` is standard output.

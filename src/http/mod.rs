@@ -1,8 +1,9 @@
 //! The requests of a connection, over HTTP/1 ([`h1`]) and HTTP/2 ([`h2`], by hyper).
 //!
-//! Both bring each request to [`connection`], which asks the router and calls the gateway. [`service`] is what all connections share. [`forwarded`] applies what a trusted proxy says of the client. [`health`] answers probes.
+//! Both bring each request to [`connection`], which asks the router and calls the gateway. [`service`] is what all connections share. [`forwarded`] applies what a trusted proxy says of the client. [`health`] answers probes, [`document`] is the document of `--openapi`.
 
 pub mod connection;
+pub mod document;
 pub mod forwarded;
 pub mod h1;
 pub mod h2;

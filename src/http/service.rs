@@ -10,6 +10,7 @@ use crate::access_log::AccessLog;
 use crate::config::live_shares::LiveShares;
 use crate::config::settings::Settings;
 use crate::gateway::app::{App, Gateway};
+use crate::http::document::Document;
 use crate::http::forwarded::Proxies;
 use crate::metrics::{Metrics, Routing};
 use crate::net::admission::Admission;
@@ -48,6 +49,8 @@ pub struct Service {
     pub compression: Option<Compression>,
     /// The folders of static files, if there are any.
     pub static_files: Option<StaticFiles>,
+    /// The OpenAPI document, if it is served.
+    pub document: Option<Arc<Document>>,
     /// The requests that a second application gets too, if there are any.
     pub shadowing: Option<Arc<Shadowing>>,
     /// Counts requests, if they are limited.

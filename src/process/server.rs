@@ -24,6 +24,7 @@ use crate::config::settings::{Seconds, Settings};
 use crate::config::startup_error::StartupError;
 use crate::gateway::app::App;
 use crate::gateway::pools::Pools;
+use crate::http::document::Document;
 use crate::http::forwarded::Proxies;
 use crate::http::service::Service;
 use crate::metrics::{Metrics, Routing};
@@ -68,6 +69,7 @@ pub struct Server {
     calls: Arc<Calls>,
     shares: Arc<LiveShares>,
     shadowing: Option<Arc<Shadowing>>,
+    document: Option<Arc<Document>>,
     metrics: Option<Arc<Metrics>>,
     dashboard: Option<Dashboard>,
     apps: usize,
@@ -146,6 +148,7 @@ impl Server {
         let (own_fields, shadowed) = (OwnFields::new(&config)?, shadowing.clone());
         let wear = Some(wear).filter(|_| config.max_requests.is_some());
         let admission = config.max_connections.map(Admission::new);
+        let document = config.openapi.clone().map(|path| Arc::new(Document::new(path)));
         let service = Service {
             settings: config,
             routing,
@@ -159,6 +162,7 @@ impl Server {
             metrics: metrics.clone(),
             compression,
             static_files,
+            document: document.clone(),
             shadowing,
             wear,
             admission,
@@ -183,6 +187,7 @@ impl Server {
             shares: live_shares,
             dashboard: metrics.as_ref().map(Dashboard::new),
             shadowing: shadowed,
+            document,
             metrics,
             apps: count,
             unprobed,
@@ -205,6 +210,11 @@ impl Server {
         self.shadowing.iter().zip(shadow).for_each(|(shadowing, rules)| shadowing.go_by(rules));
         self.shares.route_by(Routing::new(router, self.metrics.as_ref()).watch(guards));
         Ok(())
+    }
+
+    /// Shows this OpenAPI document at the path of `--openapi`.
+    fn show_openapi(&self, text: String) {
+        self.document.iter().for_each(|document| document.show(text.clone()));
     }
 
     /// Who drives the sockets: `thread`, `loop` or `pool`.

@@ -762,6 +762,15 @@ class Config:
         optional=True,
         default_text="none",
     )
+    openapi: str | None = _setting(
+        "Serve one OpenAPI document for all applications at this path, before the applications. rsgi makes it at start, and "
+        "again when routes or rules change. See docs/coverage.md.",
+        "Output",
+        unit="path",
+        metavar="PATH",
+        optional=True,
+        default_text="none",
+    )
     admin: str | None = _setting(
         "Show the dashboard here, and answer `/healthz`, `/readyz`, `/metrics`, `/status.json` and others for monitoring: "
         "`host:port`, `[::1]:port` or `unix:/path`. No application is called.",

@@ -18,6 +18,7 @@ from rsgi.errors import StartupError
 from rsgi.observe.console import say
 from rsgi.process.banner import banner
 from rsgi.process.loops import end_tasks, new_event_loop
+from rsgi.process.openapi import OpenapiDocument
 from rsgi.routing.planning import build_plan
 from rsgi.routing.served import ServedPlan
 from rsgi.settings.config import Config
@@ -51,7 +52,7 @@ class InProcessServer:
         self._leaving.__enter__()
         self._server = Server(self._config, self._plan, self._listeners, True)
         say(banner(self._config, self._plan, self._server.io))
-        served = ServedPlan(self._server, self._config, self._plan, lambda _config, _plan: None)
+        served = ServedPlan(self._server, self._config, self._plan, OpenapiDocument(self._server).make)
         has_loop = any(app.interface == "asgi" for app in self._plan.apps)
         self._thread = threading.Thread(
             target=self._run_loop if has_loop else self._wait, args=(served,), name="rsgi-in-tests", daemon=True
