@@ -79,20 +79,20 @@ pub struct RouteEntry {
     /// The rule with a share that is checked for it.
     pub rule: Option<String>,
     /// It in the old application.
-    pub old: Option<Side>,
+    pub old: Option<RouteSide>,
     /// It in the new application.
-    pub new: Option<Side>,
+    pub new: Option<RouteSide>,
 }
 
 impl RouteEntry {
     /// What its requests are counted by.
     fn counted(&self) -> impl Hash + Eq + '_ {
-        let side = |side: &'_ Option<Side>| side.as_ref().map(|side| (side.app.clone(), side.routes.clone()));
+        let side = |side: &'_ Option<RouteSide>| side.as_ref().map(|side| (side.app.clone(), side.routes.clone()));
         (&self.host, &self.path, &self.methods, side(&self.old), side(&self.new))
     }
 
     /// It in one of the applications.
-    pub fn side(&self, which: Which) -> Option<&Side> {
+    pub fn side(&self, which: Which) -> Option<&RouteSide> {
         match which {
             Which::Old => self.old.as_ref(),
             Which::New => self.new.as_ref(),
@@ -102,7 +102,7 @@ impl RouteEntry {
 
 /// A route in one application.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Side {
+pub struct RouteSide {
     /// The application.
     pub app: String,
     /// The values of the label `route` of its metrics.
