@@ -29,7 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Add the marker."""
-    config.addinivalue_line("markers", "rsgi(*arguments): arguments of `rsgi serve` for this test, instead of rsgi_args")
+    config.addinivalue_line(
+        "markers", "rsgi(*arguments): arguments of `rsgi serve` for this test, instead of rsgi_args"
+    )
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -67,7 +69,7 @@ def _rsgi_processes() -> Iterator[dict[tuple[str, ...], ServerProcess]]:
 def _rsgi_url(
     request: pytest.FixtureRequest,
     rsgi_args: Sequence[str] | str,
-    _rsgi_in_process: dict[tuple[str, ...], InProcessServer],  # noqa: PT019 - its value is used
+    _rsgi_in_process: dict[tuple[str, ...], InProcessServer],
 ) -> str:
     """Where the applications are served in this process; they stay for the next test with the same arguments."""
 
@@ -81,7 +83,7 @@ def _rsgi_url(
 
 
 @pytest.fixture
-def rsgi_client(_rsgi_url: str) -> Iterator[httpx.Client]:  # noqa: PT019 - its value is used
+def rsgi_client(_rsgi_url: str) -> Iterator[httpx.Client]:
     """An httpx client for both applications, which run in this process."""
     _need_httpx("rsgi_client")
     from rsgi.testing.clients import client_of
@@ -91,7 +93,7 @@ def rsgi_client(_rsgi_url: str) -> Iterator[httpx.Client]:  # noqa: PT019 - its 
 
 
 @pytest.fixture
-def rsgi_async_client(_rsgi_url: str) -> Iterator[httpx.AsyncClient]:  # noqa: PT019 - its value is used
+def rsgi_async_client(_rsgi_url: str) -> Iterator[httpx.AsyncClient]:
     """The same for `async def` tests. The plugin that runs these may be any."""
     _need_httpx("rsgi_async_client")
     import httpx
@@ -106,7 +108,7 @@ def rsgi_async_client(_rsgi_url: str) -> Iterator[httpx.AsyncClient]:  # noqa: P
 def rsgi_server(
     request: pytest.FixtureRequest,
     rsgi_args: Sequence[str] | str,
-    _rsgi_processes: dict[tuple[str, ...], ServerProcess],  # noqa: PT019 - its value is used
+    _rsgi_processes: dict[tuple[str, ...], ServerProcess],
 ) -> ServerProcess:
     """`rsgi serve` in a process of its own, on a free port; it stays for the next test with the same arguments."""
 
