@@ -73,13 +73,13 @@ def settings_file(project: Path, text: str) -> None:
 def test_django_needs_one_connection_for_each_thread(project: Path) -> None:
     pytest.importorskip("django")
     settings_file(project, "wsgi_threads = 6\nworkers = 2\n")
-    line = "database: up to 12 connections to `default` (postgresql): 6 WSGI threads × 2 workers"
+    line = "database: up to 12 connections to `default` (postgresql): 6 WSGI threads x 2 workers"
     assert check(project, "--wsgi", "site_both:wsgi") == [line]
     kept = check(project, "--wsgi", "site_both:wsgi", DB_OPTIONS="{'CONN_MAX_AGE': 60}")
     assert kept == [f"{line}, kept open for 60 s"]
     executor = default_executor_threads()
     both = check(project, "--wsgi", "site_both:wsgi", "--asgi", "/x=plain:app")
-    made = f"(6 WSGI threads + {executor} executor threads) × 2 workers"
+    made = f"(6 WSGI threads + {executor} executor threads) x 2 workers"
     assert both == [f"database: up to {12 + 2 * executor} connections to `default` (postgresql): {made}"]
 
 
@@ -103,7 +103,7 @@ def test_a_pool_of_django_counts_instead_of_threads(project: Path) -> None:
     settings_file(project, "workers = 3\n")
     for given, most in (("True", 4), ("{'max_size': 7}", 7), ("{'min_size': 2}", 2)):
         found = check(project, "--wsgi", "site_both:wsgi", DB_OPTIONS=f"{{'OPTIONS': {{'pool': {given}}}}}")
-        line = f"database: up to {3 * most} connections to `default` (postgresql): the pool has {most} × 3 workers"
+        line = f"database: up to {3 * most} connections to `default` (postgresql): the pool has {most} x 3 workers"
         assert found == [line]
 
 
@@ -114,7 +114,7 @@ def test_engines_of_sqlalchemy_have_a_pool(project: Path) -> None:
     assert found == [f"database: up to 15 connections to {name}: pool_size 5 + max_overflow 10"]
     settings_file(project, "workers = 4\n")
     found = check(project, "--wsgi", "engines:make()", DB_OPTIONS="{'pool_size': 2, 'max_overflow': 1}")
-    assert found == [f"database: up to 12 connections to {name}: (pool_size 2 + max_overflow 1) × 4 workers"]
+    assert found == [f"database: up to 12 connections to {name}: (pool_size 2 + max_overflow 1) x 4 workers"]
     found = check(project, "--wsgi", "engines:make()", DB_OPTIONS="{'max_overflow': -1}")
     assert found[0].startswith(f"database: any number of connections to {name}")
 

@@ -72,7 +72,7 @@ def default_executor_threads() -> int:
 
 
 def _times_workers(text: str, workers: int) -> str:
-    return text if workers == 1 else f"({text}) × {workers} workers" if " + " in text else f"{text} × {workers} workers"
+    return text if workers == 1 else f"({text}) x {workers} workers" if " + " in text else f"{text} x {workers} workers"
 
 
 # Django: a connection belongs to a thread, or to one request of its ASGI handler.

@@ -108,9 +108,8 @@ def _dead(context: click.Context, *, as_json: bool) -> int:
     if survey.plan.mode == "probe":
         note("in `probe` mode the new application can pass any request back, so no handler is certain to be dead")
     if without is not None and without.unknown:
-        note(
-            f"the server does not have {without.unknown} of the handlers: it may serve other applications or an older version"
-        )
+        what = f"the server does not have {without.unknown} of the handlers"
+        note(f"{what}: it may serve other applications, or an older version of them")
     if as_json:
         more = {} if without is None else quiet.to_document(without)
         click.echo(json.dumps(to_document(handlers) | more, indent=2, ensure_ascii=False))

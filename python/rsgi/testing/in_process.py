@@ -11,6 +11,7 @@ import asyncio
 import threading
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from rsgi._rsgi import Listeners, Server
 from rsgi.bridge.forked import in_children, leave_sockets
@@ -26,6 +27,10 @@ from rsgi.settings.config import Config
 # How long running calls may take at the end, in seconds, and how long the rest of the end may take.
 _GRACE = 3.0
 _LAST_WORK = 10.0
+
+# How many turns of the event loop a response can be ahead of its exception, and how long one may take, in seconds.
+_TURNS = 3
+_TURN = 1.0
 
 # How often an application may stop the loop.
 _MOST_FAILURES = 20
@@ -46,6 +51,7 @@ class InProcessServer:
         """
         self._config = _alone(config)
         self._plan = build_plan(self._config)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners = Listeners()
         self._listeners.listen("127.0.0.1:0", self._config)
         self._leaving = in_children(partial(leave_sockets, self._listeners.urls(False)))
@@ -63,6 +69,15 @@ class InProcessServer:
             raise StartupError("the server ended before it was ready", "see the captured output")
         self.url = self._server.addresses[0]
 
+    def settle(self) -> None:
+        """Wait until the event loop has done what it had to do: an exception is logged after its response."""
+        for _ in range(_TURNS):
+            done = threading.Event()
+            if self._loop is None or self._loop.is_closed():
+                return
+            self._loop.call_soon_threadsafe(done.set)
+            done.wait(_TURN)
+
     def stop(self) -> None:
         """End the server: running calls may finish, and lifespans end.
 
@@ -77,7 +92,8 @@ class InProcessServer:
         self._server.finish()
 
     def _run_loop(self, served: ServedPlan) -> None:
-        loop, ended = new_event_loop(self._config.loop), threading.Event()
+        loop = self._loop = new_event_loop(self._config.loop)
+        ended = threading.Event()
         asyncio.set_event_loop(loop)
 
         def end() -> None:
@@ -106,13 +122,38 @@ class InProcessServer:
 
 def _alone(config: Config) -> Config:
     """The settings for one process that belongs to somebody else: routing and limits stay, and the rest goes."""
-    return replace(
-        config,
-        **{"bind": (), "uds": None, "port": 0, "host": "127.0.0.1", "http": "auto", "proxy_protocol": False},
-        **{"tls_cert": (), "tls_key": (), "tls_key_password": None, "tls_client_ca": None, "tls_client_auth": None},
-        **{"workers": 1, "preload": False, "reload": False, "user": None, "group": None, "pid_file": None},
-        **{"max_requests": None, "max_worker_age": None, "max_rss": None, "worker_timeout": None},
-        **{"admin": None, "admin_token": None, "history_folder": None, "shadow": (), "record": None},
-        **{"io": "thread", "drain_delay": 0.0, "grace": min(config.grace, _GRACE), "stream_grace": 0.0},
-        **{"log_format": "text", "access_log_file": None},
-    )
+    changed: dict[str, Any] = {
+        "bind": (),
+        "uds": None,
+        "port": 0,
+        "host": "127.0.0.1",
+        "http": "auto",
+        "proxy_protocol": False,
+        "tls_cert": (),
+        "tls_key": (),
+        "tls_key_password": None,
+        "tls_client_ca": None,
+        "tls_client_auth": None,
+        "workers": 1,
+        "preload": False,
+        "reload": False,
+        "user": None,
+        "group": None,
+        "pid_file": None,
+        "max_requests": None,
+        "max_worker_age": None,
+        "max_rss": None,
+        "worker_timeout": None,
+        "admin": None,
+        "admin_token": None,
+        "history_folder": None,
+        "shadow": (),
+        "record": None,
+        "io": "thread",
+        "drain_delay": 0.0,
+        "grace": min(config.grace, _GRACE),
+        "stream_grace": 0.0,
+        "log_format": "text",
+        "access_log_file": None,
+    }
+    return replace(config, **changed)

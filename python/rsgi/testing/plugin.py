@@ -34,13 +34,18 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-@pytest.hookimpl(hookwrapper=True)
+# Inside of pytest's own wrapper, which captures what is written.
+@pytest.hookimpl(hookwrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, pluggy.Result[None], None]:
-    """Add the log of `rsgi_server` to the report of a test that fails."""
+    """Let a test that fails have the log: that of `rsgi_server` is added to its report, and the other one is captured."""
     outcome = yield
-    server = getattr(item, "funcargs", {}).get("rsgi_server")
-    if server is not None and outcome.excinfo is not None:
-        item.add_report_section("call", "rsgi_server", server.log_of_test())
+    if outcome.excinfo is None:
+        return
+    values = getattr(item, "funcargs", {})
+    for server in values.get("_rsgi_in_process", {}).values():
+        server.settle()
+    if "rsgi_server" in values:
+        item.add_report_section("call", "rsgi_server", values["rsgi_server"].log_of_test())
 
 
 @pytest.fixture
