@@ -34,7 +34,6 @@ def test_it_is_what_the_command_prints(start: Callable[..., Server], workers: st
     assert (head.status, head.header("content-length"), head.body) == (200, str(len(answer.body)), b"")
     refused = request(server, "POST", PATH, body=b"x")
     assert (refused.status, refused.header("allow")) == (405, "GET, HEAD")
-    assert get(server, "/openapi.json").json()["paths"].keys() < answer.json()["paths"].keys(), "FastAPI's own stays"
     server.wait_for_access_log("openapi")
 
 
@@ -67,7 +66,7 @@ def test_one_that_cannot_be_made_is_the_application_s_path(start: Callable[..., 
         "app.openapi = fail\n"
     )
     server = start("--asgi", "broken:app", "--app-dir", ".", "--openapi", PATH, folder=tmp_path)
-    why = "RuntimeError: no document today"
-    assert f"warning: the document of `--openapi {PATH}` cannot be made: {why}" in server.log()
+    why = "the OpenAPI document of `broken:app` failed: RuntimeError('no document today')"
+    assert f"warning: the document of `--openapi {PATH}` cannot be made: {why}\n" in server.log()
     assert get(server, PATH).status == 404
     assert get(server, "/x").body == b"1"

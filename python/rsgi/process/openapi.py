@@ -9,6 +9,7 @@ import json
 import threading
 
 from rsgi._rsgi import Server
+from rsgi.errors import StartupError
 from rsgi.observe.console import say
 from rsgi.routing.coverage import draw_map, survey_plan
 from rsgi.routing.coverage.openapi import to_openapi
@@ -34,7 +35,7 @@ class OpenapiDocument:
                 text = json.dumps(to_openapi(survey, draw_map(survey)), ensure_ascii=False)
             # Frameworks can raise anything, and the applications are served without a document, too.
             except Exception as error:
-                what = f"the document of `--openapi {config.openapi}` cannot be made: {type(error).__name__}: {error}"
-                say(f"warning: {what}")
+                why = error.message if isinstance(error, StartupError) else f"{type(error).__name__}: {error}"
+                say(f"warning: the document of `--openapi {config.openapi}` cannot be made: {why}")
                 return
             self._server.show_openapi(text)
