@@ -1,7 +1,8 @@
 """Serves a WSGI application and an ASGI application in one process on one port.
 
 The command is `rsgi serve --wsgi old:app --asgi new:app`. From Python, `rsgi.serve(wsgi="old:app", asgi=new_app)` does the
-same. `rsgi.WsgiToAsgi(app)` turns a WSGI application into an ASGI application for any server.
+same, and `async with rsgi.Server(...)` does it inside a program that has an event loop. `rsgi.WsgiToAsgi(app)` turns a WSGI
+application into an ASGI application for any server.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from rsgi._rsgi import ClientDisconnected, RequestBodyError, WsgiInput, WsgiPool, build_environ
     from rsgi.bridge import WsgiToAsgi
     from rsgi.errors import StartupError
+    from rsgi.process.embedding import Server
     from rsgi.process.entry import serve
     from rsgi.settings.config import AppTarget, Config
 
@@ -20,6 +22,7 @@ __all__ = [
     "ClientDisconnected",
     "Config",
     "RequestBodyError",
+    "Server",
     "StartupError",
     "WsgiInput",
     "WsgiPool",
@@ -33,6 +36,7 @@ _LAZY = {
     "ClientDisconnected": "rsgi._rsgi",
     "Config": "rsgi.settings.config",
     "RequestBodyError": "rsgi._rsgi",
+    "Server": "rsgi.process.embedding",
     "StartupError": "rsgi.errors",
     "WsgiInput": "rsgi._rsgi",
     "WsgiPool": "rsgi._rsgi",
