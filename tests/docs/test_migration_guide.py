@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from page_reader import BLOCK, PageReader
+from command_reader import BLOCK, PageReader
 from server import Server, start_rsgi
 from wire import get, request
 

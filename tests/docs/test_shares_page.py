@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from page_reader import BLOCK, PageReader
+from command_reader import BLOCK, PageReader
 from server import start_rsgi
 from wire import get
 
