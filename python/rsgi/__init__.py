@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rsgi.errors import StartupError
-from rsgi.settings.config import AppTarget, Config
-
 if TYPE_CHECKING:
     from rsgi._rsgi import ClientDisconnected, RequestBodyError, WsgiInput, WsgiPool, build_environ
     from rsgi.bridge import WsgiToAsgi
+    from rsgi.errors import StartupError
     from rsgi.process.embedding import Server
     from rsgi.process.entry import serve
     from rsgi.publishing import publish
+    from rsgi.settings.config import AppTarget, Config
 
 __all__ = [
     "AppTarget",
@@ -35,9 +34,12 @@ __all__ = [
 ]
 
 _LAZY = {
+    "AppTarget": "rsgi.settings.config",
     "ClientDisconnected": "rsgi._rsgi",
+    "Config": "rsgi.settings.config",
     "RequestBodyError": "rsgi._rsgi",
     "Server": "rsgi.process.embedding",
+    "StartupError": "rsgi.errors",
     "WsgiInput": "rsgi._rsgi",
     "WsgiPool": "rsgi._rsgi",
     "WsgiToAsgi": "rsgi.bridge",
@@ -48,7 +50,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> object:
-    """Import names that need the extension module on first use. `--help` works without it."""
+    """Import names on first use. `--help` works without the extension module, and the pytest plugin needs none of them."""
     if name not in _LAZY:
         raise AttributeError(f"module 'rsgi' has no attribute {name!r}")
     import importlib

@@ -349,6 +349,8 @@ class Server:
             StartupError: when its rules or routes are invalid. Then nothing changes.
             ValueError: when it has other applications.
         """
+    def show_openapi(self, text: str) -> None:
+        """Show this OpenAPI document at the path of `openapi`, instead of an earlier one. Without `openapi`, do nothing."""
     def wait_until_worn(self) -> str | None:
         """Wait until there is a reason to replace this process, and return it.
 

@@ -185,6 +185,8 @@ settings! {
     drain_delay: Seconds,
     /// The path at which the server itself answers health checks.
     health_path: Option<String>,
+    /// Where the OpenAPI document of all applications is.
+    openapi: Option<String>,
     /// Whether to write one line per request.
     access_log: bool,
     /// The file of the access log; `-` is standard output.

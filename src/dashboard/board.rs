@@ -138,12 +138,13 @@ impl Inner {
             return crate::log::debug(format_args!("the list of routes for the dashboard cannot be read"));
         };
         self.index = Index::new(&map);
-        // All counters started at zero, so with the first list everything since then counts.
-        let (before, begin) = match self.window.begin().filter(|_| first) {
-            Some(begin) => (Joined::default(), begin),
-            None => (self.index.join(samples), now),
-        };
-        self.window = RouteWindow::new(map.routes.len(), before, begin);
+        if first {
+            // All counters started at zero, so with the first list everything since then counts.
+            let begin = self.window.begin().unwrap_or(now);
+            self.window = RouteWindow::new(map.routes.len(), Joined::default(), begin);
+        } else {
+            self.window.follow(&map.places_in(&self.map), &self.index.join(samples));
+        }
         self.map = Arc::new(map);
     }
 

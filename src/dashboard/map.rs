@@ -3,6 +3,8 @@
 //! A worker sends it to its supervisor as text when it has changed. The names of the fields are those in
 //! `/routes.json`.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,14 @@ pub struct RouteMap {
     pub apps: Vec<AppEntry>,
     /// All routes, sorted by path.
     pub routes: Vec<RouteEntry>,
+}
+
+impl RouteMap {
+    /// Where each route is in the map `before`; `None` for one that is new or counted under other labels.
+    pub fn places_in(&self, before: &Self) -> Vec<Option<usize>> {
+        let places: HashMap<_, _> = before.routes.iter().enumerate().map(|(at, route)| (route.counted(), at)).collect();
+        self.routes.iter().map(|route| places.get(&route.counted()).copied()).collect()
+    }
 }
 
 /// One application.
@@ -75,6 +85,12 @@ pub struct RouteEntry {
 }
 
 impl RouteEntry {
+    /// What its requests are counted by.
+    fn counted(&self) -> impl Hash + Eq + '_ {
+        let side = |side: &'_ Option<RouteSide>| side.as_ref().map(|side| (side.app.clone(), side.routes.clone()));
+        (&self.host, &self.path, &self.methods, side(&self.old), side(&self.new))
+    }
+
     /// The route in one of the applications.
     pub fn side(&self, which: Which) -> Option<&RouteSide> {
         match which {

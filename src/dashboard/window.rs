@@ -47,6 +47,19 @@ impl RouteWindow {
         }
     }
 
+    /// Goes on with another map. `places` says where each of its routes was in the map before, and `joined` has the numbers
+    /// of now by the new one. A route that is new begins now.
+    pub fn follow(&mut self, places: &[Option<usize>], joined: &Joined) {
+        for before in self.snapshots.iter_mut().map(|(_, before)| before).chain([&mut self.last]) {
+            // A snapshot from before the first map has no routes: nothing was counted then.
+            let earlier = |place: usize| before.routes.get(place).cloned().unwrap_or_default();
+            let routes = places.iter().zip(&joined.routes);
+            before.routes = routes.map(|(place, now)| place.map_or_else(|| now.clone(), earlier)).collect();
+        }
+        let seen = |place: &Option<usize>| place.and_then(|place| self.last_seen.get(place).copied());
+        self.last_seen = places.iter().map(|place| seen(place).unwrap_or_default()).collect();
+    }
+
     /// When the oldest snapshot was taken.
     pub fn begin(&self) -> Option<Instant> {
         self.snapshots.front().map(|(at, _)| *at)
@@ -155,6 +168,28 @@ mod tests {
         assert_eq!(window.recent(&joined(62), 0, Which::Old).requests, 2);
         assert_eq!((window.last_seen(0, Which::Old), window.last_seen(0, Which::New)), (Some(1_060), None));
         assert!(window.snapshots.len() <= 12);
+    }
+
+    #[test]
+    fn a_new_map_keeps_the_window_of_routes_that_stay() {
+        let began = Instant::now();
+        let later = |seconds| began + Duration::from_secs(seconds);
+        let both = |counts: &[u64]| Joined {
+            routes: counts.iter().flat_map(|count| joined(*count).routes).collect(),
+            ..Joined::default()
+        };
+        let mut window = RouteWindow::new(2, Joined::default(), began);
+        window.observe(&both(&[3, 5]), later(60), 1_060);
+        // The second route is the first now, and the other one is new and has been asked before.
+        window.follow(&[Some(1), None], &both(&[5, 7]));
+        let now = both(&[6, 7]);
+        window.observe(&now, later(70), 1_070);
+        assert_eq!(window.recent(&now, 0, Which::Old).requests, 6);
+        assert_eq!(window.recent(&now, 1, Which::Old).requests, 0);
+        assert!((69.0..71.0).contains(&window.seconds(later(70))));
+        assert_eq!((window.last_seen(0, Which::Old), window.last_seen(1, Which::Old)), (Some(1_070), None));
+        window.follow(&[None, Some(0)], &both(&[7, 6]));
+        assert_eq!((window.last_seen(0, Which::Old), window.last_seen(1, Which::Old)), (None, Some(1_070)));
     }
 
     #[test]

@@ -212,6 +212,12 @@ async fn dispatch(
     if connection.service.settings.health_path.as_deref() == Some(head.path()) {
         return health::answer(&head, connection.guard.phase() == Phase::Serving);
     }
+    if let Some(document) = &connection.service.document
+        && let Some(answer) = document.answer(&head)
+    {
+        in_flight.answered_by(&document.name);
+        return answer;
+    }
     if let Some(wear) = &connection.service.wear {
         wear.count_request();
     }

@@ -2,9 +2,10 @@
 //!
 //! Both bring each request to [`connection`], which asks the router and calls the gateway. [`service`] is what all
 //! connections share. [`forwarded`] applies what a trusted proxy says about the client. [`health`] answers health
-//! checks.
+//! checks. [`document`] serves the document of `--openapi`.
 
 pub mod connection;
+pub mod document;
 pub mod forwarded;
 pub mod h1;
 pub mod h2;

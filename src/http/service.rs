@@ -11,6 +11,7 @@ use crate::config::live_shares::LiveShares;
 use crate::config::settings::Settings;
 use crate::gateway::app::{App, Gateway};
 use crate::grip::Grip;
+use crate::http::document::Document;
 use crate::http::forwarded::Proxies;
 use crate::metrics::{Metrics, Routing};
 use crate::net::admission::Admission;
@@ -49,6 +50,8 @@ pub struct Service {
     pub compression: Option<Compression>,
     /// The folders of static files, if there are any.
     pub static_files: Option<StaticFiles>,
+    /// The OpenAPI document, if it is served.
+    pub document: Option<Arc<Document>>,
     /// Shadow traffic: the requests that a second application also gets.
     pub shadowing: Option<Arc<Shadowing>>,
     /// Holds responses, if they may ask for it.

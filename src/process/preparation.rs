@@ -16,6 +16,7 @@ use crate::config::startup_error::StartupError;
 use crate::gateway::app::App;
 use crate::gateway::pools::Pools;
 use crate::grip::Grip;
+use crate::http::document::Document;
 use crate::http::forwarded::Proxies;
 use crate::http::service::Service;
 use crate::metrics::{Metrics, Routing};
@@ -87,9 +88,11 @@ pub(super) fn service(
     let routing = Arc::new(ArcSwap::from_pointee(routing));
     let shadowing = Shadowing::new(py, &plan, &config)?;
     let static_files = StaticFiles::new(&plan.static_folders)?;
+    let document = config.openapi.clone().map(|path| Arc::new(Document::new(path)));
     let apps = apps(py, plan, &config, core, pools)?;
     let (proxies, own_fields, compression) =
         (Proxies::new(&config)?, OwnFields::new(&config)?, Compression::new(&config)?);
+    let grip = Grip::new(&config)?;
     // Last: an error above leaves no thread behind.
     let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
     let service = Service {
@@ -104,8 +107,9 @@ pub(super) fn service(
         metrics,
         compression,
         static_files,
+        document,
         shadowing,
-        grip: Grip::new(&config)?,
+        grip,
         wear: config.max_requests.map(|_| Arc::clone(&core.wear)),
         admission: config.max_connections.map(Admission::new),
         settings: config,

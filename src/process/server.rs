@@ -22,6 +22,7 @@ use crate::config::plan::Plan;
 use crate::config::settings::{Seconds, Settings};
 use crate::config::startup_error::StartupError;
 use crate::gateway::pools::Pools;
+use crate::http::document::Document;
 use crate::http::service::Service;
 use crate::metrics::{Metrics, Routing};
 use crate::net::listeners::Listeners;
@@ -59,6 +60,7 @@ pub struct Server {
     calls: Arc<Calls>,
     shares: Arc<LiveShares>,
     shadowing: Option<Arc<Shadowing>>,
+    document: Option<Arc<Document>>,
     metrics: Option<Arc<Metrics>>,
     dashboard: Option<Dashboard>,
     apps: usize,
@@ -124,6 +126,7 @@ impl Server {
             shares: Arc::clone(&service.shares),
             dashboard: service.metrics.as_ref().map(Dashboard::new),
             shadowing: service.shadowing.clone(),
+            document: service.document.clone(),
             metrics: service.metrics.clone(),
             apps: service.apps.len(),
             unprobed,
@@ -153,6 +156,11 @@ impl Server {
         self.shadowing.iter().zip(shadow).for_each(|(shadowing, rules)| shadowing.go_by(rules));
         self.shares.route_by(Routing::new(router, self.metrics.as_ref()).watch(guards));
         Ok(())
+    }
+
+    /// Shows this OpenAPI document at the path of `--openapi`.
+    fn show_openapi(&self, text: String) {
+        self.document.iter().for_each(|document| document.show(text.clone()));
     }
 
     /// What drives the sockets: `thread`, `loop` or `pool`.

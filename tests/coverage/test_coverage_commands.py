@@ -245,6 +245,25 @@ def test_explain_says_what_the_applications_see(mounted: Path) -> None:
     server.stop()
 
 
+def test_explain_says_what_shadow_traffic_does() -> None:
+    both = ("--wsgi", "old:app", "--asgi", "step2:app", "--prefer", "wsgi", "--shadow", "/books/{number}=asgi:2.5%")
+
+    def said(*request: str, more: tuple[str, ...] = ()) -> list[str]:
+        explained = run("explain", *both, *more, *request)
+        assert explained.returncode == 0, explained.stderr
+        return [line.strip() for line in explained.stdout.splitlines() if line.startswith("  shadow ")]
+
+    rule = "`/books/{number}=asgi:2.5%` matches"
+    sent = f"{rule}: 2.5% of such requests also go to step2:app, and 10% of those to old:app again"
+    assert said("/books/1") == [f"shadow     {sent}"]
+    assert said("POST", "/books/1") == said("/about") == ["shadow     none of 1 matches"]
+    share = ("--route", "/books/{number}=asgi:20%")
+    alone = f"{rule}, but step2:app answers anyway: nothing is sent twice"
+    assert said("/books/1", more=share) == [f"shadow     {alone}", f"shadow     {sent}"]
+    assert said("ws://example.com/books/1") == []
+    assert "  shadow " not in run("explain", *both[:-2], "/books/1").stdout
+
+
 def test_explain_a_websocket_that_nobody_takes() -> None:
     said = run("explain", *STEP2, "ws://127.0.0.1/news")
     assert said.returncode == 0

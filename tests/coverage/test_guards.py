@@ -156,6 +156,65 @@ def test_guards_of_flask() -> None:
     assert {found["GET", "/guarded"], found["GET", "/class"], found["POST", "/half"]} == {("login_required",)}
 
 
+def test_guards_of_flask_before_each_request() -> None:
+    flask = pytest.importorskip("flask")
+    app = flask.Flask("app", static_folder=None)
+    inside, admin = flask.Blueprint("inside", "inside"), flask.Blueprint("admin", "admin", url_prefix="/admin")
+
+    @app.before_request
+    def load_logged_in_user() -> None:
+        flask.g.user = flask.session.get("user_id") or flask.abort(401)
+
+    @app.before_request
+    def count() -> None:
+        flask.g.number = 401
+
+    @admin.before_request
+    def only_us() -> object:
+        if flask.request.endpoint in ("admin.login", "static"):
+            return None
+        return None if "user" in flask.session else flask.redirect("/admin/login")
+
+    @inside.before_request
+    @login_required
+    def nothing() -> None:
+        pass
+
+    for blueprint, rule in ((admin, "/orders"), (admin, "/login"), (inside, "/inside")):
+        blueprint.add_url_rule(rule, rule[1:], view)
+    app.add_url_rule("/open", "open", view)
+    admin.register_blueprint(inside)
+    app.register_blueprint(admin)
+    found = guards(app)
+    assert found["GET", "/open"] == ()
+    assert found["GET", "/admin/orders"] == ("only_us",)
+    assert found["GET", "/admin/login"] == (), "the function names it"
+    assert found["GET", "/admin/inside"] == ("only_us", "login_required")
+
+    @app.before_request
+    def check_token() -> None:
+        if not flask.request.headers.get("X-Api-Key"):
+            flask.abort(403)
+
+    assert guards(app)["GET", "/open"] == ("check_token",)
+
+
+def test_guards_of_quart_before_each_request() -> None:
+    quart = pytest.importorskip("quart")
+    app = quart.Quart("app", static_folder=None)
+
+    @app.before_request
+    async def check_login() -> None:
+        if not quart.session.get("user"):
+            quart.abort(401)
+
+    @app.get("/orders")
+    async def orders() -> str:
+        return ""
+
+    assert guards(app)["GET", "/orders"] == ("check_login",)
+
+
 def test_guards_of_django() -> None:
     pytest.importorskip("django")
     checked = run("check", "--wsgi", "guarded_site:old", "--asgi", "guarded_site:new", folder=APPS)
@@ -281,7 +340,7 @@ def test_check_warns_of_a_guard_that_is_gone() -> None:
     assert len(said) == 1
     assert said[0].startswith(
         "warning: `login_required` guards `GET /orders` in old:app; forgotten:app answers now, and rsgi sees no guard there "
-        "(rsgi does not see checks in a handler, in middleware, in `before_request` or in front of the server, in either"
+        "(rsgi does not see checks in a handler, in middleware or in front of the server, in either application; "
     )
     assert run("check", *both, "--strict", folder=EXAMPLE).returncode == 1
 

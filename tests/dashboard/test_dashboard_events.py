@@ -6,12 +6,14 @@ import contextlib
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from board import ADMIN, APPS, INSIDE, Board, Start
+from board import ADMIN, APPS, INSIDE, Board, Start, everything
 from server import wait_until
+from wire import get
 
 MOST_STREAMS = 16
 
@@ -129,6 +131,37 @@ def test_who_does_not_read_is_closed_and_delays_nobody(start: Start) -> None:
     for client in deaf:
         client.close()
     wait_until(lambda: status_of_one_more(board) == 200, 20, "their places are free")
+
+
+def test_a_client_that_stalls_holds_no_memory_and_no_other_client(start: Start) -> None:
+    """Messages are large here: there are many routes, and all were asked."""
+    routes = 500
+    board = Board(start("--wsgi", "dashboard_old:app", *ADMIN, environment={"DASHBOARD_ROUTES": str(routes)}))
+    with ThreadPoolExecutor(4) as pool:
+        paths = [f"/area{number % 20}/thing{number}/1" for number in range(routes)]
+        assert {answer.status for answer in pool.map(lambda path: get(board.served, path), paths)} == {200}
+    wait_until(lambda: everything(board.routes()) == routes, 20, "all are counted")
+    reader = Stream(board)
+    size = len(json.dumps(reader.read()))
+    assert size > 15_000
+    board.served.reset_memory()
+    before = board.served.memory()
+    address = board.admin.address
+    assert isinstance(address, tuple)
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            client.connect(address)
+            client.sendall(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            stack.callback(client.close)
+        moments = [reader.read()["now"] for _ in range(12)]
+        grown = board.served.memory() - before
+    reader.close()
+    assert moments == sorted(moments)
+    assert moments[-1] - moments[0] >= 8, "about one message each second"
+    # All messages for all who do not read would be more: 10 times 12 of them.
+    assert grown < 60 * size, f"{grown} bytes, with messages of {size}"
 
 
 def test_streams_end_with_the_server(start: Start) -> None:

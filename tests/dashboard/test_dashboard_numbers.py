@@ -171,9 +171,14 @@ def test_a_reload_of_the_rules_changes_the_list(start: Start, tmp_path: Path) ->
     board = Board(start("--config", str(file), *ADMIN))
     assert board.route("/slow")["share"]["share"] == "5%"
     board.ask("/", 2)
+    wait_until(lambda: board.requests("/") == (2, 0), 10, "they are counted")
+    before = board.routes()["recent_seconds"]
     file.write_text(text)
     board.served.send_signal(signal.SIGHUP)
     wait_until(lambda: board.route("/slow")["status"] == "migrated", 20, "the rule has no share any more")
     assert board.route("/slow")["share"] is None
-    wait_until(lambda: board.requests("/") == (2, 0), 10, "counters stay")
+    assert board.requests("/") == (2, 0), "counters stay"
+    assert board.routes()["recent_seconds"] >= before, "the last minutes do not begin again"
+    assert board.route("/")["old"]["recent"]["requests"] == 2
+    assert board.route("/")["old"]["last_seen"] is not None
     assert get(board.served, "/slow", OUTSIDE).body == b"new is slow"

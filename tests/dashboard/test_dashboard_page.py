@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from board import ADMIN, APPS, INSIDE, MORE, OUTSIDE, RULE, TOKEN, Board, Start, everything
+from board import ADMIN, APPS, INSIDE, MORE, OUTSIDE, RULE, TOKEN, Board, Start, everything, rolled_back
 from browsing import Page, chromium, needs_browser
 from server import wait_until
 
@@ -85,6 +86,34 @@ def test_it_shows_what_the_data_say(start: Start, opened: Callable[..., Page]) -
     assert page.page.locator("#worker-table tbody tr").count() == 2
     assert "serving" in text(page, "#worker-table tbody tr:nth-child(1)")
     assert "With a history folder" in text(page, "#since")
+
+
+def test_it_shows_how_well_responses_match(start: Start, opened: Callable[..., Page]) -> None:
+    apps = ("--wsgi", "shadow_apps:old", "--asgi", "shadow_apps:new", "--prefer", "wsgi")
+    shadow = ("--shadow", "/same/{n}=asgi:100%", "--shadow", "/price/{n}=asgi:100%")
+    board = Board(start(*apps, *shadow, *ADMIN))
+    for number in range(6):
+        board.ask(f"/same/{number}", 1)
+        board.ask(f"/price/{number}", 1)
+
+    def compared() -> int:
+        return sum(each["n"] for each in board.admin.get("/shadow.json").json()["routes"])
+
+    wait_until(lambda: compared() == 12, 20, "all are compared")
+    page = opened(board)
+    page.live()
+    assert "100 % of 6" in page.row("/same/{number:int}").inner_text()
+    row = page.row("/price/{number:int}").inner_text()
+    assert "0 % of 6" in row
+    assert "100 % of 6" not in row
+
+
+def test_it_shows_a_share_that_was_stopped(start: Start, opened: Callable[..., Page], tmp_path: Path) -> None:
+    board = rolled_back(start, tmp_path)
+    page = opened(board)
+    page.live()
+    assert "stopped by rollback" in page.row("/x").inner_text()
+    assert "stopped by rollback: requests that failed" in text(page, "#trouble")
 
 
 def test_it_is_live(start: Start, opened: Callable[..., Page]) -> None:

@@ -153,6 +153,17 @@ def test_a_name_that_points_here_shows_nothing(start: Start, host: str) -> None:
         assert request(admin.server, "GET", "/routes.json", [("Host", name)]).status == 200
 
 
+@pytest.mark.parametrize("origin", [True, False])
+def test_a_name_that_points_here_changes_nothing(start: Start, origin: bool) -> None:
+    """Such a page has the origin that it says it has: host and origin are the same name."""
+    admin = Admin(start(*APPS, *ADMIN))
+    more = [("Origin", "http://evil.example:9090")] if origin else [("Sec-Fetch-Site", "same-origin")]
+    body = json.dumps({RULE: "30%"}).encode()
+    answer = request(admin.server, "PUT", "/shares", [("Host", "evil.example:9090"), *more], body)
+    assert answer.status == 403
+    assert share_of(admin) == "25%"
+
+
 def test_a_token_makes_the_name_of_the_host_no_matter(start: Start) -> None:
     """A proxy in front may pass any name; who knows the token is no page of another site."""
     admin = Admin(locked(start))

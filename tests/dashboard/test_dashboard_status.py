@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from board import ADMIN, APPS, INSIDE, OUTSIDE, TOKEN, Board, Start, address_of, everything, run_status
+from board import ADMIN, APPS, INSIDE, OUTSIDE, TOKEN, Board, Start, address_of, everything, rolled_back, run_status
 from server import wait_until
 
 
@@ -51,6 +51,15 @@ def test_it_shows_the_busiest_and_all(board: Board, start: Start) -> None:
     everyone = run_status("--admin", address_of(many), "--all").stdout
     assert everyone.count("/thing") == 60
     assert "the busiest" not in everyone
+
+
+def test_a_share_that_was_stopped_by_its_rollback_is_in_trouble(start: Start, tmp_path: Path) -> None:
+    stopped = rolled_back(start, tmp_path)
+    ended = run_status("--admin", address_of(stopped), columns=120)
+    assert ended.returncode == 0, ended.stderr
+    assert "! GET /x: stopped by rollback" in ended.stdout
+    (line,) = (line for line in ended.stdout.splitlines() if "GET /x " in line and "rollback" not in line)
+    assert "stopped" in line
 
 
 def test_json_is_the_document_of_the_listener(board: Board) -> None:

@@ -339,6 +339,7 @@ ONLY_PYTHON = {
     "history_quiet_days": "the history is Python's",
     "share_testers": "becomes part of the plan",
     "shadow": "becomes part of the plan",
+    "record_size": "the recording is Python's",
     "shadow_store_folder": "the comparison is Python's",
     "shadow_store_redact": "the comparison is Python's",
     "shadow_store_samples": "the comparison is Python's",

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
 from page_reader import Reader
 
 GUIDES = Path(__file__).parents[2] / "docs/guides"

@@ -7,7 +7,6 @@ Apart from `test_docs.py` because a guide is a story: a command works on what th
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -18,73 +17,42 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
+from command_reader import BLOCK, PageReader
 from server import Server, start_rsgi
 from wire import get, request
 
 PROJECT = Path(__file__).parents[2]
 GUIDE = PROJECT / "docs/migration-guide.md"
-BLOCK = re.compile(r"^```(sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DJANGO = ("--wsgi", "project.wsgi:application", "--asgi", "project.asgi:application")
 
 
-class Reader:
+class Reader(PageReader):
     """Does what the guide says, as somebody who reads it."""
 
-    def __init__(self, project: Path) -> None:
-        self._project = project
-        self._folder = project
-        self._server: Server | None = None
-
-    def run_block(self, block: re.Match[str]) -> str:
-        """Run one block; returns what it should look like."""
-        if block[1] == "sh":
-            for line in block[2].splitlines():
-                self._do(line)
-            return block[0]
-        commands = [line for line in block[2].splitlines() if line.startswith("$ ")]
-        shown = "".join(f"{line}\n{self._say(line.removeprefix('$ '))}" for line in commands)
-        return f"```console\n{shown}```"
-
-    def _do(self, line: str) -> None:
+    def do(self, line: str) -> None:
         match shlex.split(line):
             case ["cd", folder]:
-                self._folder = self._project / folder
+                self.folder = self.project / folder
             case ["rsgi", "serve", *arguments]:
                 self.stop()
-                self._server = start_rsgi(*arguments, folder=self._folder)
+                self.server = start_rsgi(*arguments, folder=self.folder)
             case ["python", *_]:
-                found = self._run(line)
+                found = self.run(line)
                 assert found.returncode == 0, found.stderr
             case _:
                 raise AssertionError(f"no test knows how to run `{line}`")
 
-    def _say(self, line: str) -> str:
+    def say(self, line: str) -> str:
         match shlex.split(line):
             case ["curl", *options, url]:
-                assert self._server is not None
+                assert self.server is not None
                 method = options[options.index("-X") + 1] if "-X" in options else "GET"
-                answer = request(self._server, method, url.removeprefix("http://127.0.0.1:8000"))
+                answer = request(self.server, method, url.removeprefix("http://127.0.0.1:8000"))
                 assert answer.status == 200, line
                 return answer.text.rstrip("\n") + "\n"
             case ["rsgi", *_]:
-                found = self._run(line)
-                text = found.stdout + found.stderr
-                return "".join(f"{each.rstrip()}\n" for each in text.splitlines())
+                return self.printed(line)
         raise AssertionError(f"no test knows how to run `{line}`")
-
-    def _run(self, line: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
-        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-        command = ["sh", "-c", line]
-        return subprocess.run(
-            command, cwd=self._folder, env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    def stop(self) -> None:
-        if self._server is not None:
-            assert self._server.stop() == 0
-            assert "Traceback" not in self._server.log()
-            self._server = None
 
 
 @pytest.fixture

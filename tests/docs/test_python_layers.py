@@ -38,6 +38,7 @@ LAYERS = (
     "rsgi.process.embedding",
     "rsgi.cli",
     "rsgi.__main__",
+    "rsgi.testing",
 )
 # What users import: it names what it gives them, from every layer.
 FACADE = "rsgi"

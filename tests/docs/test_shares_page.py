@@ -1,56 +1,39 @@
 """The page about shares is true: every command is run, in order, and what stands below it is what it prints.
 
-Apart from `test_migration_guide.py`, whose reader it borrows, because it asks for a header and brings a cookie.
+Apart from `test_migration_guide.py` because it asks for a header and brings a cookie.
 `UPDATE_DOCS=1 python -m pytest tests/docs/test_shares_page.py` writes the outputs anew.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from test_migration_guide import BLOCK
 
-from server import Server, start_rsgi
+from command_reader import BLOCK, PageReader
+from server import start_rsgi
 from wire import get
 
 PROJECT = Path(__file__).parents[2]
 PAGE = PROJECT / "docs/shares.md"
 
 
-class Reader:
+class Reader(PageReader):
     """Does what the page says, as somebody who reads it."""
 
-    def __init__(self, project: Path) -> None:
-        self._project, self._folder = project, project
-        self.server: Server | None = None
-
-    def run_block(self, block: re.Match[str]) -> str:
-        """Run one block; returns what it should look like."""
-        if block[1] == "sh":
-            for line in block[2].splitlines():
-                self._do(line)
-            return block[0]
-        commands = [line for line in block[2].splitlines() if line.startswith("$ ")]
-        shown = "".join(f"{line}\n{self._say(line.removeprefix('$ '))}" for line in commands)
-        return f"```console\n{shown}```"
-
-    def _do(self, line: str) -> None:
+    def do(self, line: str) -> None:
         match shlex.split(line):
             case ["cd", folder]:
-                self._folder = self._project / folder
+                self.folder = self.project / folder
             case ["rsgi", "serve", *arguments]:
-                self.server = start_rsgi(*arguments, folder=self._folder)
+                self.server = start_rsgi(*arguments, folder=self.folder)
             case _:
                 raise AssertionError(f"no test knows how to run `{line}`")
 
-    def _say(self, line: str) -> str:
+    def say(self, line: str) -> str:
         match shlex.split(line):
             case ["curl", "-s", "-o", "/dev/null", "-w", "%header{x-served-by}", "-b", cookie, url]:
                 assert self.server is not None
@@ -58,22 +41,8 @@ class Reader:
                 assert answer.status == 200, line
                 return f"{answer.header('x-served-by')}\n"
             case ["rsgi", *_]:
-                return self._run(line)
+                return self.printed(line)
         raise AssertionError(f"no test knows how to run `{line}`")
-
-    def _run(self, line: str) -> str:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
-        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-        ended = subprocess.run(
-            ["sh", "-c", line],
-            cwd=self._folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return "".join(f"{each.rstrip()}\n" for each in (ended.stdout + ended.stderr).splitlines())
 
 
 @pytest.fixture
@@ -91,8 +60,7 @@ def test_every_command_of_the_page_does_what_it_says(project: Path) -> None:
         assert reader.server is not None
         assert "has no effect" not in reader.server.log()
     finally:
-        if reader.server is not None:
-            assert reader.server.stop() == 0
+        reader.stop()
     assert text.count("\n$ ") > 5
     if os.environ.get("UPDATE_DOCS") == "1":
         PAGE.write_text(told)

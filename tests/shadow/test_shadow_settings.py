@@ -147,6 +147,19 @@ def test_a_recording_has_safe_requests_with_their_responses(
     assert "s3cret" not in file.read_text()
 
 
+def test_a_full_recording_is_said_once(start: Callable[..., Server], tmp_path: Path) -> None:
+    file = tmp_path / "recording.jsonl"
+    server = start(*OLD, *NEW, *ADMIN, "--record", str(file), "--record-size", "4KiB")
+    for number in range(30):
+        assert get(server, f"/same/{number}").status == 200
+    server.wait_for_log("takes no more")
+    assert server.stop() == 0
+    assert server.log().count("warning: not all requests are recorded") == 1
+    assert f"`{file}`: it has reached 4096 bytes (`--record-size`) and takes no more" in server.log()
+    assert 3000 < file.stat().st_size <= 4096
+    assert 0 < len(read_recording(file).requests) < 30
+
+
 def test_a_request_is_recorded_and_sent_to_the_other_application(start: Callable[..., Server], tmp_path: Path) -> None:
     file = tmp_path / "recording.jsonl"
     server = start(*ALL, "--record", str(file))

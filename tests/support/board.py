@@ -25,6 +25,8 @@ TOKEN = "sesame-0123456789"
 # In the share of 25 %, and outside of it.
 INSIDE, OUTSIDE = ("Cookie", "rsgi_bucket=7"), ("Cookie", "rsgi_bucket=9000")
 
+Start = Callable[..., Server]
+
 
 class Board:
     """What a dashboard shows."""
@@ -60,6 +62,23 @@ class Board:
                 request(self.served, method, path, headers, b"x")
 
 
+def rolled_back(start: Start, folder: Path) -> Board:
+    """A server whose share was stopped by its rollback: a Flask and a FastAPI application, of which the second fails."""
+    file = folder / "rsgi.toml"
+    apps = 'prefer = "wsgi"\n[apps.old]\nwsgi = "rollback_apps:old"\n[apps.new]\nasgi = "rollback_apps:new"\n'
+    rule = '[[routes]]\npath = "/x"\napp = "new"\nshare = "50%"\nrollback = { window = "1s", minimum = 20 }\n'
+    file.write_text(apps + rule)
+    board = Board(start("--config", str(file), *ADMIN))
+
+    def stopped() -> bool:
+        for bucket in range(0, 10_000, 250):
+            board.ask("/x?fail=new", 1, ("Cookie", f"rsgi_bucket={bucket}"))
+        return bool(board.route("/x")["share"]["rollback"]["state"] == "rolled back")
+
+    wait_until(stopped, 30, "the share is stopped")
+    return board
+
+
 def everything(document: Any) -> int:
     """All requests that a document of routes has."""
     sides = [each[side] for each in document["routes"] for side in ("old", "new") if each[side] is not None]
@@ -91,6 +110,3 @@ def address_of(board: Board) -> str:
 def access_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of an access log in JSON."""
     return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-Start = Callable[..., Server]

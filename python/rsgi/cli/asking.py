@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SECTION = "Applications"
 _SECTIONS = (_SECTION, "Shares", "Static files")
-_MORE = ("debug",)
+_MORE = ("debug", "shadow")
 _LIFESPAN = "run_lifespan"
 
 

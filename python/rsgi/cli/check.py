@@ -9,7 +9,7 @@ import click
 
 from rsgi.cli.asking import application_parameters, survey_of, warn
 from rsgi.cli.environment import variable_warnings
-from rsgi.cli.parameters import SectionedCommand
+from rsgi.cli.parameters import SectionedCommand, config_from
 from rsgi.cli.routes import console
 
 _HELP = """Import the applications, read rules and routes, and check whether rsgi could serve them.
@@ -23,15 +23,19 @@ address. Without --lifespan, it calls no application.
 
 
 def _check(*, strict: bool, **_: object) -> int:
-    survey = survey_of(click.get_current_context())
+    context = click.get_current_context()
+    survey = survey_of(context)
     from rsgi.routing.coverage import draw_map
     from rsgi.routing.coverage.guards import lost_guards
     from rsgi.routing.coverage.terminal import print_about, print_summary
+    from rsgi.routing.database_lines import database_lines
 
     out = console()
     print_about(out, survey)
     drawn = draw_map(survey)
     print_summary(out, drawn)
+    for line in database_lines(config_from(context), survey.plan):
+        click.echo(f"  {line}")
     warnings = warn(survey, lost_guards(survey, drawn)) + len(variable_warnings())
     return 1 if strict and warnings else 0
 

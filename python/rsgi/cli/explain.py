@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from rsgi.cli.asking import application_options, survey_of, warn
+from rsgi.cli.explain_shadow import shadow_line, shadow_rule
 from rsgi.cli.explain_share import Case, bucket_field, cases_of
 from rsgi.cli.parameters import SectionedCommand
 from rsgi.cli.usage import HintedUsageError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rsgi._rsgi import Explanation
     from rsgi.routing.coverage import Survey
     from rsgi.routing.introspect import Route
+    from rsgi.routing.shadow import ShadowRule
 
 _TARGET = re.compile(r"(?:/[^=]*=)?[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 
@@ -48,7 +50,8 @@ def _explain(
     shown = "WS" if websocket else method
     try:
         place = None if websocket else survey.router.static_folder(url)
-        cases = cases_of(survey, (method, url, fields, websocket, client))
+        asked = (method, url, fields, websocket, client)
+        cases, shadow = cases_of(survey, asked), shadow_rule(survey, asked)
     except ValueError as error:
         raise click.UsageError(f"this request is not valid: {error}", context) from error
     lines = [f"{shown} {url}", ""]
@@ -60,7 +63,7 @@ def _explain(
             click.echo("\n".join([*lines, said, "", last]))
             return 0
         lines.append(f"{said}; if there is no such file:")
-    told = [_lines(survey, case, shown, url) for case in cases]
+    told = [_lines(survey, case, shown, url, shadow) for case in cases]
     click.echo("\n".join(lines + "\n\n".join("\n".join(each) for each in told).splitlines()))
     return 0
 
@@ -89,7 +92,7 @@ def _field(text: str, context: click.Context) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _lines(survey: Survey, case: Case, method: str, url: str) -> list[str]:
+def _lines(survey: Survey, case: Case, method: str, url: str, shadow: ShadowRule | None) -> list[str]:
     explained, fields = case.explained, case.fields
     answer = survey.answer(explained, method, fields)
     asked = [
@@ -101,6 +104,8 @@ def _lines(survey: Survey, case: Case, method: str, url: str) -> list[str]:
     if explained.kind not in ("rule", "mount"):
         rest = "the rest" if len(survey.plan.apps) > 1 else "why"
         asked.append((rest, explained.reason + _place(survey, explained)))
+    if method != "WS":
+        asked.append(("shadow", shadow_line(survey, shadow, explained)))
     lines = [f"  {case.title}"] if case.title else []
     lines += [f"  {name:<10} {said}" for name, said in asked if said]
     lines.append("")

@@ -9,12 +9,14 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from rsgi.cli.admin_client import AdminClient
 from rsgi.cli.asking import application_parameters, note, survey_of, warn
-from rsgi.cli.parameters import SectionedCommand
+from rsgi.cli.parameters import SectionedCommand, config_from, options
 from rsgi.cli.usage import HintedUsageError
 from rsgi.errors import StartupError
 
@@ -30,6 +32,7 @@ _HELP = """Show every URL of the applications: who answers it, and whether it ha
     rsgi routes --wsgi old:app --asgi new:app --only old     what is left to move
     rsgi routes --wsgi old:app --asgi new:app --json > routes.json
     rsgi routes --wsgi old:app --asgi new:app --dead         old code that you can remove
+    rsgi routes --wsgi old:app --asgi new:app --dead --admin 127.0.0.1:9090
     rsgi routes --wsgi old:app --asgi new:app --check routes.json
 
 The last command is for CI. It fails if a route in the file is no longer served. rsgi binds no address. It imports the
@@ -64,8 +67,10 @@ def _routes(
     *, as_json: bool, page: str | None, baseline: str | None, only: tuple[str, ...], dead: bool, **_: object
 ) -> int:
     context = click.get_current_context()
+    if not dead and is_asked_of_server(context):
+        raise HintedUsageError("`--admin` has no effect on the map", "`--admin` goes together with `--dead`", context)
     if dead and (page is not None or baseline is not None or only):
-        hint = "`--dead` goes together with `--json` only"
+        hint = "`--dead` goes together with `--json` and `--admin` only"
         raise HintedUsageError("`--dead` does not show the map", hint, context)
     if dead:
         return _dead(context, as_json=as_json)
@@ -91,19 +96,41 @@ def _routes(
 
 
 def _dead(context: click.Context, *, as_json: bool) -> int:
+    document = AdminClient(config_from(context)).document("/routes.json") if is_asked_of_server(context) else None
     survey = survey_of(context)
+    from rsgi.routing.coverage import quiet
     from rsgi.routing.coverage.dead import replaced_handlers, to_document
-    from rsgi.routing.coverage.terminal import print_replaced
+    from rsgi.routing.coverage.terminal import print_quiet, print_replaced
 
     handlers = replaced_handlers(survey)
+    without = None if document is None else quiet.quiet_handlers(survey, handlers, _listed(document))
     warn(survey)
     if survey.plan.mode == "probe":
         note("in `probe` mode the new application can pass any request back, so no handler is certain to be dead")
+    if without is not None and without.unknown:
+        what = f"the server does not have {without.unknown} of the handlers"
+        note(f"{what}: it may serve other applications, or an older version of them")
     if as_json:
-        click.echo(json.dumps(to_document(handlers), indent=2, ensure_ascii=False))
-    else:
-        print_replaced(console(), survey, handlers)
+        more = {} if without is None else quiet.to_document(without)
+        click.echo(json.dumps(to_document(handlers) | more, indent=2, ensure_ascii=False))
+        return 0
+    out = console()
+    print_replaced(out, survey, handlers)
+    if without is not None:
+        print_quiet(out, without)
     return 0
+
+
+def is_asked_of_server(context: click.Context) -> bool:
+    """Whether the command line names an admin listener; that of the configuration file is for other commands."""
+    return context.get_parameter_source("admin") is ParameterSource.COMMANDLINE
+
+
+def _listed(document: dict[str, Any]) -> dict[str, Any]:
+    """The document, if its list of routes is complete."""
+    if not document["ready"]:
+        raise StartupError("the server is still listing its routes", "try again in a moment")
+    return document
 
 
 def console() -> Console:
@@ -154,11 +181,24 @@ def _option(*declarations: str, **details: object) -> click.Option:
     return click.Option(declarations, **details)  # type: ignore[arg-type]
 
 
+def _admin_options() -> list[click.Parameter]:
+    """The settings for the admin listener, as `--dead` uses them."""
+    taken = [each for each in options() if each.name in ("admin", "admin_token")]
+    for each in taken:
+        if isinstance(each, click.Option) and each.name == "admin":
+            each.help = (
+                "With --dead: also list the handlers that no request has reached for a day, by the numbers of the running "
+                "server with this admin listener."
+            )
+    return taken
+
+
 routes_command = SectionedCommand(
     name="routes",
     callback=_routes,
     params=[
         *application_parameters(),
+        *_admin_options(),
         _option("--json", "as_json", is_flag=True, help="Write the map to stdout as JSON."),
         _option(
             "--dead",

@@ -13,6 +13,7 @@ from typing import Any
 from rsgi._rsgi import Dashboard
 from rsgi.observe.console import say
 from rsgi.routing.coverage import Row, Survey, draw_map, survey_plan
+from rsgi.routing.coverage.document import answered_by, apps_of
 from rsgi.routing.coverage.map import Side
 from rsgi.routing.plan import Plan
 from rsgi.settings.config import Config
@@ -55,7 +56,7 @@ def listing_of(plan: Plan, config: Config) -> dict[str, Any]:
     survey = survey_plan(plan, config)
     drawn = draw_map(survey)
     migrated, old = drawn.progress()
-    apps = zip(plan.apps, survey.tables, strict=True)
+    unread = {"why": "rsgi cannot read its routes"}
     return {
         "mode": plan.mode,
         "reason": plan.reason,
@@ -63,17 +64,7 @@ def listing_of(plan: Plan, config: Config) -> dict[str, Any]:
         "migrated": migrated,
         "old": old,
         "by_protocol": drawn.by_protocol,
-        "apps": [
-            {
-                "name": app.name,
-                "interface": app.interface,
-                "prefix": app.prefix,
-                "framework": None if table is None else table.framework,
-                "complete": table is not None and table.complete,
-                "why": "rsgi cannot read its routes" if table is None else table.why,
-            }
-            for app, table in apps
-        ],
+        "apps": [app if app["framework"] is not None else app | unread for app in apps_of(survey)],
         "routes": [_entry(survey, rows) for rows in _together(drawn.rows)],
     }
 
@@ -91,14 +82,8 @@ def _together(rows: tuple[Row, ...]) -> list[list[Row]]:
 def _entry(survey: Survey, rows: list[Row]) -> dict[str, Any]:
     row = rows[0]
     return {
-        "host": row.host,
-        "path": row.path,
+        **answered_by(row),
         "methods": [each.method for each in rows],
-        "status": row.status,
-        "served_by": row.served_by,
-        "then": row.then,
-        "decided_by": row.decided_by,
-        "note": row.note,
         "rule": None if row.share_rule is None else survey.plan.rules[row.share_rule].text,
         "old": _side(survey, row.old),
         "new": _side(survey, row.new),

@@ -11,6 +11,7 @@ from typing import Literal
 
 from rsgi._rsgi import VERSION
 from rsgi.process.loops import loop_name
+from rsgi.routing.database_lines import database_lines
 from rsgi.routing.plan import App, Plan
 from rsgi.routing.static_folders import StaticFolder
 from rsgi.settings.config import Config
@@ -39,6 +40,7 @@ def banner(config: Config, plan: Plan, io: Literal["thread", "loop", "pool"], su
     lines += [f"  rule  {in_full(rule)}" for rule in plan.rules]
     lines += [f"  shadow  {rule.shown}" for rule in plan.shadow]
     lines += ["", *(f"  {line}" for line in _who(plan)), f"  sockets: {_SOCKETS[io]}"]
+    lines += [f"  {line}" for line in database_lines(config, plan)]
     lines += [f"  settings: {config.config}"] if config.config is not None else []
     lines.append("")
     said = [*(f"warning: {each}" for each in plan.warnings), *(f"note: {each}" for each in plan.notes)]

@@ -25,6 +25,7 @@ from rsgi.process.banner import banner
 from rsgi.process.green_threads import refuse_green_threads
 from rsgi.process.link import Link
 from rsgi.process.main_thread import Calls, run_loop, wait
+from rsgi.process.openapi import OpenapiDocument
 from rsgi.process.reload import RuleReload
 from rsgi.process.service_manager import ServiceManager
 from rsgi.process.shadow import comparing
@@ -134,7 +135,13 @@ def _serve_plan(
 
     stopping = Stopping(config, stop)
     code = 0
-    served = ServedPlan(server, config, plan, RouteListing(server.dashboard).make)
+    listing, document = RouteListing(server.dashboard), OpenapiDocument(server)
+
+    def changed(config: Config, plan: Plan) -> None:
+        listing.make(config, plan)
+        document.make(config, plan)
+
+    served = ServedPlan(server, config, plan, changed)
     admin = [] if server.admin_address is None else [server.admin_address]
     with in_children(partial(leave_sockets, admin)), _reloading(served, config, reread, manager) as reload:
         reopen = server.reopen_access_log if config.access_log_file is not None else None

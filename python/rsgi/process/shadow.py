@@ -18,6 +18,7 @@ from rsgi._rsgi import Server, ShadowExchanges
 from rsgi.compare.exchange import Exchange, RequestRecord, ResponseRecord
 from rsgi.compare.options import DEFAULT_HEADERS, Comparison
 from rsgi.errors import StartupError
+from rsgi.observe.console import say
 from rsgi.settings.shadow_rules import ParsedShadow
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class _Comparison:
         redact, limits = config.shadow_store_redact, (config.shadow_store_samples, config.shadow_store_size)
         options = ObserverOptions(_store_folder(config), redact=redact, max_samples=limits[0], max_bytes=limits[1])
         self._exchanges, self._observer = exchanges, Observer(options)
-        self._recorder = None if config.record is None else Recorder(config.record, redact)
+        self._recorder = None if config.record is None else Recorder(config.record, redact, config.record_size)
+        self._record, self._told = config.record, False
         self._compared = self._differing = 0
         self._published, self._new = 0.0, bool(config.shadow)
 
@@ -92,6 +94,9 @@ class _Comparison:
             self._compare(parsed, Exchange(route, asked, app, answered, name, _response(response), repeat))
         elif self._recorder is not None:
             self._recorder.record(route, app, asked, answered)
+            if self._recorder.lost and not self._told:
+                self._told = True  # once: the next requests are lost for the same reason
+                say(f"warning: not all requests are recorded in `{self._record}`: {self._recorder.why}")
 
     def _compare(self, parsed: ParsedShadow, exchange: Exchange) -> None:
         self._observer.compare_by(exchange.route, _comparison_of(parsed))

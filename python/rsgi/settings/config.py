@@ -216,6 +216,13 @@ class Config:
         optional=True,
         default_text="none",
     )
+    record_size: int = _setting(
+        "How large the file of `--record` may grow. Then rsgi records no more requests, and says so.",
+        "Shadow traffic",
+        64 * MIB,
+        unit="size",
+        minimum=4 * KIB,
+    )
     shadow_store_folder: str | None = _setting(
         "Keep samples of shadow traffic in this folder, for `rsgi diff`. Without it, they stay in memory.",
         "Shadow traffic",
@@ -784,6 +791,15 @@ class Config:
         256 * 1024,
         unit="size",
         minimum=1024,
+    )
+    openapi: str | None = _setting(
+        "Serve one OpenAPI document for all applications at this path, before the applications. rsgi makes it at start, and "
+        "again when routes or rules change. See docs/coverage.md.",
+        "Output",
+        unit="path",
+        metavar="PATH",
+        optional=True,
+        default_text="none",
     )
     admin: str | None = _setting(
         "Show the dashboard here, and answer `/healthz`, `/readyz`, `/metrics`, `/status.json` and others for monitoring: "

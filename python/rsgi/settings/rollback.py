@@ -5,7 +5,6 @@ A rule of the command line has neither. The Rust side reads the attributes by na
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from rsgi.settings.shares import BUCKETS, parse_share, write_share
+from rsgi.settings.table_keys import unknown_key
 from rsgi.settings.values import SettingValueError, parse_duration, write_value
 
 ROLLBACK_KEYS = ("window", "minimum", "failures", "p99", "command", "url")
@@ -149,11 +149,9 @@ def _advance(value: object) -> Advance:
 
 
 def _check_keys(table: Mapping[str, object], known: tuple[str, ...], name: str, example: str) -> None:
-    for key in table:
-        if key not in known:
-            close = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean `{close[0]}`?" if close else f"it has {', '.join(known)}; {example}"
-            raise RollbackError(f"`{name}` has no key `{key}`", hint)
+    if (found := unknown_key(table, known, f"`{name}`")) is not None:
+        problem, hint = found
+        raise RollbackError(problem, hint if hint.startswith("did you mean") else f"{hint}; {example}")
 
 
 def _share(value: object, what: str) -> int:

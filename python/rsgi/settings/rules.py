@@ -6,7 +6,6 @@ whether rules fit together (`src/route/`).
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Literal, NoReturn, TypeAlias, cast
 from rsgi.errors import StartupError
 from rsgi.settings.rollback import Rollback, RollbackError, parse_rollback
 from rsgi.settings.shares import parse_share
+from rsgi.settings.table_keys import unknown_key
 
 PARAMETER_KINDS = ("str", "int", "float", "uuid", "path")
 _CONDITIONS = ("path", "prefix", "regex", "methods", "host", "headers", "cookies", "scheme", "websocket")
@@ -149,11 +149,8 @@ class _RuleError(Exception):
 
 
 def _read_table(table: Mapping[str, object], source: str) -> ParsedRule:
-    for key in table:
-        if key not in RULE_KEYS:
-            close = difflib.get_close_matches(key, RULE_KEYS, 1)
-            hint = f"did you mean `{close[0]}`?" if close else f"a rule has {', '.join(RULE_KEYS)}"
-            raise _RuleError(f"a rule has no key `{key}`", hint)
+    if (unknown := unknown_key(table, RULE_KEYS, "a rule")) is not None:
+        raise _RuleError(*unknown)
     app = _text(table, "app")
     if not app:
         raise _RuleError("a rule must name its `app`", _TABLE_EXAMPLE)

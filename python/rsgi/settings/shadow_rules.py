@@ -6,13 +6,13 @@ say how responses are compared.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rsgi.errors import StartupError
 from rsgi.settings.rules import ParsedRule, parse_rule, rule_from_table
 from rsgi.settings.shares import parse_share, write_share
+from rsgi.settings.table_keys import unknown_key
 
 SHADOW_KEYS = (
     "path",
@@ -85,11 +85,8 @@ def shadow_from_table(table: Mapping[str, object], source: str) -> ParsedShadow:
     Raises:
         StartupError: when a key is unknown, or a value is none that it can have.
     """
-    for key in table:
-        if key not in SHADOW_KEYS:
-            close = difflib.get_close_matches(key, SHADOW_KEYS, 1)
-            hint = f"did you mean `{close[0]}`?" if close else f"it has {', '.join(SHADOW_KEYS)}"
-            raise StartupError(f"{source}: a shadow rule has no key `{key}`", hint)
+    if (found := unknown_key(table, SHADOW_KEYS, "a shadow rule")) is not None:
+        raise StartupError(f"{source}: {found[0]}", found[1])
     if not isinstance(table.get("to"), str) or not table["to"]:
         raise StartupError(f"{source}: a shadow rule must name the application that gets the requests `to`", _EXAMPLE)
     if not any(key in table for key in _PATHS):

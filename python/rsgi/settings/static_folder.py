@@ -5,11 +5,11 @@ A folder in the file has its own settings beside those for all folders, so it is
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rsgi.errors import StartupError
+from rsgi.settings.table_keys import unknown_key
 
 FOLDER_KEYS = ("prefix", "dir", "cache_control", "immutable", "fallback_to_app", "follow_links")
 
@@ -68,11 +68,9 @@ def folder_from_table(table: Mapping[str, object], source: str) -> AskedFolder:
     Raises:
         StartupError: when a key is unknown, or a value is none that it can have.
     """
+    if (found := unknown_key(table, FOLDER_KEYS, "a static folder")) is not None:
+        raise StartupError(f"{source}: {found[0]}", found[1])
     for key, value in table.items():
-        if key not in FOLDER_KEYS:
-            close = difflib.get_close_matches(key, FOLDER_KEYS, 1)
-            hint = f"did you mean `{close[0]}`?" if close else f"it has {', '.join(FOLDER_KEYS)}"
-            raise StartupError(f"{source}: a static folder has no key `{key}`", hint)
         wanted: type = bool if key in _FLAGS else str
         if not isinstance(value, wanted) or value == "":
             raise StartupError(f"{source}: `{key}` is {'true or false' if wanted is bool else 'text'}, not {value!r}")

@@ -93,6 +93,7 @@ class Recorder:
 
     Attributes:
         lost: How many requests were not written because the file is full or cannot be written.
+        why: Why the last one was not written; empty if none was lost.
 
     Raises:
         StartupError: when the file cannot be written, or is another file.
@@ -101,7 +102,7 @@ class Recorder:
     def __init__(self, path: str | os.PathLike[str], redact: Sequence[str] = (), max_bytes: int = 64 * MIB) -> None:
         self._redaction, self._max_bytes = Redaction(tuple(redact)), max_bytes
         self._seen: Counter[tuple[str, str]] = Counter()
-        self.lost = 0
+        self.lost, self.why = 0, ""
         try:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._file = os.open(path, flags, 0o600)  # other users of the machine must not read it
@@ -119,11 +120,15 @@ class Recorder:
             return False
         try:
             line = json.dumps(_entry(route, app, self._redaction, request, response), ensure_ascii=True) + "\n"
-            if os.fstat(self._file).st_size + len(line) <= self._max_bytes and _append(self._file, line.encode()):
+            if os.fstat(self._file).st_size + len(line) > self._max_bytes:
+                self.why = f"it has reached {self._max_bytes} bytes (`--record-size`) and takes no more"
+            elif _append(self._file, line.encode()):
                 self._seen[same] += 1
                 return True
-        except (OSError, ValueError, RecursionError):
-            pass
+            else:
+                self.why = "the disk is full"
+        except (OSError, ValueError, RecursionError) as error:
+            self.why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         self.lost += 1
         return False
 

@@ -44,37 +44,54 @@ class Handler:
 
 def replaced_handlers(survey: Survey) -> tuple[Handler, ...]:
     """The handlers that no request reaches, or only HEAD, in the order of their files and lines."""
-    together: dict[tuple[int, str | None, Source | None], list[Side]] = {}
-    for side in sides_of(survey, "wsgi"):
-        if not side.route.files:
-            together.setdefault((side.app, side.route.defined, source_of(side.route.handler)), []).append(side)
     reach = _Reach(survey)
     found: list[Handler] = []
-    for (app, defined, source), sides in together.items():
+    for (app, defined, source), sides in _together(survey).items():
         reached = {method for side in sides for method in reach.methods(side)}
         if reached <= {"HEAD"}:
             routes = tuple(side.route for side in sides)
             found.append(Handler(survey.plan.apps[app].name, defined, source, routes, bool(reached)))
-    return tuple(sorted(found, key=lambda each: (each.app, each.source or ("", 0), each.defined or "")))
+    return tuple(sorted(found, key=lambda each: (each.app, source_shown(each), each.defined or "")))
+
+
+def handlers_of(survey: Survey) -> Iterator[tuple[Handler, set[str]]]:
+    """All handlers, and the labels that a server counts their requests under."""
+    for (app, defined, source), sides in _together(survey).items():
+        owner, routes = survey.plan.apps[app], tuple(side.route for side in sides)
+        labels = {owner.prefix + path for route in routes for path in route.matched if path.startswith("/")}
+        yield Handler(owner.name, defined, source, routes, head_only=False), labels
+
+
+def source_shown(handler: Handler) -> Source | tuple[str, int]:
+    """The file and the line of a handler, to sort by."""
+    return handler.source or ("", 0)
+
+
+def _together(survey: Survey) -> dict[tuple[int, str | None, Source | None], list[Side]]:
+    """The routes of each handler."""
+    together: dict[tuple[int, str | None, Source | None], list[Side]] = {}
+    for side in sides_of(survey, "wsgi"):
+        if not side.route.files:
+            together.setdefault((side.app, side.route.defined, source_of(side.route.handler)), []).append(side)
+    return together
 
 
 def to_document(handlers: tuple[Handler, ...]) -> dict[str, Any]:
     """The list as plain data."""
+    listed = [{**entry_of(each), "reached_by": ["HEAD"] if each.head_only else []} for each in handlers]
+    return {"version": VERSION, "handlers": listed}
+
+
+def entry_of(handler: Handler) -> dict[str, Any]:
+    """A handler as plain data."""
     return {
-        "version": VERSION,
-        "handlers": [
-            {
-                "app": each.app,
-                "defined": each.defined,
-                "file": None if each.source is None else each.source.file,
-                "line": None if each.source is None else each.source.line,
-                "reached_by": ["HEAD"] if each.head_only else [],
-                "routes": [
-                    {"methods": route.methods and list(route.methods), "host": route.host, "path": route.path}
-                    for route in each.routes
-                ],
-            }
-            for each in handlers
+        "app": handler.app,
+        "defined": handler.defined,
+        "file": None if handler.source is None else handler.source.file,
+        "line": None if handler.source is None else handler.source.line,
+        "routes": [
+            {"methods": route.methods and list(route.methods), "host": route.host, "path": route.path}
+            for route in handler.routes
         ],
     }
 

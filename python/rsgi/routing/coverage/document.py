@@ -22,30 +22,34 @@ _HINT = "write it with `rsgi routes … --json > routes.json`"
 def to_document(survey: Survey, drawn: CoverageMap) -> dict[str, Any]:
     """The map as plain data."""
     moved, total = drawn.progress()
-    apps = zip(survey.plan.apps, survey.tables, strict=True)
     return {
         "version": VERSION,
         "mode": survey.plan.mode,
         "reason": survey.plan.reason,
-        "apps": [
-            {
-                "name": app.name,
-                "interface": app.interface,
-                "prefix": app.prefix,
-                "framework": None if table is None else table.framework,
-                "complete": table is not None and table.complete,
-                "why": None if table is None else table.why,
-            }
-            for app, table in apps
-        ],
+        "apps": apps_of(survey),
         "totals": {"migrated": moved, "old": total, "statuses": dict(drawn.counts())},
         "routes": [_row(survey, row) for row in drawn.rows],
     }
 
 
-def _row(survey: Survey, row: Row) -> dict[str, Any]:
+def apps_of(survey: Survey) -> list[dict[str, Any]]:
+    """The applications as plain data."""
+    return [
+        {
+            "name": app.name,
+            "interface": app.interface,
+            "prefix": app.prefix,
+            "framework": None if table is None else table.framework,
+            "complete": table is not None and table.complete,
+            "why": None if table is None else table.why,
+        }
+        for app, table in zip(survey.plan.apps, survey.tables, strict=True)
+    ]
+
+
+def answered_by(row: Row) -> dict[str, Any]:
+    """What a row says of its path, and of who answers there, as plain data."""
     return {
-        "method": row.method,
         "host": row.host,
         "path": row.path,
         "status": row.status,
@@ -53,6 +57,13 @@ def _row(survey: Survey, row: Row) -> dict[str, Any]:
         "then": row.then,
         "decided_by": row.decided_by,
         "note": row.note,
+    }
+
+
+def _row(survey: Survey, row: Row) -> dict[str, Any]:
+    return {
+        "method": row.method,
+        **answered_by(row),
         "head": row.head,
         "fits": _fits(row),
         "old": _side(survey, row.old),

@@ -9,8 +9,8 @@ from rsgi.routing.coverage.map import CoverageMap, Row, Side
 from rsgi.routing.coverage.survey import OTHER_METHOD, Survey
 
 _UNSEEN = (
-    "rsgi does not see checks in a handler, in middleware, in `before_request` or in front of the server, in either "
-    "application; docs/migration-guide.md shows how to share a login"
+    "rsgi does not see checks in a handler, in middleware or in front of the server, in either application; "
+    "docs/migration-guide.md shows how to share a login"
 )
 
 

@@ -5,6 +5,8 @@ A terminal may be narrow and without colours. So every status also has a sign an
 
 from __future__ import annotations
 
+import time
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +14,7 @@ from rich.text import Text
 from rsgi.routing.coverage.dead import Handler
 from rsgi.routing.coverage.lines import Line, lines_of
 from rsgi.routing.coverage.map import MEANINGS, CoverageMap, Row, Status
+from rsgi.routing.coverage.quiet import QuietHandlers
 from rsgi.routing.coverage.survey import Survey
 from rsgi.routing.introspect.table import counted
 
@@ -64,9 +67,24 @@ def print_replaced(console: Console, survey: Survey, handlers: tuple[Handler, ..
     console.print(Text(f"  {counted(dead, 'dead handler')}", "bold"), soft_wrap=True)
 
 
-def _print_handler(console: Console, handler: Handler) -> None:
+def print_quiet(console: Console, quiet: QuietHandlers) -> None:
+    """Print the handlers that no request has reached for a while."""
+    console.print()
+    console.print(Text(f"  no request for a day (counted since {_moment(quiet.since)}):", "bold"), soft_wrap=True)
+    for each in quiet.listed:
+        when = "never" if each.last_seen is None else _moment(each.last_seen)
+        _print_handler(console, each.handler, f", last request: {when}")
+    console.print()
+    console.print(Text(f"  {counted(len(quiet.listed), 'quiet handler')}", "bold"), soft_wrap=True)
+
+
+def _moment(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _print_handler(console: Console, handler: Handler, more: str = "") -> None:
     where = "?" if handler.source is None else handler.source.shown
-    console.print(Text(f"    {where}  {handler.defined or '?'} of {handler.app}"), overflow="fold")
+    console.print(Text(f"    {where}  {handler.defined or '?'} of {handler.app}{more}"), overflow="fold")
     for route in dict.fromkeys(handler.routes):
         methods = ",".join(route.methods or ("*",))
         console.print(Text(f"      {methods} {route.host or ''}{route.path}", "dim"), overflow="fold")

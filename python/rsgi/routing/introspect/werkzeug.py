@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsgi.routing.introspect.flask_hooks import guards_before
 from rsgi.routing.introspect.guards import guards_of
 from rsgi.routing.introspect.middleware import unknown
 from rsgi.routing.introspect.regex import parameter
@@ -115,7 +116,7 @@ class _Rules:
             original=rule.rule if "<" in rule.rule else None,
             slash_is_optional=rule.strict_slashes is False,
             files=self.folder(rule) is not None,
-            guards=guards_of(view, methods),
+            guards=(*guards_before(self.app, str(rule.endpoint), (rule.rule,)), *guards_of(view, methods)),
             handler=getattr(view, "view_class", None) or view,
         )
 
