@@ -1,13 +1,16 @@
 //! Lines for the operator on standard error, from threads that never touch Python.
 //!
 //! All of them have one format. Errors of applications go through Python's `logging` instead (`rsgi_bridge::report`).
+//! Who writes here may drive the sockets, so a reader that has stopped (a full pipe) costs lines and not the service.
 
 pub mod timestamp;
 
 use std::io::Write;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use self::timestamp::timestamp;
 
@@ -20,8 +23,37 @@ static NAME: OnceLock<String> = OnceLock::new();
 /// Whether each line is a JSON object.
 static JSON: AtomicBool = AtomicBool::new(false);
 
+/// How long a line waits for standard error at first; when a line was lost, the next do not wait.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Lines that standard error did not take.
+static LOST: AtomicUsize = AtomicUsize::new(0);
+
 /// Writes one line. Errors are ignored, for example if standard error is closed.
 pub fn line(text: std::fmt::Arguments<'_>) {
+    if !takes_a_line() {
+        LOST.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    let lost = LOST.swap(0, Ordering::Relaxed);
+    if lost > 0 {
+        let lines = counted(lost, "line");
+        write(format_args!("warning: {lines} of this log were lost, because standard error took none"));
+    }
+    write(text);
+}
+
+/// Whether standard error can be written without waiting for long. A pipe can if it has room for a line of the usual length.
+fn takes_a_line() -> bool {
+    let timeout = if LOST.load(Ordering::Relaxed) == 0 { PATIENCE } else { Duration::ZERO };
+    let stderr = std::io::stderr();
+    let mut asked = [PollFd::new(&stderr, PollFlags::OUT)];
+    let timeout = Timespec::try_from(timeout).ok();
+    // What cannot be asked is written to, as a closed one is.
+    !matches!(poll(&mut asked, timeout.as_ref()), Ok(0))
+}
+
+fn write(text: std::fmt::Arguments<'_>) {
     let line = if JSON.load(Ordering::Relaxed) {
         format!("{}\n", object(&text.to_string()))
     } else {

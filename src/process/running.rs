@@ -7,6 +7,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rsgi_bridge::pool::Pool;
 
@@ -15,11 +16,15 @@ use crate::admin::AdminThread;
 use crate::config::startup_error::StartupError;
 use crate::gateway::pools::Pools;
 use crate::http::service::Service;
+use crate::log;
 use crate::process::drain::Drain;
 use crate::process::startup::{self, Started};
 use crate::runtime::driver::{Driver, Io, fallback};
 use crate::runtime::shutdown::Phase;
 use crate::shadow;
+
+/// How long the access log may take to write its last lines.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The parts of a running server that must end.
 #[derive(Debug)]
@@ -49,15 +54,27 @@ impl Running {
             admin.stop();
         }
         if let Some(thread) = self.log_thread {
-            // The panic hook has already printed a panic of this thread.
-            let _panicked = thread.join();
+            finish_log(thread);
         }
         result
     }
 }
 
-/// Waits until the server has ended, and drives it if no other thread does. `pool` has the WSGI pool and the number of
-/// serving processes.
+/// Waits for the last lines of the access log, but not for a reader that has stopped.
+fn finish_log(thread: JoinHandle<()>) {
+    let began = Instant::now();
+    while !thread.is_finished() {
+        if began.elapsed() > LOG_PATIENCE {
+            log::line(format_args!("warning: the last lines of the access log were lost: its output takes none"));
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // A panic of the writer was printed by its hook.
+    let _panicked = thread.join();
+}
+
+/// Waits until the server has ended; drives it if nobody else does. Beside a pool stands the number of processes that serve.
 ///
 /// # Errors
 /// As for [`Running::finish`].

@@ -5,6 +5,7 @@ import threading
 from rsgi import WsgiPool, WsgiToAsgi
 
 released = threading.Event()
+waiting = []  # the calls that the next `/release-once` releases
 
 
 def app(environ, start_response):
@@ -12,6 +13,13 @@ def app(environ, start_response):
     if path == "/stuck":
         print("stuck", file=environ["wsgi.errors"], flush=True)
         released.wait(60)
+    elif path == "/stuck-again":
+        print("stuck", file=environ["wsgi.errors"], flush=True)
+        waiting.append(threading.Event())
+        waiting[-1].wait(60)
+    elif path == "/release-once":
+        while waiting:
+            waiting.pop().set()
     elif path == "/stuck-later":
         return stuck_later(environ, start_response)
     elif path == "/release":

@@ -51,6 +51,23 @@ def test_all_threads_are_stuck_and_a_request_still_runs(server: Server, path: st
     assert server.log().count("a spare thread was started") == 1
 
 
+def test_spare_threads_that_come_and_go_are_told_of_once() -> None:
+    """Clients that leave streams again and again must not fill the log."""
+    server = start_rsgi("--wsgi", "orphans_app:app", "--wsgi-threads", "2")
+    try:
+        for rounds in range(1, 4):
+            with many_connections(server, 2) as connections:
+                for connection in connections:
+                    connection.send_request("GET", "/stuck-again")
+                wait_until(lambda most=2 * rounds: server.log().count("stuck") == most, 10, "both calls run")
+            assert get(server, "/").body.endswith(b"-%d" % (rounds + 2))
+            assert get(server, "/release-once").status == 200
+        server.wait_for_log("a spare thread was started")
+        assert server.log().count("started") == 1, server.log()
+    finally:
+        server.stop()
+
+
 def test_one_thread_has_no_spare() -> None:
     """An application that is never to be called twice at a time waits for itself."""
     server = start_rsgi("--wsgi", "orphans_app:app", "--wsgi-threads", "1")

@@ -19,7 +19,7 @@ from test_shutdown import refuses_connections
 
 from server import Server, wait_until
 from websocket_wire import WebSocketConnection
-from wire import Connection, get
+from wire import Connection, ConnectionEnded, get
 
 BODY = b"x" * 100
 
@@ -106,6 +106,28 @@ def test_no_request_on_a_kept_connection_is_lost_in_a_rolling_restart(
         server.send_signal(signal.SIGHUP)
         server.wait_for_log("all workers were replaced", 30)
     assert not clients.lost
+
+
+def test_a_request_that_came_while_the_server_was_slow_is_answered(start: Callable[..., Server]) -> None:
+    """Time to ask is over before the server looks again, and the request is there by then: it must not be dropped."""
+    for _ in range(5):  # a machine that stalls may let the time pass before the loop is blocked
+        server = start("--asgi", "asgi_kitchen:app", "--io", "loop")
+        with Connection(server) as client, Connection(server) as blocker:
+            for connection in (client, blocker):
+                connection.send_request("GET", "/hello")
+                assert connection.read_response().status == 200
+            server.send_signal(signal.SIGTERM)
+            wait_until(lambda draining=server: refuses_connections(draining), 5, "the server drains")
+            blocker.send_request("GET", "/block-loop?ms=700")
+            client.send_request("GET", "/hello")
+            try:
+                assert blocker.read_response().status == 200
+            except (ConnectionEnded, OSError):
+                continue
+            answer = client.read_response()
+            assert (answer.status, answer.header("connection")) == (200, "close")
+            return
+    pytest.skip("this machine is too slow to block the loop in time")
 
 
 def test_answers_during_the_delay_end_their_connections(start_kitchen: Callable[..., Server]) -> None:

@@ -18,6 +18,7 @@ pub mod idle;
 mod job_handle;
 mod overdue;
 mod spare;
+mod spare_log;
 mod stalled;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,6 +35,7 @@ use self::counts::Counts;
 pub use self::counts::PoolStats;
 use self::idle::{Idle, IdleWork};
 pub use self::job_handle::JobHandle;
+use self::spare_log::SpareLog;
 
 /// Running jobs in all pools of the process. Python cannot be finalized while they run.
 static RUNNING_CALLS: AtomicUsize = AtomicUsize::new(0);
@@ -87,6 +89,7 @@ pub struct Pool {
     searches: Mutex<Vec<(JobHandle, String)>>,
     /// Since when each stalled call waits for its client.
     waits: Mutex<Vec<Instant>>,
+    spare_log: SpareLog,
 }
 
 impl std::fmt::Debug for Pool {
@@ -115,6 +118,7 @@ impl Pool {
             call_time: CallTime::default(),
             searches: Mutex::default(),
             waits: Mutex::default(),
+            spare_log: SpareLog::default(),
         });
         for _ in 0..threads {
             pool.start_thread(py)?;

@@ -56,15 +56,18 @@ impl Pool {
         // To start a Python thread waits for the GIL, which the caller must not do.
         let starting = std::thread::Builder::new().name(format!("{}-spare", self.name)).spawn(move || {
             Python::attach(|py| {
-                let name = &pool.name;
-                log_warning(
-                    py,
-                    &format!(
-                        "all threads of the pool {name} are taken, {left} by calls whose clients have left, {overdue} by calls \
-                         that took too long and {stalled} by calls whose clients do not read their answers; a spare thread was \
-                         started"
-                    ),
-                );
+                if let Some(started) = pool.spare_log.started() {
+                    let name = &pool.name;
+                    let started = if started == 1 { "a spare thread was" } else { &format!("{started} spare threads were") };
+                    log_warning(
+                        py,
+                        &format!(
+                            "all threads of the pool {name} are taken, {left} by calls whose clients have left, {overdue} by \
+                             calls that took too long and {stalled} by calls whose clients do not read their answers; \
+                             {started} started"
+                        ),
+                    );
+                }
                 if let Err(error) = pool.start_thread(py) {
                     pool.counts.spare.fetch_sub(1, Ordering::AcqRel);
                     error.write_unraisable(py, None);

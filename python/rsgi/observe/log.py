@@ -7,6 +7,8 @@ Its errors are logged even if it disables this logger.
 from __future__ import annotations
 
 import logging
+import os
+import select
 import sys
 import time
 
@@ -40,6 +42,50 @@ class _JsonFormatter(logging.Formatter):
         return json_line(record.created, record.levelname.lower(), record.getMessage(), **more)
 
 
+class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg] # not subscriptable before 3.11
+    """Writes to standard error, but does not wait for a reader that has stopped: its thread serves requests.
+
+    A pipe that is ready takes 4096 bytes at once (`PIPE_BUF`).
+    """
+
+    _lost = 0
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record, or count it as lost."""
+        try:
+            file = self.stream.fileno()
+        except (OSError, ValueError):  # somebody has put something else there
+            super().emit(record)
+            return
+        try:
+            text = self.format(record) + self.terminator
+            if self._lost:
+                text = f"{process_name()}warning: {self._lost} records were lost, because stderr took none\n{text}"
+            self._write(file, text.encode(errors="backslashreplace"))
+        except Exception:
+            self.handleError(record)
+
+    def _write(self, file: int, data: bytes) -> None:
+        waiting = select.poll()
+        waiting.register(file, select.POLLOUT)
+        self.flush()
+        for at in range(0, len(data), select.PIPE_BUF):
+            if not waiting.poll(0 if self._lost else _PATIENCE):
+                self._lost += 1
+                return
+            piece = data[at : at + select.PIPE_BUF]
+            while piece:
+                piece = piece[os.write(file, piece) :]
+        self._lost = 0
+
+
+# How long a record waits for standard error, in milliseconds; when one was lost, the next do not wait.
+_PATIENCE = 100
+
+
 def set_up_logging(level: str) -> None:
     """Give the `rsgi` logger a handler, unless the applications have set up logging themselves."""
     logger = logging.getLogger("rsgi")
@@ -63,7 +109,7 @@ def reporting_logger() -> logging.Logger:
 
 
 def _stderr_handler() -> logging.Handler:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StderrHandler()
     if writes_json():
         handler.setFormatter(_JsonFormatter())
     else:

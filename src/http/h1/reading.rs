@@ -51,10 +51,6 @@ pub(super) fn poll_read<S: AsyncRead + Unpin, T>(
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A> {
     /// Ready when there is a request, or none will come.
     pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.server == ServerPhase::Draining {
-            self.turn = RequestStage::Closing;
-            return Poll::Ready(Ok(()));
-        }
         if !self.input.is_empty() && self.take_head(cx)? {
             return Poll::Ready(Ok(()));
         }
@@ -70,7 +66,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
                 input.extend_from_slice(fresh.get(taken..).unwrap_or_default());
                 (fresh.len(), Some(found))
             });
-            let Poll::Ready(read) = read else { return self.poll_patience(cx) };
+            let Poll::Ready(read) = read else {
+                // A server that was slow itself answers what has come meanwhile, and only then closes.
+                if self.server == ServerPhase::Draining {
+                    break;
+                }
+                return self.poll_patience(cx);
+            };
             let begun = match read? {
                 (0, _) => break,
                 (_, Some(found)) => self.begin(cx, found)?,
@@ -80,7 +82,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
                 return Poll::Ready(Ok(()));
             }
         }
-        self.ended.at.get_or_insert_with(Instant::now);
+        if self.server != ServerPhase::Draining {
+            self.ended.at.get_or_insert_with(Instant::now);
+        }
         self.turn = RequestStage::Closing;
         Poll::Ready(Ok(()))
     }
