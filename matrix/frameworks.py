@@ -1,0 +1,126 @@
+"""The frameworks of the matrix: what is installed for each, and which application of `matrix/apps` is asked.
+
+Apart from what asks them because a new framework needs only a line here and an application.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Interface = Literal["wsgi", "asgi"]
+
+
+@dataclass(frozen=True)
+class Framework:
+    """One framework, over one interface.
+
+    Attributes:
+        title: Its name on the page.
+        interface: How it is called.
+        target: The application, a module of `matrix/apps`.
+        package: The package whose version is shown.
+        newest: What is installed for the newest release.
+        older: What is installed for an older release that is still in use; empty if there is none to be had.
+        without: What the application does not offer, and why; by the name of a group of requests.
+    """
+
+    title: str
+    interface: Interface
+    target: str
+    package: str
+    newest: tuple[str, ...]
+    older: tuple[str, ...] = ()
+    without: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """A name for folders."""
+        return f"{self.title.lower().replace(' ', '-').replace('.', '-')}-{self.interface}"
+
+    @property
+    def usual(self) -> str:
+        """The server that it is compared with."""
+        return "gunicorn" if self.interface == "wsgi" else "uvicorn"
+
+
+_MULTIPART = "python-multipart"
+_NO_SOCKETS = ("websocket", "WSGI has no WebSocket")
+
+FRAMEWORKS = (
+    Framework("Flask", "wsgi", "flask_app:app", "flask", ("flask",), ("flask~=3.0.0",)),
+    Framework("Django", "wsgi", "django_app:wsgi", "django", ("django",), ("django~=5.2.0",)),
+    Framework("Pyramid", "wsgi", "pyramid_app:app", "pyramid", ("pyramid",), ("pyramid~=2.0.0", "setuptools<81")),
+    Framework("Bottle", "wsgi", "bottle_app:app", "bottle", ("bottle",), ("bottle~=0.12.25",)),
+    Framework("Falcon", "wsgi", "falcon_app:app", "falcon", ("falcon",), ("falcon~=4.0.0",)),
+    Framework("CherryPy", "wsgi", "cherrypy_app:app", "cherrypy", ("cherrypy",), ("cherrypy~=18.9.0",)),
+    Framework("py4web", "wsgi", "py4web_app:app", "py4web", ("py4web",)),
+    Framework(
+        "FastAPI", "asgi", "fastapi_app:app", "fastapi", ("fastapi", _MULTIPART), ("fastapi~=0.115.0", _MULTIPART)
+    ),
+    Framework(
+        "Starlette",
+        "asgi",
+        "starlette_app:app",
+        "starlette",
+        ("starlette", _MULTIPART),
+        ("starlette~=0.46.0", _MULTIPART),
+    ),
+    Framework("Litestar", "asgi", "litestar_app:app", "litestar", ("litestar",), ("litestar~=2.12.0",)),
+    Framework("Quart", "asgi", "quart_app:app", "quart", ("quart",), ("quart~=0.19.9",)),
+    Framework("Falcon", "asgi", "falcon_app:asgi", "falcon", ("falcon",), ("falcon~=4.0.0",)),
+    Framework("Sanic", "asgi", "sanic_app:app", "sanic", ("sanic",), ("sanic~=24.12.0", "setuptools<81")),
+    Framework("BlackSheep", "asgi", "blacksheep_app:app", "blacksheep", ("blacksheep",), ("blacksheep~=2.3.0",)),
+    Framework("Django", "asgi", "django_app:asgi", "django", ("django",), ("django~=5.2.0",)),
+    Framework(
+        "Channels", "asgi", "channels_app:app", "channels", ("channels", "django"), ("channels~=4.2.0", "django~=5.2.0")
+    ),
+    Framework(
+        "python-socketio",
+        "asgi",
+        "socketio_app:app",
+        "python-socketio",
+        ("python-socketio",),
+        ("python-socketio~=5.11.0",),
+    ),
+    Framework(
+        "Strawberry",
+        "asgi",
+        "strawberry_app:app",
+        "strawberry-graphql",
+        ("strawberry-graphql[asgi]", _MULTIPART),
+        ("strawberry-graphql[asgi]~=0.280.0", "starlette<1", _MULTIPART),
+    ),
+    Framework("MCP", "asgi", "mcp_app:app", "mcp", ("mcp",), ("mcp~=1.20",)),
+    Framework(
+        "sse-starlette",
+        "asgi",
+        "sse_app:app",
+        "sse-starlette",
+        ("sse-starlette", "starlette"),
+        ("sse-starlette~=2.2.0", "starlette<1"),
+    ),
+    Framework(
+        "Django Ninja",
+        "wsgi",
+        "ninja_app:app",
+        "django-ninja",
+        ("django-ninja",),
+        ("django-ninja~=1.4.0", "django~=5.2.0"),
+    ),
+    Framework(
+        "Connexion", "asgi", "connexion_app:app", "connexion", ("connexion[flask]",), ("connexion[flask]~=3.1.0",)
+    ),
+    Framework("Dash", "wsgi", "dash_app:app", "dash", ("dash",), ("dash~=3.0.0",)),
+    Framework(
+        "Flask-Admin",
+        "wsgi",
+        "flask_admin_app:app",
+        "flask-admin",
+        ("flask-admin",),
+        ("flask-admin~=1.6.1", "flask<3.1", "setuptools<81"),
+    ),
+    Framework("Wagtail", "wsgi", "wagtail_app:app", "wagtail", ("wagtail",), ("wagtail~=7.0.0", "django~=5.2.0")),
+    Framework("Gradio", "asgi", "gradio_app:app", "gradio", ("gradio",), ("gradio~=5.49",)),
+    Framework("Streamlit", "asgi", "streamlit_app:app", "streamlit", ("streamlit",)),
+)
