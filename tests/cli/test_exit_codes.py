@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from server import APPS, Server, start_rsgi
+from wire import Connection
 
 PAGE = Path(__file__).parents[2] / "docs/command-line.md"
 LEAVING = """
@@ -96,13 +97,11 @@ def test_a_second_signal_is_1(tmp_path: Path) -> None:
     (tmp_path / "stuck.py").write_text(STUCK)
     command = [sys.executable, "-m", "rsgi", "serve", "stuck:app", "--port", "0"]
     server = Server(command, folder=tmp_path)
-    from wire import Connection
-
     with Connection(server) as client:
         client.send_request("GET", "/")
         server.wait_for_access_log("begun")
         server.send_signal(signal.SIGTERM)
-        server.wait_for_log("waiting for")
+        server.wait_for_log("stopping: 1 call still runs")
         server.send_signal(signal.SIGTERM)
         assert server.wait(10) == 1
 
