@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from matrix.frameworks import Framework
 from matrix.observing import Case
 from matrix.servers import FrameworkServer, Name
 from server import ServerExited
+from wire import ConnectionEnded, request
 
 _LONGEST_NOTE = 160
+_LONGEST_IMPORT = 120.0
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,18 @@ def _ask_all(name: str, framework: Framework, cases: Sequence[Case], python: Pat
     chosen: Name = "rsgi" if name == "rsgi" else framework.usual
     server = FrameworkServer(chosen, framework, python, scratch)
     try:
+        _wait_for_application(server)
         return {case.name: _ask(case, server) for case in cases}
     finally:
         if server.process.poll() is None:
             server.kill()
         (scratch / "log.txt").write_text(server.log())
+
+
+def _wait_for_application(server: FrameworkServer) -> None:
+    """Gunicorn listens before it imports the application."""
+    with contextlib.suppress(OSError, ConnectionEnded):
+        request(server, "GET", "/", timeout=_LONGEST_IMPORT)
 
 
 def _ask(case: Case, server: FrameworkServer) -> Any:

@@ -45,16 +45,45 @@ class Framework:
 
 
 _MULTIPART = "python-multipart"
-_NO_SOCKETS = ("websocket", "WSGI has no WebSocket")
+_SOCKETS = ("websocket", "subprotocol", "close code")
+_NO_SOCKETS = tuple((group, "WSGI has no WebSocket") for group in _SOCKETS)
+_NO_WORK = ("background", "it has nothing for work after a response")
+_DJANGO_ASGI = ("chunked multipart", "over ASGI, Django takes an upload without a Content-Length for an empty one")
 
 FRAMEWORKS = (
-    Framework("Flask", "wsgi", "flask_app:app", "flask", ("flask",), ("flask~=3.0.0",)),
-    Framework("Django", "wsgi", "django_app:wsgi", "django", ("django",), ("django~=5.2.0",)),
-    Framework("Pyramid", "wsgi", "pyramid_app:app", "pyramid", ("pyramid",), ("pyramid~=2.0.0", "setuptools<81")),
-    Framework("Bottle", "wsgi", "bottle_app:app", "bottle", ("bottle",), ("bottle~=0.12.25",)),
-    Framework("Falcon", "wsgi", "falcon_app:app", "falcon", ("falcon",), ("falcon~=4.0.0",)),
-    Framework("CherryPy", "wsgi", "cherrypy_app:app", "cherrypy", ("cherrypy",), ("cherrypy~=18.9.0",)),
-    Framework("py4web", "wsgi", "py4web_app:app", "py4web", ("py4web",)),
+    Framework("Flask", "wsgi", "flask_app:app", "flask", ("flask",), ("flask~=3.0.0",), without=_NO_SOCKETS),
+    Framework("Django", "wsgi", "django_app:wsgi", "django", ("django",), ("django~=5.2.0",), without=_NO_SOCKETS),
+    Framework(
+        "Pyramid",
+        "wsgi",
+        "pyramid_app:app",
+        "pyramid",
+        ("pyramid",),
+        ("pyramid~=2.0.0", "setuptools<81"),
+        without=(*_NO_SOCKETS, _NO_WORK),
+    ),
+    Framework(
+        "Bottle",
+        "wsgi",
+        "bottle_app:app",
+        "bottle",
+        ("bottle",),
+        ("bottle~=0.12.25",),
+        without=(*_NO_SOCKETS, _NO_WORK),
+    ),
+    Framework(
+        "Falcon", "wsgi", "falcon_app:app", "falcon", ("falcon",), ("falcon~=4.0.0",), without=(*_NO_SOCKETS, _NO_WORK)
+    ),
+    Framework(
+        "CherryPy",
+        "wsgi",
+        "cherrypy_app:app",
+        "cherrypy",
+        ("cherrypy",),
+        ("cherrypy~=18.9.0",),
+        without=(*_NO_SOCKETS, _NO_WORK),
+    ),
+    Framework("py4web", "wsgi", "py4web_app:app", "py4web", ("py4web",), without=(*_NO_SOCKETS, _NO_WORK)),
     Framework(
         "FastAPI", "asgi", "fastapi_app:app", "fastapi", ("fastapi", _MULTIPART), ("fastapi~=0.115.0", _MULTIPART)
     ),
@@ -69,11 +98,41 @@ FRAMEWORKS = (
     Framework("Litestar", "asgi", "litestar_app:app", "litestar", ("litestar",), ("litestar~=2.12.0",)),
     Framework("Quart", "asgi", "quart_app:app", "quart", ("quart",), ("quart~=0.19.9",)),
     Framework("Falcon", "asgi", "falcon_app:asgi", "falcon", ("falcon",), ("falcon~=4.0.0",)),
-    Framework("Sanic", "asgi", "sanic_app:app", "sanic", ("sanic",), ("sanic~=24.12.0", "setuptools<81")),
-    Framework("BlackSheep", "asgi", "blacksheep_app:app", "blacksheep", ("blacksheep",), ("blacksheep~=2.3.0",)),
-    Framework("Django", "asgi", "django_app:asgi", "django", ("django",), ("django~=5.2.0",)),
     Framework(
-        "Channels", "asgi", "channels_app:app", "channels", ("channels", "django"), ("channels~=4.2.0", "django~=5.2.0")
+        "Sanic",
+        "asgi",
+        "sanic_app:app",
+        "sanic",
+        ("sanic",),
+        ("sanic~=24.12.0", "setuptools<81"),
+        without=(("close code", "over ASGI, it closes a WebSocket without one"),),
+    ),
+    Framework(
+        "BlackSheep",
+        "asgi",
+        "blacksheep_app:app",
+        "blacksheep",
+        ("blacksheep",),
+        ("blacksheep~=2.3.0",),
+        without=(_NO_WORK,),
+    ),
+    Framework(
+        "Django",
+        "asgi",
+        "django_app:asgi",
+        "django",
+        ("django",),
+        ("django~=5.2.0",),
+        without=(*((group, "Django itself has no WebSocket; Channels has") for group in _SOCKETS), _DJANGO_ASGI),
+    ),
+    Framework(
+        "Channels",
+        "asgi",
+        "channels_app:app",
+        "channels",
+        ("channels", "django"),
+        ("channels~=4.2.0", "django~=5.2.0"),
+        without=(_DJANGO_ASGI,),
     ),
     Framework(
         "python-socketio",

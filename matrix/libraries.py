@@ -149,7 +149,28 @@ def _stream_of_events(server: Server) -> Any:
         return seen(server, connection.read_response())
 
 
+def _form(name: str, target: str, body: bytes) -> Case:
+    def ask(server: Server) -> Any:
+        return seen(server, request(server, "POST", target, [_FORM], body, timeout=_PATIENCE))
+
+    return Case(name, "form", ask, status_is(200))
+
+
 CASES: dict[str, tuple[Case, ...]] = {
+    "py4web": (
+        _page("a page", "/shop/index"),
+        _page("HEAD", "/shop/index", method="HEAD"),
+        _page("path and query", "/shop/users/anna?page=3"),
+        _form("a form", "/shop/form", b"name=anna"),
+        _sent("JSON", "/shop/json", {"name": "x", "price": 1.5}),
+        _page("a stream", "/shop/stream"),
+        _page("a response of 1 MiB", "/shop/large"),
+        _page("a file", "/shop/static/sample.txt"),
+        _page("a redirect", "/shop/moved", status=303),
+        _page("410", "/shop/gone", status=410, body=False),
+        _page("404", "/shop/none", status=404, body=False),
+        _page("405", "/shop/index", method="DELETE", status=405, body=False),
+    ),
     "python-socketio": (
         Case("long polling", "http", _polling, lambda found: found["heard"] == '42["said","HELLO"]'),
         Case("WebSocket", "websocket", _socket, lambda found: found["heard"] == '42["said","HELLO"]'),
@@ -175,7 +196,6 @@ CASES: dict[str, tuple[Case, ...]] = {
         _page("a wrong value", "/api/users/anna?page=x", status=422),
         _sent("JSON", "/api/items", {"name": "x", "price": 1.5}),
         _page("its OpenAPI document", "/api/openapi.json"),
-        _page("its documentation", "/api/docs"),
     ),
     "Connexion": (
         _page("path and query", "/users/anna?page=3"),

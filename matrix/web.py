@@ -150,7 +150,9 @@ CASES = (
     _case("a chunked form", "form", "POST", "/form", _FORM, chunks=[_MANY[:7], _MANY[7:]]),
     _case("an upload", "multipart", "POST", "/upload", _MULTIPART, body=_upload(100)),
     _case("an upload of 3 MB", "multipart", "POST", "/upload", _MULTIPART, body=_upload(3_000_000)),
-    _case("a chunked upload", "multipart", "POST", "/upload", _MULTIPART, chunks=_pieces(_upload(90_000), 9000)),
+    _case(
+        "a chunked upload", "chunked multipart", "POST", "/upload", _MULTIPART, chunks=_pieces(_upload(90_000), 9000)
+    ),
     _case("JSON", "json", "POST", "/json", _JSON, body=_json_of({"name": "caf\xe9", "list": [1, 2.5, None, True]})),
     _case("malformed JSON", "json", "POST", "/json", _JSON, body=b'{"name":', status=(400, 422)),
     _case("a body", "body", "POST", "/raw", _BYTES, body=bytes(range(256)) * 500),
@@ -161,7 +163,7 @@ CASES = (
     _case("DELETE with 204", "http", "DELETE", "/items/7", status=204),
     _case("cookies out", "cookies", "GET", "/cookies"),
     _case("cookies in", "cookies", "GET", "/cookies", ("Cookie", "b=2; a=1")),
-    _case("host, URL and header fields", "http", "GET", "/fields?x=1", ("X-Test", "caf\xe9 1")),
+    _case("host, URL and header fields", "http", "GET", "/fields?x=1", ("X-Test", "one, two")),
     _case("a stream", "stream", "GET", "/stream"),
     _case("a response of 1 MiB", "http", "GET", "/large"),
     _case("a file", "files", "GET", _FILE),

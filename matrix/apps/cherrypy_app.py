@@ -68,7 +68,7 @@ class Root:
         return _json({"seen": seen})
 
     @cherrypy.expose
-    def fields(self):
+    def fields(self, **query):
         sent = cherrypy.request.headers
         return _json({"host": sent["Host"], "url": cherrypy.url(), "test": sent.get("X-Test")})
 

@@ -17,4 +17,4 @@ app = Flask("matrix")
 app.secret_key = "for the matrix"
 admin = Admin(app, name="matrix")
 admin.add_view(Report(name="Report", endpoint="report"))
-admin.add_view(FileAdmin(str(FILES), "/files/", name="Files", endpoint="manager"))
+admin.add_view(FileAdmin(str(FILES), name="Files", endpoint="manager"))

@@ -1,11 +1,14 @@
 """Django Ninja."""
 
+import django_site
+
+assert django_site.urlpatterns  # it has configured the settings, which Ninja reads when it is imported
+
 from django.core.wsgi import get_wsgi_application
 from django.urls import path
 from ninja import File, Form, NinjaAPI, Schema
 from ninja.files import UploadedFile
 
-import django_site
 from values import facts
 
 application = get_wsgi_application()

@@ -106,7 +106,7 @@ async def later(request):
     return HTTPResponse("later\n", content_type="text/plain")
 
 
-@app.websocket("/ws")
+@app.websocket("/ws", subprotocols=["chat"])
 async def talk(request, socket):
     while True:
         said = await socket.recv()

@@ -63,13 +63,15 @@ settings.configure(
 )
 django.setup()
 
-from django.core.management import call_command  # noqa: E402 - these need the settings
+from django.contrib.staticfiles.urls import staticfiles_urlpatterns  # noqa: E402 - these need the settings
+from django.core.management import call_command  # noqa: E402
 from django.urls import include, path  # noqa: E402
 from wagtail import urls as wagtail_urls  # noqa: E402
 from wagtail.admin import urls as wagtailadmin_urls  # noqa: E402
 from wagtail.documents import urls as wagtaildocs_urls  # noqa: E402
 
 urlpatterns = [
+    *staticfiles_urlpatterns(),
     path("admin/", include(wagtailadmin_urls)),
     path("documents/", include(wagtaildocs_urls)),
     path("", include(wagtail_urls)),
