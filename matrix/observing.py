@@ -48,7 +48,9 @@ class Case:
 def seen(server: Server, response: Response, *, body: bool = True) -> dict[str, Any]:
     """Status, header fields and body of a response, without what may differ."""
     fields = [
-        [name.lower(), _general(value, server)] for name, value in response.headers if name.lower() not in _NOT_COMPARED
+        [name.lower(), _general(_in_order(name, value), server)]
+        for name, value in response.headers
+        if name.lower() not in _NOT_COMPARED
     ]
     found: dict[str, Any] = {"status": response.status, "fields": sorted(fields), "complete": response.complete}
     if body:
@@ -56,15 +58,20 @@ def seen(server: Server, response: Response, *, body: bool = True) -> dict[str, 
     return found
 
 
-def status_is(*codes: int) -> Callable[[Any], bool]:
-    """Whether what was seen has one of these statuses, and its body came to its end."""
-    return lambda found: found["status"] in codes and found["complete"]
+def status_is(*codes: int, contains: str = "") -> Callable[[Any], bool]:
+    """Whether what was seen has one of these statuses, and its body came to its end and contains this text."""
+    return lambda found: found["status"] in codes and found["complete"] and contains in found.get("body", "")
 
 
 def _text(body: bytes, server: Server) -> str:
     if len(body) > _LONGEST_TEXT:
         return f"{len(body)} bytes, sha256 {hashlib.sha256(body).hexdigest()}"
     return _general(body.decode("latin-1"), server)
+
+
+def _in_order(name: str, value: str) -> str:
+    """The methods of `Allow` are a set, which some frameworks write in another order each time."""
+    return ", ".join(sorted(value.split(", "))) if name.lower() == "allow" else value
 
 
 def _general(text: str, server: Server) -> str:

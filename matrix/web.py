@@ -6,6 +6,7 @@ work that goes on when the server is told to stop.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 from collections.abc import Iterable
@@ -36,6 +37,7 @@ def _case(
     body: bytes | None = None,
     chunks: list[bytes] | None = None,
     compare_body: bool = True,
+    contains: str = "",
 ) -> Case:
     codes = (status,) if isinstance(status, int) else tuple(status)
 
@@ -43,15 +45,22 @@ def _case(
         answer = request(server, method, target, headers, body, chunks, timeout=_PATIENCE)
         return seen(server, answer, body=compare_body)
 
-    return Case(name, group, ask, status_is(*codes))
+    return Case(name, group, ask, status_is(*codes, contains=contains))
+
+
+def _content(size: int) -> bytes:
+    return (bytes(number % 251 for number in range(1004)) * (size // 1004 + 1))[:size]
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _upload(size: int) -> bytes:
-    content = bytes(number % 251 for number in range(1004)) * (size // 1004 + 1)
     parts = [
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="note"\r\n\r\na note\r\n'.encode(),
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="document"; filename="paper.bin"\r\n'.encode(),
-        b"Content-Type: application/octet-stream\r\n\r\n" + content[:size] + b"\r\n",
+        b"Content-Type: application/octet-stream\r\n\r\n" + _content(size) + b"\r\n",
         f"--{_BOUNDARY}--\r\n".encode(),
     ]
     return b"".join(parts)
@@ -144,28 +153,52 @@ _MANY = b"name=caf%C3%A9&many=1&many=2"
 CASES = (
     _case("GET", "http", "GET", "/"),
     _case("HEAD", "head", "HEAD", "/", status=(200, 405)),
-    _case("path and query", "http", "GET", "/users/anna?page=2"),
-    _case("a percent-encoded path", "http", "GET", "/users/caf%C3%A9%20%2B?page=%C3%BC"),
-    _case("a form", "form", "POST", "/form", _FORM, body=_MANY),
-    _case("a chunked form", "form", "POST", "/form", _FORM, chunks=[_MANY[:7], _MANY[7:]]),
-    _case("an upload", "multipart", "POST", "/upload", _MULTIPART, body=_upload(100)),
-    _case("an upload of 3 MB", "multipart", "POST", "/upload", _MULTIPART, body=_upload(3_000_000)),
+    _case("path and query", "http", "GET", "/users/anna?page=2", contains="anna"),
+    _case("a percent-encoded path", "http", "GET", "/users/caf%C3%A9%20%2B?page=%C3%BC", contains="caf"),
+    _case("a form", "form", "POST", "/form", _FORM, body=_MANY, contains='"2"'),
+    _case("a chunked form", "form", "POST", "/form", _FORM, chunks=[_MANY[:7], _MANY[7:]], contains='"2"'),
+    _case("an upload", "multipart", "POST", "/upload", _MULTIPART, body=_upload(100), contains=_sha(_content(100))),
     _case(
-        "a chunked upload", "chunked multipart", "POST", "/upload", _MULTIPART, chunks=_pieces(_upload(90_000), 9000)
+        "an upload of 3 MB",
+        "multipart",
+        "POST",
+        "/upload",
+        _MULTIPART,
+        body=_upload(3_000_000),
+        contains=_sha(_content(3_000_000)),
+    ),
+    _case(
+        "a chunked upload",
+        "chunked multipart",
+        "POST",
+        "/upload",
+        _MULTIPART,
+        chunks=_pieces(_upload(90_000), 9000),
+        contains=_sha(_content(90_000)),
     ),
     _case("JSON", "json", "POST", "/json", _JSON, body=_json_of({"name": "caf\xe9", "list": [1, 2.5, None, True]})),
     _case("malformed JSON", "json", "POST", "/json", _JSON, body=b'{"name":', status=(400, 422)),
-    _case("a body", "body", "POST", "/raw", _BYTES, body=bytes(range(256)) * 500),
+    _case(
+        "a body", "body", "POST", "/raw", _BYTES, body=bytes(range(256)) * 500, contains=_sha(bytes(range(256)) * 500)
+    ),
     _case("an empty body", "body", "POST", "/raw", _BYTES, body=b""),
-    _case("a chunked body", "body", "POST", "/raw", _BYTES, chunks=[b"a" * 10, b"b" * 70_000]),
+    _case(
+        "a chunked body",
+        "body",
+        "POST",
+        "/raw",
+        _BYTES,
+        chunks=[b"a" * 10, b"b" * 70_000],
+        contains=_sha(b"a" * 10 + b"b" * 70_000),
+    ),
     Case("100-continue", "body", _expecting, lambda found: found["interim"] == 100 and found["status"] == 200),
-    _case("PUT", "http", "PUT", "/items/7", ("Content-Type", "text/plain"), body=b"seven"),
+    _case("PUT", "http", "PUT", "/items/7", ("Content-Type", "text/plain"), body=b"seven", contains="seven"),
     _case("DELETE with 204", "http", "DELETE", "/items/7", status=204),
     _case("cookies out", "cookies", "GET", "/cookies"),
-    _case("cookies in", "cookies", "GET", "/cookies", ("Cookie", "b=2; a=1")),
-    _case("host, URL and header fields", "http", "GET", "/fields?x=1", ("X-Test", "one, two")),
-    _case("a stream", "stream", "GET", "/stream"),
-    _case("a response of 1 MiB", "http", "GET", "/large"),
+    _case("cookies in", "cookies", "GET", "/cookies", ("Cookie", "b=2; a=1"), contains='"b"'),
+    _case("host, URL and header fields", "http", "GET", "/fields?x=1", ("X-Test", "one, two"), contains="one, two"),
+    _case("a stream", "stream", "GET", "/stream", contains="line 4"),
+    _case("a response of 1 MiB", "http", "GET", "/large", contains="1048576 bytes"),
     _case("a file", "files", "GET", _FILE),
     _case("HEAD of a file", "files", "HEAD", _FILE, status=(200, 405)),
     _case("a range of a file", "range", "GET", _FILE, ("Range", "bytes=100-199"), status=(206, 200)),
@@ -178,7 +211,7 @@ CASES = (
     _case("OPTIONS", "http", "OPTIONS", "/users/anna", status=(200, 204, 405, 404)),
     _case("500 for an exception", "http", "GET", "/error", status=500, compare_body=False),
     _case("after the exception", "http", "GET", "/users/after"),
-    _case("an event stream", "sse", "GET", "/events"),
+    _case("an event stream", "sse", "GET", "/events", contains="event 2"),
     Case("three requests on a connection", "http", _on_one_connection, status_is(200)),
     Case("three requests at once (pipelining)", "http", _pipelined, status_is(200)),
     Case("WebSocket", "websocket", _talk, lambda found: found["said"] == "echo caf\xe9" and found["longer"] == 70_005),
