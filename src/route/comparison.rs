@@ -7,7 +7,7 @@
 
 use http::HeaderMap;
 
-use super::method::Asked;
+use super::method::RequestMethods;
 use super::path::decode;
 use super::table::{Found, Query, Table};
 use super::{RouteKind, RouteSpec, Scheme};
@@ -183,7 +183,7 @@ fn the_table_finds_what_a_naive_matcher_finds() {
             let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
             let query = Query {
                 websocket: false,
-                asked: Asked::of_rule(method, None),
+                asked: RequestMethods::of_rule(method, None),
                 host: None,
                 scheme,
                 headers,

@@ -22,12 +22,12 @@ pub(super) struct Conditions {
 
 #[derive(Debug)]
 struct Field {
-    place: Place,
+    place: FieldSource,
     test: Test,
 }
 
 #[derive(Debug)]
-enum Place {
+enum FieldSource {
     Header(HeaderName),
     Cookie(Box<[u8]>),
 }
@@ -57,9 +57,9 @@ impl Field {
         let place = match spec.place {
             FieldPlace::Header => {
                 let name = HeaderName::from_bytes(spec.name.as_bytes());
-                Place::Header(name.map_err(|_| RouteError::FieldName(spec.name.clone()))?)
+                FieldSource::Header(name.map_err(|_| RouteError::FieldName(spec.name.clone()))?)
             }
-            FieldPlace::Cookie => Place::Cookie(spec.name.as_bytes().into()),
+            FieldPlace::Cookie => FieldSource::Cookie(spec.name.as_bytes().into()),
         };
         let test = match &spec.test {
             FieldTest::Present => Test::Present,
@@ -72,8 +72,8 @@ impl Field {
 
     fn holds(&self, headers: &HeaderMap) -> bool {
         match &self.place {
-            Place::Header(name) => self.test.holds(headers.get_all(name).iter().map(http::HeaderValue::as_bytes)),
-            Place::Cookie(name) => self.test.holds(cookies(headers, name)),
+            FieldSource::Header(name) => self.test.holds(headers.get_all(name).iter().map(http::HeaderValue::as_bytes)),
+            FieldSource::Cookie(name) => self.test.holds(cookies(headers, name)),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::reference::{self, End, Request};
+use super::reference::{self, End, ReferenceRequest};
 use super::{BodyReader, Head, HeadParser, Limits, Piece};
 
 /// The limits that are compared under: small, so that they are reached.
@@ -13,16 +13,16 @@ pub fn limits() -> Limits {
 }
 
 /// The strict reader, fed as a connection feeds it.
-struct Reader {
+struct StrictReader {
     limits: Limits,
     input: BytesMut,
     parser: HeadParser,
     body: Option<BodyReader>,
-    requests: Vec<Request>,
+    requests: Vec<ReferenceRequest>,
     end: End,
 }
 
-impl Reader {
+impl StrictReader {
     fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -84,12 +84,12 @@ impl Reader {
     }
 }
 
-fn request_of(parser: &HeadParser, head: &Head, bytes: &Bytes) -> Request {
+fn request_of(parser: &HeadParser, head: &Head, bytes: &Bytes) -> ReferenceRequest {
     let parts = parser.parts(bytes).unwrap_or_else(|refusal| panic!("{refusal:?} for {}", bytes.escape_ascii()));
     let Head { http_11, keep_alive, upgrade, expects_continue, .. } = *head;
     let target = parser.target(bytes).to_vec();
     assert_eq!(parts.uri.authority().is_some(), !target.starts_with(b"/") && target != b"*");
-    Request {
+    ReferenceRequest {
         method: parts.method.as_str().as_bytes().to_vec(),
         target,
         fields: parser.fields(bytes).map(|(name, value)| (name.to_ascii_lowercase(), value.to_vec())).collect(),
@@ -97,7 +97,7 @@ fn request_of(parser: &HeadParser, head: &Head, bytes: &Bytes) -> Request {
         keep_alive,
         upgrade,
         expects_continue,
-        ..Request::default()
+        ..ReferenceRequest::default()
     }
 }
 
@@ -107,7 +107,7 @@ fn request_of(parser: &HeadParser, head: &Head, bytes: &Bytes) -> Request {
 /// When they disagree.
 pub fn compare(bytes: &[u8], cuts: &[usize]) {
     let expected = reference::read(bytes, &limits());
-    let mut reader = Reader::new(limits());
+    let mut reader = StrictReader::new(limits());
     let mut at = 0;
     for &cut in cuts.iter().chain([&bytes.len()]) {
         let cut = cut.clamp(at, bytes.len());
