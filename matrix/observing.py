@@ -19,6 +19,7 @@ _NOT_COMPARED = {
     "connection",
     "content-length",
     "date",
+    "expires",
     "keep-alive",
     "server",
     "transfer-encoding",
@@ -46,16 +47,16 @@ class Case:
 
 
 def seen(server: Server, response: Response, *, body: bool = True) -> dict[str, Any]:
-    """Status, header fields and body of a response, without what may differ."""
+    """Status, header fields and body of a response, without what may differ; without `body`, the first alone."""
+    if not body:
+        return {"status": response.status, "complete": response.complete}
     fields = [
         [name.lower(), _general(_in_order(name, value), server)]
         for name, value in response.headers
         if name.lower() not in _NOT_COMPARED
     ]
-    found: dict[str, Any] = {"status": response.status, "fields": sorted(fields), "complete": response.complete}
-    if body:
-        found["body"] = _text(response.body, server)
-    return found
+    text = _text(response.body, server)
+    return {"status": response.status, "fields": sorted(fields), "complete": response.complete, "body": text}
 
 
 def status_is(*codes: int, contains: str = "") -> Callable[[Any], bool]:

@@ -92,7 +92,7 @@ def test_a_missing_package_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--request-timeout", "60s"), "`request_timeout` (1m) is longer than `grace` (30s)"),
+        (("--request-timeout", "45s"), "`request_timeout` (45s) is longer than `grace` (30s)"),
         (("--stream-grace", "40s"), "`stream_grace` (40s) is longer than `grace` (30s)"),
         (("--wsgi", "a:b", "--limit-concurrency", "2", "--wsgi-threads", "8"), "6 never have work"),
         (("--max-connections", "5", "--limit-concurrency", "9"), "`max_connections` (5) is less than"),
