@@ -28,7 +28,7 @@ def _post(server: Server, target: str, value: object, *headers: Header) -> Respo
 
 
 def _page(name: str, target: str, *, method: str = "GET", status: int = 200, body: bool = True) -> Case:
-    """A page; without its body where the framework puts something random into it."""
+    """A page; its status alone where the framework puts something random into it."""
 
     def ask(server: Server) -> Any:
         return seen(server, request(server, method, target, timeout=_PATIENCE), body=body)
@@ -188,7 +188,7 @@ CASES: dict[str, tuple[Case, ...]] = {
             _mcp,
             lambda found: found["statuses"] == [200, 202, 200, 200, 200] and "5" in found["called"],
         ),
-        _page("a method that it does not have", "/mcp", method="PATCH", status=405),
+        _page("a method that it does not have", "/mcp", method="PATCH", status=405, body=False),
     ),
     "sse-starlette": (Case("an event stream", "sse", _stream_of_events, status_is(200)),),
     "Django Ninja": (
@@ -205,7 +205,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         _page("its OpenAPI document", "/openapi.json"),
     ),
     "Dash": (
-        _page("its page", "/"),
+        _page("its page", "/", body=False),
         _page("its layout", "/_dash-layout"),
         _page("its dependencies", "/_dash-dependencies"),
         _sent(
