@@ -145,7 +145,7 @@ fn submit<'a>(
 ) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
     let pool = &gateway.target.pool;
-    let job_handle = if gateway.limit.is_some() { pool.timed_ticket() } else { pool.job_handle() };
+    let job_handle = if gateway.limit.is_some() { pool.timed_job_handle() } else { pool.job_handle() };
     let call = gateway.calls.begin(&head);
     let time = gateway.limit.as_ref().map(|(limit, wear)| {
         let (reading, wear) = (source.reading(), Some(Arc::clone(wear)));

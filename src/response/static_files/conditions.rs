@@ -1,4 +1,4 @@
-//! What a client wants of a file that it may already have: all of it, a part, or nothing.
+//! Decides what a client gets of a file that it may already have: all of it, a part, or nothing.
 //!
 //! It has no I/O. It takes fields of the request and data of the file, and returns a verdict.
 //!
@@ -12,12 +12,12 @@ use http::header::{
 };
 use http_range_header::parse_range_header;
 
-/// What is known of one representation of a file.
+/// The data of one representation of a file.
 #[derive(Debug)]
 pub struct Validators {
     /// Its strong entity tag, quotes included.
     pub tag: String,
-    /// When it was changed, to the second; `None` where HTTP cannot say it.
+    /// When it was changed, to the second. `None` if that has no HTTP date.
     pub modified: Option<SystemTime>,
     /// Its size, in bytes.
     pub size: u64,
@@ -26,19 +26,19 @@ pub struct Validators {
 /// What the client gets.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All of it.
+    /// The whole file (200).
     Whole,
-    /// These bytes.
+    /// These bytes (206).
     Part(Range<u64>),
-    /// It has that already.
+    /// The client already has it (304).
     NotModified,
-    /// It does not want this one.
+    /// A precondition failed (412).
     Failed,
-    /// There are no such bytes.
+    /// The file has no such bytes (416).
     Unsatisfiable,
 }
 
-/// Answers the fields of a GET, or of a HEAD, which takes no part.
+/// Decides for a GET or a HEAD. A HEAD never gets a part.
 pub fn judge(headers: &HeaderMap, head: bool, known: &Validators, now: SystemTime) -> Verdict {
     let date = |name| text(headers, name).and_then(|text| httpdate::parse_http_date(text).ok());
     if headers.contains_key(IF_MATCH) {
@@ -62,13 +62,13 @@ pub fn judge(headers: &HeaderMap, head: bool, known: &Validators, now: SystemTim
     if head || !still_the_same(headers, known, now) { Verdict::Whole } else { part(headers, known.size) }
 }
 
-/// Whether a field with a list of tags is `*` or has one for which `matches` says so.
+/// Whether a field with a list of tags is `*`, or has a tag for which `matches` is true.
 fn names(headers: &HeaderMap, field: HeaderName, matches: impl Fn(&str) -> bool) -> bool {
     let values = headers.get_all(field).into_iter().filter_map(|value| value.to_str().ok());
     values.into_iter().any(|value| value.trim() == "*" || tags(value).any(&matches))
 }
 
-/// The tags of a list; what is none ends it.
+/// The tags of a list. Anything that is not a tag ends the list.
 fn tags(list: &str) -> impl Iterator<Item = &str> {
     let mut rest = list;
     std::iter::from_fn(move || {
@@ -82,19 +82,20 @@ fn tags(list: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a part goes with what the client has: it has the same tag, or the same date where nothing was changed since.
+/// Whether a range fits what the client has (`If-Range`): the tag is the same, or the date is the same and more than a
+/// second old.
 fn still_the_same(headers: &HeaderMap, known: &Validators, now: SystemTime) -> bool {
     if !headers.contains_key(IF_RANGE) {
         return true;
     }
     let Some(validator) = text(headers, IF_RANGE) else { return false };
     let Some(modified) = known.modified else { return validator == known.tag };
-    // A date is no proof of what changed within its second.
+    // A date does not show changes within its second.
     let settled = now.duration_since(modified).is_ok_and(|age| age > Duration::from_secs(1));
     validator == known.tag || (settled && httpdate::parse_http_date(validator).is_ok_and(|date| date == modified))
 }
 
-/// One range. Several, and what cannot be read, are answered with all of it.
+/// Serves a single range. If there are several, or the field is invalid, the client gets the whole file.
 fn part(headers: &HeaderMap, size: u64) -> Verdict {
     let mut fields = headers.get_all(RANGE).iter();
     let (Some(field), None) = (fields.next(), fields.next()) else { return Verdict::Whole };
