@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,14 @@ class Verdict:
         rsgi: What is wrong or different under rsgi; `None` where it is the same as under the usual server, and right.
         usual: The same of the usual server, where it alone is wrong.
         differs: Whether the two differ.
+        known: Why they differ on purpose, or `None`.
     """
 
     case: str
     rsgi: str | None
     usual: str | None
     differs: bool
+    known: str | None = None
 
 
 def compare(framework: Framework, cases: Sequence[Case], python: Path, scratch: Path) -> list[Verdict]:
@@ -45,7 +47,9 @@ def compare(framework: Framework, cases: Sequence[Case], python: Path, scratch: 
     left_out = {group for group, _ in framework.without}
     asked = [case for case in cases if case.group not in left_out]
     seen = {name: _ask_all(name, framework, asked, python, scratch / name) for name in ("rsgi", framework.usual)}
-    return [_verdict(case, seen["rsgi"][case.name], seen[framework.usual][case.name]) for case in asked]
+    verdicts = [_verdict(case, seen["rsgi"][case.name], seen[framework.usual][case.name]) for case in asked]
+    known = dict(framework.known)
+    return [replace(each, known=known.get(each.case) if each.rsgi is not None else None) for each in verdicts]
 
 
 def _ask_all(name: str, framework: Framework, cases: Sequence[Case], python: Path, scratch: Path) -> dict[str, Any]:

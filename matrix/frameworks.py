@@ -23,6 +23,7 @@ class Framework:
         newest: What is installed for the newest release.
         older: What is installed for an older release that is still in use; empty if there is none to be had.
         without: What the application does not offer, and why; by the name of a group of requests.
+        known: Requests whose response differs on purpose, and why; by the name of the request.
     """
 
     title: str
@@ -32,6 +33,7 @@ class Framework:
     newest: tuple[str, ...]
     older: tuple[str, ...] = ()
     without: tuple[tuple[str, str], ...] = ()
+    known: tuple[tuple[str, str], ...] = ()
 
     @property
     def key(self) -> str:
@@ -68,7 +70,7 @@ FRAMEWORKS = (
         "bottle_app:app",
         "bottle",
         ("bottle",),
-        ("bottle~=0.12.25",),
+        ("bottle~=0.12.25", "legacy-cgi"),
         without=(*_NO_SOCKETS, _NO_WORK),
     ),
     Framework(
@@ -80,7 +82,7 @@ FRAMEWORKS = (
         "cherrypy_app:app",
         "cherrypy",
         ("cherrypy",),
-        ("cherrypy~=18.9.0",),
+        ("cherrypy~=18.9.0", "legacy-cgi"),
         without=(*_NO_SOCKETS, _NO_WORK),
     ),
     Framework("py4web", "wsgi", "py4web_app:app", "py4web", ("py4web",), without=(*_NO_SOCKETS, _NO_WORK)),
@@ -95,9 +97,17 @@ FRAMEWORKS = (
         ("starlette", _MULTIPART),
         ("starlette~=0.46.0", _MULTIPART),
     ),
-    Framework("Litestar", "asgi", "litestar_app:app", "litestar", ("litestar",), ("litestar~=2.12.0",)),
+    Framework("Litestar", "asgi", "litestar_app:app", "litestar", ("litestar",), ("litestar~=2.12.0", "sniffio")),
     Framework("Quart", "asgi", "quart_app:app", "quart", ("quart",), ("quart~=0.19.9",)),
-    Framework("Falcon", "asgi", "falcon_app:asgi", "falcon", ("falcon",), ("falcon~=4.0.0",)),
+    Framework(
+        "Falcon",
+        "asgi",
+        "falcon_app:asgi",
+        "falcon",
+        ("falcon",),
+        ("falcon~=4.0.0",),
+        without=(("background", "what it schedules is a task of its own, which no server waits for"),),
+    ),
     Framework(
         "Sanic",
         "asgi",
@@ -115,6 +125,7 @@ FRAMEWORKS = (
         ("blacksheep",),
         ("blacksheep~=2.3.0",),
         without=(_NO_WORK,),
+        known=(("HEAD of a file", "it sends two different Content-Length headers, which rsgi refuses"),),
     ),
     Framework(
         "Django",
@@ -148,7 +159,7 @@ FRAMEWORKS = (
         "strawberry_app:app",
         "strawberry-graphql",
         ("strawberry-graphql[asgi]", _MULTIPART),
-        ("strawberry-graphql[asgi]~=0.280.0", "starlette<1", _MULTIPART),
+        ("strawberry-graphql[asgi]~=0.280.0", "graphql-core<3.3", "starlette<1", _MULTIPART),
     ),
     Framework("MCP", "asgi", "mcp_app:app", "mcp", ("mcp",), ("mcp~=1.20",)),
     Framework(

@@ -241,7 +241,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     ),
     "Streamlit": (
         _page("its page", "/"),
-        _page("its health check", "/_stcore/health"),
+        _page("its health check", "/_stcore/health", body=False),
         _page("its host configuration", "/_stcore/host-config"),
         Case("the WebSocket of a session", "websocket", _session, lambda found: found["opened"] == 101),
     ),

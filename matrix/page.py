@@ -26,7 +26,7 @@ make test-matrix
 
 - **same**: rsgi gives what the application means to give, and the usual server gives the same.
 - **only rsgi**: rsgi gives it, and the usual server does not.
-- **different**: both give a right answer, and the two are not equal.
+- **different**: both give a right answer, and the two are not equal; or rsgi differs on purpose, and the note says why.
 - **wrong**: rsgi does not give it. The section [Differences](#differences) says what was seen.
 - Not compared are `Date`, `Server`, `Connection`, and how the end of a body is marked.
 
@@ -96,6 +96,8 @@ _KINDS = ("same", "only rsgi", "different", "wrong")
 
 def kind_of(verdict: Verdict) -> str:
     """In which column a verdict is counted."""
+    if verdict.known is not None:
+        return "different"
     if verdict.rsgi is not None:
         return "different" if verdict.differs and verdict.usual is not None else "wrong"
     return "same" if verdict.usual is None else "only rsgi"
@@ -123,7 +125,8 @@ def _differences(lines: Sequence[Line]) -> str:
 
 def _note(verdict: Verdict, usual: str) -> str:
     seen = [f"{name}: {_code(found)}" for name, found in (("rsgi", verdict.rsgi), (usual, verdict.usual)) if found]
-    return f"- {verdict.case} ({kind_of(verdict)}). {'; '.join(seen)}"
+    why = f" On purpose: {verdict.known}." if verdict.known is not None else ""
+    return f"- {verdict.case} ({kind_of(verdict)}).{why} {'; '.join(seen)}"
 
 
 def _code(text: str) -> str:

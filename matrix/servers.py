@@ -11,7 +11,7 @@ from server import RSGI_READY, UVICORN_READY, Server
 
 APPS = Path(__file__).with_name("apps")
 _PACKAGE = Path(__file__).parents[1] / "python"
-_START_TIMEOUT = 90.0  # some import half of the scientific stack
+_START_TIMEOUT = 300.0  # some import half of the scientific stack, and Wagtail makes its database
 
 Name = Literal["rsgi", "uvicorn", "gunicorn"]
 

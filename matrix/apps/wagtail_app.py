@@ -1,4 +1,4 @@
-"""Wagtail: the login of its administration, its static files, and a page from a database in memory."""
+"""Wagtail: the login of its administration, its static files, and a page from a database."""
 
 import os
 
@@ -7,6 +7,8 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 _FOLDER = os.environ["MATRIX_FOLDER"]
+# Beside that folder: both servers use the same one, since it takes long to make.
+_DATABASE = os.path.join(os.path.dirname(_FOLDER), "wagtail.sqlite3")
 settings.configure(
     DEBUG=True,
     SECRET_KEY="for the matrix",
@@ -19,7 +21,7 @@ settings.configure(
     DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     WAGTAIL_SITE_NAME="matrix",
     WAGTAILADMIN_BASE_URL="http://127.0.0.1",
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.path.join(_FOLDER, "wagtail.sqlite3")}},
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": _DATABASE}},
     TEMPLATES=[
         {
             "BACKEND": "django.template.backends.django.DjangoTemplates",
