@@ -50,7 +50,7 @@ wheel-in-container: ## build and check a wheel in the container of LIBC, MACHINE
 	docker run --rm --volume '$(CURDIR)':/source --workdir /source --env CARGO_TARGET_DIR=/tmp/target \
 	quay.io/pypa/$(LIBC)_$(MACHINE) packaging/in_container.sh $(PYTHON_VERSION) $(LIBC)
 
-check-package: | tools ## install PACKAGE (a wheel, or a source distribution) somewhere else, and serve with it
+check-package: ## install PACKAGE (a wheel, or a source distribution) somewhere else, and serve with it
 	'$(PYTHON)' packaging/check.py '$(PACKAGE)'
 
 # The version stands in Cargo.toml alone; the package, the extension and the crate take it from there.
