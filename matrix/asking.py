@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,6 +111,8 @@ def _short(found: Any) -> str:
 
 
 def does_not_start(error: ServerExited) -> str:
-    """The last line of what a server wrote that did not start."""
+    """Why a server did not start: the last line that it wrote, or that it took too long."""
+    if error.exit_code == -signal.SIGKILL:
+        return "it took too long"
     lines = [line for line in error.log.splitlines() if line.strip()]
     return lines[-1][:_LONGEST_NOTE] if lines else "it ended without a word"
