@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PEERS ?= .venv-conformance
+DOCS_VENV ?= .venv-docs
+GUIDES_VENV ?= .venv-guides
 PYTEST_ARGUMENTS ?=
 # Most tests wait for a server or a clock, so more of them than there are processors run side by side.
 TEST_PROCESSES ?= 4
@@ -19,7 +21,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance test-matrix sdist wheel-in-container check-package check-version check-dist clean
+.PHONY: help tools install build docs guides test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance test-matrix sdist wheel-in-container check-package check-version check-dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +62,20 @@ check-version: ## see that TAG (if there is one) and the changelog name the vers
 check-dist: $(VENV)/.maturin ## see that what is in dist/ can be uploaded
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check twine
 	$(BIN)/python -m twine check --strict dist/*
+
+# The site needs neither the package nor Rust, so it has an environment of its own.
+docs: ## build the documentation as a site in site/
+	@test -x $(DOCS_VENV)/bin/python || '$(PYTHON)' -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/tools/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
+	@echo 'built the site; see it with: $(PYTHON) -m http.server --directory site'
+
+# httpbin needs an old greenlet, so the published applications have an environment of their own.
+guides: install ## run the guides that move published applications (docs/guides)
+	@test -x $(GUIDES_VENV)/bin/python || '$(PYTHON)' -m venv $(GUIDES_VENV)
+	$(GUIDES_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/tools/guides.txt
+	PYTHONPATH='$(CURDIR)/python:$(CURDIR)/tests/support' $(GUIDES_VENV)/bin/python -m pytest -c /dev/null --rootdir . --noconftest \
+	--timeout 300 tests/docs/test_guides.py
 
 test: install test-rust test-python ## run cargo test, then pytest
 
@@ -136,5 +152,5 @@ test-matrix: install ## run every framework under rsgi and its usual server, and
 	PYTHONPATH='$(CURDIR)/tests/support:$(CURDIR)/conformance:$(CURDIR)' $(BIN)/python -m matrix docs/frameworks.md $(MATRIX_ARGUMENTS)
 
 clean: ## remove everything that was built and installed here
-	rm -rf $(VENV) .venv-matrix .venv-3.* .venv-bench-3.* benches/.venv-3.* $(PEERS) target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-matrix .venv-3.* .venv-bench-3.* benches/.venv-3.* $(PEERS) $(DOCS_VENV) $(GUIDES_VENV) site target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-//! Moves a request body from its connection into a pipe, and what is left of the body afterwards.
+//! Moves a request body from its connection into a pipe, and keeps the rest for a second application.
 //!
 //! A pump runs as a task of its own, because the application reads while the connection is busy with the response.
 
@@ -95,7 +95,7 @@ impl Pump {
         Pumped { body: self.body, recorder: self.recorder }
     }
 
-    /// Waits until the pipe takes another chunk; `false` when the reader has gone, or the pump is to stop.
+    /// Waits until the pipe takes another chunk. Returns `false` if the reader has gone or the pump must stop.
     async fn reader_wants_more(&mut self, stop: &Notify) -> bool {
         let (writer, wait) = (&self.writer, std::mem::take(&mut self.wait));
         let ready = async {

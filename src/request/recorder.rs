@@ -6,7 +6,7 @@ use rsgi_bridge::request::source::BodySource;
 
 use super::spool::Spool;
 
-/// Keeps what a first application read of a body, up to a limit.
+/// Keeps what the first application has read of a body, up to a limit.
 #[derive(Debug)]
 pub struct Recorder {
     spool: Spool,
@@ -15,12 +15,12 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Keeps at most `limit` bytes; after more there is no way back.
+    /// Keeps at most `limit` bytes. If there are more, the body cannot be read again.
     pub fn new(limit: u64) -> Self {
         Self { spool: Spool::default(), limit, overflowed: false }
     }
 
-    /// Adds `chunk`, or gives the copy up if that would be more than the limit.
+    /// Adds `chunk`. Gives up the copy if it would exceed the limit.
     pub(super) async fn push(&mut self, chunk: &Bytes) -> Result<(), BodyError> {
         if self.overflowed || self.spool.length + chunk.len() as u64 > self.limit {
             self.overflowed = true;

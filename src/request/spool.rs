@@ -1,4 +1,4 @@
-//! A request body that is kept whole: in memory, or in a temporary file when it is large.
+//! Keeps a whole request body: in memory or, if it is large, in a temporary file.
 
 use bytes::BytesMut;
 use rsgi_bridge::error::BodyError;
@@ -12,7 +12,7 @@ const SPOOL_MEMORY: usize = 1024 * 1024;
 /// The buffer for writes to the temporary file, in bytes.
 const SPOOL_BUFFER: usize = 256 * 1024;
 
-/// Bytes in memory, or in a temporary file once they are many.
+/// Bytes in memory, or in a temporary file if there are many.
 #[derive(Debug, Default)]
 pub(super) struct Spool {
     memory: BytesMut,
@@ -40,7 +40,7 @@ impl Spool {
         Ok(())
     }
 
-    /// What was added, to be read from the beginning.
+    /// Everything that was added, from the beginning.
     pub(super) async fn into_source(self) -> Result<BodySource, BodyError> {
         let Some(mut file) = self.file else {
             return Ok(if self.memory.is_empty() {

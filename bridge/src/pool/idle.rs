@@ -35,12 +35,12 @@ pub(super) struct Idle {
 struct IdleThreads {
     /// Threads that must wake up and have not done so yet.
     wakes: usize,
-    worker: IdleWorker,
+    working: WorkingThread,
 }
 
 /// The one thread that works while it is idle.
 #[derive(Debug, Default, PartialEq, Eq)]
-enum IdleWorker {
+enum WorkingThread {
     #[default]
     Nobody,
     Works,
@@ -56,9 +56,9 @@ impl Idle {
     /// Wakes one thread. If a thread works, takes that one, because it is awake.
     pub(super) fn wake_one(&self) {
         let mut idle = self.lock();
-        let works = idle.worker == IdleWorker::Works;
+        let works = idle.working == WorkingThread::Works;
         if works {
-            idle.worker = IdleWorker::Wanted;
+            idle.working = WorkingThread::Wanted;
         } else {
             idle.wakes += 1;
         }
@@ -99,7 +99,7 @@ impl Idle {
     fn work(&self, work: &dyn IdleWork, stopped: &AtomicBool, waiting: &AtomicUsize) -> bool {
         {
             let mut idle = self.lock();
-            if idle.worker != IdleWorker::Nobody {
+            if idle.working != WorkingThread::Nobody {
                 return false;
             }
             // Some thread must wake up for a call. This thread can take that call as well.
@@ -107,15 +107,15 @@ impl Idle {
                 idle.wakes -= 1;
                 return true;
             }
-            idle.worker = IdleWorker::Works;
+            idle.working = WorkingThread::Works;
         }
-        let wanted = || self.lock().worker == IdleWorker::Wanted || stopped.load(Ordering::Acquire);
+        let wanted = || self.lock().working == WorkingThread::Wanted || stopped.load(Ordering::Acquire);
         let worked = work.work(&wanted);
-        let was = std::mem::take(&mut self.lock().worker);
+        let was = std::mem::take(&mut self.lock().working);
         if worked {
             work.left(waiting.load(Ordering::Acquire));
         }
-        worked || was == IdleWorker::Wanted
+        worked || was == WorkingThread::Wanted
     }
 
     /// Makes idle threads do `work` from now on.

@@ -134,8 +134,7 @@ impl Exchange {
         }
     }
 
-    /// Sends one piece, and the head before it if that was not sent yet. While the client is slow, blocks without the
-    /// GIL.
+    /// Sends one piece, and the head before it if that was not sent yet. Blocks without the GIL while the client is slow.
     ///
     /// # Errors
     /// When `start_response` was not called, or the client has gone.
@@ -167,14 +166,12 @@ impl Exchange {
         matches!(&self.lock().progress, Progress::Started(head) if head.content_length.is_some())
     }
 
-    /// Whether the client has left. Never blocks. A thread that waits for the client holds the lock, but sees by itself
-    /// when the client leaves.
+    /// Whether the client has left. Never blocks: a thread that holds the lock sees by itself when the client leaves.
     pub fn is_gone(&self) -> bool {
         self.inner.try_lock().is_ok_and(|inner| inner.sink.is_gone())
     }
 
-    /// Sends the file behind `wrapper`, if there is one and nothing was sent yet. If it returns `false`, the caller
-    /// must iterate over the wrapper.
+    /// Sends the file of `wrapper`, if there is one and nothing was sent yet. On `false`, iterate over the wrapper.
     ///
     /// # Errors
     /// When the client has gone, or the file cannot be read to its end.

@@ -3,17 +3,16 @@
 //! `python/rsgi/routing/planning.py` makes it after it has loaded the applications. The router does not know Python, so
 //! this file converts the plan.
 
+mod specs;
+
 use pyo3::prelude::*;
 use rsgi_bridge::host::wsgi_to_asgi::WsgiBridge;
 
 use crate::config::choice::{Choice, InterfaceKind, ModeKind, PathKind, PlaceKind, RequestKind, SchemeKind, TestKind};
 use crate::config::settings::Seconds;
 use crate::config::startup_error::StartupError;
-use crate::rollback::{Advance, Guard, Hook};
-use crate::route::{
-    AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, Percent, RouteError, RouteKind,
-    RouteSpec, Router, RuleSpec, Scheme, ShareBy, SharingSpec, Testers,
-};
+use crate::rollback::Guard;
+use crate::route::{AppIndex, Mode, MountSpec, PathSpec, RouteError, Router, RuleSpec, ShareBy, SharingSpec, Testers};
 
 /// The most rules with a rollback: a router notes the checked shares as bits of one number.
 const MOST_WATCHED: usize = 64;
@@ -171,10 +170,10 @@ impl Plan {
     /// # Errors
     /// When rules or routes contradict the applications.
     pub fn router(&self) -> Result<Router, StartupError> {
-        let rules: Vec<RuleSpec> = self.rules.iter().map(rule).collect();
+        let rules: Vec<RuleSpec> = self.rules.iter().map(specs::rule).collect();
         let sharing = self.sharing()?;
         let own: Vec<_> =
-            self.app_routes.iter().map(|routes| Some(routes.as_ref()?.iter().map(route).collect())).collect();
+            self.app_routes.iter().map(|routes| Some(routes.as_ref()?.iter().map(specs::route).collect())).collect();
         let mounts = self.mounts();
         let router = Router::new(&mounts, &rules, &self.mode()).and_then(|router| router.sharing(&sharing));
         let router = router.map(|router| router.with_own_routes(&mounts, &own));
@@ -183,19 +182,19 @@ impl Plan {
 
     /// The mounts of the applications.
     pub fn mounts(&self) -> Vec<MountSpec> {
-        self.apps.iter().enumerate().map(mount).collect()
+        self.apps.iter().enumerate().map(specs::mount).collect()
     }
 
     /// How the applications without a prefix divide the rest.
     pub fn mode(&self) -> Mode {
         let mode = match self.mode {
-            ModeKind::Table => Mode::Table(self.table.iter().map(route).collect()),
+            ModeKind::Table => Mode::Table(self.table.iter().map(specs::route).collect()),
             ModeKind::Probe => Mode::Probe,
             ModeKind::WebSocket => Mode::WebSocketOnly,
             ModeKind::Mounts => Mode::Mounts,
         };
         match &self.wsgi_table {
-            Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(route).collect(), then: Box::new(mode) },
+            Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(specs::route).collect(), then: Box::new(mode) },
             None => mode,
         }
     }
@@ -219,7 +218,7 @@ impl Plan {
                 "move the rule up",
             ));
         }
-        Ok(self.rules.iter().map(|rule| rule.rollback.as_ref().map(guard)).collect())
+        Ok(self.rules.iter().map(|rule| rule.rollback.as_ref().map(specs::guard)).collect())
     }
 
     /// How clients are assigned to buckets.
@@ -282,74 +281,5 @@ fn path_spec(kind: PathKind, path: &str) -> PathSpec {
         PathKind::Prefix => PathSpec::Prefix(path.to_owned()),
         PathKind::Expression => PathSpec::Expression(path.to_owned()),
         PathKind::Template => PathSpec::Template(path.to_owned()),
-    }
-}
-
-fn mount((index, app): (usize, &AppSpec)) -> MountSpec {
-    let interface = if app.is_wsgi() { Interface::Wsgi } else { Interface::Asgi };
-    MountSpec { app: AppIndex(index), interface, prefix: app.prefix.clone() }
-}
-
-fn rule(rule: &PlanRule) -> RuleSpec {
-    RuleSpec {
-        methods: rule.methods.clone(),
-        host: rule.host.clone(),
-        path: path_spec(rule.kind, &rule.path),
-        fields: rule.fields.iter().map(field).collect(),
-        scheme: rule.scheme.map(scheme),
-        websocket: rule.websocket,
-        app: AppIndex(rule.app),
-        share: rule.share.map(Percent::of_buckets),
-        text: rule.text.clone(),
-        source: rule.source.clone(),
-    }
-}
-
-fn guard(rollback: &Rollback) -> Guard {
-    let command = rollback.command.clone().map(Hook::Command);
-    Guard {
-        window: rollback.window.0,
-        minimum: rollback.minimum,
-        failures: rollback.failures,
-        p99: rollback.p99,
-        hook: command.or_else(|| rollback.url.clone().map(Hook::Url)),
-        advance: rollback.advance.as_ref().map(|own| Advance { steps: own.steps.clone(), after: own.after.0 }),
-    }
-}
-
-fn scheme(kind: SchemeKind) -> Scheme {
-    match kind {
-        SchemeKind::Http => Scheme::Http,
-        SchemeKind::Https => Scheme::Https,
-    }
-}
-
-fn field(field: &PlanField) -> FieldSpec {
-    let test = match field.test {
-        TestKind::Present => FieldTest::Present,
-        TestKind::Absent => FieldTest::Absent,
-        TestKind::Expression => FieldTest::Matches(field.value.clone()),
-        TestKind::Equals => FieldTest::Equals(field.value.clone()),
-    };
-    let place = match field.place {
-        PlaceKind::Header => FieldPlace::Header,
-        PlaceKind::Cookie => FieldPlace::Cookie,
-    };
-    FieldSpec { place, name: field.name.clone(), test }
-}
-
-fn route(route: &Route) -> RouteSpec {
-    let kind = match route.kind {
-        RequestKind::Http => RouteKind::Http,
-        RequestKind::WebSocket => RouteKind::WebSocket,
-        RequestKind::Any => RouteKind::Any,
-    };
-    RouteSpec {
-        kind,
-        methods: route.methods.clone(),
-        host: route.host.clone(),
-        path: route.path.clone(),
-        falls_through: route.falls_through,
-        refuses: route.refuses,
     }
 }
