@@ -10,6 +10,7 @@ PYTEST_ARGUMENTS ?=
 # Most tests wait for a server or a clock, so more of them than there are processors run side by side.
 TEST_PROCESSES ?= 4
 BENCH_ARGUMENTS ?=
+MATRIX_ARGUMENTS ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
@@ -20,10 +21,10 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help tools install build docs guides test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance clean
+.PHONY: help tools install build docs guides test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance test-matrix sdist wheel-in-container check-package check-version check-dist clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 tools:
 	@fail() { printf 'error: %s; hint: %s\n' "$$1" "$$2" >&2; exit 1; }; \
@@ -42,6 +43,25 @@ install: $(VENV)/.maturin ## create .venv with the package (a release build) and
 
 build: $(VENV)/.maturin ## build a wheel in dist/
 	$(BIN)/maturin build --release --out dist
+
+sdist: $(VENV)/.maturin ## build a source distribution in dist/
+	$(BIN)/maturin sdist --out dist
+
+# In the image whose C library is as old as the tag promises; maturin checks that (as auditwheel does) and refuses else.
+wheel-in-container: ## build and check a wheel in the container of LIBC, MACHINE and PYTHON_VERSION
+	docker run --rm --volume '$(CURDIR)':/source --workdir /source --env CARGO_TARGET_DIR=/tmp/target \
+	quay.io/pypa/$(LIBC)_$(MACHINE) packaging/in_container.sh $(PYTHON_VERSION) $(LIBC)
+
+check-package: ## install PACKAGE (a wheel, or a source distribution) somewhere else, and serve with it
+	'$(PYTHON)' packaging/check.py '$(PACKAGE)'
+
+# The version stands in Cargo.toml alone; the package, the extension and the crate take it from there.
+check-version: ## see that TAG (if there is one) and the changelog name the version of Cargo.toml
+	'$(PYTHON)' packaging/check_version.py $(TAG)
+
+check-dist: $(VENV)/.maturin ## see that what is in dist/ can be uploaded
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check twine
+	$(BIN)/python -m twine check --strict dist/*
 
 # The site needs neither the package nor Rust, so it has an environment of its own.
 docs: ## build the documentation as a site in site/
@@ -127,6 +147,10 @@ conformance: install ## test other servers and bridges too; writes docs/conforma
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check uwsgi || echo 'uWSGI cannot be built here; it is left out'
 	PYTHONPATH='$(CURDIR)/tests/support:$(CURDIR)/python' $(PEERS)/bin/python conformance docs/conformance.md
 
+# On the interpreter of PYTHON=; some frameworks want a newer one than others.
+test-matrix: install ## run every framework under rsgi and its usual server, and compare; writes docs/frameworks.md
+	PYTHONPATH='$(CURDIR)/tests/support:$(CURDIR)/conformance:$(CURDIR)' $(BIN)/python -m matrix docs/frameworks.md $(MATRIX_ARGUMENTS)
+
 clean: ## remove everything that was built and installed here
-	rm -rf $(VENV) .venv-3.* .venv-bench-3.* benches/.venv-3.* $(PEERS) $(DOCS_VENV) $(GUIDES_VENV) site target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-matrix .venv-3.* .venv-bench-3.* benches/.venv-3.* $(PEERS) $(DOCS_VENV) $(GUIDES_VENV) site target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -88,6 +88,14 @@ mod _rsgi {
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+    /// The libraries that the extension is made of, with their versions.
+    #[pymodule_export]
+    const LIBRARIES: &str = env!("RSGI_LIBRARIES");
+
+    /// How the extension was built: `release` or `debug`.
+    #[pymodule_export]
+    const PROFILE: &str = env!("RSGI_PROFILE");
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::process::allocator::give_back_soon();

@@ -11,6 +11,8 @@ from rsgi.settings.config import Config
 from rsgi.settings.shadow_rules import ParsedShadow
 
 __all__ = [
+    "LIBRARIES",
+    "PROFILE",
     "SETTINGS",
     "VERSION",
     "Admin",
@@ -41,6 +43,8 @@ __all__ = [
 ]
 
 VERSION: str
+LIBRARIES: str
+PROFILE: str
 SETTINGS: list[str]
 
 class ClientDisconnected(OSError):

@@ -1,6 +1,7 @@
 """A Bottle application (WSGI) with every kind of wildcard, and two mounts."""
 
 from bottle import Bottle
+
 from flask_app import app as flask_app
 
 app = Bottle()

@@ -4,11 +4,11 @@ import hashlib
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-import flask_app
 from fastapi import FastAPI, File, Form, Request, UploadFile, WebSocket
 from fastapi.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.middleware.sessions import SessionMiddleware
 
+import flask_app
 from rsgi import WsgiToAsgi
 
 

@@ -74,7 +74,7 @@ def test_without_a_command_the_help_is_shown(arguments: list[str], capsys: pytes
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    assert re.fullmatch(r"rsgi (\d+\.\d+\.\d+\S*|\(not installed\))\n", capsys.readouterr().out)
+    assert re.match(r"rsgi \d+\.\d+\.\d+\S*\n  python: CPython ", capsys.readouterr().out)
 
 
 def test_serving_nothing_is_a_usage_error_with_an_example(

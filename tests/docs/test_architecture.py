@@ -15,7 +15,12 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 RUST = sorted([*PROJECT.glob("src/**/*.rs"), *PROJECT.glob("bridge/src/**/*.rs")])
 PYTHON = sorted(
-    [*PROJECT.glob("python/rsgi/**/*.py"), *PROJECT.glob("tests/**/*.py"), *PROJECT.glob("conformance/**/*.py")]
+    [
+        *PROJECT.glob("python/rsgi/**/*.py"),
+        *PROJECT.glob("tests/**/*.py"),
+        *PROJECT.glob("conformance/**/*.py"),
+        *PROJECT.glob("matrix/**/*.py"),
+    ]
 )
 
 LONGEST = 350

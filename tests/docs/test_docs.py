@@ -464,5 +464,5 @@ def test_versions_agree(capsys: pytest.CaptureFixture[str]) -> None:
     entries = re.findall(r"^## \[(\d[^\]]*)\]", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert cargo is not None
     assert main(["--version"]) == 0
-    said = capsys.readouterr().out.split()[-1]
+    said = capsys.readouterr().out.split()[1]
     assert {cargo[1], entries[0], said, _rsgi.VERSION} == {cargo[1]}

@@ -36,6 +36,7 @@ LAYERS = (
     "rsgi.process.workers",
     "rsgi.process.entry",
     "rsgi.process.embedding",
+    "rsgi.doctor",
     "rsgi.cli",
     "rsgi.__main__",
     "rsgi.testing",

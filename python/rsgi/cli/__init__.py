@@ -1,17 +1,20 @@
 """The command line `rsgi`: the entry point, the group of commands, and the conversion of errors to text and exit codes.
 
-The exit code is 2 for a usage error and 1 for a server that cannot start. The server itself does not need this package.
+docs/command-line.md lists the exit codes. The server itself does not need this package.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import click
 
 from rsgi.cli.check import check_command
+from rsgi.cli.completion import completion_command
 from rsgi.cli.config import config_command
 from rsgi.cli.diff import diff_command
+from rsgi.cli.doctor import doctor_command
 from rsgi.cli.explain import explain_command
 from rsgi.cli.openapi import openapi_command
 from rsgi.cli.replay import replay_command
@@ -34,7 +37,7 @@ STARTUP_ERROR = 1
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     invoke_without_command=True,
 )
-@click.option("--version", is_flag=True, help="Show the version and exit.")
+@click.option("--version", is_flag=True, help="Show the versions of rsgi and its libraries, and exit.")
 @click.pass_context
 def commands(context: click.Context, *, version: bool) -> None:
     """One process, one port, two applications: serves WSGI and ASGI side by side.
@@ -42,8 +45,12 @@ def commands(context: click.Context, *, version: bool) -> None:
     \b
         rsgi serve --wsgi old:app --asgi new:app
     """  # noqa: D301 - click's own mark: do not wrap what follows
+    if os.environ.get("NO_COLOR"):
+        context.color = False
     if version:
-        click.echo(f"rsgi {_version()}")
+        from rsgi.cli.version import version_text
+
+        click.echo(version_text())
     elif context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -55,11 +62,13 @@ for _command in (
     check_command,
     openapi_command,
     config_command,
+    doctor_command,
     share_command,
     status_command,
     diff_command,
     replay_command,
     translate_command,
+    completion_command,
 ):
     commands.add_command(_command)
 
@@ -96,16 +105,7 @@ def _print_error(message: str, hint: str | None) -> None:
         if hint is not None:
             say(f"hint: {hint}")
         return
-    click.echo(click.style("error", fg="red", bold=True) + f": {message}", err=True)
+    color = False if os.environ.get("NO_COLOR") else None  # click itself asks whether it is a terminal
+    click.echo(click.style("error", fg="red", bold=True) + f": {message}", err=True, color=color)
     if hint is not None:
-        click.echo("\n" + click.style("hint", fg="cyan", bold=True) + f": {hint}", err=True)
-
-
-def _version() -> str:
-    # Importing it takes as long as importing click does.
-    import importlib.metadata
-
-    try:
-        return importlib.metadata.version("rsgi")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
+        click.echo("\n" + click.style("hint", fg="cyan", bold=True) + f": {hint}", err=True, color=color)

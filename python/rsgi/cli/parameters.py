@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from rsgi._types import AskedInterface, Interface
 from rsgi.apps.importer import parse_target
-from rsgi.cli.usage import HintedUsageError
+from rsgi.cli.usage import HintedUsageError, WrongValueError
 from rsgi.errors import StartupError
 from rsgi.settings.config import SECTIONS, AppTarget, Config, Setting, flag_of, settings
 from rsgi.settings.config_file import load_config
@@ -51,7 +52,14 @@ class SettingType(_ParamType):
                 return AppTarget.parse(self._interface, value)
             return self._setting.parse(value)
         except SettingValueError as error:
-            self.fail(str(error), param, ctx)
+            raise WrongValueError(str(error), error.nearest, ctx, param) from error
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The words that the setting takes; for a file or a folder, the shell itself looks."""
+        kind = {"FILE": "file", "DIR": "dir"}.get(self._setting.metavar or "")
+        if kind is not None:
+            return [CompletionItem(incomplete, type=kind)]
+        return [CompletionItem(word) for word in self._setting.choices if word.startswith(incomplete)]
 
     def split_envvar_value(self, rv: str) -> Sequence[str]:
         """The values in an environment variable that may hold several."""

@@ -31,6 +31,20 @@ class HintedUsageError(click.UsageError):
         self.hint = hint
 
 
+class WrongValueError(click.BadParameter):
+    """A value that an option does not take.
+
+    Attributes:
+        nearest: The word that it takes and that is most like it, or `None`.
+    """
+
+    def __init__(
+        self, message: str, nearest: str | None, ctx: click.Context | None, param: click.Parameter | None
+    ) -> None:
+        super().__init__(message, ctx, param)
+        self.nearest = nearest
+
+
 class CommandGroup(click.Group):
     """The commands; a word that is none, and an option that belongs to one of them, get a hint."""
 
@@ -63,6 +77,8 @@ def explain_usage(error: click.UsageError) -> tuple[str, str]:
             error.param_hint = f"the environment variable `{variable}` ({flag})"
             if os.environ[variable].startswith("tcp://"):
                 return error.format_message(), _KUBERNETES.format(name=variable)
+        if isinstance(error, WrongValueError) and error.nearest is not None:
+            return error.format_message(), f"did you mean `{error.nearest}`?"
     return error.format_message(), f"`{_help_command(error)}` lists all options"
 
 
@@ -73,13 +89,17 @@ def _option_hint(error: click.NoSuchOption) -> str:
     if isinstance(context.command, click.Group):
         if name in _serve_options(context) or hint_for(name) is not None:
             return f"options follow the command: `rsgi serve … {name} …`"
-        return f"`{_help_command(error)}` lists all options"
+        return _nearest_option(error, context.command)
     if name in _serve_options(context):
         return f"`{name}` is an option of `rsgi serve` only"
     known = hint_for(name)
     if known is not None:
         return known
-    close = difflib.get_close_matches(name, _options_of(context.command), 1, 0.7)
+    return _nearest_option(error, context.command)
+
+
+def _nearest_option(error: click.NoSuchOption, command: click.Command) -> str:
+    close = difflib.get_close_matches(error.option_name, _options_of(command), 1, 0.7)
     return f"did you mean `{close[0]}`?" if close else f"`{_help_command(error)}` lists all options"
 
 

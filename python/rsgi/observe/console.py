@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import time
 
@@ -44,6 +45,13 @@ def write_json() -> None:
 def writes_json() -> bool:
     """Whether every line is a JSON object."""
     return _json
+
+
+def columns() -> int | None:
+    """The width of the terminal that lines go to; `None` if a program reads them."""
+    if _json or not sys.stderr.isatty():
+        return None
+    return shutil.get_terminal_size().columns
 
 
 def json_line(seconds: float, level: str, message: str, **more: object) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import textwrap
 from typing import Literal
 
 from rsgi._rsgi import VERSION
@@ -25,7 +26,13 @@ _SOCKETS = {
 }
 
 
-def banner(config: Config, plan: Plan, io: Literal["thread", "loop", "pool"], supervisor: int | None = None) -> str:
+def banner(
+    config: Config,
+    plan: Plan,
+    io: Literal["thread", "loop", "pool"],
+    supervisor: int | None = None,
+    width: int | None = None,
+) -> str:
     """The lines before `listening on …`, without a line end.
 
     Args:
@@ -33,6 +40,7 @@ def banner(config: Config, plan: Plan, io: Literal["thread", "loop", "pool"], su
         plan: Who serves what.
         io: Who drives the sockets.
         supervisor: The process that signals go to, when this is one of its workers.
+        width: The columns of the terminal; `None` where programs read the lines, which then stay whole.
     """
     lines = [f"rsgi {VERSION}, CPython {platform.python_version()}, {_processes(config, supervisor)}", ""]
     lines += _table([(app.interface, _name(app), _place(app, plan), _how(app, config, io)) for app in plan.apps])
@@ -45,7 +53,19 @@ def banner(config: Config, plan: Plan, io: Literal["thread", "loop", "pool"], su
     lines.append("")
     said = [*(f"warning: {each}" for each in plan.warnings), *(f"note: {each}" for each in plan.notes)]
     lines += [line for each in said for line in (each, "")]
-    return "\n".join(lines)
+    return "\n".join(lines if width is None else (_folded(line, width) for line in lines))
+
+
+def _folded(line: str, width: int) -> str:
+    indent = len(line) - len(line.lstrip())
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=" " * (indent + 4),
+        replace_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _static(folder: StaticFolder) -> str:

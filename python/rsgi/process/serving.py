@@ -18,7 +18,7 @@ from rsgi.bridge.forked import ending_children, in_children, leave_sockets
 from rsgi.dashboard.listing import RouteListing
 from rsgi.errors import StartupError
 from rsgi.history import keep_history
-from rsgi.observe.console import name_process, say, write_json
+from rsgi.observe.console import columns, name_process, say, write_json
 from rsgi.observe.log import set_up_logging
 from rsgi.observe.log_config import set_up_from
 from rsgi.process.banner import banner
@@ -124,9 +124,9 @@ def _serve_plan(
     set_up_logging(config.log_level)
     server = Server(config, plan, listeners, link is not None)
     if link is None:
-        say(banner(config, plan, server.io))
+        say(banner(config, plan, server.io, width=columns()))
     else:
-        link.introduce(banner(config, plan, server.io, link.orders.supervisor))
+        link.introduce(banner(config, plan, server.io, link.orders.supervisor, columns()))
     manager = ServiceManager()
 
     def stop() -> None:

@@ -953,6 +953,8 @@ class Config:
                 value = setting.check(given)
             except (SettingValueError, TypeError) as error:
                 hint = f"`{flag_of(each.name)}` in `rsgi serve --help` says what it takes"
+                if (nearest := getattr(error, "nearest", None)) is not None:
+                    hint = f"did you mean `{nearest}`?"
                 raise StartupError(
                     f"the setting `{each.name}` cannot be {setting.shown(given)}: {error}", hint
                 ) from error

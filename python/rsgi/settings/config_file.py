@@ -148,6 +148,11 @@ def _not_toml(path: str) -> str:
     )
 
 
+def _hint_for(error: Exception) -> str:
+    nearest = getattr(error, "nearest", None)
+    return "see docs/settings.md for its values" if nearest is None else f"did you mean `{nearest}`?"
+
+
 def _where(path: str, line: int | None) -> str:
     return path if line is None else f"{path}, line {line}"
 
@@ -215,9 +220,7 @@ class _File:
         try:
             return setting.check(value)
         except (SettingValueError, TypeError) as error:
-            self._fail(
-                (key,), f"`{key}` cannot be {setting.shown(value)}: {error}", "see docs/settings.md for its values"
-            )
+            self._fail((key,), f"`{key}` cannot be {setting.shown(value)}: {error}", _hint_for(error))
 
     def _unnamed_apps(self, interface: Interface, value: object) -> list[AppTarget]:
         texts = [value] if isinstance(value, str) else value
@@ -264,7 +267,7 @@ class _File:
         try:
             return self._fields[key].check(value)
         except (SettingValueError, TypeError) as error:
-            self._fail(place, f"`{key}` cannot be {value!r}: {error}", "see docs/settings.md for its values")
+            self._fail(place, f"`{key}` cannot be {value!r}: {error}", _hint_for(error))
 
     def _routes(self, value: object) -> tuple[str | ParsedRule, ...]:
         if not isinstance(value, list) or not all(isinstance(rule, (str, dict)) for rule in value):
@@ -312,7 +315,7 @@ class _File:
             try:
                 values[name] = self._fields[name].check(given)
             except (SettingValueError, TypeError) as error:
-                shown, hint = self._fields[name].shown(given), "see docs/settings.md for its values"
+                shown, hint = self._fields[name].shown(given), _hint_for(error)
                 self._fail((table, key), f"`{key}` cannot be {shown}: {error}", hint)
         return values
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -189,7 +190,8 @@ class Setting:
             raise SettingValueError(f"{value!r} is not {_UNIT_NAMES[self.unit]}")
         for one in value if isinstance(value, tuple) else (value,):
             if self.choices and one not in self.choices:
-                raise SettingValueError(f"{one!r} is not one of {', '.join(self.choices)}")
+                close = difflib.get_close_matches(str(one).lower(), self.choices, 1)
+                raise SettingValueError(f"{one!r} is not one of {', '.join(self.choices)}", close[0] if close else None)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             self._check_range(value)
         if self.unit == "address":

@@ -54,7 +54,15 @@ _DESCRIPTOR = re.compile(r"\d{1,9}|[A-Za-z_][\w.-]*", re.ASCII)
 
 
 class SettingValueError(ValueError):
-    """A text is no value of the setting it was given for; says why in one sentence."""
+    """A text is no value of the setting it was given for; says why in one sentence.
+
+    Attributes:
+        nearest: The allowed word that is most like it, or `None`.
+    """
+
+    def __init__(self, message: str, nearest: str | None = None) -> None:
+        super().__init__(message)
+        self.nearest = nearest
 
 
 def parse_value(text: str, unit: Unit, *, optional: bool) -> object:

@@ -1,0 +1,5 @@
+"""The page that Streamlit shows."""
+
+import streamlit
+
+streamlit.write("hello")
