@@ -106,7 +106,7 @@ class InProcessServer:
                 loop.run_forever()
             except BaseException as error:
                 # Such as SystemExit. In a thread it would end the server without a word.
-                say(f"error: a task of the application raised {type(error).__name__}, which ends the event loop")
+                say(f"warning: the server ends, because a task of the application raised {type(error).__name__}")
             if ended.is_set():
                 break
             self._server.stop()
