@@ -1,6 +1,6 @@
-//! A request as the router sees it: asks who answers, and which route its numbers belong to.
+//! Makes the query for the router from a request, and finds the route whose metrics count the request.
 //!
-//! Apart from `connection.rs`, which does what the router says.
+//! `connection.rs` does what the router decides.
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
 use http::request::Parts;
@@ -10,7 +10,7 @@ use crate::request::head::RequestHead;
 use crate::request::identity;
 use crate::route::{Decided, Decision, Reason, RouteRequest, Router};
 
-/// What the numbers of a request need: the routes of the applications that may answer it.
+/// The routes of the applications that may answer a request, for metrics.
 pub fn decided_by(router: &Router, head: &RequestHead, websocket: bool, decided: Decided) -> Option<DecidedBy> {
     let request = asked(head, websocket);
     let Decided { decision, reason, .. } = decided;
@@ -24,7 +24,7 @@ pub fn decided_by(router: &Router, head: &RequestHead, websocket: bool, decided:
     Some(DecidedBy { decided, app, own, then })
 }
 
-/// What a request asks of the router.
+/// The query for the router.
 #[inline]
 pub fn asked(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
     let Parts { method, headers, .. } = &head.parts;
