@@ -23,24 +23,25 @@ use crate::request::identity::trace_id;
 use crate::request::named::Named;
 use crate::route::Scheme;
 
-/// Who is at the two ends of a connection, made once for it. A request that a trusted proxy says more about has one of its own.
+/// The two ends of a connection. It is made once per connection. If a trusted proxy says something else about a
+/// request, that request has its own `Peer`.
 #[derive(Debug, Default)]
 pub struct Peer {
-    /// Address and port of the client; `None` over a Unix socket. The port is 0 where a proxy does not tell it.
+    /// Address and port of the client; `None` over a Unix socket. The port is 0 if a proxy did not send it.
     pub client: Option<(String, u16)>,
-    /// Address and port of our end; `None` over a Unix socket.
+    /// Address and port of the server; `None` over a Unix socket.
     pub server: Option<(String, u16)>,
     /// The path of the Unix socket.
     pub unix_path: Option<String>,
-    /// The TLS session; `None` on a connection in the clear.
+    /// The TLS session; `None` on a connection without TLS.
     pub tls: Option<Arc<TlsSession>>,
-    /// The connection has ended.
+    /// Whether the connection has ended.
     pub gone: AtomicBool,
-    /// How the client came to the proxy, where one says so; else the connection says it.
+    /// The scheme between client and proxy, if a proxy says it. Otherwise that of the connection counts.
     pub forwarded: Option<Scheme>,
-    /// Whether what the other end says of its client counts.
+    /// Whether the other end is a trusted proxy.
     pub trusted: bool,
-    /// The connection's own, where this is what a proxy says of one request.
+    /// The `Peer` of the connection, if this one is what a proxy says about one request.
     pub connection: Option<Arc<Peer>>,
 }
 
@@ -50,12 +51,12 @@ impl Peer {
         self.client.as_ref().map(|(address, port)| (address.as_str(), *port))
     }
 
-    /// How the client came.
+    /// The scheme that the client used.
     pub fn scheme(&self) -> Scheme {
         self.forwarded.unwrap_or(if self.tls.is_some() { Scheme::Https } else { Scheme::Http })
     }
 
-    /// The TLS session of the connection, whoever is at its other end.
+    /// The TLS session of the connection.
     pub fn session(&self) -> Option<&TlsSession> {
         self.connection.as_deref().unwrap_or(self).tls.as_deref()
     }
@@ -65,7 +66,7 @@ impl Peer {
         self.connection.as_deref().unwrap_or(self).gone.load(Ordering::Acquire)
     }
 
-    /// Whether what the other end of the connection says counts.
+    /// Whether the other end of the connection is a trusted proxy.
     pub fn is_trusted(&self) -> bool {
         self.connection.as_deref().unwrap_or(self).trusted
     }
@@ -130,15 +131,16 @@ pub struct RequestHead {
     pub parts: Parts,
     /// The two ends of its connection.
     pub peer: Arc<Peer>,
-    /// How many bytes of the raw path lead to the application: the prefix of the whole server, and the mount point.
+    /// The length of the part of the raw path that leads to the application: the prefix of the whole server, and the
+    /// mount point.
     pub root: usize,
-    /// When it was complete.
+    /// When the head was complete.
     pub began: Instant,
-    /// What it is called in logs; `None` when requests have no ids.
+    /// The request id; `None` if requests have no ids.
     pub request_id: Option<HeaderValue>,
-    /// The microseconds until an application was called, and one more; 0 before. `None` when nobody asks.
+    /// One more than the microseconds until an application was called; 0 before that. `None` if nothing needs it.
     pub queued: Option<Arc<AtomicU64>>,
-    /// Where its route is counted, once it is known, if it is.
+    /// Where its route is counted, if metrics count by route and the route is known.
     pub series: Option<Arc<RouteSeries>>,
     /// What the application is told of itself and of the route, if it is.
     pub named: Option<Box<Named>>,
@@ -166,12 +168,13 @@ impl RequestHead {
         }
     }
 
-    /// The undecoded path.
+    /// The raw path.
     pub fn raw_path(&self) -> &str {
         self.parts.uri.path()
     }
 
-    /// The undecoded path below [`RequestHead::root`]. Until an application is chosen that is what the server answers for.
+    /// The raw path below [`RequestHead::root`]. Before an application is chosen, that is the path below the prefix of
+    /// the server.
     pub fn path(&self) -> &str {
         match self.raw_path().split_at_checked(self.root) {
             Some((_, "")) if self.root > 0 => "/",
@@ -185,7 +188,7 @@ impl RequestHead {
         self.parts.method == Method::HEAD
     }
 
-    /// The declared length of the body. The wire guard has refused any that is not one number.
+    /// The declared length of the body. The parser has refused any value that is not one number.
     pub fn content_length(&self) -> Option<u64> {
         self.parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
@@ -208,7 +211,7 @@ impl RequestHead {
         }
     }
 
-    /// Notes that an application is called.
+    /// Notes that an application is being called.
     pub fn called(&self) {
         if let Some(series) = &self.series {
             series.called(self.began);
@@ -237,7 +240,7 @@ impl RequestHead {
         }
     }
 
-    /// What an application sees. `target` is [`RequestHead::target`].
+    /// The request as an application sees it. `target` is [`RequestHead::target`].
     pub fn view<'a>(&'a self, target: &'a str, content_length: Option<u64>) -> RequestView<'a> {
         let raw = self.raw_path().as_bytes();
         let (root, path) = raw.split_at_checked(self.root).unwrap_or((b"", raw));
@@ -260,7 +263,7 @@ impl RequestHead {
     }
 }
 
-/// `HTTP/1.1`, as it is named on the wire.
+/// The version of HTTP, as it is written on the wire.
 pub fn protocol(version: Version) -> &'static str {
     match version {
         Version::HTTP_10 => "HTTP/1.0",

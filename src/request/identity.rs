@@ -1,7 +1,6 @@
-//! What a request is called in logs, here and elsewhere: its id, and the id of the trace that it belongs to. Also draws
-//! the random bucket of a new client.
+//! The id of a request, and the id of the trace that it belongs to. Also draws the random bucket of a new client.
 //!
-//! Kept apart because the head, the answer and every log line say the same, and who may choose an id is one rule.
+//! Head, response and log lines have the same id. Whether a client may choose it is decided here.
 //!
 //! Spec: W3C Trace Context 1 ("traceparent Header").
 
@@ -16,14 +15,15 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The longest id that is taken from a client.
 const LONGEST: usize = 128;
 
-/// Gives the request its id, in the field `name` and in the head. That of the client counts where it is `believed`.
+/// Gives the request an id, in the field `name` and in the head. The id of the client is used if the client is
+/// `believed`.
 pub fn give(name: &HeaderName, head: &mut RequestHead, believed: bool) {
     let id = taken(name, head).filter(|_| believed).unwrap_or_else(made);
     head.parts.headers.insert(name.clone(), id.clone());
     head.request_id = Some(id);
 }
 
-/// The id that the client has chosen.
+/// The id that the client has sent, if it is valid.
 fn taken(name: &HeaderName, head: &RequestHead) -> Option<HeaderValue> {
     let mut given = head.parts.headers.get_all(name).iter();
     let (id, more) = (given.next()?, given.next());
@@ -35,7 +35,7 @@ fn is_id(text: &[u8]) -> bool {
     (1..=LONGEST).contains(&text.len()) && text.iter().all(safe)
 }
 
-/// 128 random bits, in hexadecimal.
+/// 128 random bits as hexadecimal digits.
 pub fn made() -> HeaderValue {
     let mut bits = [0; 16];
     if getrandom::fill(&mut bits).is_err() {
@@ -47,7 +47,7 @@ pub fn made() -> HeaderValue {
 
 /// A random bucket for a client that has none.
 pub fn bucket() -> u16 {
-    // Without random numbers: the bucket that is in the fewest shares.
+    // Without random numbers, uses the bucket that is in the fewest shares.
     let Ok(bits) = getrandom::u32() else { return BUCKETS - 1 };
     let bucket = (u64::from(bits) * u64::from(BUCKETS)) >> 32;
     u16::try_from(bucket).unwrap_or(BUCKETS - 1)

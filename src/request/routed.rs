@@ -1,6 +1,6 @@
-//! A request as the router sees it: asks who answers, and which route its numbers belong to.
+//! Makes the query for the router from a request, and finds the route whose metrics count the request.
 //!
-//! Apart from `connection.rs`, which does what the router says.
+//! `connection.rs` does what the router decides.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::request::identity;
 use crate::request::named::Named;
 use crate::route::{Decided, Decision, Reason, RouteRequest, Router};
 
-/// What the numbers of a request need: the routes of the applications that may answer it.
+/// The routes of the applications that may answer a request, for metrics.
 pub fn decided_by(router: &Router, head: &RequestHead, websocket: bool, decided: Decided) -> Option<DecidedBy> {
     let request = asked(head, websocket);
     let Decided { decision, reason, .. } = decided;
@@ -27,7 +27,7 @@ pub fn decided_by(router: &Router, head: &RequestHead, websocket: bool, decided:
     Some(DecidedBy { decided, app, own, then })
 }
 
-/// What the applications that may answer are told of themselves and of the route; `name` gives the name of one.
+/// What `--name-routes` tells the applications that may answer: their names, and the route. `name` gives the name of one.
 pub fn named(
     router: &Router,
     head: &RequestHead,
@@ -49,7 +49,7 @@ pub fn named(
     Some(Box::new(Named { app: name(app)?, route, then: then.and_then(second) }))
 }
 
-/// What a request asks of the router.
+/// The query for the router.
 #[inline]
 pub fn asked(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
     let Parts { method, headers, .. } = &head.parts;

@@ -1,7 +1,7 @@
-//! A connection, or a stream of one, that a request turns into something else.
+//! A connection, or a stream of one, that switches to another protocol.
 //!
-//! Kept apart because who asks for it knows no connection: HTTP/1 gives up the whole connection once its 101 is out, HTTP/2 one
-//! stream, which hyper has.
+//! The code that switches does not know the connection. HTTP/1 gives up the whole connection after its 101 was sent.
+//! HTTP/2 gives up one stream, which hyper has.
 //!
 //! Spec: RFC 9110 7.8; RFC 8441 5.
 
@@ -28,13 +28,13 @@ impl std::fmt::Debug for dyn Stream {
     }
 }
 
-/// Where an HTTP/1 connection goes when its 101 is out.
+/// Where an HTTP/1 connection goes after its 101 was sent.
 pub type Handover = oneshot::Sender<Box<dyn Stream>>;
 
-/// The other end of a [`Handover`].
+/// The receiver of a [`Handover`].
 type ComingStream = oneshot::Receiver<Box<dyn Stream>>;
 
-/// It, where the request has it.
+/// The receiver, as an extension of the request.
 #[derive(Clone, Debug)]
 struct TakenStream(Arc<Mutex<Option<ComingStream>>>);
 
@@ -50,12 +50,12 @@ pub fn is_offered(parts: &Parts) -> bool {
     parts.extensions.get::<TakenStream>().is_some()
 }
 
-/// What is to become of a request's connection or stream.
+/// The coming upgrade of a request.
 #[derive(Debug)]
 pub enum Upgrade {
-    /// A connection.
+    /// Of a whole connection.
     Http1(Option<ComingStream>),
-    /// A stream.
+    /// Of one stream.
     Http2(OnUpgrade),
 }
 
@@ -65,13 +65,13 @@ impl Upgrade {
         if let Some(TakenStream(taken)) = parts.extensions.remove() {
             return Self::Http1(taken.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
-        // hyper looks for it in a whole request only.
+        // hyper only takes a whole request here.
         let mut carrier = Request::new(());
         *carrier.extensions_mut() = std::mem::take(&mut parts.extensions);
         Self::Http2(hyper::upgrade::on(carrier))
     }
 
-    /// Waits until the answer is out; `None` when the client left before.
+    /// Waits until the response was sent. `None` if the client left before.
     pub async fn upgraded(self) -> Option<Upgraded> {
         match self {
             Self::Http1(taken) => taken?.await.ok().map(Upgraded::Http1),

@@ -1,7 +1,6 @@
 //! Builds the WSGI `environ` of one request.
 //!
-//! Kept apart from the call itself because two callers need it: the WSGI gateway and the ASGI bridge. The only file with
-//! CGI key names.
+//! The server's gateway and the bridge both use it. Only this file has names of CGI variables for requests.
 //!
 //! Spec: PEP 3333 "environ Variables" and "URL Reconstruction"; RFC 3875 4.1; RFC 9110 5.3 (repeated fields).
 
@@ -21,36 +20,36 @@ use crate::request::text::environ_field;
 use crate::request::tls::TlsSession;
 use crate::response::file_wrapper::FileWrapper;
 
-/// What a request looks like to an application, borrowed from whoever parsed it.
+/// A request as an application sees it. It borrows from the parsed request.
 ///
-/// `script_name` and `path_info` are percent-decoded bytes; `target` is the request target as the client sent it.
+/// `script_name` and `path_info` are percent-decoded bytes. `target` is the request target as the client sent it.
 #[derive(Debug)]
 pub struct RequestView<'a> {
     /// `GET`, `POST`, …
     pub method: &'a str,
-    /// The part of the path that is the mount point, decoded; empty at the root.
+    /// The mount point, decoded. Empty at the root.
     pub script_name: Cow<'a, [u8]>,
-    /// The rest of the path, decoded.
+    /// The path below the mount point, decoded.
     pub path_info: Cow<'a, [u8]>,
-    /// What follows the `?`, undecoded.
+    /// What follows the `?`, not decoded.
     pub query: &'a [u8],
-    /// The request target, undecoded.
+    /// The request target, not decoded.
     pub target: &'a [u8],
     /// `HTTP/1.1`.
     pub protocol: &'a str,
     /// `http` or `https`.
     pub scheme: &'a str,
-    /// What the request came through, if the server speaks TLS itself.
+    /// The TLS session, if the server itself speaks TLS.
     pub tls: Option<&'a TlsSession>,
     /// Address and port of the peer; `None` over a Unix socket.
     pub client: Option<(&'a str, u16)>,
-    /// Address and port that the client reached; `None` over a Unix socket.
+    /// Address and port of the server; `None` over a Unix socket.
     pub server: Option<(&'a str, u16)>,
     /// Request header fields.
     pub headers: &'a HeaderMap,
     /// The length of the body where it is known otherwise than from the header (a chunked body that was kept whole).
     pub content_length: Option<u64>,
-    /// What the request is called in logs.
+    /// The request id.
     pub request_id: Option<&'a str>,
     /// What the application is told of itself and of the route, if it is.
     pub named: Option<NamedRoute<'a>>,
@@ -74,17 +73,18 @@ pub struct Concurrency {
     pub multiprocess: bool,
 }
 
-/// An `environ` without a request, copied for each.
+/// An `environ` without a request. It is copied for each request.
 ///
-/// It has a place for whatever every request has, and a table that is larger than it needs: Python copies that in one go, and has
-/// no need to make a larger one while the header variables come in. What is copied has already what most requests have in common.
+/// It has a place for each key that every request has, and its table is larger than needed. Python copies such a table
+/// at once, and does not have to enlarge it when the header variables are added. For most requests, the copy already
+/// has the values that requests have in common.
 #[derive(Debug)]
 pub struct EnvironTemplate {
     base: Py<PyDict>,
     repeated: Arc<Repeated>,
 }
 
-/// Every request has them.
+/// The keys that every request has.
 const ALWAYS: [&str; 12] = [
     "REQUEST_METHOD",
     "SCRIPT_NAME",
@@ -100,21 +100,21 @@ const ALWAYS: [&str; 12] = [
     "SERVER_PORT",
 ];
 
-/// So many more keys make the next larger table, which has room for 18 header variables. (More would leave so many gaps that
-/// Python would copy key by key.)
+/// This many more keys make Python use the next larger table, which has room for 18 header variables. (With a larger
+/// table, there would be so many gaps that Python would copy key by key.)
 const EXTRA: usize = 4;
 
-/// Paths and targets.
+/// Paths and targets of earlier requests.
 static TEXTS: LazyLock<Texts> = LazyLock::new(Texts::default);
 
-/// `REMOTE_ADDR` and `REMOTE_PORT` by client.
+/// `REMOTE_ADDR` and `REMOTE_PORT` of earlier clients.
 static CLIENTS: LazyLock<Memo<EnvironClient>> = LazyLock::new(Memo::default);
 
 impl EnvironTemplate {
     /// Makes the template for one application.
     ///
     /// # Errors
-    /// When `sys.stderr` cannot be had.
+    /// When `sys.stderr` cannot be read.
     pub fn new(py: Python<'_>, concurrency: Concurrency) -> PyResult<Self> {
         let base = PyDict::new(py);
         base.set_item("SERVER_SOFTWARE", concat!("rsgi/", env!("CARGO_PKG_VERSION")))?;
@@ -131,13 +131,13 @@ impl EnvironTemplate {
         Ok(Self { base: base.unbind(), repeated: Arc::default() })
     }
 
-    /// The same template again.
+    /// Another reference to the same template.
     #[must_use]
     pub fn clone_ref(&self, py: Python<'_>) -> Self {
         Self { base: self.base.clone_ref(py), repeated: Arc::clone(&self.repeated) }
     }
 
-    /// A fresh `environ` (a plain `dict`) for one request, `wsgi.input` included.
+    /// A new `environ` (a plain `dict`) for one request, including `wsgi.input`.
     ///
     /// # Errors
     /// When Python is out of memory.
@@ -180,7 +180,7 @@ impl EnvironTemplate {
         Ok(environ)
     }
 
-    /// What the request has in common with others.
+    /// An `environ` with the values that a request has in common with others.
     fn with_common<'py>(&self, py: Python<'py>, request: &RequestView<'_>) -> PyResult<Bound<'py, PyDict>> {
         let environ = self.base.bind(py).copy()?;
         environ.set_item(intern!(py, "REQUEST_METHOD"), PyString::intern(py, request.method))?;
@@ -190,7 +190,7 @@ impl EnvironTemplate {
         if request.scheme == "https" {
             environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;
         }
-        // Over a Unix socket there is no address, but PEP 3333 wants both names non-empty.
+        // A Unix socket has no address, but PEP 3333 requires that neither value is empty.
         let (name, port) = request.server.unwrap_or(("localhost", 80));
         environ.set_item(intern!(py, "SERVER_NAME"), name)?;
         environ.set_item(intern!(py, "SERVER_PORT"), port.to_string())?;
@@ -198,7 +198,7 @@ impl EnvironTemplate {
     }
 }
 
-/// The client of a connection as an `environ` has it.
+/// The client of a connection, as values of an `environ`.
 struct EnvironClient {
     address: Box<str>,
     port: u16,
@@ -230,7 +230,7 @@ fn set_client(environ: &Bound<'_, PyDict>, (address, port): (&str, u16)) -> PyRe
 
 /// Sets the header variables; repeats are next to each other in a `HeaderMap`.
 fn set_headers(py: Python<'_>, environ: &Bound<'_, PyDict>, request: &RequestView<'_>) -> PyResult<()> {
-    // A body that was kept whole is no longer chunked.
+    // A chunked body that was read as a whole is not chunked any more.
     let kept_whole = request.content_length.is_some();
     let mut fields = request.headers.iter().peekable();
     while let Some((name, value)) = fields.next() {

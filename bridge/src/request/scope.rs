@@ -1,6 +1,6 @@
 //! Builds the ASGI connection scope of one request or WebSocket.
 //!
-//! Kept apart from the gateways because HTTP and WebSocket share nearly all of it.
+//! The scopes of HTTP and WebSocket have nearly everything in common.
 //!
 //! Spec: ASGI HTTP & WebSocket 2.5 "Connection Scope"; RFC 9113 8.2.3 (cookies are joined).
 
@@ -25,19 +25,19 @@ pub const SPEC_VERSION: &str = "2.5";
 pub struct ScopeTemplate {
     http: Py<PyDict>,
     websocket: Py<PyDict>,
-    /// What requests have in common.
+    /// The values that HTTP requests have in common.
     requests: Repeated,
-    /// What WebSockets have.
+    /// The values that WebSockets have in common.
     websockets: Repeated,
-    /// Its `asgi`, of which each scope has a copy: middleware may write into it.
+    /// The value of `asgi`. Each scope gets a copy, because middleware may write into it.
     versions: Py<PyDict>,
 }
 
-/// Every scope has them; their places are in the template, so that its copies need no larger table.
+/// The keys that every scope has. The template has places for them, so that its copies need not be enlarged.
 const ALWAYS: [&str; 9] =
     ["http_version", "scheme", "path", "raw_path", "root_path", "query_string", "headers", "client", "server"];
 
-/// The extensions that change which messages an HTTP application sends, and whether each is offered.
+/// Which extensions are offered to an HTTP application. They change which messages it may send.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is another extension; any of them may be offered")]
 pub struct Extensions {
@@ -52,7 +52,7 @@ pub struct Extensions {
 }
 
 impl Extensions {
-    /// As a scope has them. Nothing of it is shared with another scope.
+    /// The value of `extensions`. It shares nothing with other scopes.
     fn offered(self, py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         let extensions = PyDict::new(py);
         for (offered, name) in [
@@ -69,22 +69,22 @@ impl Extensions {
     }
 }
 
-/// Which of the two scopes to build.
+/// Which kind of scope to build.
 #[derive(Clone, Copy, Debug)]
 pub enum ScopeKind<'a> {
     /// One HTTP request.
     Http {
-        /// What its application may send beside the messages that all servers take.
+        /// The offered extensions.
         extensions: Extensions,
     },
-    /// One WebSocket, with the subprotocols that the client offers.
+    /// One WebSocket.
     WebSocket {
-        /// In the client's order.
+        /// The subprotocols that the client offers, in the client's order.
         subprotocols: &'a [String],
     },
 }
 
-/// The address part of a scope that a Unix socket needs: its path.
+/// The path of a Unix socket, which a scope has in the place of an address.
 #[derive(Clone, Copy, Debug)]
 pub struct UnixPath<'a>(pub &'a str);
 
@@ -114,7 +114,7 @@ impl ScopeTemplate {
         })
     }
 
-    /// A fresh scope. `state` is the application's lifespan state; each request gets a shallow copy.
+    /// A new scope. `state` is the lifespan state of the application. Each request gets a shallow copy of it.
     ///
     /// # Errors
     /// When Python is out of memory.
@@ -165,7 +165,7 @@ impl ScopeTemplate {
     }
 }
 
-/// What the request has in common with others.
+/// A scope with the values that a request has in common with others.
 fn with_common<'py>(
     base: &Bound<'py, PyDict>,
     kind: ScopeKind<'_>,
@@ -189,16 +189,16 @@ fn with_common<'py>(
     Ok(scope)
 }
 
-/// Paths.
+/// Paths of earlier requests.
 static TEXTS: LazyLock<Texts> = LazyLock::new(Texts::default);
 
-/// Raw paths.
+/// Raw paths of earlier requests.
 static OCTETS: LazyLock<Octets> = LazyLock::new(Octets::default);
 
-/// Clients, by address and port.
+/// Earlier clients.
 static CLIENTS: LazyLock<Memo<ScopeClient>> = LazyLock::new(Memo::default);
 
-/// The client of a connection as a scope has it.
+/// The client of a connection, as a value of a scope.
 struct ScopeClient {
     address: Box<str>,
     port: u16,
@@ -221,7 +221,7 @@ fn client_pair<'py>(py: Python<'py>, (address, port): (&str, u16)) -> PyResult<B
     }
 }
 
-/// Adds to the scope's own dictionary of extensions.
+/// Adds an extension to the `extensions` of a scope.
 fn add_extension(scope: &Bound<'_, PyDict>, name: &str, extension: &Bound<'_, PyDict>) -> PyResult<()> {
     let py = scope.py();
     let extensions = match scope.get_item(intern!(py, "extensions"))? {
@@ -232,7 +232,7 @@ fn add_extension(scope: &Bound<'_, PyDict>, name: &str, extension: &Bound<'_, Py
     scope.set_item(intern!(py, "extensions"), extensions)
 }
 
-/// `path` includes `root_path` (the reading of the specification since 2.4).
+/// Sets `path`, which includes `root_path` (since version 2.4 of the specification).
 fn set_path(py: Python<'_>, scope: &Bound<'_, PyDict>, request: &RequestView<'_>, raw_path: &[u8]) -> PyResult<()> {
     let path = if request.script_name.is_empty() {
         TEXTS.utf8(py, &request.path_info)?

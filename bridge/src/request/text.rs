@@ -1,6 +1,4 @@
-//! The fields of a request as Python objects, which are mostly there already, and percent-decoding.
-//!
-//! Kept apart because `environ` and `scope` both need them.
+//! Makes Python objects of the header fields of a request, most of which are cached. Also decodes percent-encoding.
 //!
 //! Spec: RFC 3986 2.1; RFC 3875 4.1.18.
 
@@ -16,7 +14,7 @@ use pyo3::types::{PyBytes, PyString, PyTuple};
 use crate::latin1::latin1;
 use crate::request::memo::{Memo, Recalled};
 
-/// Percent-decodes; an escape that is not two hexadecimal digits stays as it is.
+/// Decodes percent-encoding. An escape without two hexadecimal digits stays as it is.
 pub fn percent_decode(raw: &[u8]) -> Cow<'_, [u8]> {
     if !raw.contains(&b'%') {
         return Cow::Borrowed(raw);
@@ -42,7 +40,7 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// A field as an `environ` has it.
+/// A header field as an entry of an `environ`.
 struct Variable {
     name: Box<str>,
     raw: Box<[u8]>,
@@ -55,7 +53,7 @@ static FIELDS: LazyLock<Memo<Py<PyTuple>>> = LazyLock::new(Memo::default);
 
 /// Key and value of a field in an `environ`: `accept-encoding` → `HTTP_ACCEPT_ENCODING`.
 ///
-/// `None` for what no application is to see.
+/// `None` for fields that applications must not see.
 ///
 /// # Errors
 /// When Python is out of memory.
@@ -80,7 +78,8 @@ pub fn environ_field<'py>(
     Ok(Some((key, text)))
 }
 
-/// A field as a scope has it: a tuple of the lower-case name and the value. `None` for one with an underscore, as in an `environ`.
+/// A field in a scope: a tuple of the name in lower case and the value. `None` for a name with an underscore, as in an
+/// `environ`.
 ///
 /// # Errors
 /// When Python is out of memory.
@@ -108,7 +107,7 @@ fn is_pair_of(pair: &Bound<'_, PyTuple>, name: &[u8], value: &[u8]) -> bool {
     same(kept_value, value) && same(kept_name, name)
 }
 
-/// Names that are kept; beyond it a client that invents names costs time, never memory.
+/// The most cached names. If a client invents more, they cost time, but no memory.
 const CACHED_NAMES: usize = 512;
 
 /// Header name → Python object, made once per name; nothing for a name that applications do not see.

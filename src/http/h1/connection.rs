@@ -1,9 +1,9 @@
-//! One HTTP/1 connection as a state machine: head → answer → head, until it ends.
+//! One HTTP/1 connection as a state machine: head → response → head, until it ends.
 //!
-//! Kept apart from the parts that it runs: `reading` waits for a head, `client` listens while there is an answer to come, `answering`
-//! makes bytes of it. Nothing is kept between two requests but the socket, a timer and a few numbers.
+//! `reading` waits for a head, `client` listens until there is a response, and `answering` sends it. Between two
+//! requests, a connection keeps only the socket, a timer and a few numbers.
 //!
-//! Spec: RFC 9112 9.3, 9.3.2 (one answer after the other), 9.6.
+//! Spec: RFC 9112 9.3, 9.3.2 (responses are sent in order), 9.6.
 
 use std::io;
 use std::pin::Pin;
@@ -28,20 +28,20 @@ use crate::response::early_hints::EarlyHints;
 use crate::response::own_fields::OwnFields;
 use crate::wire::{Closing, DataRate, HeadParser, Limits, Refusal, Timer};
 
-/// Who had a request so lately may have another on its way.
+/// A client that had a request so recently may have sent another one.
 const LATELY: Duration = Duration::from_secs(1);
 
-/// Who answers the requests of a connection, and how.
+/// Answers the requests of a connection.
 pub(super) trait Answers: Unpin {
-    /// What is put up with.
+    /// The limits of the connection.
     fn limits(&self) -> &Arc<Limits>;
     /// Answers a request.
     fn answer(&self, parts: Parts, body: RawBody) -> ResponseFuture;
     /// Answers what is no request, and begins with `line`.
     fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> ChosenResponse;
-    /// Where it is said that the client sends no more.
+    /// Where the connection notes that the client has closed its side.
     fn half_closed(&self) -> &HalfClosed;
-    /// The fields that every answer gets.
+    /// The fields that the server adds to every response.
     fn own_fields(&self) -> &OwnFields;
     /// Whether they include `Date`.
     fn is_dated(&self) -> bool;
@@ -49,27 +49,27 @@ pub(super) trait Answers: Unpin {
     fn hints(&self) -> bool;
 }
 
-/// How far the request at hand has come.
+/// The stage of the current request.
 #[derive(Default)]
 pub(super) enum RequestStage {
-    /// There is none: the next head is waited for.
+    /// There is no request. The connection waits for a head.
     #[default]
     Head,
-    /// There is none, and what comes instead gets this answer.
+    /// There is no request. What comes gets this refusal.
     Refusing(Refusal),
-    /// It has no answer yet.
+    /// There is no response yet.
     Answering(ResponseFuture),
-    /// Its answer is being sent.
+    /// The response is being sent.
     Sending(Box<Sending>),
-    /// Once the answer is out, the connection is not HTTP any more.
+    /// When the response was sent, the connection switches to another protocol.
     Upgrading(Handover),
-    /// Once the answer is out, it closes.
+    /// When the response was sent, the connection closes.
     Closing,
-    /// Once what there is of the answer is out, it is cut: nothing is to look like the end.
+    /// When the existing part of the response was sent, the connection is cut, so that nothing looks like the end.
     Cut,
 }
 
-/// What the request at hand means to its connection.
+/// What the connection needs to know about the current request.
 #[derive(Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -81,20 +81,20 @@ pub(super) struct Now {
     pub(super) is_head: bool,
     /// The client may send another request.
     pub(super) keep_alive: bool,
-    /// What follows cannot be read as a request: its body broke off, or will not be read.
+    /// No request can be read after this one, because its body broke off or will not be read.
     pub(super) lost: bool,
-    /// The answer is the last.
+    /// This response is the last.
     pub(super) last: bool,
-    /// It asks to become something else.
+    /// The request asks to switch protocols.
     pub(super) upgrade: Option<Handover>,
     pub(super) hints: Option<EarlyHints>,
 }
 
-/// That the client sends no more.
+/// When the client has closed its side.
 #[derive(Debug, Default)]
 pub(super) struct ClientClosed {
     pub(super) at: Option<Instant>,
-    /// Who answers has heard of it.
+    /// The code that makes the response was told.
     pub(super) told: bool,
 }
 
@@ -102,9 +102,9 @@ pub(super) struct ClientClosed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ServerPhase {
     Serving,
-    /// It ends soon: each response from now on is the connection's last.
+    /// It ends soon. From now on, each response is the last of its connection.
     Leaving,
-    /// It ends: no other request is waited for.
+    /// It ends. Connections do not wait for another request.
     Draining,
 }
 
@@ -114,18 +114,19 @@ pub(super) struct Http1<S, A> {
     pub(super) answers: A,
     pub(super) turn: RequestStage,
     pub(super) now: Now,
-    /// What came and was not taken.
+    /// Bytes that were read and not used yet.
     pub(super) input: BytesMut,
-    /// How far the head in `input` was read.
+    /// How far the head in `input` was parsed.
     pub(super) parser: Option<Box<HeadParser>>,
     pub(super) inflow: Option<Box<Inflow>>,
     pub(super) output: Output,
     pub(super) writing: DataRate,
-    /// Since when the client is waited for: it has nothing to ask, or has begun to.
+    /// Since when the connection waits for the client, either for the first byte of a request or for the rest of its
+    /// head.
     pub(super) since: Option<Instant>,
-    /// It has begun to ask.
+    /// A head has begun.
     pub(super) begun: bool,
-    /// It has asked for something.
+    /// There was a request.
     pub(super) asked: bool,
     pub(super) ended: ClientClosed,
     pub(super) timer: Timer,
@@ -134,7 +135,7 @@ pub(super) struct Http1<S, A> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A> {
-    /// A connection of which `input` was read. It must be polled on a tokio runtime that has time.
+    /// A connection. `input` was read from it already. It must be polled on a tokio runtime with timers.
     pub(super) fn new(io: S, answers: A, input: BytesMut) -> Self {
         let limits = answers.limits();
         let (writing, timer) = (DataRate::new(limits), Timer::new(limits.keep_alive_timeout));
@@ -158,14 +159,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         }
     }
 
-    /// A connection that gets this answer, whatever it asks for.
+    /// A connection that answers anything with this refusal.
     pub(super) fn refusing(io: S, answers: A, refusal: Refusal) -> Self {
         let mut connection = Self::new(io, answers, BytesMut::new());
         connection.turn = RequestStage::Refusing(refusal);
         connection
     }
 
-    /// Whether a request may be on its way: nothing was asked yet, or something a moment ago.
+    /// Whether a request may be on the way: there was none yet, or one a moment ago.
     pub(super) fn expects_request(&self) -> bool {
         match self.turn {
             RequestStage::Head => !self.asked || self.since.is_none_or(|since| since.elapsed() < LATELY),
@@ -173,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         }
     }
 
-    /// Ready when the connection has ended. An error is that it did not end in order.
+    /// Ready when the connection has ended. An error means that it did not end properly.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let flushed = self.poll_output(cx)?;
@@ -205,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what there is. Cuts the connection of a reader that takes nothing.
+    /// Writes the output. Cuts the connection if the client reads too slowly.
     pub(super) fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.output.is_out() {
             match self.output.poll_write(cx, &mut self.io) {
@@ -223,9 +224,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         Poll::Ready(Ok(()))
     }
 
-    /// The request is over. What is known of it is forgotten.
+    /// Ends the current request, and forgets its data.
     pub(super) fn end(&mut self) {
-        // Nobody reads what is left of its body.
+        // Nobody reads the rest of its body.
         self.now.lost |= self.inflow.take().is_some();
         self.turn = if self.now.last || self.now.lost { RequestStage::Closing } else { RequestStage::Head };
         self.now.upgrade = None;
@@ -244,17 +245,17 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
                     return if slow { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending };
                 }
             }
-            // A client may still be sending what nobody will read.
+            // The client may still send something that nobody will read.
             let may_send = self.now.lost || !self.input.is_empty();
             self.closing = Closing::after_ours(may_send);
         }
         self.closing.poll(cx, &mut self.io, &mut self.timer)
     }
 
-    /// Gives the connection to whoever it was upgraded for.
+    /// Gives the connection to the code that switches its protocol.
     pub(super) fn hand_on(self) {
         if let RequestStage::Upgrading(handover) = self.turn {
-            // Whoever wanted it may have gone.
+            // Fails if nobody wants it any more.
             let _unwanted = handover.send(Box::new(HandedOn::new(self.io, self.input, self.timer)));
         }
     }

@@ -1,9 +1,9 @@
 //! One HTTP/1 connection, from its first byte to its last.
 //!
-//! Kept apart from `connection.rs`, which answers the requests of both kinds. In reading order: `connection` is the state machine,
-//! `reading` waits for a head, `inflow` brings the body that follows it, `client` listens meanwhile, `answering` sends the answer
-//! (`lines`: its head; `output`: what is on its way), `handed_on` is a connection that is HTTP no more. This file says how a
-//! connection ends with its server.
+//! Reading order: `connection` is the state machine. `reading` waits for a head, `inflow` brings the body that follows
+//! it, and `client` listens meanwhile. `answering` sends the response, with `lines` for its head and `output` for bytes
+//! that wait. `handed_on` is a connection that has switched protocols. This file decides how a connection ends when the
+//! server stops. (`http/connection.rs` answers the requests of HTTP/1 and HTTP/2.)
 //!
 //! Spec: RFC 9112 9.3, 9.6.
 
@@ -40,17 +40,17 @@ use crate::response::own_fields::OwnFields;
 use crate::runtime::shutdown::{Phase, ShutdownGuard};
 use crate::wire::{Limits, Refusal};
 
-/// What is known of a connection when it comes here.
+/// How a connection begins.
 #[derive(Debug)]
 pub enum Begun {
-    /// These bytes were read already.
+    /// These bytes were read from it already.
     With(BytesMut),
-    /// Whatever it asks for gets this answer.
+    /// Anything that it sends gets this refusal.
     Refused(Refusal),
 }
 
-/// Serves one HTTP/1 connection until it closes or the server stops. Not `async`, so that an idle connection keeps nothing of what
-/// it was made from.
+/// Serves one HTTP/1 connection until it closes or the server stops. It is not `async`, so that an idle connection does
+/// not keep the arguments in memory.
 pub fn serve<S>(
     service: Arc<Service>,
     stream: S,
@@ -67,14 +67,15 @@ where
         Begun::Refused(refusal) => Http1::refusing(stream, connection, refusal),
     };
     async move {
-        // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.
+        // An error is the client's (it left, or violated a rule and was told so), or an application's, which was
+        // logged.
         if let Some(Ok(())) = until_ended(&mut served, &mut guard).await {
             served.hand_on();
         }
     }
 }
 
-/// The end of a connection; `None` when the server cuts it.
+/// The end of a connection. `None` if the server cuts it.
 async fn until_ended<S>(served: &mut Http1<S, Arc<Connection>>, guard: &mut ShutdownGuard) -> Option<io::Result<()>>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -84,7 +85,8 @@ where
     {
         return Some(ended);
     }
-    // A proxy that keeps connections hears of the end with its next answer on each, and not by a close under a request.
+    // A proxy that keeps connections learns of the end from the next response on each, not from a close while it sends
+    // a request.
     served.server = ServerPhase::Leaving;
     if let Some(ended) = guard.unless(Phase::Draining, pin!(poll_fn(|cx| served.poll_end(cx)))).await {
         return Some(ended);

@@ -1,7 +1,7 @@
-//! The wait for a request: from the first byte of its head to the last, or to the end of the client's time.
+//! Waits for a request: from the first byte of its head to the last, or until a timeout.
 //!
-//! Kept apart because it is the only place where bytes are taken for a head. Each is read once, into a buffer that all connections
-//! of a thread share; a connection has one of its own only while half a head is here.
+//! This is the only place where bytes are read for a head. They are read into a buffer that all connections of a thread
+//! share. A connection has its own buffer only while it has an incomplete head.
 //!
 //! Spec: RFC 9112 2.2, 3, 9.3 (idle); RFC 9110 15.5.9.
 
@@ -22,20 +22,20 @@ use crate::request::upgrade;
 use crate::response::early_hints;
 use crate::wire::{Head, HeadParser, Limits, Refusal};
 
-/// How much is read at once where it is not known what.
+/// How much is read at once if it is not known what comes.
 pub(super) const SCRATCH: usize = 16 << 10;
 
 thread_local! {
-    /// Where bytes are read to.
+    /// The shared buffer.
     static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
-    /// What reads a head that is here as a whole.
+    /// Parses a head that arrives as a whole.
     static PARSER: RefCell<HeadParser> = RefCell::default();
 }
 
 /// A head, what of it is known, and how the server takes it.
 type ReadHead = Result<Option<(Head, Parts)>, Refusal>;
 
-/// Reads `io` once, and has `take` look at what came.
+/// Reads `io` once, and passes the bytes to `take`.
 pub(super) fn poll_read<S: AsyncRead + Unpin, T>(
     io: &mut S,
     cx: &mut Context<'_>,
@@ -89,7 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         Poll::Ready(Ok(()))
     }
 
-    /// Takes the head that is in the input, if it is complete.
+    /// Takes the head in `input`, if it is complete.
     fn take_head(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let found = read_head(&mut self.parser, &self.input, self.answers.limits());
         if let Ok(Some((head, _))) = &found {
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         self.begin(cx, found)
     }
 
-    /// Begins with what was found. Gives whether that was something.
+    /// Begins to handle what was found. Returns whether there was anything.
     fn begin(&mut self, cx: &mut Context<'_>, found: ReadHead) -> io::Result<bool> {
         match found {
             Ok(None) => return Ok(false),
@@ -121,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
             ..Now::default()
         };
         if self.ended.at.is_some() {
-            // It has its own time to be answered.
+            // Each request has its own time before the code that makes its response is told.
             self.ended.at = Some(Instant::now());
             self.ended.told = false;
             self.answers.half_closed().set(false);
@@ -138,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         self.turn = RequestStage::Answering(self.answers.answer(parts, body));
     }
 
-    /// Answers what is no request; nothing after it is read.
+    /// Answers something that is not a request. Nothing after it is read.
     pub(super) fn refuse(&mut self, cx: &mut Context<'_>, refusal: &Refusal) -> io::Result<()> {
         let line = first_line(&self.input, self.answers.limits().request_line);
         self.asked = true;
@@ -149,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         self.respond(cx, answered)
     }
 
-    /// The socket has nothing. Ready when the client has had its time.
+    /// Called when the socket has no bytes. Ready when the timeout has passed.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let begun = self.parser.as_ref().is_some_and(|parser| parser.begun(&self.input));
         if begun && !self.begun {
@@ -165,13 +165,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         if begun {
             return Poll::Ready(self.refuse(cx, &Refusal::too_slow("the request head took too long")));
         }
-        // An idle connection ends without a word: a 408 could be taken for an answer.
+        // An idle connection closes without a response, because a 408 could be taken for the response to the next
+        // request.
         self.turn = RequestStage::Closing;
         Poll::Ready(Ok(()))
     }
 }
 
-/// Reads the head that `bytes` begin with. What of it was read is kept if it is not complete.
+/// Parses the head at the start of `bytes`. If it is incomplete, keeps the state of the parser.
 fn read_head(kept: &mut Option<Box<HeadParser>>, bytes: &[u8], limits: &Limits) -> ReadHead {
     let read = |parser: &mut HeadParser| match parser.advance(bytes, limits)? {
         None => Ok(None),
@@ -195,7 +196,7 @@ fn read_head(kept: &mut Option<Box<HeadParser>>, bytes: &[u8], limits: &Limits) 
     })
 }
 
-/// The first line of a head, without its end; of one that does not end, or is too long, what there is up to `most` bytes.
+/// The first line of a head without its line end. At most `most` bytes, even if the line does not end.
 fn first_line(head: &[u8], most: usize) -> Vec<u8> {
     let head = head.strip_prefix(b"\r\n").unwrap_or(head);
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A service that answers as the server's gateways do, and a client that sends raw bytes.
+//! A service that answers like the server's gateways, and a client that sends raw bytes.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) const BIG: usize = 4 << 20;
 /// A body that must not be taken for a head.
 pub(super) const LIKE_A_HEAD: &str = "HTTP/1.1 200 OK\r\nx-between: 1\r\nset-cookie: a\r\n\r\n";
 
-/// Set when the answer for `/stay` was dropped.
+/// Set when the response for `/stay` was dropped.
 #[derive(Clone, Default)]
 pub(super) struct ResponseDropped(pub(super) Arc<AtomicBool>);
 
@@ -41,7 +41,7 @@ impl Drop for SetOnDrop {
     }
 }
 
-/// Answers by the path.
+/// Chooses the response by the path.
 struct TestService {
     limits: Arc<Limits>,
     half_closed: Arc<HalfClosed>,
@@ -94,7 +94,7 @@ fn ok(body: impl Into<Bytes>) -> AppResponse {
     whole(StatusCode::OK, HeaderMap::new(), body)
 }
 
-/// Answers with fields in an order that a map cannot hold.
+/// Responds with fields in an order that a map cannot represent.
 fn ordered(body: impl Into<Bytes>) -> AppResponse {
     let fields = [("set-cookie", "a"), ("x-between", "1"), ("set-cookie", "b"), ("x-between", "2")];
     let fields = fields.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
@@ -132,7 +132,7 @@ fn upgrade(parts: &mut Parts) -> AppResponse {
     whole(StatusCode::SWITCHING_PROTOCOLS, fields.into_iter().collect(), "")
 }
 
-/// A stream that has no end, or breaks off.
+/// A stream that never ends, or breaks off.
 fn stream(breaks: bool) -> AppResponse {
     let (writer, reader): (_, PipeReader<Bytes>) = pipe(1024);
     tokio::spawn(async move {
@@ -179,7 +179,7 @@ async fn respond(
     }
 }
 
-/// Serves one connection; the handle ends with it.
+/// Serves one connection. The handle ends with it.
 pub(super) fn serve<S>(io: S, limits: Limits, dropped: ResponseDropped) -> tokio::task::JoinHandle<Result<(), String>>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -213,7 +213,7 @@ impl TestClient {
         self.io.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// Reads until `end` has come.
+    /// Reads up to and including `end`.
     pub(super) async fn read_until(&mut self, end: &str) -> String {
         let mut text = Vec::new();
         while !text.ends_with(end.as_bytes()) {
@@ -224,7 +224,7 @@ impl TestClient {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Reads until the connection is closed, and expects it to be.
+    /// Reads until the connection is closed. Fails if it stays open.
     pub(super) async fn read_to_end(&mut self) -> String {
         let mut text = Vec::new();
         let read = timeout(Duration::from_secs(5), self.io.read_to_end(&mut text)).await;
@@ -233,7 +233,7 @@ impl TestClient {
     }
 }
 
-/// The status and the body of each answer in `text`.
+/// The status and the body of each response in `text`.
 pub(super) fn answers(text: &str) -> Vec<(u16, String)> {
     let mut answers = Vec::new();
     let mut rest = text;
