@@ -10,6 +10,9 @@ PYTEST_ARGUMENTS ?=
 # Most tests wait for a server or a clock, so more of them than there are processors run side by side.
 TEST_PROCESSES ?= 4
 BENCH_ARGUMENTS ?=
+TRIALS ?=
+SOAK_MINUTES ?= 30
+FAULTS_PATH := $(CURDIR)/faults:$(CURDIR)/tests/support:$(CURDIR)/conformance:$(CURDIR)/python
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
@@ -20,7 +23,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help tools install build docs guides test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance clean
+.PHONY: help tools install build docs guides test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance faults soak test-faults clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -126,6 +129,16 @@ conformance: install ## test other servers and bridges too; writes docs/conforma
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -r conformance/peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check uwsgi || echo 'uWSGI cannot be built here; it is left out'
 	PYTHONPATH='$(CURDIR)/tests/support:$(CURDIR)/python' $(PEERS)/bin/python conformance docs/conformance.md
+
+# The trials need nginx, haproxy and the other servers of the extra `test`; ends and exhaustion are best run as root.
+faults: install ## put this server and others through faults (TRIALS= names some); rewrites docs/reliability.md
+	PYTHONPATH='$(FAULTS_PATH)' $(BIN)/python faults $(TRIALS) --page docs/reliability.md
+
+soak: install ## a mixed load for SOAK_MINUTES= (30), with restarts; rewrites its table in docs/reliability.md
+	SOAK_MINUTES='$(SOAK_MINUTES)' PYTHONPATH='$(FAULTS_PATH)' $(BIN)/python faults soak --page docs/reliability.md
+
+test-faults: install ## the short form of all trials; `make test` runs those that need no load
+	RSGI_TEST_FAULTS=1 $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal tests/faults $(PYTEST_ARGUMENTS)
 
 clean: ## remove everything that was built and installed here
 	rm -rf $(VENV) .venv-3.* .venv-bench-3.* benches/.venv-3.* $(PEERS) $(DOCS_VENV) $(GUIDES_VENV) site target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
