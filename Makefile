@@ -11,6 +11,9 @@ PYTEST_ARGUMENTS ?=
 TEST_PROCESSES ?= 4
 BENCH_ARGUMENTS ?=
 MATRIX_ARGUMENTS ?=
+TRIALS ?=
+SOAK_MINUTES ?= 30
+FAULTS_PATH := $(CURDIR)/faults:$(CURDIR)/tests/support:$(CURDIR)/conformance:$(CURDIR)/python
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
@@ -21,7 +24,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help tools install build docs guides test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance test-matrix sdist wheel-in-container check-package check-version check-dist clean
+.PHONY: help tools install build docs guides test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance test-matrix sdist wheel-in-container check-package check-version check-dist clean faults soak test-faults
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -150,6 +153,16 @@ conformance: install ## test other servers and bridges too; writes docs/conforma
 # On the interpreter of PYTHON=; some frameworks want a newer one than others.
 test-matrix: install ## run every framework under rsgi and its usual server, and compare; writes docs/frameworks.md
 	PYTHONPATH='$(CURDIR)/tests/support:$(CURDIR)/conformance:$(CURDIR)' $(BIN)/python -m matrix docs/frameworks.md $(MATRIX_ARGUMENTS)
+
+# The trials need nginx, haproxy and the other servers of the extra `test`; ends and exhaustion are best run as root.
+faults: install ## put this server and others through faults (TRIALS= names some); rewrites docs/reliability.md
+	PYTHONPATH='$(FAULTS_PATH)' $(BIN)/python faults $(TRIALS) --page docs/reliability.md
+
+soak: install ## a mixed load for SOAK_MINUTES= (30), with restarts; rewrites its table in docs/reliability.md
+	SOAK_MINUTES='$(SOAK_MINUTES)' PYTHONPATH='$(FAULTS_PATH)' $(BIN)/python faults soak --page docs/reliability.md
+
+test-faults: install ## the short form of all trials; `make test` runs those that need no load
+	RSGI_TEST_FAULTS=1 $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal tests/faults $(PYTEST_ARGUMENTS)
 
 clean: ## remove everything that was built and installed here
 	rm -rf $(VENV) .venv-matrix .venv-3.* .venv-bench-3.* benches/.venv-3.* $(PEERS) $(DOCS_VENV) $(GUIDES_VENV) site target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -141,7 +141,7 @@ OUR_HOSTS = [
 ]
 
 
-class _HostServer(Server):
+class HostServer(Server):
     """A server that may be one process or a tree of them, and may keep its port to itself."""
 
     def __init__(self, command: list[str], ready: re.Pattern[str], environment: Mapping[str, str]) -> None:
@@ -226,7 +226,7 @@ class ProcessHost(Host):
             command = [str(Path(python).with_name("uwsgi")), *arguments, "--pyhome", str(Path(python).parent.parent)]
         if module == "granian":  # which says on stdout what others say on stderr
             command = ["sh", "-c", 'exec "$@" 1>&2', "sh", *command]
-        self.server = _HostServer(command, kind.ready, environment)
+        self.server = HostServer(command, kind.ready, environment)
         if get(self.server, "/hello").body != b"hello":
             self.server.kill_tree()
             raise RuntimeError(f"{self.name} does not serve:\n{self.server.log()}")

@@ -70,6 +70,7 @@ class Http2Connection:
 
     Attributes:
         goaway: The error code of the server's GOAWAY, if it came.
+        last_stream: The last stream that this GOAWAY says is served.
         ended: Whether the connection has ended.
         settings: What the server has set.
     """
@@ -98,6 +99,7 @@ class Http2Connection:
         self.h2 = h2.connection.H2Connection(config)
         self.streams: dict[int, Stream] = {}
         self.goaway: int | None = None
+        self.last_stream = 2**31 - 1
         self.ended = False
         self.settings: dict[int, int] = {}
         self._reading = reading
@@ -211,6 +213,7 @@ class Http2Connection:
         if frame[3] == GOAWAY:
             # Kept from the package, which takes it for the end: the streams that are open go on.
             self.goaway = int.from_bytes(frame[13:17], "big")
+            self.last_stream = min(self.last_stream, int.from_bytes(frame[9:13], "big") & 0x7FFFFFFF)
             return
         try:
             for event in self.h2.receive_data(frame):

@@ -1,0 +1,23 @@
+"""The server comes through when something runs out: the scenes of `faults/`, each once.
+
+Apart from `tests/limits`, which is about limits that are set: these are the system's.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from trials.exhaustion import NEED_MOUNT, SCENES, can_mount
+from trials.servers import RSGI
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and prlimit")
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_server_comes_through(name: str) -> None:
+    scene, _ = SCENES[name]
+    if scene in NEED_MOUNT and not can_mount():
+        pytest.skip("needs a user who may mount a file system")
+    assert scene(RSGI) is None
