@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::basic_user::user;
 use super::format::{Atom, Format, Piece, Shape, Wanted};
@@ -15,7 +15,7 @@ use super::notation::{Json, Notation, Text};
 use crate::log::timestamp::Clock;
 use crate::request::head::{Peer, RequestHead, protocol};
 use crate::request::identity::trace_id;
-use crate::wire::refused_path;
+use crate::wire::{REFUSED_PATH, refused_path};
 
 /// What is kept of one request for its line, only when the log is on.
 #[derive(Debug)]
@@ -67,16 +67,17 @@ pub struct Outcome {
 }
 
 impl Entry {
-    /// What is to be kept of a request. Copies: what hyper has read is not to wait here.
+    /// What is to be kept of a request. Copies: what the connection has read is not to wait here.
     pub fn new(head: &RequestHead, wanted: &Wanted) -> Self {
-        let headers = &head.parts.headers;
-        let refused = if head.parts.version == Version::HTTP_2 { refused_path(headers) } else { None };
+        let fields = &head.parts.fields;
+        let refused =
+            if head.parts.version == Version::HTTP_2 { fields.get(REFUSED_PATH).map(refused_path) } else { None };
         let target = refused.unwrap_or_else(|| head.target().into_owned().into_bytes());
         let (method, protocol) = (head.parts.method.clone(), protocol(head.parts.version));
         let asked = Asked::Request { method, target, protocol };
         Self {
-            trace_id: if wanted.trace { trace_id(headers).map(str::to_owned) } else { None },
-            request: kept(headers, &wanted.request),
+            trace_id: if wanted.trace { trace_id(fields).map(str::to_owned) } else { None },
+            request: kept(&wanted.request, |name| fields.get(name.as_str())),
             queued: head.queued.clone(),
             ..Self::with(Arc::clone(&head.peer), asked, head.request_id.clone())
         }
@@ -84,7 +85,7 @@ impl Entry {
 
     /// What is to be kept of bytes that are no request, and begin with `line`.
     pub fn refused(peer: Arc<Peer>, line: Vec<u8>, request_id: Option<HeaderValue>, wanted: &Wanted) -> Self {
-        let request = kept(&HeaderMap::new(), &wanted.request);
+        let request = kept(&wanted.request, |_| None);
         Self { request, ..Self::with(peer, Asked::Line(line), request_id) }
     }
 
@@ -203,8 +204,8 @@ impl Entry {
 }
 
 /// The values of the fields `names`. Copies.
-pub fn kept(headers: &HeaderMap, names: &[HeaderName]) -> Fields {
-    names.iter().map(|name| headers.get(name).map(|value| value.as_bytes().into())).collect()
+pub fn kept<'a>(names: &[HeaderName], value: impl Fn(&HeaderName) -> Option<&'a [u8]>) -> Fields {
+    names.iter().map(|name| value(name).map(Into::into)).collect()
 }
 
 fn field(fields: &Fields, place: usize) -> Option<&[u8]> {

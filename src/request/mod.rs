@@ -10,6 +10,7 @@ pub mod error;
 pub mod half_closed;
 pub mod head;
 pub mod identity;
+pub mod parts;
 pub mod refusals;
 pub mod routed;
 pub mod upgrade;

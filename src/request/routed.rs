@@ -2,12 +2,10 @@
 //!
 //! Apart from `connection.rs`, which does what the router says.
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
-use http::request::Parts;
-
 use crate::metrics::DecidedBy;
 use crate::request::head::RequestHead;
 use crate::request::identity;
+use crate::request::parts::RequestParts;
 use crate::route::{Decided, Decision, Reason, RouteRequest, Router};
 
 /// What the numbers of a request need: the routes of the applications that may answer it.
@@ -27,10 +25,9 @@ pub fn decided_by(router: &Router, head: &RequestHead, websocket: bool, decided:
 /// What a request asks of the router.
 #[inline]
 pub fn asked(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
-    let Parts { method, headers, .. } = &head.parts;
-    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
-    let preflight = if *method == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
-        text(ACCESS_CONTROL_REQUEST_METHOD)
+    let RequestParts { method, fields, .. } = &head.parts;
+    let preflight = if *method == http::Method::OPTIONS && fields.contains("origin") {
+        fields.text("access-control-request-method")
     } else {
         None
     };
@@ -38,11 +35,11 @@ pub fn asked(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
         method: method.as_str(),
         raw_path: head.path(),
         // That of an absolute target is in the field, too.
-        host: text(HOST),
+        host: fields.text("host"),
         websocket,
         preflight_method: preflight,
         scheme: head.peer.scheme(),
-        headers,
+        fields,
         client: head.peer.client().map(|(address, _)| address),
         random: identity::bucket,
     }

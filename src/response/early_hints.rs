@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 
 use futures::task::AtomicWaker;
-use http::request::Parts;
+
+use crate::request::parts::RequestParts;
 
 /// So many bytes of hints wait at most: what is more is left out, as it is no more than a hint.
 const MOST: usize = 64 << 10;
@@ -24,7 +25,7 @@ struct Shared {
 }
 
 /// Lets the application of this request send hints.
-pub fn offer(parts: &mut Parts) -> EarlyHints {
+pub fn offer(parts: &mut RequestParts) -> EarlyHints {
     let hints = EarlyHints::default();
     parts.extensions.insert(hints.clone());
     hints
@@ -32,7 +33,7 @@ pub fn offer(parts: &mut Parts) -> EarlyHints {
 
 impl EarlyHints {
     /// Those of a request, if its connection takes any.
-    pub fn of(parts: &Parts) -> Option<&Self> {
+    pub fn of(parts: &RequestParts) -> Option<&Self> {
         parts.extensions.get()
     }
 

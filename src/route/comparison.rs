@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a comparison that cannot be set up should fail")]
 
-use http::HeaderMap;
+use rsgi_bridge::request::fields::RequestFields;
 
 use super::method::Asked;
 use super::path::decode;
@@ -180,15 +180,9 @@ fn the_table_finds_what_a_naive_matcher_finds() {
             let naive = rows
                 .iter()
                 .position(|(methods, template)| has(methods.as_deref(), method) && fits(&read(template), &text));
-            let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
-            let query = Query {
-                websocket: false,
-                asked: Asked::of_rule(method, None),
-                host: None,
-                scheme,
-                headers,
-                draw: None,
-            };
+            let (scheme, fields) = (Scheme::Http, &RequestFields::default());
+            let query =
+                Query { websocket: false, asked: Asked::of_rule(method, None), host: None, scheme, fields, draw: None };
             let expected = naive.map_or(Found::Nothing, Found::Row);
             assert_eq!(table.find(&decode(&raw_path), &query), expected, "{method} {raw_path} {rows:?}");
             found += usize::from(naive.is_some());

@@ -161,8 +161,8 @@ fn rule_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
 }
 
 fn query<'a>(request: &RouteRequest<'a>, asked: Asked<'a>) -> Query<'a> {
-    let RouteRequest { websocket, host, scheme, headers, .. } = *request;
-    Query { websocket, asked, host, scheme, headers, draw: None }
+    let RouteRequest { websocket, host, scheme, fields, .. } = *request;
+    Query { websocket, asked, host, scheme, fields, draw: None }
 }
 
 /// What a request asks of an application's route table. An OPTIONS that is no preflight asks about the path as a whole, so

@@ -2,7 +2,8 @@
 //!
 //! Apart from the tests because the fuzz target does the same with bytes that it thinks of.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use http::{Method, Uri};
 
 use super::reference::{self, End, Request};
 use super::{BodyReader, Head, HeadParser, Limits, Piece};
@@ -84,15 +85,18 @@ impl Reader {
     }
 }
 
-fn request_of(parser: &HeadParser, head: &Head, bytes: &Bytes) -> Request {
-    let parts = parser.parts(bytes).unwrap_or_else(|refusal| panic!("{refusal:?} for {}", bytes.escape_ascii()));
+fn request_of(parser: &HeadParser, head: &Head, bytes: &[u8]) -> Request {
+    let (method, target) = (parser.method(bytes).to_vec(), parser.target(bytes).to_vec());
+    // The connection makes these of them, and has no answer if it cannot.
+    let uri = Uri::try_from(&*target).unwrap_or_else(|error| panic!("{error} for {}", bytes.escape_ascii()));
+    assert!(Method::from_bytes(&method).is_ok(), "{}", bytes.escape_ascii());
+    let (section, places) = parser.field_section(bytes);
     let Head { http_11, keep_alive, upgrade, expects_continue, .. } = *head;
-    let target = parser.target(bytes).to_vec();
-    assert_eq!(parts.uri.authority().is_some(), !target.starts_with(b"/") && target != b"*");
+    assert_eq!(uri.authority().is_some(), !target.starts_with(b"/") && target != b"*");
     Request {
-        method: parts.method.as_str().as_bytes().to_vec(),
+        method,
         target,
-        fields: parser.fields(bytes).map(|(name, value)| (name.to_ascii_lowercase(), value.to_vec())).collect(),
+        fields: places.map(|(name, value)| (section[name].to_ascii_lowercase(), section[value].to_vec())).collect(),
         http_11,
         keep_alive,
         upgrade,

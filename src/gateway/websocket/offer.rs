@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use http::header::{HeaderMap, SEC_WEBSOCKET_EXTENSIONS};
+use rsgi_bridge::request::fields::RequestFields;
 
 use super::handshake::items;
 
@@ -61,8 +61,8 @@ impl fmt::Display for Agreed {
 }
 
 /// The first offer that can be met; `None` goes on without compression.
-pub fn agree(headers: &HeaderMap) -> Option<Agreed> {
-    items(headers, SEC_WEBSOCKET_EXTENSIONS).find_map(meet)
+pub fn agree(fields: &RequestFields) -> Option<Agreed> {
+    items(fields, "sec-websocket-extensions").find_map(meet)
 }
 
 /// Meets one offer, unless it has a parameter that is unknown, repeated, out of range, or beyond what we can do.
@@ -108,14 +108,10 @@ fn window_bits(text: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn answer(offers: &[&'static str]) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        for offer in offers {
-            headers.append(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(offer));
-        }
-        agree(&headers).map(|agreed| agreed.to_string())
+        let fields = offers.iter().map(|offer| ("sec-websocket-extensions", *offer)).collect();
+        agree(&fields).map(|agreed| agreed.to_string())
     }
 
     #[test]

@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::HeaderMap;
-use http::header::{FORWARDED, HOST, HeaderName, HeaderValue};
+use http::header::HeaderValue;
+use rsgi_bridge::request::fields::RequestFields;
 
 use crate::request::head::Peer;
 
@@ -37,49 +37,49 @@ pub(super) struct Outcome {
 
 impl Memo {
     /// What came of a request with the same fields, if that was the latest one.
-    pub(super) fn recall(&self, headers: &HeaderMap) -> Option<Outcome> {
+    pub(super) fn recall(&self, fields: &RequestFields) -> Option<Outcome> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref().filter(|kept| matches(&kept.fields, headers)).map(|kept| kept.outcome.clone())
+        kept.as_ref().filter(|kept| matches(&kept.fields, fields)).map(|kept| kept.outcome.clone())
     }
 
     /// Keeps what came of these fields.
-    pub(super) fn keep(&self, headers: &HeaderMap, outcome: &Outcome) {
-        let fields = written(headers);
-        let kept = (fields.len() <= LONGEST).then(|| Kept { fields: fields.into(), outcome: outcome.clone() });
+    pub(super) fn keep(&self, fields: &RequestFields, outcome: &Outcome) {
+        let written = written(fields);
+        let kept = (written.len() <= LONGEST).then(|| Kept { fields: written.into(), outcome: outcome.clone() });
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 }
 
 /// The fields that count, and more that are called alike.
-fn counting(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    let counts = |name: &HeaderName| *name == HOST || *name == FORWARDED || name.as_str().starts_with("x-forwarded-");
-    headers.iter().filter(move |(name, _)| counts(name))
+fn counting(fields: &RequestFields) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let counts = |name: &[u8]| name == b"host" || name == b"forwarded" || name.starts_with(b"x-forwarded-");
+    fields.iter().filter(move |(name, _)| counts(name))
 }
 
 /// How long a name and a value are: with that in front none can pass for the end of another one.
-fn lengths(name: &HeaderName, value: &HeaderValue) -> [u8; 16] {
-    let (name, value) = (name.as_str().len() as u64, value.len() as u64);
+fn lengths(name: &[u8], value: &[u8]) -> [u8; 16] {
+    let (name, value) = (name.len() as u64, value.len() as u64);
     let mut lengths = [0; 16];
     lengths[..8].copy_from_slice(&name.to_le_bytes());
     lengths[8..].copy_from_slice(&value.to_le_bytes());
     lengths
 }
 
-fn written(headers: &HeaderMap) -> Vec<u8> {
-    let mut fields = Vec::new();
-    for (name, value) in counting(headers) {
-        fields.extend(lengths(name, value));
-        fields.extend_from_slice(name.as_str().as_bytes());
-        fields.extend_from_slice(value.as_bytes());
+fn written(fields: &RequestFields) -> Vec<u8> {
+    let mut written = Vec::new();
+    for (name, value) in counting(fields) {
+        written.extend(lengths(name, value));
+        written.extend_from_slice(name);
+        written.extend_from_slice(value);
     }
-    fields
+    written
 }
 
-/// Whether [`written`] would give `fields`.
-fn matches(fields: &[u8], headers: &HeaderMap) -> bool {
-    let rest = counting(headers).try_fold(fields, |rest, (name, value)| {
+/// Whether [`written`] would give `kept`.
+fn matches(kept: &[u8], fields: &RequestFields) -> bool {
+    let rest = counting(fields).try_fold(kept, |rest, (name, value)| {
         let rest = rest.strip_prefix(&lengths(name, value))?;
-        rest.strip_prefix(name.as_str().as_bytes())?.strip_prefix(value.as_bytes())
+        rest.strip_prefix(name)?.strip_prefix(value)
     });
     rest.is_some_and(<[u8]>::is_empty)
 }
@@ -88,23 +88,19 @@ fn matches(fields: &[u8], headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
-    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
-        }
-        headers
+    fn fields(lines: &[(&str, &str)]) -> RequestFields {
+        lines.iter().copied().collect()
     }
 
     #[test]
     fn only_the_same_fields_are_the_same() {
         let all =
             [("host", "a"), ("x-forwarded-for", "192.0.2.1"), ("accept", "*/*"), ("x-forwarded-for", "192.0.2.2")];
-        let kept = written(&headers(&all));
-        assert!(matches(&kept, &headers(&all)));
+        let kept = written(&fields(&all));
+        assert!(matches(&kept, &fields(&all)));
         let others =
             [("x-forwarded-for", "192.0.2.1"), ("user-agent", "b"), ("host", "a"), ("x-forwarded-for", "192.0.2.2")];
-        assert!(!matches(&kept, &headers(&others)), "another order is looked at anew");
+        assert!(!matches(&kept, &fields(&others)), "another order is looked at anew");
         for different in [
             &[("host", "a"), ("x-forwarded-for", "192.0.2.1")][..],
             &[("host", "a"), ("x-forwarded-for", "192.0.2.1, 192.0.2.2")],
@@ -125,7 +121,7 @@ mod tests {
             &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "192.0.2.2")],
             &[],
         ] {
-            assert!(!matches(&kept, &headers(different)), "{different:?}");
+            assert!(!matches(&kept, &fields(different)), "{different:?}");
         }
     }
 
@@ -133,7 +129,7 @@ mod tests {
     fn long_fields_are_not_kept() {
         let memo = Memo::default();
         let outcome = Outcome { peer: None, host: None, prefix: None };
-        let (short, long) = (headers(&[("host", "a")]), headers(&[("x-forwarded-for", &"1".repeat(LONGEST))]));
+        let (short, long) = (fields(&[("host", "a")]), fields(&[("x-forwarded-for", &"1".repeat(LONGEST))]));
         memo.keep(&short, &outcome);
         assert!(memo.recall(&short).is_some());
         memo.keep(&long, &outcome);

@@ -18,6 +18,7 @@ use http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
     LAST_MODIFIED, LOCATION, VARY,
 };
+use rsgi_bridge::request::fields::RequestFields;
 use rsgi_bridge::response::response_head::ResponseHead;
 use rsgi_bridge::response::sink::{FileBody, Stamp};
 
@@ -46,7 +47,7 @@ pub struct Request {
     wanted: Wanted,
     /// Where the folder is that the path names without its slash.
     slashed: String,
-    headers: HeaderMap,
+    fields: RequestFields,
     encodings: Vec<Encoding>,
     is_head: bool,
 }
@@ -58,9 +59,9 @@ impl Request {
         let last = if below.is_empty() { head.path() } else { below }.rsplit('/').next().unwrap_or_default();
         // Relative: a proxy may have cut something off the path. With the dot, a colon in it makes no scheme.
         let slashed = format!("./{last}/{query}");
-        let headers = &head.parts.headers;
-        let encodings = Accepted::of(headers).among(&SIDECARS);
-        Self { wanted, slashed, headers: headers.clone(), encodings, is_head: head.is_head() }
+        let fields = &head.parts.fields;
+        let encodings = Accepted::of(fields).among(&SIDECARS);
+        Self { wanted, slashed, fields: fields.clone(), encodings, is_head: head.is_head() }
     }
 }
 
@@ -134,7 +135,7 @@ fn redirect(entry: &Entry, request: &Request, name: &Path) -> io::Result<Option<
 fn send(entry: &Entry, request: &Request, name: &Path, opened: Opened) -> io::Result<AppResponse> {
     let Representation { opened, encoding, varies } = entry.folder.represent(name, opened, &request.encodings);
     let known = validators(opened.stamp, encoding);
-    let verdict = judge(&request.headers, request.is_head, &known, SystemTime::now());
+    let verdict = judge(&request.fields, request.is_head, &known, SystemTime::now());
     let mut headers = common(entry, name, &known, varies);
     let range = match verdict {
         Verdict::Whole => 0..known.size,
