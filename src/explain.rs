@@ -12,7 +12,7 @@ use rsgi_bridge::request::text::percent_decode;
 
 use crate::config::plan::{Plan, StaticSpec};
 use crate::response::static_files;
-use crate::route::{BUCKETS, Decided, Decision, Lot, Reason, RouteRequest, Router, Scheme, Shared};
+use crate::route::{BUCKETS, CheckedShare, Decided, Decision, Lot, Reason, RouteRequest, Router, Scheme};
 
 /// The router of one plan.
 #[pyclass(frozen, name = "Router", module = "rsgi._rsgi")]
@@ -154,7 +154,7 @@ fn lot(lot: Lot) -> &'static str {
     }
 }
 
-fn bucket(shared: Shared) -> Option<u16> {
+fn bucket(shared: CheckedShare) -> Option<u16> {
     match shared.lot {
         Lot::Brought(bucket) | Lot::Hashed(bucket) => Some(bucket),
         Lot::Drawn(_) | Lot::Unknown | Lot::Wished(_) => None,

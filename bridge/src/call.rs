@@ -18,7 +18,7 @@ use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyTuple};
 
 use crate::error::{is_clients_doing, short};
 use crate::process::Process;
-use crate::response::async_body::{self, Kind, kind_of};
+use crate::response::async_body::{self, BodyKind, kind_of};
 use crate::response::exchange::{Ended, Exchange, Next};
 use crate::response::file_wrapper::FileWrapper;
 use crate::response::start_response::{StartResponse, body_bytes};
@@ -234,14 +234,14 @@ fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Arc<Exchang
     }
     // Asked only where it tells something: the error of what has no length costs more than a call.
     let undeclared = !exchange.declares_length();
-    let kind = if undeclared { kind_of(iterable)? } else { Kind::Unsaid };
-    if kind == Kind::Async {
+    let kind = if undeclared { kind_of(iterable)? } else { BodyKind::Unsaid };
+    if kind == BodyKind::Async {
         return async_body::send(py, iterable, exchange);
     }
     let chunks = iterable.try_iter().map_err(|_| {
         PyTypeError::new_err(format!("the application must return an iterable of bytes, not {}", short(iterable)))
     })?;
-    if kind == Kind::InMemory {
+    if kind == BodyKind::InMemory {
         return exchange.complete(py, joined(chunks)?);
     }
     let single = undeclared && iterable.len().is_ok_and(|length| length == 1);

@@ -8,7 +8,7 @@ use pyo3::types::PyDict;
 
 /// Which request of which application a record is about.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub struct LogContext<'a> {
     /// The application's name, such as `old:app`.
     pub app: &'a str,
     /// The request method, or `WEBSOCKET`.
@@ -27,7 +27,7 @@ pub struct Subject<'a> {
     pub shadow: bool,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> LogContext<'a> {
     /// The lifespan of `app`, which no client asked for.
     pub fn lifespan(app: &'a str) -> Self {
         Self {
@@ -71,20 +71,20 @@ pub fn log_warning(py: Python<'_>, message: &str) {
 }
 
 /// Logs an error with its traceback.
-pub fn log_exception(py: Python<'_>, subject: Subject<'_>, message: &str, error: &PyErr) {
-    log(py, Some(subject), "error", message, Some(error));
+pub fn log_exception(py: Python<'_>, log_context: LogContext<'_>, message: &str, error: &PyErr) {
+    log(py, Some(log_context), "error", message, Some(error));
 }
 
 /// Logs `message`. What it is about is in the record as well, as the attribute `rsgi`, for handlers that write no text.
-pub fn log(py: Python<'_>, subject: Option<Subject<'_>>, level: &str, message: &str, error: Option<&PyErr>) {
+pub fn log(py: Python<'_>, log_context: Option<LogContext<'_>>, level: &str, message: &str, error: Option<&PyErr>) {
     let logged = logger(py).and_then(|logger| {
         let options = PyDict::new(py);
         if let Some(error) = error {
             options.set_item("exc_info", (error.get_type(py), error.value(py), error.traceback(py)))?;
         }
-        if let Some(subject) = subject {
+        if let Some(log_context) = log_context {
             let extra = PyDict::new(py);
-            extra.set_item("rsgi", subject.fields(py)?)?;
+            extra.set_item("rsgi", log_context.fields(py)?)?;
             options.set_item("extra", extra)?;
         }
         logger.call_method(level, ("%s", message), Some(&options))
@@ -104,7 +104,7 @@ fn unraisable(py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
     }
 }
 
-impl std::fmt::Display for Subject<'_> {
+impl std::fmt::Display for LogContext<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.shadow {
             formatter.write_str("the shadow request ")?;

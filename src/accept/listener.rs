@@ -16,11 +16,11 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::accept::protocol;
 use crate::http::service::Service;
-use crate::net::admission::Place;
+use crate::net::admission::ConnectionPermit;
 use crate::net::back_off::BackOff;
 use crate::net::binding::Bound;
 use crate::request::head::Peer;
-use crate::runtime::shutdown::{Alive, Phase, Shutdown};
+use crate::runtime::shutdown::{Phase, Shutdown, ShutdownGuard};
 
 /// The most connections that are taken over from the queue of the kernel when the server drains.
 const MOST_WAITING: usize = 65536;
@@ -45,11 +45,11 @@ impl Listening {
         self.accepting.store(true, Ordering::Release);
         for bound in self.bound {
             let url = bound.url(service.tls.is_some());
-            let turns = Turns { shared: self.shared };
+            let turns = AcceptTurns { shared: self.shared };
             let accepting = Accepting {
                 turns,
                 back_off: BackOff::new(url.clone(), service.metrics.clone()),
-                alive: shutdown.alive(),
+                guard: shutdown.guard(),
             };
             tokio::spawn(accept(bound, accepting, Arc::clone(service)));
             if !self.shared {
@@ -63,11 +63,11 @@ impl Listening {
 
 /// Who may accept next.
 #[derive(Debug, Clone, Copy)]
-struct Turns {
+struct AcceptTurns {
     shared: bool,
 }
 
-impl Turns {
+impl AcceptTurns {
     /// After each connection: of several processes, all should get some of those that come at once.
     async fn give(self) {
         if self.shared {
@@ -79,9 +79,9 @@ impl Turns {
 
 /// How one socket is accepted from.
 struct Accepting {
-    turns: Turns,
+    turns: AcceptTurns,
     back_off: BackOff,
-    alive: Alive,
+    guard: ShutdownGuard,
 }
 
 /// Accepts connections until the server drains.
@@ -98,36 +98,36 @@ async fn accept(bound: Bound, accepting: Accepting, service: Arc<Service>) {
     }
 }
 
-/// The next connection, with its place if these are limited. It is not accepted before there is room.
+/// The next connection, with its permit if these are limited. It is not accepted before there is room.
 fn admitted<T>(
     service: &Service,
     context: &mut Context<'_>,
     accept: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<T>>,
-) -> Poll<io::Result<(Option<Place>, T)>> {
+) -> Poll<io::Result<(Option<ConnectionPermit>, T)>> {
     let Some(admission) = &service.admission else { return accept(context).map_ok(|accepted| (None, accepted)) };
     ready!(admission.poll_room(context));
     accept(context).map_ok(|accepted| (Some(admission.take()), accepted))
 }
 
 async fn accept_tcp(listener: TcpListener, accepting: Accepting, service: Arc<Service>) {
-    let Accepting { turns, mut back_off, mut alive } = accepting;
-    let serve = |stream: TcpStream, client: SocketAddr, alive: Alive| {
+    let Accepting { turns, mut back_off, mut guard } = accepting;
+    let serve = |stream: TcpStream, client: SocketAddr, guard: ShutdownGuard| {
         // Without it a small answer may wait for the client's acknowledgement; with it only latency is at stake.
         let _unsupported = stream.set_nodelay(true);
         let server = stream.local_addr().ok().map(named);
         let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(Some(client.ip())));
         let peer = Peer { client: Some(named(client)), server, trusted, ..Peer::default() };
-        tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, Box::new(peer), alive));
+        tokio::spawn(protocol::serve_tcp(Arc::clone(&service), stream, Box::new(peer), guard));
     };
     loop {
         let accepted = tokio::select! {
             accepted = poll_fn(|context| admitted(&service, context, |context| listener.poll_accept(context))) => accepted,
-            () = alive.reached(Phase::Draining) => break,
+            () = guard.reached(Phase::Draining) => break,
             () = back_off.over() => continue,
         };
         match accepted {
-            Ok((place, (stream, client))) => {
-                serve(stream, client, alive.of_connection(place));
+            Ok((permit, (stream, client))) => {
+                serve(stream, client, guard.of_connection(permit));
                 turns.give().await;
             }
             Err(error) => back_off.failed(&error).await,
@@ -138,7 +138,7 @@ async fn accept_tcp(listener: TcpListener, accepting: Accepting, service: Arc<Se
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            serve(stream, client, alive.of_connection(None));
+            serve(stream, client, guard.of_connection(None));
         }
     }
 }
@@ -149,21 +149,21 @@ fn named(address: SocketAddr) -> (String, u16) {
 }
 
 async fn accept_unix(listener: UnixListener, accepting: Accepting, path: &str, service: Arc<Service>) {
-    let Accepting { turns, mut back_off, mut alive } = accepting;
-    let serve = |stream: UnixStream, alive: Alive| {
+    let Accepting { turns, mut back_off, mut guard } = accepting;
+    let serve = |stream: UnixStream, guard: ShutdownGuard| {
         let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(None));
         let peer = Peer { unix_path: Some(path.to_owned()), trusted, ..Peer::default() };
-        tokio::spawn(protocol::serve_unix(Arc::clone(&service), stream, Box::new(peer), alive));
+        tokio::spawn(protocol::serve_unix(Arc::clone(&service), stream, Box::new(peer), guard));
     };
     loop {
         let accepted = tokio::select! {
             accepted = poll_fn(|context| admitted(&service, context, |context| listener.poll_accept(context))) => accepted,
-            () = alive.reached(Phase::Draining) => break,
+            () = guard.reached(Phase::Draining) => break,
             () = back_off.over() => continue,
         };
         match accepted {
-            Ok((place, (stream, _))) => {
-                serve(stream, alive.of_connection(place));
+            Ok((permit, (stream, _))) => {
+                serve(stream, guard.of_connection(permit));
                 turns.give().await;
             }
             Err(error) => back_off.failed(&error).await,
@@ -174,7 +174,7 @@ async fn accept_unix(listener: UnixListener, accepting: Accepting, path: &str, s
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = UnixStream::from_std(stream)
         {
-            serve(stream, alive.of_connection(None));
+            serve(stream, guard.of_connection(None));
         }
     }
 }

@@ -21,34 +21,34 @@ use crate::metrics::Event;
 use crate::net::replayed::Replayed;
 use crate::net::tls::{Secured, Tls};
 use crate::request::head::Peer;
-use crate::runtime::shutdown::Alive;
+use crate::runtime::shutdown::ShutdownGuard;
 use crate::wire::{Refusal, read_opening};
 
 /// The first byte of a TLS connection.
 const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Serves a TCP connection, with TLS when the server has a certificate.
-pub async fn serve_tcp(service: Arc<Service>, mut stream: TcpStream, mut peer: Box<Peer>, mut alive: Alive) {
+pub async fn serve_tcp(service: Arc<Service>, mut stream: TcpStream, mut peer: Box<Peer>, mut guard: ShutdownGuard) {
     if is_introduced(&service, &peer)
-        && let Err(unknown) = Box::pin(introduction(&service, &mut stream, &mut peer, &mut alive)).await
+        && let Err(unknown) = Box::pin(introduction(&service, &mut stream, &mut peer, &mut guard)).await
     {
-        return Box::pin(unknown.turn_away(service, stream, peer, alive)).await;
+        return Box::pin(unknown.turn_away(service, stream, peer, guard)).await;
     }
     match service.tls.clone() {
-        None => serve_clear(service, stream, peer, alive).await,
+        None => serve_clear(service, stream, peer, guard).await,
         // In boxes what not every connection is, so that the others keep no room for it.
-        Some(tls) => Box::pin(serve_tls(service, &tls, stream, peer, alive)).await,
+        Some(tls) => Box::pin(serve_tls(service, &tls, stream, peer, guard)).await,
     }
 }
 
 /// Serves a connection over a Unix socket.
-pub async fn serve_unix(service: Arc<Service>, mut stream: UnixStream, mut peer: Box<Peer>, mut alive: Alive) {
+pub async fn serve_unix(service: Arc<Service>, mut stream: UnixStream, mut peer: Box<Peer>, mut guard: ShutdownGuard) {
     if is_introduced(&service, &peer)
-        && let Err(unknown) = Box::pin(introduction(&service, &mut stream, &mut peer, &mut alive)).await
+        && let Err(unknown) = Box::pin(introduction(&service, &mut stream, &mut peer, &mut guard)).await
     {
-        return Box::pin(unknown.turn_away(service, stream, peer, alive)).await;
+        return Box::pin(unknown.turn_away(service, stream, peer, guard)).await;
     }
-    serve_clear(service, stream, peer, alive).await;
+    serve_clear(service, stream, peer, guard).await;
 }
 
 fn is_introduced(service: &Service, peer: &Peer) -> bool {
@@ -56,28 +56,28 @@ fn is_introduced(service: &Service, peer: &Peer) -> bool {
 }
 
 /// Serves a connection without TLS.
-async fn serve_clear<S>(service: Arc<Service>, mut stream: S, peer: Box<Peer>, mut alive: Alive)
+async fn serve_clear<S>(service: Arc<Service>, mut stream: S, peer: Box<Peer>, mut guard: ShutdownGuard)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     if service.settings.http == HttpVersions::One {
-        return h1::serve(service, stream, peer, alive, Begun::With(BytesMut::new())).await;
+        return h1::serve(service, stream, peer, guard, Begun::With(BytesMut::new())).await;
     }
-    let patience = service.limits.header_timeout;
+    let timeout = service.limits.header_timeout;
     let mut bytes = BytesMut::new();
     let http2 = tokio::select! {
-        http2 = tokio::time::timeout(patience, read_opening(&mut stream, &mut bytes)) => http2,
-        () = alive.given_up() => return,
+        http2 = tokio::time::timeout(timeout, read_opening(&mut stream, &mut bytes)) => http2,
+        () = guard.given_up() => return,
     };
     match http2 {
-        Ok(Ok(true)) => Box::pin(h2::serve(service, Replayed { bytes, io: stream }, peer, alive)).await,
+        Ok(Ok(true)) => Box::pin(h2::serve(service, Replayed { bytes, io: stream }, peer, guard)).await,
         // It left, or never sent a byte.
         Ok(Err(_)) => {}
         _ if bytes.is_empty() => {}
-        Ok(Ok(false)) => serve_http1(service, stream, peer, alive, bytes).await,
+        Ok(Ok(false)) => serve_http1(service, stream, peer, guard, bytes).await,
         Err(_) => {
             let refusal = Refusal::too_slow("the request head took too long");
-            h1::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
+            h1::serve(service, stream, peer, guard, Begun::Refused(refusal)).await;
         }
     }
 }
@@ -87,7 +87,7 @@ fn serve_http1<S>(
     service: Arc<Service>,
     stream: S,
     peer: Box<Peer>,
-    alive: Alive,
+    guard: ShutdownGuard,
     bytes: BytesMut,
 ) -> impl Future<Output = ()> + Send
 where
@@ -98,19 +98,19 @@ where
     } else {
         Begun::With(bytes)
     };
-    h1::serve(service, stream, peer, alive, begun)
+    h1::serve(service, stream, peer, guard, begun)
 }
 
-async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer: Box<Peer>, mut alive: Alive) {
-    let patience = service.limits.header_timeout;
+async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer: Box<Peer>, mut guard: ShutdownGuard) {
+    let timeout = service.limits.header_timeout;
     let greeting = async {
         let mut first = [0];
         let seen = stream.peek(&mut first).await?;
         if seen == 0 || first == [TLS_HANDSHAKE] { tls.accept(stream).await.map(Ok) } else { Ok(Err(stream)) }
     };
     let greeted = tokio::select! {
-        greeted = tokio::time::timeout(patience, greeting) => greeted,
-        () = alive.given_up() => return,
+        greeted = tokio::time::timeout(timeout, greeting) => greeted,
+        () = guard.given_up() => return,
     };
     // Too slow, or no handshake: the client's doing, and it was told what can be told.
     let failed = |event| service.metrics.iter().for_each(|metrics| metrics.count(event));
@@ -123,15 +123,15 @@ async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer
         Ok(Secured { stream, session, http2 }) => {
             peer.tls = Some(session.into());
             if http2 {
-                h2::serve(service, stream, peer, alive).await;
+                h2::serve(service, stream, peer, guard).await;
             } else {
-                serve_http1(service, stream, peer, alive, BytesMut::new()).await;
+                serve_http1(service, stream, peer, guard, BytesMut::new()).await;
             }
         }
         Err(stream) => {
             failed(Event::TlsNone);
             let refusal = Refusal::malformed("this port speaks HTTPS: use an address with https://");
-            h1::serve(service, stream, peer, alive, Begun::Refused(refusal)).await;
+            h1::serve(service, stream, peer, guard, Begun::Refused(refusal)).await;
         }
     }
 }

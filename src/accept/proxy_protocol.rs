@@ -17,7 +17,7 @@ use crate::http::service::Service;
 use crate::metrics::Event;
 use crate::request::head::Peer;
 use crate::route::Scheme;
-use crate::runtime::shutdown::Alive;
+use crate::runtime::shutdown::ShutdownGuard;
 use crate::wire::Refusal;
 
 const VERSION_1: &[u8] = b"PROXY ";
@@ -43,7 +43,7 @@ pub enum Unknown {
 
 impl Unknown {
     /// Tells the proxy, in the clear, and the operator.
-    pub async fn turn_away<S>(self, service: Arc<Service>, stream: S, peer: Box<Peer>, alive: Alive)
+    pub async fn turn_away<S>(self, service: Arc<Service>, stream: S, peer: Box<Peer>, guard: ShutdownGuard)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -53,7 +53,7 @@ impl Unknown {
         crate::log::line(format_args!("warning: {reason} from {proxy}; the connection is closed (`--proxy-protocol`)"));
         // What expects TLS could not read it.
         if service.tls.is_none() || peer.unix_path.is_some() {
-            h1::serve(service, stream, peer, alive, Begun::Refused(Refusal::malformed(reason))).await;
+            h1::serve(service, stream, peer, guard, Begun::Refused(Refusal::malformed(reason))).await;
         }
     }
 }
@@ -66,7 +66,7 @@ pub async fn introduction<S>(
     service: &Service,
     stream: &mut S,
     peer: &mut Peer,
-    alive: &mut Alive,
+    guard: &mut ShutdownGuard,
 ) -> Result<(), Unknown>
 where
     S: AsyncRead + Unpin,
@@ -74,7 +74,7 @@ where
     let mut bytes = Vec::with_capacity(OPENING);
     let reading = tokio::select! {
         reading = tokio::time::timeout(service.limits.header_timeout, read(stream, &mut bytes)) => reading,
-        () = alive.given_up() => return Err(Unknown::Silent),
+        () = guard.given_up() => return Err(Unknown::Silent),
     };
     match reading {
         Ok(Ok(true)) => {}

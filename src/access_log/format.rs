@@ -91,15 +91,15 @@ pub enum Atom {
     RequestId,
     /// The id of its trace.
     TraceId,
-    /// A field of the request, by its place in `Wanted`.
+    /// A field of the request, by its place in `NeededValues`.
     RequestField(usize),
-    /// A field of the response, by its place in `Wanted`.
+    /// A field of the response, by its place in `NeededValues`.
     ResponseField(usize),
 }
 
 /// A part of a line.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum LinePart {
     /// Text that is the same in each line.
     Literal(String),
     /// What is known of the request.
@@ -110,14 +110,14 @@ pub enum Piece {
 #[derive(Debug)]
 pub enum Shape {
     /// Its pieces, one after the other.
-    Text(Vec<Piece>),
+    Text(Vec<LinePart>),
     /// A JSON object: what comes before each value, and the value.
     Json(Vec<(String, Atom)>),
 }
 
 /// What has to be kept of a request because the format asks for it.
 #[derive(Debug, Default)]
-pub struct Wanted {
+pub struct NeededValues {
     /// Fields of the request.
     pub request: Vec<HeaderName>,
     /// Fields of the response.
@@ -132,20 +132,20 @@ pub struct Wanted {
 
 /// A format.
 #[derive(Debug)]
-pub struct Format {
+pub struct LineFormat {
     /// How a line is put together.
     pub shape: Shape,
     /// What that needs.
-    pub wanted: Wanted,
+    pub wanted: NeededValues,
 }
 
-impl Format {
+impl LineFormat {
     /// Compiles `text`, common, combined, json, or a format with `%(atom)s` in it.
     ///
     /// # Errors
     /// When it has an atom that there is not.
     pub fn compile(format: &str) -> Result<Self, StartupError> {
-        let mut wanted = Wanted::default();
+        let mut wanted = NeededValues::default();
         let shape = match format {
             "json" => {
                 let before = |place| if place == 0 { "{" } else { ", " };
@@ -171,8 +171,8 @@ fn wrong(message: &str) -> StartupError {
     StartupError::new(message, hint)
 }
 
-impl Wanted {
-    fn pieces(&mut self, format: &str) -> Result<Vec<Piece>, StartupError> {
+impl NeededValues {
+    fn pieces(&mut self, format: &str) -> Result<Vec<LinePart>, StartupError> {
         if format.contains(['\n', '\r']) {
             return Err(wrong("the format of the access log contains a line break"));
         }
@@ -195,13 +195,13 @@ impl Wanted {
                 .atom(name)
                 .ok_or_else(|| wrong(&format!("`%({name})s` in the format of the access log is not a known atom")))?;
             if !literal.is_empty() {
-                pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+                pieces.push(LinePart::Literal(std::mem::take(&mut literal)));
             }
-            pieces.push(Piece::Atom(atom));
+            pieces.push(LinePart::Atom(atom));
             rest = after;
         }
         literal.push_str(rest);
-        pieces.push(Piece::Literal(literal));
+        pieces.push(LinePart::Literal(literal));
         Ok(pieces)
     }
 
@@ -293,9 +293,9 @@ mod tests {
     #[test]
     fn the_named_formats_have_atoms_that_there_are() {
         for name in ["text", "common", "combined"] {
-            assert!(Format::compile(name).is_ok(), "{name}");
+            assert!(LineFormat::compile(name).is_ok(), "{name}");
         }
-        let Ok(Format { shape: Shape::Json(keys), .. }) = Format::compile("json") else { panic!("no object") };
+        let Ok(LineFormat { shape: Shape::Json(keys), .. }) = LineFormat::compile("json") else { panic!("no object") };
         assert_eq!(keys.len(), JSON.len());
     }
 
@@ -314,17 +314,17 @@ mod tests {
             "%({a}x)s",
             "%(h)s\n%(s)s",
         ] {
-            assert!(Format::compile(format).is_err(), "{format:?}");
+            assert!(LineFormat::compile(format).is_err(), "{format:?}");
         }
     }
 
     #[test]
     fn pieces_follow_each_other() {
-        let Ok(format) = Format::compile("a%%b %(h)s %({X-Id}i)s%({x-id}i)s") else { panic!("it is one") };
+        let Ok(format) = LineFormat::compile("a%%b %(h)s %({X-Id}i)s%({x-id}i)s") else { panic!("it is one") };
         let Shape::Text(pieces) = format.shape else { panic!("it is text") };
-        let literal = |text: &str| Piece::Literal(text.to_owned());
-        let field = || Piece::Atom(Atom::RequestField(0));
-        let expected = [literal("a%b "), Piece::Atom(Atom::Address), literal(" "), field(), field(), literal("")];
+        let literal = |text: &str| LinePart::Literal(text.to_owned());
+        let field = || LinePart::Atom(Atom::RequestField(0));
+        let expected = [literal("a%b "), LinePart::Atom(Atom::Address), literal(" "), field(), field(), literal("")];
         assert_eq!(pieces, expected);
         assert_eq!(format.wanted.request, ["x-id"]);
     }

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::basic_user::user;
-use super::format::{Atom, Format, Piece, Shape, Wanted};
-use super::notation::{Json, Notation, Text};
+use super::format::{Atom, LineFormat, LinePart, NeededValues, Shape};
+use super::notation::{Json, LineText, Notation};
 use crate::log::timestamp::Clock;
 use crate::request::head::{Peer, RequestHead, protocol};
 use crate::request::identity::trace_id;
@@ -19,14 +19,14 @@ use crate::wire::{REFUSED_PATH, refused_path};
 
 /// What is kept of one request for its line, only when the log is on.
 #[derive(Debug)]
-pub struct Entry {
+pub struct LogEntry {
     peer: Arc<Peer>,
-    asked: Asked,
+    asked: LoggedRequest,
     request_id: Option<HeaderValue>,
     trace_id: Option<String>,
-    request: Fields,
+    request: LoggedFields,
     /// The fields of the answer, once there is one.
-    pub response: Fields,
+    pub response: LoggedFields,
     /// The microseconds until the application was called, and one more; 0 before.
     queued: Option<Arc<AtomicU64>>,
     /// The rule that decided who answers.
@@ -38,10 +38,10 @@ pub struct Entry {
 }
 
 /// Fields that the format asks for, in its order.
-pub type Fields = Vec<Option<Box<[u8]>>>;
+pub type LoggedFields = Vec<Option<Box<[u8]>>>;
 
 #[derive(Debug)]
-enum Asked {
+enum LoggedRequest {
     Request {
         method: Method,
         target: Vec<u8>,
@@ -66,15 +66,15 @@ pub struct Outcome {
     pub app: Option<Arc<str>>,
 }
 
-impl Entry {
+impl LogEntry {
     /// What is to be kept of a request. Copies: what the connection has read is not to wait here.
-    pub fn new(head: &RequestHead, wanted: &Wanted) -> Self {
+    pub fn new(head: &RequestHead, wanted: &NeededValues) -> Self {
         let fields = &head.parts.fields;
         let refused =
             if head.parts.version == Version::HTTP_2 { fields.get(REFUSED_PATH).map(refused_path) } else { None };
         let target = refused.unwrap_or_else(|| head.target().into_owned().into_bytes());
         let (method, protocol) = (head.parts.method.clone(), protocol(head.parts.version));
-        let asked = Asked::Request { method, target, protocol };
+        let asked = LoggedRequest::Request { method, target, protocol };
         Self {
             trace_id: if wanted.trace { trace_id(fields).map(str::to_owned) } else { None },
             request: kept(&wanted.request, |name| fields.get(name.as_str())),
@@ -84,12 +84,12 @@ impl Entry {
     }
 
     /// What is to be kept of bytes that are no request, and begin with `line`.
-    pub fn refused(peer: Arc<Peer>, line: Vec<u8>, request_id: Option<HeaderValue>, wanted: &Wanted) -> Self {
+    pub fn refused(peer: Arc<Peer>, line: Vec<u8>, request_id: Option<HeaderValue>, wanted: &NeededValues) -> Self {
         let request = kept(&wanted.request, |_| None);
-        Self { request, ..Self::with(peer, Asked::Line(line), request_id) }
+        Self { request, ..Self::with(peer, LoggedRequest::Line(line), request_id) }
     }
 
-    fn with(peer: Arc<Peer>, asked: Asked, request_id: Option<HeaderValue>) -> Self {
+    fn with(peer: Arc<Peer>, asked: LoggedRequest, request_id: Option<HeaderValue>) -> Self {
         Self {
             peer,
             asked,
@@ -105,14 +105,14 @@ impl Entry {
     }
 
     /// Adds the line, with its end.
-    pub fn write(&self, format: &Format, clock: &mut Clock, line: &mut String) {
+    pub fn write(&self, format: &LineFormat, clock: &mut Clock, line: &mut String) {
         match &format.shape {
             Shape::Text(pieces) => {
-                let mut text = Text { line, clock };
+                let mut text = LineText { line, clock };
                 for piece in pieces {
                     match piece {
-                        Piece::Literal(literal) => text.line.push_str(literal),
-                        Piece::Atom(atom) => self.put(*atom, &mut text),
+                        LinePart::Literal(literal) => text.line.push_str(literal),
+                        LinePart::Atom(atom) => self.put(*atom, &mut text),
                     }
                 }
             }
@@ -166,9 +166,9 @@ impl Entry {
 
     fn put_asked(&self, atom: Atom, to: &mut impl Notation) {
         let (method, target, protocol) = match &self.asked {
-            Asked::Request { method, target, protocol } => (method.as_str().as_bytes(), target, *protocol),
-            Asked::Line(line) if matches!(atom, Atom::Line | Atom::Target) => return to.theirs(line),
-            Asked::Line(_) => return to.nothing(),
+            LoggedRequest::Request { method, target, protocol } => (method.as_str().as_bytes(), target, *protocol),
+            LoggedRequest::Line(line) if matches!(atom, Atom::Line | Atom::Target) => return to.theirs(line),
+            LoggedRequest::Line(_) => return to.nothing(),
         };
         let mut halves = target.splitn(2, |byte| *byte == b'?');
         match atom {
@@ -204,11 +204,11 @@ impl Entry {
 }
 
 /// The values of the fields `names`. Copies.
-pub fn kept<'a>(names: &[HeaderName], value: impl Fn(&HeaderName) -> Option<&'a [u8]>) -> Fields {
+pub fn kept<'a>(names: &[HeaderName], value: impl Fn(&HeaderName) -> Option<&'a [u8]>) -> LoggedFields {
     names.iter().map(|name| value(name).map(Into::into)).collect()
 }
 
-fn field(fields: &Fields, place: usize) -> Option<&[u8]> {
+fn field(fields: &LoggedFields, place: usize) -> Option<&[u8]> {
     fields.get(place)?.as_deref()
 }
 

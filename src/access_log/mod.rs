@@ -14,10 +14,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-pub use self::format::{Format, Wanted};
-pub use self::line::{Entry, Outcome, kept};
+pub use self::format::{LineFormat, NeededValues};
+pub use self::line::{LogEntry, Outcome, kept};
 
-use self::writer::{Message, Target, Told};
+use self::writer::{Target, Told, WriterMessage};
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 
@@ -27,9 +27,9 @@ const QUEUE: usize = 4096;
 /// Where finished requests are told; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
-    queue: SyncSender<Message>,
+    queue: SyncSender<WriterMessage>,
     told: Arc<Told>,
-    format: Arc<Format>,
+    format: Arc<LineFormat>,
 }
 
 impl AccessLog {
@@ -39,7 +39,7 @@ impl AccessLog {
     /// # Errors
     /// When the format is wrong, the file cannot be opened or the thread cannot be started.
     pub fn start(settings: &Settings) -> Result<Option<(Self, std::thread::JoinHandle<()>)>, StartupError> {
-        let format = Arc::new(Format::compile(&settings.access_log_format)?);
+        let format = Arc::new(LineFormat::compile(&settings.access_log_format)?);
         if !settings.access_log && settings.access_log_file.is_none() {
             return Ok(None);
         }
@@ -50,7 +50,7 @@ impl AccessLog {
             .map_err(|error| StartupError::new(format!("cannot start the thread of the access log: {error}"), ""))
     }
 
-    fn spawn(target: Target, format: Arc<Format>) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
+    fn spawn(target: Target, format: Arc<LineFormat>) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (queue, messages) = sync_channel(QUEUE);
         let told = Arc::new(Told::default());
         let thread = std::thread::Builder::new().name("rsgi-access-log".into());
@@ -60,13 +60,13 @@ impl AccessLog {
     }
 
     /// What the format needs to know of a request.
-    pub fn wanted(&self) -> &Wanted {
+    pub fn wanted(&self) -> &NeededValues {
         &self.format.wanted
     }
 
     /// Queues the line of one finished request.
-    pub fn write(&self, entry: Box<Entry>) {
-        if self.queue.try_send(Message::Line(entry)).is_err() {
+    pub fn write(&self, entry: Box<LogEntry>) {
+        if self.queue.try_send(WriterMessage::Line(entry)).is_err() {
             self.told.lost();
         }
     }
@@ -75,6 +75,6 @@ impl AccessLog {
     pub fn reopen(&self) {
         self.told.reopen();
         // When the queue is full the thread is awake and sees it anyway.
-        let _full = self.queue.try_send(Message::Wake);
+        let _full = self.queue.try_send(WriterMessage::Wake);
     }
 }

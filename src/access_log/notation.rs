@@ -31,12 +31,12 @@ pub(super) trait Notation {
     }
 }
 
-pub(super) struct Text<'a> {
+pub(super) struct LineText<'a> {
     pub(super) line: &'a mut String,
     pub(super) clock: &'a mut Clock,
 }
 
-impl Notation for Text<'_> {
+impl Notation for LineText<'_> {
     fn nothing(&mut self) {
         self.line.push('-');
     }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use super::format::Format;
-use super::line::Entry;
+use super::format::LineFormat;
+use super::line::LogEntry;
 use crate::config::startup_error::StartupError;
 use crate::log;
 use crate::log::timestamp::Clock;
@@ -27,9 +27,9 @@ const MOMENT: Duration = Duration::from_millis(2);
 
 /// What the thread is told.
 #[derive(Debug)]
-pub enum Message {
+pub enum WriterMessage {
     /// A request is over.
-    Line(Box<Entry>),
+    Line(Box<LogEntry>),
     /// There is something to look at.
     Wake,
 }
@@ -104,7 +104,7 @@ fn append(path: &Path) -> io::Result<File> {
 }
 
 /// Lines on their way to the target.
-struct Output {
+struct LineOutput {
     target: Target,
     batch: Vec<u8>,
     lines: u64,
@@ -112,7 +112,7 @@ struct Output {
     failed: u64,
 }
 
-impl Output {
+impl LineOutput {
     fn push(&mut self, line: &str) {
         if self.batch.len() + line.len() > BATCH {
             self.flush();
@@ -147,8 +147,8 @@ impl Output {
 }
 
 /// Writes what comes until nobody is left who could send more.
-pub fn write(messages: &Receiver<Message>, target: Target, told: &Told, format: &Format) {
-    let mut output = Output { target, batch: Vec::with_capacity(BATCH), lines: 0, failed: 0 };
+pub fn write(messages: &Receiver<WriterMessage>, target: Target, told: &Told, format: &LineFormat) {
+    let mut output = LineOutput { target, batch: Vec::with_capacity(BATCH), lines: 0, failed: 0 };
     let (mut clock, mut line) = (Clock::default(), String::new());
     while let Ok(first) = messages.recv() {
         let mut written = 0;
@@ -157,7 +157,7 @@ pub fn write(messages: &Receiver<Message>, target: Target, told: &Told, format: 
                 output.flush();
                 output.target.reopen();
             }
-            if let Message::Line(entry) = message {
+            if let WriterMessage::Line(entry) = message {
                 line.clear();
                 entry.write(format, &mut clock, &mut line);
                 output.push(&line);

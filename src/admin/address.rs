@@ -46,7 +46,7 @@ pub enum Access {
 
 /// How a request asked for access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AccessDecision {
     /// It may look.
     Granted,
     /// It showed nothing.
@@ -70,15 +70,15 @@ impl Access {
     }
 
     /// Whether these header fields give access. The time that it takes does not tell how much of a token was right.
-    pub fn check(&self, headers: &HeaderMap) -> Verdict {
-        let Self::Token(token) = self else { return Verdict::Granted };
+    pub fn check(&self, headers: &HeaderMap) -> AccessDecision {
+        let Self::Token(token) = self else { return AccessDecision::Granted };
         let mut fields = headers.get_all(AUTHORIZATION).into_iter();
-        let (Some(field), None) = (fields.next(), fields.next()) else { return Verdict::Missing };
-        let Some((scheme, shown)) = field.as_bytes().split_at_checked(7) else { return Verdict::Missing };
+        let (Some(field), None) = (fields.next(), fields.next()) else { return AccessDecision::Missing };
+        let Some((scheme, shown)) = field.as_bytes().split_at_checked(7) else { return AccessDecision::Missing };
         if !scheme.eq_ignore_ascii_case(b"bearer ") {
-            return Verdict::Missing;
+            return AccessDecision::Missing;
         }
-        if bool::from(shown.trim_ascii().ct_eq(token)) { Verdict::Granted } else { Verdict::Wrong }
+        if bool::from(shown.trim_ascii().ct_eq(token)) { AccessDecision::Granted } else { AccessDecision::Wrong }
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    fn verdict(fields: &[&'static str]) -> Verdict {
+    fn verdict(fields: &[&'static str]) -> AccessDecision {
         let mut headers = HeaderMap::new();
         for field in fields {
             headers.append(AUTHORIZATION, HeaderValue::from_static(field));
@@ -168,13 +168,13 @@ mod tests {
     #[test]
     fn only_the_whole_token_gives_access() {
         for fields in [&["Bearer s3cret"][..], &["bearer s3cret"], &["BEARER  s3cret "]] {
-            assert_eq!(verdict(fields), Verdict::Granted, "{fields:?}");
+            assert_eq!(verdict(fields), AccessDecision::Granted, "{fields:?}");
         }
         for field in ["Bearer s3cre", "Bearer s3crett", "Bearer S3CRET", "Bearer ", "Bearer s3cret,"] {
-            assert_eq!(verdict(&[field]), Verdict::Wrong, "{field}");
+            assert_eq!(verdict(&[field]), AccessDecision::Wrong, "{field}");
         }
         for fields in [&[][..], &["s3cret"], &["Basic s3cret"], &["Bearer"], &["Bearer s3cret", "Bearer s3cret"]] {
-            assert_eq!(verdict(fields), Verdict::Missing, "{fields:?}");
+            assert_eq!(verdict(fields), AccessDecision::Missing, "{fields:?}");
         }
     }
 

@@ -12,14 +12,14 @@ const MOST_SHADOW: usize = 100;
 
 /// See the top of this file.
 #[derive(Debug, Default)]
-pub struct Ended {
+pub struct EndedWorkers {
     /// Their numbers.
     pub samples: Samples,
     /// What the comparison of shadow traffic said in each of them.
     pub shadow: VecDeque<String>,
 }
 
-impl Ended {
+impl EndedWorkers {
     /// Keeps what a worker said last, if it said anything.
     pub fn keep(&mut self, last: Option<Report>) {
         let Some(report) = last else { return };

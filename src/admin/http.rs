@@ -26,15 +26,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::AbortHandle;
 
-use super::address::{Access, Verdict};
+use super::address::{Access, AccessDecision};
 use super::browser::{names_this_machine, secure};
 use super::process::{Process, Readiness};
 use super::status::{self, ServerFacts};
 use super::workers::Workers;
 use super::{shadow, shares};
 use crate::config::live_shares::{SetShare, ShareStatus};
-use crate::dashboard::{Board, EventBody, Taken, asset};
-use crate::metrics::{Format, Samples};
+use crate::dashboard::{Board, EventBody, LastTaken, asset};
+use crate::metrics::{Samples, TextFormat};
 use crate::net::binding::Bound;
 
 /// How long one connection may take, from its beginning to its end.
@@ -59,21 +59,21 @@ pub struct Show {
     /// The server.
     pub facts: ServerFacts,
     /// Its numbers.
-    pub source: Source,
+    pub source: NumberSource,
     /// Its dashboard.
     pub board: Arc<Board>,
 }
 
 /// Where the numbers come from.
 #[derive(Debug)]
-pub enum Source {
+pub enum NumberSource {
     /// This process.
     Process(Arc<Process>),
     /// Its workers.
     Workers(Arc<Workers>),
 }
 
-impl Source {
+impl NumberSource {
     fn readiness(&self) -> Readiness {
         match self {
             Self::Process(process) => process.readiness(),
@@ -126,8 +126,8 @@ impl Source {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+trait AdminStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> AdminStream for S {}
 
 enum Listener {
     Tcp(TcpListener),
@@ -146,7 +146,7 @@ impl Listener {
         })
     }
 
-    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    async fn accept(&self) -> io::Result<Box<dyn AdminStream>> {
         Ok(match self {
             Self::Tcp(listener) => Box::new(listener.accept().await?.0),
             Self::Unix(listener) => Box::new(listener.accept().await?.0),
@@ -160,7 +160,7 @@ pub async fn serve(bound: Bound, show: Arc<Show>) {
         Ok(listening) => listening,
         Err(error) => return crate::log::line(format_args!("error: the admin listener: {error}")),
     };
-    let mut connections: VecDeque<(AbortHandle, Arc<Taken>)> = VecDeque::new();
+    let mut connections: VecDeque<(AbortHandle, Arc<LastTaken>)> = VecDeque::new();
     loop {
         match listener.accept().await {
             Ok(stream) => {
@@ -171,7 +171,7 @@ pub async fn serve(bound: Bound, show: Arc<Show>) {
                 {
                     oldest.abort();
                 }
-                let taken = Arc::new(Taken::default());
+                let taken = Arc::new(LastTaken::default());
                 let conversation = converse(stream, Arc::clone(&show), Arc::clone(&taken));
                 connections.push_back((tokio::spawn(conversation).abort_handle(), taken));
             }
@@ -181,7 +181,7 @@ pub async fn serve(bound: Bound, show: Arc<Show>) {
     }
 }
 
-async fn converse(stream: Box<dyn Stream>, show: Arc<Show>, taken: Arc<Taken>) {
+async fn converse(stream: Box<dyn AdminStream>, show: Arc<Show>, taken: Arc<LastTaken>) {
     let streamed = Arc::clone(&taken);
     let answering = service_fn(move |request| {
         let (show, taken) = (Arc::clone(&show), Arc::clone(&taken));
@@ -198,7 +198,7 @@ async fn converse(stream: Box<dyn Stream>, show: Arc<Show>, taken: Arc<Taken>) {
     }
 }
 
-type Answer = Response<Either<Full<Bytes>, EventBody>>;
+type AdminResponse = Response<Either<Full<Bytes>, EventBody>>;
 
 /// Where data is.
 const PATHS: [&str; 9] = [
@@ -213,12 +213,12 @@ const PATHS: [&str; 9] = [
     "/events",
 ];
 
-async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<Taken>) -> Answer {
+async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<LastTaken>) -> AdminResponse {
     let path = request.uri().path();
     let file = asset(path);
     let verdict = show.access.check(request.headers());
     // The page has no data. It asks its user for the token.
-    if verdict != Verdict::Granted && file.is_none() {
+    if verdict != AccessDecision::Granted && file.is_none() {
         return unauthorized(verdict);
     }
     if file.is_none() && !PATHS.contains(&path) {
@@ -269,7 +269,7 @@ fn not_here() -> String {
 }
 
 /// Without an end, until the client or the server leaves.
-fn stream(is_head: bool, show: &Show, taken: &Arc<Taken>) -> Answer {
+fn stream(is_head: bool, show: &Show, taken: &Arc<LastTaken>) -> AdminResponse {
     const EVENTS: &str = "text/event-stream";
     if is_head {
         return with(respond(StatusCode::OK, Bytes::new()), CONTENT_TYPE, EVENTS);
@@ -282,7 +282,7 @@ fn stream(is_head: bool, show: &Show, taken: &Arc<Taken>) -> Answer {
     with(answer, CONTENT_TYPE, EVENTS)
 }
 
-fn json(status: StatusCode, document: &serde_json::Value) -> Answer {
+fn json(status: StatusCode, document: &serde_json::Value) -> AdminResponse {
     // A document of names and numbers can always be written.
     let mut json = serde_json::to_string_pretty(document).unwrap_or_default();
     json.push('\n');
@@ -290,40 +290,40 @@ fn json(status: StatusCode, document: &serde_json::Value) -> Answer {
 }
 
 /// For programs, which read it often.
-fn compact(document: String) -> Answer {
+fn compact(document: String) -> AdminResponse {
     with(respond(StatusCode::OK, document.into()), CONTENT_TYPE, "application/json")
 }
 
-async fn scrape(headers: &HeaderMap, show: &Show) -> Answer {
+async fn scrape(headers: &HeaderMap, show: &Show) -> AdminResponse {
     let accept: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    let format = Format::wanted(&accept.join(","));
+    let format = TextFormat::wanted(&accept.join(","));
     match format.write(show.source.samples().await) {
         Ok(text) => with(respond(StatusCode::OK, text.into()), CONTENT_TYPE, format.content_type()),
         Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the numbers cannot be written\n"),
     }
 }
 
-fn unauthorized(verdict: Verdict) -> Answer {
+fn unauthorized(verdict: AccessDecision) -> AdminResponse {
     let answer = text(StatusCode::UNAUTHORIZED, "send the token: `Authorization: Bearer TOKEN`\n");
     let challenge = match verdict {
-        Verdict::Wrong => "Bearer realm=\"rsgi\", error=\"invalid_token\"",
-        Verdict::Granted | Verdict::Missing => "Bearer realm=\"rsgi\"",
+        AccessDecision::Wrong => "Bearer realm=\"rsgi\", error=\"invalid_token\"",
+        AccessDecision::Granted | AccessDecision::Missing => "Bearer realm=\"rsgi\"",
     };
     with(answer, WWW_AUTHENTICATE, challenge)
 }
 
-fn text(status: StatusCode, text: &'static str) -> Answer {
+fn text(status: StatusCode, text: &'static str) -> AdminResponse {
     with(respond(status, text.into()), CONTENT_TYPE, TEXT)
 }
 
-fn respond(status: StatusCode, body: Bytes) -> Answer {
+fn respond(status: StatusCode, body: Bytes) -> AdminResponse {
     let mut response = Response::new(Either::Left(Full::new(body)));
     *response.status_mut() = status;
     let answer = with(response, CACHE_CONTROL, "no-store");
     with(answer, X_CONTENT_TYPE_OPTIONS, "nosniff")
 }
 
-fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
+fn with(mut answer: AdminResponse, name: HeaderName, value: &'static str) -> AdminResponse {
     answer.headers_mut().insert(name, HeaderValue::from_static(value));
     answer
 }

@@ -17,7 +17,7 @@ use super::status::Report;
 use crate::config::live_shares::{LiveShares, SetShare};
 
 /// How long a supervisor may take to make room for the last answer.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long to wait for the first line. It is normally there already.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,7 +61,7 @@ fn asked(question: &str, shares: &LiveShares) -> Option<u64> {
 
 /// What a worker says.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Answer {
+pub struct WorkerReply {
     /// The number of the question; `None` is the last word.
     pub to: Option<u64>,
     /// All that it has to say.
@@ -90,7 +90,7 @@ pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, e
         () = end => {
             let mut known = u64::MAX;
             // One that does not listen is not waited for.
-            let _unsaid = tokio::time::timeout(FAREWELL, say(&mut writing, None, process, &mut known)).await;
+            let _unsaid = tokio::time::timeout(CLOSE_TIMEOUT, say(&mut writing, None, process, &mut known)).await;
             return;
         }
     };
@@ -110,7 +110,7 @@ async fn say(
     let map = map.filter(|_| number > *known).map(|map| map.to_string());
     *known = number.max(*known);
     let report = Report { watched: process.shares.watched(), ..process.report() };
-    let mut answer = serde_json::to_vec(&Answer { to, report, map })?;
+    let mut answer = serde_json::to_vec(&WorkerReply { to, report, map })?;
     answer.push(b'\n');
     writing.write_all(&answer).await
 }

@@ -16,7 +16,7 @@ use crate::dashboard::MapCell;
 use crate::gateway::app::{App, Gateway};
 use crate::metrics::{Family, Metrics, Sample, Value};
 use crate::route::{BUCKETS, Percent};
-use crate::runtime::calls::{Calls, Census};
+use crate::runtime::calls::{Calls, PoolStats};
 use crate::runtime::event_loop::{EventLoop, LoopEvent};
 use crate::runtime::shutdown::{Phase, Shutdown};
 use crate::shadow::Counters;
@@ -84,10 +84,10 @@ impl Process {
     pub fn report(&self) -> Report {
         let mut samples = Vec::new();
         self.metrics.samples(&mut samples);
-        let census = self.calls.census(MOST_CALLS);
+        let pool_stats = self.calls.stats(MOST_CALLS);
         let threads = self.threads();
         let memory = resident_memory();
-        self.app_samples(&census, &mut samples);
+        self.app_samples(&pool_stats, &mut samples);
         if let Some(threads) = &threads {
             thread_samples(threads, &mut samples);
         }
@@ -112,8 +112,8 @@ impl Process {
             event_loop_lag_seconds: lag,
             resident_memory_bytes: memory,
             shares,
-            calls_running: census.by_app.iter().map(|(_, count)| count).sum(),
-            calls: census.oldest.into_iter().map(CallStatus::from).collect(),
+            calls_running: pool_stats.by_app.iter().map(|(_, count)| count).sum(),
+            calls: pool_stats.oldest.into_iter().map(CallStatus::from).collect(),
         };
         Report { samples, status, shadow: self.shadow_summary(), watched: Vec::new() }
     }
@@ -151,11 +151,11 @@ impl Process {
         }
     }
 
-    fn app_samples(&self, census: &Census, samples: &mut Vec<Sample>) {
+    fn app_samples(&self, pool_stats: &PoolStats, samples: &mut Vec<Sample>) {
         for app in &self.apps {
             let labels = [("app", &*app.name)];
             let (open, accepted) = (websockets_open(app), app.load.websockets.accepted.load(Ordering::Relaxed));
-            let calls = census.by_app.iter().find(|(name, _)| **name == *app.name).map_or(0, |(_, count)| *count);
+            let calls = pool_stats.by_app.iter().find(|(name, _)| **name == *app.name).map_or(0, |(_, count)| *count);
             samples.push(Sample::count(Family::InFlight, &labels, requests_in_flight(app)));
             samples.push(Sample::count(Family::Calls, &labels, calls));
             if app.interface == InterfaceKind::Asgi {
@@ -177,12 +177,12 @@ impl Process {
         }
         let mut all = ThreadsStatus::default();
         for pool in &pools {
-            let census = pool.census();
-            all.idle += (pool.threads() + census.spare).saturating_sub(census.running);
-            all.busy += census.running.saturating_sub(census.orphaned + census.stalled);
-            all.orphaned += census.orphaned;
-            all.stalled += census.stalled;
-            all.queue_length += census.waiting;
+            let pool_stats = pool.stats();
+            all.idle += (pool.threads() + pool_stats.spare).saturating_sub(pool_stats.running);
+            all.busy += pool_stats.running.saturating_sub(pool_stats.orphaned + pool_stats.stalled);
+            all.orphaned += pool_stats.orphaned;
+            all.stalled += pool_stats.stalled;
+            all.queue_length += pool_stats.waiting;
         }
         (!pools.is_empty()).then_some(all)
     }
@@ -236,8 +236,8 @@ fn share_samples(shares: &[ShareStatus], samples: &mut Vec<Sample>) {
     }
 }
 
-impl From<crate::runtime::calls::Description> for CallStatus {
-    fn from(call: crate::runtime::calls::Description) -> Self {
+impl From<crate::runtime::calls::CallDescription> for CallStatus {
+    fn from(call: crate::runtime::calls::CallDescription) -> Self {
         Self {
             app: call.app.to_string(),
             method: call.method.to_string(),

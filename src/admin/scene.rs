@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::http::{Show, Source};
+use super::http::{NumberSource, Show};
 use super::status::{self, ServerFacts};
 use super::workers::Workers;
 use crate::dashboard::Scene;
@@ -19,7 +19,7 @@ const WATCHED: Duration = Duration::from_secs(1);
 /// So many such times there is one look while nobody does: the last minutes are there when somebody comes.
 const UNWATCHED: u32 = 15;
 
-impl Source {
+impl NumberSource {
     /// All that the dashboard shows.
     pub(super) async fn scene(&self, facts: &ServerFacts) -> Scene {
         match self {

@@ -24,10 +24,10 @@ use crate::route::Percent;
 const MOST_BODY: usize = 64 * 1024;
 
 /// Status and document, or status and reason.
-pub(super) type Said = Result<(StatusCode, Value), (StatusCode, String)>;
+pub(super) type ShareReply = Result<(StatusCode, Value), (StatusCode, String)>;
 
 /// Answers a request for `/shares`.
-pub(super) async fn answer(request: Request<Incoming>, Show { source, access, .. }: &Show) -> Said {
+pub(super) async fn answer(request: Request<Incoming>, Show { source, access, .. }: &Show) -> ShareReply {
     if request.method() != Method::PUT {
         return Ok((StatusCode::OK, json!({ "shares": source.shares().await })));
     }
@@ -48,7 +48,7 @@ pub(super) async fn answer(request: Request<Incoming>, Show { source, access, ..
     let wanted = parse(&body.to_bytes())?;
     let set = resolve(&wanted, &source.shares().await)?;
     let took = source.set_shares(&set).await;
-    for (rule, Wanted { share, advance }) in &wanted {
+    for (rule, ShareChange { share, advance }) in &wanted {
         let rises = if *advance { ", from where it rises," } else { "" };
         crate::log::line(format_args!("set the share of `{rule}` to {share}{rises} (admin listener)"));
     }
@@ -63,7 +63,7 @@ fn unprocessable(why: String) -> (StatusCode, String) {
 
 /// What a request wants for a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Wanted {
+struct ShareChange {
     share: Percent,
     /// Whether it may rise from there.
     advance: bool,
@@ -81,7 +81,7 @@ enum Written {
     },
 }
 
-fn parse(body: &Bytes) -> Result<BTreeMap<String, Wanted>, (StatusCode, String)> {
+fn parse(body: &Bytes) -> Result<BTreeMap<String, ShareChange>, (StatusCode, String)> {
     let texts: BTreeMap<String, Written> = serde_json::from_slice(body).map_err(|_| {
         unprocessable("the body must be an object of rules and shares, such as {\"/x=new\": \"25%\"}".to_owned())
     })?;
@@ -91,15 +91,18 @@ fn parse(body: &Bytes) -> Result<BTreeMap<String, Wanted>, (StatusCode, String)>
             Written::Whole { share, advance } => (share, advance),
         };
         match Percent::parse(&text) {
-            Some(share) => Ok((rule, Wanted { share, advance })),
+            Some(share) => Ok((rule, ShareChange { share, advance })),
             None => Err(unprocessable(format!("`{text}` is not a share: write 0% to 100%, with up to two decimals"))),
         }
     };
     texts.into_iter().map(read).collect()
 }
 
-fn resolve(wanted: &BTreeMap<String, Wanted>, known: &[ShareStatus]) -> Result<Vec<SetShare>, (StatusCode, String)> {
-    let find = |(rule, wanted): (&String, &Wanted)| match known.iter().find(|own| own.rule == *rule) {
+fn resolve(
+    wanted: &BTreeMap<String, ShareChange>,
+    known: &[ShareStatus],
+) -> Result<Vec<SetShare>, (StatusCode, String)> {
+    let find = |(rule, wanted): (&String, &ShareChange)| match known.iter().find(|own| own.rule == *rule) {
         Some(own) if wanted.advance && !has_steps(own) => {
             Err(unprocessable(format!("`{rule}` has no `advance` in the settings")))
         }
@@ -142,7 +145,7 @@ mod tests {
             configured: "5%".to_owned(),
             rollback: None,
         });
-        let one = |advance| Wanted { share: Percent::of_buckets(1), advance };
+        let one = |advance| ShareChange { share: Percent::of_buckets(1), advance };
         let wanted = |rules: &[&str]| rules.iter().map(|rule| ((*rule).to_owned(), one(false))).collect();
         let set = resolve(&wanted(&["/b=new"]), &known);
         let by = SetBy::Person;

@@ -4,7 +4,7 @@
 
 /// How far the supervisor has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Phase {
+pub enum SupervisorPhase {
     /// Not all workers have been ready yet.
     #[default]
     Starting,
@@ -16,7 +16,7 @@ pub enum Phase {
 
 /// How far a worker has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum WorkerStage {
     /// It does not accept connections yet.
     Starting,
     /// It does.
@@ -25,7 +25,7 @@ pub enum Stage {
     Leaving,
 }
 
-impl Stage {
+impl WorkerStage {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",

@@ -11,12 +11,12 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::address::bind;
-use super::http::{Show, Source, serve};
+use super::http::{NumberSource, Show, serve};
 use super::scene::keep_up;
-use super::stage::{Phase, Stage};
+use super::stage::{SupervisorPhase, WorkerStage};
 use super::status::ServerFacts;
 use super::thread::AdminThread;
-use super::workers::{Seat, Workers};
+use super::workers::{WorkerSlot, Workers};
 use crate::config::settings::Settings;
 use crate::dashboard::{Board, counters};
 use crate::net::listeners::Listeners;
@@ -44,7 +44,7 @@ impl Admin {
         };
         let url = bound.url(false);
         let facts = ServerFacts::new(&config, listeners.addresses(!config.tls_cert.is_empty()));
-        let source = Source::Workers(Arc::clone(&workers));
+        let source = NumberSource::Workers(Arc::clone(&workers));
         let show = Arc::new(Show { access, facts, source, board: Arc::clone(&board) });
         let asking = Arc::clone(&workers);
         let thread = AdminThread::spawn(|stop| async move {
@@ -65,10 +65,10 @@ impl Admin {
     /// Raises `OSError` when there are no descriptors left.
     fn line(&self) -> PyResult<AdminLine> {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(thread) = &*thread else { return Ok(AdminLine { seat: None, theirs: Mutex::default() }) };
+        let Some(thread) = &*thread else { return Ok(AdminLine { slot: None, theirs: Mutex::default() }) };
         let (ours, theirs) = UnixStream::pair()?;
         let _context = thread.handle().enter();
-        Ok(AdminLine { seat: Some(self.workers.seat(ours)), theirs: Mutex::new(Some(theirs)) })
+        Ok(AdminLine { slot: Some(self.workers.slot(ours)), theirs: Mutex::new(Some(theirs)) })
     }
 
     /// Says how many workers there should be.
@@ -83,12 +83,12 @@ impl Admin {
 
     /// Says that the first workers are all ready.
     fn serving(&self) {
-        self.workers.at(Phase::Serving);
+        self.workers.at(SupervisorPhase::Serving);
     }
 
     /// Says that all workers are to end.
     fn draining(&self) {
-        self.workers.at(Phase::Draining);
+        self.workers.at(SupervisorPhase::Draining);
     }
 
     /// All counters so far, as JSON, for the history.
@@ -114,7 +114,7 @@ impl Admin {
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct AdminLine {
-    seat: Option<Seat>,
+    slot: Option<WorkerSlot>,
     /// The worker's end, until it has it.
     theirs: Mutex<Option<UnixStream>>,
 }
@@ -134,26 +134,26 @@ impl AdminLine {
 
     /// Says that the worker accepts connections.
     fn serving(&self) {
-        self.at(Stage::Serving);
+        self.at(WorkerStage::Serving);
     }
 
     /// Says that the worker was told to end.
     fn leaving(&self) {
-        self.at(Stage::Leaving);
+        self.at(WorkerStage::Leaving);
     }
 
     /// Says that the process has ended.
     fn ended(&self) {
-        if let Some(seat) = &self.seat {
-            seat.ended();
+        if let Some(slot) = &self.slot {
+            slot.ended();
         }
     }
 }
 
 impl AdminLine {
-    fn at(&self, stage: Stage) {
-        if let Some(seat) = &self.seat {
-            seat.at(stage);
+    fn at(&self, stage: WorkerStage) {
+        if let Some(slot) = &self.slot {
+            slot.at(stage);
         }
     }
 }

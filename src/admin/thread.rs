@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::address::Door;
 use super::dashboard::Dashboard;
-use super::http::{Show, Source, serve};
+use super::http::{NumberSource, Show, serve};
 use super::line;
 use super::process::{LoopLag, Process};
 use super::scene::keep_up;
@@ -109,7 +109,7 @@ pub fn start(
         Door::Listener(bound, access) => {
             let url = bound.url(false);
             let facts = ServerFacts::new(&service.settings, addresses);
-            let source = Source::Process(Arc::clone(&process));
+            let source = NumberSource::Process(Arc::clone(&process));
             let show = Arc::new(Show { access, facts, source, board: Arc::clone(&dashboard.board) });
             let thread = AdminThread::spawn(|stop| async move {
                 tokio::select! {

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::stage::Stage;
+use super::stage::WorkerStage;
 use super::status::{self, Report};
 use super::workers::Workers;
 use crate::metrics::{Family, Sample, Samples, Value as Number};
@@ -31,7 +31,8 @@ impl Workers {
             }
         }
         let count = |stage| state.workers.values().filter(|worker| worker.stage == stage).count();
-        let counts = [Stage::Starting, Stage::Serving, Stage::Leaving].map(|stage| (stage.name(), count(stage)));
+        let counts = [WorkerStage::Starting, WorkerStage::Serving, WorkerStage::Leaving]
+            .map(|stage| (stage.name(), count(stage)));
         add_workers(&mut samples, &counts, state.wanted);
         for (reason, count) in &state.restarts {
             samples.add("", &[Sample::count(Family::Restarts, &[("reason", reason)], *count)]);
@@ -44,8 +45,8 @@ impl Workers {
         let mut samples = Samples::default();
         samples.add("1", &report.samples);
         samples.add("1", &[Sample::count(Family::WorkerUp, &[], 1)]);
-        let now = if state == "draining" { Stage::Leaving.name() } else { state };
-        let names = [Stage::Starting, Stage::Serving, Stage::Leaving].map(Stage::name);
+        let now = if state == "draining" { WorkerStage::Leaving.name() } else { state };
+        let names = [WorkerStage::Starting, WorkerStage::Serving, WorkerStage::Leaving].map(WorkerStage::name);
         add_workers(&mut samples, &names.map(|name| (name, usize::from(name == now))), 1);
         samples
     }

@@ -3,16 +3,16 @@
 //! `workers.rs` collects numbers. Live shares go to each worker with the next question, and to a new worker before it serves.
 //! The report of a worker shows whether it uses them.
 
-use super::stage::Stage;
+use super::stage::WorkerStage;
 use super::status::Report;
-use super::workers::{State, Workers};
+use super::workers::{WorkerState, Workers};
 use crate::config::live_shares::{SetShare, ShareStatus, merge};
 use crate::route::Percent;
 
-impl State {
+impl WorkerState {
     /// Drops the live shares of rules that have changed, by the report of a serving worker.
     pub(super) fn forget_changed(&mut self, number: usize, report: &Report) {
-        if self.workers.get(&number).is_none_or(|worker| worker.stage != Stage::Serving) {
+        if self.workers.get(&number).is_none_or(|worker| worker.stage != WorkerStage::Serving) {
             return;
         }
         let known = &report.status.shares;
@@ -28,7 +28,7 @@ impl Workers {
     pub async fn shares(&self) -> Vec<ShareStatus> {
         self.ask_all().await;
         let state = self.lock();
-        let serving = state.workers.values().filter(|worker| worker.stage == Stage::Serving);
+        let serving = state.workers.values().filter(|worker| worker.stage == WorkerStage::Serving);
         serving
             .rev()
             .find_map(|worker| worker.last.as_ref())
@@ -47,7 +47,7 @@ impl Workers {
         {
             let mut state = self.lock();
             // A starting worker has read the older shares already. Send them again, but do not wait for it.
-            let starting = state.workers.values_mut().filter(|worker| worker.stage == Stage::Starting);
+            let starting = state.workers.values_mut().filter(|worker| worker.stage == WorkerStage::Starting);
             starting.for_each(|worker| {
                 worker.ask();
             });

@@ -13,10 +13,10 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::ended::Ended;
-use super::line::{self, Answer};
+use super::ended::EndedWorkers;
+use super::line::{self, WorkerReply};
 use super::process::Readiness;
-use super::stage::{Phase, Stage};
+use super::stage::{SupervisorPhase, WorkerStage};
 use super::status::Report;
 use crate::config::live_shares::SetShare;
 use crate::dashboard::MapCell;
@@ -40,7 +40,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// All workers.
 #[derive(Debug)]
 pub struct Workers {
-    state: Mutex<State>,
+    state: Mutex<WorkerState>,
     /// A worker has answered.
     answered: Notify,
     /// The list of routes of the worker that sent one last.
@@ -48,12 +48,12 @@ pub struct Workers {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
-    phase: Phase,
+pub(super) struct WorkerState {
+    phase: SupervisorPhase,
     pub(super) wanted: usize,
     /// By their number, which is the lowest that was free.
     pub(super) workers: BTreeMap<usize, Worker>,
-    pub(super) ended: Ended,
+    pub(super) ended: EndedWorkers,
     /// The live shares, also for new workers.
     pub(super) shares: Vec<SetShare>,
     /// Decides about rollbacks.
@@ -63,7 +63,7 @@ pub(super) struct State {
 
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) stage: Stage,
+    pub(super) stage: WorkerStage,
     questions: mpsc::Sender<u64>,
     /// The numbers of the last question and the last answer.
     asked: u64,
@@ -76,7 +76,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Whether it can be asked: it is there, and has not ended.
     pub(super) fn is_reachable(&self) -> bool {
-        !self.over && (self.stage != Stage::Starting || self.last.is_some())
+        !self.over && (self.stage != WorkerStage::Starting || self.last.is_some())
     }
 
     /// Asks it, and gives the number of the question to wait for.
@@ -91,7 +91,7 @@ impl Worker {
 
 /// A worker's place among the others, from its start to its end.
 #[derive(Debug)]
-pub struct Seat {
+pub struct WorkerSlot {
     workers: Arc<Workers>,
     number: usize,
     ended: watch::Sender<bool>,
@@ -100,18 +100,18 @@ pub struct Seat {
 impl Default for Workers {
     fn default() -> Self {
         let restarts = REASONS.map(|reason| (reason.to_owned(), 0)).into();
-        let state = Mutex::new(State { restarts, ..State::default() });
+        let state = Mutex::new(WorkerState { restarts, ..WorkerState::default() });
         Self { state, answered: Notify::new(), map: MapCell::default() }
     }
 }
 
 impl Workers {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, WorkerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How far the supervisor has come.
-    pub fn at(&self, phase: Phase) {
+    pub fn at(&self, phase: SupervisorPhase) {
         self.lock().phase = phase;
     }
 
@@ -126,9 +126,9 @@ impl Workers {
     }
 
     /// A place for a worker that is about to be started, which answers on `stream`. Called where tasks can be spawned.
-    pub fn seat(self: &Arc<Self>, stream: std::os::unix::net::UnixStream) -> Seat {
+    pub fn slot(self: &Arc<Self>, stream: std::os::unix::net::UnixStream) -> WorkerSlot {
         let (questions, asked) = mpsc::channel(MOST_OPEN);
-        let worker = Worker { stage: Stage::Starting, questions, asked: 0, answered: 0, over: false, last: None };
+        let worker = Worker { stage: WorkerStage::Starting, questions, asked: 0, answered: 0, over: false, last: None };
         let mut state = self.lock();
         line::greet(&stream, &state.shares);
         // There is a free one among one more than there are.
@@ -137,7 +137,7 @@ impl Workers {
         drop(state);
         let (ended, over) = watch::channel(false);
         tokio::spawn(Arc::clone(self).follow(number, stream, asked, over));
-        Seat { workers: Arc::clone(self), number, ended }
+        WorkerSlot { workers: Arc::clone(self), number, ended }
     }
 
     /// Brings questions to a worker and takes its answers, until it has ended.
@@ -179,7 +179,7 @@ impl Workers {
     async fn hear(&self, number: usize, reading: OwnedReadHalf) {
         let mut answers = BufReader::new(reading).lines();
         while let Ok(Some(line)) = answers.next_line().await {
-            let Ok(Answer { to, report, map }) = serde_json::from_str(&line) else { continue };
+            let Ok(WorkerReply { to, report, map }) = serde_json::from_str(&line) else { continue };
             if let Some(map) = map {
                 self.map.set(&map);
             }
@@ -242,9 +242,11 @@ impl Workers {
     pub fn readiness(&self) -> Readiness {
         let state = self.lock();
         match state.phase {
-            Phase::Draining => Readiness::Draining,
-            Phase::Serving if state.workers.values().any(|worker| worker.stage == Stage::Serving) => Readiness::Ready,
-            Phase::Serving | Phase::Starting => Readiness::Starting,
+            SupervisorPhase::Draining => Readiness::Draining,
+            SupervisorPhase::Serving if state.workers.values().any(|worker| worker.stage == WorkerStage::Serving) => {
+                Readiness::Ready
+            }
+            SupervisorPhase::Serving | SupervisorPhase::Starting => Readiness::Starting,
         }
     }
 
@@ -258,9 +260,9 @@ impl Workers {
     }
 }
 
-impl Seat {
+impl WorkerSlot {
     /// The worker has come so far.
-    pub fn at(&self, stage: Stage) {
+    pub fn at(&self, stage: WorkerStage) {
         if let Some(worker) = self.workers.lock().workers.get_mut(&self.number) {
             worker.stage = stage;
         }

@@ -57,12 +57,12 @@ pub struct StaticSpec {
 }
 
 #[derive(Debug, FromPyObject)]
-struct Rule {
+struct PlanRule {
     methods: Option<Vec<String>>,
     host: Option<String>,
     kind: PathKind,
     path: String,
-    fields: Vec<Field>,
+    fields: Vec<PlanField>,
     scheme: Option<SchemeKind>,
     websocket: Option<bool>,
     app: usize,
@@ -80,17 +80,17 @@ struct Rollback {
     p99: Option<f64>,
     command: Option<Vec<String>>,
     url: Option<String>,
-    advance: Option<Steps>,
+    advance: Option<PlanSteps>,
 }
 
 #[derive(Debug, FromPyObject)]
-struct Steps {
+struct PlanSteps {
     steps: Vec<u16>,
     after: Seconds,
 }
 
 #[derive(Debug, FromPyObject)]
-struct Field {
+struct PlanField {
     place: PlaceKind,
     name: String,
     test: TestKind,
@@ -134,7 +134,7 @@ pub struct Plan {
     pub apps: Vec<AppSpec>,
     /// The folders of static files, which come before all applications.
     pub static_folders: Vec<StaticSpec>,
-    rules: Vec<Rule>,
+    rules: Vec<PlanRule>,
     mode: ModeKind,
     table: Vec<Route>,
     wsgi_table: Option<Vec<Route>>,
@@ -284,7 +284,7 @@ fn mount((index, app): (usize, &AppSpec)) -> MountSpec {
     MountSpec { app: AppIndex(index), interface, prefix: app.prefix.clone() }
 }
 
-fn rule(rule: &Rule) -> RuleSpec {
+fn rule(rule: &PlanRule) -> RuleSpec {
     RuleSpec {
         methods: rule.methods.clone(),
         host: rule.host.clone(),
@@ -318,7 +318,7 @@ fn scheme(kind: SchemeKind) -> Scheme {
     }
 }
 
-fn field(field: &Field) -> FieldSpec {
+fn field(field: &PlanField) -> FieldSpec {
     let test = match field.test {
         TestKind::Present => FieldTest::Present,
         TestKind::Absent => FieldTest::Absent,

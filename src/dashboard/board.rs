@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
 
 use super::both::{Both, EACH, Which};
-use super::events::{EventBody, Taken};
+use super::events::{EventBody, LastTaken};
 use super::history::History;
 use super::join::{Index, Joined};
-use super::map::{RouteEntry, RouteMap, Side};
-use super::numbers::{Numbers, rounded};
-use super::window::{Minute, RECENT, Traffic, Window};
+use super::map::{RouteEntry, RouteMap, RouteSide};
+use super::numbers::{RouteNumbers, rounded};
+use super::window::{Minute, RECENT, RouteWindow, Traffic};
 use crate::metrics::Samples;
 
 /// So many streams of events are open at a time.
@@ -45,14 +45,14 @@ struct Inner {
     revision: u64,
     map: Arc<RouteMap>,
     index: Index,
-    window: Window,
+    window: RouteWindow,
     traffic: Traffic,
     history: Option<History>,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        let window = Window::new(0, Joined::default(), Instant::now());
+        let window = RouteWindow::new(0, Joined::default(), Instant::now());
         let (map, index, traffic) = (Arc::default(), Index::default(), Traffic::default());
         let inner = Inner { revision: 0, map, index, window, traffic, history: None };
         let streams = Arc::new(Semaphore::new(MOST_STREAMS));
@@ -92,7 +92,7 @@ impl Board {
     }
 
     /// A stream of events; `None` if there are too many.
-    pub fn stream(&self, taken: &Arc<Taken>) -> Option<EventBody> {
+    pub fn stream(&self, taken: &Arc<LastTaken>) -> Option<EventBody> {
         let permit = Arc::clone(&self.streams).try_acquire_owned().ok()?;
         Some(EventBody::new(self.events.subscribe(), Arc::clone(taken), permit))
     }
@@ -142,7 +142,7 @@ impl Inner {
             Some(begin) => (Joined::default(), begin),
             None => (self.index.join(samples), now),
         };
-        self.window = Window::new(map.routes.len(), before, begin);
+        self.window = RouteWindow::new(map.routes.len(), before, begin);
         self.map = Arc::new(map);
     }
 
@@ -256,7 +256,7 @@ impl Inner {
 
     /// The last request of a route, also before the last restart; and for how many counted days there was none.
     #[expect(clippy::cast_precision_loss, reason = "seconds")]
-    fn quiet(&self, side: &Side, live: Option<u64>) -> (Option<u64>, Option<f64>) {
+    fn quiet(&self, side: &RouteSide, live: Option<u64>) -> (Option<u64>, Option<f64>) {
         let Some(history) = &self.history else { return (live, None) };
         let since = live.map(|at| clock().saturating_sub(at) as f64 / 86_400.0);
         let quiet = history.quiet_days(&side.app, &side.routes).map(|days| days.min(since.unwrap_or(f64::INFINITY)));
@@ -270,7 +270,7 @@ fn merge(into: &mut Value, more: Value) {
     }
 }
 
-fn compact(numbers: &Numbers) -> Value {
+fn compact(numbers: &RouteNumbers) -> Value {
     let quantile = |part| numbers.quantile(part).map(rounded);
     json!([numbers.requests, numbers.errors, quantile(0.5), quantile(0.99)])
 }

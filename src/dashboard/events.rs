@@ -16,17 +16,17 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// When a stream last took a message; `None` for a connection that is no stream.
 #[derive(Debug, Default)]
-pub struct Taken(Mutex<Option<Instant>>);
+pub struct LastTaken(Mutex<Option<Instant>>);
 
-impl Taken {
+impl LastTaken {
     /// Whether this is a stream.
     pub fn is_stream(&self) -> bool {
         self.lock().is_some()
     }
 
     /// Whether this is a stream whose client keeps up.
-    pub fn within(&self, patience: Duration) -> bool {
-        self.lock().is_some_and(|at| at.elapsed() < patience)
+    pub fn within(&self, timeout: Duration) -> bool {
+        self.lock().is_some_and(|at| at.elapsed() < timeout)
     }
 
     fn now(&self) {
@@ -46,13 +46,13 @@ type Next = Pin<Box<dyn Future<Output = Option<(Messages, Bytes)>> + Send>>;
 /// The body of one stream.
 pub struct EventBody {
     next: Next,
-    taken: Arc<Taken>,
+    taken: Arc<LastTaken>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl EventBody {
     /// A stream of `messages` from the next one on. `taken` hears of each that the client takes.
-    pub fn new(messages: Messages, taken: Arc<Taken>, permit: OwnedSemaphorePermit) -> Self {
+    pub fn new(messages: Messages, taken: Arc<LastTaken>, permit: OwnedSemaphorePermit) -> Self {
         taken.now();
         Self { next: Box::pin(next(messages)), taken, _permit: permit }
     }

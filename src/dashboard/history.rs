@@ -17,7 +17,7 @@ pub struct History {
     /// The text of `/history.json`.
     pub text: Arc<str>,
     summary: Summary,
-    routes: HashMap<String, HashMap<String, Kept>>,
+    routes: HashMap<String, HashMap<String, LabelHistory>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,12 +33,12 @@ struct KeptRoute {
     app: String,
     route: String,
     #[serde(flatten)]
-    kept: Kept,
+    kept: LabelHistory,
 }
 
 /// What is kept of one label of one application.
 #[derive(Debug, Clone, Copy, Deserialize)]
-struct Kept {
+struct LabelHistory {
     /// Its last request, in seconds since 1970.
     last_seen: Option<u64>,
     /// For how many days that were counted there was no request.
@@ -52,14 +52,14 @@ impl History {
     /// When it is something else.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         let mut summary: Summary = serde_json::from_str(text)?;
-        let mut routes: HashMap<String, HashMap<String, Kept>> = HashMap::new();
+        let mut routes: HashMap<String, HashMap<String, LabelHistory>> = HashMap::new();
         for KeptRoute { app, route, kept } in std::mem::take(&mut summary.routes) {
             routes.entry(app).or_default().insert(route, kept);
         }
         Ok(Self { text: text.into(), summary, routes })
     }
 
-    fn kept(&self, app: &str, label: &str) -> Option<Kept> {
+    fn kept(&self, app: &str, label: &str) -> Option<LabelHistory> {
         self.routes.get(app)?.get(label).copied()
     }
 

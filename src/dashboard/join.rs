@@ -7,18 +7,18 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::both::{Both, EACH, Which};
 use super::map::RouteMap;
-use super::numbers::Numbers;
+use super::numbers::RouteNumbers;
 use crate::metrics::{Family, Samples, Value};
 
 /// Where the numbers of each application and label go.
 #[derive(Debug, Default)]
 pub struct Index {
-    places: HashMap<String, HashMap<String, Vec<Place>>>,
+    places: HashMap<String, HashMap<String, Vec<MapPosition>>>,
     routes: usize,
 }
 
 #[derive(Debug, Clone)]
-struct Place {
+struct MapPosition {
     route: usize,
     which: Which,
     methods: Vec<String>,
@@ -28,11 +28,11 @@ struct Place {
 #[derive(Debug, Clone, Default)]
 pub struct Joined {
     /// In the order of the map.
-    pub routes: Vec<Both<Numbers>>,
+    pub routes: Vec<Both<RouteNumbers>>,
     /// By application and label: what no route of the map is counted under.
-    pub rest: BTreeMap<(String, String), Numbers>,
+    pub rest: BTreeMap<(String, String), RouteNumbers>,
     /// By application.
-    pub apps: BTreeMap<String, Numbers>,
+    pub apps: BTreeMap<String, RouteNumbers>,
 }
 
 impl Index {
@@ -43,7 +43,7 @@ impl Index {
             for (which, side) in EACH.into_iter().filter_map(|which| Some((which, entry.side(which)?))) {
                 let labels = index.places.entry(side.app.clone()).or_default();
                 for label in &side.routes {
-                    let place = Place { route, which, methods: entry.methods.clone() };
+                    let place = MapPosition { route, which, methods: entry.methods.clone() };
                     labels.entry(label.clone()).or_default().push(place);
                 }
             }
@@ -51,7 +51,7 @@ impl Index {
         index
     }
 
-    fn at(&self, app: &str, label: &str) -> &[Place] {
+    fn at(&self, app: &str, label: &str) -> &[MapPosition] {
         self.places.get(app).and_then(|labels| labels.get(label)).map_or(&[], Vec::as_slice)
     }
 
@@ -79,7 +79,7 @@ impl Index {
 }
 
 impl Joined {
-    fn numbers(&mut self, place: Option<&Place>, app: &str, label: &str) -> &mut Numbers {
+    fn numbers(&mut self, place: Option<&MapPosition>, app: &str, label: &str) -> &mut RouteNumbers {
         match place.and_then(|place| Some(self.routes.get_mut(place.route)?.get_mut(place.which))) {
             Some(numbers) => numbers,
             None => self.rest.entry((app.to_owned(), label.to_owned())).or_default(),
@@ -88,7 +88,7 @@ impl Joined {
 }
 
 /// The route whose requests have this method; if there is none, the first of that path.
-fn place_of<'a>(places: &'a [Place], method: &str, status: &str) -> Option<&'a Place> {
+fn place_of<'a>(places: &'a [MapPosition], method: &str, status: &str) -> Option<&'a MapPosition> {
     let with = |wanted: &str| places.iter().find(|place| place.methods.iter().any(|method| method == wanted));
     // The handshake of a WebSocket is a GET; over HTTP/2, a CONNECT.
     let is_handshake = status == "1xx" || method == "CONNECT";
@@ -99,13 +99,13 @@ fn place_of<'a>(places: &'a [Place], method: &str, status: &str) -> Option<&'a P
 
 #[cfg(test)]
 mod tests {
-    use super::super::map::{RouteEntry, Side};
+    use super::super::map::{RouteEntry, RouteSide};
     use super::*;
     use crate::metrics::Sample;
 
     fn entry(path: &str, methods: &[&str]) -> RouteEntry {
         let methods = methods.iter().map(|method| (*method).to_owned()).collect();
-        let side = Side { app: "old".into(), routes: vec![path.to_owned()], ..Side::default() };
+        let side = RouteSide { app: "old".into(), routes: vec![path.to_owned()], ..RouteSide::default() };
         RouteEntry { path: path.to_owned(), methods, old: Some(side), ..RouteEntry::default() }
     }
 

@@ -69,14 +69,14 @@ pub struct RouteEntry {
     /// The rule with a share that is checked for it.
     pub rule: Option<String>,
     /// It in the old application.
-    pub old: Option<Side>,
+    pub old: Option<RouteSide>,
     /// It in the new application.
-    pub new: Option<Side>,
+    pub new: Option<RouteSide>,
 }
 
 impl RouteEntry {
     /// It in one of the applications.
-    pub fn side(&self, which: Which) -> Option<&Side> {
+    pub fn side(&self, which: Which) -> Option<&RouteSide> {
         match which {
             Which::Old => self.old.as_ref(),
             Which::New => self.new.as_ref(),
@@ -86,7 +86,7 @@ impl RouteEntry {
 
 /// A route in one application.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Side {
+pub struct RouteSide {
     /// The application.
     pub app: String,
     /// The values of the label `route` of its metrics.

@@ -16,7 +16,7 @@ mod page;
 mod window;
 
 pub use self::board::{Board, Scene};
-pub use self::events::{EventBody, Taken};
+pub use self::events::{EventBody, LastTaken};
 pub use self::history::counters;
 pub use self::map::MapCell;
 pub use self::page::asset;

@@ -8,7 +8,7 @@ use crate::metrics::bounds;
 
 /// What was counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Numbers {
+pub struct RouteNumbers {
     /// Requests.
     pub requests: u64,
     /// Those with a status from 500 on.
@@ -17,7 +17,7 @@ pub struct Numbers {
     pub buckets: Vec<u64>,
 }
 
-impl Numbers {
+impl RouteNumbers {
     /// Counts the answers of one class.
     pub fn add_requests(&mut self, status: &str, count: u64) {
         self.requests = self.requests.saturating_add(count);
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn quantiles_are_estimated_within_a_bucket() {
-        let mut numbers = Numbers::default();
+        let mut numbers = RouteNumbers::default();
         assert_eq!(numbers.quantile(0.5), None);
         // 10 up to 0.5 ms, 10 up to 1 ms.
         numbers.add_times(&[10, 10]);
@@ -97,7 +97,7 @@ mod tests {
         numbers.add_requests("2xx", 20);
         assert_eq!(numbers.quantile(0.5).map(rounded), Some(0.0005));
         assert_eq!(numbers.quantile(0.75).map(rounded), Some(0.00075));
-        let mut slow = Numbers::default();
+        let mut slow = RouteNumbers::default();
         let mut buckets = vec![0; bounds().count()];
         buckets.last_mut().into_iter().for_each(|last| *last = 5);
         slow.add_times(&buckets);
@@ -107,13 +107,13 @@ mod tests {
 
     #[test]
     fn counts_that_went_down_are_none() {
-        let mut before = Numbers::default();
+        let mut before = RouteNumbers::default();
         before.add_requests("5xx", 7);
         before.add_times(&[7]);
-        assert_eq!(Numbers::default().since(&before), Numbers::default());
+        assert_eq!(RouteNumbers::default().since(&before), RouteNumbers::default());
         let mut now = before.clone();
         now.add_requests("2xx", 3);
         now.add_times(&[1, 2]);
-        assert_eq!(now.since(&before), Numbers { requests: 3, errors: 0, buckets: vec![1, 2] });
+        assert_eq!(now.since(&before), RouteNumbers { requests: 3, errors: 0, buckets: vec![1, 2] });
     }
 }

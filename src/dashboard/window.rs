@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::both::{Both, EACH, Which};
 use super::join::Joined;
-use super::numbers::Numbers;
+use super::numbers::RouteNumbers;
 
 /// How much time the recent numbers are about.
 pub const RECENT: Duration = Duration::from_secs(300);
@@ -21,7 +21,7 @@ const MOST_MINUTES: usize = 180;
 
 /// What has been seen of the routes of one map.
 #[derive(Debug)]
-pub struct Window {
+pub struct RouteWindow {
     snapshots: VecDeque<(Instant, Joined)>,
     last: Joined,
     /// In seconds since 1970, of each route.
@@ -37,7 +37,7 @@ pub struct Minute {
     pub requests: Both<u64>,
 }
 
-impl Window {
+impl RouteWindow {
     /// For `routes` routes, of which `before` was counted until now.
     pub fn new(routes: usize, before: Joined, now: Instant) -> Self {
         Self {
@@ -78,14 +78,14 @@ impl Window {
     }
 
     /// The recent numbers of a route.
-    pub fn recent(&self, joined: &Joined, route: usize, which: Which) -> Numbers {
+    pub fn recent(&self, joined: &Joined, route: usize, which: Which) -> RouteNumbers {
         let numbers = |all: &Joined| all.routes.get(route).map(|sides| sides.get(which).clone()).unwrap_or_default();
         let before = self.snapshots.front().map(|(_, before)| numbers(before)).unwrap_or_default();
         numbers(joined).since(&before)
     }
 
     /// The recent numbers of an application.
-    pub fn recent_app(&self, joined: &Joined, app: &str) -> Numbers {
+    pub fn recent_app(&self, joined: &Joined, app: &str) -> RouteNumbers {
         let before = self.snapshots.front().and_then(|(_, before)| before.apps.get(app)).cloned();
         joined.apps.get(app).cloned().unwrap_or_default().since(&before.unwrap_or_default())
     }
@@ -96,9 +96,9 @@ impl Window {
     }
 }
 
-static NOTHING: Both<Numbers> = Both {
-    old: Numbers { requests: 0, errors: 0, buckets: Vec::new() },
-    new: Numbers { requests: 0, errors: 0, buckets: Vec::new() },
+static NOTHING: Both<RouteNumbers> = Both {
+    old: RouteNumbers { requests: 0, errors: 0, buckets: Vec::new() },
+    new: RouteNumbers { requests: 0, errors: 0, buckets: Vec::new() },
 };
 
 /// The traffic of the last hours, minute by minute.
@@ -137,14 +137,14 @@ mod tests {
     use super::*;
 
     fn joined(requests: u64) -> Joined {
-        let numbers = Numbers { requests, errors: 0, buckets: vec![requests] };
-        Joined { routes: vec![Both { old: numbers, new: Numbers::default() }], ..Joined::default() }
+        let numbers = RouteNumbers { requests, errors: 0, buckets: vec![requests] };
+        Joined { routes: vec![Both { old: numbers, new: RouteNumbers::default() }], ..Joined::default() }
     }
 
     #[test]
     fn old_requests_leave_the_window_and_stay_counted() {
         let began = Instant::now();
-        let mut window = Window::new(1, Joined::default(), began);
+        let mut window = RouteWindow::new(1, Joined::default(), began);
         for second in 0..=600 {
             let now = began + Duration::from_secs(second);
             window.observe(&joined(if second < 60 { second } else { 60 }), now, 1_000 + second);

@@ -21,7 +21,7 @@ use crate::request::app_load::AppLoad;
 use crate::response::app_response::AppResponse;
 use crate::runtime::calls::{AppCalls, Calls};
 use crate::runtime::event_loop::EventLoop;
-use crate::runtime::outbox::Outbox;
+use crate::runtime::response_queue::ResponseQueue;
 use crate::runtime::wear::Wear;
 
 /// One application that is served.
@@ -60,26 +60,26 @@ impl App {
         (index, spec): (usize, AppSpec),
         settings: &Settings,
         event_loop: &Arc<EventLoop>,
-        (outbox, all, wear): (&Arc<Outbox>, &Arc<Calls>, &Arc<Wear>),
+        (response_queue, all, wear): (&Arc<ResponseQueue>, &Arc<Calls>, &Arc<Wear>),
         pool: Option<&Arc<Pool>>,
     ) -> PyResult<Arc<Self>> {
         let (name, prefix): (Arc<str>, Arc<str>) = (spec.name.as_str().into(), spec.prefix.as_str().into());
         let interface = spec.interface;
         let limit = spec.request_timeout.map(|limit| limit.0);
-        let patience = limit.map(|limit| (limit, Arc::clone(wear)));
+        let timeout = limit.map(|limit| (limit, Arc::clone(wear)));
         let calls = Arc::new(AppCalls::new(all, &name));
-        let back = (Arc::clone(outbox), calls);
+        let back = (Arc::clone(response_queue), calls);
         let bridge =
             spec.bridge.as_ref().map(Py::get).filter(|bridge| bridge.allows_native(settings.max_header_fields));
         let gateway = if let Some(bridge) = bridge {
             let (app, pool, environ) = bridge.native(py)?;
             let target = WsgiTarget { app, environ, pool, scopes: Some(ScopeTemplate::new(py)?) };
-            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings, patience)))
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings, timeout)))
         } else if let Some(pool) = pool.filter(|_| spec.is_wsgi()) {
             let concurrency = Concurrency { multithread: pool.threads() > 1, multiprocess: settings.is_multiprocess() };
             let environ = EnvironTemplate::new(py, concurrency)?;
             let target = WsgiTarget { app: spec.application, environ, pool: Arc::clone(pool), scopes: None };
-            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings, patience)))
+            Gateway::Wsgi(Arc::new(WsgiGateway::new(Arc::clone(&name), target, back, event_loop, settings, timeout)))
         } else {
             let (event_loop, scopes) = (Arc::clone(event_loop), ScopeTemplate::new(py)?);
             Gateway::Asgi(Arc::new(AsgiGateway::new(

@@ -18,10 +18,10 @@ use tokio::sync::oneshot;
 
 use super::call::{Call, ClientClock};
 use super::extensions::offered;
-use super::http_exchange::{HttpRequest, State};
+use super::http_exchange::{ExchangeState, HttpRequest};
 use super::in_time::{self, AnswerTime};
 use super::request_messages::RequestMessages;
-use super::response_messages::{GoneState, ResponseMessages, TellOnDrop};
+use super::response_messages::{DisconnectState, NotifyOnDrop, ResponseMessages};
 use super::scope_observer::ScopeObserver;
 use super::spare_exchange::{Given, SpareExchange};
 use super::{early_hint, trailers};
@@ -34,7 +34,7 @@ use crate::runtime::calls::{AppCalls, RunningCall};
 use crate::runtime::event_loop::start::start_call;
 use crate::runtime::event_loop::task_callbacks::TaskCallbacks;
 use crate::runtime::event_loop::{EventLoop, LoopEvent, Start};
-use crate::runtime::outbox::{Outbox, Responder};
+use crate::runtime::response_queue::{Responder, ResponseQueue};
 
 /// A body up to this length that has arrived with its head is read before the application is called, so that `receive()` need
 /// not wait. In bytes.
@@ -54,7 +54,7 @@ pub struct AsgiGateway {
     /// The lifespan's `state`; `None` when the application has no lifespan.
     pub state: Mutex<Option<Py<PyDict>>>,
     /// Takes the answers back.
-    pub outbox: Arc<Outbox>,
+    pub response_queue: Arc<ResponseQueue>,
     /// Its calls that run.
     pub calls: Arc<AppCalls>,
     request_buffer: usize,
@@ -74,7 +74,7 @@ impl AsgiGateway {
         app: Py<PyAny>,
         event_loop: Arc<EventLoop>,
         scopes: ScopeTemplate,
-        (outbox, calls): (Arc<Outbox>, Arc<AppCalls>),
+        (response_queue, calls): (Arc<ResponseQueue>, Arc<AppCalls>),
         settings: &Settings,
         limit: Option<Duration>,
     ) -> Self {
@@ -88,7 +88,7 @@ impl AsgiGateway {
             event_loop,
             scopes,
             state: Mutex::new(None),
-            outbox,
+            response_queue,
             calls,
             request_buffer: settings.request_buffer,
             extensions: offered(settings),
@@ -100,7 +100,7 @@ impl AsgiGateway {
 
     /// A response of which nothing was said yet; `call` ends with it.
     pub(super) fn response(&self, responder: Responder, call: Option<RunningCall>) -> ResponseMessages {
-        ResponseMessages::new(responder, Arc::clone(&self.outbox), self.response_buffer, call)
+        ResponseMessages::new(responder, Arc::clone(&self.response_queue), self.response_buffer, call)
     }
 
     /// The scope of one request or WebSocket.
@@ -116,7 +116,7 @@ impl AsgiGateway {
 
 /// What is kept of a request that another application may get, too.
 #[derive(Debug)]
-pub struct Asked {
+pub struct RequestContext {
     /// Keeps the body.
     pub recorder: Recorder,
     /// Sees what a router writes into the scope.
@@ -151,7 +151,7 @@ pub fn call<'a>(gateway: &'a Arc<AsgiGateway>, call: Call<'a>) -> impl Future<Ou
 ///
 /// # Cancel safety
 /// As [`call`].
-pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: Asked) -> (AppResponse, Leftover) {
+pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: RequestContext) -> (AppResponse, Leftover) {
     let Call { head, body, client, .. } = call;
     let (request, leftover) = if body.is_end() {
         (RequestMessages::Whole(Bytes::new()), Leftover::Untouched(body))
@@ -168,20 +168,21 @@ fn submit<'a>(
     head: Box<RequestHead>,
     body: RequestMessages,
     observer: Option<Arc<ScopeObserver>>,
-    (alarm, half_closed): ClientClock<'a>,
+    (timer, half_closed): ClientClock<'a>,
 ) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
     let call = gateway.calls.begin(&head);
     let time =
         gateway.limit.map(|limit| AnswerTime { limit, reading: body.reading(), call: call.handle(), wear: None });
     let event_loop = time.as_ref().map(|_| Arc::clone(&gateway.event_loop));
-    let request = Arc::new(HttpRequest { gone: GoneState::default(), head, observer, gateway: Arc::clone(gateway) });
-    let told = TellOnDrop(Arc::clone(&request));
+    let request =
+        Arc::new(HttpRequest { gone: DisconnectState::default(), head, observer, gateway: Arc::clone(gateway) });
+    let told = NotifyOnDrop(Arc::clone(&request));
     let start = HttpStart { request, body, responder, call };
     gateway.event_loop.submit(LoopEvent::Start(Box::new(start)));
     let response = match time.zip(event_loop) {
         None => Either::Left(response),
-        Some((time, event_loop)) => Either::Right(in_time::of_task(response, time, event_loop, alarm).boxed()),
+        Some((time, event_loop)) => Either::Right(in_time::of_task(response, time, event_loop, timer).boxed()),
     };
     async move {
         half_closed
@@ -213,7 +214,7 @@ impl Start for HttpStart {
         if let (Some(observer), Ok(scope)) = (&request.observer, &scope) {
             observer.watch(scope);
         }
-        let state = State { body, flushing: false, response: gateway.response(responder, Some(call)), request };
+        let state = ExchangeState { body, flushing: false, response: gateway.response(responder, Some(call)), request };
         let started = scope.and_then(|scope| {
             let given = Given::new(py, &gateway.spare_exchanges, state)?;
             let callbacks = TaskCallbacks::new(given.exchange.clone().unbind());

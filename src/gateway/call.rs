@@ -8,7 +8,7 @@ use crate::config::settings::Settings;
 use crate::request::body::RequestBody;
 use crate::request::half_closed::HalfClosed;
 use crate::request::head::RequestHead;
-use crate::wire::SpareAlarm;
+use crate::wire::SpareTimer;
 
 /// One HTTP request on its way to an application.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Call<'a> {
 }
 
 /// What a connection lends to the one that answers.
-pub type ClientClock<'a> = (&'a SpareAlarm, &'a HalfClosed);
+pub type ClientClock<'a> = (&'a SpareTimer, &'a HalfClosed);
 
 /// The scope of one request or WebSocket.
 ///

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use rsgi_bridge::error::short;
 
-use super::response_messages::{Progress, ResponseMessages};
+use super::response_messages::{ResponseMessages, ResponseProgress};
 use crate::request::head::RequestHead;
 use crate::response::early_hints::EarlyHints;
 
@@ -40,9 +40,9 @@ pub(super) fn send(links: &[Vec<u8>], head: &RequestHead, response: &ResponseMes
         PyValueError::new_err("'http.response.early_hint' is not in scope['extensions']: over HTTP/1.1 only it is")
     })?;
     match response.progress {
-        Progress::Unstarted => hints.send(links),
+        ResponseProgress::Unstarted => hints.send(links),
         // Whatever an application sends to a client that has left is ignored.
-        Progress::Left => {}
+        ResponseProgress::Left => {}
         _ => return Err(PyRuntimeError::new_err("'http.response.early_hint' was sent after 'http.response.start'")),
     }
     Ok(())

@@ -23,14 +23,16 @@ use super::extensions::only_if;
 use super::leaving::{put_off, raise_after_listeners};
 use super::message::{disconnect_message, says, typed, unexpected};
 use super::request_messages::RequestMessages;
-use super::response_messages::{Ending, GoneState, Progress, ResponseMessages, Room, body_part, response_head};
+use super::response_messages::{
+    AfterCall, Capacity, DisconnectState, ResponseMessages, ResponseProgress, body_part, response_head,
+};
 use super::scope_observer::ScopeObserver;
 use super::waiters::Waiters;
 use super::{early_hint, file_message, trailers, zero_copy};
 use crate::request::head::RequestHead;
 use crate::runtime::calls::CallHandle;
 use crate::runtime::event_loop::EventLoop;
-use crate::runtime::event_loop::task_callbacks::Exchange;
+use crate::runtime::event_loop::task_callbacks::TaskExchange;
 
 /// How many turns of the loop a head waits for its body: middleware that hands messages from task to task takes one or two.
 const FLUSH_TURNS: u32 = 3;
@@ -38,21 +40,21 @@ const FLUSH_TURNS: u32 = 3;
 /// One request, as long as anybody has to do with it.
 #[derive(Debug)]
 pub(super) struct HttpRequest {
-    pub(super) gone: GoneState,
+    pub(super) gone: DisconnectState,
     pub(super) head: Box<RequestHead>,
     pub(super) observer: Option<Arc<ScopeObserver>>,
     pub(super) gateway: Arc<AsgiGateway>,
 }
 
-impl AsRef<GoneState> for HttpRequest {
-    fn as_ref(&self) -> &GoneState {
+impl AsRef<DisconnectState> for HttpRequest {
+    fn as_ref(&self) -> &DisconnectState {
         &self.gone
     }
 }
 
 /// How far the exchange of a request has come.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct ExchangeState {
     pub(super) body: RequestMessages,
     pub(super) response: ResponseMessages,
     /// The head is on its way out by itself.
@@ -64,7 +66,7 @@ pub(super) struct State {
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct HttpExchange {
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<ExchangeState>,
     /// The application's own task is running, not one that it has started.
     pub(super) stepping: AtomicBool,
     pub(super) waiters: Arc<Waiters>,
@@ -91,8 +93,8 @@ impl HttpExchange {
         let this = slf.get();
         this.process.check()?;
         let poll = match Self::take_message(slf, message) {
-            Ok(Room::Yes) => return Sent::instance(py),
-            Ok(Room::No) => Self::wait_for_room(slf),
+            Ok(Capacity::More) => return Sent::instance(py),
+            Ok(Capacity::Full) => Self::wait_for_room(slf),
             Err(error) => this.hold_back(py, error)?,
         };
         Ok(Py::new(py, Awaitable::waiting(this.event_loop() as _, poll))?.into_any())
@@ -100,7 +102,7 @@ impl HttpExchange {
 }
 
 impl HttpExchange {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, ExchangeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -134,7 +136,7 @@ impl HttpExchange {
         if !error.is_instance_of::<ClientDisconnected>(py) {
             return Err(error);
         }
-        self.lock().response.progress = Progress::Left;
+        self.lock().response.progress = ResponseProgress::Left;
         // The connection may not have come to it yet.
         self.waiters.waker().wake();
         Ok(raise_after_listeners(&self.event_loop(), error))
@@ -144,14 +146,16 @@ impl HttpExchange {
         self.lock().response.poll_room(context).map_ok(|()| py.None())
     }
 
-    fn take_message(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+    fn take_message(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Capacity> {
         let (message, kind) = typed(message)?;
         match kind.to_str()? {
             "http.response.start" => Self::start_response(slf, message),
             "http.response.body" => slf.get().send_body(slf.py(), message),
             "http.response.pathsend" => slf.get().send_file(slf.py(), message),
             "http.response.zerocopysend" => slf.get().send_piece(slf.py(), message),
-            "http.response.trailers" => slf.get().lock().response.take_trailers(slf.py(), message).map(|()| Room::Yes),
+            "http.response.trailers" => {
+                slf.get().lock().response.take_trailers(slf.py(), message).map(|()| Capacity::More)
+            }
             "http.response.early_hint" => slf.get().send_hint(message),
             other => Err(unexpected(
                 other,
@@ -161,12 +165,12 @@ impl HttpExchange {
         }
     }
 
-    fn start_response(slf: &Bound<'_, Self>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+    fn start_response(slf: &Bound<'_, Self>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
         let (py, this) = (slf.py(), slf.get());
         let promises = says(message, intern!(py, "trailers"))?;
         let head = response_head(py, message, promises)?;
         let mut state = this.lock();
-        let State { response, request, .. } = &mut *state;
+        let ExchangeState { response, request, .. } = &mut *state;
         if promises {
             only_if(request.gateway.extensions.trailers, "trailers")?;
         }
@@ -180,7 +184,7 @@ impl HttpExchange {
             // A task that the application has started sent it: nobody will say when that one waits.
             Self::suspended(slf);
         }
-        Ok(Room::Yes)
+        Ok(Capacity::More)
     }
 
     /// What a router has written into the scope is looked at while it is there.
@@ -193,11 +197,11 @@ impl HttpExchange {
         }
     }
 
-    fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+    fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
         let (body, more) = body_part(py, message)?;
         self.read_scope(py);
         let mut state = self.lock();
-        let State { response, request, .. } = &mut *state;
+        let ExchangeState { response, request, .. } = &mut *state;
         // A body that nobody gets has no pipe that would tell.
         if response.is_discarding() && request.head.peer.is_gone() {
             return Err(Disconnected.into());
@@ -206,40 +210,40 @@ impl HttpExchange {
         drop(state);
         if ended != Ended::Whole {
             let request = self.request();
-            log_length(py, request.head.subject(&request.gateway.name), ended);
+            log_length(py, request.head.log_context(&request.gateway.name), ended);
         }
         Ok(room)
     }
 
-    fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+    fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
         only_if(self.lock().request.gateway.extensions.path_send, "pathsend")?;
         let body = file_message::open(py, message)?;
         self.read_scope(py);
         let mut state = self.lock();
-        let State { response, request, .. } = &mut *state;
-        response.take_file(body, request.head.is_head(), &request.gone).map(|()| Room::Yes)
+        let ExchangeState { response, request, .. } = &mut *state;
+        response.take_file(body, request.head.is_head(), &request.gone).map(|()| Capacity::More)
     }
 
-    fn send_piece(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+    fn send_piece(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
         only_if(self.lock().request.gateway.extensions.zero_copy_send, "zerocopysend")?;
         let (body, more) = zero_copy::piece(py, message)?;
         self.read_scope(py);
         let mut state = self.lock();
-        let State { response, request, .. } = &mut *state;
+        let ExchangeState { response, request, .. } = &mut *state;
         response.take_piece(body, more, request.head.is_head(), &request.gone)
     }
 
-    fn send_hint(&self, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+    fn send_hint(&self, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
         only_if(self.lock().request.gateway.extensions.early_hint, "early_hint")?;
         let links = early_hint::links(message)?;
         let state = self.lock();
-        early_hint::send(&links, &state.request.head, &state.response).map(|()| Room::Yes)
+        early_hint::send(&links, &state.request.head, &state.response).map(|()| Capacity::More)
     }
 
     fn flush(&self, py: Python<'_>) {
         self.read_scope(py);
         let mut state = self.lock();
-        let State { response, request, .. } = &mut *state;
+        let ExchangeState { response, request, .. } = &mut *state;
         if response.is_held() {
             // A client that has left needs no head.
             let _gone = response.take_body(Bytes::new(), true, request.head.is_head(), &request.gone);
@@ -247,7 +251,7 @@ impl HttpExchange {
     }
 }
 
-impl Exchange for HttpExchange {
+impl TaskExchange for HttpExchange {
     const SHORT: bool = true;
 
     /// Whether it is about `call`.
@@ -277,16 +281,16 @@ impl Exchange for HttpExchange {
     fn ended(&self, py: Python<'_>, result: PyResult<()>) {
         self.read_scope(py);
         let mut state = self.lock();
-        let State { response, request, body, .. } = &mut *state;
+        let ExchangeState { response, request, body, .. } = &mut *state;
         let body_failed = std::mem::replace(body, RequestMessages::Delivered).has_failed();
         let ending = response.end(py, result, body_failed, &request.gone);
         drop(state);
         match ending {
-            Ending::Told => {}
-            Ending::ClientLeft => self.event_loop().collect_soon(),
-            Ending::Failed(error) => {
+            AfterCall::Told => {}
+            AfterCall::ClientLeft => self.event_loop().collect_soon(),
+            AfterCall::Failed(error) => {
                 let request = self.request();
-                log_failure(py, request.head.subject(&request.gateway.name), &error);
+                log_failure(py, request.head.log_context(&request.gateway.name), &error);
             }
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rsgi_bridge::pipe::Reading;
-use rsgi_bridge::pool::Ticket;
+use rsgi_bridge::pool::JobHandle;
 use tokio::sync::oneshot;
 
 use crate::log;
@@ -19,10 +19,10 @@ use crate::response::app_response::AppResponse;
 use crate::runtime::calls::CallHandle;
 use crate::runtime::event_loop::EventLoop;
 use crate::runtime::wear::Wear;
-use crate::wire::SpareAlarm;
+use crate::wire::SpareTimer;
 
 /// The answer of an application, or that there is none.
-pub type Answered = Result<AppResponse, oneshot::error::RecvError>;
+pub type CallResponse = Result<AppResponse, oneshot::error::RecvError>;
 
 /// The time of one call.
 #[derive(Debug)]
@@ -50,14 +50,14 @@ impl AnswerTime {
         let limit = self.limit.as_secs_f64();
         log::line(format_args!(
             "warning: {} had no answer after {limit} s (`--request-timeout`): the client got 504, {then}",
-            self.subject()
+            self.description()
         ));
         AppResponse::Error(RequestError::timed_out())
     }
 
     /// Has the process replaced when no thread is left that does not hang.
-    fn say_if_all_hang(&self, ticket: &Ticket) {
-        let Some(wear) = self.wear.as_ref().filter(|_| ticket.all_hang()) else { return };
+    fn say_if_all_hang(&self, job_handle: &JobHandle) {
+        let Some(wear) = self.wear.as_ref().filter(|_| job_handle.all_hang()) else { return };
         let app = self.call.describe().map_or_else(String::new, |call| format!(" of app `{}`", call.app));
         if !wear.tell(format!("all WSGI threads{app} hang in calls that took too long")) {
             log::line(format_args!(
@@ -67,7 +67,7 @@ impl AnswerTime {
         }
     }
 
-    fn subject(&self) -> String {
+    fn description(&self) -> String {
         match self.call.describe() {
             Some(call) => format!("app `{}`: {}", call.app, call.request),
             None => "a call".to_owned(),
@@ -80,11 +80,11 @@ pub async fn of_task(
     mut response: oneshot::Receiver<AppResponse>,
     time: AnswerTime,
     event_loop: Arc<EventLoop>,
-    alarm: &SpareAlarm,
-) -> Answered {
+    timer: &SpareTimer,
+) -> CallResponse {
     let mut taken = 0;
     loop {
-        if let Some(answer) = alarm.in_time(time.limit, &mut response).await {
+        if let Some(answer) = timer.in_time(time.limit, &mut response).await {
             return answer;
         }
         if !time.reads_on(&mut taken) {
@@ -96,31 +96,31 @@ pub async fn of_task(
 /// Cancels a task that has taken too long, and gives the answer.
 pub fn cancelled(time: AnswerTime, event_loop: &Arc<EventLoop>) -> AppResponse {
     let answer = time.over("its task is cancelled");
-    let subject = time.subject();
-    event_loop.cancel(time.call, subject);
+    let description = time.description();
+    event_loop.cancel(time.call, description);
     answer
 }
 
-/// The answer of a call in a pool, or 504 when it does not begin in time; 503 when no thread takes it within `patience`. In the
+/// The answer of a call in a pool, or 504 when it does not begin in time; 503 when no thread takes it within `timeout`. In the
 /// one case the thread is given up, in the other the call.
 pub async fn of_thread(
     mut response: oneshot::Receiver<AppResponse>,
     time: AnswerTime,
-    ticket: &Ticket,
-    (patience, alarm): (Duration, &SpareAlarm),
-) -> Answered {
+    job_handle: &JobHandle,
+    (timeout, timer): (Duration, &SpareTimer),
+) -> CallResponse {
     let submitted = Instant::now();
-    let (mut taken, mut wait) = (0, time.limit.min(patience));
+    let (mut taken, mut wait) = (0, time.limit.min(timeout));
     loop {
-        if let Some(answer) = alarm.in_time(wait, &mut response).await {
+        if let Some(answer) = timer.in_time(wait, &mut response).await {
             return answer;
         }
-        let Some(begun) = ticket.taken() else {
-            if submitted.elapsed() >= patience && ticket.refuse() {
+        let Some(begun) = job_handle.taken() else {
+            if submitted.elapsed() >= timeout && job_handle.refuse() {
                 return Ok(AppResponse::Error(RequestError::no_thread()));
             }
             // A thread that takes it from now on has at least as long.
-            let left = patience.saturating_sub(submitted.elapsed());
+            let left = timeout.saturating_sub(submitted.elapsed());
             wait = if left.is_zero() { time.limit } else { time.limit.min(left) };
             continue;
         };
@@ -128,9 +128,9 @@ pub async fn of_thread(
         if wait.is_zero() {
             if time.reads_on(&mut taken) {
                 wait = time.limit;
-            } else if ticket.give_up(time.subject()) {
+            } else if job_handle.give_up(time.description()) {
                 let answer = time.over("its thread is given up");
-                time.say_if_all_hang(ticket);
+                time.say_if_all_hang(job_handle);
                 return Ok(answer);
             } else {
                 // The answer is on its way.

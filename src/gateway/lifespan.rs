@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::error::short;
 use rsgi_bridge::host::awaitable::{Awaitable, Sent};
-use rsgi_bridge::log::Subject;
+use rsgi_bridge::log::LogContext;
 use rsgi_bridge::report::log_failure;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -28,7 +28,7 @@ use crate::runtime::event_loop::LoopEvent;
 
 /// How the lifespan of an application has come along, as the application says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Stage {
+enum LifespanStage {
     Starting,
     Started,
     StartFailed(String),
@@ -43,19 +43,19 @@ enum Stage {
 pub struct Lifespan {
     gateway: Arc<AsgiGateway>,
     conversation: Arc<Conversation>,
-    stage: watch::Receiver<Stage>,
+    stage: watch::Receiver<LifespanStage>,
     task: JoinHandle<()>,
     timeout: Duration,
 }
 
 #[derive(Debug)]
 struct Conversation {
-    stage: watch::Sender<Stage>,
-    messages: Mutex<Messages>,
+    stage: watch::Sender<LifespanStage>,
+    messages: Mutex<LifespanMessages>,
 }
 
 #[derive(Debug, Default)]
-struct Messages {
+struct LifespanMessages {
     startup_told: bool,
     shutdown_asked: bool,
     shutdown_told: bool,
@@ -70,33 +70,33 @@ pub async fn start(gateway: &Arc<AsgiGateway>, settings: &Settings) -> Result<Op
     if settings.lifespan == LifespanSupport::Off {
         return Ok(None);
     }
-    let (stage_sender, mut stage) = watch::channel(Stage::Starting);
+    let (stage_sender, mut stage) = watch::channel(LifespanStage::Starting);
     let conversation = Arc::new(Conversation { stage: stage_sender, messages: Mutex::default() });
     let task = tokio::spawn(run(Arc::clone(gateway), Arc::clone(&conversation)));
-    let patience = settings.lifespan_timeout.0;
+    let timeout = settings.lifespan_timeout.0;
     let name = &gateway.name;
-    let decided = async { stage.wait_for(|stage| *stage != Stage::Starting).await.map(|stage| stage.clone()) };
-    let outcome = match tokio::time::timeout(patience, decided).await {
-        Ok(decided) => decided.unwrap_or(Stage::Ended(None)),
+    let decided = async { stage.wait_for(|stage| *stage != LifespanStage::Starting).await.map(|stage| stage.clone()) };
+    let outcome = match tokio::time::timeout(timeout, decided).await {
+        Ok(decided) => decided.unwrap_or(LifespanStage::Ended(None)),
         Err(_) => {
             return Err(StartupError::new(
-                format!("the startup of `{name}` did not end within {} seconds", patience.as_secs_f64()),
+                format!("the startup of `{name}` did not end within {} seconds", timeout.as_secs_f64()),
                 "raise `--lifespan-timeout`, or switch it off with `--lifespan off`",
             ));
         }
     };
     match outcome {
-        Stage::StartFailed(message) => Err(failed(name, &message)),
-        Stage::Ended(reason) if settings.lifespan == LifespanSupport::On => Err(failed(
+        LifespanStage::StartFailed(message) => Err(failed(name, &message)),
+        LifespanStage::Ended(reason) if settings.lifespan == LifespanSupport::On => Err(failed(
             name,
             &reason.unwrap_or_else(|| "it returned without saying that its startup is complete".to_owned()),
         )),
         // Raising, or returning at once, is how an application says that it has no lifespan.
-        Stage::Ended(_) => {
+        LifespanStage::Ended(_) => {
             *gateway.state.lock().unwrap_or_else(PoisonError::into_inner) = None;
             Ok(None)
         }
-        _ => Ok(Some(Lifespan { gateway: Arc::clone(gateway), conversation, stage, task, timeout: patience })),
+        _ => Ok(Some(Lifespan { gateway: Arc::clone(gateway), conversation, stage, task, timeout })),
     }
 }
 
@@ -120,14 +120,14 @@ impl Lifespan {
             waker.wake();
         }
         let name = &self.gateway.name;
-        let ended = self.stage.wait_for(|stage| !matches!(stage, Stage::Starting | Stage::Started));
+        let ended = self.stage.wait_for(|stage| !matches!(stage, LifespanStage::Starting | LifespanStage::Started));
         match tokio::time::timeout(self.timeout, ended).await {
             Err(_) => crate::log::line(format_args!("error: the shutdown of `{name}` did not end in time")),
             Ok(Ok(stage)) => match &*stage {
-                Stage::StopFailed(message) => {
+                LifespanStage::StopFailed(message) => {
                     crate::log::line(format_args!("error: the shutdown of `{name}` failed: {message}"));
                 }
-                Stage::Ended(Some(reason)) => {
+                LifespanStage::Ended(Some(reason)) => {
                     crate::log::line(format_args!("error: the lifespan of `{name}` failed: {reason}"));
                 }
                 _ => {}
@@ -159,12 +159,12 @@ async fn run(gateway: Arc<AsgiGateway>, conversation: Arc<Conversation>) {
             Ok(_) => None,
             Err(error) => {
                 let (sender, receiver) = oneshot::channel();
-                let started = *conversation.stage.borrow() != Stage::Starting;
+                let started = *conversation.stage.borrow() != LifespanStage::Starting;
                 let name = Arc::clone(&gateway.name);
                 event_loop.submit(LoopEvent::Run(Box::new(move |py| {
                     // Before its startup an exception means that there is no lifespan; afterwards it is a failure.
                     if started {
-                        log_failure(py, Subject::lifespan(&name), &error);
+                        log_failure(py, LogContext::lifespan(&name), &error);
                     }
                     let _unheard = sender.send(describe(py, &error));
                 })));
@@ -173,9 +173,9 @@ async fn run(gateway: Arc<AsgiGateway>, conversation: Arc<Conversation>) {
         },
     };
     conversation.stage.send_if_modified(|stage| {
-        let open = matches!(stage, Stage::Starting | Stage::Started);
+        let open = matches!(stage, LifespanStage::Starting | LifespanStage::Started);
         if open {
-            *stage = Stage::Ended(reason);
+            *stage = LifespanStage::Ended(reason);
         }
         open
     });
@@ -228,10 +228,10 @@ impl LifespanExchange {
         let (message, kind) = typed(message)?;
         let kind = kind.to_str()?;
         let (next, expected) = match kind {
-            "lifespan.startup.complete" => (Stage::Started, Stage::Starting),
-            "lifespan.startup.failed" => (Stage::StartFailed(reason(message)?), Stage::Starting),
-            "lifespan.shutdown.complete" => (Stage::Stopped, Stage::Started),
-            "lifespan.shutdown.failed" => (Stage::StopFailed(reason(message)?), Stage::Started),
+            "lifespan.startup.complete" => (LifespanStage::Started, LifespanStage::Starting),
+            "lifespan.startup.failed" => (LifespanStage::StartFailed(reason(message)?), LifespanStage::Starting),
+            "lifespan.shutdown.complete" => (LifespanStage::Stopped, LifespanStage::Started),
+            "lifespan.shutdown.failed" => (LifespanStage::StopFailed(reason(message)?), LifespanStage::Started),
             other => {
                 let known = "'lifespan.startup.complete', 'lifespan.startup.failed', 'lifespan.shutdown.complete' or \
                              'lifespan.shutdown.failed'";
@@ -262,12 +262,12 @@ fn reason(message: &Bound<'_, PyDict>) -> PyResult<String> {
 }
 
 /// When a message was sent that did not belong there.
-fn when(stage: &Stage) -> &'static str {
+fn when(stage: &LifespanStage) -> &'static str {
     match stage {
-        Stage::Starting => "before the startup was complete",
-        Stage::Started => "after the startup was complete",
-        Stage::StartFailed(_) => "after the startup had failed",
-        Stage::Stopped | Stage::StopFailed(_) | Stage::Ended(_) => "after the shutdown",
+        LifespanStage::Starting => "before the startup was complete",
+        LifespanStage::Started => "after the startup was complete",
+        LifespanStage::StartFailed(_) => "after the startup had failed",
+        LifespanStage::Stopped | LifespanStage::StopFailed(_) | LifespanStage::Ended(_) => "after the shutdown",
     }
 }
 

@@ -31,11 +31,11 @@ struct Shortage {
 
 async fn watch_pool(pool: Arc<Pool>) {
     let mut shortage: Option<Shortage> = None;
-    let (mut seen, mut refused_before) = (pool.census(), 0);
+    let (mut seen, mut refused_before) = (pool.stats(), 0);
     let (mut begun_before, _) = pool.progress();
     loop {
         tokio::time::sleep(LOOK).await;
-        let (now, (begun, _)) = (pool.census(), pool.progress());
+        let (now, (begun, _)) = (pool.stats(), pool.progress());
         // Calls are begun in their order: when fewer were begun than waited, the last of those still waits.
         let long = seen.waiting > begun.wrapping_sub(begun_before);
         let refused = pool.refused().wrapping_sub(refused_before);

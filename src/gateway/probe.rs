@@ -47,7 +47,8 @@ pub async fn call(
         shadow: false,
     });
     let observer = Arc::new(ScopeObserver::default());
-    let asked = asgi::Asked { recorder: Recorder::new(settings.replay_limit), observer: Arc::clone(&observer) };
+    let asked =
+        asgi::RequestContext { recorder: Recorder::new(settings.replay_limit), observer: Arc::clone(&observer) };
     let (mut response, leftover) = asgi::ask(gateway, call, asked).await;
     let passed = response.head_mut().and_then(|head| head.take(&PASS));
     let route_match = match miss {

@@ -28,21 +28,21 @@ use super::zero_copy::Pumping;
 use crate::request::error::RequestError;
 use crate::response::app_response::AppResponse;
 use crate::runtime::calls::{CallHandle, RunningCall};
-use crate::runtime::outbox::{Outbox, Responder};
+use crate::runtime::response_queue::{Responder, ResponseQueue};
 
 /// That the client has left before there was a response.
-pub(super) type Gone = Arc<GoneState>;
+pub(super) type DisconnectFlag = Arc<DisconnectState>;
 
-/// See [`Gone`].
+/// See [`DisconnectFlag`].
 #[derive(Debug, Default)]
-pub(super) struct GoneState {
+pub(super) struct DisconnectState {
     gone: AtomicBool,
     /// It may have left: an application that listens is told so, and from then on it has.
     doubted: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
-impl GoneState {
+impl DisconnectState {
     fn tell(&self) {
         self.gone.store(true, Ordering::Release);
         self.wake();
@@ -74,16 +74,16 @@ impl GoneState {
     }
 }
 
-impl AsRef<Self> for GoneState {
+impl AsRef<Self> for DisconnectState {
     fn as_ref(&self) -> &Self {
         self
     }
 }
 
 /// When the service's future ends, the client got its response head or has left; the body's pipe tells the rest.
-pub(super) struct TellOnDrop<T: AsRef<GoneState>>(pub Arc<T>);
+pub(super) struct NotifyOnDrop<T: AsRef<DisconnectState>>(pub Arc<T>);
 
-impl<T: AsRef<GoneState>> Drop for TellOnDrop<T> {
+impl<T: AsRef<DisconnectState>> Drop for NotifyOnDrop<T> {
     fn drop(&mut self) {
         (*self.0).as_ref().tell();
     }
@@ -91,7 +91,7 @@ impl<T: AsRef<GoneState>> Drop for TellOnDrop<T> {
 
 /// How far the response has come.
 #[derive(Debug)]
-pub(super) enum Progress {
+pub(super) enum ResponseProgress {
     Unstarted,
     Started(Box<ResponseHead>),
     Streaming {
@@ -111,7 +111,7 @@ pub(super) enum Progress {
 
 /// What there is to do when the application has returned or raised.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(super) enum AfterCall {
     /// Nothing.
     Told,
     /// The client left before it had all.
@@ -120,7 +120,7 @@ pub(super) enum Ending {
     Failed(PyErr),
 }
 
-impl Ending {
+impl AfterCall {
     /// What is to be logged.
     pub(super) fn failure(self) -> Option<PyErr> {
         match self {
@@ -133,23 +133,16 @@ impl Ending {
 /// The messages of one response, of a request or of a WebSocket that is denied.
 #[derive(Debug)]
 pub(super) struct ResponseMessages {
-    pub(super) progress: Progress,
+    pub(super) progress: ResponseProgress,
     responder: Option<Responder>,
-    outbox: Arc<Outbox>,
+    response_queue: Arc<ResponseQueue>,
     capacity: usize,
     /// Until it has ended.
     call: Option<RunningCall>,
     pub(super) trailers: Option<Box<Promised>>,
 }
 
-/// Whether the next chunk may follow at once.
-#[derive(PartialEq, Eq)]
-pub(super) enum Room {
-    /// It may.
-    Yes,
-    /// The client is slow.
-    No,
-}
+pub(super) use rsgi_bridge::response::sink::Capacity;
 
 /// The head that a message starts the response with, which `trailers` will follow or not.
 pub(super) fn response_head(
@@ -175,8 +168,20 @@ pub(super) fn body_part(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult
 
 impl ResponseMessages {
     /// A response of which nothing was said yet; `capacity` bytes of it may wait for the client. `call` is over when it ends.
-    pub(super) fn new(responder: Responder, outbox: Arc<Outbox>, capacity: usize, call: Option<RunningCall>) -> Self {
-        Self { progress: Progress::Unstarted, responder: Some(responder), outbox, capacity, call, trailers: None }
+    pub(super) fn new(
+        responder: Responder,
+        response_queue: Arc<ResponseQueue>,
+        capacity: usize,
+        call: Option<RunningCall>,
+    ) -> Self {
+        Self {
+            progress: ResponseProgress::Unstarted,
+            responder: Some(responder),
+            response_queue,
+            capacity,
+            call,
+            trailers: None,
+        }
     }
 
     /// Whether it is the answer to `call`.
@@ -186,79 +191,89 @@ impl ResponseMessages {
 
     /// Whether there is a head, and nothing of it is out.
     pub(super) fn is_held(&self) -> bool {
-        matches!(self.progress, Progress::Started(_))
+        matches!(self.progress, ResponseProgress::Started(_))
     }
 
     /// Whether what comes of the body is left out.
     pub(super) fn is_discarding(&self) -> bool {
-        matches!(self.progress, Progress::Discarding)
+        matches!(self.progress, ResponseProgress::Discarding)
     }
 
     /// Takes the head; it leaves with the first piece of the body.
     ///
     /// # Errors
     /// When there is one already, and when the client has left.
-    pub(super) fn start(&mut self, head: Box<ResponseHead>, gone: &GoneState) -> PyResult<()> {
-        if !matches!(self.progress, Progress::Unstarted) {
+    pub(super) fn start(&mut self, head: Box<ResponseHead>, gone: &DisconnectState) -> PyResult<()> {
+        if !matches!(self.progress, ResponseProgress::Unstarted) {
             return Err(PyRuntimeError::new_err("'http.response.start' was sent twice"));
         }
         if gone.gone.load(Ordering::Acquire) {
             return Err(Disconnected.into());
         }
-        self.progress = Progress::Started(head);
+        self.progress = ResponseProgress::Started(head);
         Ok(())
     }
 
     /// Ready when the response is over or its client has left.
-    pub(super) fn poll_over(&self, context: &mut Context<'_>, gone: &GoneState) -> Poll<()> {
+    pub(super) fn poll_over(&self, context: &mut Context<'_>, gone: &DisconnectState) -> Poll<()> {
         match &self.progress {
-            Progress::Ended | Progress::Discarding | Progress::Left => Poll::Ready(()),
-            Progress::Streaming { writer, .. } | Progress::Trailing(writer) => writer.poll_closed(context),
-            Progress::Unstarted | Progress::Started(_) => gone.poll(context),
+            ResponseProgress::Ended | ResponseProgress::Discarding | ResponseProgress::Left => Poll::Ready(()),
+            ResponseProgress::Streaming { writer, .. } | ResponseProgress::Trailing(writer) => {
+                writer.poll_closed(context)
+            }
+            ResponseProgress::Unstarted | ResponseProgress::Started(_) => gone.poll(context),
             // The `send` that waits for the piece says so first.
-            Progress::Pumping(_) => Poll::Pending,
+            ResponseProgress::Pumping(_) => Poll::Pending,
         }
     }
 
     /// Ready when the next piece of the body may be sent.
     pub(super) fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<PyResult<()>> {
-        if matches!(self.progress, Progress::Pumping(_)) {
+        if matches!(self.progress, ResponseProgress::Pumping(_)) {
             return self.poll_pumped(context);
         }
-        let Progress::Streaming { writer, .. } = &self.progress else { return Poll::Ready(Ok(())) };
+        let ResponseProgress::Streaming { writer, .. } = &self.progress else { return Poll::Ready(Ok(())) };
         writer.poll_ready(context).map_err(PyErr::from)
     }
 
     /// The application has returned or raised: whatever is open is ended.
-    pub(super) fn end(&mut self, py: Python<'_>, result: PyResult<()>, body_failed: bool, gone: &GoneState) -> Ending {
+    pub(super) fn end(
+        &mut self,
+        py: Python<'_>,
+        result: PyResult<()>,
+        body_failed: bool,
+        gone: &DisconnectState,
+    ) -> AfterCall {
         let _over = self.call.take();
-        let progress = std::mem::replace(&mut self.progress, Progress::Ended);
+        let progress = std::mem::replace(&mut self.progress, ResponseProgress::Ended);
         // Asked before the answer goes out: afterwards the request is over for the client too.
         let gone = gone.gone.load(Ordering::Acquire);
-        let left = matches!(progress, Progress::Left);
-        let complete = left || matches!(progress, Progress::Ended | Progress::Discarding);
+        let left = matches!(progress, ResponseProgress::Left);
+        let complete = left || matches!(progress, ResponseProgress::Ended | ResponseProgress::Discarding);
         if !complete {
             self.respond(AppResponse::Error(RequestError::application_failed()));
         }
         // A body that is dropped before its end is a cut connection.
         let (streaming, unheard) = match &progress {
-            Progress::Streaming { writer, .. } | Progress::Trailing(writer) => (true, writer.is_closed()),
+            ResponseProgress::Streaming { writer, .. } | ResponseProgress::Trailing(writer) => {
+                (true, writer.is_closed())
+            }
             _ => (false, gone),
         };
         drop(progress);
         let client_left = body_failed || unheard;
         match result {
-            Ok(()) if left => Ending::ClientLeft,
-            Ok(()) if complete => Ending::Told,
-            Ok(()) if client_left => Ending::ClientLeft,
-            Ok(()) => Ending::Failed(PyRuntimeError::new_err(if streaming {
+            Ok(()) if left => AfterCall::ClientLeft,
+            Ok(()) if complete => AfterCall::Told,
+            Ok(()) if client_left => AfterCall::ClientLeft,
+            Ok(()) => AfterCall::Failed(PyRuntimeError::new_err(if streaming {
                 "the application returned before it had sent its whole response"
             } else {
                 "the application returned without sending a response"
             })),
-            Err(error) if is_clients_doing(py, &error) => Ending::ClientLeft,
-            Err(_) if client_left && !complete => Ending::ClientLeft,
-            Err(error) => Ending::Failed(error),
+            Err(error) if is_clients_doing(py, &error) => AfterCall::ClientLeft,
+            Err(_) if client_left && !complete => AfterCall::ClientLeft,
+            Err(error) => AfterCall::Failed(error),
         }
     }
 
@@ -271,32 +286,32 @@ impl ResponseMessages {
         body: Bytes,
         more: bool,
         head_request: bool,
-        gone: &GoneState,
-    ) -> PyResult<(Room, Ended)> {
-        match std::mem::replace(&mut self.progress, Progress::Ended) {
-            Progress::Unstarted => {
-                self.progress = Progress::Unstarted;
+        gone: &DisconnectState,
+    ) -> PyResult<(Capacity, Ended)> {
+        match std::mem::replace(&mut self.progress, ResponseProgress::Ended) {
+            ResponseProgress::Unstarted => {
+                self.progress = ResponseProgress::Unstarted;
                 Err(PyRuntimeError::new_err("'http.response.body' was sent before 'http.response.start'"))
             }
             // After the last body message whatever follows is ignored.
-            Progress::Ended => Ok((Room::Yes, Ended::Whole)),
-            ignoring @ (Progress::Trailing(_) | Progress::Left) => {
+            ResponseProgress::Ended => Ok((Capacity::More, Ended::Whole)),
+            ignoring @ (ResponseProgress::Trailing(_) | ResponseProgress::Left) => {
                 self.progress = ignoring;
-                Ok((Room::Yes, Ended::Whole))
+                Ok((Capacity::More, Ended::Whole))
             }
-            pumping @ Progress::Pumping(_) => {
+            pumping @ ResponseProgress::Pumping(_) => {
                 self.progress = pumping;
                 Err(PyRuntimeError::new_err("a piece of a file is still being sent; await its `send`"))
             }
-            Progress::Discarding => {
+            ResponseProgress::Discarding => {
                 if more {
-                    self.progress = Progress::Discarding;
+                    self.progress = ResponseProgress::Discarding;
                 }
-                Ok((Room::Yes, Ended::Whole))
+                Ok((Capacity::More, Ended::Whole))
             }
-            Progress::Started(_) if gone.gone.load(Ordering::Acquire) => Err(Disconnected.into()),
-            Progress::Started(head) => self.first_body(head, body, more, head_request),
-            Progress::Streaming { writer, length } => self.next_body(writer, length, body, more),
+            ResponseProgress::Started(_) if gone.gone.load(Ordering::Acquire) => Err(Disconnected.into()),
+            ResponseProgress::Started(head) => self.first_body(head, body, more, head_request),
+            ResponseProgress::Streaming { writer, length } => self.next_body(writer, length, body, more),
         }
     }
 
@@ -304,28 +319,30 @@ impl ResponseMessages {
     ///
     /// # Errors
     /// When there is no head yet, when its length is another, when a body has begun, and when the client has left.
-    pub(super) fn take_file(&mut self, body: FileBody, head_request: bool, gone: &GoneState) -> PyResult<()> {
-        match std::mem::replace(&mut self.progress, Progress::Ended) {
-            Progress::Unstarted => {
-                self.progress = Progress::Unstarted;
+    pub(super) fn take_file(&mut self, body: FileBody, head_request: bool, gone: &DisconnectState) -> PyResult<()> {
+        match std::mem::replace(&mut self.progress, ResponseProgress::Ended) {
+            ResponseProgress::Unstarted => {
+                self.progress = ResponseProgress::Unstarted;
                 Err(PyRuntimeError::new_err("'http.response.pathsend' was sent before 'http.response.start'"))
             }
-            Progress::Ended | Progress::Discarding => Ok(()),
-            Progress::Left => {
-                self.progress = Progress::Left;
+            ResponseProgress::Ended | ResponseProgress::Discarding => Ok(()),
+            ResponseProgress::Left => {
+                self.progress = ResponseProgress::Left;
                 Ok(())
             }
-            started @ (Progress::Started(_) | Progress::Streaming { .. } | Progress::Trailing(_))
+            started @ (ResponseProgress::Started(_)
+            | ResponseProgress::Streaming { .. }
+            | ResponseProgress::Trailing(_))
                 if self.trailers.is_some() =>
             {
                 self.progress = started;
                 Err(PyRuntimeError::new_err("a body that trailers follow must come in 'http.response.body' messages"))
             }
-            Progress::Started(_) if gone.gone.load(Ordering::Acquire) => Err(Disconnected.into()),
-            Progress::Started(mut head) => {
+            ResponseProgress::Started(_) if gone.gone.load(Ordering::Acquire) => Err(Disconnected.into()),
+            ResponseProgress::Started(mut head) => {
                 match head.content_length {
                     Some(declared) if declared != body.length => {
-                        self.progress = Progress::Started(head);
+                        self.progress = ResponseProgress::Started(head);
                         return Err(other_length(declared, body.length));
                     }
                     None if head.allows_body(false) => head.set_length(body.length),
@@ -339,14 +356,16 @@ impl ResponseMessages {
                 });
                 Ok(())
             }
-            Progress::Streaming { writer, length } if length.is_untouched() => {
+            ResponseProgress::Streaming { writer, length } if length.is_untouched() => {
                 if let Some(declared) = length.declared().filter(|declared| *declared != body.length) {
-                    self.progress = Progress::Streaming { writer, length };
+                    self.progress = ResponseProgress::Streaming { writer, length };
                     return Err(other_length(declared, body.length));
                 }
                 file_message::pump(body, writer).map_err(PyErr::from)
             }
-            streaming @ (Progress::Streaming { .. } | Progress::Trailing(_) | Progress::Pumping(_)) => {
+            streaming @ (ResponseProgress::Streaming { .. }
+            | ResponseProgress::Trailing(_)
+            | ResponseProgress::Pumping(_)) => {
                 self.progress = streaming;
                 Err(PyRuntimeError::new_err("'http.response.pathsend' was sent after 'http.response.body'"))
             }
@@ -359,7 +378,7 @@ impl ResponseMessages {
         body: Bytes,
         more: bool,
         head_request: bool,
-    ) -> PyResult<(Room, Ended)> {
+    ) -> PyResult<(Capacity, Ended)> {
         if !head.allows_body(head_request) {
             let response = if more {
                 self.without_body(head)
@@ -368,13 +387,13 @@ impl ResponseMessages {
                 AppResponse::Whole(head, nothing)
             };
             self.respond(response);
-            self.progress = if more { Progress::Discarding } else { Progress::Ended };
-            return Ok((Room::Yes, Ended::Whole));
+            self.progress = if more { ResponseProgress::Discarding } else { ResponseProgress::Ended };
+            return Ok((Capacity::More, Ended::Whole));
         }
         if !more && self.trailers.is_none() && head.content_length.is_none_or(|declared| declared == body.len() as u64)
         {
             self.respond(AppResponse::Whole(head, body));
-            return Ok((Room::Yes, Ended::Whole));
+            return Ok((Capacity::More, Ended::Whole));
         }
         let length = BodyLength::new(head.content_length);
         let (writer, reader) = pipe(self.capacity);
@@ -401,7 +420,7 @@ impl ResponseMessages {
         mut length: BodyLength,
         body: Bytes,
         more: bool,
-    ) -> PyResult<(Room, Ended)> {
+    ) -> PyResult<(Capacity, Ended)> {
         let (chunk, over) = match length.admit(body) {
             Admitted::Whole(chunk) => (chunk, false),
             Admitted::Clamped(chunk) => (chunk, true),
@@ -411,27 +430,27 @@ impl ResponseMessages {
         }
         if over {
             writer.finish();
-            self.progress = if more { Progress::Discarding } else { Progress::Ended };
-            return Ok((Room::Yes, Ended::OverLength));
+            self.progress = if more { ResponseProgress::Discarding } else { ResponseProgress::Ended };
+            return Ok((Capacity::More, Ended::OverLength));
         }
         if more {
-            let room = if writer.has_room() { Room::Yes } else { Room::No };
-            self.progress = Progress::Streaming { writer, length };
+            let room = if writer.has_room() { Capacity::More } else { Capacity::Full };
+            self.progress = ResponseProgress::Streaming { writer, length };
             return Ok((room, Ended::Whole));
         }
         if length.missing() > 0 {
             // Dropped before its end: a body that is too short must not look whole.
             drop(writer);
-            return Ok((Room::Yes, Ended::Missing(length.missing())));
+            return Ok((Capacity::More, Ended::Missing(length.missing())));
         }
         self.close_body(writer);
-        Ok((Room::Yes, Ended::Whole))
+        Ok((Capacity::More, Ended::Whole))
     }
 
     /// The body is whole.
     pub(super) fn close_body(&mut self, writer: PipeWriter<Bytes>) {
         if self.trailers.is_some() {
-            self.progress = Progress::Trailing(writer);
+            self.progress = ResponseProgress::Trailing(writer);
         } else {
             writer.finish();
         }
@@ -439,7 +458,7 @@ impl ResponseMessages {
 
     fn respond(&mut self, response: AppResponse) {
         if let Some(responder) = self.responder.take() {
-            self.outbox.send(responder, response);
+            self.response_queue.send(responder, response);
         }
     }
 }

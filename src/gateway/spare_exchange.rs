@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use rsgi_bridge::process::Process;
 use rsgi_bridge::spare::{Spare, has_only};
 
-use super::http_exchange::{HttpExchange, State};
+use super::http_exchange::{ExchangeState, HttpExchange};
 
 /// An exchange and its two methods, as the application gets them.
 pub(super) struct Given<'py> {
@@ -35,7 +35,7 @@ impl<'py> Given<'py> {
     ///
     /// # Errors
     /// When Python is out of memory.
-    pub(super) fn new(py: Python<'py>, spare: &Spare<SpareExchange>, state: State) -> PyResult<Self> {
+    pub(super) fn new(py: Python<'py>, spare: &Spare<SpareExchange>, state: ExchangeState) -> PyResult<Self> {
         if let Some(SpareExchange { exchange, receive, send }) = spare.take() {
             let exchange = exchange.into_bound(py);
             let before = std::mem::replace(&mut *exchange.get().lock(), state);

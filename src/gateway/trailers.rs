@@ -19,7 +19,7 @@ use pyo3::types::PyDict;
 use rsgi_bridge::response::response_head::ResponseHead;
 
 use super::message::says;
-use super::response_messages::{Progress, ResponseMessages};
+use super::response_messages::{ResponseMessages, ResponseProgress};
 use crate::request::head::RequestHead;
 use crate::response::trailers::Trailers;
 
@@ -135,19 +135,19 @@ impl ResponseMessages {
                 "'http.response.trailers' was sent, but 'http.response.start' did not promise it with 'trailers': True",
             ));
         };
-        match std::mem::replace(&mut self.progress, Progress::Ended) {
-            Progress::Trailing(writer) => match trailers.take(py, message) {
+        match std::mem::replace(&mut self.progress, ResponseProgress::Ended) {
+            ResponseProgress::Trailing(writer) => match trailers.take(py, message) {
                 Ok(true) => {
                     writer.finish();
                     Ok(())
                 }
                 taken => {
-                    self.progress = Progress::Trailing(writer);
+                    self.progress = ResponseProgress::Trailing(writer);
                     taken.map(|_| ())
                 }
             },
             // There is no body that they could follow.
-            over @ (Progress::Ended | Progress::Discarding | Progress::Left) => {
+            over @ (ResponseProgress::Ended | ResponseProgress::Discarding | ResponseProgress::Left) => {
                 self.progress = over;
                 Ok(())
             }

@@ -17,7 +17,7 @@ use pyo3::types::PyDict;
 use rsgi_bridge::call::run;
 use rsgi_bridge::error::BodyError;
 use rsgi_bridge::host::main_loop;
-use rsgi_bridge::pool::{Job, Pool, Ticket};
+use rsgi_bridge::pool::{Job, JobHandle, Pool};
 use rsgi_bridge::report::{log_failure, log_remark, report_call};
 use rsgi_bridge::request::environ::EnvironTemplate;
 use rsgi_bridge::request::input::Input;
@@ -39,7 +39,7 @@ use crate::request::head::RequestHead;
 use crate::response::app_response::AppResponse;
 use crate::runtime::calls::{AppCalls, RunningCall};
 use crate::runtime::event_loop::EventLoop;
-use crate::runtime::outbox::{Outbox, Responder};
+use crate::runtime::response_queue::{Responder, ResponseQueue};
 use crate::runtime::wear::Wear;
 
 /// What a gateway calls, and where.
@@ -60,7 +60,7 @@ pub struct WsgiTarget {
 pub struct WsgiGateway {
     name: Arc<str>,
     target: WsgiTarget,
-    outbox: Arc<Outbox>,
+    response_queue: Arc<ResponseQueue>,
     calls: Arc<AppCalls>,
     event_loop: Arc<EventLoop>,
     buffering: RequestBuffering,
@@ -75,7 +75,7 @@ impl WsgiGateway {
     pub fn new(
         name: Arc<str>,
         target: WsgiTarget,
-        (outbox, calls): (Arc<Outbox>, Arc<AppCalls>),
+        (response_queue, calls): (Arc<ResponseQueue>, Arc<AppCalls>),
         event_loop: &Arc<EventLoop>,
         settings: &Settings,
         limit: Option<(Duration, Arc<Wear>)>,
@@ -83,7 +83,7 @@ impl WsgiGateway {
         let buffering = settings.wsgi_request_buffering;
         let Settings { response_buffer, response_spool, .. } = *settings;
         let event_loop = Arc::clone(event_loop);
-        Self { name, target, outbox, calls, event_loop, buffering, response_buffer, response_spool, limit }
+        Self { name, target, response_queue, calls, event_loop, buffering, response_buffer, response_spool, limit }
     }
 }
 
@@ -123,13 +123,13 @@ impl WsgiGateway {
 /// A call that waits in the queue is given up when the future is dropped; one that runs sees that the client has gone.
 pub fn call<'a>(gateway: &'a Arc<WsgiGateway>, call: Call<'a>) -> impl Future<Output = AppResponse> {
     let Call { head, body, settings, client } = call;
-    let patience = (settings.queue_timeout.0, client);
+    let timeout = (settings.queue_timeout.0, client);
     if body.is_end() {
-        return Either::Left(submit(gateway, head, (BodySource::Empty, None), patience));
+        return Either::Left(submit(gateway, head, (BodySource::Empty, None), timeout));
     }
     let with_body = async move {
         match prepare(gateway.buffering, &head, body, settings.request_buffer).await {
-            Ok(prepared) => submit(gateway, head, prepared, patience).await,
+            Ok(prepared) => submit(gateway, head, prepared, timeout).await,
             Err(error) => AppResponse::Error(error.into()),
         }
     };
@@ -141,19 +141,26 @@ fn submit<'a>(
     gateway: &Arc<WsgiGateway>,
     head: Box<RequestHead>,
     (source, content_length): (BodySource, Option<u64>),
-    (patience, (alarm, half_closed)): (Duration, ClientClock<'a>),
+    (timeout, (timer, half_closed)): (Duration, ClientClock<'a>),
 ) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
     let pool = &gateway.target.pool;
-    let ticket = if gateway.limit.is_some() { pool.timed_ticket() } else { pool.ticket() };
+    let job_handle = if gateway.limit.is_some() { pool.timed_ticket() } else { pool.job_handle() };
     let call = gateway.calls.begin(&head);
     let time = gateway.limit.as_ref().map(|(limit, wear)| {
         let (reading, wear) = (source.reading(), Some(Arc::clone(wear)));
         AnswerTime { limit: *limit, reading, call: call.handle(), wear }
     });
-    let job =
-        WsgiJob { gateway: Arc::clone(gateway), head, source, content_length, responder, ticket: ticket.clone(), call };
-    let refused = pool.submit(Box::new(job), ticket.clone()).is_err();
+    let job = WsgiJob {
+        gateway: Arc::clone(gateway),
+        head,
+        source,
+        content_length,
+        responder,
+        job_handle: job_handle.clone(),
+        call,
+    };
+    let refused = pool.submit(Box::new(job), job_handle.clone()).is_err();
     if refused || pool.is_short() {
         overload::watch(pool);
     }
@@ -163,10 +170,10 @@ fn submit<'a>(
             "too many requests wait for a thread; try again",
         ))));
     }
-    let waiting = LeaveOnDrop { ticket, answered: AtomicBool::new(false), withdrawn: AtomicBool::new(false) };
+    let waiting = LeaveOnDrop { job_handle, answered: AtomicBool::new(false), withdrawn: AtomicBool::new(false) };
     Either::Right(match time {
-        None => Either::Left(answer(response, waiting, (patience, (alarm, half_closed)))),
-        Some(time) => Either::Right(answer_in_time(response, waiting, time, (patience, (alarm, half_closed))).boxed()),
+        None => Either::Left(answer(response, waiting, (timeout, (timer, half_closed)))),
+        Some(time) => Either::Right(answer_in_time(response, waiting, time, (timeout, (timer, half_closed))).boxed()),
     })
 }
 
@@ -174,9 +181,9 @@ async fn answer_in_time(
     response: oneshot::Receiver<AppResponse>,
     waiting: LeaveOnDrop,
     time: AnswerTime,
-    (patience, (alarm, half_closed)): (Duration, ClientClock<'_>),
+    (timeout, (timer, half_closed)): (Duration, ClientClock<'_>),
 ) -> AppResponse {
-    let answer = in_time::of_thread(response, time, &waiting.ticket, (patience, alarm));
+    let answer = in_time::of_thread(response, time, &waiting.job_handle, (timeout, timer));
     let answer = half_closed.watch(pin!(answer), || waiting.leave()).await;
     waiting.answered(answer.ok())
 }
@@ -184,16 +191,16 @@ async fn answer_in_time(
 async fn answer(
     mut response: oneshot::Receiver<AppResponse>,
     waiting: LeaveOnDrop,
-    (patience, (alarm, half_closed)): (Duration, ClientClock<'_>),
+    (timeout, (timer, half_closed)): (Duration, ClientClock<'_>),
 ) -> AppResponse {
     let leave = || waiting.leave();
     let in_time = {
-        let in_time = pin!(alarm.in_time(patience, &mut response));
+        let in_time = pin!(timer.in_time(timeout, &mut response));
         half_closed.watch(in_time, leave).await
     };
     let answer = match in_time {
         Some(response) => response.ok(),
-        None if waiting.ticket.refuse() => Some(AppResponse::Error(RequestError::no_thread())),
+        None if waiting.job_handle.refuse() => Some(AppResponse::Error(RequestError::no_thread())),
         None => half_closed.watch(response, leave).await.ok(),
     };
     waiting.answered(answer)
@@ -229,7 +236,7 @@ async fn prepare(
 
 /// The client leaves when the future is dropped before there is an answer.
 struct LeaveOnDrop {
-    ticket: Ticket,
+    job_handle: JobHandle,
     answered: AtomicBool,
     withdrawn: AtomicBool,
 }
@@ -238,7 +245,7 @@ impl LeaveOnDrop {
     /// The client has left, or seems to have: a call that waits is given up, as no thread was free in time; one that runs has its answer
     /// sent all the same.
     fn leave(&self) {
-        self.withdrawn.fetch_or(self.ticket.leave(), Ordering::Relaxed);
+        self.withdrawn.fetch_or(self.job_handle.leave(), Ordering::Relaxed);
     }
 
     /// There is an answer, or there will be none: the thread dropped the call, which is a panic of ours if nobody withdrew it.
@@ -258,7 +265,7 @@ impl LeaveOnDrop {
 impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
         if !self.answered.load(Ordering::Relaxed) {
-            self.ticket.leave();
+            self.job_handle.leave();
         }
     }
 }
@@ -270,17 +277,18 @@ struct WsgiJob {
     source: BodySource,
     content_length: Option<u64>,
     responder: Responder,
-    ticket: Ticket,
+    job_handle: JobHandle,
     call: RunningCall,
 }
 
 impl Job for WsgiJob {
     fn run(self: Box<Self>, py: Python<'_>) {
-        let Self { gateway, head, source, content_length, responder, ticket, call } = *self;
+        let Self { gateway, head, source, content_length, responder, job_handle, call } = *self;
         head.called();
-        let outbox = Arc::clone(&gateway.outbox);
+        let response_queue = Arc::clone(&gateway.response_queue);
         let sizes = (gateway.response_buffer, gateway.response_spool);
-        let sink = SocketSink::new((responder, outbox), sizes, head.is_head(), ticket.clone(), call.handle());
+        let sink =
+            SocketSink::new((responder, response_queue), sizes, head.is_head(), job_handle.clone(), call.handle());
         let exchange = Exchange::new(Box::new(sink), head.is_head());
         let environ = main_loop::offer(py, gateway.event_loop.python(py).as_ref())
             .and_then(|()| match source {
@@ -288,22 +296,22 @@ impl Job for WsgiJob {
                 source => Bound::new(py, Input::new(source)),
             })
             .and_then(|input| Ok((gateway.environ(py, &head, content_length, &input)?, input)));
-        let subject = || head.subject(&gateway.name);
+        let log_context = || head.log_context(&gateway.name);
         match environ {
             Ok((environ, input)) => {
                 let report = run(py, gateway.target.app.bind(py), environ, &exchange, None);
                 // What an application raises because its body broke off is the client's doing.
                 if !report.is_empty() && input.get().failure().is_none() {
-                    report_call(py, subject(), report);
+                    report_call(py, log_context(), report);
                 }
-                if ticket.remarked().is_some() {
-                    log_remark(py, subject(), &ticket);
+                if job_handle.remarked().is_some() {
+                    log_remark(py, log_context(), &job_handle);
                 }
                 Input::give_back(input);
             }
             Err(error) => {
                 exchange.fail();
-                log_failure(py, subject(), &error);
+                log_failure(py, log_context(), &error);
             }
         }
     }

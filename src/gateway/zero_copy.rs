@@ -22,7 +22,7 @@ use rsgi_bridge::response::sink::FileBody;
 
 use super::file_message::{opened, send};
 use super::message::says;
-use super::response_messages::{GoneState, Progress, ResponseMessages, Room};
+use super::response_messages::{Capacity, DisconnectState, ResponseMessages, ResponseProgress};
 
 /// The piece of the file that a message names, and whether more will come.
 ///
@@ -128,26 +128,31 @@ impl ResponseMessages {
         body: FileBody,
         more: bool,
         head_request: bool,
-        gone: &GoneState,
-    ) -> PyResult<Room> {
+        gone: &DisconnectState,
+    ) -> PyResult<Capacity> {
         if !more && self.is_held() && self.trailers.is_none() {
-            return self.take_file(body, head_request, gone).map(|()| Room::Yes);
+            return self.take_file(body, head_request, gone).map(|()| Capacity::More);
         }
-        if self.is_held() || matches!(self.progress, Progress::Unstarted | Progress::Discarding | Progress::Ended) {
+        if self.is_held()
+            || matches!(
+                self.progress,
+                ResponseProgress::Unstarted | ResponseProgress::Discarding | ResponseProgress::Ended
+            )
+        {
             // The head leaves; a response without a body needs no more than that.
             self.take_body(Bytes::new(), true, head_request, gone)?;
         }
-        match std::mem::replace(&mut self.progress, Progress::Ended) {
-            Progress::Streaming { writer, length } => self.pump(body, writer, length, more),
-            Progress::Discarding if more => {
-                self.progress = Progress::Discarding;
-                Ok(Room::Yes)
+        match std::mem::replace(&mut self.progress, ResponseProgress::Ended) {
+            ResponseProgress::Streaming { writer, length } => self.pump(body, writer, length, more),
+            ResponseProgress::Discarding if more => {
+                self.progress = ResponseProgress::Discarding;
+                Ok(Capacity::More)
             }
-            Progress::Left => {
-                self.progress = Progress::Left;
-                Ok(Room::Yes)
+            ResponseProgress::Left => {
+                self.progress = ResponseProgress::Left;
+                Ok(Capacity::More)
             }
-            Progress::Discarding | Progress::Ended => Ok(Room::Yes),
+            ResponseProgress::Discarding | ResponseProgress::Ended => Ok(Capacity::More),
             other => {
                 self.progress = other;
                 Err(PyRuntimeError::new_err(
@@ -163,7 +168,7 @@ impl ResponseMessages {
         writer: PipeWriter<Bytes>,
         mut length: BodyLength,
         more: bool,
-    ) -> PyResult<Room> {
+    ) -> PyResult<Capacity> {
         let missing = length.declared().map(|_| length.missing());
         let fits = missing.is_none_or(|missing| if more { body.length <= missing } else { body.length == missing });
         if !fits {
@@ -172,22 +177,22 @@ impl ResponseMessages {
                 length.missing(),
                 body.length
             );
-            self.progress = Progress::Streaming { writer, length };
+            self.progress = ResponseProgress::Streaming { writer, length };
             return Err(PyValueError::new_err(error));
         }
         length.count(body.length);
-        self.progress = Progress::Pumping(Pumping::start(body, writer, length, more)?);
-        Ok(Room::No)
+        self.progress = ResponseProgress::Pumping(Pumping::start(body, writer, length, more)?);
+        Ok(Capacity::Full)
     }
 
     /// Ready when the piece of a file is out.
     pub(super) fn poll_pumped(&mut self, context: &mut Context<'_>) -> Poll<PyResult<()>> {
-        let Progress::Pumping(pumping) = &self.progress else { return Poll::Ready(Ok(())) };
+        let ResponseProgress::Pumping(pumping) = &self.progress else { return Poll::Ready(Ok(())) };
         let Poll::Ready(sent) = pumping.poll(context) else { return Poll::Pending };
         let (length, more) = (pumping.length, pumping.more);
-        self.progress = Progress::Ended;
+        self.progress = ResponseProgress::Ended;
         match sent {
-            Ok(writer) if more => self.progress = Progress::Streaming { writer, length },
+            Ok(writer) if more => self.progress = ResponseProgress::Streaming { writer, length },
             Ok(writer) => self.close_body(writer),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Poll::Ready(Err(Disconnected.into())),
             Err(error) => return Poll::Ready(Err(error.into())),

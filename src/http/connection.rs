@@ -16,7 +16,7 @@ use futures::future::{BoxFuture, Either};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
-use crate::access_log::Entry;
+use crate::access_log::LogEntry;
 use crate::gateway::call::Call;
 use crate::gateway::{probe, websocket};
 use crate::http::forwarded::{Memo, Proxies};
@@ -35,9 +35,9 @@ use crate::response::app_response::{AppResponse, ResponseBody};
 use crate::response::decision_fields::DecisionFields;
 use crate::response::in_flight::{InFlight, Logged};
 use crate::route::Decision;
-use crate::runtime::shutdown::{Alive, Phase};
+use crate::runtime::shutdown::{Phase, ShutdownGuard};
 use crate::shadow::SHADOW;
-use crate::wire::{Pace, Refusal, SpareAlarm, check_message};
+use crate::wire::{DataRate, Refusal, SpareTimer, check_message};
 
 /// One connection as its requests see it.
 #[derive(Debug)]
@@ -49,23 +49,23 @@ pub struct Connection {
     peer: Arc<Peer>,
     /// What a proxy said of the request before.
     forwarded: Memo,
-    alive: Alive,
-    alarm: SpareAlarm,
+    guard: ShutdownGuard,
+    timer: SpareTimer,
     /// It is counted as open, if it is counted.
     _open: Option<OpenConnection>,
 }
 
 impl Connection {
     /// A connection.
-    pub fn new(service: Arc<Service>, peer: Box<Peer>, alive: Alive, speaks: Protocol) -> Self {
+    pub fn new(service: Arc<Service>, peer: Box<Peer>, guard: ShutdownGuard, speaks: Protocol) -> Self {
         let open = service.metrics.as_ref().map(|metrics| OpenConnection::new(metrics, speaks));
         Self {
             service,
             half_closed: HalfClosed::default(),
             peer: peer.into(),
             forwarded: Memo::default(),
-            alive,
-            alarm: SpareAlarm::default(),
+            guard,
+            timer: SpareTimer::default(),
             _open: open,
         }
     }
@@ -79,7 +79,7 @@ impl Drop for Connection {
 
 /// What answers one request, before it is sent.
 #[derive(Debug)]
-pub struct Answered {
+pub struct ChosenResponse {
     /// The answer.
     pub response: AppResponse,
     /// The request, which ends with the answer.
@@ -89,7 +89,7 @@ pub struct Answered {
 }
 
 /// The answer to one request.
-pub type Answer = BoxFuture<'static, Answered>;
+pub type ResponseFuture = BoxFuture<'static, ChosenResponse>;
 
 /// The answer to one HTTP/2 request, which never fails: what does is an answer, too.
 pub type Http2Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
@@ -98,15 +98,15 @@ pub type Http2Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infalli
 pub fn answer(connection: Arc<Connection>, activity: Arc<Activity>, request: Request<Incoming>) -> Http2Answer {
     let (parts, incoming) = request.into_parts();
     let refusal = check_message(&parts, &connection.service.limits).err();
-    let body = RawBody::Http2(incoming, Box::new(Pace::new(&connection.service.limits)));
+    let body = RawBody::Http2(incoming, Box::new(DataRate::new(&connection.service.limits)));
     let head = connection.head(RequestParts::of_http2(parts));
     let is_head = head.is_head();
     Box::pin(async move {
-        let Answered { response, in_flight, id } = match refusal {
+        let ChosenResponse { response, in_flight, id } = match refusal {
             None => answered(Arc::clone(&connection), head, body, Some(activity)).await,
             Some(refusal) => {
                 let (_, in_flight, id) = connection.begin(head, Some(activity));
-                Answered { response: refused(&refusal), in_flight, id }
+                ChosenResponse { response: refused(&refusal), in_flight, id }
             }
         };
         let mut response = response.into_http2(in_flight, is_head);
@@ -118,7 +118,7 @@ pub fn answer(connection: Arc<Connection>, activity: Arc<Activity>, request: Req
 /// Answers one HTTP/1 request.
 ///
 /// Head and answer are in a box each: an idle connection keeps no room for them, and what goes from hand to hand is small.
-pub fn answer_http1(connection: &Arc<Connection>, parts: RequestParts, body: RawBody) -> Answer {
+pub fn answer_http1(connection: &Arc<Connection>, parts: RequestParts, body: RawBody) -> ResponseFuture {
     let head = connection.head(parts);
     Box::pin(answered(Arc::clone(connection), head, body, None))
 }
@@ -128,10 +128,10 @@ async fn answered(
     head: Box<RequestHead>,
     body: RawBody,
     activity: Option<Arc<Activity>>,
-) -> Answered {
+) -> ChosenResponse {
     let (head, mut in_flight, id) = connection.begin(head, activity);
     let response = surviving(dispatch(&connection, head, body, &mut in_flight)).await;
-    Answered { response, in_flight, id }
+    ChosenResponse { response, in_flight, id }
 }
 
 fn refused(refusal: &Refusal) -> AppResponse {
@@ -165,15 +165,15 @@ impl Connection {
     }
 
     /// What became of bytes that are no request: the answer, which the connection ends with. `line` is what they begin with.
-    pub fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> Answered {
+    pub fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> ChosenResponse {
         let id = self.service.own_fields.request_id.as_ref().map(|_| identity::made());
         let log = self.service.access_log.as_ref();
         let log = log.map(|log| {
-            let entry = Box::new(Entry::refused(Arc::clone(&self.peer), line, id.clone(), log.wanted()));
+            let entry = Box::new(LogEntry::refused(Arc::clone(&self.peer), line, id.clone(), log.wanted()));
             Logged { log: log.clone(), entry }
         });
         let in_flight = InFlight::start(None, Instant::now(), log, self.counted(&Method::GET));
-        Answered { response: refused(refusal), in_flight, id }
+        ChosenResponse { response: refused(refusal), in_flight, id }
     }
 
     fn counted(&self, method: &Method) -> Option<Counted> {
@@ -187,7 +187,7 @@ fn logged(service: &Service, head: &mut RequestHead) -> Option<Logged> {
     if log.wanted().queue {
         head.queued = Some(Arc::default());
     }
-    Some(Logged { log: log.clone(), entry: Box::new(Entry::new(head, log.wanted())) })
+    Some(Logged { log: log.clone(), entry: Box::new(LogEntry::new(head, log.wanted())) })
 }
 
 /// A panic of ours is a 500: it ends one request, never the connection's task or the server.
@@ -207,7 +207,7 @@ async fn dispatch(
     in_flight: &mut InFlight,
 ) -> AppResponse {
     if connection.service.settings.health_path.as_deref() == Some(head.path()) {
-        return health::answer(&head, connection.alive.phase() == Phase::Serving);
+        return health::answer(&head, connection.guard.phase() == Phase::Serving);
     }
     if let Some(wear) = &connection.service.wear {
         wear.count_request();
@@ -271,7 +271,7 @@ fn begin<'a>(
             return Err(RequestError::closing(StatusCode::BAD_REQUEST, "a WebSocket handshake has no body"));
         }
         in_flight.enter(&app.load)?;
-        let asked = websocket::Asked { head, alive: connection.alive.clone(), in_flight };
+        let asked = websocket::HandshakeRequest { head, guard: connection.guard.clone(), in_flight };
         return Ok((rare(websocket::call(app, asked, &service.settings)), None));
     }
     let limit = service.settings.max_body;
@@ -288,7 +288,7 @@ fn begin<'a>(
     let body = RequestBody::new(body, limit, head.series.clone());
     let body = body.copied(in_flight.follower.as_ref().and_then(|follower| follower.request_body()));
     let fate = body.fate();
-    let client = (&connection.alarm, &connection.half_closed);
+    let client = (&connection.timer, &connection.half_closed);
     let call = Call { head, body, settings: &service.settings, client };
     Ok(match then {
         None => (Either::Left(app.call(call)), fate),

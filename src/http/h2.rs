@@ -27,8 +27,8 @@ use crate::metrics::Protocol;
 use crate::request::activity::Activity;
 use crate::request::head::Peer;
 use crate::response::stream_clock::{PIECE, StreamClock};
-use crate::runtime::shutdown::{Alive, Phase};
-use crate::wire::{Alarm, FrameGuard, Limits};
+use crate::runtime::shutdown::{Phase, ShutdownGuard};
+use crate::wire::{FrameGuard, Limits, Timer};
 
 /// What of one response may wait in hyper for the client to open its window, in bytes.
 const SEND_BUFFER: usize = 4 * PIECE;
@@ -51,10 +51,10 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 
 /// How long a client may take to see that we are leaving, if it has no request, or reads none of our answers.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves one HTTP/2 connection until it closes or the server stops.
-pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Box<Peer>, mut alive: Alive)
+pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Box<Peer>, mut guard: ShutdownGuard)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -64,28 +64,28 @@ where
     let began = Instant::now();
     let client = peer.client.clone();
     let (header_timeout, idle) = (service.limits.header_timeout, service.limits.keep_alive_timeout);
-    let connection = Arc::new(Connection::new(service, peer, alive.clone(), Protocol::Http2));
+    let connection = Arc::new(Connection::new(service, peer, guard.clone(), Protocol::Http2));
     let counted = Arc::clone(&activity);
     let answer = service_fn(move |request| answer(Arc::clone(&connection), Arc::clone(&counted), request));
     let mut served = pin!(builder.serve_connection(TokioIo::new(FrameGuard::new(stream)), answer));
     tokio::select! {
         _ended = served.as_mut() => return,
-        () = alive.reached(Phase::Draining) => {}
+        () = guard.reached(Phase::Draining) => {}
         () = idle_for(&activity, began, header_timeout, idle) => {}
         () = streams.flooded.notified() => return,
         () = streams.unread.notified() => {
             say_unread(client);
             served.as_mut().graceful_shutdown();
             // The streams that are left are as its others were.
-            let _ended = tokio::time::timeout(FAREWELL, served).await;
+            let _ended = tokio::time::timeout(CLOSE_TIMEOUT, served).await;
             return;
         }
     }
     served.as_mut().graceful_shutdown();
     tokio::select! {
         _ended = served => {}
-        () = alive.reached(Phase::Cut) => {}
-        () = idle_for(&activity, Instant::now(), FAREWELL, FAREWELL) => {}
+        () = guard.reached(Phase::Cut) => {}
+        () = idle_for(&activity, Instant::now(), CLOSE_TIMEOUT, CLOSE_TIMEOUT) => {}
     }
 }
 
@@ -132,10 +132,10 @@ async fn idle_for(activity: &Activity, began: Instant, first: Duration, later: D
     loop {
         let now = Instant::now();
         let (since, any) = activity.idle_since();
-        let patience = if any { later } else { first };
+        let timeout = if any { later } else { first };
         let until = match since {
-            Some(since) => since.max(began).checked_add(patience),
-            None => now.checked_add(patience.max(SHORTEST_SLEEP)),
+            Some(since) => since.max(began).checked_add(timeout),
+            None => now.checked_add(timeout.max(SHORTEST_SLEEP)),
         };
         let Some(until) = until else { return std::future::pending().await };
         if until <= now {
@@ -207,7 +207,7 @@ where
         let stream = StreamTask {
             future: Box::pin(future),
             clock: Arc::new(StreamClock::new(limits)),
-            alarm: Alarm::new(limits.keep_alive_timeout),
+            timer: Timer::new(limits.keep_alive_timeout),
             streams: Arc::clone(&self.0),
         };
         tokio::spawn(stream);
@@ -218,7 +218,7 @@ where
 struct StreamTask<F> {
     future: Pin<Box<F>>,
     clock: Arc<StreamClock>,
-    alarm: Alarm,
+    timer: Timer,
     streams: Arc<Streams>,
 }
 
@@ -231,8 +231,8 @@ impl<F: Future> Future for StreamTask<F> {
         if ended {
             return Poll::Ready(());
         }
-        let Some(until) = this.clock.patience() else { return Poll::Pending };
-        if this.clock.is_given_up(context) || (until.is_some() && this.alarm.poll(context, until)) {
+        let Some(until) = this.clock.timeout() else { return Poll::Pending };
+        if this.clock.is_given_up(context) || (until.is_some() && this.timer.poll(context, until)) {
             this.streams.cut();
             return Poll::Ready(());
         }

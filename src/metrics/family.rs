@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// It only grows, over the ends of workers, too.
     Counter,
     /// It is what it is now.
@@ -27,11 +27,11 @@ pub enum Merge {
 
 /// One metric as it is described.
 #[derive(Debug, Clone, Copy)]
-pub struct Description {
+pub struct MetricDescription {
     /// Its name; of a counter without its `_total`.
     pub name: &'static str,
     /// What it is.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// How workers are put together.
     pub merge: Merge,
     /// `seconds`, `bytes`, or the things that are counted.
@@ -55,11 +55,11 @@ macro_rules! families {
 
         impl Family {
             /// What it is.
-            pub const fn description(self) -> Description {
+            pub const fn description(self) -> MetricDescription {
                 match self {
-                    $(Self::$family => Description {
+                    $(Self::$family => MetricDescription {
                         name: $name,
-                        kind: Kind::$kind,
+                        kind: MetricKind::$kind,
                         merge: Merge::$merge,
                         unit: $unit,
                         labels: &[$($label),*],
@@ -139,11 +139,11 @@ families! {
 /// Every metric as `docs/metrics.md` lists it: name on the wire, type, unit, labels, meaning.
 pub fn documented() -> Vec<(String, &'static str, &'static str, Vec<&'static str>, &'static str)> {
     let row = |family: &Family| {
-        let Description { name, kind, unit, labels, help, .. } = family.description();
+        let MetricDescription { name, kind, unit, labels, help, .. } = family.description();
         let (name, kind) = match kind {
-            Kind::Counter => (format!("{name}_total"), "counter"),
-            Kind::Gauge => (name.to_owned(), "gauge"),
-            Kind::Histogram => (name.to_owned(), "histogram"),
+            MetricKind::Counter => (format!("{name}_total"), "counter"),
+            MetricKind::Gauge => (name.to_owned(), "gauge"),
+            MetricKind::Histogram => (name.to_owned(), "histogram"),
         };
         (name, kind, unit, labels.to_vec(), help)
     };

@@ -23,7 +23,7 @@ pub use self::family::{Family, documented};
 pub use self::histogram::bounds;
 pub use self::route_series::{Counted, DecidedBy, RouteSeries, Routing};
 pub use self::sample::{Sample, Samples, Value};
-pub use self::text::Format;
+pub use self::text::TextFormat;
 
 use self::connection::Open;
 use self::event::Events;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::family::{Family, Kind, Merge};
+use super::family::{Family, Merge, MetricKind};
 
 /// One number of one metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ impl Samples {
     /// Adds what a worker that has ended leaves: what was counted stays counted.
     pub fn add_ended(&mut self, samples: &[Sample]) {
         for Sample { family, labels, value } in samples {
-            if family.description().kind != Kind::Gauge {
+            if family.description().kind != MetricKind::Gauge {
                 self.push(*family, labels.clone(), value);
             }
         }

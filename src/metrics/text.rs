@@ -10,20 +10,20 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
-use super::family::{ALL, Description, Kind};
+use super::family::{ALL, MetricDescription, MetricKind};
 use super::histogram::bounds;
 use super::sample::{Samples, Value};
 
 /// Which of the two formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum TextFormat {
     /// What every reader takes.
     Prometheus,
     /// Where a client asks for it, as Prometheus does.
     OpenMetrics,
 }
 
-impl Format {
+impl TextFormat {
     /// What a client that says `accept` gets.
     pub fn wanted(accept: &str) -> Self {
         if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
@@ -59,11 +59,11 @@ struct Scrape(Samples);
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         for family in ALL {
-            let Description { name, kind, labels, help, .. } = family.description();
+            let MetricDescription { name, kind, labels, help, .. } = family.description();
             let kind = match kind {
-                Kind::Counter => MetricType::Counter,
-                Kind::Gauge => MetricType::Gauge,
-                Kind::Histogram => MetricType::Histogram,
+                MetricKind::Counter => MetricType::Counter,
+                MetricKind::Gauge => MetricType::Gauge,
+                MetricKind::Histogram => MetricType::Histogram,
             };
             let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
             for (values, value) in self.0.of(*family) {
@@ -104,10 +104,10 @@ mod tests {
     fn a_label_that_a_client_or_an_operator_chose_cannot_end_its_place() {
         let mut samples = Samples::default();
         samples.add("1", &[Sample::count(Family::InFlight, &[("app", "a\"}\n\\")], 1)]);
-        for format in [Format::Prometheus, Format::OpenMetrics] {
+        for format in [TextFormat::Prometheus, TextFormat::OpenMetrics] {
             let text = format.write(samples.clone()).unwrap_or_default();
             assert!(text.contains("rsgi_http_requests_in_flight{app=\"a\\\"}\\n\\\\\"} 1\n"), "{text}");
-            assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics);
+            assert_eq!(text.ends_with("# EOF\n"), format == TextFormat::OpenMetrics);
         }
     }
 }

@@ -16,13 +16,13 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Admission {
     most: usize,
-    state: Mutex<State>,
+    state: Mutex<AdmissionState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct AdmissionState {
     open: usize,
-    /// Listeners that wait for a place.
+    /// Listeners that wait for a permit.
     waiting: Vec<Waker>,
     /// Somebody looks for the end of the shortage.
     watched: bool,
@@ -30,7 +30,7 @@ struct State {
 
 /// One open connection, until this is dropped.
 #[derive(Debug)]
-pub struct Place(Arc<Admission>);
+pub struct ConnectionPermit(Arc<Admission>);
 
 impl Admission {
     /// Room for `most` connections.
@@ -38,7 +38,7 @@ impl Admission {
         Arc::new(Self { most, state: Mutex::default() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, AdmissionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -61,14 +61,14 @@ impl Admission {
         Poll::Pending
     }
 
-    /// Takes a place, to be done at once when there is room.
-    pub fn take(self: &Arc<Self>) -> Place {
+    /// Takes a permit, to be done at once when there is room.
+    pub fn take(self: &Arc<Self>) -> ConnectionPermit {
         self.lock().open += 1;
-        Place(Arc::clone(self))
+        ConnectionPermit(Arc::clone(self))
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let waiting = {
             let mut state = self.0.lock();
@@ -106,14 +106,14 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let admission = Admission::new(1);
-            let place = admission.take();
+            let permit = admission.take();
             let waiting = tokio::spawn({
                 let admission = Arc::clone(&admission);
                 async move { poll_fn(|context| admission.poll_room(context)).await }
             });
             tokio::task::yield_now().await;
             assert!(!waiting.is_finished());
-            drop(place);
+            drop(permit);
             waiting.await.unwrap();
         });
     }

@@ -58,7 +58,7 @@ impl<'a> Drain<'a> {
 
     /// Waits for the signal to stop, and serves on for as long as load balancers need to hear of it.
     pub async fn begun(&self) {
-        self.shutdown.alive().reached(Phase::Leaving).await;
+        self.shutdown.guard().reached(Phase::Leaving).await;
         if !self.delay.is_zero() {
             let seconds = self.delay.as_secs_f64();
             log::line(format_args!("stopping: requests are served for {seconds} s more (`--drain-delay`)"));

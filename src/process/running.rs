@@ -17,7 +17,7 @@ use crate::gateway::pools::Pools;
 use crate::http::service::Service;
 use crate::process::drain::Drain;
 use crate::process::startup::{self, Started};
-use crate::runtime::driver::{Driver, Io, overseer};
+use crate::runtime::driver::{Driver, Io, fallback};
 use crate::runtime::shutdown::Phase;
 use crate::shadow;
 
@@ -67,7 +67,7 @@ pub fn wait_for_end(
     mut serving: Serving,
 ) -> Result<(), StartupError> {
     let ended = match (io, pool) {
-        (Io::Pool, Some((pool, workers))) => Some(overseer::oversee(driver, pool, workers, serving)),
+        (Io::Pool, Some((pool, workers))) => Some(fallback::run_fallback_driver(driver, pool, workers, serving)),
         (Io::Thread | Io::Pool, _) => driver.drive(|context| Pin::new(&mut serving).poll(context)),
         (Io::Loop, _) => Some(futures::executor::block_on(serving)),
     };
@@ -96,7 +96,7 @@ pub async fn serve(
     if shutdown.phase() == Phase::Serving {
         if let Some(shadowing) = &service.shadowing {
             // It ends before the drain.
-            tokio::spawn(shadow::run(Arc::clone(shadowing), Arc::clone(&service), shutdown.alive()));
+            tokio::spawn(shadow::run(Arc::clone(shadowing), Arc::clone(&service), shutdown.guard()));
         }
         listening.begin(&service, shutdown);
     }

@@ -42,7 +42,7 @@ use crate::runtime::calls::Calls;
 use crate::runtime::driver::selector::LoopDriver;
 use crate::runtime::driver::{Driver, Io};
 use crate::runtime::event_loop::{EventLoop, Woken};
-use crate::runtime::outbox::Outbox;
+use crate::runtime::response_queue::ResponseQueue;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::wear::Wear;
 use crate::shadow::{self, ShadowExchanges, Shadowing};
@@ -51,7 +51,7 @@ use crate::shadow::{self, ShadowExchanges, Shadowing};
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct Server {
-    stage: Mutex<Stage>,
+    stage: Mutex<ServerStage>,
     driver: Arc<Driver>,
     io: Io,
     /// The processes that serve, this one included.
@@ -78,15 +78,15 @@ pub struct Server {
 }
 
 #[derive(Debug)]
-enum Stage {
-    Bound(Box<Prepared>),
+enum ServerStage {
+    Bound(Box<PreparedServer>),
     Running(Running),
     Finished,
 }
 
 /// What is served.
 #[derive(Debug)]
-struct Prepared {
+struct PreparedServer {
     service: Service,
     listening: Listening,
     pools: Pools,
@@ -125,17 +125,17 @@ impl Server {
         let shadowing = Shadowing::new(py, &plan, &config)?;
         let event_loop = Arc::new(EventLoop::default());
         let pools = Pools::start(py, &plan.apps, &config)?;
-        let (outbox, calls) = (Arc::new(Outbox::default()), Arc::new(Calls::default()));
+        let (response_queue, calls) = (Arc::new(ResponseQueue::default()), Arc::new(Calls::default()));
         let (wear, worn) = Wear::new(config.max_requests);
         // Where there is no supervisor nobody hears it.
         let (wear, worn) = (Arc::new(wear), shared.then_some(worn));
-        let driver = Arc::new(Driver::new(Arc::clone(&outbox), config.busy_poll.0)?);
+        let driver = Arc::new(Driver::new(Arc::clone(&response_queue), config.busy_poll.0)?);
         let probes = plan.probes();
         let unprobed = !probes && plan.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some());
         let apps = plan.apps.into_iter().enumerate().map(|(place, mut app)| {
             // Probing holds an answer back, which only the ASGI gateway can.
             app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
-            App::new(py, (place, app), &config, &event_loop, (&outbox, &calls, &wear), pools.of(place))
+            App::new(py, (place, app), &config, &event_loop, (&response_queue, &calls, &wear), pools.of(place))
         });
         let apps = apps.collect::<PyResult<Vec<_>>>()?;
         let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
@@ -166,9 +166,9 @@ impl Server {
         let io = Io::choose(&service.settings, service.all_asgi(), pools.driving().is_some())?;
         let (told, ready) = channel();
         let listening = Listening { bound: listeners, shared, ready: told, accepting: Arc::default() };
-        let prepared = Prepared { service, listening, pools, log_thread, door };
+        let prepared = PreparedServer { service, listening, pools, log_thread, door };
         Ok(Self {
-            stage: Mutex::new(Stage::Bound(Box::new(prepared))),
+            stage: Mutex::new(ServerStage::Bound(Box::new(prepared))),
             driver,
             io,
             workers,
@@ -231,7 +231,7 @@ impl Server {
         on_started: Option<Py<PyAny>>,
     ) -> PyResult<()> {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        let Stage::Bound(prepared) = std::mem::replace(&mut *stage, Stage::Finished) else {
+        let ServerStage::Bound(prepared) = std::mem::replace(&mut *stage, ServerStage::Finished) else {
             return Err(PyRuntimeError::new_err("the server has already started"));
         };
         let mut started = None;
@@ -240,7 +240,7 @@ impl Server {
             let woken = if self.io == Io::Loop { Woken::BySelector } else { Woken::ByReader };
             self.event_loop.attach(&event_loop, woken)?;
         }
-        let Prepared { service, listening, pools, log_thread, door } = *prepared;
+        let PreparedServer { service, listening, pools, log_thread, door } = *prepared;
         let parts = (&self.calls, &self.event_loop, &self.shutdown);
         let shown = (&listening.accepting, self.addresses.clone());
         // Who may look at the numbers looks before the applications start.
@@ -263,7 +263,7 @@ impl Server {
             result
         });
         let io_thread = io_thread.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-        *stage = Stage::Running(Running { io_thread, pools, log_thread, admin });
+        *stage = ServerStage::Running(Running { io_thread, pools, log_thread, admin });
         Ok(())
     }
 
@@ -317,18 +317,19 @@ impl Server {
     ///
     /// Raises `rsgi.StartupError` when an application's startup failed.
     fn finish(&self, py: Python<'_>) -> PyResult<()> {
-        let stage = std::mem::replace(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner), Stage::Finished);
+        let stage =
+            std::mem::replace(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner), ServerStage::Finished);
         drop(self.access_log.lock().unwrap_or_else(PoisonError::into_inner).take());
         match stage {
-            Stage::Running(running) => py.detach(|| running.finish(&self.driver)).map_err(PyErr::from),
-            Stage::Bound(_) | Stage::Finished => Ok(()),
+            ServerStage::Running(running) => py.detach(|| running.finish(&self.driver)).map_err(PyErr::from),
+            ServerStage::Bound(_) | ServerStage::Finished => Ok(()),
         }
     }
 
-    /// Waits up to `patience` seconds for the WSGI calls of this process to end; gives the number that still run.
+    /// Waits up to `timeout` seconds for the WSGI calls of this process to end; gives the number that still run.
     #[staticmethod]
-    fn wait_for_calls(py: Python<'_>, patience: Seconds) -> usize {
-        py.detach(|| wait_until_idle(patience.0))
+    fn wait_for_calls(py: Python<'_>, timeout: Seconds) -> usize {
+        py.detach(|| wait_until_idle(timeout.0))
     }
 
     /// What the dashboard needs of this process; `None` without an admin listener.

@@ -76,7 +76,7 @@ pub async fn stop(lifespans: Vec<Lifespan>) {
 /// Starts applications in their order; when one fails, those before it are stopped again.
 async fn start_each(service: &Service, shutdown: &Shutdown) -> Result<Vec<Lifespan>, StartupError> {
     let mut running = Vec::new();
-    let mut cut = shutdown.alive();
+    let mut cut = shutdown.guard();
     for app in &service.apps {
         let Gateway::Asgi(gateway) = &app.gateway else { continue };
         let started = tokio::select! {

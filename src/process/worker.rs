@@ -2,14 +2,14 @@
 
 use pyo3::prelude::*;
 
-use crate::access_log::Format;
+use crate::access_log::LineFormat;
 
 /// Says what is wrong with a format of the access log.
 ///
 /// Raises `rsgi.StartupError` when something is.
 #[pyfunction]
 pub fn check_access_log_format(format: &str) -> PyResult<()> {
-    Format::compile(format)?;
+    LineFormat::compile(format)?;
     Ok(())
 }
 

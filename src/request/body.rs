@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::metrics::RouteSeries;
 use crate::request::body_copy::BodyCopy;
-use crate::wire::Pace;
+use crate::wire::DataRate;
 
 /// What a body kept in memory may grow to before it goes to a temporary file, in bytes.
 const SPOOL_MEMORY: usize = 1024 * 1024;
@@ -61,7 +61,7 @@ pub enum RawBody {
     /// An HTTP/1 connection, which keeps the time, and says why the body breaks off.
     Http1(PipeReader<Bytes>),
     /// A stream of an HTTP/2 connection, with a clock of its own.
-    Http2(Incoming, Box<Pace>),
+    Http2(Incoming, Box<DataRate>),
 }
 
 impl RawBody {
@@ -77,20 +77,20 @@ impl RawBody {
 
     /// The next bytes, perhaps none of them; `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
-        let (incoming, pace) = match self {
+        let (incoming, data_rate) = match self {
             Self::Empty => return Ok(None),
             Self::Whole(bytes) => return Ok(bytes.take()),
             Self::Http1(reader) => return poll_fn(|context| reader.poll_next(context)).await.transpose(),
-            Self::Http2(incoming, pace) => (incoming, pace),
+            Self::Http2(incoming, data_rate) => (incoming, data_rate),
         };
-        let frame = match pace.wait() {
+        let frame = match data_rate.wait() {
             None => incoming.frame().await,
             Some(deadline) => {
                 let frame = tokio::time::timeout_at(deadline, incoming.frame()).await;
                 frame.map_err(|_| BodyError::TooSlow("the request body came too slowly".into()))?
             }
         };
-        pace.moved(frame.iter().flatten().filter_map(Frame::data_ref).map(Bytes::len).sum());
+        data_rate.moved(frame.iter().flatten().filter_map(Frame::data_ref).map(Bytes::len).sum());
         let frame = frame.transpose().map_err(|_| BodyError::Disconnected)?;
         // Trailers reach no application: neither interface has a place for them.
         Ok(frame.map(|frame| frame.into_data().unwrap_or_default()))

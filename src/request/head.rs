@@ -12,7 +12,7 @@ use std::time::Instant;
 use http::header::HeaderValue;
 use http::uri::PathAndQuery;
 use http::{Method, Version};
-use rsgi_bridge::log::Subject;
+use rsgi_bridge::log::LogContext;
 use rsgi_bridge::request::environ::RequestView;
 use rsgi_bridge::request::text::percent_decode;
 use rsgi_bridge::request::tls::TlsSession;
@@ -185,8 +185,8 @@ impl RequestHead {
     }
 
     /// The request for logs.
-    pub fn subject<'a>(&'a self, app: &'a str) -> Subject<'a> {
-        Subject {
+    pub fn log_context<'a>(&'a self, app: &'a str) -> LogContext<'a> {
+        LogContext {
             app,
             method: self.parts.method.as_str(),
             target: self.parts.uri.path_and_query().map_or("", PathAndQuery::as_str),

@@ -37,18 +37,18 @@ type ComingStream = oneshot::Receiver<Box<dyn Stream>>;
 
 /// It, where the request has it.
 #[derive(Clone, Debug)]
-struct Taken(Arc<Mutex<Option<ComingStream>>>);
+struct TakenStream(Arc<Mutex<Option<ComingStream>>>);
 
 /// Gives the request what it needs to turn its connection into something else.
 pub fn offer(parts: &mut RequestParts) -> Handover {
     let (handover, taken) = oneshot::channel();
-    parts.extensions.insert(Taken(Arc::new(Mutex::new(Some(taken)))));
+    parts.extensions.insert(TakenStream(Arc::new(Mutex::new(Some(taken)))));
     handover
 }
 
 /// Whether an HTTP/1 request asks to turn its connection into something else, and may.
 pub fn is_offered(parts: &RequestParts) -> bool {
-    parts.extensions.get::<Taken>().is_some()
+    parts.extensions.get::<TakenStream>().is_some()
 }
 
 /// What is to become of a request's connection or stream.
@@ -63,7 +63,7 @@ pub enum Upgrade {
 impl Upgrade {
     /// That of this request, once.
     pub fn of(parts: &mut RequestParts) -> Self {
-        if let Some(Taken(taken)) = parts.extensions.remove() {
+        if let Some(TakenStream(taken)) = parts.extensions.remove() {
             return Self::Http1(taken.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
         // hyper looks for it in a whole request only.

@@ -16,10 +16,10 @@ const MOST: usize = 64 << 10;
 
 /// See the top of this file.
 #[derive(Clone, Debug, Default)]
-pub struct EarlyHints(Arc<Shared>);
+pub struct EarlyHints(Arc<HintQueue>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct HintQueue {
     lines: Mutex<Vec<u8>>,
     connection: AtomicWaker,
 }

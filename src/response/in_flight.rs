@@ -1,4 +1,4 @@
-//! A request from its head to the last byte of its response, and the place that it takes meanwhile.
+//! A request from its head to the last byte of its response, and the permit that it takes meanwhile.
 //!
 //! Kept apart from the connection, which begins it, because responses and WebSockets carry it on and end it.
 
@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::access_log::{AccessLog, Entry, Outcome, kept};
+use crate::access_log::{AccessLog, LogEntry, Outcome, kept};
 use crate::metrics::{Counted, DecidedBy, Event, RouteSeries, Routing};
 use crate::request::activity::Activity;
 use crate::request::app_load::AppLoad;
@@ -24,13 +24,13 @@ use crate::route::Reason;
 #[derive(Debug)]
 pub struct InFlight {
     /// What the access log will say.
-    pub record: Record,
+    pub record: RequestRecord,
     /// The header fields of the response that depend on the decision, if there are any.
     pub decision: Option<Box<DecisionFields>>,
     /// Who follows it, if anybody does.
     pub follower: Option<Box<dyn Follower>>,
     /// `None` when somebody else holds it.
-    place: Option<Place>,
+    permit: Option<RequestPermit>,
     log: Option<Logged>,
     /// `None` when there is nobody to show the numbers to.
     counted: Option<Counted>,
@@ -38,7 +38,7 @@ pub struct InFlight {
 
 /// What became of a request.
 #[derive(Debug)]
-pub struct Record {
+pub struct RequestRecord {
     /// When its head was complete.
     pub started: Instant,
     /// The status of the answer; 0 when there was none.
@@ -57,12 +57,12 @@ pub struct Logged {
     /// Where the line goes.
     pub log: AccessLog,
     /// What it is made of.
-    pub entry: Box<Entry>,
+    pub entry: Box<LogEntry>,
 }
 
 /// What a request occupies until this is dropped: its connection is not idle, and its application has one more.
 #[derive(Debug)]
-pub struct Place {
+pub struct RequestPermit {
     /// Where an HTTP/2 connection counts its requests.
     activity: Option<Arc<Activity>>,
     running: Option<Arc<AppLoad>>,
@@ -72,7 +72,7 @@ pub struct Place {
     stream: Option<Arc<StreamClock>>,
 }
 
-impl Place {
+impl RequestPermit {
     fn take(activity: Option<Arc<Activity>>) -> Self {
         if let Some(activity) = &activity {
             activity.request_started();
@@ -94,7 +94,7 @@ fn leave(app: Option<Arc<AppLoad>>) {
     }
 }
 
-impl Drop for Place {
+impl Drop for RequestPermit {
     fn drop(&mut self) {
         if let Some(activity) = &self.activity {
             activity.request_ended();
@@ -117,9 +117,9 @@ impl InFlight {
         log: Option<Logged>,
         counted: Option<Counted>,
     ) -> Self {
-        let place = Some(Place::take(activity));
-        let record = Record { started: began, status: 0, bytes: 0, broken: false, app: None };
-        Self { record, decision: None, follower: None, place, log, counted }
+        let permit = Some(RequestPermit::take(activity));
+        let record = RequestRecord { started: began, status: 0, bytes: 0, broken: false, app: None };
+        Self { record, decision: None, follower: None, permit, log, counted }
     }
 
     /// What decided who answers.
@@ -162,7 +162,7 @@ impl InFlight {
     /// An application has answered: a copy of what it sends is kept, if the request is followed.
     pub fn answered(&mut self, response: &mut AppResponse) {
         let Some(follower) = &mut self.follower else { return };
-        let app = self.place.as_ref().and_then(|place| place.running.as_ref());
+        let app = self.permit.as_ref().and_then(|permit| permit.running.as_ref());
         if !follower.answered(response, app) {
             self.follower = None;
         }
@@ -201,7 +201,7 @@ impl InFlight {
     /// 503 when `app` runs as many as it may.
     pub fn enter(&mut self, app: &Arc<AppLoad>) -> Result<(), RequestError> {
         self.served_by(app);
-        let full = self.place.as_mut().is_some_and(|place| !place.enter(app));
+        let full = self.permit.as_mut().is_some_and(|permit| !permit.enter(app));
         if !full {
             return Ok(());
         }
@@ -211,34 +211,34 @@ impl InFlight {
 
     /// Gives the place to another request.
     pub fn leave(&mut self) {
-        self.place = None;
+        self.permit = None;
     }
 
     /// Leaves the place to the WebSocket that the request becomes.
-    pub fn hand_on(&mut self) -> Option<Place> {
-        let mut place = self.place.take()?;
-        place.stream = StreamClock::current();
-        place.websocket = true;
-        if let Some(app) = &place.running {
+    pub fn hand_on(&mut self) -> Option<RequestPermit> {
+        let mut permit = self.permit.take()?;
+        permit.stream = StreamClock::current();
+        permit.websocket = true;
+        if let Some(app) = &permit.running {
             app.websockets.accepted.fetch_add(1, Ordering::Relaxed);
             app.websockets.open.fetch_add(1, Ordering::Relaxed);
         }
-        Some(place)
+        Some(permit)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.place = None;
+        self.permit = None;
         if let Some(counted) = self.counted.take() {
-            let Record { started, status, bytes, broken, .. } = &self.record;
+            let RequestRecord { started, status, bytes, broken, .. } = &self.record;
             counted.end(started.elapsed(), *status, *bytes, *broken);
         }
         if let Some(follower) = self.follower.take() {
             follower.over();
         }
         if let Some(Logged { log, mut entry }) = self.log.take() {
-            let Record { started, status, bytes, app, .. } = &mut self.record;
+            let RequestRecord { started, status, bytes, app, .. } = &mut self.record;
             let (ended, took) = (SystemTime::now(), started.elapsed());
             entry.outcome = Outcome { ended, took, status: *status, bytes: *bytes, app: app.take() };
             log.write(entry);

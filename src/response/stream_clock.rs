@@ -13,7 +13,7 @@ use futures::task::AtomicWaker;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::wire::{Limits, Pace};
+use crate::wire::{DataRate, Limits};
 
 /// How much of a response hyper gets at a time: what it has not sent is not ours any more, and no clock watches it. As
 /// long as a frame may be, so that no frame is shorter for it.
@@ -29,7 +29,7 @@ tokio::task_local! {
 /// How the client takes the response of one stream. The connection's flow control says when it has; only here is a clock.
 #[derive(Debug)]
 pub struct StreamClock {
-    pace: Mutex<Pace>,
+    data_rate: Mutex<DataRate>,
     answered: AtomicBool,
     /// The application gives the response up, because the client takes nothing of it and others need the thread.
     given_up: AtomicBool,
@@ -42,7 +42,7 @@ impl StreamClock {
     /// A stream that has just begun.
     pub fn new(limits: &Limits) -> Self {
         Self {
-            pace: Mutex::new(Pace::new(limits)),
+            data_rate: Mutex::new(DataRate::new(limits)),
             answered: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
             task: AtomicWaker::new(),
@@ -77,12 +77,12 @@ impl StreamClock {
 
     /// hyper wants more: the client has taken what was handed over.
     pub fn took(&self) {
-        self.pace().moved(0);
+        self.data_rate().moved(0);
     }
 
     /// The client has to take `bytes` now.
     pub fn handed(&self, bytes: usize) {
-        self.pace().hand(bytes);
+        self.data_rate().hand(bytes);
     }
 
     /// Resets a stream that has become a WebSocket, unless it has ended in order.
@@ -105,12 +105,12 @@ impl StreamClock {
     }
 
     /// Until when the client may take nothing; `None` when it is not waited for.
-    pub fn patience(&self) -> Option<Until> {
-        let mut pace = self.pace();
-        pace.is_waiting().then(|| pace.wait())
+    pub fn timeout(&self) -> Option<Until> {
+        let mut data_rate = self.data_rate();
+        data_rate.is_waiting().then(|| data_rate.wait())
     }
 
-    fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    fn data_rate(&self) -> MutexGuard<'_, DataRate> {
+        self.data_rate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -50,13 +50,13 @@ impl Times {
 }
 
 /// One side of the traffic.
-struct Traffic {
+struct SimulatedTraffic {
     requests: u64,
     failing: f64,
     times: Times,
 }
 
-impl Traffic {
+impl SimulatedTraffic {
     fn new(requests: u64, failing: f64, median: Duration) -> Self {
         Self { requests, failing, times: Times::new(median) }
     }
@@ -77,13 +77,13 @@ impl Traffic {
 }
 
 /// A rule with a judge of its own.
-struct Rule {
+struct SimulatedRule {
     judge: Judge,
     now: Instant,
     watched: Watched,
 }
 
-impl Rule {
+impl SimulatedRule {
     fn new() -> Self {
         let (hook, advance) = (None, None);
         let guard = Guard { window: WINDOW, minimum: 100, failures: 0.01, p99: Some(2.0), hook, advance };
@@ -107,26 +107,26 @@ impl Rule {
 }
 
 /// The windows that are worse and the rollbacks, in so many days of two sides that are the same.
-fn by_mistake(days: u32, inside: &Traffic, outside: &Traffic) -> (u32, u32) {
-    let (mut random, mut rule) = (Random(u64::from(days)), Rule::new());
+fn by_mistake(days: u32, inside: &SimulatedTraffic, outside: &SimulatedTraffic) -> (u32, u32) {
+    let (mut random, mut rule) = (Random(u64::from(days)), SimulatedRule::new());
     let (mut worse, mut rollbacks) = (0, 0);
     for _ in 0..days * WINDOWS_PER_DAY {
         let window = Window { inside: inside.window(&mut random), outside: outside.window(&mut random) };
         worse += u32::from(window.compare(&rule.watched.guard).is_some());
         if rule.window(&window) {
             rollbacks += 1;
-            rule = Rule::new();
+            rule = SimulatedRule::new();
         }
     }
     (worse, rollbacks)
 }
 
 /// The windows until the rollback, in the median and in 95 of 100 tries.
-fn detection(inside: &Traffic, outside: &Traffic) -> (u32, u32) {
+fn detection(inside: &SimulatedTraffic, outside: &SimulatedTraffic) -> (u32, u32) {
     let mut random = Random(7);
     let mut tries: Vec<u32> = (0..200)
         .map(|_| {
-            let mut rule = Rule::new();
+            let mut rule = SimulatedRule::new();
             let mut window = || Window { inside: inside.window(&mut random), outside: outside.window(&mut random) };
             (1..1000).find(|_| rule.window(&window())).unwrap_or(1000)
         })
@@ -147,7 +147,8 @@ const USUAL: Duration = Duration::from_millis(20);
 fn equal_applications_are_hardly_ever_rolled_back() {
     let mut rows = Vec::new();
     for (days, new, old, failing) in [(100, 120, 2280, 0.005), (100, 120, 2280, 0.05), (20, 100, 9900, 0.005)] {
-        let (inside, outside) = (Traffic::new(new, failing, USUAL), Traffic::new(old, failing, USUAL));
+        let (inside, outside) =
+            (SimulatedTraffic::new(new, failing, USUAL), SimulatedTraffic::new(old, failing, USUAL));
         let (worse, rollbacks) = by_mistake(days, &inside, &outside);
         let (percent, windows) = (100.0 * failing, days * WINDOWS_PER_DAY);
         rows.push(format!("| {new} | {old} | {percent}% | {days} | {worse} of {windows} | {rollbacks} |"));
@@ -166,7 +167,7 @@ fn clients_that_always_fail_are_rarely_the_fault_of_an_application() {
     for sick in [4, 8, 12] {
         let mut rollbacks = 0;
         for _ in 0..1000 {
-            let mut rule = Rule::new();
+            let mut rule = SimulatedRule::new();
             let inside = (0..sick).filter(|_| random.chance(0.05)).count() as u64;
             // 20 clients inside and 380 outside, each with six requests in a window.
             let side = |clients: u64, sick: u64| {
@@ -183,7 +184,7 @@ fn clients_that_always_fail_are_rarely_the_fault_of_an_application() {
 
 #[test]
 fn applications_that_are_worse_are_rolled_back_soon() {
-    let outside = Traffic::new(2280, 0.005, USUAL);
+    let outside = SimulatedTraffic::new(2280, 0.005, USUAL);
     let mut rows = Vec::new();
     for (what, failing, median) in [
         ("all requests fail", 1.0, USUAL),
@@ -194,7 +195,7 @@ fn applications_that_are_worse_are_rolled_back_soon() {
         ("3 times slower", 0.005, 3 * USUAL),
         ("2.5 times slower", 0.005, 5 * USUAL / 2),
     ] {
-        let (median, most) = detection(&Traffic::new(120, failing, median), &outside);
+        let (median, most) = detection(&SimulatedTraffic::new(120, failing, median), &outside);
         let seconds = |windows: u32| windows * 30;
         rows.push(format!("| {what} | {} s | {} s |", seconds(median), seconds(most)));
     }

@@ -15,7 +15,7 @@ const LIMIT: usize = WORDS * 64 - 1;
 
 /// One step of a match: which byte it takes, whether it may take more of them, and how many steps may be left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Step {
+struct MatchStep {
     accepts: Accepts,
     repeats: bool,
     /// From here, the step this many further on may be tried at once (0: this step is mandatory).
@@ -51,7 +51,7 @@ pub(super) fn is_text(byte: u8) -> bool {
 /// A compiled sequence of literals and parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Automaton {
-    steps: Box<[Step]>,
+    steps: Box<[MatchStep]>,
 }
 
 impl Automaton {
@@ -109,34 +109,34 @@ impl Automaton {
     }
 }
 
-fn once(accepts: Accepts) -> Step {
-    Step { accepts, repeats: false, skips: 0 }
+fn once(accepts: Accepts) -> MatchStep {
+    MatchStep { accepts, repeats: false, skips: 0 }
 }
 
-fn many(accepts: Accepts) -> Step {
-    Step { accepts, repeats: true, skips: 0 }
+fn many(accepts: Accepts) -> MatchStep {
+    MatchStep { accepts, repeats: true, skips: 0 }
 }
 
 /// Appends the steps of a converter: Starlette's regular expression for it, spelled out.
-fn push_converter(steps: &mut Vec<Step>, converter: Converter) {
+fn push_converter(steps: &mut Vec<MatchStep>, converter: Converter) {
     match converter {
         Converter::Str => steps.push(many(Accepts::NoSlash)),
         Converter::Int => steps.push(many(Accepts::Digit)),
         Converter::Float => {
             steps.push(many(Accepts::Digit));
-            steps.push(Step { skips: 2, ..once(Accepts::Exactly(b'.')) });
+            steps.push(MatchStep { skips: 2, ..once(Accepts::Exactly(b'.')) });
             steps.push(many(Accepts::Digit));
         }
         Converter::Uuid => push_uuid(steps),
-        Converter::Path => steps.push(Step { skips: 1, ..many(Accepts::Anything) }),
+        Converter::Path => steps.push(MatchStep { skips: 1, ..many(Accepts::Anything) }),
     }
 }
 
 /// 8-4-4-4-12 hexadecimal digits, each dash optional.
-fn push_uuid(steps: &mut Vec<Step>) {
+fn push_uuid(steps: &mut Vec<MatchStep>) {
     for (group, digits) in [8, 4, 4, 4, 12].into_iter().enumerate() {
         if group > 0 {
-            steps.push(Step { skips: 1, ..once(Accepts::Exactly(b'-')) });
+            steps.push(MatchStep { skips: 1, ..once(Accepts::Exactly(b'-')) });
         }
         steps.extend((0..digits).map(|_| once(Accepts::HexDigit)));
     }

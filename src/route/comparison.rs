@@ -7,7 +7,7 @@
 
 use rsgi_bridge::request::fields::RequestFields;
 
-use super::method::Asked;
+use super::method::RequestMethods;
 use super::path::decode;
 use super::table::{Found, Query, Table};
 use super::{RouteKind, RouteSpec, Scheme};
@@ -181,8 +181,14 @@ fn the_table_finds_what_a_naive_matcher_finds() {
                 .iter()
                 .position(|(methods, template)| has(methods.as_deref(), method) && fits(&read(template), &text));
             let (scheme, fields) = (Scheme::Http, &RequestFields::default());
-            let query =
-                Query { websocket: false, asked: Asked::of_rule(method, None), host: None, scheme, fields, draw: None };
+            let query = Query {
+                websocket: false,
+                asked: RequestMethods::of_rule(method, None),
+                host: None,
+                scheme,
+                fields,
+                draw: None,
+            };
             let expected = naive.map_or(Found::Nothing, Found::Row);
             assert_eq!(table.find(&decode(&raw_path), &query), expected, "{method} {raw_path} {rows:?}");
             found += usize::from(naive.is_some());

@@ -23,12 +23,12 @@ pub(super) struct Conditions {
 
 #[derive(Debug)]
 struct Field {
-    place: Place,
+    place: FieldSource,
     test: Test,
 }
 
 #[derive(Debug)]
-enum Place {
+enum FieldSource {
     Header(HeaderName),
     Cookie(Box<[u8]>),
 }
@@ -58,9 +58,9 @@ impl Field {
         let place = match spec.place {
             FieldPlace::Header => {
                 let name = HeaderName::from_bytes(spec.name.as_bytes());
-                Place::Header(name.map_err(|_| RouteError::FieldName(spec.name.clone()))?)
+                FieldSource::Header(name.map_err(|_| RouteError::FieldName(spec.name.clone()))?)
             }
-            FieldPlace::Cookie => Place::Cookie(spec.name.as_bytes().into()),
+            FieldPlace::Cookie => FieldSource::Cookie(spec.name.as_bytes().into()),
         };
         let test = match &spec.test {
             FieldTest::Present => Test::Present,
@@ -73,8 +73,8 @@ impl Field {
 
     fn holds(&self, fields: &RequestFields) -> bool {
         match &self.place {
-            Place::Header(name) => self.test.holds(fields.all(name.as_str())),
-            Place::Cookie(name) => self.test.holds(cookies(fields, name)),
+            FieldSource::Header(name) => self.test.holds(fields.all(name.as_str())),
+            FieldSource::Cookie(name) => self.test.holds(cookies(fields, name)),
         }
     }
 }

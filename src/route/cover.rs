@@ -127,11 +127,12 @@ fn covers_methods(own: &RuleSpec, later: &Claim<'_>) -> bool {
     }
     let methods = Methods::new(own.methods.as_deref());
     if later.kind == RouteKind::WebSocket {
-        return methods.include(&super::method::Asked::HANDSHAKE);
+        return methods.include(&super::method::RequestMethods::HANDSHAKE);
     }
     // A preflight, too, asks for the method that it names, so the listed methods are all that can be asked.
     later.rule.methods.as_ref().is_some_and(|all| {
-        all.iter().all(|method| methods.include(&super::method::Asked::of_rule(&method.to_ascii_uppercase(), None)))
+        all.iter()
+            .all(|method| methods.include(&super::method::RequestMethods::of_rule(&method.to_ascii_uppercase(), None)))
     })
 }
 

@@ -52,7 +52,7 @@ impl Methods {
     }
 
     /// Whether any of the asked methods is among these.
-    pub(super) fn include(&self, asked: &Asked<'_>) -> bool {
+    pub(super) fn include(&self, asked: &RequestMethods<'_>) -> bool {
         match self {
             Self::All => true,
             Self::Listed { standard, others } => {
@@ -66,13 +66,13 @@ impl Methods {
 
 /// The methods of which a row needs one to own the request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct RequestMethods<'a> {
     any: bool,
     standard: u16,
     other: Option<&'a str>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestMethods<'a> {
     /// Every row will do, whatever its methods.
     pub(super) const ANY: Self = Self { any: true, standard: 0, other: None };
 
@@ -113,12 +113,12 @@ mod tests {
 
     fn owns(listed: &[&str], method: &str, preflight: Option<&str>) -> bool {
         let listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
-        Methods::new(Some(&listed)).include(&Asked::of_rule(method, preflight))
+        Methods::new(Some(&listed)).include(&RequestMethods::of_rule(method, preflight))
     }
 
     fn route_owns(listed: &[&str], method: &str, preflight: Option<&str>) -> bool {
         let listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
-        Methods::new(Some(&listed)).include(&Asked::of_route(method, preflight))
+        Methods::new(Some(&listed)).include(&RequestMethods::of_route(method, preflight))
     }
 
     #[test]
@@ -156,6 +156,6 @@ mod tests {
         assert!(!owns(&["PURGE"], "purge", None));
         assert!(!owns(&["GET"], "get", None));
         assert!(!owns(&[], "GET", None));
-        assert!(Methods::new(None).include(&Asked::of_rule("BREW", None)));
+        assert!(Methods::new(None).include(&RequestMethods::of_rule("BREW", None)));
     }
 }

@@ -32,7 +32,7 @@ pub use bucket::{BUCKET_COOKIE, BUCKETS};
 pub use error::{RouteError, TemplateFault};
 pub use names::SharedRule;
 pub use router::{Decided, Router};
-pub use share::{Lot, Percent, ShareBy, Shared, SharingSpec, Testers};
+pub use share::{CheckedShare, Lot, Percent, ShareBy, SharingSpec, Testers};
 
 /// Which application: its place in the list of applications that the caller keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

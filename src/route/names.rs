@@ -7,7 +7,7 @@ use super::{AppIndex, Mode, MountSpec, Reason, RouteSpec, Router, RuleSpec};
 
 /// How the operator wrote things; only read to explain a decision.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct RuleNames {
     pub(super) rules: Box<[String]>,
     /// The configured shares.
     shares: Box<[Option<Percent>]>,
@@ -60,7 +60,7 @@ impl Router {
     /// The place of a rule, prefix or route among all of them; for who keeps something for each.
     #[must_use]
     pub fn place_of(&self, reason: Reason) -> Option<usize> {
-        let Names { rules, prefixes, routes, .. } = &self.names;
+        let RuleNames { rules, prefixes, routes, .. } = &self.names;
         match reason {
             Reason::Rule(index) => Some(index),
             Reason::Mount(index) => Some(rules.len() + index),
@@ -73,7 +73,7 @@ impl Router {
     /// How many such places there are.
     #[must_use]
     pub fn places(&self) -> usize {
-        let Names { rules, prefixes, routes, wsgi_routes, .. } = &self.names;
+        let RuleNames { rules, prefixes, routes, wsgi_routes, .. } = &self.names;
         rules.len() + prefixes.len() + routes.len() + wsgi_routes.len()
     }
 
@@ -110,7 +110,7 @@ impl Router {
     }
 }
 
-impl Names {
+impl RuleNames {
     pub(super) fn new(mounts: &[MountSpec], rules: &[RuleSpec], mode: &Mode) -> Self {
         let (routes, wsgi_routes) = tables_of(mode);
         let paths = |routes: &[RouteSpec]| routes.iter().map(|route| route.path.clone()).collect();

@@ -8,12 +8,12 @@ use std::borrow::Cow;
 
 use super::cover::{Claim, refuse_idle};
 use super::error::RouteError;
-use super::method::Asked;
+use super::method::RequestMethods;
 use super::mount::{Mounts, require_distinct};
-use super::names::Names;
+use super::names::RuleNames;
 use super::own_route::OwnRoutes;
 use super::path::decode;
-use super::share::{Draw, Percent, Shared, Sharing};
+use super::share::{CheckedShare, Draw, Percent, Sharing};
 use super::table::{Found, Query, Table};
 use super::{
     AppIndex, Decision, Interface, Miss, Mode, MountSpec, Reason, RouteKind, RouteRequest, RouteSpec, RuleSpec,
@@ -32,7 +32,7 @@ pub struct Router {
     rest: Rest,
     /// Whether the path matters at all. It does not for one application alone, which is then found in no time.
     reads_path: bool,
-    pub(super) names: Names,
+    pub(super) names: RuleNames,
     pub(super) own_routes: OwnRoutes,
 }
 
@@ -44,7 +44,7 @@ pub struct Decided {
     /// Why.
     pub reason: Reason,
     /// The share that was checked, if any was.
-    pub share: Option<Shared>,
+    pub share: Option<CheckedShare>,
     /// The rules whose shares were checked, as bits. Only the first 64 rules have one.
     pub checked: u64,
 }
@@ -69,7 +69,7 @@ impl Router {
     /// applications without a prefix do not fit the mode.
     pub fn new(mounts: &[MountSpec], rules: &[RuleSpec], mode: &Mode) -> Result<Self, RouteError> {
         require_distinct(mounts)?;
-        let names = Names::new(mounts, rules, mode);
+        let names = RuleNames::new(mounts, rules, mode);
         let rest = Rest::new(mounts, mode)?;
         let (rules, targets) = compile_rules(mounts, rules)?;
         let mounts = Mounts::new(mounts)?;
@@ -155,12 +155,15 @@ fn whole(app: AppIndex) -> Decision {
 
 /// What a request asks of a rule: its method counts, that of a WebSocket's handshake too.
 fn rule_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
-    let asked =
-        if request.websocket { Asked::HANDSHAKE } else { Asked::of_rule(request.method, request.preflight_method) };
+    let asked = if request.websocket {
+        RequestMethods::HANDSHAKE
+    } else {
+        RequestMethods::of_rule(request.method, request.preflight_method)
+    };
     query(request, asked)
 }
 
-fn query<'a>(request: &RouteRequest<'a>, asked: Asked<'a>) -> Query<'a> {
+fn query<'a>(request: &RouteRequest<'a>, asked: RequestMethods<'a>) -> Query<'a> {
     let RouteRequest { websocket, host, scheme, fields, .. } = *request;
     Query { websocket, asked, host, scheme, fields, draw: None }
 }
@@ -170,9 +173,9 @@ fn query<'a>(request: &RouteRequest<'a>, asked: Asked<'a>) -> Query<'a> {
 pub(super) fn table_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
     let about_the_path = request.method == "OPTIONS" && request.preflight_method.is_none();
     let asked = if request.websocket || about_the_path {
-        Asked::ANY
+        RequestMethods::ANY
     } else {
-        Asked::of_route(request.method, request.preflight_method)
+        RequestMethods::of_route(request.method, request.preflight_method)
     };
     query(request, asked)
 }

@@ -36,7 +36,7 @@ const EXPRESSIONS: &[(&str, Naive)] = &[
     (".*%2F.*", |text| text.contains(&47)),
 ];
 
-struct Request {
+struct ExampleRequest {
     method: &'static str,
     path: String,
     host: &'static str,
@@ -94,10 +94,10 @@ impl Generator {
         }
     }
 
-    fn request(&mut self) -> Request {
+    fn request(&mut self) -> ExampleRequest {
         let websocket = self.below(4) == 0;
         let segments = if self.below(2) == 0 { PATH_SEGMENTS } else { PLAIN_SEGMENTS };
-        Request {
+        ExampleRequest {
             method: if websocket { "GET" } else { self.pick(&["GET", "HEAD", "POST", "PURGE"]) },
             path: self.path(segments),
             host: self.pick(&["a.example", "B.example:8000", "c.example", "other"]),
@@ -119,11 +119,11 @@ fn holds(test: &FieldTest, value: Option<&str>) -> bool {
     }
 }
 
-fn matches(rule: &RuleSpec, request: &Request) -> bool {
+fn matches(rule: &RuleSpec, request: &ExampleRequest) -> bool {
     fits_all_else(rule, request) && rule.share.is_none_or(|share| request.bucket.unwrap_or(RANDOM) < share.buckets())
 }
 
-fn fits_all_else(rule: &RuleSpec, request: &Request) -> bool {
+fn fits_all_else(rule: &RuleSpec, request: &ExampleRequest) -> bool {
     let text = decode_naively(&request.path);
     let path = match &rule.path {
         PathSpec::Template(template) => fits(&read(template), &text),
@@ -144,7 +144,7 @@ fn fits_all_else(rule: &RuleSpec, request: &Request) -> bool {
         })
 }
 
-fn found(router: &Router, request: &Request) -> (Option<usize>, Option<Shared>) {
+fn found(router: &Router, request: &ExampleRequest) -> (Option<usize>, Option<CheckedShare>) {
     let mut fields = RequestFields::default();
     if let Some(value) = request.header {
         fields.append("x-a", value.as_bytes());
@@ -217,7 +217,13 @@ fn the_first_rule_that_matches_decides_and_a_hidden_one_never_would() {
             let preceding = rules.get(..=naive.unwrap_or(rules.len().wrapping_sub(1))).unwrap_or_default();
             let asked = preceding.iter().position(|rule| rule.share.is_some() && fits_all_else(rule, &request));
             let lot = request.bucket.map_or(Lot::Drawn(RANDOM), Lot::Brought);
-            assert_eq!(share, asked.map(|rule| Shared { rule, lot }), "{} {} {rules:?}", request.method, request.path);
+            assert_eq!(
+                share,
+                asked.map(|rule| CheckedShare { rule, lot }),
+                "{} {} {rules:?}",
+                request.method,
+                request.path
+            );
             shared += usize::from(share.is_some());
             for (all, index) in hidden.get(before..).unwrap() {
                 let first = all.iter().position(|rule| matches(rule, &request));

@@ -151,7 +151,7 @@ impl Lot {
 
 /// A share that was checked for a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shared {
+pub struct CheckedShare {
     /// The first rule whose share was checked: everything else about it matches.
     pub rule: usize,
     /// What decided.
@@ -259,10 +259,10 @@ impl<'a> Draw<'a> {
     }
 
     /// The share that was checked before the router chose the rule `found`. Shares of later rules do not count.
-    pub(super) fn part(&self, found: Option<usize>) -> Option<Shared> {
+    pub(super) fn part(&self, found: Option<usize>) -> Option<CheckedShare> {
         let rule = self.first.get();
         let counts = found.is_none_or(|found| rule <= found);
-        self.lot.get().filter(|_| counts).map(|lot| Shared { rule, lot })
+        self.lot.get().filter(|_| counts).map(|lot| CheckedShare { rule, lot })
     }
 
     /// The rules whose shares were checked before the router chose the rule `found`, as bits.

@@ -88,7 +88,7 @@ fn nobody_gets_a_bucket_where_no_share_is_asked() {
         assert_eq!(router.decide(&ask(path, &NO_FIELDS)).share, None, "{path}");
     }
     let drawn = RouteRequest { random: || 4999, ..ask("/b", &NO_FIELDS) };
-    assert_eq!(router.decide(&drawn).share, Some(Shared { rule: 1, lot: Lot::Drawn(4999) }));
+    assert_eq!(router.decide(&drawn).share, Some(CheckedShare { rule: 1, lot: Lot::Drawn(4999) }));
     assert_eq!(router.decide(&drawn).decision.first(), Some(NEW.0));
 }
 
@@ -97,7 +97,7 @@ fn who_has_not_what_clients_are_told_apart_by_is_in_no_share_but_that_of_all() {
     for by in [ShareBy::Address, ShareBy::Header("x-user".to_owned()), ShareBy::Cookie("sessionid".to_owned())] {
         let router = router(&[rule("/x", NEW, Some(9999))], &SharingSpec { by, testers: None });
         assert!(!is_new(&router, &NO_FIELDS));
-        assert_eq!(router.decide(&ask("/x", &NO_FIELDS)).share, Some(Shared { rule: 0, lot: Lot::Unknown }));
+        assert_eq!(router.decide(&ask("/x", &NO_FIELDS)).share, Some(CheckedShare { rule: 0, lot: Lot::Unknown }));
         router.set_share(0, Percent::of_buckets(BUCKETS));
         assert!(is_new(&router, &NO_FIELDS));
     }
@@ -108,11 +108,11 @@ fn a_request_that_leaves_cookies_out_gets_no_other_bucket() {
     let router = router(&[rule("/x", NEW, Some(9999))], &SharingSpec::default());
     let (cross_site, same_site) =
         (fields(&[("sec-fetch-site", "cross-site")]), fields(&[("sec-fetch-site", "same-site")]));
-    let unknown = Some(Shared { rule: 0, lot: Lot::Unknown });
+    let unknown = Some(CheckedShare { rule: 0, lot: Lot::Unknown });
     let preflight = RouteRequest { method: "OPTIONS", preflight_method: Some("POST"), ..ask("/x", &NO_FIELDS) };
     assert_eq!(router.decide(&preflight).share, unknown);
     assert_eq!(router.decide(&ask("/x", &cross_site)).share, unknown);
-    let drawn = Some(Shared { rule: 0, lot: Lot::Drawn(1) });
+    let drawn = Some(CheckedShare { rule: 0, lot: Lot::Drawn(1) });
     for (method, headers) in
         [("GET", &cross_site), ("HEAD", &cross_site), ("POST", &same_site), ("OPTIONS", &NO_FIELDS)]
     {

@@ -15,7 +15,7 @@ use super::condition::Conditions;
 use super::error::{RouteError, TemplateFault};
 use super::expression::compile;
 use super::host::Host;
-use super::method::{Asked, Methods};
+use super::method::{Methods, RequestMethods};
 use super::path::{as_text, split_segment};
 use super::pattern::Pattern;
 use super::share::{Draw, Share};
@@ -54,7 +54,7 @@ pub(super) enum Found {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query<'a> {
     pub(super) websocket: bool,
-    pub(super) asked: Asked<'a>,
+    pub(super) asked: RequestMethods<'a>,
     pub(super) host: Option<&'a str>,
     pub(super) scheme: Scheme,
     pub(super) fields: &'a RequestFields,
@@ -292,9 +292,10 @@ mod tests {
 
     fn find(table: &Table, path: &str, websocket: bool) -> Option<usize> {
         let (scheme, fields) = (Scheme::Http, &RequestFields::default());
-        match table
-            .find(path.as_bytes(), &Query { websocket, asked: Asked::ANY, host: None, scheme, fields, draw: None })
-        {
+        match table.find(
+            path.as_bytes(),
+            &Query { websocket, asked: RequestMethods::ANY, host: None, scheme, fields, draw: None },
+        ) {
             Found::Row(index) => Some(index),
             Found::Refused(_) | Found::Nothing => None,
         }
@@ -306,7 +307,7 @@ mod tests {
         table.push_route(&RouteSpec { refuses: true, ..route(RouteKind::Any, "/a/{rest:path}") }).unwrap();
         table.push_route(&route(RouteKind::Http, "/a/{x}")).unwrap();
         let (scheme, fields) = (Scheme::Http, &RequestFields::default());
-        let query = Query { websocket: false, asked: Asked::ANY, host: None, scheme, fields, draw: None };
+        let query = Query { websocket: false, asked: RequestMethods::ANY, host: None, scheme, fields, draw: None };
         assert_eq!(table.find(b"/a/b", &query), Found::Row(0));
         assert_eq!(table.find(b"/a/c", &query), Found::Refused(1));
         assert_eq!(table.find(b"/b", &query), Found::Nothing);

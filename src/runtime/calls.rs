@@ -19,11 +19,11 @@ use crate::request::head::RequestHead;
 
 /// Every call that runs, of all applications of the server.
 #[derive(Debug, Default)]
-pub struct Calls(Mutex<State>);
+pub struct Calls(Mutex<CallsState>);
 
 #[derive(Debug, Default)]
-struct State {
-    running: Slab<Running>,
+struct CallsState {
+    running: Slab<CallEntry>,
     /// Calls so far.
     begun: u64,
     /// Answers without a length are to end.
@@ -33,7 +33,7 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Running {
+struct CallEntry {
     number: u64,
     app: Arc<AppCalls>,
     method: Method,
@@ -55,7 +55,7 @@ pub struct AppCalls {
 
 /// What is known of a call that runs.
 #[derive(Debug)]
-pub struct Description {
+pub struct CallDescription {
     /// The application's name.
     pub app: Arc<str>,
     /// `GET /path`.
@@ -79,11 +79,11 @@ pub struct Count {
 
 /// The calls that run, by application, and the oldest of them.
 #[derive(Debug, Default)]
-pub struct Census {
+pub struct PoolStats {
     /// How many there are of each application that has any.
     pub by_app: Vec<(Arc<str>, usize)>,
     /// The oldest first.
-    pub oldest: Vec<Description>,
+    pub oldest: Vec<CallDescription>,
 }
 
 /// One call that runs until this is dropped.
@@ -99,7 +99,7 @@ pub struct CallHandle {
 }
 
 impl Calls {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, CallsState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -111,31 +111,31 @@ impl Calls {
     }
 
     /// The calls that run, the oldest first.
-    pub fn list(&self) -> Vec<Description> {
+    pub fn list(&self) -> Vec<CallDescription> {
         let mut list: Vec<_> = self.lock().running.iter().map(|(_, running)| running.describe()).collect();
         list.sort_by_key(|call| std::cmp::Reverse(call.age));
         list
     }
 
     /// How many calls run, with a description of the `most` oldest: however many there are, it does not take long.
-    pub fn census(&self, most: usize) -> Census {
+    pub fn stats(&self, most: usize) -> PoolStats {
         let state = self.lock();
-        let mut census = Census::default();
+        let mut pool_stats = PoolStats::default();
         let mut ages: Vec<_> = state.running.iter().map(|(key, running)| (running.since, key)).collect();
         if ages.len() > most {
             ages.select_nth_unstable(most);
             ages.truncate(most);
         }
         ages.sort_unstable();
-        let oldest = ages.iter().filter_map(|(_, key)| state.running.get(*key).map(Running::describe));
-        census.oldest = oldest.collect();
+        let oldest = ages.iter().filter_map(|(_, key)| state.running.get(*key).map(CallEntry::describe));
+        pool_stats.oldest = oldest.collect();
         for (_, running) in &state.running {
-            match census.by_app.iter_mut().find(|(app, _)| Arc::ptr_eq(app, &running.app.name)) {
+            match pool_stats.by_app.iter_mut().find(|(app, _)| Arc::ptr_eq(app, &running.app.name)) {
                 Some((_, count)) => *count += 1,
-                None => census.by_app.push((Arc::clone(&running.app.name), 1)),
+                None => pool_stats.by_app.push((Arc::clone(&running.app.name), 1)),
             }
         }
-        census
+        pool_stats
     }
 
     /// Waits until no call runs.
@@ -177,18 +177,18 @@ impl AppCalls {
         state.begun += 1;
         let number = state.begun;
         let (app, series) = (Arc::clone(self), head.series.clone());
-        let running = Running { number, app, method, target, since: head.began, series, stream: None };
+        let running = CallEntry { number, app, method, target, since: head.began, series, stream: None };
         let key = state.running.insert(running);
         RunningCall(CallHandle { app: Arc::clone(self), key, number })
     }
 }
 
-impl Running {
-    fn describe(&self) -> Description {
+impl CallEntry {
+    fn describe(&self) -> CallDescription {
         let request = format!("{} {}", self.method, self.target.path());
         let route = self.series.as_ref().map(|series| series.route().to_owned());
         let (app, method) = (Arc::clone(&self.app.name), self.method.clone());
-        Description { app, request, method, route, age: self.since.elapsed() }
+        CallDescription { app, request, method, route, age: self.since.elapsed() }
     }
 }
 
@@ -211,7 +211,7 @@ impl RunningCall {
 
 impl CallHandle {
     /// What is known of it; `None` when it has ended.
-    pub fn describe(&self) -> Option<Description> {
+    pub fn describe(&self) -> Option<CallDescription> {
         let state = self.app.all.lock();
         let running = state.running.get(self.key).filter(|running| running.number == self.number)?;
         Some(running.describe())

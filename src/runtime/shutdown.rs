@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::net::admission::Place;
+use crate::net::admission::ConnectionPermit;
 
 /// How long a client that has just come, or has just asked, may take to ask. Its request may be on the way.
 const LAST_REQUEST: Duration = Duration::from_millis(300);
@@ -34,10 +34,10 @@ pub struct Shutdown(watch::Sender<Phase>);
 
 /// Held by everything that must have ended before the server has.
 #[derive(Debug, Clone)]
-pub struct Alive {
+pub struct ShutdownGuard {
     phases: watch::Receiver<Phase>,
     /// What a connection occupies until all that belongs to it has ended.
-    _place: Option<Arc<Place>>,
+    _permit: Option<Arc<ConnectionPermit>>,
 }
 
 impl Default for Shutdown {
@@ -69,20 +69,20 @@ impl Shutdown {
     }
 
     /// A handle for something that lives while the server does.
-    pub fn alive(&self) -> Alive {
-        Alive { phases: self.0.subscribe(), _place: None }
+    pub fn guard(&self) -> ShutdownGuard {
+        ShutdownGuard { phases: self.0.subscribe(), _permit: None }
     }
 
-    /// Waits for the last [`Alive`] to go.
+    /// Waits for the last [`ShutdownGuard`] to go.
     pub async fn emptied(&self) {
         self.0.closed().await;
     }
 }
 
-impl Alive {
-    /// A handle for a connection that occupies `place`.
-    pub fn of_connection(&self, place: Option<Place>) -> Self {
-        Self { phases: self.phases.clone(), _place: place.map(Arc::new) }
+impl ShutdownGuard {
+    /// A handle for a connection that occupies `permit`.
+    pub fn of_connection(&self, permit: Option<ConnectionPermit>) -> Self {
+        Self { phases: self.phases.clone(), _permit: permit.map(Arc::new) }
     }
 
     /// The phase now.
@@ -139,7 +139,7 @@ mod tests {
 
     /// Waits as a connection does, phase after phase, on a thread of its own. Gives how long that took.
     fn time_until_drained(shutdown: &Shutdown) -> Duration {
-        let mut alive = shutdown.alive();
+        let mut alive = shutdown.guard();
         let waiting = std::thread::spawn(move || {
             let began = Instant::now();
             let runtime = Builder::new_current_thread().enable_time().build().unwrap();

@@ -13,8 +13,8 @@ use http::{HeaderMap, StatusCode};
 
 use super::copied_request::CopiedRequest;
 use super::counters::Dropped;
-use super::queue::Waiting;
-use super::record::{EXCEPTION, Record, reason};
+use super::queue::QueuedRequest;
+use super::record::{EXCEPTION, ShadowRecord, reason};
 use super::rules::Rules;
 use super::shadowing::Shadowing;
 use crate::request::app_load::AppLoad;
@@ -44,15 +44,15 @@ pub struct Capture {
     /// The body of the request, if it has one.
     body: Option<Arc<BodyCopy>>,
     began: Instant,
-    answer: Option<Answer>,
+    answer: Option<CapturedResponse>,
     /// Who copies the response's body.
     by: Copier,
 }
 
 #[derive(Debug)]
-struct Answer {
+struct CapturedResponse {
     app: Arc<AppLoad>,
-    record: Record,
+    record: ShadowRecord,
     /// The length that the head declares.
     declared: Option<u64>,
     copy: Arc<BodyCopy>,
@@ -100,7 +100,8 @@ impl Capture {
         if matches!(response, AppResponse::Error(_)) {
             copy.end();
             self.by = Copier::Another;
-            self.answer = Some(Answer { app, record: Record::failed(EXCEPTION, took), declared: None, copy });
+            self.answer =
+                Some(CapturedResponse { app, record: ShadowRecord::failed(EXCEPTION, took), declared: None, copy });
             return Ok(true);
         }
         if let AppResponse::Whole(_, body) = response {
@@ -116,14 +117,19 @@ impl Capture {
             return Err(Dropped::Stream);
         }
         let declared = if head.allows_body(self.request.is_head()) { head.content_length } else { Some(0) };
-        let record = Record { status: head.status.as_u16(), headers: head.headers.clone(), took, ..Record::default() };
-        self.answer = Some(Answer { app, record, declared, copy });
+        let record = ShadowRecord {
+            status: head.status.as_u16(),
+            headers: head.headers.clone(),
+            took,
+            ..ShadowRecord::default()
+        };
+        self.answer = Some(CapturedResponse { app, record, declared, copy });
         Ok(true)
     }
 
-    fn into_waiting(self) -> Result<Waiting, Dropped> {
+    fn into_waiting(self) -> Result<QueuedRequest, Dropped> {
         let Self { rule, label, mut request, body, began, answer, by, .. } = self;
-        let Answer { app, mut record, declared, copy } = answer.ok_or(Dropped::ClientLeft)?;
+        let CapturedResponse { app, mut record, declared, copy } = answer.ok_or(Dropped::ClientLeft)?;
         record.body = copy.take();
         if by == Copier::Sender {
             record.took = began.elapsed();
@@ -138,7 +144,7 @@ impl Capture {
                 return Err(Dropped::Body);
             }
         }
-        Ok(Waiting { rule, label, request: Arc::new(request), app, primary: Arc::new(record) })
+        Ok(QueuedRequest { rule, label, request: Arc::new(request), app, primary: Arc::new(record) })
     }
 }
 

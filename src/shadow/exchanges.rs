@@ -11,7 +11,7 @@ use pyo3::types::PyBytes;
 
 use super::copied_request::{CopiedRequest, SHADOW};
 use super::counters::Counters;
-use super::record::Record;
+use super::record::ShadowRecord;
 use super::rules::Rules;
 use crate::config::settings::Seconds;
 
@@ -28,7 +28,7 @@ pub struct Exchange {
     /// The application that answered the client.
     pub app: Arc<str>,
     /// Its response.
-    pub primary: Arc<Record>,
+    pub primary: Arc<ShadowRecord>,
     /// The other application; `None` where the request is only recorded.
     pub second: Option<Second>,
 }
@@ -41,20 +41,20 @@ pub struct Second {
     /// Its name.
     pub app: Arc<str>,
     /// Its response.
-    pub record: Record,
+    pub record: ShadowRecord,
     /// A second response of the first application.
-    pub repeat: Option<Record>,
+    pub repeat: Option<ShadowRecord>,
 }
 
 /// The exchanges that wait for the comparison.
 #[derive(Debug, Default)]
 pub struct Handed {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     exchanges: VecDeque<Box<Exchange>>,
     closed: bool,
 }
@@ -71,10 +71,10 @@ impl Handed {
         true
     }
 
-    fn next(&self, patience: Seconds) -> Option<Box<Exchange>> {
+    fn next(&self, timeout: Seconds) -> Option<Box<Exchange>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let empty = |state: &mut State| state.exchanges.is_empty() && !state.closed;
-        let waited = self.changed.wait_timeout_while(state, patience.0, empty);
+        let empty = |state: &mut QueueState| state.exchanges.is_empty() && !state.closed;
+        let waited = self.changed.wait_timeout_while(state, timeout.0, empty);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.exchanges.pop_front()
     }
@@ -107,17 +107,17 @@ impl ShadowExchanges {
     }
 }
 
-type Fields = Vec<(Py<PyBytes>, Py<PyBytes>)>;
-type Request = (String, String, Fields, Py<PyBytes>);
-type Response = (u16, Fields, Py<PyBytes>, u64, bool, f64, Option<&'static str>);
+type FieldTuples = Vec<(Py<PyBytes>, Py<PyBytes>)>;
+type RequestTuple = (String, String, FieldTuples, Py<PyBytes>);
+type Response = (u16, FieldTuples, Py<PyBytes>, u64, bool, f64, Option<&'static str>);
 type Other = (Py<PyAny>, String, Response, Option<Response>);
-type Taken = (String, Request, String, Response, Option<Other>);
+type ExchangeTuple = (String, RequestTuple, String, Response, Option<Other>);
 
 #[pymethods]
 impl ShadowExchanges {
-    /// Waits up to `patience` seconds for an exchange, without the interpreter; `None` when there is none.
-    fn next(&self, py: Python<'_>, patience: Seconds) -> Option<Taken> {
-        let exchange = py.detach(|| self.handed.next(patience))?;
+    /// Waits up to `timeout` seconds for an exchange, without the interpreter; `None` when there is none.
+    fn next(&self, py: Python<'_>, timeout: Seconds) -> Option<ExchangeTuple> {
+        let exchange = py.detach(|| self.handed.next(timeout))?;
         let Exchange { label, request, app, primary, second } = *exchange;
         let other = second.and_then(|Second { rule: (rules, place), app, record, repeat }| {
             let parsed = rules.at(place)?.parsed.clone_ref(py);
@@ -148,15 +148,15 @@ impl ShadowExchanges {
     }
 }
 
-fn fields<'a>(py: Python<'_>, given: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Fields {
+fn fields<'a>(py: Python<'_>, given: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> FieldTuples {
     let bytes = |bytes: &[u8]| PyBytes::new(py, bytes).unbind();
     // What tells the application is no field of the client's.
     let given = given.filter(|(name, _)| *name != SHADOW.as_str().as_bytes());
     given.map(|(name, value)| (bytes(name), bytes(value))).collect()
 }
 
-fn response(py: Python<'_>, record: &Record) -> Response {
-    let Record { status, headers, body, took, error } = record;
+fn response(py: Python<'_>, record: &ShadowRecord) -> Response {
+    let ShadowRecord { status, headers, body, took, error } = record;
     let mapped = headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     let bytes = PyBytes::new(py, &body.bytes).unbind();
     (*status, fields(py, mapped), bytes, body.size, body.is_complete(), took.as_secs_f64(), *error)

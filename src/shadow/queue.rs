@@ -10,13 +10,13 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use super::copied_request::CopiedRequest;
 use super::counters::Dropped;
 use super::exchanges::Exchange;
-use super::record::Record;
+use super::record::ShadowRecord;
 use super::rules::Rules;
 use crate::request::app_load::AppLoad;
 
 /// A request that has its response.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct QueuedRequest {
     /// The rules that it goes by and the place of its own, if a second application gets it.
     pub rule: Option<(Arc<Rules>, usize)>,
     /// What its result is grouped by.
@@ -26,10 +26,10 @@ pub struct Waiting {
     /// The application that answered the client.
     pub app: Arc<AppLoad>,
     /// Its response.
-    pub primary: Arc<Record>,
+    pub primary: Arc<ShadowRecord>,
 }
 
-impl Waiting {
+impl QueuedRequest {
     /// The request with its response alone, which is recorded.
     pub fn recorded(&self) -> Exchange {
         let (request, primary) = (Arc::clone(&self.request), Arc::clone(&self.primary));
@@ -40,8 +40,8 @@ impl Waiting {
 /// See the top of this file.
 #[derive(Debug)]
 pub struct Queue {
-    sender: Sender<Box<Waiting>>,
-    receiver: Mutex<Option<Receiver<Box<Waiting>>>>,
+    sender: Sender<Box<QueuedRequest>>,
+    receiver: Mutex<Option<Receiver<Box<QueuedRequest>>>>,
 }
 
 impl Queue {
@@ -55,7 +55,7 @@ impl Queue {
     ///
     /// # Errors
     /// Why it was dropped.
-    pub fn push(&self, waiting: Box<Waiting>) -> Result<(), Dropped> {
+    pub fn push(&self, waiting: Box<QueuedRequest>) -> Result<(), Dropped> {
         self.sender.try_send(waiting).map_err(|error| match error {
             TrySendError::Full(_) => Dropped::Queue,
             TrySendError::Closed(_) => Dropped::Stopping,
@@ -63,7 +63,7 @@ impl Queue {
     }
 
     /// For the one who sends them.
-    pub fn take_receiver(&self) -> Option<Receiver<Box<Waiting>>> {
+    pub fn take_receiver(&self) -> Option<Receiver<Box<QueuedRequest>>> {
         self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

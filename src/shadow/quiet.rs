@@ -36,7 +36,7 @@ pub async fn room_for(apps: &[Arc<App>], app: &App) -> bool {
 /// Whether no call waits for a thread, and `app` has room for one more beside this one.
 fn has_room(apps: &[Arc<App>], app: &App) -> bool {
     let waits = |app: &Arc<App>| match &app.gateway {
-        Gateway::Wsgi(gateway) => gateway.pool().census().waiting > 0,
+        Gateway::Wsgi(gateway) => gateway.pool().stats().waiting > 0,
         Gateway::Asgi(_) => false,
     };
     if apps.iter().any(waits) {
@@ -48,8 +48,8 @@ fn has_room(apps: &[Arc<App>], app: &App) -> bool {
     }
     match &app.gateway {
         Gateway::Wsgi(gateway) => {
-            let (pool, census) = (gateway.pool(), gateway.pool().census());
-            census.running + 1 < pool.threads() || census.running == 0
+            let (pool, stats) = (gateway.pool(), gateway.pool().stats());
+            stats.running + 1 < pool.threads() || stats.running == 0
         }
         Gateway::Asgi(_) => true,
     }

@@ -18,7 +18,7 @@ use crate::response::in_flight::InFlight;
 
 /// See the top of this file.
 #[derive(Debug, Default)]
-pub struct Record {
+pub struct ShadowRecord {
     /// The status; 0 without a response.
     pub status: u16,
     /// The fields, as the application gave them.
@@ -34,7 +34,7 @@ pub struct Record {
 /// A response that has no response's words: an application's failure.
 pub const EXCEPTION: &str = "exception";
 
-impl Record {
+impl ShadowRecord {
     /// There is no response.
     pub fn failed(error: &'static str, took: Duration) -> Self {
         Self { error: Some(error), took, ..Self::default() }

@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 
 use super::counters::Dropped;
 use super::exchanges::{Exchange, Second};
-use super::queue::Waiting;
+use super::queue::QueuedRequest;
 use super::quiet;
-use super::record::Record;
+use super::record::ShadowRecord;
 use super::shadowing::Shadowing;
 use crate::config::settings::Settings;
 use crate::gateway::app::App;
@@ -24,8 +24,8 @@ use crate::log::{counted, debug, line};
 use crate::request::body::RequestBody;
 use crate::request::half_closed::HalfClosed;
 use crate::request::identity;
-use crate::runtime::shutdown::{Alive, Phase};
-use crate::wire::SpareAlarm;
+use crate::runtime::shutdown::{Phase, ShutdownGuard};
+use crate::wire::SpareTimer;
 
 /// What the runner borrows while it runs.
 pub trait Lends: Send + Sync + 'static {
@@ -39,10 +39,10 @@ pub trait Lends: Send + Sync + 'static {
 /// Sends what waits, until the server stops. What waits then is dropped.
 ///
 /// `lender` has the settings.
-pub async fn run<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, mut alive: Alive) {
+pub async fn run<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, mut guard: ShutdownGuard) {
     let Some(mut waiting) = shadowing.queue.take_receiver() else { return };
     let mut running = JoinSet::new();
-    let mut stopping = pin!(alive.reached(Phase::Leaving));
+    let mut stopping = pin!(guard.reached(Phase::Leaving));
     loop {
         tokio::select! {
             () = &mut stopping => break,
@@ -60,7 +60,7 @@ pub async fn run<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, mut alive:
 }
 
 /// Says what a stop drops.
-fn drop_all(shadowing: &Shadowing, waiting: &mut Receiver<Box<Waiting>>, running: usize) {
+fn drop_all(shadowing: &Shadowing, waiting: &mut Receiver<Box<QueuedRequest>>, running: usize) {
     waiting.close();
     let mut left = running;
     while waiting.try_recv().is_ok() {
@@ -74,7 +74,7 @@ fn drop_all(shadowing: &Shadowing, waiting: &mut Receiver<Box<Waiting>>, running
     }
 }
 
-async fn send<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, waiting: Box<Waiting>) {
+async fn send<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, waiting: Box<QueuedRequest>) {
     let (apps, settings) = (lender.apps(), lender.settings());
     let Some((rules, place)) = waiting.rule.clone() else { return };
     let Some(rule) = rules.at(place) else { return };
@@ -95,31 +95,31 @@ struct Asker<'a> {
     shadowing: &'a Shadowing,
     apps: &'a [Arc<App>],
     settings: &'a Settings,
-    waiting: &'a Waiting,
+    waiting: &'a QueuedRequest,
 }
 
 impl Asker<'_> {
     /// Sends the request to `app`; `None` when there is no room for it.
-    async fn ask(&self, app: &Arc<App>) -> Option<Record> {
+    async fn ask(&self, app: &Arc<App>) -> Option<ShadowRecord> {
         let Self { shadowing, apps, settings, waiting } = self;
         if !quiet::room_for(apps, app).await {
             return None;
         }
         shadowing.counters.sent(app.load.index);
-        let _place = Place::take(app);
-        let (alarm, half_closed) = (SpareAlarm::default(), HalfClosed::default());
+        let _place = ShadowPermit::take(app);
+        let (timer, half_closed) = (SpareTimer::default(), HalfClosed::default());
         let request = &waiting.request;
         let body = RequestBody::new(request.body(), None, None);
-        let call = Call { head: request.head(), body, settings, client: (&alarm, &half_closed) };
+        let call = Call { head: request.head(), body, settings, client: (&timer, &half_closed) };
         let began = Instant::now();
         // One that is longer by this much is another one.
         let longest = waiting.primary.body.size.saturating_add(shadowing.limit as u64);
         let answering = async {
             let response = app.call(call).await;
-            Record::of(response, began, shadowing.limit, longest, request.is_head()).await
+            ShadowRecord::of(response, began, shadowing.limit, longest, request.is_head()).await
         };
         let answer = tokio::time::timeout(self.deadline(app), answering).await;
-        Some(answer.unwrap_or_else(|_| Record::failed("timeout", began.elapsed())))
+        Some(answer.unwrap_or_else(|_| ShadowRecord::failed("timeout", began.elapsed())))
     }
 
     /// How long an answer may take: less than `--request-timeout`, which says what it does to clients.
@@ -129,16 +129,16 @@ impl Asker<'_> {
 }
 
 /// One of the requests that an application with a limit has at a time.
-struct Place<'a>(&'a App);
+struct ShadowPermit<'a>(&'a App);
 
-impl<'a> Place<'a> {
+impl<'a> ShadowPermit<'a> {
     fn take(app: &'a App) -> Self {
         app.load.unanswered.fetch_add(1, Ordering::AcqRel);
         Self(app)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for ShadowPermit<'_> {
     fn drop(&mut self) {
         self.0.load.unanswered.fetch_sub(1, Ordering::AcqRel);
     }

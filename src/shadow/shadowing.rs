@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use super::capture::Capture;
 use super::counters::{Counters, Dropped};
 use super::exchanges::{Exchange, Handed, ShadowExchanges};
-use super::queue::{Queue, Waiting};
+use super::queue::{Queue, QueuedRequest};
 use super::rules::Rules;
 use crate::config::plan::Plan;
 use crate::config::settings::Settings;
@@ -105,7 +105,7 @@ impl Shadowing {
     }
 
     /// Takes a request that has its response. What finds no room is counted.
-    pub(super) fn enqueue(&self, waiting: Box<Waiting>) {
+    pub(super) fn enqueue(&self, waiting: Box<QueuedRequest>) {
         if let Err(dropped) = self.queue.push(waiting) {
             self.counters.dropped(dropped);
         }

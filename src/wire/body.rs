@@ -8,7 +8,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::Limits;
-use super::chunked::{Chunked, Outcome};
+use super::chunked::{ChunkStep, Chunked};
 use super::field::Body;
 
 /// What the bytes at hand hold of a body.
@@ -26,10 +26,10 @@ pub enum Piece {
 
 /// How far a body was read.
 #[derive(Debug)]
-pub struct BodyReader(State);
+pub struct BodyReader(BodyState);
 
 #[derive(Debug)]
-enum State {
+enum BodyState {
     /// So many bytes are to come.
     Fixed(u64),
     Chunked(Chunked),
@@ -40,39 +40,39 @@ impl BodyReader {
     /// A body that begins.
     pub fn new(body: Body, limits: &Limits) -> Self {
         Self(match body {
-            Body::Fixed(0) => State::End,
-            Body::Fixed(length) => State::Fixed(length),
-            Body::Chunked => State::Chunked(Chunked::new(limits)),
+            Body::Fixed(0) => BodyState::End,
+            Body::Fixed(length) => BodyState::Fixed(length),
+            Body::Chunked => BodyState::Chunked(Chunked::new(limits)),
         })
     }
 
     /// Whether all of it was read.
     pub fn is_end(&self) -> bool {
-        matches!(self.0, State::End)
+        matches!(self.0, BodyState::End)
     }
 
     /// Takes what comes next out of `bytes`.
     pub fn next(&mut self, bytes: &mut BytesMut) -> Piece {
         match &mut self.0 {
-            State::End => Piece::End,
-            State::Fixed(_) if bytes.is_empty() => Piece::More,
-            State::Fixed(left) => {
+            BodyState::End => Piece::End,
+            BodyState::Fixed(_) if bytes.is_empty() => Piece::More,
+            BodyState::Fixed(left) => {
                 let count = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
                 *left -= count as u64;
                 if *left == 0 {
-                    self.0 = State::End;
+                    self.0 = BodyState::End;
                 }
                 Piece::Data(bytes.split_to(count).freeze())
             }
-            State::Chunked(chunked) => {
+            BodyState::Chunked(chunked) => {
                 let (framing, outcome) = chunked.advance(bytes);
                 bytes.advance(framing);
                 match outcome {
-                    Outcome::More => Piece::More,
-                    Outcome::Data(count) => Piece::Data(bytes.split_to(count).freeze()),
-                    Outcome::Broken(reason) => Piece::Broken(reason),
-                    Outcome::Done => {
-                        self.0 = State::End;
+                    ChunkStep::More => Piece::More,
+                    ChunkStep::Data(count) => Piece::Data(bytes.split_to(count).freeze()),
+                    ChunkStep::Broken(reason) => Piece::Broken(reason),
+                    ChunkStep::Done => {
+                        self.0 = BodyState::End;
                         Piece::End
                     }
                 }

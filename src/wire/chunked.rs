@@ -17,7 +17,7 @@ const MOST_DIGITS: u8 = 16;
 
 /// What [`Chunked::advance`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum ChunkStep {
     /// All the bytes belong to the framing of the body, which goes on.
     More,
     /// So many bytes of data follow those counted.
@@ -79,20 +79,20 @@ impl Chunked {
 
     /// Reads on, up to the next data; returns how many of `bytes` are framing and in order. Data that it has found is not to come
     /// again.
-    pub(super) fn advance(&mut self, bytes: &[u8]) -> (usize, Outcome) {
+    pub(super) fn advance(&mut self, bytes: &[u8]) -> (usize, ChunkStep) {
         let mut read = 0;
         while let Some(&byte) = bytes.get(read) {
             if self.at == At::Data {
-                return (read, Outcome::Data(self.take_data(bytes.len() - read)));
+                return (read, ChunkStep::Data(self.take_data(bytes.len() - read)));
             }
             match self.step(byte) {
-                Ok(At::End) => return (read + 1, Outcome::Done),
+                Ok(At::End) => return (read + 1, ChunkStep::Done),
                 Ok(next) => self.at = next,
-                Err(reason) => return (read, Outcome::Broken(reason)),
+                Err(reason) => return (read, ChunkStep::Broken(reason)),
             }
             read += 1;
         }
-        (read, Outcome::More)
+        (read, ChunkStep::More)
     }
 
     fn take_data(&mut self, available: usize) -> usize {
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     /// Reads `most` bytes at a time. Gives how many were in order, what came of it, and the data.
-    fn read_by(most: usize, bytes: &[u8]) -> (usize, Outcome, Vec<u8>) {
+    fn read_by(most: usize, bytes: &[u8]) -> (usize, ChunkStep, Vec<u8>) {
         let mut machine = Chunked::new(&Limits { header_section: 64, header_fields: 2, ..Limits::default() });
         let (mut read, mut data) = (0, Vec::new());
         while read < bytes.len() {
@@ -219,19 +219,19 @@ mod tests {
             let (count, outcome) = machine.advance(&bytes[read..end]);
             read += count;
             match outcome {
-                Outcome::More => {}
-                Outcome::Data(count) => {
+                ChunkStep::More => {}
+                ChunkStep::Data(count) => {
                     data.extend_from_slice(&bytes[read..read + count]);
                     read += count;
                 }
                 ended => return (read, ended, data),
             }
         }
-        (read, Outcome::More, data)
+        (read, ChunkStep::More, data)
     }
 
     /// Reads the whole, and byte by byte, and says what both agree on.
-    fn read(bytes: &[u8]) -> (usize, Outcome) {
+    fn read(bytes: &[u8]) -> (usize, ChunkStep) {
         let whole = read_by(usize::MAX / 2, bytes);
         assert_eq!(whole, read_by(1, bytes), "{}", bytes.escape_ascii());
         (whole.0, whole.1)
@@ -255,8 +255,8 @@ mod tests {
             "1;x;y\r\n\n\r\n0\r\n\r\n",
         ] {
             let longer = format!("{body}GET / HTTP/1.1\r\n");
-            assert_eq!(read(longer.as_bytes()), (body.len(), Outcome::Done), "{body:?}");
-            assert_eq!(read(&body.as_bytes()[..body.len() - 1]), (body.len() - 1, Outcome::More), "{body:?}");
+            assert_eq!(read(longer.as_bytes()), (body.len(), ChunkStep::Done), "{body:?}");
+            assert_eq!(read(&body.as_bytes()[..body.len() - 1]), (body.len() - 1, ChunkStep::More), "{body:?}");
         }
     }
 
@@ -302,16 +302,16 @@ mod tests {
         ] {
             let (read, outcome) = read(format!("{good}{bad}").as_bytes());
             assert_eq!(read, good.len(), "{good:?} {bad:?}");
-            assert!(matches!(outcome, Outcome::Broken(_)), "{good:?} {bad:?}: {outcome:?}");
+            assert!(matches!(outcome, ChunkStep::Broken(_)), "{good:?} {bad:?}: {outcome:?}");
         }
     }
 
     #[test]
     fn sections_are_bounded() {
         let trailer = format!("0\r\nx: {}", "y".repeat(80));
-        assert_eq!(read(trailer.as_bytes()), (3 + 64, Outcome::Broken("the trailer section is too long")));
+        assert_eq!(read(trailer.as_bytes()), (3 + 64, ChunkStep::Broken("the trailer section is too long")));
         let extension = format!("5;{}", "y".repeat(LONGEST_EXTENSIONS + 1));
         assert_eq!(read(extension.as_bytes()).0, 2 + LONGEST_EXTENSIONS);
-        assert_eq!(read(b"ffffffffffffffff\r\nx"), (19, Outcome::More));
+        assert_eq!(read(b"ffffffffffffffff\r\nx"), (19, ChunkStep::More));
     }
 }

@@ -5,7 +5,7 @@
 use bytes::BytesMut;
 use http::{Method, Uri};
 
-use super::reference::{self, End, Request};
+use super::reference::{self, End, ReferenceRequest};
 use super::{BodyReader, Head, HeadParser, Limits, Piece};
 
 /// The limits that are compared under: small, so that they are reached.
@@ -14,16 +14,16 @@ pub fn limits() -> Limits {
 }
 
 /// The strict reader, fed as a connection feeds it.
-struct Reader {
+struct StrictReader {
     limits: Limits,
     input: BytesMut,
     parser: HeadParser,
     body: Option<BodyReader>,
-    requests: Vec<Request>,
+    requests: Vec<ReferenceRequest>,
     end: End,
 }
 
-impl Reader {
+impl StrictReader {
     fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -85,7 +85,7 @@ impl Reader {
     }
 }
 
-fn request_of(parser: &HeadParser, head: &Head, bytes: &[u8]) -> Request {
+fn request_of(parser: &HeadParser, head: &Head, bytes: &[u8]) -> ReferenceRequest {
     let (method, target) = (parser.method(bytes).to_vec(), parser.target(bytes).to_vec());
     // The connection makes these of them, and has no answer if it cannot.
     let uri = Uri::try_from(&*target).unwrap_or_else(|error| panic!("{error} for {}", bytes.escape_ascii()));
@@ -93,7 +93,7 @@ fn request_of(parser: &HeadParser, head: &Head, bytes: &[u8]) -> Request {
     let (section, places) = parser.field_section(bytes);
     let Head { http_11, keep_alive, upgrade, expects_continue, .. } = *head;
     assert_eq!(uri.authority().is_some(), !target.starts_with(b"/") && target != b"*");
-    Request {
+    ReferenceRequest {
         method,
         target,
         fields: places.map(|(name, value)| (section[name].to_ascii_lowercase(), section[value].to_vec())).collect(),
@@ -101,7 +101,7 @@ fn request_of(parser: &HeadParser, head: &Head, bytes: &[u8]) -> Request {
         keep_alive,
         upgrade,
         expects_continue,
-        ..Request::default()
+        ..ReferenceRequest::default()
     }
 }
 
@@ -111,7 +111,7 @@ fn request_of(parser: &HeadParser, head: &Head, bytes: &[u8]) -> Request {
 /// When they disagree.
 pub fn compare(bytes: &[u8], cuts: &[usize]) {
     let expected = reference::read(bytes, &limits());
-    let mut reader = Reader::new(limits());
+    let mut reader = StrictReader::new(limits());
     let mut at = 0;
     for &cut in cuts.iter().chain([&bytes.len()]) {
         let cut = cut.clamp(at, bytes.len());

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::hpack::{Broken, Table};
+use super::hpack::{Broken, DynamicTable};
 
 /// What a client begins with.
 const PREFACE: usize = 24;
@@ -142,7 +142,7 @@ struct Frames {
     latest: u32,
     /// A block that goes on in the next frame.
     open: Option<Block>,
-    table: Table,
+    table: DynamicTable,
     /// Something came that hyper does not survive.
     over: bool,
 }
@@ -155,7 +155,7 @@ struct Block {
 
 impl Default for Frames {
     fn default() -> Self {
-        Self { left: PREFACE, latest: 0, open: None, table: Table::default(), over: false }
+        Self { left: PREFACE, latest: 0, open: None, table: DynamicTable::default(), over: false }
     }
 }
 
@@ -169,7 +169,7 @@ impl Frames {
             self.left -= passed;
             admitted += passed;
             let rest = bytes.get(admitted..).unwrap_or_default();
-            let Some(head) = Head::read(rest).filter(|_| !self.over) else { return (admitted, None) };
+            let Some(head) = FrameHead::read(rest).filter(|_| !self.over) else { return (admitted, None) };
             let frame = HEAD + head.length;
             if head.has_block() && head.length <= LONGEST {
                 let Some(payload) = rest.get(HEAD..frame) else { return (admitted, None) };
@@ -191,7 +191,7 @@ impl Frames {
     }
 
     /// How the block is refused that ends with this frame, if it is to be.
-    fn block_frame(&mut self, head: &Head, payload: &[u8]) -> Result<Option<Refused>, Broken> {
+    fn block_frame(&mut self, head: &FrameHead, payload: &[u8]) -> Result<Option<Refused>, Broken> {
         let range = head.fragment(payload).ok_or(Broken)?;
         let end = HEAD + range.end;
         let fragment = payload.get(range).ok_or(Broken)?;
@@ -250,14 +250,14 @@ fn field(name: &str, value: &str) -> Vec<u8> {
 }
 
 /// The head of a frame.
-struct Head {
+struct FrameHead {
     length: usize,
     kind: u8,
     flags: u8,
     stream: u32,
 }
 
-impl Head {
+impl FrameHead {
     fn read(bytes: &[u8]) -> Option<Self> {
         let (length, rest) = bytes.get(..HEAD)?.split_first_chunk::<3>()?;
         let (&[kind, flags], stream) = rest.split_first_chunk::<2>()?;

@@ -29,7 +29,7 @@ pub(super) struct Broken;
 
 /// What one block says.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct BlockFields {
     /// It has a pseudo-field.
     pub(super) pseudo: bool,
     /// Its path, if that holds a `#`.
@@ -37,13 +37,13 @@ pub(super) struct Said {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum FieldKind {
     Path,
     OtherPseudo,
     Field,
 }
 
-impl Kind {
+impl FieldKind {
     fn of(name: &[u8]) -> Self {
         match name {
             b":path" => Self::Path,
@@ -55,18 +55,18 @@ impl Kind {
 
 #[derive(Clone, Copy, Debug)]
 struct Name {
-    kind: Kind,
+    kind: FieldKind,
     length: usize,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct TableEntry {
     name: Name,
     value: usize,
     fragment: Option<Vec<u8>>,
 }
 
-impl Entry {
+impl TableEntry {
     fn size(&self) -> usize {
         self.name.length + self.value + OVERHEAD
     }
@@ -74,22 +74,22 @@ impl Entry {
 
 /// The dynamic table of a connection, the newest entry first.
 #[derive(Debug)]
-pub(super) struct Table {
-    entries: VecDeque<Entry>,
+pub(super) struct DynamicTable {
+    entries: VecDeque<TableEntry>,
     size: usize,
     limit: usize,
 }
 
-impl Default for Table {
+impl Default for DynamicTable {
     fn default() -> Self {
         Self { entries: VecDeque::new(), size: 0, limit: MOST_TABLE }
     }
 }
 
-impl Table {
+impl DynamicTable {
     /// Reads one whole block.
-    pub(super) fn read(&mut self, mut block: &[u8]) -> Result<Said, Broken> {
-        let mut said = Said::default();
+    pub(super) fn read(&mut self, mut block: &[u8]) -> Result<BlockFields, Broken> {
+        let mut said = BlockFields::default();
         while let Some(&first) = block.first() {
             match first {
                 0x80.. => self.indexed(integer(&mut block, 7)?, &mut said)?,
@@ -110,7 +110,7 @@ impl Table {
         Ok(said)
     }
 
-    fn indexed(&self, index: usize, said: &mut Said) -> Result<(), Broken> {
+    fn indexed(&self, index: usize, said: &mut BlockFields) -> Result<(), Broken> {
         let name = self.name(index)?;
         let entry = index.checked_sub(STATIC_NAMES.len() + 1).and_then(|index| self.entries.get(index));
         said.note(name.kind, entry.and_then(|entry| entry.fragment.as_ref()));
@@ -121,9 +121,9 @@ impl Table {
         let place = index.checked_sub(1).ok_or(Broken)?;
         if let Some(&length) = STATIC_NAMES.get(place) {
             let kind = match index {
-                index if STATIC_PATHS.contains(&index) => Kind::Path,
-                index if STATIC_PSEUDO.contains(&index) => Kind::OtherPseudo,
-                _ => Kind::Field,
+                index if STATIC_PATHS.contains(&index) => FieldKind::Path,
+                index if STATIC_PSEUDO.contains(&index) => FieldKind::OtherPseudo,
+                _ => FieldKind::Field,
             };
             return Ok(Name { kind, length: usize::from(length) });
         }
@@ -131,17 +131,23 @@ impl Table {
     }
 
     /// A field that is written out. The length of its value counts only where the field is `kept`.
-    fn literal(&self, block: &mut &[u8], prefix: u32, kept: bool, said: &mut Said) -> Result<Entry, Broken> {
+    fn literal(
+        &self,
+        block: &mut &[u8],
+        prefix: u32,
+        kept: bool,
+        said: &mut BlockFields,
+    ) -> Result<TableEntry, Broken> {
         let name = match integer(block, prefix)? {
             0 => {
-                let name = Text::read(block)?.decoded()?;
-                Name { kind: Kind::of(&name), length: name.len() }
+                let name = EncodedText::read(block)?.decoded()?;
+                Name { kind: FieldKind::of(&name), length: name.len() }
             }
             index => self.name(index)?,
         };
-        let text = Text::read(block)?;
+        let text = EncodedText::read(block)?;
         let (value, fragment) = match name.kind {
-            Kind::Path => {
+            FieldKind::Path => {
                 let path = text.decoded()?;
                 (path.len(), path.contains(&b'#').then(|| path.into_owned()))
             }
@@ -149,10 +155,10 @@ impl Table {
             _ => (0, None),
         };
         said.note(name.kind, fragment.as_ref());
-        Ok(Entry { name, value, fragment })
+        Ok(TableEntry { name, value, fragment })
     }
 
-    fn insert(&mut self, entry: Entry) {
+    fn insert(&mut self, entry: TableEntry) {
         self.size += entry.size();
         self.entries.push_front(entry);
         self.evict();
@@ -167,9 +173,9 @@ impl Table {
     }
 }
 
-impl Said {
-    fn note(&mut self, kind: Kind, fragment: Option<&Vec<u8>>) {
-        self.pseudo |= !matches!(kind, Kind::Field);
+impl BlockFields {
+    fn note(&mut self, kind: FieldKind, fragment: Option<&Vec<u8>>) {
+        self.pseudo |= !matches!(kind, FieldKind::Field);
         if let Some(path) = fragment {
             self.fragment = Some(path.clone());
         }
@@ -200,12 +206,12 @@ fn integer(block: &mut &[u8], prefix: u32) -> Result<usize, Broken> {
 }
 
 /// A name or a value as it is written.
-enum Text<'a> {
+enum EncodedText<'a> {
     Plain(&'a [u8]),
     Huffman(&'a [u8]),
 }
 
-impl<'a> Text<'a> {
+impl<'a> EncodedText<'a> {
     fn read(block: &mut &'a [u8]) -> Result<Self, Broken> {
         let huffman = block.first().is_some_and(|byte| byte & 0x80 != 0);
         let length = integer(block, 7)?;
@@ -331,9 +337,9 @@ mod tests {
                 "828785bf400a637573746f6d2d6b65790c637573746f6d2d76616c7565",
             ],
         ] {
-            let mut table = Table::default();
+            let mut table = DynamicTable::default();
             for (block, size) in blocks.into_iter().zip([57, 110, 164]) {
-                assert_eq!(table.read(&bytes(block)), Ok(Said { pseudo: true, fragment: None }), "{block}");
+                assert_eq!(table.read(&bytes(block)), Ok(BlockFields { pseudo: true, fragment: None }), "{block}");
                 assert_eq!(table.size, size, "{block}");
             }
         }
@@ -342,7 +348,7 @@ mod tests {
     /// RFC 7541 C.6: longer values, and a table that gives entries up.
     #[test]
     fn entries_are_given_up() {
-        let mut table = Table::default();
+        let mut table = DynamicTable::default();
         // A table of 256 bytes is set with the first block.
         for (block, size) in [
             (
@@ -364,25 +370,25 @@ mod tests {
     #[test]
     fn a_fragment_is_found_however_its_path_is_written() {
         let path = b"/a#b?x=1".as_slice();
-        let found = || Ok(Said { pseudo: true, fragment: Some(path.to_vec()) });
-        let mut table = Table::default();
+        let found = || Ok(BlockFields { pseudo: true, fragment: Some(path.to_vec()) });
+        let mut table = DynamicTable::default();
         assert_eq!(table.read(&literal(0x00, b":path", path)), found());
         assert_eq!(table.read(&literal(0x40, b":path", path)), found());
         // By its index, and by the index of its name.
         assert_eq!(table.read(&[0x80 + 62]), found());
         assert_eq!(table.read(&[&[0x0F, 62 - 15, 8], path].concat()), found());
         assert_eq!(table.read(&[&[0x04, 8], path].concat()), found());
-        assert_eq!(table.read(&[0x84]), Ok(Said { pseudo: true, fragment: None }));
-        assert_eq!(table.read(&literal(0x40, b"referer", path)), Ok(Said::default()));
+        assert_eq!(table.read(&[0x84]), Ok(BlockFields { pseudo: true, fragment: None }));
+        assert_eq!(table.read(&literal(0x40, b"referer", path)), Ok(BlockFields::default()));
         // `/a#b` in Huffman codes: 011000 00011 111111111010 100011, and ones to the end.
         let coded = [0x04, 0x84, 0b0110_0000, 0b0111_1111, 0b1111_0101, 0b0001_1111];
-        assert_eq!(table.read(&coded), Ok(Said { pseudo: true, fragment: Some(b"/a#b".to_vec()) }));
+        assert_eq!(table.read(&coded), Ok(BlockFields { pseudo: true, fragment: Some(b"/a#b".to_vec()) }));
     }
 
     #[test]
     fn what_is_no_block() {
         for block in ["80", "be", "ff", "40", "0401", "04ff", "3fe21f", "0481fe", "0484ffffffff", "ffffffffffff"] {
-            assert_eq!(Table::default().read(&bytes(block)), Err(Broken), "{block}");
+            assert_eq!(DynamicTable::default().read(&bytes(block)), Err(Broken), "{block}");
         }
     }
 }

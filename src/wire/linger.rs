@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
-use super::Alarm;
+use super::Timer;
 
 const LONGEST: Duration = Duration::from_secs(1);
 const MOST: usize = 2 << 20;
@@ -43,7 +43,7 @@ impl Closing {
     }
 
     /// Throws away what the client still sends, until it stops or has had its time.
-    pub fn poll<S>(&mut self, cx: &mut Context<'_>, io: &mut S, alarm: &mut Alarm) -> Poll<io::Result<()>>
+    pub fn poll<S>(&mut self, cx: &mut Context<'_>, io: &mut S, timer: &mut Timer) -> Poll<io::Result<()>>
     where
         S: AsyncRead + Unpin,
     {
@@ -51,7 +51,7 @@ impl Closing {
         while let Self::Lingering { until, left } = self {
             let mut bin = ReadBuf::uninit(&mut bin);
             let read = match Pin::new(&mut *io).poll_read(cx, &mut bin) {
-                Poll::Pending if alarm.poll(cx, Some(*until)) => 0,
+                Poll::Pending if timer.poll(cx, Some(*until)) => 0,
                 // The client is gone: nothing is left to wait for.
                 other => ready!(other).map_or(0, |()| bin.filled().len()),
             };

@@ -8,16 +8,16 @@
 //! - `target`, `authority`, `field`: what one line of a head must look like.
 //! - `head`: where a head ends, and where its parts stand; `chunked`, `body`: the same for what follows it. One byte or a
 //!   megabyte at a time.
-//! - `pace`, `alarm`: how long a client may be slow, and the one timer of a connection; `linger`: how it closes.
+//! - `data_rate`, `timer`: how long a client may be slow, and the one timer of a connection; `linger`: how it closes.
 //! - `opening`: which HTTP a connection begins with; `message`: the same rules for HTTP/2, which has no lines; `frames`, `hpack`: what
 //!   HTTP/2 says that hyper does not hand on.
 //!
 //! Spec: RFC 9112 (2.2, 3, 5, 6, 7, 9), RFC 9113 (3.3, 8.3), RFC 9110 (5.5, 7.2, 7.8, 15.5).
 
-mod alarm;
 mod authority;
 mod body;
 mod chunked;
+mod data_rate;
 mod field;
 mod frames;
 mod head;
@@ -25,8 +25,8 @@ mod hpack;
 mod linger;
 mod message;
 mod opening;
-mod pace;
 mod target;
+mod timer;
 
 #[cfg(any(test, fuzzing))]
 #[allow(missing_docs, clippy::indexing_slicing, clippy::missing_panics_doc, reason = "only tests see it")]
@@ -40,15 +40,15 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-pub use alarm::{Alarm, SpareAlarm};
 pub use authority::is_authority;
 pub use body::{BodyReader, Piece};
+pub use data_rate::DataRate;
 pub use frames::{FrameGuard, REFUSED_PATH, refused_path};
 pub use head::{Head, HeadParser};
 pub use linger::Closing;
 pub use message::{asks_for_websocket, check as check_message};
 pub use opening::read_opening;
-pub use pace::Pace;
+pub use timer::{SpareTimer, Timer};
 
 /// What is put up with.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use super::target;
 /// One request, as far as it was read.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is something else that a request says; they combine freely")]
-pub struct Request {
+pub struct ReferenceRequest {
     pub method: Vec<u8>,
     pub target: Vec<u8>,
     pub http_11: bool,
@@ -70,7 +70,7 @@ fn line_of(bytes: &[u8]) -> (&[u8], bool) {
 }
 
 /// Reads the requests in `bytes`.
-pub fn read(mut bytes: &[u8], limits: &Limits) -> (Vec<Request>, End) {
+pub fn read(mut bytes: &[u8], limits: &Limits) -> (Vec<ReferenceRequest>, End) {
     let mut requests = Vec::new();
     loop {
         let (mut request, framing, length) = match read_head(bytes, limits) {
@@ -79,8 +79,8 @@ pub fn read(mut bytes: &[u8], limits: &Limits) -> (Vec<Request>, End) {
         };
         bytes = &bytes[length..];
         let read = match framing {
-            Framing::Length(length) => read_fixed(bytes, length, &mut request),
-            Framing::Chunked => read_chunked(bytes, limits, &mut request),
+            ReferenceFraming::Length(length) => read_fixed(bytes, length, &mut request),
+            ReferenceFraming::Chunked => read_chunked(bytes, limits, &mut request),
         };
         request.whole = read.is_ok();
         let upgrade = request.upgrade;
@@ -96,12 +96,12 @@ pub fn read(mut bytes: &[u8], limits: &Limits) -> (Vec<Request>, End) {
     }
 }
 
-enum Framing {
+enum ReferenceFraming {
     Length(u64),
     Chunked,
 }
 
-fn read_head(bytes: &[u8], limits: &Limits) -> Result<(Request, Framing, usize), End> {
+fn read_head(bytes: &[u8], limits: &Limits) -> Result<(ReferenceRequest, ReferenceFraming, usize), End> {
     let start = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
     if start == 0 && b"\r\n".starts_with(bytes) {
         return Err(End::Waiting);
@@ -136,7 +136,7 @@ fn read_head(bytes: &[u8], limits: &Limits) -> Result<(Request, Framing, usize),
     }
 }
 
-fn read_request_line(line: &[u8], ended: bool, limits: &Limits) -> Result<Request, End> {
+fn read_request_line(line: &[u8], ended: bool, limits: &Limits) -> Result<ReferenceRequest, End> {
     if line.len() - usize::from(ended) > limits.request_line + 1 {
         return Err(End::Refused(414));
     }
@@ -150,21 +150,21 @@ fn read_request_line(line: &[u8], ended: bool, limits: &Limits) -> Result<Reques
     let parts: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
     let [method, target, version] = parts.as_slice() else { return Err(End::Refused(400)) };
     let http_11 = *version == b"HTTP/1.1";
-    Ok(Request { method: method.to_vec(), target: target.to_vec(), http_11, ..Request::default() })
+    Ok(ReferenceRequest { method: method.to_vec(), target: target.to_vec(), http_11, ..ReferenceRequest::default() })
 }
 
-fn values<'a>(request: &'a Request, name: &str) -> Vec<&'a [u8]> {
+fn values<'a>(request: &'a ReferenceRequest, name: &str) -> Vec<&'a [u8]> {
     let fields = request.fields.iter().filter(|(other, _)| other == name.as_bytes());
     fields.map(|(_, value)| value.as_slice()).collect()
 }
 
-fn items(request: &Request, name: &str) -> Vec<Vec<u8>> {
+fn items(request: &ReferenceRequest, name: &str) -> Vec<Vec<u8>> {
     let values = values(request, name).into_iter();
     values.flat_map(|value| value.split(|&byte| byte == b',')).map(|item| trim(item).to_ascii_lowercase()).collect()
 }
 
 /// What is refused as soon as it comes.
-fn check_field(name: &[u8], value: &[u8], before: &Request) -> Result<(), End> {
+fn check_field(name: &[u8], value: &[u8], before: &ReferenceRequest) -> Result<(), End> {
     let once = [b"host".as_slice(), b"content-length", b"content-type", b"transfer-encoding"];
     if once.contains(&name) && before.fields.iter().any(|(other, _)| other == name) {
         return Err(End::Refused(400));
@@ -194,7 +194,7 @@ fn length_of(value: &[u8]) -> Option<u64> {
     text.parse::<u64>().ok().filter(|length| i64::try_from(*length).is_ok())
 }
 
-fn framing_of(request: &mut Request) -> Result<Framing, End> {
+fn framing_of(request: &mut ReferenceRequest) -> Result<ReferenceFraming, End> {
     let (hosts, lengths, codings) =
         (values(request, "host"), values(request, "content-length"), values(request, "transfer-encoding"));
     let bad = request.http_11 && hosts.is_empty() || !codings.is_empty() && (!lengths.is_empty() || !request.http_11);
@@ -210,7 +210,7 @@ fn framing_of(request: &mut Request) -> Result<Framing, End> {
         has("upgrade") && !values(request, "upgrade").is_empty() && request.http_11 && request.method == b"GET";
     let last = values(request, "expect").last().is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
     request.expects_continue = last && request.http_11 && (chunked || length > 0);
-    Ok(if chunked { Framing::Chunked } else { Framing::Length(length) })
+    Ok(if chunked { ReferenceFraming::Chunked } else { ReferenceFraming::Length(length) })
 }
 
 fn trim(value: &[u8]) -> &[u8] {
@@ -220,13 +220,13 @@ fn trim(value: &[u8]) -> &[u8] {
     &value[start..end]
 }
 
-fn read_fixed(bytes: &[u8], length: u64, request: &mut Request) -> Result<usize, End> {
+fn read_fixed(bytes: &[u8], length: u64, request: &mut ReferenceRequest) -> Result<usize, End> {
     let here = usize::try_from(length).map_or(bytes.len(), |length| length.min(bytes.len()));
     request.body.extend_from_slice(&bytes[..here]);
     if here as u64 == length { Ok(here) } else { Err(End::Waiting) }
 }
 
-fn read_chunked(bytes: &[u8], limits: &Limits, request: &mut Request) -> Result<usize, End> {
+fn read_chunked(bytes: &[u8], limits: &Limits, request: &mut ReferenceRequest) -> Result<usize, End> {
     let mut at = 0;
     loop {
         let line = whole_line(&bytes[at..], &SIZE)?;

@@ -26,7 +26,7 @@ LAYERS = {
 LARGER_CIRCLES = {
     "http/h1/answering http/h1/client http/h1/connection http/h1/reading",
     "pipe pipe/doubt pipe/hang_up pipe/reading",
-    "pool pool/idle pool/overdue pool/stalled pool/ticket",
+    "pool pool/idle pool/overdue pool/stalled pool/job_handle",
 }
 
 Module = tuple[str, ...]

@@ -26,7 +26,7 @@ pub trait LoopHandle: Send + Sync {
 /// What an awaitable waits for, polled on the loop's thread.
 pub type PollFn = Box<dyn FnMut(Python<'_>, &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> + Send>;
 
-enum State {
+enum AwaitableState {
     Finished(PyResult<Py<PyAny>>),
     Waiting { poll: PollFn, handle: Arc<dyn LoopHandle> },
     Done,
@@ -34,7 +34,7 @@ enum State {
 
 /// An awaitable with one result.
 #[pyclass(frozen, module = "rsgi")]
-pub struct Awaitable(Mutex<State>);
+pub struct Awaitable(Mutex<AwaitableState>);
 
 impl std::fmt::Debug for Awaitable {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -45,29 +45,29 @@ impl std::fmt::Debug for Awaitable {
 impl Awaitable {
     /// Finished already: `await` does not suspend.
     pub fn finished(value: PyResult<Py<PyAny>>) -> Self {
-        Self(Mutex::new(State::Finished(value)))
+        Self(Mutex::new(AwaitableState::Finished(value)))
     }
 
     /// Suspends the task until `poll` is ready.
     pub fn waiting(handle: Arc<dyn LoopHandle>, poll: PollFn) -> Self {
-        Self(Mutex::new(State::Waiting { poll, handle }))
+        Self(Mutex::new(AwaitableState::Waiting { poll, handle }))
     }
 
-    fn replace(&self, state: State) -> State {
+    fn replace(&self, state: AwaitableState) -> AwaitableState {
         std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), state)
     }
 
     fn step(&self, py: Python<'_>) -> PyResult<Step> {
         // Polling runs Python code; it must not find the lock taken.
-        match self.replace(State::Done) {
-            State::Finished(value) => Ok(Step::Return(value?)),
-            State::Done => Err(PyRuntimeError::new_err("this awaitable was awaited already")),
-            State::Waiting { mut poll, handle } => {
+        match self.replace(AwaitableState::Done) {
+            AwaitableState::Finished(value) => Ok(Step::Return(value?)),
+            AwaitableState::Done => Err(PyRuntimeError::new_err("this awaitable was awaited already")),
+            AwaitableState::Waiting { mut poll, handle } => {
                 let (future, waker) = Arc::clone(&handle).wait(py)?;
                 match poll(py, &mut Context::from_waker(&waker)) {
                     Poll::Ready(value) => Ok(Step::Return(value?)),
                     Poll::Pending => {
-                        self.replace(State::Waiting { poll, handle });
+                        self.replace(AwaitableState::Waiting { poll, handle });
                         future.setattr(py, intern!(py, "_asyncio_future_blocking"), true)?;
                         Ok(Step::Suspend(future))
                     }
@@ -116,7 +116,7 @@ impl Awaitable {
     }
 
     fn close(&self) {
-        self.replace(State::Done);
+        self.replace(AwaitableState::Done);
     }
 }
 

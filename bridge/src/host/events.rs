@@ -17,10 +17,10 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::error::Disconnected;
 use crate::pipe::{PipeReader, PipeWriter, Weight};
-use crate::pool::Ticket;
+use crate::pool::JobHandle;
 use crate::response::overflow::{More, Outlet, Overflow};
 use crate::response::response_head::ResponseHead;
-use crate::response::sink::{FileBody, Pieces, ResponseSink, Room};
+use crate::response::sink::{Capacity, FileBody, Pieces, ResponseSink};
 use crate::response::stored::{Storable, Stored};
 
 /// How much of a file is read at once, in bytes.
@@ -28,7 +28,7 @@ const FILE_CHUNK: u64 = 64 * 1024;
 
 /// What is left of a response for the coroutine.
 #[derive(Debug)]
-pub enum Response {
+pub enum ResponseEvent {
     /// It comes.
     Coming(PipeReader<Event>),
     /// It is out, and this is to be raised.
@@ -37,7 +37,7 @@ pub enum Response {
     Over,
 }
 
-impl Response {
+impl ResponseEvent {
     /// The next messages of `app`, a list; `None` at the end.
     ///
     /// # Errors
@@ -196,7 +196,7 @@ pub struct EventSink {
     /// Where they go.
     pub events: Events,
     /// The call's place in the pool.
-    pub ticket: Ticket,
+    pub job_handle: JobHandle,
     /// What the host has no room for.
     pub overflow: Overflow,
     /// Whether the host takes paths of files.
@@ -217,7 +217,7 @@ impl EventSink {
 
     fn last(&self, event: Event) {
         if let Some(events) = lock(&self.events).take() {
-            self.ticket.answered();
+            self.job_handle.answered();
             // The client may have gone.
             let _gone = events.push(event);
             events.finish();
@@ -239,7 +239,7 @@ impl ResponseSink for EventSink {
         }
         self.start(head);
         while let Some(piece) = body.next_piece(FILE_CHUNK)? {
-            let written = self.write(piece).and_then(|room| if room == Room::Full { self.wait() } else { Ok(()) });
+            let written = self.write(piece).and_then(|room| if room == Capacity::Full { self.wait() } else { Ok(()) });
             written.map_err(|_| std::io::ErrorKind::BrokenPipe)?;
         }
         self.finish();
@@ -250,11 +250,11 @@ impl ResponseSink for EventSink {
         self.push(Event::Start(head));
     }
 
-    fn write(&mut self, chunk: Bytes) -> Result<Room, Disconnected> {
+    fn write(&mut self, chunk: Bytes) -> Result<Capacity, Disconnected> {
         let events = lock(&self.events);
         let events = events.as_ref().ok_or(Disconnected)?;
         events.push(Event::Chunk(chunk))?;
-        Ok(if events.has_room() { Room::More } else { Room::Full })
+        Ok(if events.has_room() { Capacity::More } else { Capacity::Full })
     }
 
     fn is_gone(&self) -> bool {
@@ -262,7 +262,7 @@ impl ResponseSink for EventSink {
     }
 
     fn wait(&mut self) -> Result<(), Disconnected> {
-        self.overflow.make_room(&self.events, &self.ticket, More::Comes)
+        self.overflow.make_room(&self.events, &self.job_handle, More::Comes)
     }
 
     fn finish(&mut self) {

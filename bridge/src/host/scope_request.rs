@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::error::short;
-use crate::log::Subject;
+use crate::log::LogContext;
 use crate::request::environ::{Concurrency, EnvironTemplate, RequestView};
 use crate::request::fields::RequestFields;
 use crate::request::input::Input;
@@ -110,9 +110,9 @@ impl ScopeRequest {
     }
 
     /// The request for logs; `target` is [`ScopeRequest::target`] as text.
-    pub fn subject<'a>(&'a self, app: &'a str, target: &'a str) -> Subject<'a> {
+    pub fn log_context<'a>(&'a self, app: &'a str, target: &'a str) -> LogContext<'a> {
         // The host has named the request, if it has, in its own logs.
-        Subject {
+        LogContext {
             app,
             method: &self.method,
             target,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::pool::{Census, Pool};
+use crate::pool::{Pool, PoolStats};
 
 /// Threads that run WSGI applications, and a bounded queue in front of them.
 #[pyclass(frozen, weakref, module = "rsgi._rsgi")]
@@ -36,31 +36,31 @@ impl WsgiPool {
     /// How many calls run.
     #[getter]
     fn running(&self) -> usize {
-        self.census().running
+        self.stats().running
     }
 
     /// How many calls wait for a thread.
     #[getter]
     fn waiting(&self) -> usize {
-        self.census().waiting
+        self.stats().waiting
     }
 
     /// How many calls run on after their clients have left.
     #[getter]
     fn orphaned(&self) -> usize {
-        self.census().orphaned
+        self.stats().orphaned
     }
 
     /// How many calls had to wait for a client that takes nothing.
     #[getter]
     fn stalled(&self) -> usize {
-        self.census().stalled
+        self.stats().stalled
     }
 
     /// How many threads stand in for orphaned and stalled ones.
     #[getter]
     fn spare(&self) -> usize {
-        self.census().spare
+        self.stats().spare
     }
 
     /// The `threading.get_ident()` of each thread that runs a call.
@@ -97,9 +97,9 @@ impl WsgiPool {
         started.as_ref().filter(|(process, _)| *process == std::process::id()).map(|(_, pool)| Arc::clone(pool))
     }
 
-    fn census(&self) -> Census {
-        let none = Census::default();
-        self.of_this_process().map_or(none, |pool| pool.census())
+    fn stats(&self) -> PoolStats {
+        let none = PoolStats::default();
+        self.of_this_process().map_or(none, |pool| pool.stats())
     }
 }
 

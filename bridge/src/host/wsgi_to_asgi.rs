@@ -18,13 +18,13 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::call::{Outcome, Report, run};
 use crate::error::{BodyError, Disconnected};
 use crate::host::awaitable::{Awaitable, LoopHandle};
-use crate::host::events::{Event, EventSink, Events, Response, lock};
+use crate::host::events::{Event, EventSink, Events, ResponseEvent, lock};
 use crate::host::foreign_loop::ForeignLoop;
 use crate::host::main_loop;
 use crate::host::scope_request::{BridgeRequest, ScopeRequest};
 use crate::host::wsgi_pool::WsgiPool;
 use crate::pipe::{PipeReader, PipeWriter, pipe};
-use crate::pool::{Job, Ticket};
+use crate::pool::{Job, JobHandle};
 use crate::report::{log_remark, report_call};
 use crate::request::environ::{Concurrency, EnvironTemplate};
 use crate::request::input::Input;
@@ -102,7 +102,7 @@ impl WsgiBridge {
         let (events, response) = pipe(this.settings.response_buffer_bytes);
         let (runs, over) = pipe(1);
         let pool = this.pool.get().pool(slf.py())?;
-        let ticket = pool.ticket();
+        let job_handle = pool.job_handle();
         let job = BridgeJob {
             bridge: slf.clone().unbind(),
             request: read,
@@ -110,21 +110,21 @@ impl WsgiBridge {
             content_length: length,
             sends_files: request.sends_files,
             events: Arc::new(Mutex::new(Some(events))),
-            ticket: ticket.clone(),
+            job_handle: job_handle.clone(),
             scope,
             context,
             event_loop: event_loop.clone().unbind(),
             _runs: runs,
         };
-        if pool.submit(Box::new(job), ticket.clone()).is_err() {
+        if pool.submit(Box::new(job), job_handle.clone()).is_err() {
             return Ok(None);
         }
         let handle = this.way_into(event_loop);
         Ok(Some(BridgeCall {
             handle,
-            ticket,
+            job_handle,
             body: Mutex::new(writer),
-            response: Arc::new(Mutex::new(Response::Coming(response))),
+            response: Arc::new(Mutex::new(ResponseEvent::Coming(response))),
             app: Arc::clone(&this.name),
             over: Arc::new(over),
         }))
@@ -178,9 +178,9 @@ impl WsgiBridge {
 #[derive(Debug)]
 pub struct BridgeCall {
     handle: Arc<ForeignLoop>,
-    ticket: Ticket,
+    job_handle: JobHandle,
     body: Mutex<Option<PipeWriter<Bytes>>>,
-    response: Arc<Mutex<Response>>,
+    response: Arc<Mutex<ResponseEvent>>,
     /// The name of the application.
     app: Arc<str>,
     /// Ends with the call's last line of Python.
@@ -236,9 +236,9 @@ impl BridgeCall {
         if let Some(body) = lock(&self.body).take() {
             body.fail(BodyError::Disconnected);
         }
-        let response = std::mem::replace(&mut *lock(&self.response), Response::Over);
-        if matches!(response, Response::Coming(_)) {
-            self.ticket.leave();
+        let response = std::mem::replace(&mut *lock(&self.response), ResponseEvent::Over);
+        if matches!(response, ResponseEvent::Coming(_)) {
+            self.job_handle.leave();
         }
     }
 
@@ -269,7 +269,7 @@ struct BridgeJob {
     content_length: Option<u64>,
     sends_files: bool,
     events: Events,
-    ticket: Ticket,
+    job_handle: JobHandle,
     scope: Py<PyDict>,
     context: Py<PyAny>,
     event_loop: Py<PyAny>,
@@ -301,9 +301,9 @@ impl BridgeJob {
         let bridge = bridge.get();
         let events = Arc::clone(&self.events);
         let reraises = bridge.settings.reraise_exc_info;
-        let ticket = self.ticket.clone();
+        let job_handle = self.job_handle.clone();
         let overflow = Overflow::new(bridge.settings.response_spool_bytes);
-        let sink = EventSink { events, ticket, overflow, sends_files: self.sends_files, replaced: None, reraises };
+        let sink = EventSink { events, job_handle, overflow, sends_files: self.sends_files, replaced: None, reraises };
         let exchange = Exchange::new(Box::new(sink), request.method == "HEAD");
         let input = Bound::new(py, Input::new(source))?;
         let environ = bridge.environ.build(py, &request.view(self.content_length), input.clone().into_any())?;
@@ -318,9 +318,9 @@ impl BridgeJob {
         };
         let report = Report { outcome, close_error };
         let target = String::from_utf8_lossy(request.target());
-        let subject = request.subject(&bridge.name, &target);
-        report_call(py, subject, report);
-        log_remark(py, subject, &self.ticket);
+        let log_context = request.log_context(&bridge.name, &target);
+        report_call(py, log_context, report);
+        log_remark(py, log_context, &self.job_handle);
         // What an application raises because its body broke off is the client's doing.
         match raised.filter(|_| input.get().failure().is_none()) {
             Some(error) => Err(error),

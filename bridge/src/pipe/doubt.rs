@@ -3,7 +3,7 @@
 //! Kept apart because it is no end yet. What is written is still read; but a writer that listens is told that the reader has
 //! gone, and from then on it has.
 
-use super::{OnAbandoned, PipeReader, State, Weight, wake};
+use super::{OnAbandoned, PipeReader, PipeState, Weight, wake};
 
 /// Whether the reader is still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) enum Presence {
     Gone,
 }
 
-impl<T> State<T> {
+impl<T> PipeState<T> {
     /// Whether the reader has gone, for a writer that asks.
     pub(super) fn is_left(&mut self) -> bool {
         if self.presence == Presence::Doubted {

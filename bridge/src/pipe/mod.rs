@@ -40,7 +40,7 @@ enum End {
 }
 
 #[derive(Debug)]
-struct State<T> {
+struct PipeState<T> {
     items: VecDeque<T>,
     weight: usize,
     /// Items that the reader has taken so far.
@@ -72,7 +72,7 @@ impl std::fmt::Debug for OnAbandoned {
     }
 }
 
-impl<T> State<T> {
+impl<T> PipeState<T> {
     /// The reader waits. Gives who is to be woken: a writer that waits for room, or to be asked.
     fn wait(&mut self, context: &mut Context<'_>, enough: usize) -> Option<Waker> {
         self.reader_waker = Some(context.waker().clone());
@@ -84,14 +84,14 @@ impl<T> State<T> {
 
 #[derive(Debug)]
 struct Shared<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<PipeState<T>>,
     capacity: usize,
     /// In a child that this one forks nobody is at the other end, and nothing is to be waited for.
     process: Process,
 }
 
 impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, PipeState<T>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.process.is_this() && matches!(state.end, End::Open) {
             state.end = End::Failed(BodyError::Disconnected);
@@ -104,7 +104,7 @@ impl<T> Shared<T> {
 /// A pipe that holds `capacity` bytes (one item may go over it).
 pub fn pipe<T: Weight>(capacity: usize) -> (PipeWriter<T>, PipeReader<T>) {
     let shared = Arc::new(Shared {
-        state: Mutex::new(State {
+        state: Mutex::new(PipeState {
             items: VecDeque::new(),
             weight: 0,
             taken: 0,
@@ -300,7 +300,7 @@ impl<T: Weight> PipeReader<T> {
     }
 }
 
-fn take_next<T: Weight>(state: &mut State<T>) -> Poll<Option<Result<T, BodyError>>> {
+fn take_next<T: Weight>(state: &mut PipeState<T>) -> Poll<Option<Result<T, BodyError>>> {
     if !state.taken_back
         && let Some(item) = state.items.pop_front()
     {

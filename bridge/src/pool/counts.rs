@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the threads of a pool are and do at one moment.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Census {
+pub struct PoolStats {
     /// Calls that run.
     pub running: usize,
     /// Calls that wait for a thread.
@@ -46,8 +46,8 @@ pub(super) struct Counts {
 
 impl Counts {
     /// All that others may see, now.
-    pub(super) fn census(&self) -> Census {
-        Census {
+    pub(super) fn stats(&self) -> PoolStats {
+        PoolStats {
             running: self.running.load(Ordering::Acquire),
             waiting: self.waiting.load(Ordering::Acquire),
             orphaned: self.orphaned.load(Ordering::Acquire),

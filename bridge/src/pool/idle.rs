@@ -2,7 +2,7 @@
 //!
 //! Kept apart because it is all that a pool knows of a server. There the work is to drive the sockets, so that the thread
 //! that reads a request runs it, and sends the answer, too: no thread is woken for a fast call. While a call takes its time
-//! nobody does the work, and calls may wait behind it; an *overseer*, a thread of the server's own, looks after both.
+//! nobody does the work, and calls may wait behind it; the *fallback driver*, a thread of the server's own, looks after both.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -25,23 +25,23 @@ pub trait IdleWork: Send + Sync + std::fmt::Debug {
 /// Where idle threads are.
 #[derive(Debug, Default)]
 pub(super) struct Idle {
-    seats: Mutex<Seats>,
+    threads: Mutex<IdleThreads>,
     woken: Condvar,
     work: OnceLock<Arc<dyn IdleWork>>,
-    /// The overseer looks every moment whether calls wait too long.
+    /// The fallback driver looks every moment whether calls wait too long.
     looked_after: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Seats {
+struct IdleThreads {
     /// Threads that are to wake up and have not yet.
     wakes: usize,
-    worker: Worker,
+    worker: IdleWorker,
 }
 
 /// The one thread that works while it waits.
 #[derive(Debug, Default, PartialEq, Eq)]
-enum Worker {
+enum IdleWorker {
     #[default]
     Nobody,
     Works,
@@ -50,21 +50,21 @@ enum Worker {
 }
 
 impl Idle {
-    fn lock(&self) -> MutexGuard<'_, Seats> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, IdleThreads> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes one thread: the one that works, if there is one, because it is awake.
     pub(super) fn wake_one(&self) {
-        let mut seats = self.lock();
-        let works = seats.worker == Worker::Works;
+        let mut idle = self.lock();
+        let works = idle.worker == IdleWorker::Works;
         if works {
-            seats.worker = Worker::Wanted;
+            idle.worker = IdleWorker::Wanted;
         } else {
-            seats.wakes += 1;
+            idle.wakes += 1;
         }
         // Who wakes up must not find the lock taken.
-        drop(seats);
+        drop(idle);
         if !works {
             self.woken.notify_one();
         }
@@ -91,32 +91,32 @@ impl Idle {
         {
             return;
         }
-        let idles = |seats: &mut Seats| seats.wakes == 0 && !stopped.load(Ordering::Acquire);
-        let mut seats = self.woken.wait_while(self.lock(), idles).unwrap_or_else(PoisonError::into_inner);
-        seats.wakes = seats.wakes.saturating_sub(1);
+        let idles = |idle: &mut IdleThreads| idle.wakes == 0 && !stopped.load(Ordering::Acquire);
+        let mut idle = self.woken.wait_while(self.lock(), idles).unwrap_or_else(PoisonError::into_inner);
+        idle.wakes = idle.wakes.saturating_sub(1);
     }
 
     /// Works until a call is there; `false` when another thread works.
     fn work(&self, work: &dyn IdleWork, stopped: &AtomicBool, waiting: &AtomicUsize) -> bool {
         {
-            let mut seats = self.lock();
-            if seats.worker != Worker::Nobody {
+            let mut idle = self.lock();
+            if idle.worker != IdleWorker::Nobody {
                 return false;
             }
             // A wake that nobody has answered yet is for this thread as well as for any.
-            if seats.wakes > 0 {
-                seats.wakes -= 1;
+            if idle.wakes > 0 {
+                idle.wakes -= 1;
                 return true;
             }
-            seats.worker = Worker::Works;
+            idle.worker = IdleWorker::Works;
         }
-        let wanted = || self.lock().worker == Worker::Wanted || stopped.load(Ordering::Acquire);
+        let wanted = || self.lock().worker == IdleWorker::Wanted || stopped.load(Ordering::Acquire);
         let worked = work.work(&wanted);
         let was = std::mem::take(&mut self.lock().worker);
         if worked {
             work.left(waiting.load(Ordering::Acquire));
         }
-        worked || was == Worker::Wanted
+        worked || was == IdleWorker::Wanted
     }
 
     /// Whether somebody else sees to calls that wait.
@@ -134,7 +134,7 @@ impl Pool {
         self.idle.woken.notify_one();
     }
 
-    /// The overseer says whether it looks after calls that wait.
+    /// The fallback driver says whether it looks after calls that wait.
     pub fn look_after(&self, looked_after: bool) {
         self.idle.looked_after.store(looked_after, Ordering::SeqCst);
         if !looked_after && !self.jobs.is_empty() {

@@ -11,12 +11,12 @@
 
 mod call_time;
 mod counts;
-mod giving_way;
+mod gil_throttle;
 pub mod idle;
+mod job_handle;
 mod overdue;
 mod spare;
 mod stalled;
-mod ticket;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -28,19 +28,19 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use self::call_time::{CallTime, Stretch};
-pub use self::counts::Census;
 use self::counts::Counts;
+pub use self::counts::PoolStats;
 use self::idle::Idle;
+pub use self::job_handle::JobHandle;
 use self::overdue::Searches;
 use self::stalled::Waits;
-pub use self::ticket::Ticket;
 
 /// Jobs that run at this moment, in every pool of the process: the interpreter cannot be taken down under them.
 static RUNNING_CALLS: AtomicUsize = AtomicUsize::new(0);
 
-/// Waits until no pool of the process runs a job, or for `patience`. Gives the number that still run.
-pub fn wait_until_idle(patience: Duration) -> usize {
-    let deadline = Instant::now() + patience;
+/// Waits until no pool of the process runs a job, or for `timeout`. Gives the number that still run.
+pub fn wait_until_idle(timeout: Duration) -> usize {
+    let deadline = Instant::now() + timeout;
     loop {
         let running = RUNNING_CALLS.load(Ordering::Acquire);
         if running == 0 || Instant::now() >= deadline {
@@ -72,7 +72,7 @@ pub struct Pool {
     threads: usize,
     /// How many calls may wait beyond those that free threads are about to take.
     capacity: usize,
-    jobs: SegQueue<(Box<dyn Job>, Ticket)>,
+    jobs: SegQueue<(Box<dyn Job>, JobHandle)>,
     counts: Counts,
     idle: Idle,
     /// A thread that was woken waits for the interpreter.
@@ -89,7 +89,7 @@ pub struct Pool {
 
 impl std::fmt::Debug for Pool {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Pool").field("name", &self.name).field("census", &self.census()).finish_non_exhaustive()
+        formatter.debug_struct("Pool").field("name", &self.name).field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
 
@@ -123,28 +123,28 @@ impl Pool {
     fn start_thread(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         let number = self.counts.started.fetch_add(1, Ordering::AcqRel) + 1;
         let options = PyDict::new(py);
-        options.set_item("target", Bound::new(py, Worker(Arc::clone(self)))?)?;
+        options.set_item("target", Bound::new(py, PoolThread(Arc::clone(self)))?)?;
         options.set_item("name", format!("{}-{number}", self.name))?;
         options.set_item("daemon", true)?;
         py.import("threading")?.getattr("Thread")?.call((), Some(&options))?.call_method0("start")?;
         Ok(())
     }
 
-    /// A ticket for the next job.
-    pub fn ticket(self: &Arc<Self>) -> Ticket {
-        Ticket::new(Arc::downgrade(self), false)
+    /// A job handle for the next job.
+    pub fn job_handle(self: &Arc<Self>) -> JobHandle {
+        JobHandle::new(Arc::downgrade(self), false)
     }
 
-    /// A ticket that says when the job was begun.
-    pub fn timed_ticket(self: &Arc<Self>) -> Ticket {
-        Ticket::new(Arc::downgrade(self), true)
+    /// A job handle that says when the job was begun.
+    pub fn timed_ticket(self: &Arc<Self>) -> JobHandle {
+        JobHandle::new(Arc::downgrade(self), true)
     }
 
     /// Puts a job in the queue. Never blocks, from any thread.
     ///
     /// # Errors
     /// [`QueueFull`] when as many jobs wait as may.
-    pub fn submit(self: &Arc<Self>, job: Box<dyn Job>, ticket: Ticket) -> Result<(), QueueFull> {
+    pub fn submit(self: &Arc<Self>, job: Box<dyn Job>, job_handle: JobHandle) -> Result<(), QueueFull> {
         // What a free thread is about to take does not wait.
         let threads =
             self.threads + self.counts.spare.load(Ordering::Acquire) + self.counts.answered.load(Ordering::Acquire);
@@ -154,7 +154,7 @@ impl Pool {
             self.counts.refused.fetch_add(1, Ordering::AcqRel);
             return Err(QueueFull);
         }
-        self.jobs.push((job, ticket));
+        self.jobs.push((job, job_handle));
         self.wake();
         if self.counts.orphaned.load(Ordering::Acquire) + self.counts.stalled.load(Ordering::Acquire) > 0 {
             self.start_spare();
@@ -199,8 +199,8 @@ impl Pool {
     }
 
     /// What the threads are and do now.
-    pub fn census(&self) -> Census {
-        self.counts.census()
+    pub fn stats(&self) -> PoolStats {
+        self.counts.stats()
     }
 
     /// What a call takes, averaged over the latest ones; zero before the first has ended.
@@ -233,7 +233,7 @@ impl Pool {
         // of the interpreter waits for.
         threading.call_method0("current_thread")?.setattr("_daemonic", false)?;
         while py.detach(|| self.wait()) {
-            self.give_way(py);
+            self.throttle(py);
             // The interpreter is ours: the next job may wake the next runner-up.
             self.runner_up.store(false, Ordering::Release);
             if self.run_jobs(py, ident) == Then::End {
@@ -250,18 +250,18 @@ impl Pool {
     /// Runs jobs until none waits.
     fn run_jobs(&self, py: Python<'_>, ident: u64) -> Then {
         let mut stretch = Stretch::begin();
-        while let Some((job, ticket)) = self.jobs.pop() {
+        while let Some((job, job_handle)) = self.jobs.pop() {
             self.counts.waiting.fetch_sub(1, Ordering::AcqRel);
             self.counts.begun.fetch_add(1, Ordering::AcqRel);
             if !self.jobs.is_empty() && !self.idle.is_looked_after() {
                 self.wake();
             }
-            if ticket.begin(ident) && self.perform(py, job, &ticket, ident) == Then::End {
+            if job_handle.begin(ident) && self.perform(py, job, &job_handle, ident) == Then::End {
                 return Then::End;
             }
-            if stretch.count() == giving_way::SELDOM {
+            if stretch.count() == gil_throttle::SELDOM {
                 self.call_time.note(&stretch);
-                self.give_way(py);
+                self.throttle(py);
                 stretch = Stretch::begin();
             }
         }
@@ -269,7 +269,7 @@ impl Pool {
         Then::GoOn
     }
 
-    fn perform(&self, py: Python<'_>, job: Box<dyn Job>, ticket: &Ticket, ident: u64) -> Then {
+    fn perform(&self, py: Python<'_>, job: Box<dyn Job>, job_handle: &JobHandle, ident: u64) -> Then {
         RUNNING_CALLS.fetch_add(1, Ordering::AcqRel);
         self.counts.running.fetch_add(1, Ordering::AcqRel);
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).push(ident);
@@ -278,7 +278,7 @@ impl Pool {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).retain(|each| *each != ident);
         self.counts.running.fetch_sub(1, Ordering::AcqRel);
         RUNNING_CALLS.fetch_sub(1, Ordering::AcqRel);
-        ticket.end(self);
+        job_handle.end(self);
         if self.has_one_too_many() { Then::End } else { Then::GoOn }
     }
 }
@@ -292,10 +292,10 @@ enum Then {
 
 /// The body of one pool thread.
 #[pyclass(frozen, module = "rsgi")]
-struct Worker(Arc<Pool>);
+struct PoolThread(Arc<Pool>);
 
 #[pymethods]
-impl Worker {
+impl PoolThread {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         self.0.work(py)
     }

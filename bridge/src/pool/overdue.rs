@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use pyo3::prelude::*;
 
-use super::ticket::OVERDUE;
-use super::{Pool, Ticket};
+use super::job_handle::OVERDUE;
+use super::{JobHandle, Pool};
 use crate::log::log_warning;
 
 /// When a thread has taken a call, and which.
@@ -25,15 +25,15 @@ pub struct Taken {
 
 /// Calls whose threads are to be looked for.
 #[derive(Debug, Default)]
-pub(super) struct Searches(Mutex<Vec<(Ticket, String)>>);
+pub(super) struct Searches(Mutex<Vec<(JobHandle, String)>>);
 
 impl Searches {
-    fn lock(&self) -> MutexGuard<'_, Vec<(Ticket, String)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(JobHandle, String)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Ticket {
+impl JobHandle {
     /// Gives a call up that has taken too long: nobody waits for it any more, and a spare thread takes the place of its
     /// thread when calls wait. Where that thread is will be logged, in a line that begins with `what`. `false` when the call
     /// does not run any more, or its answer is out. Never blocks, from any thread.
@@ -53,22 +53,22 @@ impl Ticket {
     }
 }
 
-impl Ticket {
+impl JobHandle {
     /// Whether every thread of the pool hangs in a call that was given up, and no other is started.
     pub fn all_hang(&self) -> bool {
         self.pool.upgrade().is_some_and(|pool| {
-            let census = pool.census();
-            census.overdue >= pool.threads + pool.most_spare(census)
+            let stats = pool.stats();
+            stats.overdue >= pool.threads + pool.most_spare(stats)
         })
     }
 }
 
 impl Pool {
     /// Has a thread look where the thread of a call is. One looks at a time, for all.
-    fn search(self: &Arc<Self>, ticket: Ticket, what: String) {
+    fn search(self: &Arc<Self>, job_handle: JobHandle, what: String) {
         let first = {
             let mut searches = self.searches.lock();
-            searches.push((ticket, what));
+            searches.push((job_handle, what));
             searches.len() == 1
         };
         if !first {
@@ -80,8 +80,8 @@ impl Pool {
             Python::attach(|py| {
                 // Taken in one piece: what comes later starts a thread of its own.
                 let searches = std::mem::take(&mut *pool.searches.lock());
-                for (ticket, what) in searches {
-                    log_warning(py, &ticket.place(py, &what));
+                for (job_handle, what) in searches {
+                    log_warning(py, &job_handle.place(py, &what));
                 }
             });
         });
@@ -92,7 +92,7 @@ impl Pool {
     }
 }
 
-impl Ticket {
+impl JobHandle {
     /// Where the thread of the call is. The interpreter is ours: a call that has not ended does not end meanwhile.
     fn place(&self, py: Python<'_>, what: &str) -> String {
         let stack = self.taken().and_then(|taken| {

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
 
-use super::{Census, Pool};
+use super::{Pool, PoolStats};
 use crate::log::log_warning;
 
 /// One spare thread for so many threads of a pool.
@@ -16,17 +16,17 @@ const SPARE_SHARE: usize = 4;
 
 impl Pool {
     /// Whether requests wait for a thread and none is free.
-    pub(super) fn lacks_thread(&self, census: Census) -> bool {
-        census.waiting > 0 && census.running >= self.threads + census.spare
+    pub(super) fn lacks_thread(&self, stats: PoolStats) -> bool {
+        stats.waiting > 0 && stats.running >= self.threads + stats.spare
     }
 
     /// How many spare threads there may be.
-    pub(super) fn most_spare(&self, census: Census) -> usize {
+    pub(super) fn most_spare(&self, stats: PoolStats) -> usize {
         if self.threads == 1 {
             return 0;
         }
-        let overdue = census.overdue.min(self.threads);
-        let others = (census.orphaned + census.stalled).saturating_sub(census.overdue);
+        let overdue = stats.overdue.min(self.threads);
+        let others = (stats.orphaned + stats.stalled).saturating_sub(stats.overdue);
         overdue + self.threads.div_ceil(SPARE_SHARE).min(others)
     }
 
@@ -42,10 +42,10 @@ impl Pool {
 
     /// Starts a spare thread if calls wait, no thread is free, and orphaned or stalled calls hold some.
     pub(super) fn start_spare(self: &Arc<Self>) {
-        let census = self.census();
-        let Census { orphaned, overdue, stalled, spare, .. } = census;
+        let stats = self.stats();
+        let PoolStats { orphaned, overdue, stalled, spare, .. } = stats;
         let left = orphaned.saturating_sub(overdue);
-        let needed = self.lacks_thread(census) && spare < self.most_spare(census);
+        let needed = self.lacks_thread(stats) && spare < self.most_spare(stats);
         if !needed || self.counts.spare.compare_exchange(spare, spare + 1, Ordering::AcqRel, Ordering::Acquire).is_err()
         {
             return;

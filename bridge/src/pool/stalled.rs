@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::ticket::{RUNNING, STALLED};
-use super::{Pool, Ticket};
+use super::job_handle::{RUNNING, STALLED};
+use super::{JobHandle, Pool};
 
 /// One thread of so many may wait for clients for as long as those may take; in a pool of one, none.
 const WAITING_SHARE: usize = 2;
@@ -34,10 +34,10 @@ pub struct Stall {
     since: Instant,
 }
 
-impl Ticket {
+impl JobHandle {
     /// Whether requests wait for a thread and none is free.
     pub fn is_needed(&self) -> bool {
-        self.pool.upgrade().is_some_and(|pool| pool.lacks_thread(pool.census()))
+        self.pool.upgrade().is_some_and(|pool| pool.lacks_thread(pool.stats()))
     }
 
     /// The call begins to wait for its client. It counts as stalled until it ends, or is answered, or its client leaves: a spare
@@ -65,11 +65,11 @@ impl Stall {
         if self.since.elapsed() < PATIENCE {
             return false;
         }
-        let census = pool.census();
+        let stats = pool.stats();
         let mut waits = pool.waits.lock();
         let too_many = waits.len() > pool.threads / WAITING_SHARE;
         let longest = waits.iter().min().is_none_or(|oldest| self.since <= *oldest);
-        let given_up = too_many && longest && pool.lacks_thread(census) && census.spare >= pool.most_spare(census);
+        let given_up = too_many && longest && pool.lacks_thread(stats) && stats.spare >= pool.most_spare(stats);
         if given_up {
             // The next one who asks is the longest then.
             forget(&mut waits, self.since);

@@ -25,8 +25,8 @@ fn a_panic_ends_one_job_and_no_thread() {
     Python::initialize();
     let pool = Python::attach(|py| Pool::start(py, "test", 1, 8)).unwrap();
     let (sender, receiver) = channel();
-    pool.submit(Box::new(Panicking), pool.ticket()).unwrap();
-    pool.submit(Box::new(Naming(sender)), pool.ticket()).unwrap();
+    pool.submit(Box::new(Panicking), pool.job_handle()).unwrap();
+    pool.submit(Box::new(Naming(sender)), pool.job_handle()).unwrap();
     assert_eq!(receiver.recv_timeout(Duration::from_secs(20)).unwrap(), "test-1");
     assert_eq!(wait_until_idle(Duration::from_secs(20)), 0);
     pool.stop();
@@ -42,10 +42,10 @@ impl Job for Stuck {
     }
 }
 
-fn wait_for(pool: &Pool, what: impl Fn(Census) -> bool) {
+fn wait_for(pool: &Pool, what: impl Fn(PoolStats) -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !what(pool.census()) {
-        assert!(Instant::now() < deadline, "{:?}", pool.census());
+    while !what(pool.stats()) {
+        assert!(Instant::now() < deadline, "{:?}", pool.stats());
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -56,22 +56,22 @@ fn a_spare_thread_takes_the_place_of_an_orphan() {
     let pool = Python::attach(|py| Pool::start(py, "spare", 2, 8)).unwrap();
     let stuck: Vec<_> = (0..2)
         .map(|_| {
-            let ((release, held), ticket) = (channel(), pool.ticket());
-            pool.submit(Box::new(Stuck(held)), ticket.clone()).unwrap();
-            (release, ticket)
+            let ((release, held), job_handle) = (channel(), pool.job_handle());
+            pool.submit(Box::new(Stuck(held)), job_handle.clone()).unwrap();
+            (release, job_handle)
         })
         .collect();
-    wait_for(&pool, |census| census.running == 2);
+    wait_for(&pool, |stats| stats.running == 2);
     let (sender, receiver) = channel();
-    pool.submit(Box::new(Naming(sender)), pool.ticket()).unwrap();
-    assert_eq!(pool.census().spare, 0, "nobody has left");
-    for (_, ticket) in &stuck {
-        ticket.leave();
+    pool.submit(Box::new(Naming(sender)), pool.job_handle()).unwrap();
+    assert_eq!(pool.stats().spare, 0, "nobody has left");
+    for (_, job_handle) in &stuck {
+        job_handle.leave();
     }
     assert_eq!(receiver.recv_timeout(Duration::from_secs(20)).unwrap(), "spare-3");
-    assert_eq!((pool.census().orphaned, pool.census().spare), (2, 1));
+    assert_eq!((pool.stats().orphaned, pool.stats().spare), (2, 1));
     drop(stuck);
-    wait_for(&pool, |census| census.running == 0 && census.orphaned == 0 && census.spare == 0);
+    wait_for(&pool, |stats| stats.running == 0 && stats.orphaned == 0 && stats.spare == 0);
     pool.stop();
 }
 
@@ -81,25 +81,25 @@ fn calls_that_took_too_long_are_replaced_one_for_one() {
     let pool = Python::attach(|py| Pool::start(py, "overdue", 2, 8)).unwrap();
     let mut stuck = Vec::new();
     for calls in 1..=4 {
-        let ((release, held), ticket) = (channel::<()>(), pool.timed_ticket());
-        assert!(!ticket.give_up("a call".to_owned()), "it waits still");
-        pool.submit(Box::new(Stuck(held)), ticket.clone()).unwrap();
-        wait_for(&pool, |census| census.running == calls);
-        assert!(!ticket.all_hang());
-        assert!(ticket.taken().is_some());
-        assert!(ticket.give_up("a call".to_owned()));
-        assert!(!ticket.give_up("a call".to_owned()), "once is enough");
-        stuck.push((release, ticket));
+        let ((release, held), job_handle) = (channel::<()>(), pool.timed_ticket());
+        assert!(!job_handle.give_up("a call".to_owned()), "it waits still");
+        pool.submit(Box::new(Stuck(held)), job_handle.clone()).unwrap();
+        wait_for(&pool, |stats| stats.running == calls);
+        assert!(!job_handle.all_hang());
+        assert!(job_handle.taken().is_some());
+        assert!(job_handle.give_up("a call".to_owned()));
+        assert!(!job_handle.give_up("a call".to_owned()), "once is enough");
+        stuck.push((release, job_handle));
     }
-    assert_eq!((pool.census().orphaned, pool.census().overdue, pool.census().spare), (4, 4, 2));
+    assert_eq!((pool.stats().orphaned, pool.stats().overdue, pool.stats().spare), (4, 4, 2));
     assert!(stuck[0].1.all_hang(), "there is no more than a spare thread for each");
     drop(stuck);
-    wait_for(&pool, |census| census.running == 0 && census.orphaned == 0 && census.overdue == 0 && census.spare == 0);
+    wait_for(&pool, |stats| stats.running == 0 && stats.orphaned == 0 && stats.overdue == 0 && stats.spare == 0);
     pool.stop();
 }
 
 /// Waits for a client that takes nothing, until it is given up or all may end.
-struct Stalled(Ticket, Sender<()>, Arc<AtomicBool>);
+struct Stalled(JobHandle, Sender<()>, Arc<AtomicBool>);
 
 impl Job for Stalled {
     fn run(self: Box<Self>, py: Python<'_>) {
@@ -121,20 +121,20 @@ fn spare_threads_come_before_a_stalled_call_is_given_up() {
     let pool = Python::attach(|py| Pool::start(py, "stalled", 2, 8)).unwrap();
     let ((sender, given_up), released) = (channel(), Arc::new(AtomicBool::new(false)));
     for calls in 1..=3 {
-        let ticket = pool.ticket();
-        let job = Stalled(ticket.clone(), sender.clone(), Arc::clone(&released));
-        pool.submit(Box::new(job), ticket).unwrap();
-        wait_for(&pool, |census| census.stalled == calls);
+        let job_handle = pool.job_handle();
+        let job = Stalled(job_handle.clone(), sender.clone(), Arc::clone(&released));
+        pool.submit(Box::new(job), job_handle).unwrap();
+        wait_for(&pool, |stats| stats.stalled == calls);
     }
-    assert_eq!(pool.census().spare, 1);
+    assert_eq!(pool.stats().spare, 1);
     assert!(given_up.recv_timeout(Duration::from_millis(1500)).is_err(), "nobody else waits");
     let (sender, receiver) = channel();
-    pool.submit(Box::new(Naming(sender)), pool.ticket()).unwrap();
+    pool.submit(Box::new(Naming(sender)), pool.job_handle()).unwrap();
     given_up.recv_timeout(Duration::from_secs(20)).unwrap();
     receiver.recv_timeout(Duration::from_secs(20)).unwrap();
-    assert!(pool.census().stalled >= 1, "half of the pool may wait");
+    assert!(pool.stats().stalled >= 1, "half of the pool may wait");
     released.store(true, Ordering::Release);
-    wait_for(&pool, |census| census.running == 0 && census.stalled == 0 && census.spare == 0);
+    wait_for(&pool, |stats| stats.running == 0 && stats.stalled == 0 && stats.spare == 0);
     pool.stop();
 }
 
@@ -142,6 +142,6 @@ fn spare_threads_come_before_a_stalled_call_is_given_up() {
 fn a_full_queue_refuses() {
     Python::initialize();
     let pool = Python::attach(|py| Pool::start(py, "none", 0, 1)).unwrap();
-    pool.submit(Box::new(Panicking), pool.ticket()).unwrap();
-    assert!(pool.submit(Box::new(Panicking), pool.ticket()).is_err());
+    pool.submit(Box::new(Panicking), pool.job_handle()).unwrap();
+    assert!(pool.submit(Box::new(Panicking), pool.job_handle()).is_err());
 }

@@ -96,7 +96,7 @@ const EXTRA: usize = 4;
 static TEXTS: LazyLock<Texts> = LazyLock::new(Texts::default);
 
 /// `REMOTE_ADDR` and `REMOTE_PORT` by client.
-static CLIENTS: LazyLock<Memo<Client>> = LazyLock::new(Memo::default);
+static CLIENTS: LazyLock<Memo<EnvironClient>> = LazyLock::new(Memo::default);
 
 impl EnvironTemplate {
     /// Makes the template for one application.
@@ -181,7 +181,7 @@ impl EnvironTemplate {
 }
 
 /// The client of a connection as an `environ` has it.
-struct Client {
+struct EnvironClient {
     address: Box<str>,
     port: u16,
     texts: (Py<PyString>, Py<PyString>),
@@ -189,7 +189,7 @@ struct Client {
 
 fn set_client(environ: &Bound<'_, PyDict>, (address, port): (&str, u16)) -> PyResult<()> {
     let py = environ.py();
-    let known = |client: &Client| {
+    let known = |client: &EnvironClient| {
         let (kept_address, kept_port) = &client.texts;
         (client.port == port && *client.address == *address)
             .then(|| (kept_address.bind(py).clone(), kept_port.bind(py).clone()))
@@ -201,7 +201,7 @@ fn set_client(environ: &Bound<'_, PyDict>, (address, port): (&str, u16)) -> PyRe
             let texts = (latin1(py, address.as_bytes())?, latin1(py, digits.format(port).as_bytes())?);
             if let Some(number) = number {
                 let texts = (texts.0.clone().unbind(), texts.1.clone().unbind());
-                CLIENTS.keep(number, Client { address: address.into(), port, texts });
+                CLIENTS.keep(number, EnvironClient { address: address.into(), port, texts });
             }
             texts
         }

@@ -20,11 +20,11 @@ use crate::spare::{Spare, has_only};
 #[pyclass(frozen, name = "WsgiInput", module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct Input {
-    state: Mutex<State>,
+    state: Mutex<InputState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct InputState {
     /// What has arrived and was not read.
     buffer: Bytes,
     source: BodySource,
@@ -36,7 +36,7 @@ static SPARE: Spare<Py<Input>> = Spare::new();
 impl Input {
     /// An input over `source`.
     pub fn new(source: BodySource) -> Self {
-        Self { state: Mutex::new(State { buffer: Bytes::new(), source }) }
+        Self { state: Mutex::new(InputState { buffer: Bytes::new(), source }) }
     }
 
     /// The input of a call without a body: one that no application has kept, if there is one.
@@ -50,7 +50,7 @@ impl Input {
     /// The call is over: an input that has nothing, and that nobody has kept, serves another.
     pub fn give_back(input: Bound<'_, Self>) {
         let unread =
-            |state: MutexGuard<'_, State>| matches!(state.source, BodySource::Empty) && state.buffer.is_empty();
+            |state: MutexGuard<'_, InputState>| matches!(state.source, BodySource::Empty) && state.buffer.is_empty();
         if has_only(&input, 1) && input.get().state.try_lock().is_ok_and(unread) {
             SPARE.give_back(input.unbind());
         }
@@ -62,7 +62,7 @@ impl Input {
     }
 
     /// A second thread may not wait here for the first with the interpreter attached: the first could not go on.
-    fn lock(&self) -> PyResult<MutexGuard<'_, State>> {
+    fn lock(&self) -> PyResult<MutexGuard<'_, InputState>> {
         self.state.try_lock().map_err(|_| PyRuntimeError::new_err("wsgi.input is being read by another thread"))
     }
 }
@@ -84,7 +84,7 @@ impl Input {
     fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let mut guard = self.lock()?;
         let state = &mut *guard;
-        let mut read = Pieces::new(limit(size));
+        let mut read = ReadPieces::new(limit(size));
         while !state.gather(&mut read) {
             if !py.detach(|| state.wait_for(read.missing())).map_err(|error| PyErr::from(&error))? {
                 break;
@@ -132,7 +132,7 @@ impl Input {
     }
 }
 
-impl State {
+impl InputState {
     /// Fills the empty buffer; `false` at the end.
     fn fill(&mut self) -> Result<bool, BodyError> {
         if let Some(chunk) = self.source.next_chunk()? {
@@ -143,7 +143,7 @@ impl State {
     }
 
     /// Takes what is here, as far as it is wanted; `false` when more is wanted and may come.
-    fn gather(&mut self, read: &mut Pieces) -> bool {
+    fn gather(&mut self, read: &mut ReadPieces) -> bool {
         while read.missing() > 0 {
             if self.buffer.is_empty() {
                 let Some(chunk) = self.source.ready_chunk() else { return self.source.is_empty() };
@@ -190,13 +190,13 @@ impl State {
 }
 
 /// What one call of `read` has taken. It is put together once, where Python wants it.
-struct Pieces {
+struct ReadPieces {
     wanted: usize,
     length: usize,
     list: Vec<Bytes>,
 }
 
-impl Pieces {
+impl ReadPieces {
     fn new(wanted: usize) -> Self {
         Self { wanted, length: 0, list: Vec::new() }
     }
@@ -234,17 +234,17 @@ mod tests {
     use super::*;
     use crate::pipe::pipe;
 
-    fn state(chunks: &[&'static [u8]]) -> State {
+    fn state(chunks: &[&'static [u8]]) -> InputState {
         let (writer, reader) = pipe(1);
         for chunk in chunks {
             writer.push(Bytes::from_static(chunk)).unwrap();
         }
         writer.finish();
-        State { buffer: Bytes::new(), source: BodySource::Pipe(reader) }
+        InputState { buffer: Bytes::new(), source: BodySource::Pipe(reader) }
     }
 
-    fn read(state: &mut State, wanted: usize) -> Result<Vec<u8>, BodyError> {
-        let mut read = Pieces::new(wanted);
+    fn read(state: &mut InputState, wanted: usize) -> Result<Vec<u8>, BodyError> {
+        let mut read = ReadPieces::new(wanted);
         while !state.gather(&mut read) && state.wait_for(read.missing())? {}
         Ok(read.list.concat())
     }
@@ -274,7 +274,7 @@ mod tests {
         let (writer, reader) = pipe(1);
         writer.push(Bytes::from_static(b"abc")).unwrap();
         drop(writer);
-        let mut state = State { buffer: Bytes::new(), source: BodySource::Pipe(reader) };
+        let mut state = InputState { buffer: Bytes::new(), source: BodySource::Pipe(reader) };
         assert_eq!(read(&mut state, 2).unwrap(), b"ab");
         assert_eq!(read(&mut state, 5), Err(BodyError::Disconnected));
         assert_eq!(read(&mut state, usize::MAX), Err(BodyError::Disconnected));

@@ -16,10 +16,10 @@ const MOST: usize = 8;
 
 /// The dictionaries of one application.
 #[derive(Debug, Default)]
-pub struct Repeated(Mutex<Kept>);
+pub struct Repeated(Mutex<RepeatedValue>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct RepeatedValue {
     list: Vec<(Common, Py<PyDict>)>,
     /// Which one goes next.
     oldest: usize,

@@ -189,24 +189,25 @@ static TEXTS: LazyLock<Texts> = LazyLock::new(Texts::default);
 static OCTETS: LazyLock<Octets> = LazyLock::new(Octets::default);
 
 /// Clients, by address and port.
-static CLIENTS: LazyLock<Memo<Client>> = LazyLock::new(Memo::default);
+static CLIENTS: LazyLock<Memo<ScopeClient>> = LazyLock::new(Memo::default);
 
 /// The client of a connection as a scope has it.
-struct Client {
+struct ScopeClient {
     address: Box<str>,
     port: u16,
     pair: Py<PyTuple>,
 }
 
 fn client_pair<'py>(py: Python<'py>, (address, port): (&str, u16)) -> PyResult<Bound<'py, PyTuple>> {
-    let known =
-        |client: &Client| (client.port == port && *client.address == *address).then(|| client.pair.bind(py).clone());
+    let known = |client: &ScopeClient| {
+        (client.port == port && *client.address == *address).then(|| client.pair.bind(py).clone())
+    };
     match CLIENTS.recall([address.as_bytes(), &port.to_be_bytes()], known) {
         Recalled::Kept(pair) => Ok(pair),
         Recalled::New(number) => {
             let pair = (address, port).into_pyobject(py)?;
             if let Some(number) = number {
-                CLIENTS.keep(number, Client { address: address.into(), port, pair: pair.clone().unbind() });
+                CLIENTS.keep(number, ScopeClient { address: address.into(), port, pair: pair.clone().unbind() });
             }
             Ok(pair)
         }

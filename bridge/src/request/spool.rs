@@ -19,10 +19,10 @@ const MEMORY: usize = 1024 * 1024;
 /// A body that is being collected.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug, Default)]
-pub struct BodySpool(Mutex<State>);
+pub struct BodySpool(Mutex<SpoolState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct SpoolState {
     memory: BytesMut,
     file: Option<File>,
     length: u64,
@@ -56,7 +56,7 @@ impl BodySpool {
 }
 
 impl BodySpool {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SpoolState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -80,7 +80,7 @@ impl BodySpool {
     }
 }
 
-impl State {
+impl SpoolState {
     fn flush(&mut self) -> std::io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,

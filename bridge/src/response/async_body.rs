@@ -17,7 +17,7 @@ use crate::response::start_response::body_bytes;
 
 /// What a response object says about its body.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub enum Kind {
+pub enum BodyKind {
     /// Nothing: it is iterated over.
     Unsaid,
     /// It is here in full.
@@ -30,14 +30,14 @@ pub enum Kind {
 ///
 /// # Errors
 /// What reading the attributes raises.
-pub fn kind_of(iterable: &Bound<'_, PyAny>) -> PyResult<Kind> {
+pub fn kind_of(iterable: &Bound<'_, PyAny>) -> PyResult<BodyKind> {
     let py = iterable.py();
     match says(iterable.getattr_opt(intern!(py, "streaming"))?) {
-        None => Ok(Kind::Unsaid),
-        Some(false) => Ok(Kind::InMemory),
+        None => Ok(BodyKind::Unsaid),
+        Some(false) => Ok(BodyKind::InMemory),
         Some(true) => {
             let is_async = says(iterable.getattr_opt(intern!(py, "is_async"))?) == Some(true);
-            Ok(if is_async { Kind::Async } else { Kind::Unsaid })
+            Ok(if is_async { BodyKind::Async } else { BodyKind::Unsaid })
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::process::Process;
 use crate::response::file_wrapper::FileWrapper;
 use crate::response::length::{Admitted, BodyLength};
 use crate::response::response_head::ResponseHead;
-use crate::response::sink::{FileBody, ResponseSink, Room};
+use crate::response::sink::{Capacity, FileBody, ResponseSink};
 
 /// A larger body may have to go to a file, which is not done with the interpreter in hand.
 const LARGE: usize = 256 * 1024;
@@ -141,14 +141,14 @@ impl Exchange {
     pub fn write(&self, py: Python<'_>, chunk: Bytes) -> PyResult<Next> {
         self.process.check()?;
         let (next, room) = self.put(py, chunk)?;
-        if room == Room::Full {
+        if room == Capacity::Full {
             py.detach(|| self.lock().wait())?;
         }
         Ok(next)
     }
 
     /// Hands one chunk to the sink.
-    fn put(&self, py: Python<'_>, chunk: Bytes) -> PyResult<(Next, Room)> {
+    fn put(&self, py: Python<'_>, chunk: Bytes) -> PyResult<(Next, Capacity)> {
         if chunk.len() > LARGE {
             return py.detach(|| self.lock().write(chunk, self.head_request));
         }
@@ -276,11 +276,11 @@ impl Inner {
         }
     }
 
-    fn write(&mut self, chunk: Bytes, head_request: bool) -> PyResult<(Next, Room)> {
+    fn write(&mut self, chunk: Bytes, head_request: bool) -> PyResult<(Next, Capacity)> {
         if chunk.is_empty() {
             // It goes nowhere, and so does not find out by itself.
             let gone = self.sink.is_gone();
-            return if gone { Err(self.gone(Disconnected)) } else { Ok((Next::Continue, Room::More)) };
+            return if gone { Err(self.gone(Disconnected)) } else { Ok((Next::Continue, Capacity::More)) };
         }
         if let Some(head) = self.take_started() {
             let body_allowed = head.allows_body(head_request);
@@ -290,7 +290,7 @@ impl Inner {
                 length.count(chunk.len() as u64);
                 self.sink.complete(head, chunk);
                 self.progress = Progress::Streaming { length, body_allowed };
-                return Ok((Next::Continue, Room::More));
+                return Ok((Next::Continue, Capacity::More));
             }
             self.sink.start(head);
             self.progress = Progress::Streaming { length, body_allowed };
@@ -298,7 +298,7 @@ impl Inner {
         let admitted = match &mut self.progress {
             Progress::Unstarted | Progress::Started(_) => return Err(never_started()),
             Progress::Ended => return Err(Disconnected.into()),
-            Progress::Streaming { body_allowed: false, .. } => return Ok((Next::Enough, Room::More)),
+            Progress::Streaming { body_allowed: false, .. } => return Ok((Next::Enough, Capacity::More)),
             Progress::Streaming { length, .. } => length.admit(chunk),
         };
         let (chunk, next) = match admitted {
@@ -306,7 +306,7 @@ impl Inner {
             Admitted::Clamped(chunk) => (chunk, Next::OverLength),
         };
         if chunk.is_empty() {
-            return Ok((next, Room::More));
+            return Ok((next, Capacity::More));
         }
         let written = self.sink.write(chunk);
         written.map(|room| (next, room)).map_err(|gone| self.gone(gone))

@@ -68,13 +68,13 @@ impl From<HeaderName> for FieldName {
 
 /// What is known of the objects of one kind: text or bytes.
 pub struct GivenFields {
-    kind: Kind,
+    kind: TextKind,
     known: Mutex<[Option<Known>; PLACES]>,
 }
 
 /// What names and values are.
 #[derive(Debug, Clone, Copy)]
-pub enum Kind {
+pub enum TextKind {
     /// Native strings, as in WSGI.
     Text,
     /// Byte strings, as in ASGI.
@@ -91,7 +91,7 @@ struct Known {
 
 impl GivenFields {
     /// Nothing yet.
-    pub const fn of(kind: Kind) -> Self {
+    pub const fn of(kind: TextKind) -> Self {
         Self { kind, known: Mutex::new([const { None }; PLACES]) }
     }
 
@@ -174,7 +174,7 @@ fn pair_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<
     Err(PyTypeError::new_err(format!("each header must be a (name, value) pair, not {}", short(pair))))
 }
 
-impl Kind {
+impl TextKind {
     fn bytes_of<'a>(self, what: &str, object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
         match self {
             Self::Text => {

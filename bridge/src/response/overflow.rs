@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Disconnected;
 use crate::pipe::PipeWriter;
-use crate::pool::Ticket;
+use crate::pool::JobHandle;
 use crate::response::stored::{NotStored, Spool, Storable};
 
 /// Who takes half a response buffer in this time keeps up: the application waits for them, and the disk is left alone.
@@ -64,27 +64,27 @@ impl Overflow {
     pub fn make_room<T: Storable>(
         &mut self,
         outlet: &impl Outlet<T>,
-        ticket: &Ticket,
+        job_handle: &JobHandle,
         more: More,
     ) -> Result<(), Disconnected> {
         // A client that has not taken yet what was stored has had its moment.
-        if !self.0.is_behind() && waited_a_moment(outlet, ticket)? {
+        if !self.0.is_behind() && waited_a_moment(outlet, job_handle)? {
             return Ok(());
         }
-        if self.store(outlet, ticket)? || more == More::Ends {
+        if self.store(outlet, job_handle)? || more == More::Ends {
             return Ok(());
         }
-        wait_stalled(outlet, ticket)
+        wait_stalled(outlet, job_handle)
     }
 
     /// Stores what waits in the pipe; `false` when it cannot be.
-    fn store<T: Storable>(&mut self, outlet: &impl Outlet<T>, ticket: &Ticket) -> Result<bool, Disconnected> {
+    fn store<T: Storable>(&mut self, outlet: &impl Outlet<T>, job_handle: &JobHandle) -> Result<bool, Disconnected> {
         let items: VecDeque<T> = outlet.with(PipeWriter::take_back)??;
         let (items, stored) = match self.0.store(items) {
             Ok(items) => (items, true),
             Err(NotStored { items, error }) => {
                 if let Some(error) = error {
-                    ticket.remark(format!("the answer cannot be stored for its slow client: {error}"));
+                    job_handle.remark(format!("the answer cannot be stored for its slow client: {error}"));
                 }
                 (items, false)
             }
@@ -95,24 +95,24 @@ impl Overflow {
 }
 
 /// Whether there was room within a moment; a shorter one while other requests need the thread.
-fn waited_a_moment<T: Storable>(outlet: &impl Outlet<T>, ticket: &Ticket) -> Result<bool, Disconnected> {
+fn waited_a_moment<T: Storable>(outlet: &impl Outlet<T>, job_handle: &JobHandle) -> Result<bool, Disconnected> {
     let until = Instant::now() + MOMENT;
     loop {
         if room_within(LOOK, outlet)? {
             return Ok(true);
         }
-        if Instant::now() >= until || ticket.is_needed() {
+        if Instant::now() >= until || job_handle.is_needed() {
             return Ok(false);
         }
     }
 }
 
 /// Waits for room for as long as the thread can be spared.
-fn wait_stalled<T: Storable>(outlet: &impl Outlet<T>, ticket: &Ticket) -> Result<(), Disconnected> {
-    let stall = ticket.stall();
+fn wait_stalled<T: Storable>(outlet: &impl Outlet<T>, job_handle: &JobHandle) -> Result<(), Disconnected> {
+    let stall = job_handle.stall();
     while !room_within(LONG_LOOK, outlet)? {
         if stall.is_given_up() {
-            ticket.remark(
+            job_handle.remark(
                 "its client takes the answer too slowly, and requests wait for a thread: the answer was cut".into(),
             );
             outlet.with(PipeWriter::give_up)?;
@@ -122,11 +122,11 @@ fn wait_stalled<T: Storable>(outlet: &impl Outlet<T>, ticket: &Ticket) -> Result
     Ok(())
 }
 
-/// Whether the pipe has room within `patience`.
-fn room_within<T: Storable>(patience: Duration, outlet: &impl Outlet<T>) -> Result<bool, Disconnected> {
+/// Whether the pipe has room within `timeout`.
+fn room_within<T: Storable>(timeout: Duration, outlet: &impl Outlet<T>) -> Result<bool, Disconnected> {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);
-    let until = Instant::now() + patience;
+    let until = Instant::now() + timeout;
     loop {
         if let Poll::Ready(room) = outlet.with(|writer| writer.poll_ready(&mut context))? {
             return room.map(|()| true);

@@ -16,7 +16,7 @@ use pyo3::types::{PyList, PyString};
 use crate::error::{short, wrong_type};
 use crate::latin1::latin1_bytes;
 use crate::log::log_warning;
-use crate::response::given_fields::{FieldName, GivenFields, Kind, Purpose};
+use crate::response::given_fields::{FieldName, GivenFields, Purpose, TextKind};
 
 /// Fields that a server adds to an application's: room for them is there from the beginning.
 const SERVERS_OWN: usize = 1;
@@ -25,10 +25,10 @@ const SERVERS_OWN: usize = 1;
 const MOST_FIELDS: usize = 16 * 1024;
 
 /// Fields that WSGI applications give.
-static TEXTS: GivenFields = GivenFields::of(Kind::Text);
+static TEXTS: GivenFields = GivenFields::of(TextKind::Text);
 
 /// Fields that ASGI applications give.
-static OCTETS: GivenFields = GivenFields::of(Kind::Bytes);
+static OCTETS: GivenFields = GivenFields::of(TextKind::Bytes);
 
 /// A checked response head.
 #[derive(Debug, Clone)]

@@ -120,7 +120,7 @@ pub fn of_known_length(mut file: File) -> std::io::Result<File> {
 
 /// Whether more may be written at once.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub enum Room {
+pub enum Capacity {
     /// It may.
     More,
     /// Not before the client has taken some.
@@ -146,7 +146,7 @@ pub trait ResponseSink: Send {
     ///
     /// # Errors
     /// [`Disconnected`] when the client has gone.
-    fn write(&mut self, chunk: Bytes) -> Result<Room, Disconnected>;
+    fn write(&mut self, chunk: Bytes) -> Result<Capacity, Disconnected>;
 
     /// Whether the client has gone, as far as that is known: of an answer that is out in full it is not.
     fn is_gone(&self) -> bool;

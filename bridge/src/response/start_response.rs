@@ -21,15 +21,15 @@ use crate::spare::{Spare, has_only};
 /// never call `write`, but all get it.
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
-pub struct Response(Mutex<Option<Arc<Exchange>>>);
+pub struct ResponseSlot(Mutex<Option<Arc<Exchange>>>);
 
 /// What has once been given to an application, and is nobody's now.
-static SPARE: Spare<(Py<Response>, Py<PyAny>)> = Spare::new();
+static SPARE: Spare<(Py<ResponseSlot>, Py<PyAny>)> = Spare::new();
 
 /// The `start_response` of one call.
 #[derive(Debug)]
 pub struct StartResponse<'py> {
-    response: Bound<'py, Response>,
+    response: Bound<'py, ResponseSlot>,
     callable: Bound<'py, PyAny>,
 }
 
@@ -44,7 +44,7 @@ impl<'py> StartResponse<'py> {
             *response.get().lock() = Some(Arc::clone(exchange));
             return Ok(Self { response, callable });
         }
-        let response = Bound::new(py, Response(Mutex::new(Some(Arc::clone(exchange)))))?;
+        let response = Bound::new(py, ResponseSlot(Mutex::new(Some(Arc::clone(exchange)))))?;
         let callable = response.as_any().getattr(intern!(py, "start_response"))?;
         Ok(Self { response, callable })
     }
@@ -65,7 +65,7 @@ impl<'py> StartResponse<'py> {
     }
 }
 
-impl Response {
+impl ResponseSlot {
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Exchange>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -76,7 +76,7 @@ impl Response {
 }
 
 #[pymethods]
-impl Response {
+impl ResponseSlot {
     /// Stores status and headers; they leave with the first byte of the body. The arguments have the names that PEP 3333 gives them:
     /// some applications write `exc_info=`.
     #[pyo3(name = "start_response", signature = (status, response_headers, exc_info = None))]

@@ -17,7 +17,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use rsgi_bridge::error::is_clients_doing;
 use rsgi_bridge::host::awaitable::{Awaitable, Sent};
-use rsgi_bridge::log::Subject;
+use rsgi_bridge::log::LogContext;
 use rsgi_bridge::pipe::{PipeReader, PipeWriter};
 use rsgi_bridge::report::{log_failure, log_length};
 use rsgi_bridge::request::scope::ScopeKind;
@@ -27,7 +27,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::super::asgi::AsgiGateway;
 use super::super::message::{typed, unexpected};
-use super::super::response_messages::{Gone, ResponseMessages, Room, body_part};
+use super::super::response_messages::{Capacity, DisconnectFlag, ResponseMessages, body_part};
 use super::super::waiters::Waiters;
 use super::handshake::subprotocols;
 use super::message;
@@ -38,7 +38,7 @@ use crate::response::app_response::AppResponse;
 use crate::runtime::calls::{CallHandle, RunningCall};
 use crate::runtime::event_loop::Start;
 use crate::runtime::event_loop::start::start_call;
-use crate::runtime::event_loop::task_callbacks::{Exchange, TaskCallbacks};
+use crate::runtime::event_loop::task_callbacks::{TaskCallbacks, TaskExchange};
 
 /// What `send()` takes.
 const EXPECTED: &str = "'websocket.accept', 'websocket.send', 'websocket.close', 'websocket.http.response.start' or \
@@ -49,7 +49,7 @@ const UNKNOWN: u16 = 1006;
 
 /// What the application answered to the handshake.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum HandshakeResponse {
     /// It takes it.
     Accepted {
         /// One of those that the client offered.
@@ -70,8 +70,8 @@ pub struct WebSocketStart {
     pub(super) head: Box<RequestHead>,
     pub(super) inbound: PipeReader<Inbound>,
     pub(super) outbound: PipeWriter<Outbound>,
-    pub(super) answer: oneshot::Sender<Answer>,
-    pub(super) gone: Gone,
+    pub(super) answer: oneshot::Sender<HandshakeResponse>,
+    pub(super) gone: DisconnectFlag,
     pub(super) call: RunningCall,
 }
 
@@ -83,9 +83,9 @@ impl Start for WebSocketStart {
         let offered = subprotocols(&head.parts.fields);
         let scope = gateway.scope(py, &head, ScopeKind::WebSocket { subprotocols: &offered });
         let exchange = WebSocketExchange {
-            state: Mutex::new(State {
+            state: Mutex::new(SocketState {
                 inbound,
-                progress: Progress::Connecting { answer, outbound, told: false },
+                progress: HandshakeProgress::Connecting { answer, outbound, told: false },
                 call: Some(call),
                 ended: None,
             }),
@@ -130,9 +130,9 @@ fn complete_scope(py: Python<'_>, scope: &Bound<'_, PyDict>, scheme: &str) -> Py
 }
 
 #[derive(Debug)]
-enum Progress {
+enum HandshakeProgress {
     /// The application has not answered; `told` when it was given `websocket.connect`.
-    Connecting { answer: oneshot::Sender<Answer>, outbound: PipeWriter<Outbound>, told: bool },
+    Connecting { answer: oneshot::Sender<HandshakeResponse>, outbound: PipeWriter<Outbound>, told: bool },
     /// Messages go both ways.
     Open(PipeWriter<Outbound>),
     /// The application answers with a response of its own.
@@ -142,33 +142,33 @@ enum Progress {
 }
 
 #[derive(Debug)]
-struct State {
+struct SocketState {
     inbound: PipeReader<Inbound>,
-    progress: Progress,
+    progress: HandshakeProgress,
     /// Until the application has returned.
     call: Option<RunningCall>,
     /// How the client ended it, once the application was told: it is told the same each time.
     ended: Option<(u16, Utf8Bytes)>,
 }
 
-impl State {
+impl SocketState {
     fn disconnected(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let (code, reason) = self.ended.as_ref().map_or((UNKNOWN, ""), |(code, reason)| (*code, reason.as_str()));
         message::disconnected(py, code, reason)
     }
 
     /// What the progress was; it is closed until it is set again.
-    fn take_progress(&mut self) -> Progress {
-        std::mem::replace(&mut self.progress, Progress::Closed)
+    fn take_progress(&mut self) -> HandshakeProgress {
+        std::mem::replace(&mut self.progress, HandshakeProgress::Closed)
     }
 
     /// Puts back what `kind` must not follow.
-    fn misplaced(&mut self, kind: &str, progress: Progress) -> PyErr {
+    fn misplaced(&mut self, kind: &str, progress: HandshakeProgress) -> PyErr {
         let after = match &progress {
-            Progress::Connecting { .. } => "before 'websocket.accept'",
-            Progress::Open(_) => "after 'websocket.accept'",
-            Progress::Denying(_) => "after 'websocket.http.response.start'",
-            Progress::Closed => "after the WebSocket was closed",
+            HandshakeProgress::Connecting { .. } => "before 'websocket.accept'",
+            HandshakeProgress::Open(_) => "after 'websocket.accept'",
+            HandshakeProgress::Denying(_) => "after 'websocket.http.response.start'",
+            HandshakeProgress::Closed => "after the WebSocket was closed",
         };
         self.progress = progress;
         PyRuntimeError::new_err(format!("'{kind}' was sent {after}"))
@@ -179,11 +179,11 @@ impl State {
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct WebSocketExchange {
-    state: Mutex<State>,
+    state: Mutex<SocketState>,
     offered: Vec<String>,
     head: Box<RequestHead>,
     waiters: Arc<Waiters>,
-    gone: Gone,
+    gone: DisconnectFlag,
     gateway: Arc<AsgiGateway>,
 }
 
@@ -206,7 +206,7 @@ impl WebSocketExchange {
         let py = slf.py();
         let this = slf.get();
         this.gateway.event_loop.process.check()?;
-        if this.take_message(py, message)? == Room::Yes {
+        if this.take_message(py, message)? == Capacity::More {
             return Sent::instance(py);
         }
         let exchange = slf.clone().unbind();
@@ -216,27 +216,27 @@ impl WebSocketExchange {
 }
 
 impl WebSocketExchange {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SocketState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn subject(&self) -> Subject<'_> {
-        Subject { method: "WEBSOCKET", ..self.head.subject(&self.gateway.name) }
+    fn log_context(&self) -> LogContext<'_> {
+        LogContext { method: "WEBSOCKET", ..self.head.log_context(&self.gateway.name) }
     }
 
     fn poll_receive(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
         let mut state = self.lock();
         match &mut state.progress {
-            Progress::Connecting { told, .. } => {
+            HandshakeProgress::Connecting { told, .. } => {
                 if !std::mem::replace(told, true) {
                     return Poll::Ready(message::connected(py));
                 }
             }
-            Progress::Denying(response) => {
+            HandshakeProgress::Denying(response) => {
                 let over = response.poll_over(context, &self.gone);
                 return over.map(|()| message::disconnected(py, UNKNOWN, ""));
             }
-            Progress::Closed | Progress::Open(_) => {}
+            HandshakeProgress::Closed | HandshakeProgress::Open(_) => {}
         }
         state.inbound.poll_next(context).map(|next| match next {
             Some(Ok(Inbound::Text(text))) => message::received(py, Some(&text), None),
@@ -251,14 +251,14 @@ impl WebSocketExchange {
 
     fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
         let room = match &mut self.lock().progress {
-            Progress::Open(outbound) => outbound.poll_ready(context).map_err(message::gone),
-            Progress::Denying(response) => response.poll_room(context),
-            Progress::Connecting { .. } | Progress::Closed => Poll::Ready(Ok(())),
+            HandshakeProgress::Open(outbound) => outbound.poll_ready(context).map_err(message::gone),
+            HandshakeProgress::Denying(response) => response.poll_room(context),
+            HandshakeProgress::Connecting { .. } | HandshakeProgress::Closed => Poll::Ready(Ok(())),
         };
         room.map_ok(|()| py.None())
     }
 
-    fn take_message(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+    fn take_message(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Capacity> {
         let (message, kind) = typed(message)?;
         match kind.to_str()? {
             "websocket.send" => self.send_data(message::data(py, message)?),
@@ -270,37 +270,37 @@ impl WebSocketExchange {
         }
     }
 
-    fn accept(&self, (subprotocol, headers): (Option<HeaderValue>, HeaderMap)) -> PyResult<Room> {
+    fn accept(&self, (subprotocol, headers): (Option<HeaderValue>, HeaderMap)) -> PyResult<Capacity> {
         let mut state = self.lock();
         match state.take_progress() {
-            Progress::Connecting { answer, outbound, .. } => {
-                state.progress = Progress::Open(outbound);
-                let accepted = Answer::Accepted { subprotocol, headers };
-                answer.send(accepted).map(|()| Room::Yes).map_err(message::gone)
+            HandshakeProgress::Connecting { answer, outbound, .. } => {
+                state.progress = HandshakeProgress::Open(outbound);
+                let accepted = HandshakeResponse::Accepted { subprotocol, headers };
+                answer.send(accepted).map(|()| Capacity::More).map_err(message::gone)
             }
             other => Err(state.misplaced("websocket.accept", other)),
         }
     }
 
-    fn close(&self, (code, reason): (i64, String)) -> PyResult<Room> {
+    fn close(&self, (code, reason): (i64, String)) -> PyResult<Capacity> {
         let mut state = self.lock();
         match state.take_progress() {
             // A handshake that is refused has a status, and no close code.
-            Progress::Connecting { answer, .. } => {
+            HandshakeProgress::Connecting { answer, .. } => {
                 let refused = RequestError::new(StatusCode::FORBIDDEN, "the application refused the WebSocket");
                 // The client may have gone.
-                let _unsent = answer.send(Answer::Refused(refused));
-                Ok(Room::Yes)
+                let _unsent = answer.send(HandshakeResponse::Refused(refused));
+                Ok(Capacity::More)
             }
-            Progress::Open(outbound) => match message::close_frame(code, &reason) {
+            HandshakeProgress::Open(outbound) => match message::close_frame(code, &reason) {
                 Ok(code) => {
-                    state.progress = Progress::Closed;
+                    state.progress = HandshakeProgress::Closed;
                     let closed = outbound.push(Outbound::Close { code, reason });
                     outbound.finish();
-                    closed.map(|()| Room::Yes).map_err(message::gone)
+                    closed.map(|()| Capacity::More).map_err(message::gone)
                 }
                 Err(error) => {
-                    state.progress = Progress::Open(outbound);
+                    state.progress = HandshakeProgress::Open(outbound);
                     Err(error)
                 }
             },
@@ -308,38 +308,38 @@ impl WebSocketExchange {
         }
     }
 
-    fn send_data(&self, data: Outbound) -> PyResult<Room> {
+    fn send_data(&self, data: Outbound) -> PyResult<Capacity> {
         let mut state = self.lock();
-        if let Progress::Open(outbound) = &state.progress {
+        if let HandshakeProgress::Open(outbound) = &state.progress {
             outbound.push(data).map_err(message::gone)?;
-            return Ok(if outbound.has_room() { Room::Yes } else { Room::No });
+            return Ok(if outbound.has_room() { Capacity::More } else { Capacity::Full });
         }
         let progress = state.take_progress();
         Err(state.misplaced("websocket.send", progress))
     }
 
-    fn start_denial(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+    fn start_denial(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
         let head = message::denial(py, message, self.head.parts.version)?;
         let mut state = self.lock();
         match state.take_progress() {
-            Progress::Connecting { answer, .. } => {
+            HandshakeProgress::Connecting { answer, .. } => {
                 let (responder, response) = oneshot::channel();
                 let mut messages = self.gateway.response(responder, None);
                 let started = messages.start(head, &self.gone);
-                state.progress = Progress::Denying(messages);
+                state.progress = HandshakeProgress::Denying(messages);
                 // The client may have gone, which `started` says.
-                let _unsent = answer.send(Answer::Denied(response));
-                started.map(|()| Room::Yes)
+                let _unsent = answer.send(HandshakeResponse::Denied(response));
+                started.map(|()| Capacity::More)
             }
             other => Err(state.misplaced("websocket.http.response.start", other)),
         }
     }
 
-    fn send_denial(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Room> {
+    fn send_denial(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
         let (body, more) = body_part(py, message)?;
         let mut state = self.lock();
-        let Progress::Denying(response) = &mut state.progress else {
-            if matches!(state.progress, Progress::Connecting { .. }) {
+        let HandshakeProgress::Denying(response) = &mut state.progress else {
+            if matches!(state.progress, HandshakeProgress::Connecting { .. }) {
                 let text = "'websocket.http.response.body' was sent before 'websocket.http.response.start'";
                 return Err(PyRuntimeError::new_err(text));
             }
@@ -349,13 +349,13 @@ impl WebSocketExchange {
         let (room, ended) = response.take_body(body, more, self.head.is_head(), &self.gone)?;
         drop(state);
         if ended != Ended::Whole {
-            log_length(py, self.subject(), ended);
+            log_length(py, self.log_context(), ended);
         }
         Ok(room)
     }
 }
 
-impl Exchange for WebSocketExchange {
+impl TaskExchange for WebSocketExchange {
     /// It waits in any case.
     const SHORT: bool = false;
 
@@ -371,28 +371,28 @@ impl Exchange for WebSocketExchange {
             (state.take_progress(), state.call.take())
         };
         let error = match progress {
-            Progress::Connecting { answer, .. } => {
+            HandshakeProgress::Connecting { answer, .. } => {
                 let client_left = answer.is_closed();
                 // The client may have gone.
-                let _unsent = answer.send(Answer::Refused(RequestError::application_failed()));
+                let _unsent = answer.send(HandshakeResponse::Refused(RequestError::application_failed()));
                 let silent = || PyRuntimeError::new_err("the application returned without answering the handshake");
                 result.err().or_else(|| (!client_left).then(silent))
             }
-            Progress::Open(outbound) => {
+            HandshakeProgress::Open(outbound) => {
                 let (code, reason) = if result.is_ok() { (1000, "") } else { (1011, "the application failed") };
                 // The client may have gone.
                 let _unsent = outbound.push(Outbound::Close { code, reason: reason.to_owned() });
                 outbound.finish();
                 result.err()
             }
-            Progress::Denying(mut response) => response.end(py, result, false, &self.gone).failure(),
-            Progress::Closed => result.err(),
+            HandshakeProgress::Denying(mut response) => response.end(py, result, false, &self.gone).failure(),
+            HandshakeProgress::Closed => result.err(),
         };
         let Some(error) = error.filter(|_| self.gateway.event_loop.is_attached()) else { return };
         if is_clients_doing(py, &error) {
             self.gateway.event_loop.collect_soon();
         } else {
-            log_failure(py, self.subject(), &error);
+            log_failure(py, self.log_context(), &error);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Kept apart from HTTP because the answer to the handshake is the application's to give. In reading order: `handshake` is
 //! the request and its answer over either HTTP, `offer` agrees on compression, `exchange` is `receive` and `send`
-//! (`message`: what the application may send), `socket` moves messages (`pinger`: is the client there?), `tap` stands
+//! (`message`: what the application may send), `socket` moves messages (`pinger`: is the client there?), `frame_filter` stands
 //! between it and the connection, `deflate` compresses, `closing` is how it ends.
 //!
 //! Spec: RFC 6455 4.2; RFC 8441 5; RFC 7692; ASGI WebSocket 2.5.
@@ -10,12 +10,12 @@
 mod closing;
 mod deflate;
 mod exchange;
+mod frame_filter;
 mod handshake;
 mod message;
 mod offer;
 mod pinger;
 mod socket;
-mod tap;
 
 use std::sync::Arc;
 
@@ -27,12 +27,12 @@ use tokio::sync::oneshot;
 pub use self::exchange::WebSocketStart;
 pub use self::handshake::requested;
 
-use self::exchange::Answer;
+use self::exchange::HandshakeResponse;
 use self::handshake::Handshake;
 use self::socket::SocketOptions;
 use super::app::{App, Gateway};
 use super::in_time::{self, AnswerTime};
-use super::response_messages::{Gone, TellOnDrop};
+use super::response_messages::{DisconnectFlag, NotifyOnDrop};
 use crate::config::choice::WebSocketCompression;
 use crate::config::settings::Settings;
 use crate::request::error::RequestError;
@@ -41,18 +41,18 @@ use crate::request::upgrade::Upgrade;
 use crate::response::app_response::AppResponse;
 use crate::response::in_flight::InFlight;
 use crate::runtime::event_loop::LoopEvent;
-use crate::runtime::shutdown::Alive;
+use crate::runtime::shutdown::ShutdownGuard;
 
 /// Bytes of messages that wait for the application.
 const INBOUND_BUFFER: usize = 64 * 1024;
 
 /// A request to become a WebSocket.
 #[derive(Debug)]
-pub struct Asked<'a> {
+pub struct HandshakeRequest<'a> {
     /// Its head, with what is known of the upgrade.
     pub head: Box<RequestHead>,
     /// Keeps the server until the WebSocket has ended.
-    pub alive: Alive,
+    pub guard: ShutdownGuard,
     /// The request as its connection counts it.
     pub in_flight: &'a mut InFlight,
 }
@@ -61,11 +61,11 @@ pub struct Asked<'a> {
 ///
 /// # Cancel safety
 /// When the future is dropped the application sees `websocket.disconnect`.
-pub async fn call(app: &App, asked: Asked<'_>, settings: &Settings) -> AppResponse {
+pub async fn call(app: &App, asked: HandshakeRequest<'_>, settings: &Settings) -> AppResponse {
     let Gateway::Asgi(gateway) = &app.gateway else {
         return AppResponse::Error(RequestError::new(StatusCode::NOT_FOUND, "no application accepts a WebSocket here"));
     };
-    let Asked { mut head, alive, in_flight } = asked;
+    let HandshakeRequest { mut head, guard, in_flight } = asked;
     let handshake = match Handshake::read(&head.parts) {
         Ok(handshake) => handshake,
         Err(refused) => return refused,
@@ -76,12 +76,12 @@ pub async fn call(app: &App, asked: Asked<'_>, settings: &Settings) -> AppRespon
     let (inbound_writer, inbound) = pipe(INBOUND_BUFFER);
     let (outbound, outbound_reader) = pipe(settings.response_buffer);
     let (answer, answered) = oneshot::channel();
-    let gone = Gone::default();
+    let gone = DisconnectFlag::default();
     let call = gateway.calls.begin(&head);
     let time = gateway.limit.map(|limit| AnswerTime { limit, reading: None, call: call.handle(), wear: None });
     let start =
         WebSocketStart { gateway: Arc::clone(gateway), head, inbound, outbound, answer, gone: Arc::clone(&gone), call };
-    let _told = TellOnDrop(gone);
+    let _told = NotifyOnDrop(gone);
     gateway.event_loop.submit(LoopEvent::Start(Box::new(start)));
     let failed = || AppResponse::Error(RequestError::application_failed());
     let answered = match time {
@@ -93,12 +93,12 @@ pub async fn call(app: &App, asked: Asked<'_>, settings: &Settings) -> AppRespon
     };
     match answered {
         Err(_) => failed(),
-        Ok(Answer::Refused(error)) => AppResponse::Error(error),
-        Ok(Answer::Denied(response)) => response.await.unwrap_or_else(|_| failed()),
-        Ok(Answer::Accepted { subprotocol, headers }) => {
-            let place = in_flight.hand_on();
+        Ok(HandshakeResponse::Refused(error)) => AppResponse::Error(error),
+        Ok(HandshakeResponse::Denied(response)) => response.await.unwrap_or_else(|_| failed()),
+        Ok(HandshakeResponse::Accepted { subprotocol, headers }) => {
+            let permit = in_flight.hand_on();
             let options = SocketOptions::new(settings, compression);
-            tokio::spawn(socket::run(upgrade, place, inbound_writer, outbound_reader, options, alive));
+            tokio::spawn(socket::run(upgrade, permit, inbound_writer, outbound_reader, options, guard));
             AppResponse::Whole(handshake.accepted(subprotocol, compression.as_ref(), headers), Bytes::new())
         }
     }

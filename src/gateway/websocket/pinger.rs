@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Error;
 
+use super::frame_filter::Seen;
 use super::socket::SocketOptions;
-use super::tap::Seen;
 
 /// What the reading and the writing side know of the client.
 #[derive(Debug, Default)]
-pub struct Client {
+pub struct ClientActivity {
     /// What came from it.
     pub seen: Arc<Seen>,
     pauses: Pauses,
@@ -29,7 +29,7 @@ struct Pauses {
     ended: AtomicBool,
 }
 
-impl Client {
+impl ClientActivity {
     /// Nothing is read from the client from now on.
     pub fn pause(&self) {
         self.pauses.paused.store(true, Ordering::Release);
@@ -59,7 +59,7 @@ pub struct Pinger {
 
 /// What there is to do.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum PingStep {
     /// Nothing.
     Wait,
     /// To ping.
@@ -87,30 +87,30 @@ impl Pinger {
         if self.options.ping_interval.is_zero() {
             return sending.await.is_ok();
         }
-        let patience = self.options.ping_interval + self.options.ping_timeout;
-        matches!(timeout(patience, sending).await, Ok(Ok(())))
+        let limit = self.options.ping_interval + self.options.ping_timeout;
+        matches!(timeout(limit, sending).await, Ok(Ok(())))
     }
 
     /// What there is to do now that a turn is due. Anything from the client shows that it lives, be it part of a message.
-    pub fn turn(&mut self, client: &Client) -> Turn {
+    pub fn turn(&mut self, client: &ClientActivity) -> PingStep {
         let now = Instant::now();
         let heard = client.seen.heard();
         let paused = client.was_paused();
         let Some(asked) = self.asked else {
             self.asked = Some(now);
             self.next = now + self.options.ping_timeout;
-            return Turn::Ping;
+            return PingStep::Ping;
         };
         if heard {
             self.asked = None;
             self.next = now.max(asked + self.options.ping_interval);
-            return Turn::Wait;
+            return PingStep::Wait;
         }
         if paused {
             self.next = now + self.options.ping_timeout;
-            return Turn::Wait;
+            return PingStep::Wait;
         }
-        Turn::Lost
+        PingStep::Lost
     }
 }
 
@@ -127,18 +127,18 @@ mod tests {
 
     #[test]
     fn a_silent_client_is_lost_when_its_ping_times_out() {
-        let (mut pinger, client) = (pinger(), Client::default());
-        assert_eq!([pinger.turn(&client), pinger.turn(&client)], [Turn::Ping, Turn::Lost]);
+        let (mut pinger, client) = (pinger(), ClientActivity::default());
+        assert_eq!([pinger.turn(&client), pinger.turn(&client)], [PingStep::Ping, PingStep::Lost]);
     }
 
     #[test]
     fn a_pause_gives_the_client_a_whole_timeout_from_its_end() {
-        let (mut pinger, client) = (pinger(), Client::default());
-        assert_eq!(pinger.turn(&client), Turn::Ping);
+        let (mut pinger, client) = (pinger(), ClientActivity::default());
+        assert_eq!(pinger.turn(&client), PingStep::Ping);
         client.pause();
-        assert_eq!(pinger.turn(&client), Turn::Wait);
+        assert_eq!(pinger.turn(&client), PingStep::Wait);
         client.resume();
         // The pause ended a moment ago: nothing can have been read since.
-        assert_eq!([pinger.turn(&client), pinger.turn(&client)], [Turn::Wait, Turn::Lost]);
+        assert_eq!([pinger.turn(&client), pinger.turn(&client)], [PingStep::Wait, PingStep::Lost]);
     }
 }

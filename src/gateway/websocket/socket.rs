@@ -22,16 +22,16 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, O
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
 use super::closing::{
-    Ending, NO_CLOSE, NO_PONG, NOT_READING, NOT_UTF_8, TOO_LARGE, closed_by_bad_gateway, finish, refusal, tell,
+    NO_CLOSE, NO_PONG, NOT_READING, NOT_UTF_8, SocketEnd, TOO_LARGE, closed_by_bad_gateway, finish, refusal, tell,
 };
 use super::deflate::{Deflater, Inflater, Unreadable};
+use super::frame_filter::{Coding, FilteredStream};
 use super::offer::Agreed;
-use super::pinger::{Client, Pinger, Turn};
-use super::tap::{Coding, Tapped};
+use super::pinger::{ClientActivity, PingStep, Pinger};
 use crate::config::settings::Settings;
 use crate::request::upgrade::{Upgrade, Upgraded};
-use crate::response::in_flight::Place;
-use crate::runtime::shutdown::{Alive, Phase};
+use crate::response::in_flight::RequestPermit;
+use crate::runtime::shutdown::{Phase, ShutdownGuard};
 
 /// What an item takes beside its bytes, so that empty messages are bounded too.
 const MESSAGE_OVERHEAD: usize = 64;
@@ -122,21 +122,21 @@ impl SocketOptions {
 }
 
 /// Frames, over what the handshake left.
-pub(super) type Socket = WebSocketStream<Tapped<Upgraded>>;
+pub(super) type Socket = WebSocketStream<FilteredStream<Upgraded>>;
 
 /// Moves messages until either side closes, the client is lost, or the server stops.
 pub async fn run(
     upgrade: Upgrade,
-    _place: Option<Place>,
+    _permit: Option<RequestPermit>,
     inbound: PipeWriter<Inbound>,
     outbound: PipeReader<Outbound>,
     options: SocketOptions,
-    mut alive: Alive,
+    mut guard: ShutdownGuard,
 ) {
     // The client left before it had the answer: the application is told by the pipes.
     let Some(upgraded) = upgrade.upgraded().await else { return };
-    let client = Client::default();
-    let io = Tapped::new(upgraded, Arc::clone(&client.seen), options.compression.is_some());
+    let client = ClientActivity::default();
+    let io = FilteredStream::new(upgraded, Arc::clone(&client.seen), options.compression.is_some());
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(options.message))
@@ -151,26 +151,26 @@ pub async fn run(
             ending = &mut reading => ending,
             ending = &mut writing => match ending {
                 // Our close is out; the client's answer comes through the reader.
-                Ending::Closing => timeout(CLOSE_TIMEOUT, reading).await.unwrap_or(Ending::Lost(NO_CLOSE)),
+                SocketEnd::Closing => timeout(CLOSE_TIMEOUT, reading).await.unwrap_or(SocketEnd::Lost(NO_CLOSE)),
                 other => other,
             },
-            () = alive.reached(Phase::Draining) => Ending::Refused(CloseCode::Restart, "the server is restarting"),
+            () = guard.reached(Phase::Draining) => SocketEnd::Refused(CloseCode::Restart, "the server is restarting"),
         }
     };
-    let farewell = tell(&inbound, ending);
+    let close_action = tell(&inbound, ending);
     drop(inbound);
     tokio::select! {
-        _late = timeout(CLOSE_TIMEOUT, finish(sink, stream, farewell)) => {}
-        () = alive.reached(Phase::Cut) => {}
+        _late = timeout(CLOSE_TIMEOUT, finish(sink, stream, close_action)) => {}
+        () = guard.reached(Phase::Cut) => {}
     }
 }
 
 async fn read(
     stream: &mut SplitStream<Socket>,
     inbound: &PipeWriter<Inbound>,
-    client: &Client,
+    client: &ClientActivity,
     options: SocketOptions,
-) -> Ending {
+) -> SocketEnd {
     let mut inflater = options.compression.map(Inflater::new);
     loop {
         // An application that has ended reads no more; the client's close is still waited for.
@@ -180,7 +180,7 @@ async fn read(
             client.resume();
         }
         let message = match stream.next().await {
-            None => return Ending::Lost(""),
+            None => return SocketEnd::Lost(""),
             Some(Ok(message)) => message,
             Some(Err(error)) => return refusal(&error),
         };
@@ -200,7 +200,7 @@ async fn read(
             (Message::Close(frame), ..) => {
                 // Drives the answer to the close out.
                 let _closed = timeout(CLOSE_TIMEOUT, stream.next()).await;
-                return Ending::ClosedByClient(frame);
+                return SocketEnd::ClosedByClient(frame);
             }
             (Message::Pong(payload), ..) => match client.seen.closed_with(&payload) {
                 Some(reason) => return closed_by_bad_gateway(reason),
@@ -212,10 +212,10 @@ async fn read(
     }
 }
 
-async fn inflated(inflater: &mut Inflater, bytes: &[u8], coding: Coding, limit: usize) -> Result<Inbound, Ending> {
+async fn inflated(inflater: &mut Inflater, bytes: &[u8], coding: Coding, limit: usize) -> Result<Inbound, SocketEnd> {
     let bytes = inflater.inflate(bytes, limit).await.map_err(|error| match error {
         Unreadable::TooLarge => TOO_LARGE,
-        Unreadable::Corrupt => Ending::Refused(CloseCode::Invalid, "the compressed data is corrupt"),
+        Unreadable::Corrupt => SocketEnd::Refused(CloseCode::Invalid, "the compressed data is corrupt"),
     })?;
     if coding == Coding::DeflatedBinary {
         return Ok(Inbound::Binary(bytes.into()));
@@ -226,9 +226,9 @@ async fn inflated(inflater: &mut Inflater, bytes: &[u8], coding: Coding, limit: 
 async fn write(
     sink: &mut SplitSink<Socket, Message>,
     outbound: PipeReader<Outbound>,
-    client: &Client,
+    client: &ClientActivity,
     options: SocketOptions,
-) -> Ending {
+) -> SocketEnd {
     let mut deflater = options.compression.map(Deflater::new);
     let mut pinger = Pinger::new(options);
     loop {
@@ -238,16 +238,16 @@ async fn write(
             Poll::Ready(next) => next,
             Poll::Pending => {
                 if !pinger.patiently(sink.flush()).await {
-                    return Ending::Lost(NOT_READING);
+                    return SocketEnd::Lost(NOT_READING);
                 }
                 tokio::select! {
                     next = poll_fn(|context| outbound.poll_next(context)) => next,
                     () = pinger.due() => match pinger.turn(client) {
-                        Turn::Wait => continue,
-                        Turn::Lost => return Ending::Lost(NO_PONG),
-                        Turn::Ping => {
+                        PingStep::Wait => continue,
+                        PingStep::Lost => return SocketEnd::Lost(NO_PONG),
+                        PingStep::Ping => {
                             if !pinger.patiently(sink.send(Message::Ping(Bytes::new()))).await {
-                                return Ending::Lost(NOT_READING);
+                                return SocketEnd::Lost(NOT_READING);
                             }
                             continue;
                         }
@@ -261,13 +261,13 @@ async fn write(
             Some(Ok(Outbound::Close { code, reason })) => {
                 let frame = CloseFrame { code: code.into(), reason: reason.into() };
                 let sent = pinger.patiently(sink.send(Message::Close(Some(frame)))).await;
-                return if sent { Ending::Closing } else { Ending::Lost(NOT_READING) };
+                return if sent { SocketEnd::Closing } else { SocketEnd::Lost(NOT_READING) };
             }
             // The application's side ended without a close, which it never does.
-            None | Some(Err(_)) => return Ending::Refused(CloseCode::Error, "the application failed"),
+            None | Some(Err(_)) => return SocketEnd::Refused(CloseCode::Error, "the application failed"),
         };
         if !pinger.patiently(sink.feed(message)).await {
-            return Ending::Lost(NOT_READING);
+            return SocketEnd::Lost(NOT_READING);
         }
     }
 }

@@ -7,9 +7,9 @@
 
 use rsgi_bridge::request::fields::RequestFields;
 
-use super::node::Node;
+use super::node::Hop;
 use super::prefix::parse_prefix;
-use super::said::{Said, Step, Way, parse_host, parse_scheme};
+use super::said::{ForwardedInfo, Trusted, Way, parse_host, parse_scheme};
 use super::trust::Trust;
 
 const FOR: &str = "x-forwarded-for";
@@ -19,23 +19,23 @@ const PORT: &str = "x-forwarded-port";
 const PREFIX: &str = "x-forwarded-prefix";
 
 /// What the fields of a request from a trusted proxy say.
-pub(super) fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> Said<'a> {
-    let mut said = Said::default();
+pub(super) fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> ForwardedInfo<'a> {
+    let mut said = ForwardedInfo::default();
     let mut way = Way::default();
     let mut hops = 0;
     for entry in from_right(fields, FOR) {
-        let hop = std::str::from_utf8(entry).ok().and_then(Node::parse);
+        let hop = std::str::from_utf8(entry).ok().and_then(Hop::parse);
         if hop.is_none() {
             said.unreadable = Some("X-Forwarded-For");
         }
-        if way.pass(hop, trust) == Step::Ends {
+        if way.pass(hop, trust) == Trusted::Ends {
             break;
         }
         hops += 1;
     }
     said.client = way.client;
     let mut unreadable = said.unreadable;
-    let mut field = Field { fields, hops, unreadable: &mut unreadable };
+    let mut field = ForwardedField { fields, hops, unreadable: &mut unreadable };
     said.scheme = field.read(PROTO, "X-Forwarded-Proto", parse_scheme);
     said.host = field.read(HOST, "X-Forwarded-Host", |text| parse_host(text.into()));
     said.port = field.read(PORT, "X-Forwarded-Port", |text| text.parse().ok().filter(|&port: &u16| port > 0));
@@ -44,14 +44,14 @@ pub(super) fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> Said<'a> {
     said
 }
 
-struct Field<'a, 'told> {
+struct ForwardedField<'a, 'told> {
     fields: &'a RequestFields,
     /// How far from the right the outermost trusted hop is.
     hops: usize,
     unreadable: &'told mut Option<&'static str>,
 }
 
-impl<'a> Field<'a, '_> {
+impl<'a> ForwardedField<'a, '_> {
     fn read<Value>(
         &mut self,
         name: &'static str,

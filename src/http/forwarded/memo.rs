@@ -15,18 +15,18 @@ const LONGEST: usize = 512;
 
 /// Of one connection.
 #[derive(Debug, Default)]
-pub struct Memo(Mutex<Option<Kept>>);
+pub struct Memo(Mutex<Option<RememberedHead>>);
 
 #[derive(Debug)]
-struct Kept {
+struct RememberedHead {
     /// The fields that were read, as [`written`] gives them.
     fields: Box<[u8]>,
-    outcome: Outcome,
+    outcome: HeadOutcome,
 }
 
 /// What becomes of a head.
 #[derive(Debug, Clone)]
-pub(super) struct Outcome {
+pub(super) struct HeadOutcome {
     /// The ends of the connection as the outermost proxy had them; `None` when they stay.
     pub peer: Option<Arc<Peer>>,
     /// The `Host` field; `None` when it stays.
@@ -37,15 +37,16 @@ pub(super) struct Outcome {
 
 impl Memo {
     /// What came of a request with the same fields, if that was the latest one.
-    pub(super) fn recall(&self, fields: &RequestFields) -> Option<Outcome> {
+    pub(super) fn recall(&self, fields: &RequestFields) -> Option<HeadOutcome> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.as_ref().filter(|kept| matches(&kept.fields, fields)).map(|kept| kept.outcome.clone())
     }
 
     /// Keeps what came of these fields.
-    pub(super) fn keep(&self, fields: &RequestFields, outcome: &Outcome) {
+    pub(super) fn keep(&self, fields: &RequestFields, outcome: &HeadOutcome) {
         let written = written(fields);
-        let kept = (written.len() <= LONGEST).then(|| Kept { fields: written.into(), outcome: outcome.clone() });
+        let kept =
+            (written.len() <= LONGEST).then(|| RememberedHead { fields: written.into(), outcome: outcome.clone() });
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 }
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn long_fields_are_not_kept() {
         let memo = Memo::default();
-        let outcome = Outcome { peer: None, host: None, prefix: None };
+        let outcome = HeadOutcome { peer: None, host: None, prefix: None };
         let (short, long) = (fields(&[("host", "a")]), fields(&[("x-forwarded-for", &"1".repeat(LONGEST))]));
         memo.keep(&short, &outcome);
         assert!(memo.recall(&short).is_some());

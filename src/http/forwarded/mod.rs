@@ -29,10 +29,10 @@ use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 use crate::request::head::{Peer, RequestHead};
 use crate::route::Scheme;
+use memo::HeadOutcome;
 pub use memo::Memo;
-use memo::Outcome;
 use prefix::{parse_prefix, put_under};
-use said::Said;
+use said::ForwardedInfo;
 use trust::Trust;
 
 /// The proxies in front of this server.
@@ -98,7 +98,7 @@ impl Proxies {
             head.root = put_under(&mut head.parts.uri, &self.root_path);
             return;
         }
-        let Outcome { peer, host, prefix } = memo.recall(&head.parts.fields).unwrap_or_else(|| {
+        let HeadOutcome { peer, host, prefix } = memo.recall(&head.parts.fields).unwrap_or_else(|| {
             let outcome = self.outcome(&head.peer, &head.parts.fields);
             memo.keep(&head.parts.fields, &outcome);
             outcome
@@ -112,14 +112,14 @@ impl Proxies {
         }
     }
 
-    fn outcome(&self, peer: &Arc<Peer>, fields: &RequestFields) -> Outcome {
+    fn outcome(&self, peer: &Arc<Peer>, fields: &RequestFields) -> HeadOutcome {
         let said = self.read(fields);
         let prefix = said.prefix.map(Arc::from);
         let (peer, host) = seen_from_outside(peer, said, fields);
-        Outcome { peer: peer.map(Arc::new), host, prefix }
+        HeadOutcome { peer: peer.map(Arc::new), host, prefix }
     }
 
-    fn read<'a>(&self, fields: &'a RequestFields) -> Said<'a> {
+    fn read<'a>(&self, fields: &'a RequestFields) -> ForwardedInfo<'a> {
         let (said, contradicts) = read(fields, &self.trust);
         if contradicts && !self.told_contradiction.swap(true, Ordering::Relaxed) {
             crate::log::line(format_args!(
@@ -139,10 +139,10 @@ impl Proxies {
 }
 
 /// What trusted proxies say, and whether the two kinds of fields contradict each other. The standard one wins.
-fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> (Said<'a>, bool) {
+fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> (ForwardedInfo<'a>, bool) {
     let (standard, customary) = (standard::read(fields, trust), customary::read(fields, trust));
     let contradicts = standard.contradicts(&customary);
-    let said = Said {
+    let said = ForwardedInfo {
         client: standard.client.or(customary.client),
         scheme: standard.scheme.or(customary.scheme),
         // A port without a host of its own kind belongs to another one.
@@ -155,7 +155,11 @@ fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> (Said<'a>, bool) {
 }
 
 /// The ends of the connection and the `Host` field as the outermost proxy had them; `None` for what stays.
-fn seen_from_outside(peer: &Arc<Peer>, said: Said<'_>, fields: &RequestFields) -> (Option<Peer>, Option<HeaderValue>) {
+fn seen_from_outside(
+    peer: &Arc<Peer>,
+    said: ForwardedInfo<'_>,
+    fields: &RequestFields,
+) -> (Option<Peer>, Option<HeaderValue>) {
     let scheme = said.scheme.unwrap_or(peer.scheme());
     let own = fields.text("host");
     let named = said.host.as_deref();

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Who is at a hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Node {
+pub enum Hop {
     /// An address and a port; 0 when there is none, or one that is not told.
     Address(IpAddr, u16),
     /// A Unix socket, as nginx writes it.
@@ -17,7 +17,7 @@ pub enum Node {
     Hidden,
 }
 
-impl Node {
+impl Hop {
     /// Reads what a proxy wrote; `None` for what is no node.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
@@ -68,8 +68,8 @@ fn is_obfuscated(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn address(text: &str, port: u16) -> Node {
-        Node::Address(text.parse().unwrap(), port)
+    fn address(text: &str, port: u16) -> Hop {
+        Hop::Address(text.parse().unwrap(), port)
     }
 
     #[test]
@@ -83,13 +83,13 @@ mod tests {
             ("[::1]:80", address("::1", 80)),
             ("fe80::1%eth0", address("fe80::1", 0)),
             ("[fe80::1%25eth0]:8080", address("fe80::1", 8080)),
-            ("unix:", Node::Unix),
-            ("unknown", Node::Hidden),
-            ("Unknown:80", Node::Hidden),
-            ("_hidden", Node::Hidden),
-            ("_SEVKISEK:_x", Node::Hidden),
+            ("unix:", Hop::Unix),
+            ("unknown", Hop::Hidden),
+            ("Unknown:80", Hop::Hidden),
+            ("_hidden", Hop::Hidden),
+            ("_SEVKISEK:_x", Hop::Hidden),
         ] {
-            assert_eq!(Node::parse(text), Some(expected), "{text}");
+            assert_eq!(Hop::parse(text), Some(expected), "{text}");
         }
     }
 
@@ -117,7 +117,7 @@ mod tests {
             "unix:/x",
             "\"::1\"",
         ] {
-            assert_eq!(Node::parse(junk), None, "{junk}");
+            assert_eq!(Hop::parse(junk), None, "{junk}");
         }
     }
 }

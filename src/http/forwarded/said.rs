@@ -7,14 +7,14 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::node::Node;
+use super::node::Hop;
 use super::trust::Trust;
 use crate::route::Scheme;
 use crate::wire::is_authority;
 
 /// What trusted proxies say of a request, each of it as the outermost of them saw it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Said<'a> {
+pub struct ForwardedInfo<'a> {
     /// The client, with a port if it is known, else 0.
     pub client: Option<(IpAddr, u16)>,
     /// How it came.
@@ -29,7 +29,7 @@ pub struct Said<'a> {
     pub unreadable: Option<&'static str>,
 }
 
-impl Said<'_> {
+impl ForwardedInfo<'_> {
     /// Whether two kinds of fields tell two stories.
     pub(super) fn contradicts(&self, other: &Self) -> bool {
         let address = |said: &Self| said.client.map(|(address, _)| address);
@@ -55,7 +55,7 @@ pub(super) struct Way {
 
 /// Whether the entry before this one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Trusted {
     /// This hop is a trusted proxy.
     Further,
     /// It is the client, or nobody knows who it is.
@@ -64,11 +64,11 @@ pub(super) enum Step {
 
 impl Way {
     /// Passes one hop.
-    pub(super) fn pass(&mut self, hop: Option<Node>, trust: &Trust) -> Step {
-        if let Some(Node::Address(address, port)) = hop {
+    pub(super) fn pass(&mut self, hop: Option<Hop>, trust: &Trust) -> Trusted {
+        if let Some(Hop::Address(address, port)) = hop {
             self.client = Some((address, port));
         }
-        if hop.is_some_and(|hop| trust.includes_node(hop)) { Step::Further } else { Step::Ends }
+        if hop.is_some_and(|hop| trust.includes_node(hop)) { Trusted::Further } else { Trusted::Ends }
     }
 }
 

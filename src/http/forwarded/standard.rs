@@ -9,8 +9,8 @@ use std::borrow::Cow;
 
 use rsgi_bridge::request::fields::RequestFields;
 
-use super::node::Node;
-use super::said::{Said, Step, Way, parse_host, parse_scheme};
+use super::node::Hop;
+use super::said::{ForwardedInfo, Trusted, Way, parse_host, parse_scheme};
 use super::trust::Trust;
 use crate::route::Scheme;
 
@@ -18,8 +18,8 @@ use crate::route::Scheme;
 const MOST_PAIRS: usize = 16;
 
 /// What the field of a request from a trusted proxy says.
-pub(super) fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> Said<'a> {
-    let mut said = Said::default();
+pub(super) fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> ForwardedInfo<'a> {
+    let mut said = ForwardedInfo::default();
     let mut way = Way::default();
     let elements = fields.all("forwarded").rev().flat_map(|line| FromRight { rest: Some(line) });
     for element in elements.map(<[u8]>::trim_ascii).filter(|element| !element.is_empty()) {
@@ -32,7 +32,7 @@ pub(super) fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> Said<'a> {
         }
         said.scheme = element.scheme.or(said.scheme);
         said.host = element.host.or(said.host);
-        if way.pass(element.node, trust) == Step::Ends {
+        if way.pass(element.node, trust) == Trusted::Ends {
             break;
         }
     }
@@ -75,7 +75,7 @@ fn is_escaped(line: &[u8], at: usize) -> bool {
 /// What one proxy says.
 #[derive(Debug, Default)]
 struct Element<'a> {
-    node: Option<Node>,
+    node: Option<Hop>,
     scheme: Option<Scheme>,
     host: Option<Cow<'a, str>>,
     unreadable: bool,
@@ -110,7 +110,7 @@ impl<'a> Element<'a> {
 
     fn take(&mut self, name: &str, value: Cow<'a, str>) {
         let read = if name.eq_ignore_ascii_case("for") {
-            self.node = Node::parse(&value);
+            self.node = Hop::parse(&value);
             self.node.is_some()
         } else if name.eq_ignore_ascii_case("proto") {
             self.scheme = parse_scheme(&value);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::said::Said;
+use super::said::ForwardedInfo;
 use super::*;
 
 const PROXIES: [&str; 3] = ["10.0.0.0/8", "fd00::/8", "unix"];
@@ -21,7 +21,7 @@ fn client(lines: &[(&str, &str)]) -> Option<String> {
     said.client.map(|(address, port)| format!("{address} {port}"))
 }
 
-fn said_of(headers: &RequestFields) -> Said<'_> {
+fn said_of(headers: &RequestFields) -> ForwardedInfo<'_> {
     read(headers, &trust(&PROXIES)).0
 }
 
@@ -175,7 +175,11 @@ fn what_cannot_be_read_does_not_count_and_is_named() {
     ] {
         let fields = headers(&[(name, value)]);
         let said = said_of(&fields);
-        assert_eq!(said, Said { unreadable: Some(said.unreadable.unwrap()), ..Said::default() }, "{name}: {value}");
+        assert_eq!(
+            said,
+            ForwardedInfo { unreadable: Some(said.unreadable.unwrap()), ..ForwardedInfo::default() },
+            "{name}: {value}"
+        );
         assert_eq!(said.unreadable, Some(name), "{value}");
     }
 }
@@ -208,9 +212,9 @@ fn the_host_field_and_the_server_follow_host_port_and_scheme() {
 }
 
 /// Numbers that look random and are the same in each run.
-struct Numbers(u64);
+struct PseudoRandom(u64);
 
-impl Numbers {
+impl PseudoRandom {
     fn below(&mut self, most: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -249,7 +253,7 @@ const PIECES: [&str; 24] = [
 /// Whatever a client writes, the address that the first trusted proxy saw is the client: `X-Forwarded-For` and `Forwarded` alike.
 #[test]
 fn no_forged_list_changes_the_address_that_the_proxy_saw() {
-    let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+    let mut numbers = PseudoRandom(0x2545_f491_4f6c_dd1d);
     for _ in 0..20_000 {
         let forged: String = (0..numbers.below(12)).map(|_| PIECES[numbers.below(PIECES.len())]).collect();
         for (name, added) in [

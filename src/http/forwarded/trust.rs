@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use super::node::Node;
+use super::node::Hop;
 
 /// The addresses, networks and kinds of sockets that trusted proxies come from.
 #[derive(Debug, Default)]
@@ -54,11 +54,11 @@ impl Trust {
     }
 
     /// Whether a hop of a list is one of the proxies. One that does not say who it is is nobody's.
-    pub(super) fn includes_node(&self, node: Node) -> bool {
+    pub(super) fn includes_node(&self, node: Hop) -> bool {
         match node {
-            Node::Address(address, _) => self.includes(Some(address)),
-            Node::Unix => self.includes(None),
-            Node::Hidden => false,
+            Hop::Address(address, _) => self.includes(Some(address)),
+            Hop::Unix => self.includes(None),
+            Hop::Hidden => false,
         }
     }
 }
@@ -136,7 +136,7 @@ mod tests {
         assert!(!trusts("unix", "127.0.0.1"));
         assert!(Trust::parse(&["*"]).unwrap().includes(None));
         assert!(trusts("*", "203.0.113.9"));
-        assert!(!Trust::parse(&["*"]).unwrap().includes_node(Node::Hidden));
+        assert!(!Trust::parse(&["*"]).unwrap().includes_node(Hop::Hidden));
     }
 
     #[test]

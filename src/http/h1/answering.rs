@@ -18,9 +18,9 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::client::Heard;
-use super::connection::{Answers, Http1, ServerPhase, Turn};
+use super::connection::{Answers, Http1, RequestStage, ServerPhase};
 use super::lines::{self, Beside, Length, Says};
-use crate::http::connection::Answered;
+use crate::http::connection::ChosenResponse;
 use crate::response::app_response::{AppResponse, ResponseBody};
 use crate::response::in_flight::InFlight;
 
@@ -61,7 +61,7 @@ impl Sending {
 }
 
 /// What the body does next.
-enum Step {
+enum NextPart {
     /// There is more.
     More,
     /// It ended.
@@ -74,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     /// Ready when there is an answer.
     pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let Turn::Answering(answer) = &mut self.turn else { return Poll::Ready(Ok(())) };
+            let RequestStage::Answering(answer) = &mut self.turn else { return Poll::Ready(Ok(())) };
             if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
                 self.send_hints();
                 self.respond(cx, answered)?;
@@ -106,8 +106,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     }
 
     /// Begins to send an answer.
-    pub(super) fn respond(&mut self, cx: &mut Context<'_>, answered: Answered) -> io::Result<()> {
-        let Answered { response, mut in_flight, id } = answered;
+    pub(super) fn respond(&mut self, cx: &mut Context<'_>, answered: ChosenResponse) -> io::Result<()> {
+        let ChosenResponse { response, mut in_flight, id } = answered;
         self.settle();
         let refused = response.is_last();
         match response {
@@ -171,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
             drop(body);
             self.go_on(head.status);
         } else {
-            self.turn = Turn::Sending(Box::new(Sending { body, framing }));
+            self.turn = RequestStage::Sending(Box::new(Sending { body, framing }));
         }
     }
 
@@ -232,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     /// All of the answer has been handed over.
     fn go_on(&mut self, status: StatusCode) {
         match self.now.upgrade.take().filter(|_| status == StatusCode::SWITCHING_PROTOCOLS) {
-            Some(handover) => self.turn = Turn::Upgrading(handover),
+            Some(handover) => self.turn = RequestStage::Upgrading(handover),
             None => self.end(),
         }
     }
@@ -242,9 +242,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         while self.output.len() < ENOUGH {
             let Poll::Ready(step) = self.poll_step(cx) else { break };
             match step {
-                Step::More => continue,
-                Step::Ended => self.end(),
-                Step::Broken => self.turn = Turn::Cut,
+                NextPart::More => continue,
+                NextPart::Ended => self.end(),
+                NextPart::Broken => self.turn = RequestStage::Cut,
             }
             return Poll::Ready(Ok(()));
         }
@@ -254,11 +254,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         if full && flushed { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        let Turn::Sending(sending) = &mut self.turn else { return Poll::Ready(Step::Ended) };
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<NextPart> {
+        let RequestStage::Sending(sending) = &mut self.turn else { return Poll::Ready(NextPart::Ended) };
         let frame = match ready!(Pin::new(&mut sending.body).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
-            Some(Err(_)) => return Poll::Ready(Step::Broken),
+            Some(Err(_)) => return Poll::Ready(NextPart::Broken),
             None => return Poll::Ready(self.end_body(&HeaderMap::new())),
         };
         Poll::Ready(match frame.into_data() {
@@ -268,10 +268,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     }
 
     /// Sends a piece of the body.
-    fn put(&mut self, mut data: Bytes) -> Step {
-        let Turn::Sending(sending) = &mut self.turn else { return Step::Ended };
+    fn put(&mut self, mut data: Bytes) -> NextPart {
+        let RequestStage::Sending(sending) = &mut self.turn else { return NextPart::Ended };
         match &mut sending.framing {
-            Framing::Bodiless => return Step::Ended,
+            Framing::Bodiless => return NextPart::Ended,
             Framing::Close => self.output.push(data),
             Framing::Length(left) => {
                 data.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -279,7 +279,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
                 let ended = *left == 0;
                 self.output.push(data);
                 if ended {
-                    return Step::Ended;
+                    return NextPart::Ended;
                 }
             }
             Framing::Chunked if data.is_empty() => {}
@@ -289,13 +289,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
                 self.output.copy(b"\r\n");
             }
         }
-        Step::More
+        NextPart::More
     }
 
-    fn end_body(&mut self, trailers: &HeaderMap) -> Step {
-        let Turn::Sending(sending) = &self.turn else { return Step::Ended };
+    fn end_body(&mut self, trailers: &HeaderMap) -> NextPart {
+        let RequestStage::Sending(sending) = &self.turn else { return NextPart::Ended };
         match sending.framing {
-            Framing::Length(1..) => return Step::Broken,
+            Framing::Length(1..) => return NextPart::Broken,
             Framing::Bodiless | Framing::Close | Framing::Length(0) => {}
             Framing::Chunked => MADE.with_borrow_mut(|made| {
                 made.clear();
@@ -303,7 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
                 self.output.copy(made);
             }),
         }
-        Step::Ended
+        NextPart::Ended
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Instant;
 
-use super::connection::{Answers, Http1, Turn};
+use super::connection::{Answers, Http1, RequestStage};
 use super::inflow::Fed;
 use super::reading::poll_read;
 
@@ -117,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     /// When that is as much as having left.
     fn doubt(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let deadline = self.ended.at.and_then(|at| at.checked_add(HALF_CLOSED));
-        if self.ended.told || !self.alarm.poll(cx, deadline) {
+        if self.ended.told || !self.timer.poll(cx, deadline) {
             return Ok(false);
         }
         if self.now.upgrade.is_some() {
@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         }
         self.ended.told = true;
         match &mut self.turn {
-            Turn::Sending(sending) => sending.half_closed(),
+            RequestStage::Sending(sending) => sending.half_closed(),
             _ => self.answers.half_closed().set(true),
         }
         Ok(true)
@@ -135,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     fn give_up(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(inflow) = &mut self.inflow else { return false };
         let deadline = inflow.deadline();
-        if deadline.is_none() || !self.alarm.poll(cx, deadline) {
+        if deadline.is_none() || !self.timer.poll(cx, deadline) {
             return false;
         }
         inflow.give_up();

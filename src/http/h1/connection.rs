@@ -19,14 +19,14 @@ use super::answering::Sending;
 use super::handed_on::HandedOn;
 use super::inflow::Inflow;
 use super::output::Output;
-use crate::http::connection::{Answer, Answered};
+use crate::http::connection::{ChosenResponse, ResponseFuture};
 use crate::request::body::RawBody;
 use crate::request::half_closed::HalfClosed;
 use crate::request::parts::RequestParts;
 use crate::request::upgrade::Handover;
 use crate::response::early_hints::EarlyHints;
 use crate::response::own_fields::OwnFields;
-use crate::wire::{Alarm, Closing, HeadParser, Limits, Pace, Refusal};
+use crate::wire::{Closing, DataRate, HeadParser, Limits, Refusal, Timer};
 
 /// Who had a request so lately may have another on its way.
 const LATELY: Duration = Duration::from_secs(1);
@@ -36,9 +36,9 @@ pub(super) trait Answers: Unpin {
     /// What is put up with.
     fn limits(&self) -> &Arc<Limits>;
     /// Answers a request.
-    fn answer(&self, parts: RequestParts, body: RawBody) -> Answer;
+    fn answer(&self, parts: RequestParts, body: RawBody) -> ResponseFuture;
     /// Answers what is no request, and begins with `line`.
-    fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> Answered;
+    fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> ChosenResponse;
     /// Where it is said that the client sends no more.
     fn half_closed(&self) -> &HalfClosed;
     /// The fields that every answer gets.
@@ -51,14 +51,14 @@ pub(super) trait Answers: Unpin {
 
 /// How far the request at hand has come.
 #[derive(Default)]
-pub(super) enum Turn {
+pub(super) enum RequestStage {
     /// There is none: the next head is waited for.
     #[default]
     Head,
     /// There is none, and what comes instead gets this answer.
     Refusing(Refusal),
     /// It has no answer yet.
-    Answering(Answer),
+    Answering(ResponseFuture),
     /// Its answer is being sent.
     Sending(Box<Sending>),
     /// Once the answer is out, the connection is not HTTP any more.
@@ -92,7 +92,7 @@ pub(super) struct Now {
 
 /// That the client sends no more.
 #[derive(Debug, Default)]
-pub(super) struct Ended {
+pub(super) struct ClientClosed {
     pub(super) at: Option<Instant>,
     /// Who answers has heard of it.
     pub(super) told: bool,
@@ -112,7 +112,7 @@ pub(super) enum ServerPhase {
 pub(super) struct Http1<S, A> {
     pub(super) io: S,
     pub(super) answers: A,
-    pub(super) turn: Turn,
+    pub(super) turn: RequestStage,
     pub(super) now: Now,
     /// What came and was not taken.
     pub(super) input: BytesMut,
@@ -120,15 +120,15 @@ pub(super) struct Http1<S, A> {
     pub(super) parser: Option<Box<HeadParser>>,
     pub(super) inflow: Option<Box<Inflow>>,
     pub(super) output: Output,
-    pub(super) writing: Pace,
+    pub(super) writing: DataRate,
     /// Since when the client is waited for: it has nothing to ask, or has begun to.
     pub(super) since: Option<Instant>,
     /// It has begun to ask.
     pub(super) begun: bool,
     /// It has asked for something.
     pub(super) asked: bool,
-    pub(super) ended: Ended,
-    pub(super) alarm: Alarm,
+    pub(super) ended: ClientClosed,
+    pub(super) timer: Timer,
     closing: Closing,
     pub(super) server: ServerPhase,
 }
@@ -137,11 +137,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     /// A connection of which `input` was read. It must be polled on a tokio runtime that has time.
     pub(super) fn new(io: S, answers: A, input: BytesMut) -> Self {
         let limits = answers.limits();
-        let (writing, alarm) = (Pace::new(limits), Alarm::new(limits.keep_alive_timeout));
+        let (writing, timer) = (DataRate::new(limits), Timer::new(limits.keep_alive_timeout));
         Self {
             io,
             answers,
-            turn: Turn::Head,
+            turn: RequestStage::Head,
             now: Now::default(),
             input,
             parser: None,
@@ -151,8 +151,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
             since: None,
             begun: false,
             asked: false,
-            ended: Ended::default(),
-            alarm,
+            ended: ClientClosed::default(),
+            timer,
             closing: Closing::Open,
             server: ServerPhase::Serving,
         }
@@ -161,14 +161,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     /// A connection that gets this answer, whatever it asks for.
     pub(super) fn refusing(io: S, answers: A, refusal: Refusal) -> Self {
         let mut connection = Self::new(io, answers, BytesMut::new());
-        connection.turn = Turn::Refusing(refusal);
+        connection.turn = RequestStage::Refusing(refusal);
         connection
     }
 
     /// Whether a request may be on its way: nothing was asked yet, or something a moment ago.
     pub(super) fn expects_request(&self) -> bool {
         match self.turn {
-            Turn::Head => !self.asked || self.since.is_none_or(|since| since.elapsed() < LATELY),
+            RequestStage::Head => !self.asked || self.since.is_none_or(|since| since.elapsed() < LATELY),
             _ => true,
         }
     }
@@ -178,25 +178,25 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         loop {
             let flushed = self.poll_output(cx)?;
             match &self.turn {
-                Turn::Head => {
+                RequestStage::Head => {
                     ready!(flushed);
                     ready!(self.poll_head(cx))?;
                 }
-                Turn::Refusing(refusal) => {
+                RequestStage::Refusing(refusal) => {
                     let refusal = refusal.clone();
                     self.refuse(cx, &refusal)?;
                 }
-                Turn::Answering(_) => ready!(self.poll_answer(cx))?,
-                Turn::Sending(_) => ready!(self.poll_sending(cx))?,
-                Turn::Upgrading(_) => {
+                RequestStage::Answering(_) => ready!(self.poll_answer(cx))?,
+                RequestStage::Sending(_) => ready!(self.poll_sending(cx))?,
+                RequestStage::Upgrading(_) => {
                     ready!(flushed);
                     break;
                 }
-                Turn::Closing => {
+                RequestStage::Closing => {
                     ready!(flushed);
                     return self.poll_close(cx);
                 }
-                Turn::Cut => {
+                RequestStage::Cut => {
                     ready!(flushed);
                     return Poll::Ready(Err(io::Error::other("the answer broke off")));
                 }
@@ -212,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
                 Poll::Ready(written) => _ = self.writing.moved(written?),
                 Poll::Pending => {
                     let deadline = self.writing.wait();
-                    if deadline.is_some() && self.alarm.poll(cx, deadline) {
+                    if deadline.is_some() && self.timer.poll(cx, deadline) {
                         let slow = io::Error::new(io::ErrorKind::TimedOut, "the client reads too slowly");
                         return Poll::Ready(Err(slow));
                     }
@@ -227,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     pub(super) fn end(&mut self) {
         // Nobody reads what is left of its body.
         self.now.lost |= self.inflow.take().is_some();
-        self.turn = if self.now.last || self.now.lost { Turn::Closing } else { Turn::Head };
+        self.turn = if self.now.last || self.now.lost { RequestStage::Closing } else { RequestStage::Head };
         self.now.upgrade = None;
         self.now.hints = None;
         self.since = None;
@@ -240,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
                 Poll::Ready(shut) => shut?,
                 Poll::Pending => {
                     let deadline = self.writing.wait();
-                    let slow = deadline.is_some() && self.alarm.poll(cx, deadline);
+                    let slow = deadline.is_some() && self.timer.poll(cx, deadline);
                     return if slow { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending };
                 }
             }
@@ -248,14 +248,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
             let may_send = self.now.lost || !self.input.is_empty();
             self.closing = Closing::after_ours(may_send);
         }
-        self.closing.poll(cx, &mut self.io, &mut self.alarm)
+        self.closing.poll(cx, &mut self.io, &mut self.timer)
     }
 
     /// Gives the connection to whoever it was upgraded for.
     pub(super) fn hand_on(self) {
-        if let Turn::Upgrading(handover) = self.turn {
+        if let RequestStage::Upgrading(handover) = self.turn {
             // Whoever wanted it may have gone.
-            let _unwanted = handover.send(Box::new(HandedOn::new(self.io, self.input, self.alarm)));
+            let _unwanted = handover.send(Box::new(HandedOn::new(self.io, self.input, self.timer)));
         }
     }
 }

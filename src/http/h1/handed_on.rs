@@ -12,20 +12,20 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::net::replayed::Replayed;
-use crate::wire::{Alarm, Closing};
+use crate::wire::{Closing, Timer};
 
 /// See the top of this file.
 #[derive(Debug)]
 pub(super) struct HandedOn<S> {
     stream: Replayed<S>,
-    alarm: Alarm,
+    timer: Timer,
     closing: Closing,
 }
 
 impl<S> HandedOn<S> {
     /// Reads `bytes` before what `io` has.
-    pub(super) fn new(io: S, bytes: BytesMut, alarm: Alarm) -> Self {
-        Self { stream: Replayed { bytes, io }, alarm, closing: Closing::Open }
+    pub(super) fn new(io: S, bytes: BytesMut, timer: Timer) -> Self {
+        Self { stream: Replayed { bytes, io }, timer, closing: Closing::Open }
     }
 }
 
@@ -62,6 +62,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HandedOn<S> {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
             this.closing = Closing::after_ours(true);
         }
-        this.closing.poll(cx, &mut this.stream, &mut this.alarm)
+        this.closing.poll(cx, &mut this.stream, &mut this.timer)
     }
 }

@@ -13,7 +13,7 @@ use rsgi_bridge::pipe::{PipeWriter, pipe};
 use tokio::time::Instant;
 
 use crate::request::body::RawBody;
-use crate::wire::{BodyReader, Head, Limits, Pace, Piece};
+use crate::wire::{BodyReader, DataRate, Head, Limits, Piece};
 
 /// How much of a body waits between the socket and its reader.
 const BUFFER: usize = 64 << 10;
@@ -23,7 +23,7 @@ const BUFFER: usize = 64 << 10;
 pub(super) struct Inflow {
     writer: PipeWriter<Bytes>,
     reader: BodyReader,
-    pace: Pace,
+    data_rate: DataRate,
     /// The client waits to be told that it may send.
     expects: bool,
 }
@@ -52,7 +52,7 @@ impl Inflow {
             return (RawBody::Whole(Some(whole)), None);
         }
         let (writer, body) = pipe(BUFFER);
-        let inflow = Self { writer, reader, pace: Pace::new(limits), expects: head.expects_continue };
+        let inflow = Self { writer, reader, data_rate: DataRate::new(limits), expects: head.expects_continue };
         (RawBody::Http1(body), Some(Box::new(inflow)))
     }
 
@@ -101,12 +101,12 @@ impl Inflow {
 
     /// So many bytes came.
     pub(super) fn moved(&mut self, bytes: usize) {
-        self.pace.moved(bytes);
+        self.data_rate.moved(bytes);
     }
 
     /// Until when the next bytes are waited for.
     pub(super) fn deadline(&mut self) -> Option<Instant> {
-        if self.expects { None } else { self.pace.wait() }
+        if self.expects { None } else { self.data_rate.wait() }
     }
 
     /// Nothing more comes, since the client has ended.

@@ -29,7 +29,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::connection::{Answers, Http1, ServerPhase};
-use crate::http::connection::{Answer, Answered, Connection, answer_http1};
+use crate::http::connection::{ChosenResponse, Connection, ResponseFuture, answer_http1};
 use crate::http::service::Service;
 use crate::metrics::Protocol;
 use crate::request::body::RawBody;
@@ -37,7 +37,7 @@ use crate::request::half_closed::HalfClosed;
 use crate::request::head::Peer;
 use crate::request::parts::RequestParts;
 use crate::response::own_fields::OwnFields;
-use crate::runtime::shutdown::{Alive, Phase};
+use crate::runtime::shutdown::{Phase, ShutdownGuard};
 use crate::wire::{Limits, Refusal};
 
 /// What is known of a connection when it comes here.
@@ -55,38 +55,38 @@ pub fn serve<S>(
     service: Arc<Service>,
     stream: S,
     peer: Box<Peer>,
-    mut alive: Alive,
+    mut guard: ShutdownGuard,
     begun: Begun,
 ) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let connection = Arc::new(Connection::new(service, peer, alive.clone(), Protocol::Http1));
+    let connection = Arc::new(Connection::new(service, peer, guard.clone(), Protocol::Http1));
     let mut served = match begun {
         Begun::With(bytes) => Http1::new(stream, connection, bytes),
         Begun::Refused(refusal) => Http1::refusing(stream, connection, refusal),
     };
     async move {
         // An error is the client's (it left, or broke a rule that was answered already), or an application's that was logged.
-        if let Some(Ok(())) = until_ended(&mut served, &mut alive).await {
+        if let Some(Ok(())) = until_ended(&mut served, &mut guard).await {
             served.hand_on();
         }
     }
 }
 
 /// The end of a connection; `None` when the server cuts it.
-async fn until_ended<S>(served: &mut Http1<S, Arc<Connection>>, alive: &mut Alive) -> Option<io::Result<()>>
+async fn until_ended<S>(served: &mut Http1<S, Arc<Connection>>, guard: &mut ShutdownGuard) -> Option<io::Result<()>>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    if alive.phase() == Phase::Serving
-        && let Some(ended) = alive.unless(Phase::Leaving, pin!(poll_fn(|cx| served.poll_end(cx)))).await
+    if guard.phase() == Phase::Serving
+        && let Some(ended) = guard.unless(Phase::Leaving, pin!(poll_fn(|cx| served.poll_end(cx)))).await
     {
         return Some(ended);
     }
     // A proxy that keeps connections hears of the end with its next answer on each, and not by a close under a request.
     served.server = ServerPhase::Leaving;
-    if let Some(ended) = alive.unless(Phase::Draining, pin!(poll_fn(|cx| served.poll_end(cx)))).await {
+    if let Some(ended) = guard.unless(Phase::Draining, pin!(poll_fn(|cx| served.poll_end(cx)))).await {
         return Some(ended);
     }
     let asked = poll_fn(|cx| match served.poll_end(cx) {
@@ -96,10 +96,10 @@ where
     });
     tokio::select! {
         ended = asked => if ended.is_some() { return ended },
-        () = alive.given_up() => {}
+        () = guard.given_up() => {}
     }
     served.server = ServerPhase::Draining;
-    alive.unless(Phase::Cut, pin!(poll_fn(|cx| served.poll_end(cx)))).await
+    guard.unless(Phase::Cut, pin!(poll_fn(|cx| served.poll_end(cx)))).await
 }
 
 impl Answers for Arc<Connection> {
@@ -107,11 +107,11 @@ impl Answers for Arc<Connection> {
         &self.service.limits
     }
 
-    fn answer(&self, parts: RequestParts, body: RawBody) -> Answer {
+    fn answer(&self, parts: RequestParts, body: RawBody) -> ResponseFuture {
         answer_http1(self, parts, body)
     }
 
-    fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> Answered {
+    fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> ChosenResponse {
         Connection::refuse(self, refusal, line)
     }
 

@@ -15,7 +15,7 @@ use http::Method;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::connection::{Answers, Http1, Now, ServerPhase, Turn};
+use super::connection::{Answers, Http1, Now, RequestStage, ServerPhase};
 use super::inflow::Inflow;
 use crate::request::parts::RequestParts;
 use crate::request::upgrade;
@@ -33,7 +33,7 @@ thread_local! {
 }
 
 /// A head, what of it is known, and how the server takes it.
-type Found = Result<Option<(Head, RequestParts)>, Refusal>;
+type ReadHead = Result<Option<(Head, RequestParts)>, Refusal>;
 
 /// Reads `io` once, and has `take` look at what came.
 pub(super) fn poll_read<S: AsyncRead + Unpin, T>(
@@ -52,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     /// Ready when there is a request, or none will come.
     pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.server == ServerPhase::Draining {
-            self.turn = Turn::Closing;
+            self.turn = RequestStage::Closing;
             return Poll::Ready(Ok(()));
         }
         if !self.input.is_empty() && self.take_head(cx)? {
@@ -81,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
             }
         }
         self.ended.at.get_or_insert_with(Instant::now);
-        self.turn = Turn::Closing;
+        self.turn = RequestStage::Closing;
         Poll::Ready(Ok(()))
     }
 
@@ -98,7 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     }
 
     /// Begins with what was found. Gives whether that was something.
-    fn begin(&mut self, cx: &mut Context<'_>, found: Found) -> io::Result<bool> {
+    fn begin(&mut self, cx: &mut Context<'_>, found: ReadHead) -> io::Result<bool> {
         match found {
             Ok(None) => return Ok(false),
             Ok(Some((head, parts))) => self.ask(&head, parts),
@@ -131,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         let (body, inflow) = Inflow::begin(head, &mut self.input, self.answers.limits());
         self.inflow = inflow;
         self.feed(true);
-        self.turn = Turn::Answering(self.answers.answer(parts, body));
+        self.turn = RequestStage::Answering(self.answers.answer(parts, body));
     }
 
     /// Answers what is no request; nothing after it is read.
@@ -155,20 +155,20 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         let since = *self.since.get_or_insert_with(Instant::now);
         let limits = self.answers.limits();
         let most = if self.asked && !begun { limits.keep_alive_timeout } else { limits.header_timeout };
-        if !self.alarm.poll(cx, since.checked_add(most)) {
+        if !self.timer.poll(cx, since.checked_add(most)) {
             return Poll::Pending;
         }
         if begun {
             return Poll::Ready(self.refuse(cx, &Refusal::too_slow("the request head took too long")));
         }
         // An idle connection ends without a word: a 408 could be taken for an answer.
-        self.turn = Turn::Closing;
+        self.turn = RequestStage::Closing;
         Poll::Ready(Ok(()))
     }
 }
 
 /// Reads the head that `bytes` begin with. What of it was read is kept if it is not complete.
-fn read_head(kept: &mut Option<Box<HeadParser>>, bytes: &[u8], limits: &Limits) -> Found {
+fn read_head(kept: &mut Option<Box<HeadParser>>, bytes: &[u8], limits: &Limits) -> ReadHead {
     let read = |parser: &mut HeadParser| match parser.advance(bytes, limits)? {
         None => Ok(None),
         Some(head) => {

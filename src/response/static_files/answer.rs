@@ -24,7 +24,7 @@ use rsgi_bridge::response::sink::{FileBody, Stamp};
 
 use super::Entry;
 use super::conditions::{Validators, Verdict, judge};
-use super::folder::{Found, Opened, Representation, SIDECARS, is_hashed};
+use super::folder::{FoundFile, Opened, Representation, SIDECARS, is_hashed};
 use super::path::Wanted;
 use crate::metrics::Event;
 use crate::request::error::RequestError;
@@ -43,7 +43,7 @@ const DATES: Range<i64> = 0..253_402_300_800;
 
 /// What is looked at of a request: it goes to another thread.
 #[derive(Debug)]
-pub struct Request {
+pub struct FileRequest {
     wanted: Wanted,
     /// Where the folder is that the path names without its slash.
     slashed: String,
@@ -52,7 +52,7 @@ pub struct Request {
     is_head: bool,
 }
 
-impl Request {
+impl FileRequest {
     /// A GET or a HEAD for what is `wanted`; `below` is the raw path under the prefix.
     pub fn new(head: &RequestHead, below: &str, wanted: Wanted) -> Self {
         let query = head.parts.uri.query().map_or(String::new(), |query| format!("?{query}"));
@@ -66,7 +66,7 @@ impl Request {
 }
 
 /// Looks for the file; `None` when it is the application's to answer.
-pub async fn answer(entry: Arc<Entry>, request: Request) -> Option<AppResponse> {
+pub async fn answer(entry: Arc<Entry>, request: FileRequest) -> Option<AppResponse> {
     let falls_back = entry.falls_back;
     let looked = tokio::task::spawn_blocking(move || look(&entry, &request)).await.map_err(io::Error::other);
     match looked.and_then(|looked| looked) {
@@ -104,7 +104,7 @@ fn plain(status: StatusCode, mut headers: HeaderMap, text: &'static str) -> AppR
 }
 
 /// Blocks for the disk.
-fn look(entry: &Entry, request: &Request) -> io::Result<Option<AppResponse>> {
+fn look(entry: &Entry, request: &FileRequest) -> io::Result<Option<AppResponse>> {
     let Wanted { name, is_folder } = &request.wanted;
     let (name, found) = if *is_folder {
         let index = name.join(INDEX);
@@ -114,25 +114,25 @@ fn look(entry: &Entry, request: &Request) -> io::Result<Option<AppResponse>> {
         (name.clone(), entry.folder.open(name)?)
     };
     match found {
-        Found::File(opened) => send(entry, request, &name, opened).map(Some),
-        Found::Folder if !is_folder => redirect(entry, request, &name),
-        Found::Folder | Found::Nothing => Ok(None),
-        Found::Forbidden => {
+        FoundFile::File(opened) => send(entry, request, &name, opened).map(Some),
+        FoundFile::Folder if !is_folder => redirect(entry, request, &name),
+        FoundFile::Folder | FoundFile::Nothing => Ok(None),
+        FoundFile::Forbidden => {
             Ok(Some(AppResponse::Error(RequestError::new(StatusCode::FORBIDDEN, "this file is not readable"))))
         }
     }
 }
 
 /// A folder that has an index is at the path with a slash. Not for good: it may be a file tomorrow.
-fn redirect(entry: &Entry, request: &Request, name: &Path) -> io::Result<Option<AppResponse>> {
-    let Found::File(_) = entry.folder.open(&name.join(INDEX))? else { return Ok(None) };
+fn redirect(entry: &Entry, request: &FileRequest, name: &Path) -> io::Result<Option<AppResponse>> {
+    let FoundFile::File(_) = entry.folder.open(&name.join(INDEX))? else { return Ok(None) };
     let Ok(location) = HeaderValue::from_str(&request.slashed) else { return Ok(None) };
     let mut headers = HeaderMap::new();
     headers.insert(LOCATION, location);
     Ok(Some(AppResponse::Whole(ResponseHead::own(StatusCode::TEMPORARY_REDIRECT, headers), Bytes::new())))
 }
 
-fn send(entry: &Entry, request: &Request, name: &Path, opened: Opened) -> io::Result<AppResponse> {
+fn send(entry: &Entry, request: &FileRequest, name: &Path, opened: Opened) -> io::Result<AppResponse> {
     let Representation { opened, encoding, varies } = entry.folder.represent(name, opened, &request.encodings);
     let known = validators(opened.stamp, encoding);
     let verdict = judge(&request.fields, request.is_head, &known, SystemTime::now());

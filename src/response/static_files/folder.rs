@@ -36,7 +36,7 @@ pub struct Folder {
 
 /// What is at a name.
 #[derive(Debug)]
-pub enum Found {
+pub enum FoundFile {
     /// A file, open.
     File(Opened),
     /// A folder.
@@ -90,7 +90,7 @@ impl Folder {
     ///
     /// # Errors
     /// When the disk fails, or the process may open no more files.
-    pub fn open(&self, name: &Path) -> io::Result<Found> {
+    pub fn open(&self, name: &Path) -> io::Result<FoundFile> {
         match self.opened(name) {
             Ok(file) => Self::found(file),
             Err(error) => self.missed(name, error),
@@ -106,28 +106,28 @@ impl Folder {
         self.dir()?.open_with(name, &options).map(cap_std::fs::File::into_std)
     }
 
-    fn found(file: File) -> io::Result<Found> {
+    fn found(file: File) -> io::Result<FoundFile> {
         let metadata = file.metadata()?;
         Ok(if metadata.is_dir() {
-            Found::Folder
+            FoundFile::Folder
         } else if metadata.is_file() {
-            Found::File(Opened { stamp: Stamp::of(&metadata), file })
+            FoundFile::File(Opened { stamp: Stamp::of(&metadata), file })
         } else {
-            Found::Nothing
+            FoundFile::Nothing
         })
     }
 
-    fn missed(&self, name: &Path, error: io::Error) -> io::Result<Found> {
+    fn missed(&self, name: &Path, error: io::Error) -> io::Result<FoundFile> {
         use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound, PermissionDenied};
         match error.kind() {
-            NotFound | NotADirectory | InvalidFilename | InvalidInput => Ok(Found::Nothing),
+            NotFound | NotADirectory | InvalidFilename | InvalidInput => Ok(FoundFile::Nothing),
             PermissionDenied => {
                 self.say_forbidden(name, &error);
-                Ok(Found::Forbidden)
+                Ok(FoundFile::Forbidden)
             }
             // A socket, which cannot be opened at all, or links in a circle.
             _ if [Errno::NXIO, Errno::LOOP].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error())) => {
-                Ok(Found::Nothing)
+                Ok(FoundFile::Nothing)
             }
             _ => Err(error),
         }
@@ -170,7 +170,7 @@ impl Folder {
         let mut copy = name.as_os_str().to_owned();
         copy.push(suffix);
         match self.opened(Path::new(&copy)).and_then(Self::found) {
-            Ok(Found::File(copy)) if copy.stamp.seconds >= original.stamp.seconds => Some(copy),
+            Ok(FoundFile::File(copy)) if copy.stamp.seconds >= original.stamp.seconds => Some(copy),
             _ => None,
         }
     }

@@ -15,7 +15,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderValue, Method};
 
-use self::answer::Request;
+use self::answer::FileRequest;
 use self::folder::Folder;
 use crate::config::plan::StaticSpec;
 use crate::config::startup_error::StartupError;
@@ -74,7 +74,7 @@ impl StaticFiles {
             return Some(std::future::ready(Some(answer::method_not_allowed())).boxed());
         }
         let Some(wanted) = wanted else { return Some(std::future::ready(Some(answer::not_found())).boxed()) };
-        let request = Request::new(head, below, wanted);
+        let request = FileRequest::new(head, below, wanted);
         Some(answer::answer(Arc::clone(entry), request).boxed())
     }
 }

@@ -18,15 +18,15 @@ pub struct BusyPoll {
     began: Instant,
     /// When there was something last, in nanoseconds since `began`.
     active: AtomicU64,
-    patience: u64,
+    timeout: u64,
     looker: AtomicWaker,
 }
 
 impl BusyPoll {
-    /// Looks for `patience` after the last activity.
-    pub fn new(patience: Duration) -> Arc<Self> {
-        let patience = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
-        Arc::new(Self { began: Instant::now(), active: AtomicU64::new(0), patience, looker: AtomicWaker::new() })
+    /// Looks for `timeout` after the last activity.
+    pub fn new(timeout: Duration) -> Arc<Self> {
+        let timeout = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        Arc::new(Self { began: Instant::now(), active: AtomicU64::new(0), timeout, looker: AtomicWaker::new() })
     }
 
     fn now(&self) -> u64 {
@@ -34,7 +34,7 @@ impl BusyPoll {
     }
 
     fn is_recent(&self) -> bool {
-        self.now().saturating_sub(self.active.load(Ordering::Relaxed)) < self.patience
+        self.now().saturating_sub(self.active.load(Ordering::Relaxed)) < self.timeout
     }
 
     /// There was something: a request, or an answer.

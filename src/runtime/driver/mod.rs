@@ -4,10 +4,10 @@
 //! The best driver is the thread that will run the application. Then a request goes from the socket to the application,
 //! and its response back, without a hand-over between threads.
 
-pub mod bell;
 mod busy_poll;
-pub mod overseer;
+pub mod fallback;
 pub mod selector;
+pub mod wake_flag;
 mod watched;
 
 use std::future::poll_fn;
@@ -18,12 +18,12 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
-use self::bell::Bell;
 use self::busy_poll::BusyPoll;
+use self::wake_flag::WakeFlag;
 use crate::config::choice::{IoKind, LoopKind};
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
-use crate::runtime::outbox::Outbox;
+use crate::runtime::response_queue::ResponseQueue;
 
 /// Threads that read and write files, of which a request needs one at a time and for a moment only.
 const FILE_THREADS: usize = 8;
@@ -76,23 +76,23 @@ impl Io {
     }
 }
 
-/// The runtime, and the seat of who drives it.
+/// The runtime, and the lock of who drives it.
 #[derive(Debug)]
 pub struct Driver {
     /// Empty when the server has ended.
-    seat: Mutex<Option<Runtime>>,
+    runtime: Mutex<Option<Runtime>>,
     handle: Handle,
-    outbox: Arc<Outbox>,
-    interrupts: Bell,
+    response_queue: Arc<ResponseQueue>,
+    interrupts: WakeFlag,
     busy_poll: Option<Arc<BusyPoll>>,
 }
 
 impl Driver {
-    /// A runtime that nobody drives yet; who does delivers what is in `outbox`, too, and looks for `busy_poll` before it sleeps.
+    /// A runtime that nobody drives yet; who does delivers what is in `response_queue`, too, and looks for `busy_poll` before it sleeps.
     ///
     /// # Errors
     /// When the process is out of descriptors.
-    pub fn new(outbox: Arc<Outbox>, busy_poll: Duration) -> Result<Self, StartupError> {
+    pub fn new(response_queue: Arc<ResponseQueue>, busy_poll: Duration) -> Result<Self, StartupError> {
         let runtime =
             Builder::new_current_thread().max_blocking_threads(FILE_THREADS).enable_all().build().map_err(|error| {
                 StartupError::new(format!("cannot start the runtime: {error}"), "the process may be out of descriptors")
@@ -102,7 +102,13 @@ impl Driver {
         if let Some(busy_poll) = &busy_poll {
             handle.spawn(Arc::clone(busy_poll).look());
         }
-        Ok(Self { seat: Mutex::new(Some(runtime)), handle, outbox, interrupts: Bell::default(), busy_poll })
+        Ok(Self {
+            runtime: Mutex::new(Some(runtime)),
+            handle,
+            response_queue,
+            interrupts: WakeFlag::default(),
+            busy_poll,
+        })
     }
 
     /// Starts a task, which runs whenever somebody drives.
@@ -116,50 +122,50 @@ impl Driver {
         act()
     }
 
-    /// Waits for the seat, and drives until `over` is ready; `None` when the server has ended.
+    /// Waits for the runtime lock, and drives until `over` is ready; `None` when the server has ended.
     pub fn drive<T>(&self, over: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
-        let seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
-        self.drive_from(&seat, over)
+        let held = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        self.drive_from(&held, over)
     }
 
     /// Drives until `over` is ready, unless another thread does; `None` then, and when the server has ended.
     pub fn try_drive<T>(&self, over: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
-        let seat = match self.seat.try_lock() {
-            Ok(seat) => seat,
-            Err(TryLockError::Poisoned(seat)) => seat.into_inner(),
+        let held = match self.runtime.try_lock() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(held)) => held.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        self.drive_from(&seat, over)
+        self.drive_from(&held, over)
     }
 
     /// Has the one who drives ask whether it is over. Never blocks, from any thread.
     pub fn interrupt(&self) {
-        self.interrupts.ring();
+        self.interrupts.notify();
     }
 
     fn drive_from<T>(
         &self,
-        seat: &MutexGuard<'_, Option<Runtime>>,
+        held: &MutexGuard<'_, Option<Runtime>>,
         mut over: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Option<T> {
-        let runtime = seat.as_ref()?;
+        let runtime = held.as_ref()?;
         let result = runtime.block_on(poll_fn(|context| {
             self.interrupts.listen(context.waker());
-            self.outbox.deliver(context.waker());
+            self.response_queue.deliver(context.waker());
             if let Some(busy_poll) = &self.busy_poll {
                 busy_poll.active();
             }
             over(context)
         }));
-        // Before the seat is free: who takes it delivers first, and asks whether it is over.
-        self.outbox.mute();
-        self.interrupts.mute();
+        // Before the runtime lock is free: who takes it delivers first, and asks whether it is over.
+        self.response_queue.suppress();
+        self.interrupts.suppress();
         Some(result)
     }
 
     /// Ends every task that is left. Waits for who drives.
     pub fn end(&self) {
-        let runtime = self.seat.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }

@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use tokio::time::Sleep;
 
 use super::Driver;
-use super::watched::Watched;
+use super::watched::SelectorDescriptor;
 use crate::runtime::event_loop::EventLoop;
 
 /// Waits for the server and for the application's own descriptors at once, on the loop's thread.
@@ -27,7 +27,7 @@ pub struct LoopDriver {
     driver: Arc<Driver>,
     event_loop: Arc<EventLoop>,
     /// Python's selector of the application's descriptors; `None` when it was closed.
-    watched: Mutex<Option<Watched>>,
+    watched: Mutex<Option<SelectorDescriptor>>,
 }
 
 impl LoopDriver {
@@ -36,14 +36,14 @@ impl LoopDriver {
     /// # Errors
     /// When it cannot be watched.
     pub fn new(driver: Arc<Driver>, event_loop: Arc<EventLoop>, selector: RawFd) -> std::io::Result<Self> {
-        let watched = driver.enter(|| Watched::new(selector))?;
+        let watched = driver.enter(|| SelectorDescriptor::new(selector))?;
         Ok(Self { driver, event_loop, watched: Mutex::new(Some(watched)) })
     }
 
-    fn drive(&self, patience: Patience) -> Option<bool> {
-        let mut waiting = Waiting { driver: self, patience, sleep: None, turned: false };
+    fn drive(&self, poll_timeout: PollTimeout) -> Option<bool> {
+        let mut waiting = SelectorWait { driver: self, poll_timeout, sleep: None, turned: false };
         let watched = self.driver.drive(move |context| waiting.poll(context));
-        self.event_loop.mute();
+        self.event_loop.suppress();
         watched
     }
 
@@ -60,8 +60,8 @@ impl LoopDriver {
     /// `timeout` is in seconds; `None` waits for as long as it takes. Raises `RuntimeError` when the server has ended.
     #[pyo3(signature = (timeout, /))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let patience = if self.event_loop.is_idle() { Patience::of(timeout)? } else { Patience::None };
-        let watched = py.detach(|| self.drive(patience));
+        let poll_timeout = if self.event_loop.is_idle() { PollTimeout::of(timeout)? } else { PollTimeout::None };
+        let watched = py.detach(|| self.drive(poll_timeout));
         self.event_loop.drain(py);
         watched.ok_or_else(|| PyRuntimeError::new_err("the server has ended"))
     }
@@ -75,13 +75,13 @@ impl LoopDriver {
 
 /// How long to wait for something to do.
 #[derive(Debug, Clone, Copy)]
-enum Patience {
+enum PollTimeout {
     None,
     Until(Duration),
     Endless,
 }
 
-impl Patience {
+impl PollTimeout {
     fn of(timeout: Option<f64>) -> PyResult<Self> {
         match timeout {
             None => Ok(Self::Endless),
@@ -94,19 +94,19 @@ impl Patience {
 }
 
 /// One wait: ready with `true` when Python's selector has something.
-struct Waiting<'a> {
+struct SelectorWait<'a> {
     driver: &'a LoopDriver,
-    patience: Patience,
+    poll_timeout: PollTimeout,
     sleep: Option<Pin<Box<Sleep>>>,
     /// The sockets have been looked at once.
     turned: bool,
 }
 
-impl Waiting<'_> {
+impl SelectorWait<'_> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         if !self.turned {
             self.turned = true;
-            if matches!(self.patience, Patience::None) {
+            if matches!(self.poll_timeout, PollTimeout::None) {
                 // However busy the loop is, each turn of it is a turn for the sockets.
                 context.waker().wake_by_ref();
                 return Poll::Pending;
@@ -118,10 +118,10 @@ impl Waiting<'_> {
     }
 
     fn is_over(&mut self, context: &mut Context<'_>) -> bool {
-        match self.patience {
-            Patience::None => true,
-            Patience::Endless => false,
-            Patience::Until(duration) => {
+        match self.poll_timeout {
+            PollTimeout::None => true,
+            PollTimeout::Endless => false,
+            PollTimeout::Until(duration) => {
                 let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(duration)));
                 sleep.as_mut().poll(context).is_ready()
             }

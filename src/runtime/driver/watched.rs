@@ -13,9 +13,9 @@ use tokio::io::unix::AsyncFd;
 
 /// The descriptor of Python's selector. Its owner drops this before it closes the descriptor.
 #[derive(Debug)]
-pub struct Watched(AsyncFd<RawFd>);
+pub struct SelectorDescriptor(AsyncFd<RawFd>);
 
-impl Watched {
+impl SelectorDescriptor {
     /// Watches `selector`, in the context of a runtime.
     ///
     /// # Errors

@@ -10,13 +10,13 @@ use super::task_callbacks::TaskCallbacks;
 /// A call of an application that is to begin.
 #[derive(Debug)]
 pub(super) struct Due {
-    pub(super) call: Call,
+    pub(super) call: CallState,
     pub(super) callbacks: TaskCallbacks,
 }
 
 /// How far the application's call has come.
 #[derive(Debug)]
-pub(super) enum Call {
+pub(super) enum CallState {
     /// The task has not begun.
     Due { app: Py<PyAny>, scope: Py<PyDict>, receive: Py<PyAny>, send: Py<PyAny> },
     /// It has returned this coroutine, which goes on by its `steps`; what is none of Python's own goes on by its `send()`.
@@ -31,7 +31,7 @@ pub(super) enum Call {
     Nothing,
 }
 
-impl Call {
+impl CallState {
     /// The application's coroutine, if it has been called.
     pub(super) fn coroutine(&self) -> Option<&Py<PyAny>> {
         match self {

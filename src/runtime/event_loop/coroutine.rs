@@ -16,14 +16,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::process::Process;
 
-use super::call_state::{Call, Due};
+use super::call_state::{CallState, Due};
 use super::steps::{coroutine_of, go_on, yielded};
 use super::task_callbacks::TaskCallbacks;
 use crate::runtime::calls::CallHandle;
 
 /// What came of the first step of a call.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum FirstStepResult {
     Waits,
     Ended,
     Cancelled,
@@ -33,7 +33,7 @@ pub(super) enum Step {
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct AppCoroutine {
-    call: Mutex<Call>,
+    call: Mutex<CallState>,
     /// `None` while there is no call.
     callbacks: Mutex<Option<TaskCallbacks>>,
     process: Process,
@@ -48,7 +48,7 @@ impl AppCoroutine {
 
     /// One that has no call yet.
     pub(super) fn waiting(process: Process) -> Self {
-        Self { call: Mutex::new(Call::Nothing), callbacks: Mutex::new(None), process }
+        Self { call: Mutex::new(CallState::Nothing), callbacks: Mutex::new(None), process }
     }
 
     /// Takes a call, which begins with the next step.
@@ -58,22 +58,22 @@ impl AppCoroutine {
     }
 
     /// What came of the step that [`Self::begin`] took. What the task itself has yet to see is kept for its own step.
-    pub(super) fn first_step(&self, stepped: PyResult<()>) -> Step {
+    pub(super) fn first_step(&self, stepped: PyResult<()>) -> FirstStepResult {
         let mut call = self.lock();
-        if matches!(&*call, Call::Begun { .. }) {
-            return Step::Waits;
+        if matches!(&*call, CallState::Begun { .. }) {
+            return FirstStepResult::Waits;
         }
         let callbacks = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner).take();
         let error = stepped.err();
-        let step = if error.is_some() { Step::Cancelled } else { Step::Ended };
-        let before = std::mem::replace(&mut *call, Call::Over(error));
+        let step = if error.is_some() { FirstStepResult::Cancelled } else { FirstStepResult::Ended };
+        let before = std::mem::replace(&mut *call, CallState::Over(error));
         // What dies with these may call anything.
         drop(call);
         drop((before, callbacks));
         step
     }
 
-    fn lock(&self) -> MutexGuard<'_, Call> {
+    fn lock(&self) -> MutexGuard<'_, CallState> {
         self.call.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -89,27 +89,29 @@ impl AppCoroutine {
     /// Lets the application go on; the first time it is called for its coroutine. Gives what it awaits, `None` at its end.
     fn go_on<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut call = self.lock();
-        if let Call::Running { coroutine, steps } = &*call {
+        if let CallState::Running { coroutine, steps } = &*call {
             let (coroutine, steps) = (coroutine.bind(py).clone(), steps.as_ref().map(|steps| steps.bind(py).clone()));
             drop(call);
             return go_on(&coroutine, steps.as_ref());
         }
         // The application's code must not find the lock taken.
-        let before = std::mem::replace(&mut *call, Call::Nothing);
+        let before = std::mem::replace(&mut *call, CallState::Nothing);
         drop(call);
         match before {
-            Call::Due { app, scope, receive, send } => {
+            CallState::Due { app, scope, receive, send } => {
                 let (coroutine, steps) = coroutine_of(&app.bind(py).call1((scope, receive, send))?)?;
-                *self.lock() =
-                    Call::Running { coroutine: coroutine.clone().unbind(), steps: steps.clone().map(Bound::unbind) };
+                *self.lock() = CallState::Running {
+                    coroutine: coroutine.clone().unbind(),
+                    steps: steps.clone().map(Bound::unbind),
+                };
                 go_on(&coroutine, steps.as_ref())
             }
-            Call::Cancelled { coroutine, steps, error } => {
+            CallState::Cancelled { coroutine, steps, error } => {
                 let inner = coroutine.bind(py).clone();
-                *self.lock() = Call::Running { coroutine, steps };
+                *self.lock() = CallState::Running { coroutine, steps };
                 yielded(py, inner.call_method1(intern!(py, "throw"), (error,)))
             }
-            Call::Over(_) | Call::Nothing | Call::Running { .. } | Call::Begun { .. } => {
+            CallState::Over(_) | CallState::Nothing | CallState::Running { .. } | CallState::Begun { .. } => {
                 Err(PyRuntimeError::new_err("this call of the application has ended"))
             }
         }
@@ -118,12 +120,12 @@ impl AppCoroutine {
     /// What a task has yet to hear of its first step, which was taken for it; `None` when it has heard all.
     fn unheard(&self) -> Option<PyResult<Option<Py<PyAny>>>> {
         let mut call = self.lock();
-        match std::mem::replace(&mut *call, Call::Nothing) {
-            Call::Begun { coroutine, steps, awaited } => {
-                *call = Call::Running { coroutine, steps };
+        match std::mem::replace(&mut *call, CallState::Nothing) {
+            CallState::Begun { coroutine, steps, awaited } => {
+                *call = CallState::Running { coroutine, steps };
                 Some(Ok(Some(awaited)))
             }
-            Call::Over(error) => Some(error.map_or(Ok(None), Err)),
+            CallState::Over(error) => Some(error.map_or(Ok(None), Err)),
             other => {
                 *call = other;
                 None
@@ -135,13 +137,13 @@ impl AppCoroutine {
     /// do: cancel what is waited for; if that cannot be, cancel when the wait is over.
     fn cancel_begun(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Option<PyResult<Py<PyAny>>> {
         let mut call = self.lock();
-        match std::mem::replace(&mut *call, Call::Nothing) {
-            Call::Begun { coroutine, steps, awaited } => {
-                *call = Call::Running { coroutine, steps };
+        match std::mem::replace(&mut *call, CallState::Nothing) {
+            CallState::Begun { coroutine, steps, awaited } => {
+                *call = CallState::Running { coroutine, steps };
                 drop(call);
                 Some(self.cancel_awaited(py, awaited, error))
             }
-            Call::Over(_) => Some(Err(PyErr::from_value(error.clone()))),
+            CallState::Over(_) => Some(Err(PyErr::from_value(error.clone()))),
             other => {
                 *call = other;
                 None
@@ -162,8 +164,8 @@ impl AppCoroutine {
         };
         if !taken {
             let mut call = self.lock();
-            if let Call::Running { coroutine, steps } = std::mem::replace(&mut *call, Call::Nothing) {
-                *call = Call::Cancelled { coroutine, steps, error: PyErr::from_value(error.clone()) };
+            if let CallState::Running { coroutine, steps } = std::mem::replace(&mut *call, CallState::Nothing) {
+                *call = CallState::Cancelled { coroutine, steps, error: PyErr::from_value(error.clone()) };
             }
         }
         Ok(awaited)
@@ -173,9 +175,9 @@ impl AppCoroutine {
     /// place of that.
     fn overtaken<'py>(&self, py: Python<'py>, thrown: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut call = self.lock();
-        let error = match std::mem::replace(&mut *call, Call::Nothing) {
-            Call::Cancelled { coroutine, steps, error } => {
-                *call = Call::Running { coroutine, steps };
+        let error = match std::mem::replace(&mut *call, CallState::Nothing) {
+            CallState::Cancelled { coroutine, steps, error } => {
+                *call = CallState::Running { coroutine, steps };
                 error
             }
             other => {
@@ -231,8 +233,8 @@ impl AppCoroutine {
         let awaited = self.step(py, self.go_on(py))?;
         if let Some(awaited) = awaited {
             let mut call = self.lock();
-            if let Call::Running { coroutine, steps } = std::mem::replace(&mut *call, Call::Nothing) {
-                *call = Call::Begun { coroutine, steps, awaited };
+            if let CallState::Running { coroutine, steps } = std::mem::replace(&mut *call, CallState::Nothing) {
+                *call = CallState::Begun { coroutine, steps, awaited };
             }
         }
         Ok(())
@@ -272,7 +274,7 @@ impl AppCoroutine {
         let thrown = match (self.begun(py), value, traceback) {
             // Cancelled before its first step: the application is not called at all.
             (None, value, _) => {
-                *self.lock() = Call::Nothing;
+                *self.lock() = CallState::Nothing;
                 Err(PyErr::from_value(value.unwrap_or(exception)))
             }
             (Some(inner), None, None) => inner.call_method1(intern!(py, "throw"), (exception,)),

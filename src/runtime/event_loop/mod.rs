@@ -30,9 +30,9 @@ use rsgi_bridge::process::Process;
 
 use self::coroutine::AppCoroutine;
 use self::overdue::Overdue;
-use self::reader::Reader;
+use self::reader::WakeSocket;
 use self::task::Tasks;
-use crate::runtime::driver::bell::Bell;
+use crate::runtime::driver::wake_flag::WakeFlag;
 
 /// Something for the loop's thread to do.
 pub enum LoopEvent {
@@ -67,7 +67,7 @@ impl std::fmt::Debug for LoopEvent {
 #[derive(Debug, Default)]
 pub struct EventLoop {
     events: SegQueue<LoopEvent>,
-    bell: Bell,
+    wake_flag: WakeFlag,
     python: RwLock<Option<Attached>>,
     /// A collection is due.
     collecting: AtomicBool,
@@ -93,7 +93,7 @@ struct Attached {
     tasks: Arc<Tasks>,
     locals: TaskLocals,
     /// Wakes a loop that has a selector of its own.
-    reader: Option<Arc<Reader>>,
+    reader: Option<Arc<WakeSocket>>,
 }
 
 impl EventLoop {
@@ -105,7 +105,7 @@ impl EventLoop {
         let py = event_loop.py();
         let reader = match woken {
             Woken::BySelector => None,
-            Woken::ByReader => Some(Reader::add(event_loop, Arc::clone(self))?),
+            Woken::ByReader => Some(WakeSocket::add(event_loop, Arc::clone(self))?),
         };
         let attached = Attached {
             create_future: event_loop.getattr("create_future")?.unbind(),
@@ -139,7 +139,7 @@ impl EventLoop {
     /// Queues an event for the loop's thread. Never blocks, from any thread.
     pub fn submit(&self, event: LoopEvent) {
         self.events.push(event);
-        self.bell.ring();
+        self.wake_flag.notify();
     }
 
     /// Runs something `turns` turns of the loop later.
@@ -172,18 +172,18 @@ impl EventLoop {
 
     /// From now on `listener` is woken when there is something to do. Gives whether there is nothing yet.
     pub fn listen(&self, listener: &Waker) -> bool {
-        self.bell.listen(listener);
+        self.wake_flag.listen(listener);
         self.is_idle()
     }
 
     /// Wakes the loop's thread, unless it is sure to look.
-    fn ring(&self) {
-        self.bell.ring();
+    fn notify(&self) {
+        self.wake_flag.notify();
     }
 
     /// The loop is busy, and looks by itself when it is not.
-    pub fn mute(&self) {
-        self.bell.mute();
+    pub fn suppress(&self) {
+        self.wake_flag.suppress();
     }
 
     /// What makes real `asyncio.Task`s for calls.

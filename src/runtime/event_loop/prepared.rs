@@ -18,7 +18,7 @@ use rsgi_bridge::process::Process;
 use rsgi_bridge::spare::references_to;
 
 use super::call_state::Due;
-use super::coroutine::{AppCoroutine, Step};
+use super::coroutine::{AppCoroutine, FirstStepResult};
 use super::task::FirstStep;
 
 /// What asyncio has for who runs the steps of a task. Later versions than these keep their lists of tasks elsewhere.
@@ -26,7 +26,7 @@ const KNOWN: std::ops::Range<(u8, u8)> = (3, 11)..(3, 14);
 
 /// A task that has not begun.
 #[derive(Debug)]
-struct Prepared {
+struct PreparedTask {
     task: Py<PyAny>,
     /// The bound method of the task that takes its next step.
     step: Py<PyAny>,
@@ -47,7 +47,7 @@ struct Prepared {
 /// Keeps one prepared task of a loop, and takes first steps with it.
 #[derive(Debug)]
 pub(super) struct PreparedTasks {
-    spare: Mutex<Option<Prepared>>,
+    spare: Mutex<Option<PreparedTask>>,
     enter: Py<PyAny>,
     leave: Py<PyAny>,
     unregister: Py<PyAny>,
@@ -99,7 +99,7 @@ impl List {
     }
 
     /// From now on it is in the list until it has ended.
-    fn keep(&self, py: Python<'_>, prepared: &Prepared) -> PyResult<()> {
+    fn keep(&self, py: Python<'_>, prepared: &PreparedTask) -> PyResult<()> {
         match self {
             Self::Eager { register, .. } => {
                 self.discard(py, &prepared.listed)?;
@@ -159,12 +159,12 @@ impl PreparedTasks {
         coroutine.prepare(due);
         let stepped = self.take_step(event_loop, &prepared)?;
         match coroutine.first_step(stepped) {
-            Step::Waits => {
+            FirstStepResult::Waits => {
                 self.list.keep(py, &prepared)?;
                 return prepared.go_on(py);
             }
-            Step::Cancelled => self.list.discard(py, &prepared.listed)?,
-            Step::Ended => {
+            FirstStepResult::Cancelled => self.list.discard(py, &prepared.listed)?,
+            FirstStepResult::Ended => {
                 self.list.discard(py, &prepared.listed)?;
                 if self.is_as_new(py, &prepared)? {
                     *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(prepared);
@@ -178,7 +178,7 @@ impl PreparedTasks {
 
     /// # Errors
     /// When the loop has another task that runs; inside, what the step has raised.
-    fn take_step(&self, event_loop: &Bound<'_, PyAny>, prepared: &Prepared) -> PyResult<PyResult<()>> {
+    fn take_step(&self, event_loop: &Bound<'_, PyAny>, prepared: &PreparedTask) -> PyResult<PyResult<()>> {
         let py = event_loop.py();
         self.enter.call1(py, (event_loop, &prepared.task))?;
         let listed = self.list.add(py, &prepared.listed);
@@ -187,12 +187,17 @@ impl PreparedTasks {
         Ok(stepped.map(drop))
     }
 
-    fn prepare(&self, event_loop: &Bound<'_, PyAny>, first_step: &FirstStep, process: Process) -> PyResult<Prepared> {
+    fn prepare(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        first_step: &FirstStep,
+        process: Process,
+    ) -> PyResult<PreparedTask> {
         let py = event_loop.py();
         let coroutine = Bound::new(py, AppCoroutine::waiting(process))?;
         let (task, step, context) = first_step.make(event_loop, coroutine.as_any())?;
         self.unregister.call1(py, (&task,))?;
-        Ok(Prepared {
+        Ok(PreparedTask {
             listed: self.list.entry(&task)?.unbind(),
             set_name: task.getattr(intern!(py, "set_name"))?.unbind(),
             cancelling: task.getattr(intern!(py, "cancelling"))?.unbind(),
@@ -206,7 +211,7 @@ impl PreparedTasks {
     }
 
     /// Whether nobody can tell it from a new one.
-    fn is_as_new(&self, py: Python<'_>, prepared: &Prepared) -> PyResult<bool> {
+    fn is_as_new(&self, py: Python<'_>, prepared: &PreparedTask) -> PyResult<bool> {
         let (task, context) = (prepared.task.bind(py), prepared.context.bind(py));
         let (strong, weak) = self.list.references();
         // The context is ours, the task's, and that of its bound method; the coroutine ours, the task's, and that of its method.
@@ -228,7 +233,7 @@ impl PreparedTasks {
     }
 }
 
-impl Prepared {
+impl PreparedTask {
     /// Has the task itself see what its coroutine has come to.
     fn go_on(&self, py: Python<'_>) -> PyResult<()> {
         self.run.call1(py, (&self.step,)).map(drop)

@@ -14,12 +14,12 @@ use super::EventLoop;
 
 /// The socket pair that wakes a loop from other threads.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct WakeSocket {
     waking: UnixStream,
     drained: UnixStream,
 }
 
-impl Reader {
+impl WakeSocket {
     /// Has `event_loop` drain `queue` when there is something in it.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ impl Reader {
         if !queue.listen(&waker) {
             waker.wake_by_ref();
         }
-        let drain = Bound::new(py, Drain { queue, reader: Arc::clone(&reader), waker })?;
+        let drain = Bound::new(py, DrainQueue { queue, reader: Arc::clone(&reader), waker })?;
         event_loop.call_method1("add_reader", (reader.drained.as_raw_fd(), drain))?;
         Ok(reader)
     }
@@ -48,7 +48,7 @@ impl Reader {
     }
 }
 
-impl Wake for Reader {
+impl Wake for WakeSocket {
     fn wake(self: Arc<Self>) {
         // A full socket means that a wake is on its way.
         let _full = (&self.waking).write(&[1]);
@@ -57,14 +57,14 @@ impl Wake for Reader {
 
 /// The callback that the loop calls when it was woken.
 #[pyclass(frozen, module = "rsgi")]
-struct Drain {
+struct DrainQueue {
     queue: Arc<EventLoop>,
-    reader: Arc<Reader>,
+    reader: Arc<WakeSocket>,
     waker: Waker,
 }
 
 #[pymethods]
-impl Drain {
+impl DrainQueue {
     fn __call__(&self, py: Python<'_>) {
         let mut bytes = [0; 64];
         // Nothing to read is fine: the events are in the queue.
@@ -73,7 +73,7 @@ impl Drain {
         self.queue.drain(py);
         if !self.queue.is_idle() {
             // What was left for the next turn.
-            self.queue.ring();
+            self.queue.notify();
         }
     }
 }

@@ -7,7 +7,7 @@ use pyo3::types::PyDict;
 use rsgi_bridge::process::Process;
 
 use super::EventLoop;
-use super::call_state::{Call, Due};
+use super::call_state::{CallState, Due};
 use super::coroutine::AppCoroutine;
 use super::task_callbacks::TaskCallbacks;
 
@@ -22,7 +22,7 @@ pub fn start_call<'py>(
 ) {
     let py = app.py();
     let (app, scope) = (app.clone().unbind(), scope.unbind());
-    let call = Call::Due { app, scope, receive: receive.unbind(), send: send.unbind() };
+    let call = CallState::Due { app, scope, receive: receive.unbind(), send: send.unbind() };
     let told = callbacks.clone_ref(py);
     if let Err(error) = start_due(event_loop, py, Due { call, callbacks }) {
         told.ended(py, Err(error));

@@ -33,7 +33,7 @@ const NAME: &str = "Request-";
 
 /// The names of tasks.
 #[derive(Debug)]
-struct Names {
+struct TaskNames {
     /// Tasks so far.
     started: u64,
     latest: String,
@@ -46,7 +46,7 @@ pub(super) struct FirstStep {
     class: Py<PyAny>,
     /// `loop=…` and a name: asyncio takes longer to make one.
     options: Py<PyDict>,
-    names: Mutex<Names>,
+    names: Mutex<TaskNames>,
     catcher: Py<Catcher>,
     /// The catcher's `call_soon`, bound.
     catch: Py<PyAny>,
@@ -134,7 +134,7 @@ impl FirstStep {
             Bound::new(py, Catcher { call_soon, caught: Mutex::new(Caught::Closed), kind: Mutex::new(None) })?;
         let catch = catcher.getattr("call_soon")?.unbind();
         let class = py.import("asyncio")?.getattr("Task")?.unbind();
-        let names = Mutex::new(Names { started: 0, latest: NAME.to_owned() });
+        let names = Mutex::new(TaskNames { started: 0, latest: NAME.to_owned() });
         Ok(Self { class, options: options.unbind(), names, catcher: catcher.unbind(), catch })
     }
 

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use crate::runtime::calls::CallHandle;
 
 /// An exchange, as the event loop sees it. All of it is called on the loop's thread.
-pub trait Exchange: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync {
+pub trait TaskExchange: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync {
     /// Whether a call usually ends in its first step. Then a task is prepared for it.
     const SHORT: bool;
 
@@ -32,12 +32,12 @@ pub trait Exchange: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync
 #[derive(Debug)]
 pub struct TaskCallbacks {
     exchange: Py<PyAny>,
-    table: &'static Table,
+    table: &'static CallbackTable,
 }
 
 /// The functions of one kind of exchange. Each gets an exchange of its kind.
 #[derive(Debug)]
-struct Table {
+struct CallbackTable {
     short: bool,
     is_of: fn(&Bound<'_, PyAny>, &CallHandle) -> bool,
     resumed: fn(&Bound<'_, PyAny>),
@@ -47,8 +47,8 @@ struct Table {
 
 impl TaskCallbacks {
     /// Tells `exchange`.
-    pub fn new<E: Exchange>(exchange: Py<E>) -> Self {
-        Self { exchange: exchange.into_any(), table: const { &Table::of::<E>() } }
+    pub fn new<E: TaskExchange>(exchange: Py<E>) -> Self {
+        Self { exchange: exchange.into_any(), table: const { &CallbackTable::of::<E>() } }
     }
 
     pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
@@ -76,8 +76,8 @@ impl TaskCallbacks {
     }
 }
 
-impl Table {
-    const fn of<E: Exchange>() -> Self {
+impl CallbackTable {
+    const fn of<E: TaskExchange>() -> Self {
         Self {
             short: E::SHORT,
             is_of: |exchange, call| exchange.cast::<E>().is_ok_and(|exchange| exchange.get().is_of(call)),

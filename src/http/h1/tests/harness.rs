@@ -12,7 +12,7 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::{sleep, timeout};
 
-use crate::http::connection::{Answer, Answered};
+use crate::http::connection::{ChosenResponse, ResponseFuture};
 use crate::http::h1::connection::{Answers, Http1};
 use crate::request::body::{RawBody, RequestBody};
 use crate::request::error::RequestError;
@@ -31,9 +31,9 @@ pub(super) const LIKE_A_HEAD: &str = "HTTP/1.1 200 OK\r\nx-between: 1\r\nset-coo
 
 /// Set when the answer for `/stay` was dropped.
 #[derive(Clone, Default)]
-pub(super) struct Dropped(pub(super) Arc<AtomicBool>);
+pub(super) struct ResponseDropped(pub(super) Arc<AtomicBool>);
 
-struct SetOnDrop(Dropped);
+struct SetOnDrop(ResponseDropped);
 
 impl Drop for SetOnDrop {
     fn drop(&mut self) {
@@ -42,25 +42,25 @@ impl Drop for SetOnDrop {
 }
 
 /// Answers by the path.
-struct Service {
+struct TestService {
     limits: Arc<Limits>,
     half_closed: Arc<HalfClosed>,
     own: OwnFields,
-    dropped: Dropped,
+    dropped: ResponseDropped,
 }
 
-impl Answers for Service {
+impl Answers for TestService {
     fn limits(&self) -> &Arc<Limits> {
         &self.limits
     }
 
-    fn answer(&self, parts: RequestParts, body: RawBody) -> Answer {
+    fn answer(&self, parts: RequestParts, body: RawBody) -> ResponseFuture {
         let (dropped, half_closed) = (self.dropped.clone(), Arc::clone(&self.half_closed));
         let body = RequestBody::new(body, None, None);
         Box::pin(async move { answered(respond(parts, body, dropped, half_closed).await) })
     }
 
-    fn refuse(&self, refusal: &Refusal, _: Vec<u8>) -> Answered {
+    fn refuse(&self, refusal: &Refusal, _: Vec<u8>) -> ChosenResponse {
         let text = format!("{}: {}", refusal.status.as_u16(), refusal.reason);
         answered(whole(refusal.status, HeaderMap::new(), text))
     }
@@ -82,8 +82,8 @@ impl Answers for Service {
     }
 }
 
-fn answered(response: AppResponse) -> Answered {
-    Answered { response, in_flight: InFlight::start(None, Instant::now(), None, None), id: None }
+fn answered(response: AppResponse) -> ChosenResponse {
+    ChosenResponse { response, in_flight: InFlight::start(None, Instant::now(), None, None), id: None }
 }
 
 fn whole(status: StatusCode, headers: HeaderMap, body: impl Into<Bytes>) -> AppResponse {
@@ -147,7 +147,7 @@ fn stream(breaks: bool) -> AppResponse {
 async fn respond(
     mut parts: RequestParts,
     mut body: RequestBody,
-    dropped: Dropped,
+    dropped: ResponseDropped,
     half_closed: Arc<HalfClosed>,
 ) -> AppResponse {
     match parts.uri.path() {
@@ -180,12 +180,12 @@ async fn respond(
 }
 
 /// Serves one connection; the handle ends with it.
-pub(super) fn serve<S>(io: S, limits: Limits, dropped: Dropped) -> tokio::task::JoinHandle<Result<(), String>>
+pub(super) fn serve<S>(io: S, limits: Limits, dropped: ResponseDropped) -> tokio::task::JoinHandle<Result<(), String>>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let own = OwnFields { server: None, request_id: None, served_by: false };
-    let service = Service { limits: Arc::new(limits), half_closed: Arc::default(), own, dropped };
+    let service = TestService { limits: Arc::new(limits), half_closed: Arc::default(), own, dropped };
     let mut served = Http1::new(io, service, BytesMut::new());
     tokio::spawn(async move {
         let ended = poll_fn(|cx| served.poll_end(cx)).await;
@@ -197,15 +197,15 @@ where
 }
 
 /// A client of one connection.
-pub(super) struct Client {
+pub(super) struct TestClient {
     pub(super) io: DuplexStream,
     pub(super) served: tokio::task::JoinHandle<Result<(), String>>,
 }
 
-impl Client {
+impl TestClient {
     pub(super) fn new(limits: Limits) -> Self {
         let (io, other) = tokio::io::duplex(64 << 10);
-        let served = serve(other, limits, Dropped::default());
+        let served = serve(other, limits, ResponseDropped::default());
         Self { io, served }
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::harness::{Dropped, LIKE_A_HEAD, serve};
+use super::harness::{LIKE_A_HEAD, ResponseDropped, serve};
 use crate::wire::Limits;
 
 /// What a client gets that sends all of `requests` at once, through a socket that holds `most` bytes; without the dates.
 async fn conversation(requests: &str, most: usize) -> String {
     let (io, other) = tokio::io::duplex(most);
-    let _served = serve(other, Limits::default(), Dropped::default());
+    let _served = serve(other, Limits::default(), ResponseDropped::default());
     let (mut reading, mut writing) = tokio::io::split(io);
     let mut text = String::new();
     let both = async {

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::harness::{Client, Dropped, answers, one, serve};
+use super::harness::{ResponseDropped, TestClient, answers, one, serve};
 use crate::wire::Limits;
 
 const HELLO: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 async fn exchange(bytes: impl AsRef<[u8]>) -> Vec<(u16, String)> {
-    let mut client = Client::new(Limits::default());
+    let mut client = TestClient::new(Limits::default());
     client.send(bytes).await;
     answers(&client.read_to_end().await)
 }
@@ -42,7 +42,7 @@ async fn a_refusal_waits_for_the_answers_before_it() {
     let bytes = format!("{HELLO}{slow}{echo}GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n{HELLO}{HELLO}");
     assert_eq!(exchange(&bytes).await, expected);
 
-    let mut client = Client::new(Limits::default());
+    let mut client = TestClient::new(Limits::default());
     for byte in bytes.as_bytes() {
         client.send([*byte]).await;
         tokio::task::yield_now().await;
@@ -61,7 +61,7 @@ async fn bodies_come_through_whole_however_they_are_cut() {
     let fixed = format!("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\n{data}");
     let bytes = format!("{chunked}{fixed}\r\n{chunked}GET /close HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     for size in [1, 13, 1_000, 8_192, 100_000] {
-        let mut client = Client::new(Limits::default());
+        let mut client = TestClient::new(Limits::default());
         let (mut reader, mut writer) = tokio::io::split(client.io);
         let bytes = bytes.clone();
         tokio::spawn(async move {
@@ -90,7 +90,7 @@ async fn a_broken_chunk_is_a_400_of_its_own_request() {
 #[tokio::test]
 async fn a_body_that_ends_early_is_a_400() {
     for head in ["Content-Length: 5\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n5\r\nabc"] {
-        let mut client = Client::new(Limits::default());
+        let mut client = TestClient::new(Limits::default());
         client.send(format!("POST /echo HTTP/1.1\r\nHost: h\r\n{head}")).await;
         client.io.shutdown().await.unwrap();
         let text = client.read_to_end().await;
@@ -103,7 +103,7 @@ async fn a_client_that_is_reset_ends_its_request() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (other, _) = listener.accept().await.unwrap();
-    let dropped = Dropped::default();
+    let dropped = ResponseDropped::default();
     let served = serve(other, Limits::default(), dropped.clone());
     client.write_all(b"GET /stay HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -117,7 +117,7 @@ async fn a_client_that_is_reset_ends_its_request() {
 
 #[tokio::test]
 async fn a_client_that_sends_no_more_gets_its_answers() {
-    let mut client = Client::new(Limits::default());
+    let mut client = TestClient::new(Limits::default());
     client
         .send(format!("GET /slow HTTP/1.1\r\nHost: h\r\n\r\nGET /slower HTTP/1.1\r\nHost: h\r\n\r\n{HELLO}GET /"))
         .await;
@@ -130,7 +130,7 @@ async fn a_client_that_sends_no_more_gets_its_answers() {
 
 #[tokio::test]
 async fn a_stream_hears_of_a_client_that_sends_no_more() {
-    let mut client = Client::new(Limits::default());
+    let mut client = TestClient::new(Limits::default());
     client.send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n").await;
     client.read_until("5\r\nfirst\r\n").await;
     client.io.shutdown().await.unwrap();
@@ -140,7 +140,7 @@ async fn a_stream_hears_of_a_client_that_sends_no_more() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_never_ended() {
-    let mut client = Client::new(Limits::default());
+    let mut client = TestClient::new(Limits::default());
     client.send("GET /broken HTTP/1.1\r\nHost: h\r\n\r\n").await;
     let text = client.read_to_end().await;
     assert!(text.ends_with("transfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n"), "{text}");
@@ -149,7 +149,7 @@ async fn a_body_that_breaks_off_is_never_ended() {
 
 #[tokio::test]
 async fn a_client_that_leaves_between_requests_is_no_error() {
-    let mut client = Client::new(Limits::default());
+    let mut client = TestClient::new(Limits::default());
     client.send(HELLO).await;
     client.read_until("hello").await;
     drop(client.io);
@@ -163,7 +163,7 @@ async fn a_client_that_still_sends_gets_its_answer() {
     let address = listener.local_addr().unwrap();
     let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
     let (other, _) = listener.accept().await.unwrap();
-    let served = serve(other, Limits::default(), Dropped::default());
+    let served = serve(other, Limits::default(), ResponseDropped::default());
     client.write_all(b"POST / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n").await.unwrap();
     client.write_all(&vec![b'x'; 100_000]).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -196,7 +196,7 @@ async fn whatever_is_sent_gets_an_answer_with_a_reason() {
         }
         let limits = limits.clone();
         cases.spawn(async move {
-            let mut client = Client::new(limits);
+            let mut client = TestClient::new(limits);
             client.send(&bytes).await;
             (bytes, answers(&client.read_to_end().await))
         });

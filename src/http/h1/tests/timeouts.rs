@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 
-use super::harness::{BIG, Client, answers, one};
+use super::harness::{BIG, TestClient, answers, one};
 use crate::wire::Limits;
 
 const HELLO: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -17,7 +17,7 @@ async fn pause(millis: u64) {
 #[tokio::test]
 async fn a_silent_client_is_let_go_without_a_word() {
     let started = Instant::now();
-    let mut client = Client::new(Limits { header_timeout: SHORT, ..Limits::default() });
+    let mut client = TestClient::new(Limits { header_timeout: SHORT, ..Limits::default() });
     client.send("\r\n").await;
     assert_eq!(client.read_to_end().await, "");
     assert!(started.elapsed() >= SHORT && started.elapsed() < 10 * SHORT);
@@ -27,7 +27,7 @@ async fn a_silent_client_is_let_go_without_a_word() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_but_a_busy_one_is_not() {
     let limits = Limits { keep_alive_timeout: SHORT, header_timeout: Duration::from_secs(5), ..Limits::default() };
-    let mut client = Client::new(limits);
+    let mut client = TestClient::new(limits);
     for _ in 0..3 {
         client.send(HELLO).await;
         client.read_until("hello").await;
@@ -45,7 +45,7 @@ async fn an_idle_connection_is_closed_but_a_busy_one_is_not() {
 #[tokio::test]
 async fn a_slow_head_is_a_408() {
     for before in ["", HELLO] {
-        let mut client = Client::new(Limits { header_timeout: SHORT, ..Limits::default() });
+        let mut client = TestClient::new(Limits { header_timeout: SHORT, ..Limits::default() });
         client.send(before).await;
         let mut expected = if before.is_empty() { Vec::new() } else { one(200, "hello") };
         for byte in b"GET / HTTP/1.1" {
@@ -61,7 +61,7 @@ async fn a_slow_head_is_a_408() {
 #[tokio::test]
 async fn a_slow_body_is_a_408() {
     let limits = Limits { min_data_rate: 1_000, min_data_rate_grace: SHORT, ..Limits::default() };
-    let mut client = Client::new(limits);
+    let mut client = TestClient::new(limits);
     client.send("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 500\r\n\r\n").await;
     for _ in 0..30 {
         client.send("12345").await;
@@ -73,7 +73,7 @@ async fn a_slow_body_is_a_408() {
 #[tokio::test]
 async fn a_body_that_keeps_the_rate_is_served() {
     let limits = Limits { min_data_rate: 100, min_data_rate_grace: SHORT, ..Limits::default() };
-    let mut client = Client::new(limits);
+    let mut client = TestClient::new(limits);
     client.send("POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 150\r\n\r\n").await;
     for _ in 0..30 {
         client.send("12345").await;
@@ -85,7 +85,7 @@ async fn a_body_that_keeps_the_rate_is_served() {
 #[tokio::test]
 async fn a_reader_that_takes_nothing_is_cut() {
     let limits = Limits { min_data_rate: 1_000_000, min_data_rate_grace: SHORT, ..Limits::default() };
-    let mut client = Client::new(limits);
+    let mut client = TestClient::new(limits);
     client.send("GET /big HTTP/1.1\r\nHost: h\r\n\r\n").await;
     let ended = tokio::time::timeout(Duration::from_secs(5), &mut client.served).await.unwrap().unwrap();
     assert!(ended.is_err());
@@ -95,7 +95,7 @@ async fn a_reader_that_takes_nothing_is_cut() {
 #[tokio::test]
 async fn a_slow_reader_is_not_idle() {
     let limits = Limits { min_data_rate: 0, keep_alive_timeout: SHORT, ..Limits::default() };
-    let mut client = Client::new(limits);
+    let mut client = TestClient::new(limits);
     client.send("GET /big HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
     pause(400).await;
     assert!(client.read_to_end().await.len() > BIG);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::harness::{Client, answers};
+use super::harness::{TestClient, answers};
 use crate::wire::Limits;
 
 fn upgrade(path: &str) -> String {
@@ -14,7 +14,7 @@ fn upgrade(path: &str) -> String {
 #[tokio::test]
 async fn bytes_after_a_101_come_through_as_they_are() {
     for early in ["", "\0early\n", "GET / HTTP/1.1\r\n\r\n"] {
-        let mut client = Client::new(Limits::default());
+        let mut client = TestClient::new(Limits::default());
         client.send(format!("{}{early}", upgrade("/upgrade"))).await;
         let mut answer = client.read_until(&format!("\r\n\r\n{early}")).await;
         if early.is_empty() {
@@ -31,13 +31,13 @@ async fn bytes_after_a_101_come_through_as_they_are() {
 #[tokio::test]
 async fn an_upgrade_that_is_not_taken_goes_on_as_http() {
     for path in ["/", "/slow"] {
-        let mut client = Client::new(Limits::default());
+        let mut client = TestClient::new(Limits::default());
         let next = "GET /close HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
         client.send(format!("{}{next}", upgrade(path))).await;
         let text = client.read_to_end().await;
         assert_eq!(answers(&text).len(), 2, "{text}");
 
-        let mut client = Client::new(Limits::default());
+        let mut client = TestClient::new(Limits::default());
         client.send(upgrade(path)).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         client.send(next).await;
@@ -48,7 +48,7 @@ async fn an_upgrade_that_is_not_taken_goes_on_as_http() {
 
 #[tokio::test]
 async fn a_client_may_wait_before_it_goes_on() {
-    let mut client = Client::new(Limits::default());
+    let mut client = TestClient::new(Limits::default());
     client.send(upgrade("/")).await;
     client.read_until("hello").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -58,7 +58,7 @@ async fn a_client_may_wait_before_it_goes_on() {
 
 #[tokio::test]
 async fn a_client_that_leaves_during_an_upgrade_is_noticed() {
-    let mut client = Client::new(Limits::default());
+    let mut client = TestClient::new(Limits::default());
     client.send(upgrade("/stay")).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     drop(client.io);
@@ -69,7 +69,7 @@ async fn a_client_that_leaves_during_an_upgrade_is_noticed() {
 /// More than the guard keeps while the service decides: the rest waits in the socket, and nobody is forgotten.
 #[tokio::test]
 async fn a_client_may_send_far_ahead() {
-    let client = Client::new(Limits::default());
+    let client = TestClient::new(Limits::default());
     let (mut reader, mut writer) = tokio::io::split(client.io);
     let ahead = "GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(6_000);
     let bytes = format!("{}{ahead}GET /close HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", upgrade("/slow"));

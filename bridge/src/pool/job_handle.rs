@@ -12,13 +12,13 @@ use super::overdue::Taken;
 
 /// How far a call has come, and whether anybody waits for it still: the pool's side and the client's each move it on once.
 #[derive(Debug, Clone)]
-pub struct Ticket {
-    state: Arc<State>,
+pub struct JobHandle {
+    state: Arc<JobState>,
     pub(super) pool: Weak<Pool>,
 }
 
 #[derive(Debug)]
-struct State {
+struct JobState {
     stage: AtomicU8,
     /// What the operator is to hear about the call.
     remark: OnceLock<String>,
@@ -38,11 +38,11 @@ pub(super) const STALLED: u8 = 5;
 /// It runs, and was given up for taking too long; orphaned as well.
 pub(super) const OVERDUE: u8 = 6;
 
-impl Ticket {
+impl JobHandle {
     /// A call that waits in `pool`, and is `timed` or not.
     pub(super) fn new(pool: Weak<Pool>, timed: bool) -> Self {
         let taken = timed.then(OnceLock::new);
-        let state = State { stage: AtomicU8::new(QUEUED), remark: OnceLock::new(), taken };
+        let state = JobState { stage: AtomicU8::new(QUEUED), remark: OnceLock::new(), taken };
         Self { state: Arc::new(state), pool }
     }
 

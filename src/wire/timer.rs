@@ -1,8 +1,8 @@
-//! A timer that is nearly always set again before it rings.
+//! A timer that is nearly always set again before it fires.
 //!
 //! Apart because several deadlines of a connection share one, and because of what it saves: a timer that is set anew for
 //! every request costs more than the request's parsing. So it is left as it is while the deadline it serves only moves
-//! away; when it rings early, it looks at the clock and goes back to sleep. It never sleeps longer than the idle time of a
+//! away; when it fires early, it looks at the clock and goes back to sleep. It never sleeps longer than the idle time of a
 //! connection, so that a nearer deadline which nobody polled for is at most that late. The deadline of an answer has one of
 //! its own, which the next request takes over.
 
@@ -20,7 +20,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// See the top of this file.
 #[derive(Debug)]
-pub struct Alarm {
+pub struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
     armed: bool,
     /// Whom it wakes.
@@ -28,20 +28,20 @@ pub struct Alarm {
     longest: Duration,
 }
 
-impl Alarm {
+impl Timer {
     /// No deadline that is not polled for may be nearer than `longest` from then.
     pub fn new(longest: Duration) -> Self {
         Self { sleep: None, armed: false, waker: None, longest: longest.clamp(SHORTEST_SLEEP, LONGEST_SLEEP) }
     }
 
-    /// Returns whether `deadline` has passed; if not, the task is woken when it has. `None` only keeps the alarm on.
+    /// Returns whether `deadline` has passed; if not, the task is woken when it has. `None` only keeps the timer on.
     pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> bool {
         loop {
             if let Some(sleep) = &mut self.sleep
                 && self.armed
                 && deadline.is_none_or(|deadline| sleep.deadline() <= deadline)
             {
-                // To ask whether it has rung is cheaper than to poll it.
+                // To ask whether it has fired is cheaper than to poll it.
                 let told = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
                 if told && !sleep.is_elapsed() {
                     return false;
@@ -74,29 +74,29 @@ impl Alarm {
     }
 }
 
-/// Where the requests of a connection find an alarm that an earlier one has left there.
+/// Where the requests of a connection find an timer that an earlier one has left there.
 #[derive(Debug, Default)]
-pub struct SpareAlarm(Mutex<Option<Alarm>>);
+pub struct SpareTimer(Mutex<Option<Timer>>);
 
-impl SpareAlarm {
-    /// The result of `work`, or `None` when it takes longer than `patience`.
+impl SpareTimer {
+    /// The result of `work`, or `None` when it takes longer than `timeout`.
     ///
     /// # Cancel safety
     /// As that of `work`.
-    pub async fn in_time<F: Future + Unpin>(&self, patience: Duration, work: &mut F) -> Option<F::Output> {
-        let deadline = Instant::now().checked_add(patience);
-        let mut alarm = self.lock().take().unwrap_or_else(|| Alarm::new(patience));
+    pub async fn in_time<F: Future + Unpin>(&self, timeout: Duration, work: &mut F) -> Option<F::Output> {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut timer = self.lock().take().unwrap_or_else(|| Timer::new(timeout));
         let result = poll_fn(|cx| match Pin::new(&mut *work).poll(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending if alarm.poll(cx, deadline) => Poll::Ready(None),
+            Poll::Pending if timer.poll(cx, deadline) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
         let result = result.await;
-        *self.lock() = Some(alarm);
+        *self.lock() = Some(timer);
         result
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Alarm>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Timer>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -109,20 +109,20 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
     }
 
-    async fn ring(alarm: &mut Alarm, deadline: Instant) {
-        poll_fn(|cx| if alarm.poll(cx, Some(deadline)) { Poll::Ready(()) } else { Poll::Pending }).await;
+    async fn ring(timer: &mut Timer, deadline: Instant) {
+        poll_fn(|cx| if timer.poll(cx, Some(deadline)) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
     #[test]
     fn it_rings_at_the_deadline_however_it_was_set_before() {
         runtime().block_on(async {
             let start = Instant::now();
-            let mut alarm = Alarm::new(Duration::from_secs(60));
-            poll_fn(|cx| Poll::Ready(alarm.poll(cx, None))).await;
-            ring(&mut alarm, start + Duration::from_millis(40)).await;
+            let mut timer = Timer::new(Duration::from_secs(60));
+            poll_fn(|cx| Poll::Ready(timer.poll(cx, None))).await;
+            ring(&mut timer, start + Duration::from_millis(40)).await;
             assert!(start.elapsed() >= Duration::from_millis(40) && start.elapsed() < Duration::from_secs(5));
-            poll_fn(|cx| Poll::Ready(alarm.poll(cx, Some(start + Duration::from_millis(60))))).await;
-            ring(&mut alarm, start + Duration::from_millis(90)).await;
+            poll_fn(|cx| Poll::Ready(timer.poll(cx, Some(start + Duration::from_millis(60))))).await;
+            ring(&mut timer, start + Duration::from_millis(90)).await;
             assert!(start.elapsed() >= Duration::from_millis(90));
         });
     }

@@ -8,31 +8,31 @@ use std::task::Waker;
 
 use futures::task::AtomicWaker;
 
-/// The bell of one queue. Who puts something in rings; who empties it listens first.
+/// Wakes the listener of one queue. Who puts something in notifies; who empties it listens first.
 #[derive(Debug, Default)]
-pub struct Bell {
+pub struct WakeFlag {
     /// Somebody will look: a wake is on its way, or nobody waits to be woken.
-    rung: AtomicBool,
+    notified: AtomicBool,
     listener: AtomicWaker,
 }
 
-impl Bell {
+impl WakeFlag {
     /// Says that something is in the queue. Never blocks, from any thread.
-    pub fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
+    pub fn notify(&self) {
+        if !self.notified.swap(true, Ordering::AcqRel) {
             self.listener.wake();
         }
     }
 
-    /// From now on `listener` is woken. To be called before the queue is emptied: what comes later rings again.
+    /// From now on `listener` is woken. To be called before the queue is emptied: what comes later notifies again.
     pub fn listen(&self, listener: &Waker) {
         self.listener.register(listener);
-        // Read and written at once: whoever rang before this has put something in that is seen after it.
-        self.rung.swap(false, Ordering::AcqRel);
+        // Read and written at once: whoever notified before this has put something in that is seen after it.
+        self.notified.swap(false, Ordering::AcqRel);
     }
 
     /// From now on nobody is woken: the listener is busy, and listens again when it is not.
-    pub fn mute(&self) {
-        self.rung.store(true, Ordering::Release);
+    pub fn suppress(&self) {
+        self.notified.store(true, Ordering::Release);
     }
 }

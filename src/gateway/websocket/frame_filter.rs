@@ -41,7 +41,7 @@ pub enum Coding {
     DeflatedBinary,
 }
 
-/// What the tap has seen.
+/// What the filter has seen.
 #[derive(Debug, Default)]
 pub struct Seen {
     heard: AtomicBool,
@@ -70,9 +70,9 @@ impl Seen {
     }
 }
 
-/// The connection with a tap on it.
+/// The connection behind the filter.
 #[derive(Debug)]
-pub struct Tapped<S> {
+pub struct FilteredStream<S> {
     io: S,
     seen: Arc<Seen>,
     /// Whether compression was agreed on.
@@ -82,7 +82,7 @@ pub struct Tapped<S> {
     held: Vec<u8>,
 }
 
-impl<S> Tapped<S> {
+impl<S> FilteredStream<S> {
     /// Taps `io`; `compressed` where compression was agreed on.
     pub fn new(io: S, seen: Arc<Seen>, compressed: bool) -> Self {
         Self { io, seen, compressed, scan: Scan::default(), held: Vec::new() }
@@ -94,16 +94,16 @@ impl<S> Tapped<S> {
         let (seen, compressed) = (&self.seen, self.compressed);
         let mut codings = compressed.then(|| seen.codings.lock().unwrap_or_else(PoisonError::into_inner));
         self.scan.adapt(fresh, compressed, |found| match (found, &mut codings) {
-            (Found::BadGateway, _) => seen.bad_gateway.store(true, Ordering::Release),
-            (Found::Pong, _) => _ = seen.pongs.fetch_add(1, Ordering::AcqRel),
-            (Found::Message(coding), Some(codings)) => codings.push_back(coding),
-            (Found::Message(_), None) => {}
+            (FrameStart::BadGateway, _) => seen.bad_gateway.store(true, Ordering::Release),
+            (FrameStart::Pong, _) => _ = seen.pongs.fetch_add(1, Ordering::AcqRel),
+            (FrameStart::Message(coding), Some(codings)) => codings.push_back(coding),
+            (FrameStart::Message(_), None) => {}
         })
     }
 }
 
 /// What begins in the bytes at hand.
-enum Found {
+enum FrameStart {
     Message(Coding),
     Pong,
     /// A close with 1014.
@@ -123,7 +123,7 @@ struct Scan {
 impl Scan {
     /// Reads on, and changes first bytes of frames. Gives how many bytes it has read; what is left is the beginning of a close
     /// frame.
-    fn adapt(&mut self, bytes: &mut [u8], compressed: bool, mut found: impl FnMut(Found)) -> usize {
+    fn adapt(&mut self, bytes: &mut [u8], compressed: bool, mut found: impl FnMut(FrameStart)) -> usize {
         let mut at = 0;
         while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
             let passed = usize::try_from(self.left).unwrap_or(usize::MAX).min(rest.len());
@@ -136,14 +136,14 @@ impl Scan {
                         Code::Unknown => return at,
                         Code::Is(BAD_GATEWAY) => {
                             *first = (*first & !OPCODE) | PONG;
-                            found(Found::BadGateway);
+                            found(FrameStart::BadGateway);
                         }
                         Code::Is(_) | Code::None => {}
                     }
                 } else if *first & OPCODE == PONG {
-                    found(Found::Pong);
+                    found(FrameStart::Pong);
                 } else if compressed && let Some(coding) = take_mark(first) {
-                    found(Found::Message(coding));
+                    found(FrameStart::Message(coding));
                 }
             }
             self.take_head_byte(*first);
@@ -206,7 +206,7 @@ fn take_mark(byte: &mut u8) -> Option<Coding> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for FilteredStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let start = out.filled().len();
@@ -239,7 +239,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
     }
@@ -281,7 +281,7 @@ mod tests {
         for piece in sent.chunks(size) {
             held.extend_from_slice(piece);
             let count = scan.adapt(&mut held, compressed, |found| {
-                if let Found::Message(coding) = found {
+                if let FrameStart::Message(coding) = found {
                     codings.push(coding);
                 }
             });
@@ -311,11 +311,11 @@ mod tests {
     #[test]
     fn a_pong_that_waits_is_not_taken_for_the_close_behind_it() {
         let seen = Arc::new(Seen::default());
-        let mut tap = Tapped::new(tokio::io::empty(), Arc::clone(&seen), false);
+        let mut filter = FilteredStream::new(tokio::io::empty(), Arc::clone(&seen), false);
         let masked =
             |payload: &[u8]| payload.iter().zip(b"mask".iter().cycle()).map(|(a, b)| a ^ b).collect::<Vec<_>>();
         let mut sent = [frame(0x8A, &masked(&BAD_GATEWAY)), frame(0x88, &masked(&BAD_GATEWAY))].concat();
-        assert_eq!(tap.adapt(&mut sent), sent.len());
+        assert_eq!(filter.adapt(&mut sent), sent.len());
         assert_eq!(seen.closed_with(&BAD_GATEWAY), None);
         assert_eq!(seen.closed_with(&BAD_GATEWAY), Some(b"".as_slice()));
     }

@@ -13,29 +13,29 @@ use pyo3::prelude::*;
 use super::Pool;
 
 /// Who wants the interpreter has taken it after such a time. The system makes it about twice as long.
-const MOMENT: Duration = Duration::from_micros(50);
+const PAUSE: Duration = Duration::from_micros(50);
 
 /// So often a call is given way that begins no other. The interpreter changes hands every 5 ms.
-const MOST_MOMENTS: u32 = 2;
+const MOST_PAUSES: u32 = 2;
 
 /// After so many calls a thread asks whether it is in the way.
 pub(super) const SELDOM: u32 = 16;
 
 impl Pool {
     /// Lets the calls that run go first, for as long as they want the interpreter and the queue moves.
-    pub(super) fn give_way(&self, py: Python<'_>) {
-        let (mut begun, mut patience) = (self.counts.begun.load(Ordering::Acquire), 0);
-        while patience < MOST_MOMENTS && self.counts.running.load(Ordering::Acquire) > 0 && !self.jobs.is_empty() {
+    pub(super) fn throttle(&self, py: Python<'_>) {
+        let (mut begun, mut pauses) = (self.counts.begun.load(Ordering::Acquire), 0);
+        while pauses < MOST_PAUSES && self.counts.running.load(Ordering::Acquire) > 0 && !self.jobs.is_empty() {
             let asked = py.detach(|| {
-                std::thread::sleep(MOMENT);
+                std::thread::sleep(PAUSE);
                 Instant::now()
             });
-            if asked.elapsed() < MOMENT {
+            if asked.elapsed() < PAUSE {
                 return;
             }
             let now = self.counts.begun.load(Ordering::Acquire);
             // A call that computes for long, on the other hand, is not to hold up all others.
-            patience = if now == begun { patience + 1 } else { 0 };
+            pauses = if now == begun { pauses + 1 } else { 0 };
             begun = now;
         }
     }

@@ -17,7 +17,7 @@ const MOST_GRACES: u32 = 3;
 
 /// One direction's credit.
 #[derive(Debug)]
-pub struct Pace {
+pub struct DataRate {
     rate: u64,
     grace: Duration,
     credit: Duration,
@@ -26,7 +26,7 @@ pub struct Pace {
     waiting: Option<Instant>,
 }
 
-impl Pace {
+impl DataRate {
     /// A direction whose client has its whole grace.
     pub fn new(limits: &Limits) -> Self {
         let grace = limits.min_data_rate_grace;
@@ -78,52 +78,52 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn pace(rate: u64) -> Pace {
+    fn data_rate(rate: u64) -> DataRate {
         let grace = Duration::from_secs(10);
-        Pace::new(&Limits { min_data_rate: rate, min_data_rate_grace: grace, ..Limits::default() })
+        DataRate::new(&Limits { min_data_rate: rate, min_data_rate_grace: grace, ..Limits::default() })
     }
 
     /// The credit left, in whole seconds.
-    fn left(pace: &mut Pace) -> u64 {
-        let deadline = pace.wait().unwrap();
+    fn left(data_rate: &mut DataRate) -> u64 {
+        let deadline = data_rate.wait().unwrap();
         (deadline - Instant::now() + Duration::from_millis(500)).as_secs()
     }
 
     #[test]
     fn bytes_earn_credit_up_to_a_cap() {
-        let mut pace = pace(500);
-        assert_eq!(left(&mut pace), 10);
-        assert!(pace.is_waiting());
-        assert!(pace.moved(1_000).is_some());
-        assert_eq!(left(&mut pace), 12);
-        pace.moved(10_000_000);
-        assert_eq!(left(&mut pace), 30);
+        let mut data_rate = data_rate(500);
+        assert_eq!(left(&mut data_rate), 10);
+        assert!(data_rate.is_waiting());
+        assert!(data_rate.moved(1_000).is_some());
+        assert_eq!(left(&mut data_rate), 12);
+        data_rate.moved(10_000_000);
+        assert_eq!(left(&mut data_rate), 30);
     }
 
     #[test]
     fn waiting_uses_credit_up() {
-        let mut pace = pace(500);
-        pace.waiting = Instant::now().checked_sub(Duration::from_secs(4));
-        assert_eq!(left(&mut pace), 6);
-        pace.moved(0);
-        assert_eq!(left(&mut pace), 6);
+        let mut data_rate = data_rate(500);
+        data_rate.waiting = Instant::now().checked_sub(Duration::from_secs(4));
+        assert_eq!(left(&mut data_rate), 6);
+        data_rate.moved(0);
+        assert_eq!(left(&mut data_rate), 6);
     }
 
     #[test]
     fn what_is_handed_over_brings_its_own_time() {
-        let mut pace = pace(500);
-        pace.hand(50_000);
-        assert_eq!(left(&mut pace), 110);
-        pace.moved(0);
-        assert!(!pace.is_waiting());
-        pace.hand(500);
-        assert_eq!(left(&mut pace), 31);
+        let mut data_rate = data_rate(500);
+        data_rate.hand(50_000);
+        assert_eq!(left(&mut data_rate), 110);
+        data_rate.moved(0);
+        assert!(!data_rate.is_waiting());
+        data_rate.hand(500);
+        assert_eq!(left(&mut data_rate), 31);
     }
 
     #[test]
     fn no_rate_is_no_deadline() {
-        let mut pace = pace(0);
-        assert_eq!(pace.wait(), None);
-        assert!(pace.is_waiting());
+        let mut data_rate = data_rate(0);
+        assert_eq!(data_rate.wait(), None);
+        assert!(data_rate.is_waiting());
     }
 }

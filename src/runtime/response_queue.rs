@@ -10,28 +10,28 @@ use crossbeam_queue::SegQueue;
 use tokio::sync::oneshot;
 
 use crate::response::app_response::AppResponse;
-use crate::runtime::driver::bell::Bell;
+use crate::runtime::driver::wake_flag::WakeFlag;
 
 /// Where a response goes to.
 pub type Responder = oneshot::Sender<AppResponse>;
 
 /// The queue in front of one runtime.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub struct ResponseQueue {
     ready: SegQueue<(Responder, AppResponse)>,
-    bell: Bell,
+    wake_flag: WakeFlag,
 }
 
-impl Outbox {
+impl ResponseQueue {
     /// Hands a response over. Never blocks, from any thread.
     pub fn send(&self, responder: Responder, response: AppResponse) {
         self.ready.push((responder, response));
-        self.bell.ring();
+        self.wake_flag.notify();
     }
 
     /// Delivers what is there, on the thread that drives; `driver` is woken when more comes.
     pub fn deliver(&self, driver: &Waker) {
-        self.bell.listen(driver);
+        self.wake_flag.listen(driver);
         while let Some((responder, response)) = self.ready.pop() {
             // The client may have gone.
             let _unsent = responder.send(response);
@@ -39,8 +39,8 @@ impl Outbox {
     }
 
     /// Nobody drives; who does next delivers first.
-    pub fn mute(&self) {
-        self.bell.mute();
+    pub fn suppress(&self) {
+        self.wake_flag.suppress();
     }
 }
 
@@ -52,16 +52,16 @@ mod tests {
     #[test]
     fn every_response_arrives_however_many_threads_send() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let outbox = std::sync::Arc::new(Outbox::default());
+        let response_queue = std::sync::Arc::new(ResponseQueue::default());
         let threads: Vec<_> = (0..4)
             .map(|_| {
-                let (outbox, mut waiting) = (std::sync::Arc::clone(&outbox), Vec::new());
+                let (response_queue, mut waiting) = (std::sync::Arc::clone(&response_queue), Vec::new());
                 let pairs: Vec<_> = (0..500).map(|_| oneshot::channel()).collect();
                 let (senders, receivers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
                 waiting.extend(receivers);
                 let thread = std::thread::spawn(move || {
                     for sender in senders {
-                        outbox.send(sender, AppResponse::Error(RequestError::application_failed()));
+                        response_queue.send(sender, AppResponse::Error(RequestError::application_failed()));
                     }
                 });
                 (thread, waiting)
@@ -76,11 +76,11 @@ mod tests {
                     thread.join().unwrap();
                 }
             };
-            let patience = std::time::Duration::from_secs(20);
+            let timeout = std::time::Duration::from_secs(20);
             tokio::select! {
-                arrived = tokio::time::timeout(patience, all) => arrived.unwrap(),
+                arrived = tokio::time::timeout(timeout, all) => arrived.unwrap(),
                 () = std::future::poll_fn(|context| {
-                    outbox.deliver(context.waker());
+                    response_queue.deliver(context.waker());
                     std::task::Poll::Pending
                 }) => unreachable!(),
             }

@@ -1,0 +1,221 @@
+//! The WSGI threads take threads to drive tokio. The thread `rsgi-io` is the fallback driver.
+//!
+//! One thread at a time holds the runtime lock, and drives. `driver/mod.rs` does not know why a
+//! thread releases the runtime lock; the rules are here:
+//!
+//! 1. The thread that reads a request releases the runtime lock, runs the call, sends the response, and takes the runtime lock again. A fast call is over
+//!    before anybody else looks.
+//! 2. While there is traffic, the fallback driver looks at short intervals. If nobody drove since the last look, it takes the runtime lock
+//!    itself. If calls wait and none has started, it wakes a thread for them.
+//! 3. In a burst of calls, the fallback driver takes the runtime lock at once and keeps it until the burst is over. Sockets and applications then
+//!    use two processors.
+//!
+//! Short calls are no burst, because waking a thread costs more than such a call. Their thread runs everything that it
+//! has read. The fallback driver then looks rarely, and takes the runtime lock only if a call is stuck.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{Thread, available_parallelism};
+use std::time::Duration;
+
+use rsgi_bridge::pool::Pool;
+use rsgi_bridge::pool::idle::IdleWork;
+
+use super::Driver;
+
+/// Time between two looks. The system makes it about twice as long.
+const LOOK: Duration = Duration::from_micros(60);
+
+/// Time between two looks at short calls: a stuck one holds up others for two looks at most.
+const SELDOM_LOOK: Duration = Duration::from_millis(1);
+
+/// A call that takes less is short. Measured: between 20 and 37 µs of Python a second processor begins to pay.
+const SHORT: Duration = Duration::from_micros(20);
+
+/// What is short where there is no second processor to be used. Longer calls mostly wait, and others can run meanwhile.
+const SHORT_IN_COMPANY: Duration = SELDOM_LOOK;
+
+/// So many looks at a runtime lock that nobody left, and the fallback driver sleeps until somebody does.
+const IDLE_LOOKS: u32 = 8;
+
+/// So many calls at once are a burst: the fallback driver drives while a thread runs them.
+const BURST: usize = 4;
+
+/// So many calls that come alone, and the threads may drive again.
+const FEWEST_ALONE: u32 = 16;
+
+/// The most calls that the fallback driver gives to threads before it offers the runtime lock again.
+const MOST_BACK_OFF: u32 = 1023;
+
+/// The runtime lock as the threads of one pool take threads in it.
+#[derive(Debug)]
+pub struct DrivingThreads {
+    driver: Arc<Driver>,
+    pool: Arc<Pool>,
+    /// A call that takes less is short.
+    short: Duration,
+    /// How often a thread of the pool released the runtime lock.
+    left: AtomicUsize,
+    /// It was left for a burst of calls.
+    burst: AtomicBool,
+    fallback: Thread,
+    fallback_sleeps: AtomicBool,
+}
+
+impl IdleWork for DrivingThreads {
+    fn work(&self, wanted: &dyn Fn() -> bool) -> bool {
+        self.driver.try_drive(|_| if wanted() { Poll::Ready(()) } else { Poll::Pending }).is_some()
+    }
+
+    fn interrupt(&self) {
+        self.driver.interrupt();
+    }
+
+    fn left(&self, calls: usize) {
+        self.left.fetch_add(1, Ordering::SeqCst);
+        let burst = calls >= BURST && !self.calls_are_short();
+        if burst {
+            self.burst.store(true, Ordering::SeqCst);
+        }
+        if self.fallback_sleeps.swap(false, Ordering::SeqCst) || burst {
+            self.fallback.unpark();
+        }
+    }
+}
+
+impl DrivingThreads {
+    fn calls_are_short(&self) -> bool {
+        self.pool.call_time() < self.short
+    }
+}
+
+/// Looks after the threads of `pool` until `over` is ready. Called on the fallback driver's thread. `workers` are the processes that serve.
+pub fn run_fallback_driver<T>(
+    driver: &Arc<Driver>,
+    pool: &Arc<Pool>,
+    workers: usize,
+    over: impl Future<Output = T> + Unpin,
+) -> T {
+    let alone = available_parallelism().is_ok_and(|processors| workers < processors.get());
+    let threads = Arc::new(DrivingThreads {
+        driver: Arc::clone(driver),
+        pool: Arc::clone(pool),
+        short: if alone { SHORT } else { SHORT_IN_COMPANY },
+        left: AtomicUsize::new(0),
+        burst: AtomicBool::new(false),
+        fallback: std::thread::current(),
+        fallback_sleeps: AtomicBool::new(false),
+    });
+    pool.look_after(true);
+    pool.work_while_idle(Arc::<DrivingThreads>::clone(&threads));
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    FallbackDriver { threads: &threads, pool, over, waker, back_off: 0, given_up_at: None }.run()
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+struct FallbackDriver<'a, F> {
+    threads: &'a DrivingThreads,
+    pool: &'a Pool,
+    over: F,
+    waker: Waker,
+    /// How many calls are given to threads before the runtime lock is.
+    back_off: u32,
+    /// `DrivingThreads::left` when the fallback driver last gave the runtime lock up.
+    given_up_at: Option<usize>,
+}
+
+impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
+    fn run(mut self) -> T {
+        let (mut left, mut begun, mut idle_looks) = (self.left(), self.pool.progress().0, 0);
+        loop {
+            if let Poll::Ready(result) = Pin::new(&mut self.over).poll(&mut Context::from_waker(&self.waker)) {
+                return result;
+            }
+            if idle_looks < IDLE_LOOKS {
+                std::thread::park_timeout(if self.threads.calls_are_short() { SELDOM_LOOK } else { LOOK });
+            } else {
+                self.sleep(left);
+                idle_looks = 0;
+            }
+            let unchanged = self.left() == left;
+            left = self.left();
+            idle_looks = if unchanged { idle_looks + 1 } else { 0 };
+            // The thread that released the runtime lock is at the next of several short calls.
+            let moves = self.pool.progress().0 != begun && self.threads.calls_are_short();
+            if self.threads.burst.swap(false, Ordering::SeqCst) || (unchanged && !moves) {
+                match self.drive() {
+                    DriveResult::Over(result) => return result,
+                    DriveResult::GivenUp => (left, idle_looks) = (self.left(), 0),
+                    DriveResult::Taken => {}
+                }
+            }
+            let (now, waiting) = self.pool.progress();
+            if waiting && now == begun {
+                self.pool.wake();
+            }
+            begun = now;
+        }
+    }
+
+    fn left(&self) -> usize {
+        self.threads.left.load(Ordering::SeqCst)
+    }
+
+    /// Sleeps until a thread releases the runtime lock, or all is over.
+    fn sleep(&self, left: usize) {
+        self.threads.fallback_sleeps.store(true, Ordering::SeqCst);
+        if self.left() == left {
+            std::thread::park();
+        }
+        self.threads.fallback_sleeps.store(false, Ordering::SeqCst);
+    }
+
+    /// Drives in the place of a thread that takes its time.
+    fn drive(&mut self) -> DriveResult<T> {
+        // Nobody drove since the runtime lock was given up: the calls are slow, and giving it up again so soon would be in vain.
+        let in_vain = self.given_up_at == Some(self.left());
+        let back_off = if in_vain { (self.back_off * 2 + 1).min(MOST_BACK_OFF) } else { FEWEST_ALONE };
+        let mut alone = 0;
+        let mut has_begun = false;
+        let result = self.threads.driver.try_drive(|context| {
+            if !std::mem::replace(&mut has_begun, true) {
+                self.pool.look_after(false);
+            }
+            if let Poll::Ready(result) = Pin::new(&mut self.over).poll(context) {
+                return Poll::Ready(DriveResult::Over(result));
+            }
+            // A thread was woken for a call, which is the only one: it may have the runtime lock after it.
+            match self.pool.at_rest() {
+                Some(1) => alone += 1,
+                Some(2..) if self.threads.calls_are_short() => alone += 1,
+                Some(0) | None => {}
+                Some(_) => alone = 0,
+            }
+            if alone > back_off { Poll::Ready(DriveResult::GivenUp) } else { Poll::Pending }
+        });
+        let Some(result) = result else { return DriveResult::Taken };
+        self.back_off = back_off;
+        self.pool.look_after(true);
+        self.given_up_at = Some(self.left());
+        result
+    }
+}
+
+/// How a try to drive ended.
+enum DriveResult<T> {
+    /// Another thread drives.
+    Taken,
+    /// The runtime lock is for a thread of the pool.
+    GivenUp,
+    /// Nobody needs to drive any more.
+    Over(T),
+}
