@@ -14,7 +14,7 @@ use http::HeaderMap;
 #[derive(Debug, Clone, Default)]
 pub struct RequestFields {
     bytes: Vec<u8>,
-    places: Vec<Place>,
+    places: Vec<FieldRange>,
     /// Whether a name comes more than once.
     repeats: bool,
     /// Which kinds of names there are.
@@ -23,7 +23,7 @@ pub struct RequestFields {
 
 /// Where a field is in the bytes.
 #[derive(Debug, Clone)]
-struct Place {
+struct FieldRange {
     name: Range<usize>,
     value: Range<usize>,
 }
@@ -37,7 +37,7 @@ impl RequestFields {
             if let Some(name) = fields.bytes.get_mut(name.clone()) {
                 name.make_ascii_lowercase();
             }
-            fields.push(Place { name, value });
+            fields.push(FieldRange { name, value });
         }
         fields
     }
@@ -49,7 +49,7 @@ impl RequestFields {
             name.make_ascii_lowercase();
         }
         let value = self.store(value);
-        self.push(Place { name, value });
+        self.push(FieldRange { name, value });
     }
 
     /// Sets a field that comes once from now on: where the first of this name was, or behind the others.
@@ -138,7 +138,7 @@ impl RequestFields {
         })
     }
 
-    fn is_named(&self, place: &Place, name: &str) -> bool {
+    fn is_named(&self, place: &FieldRange, name: &str) -> bool {
         place.name.len() == name.len() && self.part(&place.name) == name.as_bytes()
     }
 
@@ -152,7 +152,7 @@ impl RequestFields {
         start..self.bytes.len()
     }
 
-    fn push(&mut self, place: Place) {
+    fn push(&mut self, place: FieldRange) {
         let name = self.part(&place.name);
         // Names of one kind are seldom the same; names of two kinds never are.
         let (first, last) = (name.first().copied().unwrap_or(0), name.last().copied().unwrap_or(0));

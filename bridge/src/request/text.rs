@@ -112,7 +112,9 @@ fn is_pair_of(pair: &Bound<'_, PyTuple>, name: &[u8], value: &[u8]) -> bool {
 const CACHED_NAMES: usize = 512;
 
 /// Header name → Python object, made once per name; nothing for a name that applications do not see.
-struct NameCache<T>(Mutex<HashMap<Box<[u8]>, Option<Py<T>>, RandomState>>);
+struct NameCache<T>(Mutex<ObjectsByName<T>>);
+
+type ObjectsByName<T> = HashMap<Box<[u8]>, Option<Py<T>>, RandomState>;
 
 impl<T> NameCache<T> {
     fn get<'py>(
