@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PEERS ?= .venv-conformance
+DOCS_VENV ?= .venv-docs
+GUIDES_VENV ?= .venv-guides
 PYTEST_ARGUMENTS ?=
 # Most tests wait for a server or a clock, so more of them than there are processors run side by side.
 TEST_PROCESSES ?= 4
@@ -18,7 +20,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help tools install build test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance clean
+.PHONY: help tools install build docs guides test test-rust test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +42,20 @@ install: $(VENV)/.maturin ## create .venv with the package (a release build) and
 
 build: $(VENV)/.maturin ## build a wheel in dist/
 	$(BIN)/maturin build --release --out dist
+
+# The site needs neither the package nor Rust, so it has an environment of its own.
+docs: ## build the documentation as a site in site/
+	@test -x $(DOCS_VENV)/bin/python || '$(PYTHON)' -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/tools/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
+	@echo 'built the site; see it with: $(PYTHON) -m http.server --directory site'
+
+# httpbin needs an old greenlet, so the published applications have an environment of their own.
+guides: install ## run the guides that move published applications (docs/guides)
+	@test -x $(GUIDES_VENV)/bin/python || '$(PYTHON)' -m venv $(GUIDES_VENV)
+	$(GUIDES_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/tools/guides.txt
+	PYTHONPATH='$(CURDIR)/python:$(CURDIR)/tests/support' $(GUIDES_VENV)/bin/python -m pytest -c /dev/null --rootdir . --noconftest \
+	--timeout 300 tests/docs/test_guides.py
 
 test: install test-rust test-python ## run cargo test, then pytest
 
@@ -112,5 +128,5 @@ conformance: install ## test other servers and bridges too; writes docs/conforma
 	PYTHONPATH='$(CURDIR)/tests/support:$(CURDIR)/python' $(PEERS)/bin/python conformance docs/conformance.md
 
 clean: ## remove everything that was built and installed here
-	rm -rf $(VENV) .venv-3.* .venv-bench-3.* benches/.venv-3.* $(PEERS) target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* .venv-bench-3.* benches/.venv-3.* $(PEERS) $(DOCS_VENV) $(GUIDES_VENV) site target dist python/rsgi/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-//! The Python interface of the router: who would answer a request, and what decides it, without a server.
+//! The Python interface of the router: which application would answer a request, and what decides it, without a server.
 //!
 //! The server asks the same router. `rsgi explain` and `rsgi check` bind no address.
 //!
@@ -22,21 +22,21 @@ pub struct PlanRouter {
     static_folders: Vec<StaticSpec>,
 }
 
-/// Who would answer a request, and what decides it.
+/// Which application would answer a request, and what decides it.
 #[pyclass(frozen, get_all, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct Explanation {
     /// What decides: `rule`, `mount`, `table`, `probe`, `websocket`, `only` or `none`.
     kind: &'static str,
-    /// The deciding rule, application (of a prefix) or route, as its place in the plan.
+    /// The index in the plan of the rule, the application (of a prefix) or the route that decides.
     index: Option<usize>,
-    /// The deciding rule's text, the prefix, or the route's path.
+    /// The text of the rule, the prefix, or the path of the route.
     detail: Option<String>,
-    /// All of that in words.
+    /// The decision in words.
     reason: String,
-    /// Who answers, as a place in the plan's applications.
+    /// The index of the application that answers.
     app: Option<usize>,
-    /// Who answers if that one has no such route.
+    /// The index of the application that answers if the first has no such route.
     then: Option<usize>,
     /// The part of the path that is the mount, decoded.
     script_name: String,
@@ -57,18 +57,18 @@ impl PlanRouter {
         Ok(Self { router: plan.router()?, static_folders: plan.static_folders })
     }
 
-    /// The folder of static files that `url` is looked for in, as a place in the plan's; `None` without one.
+    /// The index in the plan of the folder of static files that serves `url`; `None` if there is none.
     ///
-    /// Raises `ValueError` for what no request could have.
+    /// Raises `ValueError` if `url` is not valid.
     fn static_folder(&self, url: &str) -> PyResult<Option<usize>> {
         let uri: Uri = url.parse().map_err(|error| PyValueError::new_err(format!("{url}: {error}")))?;
         Ok(static_files::place_of(&self.static_folders, uri.path()))
     }
 
-    /// Who would answer. `url` is a path, or absolute; its query does not count. `client` is the client's address. A client
-    /// without a bucket counts as in bucket 9999.
+    /// Returns which application would answer. `url` is a path, or absolute; its query does not count. `client` is the
+    /// client's address. A client without a bucket counts as in bucket 9999.
     ///
-    /// Raises `ValueError` for what no request could have.
+    /// Raises `ValueError` if a request cannot have this method or URL.
     #[pyo3(signature = (method, url, headers = Vec::new(), websocket = false, client = None))]
     fn explain(
         &self,

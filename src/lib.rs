@@ -14,13 +14,13 @@
 //!    a WSGI call in its pool.
 //! 7. [`response`] is the head and the body that go back to the client.
 //!
-//! Beside them: [`shadow`] sends a sample of the requests to a second application; [`access_log`], [`log`] and [`metrics`] say what happened, [`admin`] shows it, and [`explain`] asks the router without a
-//! server.
+//! Beside them: [`shadow`] sends a sample of the requests to a second application; [`access_log`], [`log`] and
+//! [`metrics`] record what happened, [`admin`] shows it, and [`explain`] asks the router without a server.
 //!
 //! # Which thread may touch what
 //!
-//! Who drives tokio never waits for the interpreter meanwhile; Python objects are made on the asyncio thread and on the
-//! pool's threads only. A function that touches Python takes `py` first and is not `async`.
+//! The driving thread never waits for the GIL while it drives. Python objects are made only on the asyncio thread and
+//! on the threads of the pool. A function that touches Python takes `py` first and is not `async`.
 
 mod accept;
 mod access_log;
@@ -44,7 +44,7 @@ mod wire;
 
 /// The extension module.
 ///
-/// It has not been shown to be right without the GIL, so a free-threaded interpreter keeps its own for it.
+/// It was not tested without the GIL, so a free-threaded interpreter enables the GIL for it.
 #[pyo3::pymodule(gil_used = true)]
 mod _rsgi {
     use pyo3::prelude::*;

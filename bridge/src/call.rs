@@ -1,8 +1,8 @@
-//! One WSGI call: run the application, send what it gives, always close it.
+//! Runs one WSGI call: calls the application, sends what it returns, and always closes it.
 //!
-//! Kept apart from where calls come from, so that the gateway and the bridge cannot differ. The whole call, iteration and
-//! `close()` included, runs on one thread and in one `contextvars` context. What returns a plain list or tuple has run when it
-//! returns: there is nothing to iterate over in the context, and nothing to close.
+//! The server's gateway and the bridge both use it, so they cannot differ. The whole call, including the iteration and
+//! `close()`, runs on one thread and in one `contextvars` context. If the application returns a plain list or tuple,
+//! its code has ended: there is nothing to iterate over inside the context, and nothing to close.
 //!
 //! Spec: PEP 3333 "The Application/Framework Side", "Buffering and Streaming", "Handling the Content-Length Header".
 
@@ -27,36 +27,36 @@ use crate::spare::{Spare, has_only};
 /// How a call ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The response was sent; perhaps with a length that the application got wrong.
+    /// The response was sent. Its body may not have had its declared length.
     Sent(Ended),
-    /// The client went away or broke off its body: nobody's fault here.
+    /// The client left, or did not send its whole body. This is no error of the application.
     ClientGone,
-    /// The application raised, or broke its contract.
+    /// The application raised an exception, or violated PEP 3333.
     Failed(PyErr),
 }
 
-/// What there is to say about a call.
+/// What must be reported about a call.
 #[derive(Debug)]
 pub struct Report {
-    /// How it ended.
+    /// How the call ended.
     pub outcome: Outcome,
-    /// What `close()` of the iterable raised.
+    /// The exception of `close()` of the iterable.
     pub close_error: Option<PyErr>,
 }
 
 impl Report {
-    /// Whether there is nothing to say.
+    /// Whether there is nothing to report.
     pub fn is_empty(&self) -> bool {
         self.close_error.is_none() && matches!(self.outcome, Outcome::ClientGone | Outcome::Sent(Ended::Whole))
     }
 }
 
-/// Runs the application for one request; the response goes to `exchange`, and is ended whatever happens.
+/// Calls the application for one request. The response goes to `exchange`, and is ended in every case.
 ///
-/// `context` is the `contextvars.Context` to run in; a fresh one without it.
+/// `context` is the `contextvars.Context` of the call. Without one, a new context is used.
 ///
 /// # Threads
-/// Blocks the calling thread for as long as the application runs and the client is slow.
+/// Blocks the calling thread while the application runs and while the client is slow.
 pub fn run(
     py: Python<'_>,
     app: &Bound<'_, PyAny>,
@@ -84,7 +84,7 @@ pub fn run(
     Report { outcome, close_error }
 }
 
-/// How the body compared to its length, or what was raised; and what `close()` raised.
+/// Returns whether the body had its declared length, or the exception. Also returns the exception of `close()`.
 fn called<'py>(
     py: Python<'py>,
     context: &Context<'py>,
@@ -94,7 +94,7 @@ fn called<'py>(
     match Process::this().returned(py, context.run((app, environ, start_response))) {
         Err(error) => (Err(error), None),
         Ok(iterable) => match whole_body(&iterable) {
-            // Nothing of the application's is left to run.
+            // The application's code has ended.
             Some(whole) => (whole.and_then(|whole| exchange.complete(py, whole)), None),
             None => iterated(py, context, iterable, exchange),
         },
@@ -103,16 +103,16 @@ fn called<'py>(
 
 static NEW_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Contexts without a variable, which are nobody's now, each with its method `run`.
+/// Empty contexts that nobody else has, each with its bound method `run`.
 static SPARE: Spare<(Py<PyAny>, Py<PyAny>)> = Spare::new();
 
-/// The `contextvars.Context` of one call.
+/// The `contextvars.Context` of a call.
 enum Context<'py> {
-    /// The caller's.
+    /// The context of the caller.
     Given(Bound<'py, PyAny>),
-    /// Of this call alone.
+    /// A new context.
     New(Bound<'py, PyAny>),
-    /// Another call had it before, and has left nothing in it. With its method `run`.
+    /// A context of an earlier call, which is empty again, with its bound method `run`.
     Again(Bound<'py, PyAny>, Bound<'py, PyAny>),
 }
 
@@ -127,7 +127,7 @@ impl<'py> Context<'py> {
         NEW_CONTEXT.import(py, "contextvars", "Context")?.call0().map(Self::New)
     }
 
-    /// Calls the first of `arguments` with the others.
+    /// Calls the first of `arguments` with the others, in this context.
     fn run(&self, arguments: impl PyCallArgs<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self {
             Self::Given(context) | Self::New(context) => context.call_method1(intern!(context.py(), "run"), arguments),
@@ -135,14 +135,14 @@ impl<'py> Context<'py> {
         }
     }
 
-    /// The call is over: a context in which nothing is left, and that nobody has, serves another.
+    /// Keeps the context for another call, if it is empty and nobody else has it.
     fn give_back(self) {
         let (context, run) = match self {
             Self::New(context) if has_only(&context, 1) && is_empty(&context) => {
                 let Ok(run) = context.getattr(intern!(context.py(), "run")) else { return };
                 (context, run)
             }
-            // The method has one reference to what it is a method of.
+            // The bound method holds one more reference to the context.
             Self::Again(context, run) if has_only(&run, 1) && has_only(&context, 2) && is_empty(&context) => {
                 (context, run)
             }
@@ -156,7 +156,7 @@ fn is_empty(context: &Bound<'_, PyAny>) -> bool {
     context.len().is_ok_and(|variables| variables == 0)
 }
 
-/// The body of a plain list or tuple, joined; `None` for any other iterable.
+/// The joined body of a plain list or tuple. `None` for any other iterable.
 fn whole_body(iterable: &Bound<'_, PyAny>) -> Option<PyResult<Bytes>> {
     if let Ok(list) = iterable.cast_exact::<PyList>() {
         return Some(joined(list.iter().map(Ok)));
@@ -165,7 +165,7 @@ fn whole_body(iterable: &Bound<'_, PyAny>) -> Option<PyResult<Bytes>> {
     Some(joined(tuple.iter().map(Ok)))
 }
 
-/// How the body compared to its length, or what was raised; and what `close()` raised.
+/// Iterates over the body. Returns the same as `called`.
 fn iterated<'py>(
     py: Python<'py>,
     context: &Context<'py>,
@@ -189,7 +189,7 @@ fn iterated<'py>(
     (ended, close_error)
 }
 
-/// The iteration and its `close()` as a Python callable, for `Context.run`.
+/// The iteration and `close()` as a Python callable, for `Context.run`.
 #[pyclass(frozen, module = "rsgi")]
 struct Iteration {
     iterable: Py<PyAny>,
@@ -212,7 +212,7 @@ impl Iteration {
     }
 }
 
-/// `close()` belongs to the iterable, not to its iterator.
+/// Calls `close()` of the iterable. Its iterator need not have one.
 fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
     if let Some(close) = iterable.getattr_opt(intern!(py, "close"))? {
         close.call0()?;
@@ -227,12 +227,13 @@ fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Arc<Exchang
         return Ok(Ended::Whole);
     }
     if iterable.is_instance_of::<PyBytes>() {
-        // Iterating over it would give integers; the mistake deserves a better message.
+        // To iterate over bytes would give integers. This error explains it better.
         return Err(PyTypeError::new_err(
             "the application returned bytes; it must return an iterable of bytes, such as [body]",
         ));
     }
-    // Asked only where it tells something: the error of what has no length costs more than a call.
+    // Only checked without a declared length. An iterable without `len()` raises an error, which costs more than a
+    // call.
     let undeclared = !exchange.declares_length();
     let kind = if undeclared { kind_of(iterable)? } else { BodyKind::Unsaid };
     if kind == BodyKind::Async {
@@ -248,7 +249,7 @@ fn send_body(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Arc<Exchang
     send_chunks(py, chunks, single, exchange)
 }
 
-/// A body that is here in full leaves in one piece, with its length.
+/// Joins a body that is complete, to send it in one piece with its length.
 fn joined<'py>(mut chunks: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>) -> PyResult<Bytes> {
     let Some(first) = chunks.next() else { return Ok(Bytes::new()) };
     let first = body_bytes(&first?)?;
@@ -265,7 +266,7 @@ fn send_chunks(py: Python<'_>, chunks: Bound<'_, PyIterator>, single: bool, exch
     for chunk in chunks {
         let chunk = body_bytes(&process.returned(py, chunk)?)?;
         if single {
-            // The iterable says that this is all: its length is known.
+            // The iterable has one element, so the length is known.
             return exchange.complete(py, chunk);
         }
         match exchange.write(py, chunk)? {

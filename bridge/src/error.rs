@@ -1,7 +1,5 @@
-//! What can go wrong with a body that crosses threads, the Python exceptions an application sees for it, and how messages name
-//! an object that is none of what was expected.
-//!
-//! Kept apart because input, output and the server all speak of the same few failures.
+//! The errors of a body that crosses threads, the Python exceptions for them, and how messages name an unexpected
+//! object.
 //!
 //! Spec: ASGI HTTP 2.4 "Disconnected client" (an `OSError` from `send`); PEP 3333 "Input and Error Streams".
 
@@ -24,13 +22,13 @@ create_exception!(
     "The request body broke off: malformed, too large or too slow. It must not be taken for a whole one."
 );
 
-/// Why a request body ended before its end.
+/// Why a request body is incomplete.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// The client closed the connection.
     #[error("the client disconnected before the request body was complete")]
     Disconnected,
-    /// The body went over the configured limit.
+    /// The body is larger than the configured limit.
     #[error("the request body is larger than {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
@@ -39,10 +37,10 @@ pub enum BodyError {
     /// The bytes on the wire are not a valid body.
     #[error("{0}")]
     Malformed(Cow<'static, str>),
-    /// The client sent too little for too long.
+    /// The client was slower than the minimum data rate.
     #[error("{0}")]
     TooSlow(Cow<'static, str>),
-    /// The server could not keep the body (a temporary file failed).
+    /// The server could not store the body: a temporary file failed.
     #[error("the request body could not be kept: {0}")]
     Storage(String),
 }
@@ -56,7 +54,7 @@ impl From<&BodyError> for PyErr {
     }
 }
 
-/// The other end of a response has gone; nothing more can be sent.
+/// The receiver of a response has gone. Nothing more can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the client disconnected before the response was complete")]
 pub struct Disconnected;
@@ -67,11 +65,11 @@ impl From<Disconnected> for PyErr {
     }
 }
 
-/// How far a chain of exceptions is followed.
+/// How many exceptions of a chain are followed.
 const CHAIN: usize = 16;
 
-/// Whether an exception comes from a client that went away or broke off its body, perhaps wrapped by a framework in one of
-/// its own.
+/// Whether an exception comes from a client that left or did not send its whole body. A framework may have wrapped it
+/// in its own exception.
 pub fn is_clients_doing(py: Python<'_>, error: &PyErr) -> bool {
     let mut next = Some(error.clone_ref(py));
     for _ in 0..CHAIN {
@@ -87,12 +85,12 @@ pub fn is_clients_doing(py: Python<'_>, error: &PyErr) -> bool {
     false
 }
 
-/// The `TypeError` for an argument of another type.
+/// The `TypeError` for an argument of the wrong type.
 pub fn wrong_type(what: &str, expected: &str, object: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("{what} must be {expected}, not {}", short(object)))
 }
 
-/// A short `type: repr` for messages.
+/// A short `type (repr)` for messages.
 pub fn short(object: &Bound<'_, PyAny>) -> String {
     let kind = object.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
     let text = object.repr().map_or_else(|_| String::new(), |repr| repr.to_string_lossy().into_owned());

@@ -1,7 +1,7 @@
-//! Native strings: text whose code points are bytes, as PEP 3333 wants it, in both directions.
+//! Converts native strings of PEP 3333 (text whose code points are bytes), in both directions.
 //!
-//! Kept apart because it is the only unsafe code of the bridge: `PyO3` makes text of UTF-8 only, so that every header value would be
-//! looked at three times, whether it is ASCII, whether it is UTF-8, and by Python.
+//! It is unsafe code, because `PyO3` makes text from UTF-8 only. That way, each header value would be scanned three
+//! times: whether it is ASCII, whether it is UTF-8, and by Python.
 //!
 //! Spec: PEP 3333 "A Note On String Types".
 #![expect(unsafe_code, reason = "PyO3 has no safe way to Python's latin-1 decoder")]
@@ -13,25 +13,25 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// A native string whose code points are the bytes.
+/// A native string with these bytes as code points.
 ///
 /// # Errors
 /// When Python is out of memory.
 pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    // Many values are empty, which Python has an object for.
+    // Many values are empty. Python has one object for all of them.
     if bytes.is_empty() {
         return Ok(intern!(py, "").clone());
     }
     // A slice is never longer than `isize::MAX`.
     let length = bytes.len().cast_signed();
-    // SAFETY: the decoder reads `length` bytes and keeps none; it gives an object that is ours, or null with the error set.
+    // SAFETY: the decoder reads `length` bytes and keeps none. It returns a new reference, or null with the error set.
     let text = unsafe {
         Bound::from_owned_ptr_or_err(py, PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, std::ptr::null()))
     };
     Ok(text?.cast_into()?)
 }
 
-/// The bytes of a native string; `None` when it has a code point above 255.
+/// The bytes of a native string. `None` if it has a code point above 255.
 pub fn latin1_bytes(text: &str) -> Option<Cow<'_, [u8]>> {
     if text.is_ascii() {
         return Some(Cow::Borrowed(text.as_bytes()));

@@ -1,7 +1,7 @@
 //! Writes records on the `rsgi` logger, for the developer and the operator of an application.
 //!
-//! An application may switch our logger off without meaning to: `logging.config` does so to every logger that it does not
-//! name. Its failures are logged all the same.
+//! An application can disable our logger by accident: `logging.config` disables every logger that it does not name.
+//! Failures of the application are logged in that case too.
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -13,22 +13,22 @@ pub struct LogContext<'a> {
     pub app: &'a str,
     /// The request method, or `WEBSOCKET`.
     pub method: &'a str,
-    /// What was asked for: the path, and the query if there is one.
+    /// The path, and the query if there is one.
     pub target: &'a str,
-    /// The version of HTTP, such as `HTTP/1.1`; empty when there was no request.
+    /// The version of HTTP, such as `HTTP/1.1`. Empty if there was no request.
     pub protocol: &'a str,
-    /// Address and port of the client, where they are known; the port is 0 where only the address is.
+    /// Address and port of the client, if they are known. The port is 0 if only the address is known.
     pub client: Option<(&'a str, u16)>,
-    /// What the request is called in logs, if it has a name.
+    /// The request id, if there is one.
     pub request_id: Option<&'a str>,
-    /// The trace that it belongs to.
+    /// The trace id, if there is one.
     pub trace_id: Option<&'a str>,
-    /// Whether no client waits for the response, which is only compared with another.
+    /// Whether this is shadow traffic: no client waits for the response, which is only compared.
     pub shadow: bool,
 }
 
 impl<'a> LogContext<'a> {
-    /// The lifespan of `app`, which no client asked for.
+    /// The context of the lifespan of `app`, which has no request.
     pub fn lifespan(app: &'a str) -> Self {
         Self {
             app,
@@ -42,7 +42,7 @@ impl<'a> LogContext<'a> {
         }
     }
 
-    /// All that is known, by name.
+    /// The known values by name.
     fn fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let fields = PyDict::new(py);
         let known = [("app", self.app), ("method", self.method), ("target", self.target), ("protocol", self.protocol)];
@@ -75,7 +75,8 @@ pub fn log_exception(py: Python<'_>, log_context: LogContext<'_>, message: &str,
     log(py, Some(log_context), "error", message, Some(error));
 }
 
-/// Logs `message`. What it is about is in the record as well, as the attribute `rsgi`, for handlers that write no text.
+/// Logs `message`. The context is also in the record, as the attribute `rsgi`, for handlers that write structured
+/// records.
 pub fn log(py: Python<'_>, log_context: Option<LogContext<'_>>, level: &str, message: &str, error: Option<&PyErr>) {
     let logged = logger(py).and_then(|logger| {
         let options = PyDict::new(py);
@@ -92,12 +93,12 @@ pub fn log(py: Python<'_>, log_context: Option<LogContext<'_>>, level: &str, mes
     unraisable(py, logged);
 }
 
-/// The `rsgi` logger, or one that writes to stderr where that one reaches nobody.
+/// The `rsgi` logger. If its records would be lost, a logger that writes to standard error.
 fn logger(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     py.import("rsgi.observe.log")?.call_method0("reporting_logger")
 }
 
-/// A log handler that fails must not take the request with it.
+/// An error in a log handler must not fail the request.
 fn unraisable(py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
     if let Err(error) = result {
         error.write_unraisable(py, None);

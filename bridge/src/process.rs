@@ -1,8 +1,8 @@
-//! Which process this is: the one that calls an application, or a child that the application has forked.
+//! Tells the process that serves from a child that the application has forked.
 //!
-//! Kept apart because every place that calls an application asks for it. A forked child has its parent's memory and only the
-//! thread that forked: nobody in it drives the sockets, and a lock that another thread held stays taken. So it must not go on
-//! where its parent serves. The number that is asked for is read without a lock, and costs no system call.
+//! A forked child has the memory of its parent, but only the thread that forked. Nobody in it drives the sockets, and a
+//! lock that another thread held stays locked. So the child must not continue in code that serves. Every place that
+//! calls an application checks this. The check reads a number, without a lock and without a system call.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,10 +13,10 @@ use pyo3::types::PyDict;
 
 use crate::error::ClientDisconnected;
 
-/// How many forks lie between the process that loaded this module and this one.
+/// The number of forks between the process that loaded this module and this one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// The process that something was made in.
+/// The process in which something was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process(u32);
 
@@ -27,18 +27,20 @@ impl Default for Process {
 }
 
 impl Process {
-    /// This one.
+    /// The current process.
     pub fn this() -> Self {
         Self(FORKS.load(Ordering::Relaxed))
     }
 
-    /// Whether it is this one, and not a parent of it.
+    /// Whether it is the current process, and not a parent of it.
     pub fn is_this(self) -> bool {
         self == Self::this()
     }
 
+    /// Refuses to continue in a forked child.
+    ///
     /// # Errors
-    /// When it is a parent of this one: the client is the parent's, and nobody here can answer it.
+    /// When it is a parent of the current process. The client belongs to the parent, and nobody here can answer it.
     pub fn check(self) -> PyResult<()> {
         if self.is_this() {
             return Ok(());
@@ -48,11 +50,11 @@ impl Process {
         ))
     }
 
-    /// Passes on what code of an application has come to that was called in this process. In a child that it has forked
-    /// the child ends instead.
+    /// Returns the result of the application's code, if that code was called in this process. In a child that the
+    /// application has forked, ends the child instead.
     ///
     /// # Errors
-    /// What the application has raised.
+    /// The exception of the application.
     pub fn returned<T>(self, py: Python<'_>, result: PyResult<T>) -> PyResult<T> {
         if !self.is_this() {
             end_with(py, "end_call", result.as_ref().err().map(|error| error.clone_ref(py).into_value(py)));
@@ -60,7 +62,7 @@ impl Process {
         result
     }
 
-    /// Ends a forked child that is about to await what the loop of its parent would bring.
+    /// Ends a forked child that is about to await something, because the loop of its parent does not run in it.
     pub fn awaits(self, py: Python<'_>) {
         if !self.is_this() {
             end_with(py, "end_in_loop", None);
@@ -68,7 +70,7 @@ impl Process {
     }
 }
 
-/// Calls a function of `rsgi.bridge.forked`, which ends this process.
+/// Calls a function of `rsgi.bridge.forked` that ends this process.
 fn end_with(py: Python<'_>, function: &str, error: Option<Py<PyBaseException>>) {
     static FORKED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let module =
@@ -87,7 +89,7 @@ fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Has forks counted from now on. Called once, when the module is loaded.
+/// Starts to count forks. Called once, when the module is loaded.
 ///
 /// # Errors
 /// When Python is out of memory.

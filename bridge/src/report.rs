@@ -1,6 +1,6 @@
-//! Reports what went wrong in a call of an application: one record, with the traceback and the name of the application.
+//! Reports errors of a call: one record, with the traceback and the name of the application.
 //!
-//! Every gateway and the bridge report in the same way.
+//! All gateways and the bridge use it, so all reports look the same.
 
 use pyo3::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::log::{LogContext, log, log_exception, log_warning};
 use crate::pool::JobHandle;
 use crate::response::exchange::Ended;
 
-/// Logs what went wrong in a WSGI call, if anything did.
+/// Logs the errors of a WSGI call, if there are any.
 pub fn report_call(py: Python<'_>, log_context: LogContext<'_>, report: Report) {
     match report.outcome {
         Outcome::Failed(error) => log_failure(py, log_context, &error),
@@ -22,7 +22,7 @@ pub fn report_call(py: Python<'_>, log_context: LogContext<'_>, report: Report) 
     }
 }
 
-/// Logs a body that did not have its declared length.
+/// Logs a body without its declared length.
 pub fn log_length(py: Python<'_>, log_context: LogContext<'_>, ended: Ended) {
     let app = log_context.app;
     match ended {
@@ -41,14 +41,14 @@ pub fn log_length(py: Python<'_>, log_context: LogContext<'_>, ended: Ended) {
     }
 }
 
-/// Logs what was remarked about a call, if anything was.
+/// Logs the remark about a call, if there is one.
 pub fn log_remark(py: Python<'_>, log_context: LogContext<'_>, job_handle: &JobHandle) {
     if let Some(remark) = job_handle.remarked() {
         log_warning(py, &format!("app `{}`: {log_context}: {remark}", log_context.app));
     }
 }
 
-/// Logs that the application raised or broke its contract.
+/// Logs that the application raised an exception or violated its specification.
 pub fn log_failure(py: Python<'_>, log_context: LogContext<'_>, error: &PyErr) {
     log_exception(py, log_context, &format!("app `{}` failed: {log_context}", log_context.app), error);
 }

@@ -1,7 +1,7 @@
-//! Python objects that one call has given to an application, and that the next may give again.
+//! Keeps Python objects of one call for the next call.
 //!
-//! Kept apart because it is the one place that knows when that can be: while nobody else has an object, nobody can tell it from a
-//! new one. What an application has kept stays its own.
+//! An object is used again only if nobody else has a reference to it. Then nobody can tell it from a new one. If an
+//! application has kept the object, it is not used again.
 #![expect(unsafe_code, reason = "how many references there are to an object is seen through the C API only")]
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,10 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// So many calls at once find what they need; more than that make it.
+/// The most objects that are kept. Calls that find none make a new one.
 const MOST: usize = 4;
 
-/// Objects of one kind, or what belongs together of several.
+/// Spare objects of one kind (or tuples of objects that belong together).
 #[derive(Debug)]
 pub struct Spare<T>(Mutex<Vec<T>>);
 
@@ -23,7 +23,7 @@ impl<T> Default for Spare<T> {
 }
 
 impl<T> Spare<T> {
-    /// None yet.
+    /// Starts without objects.
     pub const fn new() -> Self {
         Self(Mutex::new(Vec::new()))
     }
@@ -32,12 +32,12 @@ impl<T> Spare<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One that nobody has.
+    /// Takes a spare object, if there is one.
     pub fn take(&self) -> Option<T> {
         self.lock().pop()
     }
 
-    /// Gives one back that nobody else has.
+    /// Keeps an object that nobody else has.
     pub fn give_back(&self, object: T) {
         let mut kept = self.lock();
         let one_too_many = if kept.len() < MOST {
@@ -46,26 +46,27 @@ impl<T> Spare<T> {
         } else {
             Some(object)
         };
-        // What dies is Python's: not while others wait.
+        // Dropped after the lock is released, because destructors can run any Python code.
         drop(kept);
         drop(one_too_many);
     }
 }
 
-/// Whether there are so many references to an object, and no weak ones.
+/// Whether an object has exactly this number of references, and no weak ones.
 pub fn has_only(object: &Bound<'_, PyAny>, references: isize) -> bool {
     references_to(object) == references && !has_weak_references(object)
 }
 
-/// How many references there are to an object.
+/// The number of references to an object.
 pub fn references_to(object: &Bound<'_, PyAny>) -> isize {
-    // SAFETY: the object is alive, and the interpreter is ours.
+    // SAFETY: the object is alive, and this thread holds the GIL.
     unsafe { ffi::Py_REFCNT(object.as_ptr()) }
 }
 
 fn has_weak_references(object: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: the object is alive. Where its type says that it has a list of weak references, the pointer to the first of them is
-    // that far from its beginning; it is null where there are none. (So it is in each CPython, `PyObject_GET_WEAKREFS_LISTPTR`.)
+    // SAFETY: the object is alive. If its type has a list of weak references, the pointer to the first one is at this
+    // offset from the object, and null if there is none. (This is so in every CPython, see
+    // `PyObject_GET_WEAKREFS_LISTPTR`.)
     unsafe {
         let offset = (*ffi::Py_TYPE(object.as_ptr())).tp_weaklistoffset;
         offset != 0 && !object.as_ptr().byte_offset(offset).cast::<*mut ffi::PyObject>().read().is_null()

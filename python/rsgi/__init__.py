@@ -1,7 +1,8 @@
 """Serves a WSGI application and an ASGI application in one process on one port.
 
 The command is `rsgi serve --wsgi old:app --asgi new:app`. From Python, `rsgi.serve(wsgi="old:app", asgi=new_app)` does the
-same. `rsgi.WsgiToAsgi(app)` turns a WSGI application into an ASGI application for any server.
+same, and `async with rsgi.Server(...)` does it inside a program that has an event loop. `rsgi.WsgiToAsgi(app)` turns a WSGI
+application into an ASGI application for any server.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from rsgi.settings.config import AppTarget, Config
 if TYPE_CHECKING:
     from rsgi._rsgi import ClientDisconnected, RequestBodyError, WsgiInput, WsgiPool, build_environ
     from rsgi.bridge import WsgiToAsgi
+    from rsgi.process.embedding import Server
     from rsgi.process.entry import serve
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "ClientDisconnected",
     "Config",
     "RequestBodyError",
+    "Server",
     "StartupError",
     "WsgiInput",
     "WsgiPool",
@@ -32,6 +35,7 @@ __all__ = [
 _LAZY = {
     "ClientDisconnected": "rsgi._rsgi",
     "RequestBodyError": "rsgi._rsgi",
+    "Server": "rsgi.process.embedding",
     "WsgiInput": "rsgi._rsgi",
     "WsgiPool": "rsgi._rsgi",
     "WsgiToAsgi": "rsgi.bridge",

@@ -1,6 +1,7 @@
 //! Accepts connections from bound sockets, until the server drains.
 //!
-//! [`binding`](crate::net::binding) is over before anything runs. [`back_off`](crate::net::back_off) handles errors.
+//! [`binding`](crate::net::binding) has bound the sockets before the server runs. [`back_off`](crate::net::back_off)
+//! handles errors of `accept`.
 //!
 //! Spec: RFC 4291 2.5.5.2 (IPv4 clients of an IPv6 socket).
 
@@ -22,26 +23,27 @@ use crate::net::binding::Bound;
 use crate::request::head::Peer;
 use crate::runtime::shutdown::{Phase, Shutdown, ShutdownGuard};
 
-/// The most connections that are taken over from the queue of the kernel when the server drains.
+/// The most connections that are accepted from the queue of the kernel when the server drains.
 const MOST_WAITING: usize = 65536;
 
-/// Sockets to accept from, and who is told when that begins.
+/// The sockets to accept from, and who learns that accepting has begun.
 #[derive(Debug)]
 pub struct Listening {
     /// The sockets.
     pub bound: Vec<Bound>,
-    /// Whether they are a supervisor's, which says itself that they listen, when all its workers are ready.
+    /// Whether the sockets belong to a supervisor. A supervisor prints `listening on …` itself, when all its workers
+    /// are ready.
     pub shared: bool,
-    /// Hears of the beginning once.
+    /// Gets one message when accepting begins.
     pub ready: Sender<()>,
-    /// Says whether it has come, for who asks.
+    /// Set when accepting begins.
     pub accepting: Arc<AtomicBool>,
 }
 
 impl Listening {
-    /// Starts to accept, and says so.
+    /// Starts to accept.
     pub fn begin(self, service: &Arc<Service>, shutdown: &Shutdown) {
-        // Whoever reads that the server listens may ask at once whether it does.
+        // Set before `listening on …` is printed, because a reader of that line may check this at once.
         self.accepting.store(true, Ordering::Release);
         for bound in self.bound {
             let url = bound.url(service.tls.is_some());
@@ -56,19 +58,19 @@ impl Listening {
                 crate::log::line(format_args!("listening on {url}"));
             }
         }
-        // Nobody waits for it in a server that runs alone.
+        // Fails if the server has no supervisor, because nobody waits for it then.
         let _unheard = self.ready.send(());
     }
 }
 
-/// Who may accept next.
+/// Lets other processes accept too.
 #[derive(Debug, Clone, Copy)]
 struct AcceptTurns {
     shared: bool,
 }
 
 impl AcceptTurns {
-    /// After each connection: of several processes, all should get some of those that come at once.
+    /// Yields after each connection, so that connections that arrive at the same time are spread over all processes.
     async fn give(self) {
         if self.shared {
             std::thread::yield_now();
@@ -77,7 +79,7 @@ impl AcceptTurns {
     }
 }
 
-/// How one socket is accepted from.
+/// The state of accepting from one socket.
 struct Accepting {
     turns: AcceptTurns,
     back_off: BackOff,
@@ -98,7 +100,7 @@ async fn accept(bound: Bound, accepting: Accepting, service: Arc<Service>) {
     }
 }
 
-/// The next connection, with its permit if these are limited. It is not accepted before there is room.
+/// The next connection, with its permit if `--max-connections` limits them. Without a free permit, nothing is accepted.
 fn admitted<T>(
     service: &Service,
     context: &mut Context<'_>,
@@ -112,7 +114,7 @@ fn admitted<T>(
 async fn accept_tcp(listener: TcpListener, accepting: Accepting, service: Arc<Service>) {
     let Accepting { turns, mut back_off, mut guard } = accepting;
     let serve = |stream: TcpStream, client: SocketAddr, guard: ShutdownGuard| {
-        // Without it a small answer may wait for the client's acknowledgement; with it only latency is at stake.
+        // Without this, a small response may wait for the client's acknowledgement. An error only costs latency.
         let _unsupported = stream.set_nodelay(true);
         let server = stream.local_addr().ok().map(named);
         let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(Some(client.ip())));
@@ -143,7 +145,7 @@ async fn accept_tcp(listener: TcpListener, accepting: Accepting, service: Arc<Se
     }
 }
 
-/// An address as applications see it. A client of IPv4 is one, also where an IPv6 socket answers both.
+/// An address in the form for applications. An IPv4 client of an IPv6 socket gets its IPv4 address.
 fn named(address: SocketAddr) -> (String, u16) {
     (address.ip().to_canonical().to_string(), address.port())
 }
@@ -179,7 +181,7 @@ async fn accept_unix(listener: UnixListener, accepting: Accepting, path: &str, s
     }
 }
 
-/// The connections that the kernel has let in already: when their socket closes they would be reset.
+/// The connections in the queue of the kernel. They would be reset when their socket closes.
 fn waiting<S>(accept: impl Fn() -> io::Result<S>) -> impl Iterator<Item = S> {
     (0..MOST_WAITING).map_while(move |_| accept().ok())
 }

@@ -1,6 +1,7 @@
 //! From an accepted socket to a connection that speaks HTTP.
 //!
-//! This room has no requests: it accepts ([`listener`]), hears who the client is ([`proxy_protocol`]), and finds out the protocol ([`protocol`]).
+//! [`listener`] accepts, [`proxy_protocol`] reads the address of the client, and [`protocol`] detects the protocol.
+//! There are no requests here yet.
 
 pub mod listener;
 pub mod protocol;

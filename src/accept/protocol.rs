@@ -1,7 +1,7 @@
-//! Detects what a new connection speaks: TLS or not, and which HTTP.
+//! Detects what a new connection speaks: TLS or not, and which version of HTTP.
 //!
-//! All of this is over before the first request: a handshake, or a look at the first bytes. Before that, a proxy may send
-//! the address of the client (`proxy_protocol.rs`).
+//! This ends before the first request. It needs a TLS handshake or the first bytes of the connection. Before that, a
+//! proxy may send the address of the client (`proxy_protocol.rs`).
 //!
 //! Spec: RFC 9113 3.2, 3.3, 3.4; RFC 7301 3.2.
 
@@ -27,7 +27,7 @@ use crate::wire::{Refusal, read_opening};
 /// The first byte of a TLS connection.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Serves a TCP connection, with TLS when the server has a certificate.
+/// Serves a TCP connection, with TLS if the server has a certificate.
 pub async fn serve_tcp(service: Arc<Service>, mut stream: TcpStream, mut peer: Box<Peer>, mut guard: ShutdownGuard) {
     if is_introduced(&service, &peer)
         && let Err(unknown) = Box::pin(introduction(&service, &mut stream, &mut peer, &mut guard)).await
@@ -36,7 +36,7 @@ pub async fn serve_tcp(service: Arc<Service>, mut stream: TcpStream, mut peer: B
     }
     match service.tls.clone() {
         None => serve_clear(service, stream, peer, guard).await,
-        // In boxes what not every connection is, so that the others keep no room for it.
+        // Boxed, so that connections without TLS do not reserve memory for it.
         Some(tls) => Box::pin(serve_tls(service, &tls, stream, peer, guard)).await,
     }
 }
@@ -71,7 +71,7 @@ where
     };
     match http2 {
         Ok(Ok(true)) => Box::pin(h2::serve(service, Replayed { bytes, io: stream }, peer, guard)).await,
-        // It left, or never sent a byte.
+        // The client left, or never sent a byte.
         Ok(Err(_)) => {}
         _ if bytes.is_empty() => {}
         Ok(Ok(false)) => serve_http1(service, stream, peer, guard, bytes).await,
@@ -82,7 +82,7 @@ where
     }
 }
 
-/// HTTP/1 where it is spoken.
+/// Serves HTTP/1, or refuses it if only HTTP/2 is enabled.
 fn serve_http1<S>(
     service: Arc<Service>,
     stream: S,
@@ -112,7 +112,7 @@ async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer
         greeted = tokio::time::timeout(timeout, greeting) => greeted,
         () = guard.given_up() => return,
     };
-    // Too slow, or no handshake: the client's doing, and it was told what can be told.
+    // The client was too slow or the handshake failed. rustls has sent an alert if it could. Here it is only counted.
     let failed = |event| service.metrics.iter().for_each(|metrics| metrics.count(event));
     let greeted = match greeted {
         Ok(Ok(greeted)) => greeted,

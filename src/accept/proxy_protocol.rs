@@ -1,8 +1,9 @@
-//! The PROXY header: before the first byte of a connection, also before TLS, a trusted proxy sends the address of the
-//! client.
+//! Reads the PROXY header: a trusted proxy sends the address of the client before the first byte of a connection, also
+//! before TLS.
 //!
-//! The protocol after it knows nothing of it. Exactly the header is read, and no byte after it. If a proxy must send a
-//! header and does not, the connection is refused. Otherwise clients could send their own header through it.
+//! Exactly the header is read, and no byte after it. So the protocol that follows does not know of it. If a proxy must
+//! send a header and does not, the connection is refused. Otherwise clients could send their own header through the
+//! proxy.
 //!
 //! Spec: `HAProxy`, "The PROXY protocol", versions 1 and 2.
 
@@ -23,26 +24,26 @@ use crate::wire::Refusal;
 const VERSION_1: &[u8] = b"PROXY ";
 const VERSION_2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// The shortest header of either version is longer than this.
+/// How many bytes are read first. Every header is longer than this.
 const OPENING: usize = 12;
 
-/// Version 2 says after so many bytes how many follow.
+/// The length of the fixed part of version 2. Its last two bytes are the length of the rest.
 const FIXED: usize = 16;
 
-/// What the specification gives version 1.
+/// The longest header of version 1, from the specification.
 const LONGEST_LINE: usize = 107;
 
 /// Why a connection is not served.
 #[derive(Debug)]
 pub enum Unknown {
-    /// It was closed before it said anything, as health checks do, or the server stops.
+    /// The client closed the connection without sending anything, as health checks do, or the server is draining.
     Silent,
-    /// There is no header, or half of one.
+    /// The header is missing, incomplete or invalid.
     Wrong(&'static str),
 }
 
 impl Unknown {
-    /// Tells the proxy, in the clear, and the operator.
+    /// Reports the error to the operator, and to the proxy without TLS.
     pub async fn turn_away<S>(self, service: Arc<Service>, stream: S, peer: Box<Peer>, guard: ShutdownGuard)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -51,17 +52,17 @@ impl Unknown {
         service.metrics.iter().for_each(|metrics| metrics.count(Event::ProxyHeader));
         let proxy = peer.client().map_or("a Unix socket", |(address, _)| address);
         crate::log::line(format_args!("warning: {reason} from {proxy}; the connection is closed (`--proxy-protocol`)"));
-        // What expects TLS could not read it.
+        // Not if the port expects TLS: the proxy could not read the response.
         if service.tls.is_none() || peer.unix_path.is_some() {
             h1::serve(service, stream, peer, guard, Begun::Refused(Refusal::malformed(reason))).await;
         }
     }
 }
 
-/// Reads the header, and has `peer` say what it says.
+/// Reads the header, and stores its data in `peer`.
 ///
 /// # Errors
-/// Why the connection is not to be served.
+/// Why the connection is refused.
 pub async fn introduction<S>(
     service: &Service,
     stream: &mut S,
@@ -85,7 +86,7 @@ where
     let announced = parse(&bytes).ok_or(Unknown::Wrong("an invalid PROXY header"))?;
     if let Announced::Of(ends) = announced {
         let end = |address: SocketAddr| Some((address.ip().to_string(), address.port()));
-        // From here on the one who is announced speaks.
+        // From here on, the announced client is the peer.
         peer.trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(Some(ends.client.ip())));
         peer.client = end(ends.client);
         peer.server = end(ends.server);
@@ -95,7 +96,7 @@ where
     Ok(())
 }
 
-/// Reads the header and nothing more; `false` when the connection ended before it did.
+/// Reads the header and no byte more. Returns `false` if the connection ended too early.
 async fn read<S: AsyncRead + Unpin>(stream: &mut S, bytes: &mut Vec<u8>) -> Result<bool, Unknown> {
     loop {
         let missing = missing(bytes).ok_or(Unknown::Wrong("no PROXY header"))?;
@@ -109,7 +110,7 @@ async fn read<S: AsyncRead + Unpin>(stream: &mut S, bytes: &mut Vec<u8>) -> Resu
     }
 }
 
-/// How many bytes there are at least until the end of the header; `None` when it is none.
+/// How many bytes are missing at least until the end of the header. `None` if it is not a header.
 fn missing(bytes: &[u8]) -> Option<usize> {
     let compared = bytes.len().min(OPENING);
     let begins = |with: &[u8]| {
@@ -134,16 +135,16 @@ fn missing(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whose a connection is.
+/// Whom the header announces.
 #[derive(Debug, PartialEq, Eq)]
 enum Announced {
-    /// The proxy's own, for a look at the server.
+    /// The proxy itself, for example for a health check.
     Own,
-    /// That of a client.
+    /// A client of the proxy.
     Of(Ends),
 }
 
-/// The connection that the proxy has taken.
+/// The two ends of the connection that the proxy has accepted.
 #[derive(Debug, PartialEq, Eq)]
 struct Ends {
     client: SocketAddr,
@@ -151,7 +152,7 @@ struct Ends {
     encrypted: bool,
 }
 
-/// Reads a whole header.
+/// Parses a complete header.
 fn parse(bytes: &[u8]) -> Option<Announced> {
     let (header, length) = ProxyHeader::parse(bytes, ParseConfig::default()).ok()?;
     if length != bytes.len() {
@@ -181,7 +182,8 @@ mod tests {
         Announced::Of(Ends { client: client.parse().unwrap(), server: server.parse().unwrap(), encrypted })
     }
 
-    /// Reads from something that says `bytes` and `more`, one byte at a time; gives the header and what is left.
+    /// Reads from a stream of `bytes` and more, one byte at a time. Returns the result, the header, and the rest of the
+    /// stream.
     fn read_from(bytes: &[u8]) -> Result<(bool, Vec<u8>, Vec<u8>), Unknown> {
         let mut stream = bytes;
         let mut header = Vec::new();

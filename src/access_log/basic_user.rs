@@ -1,6 +1,4 @@
-//! The user name of basic authentication, for the access log. The password is never kept.
-//!
-//! It is a small grammar of its own, so it is not part of the line.
+//! Extracts the user name of basic authentication for the access log. The password is never kept.
 //!
 //! Spec: RFC 7617 2; RFC 4648 4.
 

@@ -1,6 +1,6 @@
-//! The format of the access log, compiled once: literal text and atoms.
+//! The format of the access log, compiled once into literal text and atoms.
 //!
-//! The line uses it for each request. The atoms are those of gunicorn, and some more.
+//! The atoms are those of gunicorn, and some more.
 //!
 //! Spec: gunicorn's `access_log_format`; the Common and Combined Log Formats.
 
@@ -12,7 +12,7 @@ const TEXT: &str = "%(time)s %(client)s \"%(r)s\" %(s)s %(B)s %(duration)sms %(a
 const COMMON: &str = "%(h)s %(l)s %(u)s %(t)s \"%(r)s\" %(s)s %(b)s";
 const COMBINED: &str = "%(h)s %(l)s %(u)s %(t)s \"%(r)s\" %(s)s %(b)s \"%(f)s\" \"%(a)s\"";
 
-/// What an object of the `json` format has, in this order.
+/// The keys and atoms of the `json` format, in this order.
 const JSON: [(&str, &str); 16] = [
     ("time", "time"),
     ("client", "client"),
@@ -32,10 +32,10 @@ const JSON: [(&str, &str); 16] = [
     ("user_agent", "a"),
 ];
 
-/// One thing that is known of a request.
+/// One value in a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Atom {
-    /// `-`, always: what `identd` would say.
+    /// Always `-`, in the place of the user from `identd`.
     Nothing,
     /// `address:port` of the client.
     Client,
@@ -43,7 +43,7 @@ pub enum Atom {
     Address,
     /// The port of the client.
     Port,
-    /// The user of basic authentication, from this request field.
+    /// The user of basic authentication. The number is the place of the header field in `NeededValues`.
     User(usize),
     /// `2026-01-31T12:00:00.123Z`.
     Time,
@@ -63,9 +63,9 @@ pub enum Atom {
     Protocol,
     /// The status.
     Status,
-    /// Body bytes.
+    /// The number of body bytes.
     Bytes,
-    /// Body bytes; nothing where there are none.
+    /// The number of body bytes, or `-` if it is 0.
     BytesIfAny,
     /// The duration in whole seconds.
     Seconds,
@@ -77,73 +77,73 @@ pub enum Atom {
     DecimalSeconds,
     /// The duration in milliseconds, with three decimals.
     Duration,
-    /// How long it took until the application was called, in milliseconds.
+    /// The time until the application was called, in milliseconds.
     Queue,
-    /// The process.
+    /// The process id.
     Process,
-    /// Who answered.
+    /// The name of the application that answered.
     App,
-    /// The rule that decided who answers.
+    /// The rule that decided which application answers.
     Rule,
     /// The prefix or route that decided it.
     Route,
-    /// The id of the request.
+    /// The request id.
     RequestId,
-    /// The id of its trace.
+    /// The trace id.
     TraceId,
-    /// A field of the request, by its place in `NeededValues`.
+    /// A header field of the request, by its place in `NeededValues`.
     RequestField(usize),
-    /// A field of the response, by its place in `NeededValues`.
+    /// A header field of the response, by its place in `NeededValues`.
     ResponseField(usize),
 }
 
 /// A part of a line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LinePart {
-    /// Text that is the same in each line.
+    /// Text that is the same in every line.
     Literal(String),
-    /// What is known of the request.
+    /// A value of the request.
     Atom(Atom),
 }
 
-/// How a line is put together.
+/// The form of a line.
 #[derive(Debug)]
 pub enum Shape {
-    /// Its pieces, one after the other.
+    /// Text: its parts, in order.
     Text(Vec<LinePart>),
-    /// A JSON object: what comes before each value, and the value.
+    /// A JSON object: the text before each value, and the value.
     Json(Vec<(String, Atom)>),
 }
 
-/// What has to be kept of a request because the format asks for it.
+/// What must be kept of a request because the format needs it.
 #[derive(Debug, Default)]
 pub struct NeededValues {
-    /// Fields of the request.
+    /// Header fields of the request.
     pub request: Vec<HeaderName>,
-    /// Fields of the response.
+    /// Header fields of the response.
     pub response: Vec<HeaderName>,
-    /// What decided who answers.
+    /// What decided which application answers.
     pub decision: bool,
-    /// How long it took until the application was called.
+    /// The time until the application was called.
     pub queue: bool,
-    /// The trace.
+    /// The trace id.
     pub trace: bool,
 }
 
-/// A format.
+/// A compiled format.
 #[derive(Debug)]
 pub struct LineFormat {
-    /// How a line is put together.
+    /// The form of a line.
     pub shape: Shape,
-    /// What that needs.
+    /// What the line needs.
     pub wanted: NeededValues,
 }
 
 impl LineFormat {
-    /// Compiles `text`, common, combined, json, or a format with `%(atom)s` in it.
+    /// Compiles `text`, `common`, `combined`, `json`, or a format with `%(atom)s` in it.
     ///
     /// # Errors
-    /// When it has an atom that there is not.
+    /// When the format has an unknown atom.
     pub fn compile(format: &str) -> Result<Self, StartupError> {
         let mut wanted = NeededValues::default();
         let shape = match format {
@@ -258,7 +258,7 @@ impl NeededValues {
         Atom::RequestField(place(&mut self.request, name))
     }
 
-    /// A variable of the `environ`, of those that the server knows without the application.
+    /// A variable of the `environ`, if the server knows it without the application.
     fn variable(&mut self, name: &str) -> Option<Atom> {
         Some(match name {
             "REQUEST_METHOD" => Atom::Method,
@@ -278,7 +278,7 @@ impl NeededValues {
     }
 }
 
-/// Where `name` stands in `names`; it is put there if it does not.
+/// The index of `name` in `names`. Adds it if it is missing.
 fn place(names: &mut Vec<HeaderName>, name: HeaderName) -> usize {
     names.iter().position(|other| *other == name).unwrap_or_else(|| {
         names.push(name);

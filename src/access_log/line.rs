@@ -1,7 +1,7 @@
 //! One line of the access log, made from the data that a request keeps.
 //!
-//! A request keeps little. The writing thread makes the line. Nothing that a client or an application sends can break out
-//! of its place in the line.
+//! A request keeps little data, and the writing thread makes the line. Whatever a client or an application sends, it
+//! cannot forge another value or another line.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use crate::request::head::{Peer, RequestHead, protocol};
 use crate::request::identity::trace_id;
 use crate::wire::{REFUSED_PATH, refused_path};
 
-/// What is kept of one request for its line, only when the log is on.
+/// The data of one request for its line. Only kept if the log is on.
 #[derive(Debug)]
 pub struct LogEntry {
     peer: Arc<Peer>,
@@ -25,19 +25,19 @@ pub struct LogEntry {
     request_id: Option<HeaderValue>,
     trace_id: Option<String>,
     request: LoggedFields,
-    /// The fields of the answer, once there is one.
+    /// The header fields of the response, once there is one.
     pub response: LoggedFields,
-    /// The microseconds until the application was called, and one more; 0 before.
+    /// One more than the microseconds until the application was called; 0 if it was not called yet.
     queued: Option<Arc<AtomicU64>>,
-    /// The rule that decided who answers.
+    /// The rule that decided which application answers.
     pub rule: Option<String>,
-    /// The prefix or route that did.
+    /// The prefix or route that decided it.
     pub route: Option<String>,
-    /// What became of it.
+    /// How the request ended.
     pub outcome: Outcome,
 }
 
-/// Fields that the format asks for, in its order.
+/// The header fields that the format needs, in its order.
 pub type LoggedFields = Vec<Option<Box<[u8]>>>;
 
 #[derive(Debug)]
@@ -47,27 +47,27 @@ enum LoggedRequest {
         target: Vec<u8>,
         protocol: &'static str,
     },
-    /// The line as it came, where it was no request.
+    /// The first line as it came, if it was not a request.
     Line(Vec<u8>),
 }
 
-/// What became of a request.
+/// How a request ended.
 #[derive(Debug)]
 pub struct Outcome {
-    /// When it was over.
+    /// The time of the end.
     pub ended: SystemTime,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
-    /// The status of the answer; 0 when there was none.
+    /// The status of the response; 0 if there was none.
     pub status: u16,
-    /// Body bytes that were handed to the connection.
+    /// Body bytes that were given to the connection.
     pub bytes: u64,
-    /// Who answered.
+    /// The name of the application that answered.
     pub app: Option<Arc<str>>,
 }
 
 impl LogEntry {
-    /// What is to be kept of a request. Copies: what the connection has read is not to wait here.
+    /// Keeps the data of a request. Values are copied, so that the buffers of the connection are not held.
     pub fn new(head: &RequestHead, wanted: &NeededValues) -> Self {
         let fields = &head.parts.fields;
         let refused =
@@ -83,7 +83,7 @@ impl LogEntry {
         }
     }
 
-    /// What is to be kept of bytes that are no request, and begin with `line`.
+    /// Keeps the data of bytes that are not a request. `line` is their first line.
     pub fn refused(peer: Arc<Peer>, line: Vec<u8>, request_id: Option<HeaderValue>, wanted: &NeededValues) -> Self {
         let request = kept(&wanted.request, |_| None);
         Self { request, ..Self::with(peer, LoggedRequest::Line(line), request_id) }
@@ -104,7 +104,7 @@ impl LogEntry {
         }
     }
 
-    /// Adds the line, with its end.
+    /// Appends the line with its line end.
     pub fn write(&self, format: &LineFormat, clock: &mut Clock, line: &mut String) {
         match &format.shape {
             Shape::Text(pieces) => {
@@ -183,7 +183,7 @@ impl LogEntry {
 
     fn put_client(&self, to: &mut impl Notation) {
         match self.peer.client() {
-            // A proxy need not tell the port.
+            // The port is 0 if a proxy did not send it.
             Some((address, 0)) => to.ours(&[address]),
             Some((address, port)) => {
                 let (before, after) = if address.contains(':') { ("[", "]:") } else { ("", ":") };
@@ -193,7 +193,7 @@ impl LogEntry {
         }
     }
 
-    /// A request that no application was called for has waited for none.
+    /// Writes the time until the application was called, or nothing if it was not called.
     fn put_queue(&self, to: &mut impl Notation) {
         let micros = self.queued.as_ref().map_or(0, |queued| queued.load(Ordering::Relaxed));
         match micros.checked_sub(1) {
@@ -203,7 +203,7 @@ impl LogEntry {
     }
 }
 
-/// The values of the fields `names`. Copies.
+/// Copies the values of the header fields `names`.
 pub fn kept<'a>(names: &[HeaderName], value: impl Fn(&HeaderName) -> Option<&'a [u8]>) -> LoggedFields {
     names.iter().map(|name| value(name).map(Into::into)).collect()
 }
@@ -212,7 +212,7 @@ fn field(fields: &LoggedFields, place: usize) -> Option<&[u8]> {
     fields.get(place)?.as_deref()
 }
 
-/// A number of thousandths, as a number with three decimals.
+/// Writes a number of thousandths with three decimals.
 fn thousandths(number: u64, to: &mut impl Notation) {
     to.decimal(number / 1000, number % 1000, 3);
 }

@@ -1,8 +1,10 @@
-//! The access log: one line per request, written by a separate thread, to standard output or to a file.
+//! The access log: one line per request, to standard output or to a file. A separate thread writes it.
 //!
-//! A slow terminal or disk must not slow the server. So requests wait in a bounded queue. When it is full, lines are
-//! dropped, and their number is logged. In reading order: `format` is compiled once, `line` is one request (`basic_user`
-//! is a part of it, `notation` writes its values as text or JSON), `writer` is the thread.
+//! A slow terminal or disk must not slow down the server. So finished requests wait in a bounded queue. If the queue is
+//! full, lines are dropped, and their number is logged.
+//!
+//! Reading order: `format` is compiled once. `line` is one request, with `basic_user`. `notation` writes its values as
+//! text or JSON. `writer` is the thread.
 
 mod basic_user;
 mod format;
@@ -21,10 +23,10 @@ use self::writer::{Target, Told, WriterMessage};
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 
-/// Lines that may wait to be written.
+/// How many lines may wait to be written.
 const QUEUE: usize = 4096;
 
-/// Where finished requests are told; cheap to clone.
+/// Takes finished requests. It is cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
     queue: SyncSender<WriterMessage>,
@@ -33,11 +35,11 @@ pub struct AccessLog {
 }
 
 impl AccessLog {
-    /// Opens the file, if there is one, and starts the writing thread, which ends, everything written, when the last clone is
-    /// dropped. `None` when the log is off.
+    /// Opens the file, if there is one, and starts the writing thread. When the last clone is dropped, the thread
+    /// writes what is queued and ends. Returns `None` if the log is off.
     ///
     /// # Errors
-    /// When the format is wrong, the file cannot be opened or the thread cannot be started.
+    /// When the format is wrong, the file cannot be opened, or the thread cannot be started.
     pub fn start(settings: &Settings) -> Result<Option<(Self, std::thread::JoinHandle<()>)>, StartupError> {
         let format = Arc::new(LineFormat::compile(&settings.access_log_format)?);
         if !settings.access_log && settings.access_log_file.is_none() {
@@ -59,7 +61,7 @@ impl AccessLog {
         Ok((Self { queue, told, format }, thread))
     }
 
-    /// What the format needs to know of a request.
+    /// What the format needs from a request.
     pub fn wanted(&self) -> &NeededValues {
         &self.format.wanted
     }
@@ -71,10 +73,10 @@ impl AccessLog {
         }
     }
 
-    /// Has the file opened again by its name, which may be another file by now.
+    /// Makes the thread open the file again by its name, for log rotation.
     pub fn reopen(&self) {
         self.told.reopen();
-        // When the queue is full the thread is awake and sees it anyway.
+        // If the queue is full, the thread is awake and will see the flag.
         let _full = self.queue.try_send(WriterMessage::Wake);
     }
 }

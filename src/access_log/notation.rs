@@ -1,7 +1,6 @@
-//! How a line of the access log writes its values: as text, or as JSON.
+//! Writes the values of a line of the access log, as text or as JSON.
 //!
-//! Kept apart from the line, which knows what there is to write. Nothing that a client or an application sends can end its place
-//! in the line.
+//! It escapes what clients and applications send, so that they cannot forge another value or another line.
 //!
 //! Spec: RFC 8259 7.
 
@@ -10,17 +9,17 @@ use std::time::SystemTime;
 
 use crate::log::timestamp::{Clock, push_padded};
 
-/// How a line writes what an atom stands for.
+/// How a line writes the values of atoms.
 pub(super) trait Notation {
     fn nothing(&mut self);
     fn number(&mut self, number: u64);
-    /// A number before a point, and one behind it that has so many digits.
+    /// A decimal number: the part before the point, and the part behind it with this number of digits.
     fn decimal(&mut self, whole: u64, part: u64, digits: usize);
     fn time(&mut self, time: SystemTime);
     fn common_time(&mut self, time: SystemTime);
-    /// Text of our own, in pieces, which needs no care: addresses, names of protocols, numbers.
+    /// Our own text, in pieces. It needs no escapes: addresses, protocol names, numbers.
     fn ours(&mut self, pieces: &[&str]);
-    /// What others chose.
+    /// Text from a client or an application, which is escaped.
     fn theirs(&mut self, bytes: &[u8]);
 
     fn theirs_if_any(&mut self, bytes: Option<&[u8]>) {
@@ -107,15 +106,15 @@ impl Notation for Json<'_> {
     fn theirs(&mut self, bytes: &[u8]) {
         match std::str::from_utf8(bytes) {
             Ok(text) => push_json(self.line, text),
-            // Not UTF-8: each byte is the character of its number, as applications see it.
+            // If it is not UTF-8, each byte becomes the character with its number, as applications see it.
             Err(_) => push_json(self.line, &latin1(bytes)),
         }
     }
 }
 
-/// Adds text as JSON has it. Most of it needs no care.
+/// Appends a JSON string. Most text needs no escapes.
 fn push_json(line: &mut String, text: &str) {
-    // All are looked at, several at a time: to stop at the first would be slower.
+    // Checks all bytes, several at a time. To stop at the first match would be slower.
     let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
     if text.bytes().fold(false, |found, byte| found | special(byte)) {
         line.push_str(&crate::log::json_text(text));
@@ -136,7 +135,7 @@ fn latin1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
-/// What would end a quoted text, and what is no visible ASCII, is written as `\xNN`.
+/// Appends text. A quote, a backslash, and bytes that are not printable ASCII become `\xNN`.
 fn push_printable(line: &mut String, bytes: &[u8]) {
     for &byte in bytes {
         if matches!(byte, b'"' | b'\\') || !(b' '..=b'~').contains(&byte) {

@@ -1,6 +1,6 @@
 //! The thread that writes the access log.
 //!
-//! It has the files: it opens and reopens them, and handles write errors. The queue has none of this.
+//! It opens and reopens the file, and handles write errors.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -15,26 +15,27 @@ use crate::config::startup_error::StartupError;
 use crate::log;
 use crate::log::timestamp::Clock;
 
-/// What is written at a time: as much as a pipe takes in one piece (`PIPE_BUF`), so that lines of several processes do not mix.
+/// The most bytes of one write: as many as a pipe takes in one piece (`PIPE_BUF`). So lines of several processes do not
+/// mix.
 const BATCH: usize = 4096;
 
-/// So many lines at once are those of a busy server, whose next lines are waited for a moment: to wake this thread for each of them
-/// takes longer than to write them.
+/// With this many lines at once, the server is busy. Then the thread waits a moment for more lines, because to wake it
+/// for each line takes longer than to write the line.
 const BUSY: usize = 8;
 
-/// How long.
+/// How long the thread waits then.
 const MOMENT: Duration = Duration::from_millis(2);
 
-/// What the thread is told.
+/// A message to the thread.
 #[derive(Debug)]
 pub enum WriterMessage {
-    /// A request is over.
+    /// A finished request.
     Line(Box<LogEntry>),
-    /// There is something to look at.
+    /// A flag of `Told` has changed.
     Wake,
 }
 
-/// What the thread is told past its queue.
+/// Messages to the thread that do not need a place in the queue.
 #[derive(Debug, Default)]
 pub struct Told {
     lost: AtomicU64,
@@ -42,12 +43,12 @@ pub struct Told {
 }
 
 impl Told {
-    /// A line found no place in the queue.
+    /// Counts a line that found no place in the queue.
     pub fn lost(&self) {
         self.lost.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The file is to be opened again.
+    /// Asks to open the file again.
     pub fn reopen(&self) {
         self.reopen.store(true, Ordering::Release);
     }
@@ -58,15 +59,15 @@ impl Told {
 pub enum Target {
     /// Standard output.
     Stdout,
-    /// A file, by its absolute path: an application may change the folder.
+    /// A file, with its absolute path, because an application may change the current folder.
     File(PathBuf, File),
 }
 
 impl Target {
-    /// Opens the file at `path`; without one, and with `-`, it is standard output.
+    /// Opens the file at `path`. Without a path, or with `-`, the target is standard output.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// When the file cannot be opened.
     pub fn open(path: Option<&str>) -> Result<Self, StartupError> {
         let Some(path) = path.filter(|path| *path != "-") else { return Ok(Self::Stdout) };
         let opened = std::path::absolute(path).and_then(|path| Ok((append(&path)?, path)));
@@ -76,7 +77,7 @@ impl Target {
         })
     }
 
-    /// Opens the file again. When that fails the old one goes on.
+    /// Opens the file again. If that fails, the old file stays in use.
     fn reopen(&mut self) {
         let Self::File(path, file) = self else { return };
         match append(path) {
@@ -103,12 +104,12 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
-/// Lines on their way to the target.
+/// Collects lines, and writes them to the target.
 struct LineOutput {
     target: Target,
     batch: Vec<u8>,
     lines: u64,
-    /// Lines that could not be written since the last that could.
+    /// How many lines could not be written since the last success.
     failed: u64,
 }
 
@@ -121,7 +122,8 @@ impl LineOutput {
         self.lines += 1;
     }
 
-    /// Writes whole lines only. What fails is said when it begins, and how much it was when it is over.
+    /// Writes whole lines only. Logs the first failed write, and after the next successful one, how many lines were
+    /// lost.
     fn flush(&mut self) {
         let lines = std::mem::take(&mut self.lines);
         if lines == 0 {
@@ -146,7 +148,7 @@ impl LineOutput {
     }
 }
 
-/// Writes what comes until nobody is left who could send more.
+/// Writes lines until all senders are gone.
 pub fn write(messages: &Receiver<WriterMessage>, target: Target, told: &Told, format: &LineFormat) {
     let mut output = LineOutput { target, batch: Vec::with_capacity(BATCH), lines: 0, failed: 0 };
     let (mut clock, mut line) = (Clock::default(), String::new());

@@ -16,17 +16,17 @@ use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 use crate::net::binding::Bound;
 
-/// The way to the numbers of this process.
+/// How a client reaches the numbers of this process.
 #[derive(Debug)]
 pub enum Door {
-    /// It listens itself.
+    /// This process listens itself.
     Listener(Bound, Access),
-    /// Its supervisor does, and asks here.
+    /// The supervisor listens, and asks on this socket.
     Line(UnixStream),
 }
 
 impl Door {
-    /// Where clients come to, if they come here.
+    /// The address of the listener, if this process has it.
     pub fn url(&self) -> Option<String> {
         match self {
             Self::Listener(bound, _) => Some(bound.url(false)),
@@ -35,23 +35,23 @@ impl Door {
     }
 }
 
-/// Who may look.
+/// Who has access.
 #[derive(Debug)]
 pub enum Access {
-    /// Everybody who can connect.
+    /// Everyone who can connect.
     Open,
-    /// Who knows this.
+    /// Clients that send this token.
     Token(Box<[u8]>),
 }
 
-/// How a request asked for access.
+/// The result of the access check for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessDecision {
-    /// It may look.
+    /// The request has access.
     Granted,
-    /// It showed nothing.
+    /// It has no token.
     Missing,
-    /// It showed something else.
+    /// It has a wrong token.
     Wrong,
 }
 
@@ -69,7 +69,8 @@ impl Access {
         }
     }
 
-    /// Whether these header fields give access. The time that it takes does not tell how much of a token was right.
+    /// Checks the token in these header fields. The comparison takes constant time, so it does not tell how much of the
+    /// token was right.
     pub fn check(&self, headers: &HeaderMap) -> AccessDecision {
         let Self::Token(token) = self else { return AccessDecision::Granted };
         let mut fields = headers.get_all(AUTHORIZATION).into_iter();
@@ -82,10 +83,11 @@ impl Access {
     }
 }
 
-/// Binds the address that the settings name; `None` when they name none. `served` are those that requests come to.
+/// Binds the address of `--admin`; `None` if there is none. `served` are the addresses for requests.
 ///
 /// # Errors
-/// When it cannot be had, is one of `served`, or would show everything to everybody.
+/// When the address cannot be bound, when it is one of `served`, or when other machines would have access without a
+/// token.
 pub fn bind(settings: &Settings, served: &[Bound]) -> Result<Option<(Bound, Access)>, StartupError> {
     let Some(address) = &settings.admin else {
         return match &settings.admin_token {
@@ -117,7 +119,7 @@ pub fn bind(settings: &Settings, served: &[Bound]) -> Result<Option<(Bound, Acce
     Ok(Some((bound, access)))
 }
 
-/// The way to the numbers of a process that serves alone; `None` without an admin listener.
+/// The listener of a process that serves alone; `None` without an admin listener.
 ///
 /// # Errors
 /// As for [`bind`].
@@ -125,7 +127,7 @@ pub fn listen(settings: &Settings, served: &[Bound]) -> Result<Option<Door>, Sta
     Ok(bind(settings, served)?.map(|(bound, access)| Door::Listener(bound, access)))
 }
 
-/// Whether `address` is where `bound` listens. What it is not, and yet taken, the system says.
+/// Whether `address` is the one of `bound`. Other conflicts are found when the system binds the address.
 fn is_same(bound: &Bound, address: &str) -> bool {
     let url = bound.url(false);
     match (address.strip_prefix("unix:"), bound) {

@@ -1,4 +1,4 @@
-//! What a browser may do here: where a request comes from, and what a page of ours may load.
+//! What a browser may do at the admin listener: where a request comes from, and what the page may load.
 //!
 //! Spec: Fetch 3.2 (`Origin`), Fetch Metadata (`Sec-Fetch-Site`), CSP 3, RFC 6454 7.
 
@@ -9,7 +9,7 @@ use http::header::{HOST, HeaderName, HeaderValue, ORIGIN};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The page loads its own files and asks this listener, and does nothing else. Nobody can put it into a frame.
+/// The page may load its own files and ask this listener, and nothing else. No other page can embed it.
 const PAGE_FIELDS: [(HeaderName, &str); 6] = [
     (
         http::header::CONTENT_SECURITY_POLICY,
@@ -23,26 +23,26 @@ const PAGE_FIELDS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
-/// Adds the fields of the files of the page.
+/// Adds these fields to a file of the page.
 pub(super) fn secure(headers: &mut HeaderMap) {
     for (name, value) in PAGE_FIELDS {
         headers.insert(name, HeaderValue::from_static(value));
     }
 }
 
-/// Who sends a request.
+/// What sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sender {
-    /// No browser, or no page in one.
+    /// A program, or a browser without a page.
     Program,
     /// A page of this listener.
     OwnPage,
-    /// Another page.
+    /// A page from elsewhere.
     OtherPage,
 }
 
 impl Sender {
-    /// By the fields that a page cannot set.
+    /// Decides by the fields that a page cannot set.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut origins = headers.get_all(ORIGIN).iter();
         let (origin, more) = (origins.next(), origins.next().is_some());
@@ -57,7 +57,7 @@ impl Sender {
     }
 }
 
-/// Whether the origin is the one of this request. A proxy in front may have added the TLS.
+/// Whether the origin is that of this listener. The scheme does not count, because a proxy may add TLS.
 fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
     let (Ok(origin), Some(Ok(host))) = (origin.to_str(), headers.get(HOST).map(HeaderValue::to_str)) else {
         return false;
@@ -66,8 +66,8 @@ fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
     authority.is_some_and(|authority| !authority.is_empty() && authority.eq_ignore_ascii_case(host))
 }
 
-/// Whether `Host` names this machine itself: a page elsewhere can let its own name point here (DNS rebinding), but it cannot
-/// have one of these.
+/// Whether `Host` is an IP address or localhost. A page elsewhere can let its own host name point to this machine (DNS
+/// rebinding), but such a request has that name in `Host`.
 pub(super) fn names_this_machine(headers: &HeaderMap) -> bool {
     headers.get_all(HOST).iter().all(names_it)
 }

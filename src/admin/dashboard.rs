@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use crate::dashboard::{Board, MapCell, counters};
 use crate::metrics::{Metrics, Samples};
 
-/// What a serving process has for the dashboard, here or at its supervisor.
+/// What a serving process provides for the dashboard. The dashboard is here, or at the supervisor.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug, Clone)]
 pub struct Dashboard {
@@ -20,7 +20,7 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
-    /// For these numbers.
+    /// A dashboard for these counters.
     pub fn new(metrics: &Arc<Metrics>) -> Self {
         Self { metrics: Arc::clone(metrics), board: Arc::default(), map: Arc::default() }
     }
@@ -28,12 +28,12 @@ impl Dashboard {
 
 #[pymethods]
 impl Dashboard {
-    /// Shows these routes. They are JSON.
+    /// Sets the list of routes, as JSON.
     fn show_routes(&self, text: &str) {
         self.map.set(text);
     }
 
-    /// All counters so far, as JSON, for the history.
+    /// All counters, as JSON, for the history.
     fn counters(&self, py: Python<'_>) -> String {
         py.detach(|| {
             let (mut own, mut samples) = (Vec::new(), Samples::default());
@@ -43,9 +43,9 @@ impl Dashboard {
         })
     }
 
-    /// Shows this history. It is JSON.
+    /// Sets the history, as JSON.
     ///
-    /// Raises `ValueError` when it is something else.
+    /// Raises `ValueError` if the text is not JSON.
     fn show_history(&self, text: &str) -> PyResult<()> {
         self.board.set_history(text).map_err(|error| PyValueError::new_err(error.to_string()))
     }

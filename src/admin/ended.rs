@@ -1,26 +1,26 @@
-//! What workers that have ended leave behind: what was counted stays counted.
+//! The counts of workers that have ended.
 //!
-//! Apart from `workers.rs`, which knows those that can still be asked.
+//! `workers.rs` has the workers that can still be asked.
 
 use std::collections::VecDeque;
 
 use super::status::Report;
 use crate::metrics::Samples;
 
-/// So many results of shadow traffic are kept, each of one worker.
+/// The most results of shadow traffic that are kept, one per ended worker.
 const MOST_SHADOW: usize = 100;
 
-/// See the top of this file.
+/// The last reports of ended workers.
 #[derive(Debug, Default)]
 pub struct EndedWorkers {
-    /// Their numbers.
+    /// Their counters, added up.
     pub samples: Samples,
-    /// What the comparison of shadow traffic said in each of them.
+    /// The results of shadow traffic in each of them.
     pub shadow: VecDeque<String>,
 }
 
 impl EndedWorkers {
-    /// Keeps what a worker said last, if it said anything.
+    /// Adds the last report of a worker, if there was one.
     pub fn keep(&mut self, last: Option<Report>) {
         let Some(report) = last else { return };
         self.samples.add_ended(&report.samples);

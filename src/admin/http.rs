@@ -1,7 +1,7 @@
 //! Answers the requests of the admin listener.
 //!
-//! It only writes the numbers down; only `shares.rs` changes something. Each connection serves one request and has a
-//! timeout. When there are too many, the oldest is closed. So clients that connect and send nothing keep nobody out.
+//! All requests are read-only, except those for `shares.rs`. Each connection serves one request and has a timeout. When
+//! there are too many connections, the oldest is closed, so that clients which send nothing do not lock out others.
 //!
 //! Spec: RFC 9110 9.3.2 (HEAD), 15.5.2 (401), 15.5.5 (404), 15.5.6 (405), 15.6.4 (503); RFC 6750 3.
 
@@ -37,39 +37,39 @@ use crate::dashboard::{Board, EventBody, LastTaken, asset};
 use crate::metrics::{Samples, TextFormat};
 use crate::net::binding::Bound;
 
-/// How long one connection may take, from its beginning to its end.
+/// How long a connection may take from beginning to end. For a stream: how long the client may take nothing.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long its client may take to ask.
+/// How long the client may take to send its request.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// So many connections are open at a time.
+/// The most connections at a time.
 const MOST_CONNECTIONS: usize = 64;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The longest request head, in bytes; no less than hyper takes.
+/// The longest request head, in bytes. hyper needs at least 8 KiB.
 const MOST_HEAD: usize = 16 * 1024;
 
-/// A listener, and what it shows.
+/// What an admin listener shows, and to whom.
 #[derive(Debug)]
 pub struct Show {
-    /// Who may look.
+    /// Who has access.
     pub access: Access,
-    /// The server.
+    /// Facts about the server.
     pub facts: ServerFacts,
-    /// Its numbers.
+    /// Where the numbers come from.
     pub source: NumberSource,
-    /// Its dashboard.
+    /// The dashboard.
     pub board: Arc<Board>,
 }
 
 /// Where the numbers come from.
 #[derive(Debug)]
 pub enum NumberSource {
-    /// This process.
+    /// From this process.
     Process(Arc<Process>),
-    /// Its workers.
+    /// From its workers.
     Workers(Arc<Workers>),
 }
 
@@ -96,7 +96,7 @@ impl NumberSource {
         }
     }
 
-    /// What the comparison of shadow traffic says in each process that has some.
+    /// The result of the comparison of shadow traffic, for each process that has one.
     async fn shadow_summaries(&self) -> Vec<String> {
         match self {
             Self::Process(process) => process.shadow_summary().into_iter().collect(),
@@ -138,7 +138,7 @@ impl Listener {
     fn new(bound: Bound) -> io::Result<(Self, Option<Bound>)> {
         Ok(match bound {
             Bound::Tcp(listener, _) => (Self::Tcp(TcpListener::from_std(listener)?), None),
-            // The path stays until the end, and its file with it.
+            // Dropping this removes the file of the socket, so keep it until the end.
             Bound::Unix(listener, path) => {
                 let again = listener.try_clone()?;
                 (Self::Unix(UnixListener::from_std(again)?), Some(Bound::Unix(listener, path)))
@@ -154,7 +154,7 @@ impl Listener {
     }
 }
 
-/// Accepts and answers, until this is dropped.
+/// Accepts connections and answers, until this future is dropped.
 pub async fn serve(bound: Bound, show: Arc<Show>) {
     let (listener, _path) = match Listener::new(bound) {
         Ok(listening) => listening,
@@ -164,7 +164,7 @@ pub async fn serve(bound: Bound, show: Arc<Show>) {
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                // Streams have a bound of their own.
+                // Streams have their own limit.
                 connections.retain(|(connection, taken)| !connection.is_finished() && !taken.is_stream());
                 if connections.len() >= MOST_CONNECTIONS
                     && let Some((oldest, _)) = connections.pop_front()
@@ -175,7 +175,7 @@ pub async fn serve(bound: Bound, show: Arc<Show>) {
                 let conversation = converse(stream, Arc::clone(&show), Arc::clone(&taken));
                 connections.push_back((tokio::spawn(conversation).abort_handle(), taken));
             }
-            // Descriptors may have run out: waiting helps.
+            // The process may be out of descriptors. Try again later.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
@@ -190,7 +190,7 @@ async fn converse(stream: Box<dyn AdminStream>, show: Arc<Show>, taken: Arc<Last
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false).max_buf_size(MOST_HEAD);
     let mut conversation = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), answering));
-    // Whatever goes wrong is between this client and itself. A stream lasts as long as its client takes what comes.
+    // Errors of a connection concern only its client. A stream lasts as long as its client takes the events.
     while tokio::time::timeout(DEADLINE, conversation.as_mut()).await.is_err() {
         if !streamed.within(DEADLINE) {
             return;
@@ -200,7 +200,7 @@ async fn converse(stream: Box<dyn AdminStream>, show: Arc<Show>, taken: Arc<Last
 
 type AdminResponse = Response<Either<Full<Bytes>, EventBody>>;
 
-/// Where data is.
+/// The paths with data.
 const PATHS: [&str; 9] = [
     "/healthz",
     "/readyz",
@@ -217,7 +217,7 @@ async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<LastTaken>)
     let path = request.uri().path();
     let file = asset(path);
     let verdict = show.access.check(request.headers());
-    // The page has no data. It asks its user for the token.
+    // The page has no data, so it needs no token. It asks the user for the token.
     if verdict != AccessDecision::Granted && file.is_none() {
         return unauthorized(verdict);
     }
@@ -268,7 +268,7 @@ fn not_here() -> String {
     format!("only / and {} are here\n", PATHS.join(", "))
 }
 
-/// Without an end, until the client or the server leaves.
+/// A stream of events that ends when the client leaves or the server stops.
 fn stream(is_head: bool, show: &Show, taken: &Arc<LastTaken>) -> AdminResponse {
     const EVENTS: &str = "text/event-stream";
     if is_head {
@@ -283,13 +283,13 @@ fn stream(is_head: bool, show: &Show, taken: &Arc<LastTaken>) -> AdminResponse {
 }
 
 fn json(status: StatusCode, document: &serde_json::Value) -> AdminResponse {
-    // A document of names and numbers can always be written.
+    // Names and numbers can always be serialized.
     let mut json = serde_json::to_string_pretty(document).unwrap_or_default();
     json.push('\n');
     with(respond(status, json.into()), CONTENT_TYPE, "application/json")
 }
 
-/// For programs, which read it often.
+/// JSON for programs, which read it often.
 fn compact(document: String) -> AdminResponse {
     with(respond(StatusCode::OK, document.into()), CONTENT_TYPE, "application/json")
 }

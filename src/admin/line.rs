@@ -1,9 +1,10 @@
-//! The connection between a worker and the admin listener of its supervisor: a socket pair with one line per question and
-//! answer.
+//! The connection between a worker and the admin listener of its supervisor: a socket pair with one line per question
+//! and answer.
 //!
-//! Both processes must agree on this protocol. The supervisor sends a number and all live shares. The worker applies the shares and
-//! answers with that number and its data, and with the list of its routes if that has changed. At its end, it sends a last answer without a number, so that none of its counts are
-//! lost. The supervisor writes the first line before it starts the worker, so that the worker's first request uses the live shares.
+//! The supervisor sends a number and all live shares. The worker applies the shares. It answers with that number, its
+//! report, and the list of its routes if the list has changed. At its end, it sends a last answer without a number, so
+//! that none of its counts are lost. The supervisor writes the first line before it starts the worker, so that the
+//! worker's first request uses the live shares.
 
 use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
@@ -16,13 +17,13 @@ use super::process::Process;
 use super::status::Report;
 use crate::config::live_shares::{LiveShares, SetShare};
 
-/// How long a supervisor may take to make room for the last answer.
+/// How long the worker waits at its end for the supervisor to read the last answer.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long to wait for the first line. It is normally there already.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The longest first line.
+/// The longest first line, in bytes.
 const MOST_GREETING: usize = 1024 * 1024;
 
 /// The line of a question.
@@ -42,7 +43,7 @@ pub fn hear_greeting(mut stream: &std::os::unix::net::UnixStream, shares: &LiveS
         return;
     }
     let (mut line, mut byte) = (Vec::new(), [0]);
-    // Byte by byte: what follows is for `answer`.
+    // Byte by byte, because the lines after it are for `answer`.
     while line.len() < MOST_GREETING && matches!(stream.read(&mut byte), Ok(1)) && byte != *b"\n" {
         line.extend_from_slice(&byte);
     }
@@ -59,19 +60,19 @@ fn asked(question: &str, shares: &LiveShares) -> Option<u64> {
     number.parse().ok()
 }
 
-/// What a worker says.
+/// The answer of a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct WorkerReply {
-    /// The number of the question; `None` is the last word.
+    /// The number of the question; `None` in the last answer.
     pub to: Option<u64>,
-    /// All that it has to say.
+    /// The report.
     pub report: Report,
     /// The list of its routes, if it has changed since the last answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map: Option<String>,
 }
 
-/// Answers until the supervisor has gone or `end` is ready; then says the last word.
+/// Answers until the supervisor has ended or `end` completes. Then sends the last answer.
 pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, end: impl Future<Output = ()>) {
     let Ok(mut stream) = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)) else { return };
     let (reading, mut writing) = stream.split();
@@ -82,14 +83,14 @@ pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, e
             let to = asked(&question, &process.shares);
             say(&mut writing, to, process, &mut map).await?;
         }
-        // A supervisor that has gone wants nothing more.
+        // The supervisor has ended.
         Ok(())
     };
     let gone: io::Result<()> = tokio::select! {
         gone = answering => gone,
         () = end => {
             let mut known = u64::MAX;
-            // One that does not listen is not waited for.
+            // Do not wait for a supervisor that does not read.
             let _unsaid = tokio::time::timeout(CLOSE_TIMEOUT, say(&mut writing, None, process, &mut known)).await;
             return;
         }
@@ -99,7 +100,8 @@ pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, e
     }
 }
 
-/// `known` is the number of the list of routes that the supervisor has; at the end it needs none.
+/// Sends one answer. `known` is the version of the list of routes that the supervisor has. The last answer needs no
+/// list.
 async fn say(
     writing: &mut (impl AsyncWriteExt + Unpin),
     to: Option<u64>,

@@ -21,55 +21,55 @@ use crate::runtime::event_loop::{EventLoop, LoopEvent};
 use crate::runtime::shutdown::{Phase, Shutdown};
 use crate::shadow::Counters;
 
-/// So many of the calls that run are described, the oldest ones.
+/// At most this many running calls are listed, the oldest ones.
 const MOST_CALLS: usize = 50;
 
 /// The most rules with a metric for their share.
 const MOST_SHARES: usize = 500;
 
-/// How often the event loop is asked.
+/// How often the delay of the event loop is measured.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// A process, as far as it can be looked at.
+/// A serving process and its data.
 #[derive(Debug)]
 pub struct Process {
-    /// What it counts.
+    /// Its counters.
     pub metrics: Arc<Metrics>,
     /// Its applications.
     pub apps: Vec<Arc<App>>,
-    /// The calls that run.
+    /// The running calls.
     pub calls: Arc<Calls>,
-    /// Its event loop, which may not run.
+    /// Its event loop. It runs only if there is an ASGI application.
     pub event_loop: Arc<EventLoop>,
-    /// How far its end has come.
+    /// The phase of its shutdown.
     pub shutdown: Arc<Shutdown>,
     /// Whether it accepts connections.
     pub accepting: Arc<AtomicBool>,
-    /// When it began.
+    /// When it started.
     pub began: SystemTime,
-    /// What the loop says.
+    /// The delay of the event loop.
     pub lag: Arc<LoopLag>,
     /// The shares of its rules.
     pub shares: Arc<LiveShares>,
-    /// All routes of its applications, once Python has listed them.
+    /// All routes of its applications, after Python has listed them.
     pub map: Arc<MapCell>,
-    /// What becomes of shadow requests, if there are any.
+    /// The counters of shadow traffic, if there is any.
     pub shadow: Option<Arc<Counters>>,
 }
 
-/// Whether requests are welcome.
+/// Whether the process accepts requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
     /// Not yet.
     Starting,
-    /// They are.
+    /// Yes.
     Ready,
     /// Not any more.
     Draining,
 }
 
 impl Process {
-    /// Whether requests are welcome.
+    /// Whether the process accepts requests.
     pub fn readiness(&self) -> Readiness {
         if self.shutdown.phase() != Phase::Serving {
             Readiness::Draining
@@ -80,7 +80,7 @@ impl Process {
         }
     }
 
-    /// All that it has to say.
+    /// All data of the process, for one answer.
     pub fn report(&self) -> Report {
         let mut samples = Vec::new();
         self.metrics.samples(&mut samples);
@@ -118,7 +118,7 @@ impl Process {
         Report { samples, status, shadow: self.shadow_summary(), watched: Vec::new() }
     }
 
-    /// What the comparison of shadow traffic says, as JSON; `None` without shadow traffic.
+    /// The result of the comparison of shadow traffic, as JSON; `None` without shadow traffic.
     pub fn shadow_summary(&self) -> Option<String> {
         self.shadow.as_ref()?.summary()
     }
@@ -129,7 +129,7 @@ impl Process {
         self.shares.list(name)
     }
 
-    /// What it does, in a word.
+    /// The state in one word.
     pub fn state(&self) -> &'static str {
         match self.readiness() {
             Readiness::Starting => "starting",
@@ -138,7 +138,7 @@ impl Process {
         }
     }
 
-    /// The requests that watched shares decided.
+    /// Requests that the shares of watched rules decided, as metrics.
     fn rule_samples(&self, samples: &mut Vec<Sample>) {
         for (rule, app, sides) in self.shares.totals() {
             let app = self.apps.get(app).map_or("", |app| &*app.name);
@@ -165,7 +165,7 @@ impl Process {
         }
     }
 
-    /// Of all pools together: that of the server, and those of bridged applications.
+    /// The threads of all pools together: those of the server, and those of bridged applications.
     fn threads(&self) -> Option<ThreadsStatus> {
         let mut pools: Vec<&Arc<Pool>> = Vec::new();
         for app in &self.apps {
@@ -187,7 +187,7 @@ impl Process {
         (!pools.is_empty()).then_some(all)
     }
 
-    /// Asks the event loop every second how it is.
+    /// Measures the delay of the event loop every second.
     pub async fn watch_loop(&self) {
         loop {
             self.lag.ask(&self.event_loop);
@@ -196,7 +196,7 @@ impl Process {
     }
 }
 
-/// The place that a WebSocket has is the one of its handshake.
+/// Requests in flight. A WebSocket keeps the count of its handshake, so open WebSockets are subtracted.
 fn requests_in_flight(app: &App) -> usize {
     app.load.unanswered.load(Ordering::Relaxed).saturating_sub(websockets_open(app))
 }
@@ -223,7 +223,7 @@ fn thread_samples(threads: &ThreadsStatus, samples: &mut Vec<Sample>) {
     samples.push(Sample::count(Family::QueueLength, &[], queue_length));
 }
 
-/// Bounded by the number of rules in the configuration, and by [`MOST_SHARES`].
+/// Metrics of shares. [`MOST_SHARES`] limits their number.
 fn share_samples(shares: &[ShareStatus], samples: &mut Vec<Sample>) {
     for ShareStatus { rule, app, share, rollback, .. } in shares.iter().take(MOST_SHARES) {
         if let Some(rollback) = rollback {
@@ -247,7 +247,7 @@ impl From<crate::runtime::calls::CallDescription> for CallStatus {
     }
 }
 
-/// Bytes, where `/proc` says.
+/// Resident memory in bytes, where `/proc` has it.
 fn resident_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -255,17 +255,17 @@ fn resident_memory() -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// How long the event loop takes to get to something new.
+/// How long the event loop takes until it runs a new callback.
 #[derive(Debug, Default)]
 pub struct LoopLag {
-    /// When it was asked, until it answers.
+    /// When the pending question was asked.
     asked: Mutex<Option<Instant>>,
-    /// What its last answer took, in nanoseconds.
+    /// How long the last answer took, in nanoseconds.
     last: AtomicU64,
 }
 
 impl LoopLag {
-    /// Puts a question behind what the loop has to do, unless it has not answered the last one.
+    /// Submits a question to the loop, unless the last one is still pending.
     fn ask(self: &Arc<Self>, event_loop: &EventLoop) {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if asked.is_some() || !event_loop.is_attached() {
@@ -281,7 +281,7 @@ impl LoopLag {
         })));
     }
 
-    /// What the last answer took, or how long the next one is overdue already; `None` without a loop.
+    /// How long the last answer took, or how long the pending one already takes. `None` without a loop.
     fn now(&self, event_loop: &EventLoop) -> Option<Duration> {
         if !event_loop.is_attached() {
             return None;

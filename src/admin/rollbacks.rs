@@ -1,7 +1,7 @@
-//! Applies what the judge of rollbacks decides: changes the share, says so in the log, and calls the hook.
+//! Applies what the judge of rollbacks decides: changes the share, logs it, and calls the hook.
 //!
-//! `rollback/` decides, and knows neither workers nor the log. It is asked every second, on the thread of the admin listener, so
-//! no request waits for it.
+//! `rollback/` decides, and knows neither workers nor the log. The judge runs every second on the thread of the admin
+//! listener, so no request waits for it.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,7 +14,7 @@ use crate::log::timestamp::timestamp;
 use crate::rollback::{self, Action, Judge};
 use crate::route::Percent;
 
-/// How often the judge is asked.
+/// How often the judge runs.
 const EVERY: Duration = Duration::from_secs(1);
 
 impl Process {

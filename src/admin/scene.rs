@@ -1,6 +1,5 @@
-//! Gives the dashboard the numbers of this process or of all workers: when a client asks, and every second while streams are open.
-//!
-//! Apart from `http.rs`, which answers.
+//! Gives the dashboard the numbers of this process or of all workers: when a client asks, and every second while
+//! streams are open.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +12,15 @@ use super::status::{self, ServerFacts};
 use super::workers::Workers;
 use crate::dashboard::Scene;
 
-/// How often there is a message while somebody watches.
+/// How often there is a message while a stream is open.
 const WATCHED: Duration = Duration::from_secs(1);
 
-/// So many such times there is one look while nobody does: the last minutes are there when somebody comes.
+/// Without a stream, a snapshot is taken only once in this many intervals. So the dashboard has the last minutes when
+/// somebody opens it.
 const UNWATCHED: u32 = 15;
 
 impl NumberSource {
-    /// All that the dashboard shows.
+    /// All data of the dashboard.
     pub(super) async fn scene(&self, facts: &ServerFacts) -> Scene {
         match self {
             Self::Process(process) => {
@@ -38,7 +38,7 @@ impl NumberSource {
     }
 }
 
-/// Without what only `/status.json` shows.
+/// Removes fields that only `/status.json` shows.
 fn trimmed(mut document: Value) -> Value {
     if let Some(fields) = document.as_object_mut() {
         fields.remove("settings");
@@ -51,7 +51,7 @@ fn trimmed(mut document: Value) -> Value {
     document
 }
 
-/// Keeps the dashboard up to date, until this is dropped.
+/// Updates the dashboard until this future is dropped.
 pub(super) async fn keep_up(show: Arc<Show>) {
     let mut ticks = interval(WATCHED);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,14 +1,14 @@
-//! `/shadow.json` of the admin listener: what the comparison of shadow traffic says, of all processes together.
+//! `/shadow.json` of the admin listener: the results of the comparison of shadow traffic, of all processes together.
 //!
-//! Apart because it is the only path that needs Python, which knows how results are added up. That happens only in a supervisor,
-//! whose interpreter runs no application, and on a thread that no other path waits for. A process that serves alone shows what is
-//! written down already.
+//! This is the only path that needs Python, which knows how to add results up. It does so only in a supervisor, whose
+//! interpreter runs no application, and on a thread that no other path waits for. A process that serves alone shows the
+//! summary that Python has already written.
 
 use pyo3::prelude::*;
 
 use super::workers::Workers;
 
-/// The document, made of what each process says; `None` when none has shadow traffic.
+/// The document, from the summary of each process; `None` if no process has shadow traffic.
 pub(super) async fn document(mut summaries: Vec<String>) -> Option<String> {
     let mut document = match summaries.len() {
         0 => return None,
@@ -30,7 +30,7 @@ fn merged(py: Python<'_>, summaries: &[String]) -> PyResult<String> {
 }
 
 impl Workers {
-    /// What the comparison says in each worker, also in those that have ended.
+    /// The results of each worker, including workers that have ended.
     pub async fn shadow_summaries(&self) -> Vec<String> {
         self.ask_all().await;
         let state = self.lock();

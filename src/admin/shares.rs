@@ -20,7 +20,7 @@ use super::http::Show;
 use crate::config::live_shares::{SetBy, SetShare, ShareStatus};
 use crate::route::Percent;
 
-/// The longest body that is read.
+/// The longest body, in bytes.
 const MOST_BODY: usize = 64 * 1024;
 
 /// Status and document, or status and reason.
@@ -32,7 +32,7 @@ pub(super) async fn answer(request: Request<Incoming>, Show { source, access, ..
         return Ok((StatusCode::OK, json!({ "shares": source.shares().await })));
     }
     match (Sender::of(request.headers()), access) {
-        // The token was checked: it is in a field that no other page can send.
+        // The token was checked. Another page cannot send it.
         (Sender::Program, _) | (Sender::OwnPage, Access::Token(_)) => {}
         (Sender::OwnPage, Access::Open) => {
             let why = "the page is read-only, because there is no `--admin-token`";
@@ -61,11 +61,11 @@ fn unprocessable(why: String) -> (StatusCode, String) {
     (StatusCode::UNPROCESSABLE_ENTITY, why)
 }
 
-/// What a request wants for a rule.
+/// The share that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ShareChange {
     share: Percent,
-    /// Whether it may rise from there.
+    /// Whether `advance` may raise it from there.
     advance: bool,
 }
 

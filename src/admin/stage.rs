@@ -1,25 +1,25 @@
-//! How far a supervisor and its workers have come.
+//! How far a supervisor and its workers are, for the admin listener.
 //!
-//! The supervisor says so (`python/rsgi/process/workers/supervisor.py`). The admin listener shows it.
+//! The supervisor reports it (`python/rsgi/process/workers/supervisor.py`).
 
-/// How far the supervisor has come.
+/// How far the supervisor is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SupervisorPhase {
-    /// Not all workers have been ready yet.
+    /// Not all workers are ready yet.
     #[default]
     Starting,
-    /// They have.
+    /// All workers have been ready.
     Serving,
-    /// All are to end.
+    /// All workers should end.
     Draining,
 }
 
-/// How far a worker has come.
+/// How far a worker is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerStage {
     /// It does not accept connections yet.
     Starting,
-    /// It does.
+    /// It accepts connections.
     Serving,
     /// It was told to end.
     Leaving,

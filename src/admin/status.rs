@@ -15,41 +15,41 @@ use crate::log::timestamp::timestamp;
 use crate::metrics::Sample;
 use crate::rollback::Watched;
 
-/// What one process says of itself.
+/// The report of one process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// For metrics.
     pub samples: Vec<Sample>,
-    /// For people.
+    /// For `/status.json`.
     pub status: ProcessStatus,
-    /// What the comparison of shadow traffic says, as JSON; `None` without shadow traffic.
+    /// The result of the comparison of shadow traffic, as JSON; `None` without shadow traffic.
     pub shadow: Option<String>,
-    /// For the judge of rollbacks, if this is for the supervisor.
+    /// The counts of watched rules, for the judge of rollbacks. Only a worker sends them.
     pub watched: Vec<Watched>,
 }
 
-/// One process that serves.
+/// One serving process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ProcessStatus {
     /// Its process id.
     pub pid: u32,
     /// `starting`, `serving` or `draining`.
     pub state: String,
-    /// For how long it has run.
+    /// How long it has run.
     pub uptime_seconds: f64,
-    /// What it serves.
+    /// Its applications.
     pub apps: Vec<AppStatus>,
     /// The threads of the WSGI pool, if there is one.
     pub wsgi_threads: Option<ThreadsStatus>,
-    /// How long the event loop takes to get to something new, if there is one.
+    /// How long the event loop takes until it runs a new callback, if there is a loop.
     pub event_loop_lag_seconds: Option<f64>,
-    /// Bytes of its memory that are resident, where the system says.
+    /// Its resident memory in bytes, where the system tells it.
     pub resident_memory_bytes: Option<u64>,
     /// The rules with a share.
     pub shares: Vec<ShareStatus>,
-    /// How many calls run.
+    /// The number of running calls.
     pub calls_running: usize,
-    /// The oldest of them.
+    /// The oldest running calls.
     pub calls: Vec<CallStatus>,
 }
 
@@ -60,7 +60,7 @@ pub struct AppStatus {
     pub name: String,
     /// `wsgi` or `asgi`.
     pub interface: String,
-    /// Where it is mounted; empty for what nobody else claims.
+    /// The prefix of its mount. Empty for an application without a prefix.
     pub prefix: String,
     /// Requests whose responses are not complete.
     pub requests_in_flight: usize,
@@ -68,35 +68,35 @@ pub struct AppStatus {
     pub websockets_open: usize,
 }
 
-/// The threads of the WSGI pool, each in one state.
+/// The threads of the WSGI pool. Each is in one state.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct ThreadsStatus {
-    /// They wait for a call.
+    /// Threads that wait for a call.
     pub idle: usize,
-    /// They run one.
+    /// Threads that run a call.
     pub busy: usize,
-    /// They run one whose client has left.
+    /// Threads that run a call whose client has left.
     pub orphaned: usize,
-    /// They wait for a client that takes nothing.
+    /// Threads that wait for a client which takes nothing.
     pub stalled: usize,
     /// Calls that wait for a thread.
     pub queue_length: usize,
 }
 
-/// A call that runs.
+/// A running call.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CallStatus {
     /// The application.
     pub app: String,
     /// The method of the request.
     pub method: String,
-    /// The route, not the path.
+    /// The route of the request. The path is not shown.
     pub route: String,
-    /// For how long it has run.
+    /// How long it has run.
     pub seconds: f64,
 }
 
-/// What is true of the whole server from its start on.
+/// Facts about the server that do not change while it runs.
 #[derive(Debug)]
 pub struct ServerFacts {
     began: SystemTime,
@@ -105,12 +105,12 @@ pub struct ServerFacts {
 }
 
 impl ServerFacts {
-    /// A server that listens on `addresses`.
+    /// Facts about a server that listens on `addresses`.
     pub fn new(settings: &Settings, addresses: Vec<String>) -> Self {
         Self { began: SystemTime::now(), addresses, settings: shown(settings) }
     }
 
-    /// The whole document. Each of the `workers` is what [`worker`] makes.
+    /// The whole document. [`worker`] makes each of the `workers`.
     pub fn document(&self, state: &str, workers: Vec<Value>) -> Value {
         let apps = workers.iter().find_map(|worker| worker.get("apps").filter(|apps| apps.is_array()));
         let shares = workers.iter().find_map(|worker| worker.get("shares").filter(|shares| shares.is_array()));
@@ -135,7 +135,7 @@ fn described(app: &Value) -> Value {
     json!({ "name": app["name"], "interface": app["interface"], "prefix": app["prefix"] })
 }
 
-/// A worker in the document; `answered` says whether `status` is of now.
+/// The entry of a worker. `answered` says whether `status` is current.
 pub fn worker(number: usize, state: &str, answered: bool, status: &ProcessStatus) -> Value {
     let mut value = serde_json::to_value(status).unwrap_or_default();
     if let Some(fields) = value.as_object_mut() {
@@ -146,7 +146,7 @@ pub fn worker(number: usize, state: &str, answered: bool, status: &ProcessStatus
     value
 }
 
-/// The settings that matter to who watches. Names, numbers and words; nothing that is secret, and no file.
+/// The settings that matter for monitoring. No secrets and no file names.
 fn shown(settings: &Settings) -> Value {
     json!({
         "workers": settings.workers,

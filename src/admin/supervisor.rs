@@ -21,7 +21,7 @@ use crate::config::settings::Settings;
 use crate::dashboard::{Board, counters};
 use crate::net::listeners::Listeners;
 
-/// The admin listener of a process whose workers serve.
+/// The admin listener of a supervisor.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct Admin {
@@ -32,9 +32,9 @@ pub struct Admin {
 
 #[pymethods]
 impl Admin {
-    /// Binds the address that the settings name, if they name one, and answers from now on.
+    /// Binds the address of `--admin`, if there is one, and answers from then on.
     ///
-    /// Raises `rsgi.StartupError` when it cannot be had, or anybody could look.
+    /// Raises `rsgi.StartupError` if it cannot be bound, or if other machines would have access without a token.
     #[new]
     fn new(config: Settings, listeners: &Listeners) -> PyResult<Self> {
         let (workers, board) = (Arc::new(Workers::default()), Arc::new(Board::default()));
@@ -60,9 +60,9 @@ impl Admin {
         Ok(Self { workers, board, thread: Mutex::new(Some(thread)) })
     }
 
-    /// A place for a worker that is about to be started.
+    /// Makes a slot for a worker that is about to start.
     ///
-    /// Raises `OSError` when there are no descriptors left.
+    /// Raises `OSError` if there are no descriptors left.
     fn line(&self) -> PyResult<AdminLine> {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(thread) = &*thread else { return Ok(AdminLine { slot: None, theirs: Mutex::default() }) };
@@ -71,78 +71,78 @@ impl Admin {
         Ok(AdminLine { slot: Some(self.workers.slot(ours)), theirs: Mutex::new(Some(theirs)) })
     }
 
-    /// Says how many workers there should be.
+    /// Sets how many workers there should be.
     fn wanted(&self, number: usize) {
         self.workers.wanted(number);
     }
 
-    /// Counts a worker that was replaced. `reason` is one of a few words, for the label.
+    /// Counts a worker that was replaced. `reason` is the value of a label, one of a few words.
     fn restarted(&self, reason: &str) {
         self.workers.restarted(reason);
     }
 
-    /// Says that the first workers are all ready.
+    /// Notes that the first workers are all ready.
     fn serving(&self) {
         self.workers.at(SupervisorPhase::Serving);
     }
 
-    /// Says that all workers are to end.
+    /// Notes that all workers should end.
     fn draining(&self) {
         self.workers.at(SupervisorPhase::Draining);
     }
 
-    /// All counters so far, as JSON, for the history.
+    /// All counters, as JSON, for the history.
     fn counters(&self, py: Python<'_>) -> String {
         py.detach(|| counters(&self.workers.samples_known(&[]), &self.workers.map))
     }
 
-    /// Shows this history on the dashboard. It is JSON.
+    /// Sets the history of the dashboard, as JSON.
     ///
-    /// Raises `ValueError` when it is something else.
+    /// Raises `ValueError` if the text is not JSON.
     fn show_history(&self, text: &str) -> PyResult<()> {
         self.board.set_history(text).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
-    /// Answers no more.
+    /// Stops the admin listener.
     fn stop(&self, py: Python<'_>) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         py.detach(|| thread.map(AdminThread::stop));
     }
 }
 
-/// A worker as the admin listener sees it.
+/// The supervisor's connection to one worker.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct AdminLine {
     slot: Option<WorkerSlot>,
-    /// The worker's end, until it has it.
+    /// The worker's end of the socket pair, until the worker has inherited it.
     theirs: Mutex<Option<UnixStream>>,
 }
 
 #[pymethods]
 impl AdminLine {
-    /// The descriptor that the worker is to inherit, until it has; `None` without an admin listener.
+    /// The descriptor for the worker to inherit. `None` after that, and without an admin listener.
     #[getter]
     fn descriptor(&self) -> Option<i32> {
         self.theirs.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(AsRawFd::as_raw_fd)
     }
 
-    /// Says that the process runs, and has its descriptor.
+    /// Notes that the process runs, and has inherited the descriptor.
     fn inherited(&self) {
         drop(self.theirs.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    /// Says that the worker accepts connections.
+    /// Notes that the worker accepts connections.
     fn serving(&self) {
         self.at(WorkerStage::Serving);
     }
 
-    /// Says that the worker was told to end.
+    /// Notes that the worker was told to end.
     fn leaving(&self) {
         self.at(WorkerStage::Leaving);
     }
 
-    /// Says that the process has ended.
+    /// Notes that the process has ended.
     fn ended(&self) {
         if let Some(slot) = &self.slot {
             slot.ended();
@@ -158,7 +158,7 @@ impl AdminLine {
     }
 }
 
-/// Every metric: name, type, unit, labels, meaning.
+/// Every metric: name, type, unit, labels, help text.
 #[pyfunction]
 pub fn metrics() -> Vec<(String, &'static str, &'static str, Vec<&'static str>, &'static str)> {
     crate::metrics::documented()

@@ -33,10 +33,10 @@ pub struct AdminThread {
 }
 
 impl AdminThread {
-    /// Runs `work`, which ends soon after what it gets is ready.
+    /// Runs `work` on a new thread. `work` gets a receiver, and must end soon after that is ready.
     ///
     /// # Errors
-    /// When the system has no thread or no descriptor left.
+    /// When the system has no threads or descriptors left.
     pub fn spawn<W>(work: impl FnOnce(oneshot::Receiver<()>) -> W) -> Result<Self, StartupError>
     where
         W: Future<Output = ()> + Send + 'static,
@@ -56,20 +56,20 @@ impl AdminThread {
         Ok(Self { stop, thread, handle })
     }
 
-    /// Where its tasks are spawned.
+    /// The runtime, to spawn tasks on.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// Ends it, and waits for that.
+    /// Stops the thread and waits for its end.
     pub fn stop(self) {
-        // One that has ended needs no word; a panic was printed by its hook.
+        // The thread may have ended already. The panic hook has printed a panic.
         let _ended = self.stop.send(());
         let _panicked = self.thread.join();
     }
 }
 
-/// Shows what this process does, from now on, if there is a `door`.
+/// Starts the admin thread of this process, if there is a `door`.
 ///
 /// # Errors
 /// As for [`AdminThread::spawn`].

@@ -1,6 +1,6 @@
-//! The numbers of all workers together, and of a process that serves alone.
+//! The numbers of all workers together, or of a process that serves alone.
 //!
-//! `workers.rs` has what each worker has said.
+//! `workers.rs` has the reports of the workers.
 
 use serde_json::Value;
 
@@ -10,13 +10,13 @@ use super::workers::Workers;
 use crate::metrics::{Family, Sample, Samples, Value as Number};
 
 impl Workers {
-    /// The numbers of all of them.
+    /// The numbers of all workers.
     pub async fn samples(&self) -> Samples {
         let silent = self.ask_all().await;
         self.samples_known(&silent)
     }
 
-    /// The last known numbers of all of them. Those with the numbers in `silent` have not answered.
+    /// The last known numbers of all workers. Workers in `silent` have not answered.
     pub(super) fn samples_known(&self, silent: &[usize]) -> Samples {
         let state = self.lock();
         let mut samples = state.ended.samples.clone();
@@ -51,13 +51,13 @@ impl Workers {
         samples
     }
 
-    /// What each says of itself.
+    /// The status of each worker.
     pub async fn statuses(&self) -> Vec<Value> {
         let silent = self.ask_all().await;
         self.statuses_known(&silent)
     }
 
-    /// What each has last said of itself, as for `samples_known`.
+    /// The last known status of each worker. Workers in `silent` have not answered.
     pub(super) fn statuses_known(&self, silent: &[usize]) -> Vec<Value> {
         let state = self.lock();
         let shown = state.workers.iter().filter_map(|(number, worker)| {

@@ -1,8 +1,8 @@
-//! What a supervisor knows of its workers, and of those that have ended.
+//! What a supervisor knows about its workers, including those that have ended.
 //!
-//! The policy is in Python (`python/rsgi/process/workers/supervisor.py`). Each worker is asked for its numbers every second, and at each
-//! scrape. If a worker does not answer in time, its last numbers are shown, and it is marked. If a worker is killed, only
-//! the counts after its last answer are lost.
+//! The policy is in Python (`python/rsgi/process/workers/supervisor.py`). Each worker is asked for its numbers every
+//! second, and at each scrape. If a worker does not answer in time, its last numbers are shown, and it is marked. If a
+//! worker is killed, only the counts after its last answer are lost.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,28 +22,28 @@ use crate::config::live_shares::SetShare;
 use crate::dashboard::MapCell;
 use crate::rollback::Judge;
 
-/// How often workers are asked when nobody else does.
+/// How often workers are asked if no client asks.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a scrape waits for workers.
+/// How long a scrape waits for the answers of workers.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// So many questions wait for an answer; more would not be answered sooner.
+/// The most open questions of a worker. Further ones would not be answered sooner.
 const MOST_OPEN: usize = 2;
 
-/// Why workers are replaced, as far as the supervisors say so from the beginning: what is there can be seen to grow.
+/// The usual reasons to replace workers. Their counters start at 0, so that monitoring sees the first increase.
 const REASONS: [&str; 2] = ["died", "replaced"];
 
-/// How long what a worker wrote before its end may take to be read.
+/// How long the supervisor reads what a worker wrote before its end.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// All workers.
 #[derive(Debug)]
 pub struct Workers {
     state: Mutex<WorkerState>,
-    /// A worker has answered.
+    /// Notified when a worker has answered.
     answered: Notify,
-    /// The list of routes of the worker that sent one last.
+    /// The list of routes that a worker has sent last.
     pub(super) map: MapCell,
 }
 
@@ -51,7 +51,7 @@ pub struct Workers {
 pub(super) struct WorkerState {
     phase: SupervisorPhase,
     pub(super) wanted: usize,
-    /// By their number, which is the lowest that was free.
+    /// Workers by their number, which is the lowest that was free.
     pub(super) workers: BTreeMap<usize, Worker>,
     pub(super) ended: EndedWorkers,
     /// The live shares, also for new workers.
@@ -68,20 +68,20 @@ pub(super) struct Worker {
     /// The numbers of the last question and the last answer.
     asked: u64,
     answered: u64,
-    /// It has said its last word.
+    /// It has sent its last answer.
     over: bool,
     pub(super) last: Option<Report>,
 }
 
 impl Worker {
-    /// Whether it can be asked: it is there, and has not ended.
+    /// Whether it can be asked: it has started and not ended.
     pub(super) fn is_reachable(&self) -> bool {
         !self.over && (self.stage != WorkerStage::Starting || self.last.is_some())
     }
 
-    /// Asks it, and gives the number of the question to wait for.
+    /// Asks it. Returns the number of the question to wait for.
     pub(super) fn ask(&mut self) -> u64 {
-        // No room: two are open, or it has just ended.
+        // Sending fails if two questions are open, or if the worker has just ended.
         if self.asked - self.answered < MOST_OPEN as u64 && self.questions.try_send(self.asked + 1).is_ok() {
             self.asked += 1;
         }
@@ -110,28 +110,28 @@ impl Workers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far the supervisor has come.
+    /// Sets how far the supervisor is.
     pub fn at(&self, phase: SupervisorPhase) {
         self.lock().phase = phase;
     }
 
-    /// How many workers there should be.
+    /// Sets how many workers there should be.
     pub fn wanted(&self, number: usize) {
         self.lock().wanted = number;
     }
 
-    /// A worker was replaced; `reason` is one of a few words of the supervisor.
+    /// Counts a worker that was replaced. `reason` is one of a few words of the supervisor.
     pub fn restarted(&self, reason: &str) {
         *self.lock().restarts.entry(reason.to_owned()).or_default() += 1;
     }
 
-    /// A place for a worker that is about to be started, which answers on `stream`. Called where tasks can be spawned.
+    /// Makes a slot for a worker that is about to start and answers on `stream`. Call it where tasks can be spawned.
     pub fn slot(self: &Arc<Self>, stream: std::os::unix::net::UnixStream) -> WorkerSlot {
         let (questions, asked) = mpsc::channel(MOST_OPEN);
         let worker = Worker { stage: WorkerStage::Starting, questions, asked: 0, answered: 0, over: false, last: None };
         let mut state = self.lock();
         line::greet(&stream, &state.shares);
-        // There is a free one among one more than there are.
+        // Among one more number than there are workers, one is free.
         let number = (1..=state.workers.len() + 1).find(|number| !state.workers.contains_key(number)).unwrap_or(0);
         state.workers.insert(number, worker);
         drop(state);
@@ -140,7 +140,7 @@ impl Workers {
         WorkerSlot { workers: Arc::clone(self), number, ended }
     }
 
-    /// Brings questions to a worker and takes its answers, until it has ended.
+    /// Sends questions to a worker and reads its answers, until it has ended.
     async fn follow(
         self: Arc<Self>,
         number: usize,
@@ -153,12 +153,12 @@ impl Workers {
             let asking = async {
                 while let Some(question) = questions.recv().await {
                     let question = line::question(question, &self.lock().shares);
-                    // One that has gone is seen by who reads.
+                    // If the worker has ended, `hear` notices it.
                     let _gone = writing.write_all(question.as_bytes()).await;
                 }
             };
             let ended = async {
-                // An error means that nobody knows of the worker any more.
+                // An error means that the slot was dropped.
                 let _gone = over.wait_for(|over| *over).await.is_err();
                 tokio::time::sleep(LAST_WORDS).await;
             };
@@ -200,7 +200,7 @@ impl Workers {
         self.answered.notify_waiters();
     }
 
-    /// Asks all workers every second, so that little is lost with one that is killed.
+    /// Asks all workers every second, so that few counts are lost if one is killed.
     pub async fn keep_asking(&self) {
         loop {
             tokio::time::sleep(ASK_EVERY).await;
@@ -210,7 +210,7 @@ impl Workers {
         }
     }
 
-    /// Asks all workers, and waits for those that answer in time. Gives the numbers of those that have not.
+    /// Asks all workers, and waits for a limited time. Returns the numbers of those that have not answered.
     pub(super) async fn ask_all(&self) -> Vec<usize> {
         let mut open: Vec<(usize, u64)> = {
             let mut state = self.lock();
@@ -238,7 +238,7 @@ impl Workers {
         open.into_iter().map(|(number, _)| number).collect()
     }
 
-    /// Whether requests are welcome.
+    /// Whether the server accepts requests.
     pub fn readiness(&self) -> Readiness {
         let state = self.lock();
         match state.phase {
@@ -250,7 +250,7 @@ impl Workers {
         }
     }
 
-    /// What the server does, in a word.
+    /// The state in one word.
     pub fn state(&self) -> &'static str {
         match self.readiness() {
             Readiness::Starting => "starting",
@@ -261,16 +261,16 @@ impl Workers {
 }
 
 impl WorkerSlot {
-    /// The worker has come so far.
+    /// Sets how far the worker is.
     pub fn at(&self, stage: WorkerStage) {
         if let Some(worker) = self.workers.lock().workers.get_mut(&self.number) {
             worker.stage = stage;
         }
     }
 
-    /// The process has ended: what it said stays counted.
+    /// The process has ended. Its last report stays counted.
     pub fn ended(&self) {
-        // The task ends with the runtime at the latest.
+        // The task may have ended with the runtime.
         let _gone = self.ended.send(true);
     }
 }

@@ -1,11 +1,11 @@
-//! Settings and parts of the plan that are one of a few words, as enums.
+//! Settings and parts of the plan with a fixed set of words, as enums.
 //!
-//! Python has checked the words already. A word that is unknown here is an error and never a default.
+//! Python has already checked the words. An unknown word here is an error, never a default.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// One of a few words.
+/// One of a fixed set of words.
 pub trait Choice {
     /// The word, as users write it.
     fn word(self) -> &'static str;
@@ -44,7 +44,7 @@ macro_rules! choices {
 }
 
 choices! {
-    /// The versions of HTTP that are spoken.
+    /// The versions of HTTP that the server accepts.
     HttpVersions {
         /// Both.
         Auto = "auto",
@@ -62,7 +62,7 @@ choices! {
         Required = "required",
     }
 
-    /// The oldest version of TLS that is spoken.
+    /// The oldest version of TLS that the server accepts.
     TlsVersion {
         /// TLS 1.2.
         OneTwo = "1.2",
@@ -70,9 +70,9 @@ choices! {
         OneThree = "1.3",
     }
 
-    /// How much of a request body is here before a WSGI application is called.
+    /// How much of a request body is read before a WSGI application is called.
     RequestBuffering {
-        /// A small body whole, else its beginning.
+        /// A small body completely, a larger one until the buffer is full.
         Auto = "auto",
         /// All of it.
         Full = "full",
@@ -84,17 +84,17 @@ choices! {
     LoopKind {
         /// uvloop if it is installed.
         Auto = "auto",
-        /// The one of `asyncio`.
+        /// The loop of `asyncio`.
         Asyncio = "asyncio",
         /// uvloop.
         Uvloop = "uvloop",
     }
 
-    /// Who drives the sockets.
+    /// What drives the sockets.
     IoKind {
-        /// What suits the applications.
+        /// Depends on the applications.
         Auto = "auto",
-        /// A thread that does nothing else.
+        /// Its own thread.
         Thread = "thread",
         /// The event loop.
         Loop = "loop",
@@ -102,11 +102,11 @@ choices! {
         Pool = "pool",
     }
 
-    /// Whether ASGI applications have a lifespan.
+    /// Which ASGI applications get a lifespan.
     LifespanSupport {
-        /// Those that know it.
+        /// Those that support it.
         Auto = "auto",
-        /// All of them.
+        /// All of them. An application without support is a start-up error.
         On = "on",
         /// None.
         Off = "off",
@@ -114,7 +114,7 @@ choices! {
 
     /// Whether WebSocket messages are compressed.
     WebSocketCompression {
-        /// Where the client offers it.
+        /// If the client offers it.
         Auto = "auto",
         /// Never.
         Off = "off",
@@ -122,17 +122,17 @@ choices! {
 
     /// Which lines are logged.
     LogLevel {
-        /// All.
+        /// All lines.
         Debug = "debug",
-        /// All but those for developers of rsgi.
+        /// All except details for debugging.
         Info = "info",
-        /// What may be wrong.
+        /// Warnings and errors.
         Warning = "warning",
-        /// What is wrong.
+        /// Errors.
         Error = "error",
     }
 
-    /// Something that is on or off.
+    /// On or off.
     Switch {
         /// On.
         On = "on",
@@ -140,17 +140,17 @@ choices! {
         Off = "off",
     }
 
-    /// How an application is called.
+    /// The interface of an application.
     InterfaceKind {
-        /// Synchronously.
+        /// Called synchronously.
         Wsgi = "wsgi",
-        /// As a coroutine.
+        /// Called as a coroutine.
         Asgi = "asgi",
     }
 
     /// What decides between applications without a prefix.
     ModeKind {
-        /// There is one at most.
+        /// Nothing: there is at most one.
         Mounts = "mounts",
         /// The routes of the ASGI application.
         Table = "table",
@@ -160,45 +160,45 @@ choices! {
         WebSocket = "websocket",
     }
 
-    /// What the path of a rule is.
+    /// The kind of path of a rule.
     PathKind {
         /// A template, such as `/users/{id}`.
         Template = "path",
-        /// The beginning of paths.
+        /// A prefix of paths.
         Prefix = "prefix",
-        /// An expression.
+        /// A regular expression.
         Expression = "regex",
     }
 
-    /// What a rule asks of a field.
+    /// What a rule requires of a field.
     TestKind {
-        /// That it is there.
+        /// It is present.
         Present = "present",
-        /// That it is not.
+        /// It is absent.
         Absent = "absent",
-        /// That it is this text.
+        /// It has this text.
         Equals = "equals",
-        /// That it matches this expression.
+        /// It matches this regular expression.
         Expression = "regex",
     }
 
-    /// Where a field of a rule is.
+    /// Where a rule finds a field.
     PlaceKind {
-        /// In the header section.
+        /// In the header fields.
         Header = "header",
-        /// In a cookie.
+        /// In the cookies.
         Cookie = "cookie",
     }
 
-    /// Whether a request is encrypted.
+    /// The scheme of a request.
     SchemeKind {
-        /// It is not.
+        /// Not encrypted.
         Http = "http",
-        /// It is.
+        /// Encrypted.
         Https = "https",
     }
 
-    /// Requests that a route of a framework is for.
+    /// The kind of requests that a route of a framework takes.
     RequestKind {
         /// HTTP.
         Http = "http",

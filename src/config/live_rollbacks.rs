@@ -1,6 +1,6 @@
-//! What rollbacks do to live shares: who set a share decides whether it may rise, and a judge sets shares as well.
+//! What rollbacks do to live shares: whoever set a share decides whether it may rise, and the judge also sets shares.
 //!
-//! `live_shares.rs` keeps the live shares and does not know what they mean for a judge.
+//! `live_shares.rs` keeps the live shares, and does not know the judge's view of them.
 
 use std::time::{Instant, SystemTime};
 
@@ -12,23 +12,23 @@ use crate::metrics::Routing;
 use crate::rollback::{Action, Judge, Setting};
 use crate::route::{Percent, SharedRule};
 
-/// The rollback of one rule, for people and programs.
+/// The rollback of one rule, for output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RollbackStatus {
     /// `watching` or `rolled back`.
     pub state: String,
     /// Why the share was rolled back.
     pub reason: Option<String>,
-    /// When.
+    /// When it was rolled back.
     pub at: Option<String>,
     /// The shares of `advance`.
     pub steps: Vec<String>,
-    /// The next of them, if the share rises.
+    /// The next of them, if the share may rise.
     pub next: Option<String>,
 }
 
 impl RollbackStatus {
-    /// The one of a rule; `None` if it has none.
+    /// The state for a rule; `None` if it has no rollback.
     pub fn of(set: &[SetShare], routing: &Routing, shared: &SharedRule<'_>) -> Option<Self> {
         let guard = routing.watched.as_ref().and_then(|watched| watched.of(shared.rule)).map(|(guard, _)| guard);
         let own = set.iter().find(|each| each.is_for(shared.text, shared.configured));
@@ -54,14 +54,14 @@ impl RollbackStatus {
     }
 }
 
-/// Has the judge decide, and adds what it decides to the live shares.
+/// Lets the judge decide, and adds the result to the live shares.
 pub fn decide(judge: &mut Judge, set: &mut Vec<SetShare>, now: Instant) -> Vec<Action> {
     let actions = judge.decide(|rule, configured| in_force(set, rule, configured), now);
     merge(set, &of_actions(&actions));
     actions
 }
 
-/// The live shares that the judge wants.
+/// The live shares that result from these actions.
 pub fn of_actions(actions: &[Action]) -> Vec<SetShare> {
     actions.iter().map(change).collect()
 }

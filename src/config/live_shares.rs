@@ -4,8 +4,8 @@
 //! changes, or when the rule is removed. So a reload for another reason, such as new certificates, does not undo a live
 //! change, and a new share in the configuration file wins.
 //!
-//! A rollback sets a live share as well. It is not dropped when the configured share changes, because whoever changes the file may
-//! not know of it.
+//! A rollback also sets a live share. That one stays when the configured share changes, because the person who changes
+//! the file may not know about the rollback.
 //!
 //! With several processes, the supervisor has the live shares and sends them to its workers (`admin/workers.rs`).
 
@@ -29,24 +29,24 @@ pub struct SetShare {
     pub configured: u16,
     /// The live share, in buckets.
     pub share: u16,
-    /// Who set it.
+    /// What set it.
     #[serde(default)]
     pub by: SetBy,
 }
 
-/// Who set a live share.
+/// What set a live share.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SetBy {
-    /// A person. It stays as it is.
+    /// A person. The share does not rise.
     #[default]
     Person,
-    /// `advance`, or a person who lets it rise.
+    /// `advance`, or a person who lets the share rise.
     Advance,
     /// A rollback.
     Rollback {
-        /// Why.
+        /// The reason, in words.
         reason: String,
-        /// When.
+        /// The time.
         at: String,
     },
 }
@@ -58,7 +58,7 @@ impl SetShare {
     }
 }
 
-/// One rule with a share, for people and programs.
+/// One rule with a share, for output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareStatus {
     /// The rule, without its share.
@@ -69,7 +69,7 @@ pub struct ShareStatus {
     pub share: String,
     /// The configured share.
     pub configured: String,
-    /// What the rollback of the rule does, if it has one.
+    /// The state of its rollback, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackStatus>,
 }
@@ -117,12 +117,12 @@ impl LiveShares {
         }
     }
 
-    /// Says which rules stay rolled back.
+    /// Logs which rules stay rolled back.
     pub fn remind(&self) {
         remind(&self.set.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The counts of the watched rules, for a judge. Each client is in one of these reports.
+    /// The counts of the watched rules, for the judge. Each call reports the clients since the call before.
     pub fn watched(&self) -> Vec<Watched> {
         let routing = self.routing.load();
         let Some(watched) = &routing.watched else { return Vec::new() };
@@ -135,7 +135,7 @@ impl LiveShares {
         reported.collect()
     }
 
-    /// Has the judge decide on this process alone, and applies what it decides.
+    /// Lets the judge decide for this process alone, and applies the result.
     pub fn judge(&self, judge: &mut Judge) -> Vec<Action> {
         let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

@@ -1,6 +1,6 @@
-//! The settings of the server, and the plan: which applications there are, and who answers what.
+//! The settings of the server, and the plan: the applications, and which of them answers what.
 //!
-//! Python reads flags, files and applications. This room has the result as Rust values.
+//! Python reads flags, files and applications. This folder has the result as Rust values.
 
 pub mod choice;
 pub mod live_rollbacks;

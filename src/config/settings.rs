@@ -1,7 +1,7 @@
 //! The settings, read once from the Python `Config`.
 //!
-//! A setting is written exactly twice: its definition in `python/rsgi/settings/config.py`, and its field here. `_rsgi.SETTINGS`
-//! lists the names, and a test compares the two.
+//! Each setting is written twice: its definition in `python/rsgi/settings/config.py`, and its field here.
+//! `_rsgi.SETTINGS` lists the names, and a test compares the two.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::config::choice::{
 };
 use crate::wire::Limits;
 
-/// A duration, in Python a number of seconds.
+/// A duration. In Python it is a number of seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Seconds(pub Duration);
 
@@ -30,7 +30,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Seconds {
 
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $kind:ty,)*) => {
-        /// Everything that can be set and that the server itself acts on.
+        /// All settings that the Rust side uses.
         #[derive(Debug, FromPyObject)]
         pub struct Settings {
             $($(#[$doc])* pub $name: $kind,)*
@@ -38,161 +38,161 @@ macro_rules! settings {
 
         /// The names of the fields.
         pub fn names() -> Vec<&'static str> {
-            // A name that is a word of Rust's is written with a prefix.
+            // Names that are Rust keywords have the prefix `r#`.
             vec![$(stringify!($name).trim_start_matches("r#")),*]
         }
     };
 }
 
 settings! {
-    /// Processes that serve.
+    /// The number of serving processes.
     workers: usize,
-    /// Requests that a process may have before it is replaced.
+    /// The number of requests after which a process is replaced.
     max_requests: Option<u64>,
-    /// How long a process may serve before it is replaced.
+    /// The age after which a process is replaced.
     max_worker_age: Option<Seconds>,
-    /// Bytes that a process may have resident before it is replaced.
+    /// The resident memory above which a process is replaced, in bytes.
     max_rss: Option<u64>,
     /// Addresses to listen on, instead of host and port.
     bind: Vec<String>,
     /// The mode of socket files, in octal digits.
     uds_mode: Option<String>,
-    /// Connections that the system keeps until they are accepted.
+    /// How many connections the kernel queues until they are accepted.
     backlog: i32,
     /// Whether other servers may bind the same ports.
     reuse_port: bool,
-    /// The versions of HTTP that are spoken.
+    /// The versions of HTTP that the server accepts.
     http: HttpVersions,
-    /// Addresses, networks, `unix` and `*`: whose word about their clients counts.
+    /// The trusted proxies: addresses, networks, `unix` and `*`.
     trust_proxy: Vec<String>,
-    /// The part of the path that leads to this server.
+    /// The prefix of the path that leads to this server.
     root_path: Option<String>,
-    /// Whether trusted proxies begin connections with a PROXY header.
+    /// Whether trusted proxies start connections with a PROXY header.
     proxy_protocol: bool,
-    /// Files of certificates to serve.
+    /// Files with certificates.
     tls_cert: Vec<String>,
-    /// Files of their keys, in the same order; none when each is in the file of its certificate.
+    /// Files with the keys, in the same order. Empty if each certificate file also has its key.
     tls_key: Vec<String>,
-    /// What the keys are encrypted with.
+    /// The password of the keys.
     tls_key_password: Option<String>,
-    /// The file of the authorities whose client certificates count.
+    /// The file with the authorities for client certificates.
     tls_client_ca: Option<String>,
-    /// Whether clients need a certificate; nothing is `required` once there is an authority.
+    /// Whether clients need a certificate. With authorities, the default is `required`.
     tls_client_auth: Option<ClientAuth>,
     /// The oldest version of TLS.
     tls_min_version: TlsVersion,
-    /// Threads that run WSGI applications.
+    /// The number of threads that run WSGI applications.
     wsgi_threads: usize,
-    /// WSGI requests that may wait for a thread.
+    /// How many WSGI requests may wait for a thread.
     wsgi_queue: usize,
-    /// How much of a body is here before a WSGI application is called.
+    /// How much of a body is read before a WSGI application is called.
     wsgi_request_buffering: RequestBuffering,
     /// The event loop.
     r#loop: LoopKind,
-    /// Who drives the sockets.
+    /// What drives the sockets.
     io: IoKind,
-    /// How long to look at the sockets before sleeping; 0 is not at all.
+    /// How long to poll the sockets before sleeping; 0 turns it off.
     busy_poll: Seconds,
-    /// Whether applications have a lifespan.
+    /// Which applications get a lifespan.
     lifespan: LifespanSupport,
-    /// How long an application may take to start or stop.
+    /// How long the startup or shutdown of an application may take.
     lifespan_timeout: Seconds,
-    /// `pathsend`, `zerocopysend`, `trailers`, `early_hint`: the extensions that are offered to ASGI applications.
+    /// The extensions that are offered to ASGI applications: `pathsend`, `zerocopysend`, `trailers`, `early_hint`.
     asgi_extensions: Vec<String>,
-    /// Bytes of a request line.
+    /// The longest request line, in bytes.
     max_request_line: usize,
-    /// Bytes of a header section.
+    /// The largest header section, in bytes.
     max_header_section: usize,
-    /// Fields of a header section.
+    /// The most fields in a header section.
     max_header_fields: usize,
-    /// Bytes of a request body.
+    /// The largest request body, in bytes.
     max_body: Option<u64>,
-    /// Connections that may be open.
+    /// The most open connections.
     max_connections: Option<usize>,
-    /// Requests of one application at a time.
+    /// The most requests of one application at a time.
     limit_concurrency: Option<usize>,
-    /// Requests of one HTTP/2 connection at a time.
+    /// The most requests of one HTTP/2 connection at a time.
     h2_max_streams: u32,
-    /// Bytes that the client of an HTTP/2 stream may send ahead.
+    /// The receive window of an HTTP/2 stream, in bytes.
     h2_window: usize,
-    /// `auto`, or the codings that answers of applications may be compressed with, the best first.
+    /// `auto`, or the codings to compress responses of applications with, the best first.
     compress: Vec<String>,
-    /// Bytes of the smallest body that is.
+    /// The smallest body that is compressed, in bytes.
     compress_min_size: u64,
-    /// The types that are: `text/html`, `text/*`, `+json`.
+    /// The content types that are compressed: `text/html`, `text/*`, `+json`.
     compress_types: Vec<String>,
     /// How long a request head may take.
     header_timeout: Seconds,
-    /// How long a connection may idle.
+    /// How long a connection may be idle.
     keep_alive_timeout: Seconds,
     /// How long a request may wait for a WSGI thread.
     queue_timeout: Seconds,
-    /// How long an application may take until its answer begins.
+    /// How long an application may take until its response begins.
     request_timeout: Option<Seconds>,
-    /// Bytes per second that a client must send or take; 0 is off.
+    /// How many bytes per second a client must send or take; 0 turns it off.
     min_data_rate: u64,
-    /// How long a client may be slower.
+    /// How long a client may be slower than that.
     min_data_rate_grace: Seconds,
     /// How long running calls may take after a signal to stop.
     grace: Seconds,
-    /// How long answers without a length may go on after it.
+    /// How long responses without a length may go on after the signal.
     stream_grace: Seconds,
-    /// Bytes of a request body that are kept before the application takes them.
+    /// The buffer for a request body, in bytes.
     request_buffer: usize,
-    /// Bytes of a response body that are kept before the client takes them.
+    /// The buffer for a response body, in bytes.
     response_buffer: usize,
-    /// Bytes of a response body beyond those that are kept in a file for a slow client; 0 is off.
+    /// How many bytes of a response body beyond the buffer may go to a file if the client is slow; 0 turns it off.
     response_spool: u64,
-    /// Bytes of a request body that are kept to ask a second application.
+    /// How many bytes of a request body are kept for a second application.
     replay_limit: u64,
-    /// Shadow requests that run at a time.
+    /// How many shadow requests run at a time.
     shadow_concurrency: usize,
-    /// Shadow requests that may wait.
+    /// How many shadow requests may wait.
     shadow_queue: usize,
-    /// How long the response to one may take.
+    /// How long the response to a shadow request may take.
     shadow_timeout: Seconds,
-    /// Bytes of a body that are kept to compare it.
+    /// How many bytes of a body are kept for the comparison.
     shadow_limit: usize,
-    /// The file that safe requests are recorded to.
+    /// The file to record safe requests in.
     record: Option<String>,
-    /// Bytes of a WebSocket message.
+    /// The largest WebSocket message, in bytes.
     ws_max_message: usize,
-    /// Time between WebSocket pings; 0 is off.
+    /// The time between WebSocket pings; 0 turns them off.
     ws_ping_interval: Seconds,
     /// How long a pong may take.
     ws_ping_timeout: Seconds,
-    /// Whether messages are compressed where the client offers it.
+    /// Whether messages are compressed if the client offers it.
     ws_compression: WebSocketCompression,
     /// Which lines are logged.
     log_level: LogLevel,
-    /// Where metrics and health are shown.
+    /// The address of the admin listener.
     admin: Option<String>,
-    /// Who knows it may look.
+    /// The token for the admin listener.
     admin_token: Option<String>,
-    /// How long requests are served after a signal to stop, while the health path says no.
+    /// How long requests are accepted after a signal to stop, while the health path answers 503.
     drain_delay: Seconds,
-    /// Where the server itself says whether requests are welcome.
+    /// The path at which the server itself answers health checks.
     health_path: Option<String>,
     /// Whether to write one line per request.
     access_log: bool,
-    /// The file that they go to; `-` is standard output.
+    /// The file of the access log; `-` is standard output.
     access_log_file: Option<String>,
-    /// `text`, `common`, `combined`, `json`, or a text with atoms.
+    /// `text`, `common`, `combined`, `json`, or a format string.
     access_log_format: String,
-    /// Paths whose requests get none.
+    /// Paths whose requests are not logged.
     access_log_skip: Vec<String>,
-    /// The field that holds the id of a request.
+    /// The header field with the id of a request.
     request_id: Option<String>,
     /// Whether responses get `x-served-by`.
     served_by: bool,
-    /// What `Server` says.
+    /// The value of `Server`.
     server_header: Option<String>,
-    /// Whether answers get a `Date`.
+    /// Whether responses get a `Date`.
     date_header: Switch,
 }
 
 impl Settings {
-    /// What the wire guard refuses.
+    /// The limits and timeouts of connections.
     pub fn limits(&self) -> Limits {
         Limits {
             request_line: self.max_request_line,
@@ -211,17 +211,17 @@ impl Settings {
         self.workers > 1 || replaced
     }
 
-    /// The mode that socket files get.
+    /// The mode of socket files.
     pub fn socket_mode(&self) -> Option<u32> {
         self.uds_mode.as_deref().and_then(|digits| u32::from_str_radix(digits, 8).ok())
     }
 
-    /// Whether answers get a `Date`.
+    /// Whether responses get a `Date`.
     pub fn is_dated(&self) -> bool {
         self.date_header == Switch::On
     }
 
-    /// Whether requests for a path are left out of the access log.
+    /// Whether requests for this path are left out of the access log.
     pub fn is_unlogged(&self, path: &str) -> bool {
         self.health_path.as_deref() == Some(path) || self.access_log_skip.iter().any(|skipped| skipped == path)
     }

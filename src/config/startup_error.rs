@@ -2,11 +2,11 @@
 
 use pyo3::prelude::*;
 
-/// The server cannot start; becomes `rsgi.StartupError`.
+/// The server cannot start. It becomes a `rsgi.StartupError` in Python.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StartupError {
-    /// What went wrong, one sentence.
+    /// What went wrong, in one sentence.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
@@ -18,7 +18,7 @@ impl StartupError {
         Self { message: message.into(), hint: Some(hint.into()) }
     }
 
-    /// What Python raised; of a `rsgi.StartupError` message and hint as they are.
+    /// From a Python exception. A `rsgi.StartupError` keeps its message and hint.
     pub fn from_python(py: Python<'_>, error: &PyErr) -> Self {
         let value = error.value(py);
         let text = |name| value.getattr(name).and_then(|text| text.extract::<Option<String>>()).ok().flatten();

@@ -1,4 +1,5 @@
-//! The dashboard of one server: takes its numbers every now and then, and writes `/routes.json` and the messages of `/events`.
+//! The dashboard of one server: takes snapshots of its numbers, and writes `/routes.json` and the messages of
+//! `/events`.
 //!
 //! It belongs to the thread of the admin listener.
 
@@ -17,21 +18,21 @@ use super::numbers::{RouteNumbers, rounded};
 use super::window::{Minute, RECENT, RouteWindow, Traffic};
 use crate::metrics::Samples;
 
-/// So many streams of events are open at a time.
+/// The most streams of events at a time.
 const MOST_STREAMS: usize = 16;
 
-/// All that is shown, at one moment.
+/// All that the dashboard shows, at one moment.
 #[derive(Debug)]
 pub struct Scene {
-    /// The numbers.
+    /// The counters.
     pub samples: Samples,
-    /// How often the list of routes has changed, and its text.
+    /// The version of the list of routes, and its text.
     pub map: (u64, Option<Arc<str>>),
     /// State, workers and shares.
     pub server: Value,
 }
 
-/// What the dashboard knows.
+/// The data of the dashboard.
 #[derive(Debug)]
 pub struct Board {
     inner: Mutex<Inner>,
@@ -65,7 +66,7 @@ impl Board {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the numbers of now.
+    /// Takes a snapshot.
     pub fn observe(&self, scene: &Scene) {
         self.lock().observe(scene);
     }
@@ -82,7 +83,7 @@ impl Board {
         self.events.receiver_count() > 0
     }
 
-    /// Sends a message to all streams.
+    /// Takes a snapshot, and sends a message to all streams.
     pub fn publish(&self, scene: &Scene) {
         let mut inner = self.lock();
         let joined = inner.observe(scene);
@@ -108,7 +109,7 @@ impl Board {
     /// Replaces the history.
     ///
     /// # Errors
-    /// When the text is none.
+    /// When the text is not a history.
     pub fn set_history(&self, text: &str) -> Result<(), serde_json::Error> {
         let history = History::parse(text)?;
         self.lock().history = Some(history);
@@ -137,7 +138,7 @@ impl Inner {
             return crate::log::debug(format_args!("the list of routes for the dashboard cannot be read"));
         };
         self.index = Index::new(&map);
-        // All counters began at zero, so the first list is about everything since then.
+        // All counters started at zero, so with the first list everything since then counts.
         let (before, begin) = match self.window.begin().filter(|_| first) {
             Some(begin) => (Joined::default(), begin),
             None => (self.index.join(samples), now),
@@ -254,7 +255,7 @@ impl Inner {
         shown
     }
 
-    /// The last request of a route, also before the last restart; and for how many counted days there was none.
+    /// The last request of a route, also from before a restart, and for how many counted days it had none.
     #[expect(clippy::cast_precision_loss, reason = "seconds")]
     fn quiet(&self, side: &RouteSide, live: Option<u64>) -> (Option<u64>, Option<f64>) {
         let Some(history) = &self.history else { return (live, None) };

@@ -1,6 +1,6 @@
-//! Two of everything: that of the old application, and that of the new one.
+//! Pairs of values: one of the old application, one of the new.
 
-/// Which of the two.
+/// One of the two applications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
     /// The WSGI application.
@@ -9,7 +9,7 @@ pub enum Which {
     New,
 }
 
-/// Both, in this order.
+/// Both, old first.
 pub const EACH: [Which; 2] = [Which::Old, Which::New];
 
 impl Which {
@@ -30,22 +30,22 @@ impl Which {
     }
 }
 
-/// Something of both.
+/// A value for each application.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Both<T> {
-    /// Of the old application.
+    /// That of the old application.
     pub old: T,
-    /// Of the new one.
+    /// That of the new application.
     pub new: T,
 }
 
 impl<T> Both<T> {
-    /// Made for each.
+    /// Makes a value for each.
     pub fn of(make: impl Fn(Which) -> T) -> Self {
         Self { old: make(Which::Old), new: make(Which::New) }
     }
 
-    /// One of them.
+    /// The value of one application.
     pub fn get(&self, which: Which) -> &T {
         match which {
             Which::Old => &self.old,
@@ -53,7 +53,7 @@ impl<T> Both<T> {
         }
     }
 
-    /// One of them.
+    /// The value of one application.
     pub fn get_mut(&mut self, which: Which) -> &mut T {
         match which {
             Which::Old => &mut self.old,

@@ -1,6 +1,6 @@
 //! The stream of `/events`: one message each second, the same for all clients.
 //!
-//! There are few streams at a time. A client that is slow misses messages; nothing is kept for it.
+//! The number of streams is limited. A slow client misses messages, because none are kept for it.
 //!
 //! Spec: HTML Living Standard 9.2 (server-sent events).
 
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-/// When a stream last took a message; `None` for a connection that is no stream.
+/// When a stream last took a message. `None` if the connection is not a stream.
 #[derive(Debug, Default)]
 pub struct LastTaken(Mutex<Option<Instant>>);
 
@@ -38,7 +38,7 @@ impl LastTaken {
     }
 }
 
-/// Messages as they are published.
+/// The published messages.
 pub type Messages = watch::Receiver<Arc<str>>;
 
 type Next = Pin<Box<dyn Future<Output = Option<(Messages, Bytes)>> + Send>>;
@@ -51,7 +51,7 @@ pub struct EventBody {
 }
 
 impl EventBody {
-    /// A stream of `messages` from the next one on. `taken` hears of each that the client takes.
+    /// A stream of `messages`, from the next one on. `taken` notes when the client takes one.
     pub fn new(messages: Messages, taken: Arc<LastTaken>, permit: OwnedSemaphorePermit) -> Self {
         taken.now();
         Self { next: Box::pin(next(messages)), taken, _permit: permit }

@@ -1,6 +1,6 @@
-//! What Python keeps on disk (`python/rsgi/history/`), and what it is given for that.
+//! The history that Python keeps on disk (`python/rsgi/history/`), and the counters that Python gets for it.
 //!
-//! Python writes, because it has `SQLite`. Nothing here waits for it: a disk that is full or slow delays no answer.
+//! Python writes it, because it has `SQLite`. Nothing here waits for Python, so a full or slow disk delays no response.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::map::{MapCell, RouteMap};
 use crate::metrics::{Family, Samples, Value as Number};
 
-/// What is on disk, as text and as far as it matters to routes.
+/// The history as text, and the parts that the routes need.
 #[derive(Debug)]
 pub struct History {
     /// The text of `/history.json`.
@@ -36,20 +36,20 @@ struct KeptRoute {
     kept: LabelHistory,
 }
 
-/// What is kept of one label of one application.
+/// The history of one label of one application.
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct LabelHistory {
-    /// Its last request, in seconds since 1970.
+    /// The last request, in seconds since 1970.
     last_seen: Option<u64>,
-    /// For how many days that were counted there was no request.
+    /// For how many counted days there was no request.
     quiet_days: f64,
 }
 
 impl History {
-    /// Reads what Python says.
+    /// Reads the history that Python has written.
     ///
     /// # Errors
-    /// When it is something else.
+    /// When the text is not a history.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         let mut summary: Summary = serde_json::from_str(text)?;
         let mut routes: HashMap<String, HashMap<String, LabelHistory>> = HashMap::new();
@@ -63,12 +63,13 @@ impl History {
         self.routes.get(app)?.get(label).copied()
     }
 
-    /// The last request of some labels of an application.
+    /// The last request of any of these labels of an application.
     pub fn last_seen(&self, app: &str, labels: &[String]) -> Option<u64> {
         labels.iter().filter_map(|label| self.kept(app, label)?.last_seen).max()
     }
 
-    /// For how many counted days none of these labels had a request; `None` if one of them is not known for that long.
+    /// For how many counted days none of these labels had a request. `None` if the history has no entry for one of
+    /// them.
     pub fn quiet_days(&self, app: &str, labels: &[String]) -> Option<f64> {
         let mut quiet = self.kept(app, "overflow").map_or(f64::INFINITY, |kept| kept.quiet_days);
         for label in labels {
@@ -82,14 +83,15 @@ impl History {
         self.summary.quiet_days
     }
 
-    /// What it is about.
+    /// The time that the history covers.
     pub fn document(&self) -> Value {
         let Summary { since, counted_days, quiet_days, .. } = self.summary;
         json!({ "since": since, "counted_days": counted_days, "quiet_days": quiet_days })
     }
 }
 
-/// All counters by application and label, for Python: `series` has requests and errors; `known` are labels of the map.
+/// All counters by application and label, as JSON for Python. `series` has requests and errors; `known` has the labels
+/// of the route list.
 pub fn counters(samples: &Samples, map: &MapCell) -> String {
     let map: Option<RouteMap> = map.get().1.and_then(|map| serde_json::from_str(&map).ok());
     let mut counts: Vec<(&str, &str, u64, u64)> = Vec::new();

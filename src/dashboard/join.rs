@@ -1,7 +1,7 @@
-//! Brings the counters to the routes that they belong to.
+//! Adds the counters to the routes that they belong to.
 //!
-//! Every request is counted once: for the route with its method, or among the rest. Times have no method, so routes of one path
-//! share them.
+//! Each request is counted once: for the route with its method, or in the rest. Times have no method, so routes with
+//! the same path share them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use super::map::RouteMap;
 use super::numbers::RouteNumbers;
 use crate::metrics::{Family, Samples, Value};
 
-/// Where the numbers of each application and label go.
+/// Finds the routes of each application and label.
 #[derive(Debug, Default)]
 pub struct Index {
     places: HashMap<String, HashMap<String, Vec<MapPosition>>>,
@@ -27,16 +27,16 @@ struct MapPosition {
 /// The numbers of all routes.
 #[derive(Debug, Clone, Default)]
 pub struct Joined {
-    /// In the order of the map.
+    /// In the order of the route list.
     pub routes: Vec<Both<RouteNumbers>>,
-    /// By application and label: what no route of the map is counted under.
+    /// By application and label: numbers that belong to no route of the list.
     pub rest: BTreeMap<(String, String), RouteNumbers>,
     /// By application.
     pub apps: BTreeMap<String, RouteNumbers>,
 }
 
 impl Index {
-    /// For a map.
+    /// An index for a list of routes.
     pub fn new(map: &RouteMap) -> Self {
         let mut index = Self { places: HashMap::new(), routes: map.routes.len() };
         for (route, entry) in map.routes.iter().enumerate() {
@@ -55,7 +55,7 @@ impl Index {
         self.places.get(app).and_then(|labels| labels.get(label)).map_or(&[], Vec::as_slice)
     }
 
-    /// The numbers of all routes.
+    /// Adds the counters to the routes.
     pub fn join(&self, samples: &Samples) -> Joined {
         let mut joined = Joined { routes: vec![Both::default(); self.routes], ..Joined::default() };
         for (labels, value) in samples.of(Family::Requests) {
@@ -87,10 +87,10 @@ impl Joined {
     }
 }
 
-/// The route whose requests have this method; if there is none, the first of that path.
+/// The route with this method; if there is none, the first route of the path.
 fn place_of<'a>(places: &'a [MapPosition], method: &str, status: &str) -> Option<&'a MapPosition> {
     let with = |wanted: &str| places.iter().find(|place| place.methods.iter().any(|method| method == wanted));
-    // The handshake of a WebSocket is a GET; over HTTP/2, a CONNECT.
+    // The handshake of a WebSocket is a GET, or over HTTP/2 a CONNECT.
     let is_handshake = status == "1xx" || method == "CONNECT";
     let socket = if is_handshake { with("WS") } else { None };
     let get = if method == "HEAD" { with("GET") } else { None };

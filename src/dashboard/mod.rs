@@ -1,9 +1,11 @@
-//! The dashboard: every route of all applications with its numbers, the old application beside the new one.
+//! The dashboard: all routes of all applications with their numbers, the old application beside the new one.
 //!
-//! It counts nothing itself. The numbers are those of `/metrics`; the list of routes comes from Python, which compares the
-//! applications (`python/rsgi/dashboard/`). `admin/` asks for both and answers. In reading order: `map` (the list), `both` (old and new), `numbers` (of
-//! one route), `join` (counters to routes), `window` (the last minutes), `history` (what Python keeps on disk), `board` (all of it
-//! together), `events` (to browsers, every second), `page` (the files of the page).
+//! It counts nothing itself. The numbers are those of `/metrics`. The list of routes comes from Python, which compares
+//! the applications (`python/rsgi/dashboard/`). `admin/` asks for both and answers requests.
+//!
+//! In reading order: `map` (the list), `both` (old and new), `numbers` (of one route), `join` (adds counters to
+//! routes), `window` (the last minutes), `history` (kept on disk by Python), `board` (everything together), `events`
+//! (messages to browsers, every second), `page` (the files of the page).
 
 mod board;
 mod both;

@@ -1,24 +1,24 @@
-//! The numbers of one route of one application, and what they say: requests, errors, and how long it takes.
+//! The numbers of one route of one application: requests, errors, and durations.
 //!
-//! Quantiles are estimated as Prometheus estimates them, so that both show the same.
+//! Quantiles are estimated as Prometheus does it, so that both show the same.
 
 use serde_json::{Value, json};
 
 use crate::metrics::bounds;
 
-/// What was counted.
+/// The counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RouteNumbers {
     /// Requests.
     pub requests: u64,
-    /// Those with a status from 500 on.
+    /// Those with a status of 500 or above.
     pub errors: u64,
-    /// How many took how long.
+    /// The number of requests in each bucket of durations.
     pub buckets: Vec<u64>,
 }
 
 impl RouteNumbers {
-    /// Counts the answers of one class.
+    /// Adds requests with this class of status.
     pub fn add_requests(&mut self, status: &str, count: u64) {
         self.requests = self.requests.saturating_add(count);
         if matches!(status, "5xx" | "other") {
@@ -26,7 +26,7 @@ impl RouteNumbers {
         }
     }
 
-    /// Counts times.
+    /// Adds durations.
     pub fn add_times(&mut self, buckets: &[u64]) {
         self.buckets.resize(self.buckets.len().max(buckets.len()), 0);
         for (mine, theirs) in self.buckets.iter_mut().zip(buckets) {
@@ -34,7 +34,8 @@ impl RouteNumbers {
         }
     }
 
-    /// What has been counted since `before`. Counts can go down by what a killed worker did not report.
+    /// The counts since `before`. A count may be lower than before, if a worker was killed before it reported its last
+    /// requests.
     pub fn since(&self, before: &Self) -> Self {
         let earlier = before.buckets.iter().copied().chain(std::iter::repeat(0));
         Self {
@@ -44,10 +45,10 @@ impl RouteNumbers {
         }
     }
 
-    /// The time in seconds that this part of the requests takes at most; `None` without requests.
+    /// The quantile `part` of the durations, in seconds. `None` without requests.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn quantile(&self, part: f64) -> Option<f64> {
-        // Times belong to a path: they may be those of another method.
+        // Durations belong to a path, so they may come from requests with another method.
         if self.requests == 0 {
             return None;
         }
@@ -67,7 +68,7 @@ impl RouteNumbers {
         None
     }
 
-    /// As it is shown.
+    /// The numbers as JSON.
     pub fn document(&self) -> Value {
         json!({
             "requests": self.requests,
@@ -78,7 +79,7 @@ impl RouteNumbers {
     }
 }
 
-/// In seconds, to the microsecond.
+/// Rounds seconds to microseconds.
 pub fn rounded(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
 }
@@ -91,7 +92,7 @@ mod tests {
     fn quantiles_are_estimated_within_a_bucket() {
         let mut numbers = RouteNumbers::default();
         assert_eq!(numbers.quantile(0.5), None);
-        // 10 up to 0.5 ms, 10 up to 1 ms.
+        // 10 requests up to 0.5 ms, 10 up to 1 ms.
         numbers.add_times(&[10, 10]);
         assert_eq!(numbers.quantile(0.5), None, "they belong to another method");
         numbers.add_requests("2xx", 20);

@@ -1,4 +1,4 @@
-//! The files of the page at `/`. They are part of the program and load nothing from elsewhere.
+//! The files of the page at `/`. They are compiled into the program, and load nothing from elsewhere.
 
 /// Media type and text of a file of the page.
 pub fn asset(path: &str) -> Option<(&'static str, &'static str)> {

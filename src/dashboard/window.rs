@@ -1,7 +1,7 @@
-//! The last minutes: what was counted in them, when each route was last asked, and how the traffic was divided.
+//! The last minutes: the counts in them, when each route was last requested, and how the traffic was divided.
 //!
-//! A snapshot is kept every half minute. What is older than five minutes is forgotten, apart from one line of traffic for each
-//! minute of the last three hours.
+//! A snapshot is kept every half minute. Snapshots older than five minutes are dropped. For traffic, the counts of each
+//! minute of the last three hours are kept.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,35 +10,35 @@ use super::both::{Both, EACH, Which};
 use super::join::Joined;
 use super::numbers::RouteNumbers;
 
-/// How much time the recent numbers are about.
+/// The time that the recent numbers cover.
 pub const RECENT: Duration = Duration::from_secs(300);
 
-/// How often a snapshot is kept.
+/// The time between two snapshots.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// So many minutes of traffic are kept.
+/// For how many minutes traffic is kept.
 const MOST_MINUTES: usize = 180;
 
-/// What has been seen of the routes of one map.
+/// The recent numbers of the routes of one list.
 #[derive(Debug)]
 pub struct RouteWindow {
     snapshots: VecDeque<(Instant, Joined)>,
     last: Joined,
-    /// In seconds since 1970, of each route.
+    /// When each route was last requested, in seconds since 1970.
     last_seen: Vec<Both<Option<u64>>>,
 }
 
 /// Requests of the old and of the new applications in one minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Minute {
-    /// Its begin, in seconds since 1970.
+    /// Its start, in seconds since 1970.
     pub time: u64,
-    /// Old and new.
+    /// Requests of the old and the new applications.
     pub requests: Both<u64>,
 }
 
 impl RouteWindow {
-    /// For `routes` routes, of which `before` was counted until now.
+    /// A window for `routes` routes. `before` has the counts until now.
     pub fn new(routes: usize, before: Joined, now: Instant) -> Self {
         Self {
             snapshots: VecDeque::from([(now, before.clone())]),
@@ -47,12 +47,12 @@ impl RouteWindow {
         }
     }
 
-    /// Since when this is about.
+    /// When the oldest snapshot was taken.
     pub fn begin(&self) -> Option<Instant> {
         self.snapshots.front().map(|(at, _)| *at)
     }
 
-    /// Takes new numbers.
+    /// Takes new counts.
     pub fn observe(&mut self, joined: &Joined, now: Instant, clock: u64) {
         let old = self.last.routes.iter().chain(std::iter::repeat(&NOTHING));
         for ((seen, now), before) in self.last_seen.iter_mut().zip(&joined.routes).zip(old) {
@@ -72,7 +72,7 @@ impl RouteWindow {
         }
     }
 
-    /// How many seconds the recent numbers are about.
+    /// How many seconds the recent numbers cover.
     pub fn seconds(&self, now: Instant) -> f64 {
         self.snapshots.front().map_or(0.0, |(at, _)| now.duration_since(*at).as_secs_f64())
     }
@@ -90,7 +90,7 @@ impl RouteWindow {
         joined.apps.get(app).cloned().unwrap_or_default().since(&before.unwrap_or_default())
     }
 
-    /// When a route was last seen to be asked.
+    /// When a request for a route was last seen.
     pub fn last_seen(&self, route: usize, which: Which) -> Option<u64> {
         self.last_seen.get(route).and_then(|sides| *sides.get(which))
     }
@@ -109,7 +109,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Takes all requests so far of the old and of the new applications.
+    /// Takes the total requests of the old and the new applications.
     pub fn observe(&mut self, requests: Both<u64>, clock: u64) {
         let time = clock - clock % 60;
         if self.minutes.back().is_none_or(|minute| minute.time != time) {
@@ -126,7 +126,7 @@ impl Traffic {
         self.last = requests;
     }
 
-    /// All of it.
+    /// All minutes, the oldest first.
     pub fn minutes(&self) -> impl Iterator<Item = &Minute> {
         self.minutes.iter()
     }

@@ -1,6 +1,6 @@
-//! The single `match` between the two worlds: a request for an application goes to its WSGI or its ASGI gateway.
+//! Has the only `match` between WSGI and ASGI: a request for an application goes to its WSGI or its ASGI gateway.
 //!
-//! The connection does not know what an application is, and the gateways do not know each other.
+//! Connections do not know what an application is, and the gateways do not know each other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,34 +24,34 @@ use crate::runtime::event_loop::EventLoop;
 use crate::runtime::response_queue::ResponseQueue;
 use crate::runtime::wear::Wear;
 
-/// One application that is served.
+/// One application.
 #[derive(Debug)]
 pub struct App {
     /// Its target, such as `old:app`.
     pub name: Arc<str>,
-    /// Where it is mounted; empty for what no other prefix claims.
+    /// The prefix of its mount. Empty for an application without a prefix.
     pub prefix: Arc<str>,
-    /// How it was given.
+    /// Its interface in the settings. With `bridge` in the plan, `gateway` may differ.
     pub interface: InterfaceKind,
-    /// How it is called.
+    /// The gateway that calls it.
     pub gateway: Gateway,
-    /// How long its answer may take to begin.
+    /// How long it may take until its response begins.
     pub request_timeout: Option<Duration>,
-    /// What it has to do.
+    /// Its running requests and their limit.
     pub load: Arc<AppLoad>,
 }
 
-/// How an application is called.
+/// The gateway of an application.
 #[derive(Debug)]
 pub enum Gateway {
-    /// Synchronously, in the thread pool.
+    /// Calls a WSGI application in the thread pool.
     Wsgi(Arc<wsgi::WsgiGateway>),
-    /// As a task of the event loop.
+    /// Calls an ASGI application as a task of the event loop.
     Asgi(Arc<asgi::AsgiGateway>),
 }
 
 impl App {
-    /// The application of `spec`. A bridged one that may be called directly is called past its bridge.
+    /// The application of `spec`. For a `rsgi.WsgiToAsgi`, its WSGI application is called directly if that is allowed.
     ///
     /// # Errors
     /// When Python is out of memory.
@@ -96,7 +96,7 @@ impl App {
         Ok(Arc::new(Self { name, prefix, interface, gateway, request_timeout: limit, load }))
     }
 
-    /// Calls the application; the answer is always one.
+    /// Calls the application. There is always a response.
     pub fn call<'a>(&'a self, call: Call<'a>) -> impl Future<Output = AppResponse> {
         match &self.gateway {
             Gateway::Wsgi(gateway) => Either::Left(wsgi::call(gateway, call)),

@@ -1,6 +1,6 @@
-//! The ASGI gateway: one HTTP request as one task of an application.
+//! The ASGI gateway: runs one HTTP request as a task of an application.
 //!
-//! Kept apart from the event loop, which runs tasks and knows no messages, and from the exchange of messages.
+//! `runtime/event_loop/` runs the tasks, and `http_exchange.rs` has the messages.
 //!
 //! Spec: ASGI HTTP 2.5 ("HTTP Connection Scope").
 
@@ -26,9 +26,10 @@ use super::scope_observer::ScopeObserver;
 use super::spare_exchange::{Given, SpareExchange};
 use super::{early_hint, trailers};
 use crate::config::settings::Settings;
-use crate::request::body::{Leftover, Recorder};
 use crate::request::error::RequestError;
 use crate::request::head::RequestHead;
+use crate::request::pump::Leftover;
+use crate::request::recorder::Recorder;
 use crate::response::app_response::AppResponse;
 use crate::runtime::calls::{AppCalls, RunningCall};
 use crate::runtime::event_loop::start::start_call;
@@ -36,8 +37,8 @@ use crate::runtime::event_loop::task_callbacks::TaskCallbacks;
 use crate::runtime::event_loop::{EventLoop, LoopEvent, Start};
 use crate::runtime::response_queue::{Responder, ResponseQueue};
 
-/// A body up to this length that has arrived with its head is read before the application is called, so that `receive()` need
-/// not wait. In bytes.
+/// A body up to this length that arrived with its head is read before the application is called, so that `receive()`
+/// need not wait. In bytes.
 const SMALL_BODY: u64 = 64 * 1024;
 
 /// One ASGI application.
@@ -49,21 +50,21 @@ pub struct AsgiGateway {
     pub app: Py<PyAny>,
     /// The loop that runs it.
     pub event_loop: Arc<EventLoop>,
-    /// What its scopes have in common.
+    /// The parts that all its scopes have in common.
     pub scopes: ScopeTemplate,
-    /// The lifespan's `state`; `None` when the application has no lifespan.
+    /// The lifespan's `state`. `None` if the application has no lifespan.
     pub state: Mutex<Option<Py<PyDict>>>,
-    /// Takes the answers back.
+    /// Brings responses back to the connections.
     pub response_queue: Arc<ResponseQueue>,
-    /// Its calls that run.
+    /// Its running calls.
     pub calls: Arc<AppCalls>,
     request_buffer: usize,
     pub(super) extensions: Extensions,
-    /// Bytes of an answer that wait for the client.
+    /// How many bytes of a response may wait for the client.
     pub response_buffer: usize,
-    /// How long it may take until its answer begins.
+    /// How long it may take until its response begins.
     pub limit: Option<Duration>,
-    /// `receive` and `send` of HTTP requests that are over.
+    /// `receive` and `send` of finished requests, to use again.
     pub(super) spare_exchanges: Arc<Spare<SpareExchange>>,
 }
 
@@ -80,7 +81,7 @@ impl AsgiGateway {
     ) -> Self {
         let spare_exchanges: Arc<Spare<SpareExchange>> = Arc::default();
         let spare = Arc::clone(&spare_exchanges);
-        // They know the application, which knows the loop.
+        // They refer to the application, which refers to the loop.
         event_loop.at_detach(Box::new(move || while spare.take().is_some() {}));
         Self {
             name,
@@ -98,7 +99,7 @@ impl AsgiGateway {
         }
     }
 
-    /// A response of which nothing was said yet; `call` ends with it.
+    /// A response that has not begun. `call` ends with it.
     pub(super) fn response(&self, responder: Responder, call: Option<RunningCall>) -> ResponseMessages {
         ResponseMessages::new(responder, Arc::clone(&self.response_queue), self.response_buffer, call)
     }
@@ -114,20 +115,20 @@ impl AsgiGateway {
     }
 }
 
-/// What is kept of a request that another application may get, too.
+/// What is kept of a request that a second application may get too.
 #[derive(Debug)]
 pub struct RequestContext {
-    /// Keeps the body.
+    /// Records the body.
     pub recorder: Recorder,
-    /// Sees what a router writes into the scope.
+    /// Reads what a router writes into the scope.
     pub observer: Arc<ScopeObserver>,
 }
 
-/// Calls the application as a task of the loop. Not `async`: while the application answers, nothing is kept but where its answer
-/// comes.
+/// Calls the application as a task of the loop. The function is not `async`, so that the future keeps only what it
+/// needs while the application runs.
 ///
 /// # Cancel safety
-/// When the future is dropped the application sees `http.disconnect`.
+/// If the future is dropped, the application gets `http.disconnect`.
 pub fn call<'a>(gateway: &'a Arc<AsgiGateway>, call: Call<'a>) -> impl Future<Output = AppResponse> {
     let Call { head, mut body, client, .. } = call;
     if body.is_end() {
@@ -147,10 +148,10 @@ pub fn call<'a>(gateway: &'a Arc<AsgiGateway>, call: Call<'a>) -> impl Future<Ou
     Either::Right(with_body.boxed())
 }
 
-/// Calls the application for a request that another may get, too: what is left of the body is enough for that.
+/// Calls the application for a request that a second application may get too. The [`Leftover`] has the body for that.
 ///
 /// # Cancel safety
-/// As [`call`].
+/// As for [`call`].
 pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: RequestContext) -> (AppResponse, Leftover) {
     let Call { head, body, client, .. } = call;
     let (request, leftover) = if body.is_end() {
@@ -192,7 +193,7 @@ fn submit<'a>(
     }
 }
 
-/// One request on its way to the loop's thread.
+/// A request on its way to the thread of the loop.
 #[derive(Debug)]
 pub struct HttpStart {
     request: Arc<HttpRequest>,

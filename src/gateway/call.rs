@@ -1,4 +1,4 @@
-//! What a connection hands to a gateway: one request for an application.
+//! The request that a connection passes to a gateway.
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -19,11 +19,11 @@ pub struct Call<'a> {
     pub body: RequestBody,
     /// The settings of the server.
     pub settings: &'a Settings,
-    /// For a wait that has an end, and for who wants to know whether the client has left.
+    /// For timeouts, and to learn whether the client has left.
     pub client: ClientClock<'a>,
 }
 
-/// What a connection lends to the one that answers.
+/// What a connection lends to the gateway for the time of a call.
 pub type ClientClock<'a> = (&'a SpareTimer, &'a HalfClosed);
 
 /// The scope of one request or WebSocket.

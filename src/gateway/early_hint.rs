@@ -1,6 +1,7 @@
-//! `http.response.early_hint`: fields that a client may act on before the answer begins.
+//! `http.response.early_hint`: `Link` fields that the client gets in a 103 before the response begins.
 //!
-//! Kept apart from the other messages because it is none of the answer: it may come again and again before that, and never after.
+//! This message has its own file because it is not part of the response. An application may send it several times, but
+//! only before `http.response.start`.
 //!
 //! Spec: ASGI extension "Early Hints"; RFC 8297; RFC 9110 15.2.
 
@@ -15,15 +16,15 @@ use super::response_messages::{ResponseMessages, ResponseProgress};
 use crate::request::head::RequestHead;
 use crate::response::early_hints::EarlyHints;
 
-/// Whether the client takes hints: over HTTP/1.1 any does.
+/// Whether the connection can send early hints. That is so only over HTTP/1.1.
 pub(super) fn accepted(head: &RequestHead) -> bool {
     EarlyHints::of(&head.parts).is_some()
 }
 
-/// The values of `Link` that a message brings.
+/// The `Link` values of a message.
 ///
 /// # Errors
-/// When one cannot be in a field.
+/// When a value is not valid in a header field.
 pub(super) fn links(message: &Bound<'_, PyDict>) -> PyResult<Vec<Vec<u8>>> {
     match message.get_item(intern!(message.py(), "links"))? {
         None => Ok(Vec::new()),
@@ -31,17 +32,17 @@ pub(super) fn links(message: &Bound<'_, PyDict>) -> PyResult<Vec<Vec<u8>>> {
     }
 }
 
-/// Sends hints.
+/// Sends early hints.
 ///
 /// # Errors
-/// When the client takes none, and when the answer has begun.
+/// When the connection cannot send them, or when the response has begun.
 pub(super) fn send(links: &[Vec<u8>], head: &RequestHead, response: &ResponseMessages) -> PyResult<()> {
     let hints = EarlyHints::of(&head.parts).ok_or_else(|| {
         PyValueError::new_err("'http.response.early_hint' is not in scope['extensions']: over HTTP/1.1 only it is")
     })?;
     match response.progress {
         ResponseProgress::Unstarted => hints.send(links),
-        // Whatever an application sends to a client that has left is ignored.
+        // The client has left, so the message is ignored.
         ResponseProgress::Left => {}
         _ => return Err(PyRuntimeError::new_err("'http.response.early_hint' was sent after 'http.response.start'")),
     }

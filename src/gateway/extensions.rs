@@ -1,7 +1,7 @@
-//! Which extensions of ASGI an HTTP application is offered.
+//! Which ASGI extensions rsgi offers to an HTTP application.
 //!
-//! Kept apart from the messages because it is the operator's to say. These extensions change which messages an application sends,
-//! and middleware around it sees them: what knows only `http.response.body` breaks. So none is offered unless it is asked for.
+//! The operator chooses them with `--asgi-extensions`. By default there are none: an extension changes which messages
+//! an application sends, and middleware that knows only `http.response.body` then fails.
 //!
 //! Spec: ASGI "Extensions".
 
@@ -22,10 +22,10 @@ pub(super) fn offered(settings: &Settings) -> Extensions {
     }
 }
 
-/// What was not offered is not taken either.
+/// Refuses a message whose extension was not offered.
 ///
 /// # Errors
-/// That say how it is offered.
+/// `ValueError` that names the flag which offers the extension.
 pub(super) fn only_if(offered: bool, name: &str) -> PyResult<()> {
     if offered {
         return Ok(());

@@ -1,7 +1,7 @@
-//! `http.response.pathsend`: an application names a file, and the server sends it.
+//! `http.response.pathsend`: the application names a file, and rsgi sends it.
 //!
-//! Kept apart from the other messages because here, and only here, a message opens something. A file that cannot be sent is
-//! an error inside the application, before any of the answer is out.
+//! This is the only message that opens a file. A file that cannot be sent is an error inside the application, before
+//! any part of the response is sent.
 //!
 //! Spec: ASGI extension "Path Send".
 
@@ -23,11 +23,11 @@ use rsgi_bridge::response::sink::{FileBody, Pieces, of_known_length};
 /// How much of a file is read at once, in bytes.
 const PIECE: u64 = 64 * 1024;
 
-/// Opens the file that a message names. A relative path is taken from the current folder, as `open` takes it: frameworks hand on
-/// the path that they were given.
+/// Opens the file that a message names. A relative path is relative to the current folder, as with Python's `open`,
+/// because frameworks pass on the path that they were given.
 ///
 /// # Errors
-/// `OSError` when it cannot be opened; `ValueError` when it is no regular file.
+/// `OSError` when the file cannot be opened; `ValueError` when it is not a regular file.
 pub(super) fn open(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<FileBody> {
     let given = message
         .get_item(intern!(py, "path"))?
@@ -40,7 +40,7 @@ pub(super) fn open(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<File
     Ok(FileBody { file, offset: 0, length, path: Some(path), stamp: None })
 }
 
-/// The file at `path`, and how much can be read from it.
+/// Opens the file at `path` and returns it with its length.
 fn whole(path: &Path) -> io::Result<(File, u64)> {
     let (file, metadata) = opened(path)?;
     if !metadata.is_file() {
@@ -55,12 +55,12 @@ fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "no regular file")
 }
 
-/// The file at `path`, if it is a regular one.
+/// Opens the file at `path` if it is a regular file.
 ///
 /// # Errors
-/// When it is none, or cannot be opened.
+/// When it is not a regular file, or cannot be opened.
 pub(super) fn opened(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
-    // Not opened before it is known to be a file: a pipe would wait for its writer.
+    // Check the type before opening: opening a named pipe would wait for its writer.
     if !std::fs::metadata(path)?.is_file() {
         return Err(not_regular());
     }
@@ -69,7 +69,7 @@ pub(super) fn opened(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
     Ok((file, metadata))
 }
 
-/// As Python's own `open` raises it: `FileNotFoundError` and the like, with the path.
+/// The exception that Python's `open` would raise, such as `FileNotFoundError`, with the path.
 fn os_error(py: Python<'_>, error: &io::Error, path: &Path) -> PyErr {
     let Some(number) = error.raw_os_error() else {
         return PyValueError::new_err(format!("'path' is {error}: {}", path.display()));
@@ -79,13 +79,14 @@ fn os_error(py: Python<'_>, error: &io::Error, path: &Path) -> PyErr {
     raised.map_or_else(|error| error, PyErr::from_value)
 }
 
-/// Sends a file through the pipe of a response whose head is out already, from a thread of its own: this is rare.
+/// Sends a file through the pipe of a response whose head was already sent. This is rare, so it starts a thread.
 ///
 /// # Errors
-/// When no thread can be had.
+/// When the thread cannot be started.
 pub(super) fn pump(mut body: FileBody, writer: PipeWriter<Bytes>) -> io::Result<()> {
     std::thread::Builder::new().name("rsgi-file".into()).spawn(move || {
-        // Dropped before its end the pipe fails, and the connection is cut: a file that got shorter must not look whole.
+        // If the file got shorter, the writer is dropped without `finish`. The pipe then fails and the connection is
+        // cut, so that the response does not look complete.
         if send(&mut body, &writer).is_ok() {
             writer.finish();
         }
@@ -93,10 +94,10 @@ pub(super) fn pump(mut body: FileBody, writer: PipeWriter<Bytes>) -> io::Result<
     Ok(())
 }
 
-/// Sends a file through the pipe of a response. Blocks for the disk and the client.
+/// Sends a file through the pipe of a response. Blocks while it waits for the disk and the client.
 ///
 /// # Errors
-/// `BrokenPipe` when the client has left; any other when the file cannot be read to its end.
+/// `BrokenPipe` when the client has left; other errors when the file cannot be read to its end.
 pub(super) fn send(body: &mut FileBody, writer: &PipeWriter<Bytes>) -> io::Result<()> {
     let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
     while let Some(piece) = body.next_piece(PIECE)? {

@@ -1,6 +1,6 @@
 //! `receive` and `send` of one HTTP request.
 //!
-//! Kept apart from the gateway, which begins it, because it goes on as long as the application does.
+//! `asgi.rs` starts the request. This file handles its messages until the application ends.
 //!
 //! Spec: ASGI HTTP 2.5 ("Request", "Response Start", "Response Body", "Disconnected client").
 
@@ -34,10 +34,11 @@ use crate::runtime::calls::CallHandle;
 use crate::runtime::event_loop::EventLoop;
 use crate::runtime::event_loop::task_callbacks::TaskExchange;
 
-/// How many turns of the loop a head waits for its body: middleware that hands messages from task to task takes one or two.
+/// How many turns of the loop a head waits for its body. Middleware that passes messages between tasks needs one or
+/// two.
 const FLUSH_TURNS: u32 = 3;
 
-/// One request, as long as anybody has to do with it.
+/// One request, as long as anything refers to it.
 #[derive(Debug)]
 pub(super) struct HttpRequest {
     pub(super) gone: DisconnectState,
@@ -52,22 +53,22 @@ impl AsRef<DisconnectState> for HttpRequest {
     }
 }
 
-/// How far the exchange of a request has come.
+/// How far the exchange of a request is.
 #[derive(Debug)]
 pub(super) struct ExchangeState {
     pub(super) body: RequestMessages,
     pub(super) response: ResponseMessages,
-    /// The head is on its way out by itself.
+    /// The head will be sent soon, even without a body message.
     pub(super) flushing: bool,
     pub(super) request: Arc<HttpRequest>,
 }
 
-/// `receive` and `send` of one request, which may serve another when it is over.
+/// `receive` and `send` of one request. Another request may use the object after it.
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct HttpExchange {
     pub(super) state: Mutex<ExchangeState>,
-    /// The application's own task is running, not one that it has started.
+    /// The application's own task is running, not a task that it has started.
     pub(super) stepping: AtomicBool,
     pub(super) waiters: Arc<Waiters>,
     pub(super) process: Process,
@@ -128,16 +129,17 @@ impl HttpExchange {
         slf.get().waiters.join(put_off(room, move |py, error| told.get().hold_back(py, error)))
     }
 
-    /// That the client has left, `send` says after those who listen have heard of it, or would if they had begun to.
+    /// For the error that the client has left: delays it until the tasks that wait in `receive` have got
+    /// `http.disconnect`.
     ///
     /// # Errors
-    /// Whatever else it says, it says at once.
+    /// Any other error, at once.
     fn hold_back(&self, py: Python<'_>, error: PyErr) -> PyResult<PollFn> {
         if !error.is_instance_of::<ClientDisconnected>(py) {
             return Err(error);
         }
         self.lock().response.progress = ResponseProgress::Left;
-        // The connection may not have come to it yet.
+        // The connection may not have noticed yet that the client has left, so wake the tasks in `receive`.
         self.waiters.waker().wake();
         Ok(raise_after_listeners(&self.event_loop(), error))
     }
@@ -181,13 +183,14 @@ impl HttpExchange {
         }
         drop(state);
         if !this.stepping.load(Ordering::Relaxed) {
-            // A task that the application has started sent it: nobody will say when that one waits.
+            // A task that the application has started sent the head. rsgi does not see when that task waits, so send
+            // the head soon.
             Self::suspended(slf);
         }
         Ok(Capacity::More)
     }
 
-    /// What a router has written into the scope is looked at while it is there.
+    /// Reads what a router has written into the scope, before the scope changes.
     fn read_scope(&self, py: Python<'_>) {
         let state = self.lock();
         if let Some(observer) = &state.request.observer {
@@ -202,7 +205,7 @@ impl HttpExchange {
         self.read_scope(py);
         let mut state = self.lock();
         let ExchangeState { response, request, .. } = &mut *state;
-        // A body that nobody gets has no pipe that would tell.
+        // There is no pipe for a body that is discarded, so ask the connection whether the client has left.
         if response.is_discarding() && request.head.peer.is_gone() {
             return Err(Disconnected.into());
         }
@@ -245,7 +248,7 @@ impl HttpExchange {
         let mut state = self.lock();
         let ExchangeState { response, request, .. } = &mut *state;
         if response.is_held() {
-            // A client that has left needs no head.
+            // If the client has left, the head is not needed.
             let _gone = response.take_body(Bytes::new(), true, request.head.is_head(), &request.gone);
         }
     }
@@ -254,18 +257,18 @@ impl HttpExchange {
 impl TaskExchange for HttpExchange {
     const SHORT: bool = true;
 
-    /// Whether it is about `call`.
+    /// Whether this exchange belongs to `call`.
     fn is_of(&self, call: &CallHandle) -> bool {
         self.lock().response.is_of(call)
     }
 
-    /// The application goes on.
+    /// The application's task continues.
     fn resumed(&self) {
         self.stepping.store(true, Ordering::Relaxed);
     }
 
-    /// The application waits for something. A head that it has given goes out soon, whether a body follows or not; what comes
-    /// within a few turns of the loop still leaves with it, in one piece.
+    /// The application's task waits for something. If there is a head, it goes out soon, with or without a body. A body
+    /// message within a few turns of the loop still goes out together with the head.
     fn suspended(this: &Bound<'_, Self>) {
         let (exchange, this) = (this.clone().unbind(), this.get());
         this.stepping.store(false, Ordering::Relaxed);
@@ -277,7 +280,7 @@ impl TaskExchange for HttpExchange {
         }
     }
 
-    /// The application has returned or raised: whatever is open is ended, and what went wrong is said once.
+    /// The application has returned or raised. Ends what is open, and logs an error once.
     fn ended(&self, py: Python<'_>, result: PyResult<()>) {
         self.read_scope(py);
         let mut state = self.lock();

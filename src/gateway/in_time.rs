@@ -1,8 +1,8 @@
-//! `--request-timeout`: how long an application may take until its answer begins.
+//! `--request-timeout`: limits the time until the response of an application begins.
 //!
-//! Kept apart because both gateways and the WebSocket's handshake measure it alike: from when the application has the request
-//! to the first of its answer. Neither the wait for a thread counts, nor the client's time: while the application waits for
-//! more of a request's body, or takes it, the time begins anew. An answer that has begun is never cut.
+//! Both gateways and the handshake of a WebSocket use the same rules. The time starts when the application gets the
+//! request, and ends with the start of its response. The wait for a thread does not count. The time starts again while
+//! the application waits for more of the request body, or takes it. A response that has begun is never cut.
 //!
 //! Spec: RFC 9110 15.6.5 (504).
 
@@ -21,31 +21,31 @@ use crate::runtime::event_loop::EventLoop;
 use crate::runtime::wear::Wear;
 use crate::wire::SpareTimer;
 
-/// The answer of an application, or that there is none.
+/// The response of an application, or an error if there is none.
 pub type CallResponse = Result<AppResponse, oneshot::error::RecvError>;
 
-/// The time of one call.
+/// The time limit of one call.
 #[derive(Debug)]
 pub struct AnswerTime {
     /// How long it may take.
     pub limit: Duration,
-    /// How its body is read, if that still comes.
+    /// How its request body is read, if the body is still arriving.
     pub reading: Option<Arc<dyn Reading>>,
-    /// What is known of it.
+    /// The handle of the call.
     pub call: CallHandle,
-    /// Who hears that no thread is left, where threads run it.
+    /// Gets a message when all threads hang. `None` for calls that run in the event loop.
     pub wear: Option<Arc<Wear>>,
 }
 
 impl AnswerTime {
-    /// Whether the application has taken something of the body since it was asked last, or waits for more of it.
+    /// Whether the application has taken some of the body since the last check, or waits for more of it.
     fn reads_on(&self, taken: &mut u64) -> bool {
         let Some(reading) = &self.reading else { return false };
         let before = std::mem::replace(taken, reading.taken());
         reading.waits() || *taken != before
     }
 
-    /// Says that time is up; `then` is what becomes of the call. Gives the answer.
+    /// Logs that the time is over, and returns the response. `then` says what happens to the call.
     fn over(&self, then: &str) -> AppResponse {
         let limit = self.limit.as_secs_f64();
         log::line(format_args!(
@@ -55,7 +55,7 @@ impl AnswerTime {
         AppResponse::Error(RequestError::timed_out())
     }
 
-    /// Has the process replaced when no thread is left that does not hang.
+    /// Requests a replacement of the process if all threads hang.
     fn say_if_all_hang(&self, job_handle: &JobHandle) {
         let Some(wear) = self.wear.as_ref().filter(|_| job_handle.all_hang()) else { return };
         let app = self.call.describe().map_or_else(String::new, |call| format!(" of app `{}`", call.app));
@@ -75,7 +75,7 @@ impl AnswerTime {
     }
 }
 
-/// The answer of a task, or 504 when it does not begin in time: then the task is cancelled.
+/// The response of a task. If it does not begin in time, the task is cancelled, and the response is a 504.
 pub async fn of_task(
     mut response: oneshot::Receiver<AppResponse>,
     time: AnswerTime,
@@ -93,7 +93,7 @@ pub async fn of_task(
     }
 }
 
-/// Cancels a task that has taken too long, and gives the answer.
+/// Cancels a task that has taken too long, and returns the response.
 pub fn cancelled(time: AnswerTime, event_loop: &Arc<EventLoop>) -> AppResponse {
     let answer = time.over("its task is cancelled");
     let description = time.description();
@@ -101,8 +101,8 @@ pub fn cancelled(time: AnswerTime, event_loop: &Arc<EventLoop>) -> AppResponse {
     answer
 }
 
-/// The answer of a call in a pool, or 504 when it does not begin in time; 503 when no thread takes it within `timeout`. In the
-/// one case the thread is given up, in the other the call.
+/// The response of a call in a pool. If no thread takes the call within `timeout`, the call is dropped, and the
+/// response is a 503. If the response does not begin in time, the thread is given up, and the response is a 504.
 pub async fn of_thread(
     mut response: oneshot::Receiver<AppResponse>,
     time: AnswerTime,
@@ -119,7 +119,7 @@ pub async fn of_thread(
             if submitted.elapsed() >= timeout && job_handle.refuse() {
                 return Ok(AppResponse::Error(RequestError::no_thread()));
             }
-            // A thread that takes it from now on has at least as long.
+            // A thread that takes the call after this check still gets the whole limit.
             let left = timeout.saturating_sub(submitted.elapsed());
             wait = if left.is_zero() { time.limit } else { time.limit.min(left) };
             continue;
@@ -133,7 +133,7 @@ pub async fn of_thread(
                 time.say_if_all_hang(job_handle);
                 return Ok(answer);
             } else {
-                // The answer is on its way.
+                // The response is on its way.
                 return response.await;
             }
         }

@@ -1,8 +1,8 @@
-//! What `send` raises when the client has left, and when: whoever listens in `receive` hears of it first.
+//! What `send` raises after the client has left, and when. Tasks that wait in `receive` get `http.disconnect` first.
 //!
-//! Kept apart from the exchange because it is about how frameworks end. Django cancels its view when `receive` says that the
-//! client has left, and closes its response then; an error of `send` passes it by, and leaves all that open. Starlette listens
-//! only where it must, and ends by the error.
+//! The delay is for frameworks. Django cancels its view and closes its response when `receive` returns
+//! `http.disconnect`; an error from `send` would skip that and leave everything open. Starlette waits in `receive` only
+//! where it must, and otherwise ends with the error from `send`.
 //!
 //! Spec: ASGI HTTP 2.5 "Disconnect - receive event", "Disconnected Client - send exception".
 
@@ -16,19 +16,19 @@ use tokio::sync::oneshot;
 
 use crate::runtime::event_loop::EventLoop;
 
-/// How many turns of the loop those who listen have: Django takes one to begin and four to cancel its view, and each layer that
-/// hands messages from task to task takes some more.
+/// How many turns of the loop the tasks in `receive` get before `send` raises. Django needs one turn to start
+/// cancelling its view and four to finish. Each layer that passes messages between tasks needs a few more.
 const LISTENERS_TURNS: u32 = 16;
 
-/// Raises `error` when those who listen in `receive` have had their turns.
+/// Raises `error` after the tasks that wait in `receive` have had their turns.
 pub(super) fn raise_after_listeners(event_loop: &Arc<EventLoop>, error: PyErr) -> PollFn {
     let (had_theirs, mut turns) = oneshot::channel::<()>();
     event_loop.run_later(LISTENERS_TURNS, Box::new(move |_| drop(had_theirs)));
     Box::new(move |py, context| turns.poll_unpin(context).map(|_| Err(error.clone_ref(py))))
 }
 
-/// A wait of `send`. The first error that it comes to is handed to `hold_back`, which gives what to wait for instead, or the
-/// error for now.
+/// Wraps a wait of `send`. The first error goes to `hold_back`, which returns what to wait for instead, or an error to
+/// raise at once.
 pub(super) fn put_off(
     mut poll: PollFn,
     hold_back: impl FnOnce(Python<'_>, PyErr) -> PyResult<PollFn> + Send + 'static,

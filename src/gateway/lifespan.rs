@@ -1,6 +1,6 @@
 //! Lifespan: startup and shutdown of each ASGI application, and its `state`.
 //!
-//! Kept apart because it happens once, and decides whether the server serves at all.
+//! It runs once per application and process. A failed startup stops the server.
 //!
 //! Spec: ASGI Lifespan 2.0.
 
@@ -26,7 +26,7 @@ use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 use crate::runtime::event_loop::LoopEvent;
 
-/// How the lifespan of an application has come along, as the application says it.
+/// How far the lifespan of an application is, as the application reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum LifespanStage {
     Starting,
@@ -34,11 +34,11 @@ enum LifespanStage {
     StartFailed(String),
     Stopped,
     StopFailed(String),
-    /// The application's call has ended; with what it raised.
+    /// The application's call has ended, with the exception if it raised one.
     Ended(Option<String>),
 }
 
-/// A lifespan that runs.
+/// A lifespan that has started.
 #[derive(Debug)]
 pub struct Lifespan {
     gateway: Arc<AsgiGateway>,
@@ -62,10 +62,10 @@ struct LifespanMessages {
     waker: Option<Waker>,
 }
 
-/// Starts the application's lifespan and waits for its startup; `None` when it has none.
+/// Starts the application's lifespan and waits for its startup. Returns `None` if the application has no lifespan.
 ///
 /// # Errors
-/// When the startup failed, or took too long, or the lifespan is required and missing.
+/// When the startup fails or takes too long, or when a lifespan is required and the application has none.
 pub async fn start(gateway: &Arc<AsgiGateway>, settings: &Settings) -> Result<Option<Lifespan>, StartupError> {
     if settings.lifespan == LifespanSupport::Off {
         return Ok(None);
@@ -91,7 +91,7 @@ pub async fn start(gateway: &Arc<AsgiGateway>, settings: &Settings) -> Result<Op
             name,
             &reason.unwrap_or_else(|| "it returned without saying that its startup is complete".to_owned()),
         )),
-        // Raising, or returning at once, is how an application says that it has no lifespan.
+        // An application without lifespan support raises or returns at once.
         LifespanStage::Ended(_) => {
             *gateway.state.lock().unwrap_or_else(PoisonError::into_inner) = None;
             Ok(None)
@@ -109,7 +109,7 @@ fn failed(name: &str, message: &str) -> StartupError {
 }
 
 impl Lifespan {
-    /// Asks the application to stop, and waits until it has.
+    /// Asks the application to shut down, and waits until it has.
     pub async fn stop(mut self) {
         let waker = {
             let mut messages = self.conversation.messages.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,12 +134,12 @@ impl Lifespan {
             },
             Ok(Err(_)) => {}
         }
-        // What the application does after its last message is not waited for long.
+        // The call may go on after its last message. Wait at most a second for its end.
         let _late = tokio::time::timeout(Duration::from_secs(1), self.task).await;
     }
 }
 
-/// Runs the application's lifespan call in the loop, and says how it ended.
+/// Runs the application's lifespan call in the loop, and records how it ended.
 async fn run(gateway: Arc<AsgiGateway>, conversation: Arc<Conversation>) {
     let (sender, receiver) = oneshot::channel();
     let event_loop = Arc::clone(&gateway.event_loop);
@@ -147,7 +147,7 @@ async fn run(gateway: Arc<AsgiGateway>, conversation: Arc<Conversation>) {
         let (gateway, conversation) = (Arc::clone(&gateway), Arc::clone(&conversation));
         move |py: Python<'_>| {
             let started = call_app(py, &gateway, &conversation);
-            // The server may have given up meanwhile.
+            // The server may have given up in the meantime.
             let _unheard = sender.send(started.map_err(|error| describe(py, &error)));
         }
     };
@@ -162,7 +162,8 @@ async fn run(gateway: Arc<AsgiGateway>, conversation: Arc<Conversation>) {
                 let started = *conversation.stage.borrow() != LifespanStage::Starting;
                 let name = Arc::clone(&gateway.name);
                 event_loop.submit(LoopEvent::Run(Box::new(move |py| {
-                    // Before its startup an exception means that there is no lifespan; afterwards it is a failure.
+                    // An exception during the startup means that the application has no lifespan. After the startup it
+                    // is a failure.
                     if started {
                         log_failure(py, LogContext::lifespan(&name), &error);
                     }
@@ -217,7 +218,7 @@ struct LifespanExchange {
 
 #[pymethods]
 impl LifespanExchange {
-    /// `lifespan.startup`, and when the server stops `lifespan.shutdown`.
+    /// Returns `lifespan.startup`, and `lifespan.shutdown` when the server stops.
     fn receive(slf: &Bound<'_, Self>) -> Awaitable {
         let exchange = slf.clone().unbind();
         let handle = Arc::clone(&slf.get().gateway.event_loop);
@@ -255,13 +256,13 @@ impl LifespanExchange {
     }
 }
 
-/// Why a startup or shutdown failed, in the application's words.
+/// The application's reason for a failed startup or shutdown.
 fn reason(message: &Bound<'_, PyDict>) -> PyResult<String> {
     let Some(reason) = message.get_item(intern!(message.py(), "message"))? else { return Ok(String::new()) };
     reason.extract().map_err(|_| PyTypeError::new_err(format!("'message' must be str, not {}", short(&reason))))
 }
 
-/// When a message was sent that did not belong there.
+/// When a misplaced message was sent, for the error text.
 fn when(stage: &LifespanStage) -> &'static str {
     match stage {
         LifespanStage::Starting => "before the startup was complete",

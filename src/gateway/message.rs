@@ -1,6 +1,7 @@
-//! What every message that an application sends has: it is a `dict` with a `type`. And the messages of an HTTP request.
+//! Checks that every message has in common (a `dict` with a `type`), and the messages that `receive` returns for an
+//! HTTP request.
 //!
-//! Kept apart because HTTP, WebSocket and lifespan say the same of a message that is none.
+//! HTTP, WebSocket and lifespan share the checks, so that they raise the same errors.
 //!
 //! Spec: ASGI "Applications" (events are dicts with a top-level `type`), HTTP 2.5 "Request", "Disconnect".
 
@@ -11,10 +12,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use rsgi_bridge::error::short;
 
-/// The message and its type.
+/// The message as a `dict`, and its type.
 ///
 /// # Errors
-/// `TypeError` and `ValueError` that say what was expected.
+/// `TypeError` or `ValueError` that says what was expected.
 pub fn typed<'a, 'py>(message: &'a Bound<'py, PyAny>) -> PyResult<(&'a Bound<'py, PyDict>, Bound<'py, PyString>)> {
     let py = message.py();
     let message = message
@@ -28,20 +29,20 @@ pub fn typed<'a, 'py>(message: &'a Bound<'py, PyAny>) -> PyResult<(&'a Bound<'py
     Ok((message, kind))
 }
 
-/// The error for a type that does not belong there.
+/// The error for a message type that is not allowed at this point.
 pub fn unexpected(kind: &str, expected: &str) -> PyErr {
     PyValueError::new_err(format!("send() does not take '{kind}' here; expected {expected}"))
 }
 
-/// Whether the message says `key`; what is not there is no.
+/// Whether the message has a true value under `key`. A missing key counts as false.
 ///
 /// # Errors
-/// What the value raises when it is asked for its truth.
+/// The exception that the value raises when its truth is tested.
 pub fn says(message: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<bool> {
     message.get_item(key)?.map_or(Ok(false), |value| value.is_truthy())
 }
 
-/// A piece of the request body.
+/// `http.request` with a part of the request body.
 ///
 /// # Errors
 /// When Python is out of memory.
@@ -53,7 +54,7 @@ pub(super) fn request_message(py: Python<'_>, body: &Bytes, more: bool) -> PyRes
     Ok(message.into_any().unbind())
 }
 
-/// That the response is over, or the client has left.
+/// `http.disconnect`: the response is complete, or the client has left.
 ///
 /// # Errors
 /// When Python is out of memory.

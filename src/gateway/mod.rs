@@ -1,8 +1,9 @@
 //! Calls applications: WSGI, ASGI, and WebSockets of ASGI applications.
 //!
-//! In reading order: `app` decides between the gateways, and `call` is what they get. `wsgi` needs `socket_sink` and `pools`. `asgi` needs
-//! `http_exchange`, which is `receive` and `send` of one request (`request_messages`, `response_messages`). `websocket/` is for WebSockets,
-//! `lifespan` for start and end, `probe` for the mode that asks the ASGI application first.
+//! In reading order: `app` chooses between the gateways, and `call` is what they get. `wsgi` uses `socket_sink` and
+//! `pools`. `asgi` uses `http_exchange`, which is `receive` and `send` of one request (`request_messages`,
+//! `response_messages`). `websocket/` is for WebSockets, `lifespan` for startup and shutdown, `probe` for the mode that
+//! asks the ASGI application first.
 
 pub mod app;
 pub mod asgi;

@@ -12,10 +12,11 @@ use rsgi_bridge::pool::Pool;
 use crate::gateway::pools;
 use crate::log::{self, counted};
 
-/// Time between two looks. What waits longer than this waits long.
+/// Time between two checks. A request that waits longer than this counts as delayed.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Has a pool watched from now on until no call waits in it; nothing happens while it is. Called by who drives.
+/// Watches a pool until no call waits in it. Does nothing if the pool is already watched. The driving thread calls
+/// this.
 pub fn watch(pool: &Arc<Pool>) {
     if pool.begin_watch() {
         tokio::spawn(watch_pool(Arc::clone(pool)));
@@ -36,7 +37,8 @@ async fn watch_pool(pool: Arc<Pool>) {
     loop {
         tokio::time::sleep(LOOK).await;
         let (now, (begun, _)) = (pool.stats(), pool.progress());
-        // Calls are begun in their order: when fewer were begun than waited, the last of those still waits.
+        // Calls start in their order. If fewer calls started than were waiting at the last check, the last of those
+        // still waits.
         let long = seen.waiting > begun.wrapping_sub(begun_before);
         let refused = pool.refused().wrapping_sub(refused_before);
         (seen, begun_before, refused_before) = (now, begun, pool.refused());
@@ -75,7 +77,7 @@ fn say_begun(pool: &Pool, waiting: usize, refused: usize) {
     ));
 }
 
-/// The application that a pool belongs to, if it is one's own.
+/// The application that a pool belongs to, if it is not the shared pool.
 fn owner(pool: &Pool) -> Option<&str> {
     pool.name().strip_prefix(pools::OWN)
 }

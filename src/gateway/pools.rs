@@ -1,7 +1,8 @@
 //! The pools of threads for WSGI applications: a shared one, and one for each application with its own `wsgi_threads`.
 //!
-//! An application with its own threads is not slowed down by a slow application, and does not slow down others. The idle
-//! threads of one pool also drive the sockets: those of the shared pool, if there is one.
+//! An application with its own threads is not slowed down by a slow application, and does not slow down others. The
+//! idle threads of one pool also drive tokio: those of the shared pool if there is one, else those of the first other
+//! pool.
 
 use std::sync::Arc;
 
@@ -11,10 +12,10 @@ use rsgi_bridge::pool::Pool;
 use crate::config::plan::AppSpec;
 use crate::config::settings::Settings;
 
-/// What stands before the name of an application in that of its own pool.
+/// The prefix of the pool name of an application with its own threads. The application's name follows.
 pub const OWN: &str = "rsgi-wsgi-";
 
-/// The pools of one server. Those of bridges that are called directly are not among them.
+/// The pools of one server. Bridges that are called directly have their own, which are not here.
 #[derive(Debug, Clone, Default)]
 pub struct Pools {
     shared: Option<Arc<Pool>>,
@@ -38,12 +39,12 @@ impl Pools {
         Ok(Self { shared, own })
     }
 
-    /// Where the application at `place` runs, if it is WSGI; else where one would.
+    /// The pool of the application at `place`: its own, or the shared one.
     pub fn of(&self, place: usize) -> Option<&Arc<Pool>> {
         self.own.get(place).and_then(Option::as_ref).or(self.shared.as_ref())
     }
 
-    /// The pool whose idle threads may drive the sockets.
+    /// The pool whose idle threads may drive tokio.
     pub fn driving(&self) -> Option<&Arc<Pool>> {
         self.shared.as_ref().or_else(|| self.own.iter().flatten().next())
     }

@@ -1,10 +1,11 @@
-//! Probe mode: ask the new application first; what it has no route for goes to the old one, body and all.
+//! Probe mode: asks the ASGI application first, and calls the WSGI application with the same request if the response is
+//! a miss.
 //!
-//! Kept apart because it is the only place where one request meets two applications. What counts is whether a *route* was
-//! missed, not whether a handler found nothing. The proof, in this order: the application says so in `x-rsgi-pass`; a
-//! Starlette router has written what it found into the scope; of an opaque application the status 404 is all there is. In table mode a
-//! folder of files is asked in the same way, where the old application has routes too: there, 404 says that it has no such file. A failure
-//! (5xx) is never a miss, and every other answer leaves as it comes, without delay.
+//! A miss means that no *route* matched, not that a handler found nothing. These decide, in this order: the response
+//! header `x-rsgi-pass`; what Starlette's router wrote into the scope; without both, the status 404 alone. In table
+//! mode, a folder of files is probed in the same way if the WSGI application also has routes there: a 404 then means
+//! that the folder has no such file. A 5xx is never a miss. Every other response goes to the client unchanged and
+//! without delay.
 //!
 //! Spec: `docs/architecture.md`, "Who answers"; RFC 9110 10.2.1 (`Allow`), 15.5.6.
 
@@ -18,16 +19,16 @@ use super::app::{App, Gateway};
 use super::asgi;
 use super::call::Call;
 use super::scope_observer::{RouteMatch, ScopeObserver};
-use crate::request::body::Recorder;
 use crate::request::head::RequestHead;
+use crate::request::recorder::Recorder;
 use crate::response::app_response::AppResponse;
 use crate::response::in_flight::InFlight;
 use crate::route::Miss;
 
-/// By which an application says of its own answer whether it is a miss.
+/// The response header with which an application says whether its response is a miss.
 static PASS: HeaderName = HeaderName::from_static("x-rsgi-pass");
 
-/// Calls `first`, and `second` where `first` answers that it has nothing there.
+/// Calls `first`, and then `second` if the response of `first` is a miss.
 pub async fn call(
     first: &Arc<App>,
     (second, miss): (&Arc<App>, Miss),
@@ -59,7 +60,7 @@ pub async fn call(
     if !missed {
         return response;
     }
-    // Over the limit, or broken off: the first answer stands.
+    // If the body exceeds `--replay-limit` or broke off, the first response stands.
     let Ok(Some(body)) = leftover.rewind().await else { return response };
     let allowed = allowed(&mut response);
     drop(response);
@@ -79,7 +80,7 @@ fn is_miss(
     head: &RequestHead,
 ) -> bool {
     let status = response.status();
-    // The server's own answer (413, 500) is nobody's miss.
+    // A response of the server itself (413, 500) is never a miss.
     let Some(answer) = response.head_mut().filter(|_| !status.is_server_error()) else { return false };
     let headers = &answer.headers;
     if let Some(value) = passed {
@@ -88,9 +89,10 @@ fn is_miss(
     match status {
         StatusCode::NOT_FOUND => matches!(route_match, RouteMatch::NoRoute | RouteMatch::Folder | RouteMatch::Unknown),
         StatusCode::METHOD_NOT_ALLOWED => match route_match {
-            // A folder is read, not written.
+            // A folder of files takes only GET and HEAD.
             RouteMatch::NoMethod | RouteMatch::Folder => true,
-            // The route takes every method and its handler does not: a class, which says which it has.
+            // The route takes every method, but its handler does not. Such a handler is a class, which lists its
+            // methods in `Allow`.
             RouteMatch::Matched => headers.contains_key(ALLOW) && !lists(headers, head.parts.method.as_str()),
             RouteMatch::NoRoute | RouteMatch::Unknown => false,
         },
@@ -102,7 +104,7 @@ fn is_miss(
     }
 }
 
-/// Whether a redirect only adds a slash to the path, or takes some away.
+/// Whether a redirect goes to the same path with more or fewer slashes at its end.
 fn is_slash_twin(location: &HeaderValue, raw_path: &str) -> bool {
     let Some(uri) = location.to_str().ok().and_then(|text| text.parse::<Uri>().ok()) else { return false };
     let (to, from) = (percent_decode(uri.path().as_bytes()), percent_decode(raw_path.as_bytes()));
@@ -125,7 +127,7 @@ fn lists(headers: &HeaderMap, method: &str) -> bool {
     methods_of(headers).any(|own| own == method)
 }
 
-/// What a 405 says that is allowed.
+/// The methods in `Allow` of a 405, else none.
 fn allowed(response: &mut AppResponse) -> Vec<String> {
     match response.status() {
         StatusCode::METHOD_NOT_ALLOWED => {
@@ -135,7 +137,7 @@ fn allowed(response: &mut AppResponse) -> Vec<String> {
     }
 }
 
-/// When both say 405, what either allows is allowed.
+/// If both applications answer 405, `Allow` lists the methods of both.
 fn merge_allowed(mut response: AppResponse, first: &[String]) -> AppResponse {
     let status = response.status();
     if let Some(head) = response.head_mut().filter(|_| status == StatusCode::METHOD_NOT_ALLOWED) {

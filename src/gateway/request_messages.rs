@@ -1,7 +1,6 @@
-//! The messages of one request: its body, as the application asks for it.
+//! The request body as `http.request` messages.
 //!
-//! Kept apart from the exchange, which has the messages of the response as well, because a body is either here or comes, and
-//! nothing else of the exchange depends on which.
+//! The body is either complete when the application is called, or still arriving. Only this file knows which.
 //!
 //! Spec: ASGI HTTP 2.5 "Request", "Disconnect".
 
@@ -23,7 +22,7 @@ pub(super) enum RequestMessages {
 }
 
 impl RequestMessages {
-    /// The next message; `None` when all were delivered.
+    /// The next message, or `None` if all were delivered.
     pub(super) fn poll_next(&mut self, py: Python<'_>, context: &mut Context<'_>) -> Option<Poll<PyResult<Py<PyAny>>>> {
         let reader = match std::mem::replace(self, Self::Delivered) {
             Self::Delivered => return None,
@@ -47,7 +46,7 @@ impl RequestMessages {
             }
             None => request_message(py, &Bytes::new(), false),
             Some(Err(_)) => {
-                // Kept, so that the failure is still known when the application has ended.
+                // Keep the reader, so that `has_failed` still reports the failure when the application has ended.
                 *self = Self::Coming(reader);
                 disconnect_message(py)
             }
@@ -62,7 +61,7 @@ impl RequestMessages {
         }
     }
 
-    /// What knows how a body that still comes is read.
+    /// The handle that shows how a body that is still arriving is read.
     pub(super) fn reading(&self) -> Option<Arc<dyn Reading>> {
         match self {
             Self::Coming(reader) => Some(reader.reading_handle()),

@@ -1,7 +1,7 @@
-//! The messages of one response: what an ASGI application may send, in which order, and what becomes of it.
+//! The messages of one response: what an ASGI application may send and in which order, and what happens with it.
 //!
-//! Kept apart from the exchange, which has the request's messages too, because a WebSocket may be denied with a response: the
-//! same messages by other names.
+//! HTTP requests use this, and WebSockets that are denied with a response, which have the same messages with other
+//! names.
 //!
 //! Spec: ASGI HTTP 2.5 "Response Start", "Response Body", "Disconnected client"; extension "Path Send".
 
@@ -30,14 +30,14 @@ use crate::response::app_response::AppResponse;
 use crate::runtime::calls::{CallHandle, RunningCall};
 use crate::runtime::response_queue::{Responder, ResponseQueue};
 
-/// That the client has left before there was a response.
+/// Notes that the client has left before there was a response.
 pub(super) type DisconnectFlag = Arc<DisconnectState>;
 
 /// See [`DisconnectFlag`].
 #[derive(Debug, Default)]
 pub(super) struct DisconnectState {
     gone: AtomicBool,
-    /// It may have left: an application that listens is told so, and from then on it has.
+    /// The client may have left. If the application asks, it is told that the client has left, and that stays so.
     doubted: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
@@ -48,7 +48,7 @@ impl DisconnectState {
         self.wake();
     }
 
-    /// The client may have left.
+    /// Notes that the client may have left.
     pub(super) fn doubt(&self) {
         self.doubted.store(true, Ordering::Release);
         self.wake();
@@ -80,7 +80,8 @@ impl AsRef<Self> for DisconnectState {
     }
 }
 
-/// When the service's future ends, the client got its response head or has left; the body's pipe tells the rest.
+/// Dropped with the service's future: the client has then got the response head, or has left. After that, the pipe of
+/// the body shows whether the client leaves.
 pub(super) struct NotifyOnDrop<T: AsRef<DisconnectState>>(pub Arc<T>);
 
 impl<T: AsRef<DisconnectState>> Drop for NotifyOnDrop<T> {
@@ -89,7 +90,7 @@ impl<T: AsRef<DisconnectState>> Drop for NotifyOnDrop<T> {
     }
 }
 
-/// How far the response has come.
+/// How far the response is.
 #[derive(Debug)]
 pub(super) enum ResponseProgress {
     Unstarted,
@@ -98,30 +99,30 @@ pub(super) enum ResponseProgress {
         writer: PipeWriter<Bytes>,
         length: BodyLength,
     },
-    /// A thread sends a piece of a file.
+    /// A thread sends a part of a file.
     Pumping(Pumping),
-    /// The body is whole, and trailers were promised.
+    /// The body is complete, and trailers were promised.
     Trailing(PipeWriter<Bytes>),
-    /// Whatever the application sends is left out: HEAD, 204, 304, or more than its `Content-Length`.
+    /// The rest of the body is discarded: for HEAD, 204 and 304, and if there is more than `Content-Length`.
     Discarding,
     Ended,
-    /// The client left before it had all, and `send` said so. Whatever the application sends yet is ignored.
+    /// The client left before it had everything, and `send` has raised. Further messages are ignored.
     Left,
 }
 
-/// What there is to do when the application has returned or raised.
+/// What to do when the application has returned or raised.
 #[derive(Debug)]
 pub(super) enum AfterCall {
     /// Nothing.
     Told,
-    /// The client left before it had all.
+    /// The client left before it had everything.
     ClientLeft,
-    /// This is to be logged.
+    /// Log this error.
     Failed(PyErr),
 }
 
 impl AfterCall {
-    /// What is to be logged.
+    /// The error to log, if there is one.
     pub(super) fn failure(self) -> Option<PyErr> {
         match self {
             Self::Failed(error) => Some(error),
@@ -130,21 +131,21 @@ impl AfterCall {
     }
 }
 
-/// The messages of one response, of a request or of a WebSocket that is denied.
+/// The messages of one response, for a request or for a WebSocket that is denied.
 #[derive(Debug)]
 pub(super) struct ResponseMessages {
     pub(super) progress: ResponseProgress,
     responder: Option<Responder>,
     response_queue: Arc<ResponseQueue>,
     capacity: usize,
-    /// Until it has ended.
+    /// `None` after the application has ended.
     call: Option<RunningCall>,
     pub(super) trailers: Option<Box<Promised>>,
 }
 
 pub(super) use rsgi_bridge::response::sink::Capacity;
 
-/// The head that a message starts the response with, which `trailers` will follow or not.
+/// The head in the message that starts a response. `trailers` says whether trailers will follow the body.
 pub(super) fn response_head(
     py: Python<'_>,
     message: &Bound<'_, PyDict>,
@@ -157,7 +158,7 @@ pub(super) fn response_head(
     ResponseHead::from_asgi(&status, headers.as_ref(), trailers)
 }
 
-/// The piece of the body that a message brings, and whether more will come.
+/// The part of the body in a message, and whether more will come.
 pub(super) fn body_part(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<(Bytes, bool)> {
     let body = match message.get_item(intern!(py, "body"))? {
         None => Bytes::new(),
@@ -167,7 +168,8 @@ pub(super) fn body_part(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult
 }
 
 impl ResponseMessages {
-    /// A response of which nothing was said yet; `capacity` bytes of it may wait for the client. `call` is over when it ends.
+    /// A response that has not begun. At most `capacity` bytes of it wait for the client. `call` ends with the
+    /// response.
     pub(super) fn new(
         responder: Responder,
         response_queue: Arc<ResponseQueue>,
@@ -184,25 +186,25 @@ impl ResponseMessages {
         }
     }
 
-    /// Whether it is the answer to `call`.
+    /// Whether it is the response of `call`.
     pub(super) fn is_of(&self, call: &CallHandle) -> bool {
         self.call.as_ref().is_some_and(|own| own.is(call))
     }
 
-    /// Whether there is a head, and nothing of it is out.
+    /// Whether there is a head that was not sent yet.
     pub(super) fn is_held(&self) -> bool {
         matches!(self.progress, ResponseProgress::Started(_))
     }
 
-    /// Whether what comes of the body is left out.
+    /// Whether further parts of the body are discarded.
     pub(super) fn is_discarding(&self) -> bool {
         matches!(self.progress, ResponseProgress::Discarding)
     }
 
-    /// Takes the head; it leaves with the first piece of the body.
+    /// Takes the head. It is sent together with the first part of the body.
     ///
     /// # Errors
-    /// When there is one already, and when the client has left.
+    /// When there is a head already, or when the client has left.
     pub(super) fn start(&mut self, head: Box<ResponseHead>, gone: &DisconnectState) -> PyResult<()> {
         if !matches!(self.progress, ResponseProgress::Unstarted) {
             return Err(PyRuntimeError::new_err("'http.response.start' was sent twice"));
@@ -214,7 +216,7 @@ impl ResponseMessages {
         Ok(())
     }
 
-    /// Ready when the response is over or its client has left.
+    /// Completes when the response is complete or the client has left.
     pub(super) fn poll_over(&self, context: &mut Context<'_>, gone: &DisconnectState) -> Poll<()> {
         match &self.progress {
             ResponseProgress::Ended | ResponseProgress::Discarding | ResponseProgress::Left => Poll::Ready(()),
@@ -222,12 +224,12 @@ impl ResponseMessages {
                 writer.poll_closed(context)
             }
             ResponseProgress::Unstarted | ResponseProgress::Started(_) => gone.poll(context),
-            // The `send` that waits for the piece says so first.
+            // The `send` that waits for the part notices it first.
             ResponseProgress::Pumping(_) => Poll::Pending,
         }
     }
 
-    /// Ready when the next piece of the body may be sent.
+    /// Completes when the next part of the body may be sent.
     pub(super) fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<PyResult<()>> {
         if matches!(self.progress, ResponseProgress::Pumping(_)) {
             return self.poll_pumped(context);
@@ -236,7 +238,7 @@ impl ResponseMessages {
         writer.poll_ready(context).map_err(PyErr::from)
     }
 
-    /// The application has returned or raised: whatever is open is ended.
+    /// The application has returned or raised. Ends what is open.
     pub(super) fn end(
         &mut self,
         py: Python<'_>,
@@ -246,14 +248,14 @@ impl ResponseMessages {
     ) -> AfterCall {
         let _over = self.call.take();
         let progress = std::mem::replace(&mut self.progress, ResponseProgress::Ended);
-        // Asked before the answer goes out: afterwards the request is over for the client too.
+        // Check this before sending, because after that the request has ended for the client in any case.
         let gone = gone.gone.load(Ordering::Acquire);
         let left = matches!(progress, ResponseProgress::Left);
         let complete = left || matches!(progress, ResponseProgress::Ended | ResponseProgress::Discarding);
         if !complete {
             self.respond(AppResponse::Error(RequestError::application_failed()));
         }
-        // A body that is dropped before its end is a cut connection.
+        // Dropping the body before its end cuts the connection.
         let (streaming, unheard) = match &progress {
             ResponseProgress::Streaming { writer, .. } | ResponseProgress::Trailing(writer) => {
                 (true, writer.is_closed())
@@ -277,10 +279,10 @@ impl ResponseMessages {
         }
     }
 
-    /// Takes a piece of the body.
+    /// Takes a part of the body.
     ///
     /// # Errors
-    /// When there is no head yet, and when the client has left.
+    /// When there is no head yet, or when the client has left.
     pub(super) fn take_body(
         &mut self,
         body: Bytes,
@@ -293,7 +295,7 @@ impl ResponseMessages {
                 self.progress = ResponseProgress::Unstarted;
                 Err(PyRuntimeError::new_err("'http.response.body' was sent before 'http.response.start'"))
             }
-            // After the last body message whatever follows is ignored.
+            // Messages after the last body message are ignored.
             ResponseProgress::Ended => Ok((Capacity::More, Ended::Whole)),
             ignoring @ (ResponseProgress::Trailing(_) | ResponseProgress::Left) => {
                 self.progress = ignoring;
@@ -318,7 +320,7 @@ impl ResponseMessages {
     /// Takes a file as the whole body.
     ///
     /// # Errors
-    /// When there is no head yet, when its length is another, when a body has begun, and when the client has left.
+    /// When there is no head yet, when the length does not match, when a body has begun, or when the client has left.
     pub(super) fn take_file(&mut self, body: FileBody, head_request: bool, gone: &DisconnectState) -> PyResult<()> {
         match std::mem::replace(&mut self.progress, ResponseProgress::Ended) {
             ResponseProgress::Unstarted => {
@@ -407,7 +409,7 @@ impl ResponseMessages {
         self.next_body(writer, length, body, more)
     }
 
-    /// A head alone, for a stream whose bytes are left out: an empty pipe, so that no length is made up.
+    /// A head for a stream whose body is discarded. The empty pipe prevents a made-up `Content-Length`.
     fn without_body(&self, head: Box<ResponseHead>) -> AppResponse {
         let (writer, reader) = pipe(self.capacity);
         writer.finish();
@@ -439,7 +441,7 @@ impl ResponseMessages {
             return Ok((room, Ended::Whole));
         }
         if length.missing() > 0 {
-            // Dropped before its end: a body that is too short must not look whole.
+            // The body is too short, so the writer is dropped without `finish`. The response must not look complete.
             drop(writer);
             return Ok((Capacity::More, Ended::Missing(length.missing())));
         }
@@ -447,7 +449,7 @@ impl ResponseMessages {
         Ok((Capacity::More, Ended::Whole))
     }
 
-    /// The body is whole.
+    /// The body is complete.
     pub(super) fn close_body(&mut self, writer: PipeWriter<Bytes>) {
         if self.trailers.is_some() {
             self.progress = ResponseProgress::Trailing(writer);
@@ -467,7 +469,7 @@ fn other_length(declared: u64, length: u64) -> PyErr {
     PyValueError::new_err(format!("Content-Length is {declared}, but the file has {length} bytes"))
 }
 
-/// The bytes under `key` of a message; `bytearray` and `memoryview` are taken too, as other servers do.
+/// The bytes under `key` of a message. Like other servers, this accepts `bytearray` and `memoryview` too.
 pub(super) fn bytes_of(key: &str, body: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     if let Ok(bytes) = body.cast::<PyBytes>() {
         return Ok(Bytes::copy_from_slice(bytes.as_bytes()));

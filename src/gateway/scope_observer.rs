@@ -1,6 +1,7 @@
-//! Reads what the router of an ASGI application has written into its scope: whether a route was found.
+//! Reads from the scope what the router of an ASGI application found.
 //!
-//! Probe mode needs it to tell a miss from a handler's own 404. The exchange reads it when the application answers.
+//! Probe mode needs this to tell a missing route from a handler's own 404. The exchange calls `read` when the
+//! application sends its response.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -8,22 +9,22 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// What a router has written into the scope when its application answers.
+/// What a router has written into the scope by the time the response begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteMatch {
-    /// It looked, and no route fits the path.
+    /// No route fits the path.
     NoRoute,
     /// A route fits the path, but not the method.
     NoMethod,
-    /// The request came to a handler.
+    /// The request reached a handler.
     Matched,
-    /// The request came to a folder of files.
+    /// The request reached a folder of files.
     Folder,
-    /// Nothing that is known here.
+    /// The scope has no data that rsgi knows.
     Unknown,
 }
 
-/// Reads what the router of one request found; cheap until the application answers.
+/// Keeps the scope of one request, and reads it once when the application sends its response.
 #[derive(Debug, Default)]
 pub struct ScopeObserver {
     scope: Mutex<Option<Py<PyDict>>>,
@@ -36,26 +37,27 @@ impl ScopeObserver {
         *self.scope.lock().unwrap_or_else(PoisonError::into_inner) = Some(scope.clone().unbind());
     }
 
-    /// Reads the scope, once: when the application answers. What comes later is not about routes any more.
+    /// Reads the scope when the application sends its response. Later changes do not count.
     pub fn read(&self, py: Python<'_>) {
         let scope = self.scope.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(scope) = scope {
-            // An object that cannot be looked at proves nothing.
+            // If the objects in the scope raise errors, nothing is known.
             let route_match = found(scope.bind(py)).unwrap_or(RouteMatch::Unknown);
             self.route_match.get_or_init(|| route_match);
         }
     }
 
-    /// What the router found, if it was read.
+    /// What the router found. `Unknown` if the scope was not read.
     pub fn route_match(&self) -> RouteMatch {
         self.route_match.get().copied().unwrap_or(RouteMatch::Unknown)
     }
 }
 
-/// Starlette's router notes itself as `router`, and what it found as `endpoint` and, in later versions, `route`.
+/// What Starlette's router found. It writes itself as `router`, the match as `endpoint`, and in later versions the
+/// `route`.
 ///
-/// A mount writes an `endpoint`, too: the application it stands for. If that has routes of its own, its router came
-/// next and found none of them.
+/// A mount also writes an `endpoint`: the application that it mounts. If that application has `routes`, its own router
+/// ran next and found none.
 fn found(scope: &Bound<'_, PyDict>) -> PyResult<RouteMatch> {
     let py = scope.py();
     if !scope.contains(intern!(py, "router"))? {
@@ -65,7 +67,7 @@ fn found(scope: &Bound<'_, PyDict>) -> PyResult<RouteMatch> {
     if endpoint.hasattr(intern!(py, "routes"))? {
         return Ok(RouteMatch::NoRoute);
     }
-    // Starlette's `StaticFiles`, and what is derived from it.
+    // Starlette's `StaticFiles`, and classes derived from it.
     if endpoint.hasattr(intern!(py, "lookup_path"))? {
         return Ok(RouteMatch::Folder);
     }

@@ -1,6 +1,6 @@
-//! Where the response of a WSGI call goes: to its connection, through the response queue and a pipe.
+//! Sends the response of a WSGI call to its connection, through the response queue and a pipe.
 //!
-//! Kept apart from the gateway, which brings the call to its thread: this is the way back.
+//! `wsgi.rs` brings the call to its thread. This file is the way back.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ pub struct SocketSink {
     responder: Option<Responder>,
     response_queue: Arc<ResponseQueue>,
     writer: Option<PipeWriter<Piece>>,
-    /// How much of the declared length the client has not got.
+    /// How many bytes of the declared `Content-Length` are not yet in the pipe.
     missing: Option<u64>,
     capacity: usize,
-    /// How much of the body may be in a file.
+    /// How many bytes of the body may go to a file.
     spool: u64,
-    /// What goes over the capacity.
+    /// Takes the bytes that exceed the capacity.
     overflow: Overflow,
     head_request: bool,
     job_handle: JobHandle,
@@ -36,7 +36,8 @@ pub struct SocketSink {
 }
 
 impl SocketSink {
-    /// A sink for the answer to one request. `(capacity, spool)` is how much of it may be in memory, and in a file.
+    /// A sink for the response to one request. `(capacity, spool)` is how many bytes of it may be in memory, and how
+    /// many in a file.
     pub fn new(
         (responder, response_queue): (Responder, Arc<ResponseQueue>),
         (capacity, spool): (usize, u64),
@@ -59,7 +60,8 @@ impl SocketSink {
         }
     }
 
-    /// The answer with a body that is larger than the buffer, and does not wait in memory if too many do.
+    /// A response whose body is larger than the buffer. It goes to a file if too many such bodies are in memory
+    /// already.
     fn large(&self, mut head: Box<ResponseHead>, body: Bytes) -> AppResponse {
         let length = body.len() as u64;
         match keep(body, self.spool) {
@@ -69,7 +71,7 @@ impl SocketSink {
                     head.set_length(length);
                 }
                 let (writer, reader) = pipe(self.capacity);
-                // The reader is in our hands: it cannot have gone.
+                // We hold the reader, so the pipe is open and the push cannot fail.
                 let _open = writer.push(Piece::Stored(stored));
                 writer.finish();
                 AppResponse::Spooled(head, reader)
@@ -141,7 +143,7 @@ impl ResponseSink for SocketSink {
     }
 
     fn abort(&mut self) {
-        // Dropped before its end, the pipe fails.
+        // The writer is dropped without `finish`, so the pipe fails and the connection is cut.
         self.writer = None;
     }
 

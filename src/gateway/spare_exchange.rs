@@ -1,7 +1,7 @@
-//! `receive` and `send` of a request that is over, given to the next.
+//! Reuses `receive` and `send` of a finished request for the next one.
 //!
-//! Kept apart from the exchange, which does not know whose it is. To make it and its two methods takes as long as to build half a
-//! scope, and most applications keep nothing of them. Where one has, or waits for something, the next gets new ones.
+//! Making the exchange and its two bound methods takes half as long as building a scope, and most applications keep no
+//! reference to them. If an application has kept one, or still waits for something, the next request gets new objects.
 //!
 //! Spec: ASGI "Applications".
 
@@ -22,7 +22,7 @@ pub(super) struct Given<'py> {
     pub(super) send: Bound<'py, PyAny>,
 }
 
-/// One that nobody has.
+/// An exchange that no request uses.
 #[derive(Debug)]
 pub struct SpareExchange {
     exchange: Py<HttpExchange>,
@@ -31,7 +31,7 @@ pub struct SpareExchange {
 }
 
 impl<'py> Given<'py> {
-    /// Those of a request that begins.
+    /// The exchange for a request that begins: a spare one if there is one.
     ///
     /// # Errors
     /// When Python is out of memory.
@@ -50,10 +50,11 @@ impl<'py> Given<'py> {
         Ok(Self { exchange, receive, send })
     }
 
-    /// The call has begun. If it is over, and the application has kept nothing of it, it all serves another.
+    /// Gives the exchange back after the call's first step. It becomes spare only if the call has ended and nothing
+    /// else refers to the exchange.
     pub(super) fn give_back(self, spare: &Spare<SpareExchange>) {
         let Self { exchange, receive, send } = self;
-        // Each method has a reference to what it is a method of.
+        // Each bound method holds a reference to the exchange, so 3 references are expected.
         if has_only(&receive, 1)
             && has_only(&send, 1)
             && has_only(&exchange, 3)

@@ -1,7 +1,7 @@
 //! `http.response.trailers`: fields that follow the body.
 //!
-//! Kept apart from the other messages because a promise is made with the head and has to be kept after the body: a response
-//! whose trailers never come must not look whole.
+//! The head promises trailers, and the application must send them after the body. If they never come, the response must
+//! not look complete.
 //!
 //! Spec: ASGI extension "HTTP Trailers"; RFC 9110 6.5, 6.6.2 (`Trailer`), 10.1.4 (`TE`); RFC 9112 7.1.2; RFC 9113 8.1.
 
@@ -23,7 +23,7 @@ use super::response_messages::{ResponseMessages, ResponseProgress};
 use crate::request::head::RequestHead;
 use crate::response::trailers::Trailers;
 
-/// Fields that mean something before the body only.
+/// Fields that have a meaning only before the body.
 const FORBIDDEN: [HeaderName; 11] = [
     AUTHORIZATION,
     CACHE_CONTROL,
@@ -38,7 +38,7 @@ const FORBIDDEN: [HeaderName; 11] = [
     TRAILER,
 ];
 
-/// Whether the client takes trailers: over HTTP/2 always, over HTTP/1.1 when it says so.
+/// Whether the client accepts trailers: over HTTP/2 always, over HTTP/1.1 if it sends `TE: trailers`.
 pub(super) fn accepted(head: &RequestHead) -> bool {
     let names = |line: &str| line.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"));
     match head.parts.version {
@@ -51,16 +51,16 @@ pub(super) fn accepted(head: &RequestHead) -> bool {
 /// Trailers that the head has promised.
 #[derive(Debug)]
 pub(super) struct Promised {
-    /// The names that may come; any over HTTP/2.
+    /// The names in the `Trailer` field. `None` over HTTP/2, where any name may come.
     announced: Option<Vec<HeaderName>>,
     fields: HeaderMap,
     slot: Trailers,
 }
 
-/// What a response promises that says so in its head.
+/// The promise of a response head with `trailers` set.
 ///
 /// # Errors
-/// When the client takes no trailers, and when the head leaves no place for them.
+/// When the client accepts no trailers, or when the head makes them impossible.
 pub(super) fn promised(head: &ResponseHead, request: &RequestHead) -> PyResult<Promised> {
     if !accepted(request) {
         return Err(PyValueError::new_err(
@@ -86,15 +86,15 @@ pub(super) fn promised(head: &ResponseHead, request: &RequestHead) -> PyResult<P
 }
 
 impl Promised {
-    /// Where the body of the response finds them.
+    /// Where the body of the response takes the trailers from.
     pub(super) fn slot(&self) -> Trailers {
         Arc::clone(&self.slot)
     }
 
-    /// Takes the fields of one message; `true` when they were the last.
+    /// Takes the fields of one message. Returns `true` if they were the last.
     ///
     /// # Errors
-    /// When a field is none, may not follow a body, or was not announced.
+    /// When a field is invalid, is forbidden after a body, or was not announced.
     pub(super) fn take(&mut self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<bool> {
         let headers = message.get_item(intern!(py, "headers"))?;
         let fields = ResponseHead::trailers_from_asgi(headers.as_ref())?;
@@ -120,7 +120,7 @@ impl Promised {
 }
 
 impl ResponseMessages {
-    /// Trailers will follow the body.
+    /// Notes that trailers will follow the body.
     pub(super) fn promise(&mut self, trailers: Promised) {
         self.trailers = Some(Box::new(trailers));
     }
@@ -128,7 +128,7 @@ impl ResponseMessages {
     /// Takes trailers.
     ///
     /// # Errors
-    /// When none were promised, when the body is not whole yet, and when a field may not be one.
+    /// When none were promised, when the body is not complete yet, or when a field is not allowed.
     pub(super) fn take_trailers(&mut self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<()> {
         let Some(trailers) = &mut self.trailers else {
             return Err(PyRuntimeError::new_err(
@@ -146,7 +146,7 @@ impl ResponseMessages {
                     taken.map(|_| ())
                 }
             },
-            // There is no body that they could follow.
+            // There is no body that they could follow, so they are ignored.
             over @ (ResponseProgress::Ended | ResponseProgress::Discarding | ResponseProgress::Left) => {
                 self.progress = over;
                 Ok(())

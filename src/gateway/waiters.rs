@@ -1,7 +1,8 @@
-//! Several tasks of one application may wait for the same request: a listener beside a stream, many senders to one WebSocket.
+//! Lets several tasks of one application wait for the same request, such as a task in `receive` beside a stream, or
+//! many senders to one WebSocket.
 //!
-//! Kept apart because pipes know one waker for each of their ends. All who wait are woken and look again; one that has given up
-//! (its wait was cancelled) has dropped its waiter, and takes nothing from the others.
+//! A pipe knows only one waker for each end. That waker is this list: it wakes all tasks, and each polls again. A
+//! cancelled task has dropped its waiter, so it takes no wake-up from the others.
 //!
 //! Spec: ASGI "Applications": `receive` and `send` may be awaited wherever the application likes.
 
@@ -11,16 +12,16 @@ use std::task::{Context, Poll, Wake, Waker};
 use pyo3::prelude::*;
 use rsgi_bridge::host::awaitable::PollFn;
 
-/// All who wait for something of one request; woken together.
+/// All tasks that wait for something of one request. They are woken together.
 #[derive(Debug, Default)]
 pub(super) struct Waiters(Mutex<Vec<Weak<Waiter>>>);
 
-/// One wait.
+/// One waiting task.
 #[derive(Debug, Default)]
 struct Waiter(Mutex<Option<Waker>>);
 
 impl Waiters {
-    /// `poll` as one of those who wait.
+    /// Makes the caller one of the waiting tasks. The result runs `poll` with the common waker.
     pub(super) fn join(
         self: &Arc<Self>,
         mut poll: impl FnMut(Python<'_>, &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> + Send + 'static,
@@ -37,7 +38,7 @@ impl Waiters {
         })
     }
 
-    /// Wakes all.
+    /// Wakes all of them.
     pub(super) fn waker(self: &Arc<Self>) -> Waker {
         Waker::from(Arc::clone(self))
     }

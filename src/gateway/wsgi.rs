@@ -1,6 +1,6 @@
-//! The WSGI gateway: brings one call to the thread pool, and its response back.
+//! The WSGI gateway: brings a call to the thread pool, and its response back.
 //!
-//! Kept apart from `rsgi_bridge::call`, which runs it: this side knows the connection, that one knows Python.
+//! This side knows the connection. `rsgi_bridge::call` runs the call, and knows Python.
 //!
 //! Spec: PEP 3333; RFC 9110 10.2.3 (`Retry-After`).
 
@@ -42,16 +42,16 @@ use crate::runtime::event_loop::EventLoop;
 use crate::runtime::response_queue::{Responder, ResponseQueue};
 use crate::runtime::wear::Wear;
 
-/// What a gateway calls, and where.
+/// What a gateway calls, and where it runs.
 #[derive(Debug)]
 pub struct WsgiTarget {
     /// The application.
     pub app: Py<PyAny>,
-    /// What its environs have in common.
+    /// The parts that all its environs have in common.
     pub environ: EnvironTemplate,
     /// The pool that runs it.
     pub pool: Arc<Pool>,
-    /// Makes the `asgi.scope` that the environ of a `rsgi.WsgiToAsgi` has.
+    /// Makes `asgi.scope` for the environ, if the application is inside a `rsgi.WsgiToAsgi`.
     pub scopes: Option<ScopeTemplate>,
 }
 
@@ -66,12 +66,12 @@ pub struct WsgiGateway {
     buffering: RequestBuffering,
     response_buffer: usize,
     response_spool: u64,
-    /// How long it may take until its answer begins, and who hears when no thread is left.
+    /// How long it may take until its response begins, and what gets a message when all threads hang.
     limit: Option<(Duration, Arc<Wear>)>,
 }
 
 impl WsgiGateway {
-    /// A gateway to `target`; ASGI applications beside it run in `event_loop`.
+    /// A gateway to `target`. ASGI applications of the same server run in `event_loop`.
     pub fn new(
         name: Arc<str>,
         target: WsgiTarget,
@@ -117,10 +117,11 @@ impl WsgiGateway {
     }
 }
 
-/// Calls the application in the pool. Not `async`: while the application runs, nothing is kept but where its answer comes.
+/// Calls the application in the pool. The function is not `async`, so that the future keeps only what it needs while
+/// the application runs.
 ///
 /// # Cancel safety
-/// A call that waits in the queue is given up when the future is dropped; one that runs sees that the client has gone.
+/// If the future is dropped, a call in the queue is dropped, and a running call sees that the client has left.
 pub fn call<'a>(gateway: &'a Arc<WsgiGateway>, call: Call<'a>) -> impl Future<Output = AppResponse> {
     let Call { head, body, settings, client } = call;
     let timeout = (settings.queue_timeout.0, client);
@@ -136,7 +137,7 @@ pub fn call<'a>(gateway: &'a Arc<WsgiGateway>, call: Call<'a>) -> impl Future<Ou
     Either::Right(with_body.boxed())
 }
 
-/// Puts a call whose body is prepared into the queue.
+/// Puts a call into the queue. Its body is prepared.
 fn submit<'a>(
     gateway: &Arc<WsgiGateway>,
     head: Box<RequestHead>,
@@ -145,7 +146,7 @@ fn submit<'a>(
 ) -> impl Future<Output = AppResponse> + use<'a> {
     let (responder, response) = oneshot::channel();
     let pool = &gateway.target.pool;
-    let job_handle = if gateway.limit.is_some() { pool.timed_ticket() } else { pool.job_handle() };
+    let job_handle = if gateway.limit.is_some() { pool.timed_job_handle() } else { pool.job_handle() };
     let call = gateway.calls.begin(&head);
     let time = gateway.limit.as_ref().map(|(limit, wear)| {
         let (reading, wear) = (source.reading(), Some(Arc::clone(wear)));
@@ -206,7 +207,7 @@ async fn answer(
     waiting.answered(answer)
 }
 
-/// Brings as much of the body here as the setting asks for. Gives the length too where no header told it.
+/// Reads as much of the body as the setting asks for. Also returns the length if no header field has it.
 async fn prepare(
     buffering: RequestBuffering,
     head: &RequestHead,
@@ -214,7 +215,7 @@ async fn prepare(
     buffer: usize,
 ) -> Result<(BodySource, Option<u64>), BodyError> {
     let declared = head.content_length();
-    // The application decides whether the client may send at all.
+    // The application decides whether the client may send the body at all.
     if head.expects_continue() {
         return Ok((BodySource::Pipe(body.pump(buffer, true, None, None).0), None));
     }
@@ -227,14 +228,15 @@ async fn prepare(
             poll_fn(|context| reader.poll_filled(context, usize::MAX)).await?;
             Ok((BodySource::Pipe(reader), None))
         }
-        // A chunked body is kept whole, so that the application gets the CONTENT_LENGTH that many need.
+        // A chunked body is read completely, so that the application gets the `CONTENT_LENGTH` that many applications
+        // need.
         (RequestBuffering::Auto, None) | (RequestBuffering::Full, _) => {
             body.spool().await.map(|(source, length)| (source, Some(length)))
         }
     }
 }
 
-/// The client leaves when the future is dropped before there is an answer.
+/// Marks the client as gone if the future is dropped before there is a response.
 struct LeaveOnDrop {
     job_handle: JobHandle,
     answered: AtomicBool,
@@ -242,13 +244,14 @@ struct LeaveOnDrop {
 }
 
 impl LeaveOnDrop {
-    /// The client has left, or seems to have: a call that waits is given up, as no thread was free in time; one that runs has its answer
-    /// sent all the same.
+    /// The client has left, or seems to have. A call in the queue is dropped, and its response is a 503. A running call
+    /// still sends its response.
     fn leave(&self) {
         self.withdrawn.fetch_or(self.job_handle.leave(), Ordering::Relaxed);
     }
 
-    /// There is an answer, or there will be none: the thread dropped the call, which is a panic of ours if nobody withdrew it.
+    /// There is a response, or the thread dropped the call. If the call was not withdrawn, dropping it means that our
+    /// code panicked.
     fn answered(&self, answer: Option<AppResponse>) -> AppResponse {
         self.answered.store(true, Ordering::Relaxed);
         let error = || {
@@ -300,7 +303,7 @@ impl Job for WsgiJob {
         match environ {
             Ok((environ, input)) => {
                 let report = run(py, gateway.target.app.bind(py), environ, &exchange, None);
-                // What an application raises because its body broke off is the client's doing.
+                // If the body broke off, errors of the application are the client's fault and are not logged.
                 if !report.is_empty() && input.get().failure().is_none() {
                     report_call(py, log_context(), report);
                 }

@@ -1,7 +1,7 @@
-//! `http.response.zerocopysend`: an application has a file open, and the server sends a piece of it.
+//! `http.response.zerocopysend`: the application has an open file, and rsgi sends a part of it.
 //!
-//! Kept apart from `file_message.rs`, where a whole file is the whole body: these messages stand among others, and their order
-//! is kept. While a piece is sent the response is with a thread of its own, and `send` waits for it.
+//! Unlike `pathsend` (`file_message.rs`), a response can mix several of these messages with body messages, in order.
+//! While a thread sends a part, that thread has the pipe of the response, and `send` waits for it.
 //!
 //! Spec: ASGI extension "Zero Copy Send".
 
@@ -24,10 +24,10 @@ use super::file_message::{opened, send};
 use super::message::says;
 use super::response_messages::{Capacity, DisconnectState, ResponseMessages, ResponseProgress};
 
-/// The piece of the file that a message names, and whether more will come.
+/// The part of the file that a message names, and whether more will come.
 ///
 /// # Errors
-/// When there is no such descriptor, when it is no regular file, and when a number is none.
+/// When there is no such descriptor, when it is not a regular file, or when a number is invalid.
 pub(super) fn piece(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<(FileBody, bool)> {
     let file = message
         .get_item(intern!(py, "file"))?
@@ -35,9 +35,10 @@ pub(super) fn piece(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<(Fi
     let descriptor = descriptor_of(&file)?;
     let offset = number(message, "offset")?;
     let os = py.import("os")?;
-    // Says what is wrong with a descriptor that is not open, or has no position.
+    // Raises the right error if the descriptor is not open, or has no position.
     let position: u64 = os.call_method1("lseek", (descriptor, 0, os.getattr("SEEK_CUR")?))?.extract()?;
-    // Opened anew: the application may close its own meanwhile, and its position stays its own.
+    // Open the file again, because the application may close its descriptor in the meantime. This also keeps both
+    // positions independent.
     let path = PathBuf::from(format!("/proc/self/fd/{descriptor}"));
     let (file, metadata) = py
         .detach(|| opened(&path))
@@ -46,7 +47,7 @@ pub(super) fn piece(py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<(Fi
     let rest = metadata.len().saturating_sub(start);
     let length = number(message, "count")?.map_or(rest, |count| count.min(rest));
     if offset.is_none() {
-        // As `os.sendfile` leaves it.
+        // Set the position, as `os.sendfile` does.
         os.call_method1("lseek", (descriptor, start + length, os.getattr("SEEK_SET")?))?;
     }
     Ok((FileBody { file, offset: start, length, path: None, stamp: None }, says(message, intern!(py, "more_body"))?))
@@ -73,7 +74,7 @@ fn number(message: &Bound<'_, PyDict>, key: &str) -> PyResult<Option<u64>> {
     given.map(|given| given.extract().map_err(|_| wrong(&given))).transpose()
 }
 
-/// The response while a thread sends a piece of a file.
+/// The response while a thread sends a part of a file.
 #[derive(Debug)]
 pub(super) struct Pumping {
     length: BodyLength,
@@ -81,7 +82,7 @@ pub(super) struct Pumping {
     sent: Arc<Mutex<Sent>>,
 }
 
-/// How far the thread has come.
+/// What the thread reports.
 #[derive(Debug, Default)]
 struct Sent {
     result: Option<io::Result<PipeWriter<Bytes>>>,
@@ -93,7 +94,7 @@ impl Pumping {
         let sent = Arc::new(Mutex::new(Sent::default()));
         let told = Arc::clone(&sent);
         std::thread::Builder::new().name("rsgi-file".into()).spawn(move || {
-            // Dropped in an error, the pipe fails: what was sent must not look whole.
+            // On an error the writer is dropped, so the pipe fails. The response must not look complete.
             let result = send(&mut body, &writer).map(|()| writer);
             let waker = {
                 let mut sent = told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,11 +119,11 @@ impl Pumping {
 }
 
 impl ResponseMessages {
-    /// Takes a piece of a file as the next piece of the body.
+    /// Takes a part of a file as the next part of the body.
     ///
     /// # Errors
-    /// When there is no head yet, when the piece goes over the declared length, when trailers were promised, when the piece
-    /// before it is still being sent, and when the client has left.
+    /// When there is no head yet, when the part exceeds the declared length, when the previous part is still being
+    /// sent, or when the client has left.
     pub(super) fn take_piece(
         &mut self,
         body: FileBody,
@@ -139,7 +140,7 @@ impl ResponseMessages {
                 ResponseProgress::Unstarted | ResponseProgress::Discarding | ResponseProgress::Ended
             )
         {
-            // The head leaves; a response without a body needs no more than that.
+            // Sends the head. A response without a body needs no more.
             self.take_body(Bytes::new(), true, head_request, gone)?;
         }
         match std::mem::replace(&mut self.progress, ResponseProgress::Ended) {
@@ -185,7 +186,7 @@ impl ResponseMessages {
         Ok(Capacity::Full)
     }
 
-    /// Ready when the piece of a file is out.
+    /// Completes when the part of the file was sent.
     pub(super) fn poll_pumped(&mut self, context: &mut Context<'_>) -> Poll<PyResult<()>> {
         let ResponseProgress::Pumping(pumping) = &self.progress else { return Poll::Ready(Ok(())) };
         let Poll::Ready(sent) = pumping.poll(context) else { return Poll::Pending };

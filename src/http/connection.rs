@@ -1,7 +1,7 @@
-//! The requests of one connection, whatever it speaks: head → route → gateway → response.
+//! The requests of one connection over HTTP/1 or HTTP/2: head → route → gateway → response.
 //!
-//! `h1/` and `h2.rs` know the bytes of the two kinds of connections, and gateways know applications but no connection. No line of
-//! this file touches Python.
+//! `h1/` and `h2.rs` know the bytes of both versions. Gateways know applications, but no connections. No line of this
+//! file touches Python.
 //!
 //! Spec: RFC 9110 15.
 
@@ -39,19 +39,19 @@ use crate::runtime::shutdown::{Phase, ShutdownGuard};
 use crate::shadow::SHADOW;
 use crate::wire::{DataRate, Refusal, SpareTimer, check_message};
 
-/// One connection as its requests see it.
+/// The part of a connection that its requests use.
 #[derive(Debug)]
 pub struct Connection {
-    /// What it shares with the others.
+    /// What all connections share.
     pub service: Arc<Service>,
-    /// Whether its client sends no more.
+    /// Whether the client has closed its sending side.
     pub half_closed: HalfClosed,
     peer: Arc<Peer>,
-    /// What a proxy said of the request before.
+    /// What a proxy said about the request before.
     forwarded: Memo,
     guard: ShutdownGuard,
     timer: SpareTimer,
-    /// It is counted as open, if it is counted.
+    /// Counts the connection as open, if there are metrics.
     _open: Option<OpenConnection>,
 }
 
@@ -77,21 +77,21 @@ impl Drop for Connection {
     }
 }
 
-/// What answers one request, before it is sent.
+/// A response before it is sent, and its request.
 #[derive(Debug)]
 pub struct ChosenResponse {
-    /// The answer.
+    /// The response.
     pub response: AppResponse,
-    /// The request, which ends with the answer.
+    /// The request, which ends with the response.
     pub in_flight: InFlight,
-    /// Its id, if requests have one.
+    /// The id of the request, if requests have one.
     pub id: Option<HeaderValue>,
 }
 
-/// The answer to one request.
+/// The response to one request.
 pub type ResponseFuture = BoxFuture<'static, ChosenResponse>;
 
-/// The answer to one HTTP/2 request, which never fails: what does is an answer, too.
+/// The response to one HTTP/2 request. It never fails, because errors become responses.
 pub type Http2Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
 
 /// Answers one HTTP/2 request, which `activity` counts.
@@ -147,14 +147,14 @@ impl Connection {
         head
     }
 
-    /// The request is complete: from now on it is counted, and has its id.
+    /// Starts a request whose head is complete: counts it, and gives it an id.
     fn begin(
         &self,
         mut head: Box<RequestHead>,
         activity: Option<Arc<Activity>>,
     ) -> (Box<RequestHead>, InFlight, Option<HeaderValue>) {
         if let Some(name) = &self.service.own_fields.request_id {
-            // Behind proxies that are trusted, what anybody else says does not count.
+            // With `--trust-proxy`, only trusted proxies may set the id.
             let choosy = self.service.proxies.as_ref().is_some_and(Proxies::is_choosy);
             let believed = !choosy || head.peer.is_trusted();
             identity::give(name, &mut head, believed);
@@ -164,7 +164,8 @@ impl Connection {
         (head, in_flight, id)
     }
 
-    /// What became of bytes that are no request: the answer, which the connection ends with. `line` is what they begin with.
+    /// The response to bytes that are not a valid request. The connection closes after it. `line` is the start of these
+    /// bytes.
     pub fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> ChosenResponse {
         let id = self.service.own_fields.request_id.as_ref().map(|_| identity::made());
         let log = self.service.access_log.as_ref();
@@ -181,7 +182,7 @@ impl Connection {
     }
 }
 
-/// What the access log keeps of a request, if it gets a line there.
+/// What the access log needs from a request, if the request is logged.
 fn logged(service: &Service, head: &mut RequestHead) -> Option<Logged> {
     let log = service.access_log.as_ref().filter(|_| !service.settings.is_unlogged(head.path()))?;
     if log.wanted().queue {
@@ -190,7 +191,7 @@ fn logged(service: &Service, head: &mut RequestHead) -> Option<Logged> {
     Some(Logged { log: log.clone(), entry: Box::new(LogEntry::new(head, log.wanted())) })
 }
 
-/// A panic of ours is a 500: it ends one request, never the connection's task or the server.
+/// Turns a panic of our code into a 500. It ends one request, never the connection's task or the server.
 fn surviving(dispatching: impl Future<Output = AppResponse>) -> impl Future<Output = AppResponse> {
     AssertUnwindSafe(dispatching).catch_unwind().map(|answer| {
         answer.unwrap_or_else(|_| {
@@ -296,7 +297,7 @@ fn begin<'a>(
     })
 }
 
-/// In a box, so that other requests keep no room for it.
+/// Boxes a rare future, so that other requests need no memory for it.
 fn rare<'a, F>(answering: impl Future<Output = AppResponse> + Send + 'a) -> Either<F, BoxFuture<'a, AppResponse>> {
     Either::Right(answering.boxed())
 }

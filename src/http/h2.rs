@@ -1,8 +1,8 @@
-//! One HTTP/2 connection: hyper over the stream, and the clocks that hyper does not have.
+//! One HTTP/2 connection: hyper over the stream, and the timeouts that hyper does not have.
 //!
-//! Kept apart from `connection.rs`, which answers the requests of both kinds: here is what only HTTP/2 has, that is streams,
-//! windows, and clients that begin much and end nothing. Framing, header compression and flow control are hyper's; what it would
-//! repair in silence `FrameGuard` has it refuse.
+//! `connection.rs` answers the requests of both versions. This file has what only HTTP/2 needs: streams, windows, and
+//! limits for clients that start many streams and end none. hyper does framing, header compression and flow control.
+//! `FrameGuard` makes it refuse what it would repair in silence.
 //!
 //! Spec: RFC 9113 (5.1.2, 5.2, 6.8, 10.5), RFC 8441 3, 5.
 
@@ -30,27 +30,27 @@ use crate::response::stream_clock::{PIECE, StreamClock};
 use crate::runtime::shutdown::{Phase, ShutdownGuard};
 use crate::wire::{FrameGuard, Limits, Timer};
 
-/// What of one response may wait in hyper for the client to open its window, in bytes.
+/// How many bytes of one response may wait in hyper until the client opens its window.
 const SEND_BUFFER: usize = 4 * PIECE;
 
-/// Streams that a client may reset before they are looked at, and those that it may make us reset.
+/// How many streams a client may reset before hyper looks at them, and how many it may make us reset.
 const MOST_PENDING_RESETS: usize = 20;
 const MOST_LOCAL_RESETS: usize = 200;
 
-/// A client may give up so many requests more than it lets end.
+/// How many more requests a client may give up than get a response. Then the connection closes.
 const MOST_GIVEN_UP: u64 = 200;
 
-/// So many streams of a connection may be cut because their client takes nothing; then it has had its chances.
+/// How many streams of a connection may be cut because the client takes nothing. Then the connection closes.
 const MOST_CUT: u64 = 10;
 
-/// A client that answers no ping has gone, though its connection may not say so.
+/// A client that answers no ping is gone, even if the connection seems open.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// While there is a request, how often to look whether it is over, at most.
+/// While a request runs, the shortest time between two checks whether it has ended.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 
-/// How long a client may take to see that we are leaving, if it has no request, or reads none of our answers.
+/// How long the connection stays open after GOAWAY if the client has no request, or reads no response.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves one HTTP/2 connection until it closes or the server stops.
@@ -76,7 +76,7 @@ where
         () = streams.unread.notified() => {
             say_unread(client);
             served.as_mut().graceful_shutdown();
-            // The streams that are left are as its others were.
+            // The client does not read the remaining streams either, so do not wait long.
             let _ended = tokio::time::timeout(CLOSE_TIMEOUT, served).await;
             return;
         }
@@ -105,7 +105,8 @@ fn builder(settings: &Settings, executor: StreamExecutor) -> http2::Builder<Stre
         .timer(TokioTimer::new())
         .max_concurrent_streams(settings.h2_max_streams)
         .initial_stream_window_size(window)
-        // As much as all streams together may send: one that its application does not read holds up no other.
+        // As much as all streams together may send, so that a stream which its application does not read delays no
+        // other stream.
         .initial_connection_window_size(window.saturating_mul(settings.h2_max_streams).min(MOST_WINDOW))
         .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(header_list).unwrap_or(u32::MAX))
@@ -118,16 +119,17 @@ fn builder(settings: &Settings, executor: StreamExecutor) -> http2::Builder<Stre
     builder
 }
 
-/// RFC 9113 6.9.1.
+/// The largest window: RFC 9113 6.9.1.
 const MOST_WINDOW: u32 = (1 << 31) - 1;
 
-/// What each field counts more than its bytes: RFC 9113 6.5.2.
+/// What each field counts beside its bytes: RFC 9113 6.5.2.
 const FIELD_OVERHEAD: usize = 32;
 
-/// Into so many fields a client may divide its cookies, each with a name of six bytes: more than a browser keeps for one site.
+/// How many fields a client may divide its cookies into: more than a browser keeps for one site. Each has a name of six
+/// bytes.
 const MOST_CRUMBS: usize = 512;
 
-/// Waits until there was no request since `began` for so long: `first` before any, `later` between them.
+/// Completes when there was no request for some time after `began`: `first` before the first request, `later` after it.
 async fn idle_for(activity: &Activity, began: Instant, first: Duration, later: Duration) {
     loop {
         let now = Instant::now();
@@ -141,32 +143,32 @@ async fn idle_for(activity: &Activity, began: Instant, first: Duration, later: D
         if until <= now {
             return;
         }
-        // A first request shortens the wait.
+        // After a first request, the shorter `later` may apply.
         sleep_until(until.min(now + later.max(SHORTEST_SLEEP))).await;
     }
 }
 
-/// What the streams of a connection have in common.
+/// What the streams of a connection share.
 #[derive(Debug)]
 struct Streams {
     limits: Arc<Limits>,
     answered: AtomicU64,
     given_up: AtomicU64,
-    /// The client has given up too many.
+    /// The client has given up too many requests.
     flooded: Notify,
     cut: AtomicU64,
-    /// The client has let too many be cut.
+    /// Too many streams were cut because the client did not read them.
     unread: Notify,
 }
 
 impl Streams {
-    /// Those of a new connection.
+    /// For a new connection.
     fn new(limits: Arc<Limits>) -> Self {
         let (answered, given_up, cut, flooded, unread) = Default::default();
         Self { limits, answered, given_up, flooded, cut, unread }
     }
 
-    /// A stream has ended.
+    /// A stream has ended. `answered` says whether its response had begun.
     fn ended(&self, answered: bool) {
         if answered {
             self.answered.fetch_add(1, Ordering::Relaxed);
@@ -178,7 +180,7 @@ impl Streams {
         }
     }
 
-    /// A stream is cut because its client takes nothing.
+    /// A stream is cut because the client takes nothing.
     fn cut(&self) {
         if self.cut.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_CUT {
             self.unread.notify_one();
@@ -186,7 +188,7 @@ impl Streams {
     }
 }
 
-/// Runs each stream as a task, and resets those whose client takes nothing.
+/// Runs each stream as a task, and cuts streams whose client takes nothing.
 #[derive(Clone, Debug)]
 struct StreamExecutor(Arc<Streams>);
 
@@ -196,8 +198,8 @@ where
     F::Output: Send,
 {
     fn execute(&self, future: F) {
-        // What hyper starts from within a stream's task is what sends on it from now on. The stream is counted already, and
-        // its WebSocket has clocks of its own.
+        // Within a stream's task, hyper starts the task that sends on the stream after it has become a WebSocket. The
+        // stream is counted already, and the WebSocket has its own timeouts.
         if let Some(clock) = StreamClock::current() {
             let sender = tokio::spawn(async move { drop(future.await) });
             clock.sent_by(sender.abort_handle());
@@ -214,7 +216,7 @@ where
     }
 }
 
-/// One stream. Dropped before its end it is reset.
+/// The task of one stream. Dropping it before its end resets the stream.
 struct StreamTask<F> {
     future: Pin<Box<F>>,
     clock: Arc<StreamClock>,

@@ -13,7 +13,7 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use crate::request::head::RequestHead;
 use crate::response::app_response::AppResponse;
 
-/// 200 while requests are `welcome`, else 503.
+/// 200 while the server accepts requests (`welcome`), else 503.
 pub fn answer(head: &RequestHead, welcome: bool) -> AppResponse {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

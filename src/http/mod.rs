@@ -1,6 +1,8 @@
 //! The requests of a connection, over HTTP/1 ([`h1`]) and HTTP/2 ([`h2`], by hyper).
 //!
-//! Both bring each request to [`connection`], which asks the router and calls the gateway. [`service`] is what all connections share. [`forwarded`] applies what a trusted proxy says of the client. [`health`] answers probes.
+//! Both bring each request to [`connection`], which asks the router and calls the gateway. [`service`] is what all
+//! connections share. [`forwarded`] applies what a trusted proxy says about the client. [`health`] answers health
+//! checks.
 
 pub mod connection;
 pub mod forwarded;

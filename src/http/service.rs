@@ -1,6 +1,6 @@
-//! What every connection of the server shares: settings, applications, and what stands beside them.
+//! What all connections of the server share, such as settings and applications.
 //!
-//! Kept apart because it is put together once, at start, and only read from then on.
+//! It is made once at the start, and only read after that.
 
 use std::sync::Arc;
 
@@ -21,34 +21,34 @@ use crate::runtime::wear::Wear;
 use crate::shadow::{Lends, Shadowing};
 use crate::wire::Limits;
 
-/// What every connection of the server shares.
+/// What all connections of the server share.
 #[derive(Debug)]
 pub struct Service {
     /// The settings.
     pub settings: Settings,
-    /// Who answers what. Looked at once for each request; may be another one for the next.
+    /// The router. Each request loads it once; a reload replaces it.
     pub routing: Arc<ArcSwap<Routing>>,
     /// The live shares.
     pub shares: Arc<LiveShares>,
     /// The applications, in the order of the plan.
     pub apps: Vec<Arc<App>>,
-    /// What is refused, and when.
+    /// Limits and timeouts of connections.
     pub limits: Arc<Limits>,
     /// The certificates, if TCP connections are encrypted.
     pub tls: Option<Arc<Tls>>,
-    /// What is in front of the server, if anything.
+    /// The proxies in front of the server, if any are configured.
     pub proxies: Option<Proxies>,
     /// The access log, if it is on.
     pub access_log: Option<AccessLog>,
-    /// The fields that every answer gets.
+    /// The fields that every response gets.
     pub own_fields: OwnFields,
-    /// What is counted, if anybody asks.
+    /// The counters, if there is an admin listener.
     pub metrics: Option<Arc<Metrics>>,
-    /// How answers of applications are compressed, if they are.
+    /// How responses of applications are compressed, if they are.
     pub compression: Option<Compression>,
     /// The folders of static files, if there are any.
     pub static_files: Option<StaticFiles>,
-    /// The requests that a second application gets too, if there are any.
+    /// Shadow traffic: the requests that a second application also gets.
     pub shadowing: Option<Arc<Shadowing>>,
     /// Counts requests, if they are limited.
     pub wear: Option<Arc<Wear>>,

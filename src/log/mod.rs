@@ -14,13 +14,13 @@ use self::timestamp::timestamp;
 /// Whether `--log-level` is debug.
 static DEBUG: AtomicBool = AtomicBool::new(false);
 
-/// What stands before each line of a process that is one of several.
+/// The prefix of each line, if this process is one of several.
 static NAME: OnceLock<String> = OnceLock::new();
 
 /// Whether each line is a JSON object.
 static JSON: AtomicBool = AtomicBool::new(false);
 
-/// Writes one line; a closed standard error is nobody's concern.
+/// Writes one line. Errors are ignored, for example if standard error is closed.
 pub fn line(text: std::fmt::Arguments<'_>) {
     let line = if JSON.load(Ordering::Relaxed) {
         format!("{}\n", object(&text.to_string()))
@@ -28,11 +28,11 @@ pub fn line(text: std::fmt::Arguments<'_>) {
         let name = NAME.get().map_or("", String::as_str);
         format!("{name}{text}\n")
     };
-    // In one piece: Python, and other processes, write there, too.
+    // In one write, because Python and other processes write to it too.
     let _closed = std::io::stderr().lock().write_all(line.as_bytes());
 }
 
-/// The line as `console.py` writes its own.
+/// A line as a JSON object, in the format of `console.py`.
 fn object(text: &str) -> String {
     let levels = ["error", "warning", "hint", "debug"];
     let found = levels.iter().find_map(|level| Some((*level, text.strip_prefix(level)?.strip_prefix(": ")?)));
@@ -44,9 +44,9 @@ fn object(text: &str) -> String {
     )
 }
 
-/// `text` as JSON has it, quotes included.
+/// `text` as a JSON string, with quotes.
 pub fn json_text(text: &str) -> String {
-    // Text is never what JSON cannot say.
+    // It cannot fail for a string.
     serde_json::to_string(text).unwrap_or_default()
 }
 
@@ -65,12 +65,12 @@ pub fn name_process(name: String) {
     let _named_before = NAME.set(name);
 }
 
-/// Has lines of [`debug`] written.
+/// Enables the lines of [`debug`].
 pub fn show_debug() {
     DEBUG.store(true, Ordering::Relaxed);
 }
 
-/// Writes a line for who looks closely.
+/// Writes a line if `--log-level` is debug.
 pub fn debug(text: std::fmt::Arguments<'_>) {
     if DEBUG.load(Ordering::Relaxed) {
         line(format_args!("debug: {text}"));

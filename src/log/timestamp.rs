@@ -1,6 +1,4 @@
-//! Times in the format of the logs.
-//!
-//! The access log and the lines of the server use them.
+//! Formats times for the access log and the lines of the server.
 //!
 //! Spec: RFC 3339 (`2026-01-31T12:00:00.123Z`); the Common Log Format (`31/Jan/2026:12:00:00 +0000`).
 
@@ -14,7 +12,7 @@ pub fn timestamp(now: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
 }
 
-/// Writes many times, most of them of the second before: the calendar is asked once for each.
+/// Formats many times. It computes the calendar date only once per second.
 #[derive(Debug, Default)]
 pub struct Clock {
     second: Option<u64>,
@@ -24,7 +22,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Adds `2026-01-31T12:00:00.123Z`.
+    /// Appends `2026-01-31T12:00:00.123Z`.
     pub fn write(&mut self, now: SystemTime, text: &mut String) {
         let millisecond = self.set(now);
         text.push_str(&self.begin);
@@ -32,13 +30,13 @@ impl Clock {
         text.push('Z');
     }
 
-    /// Adds `31/Jan/2026:12:00:00 +0000`.
+    /// Appends `31/Jan/2026:12:00:00 +0000`.
     pub fn write_common(&mut self, now: SystemTime, text: &mut String) {
         self.set(now);
         text.push_str(&self.common);
     }
 
-    /// Gives the milliseconds of the second that is set.
+    /// Computes the texts for the second of `now`. Returns its milliseconds.
     fn set(&mut self, now: SystemTime) -> u32 {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         if self.second != Some(since.as_secs()) {
@@ -52,7 +50,7 @@ impl Clock {
     }
 }
 
-/// Adds a number with zeros in front, so that it has so many `digits`.
+/// Appends a number, padded with zeros to `digits` digits.
 pub fn push_padded(text: &mut String, number: u64, digits: usize) {
     let mut buffer = itoa::Buffer::new();
     let number = buffer.format(number);
@@ -80,7 +78,7 @@ impl Moment {
     }
 }
 
-/// Days since 1970-01-01 → year, month, day of the Gregorian calendar.
+/// Converts days since 1970-01-01 to year, month and day of the Gregorian calendar.
 fn civil_date(mut days: u64) -> (u64, u64, u64) {
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;

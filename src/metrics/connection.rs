@@ -1,6 +1,6 @@
 //! Connections by protocol: how many there were, and how many are open.
 //!
-//! They are not in `event.rs`, because they also end.
+//! `event.rs` has things that only happen. Connections also end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use super::family::Family;
 use super::sample::Sample;
 use super::{Event, Metrics};
 
-/// What a connection speaks.
+/// The protocol of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP/1.0 or HTTP/1.1.
@@ -18,7 +18,7 @@ pub enum Protocol {
     Http2,
 }
 
-/// How many connections are open.
+/// The number of open connections.
 #[derive(Debug, Default)]
 pub(super) struct Open {
     http1: AtomicUsize,
@@ -41,7 +41,7 @@ impl Open {
     }
 }
 
-/// A connection, which counts as open until this is dropped.
+/// An open connection. It counts as open until this is dropped.
 #[derive(Debug)]
 pub struct OpenConnection {
     metrics: Arc<Metrics>,
@@ -49,7 +49,7 @@ pub struct OpenConnection {
 }
 
 impl OpenConnection {
-    /// Counts it.
+    /// Counts a connection.
     pub fn new(metrics: &Arc<Metrics>, protocol: Protocol) -> Self {
         metrics.count(match protocol {
             Protocol::Http1 => Event::Http1Begun,

@@ -1,6 +1,6 @@
 //! Counters of single events: connections, failed handshakes, refusals.
 //!
-//! They have a fixed set of labels, unlike `route_series.rs`. Each is one number in an array.
+//! Unlike in `route_series.rs`, the set of labels is fixed. Each event is one number in an array.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,14 +9,14 @@ use super::sample::{Sample, Value};
 
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident: $family:ident $(, $label:literal = $value:literal)?;)*) => {
-        /// Something that happens, and is counted.
+        /// An event that is counted.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(usize)]
         pub enum Event {
             $($(#[$doc])* $name,)*
         }
 
-        /// The family and the label, if there is one, of each, in the order of the enumeration.
+        /// The family of each event, and its label if there is one, in the order of the enumeration.
         const EVENTS: &[(Family, &[(&str, &str)])] = &[$((Family::$family, &[$(($label, $value))?]),)*];
     };
 }
@@ -28,13 +28,13 @@ events! {
     Http2Begun: Connections, "protocol" = "http/2";
     /// A connection could not be accepted.
     AcceptFailed: AcceptFailures;
-    /// A client took too long with its handshake.
+    /// A client took too long for its TLS handshake.
     TlsTimeout: TlsFailures, "reason" = "timeout";
-    /// A handshake failed, or its client left.
+    /// A TLS handshake failed, or the client left.
     TlsHandshake: TlsFailures, "reason" = "handshake";
-    /// A client spoke HTTP to a port of HTTPS.
+    /// A client sent HTTP without TLS to an HTTPS port.
     TlsNone: TlsFailures, "reason" = "plain_http";
-    /// A trusted proxy sent no PROXY header that is one.
+    /// A trusted proxy sent no valid PROXY header.
     ProxyHeader: ProxyFailures;
     /// 400.
     Malformed: Refusals, "reason" = "malformed";
@@ -46,27 +46,27 @@ events! {
     RequestLineTooLong: Refusals, "reason" = "request_line_too_long";
     /// 431.
     HeaderTooLarge: Refusals, "reason" = "header_too_large";
-    /// 404: no application serves the path, or accepts a WebSocket there.
+    /// 404: no application serves the path, or none accepts a WebSocket there.
     NoApplication: Refusals, "reason" = "no_application";
     /// 505.
     HttpVersion: Refusals, "reason" = "http_version";
     /// 507.
     Storage: Refusals, "reason" = "storage";
-    /// 503: as many requests at a time as `--limit-concurrency` allows.
+    /// 503: the application has as many requests as `--limit-concurrency` allows.
     Concurrency: Refusals, "reason" = "concurrency";
-    /// 503: `--wsgi-queue` is full.
+    /// 503: the queue (`--wsgi-queue`) is full.
     QueueFull: Refusals, "reason" = "queue_full";
-    /// 503: no thread within `--queue-timeout`.
+    /// 503: no thread was free within `--queue-timeout`.
     QueueTimeout: Refusals, "reason" = "queue_timeout";
     /// 503: the process is out of descriptors for static files.
     OpenFiles: Refusals, "reason" = "open_files";
-    /// 504: no answer within `--request-timeout`.
+    /// 504: the response did not begin within `--request-timeout`.
     RequestTimeout: Refusals, "reason" = "request_timeout";
     /// Any other refusal.
     OtherRefusal: Refusals, "reason" = "other";
 }
 
-/// One number for each kind of event.
+/// The counter of each event.
 #[derive(Debug)]
 pub(super) struct Events([AtomicU64; EVENTS.len()]);
 
@@ -83,7 +83,7 @@ impl Events {
         }
     }
 
-    /// All of them, those that never happened as well: what is there from the beginning can be seen to grow.
+    /// All counters, also those at zero, so that monitoring sees the first increase.
     pub(super) fn samples(&self, samples: &mut Vec<Sample>) {
         for (number, (family, labels)) in self.0.iter().zip(EVENTS) {
             samples.push(Sample::new(*family, labels, Value::Count(number.load(Ordering::Relaxed))));

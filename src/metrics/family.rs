@@ -1,44 +1,43 @@
-//! Every metric: its name, its unit, its labels, what it means, and how the numbers of several processes become one.
+//! Every metric: its name, unit, labels and help text, and how the numbers of several processes are combined.
 //!
-//! Kept apart because this list is read by everybody: the scrape, the totals of a supervisor, and `docs/metrics.md`, which is
-//! made of it.
+//! The scrape, the totals of a supervisor and `docs/metrics.md`, which is generated, all use this list.
 
 use serde::{Deserialize, Serialize};
 
-/// What a metric is.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
-    /// It only grows, over the ends of workers, too.
+    /// Only grows, even when workers end.
     Counter,
-    /// It is what it is now.
+    /// A current value.
     Gauge,
-    /// Times by their length; it only grows.
+    /// Durations in buckets. Only grows.
     Histogram,
 }
 
-/// What becomes of the numbers of several workers.
+/// How the numbers of several workers are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merge {
-    /// Their sum.
+    /// As their sum.
     Sum,
-    /// Each stays, with its worker as a label.
+    /// Separately, with the worker as a label.
     Each,
 }
 
-/// One metric as it is described.
+/// The description of one metric.
 #[derive(Debug, Clone, Copy)]
 pub struct MetricDescription {
-    /// Its name; of a counter without its `_total`.
+    /// Its name. That of a counter is without `_total`.
     pub name: &'static str,
-    /// What it is.
+    /// Its type.
     pub kind: MetricKind,
-    /// How workers are put together.
+    /// How the numbers of workers are combined.
     pub merge: Merge,
     /// `seconds`, `bytes`, or the things that are counted.
     pub unit: &'static str,
     /// The names of its labels.
     pub labels: &'static [&'static str],
-    /// One sentence.
+    /// The help text, one sentence.
     pub help: &'static str,
 }
 
@@ -50,11 +49,11 @@ macro_rules! families {
             $(#[doc = $help] $family,)*
         }
 
-        /// All metrics, in the order in which they are shown.
+        /// All metrics, in the order of the output.
         pub const ALL: &[Family] = &[$(Family::$family,)*];
 
         impl Family {
-            /// What it is.
+            /// Its description.
             pub const fn description(self) -> MetricDescription {
                 match self {
                     $(Self::$family => MetricDescription {
@@ -136,7 +135,7 @@ families! {
         "Always 1; the label is the version of the server";
 }
 
-/// Every metric as `docs/metrics.md` lists it: name on the wire, type, unit, labels, meaning.
+/// Every metric for `docs/metrics.md`: name in the output, type, unit, labels, help text.
 pub fn documented() -> Vec<(String, &'static str, &'static str, Vec<&'static str>, &'static str)> {
     let row = |family: &Family| {
         let MetricDescription { name, kind, unit, labels, help, .. } = family.description();

@@ -1,19 +1,19 @@
-//! Histograms of times, counted without a lock.
+//! Histograms of durations, counted without a lock.
 //!
-//! All of them have the same bounds, so that the numbers of workers can be added up.
+//! All have the same bounds, so that the numbers of workers can be added up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::sample::Value;
 
-/// The upper bounds, in microseconds: from what a small application takes to what a client waits for.
+/// The upper bounds, in microseconds: from the time of a small application to the time that a client waits.
 const BOUNDS: [u64; 16] = [
     500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
     10_000_000, 30_000_000, 60_000_000,
 ];
 
-/// How many times fell between two bounds, and above the last.
+/// The counts between each two bounds, and above the last.
 #[derive(Debug, Default)]
 pub(super) struct Histogram {
     buckets: [AtomicU64; BOUNDS.len() + 1],
@@ -21,10 +21,10 @@ pub(super) struct Histogram {
 }
 
 impl Histogram {
-    /// Counts one.
+    /// Counts one duration.
     pub(super) fn observe(&self, time: Duration) {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        // As `le` says: what equals a bound belongs below it.
+        // As in Prometheus (`le`), a duration that equals a bound belongs to the bucket below it.
         let place = BOUNDS.iter().position(|bound| nanoseconds <= bound * 1000).unwrap_or(BOUNDS.len());
         if let Some(bucket) = self.buckets.get(place) {
             bucket.fetch_add(1, Ordering::Relaxed);
@@ -32,7 +32,7 @@ impl Histogram {
         self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// What was counted; `None` when there is nothing.
+    /// The counts; `None` if there are none.
     pub(super) fn value(&self) -> Option<Value> {
         let buckets: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
         let nanoseconds = self.nanoseconds.load(Ordering::Relaxed);
@@ -40,7 +40,7 @@ impl Histogram {
     }
 }
 
-/// The upper bounds in seconds, the last one without end.
+/// The upper bounds in seconds. The last one is infinite.
 pub fn bounds() -> impl Iterator<Item = f64> {
     BOUNDS.iter().map(|micros| Duration::from_micros(*micros).as_secs_f64()).chain([f64::INFINITY])
 }

@@ -1,11 +1,10 @@
-//! What is counted while the server runs, when there is an admin listener to show it.
+//! The counters of a running server. They exist only if there is an admin listener.
 //!
-//! Kept apart from `admin/`, which shows the numbers, and from the places that count: those hold an `Option`, which is `None`
-//! when nobody asks. In reading order: `family` is the list of all metrics, `event` and
-//! `connection` what is counted one by one, `histogram` and
-//! `route_series` what is counted for each request, `sample` the numbers on their way out, `text` how Prometheus reads them.
+//! `admin/` shows them. The places that count have an `Option`, which is `None` without an admin listener. In reading
+//! order: `family` is the list of all metrics, `event` and `connection` count single events, `histogram` and
+//! `route_series` count requests, `sample` has the numbers for output, and `text` writes them for Prometheus.
 //!
-//! To add a metric: a row in `family`; where it counts events, a row in `event`, and the line that counts.
+//! To add a metric, add a row in `family`. If it counts events, also add a row in `event`, and the line that counts.
 
 mod connection;
 mod event;
@@ -29,7 +28,7 @@ use self::connection::Open;
 use self::event::Events;
 use self::route_series::Routes;
 
-/// All that one process counts.
+/// All counters of one process.
 #[derive(Debug)]
 pub struct Metrics {
     events: Events,
@@ -38,17 +37,17 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Nothing yet, for these applications in the order of the plan.
+    /// All at zero, for these applications in the order of the plan.
     pub fn new(apps: Vec<Arc<str>>) -> Arc<Self> {
         Arc::new(Self { events: Events::default(), open: Open::default(), routes: Routes::new(apps) })
     }
 
-    /// Counts one.
+    /// Counts an event.
     pub fn count(&self, event: Event) {
         self.events.count(event);
     }
 
-    /// What was counted so far.
+    /// Adds the counts so far to `samples`.
     pub fn samples(&self, samples: &mut Vec<Sample>) {
         self.events.samples(samples);
         self.open.samples(samples);

@@ -19,25 +19,26 @@ use super::{Event, Metrics};
 use crate::rollback::{Guard, Tallied, WatchedRules};
 use crate::route::{Decided, Lot, Reason, Router};
 
-/// So many routes have numbers of their own, in one process.
+/// How many routes of a process have their own counters.
 const MOST_ROUTES: usize = 2000;
 
-/// The route of requests whose application was found without one.
+/// The route of requests for an application whose route is not known.
 const OTHER: &str = "other";
 
-/// The route of requests whose own would be one too many.
+/// The route of requests beyond [`MOST_ROUTES`].
 const OVERFLOW: &str = "overflow";
 
-/// The application and the route of requests that reached none.
+/// The application and the route of requests that reached no application.
 const NONE: &str = "none";
 
-/// The last is every other method.
+/// The last one stands for all other methods.
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "other"];
 
-/// The first is no answer at all: the client has left before. The last are codes that no class has.
+/// The first one stands for requests without a response, because the client left before. The last one stands for codes
+/// without a class.
 const CLASSES: [&str; 7] = [NONE, "1xx", "2xx", "3xx", "4xx", "5xx", "other"];
 
-/// The numbers of one route of one application.
+/// The counters of one route of one application.
 #[derive(Debug)]
 pub struct RouteSeries {
     app: Arc<str>,
@@ -62,17 +63,17 @@ impl RouteSeries {
         })
     }
 
-    /// The route as it is shown.
+    /// The route, for output.
     pub fn route(&self) -> &str {
         &self.route
     }
 
-    /// The application is called for a request whose head was complete at `began`.
+    /// Counts the waiting time of a request whose application is called now. Its head was complete at `began`.
     pub fn called(&self, began: Instant) {
         self.queue.observe(began.elapsed());
     }
 
-    /// So many bytes of a request body have come.
+    /// Counts bytes of a request body that have arrived.
     pub fn received(&self, bytes: usize) {
         self.request_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -101,12 +102,12 @@ impl RouteSeries {
     }
 }
 
-/// All routes that have numbers.
+/// The counters of all routes.
 #[derive(Debug)]
 pub(super) struct Routes {
     apps: Vec<AppRoutes>,
     none: Arc<RouteSeries>,
-    /// Those that have names.
+    /// Those of named routes.
     named: Mutex<Vec<Arc<RouteSeries>>>,
 }
 
@@ -131,7 +132,7 @@ impl Routes {
         self.apps.get(app).map_or(&self.none, |app| &app.other)
     }
 
-    /// Found by its names, which is done once for each slot of a router.
+    /// The counters of a named route. The search by name happens once for each slot of a router.
     fn named(&self, app: usize, route: &str) -> Arc<RouteSeries> {
         let Some(app) = self.apps.get(app) else { return Arc::clone(&self.none) };
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,19 +161,19 @@ impl Routes {
     }
 }
 
-/// A router, and where the numbers of what it decides are.
+/// A router, and the counters for its decisions.
 #[derive(Debug)]
 pub struct Routing {
-    /// Says who answers.
+    /// Decides which application answers.
     pub router: Router,
-    /// One for each thing that can decide; filled when it first does.
+    /// One slot for each rule, mount and route. It is filled at its first request.
     slots: Box<[OnceLock<Arc<RouteSeries>>]>,
-    /// The rules with a share that is watched, if there are any.
+    /// The rules whose shares are watched, if there are any.
     pub watched: Option<Arc<WatchedRules>>,
 }
 
 impl Routing {
-    /// `router`, counted if there are `metrics`.
+    /// For `router`. Requests are counted if there are `metrics`.
     pub fn new(router: Router, metrics: Option<&Arc<Metrics>>) -> Self {
         let slots = metrics.map_or(0, |_| router.all_places());
         Self { router, slots: (0..slots).map(|_| OnceLock::new()).collect(), watched: None }
@@ -185,34 +186,34 @@ impl Routing {
     }
 }
 
-/// What has decided about a request, as far as its numbers need it.
+/// The decision about a request, as far as its counters need it.
 #[derive(Debug, Clone, Copy)]
 pub struct DecidedBy {
-    /// What was decided.
+    /// The decision.
     pub decided: Decided,
-    /// The application that is asked, or asked first.
+    /// The application that is called, or called first.
     pub app: usize,
-    /// The place of its own route, if what decided names none.
+    /// The index of the application's own route, if the decision names no route.
     pub own: Option<usize>,
-    /// The application that is asked second, and the place of its own route.
+    /// The application that is called second, and the index of its own route.
     pub then: Option<(usize, Option<usize>)>,
 }
 
-/// What is counted of one request when it is over.
+/// The counters of one request, which counts when it ends.
 #[derive(Debug)]
 pub struct Counted {
     metrics: Arc<Metrics>,
     series: Arc<RouteSeries>,
-    /// Where it is counted if the application that is asked second answers.
+    /// The counters if the second application answers.
     second: Option<Arc<RouteSeries>>,
     method: u8,
     refused: Option<Event>,
-    /// Where a watched share counts it.
+    /// Counts the request for watched shares.
     tallied: Option<Box<Tallied>>,
 }
 
 impl Counted {
-    /// A request that nobody has been found for yet.
+    /// A request before the routing decision.
     pub fn new(metrics: &Arc<Metrics>, method: &Method) -> Self {
         let place = METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1);
         let method = u8::try_from(place).unwrap_or_default();
@@ -226,7 +227,7 @@ impl Counted {
         }
     }
 
-    /// What has decided, and for whom.
+    /// Finds the counters for a decision.
     pub fn decided_by(&mut self, routing: &Routing, by: &DecidedBy) {
         if by.decided.checked != 0
             && let Some(watched) = &routing.watched
@@ -248,7 +249,7 @@ impl Counted {
         Arc::clone(slot.get_or_init(|| all.named(app, template().unwrap_or(OTHER))))
     }
 
-    /// Another application has it now, which was asked second.
+    /// Another application gets the request, as the second one.
     pub fn passed_to(&mut self, app: usize) {
         let other = self.metrics.routes.other(app);
         if Arc::ptr_eq(&other.app, &self.series.app) {
@@ -258,7 +259,7 @@ impl Counted {
         self.series = second.unwrap_or_else(|| Arc::clone(other));
     }
 
-    /// Where the rest of it is counted while it runs.
+    /// The counters that the request uses while it runs.
     pub fn series(&self) -> Arc<RouteSeries> {
         Arc::clone(&self.series)
     }
@@ -268,7 +269,7 @@ impl Counted {
         self.refused = Some(event);
     }
 
-    /// It is over.
+    /// Counts the request at its end.
     pub fn end(&self, took: Duration, status: u16, bytes: u64, broken: bool) {
         if let Some(tallied) = &self.tallied {
             tallied.end(took, status, broken);
@@ -289,7 +290,7 @@ impl Counted {
     }
 }
 
-/// Only clients that chance has put on one side count: no testers, and nobody without a bucket.
+/// Counts only clients whose side chance has decided: not testers, and not clients without a bucket.
 fn tallied(watched: &Arc<WatchedRules>, decided: &Decided) -> Option<Box<Tallied>> {
     let (Lot::Brought(bucket) | Lot::Drawn(bucket) | Lot::Hashed(bucket)) = decided.share?.lot else { return None };
     let rule = if let Reason::Rule(rule) = decided.reason { Some(rule) } else { None };

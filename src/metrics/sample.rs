@@ -11,7 +11,7 @@ use super::family::{Family, Merge, MetricKind};
 /// One number of one metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Which metric.
+    /// The metric.
     pub family: Family,
     /// The values of its labels, in the order of the metric.
     pub labels: Vec<String>,
@@ -19,24 +19,24 @@ pub struct Sample {
     pub value: Value,
 }
 
-/// A number, or times by their length.
+/// The value of a sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Value {
-    /// A number of things.
+    /// A count.
     Count(u64),
-    /// Seconds, or a part of one.
+    /// A number of seconds, or a ratio.
     Seconds(f64),
     /// A histogram.
     Times {
-        /// All times together.
+        /// The sum of all durations.
         nanoseconds: u64,
-        /// How many there were between two bounds.
+        /// The counts between each two bounds.
         buckets: Vec<u64>,
     },
 }
 
 impl Sample {
-    /// A number with its labels, which are those of the family, in its order.
+    /// A value with its labels, which must be those of the family, in its order.
     pub fn new(family: Family, labels: &[(&str, &str)], value: Value) -> Self {
         debug_assert!(
             labels.iter().map(|(name, _)| name).eq(family
@@ -49,7 +49,7 @@ impl Sample {
         Self { family, labels: labels.iter().map(|(_, value)| (*value).to_owned()).collect(), value }
     }
 
-    /// A number of things.
+    /// A count with its labels.
     pub fn count(family: Family, labels: &[(&str, &str)], count: usize) -> Self {
         Self::new(family, labels, Value::Count(count as u64))
     }
@@ -66,18 +66,18 @@ impl Value {
                     *mine = mine.saturating_add(*theirs);
                 }
             }
-            // A metric has one kind of value.
+            // Values of one metric have the same kind.
             _ => {}
         }
     }
 }
 
-/// The numbers of several processes as one.
+/// The combined numbers of several processes.
 #[derive(Debug, Clone, Default)]
 pub struct Samples(BTreeMap<(Family, Vec<String>), Value>);
 
 impl Samples {
-    /// Adds the numbers of the worker that is called `worker`.
+    /// Adds the numbers of the worker with the name `worker`.
     pub fn add(&mut self, worker: &str, samples: &[Sample]) {
         for Sample { family, labels, value } in samples {
             let mut labels = labels.clone();
@@ -88,7 +88,7 @@ impl Samples {
         }
     }
 
-    /// Adds what a worker that has ended leaves: what was counted stays counted.
+    /// Adds the numbers of a worker that has ended. Counters and histograms count on; gauges are dropped.
     pub fn add_ended(&mut self, samples: &[Sample]) {
         for Sample { family, labels, value } in samples {
             if family.description().kind != MetricKind::Gauge {
@@ -99,7 +99,7 @@ impl Samples {
 
     fn push(&mut self, family: Family, labels: Vec<String>, value: &Value) {
         if let Some(mine) = self.0.get_mut(&(family, labels.clone())) {
-            // There is one server, however many processes say so.
+            // Each process reports 1, but there is one server.
             if family != Family::Info {
                 mine.add(value);
             }
@@ -108,7 +108,7 @@ impl Samples {
         }
     }
 
-    /// The numbers of one metric with the values of their labels.
+    /// The samples of one metric, with the values of their labels.
     pub fn of(&self, family: Family) -> impl Iterator<Item = (&[String], &Value)> {
         let range = (family, Vec::new())..;
         self.0

@@ -1,6 +1,6 @@
-//! The numbers in the formats of Prometheus. `prometheus-client` writes both formats and their quoting.
+//! Writes the numbers in the formats of Prometheus. `prometheus-client` does both formats and their quoting.
 //!
-//! Only this file names that crate.
+//! Only this file uses that crate.
 //!
 //! Spec: Prometheus text format 0.0.4; `OpenMetrics` 1.0.0.
 
@@ -14,17 +14,17 @@ use super::family::{ALL, MetricDescription, MetricKind};
 use super::histogram::bounds;
 use super::sample::{Samples, Value};
 
-/// Which of the two formats.
+/// The format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextFormat {
-    /// What every reader takes.
+    /// The default, which every reader understands.
     Prometheus,
-    /// Where a client asks for it, as Prometheus does.
+    /// For clients that ask for it, as Prometheus does.
     OpenMetrics,
 }
 
 impl TextFormat {
-    /// What a client that says `accept` gets.
+    /// The format for a client with this `Accept`.
     pub fn wanted(accept: &str) -> Self {
         if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
     }
@@ -37,10 +37,10 @@ impl TextFormat {
         }
     }
 
-    /// The numbers.
+    /// Writes the numbers.
     ///
     /// # Errors
-    /// Never: text can always be longer.
+    /// None in practice, because writing to a string does not fail.
     pub fn write(self, samples: Samples) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Scrape(samples)));

@@ -1,7 +1,7 @@
-//! `--max-connections`: counts open connections, and decides whether another one may be accepted.
+//! Limits the number of open connections (`--max-connections`).
 //!
-//! The listeners share it. A connection over the limit is not refused. It is not accepted, and waits in the queue of the
-//! kernel, where another process may take it.
+//! All listeners share it. A connection over the limit is not refused. It is not accepted, and waits in the queue of
+//! the kernel, where another process may take it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::log;
 
-/// Time between two looks whether there is room again.
+/// The time between two checks whether a connection has closed.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The places of all connections.
+/// Counts the open connections.
 #[derive(Debug)]
 pub struct Admission {
     most: usize,
@@ -22,9 +22,9 @@ pub struct Admission {
 #[derive(Debug, Default)]
 struct AdmissionState {
     open: usize,
-    /// Listeners that wait for a permit.
+    /// The listeners that wait for a permit.
     waiting: Vec<Waker>,
-    /// Somebody looks for the end of the shortage.
+    /// Whether a task waits for the end of the shortage.
     watched: bool,
 }
 
@@ -33,7 +33,7 @@ struct AdmissionState {
 pub struct ConnectionPermit(Arc<Admission>);
 
 impl Admission {
-    /// Room for `most` connections.
+    /// A limit of `most` connections.
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, state: Mutex::default() })
     }
@@ -42,7 +42,7 @@ impl Admission {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ready when there is room for another connection. Called by who drives.
+    /// Ready if another connection is allowed. Called on the driving thread.
     pub fn poll_room(self: &Arc<Self>, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if state.open < self.most {
@@ -61,7 +61,7 @@ impl Admission {
         Poll::Pending
     }
 
-    /// Takes a permit, to be done at once when there is room.
+    /// Takes a permit. Called right after `poll_room` was ready.
     pub fn take(self: &Arc<Self>) -> ConnectionPermit {
         self.lock().open += 1;
         ConnectionPermit(Arc::clone(self))
@@ -79,7 +79,7 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// Says when there has been room for a while.
+/// Logs when connections are accepted again.
 async fn watch(admission: Arc<Admission>) {
     let since = Instant::now();
     loop {

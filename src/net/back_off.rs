@@ -13,10 +13,11 @@ use tokio::time::Instant;
 
 use crate::metrics::{Event, Metrics};
 
-/// How long to wait before the next try.
+/// The pause before the next attempt.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long there has to be no error before it is over: connections that end one by one let others in one by one.
+/// The trouble is over after this time without an error. Shorter pauses do not count: when connections close one by
+/// one, others are accepted one by one.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// The errors of one socket.
@@ -34,12 +35,12 @@ struct Trouble {
 }
 
 impl BackOff {
-    /// Of the socket at `url`.
+    /// For the socket at `url`.
     pub fn new(url: String, metrics: Option<Arc<Metrics>>) -> Self {
         Self { url, metrics, trouble: None }
     }
 
-    /// Takes an error, and waits if that helps.
+    /// Handles an error. Waits if that helps.
     pub async fn failed(&mut self, error: &Error) {
         if is_of_one_connection(error) {
             return;
@@ -57,7 +58,7 @@ impl BackOff {
         tokio::time::sleep(PAUSE).await;
     }
 
-    /// Waits until there has been no error for a while, and says so. Without any before it never ends.
+    /// Waits until there has been no error for a while, and logs that. If there was none, never ends.
     pub async fn over(&mut self) {
         let Some(Trouble { began, last }) = self.trouble else { return std::future::pending().await };
         tokio::time::sleep_until(last + QUIET).await;
@@ -67,7 +68,8 @@ impl BackOff {
     }
 }
 
-/// Whether the next connection may be accepted at once: this one was given up before, or is refused by the network.
+/// Whether the error concerns only this connection: the client gave up or the network failed. The next one may be
+/// accepted at once.
 fn is_of_one_connection(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
 }

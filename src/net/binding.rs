@@ -1,6 +1,6 @@
 //! Binds addresses, and takes over sockets that another process has bound.
 //!
-//! This happens before anything runs, so a bad address is a start-up error. The listener accepts.
+//! This happens before the server runs, so a bad address is a start-up error.
 //!
 //! Spec: RFC 3986 3.2.2 (IPv6 literals in brackets), RFC 3493 5.3 (`IPV6_V6ONLY`).
 
@@ -14,12 +14,12 @@ use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 use crate::net::unix_path::{self, UnixPath};
 
-/// A bound socket that nobody accepts from yet.
+/// A bound socket from which nobody accepts yet.
 #[derive(Debug)]
 pub enum Bound {
     /// `host:port`.
     Tcp(std::net::TcpListener, SocketAddr),
-    /// A path in the file system, removed at the end by the process that bound it, or an abstract name.
+    /// A path or an abstract name. The process that bound a path removes it at the end.
     Unix(std::os::unix::net::UnixListener, UnixPath),
 }
 
@@ -27,7 +27,7 @@ impl Bound {
     /// Binds one address: `host:port` or `unix:/path`.
     ///
     /// # Errors
-    /// Why it could not be had, and what to do.
+    /// Why the address cannot be bound, and how to fix it.
     pub fn listen(address: &str, settings: &Settings) -> Result<Self, StartupError> {
         match address.strip_prefix("unix:") {
             Some(path) => {
@@ -54,7 +54,8 @@ impl Bound {
         Ok(Self::Unix(OwnedFd::from(socket).into(), path))
     }
 
-    /// Closes it here, for who accepts from it elsewhere; gives its path, which is removed with that.
+    /// Closes the socket in this process. Other processes still accept from it. Returns its path, which is removed when
+    /// the result is dropped.
     pub fn release(self) -> Option<UnixPath> {
         match self {
             Self::Tcp(..) => None,
@@ -62,7 +63,7 @@ impl Bound {
         }
     }
 
-    /// The number of the descriptor, to be handed to a child.
+    /// The file descriptor, to pass it to a child process.
     pub fn descriptor(&self) -> RawFd {
         match self {
             Self::Tcp(listener, _) => listener.as_raw_fd(),
@@ -86,12 +87,12 @@ impl Bound {
         }
     }
 
-    /// Whether clients come over TCP.
+    /// Whether it is a TCP socket.
     pub fn is_tcp(&self) -> bool {
         matches!(self, Self::Tcp(..))
     }
 
-    /// The address as it is shown and as a browser takes it. TCP may be `encrypted`; a Unix socket never is.
+    /// The address as a URL for messages. `encrypted` says whether TCP connections use TLS; Unix sockets never do.
     pub fn url(&self, encrypted: bool) -> String {
         match self {
             Self::Tcp(_, address) if encrypted => format!("https://{address}"),
@@ -123,7 +124,7 @@ fn tcp_socket(address: SocketAddr, settings: &Settings) -> io::Result<std::net::
         socket.set_reuse_port(true)?;
     }
     if address.is_ipv6() && address.ip().is_unspecified() {
-        // A system without IPv4 has nothing to answer there.
+        // Fails on a system without IPv4, where it has no effect anyway.
         let _unsupported = socket.set_only_v6(is_for_itself(address.port(), settings));
     }
     socket.set_nonblocking(true)?;
@@ -132,7 +133,7 @@ fn tcp_socket(address: SocketAddr, settings: &Settings) -> io::Result<std::net::
     Ok(socket.into())
 }
 
-/// Whether an address of IPv4 with the same port is bound as well, so that `[::]` is not to take its place.
+/// Whether an IPv4 address with the same port is also bound. Then `[::]` must not accept IPv4.
 fn is_for_itself(port: u16, settings: &Settings) -> bool {
     let is_other = |other: &String| {
         let parsed: Option<SocketAddr> = other.parse().ok();

@@ -1,8 +1,8 @@
 //! The Python interface of listening sockets.
 //!
-//! `binding.rs` does not know Python. A supervisor binds the sockets, and its workers take them over. A number
-//! alone does not prove that a descriptor is open and ours, and trusting it is `unsafe`. So Python puts one socket after
-//! another on its standard input, which safe code may borrow.
+//! A supervisor binds the sockets, and its workers take them over. To trust a bare number as a descriptor is `unsafe`:
+//! it may be closed or belong to somebody else. So Python makes one socket after another the standard input, from which
+//! safe Rust can copy it.
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -14,19 +14,19 @@ use crate::config::settings::Settings;
 use crate::net::binding::Bound;
 use crate::net::unix_path::UnixPath;
 
-/// Sockets that are bound and listen.
+/// Bound sockets that listen.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug, Default)]
 pub struct Listeners {
     bound: Mutex<Vec<Bound>>,
-    /// Where the supervisor asks for numbers.
+    /// The socket on which the supervisor's admin listener asks this worker.
     admin: Mutex<Option<UnixStream>>,
-    /// Of those that are closed here.
+    /// The paths of sockets that were closed in this process.
     paths: Mutex<Vec<UnixPath>>,
 }
 
 impl Listeners {
-    /// All of them, once.
+    /// Takes all sockets, once.
     pub fn take(&self) -> Vec<Bound> {
         std::mem::take(&mut *self.bound.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -35,17 +35,17 @@ impl Listeners {
         self.bound.lock().unwrap_or_else(PoisonError::into_inner).push(bound);
     }
 
-    /// The line to the supervisor's admin listener, once, if it has one.
+    /// Takes the socket to the supervisor's admin listener, if there is one, once.
     pub fn take_admin(&self) -> Option<UnixStream> {
         self.admin.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Where they listen; with TLS if it is `encrypted`.
+    /// The URLs of the sockets. `encrypted` says whether TCP uses TLS.
     pub fn addresses(&self, encrypted: bool) -> Vec<String> {
         self.each(|bound| bound.url(encrypted))
     }
 
-    /// Looks at the sockets that were not taken.
+    /// Reads the sockets that were not taken.
     pub fn with<Found>(&self, look: impl FnOnce(&[Bound]) -> Found) -> Found {
         look(&self.bound.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -57,15 +57,15 @@ impl Listeners {
 
 #[pymethods]
 impl Listeners {
-    /// There are none yet.
+    /// Makes an empty list.
     #[new]
     fn new() -> Self {
         Self::default()
     }
 
-    /// Binds one address; `config` says how.
+    /// Binds one address with the options of `config`.
     ///
-    /// Raises `rsgi.StartupError` when it cannot be had.
+    /// Raises `rsgi.StartupError` if the address cannot be bound.
     fn listen(&self, address: &str, config: Settings) -> PyResult<()> {
         self.add(Bound::listen(address, &config)?);
         Ok(())
@@ -73,42 +73,42 @@ impl Listeners {
 
     /// Adds the socket that is standard input.
     ///
-    /// Raises `OSError` when that is none.
+    /// Raises `OSError` if standard input is not a socket.
     fn add_stdin(&self) -> PyResult<()> {
         let descriptor = std::io::stdin().as_fd().try_clone_to_owned()?;
         self.add(Bound::inherited(descriptor)?);
         Ok(())
     }
 
-    /// Takes the socket that is standard input for the line to the supervisor's admin listener.
+    /// Takes standard input as the socket to the supervisor's admin listener.
     ///
-    /// Raises `OSError` when there are no descriptors left.
+    /// Raises `OSError` if there are no file descriptors left.
     fn take_admin_line(&self) -> PyResult<()> {
         let descriptor = std::io::stdin().as_fd().try_clone_to_owned()?;
         *self.admin.lock().unwrap_or_else(PoisonError::into_inner) = Some(UnixStream::from(descriptor));
         Ok(())
     }
 
-    /// Closes the sockets here: when the last worker has closed them, too, nobody is let in who would not be served. The files of
-    /// Unix sockets stay until these are dropped, for workers that still accept.
+    /// Closes the sockets in this process. So when the last worker has closed them too, no client can connect any more.
+    /// The files of Unix sockets stay until this is dropped, for workers that still accept.
     fn release(&self) {
         let paths = self.take().into_iter().filter_map(Bound::release);
         self.paths.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
     }
 
-    /// Closes those that nobody has taken; socket files of our making are removed.
+    /// Closes the sockets that were not taken, and removes our own socket files.
     fn close(&self) {
         drop(self.take());
         self.paths.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The numbers of the descriptors.
+    /// The file descriptors.
     #[getter]
     fn descriptors(&self) -> Vec<i32> {
         self.each(Bound::descriptor)
     }
 
-    /// Where they listen, such as `http://127.0.0.1:8000`; with TLS if it is `encrypted`.
+    /// The URLs of the sockets, such as `http://127.0.0.1:8000`. `encrypted` says whether TCP uses TLS.
     fn urls(&self, encrypted: bool) -> Vec<String> {
         self.addresses(encrypted)
     }

@@ -1,4 +1,4 @@
-//! Sockets before they carry HTTP: addresses, files of Unix sockets, TLS, and how many connections there may be.
+//! Sockets before they carry HTTP: addresses, files of Unix sockets, TLS, and the number of connections.
 
 pub mod admission;
 pub mod back_off;

@@ -1,6 +1,6 @@
-//! A stream whose first bytes have already been read.
+//! A stream whose first bytes were already read.
 //!
-//! hyper's HTTP/2 needs the whole connection, and detecting the protocol has read some of it.
+//! The detection of the protocol reads them, but hyper's HTTP/2 needs the whole connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,12 +9,12 @@ use std::task::{Context, Poll};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Gives `bytes` first, then what `io` has.
+/// Returns `bytes` first, then what is read from `io`.
 #[derive(Debug)]
 pub struct Replayed<S> {
-    /// What was read.
+    /// The bytes that were read.
     pub bytes: BytesMut,
-    /// Where it was read from.
+    /// The rest of the stream.
     pub io: S,
 }
 

@@ -1,7 +1,7 @@
 //! Unix sockets: their files, modes and abstract names.
 //!
-//! A socket file outlives its process. A file that nobody listens on is replaced. At the end, only our own file is
-//! removed.
+//! A socket file stays when its process ends. A file on which nobody listens is replaced. At the end, only our own file
+//! is removed.
 //!
 //! Spec: unix(7) (pathname and abstract sockets).
 
@@ -16,14 +16,14 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 
-/// The path of a Unix socket, or `@name`; if it is of our making the file goes with it.
+/// The path of a Unix socket, or `@name`. When it is dropped, the file is removed if this process made it.
 #[derive(Debug)]
 pub struct UnixPath {
     shown: String,
     made: Option<File>,
 }
 
-/// A file that this process has made.
+/// The identity of a socket file, and the process that made it.
 #[derive(Debug, PartialEq, Eq)]
 struct File {
     device: u64,
@@ -42,7 +42,7 @@ impl File {
 }
 
 impl UnixPath {
-    /// The path or name that another process has bound; `None` when the address has neither.
+    /// The path or name of a socket that another process has bound. `None` if its address has neither.
     pub fn inherited(address: &SockAddr) -> Option<Self> {
         let path = address.as_pathname().map(|path| path.to_string_lossy().into_owned());
         let name = || Some(format!("@{}", String::from_utf8_lossy(address.as_abstract_namespace()?)));
@@ -71,7 +71,7 @@ impl Drop for UnixPath {
 /// Binds a path, or the abstract name `@name`, and listens.
 ///
 /// # Errors
-/// Why it could not be had, and what to do.
+/// Why the path cannot be bound, and how to fix it.
 pub fn listen(path: &str, settings: &Settings) -> Result<(UnixListener, UnixPath), StartupError> {
     let bound = match path.strip_prefix('@') {
         Some(name) => listen_abstract(name, settings),
@@ -92,7 +92,7 @@ fn listen_file(path: &str, settings: &Settings) -> io::Result<(UnixListener, Uni
     let socket = bound(&SockAddr::unix(path)?)?;
     let made = UnixPath { shown: path.to_owned(), made: File::at(path) };
     if let Some(mode) = settings.socket_mode() {
-        // Nobody can connect before `listen`.
+        // This comes before `listen`, so nobody can connect with another mode.
         std::fs::set_permissions(path, Permissions::from_mode(mode))?;
     }
     socket.listen(settings.backlog)?;
@@ -106,14 +106,14 @@ fn bound(address: &SockAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Removes a socket file that nobody listens on: a server that was killed leaves it behind.
+/// Removes a socket file on which nobody listens. A server that was killed leaves it behind.
 fn remove_stale(path: &str) -> io::Result<()> {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !metadata.file_type().is_socket() {
         return Err(io::Error::new(ErrorKind::AlreadyExists, "this file is not a socket"));
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // The queue of a server that is busy may be full, and is not waited for.
+    // Non-blocking, because the queue of a busy server may be full.
     socket.set_nonblocking(true)?;
     match socket.connect(&SockAddr::unix(path)?) {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path),

@@ -1,7 +1,7 @@
-//! The allocator, and how soon it returns unused memory.
+//! The allocator, mimalloc, and how soon it returns unused memory.
 //!
-//! Only this file calls the C library. The usual binding of the library asks for every block with an alignment. Blocks
-//! above a kilobyte then take a slower path and a larger size.
+//! This file calls the C library directly. The usual binding asks for an alignment with every block. Blocks above a
+//! kilobyte then take a slower path and a larger size.
 #![expect(unsafe_code, reason = "an allocator hands out bare memory, and this one is in C")]
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -14,19 +14,20 @@ static ALLOCATOR: Mimalloc = Mimalloc;
 
 struct Mimalloc;
 
-/// What every block is aligned to that is as large.
+/// mimalloc aligns every block of at least this size to it, in bytes.
 const NATURAL: usize = 16;
 
 fn is_natural(layout: &Layout, size: usize) -> bool {
     layout.align() <= NATURAL && layout.align() <= size
 }
 
-// SAFETY: the functions are `malloc` and its like, which keep what the trait wants: a block is the caller's alone until it is
-// freed, has the size that was asked for and the alignment, which is either natural to its size or asked for.
+// SAFETY: these functions work like `malloc`, and keep the rules of the trait: a block belongs to the caller until it
+// is freed. It has the size that was asked for, and the alignment, which is either natural for its size or was asked
+// for.
 unsafe impl GlobalAlloc for Mimalloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let size = layout.size();
-        // SAFETY: any size and any power of two will do.
+        // SAFETY: the function takes any size, and any power of two as the alignment.
         let block = unsafe {
             if is_natural(&layout, size) { mi::mi_malloc(size) } else { mi::mi_malloc_aligned(size, layout.align()) }
         };
@@ -43,7 +44,7 @@ unsafe impl GlobalAlloc for Mimalloc {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
-        // SAFETY: the caller's block is one of this allocator's.
+        // SAFETY: the caller's block comes from this allocator.
         unsafe { mi::mi_free(block.cast()) }
     }
 
@@ -61,15 +62,15 @@ unsafe impl GlobalAlloc for Mimalloc {
     }
 }
 
-/// `mi_option_purge_delay`, which the binding leaves out; it comes before the one that it does not.
+/// `mi_option_purge_delay`. The binding does not have it. It is the option before `mi_option_use_numa_nodes`.
 const PURGE_DELAY: mi::mi_option_t = mi::mi_option_use_numa_nodes - 1;
 
-/// Memory is given back at a later allocation. A second, which is the allocator's own delay, is so long that after a burst of
-/// connections none may follow.
+/// mimalloc returns memory to the system during a later allocation. Its own delay is a second. After a burst of
+/// connections, there may be no allocation so late.
 const MILLISECONDS: c_long = 100;
 
-/// Gives memory back soon, unless the environment has `MIMALLOC_PURGE_DELAY`.
+/// Returns memory soon, unless the environment has `MIMALLOC_PURGE_DELAY`.
 pub fn give_back_soon() {
-    // SAFETY: the function takes any number, and the option is one.
+    // SAFETY: the function takes any number, and the option exists.
     unsafe { mi::mi_option_set_default(PURGE_DELAY, MILLISECONDS) };
 }

@@ -15,37 +15,37 @@ use crate::runtime::calls::{Calls, Count};
 use crate::runtime::event_loop::{EventLoop, LoopEvent};
 use crate::runtime::shutdown::{Phase, Shutdown};
 
-/// A server that takes longer than this to drain says so.
+/// If the drain takes longer than this, it is logged.
 const SAY_AFTER: Duration = Duration::from_millis(500);
 
-/// And says it again so often.
+/// After that, it is logged at this interval.
 const SAY_EVERY: Duration = Duration::from_secs(5);
 
-/// How long what was cut may take to see it.
+/// How long connections and calls may take to end after the cut.
 const AFTERMATH: Duration = Duration::from_secs(1);
 
-/// So many calls are named that did not end.
+/// At most this many unfinished calls are named in the log.
 const MOST_NAMED: usize = 20;
 
-/// What a drain waits for.
+/// What a drain waits for, and how long.
 #[derive(Debug)]
 pub struct Drain<'a> {
-    /// Knows when connections have gone.
+    /// Knows when all connections have ended.
     pub shutdown: &'a Shutdown,
-    /// Knows when calls have ended.
+    /// Knows when all calls have ended.
     pub calls: &'a Arc<Calls>,
     /// Runs the calls of ASGI applications.
     pub event_loop: &'a Arc<EventLoop>,
-    /// How long requests are served before.
+    /// How long requests are still accepted before the drain (`--drain-delay`).
     pub delay: Duration,
-    /// How long all of it may take.
+    /// How long the drain may take (`--grace`).
     pub grace: Duration,
-    /// How long answers without a length may go on.
+    /// How long responses without a length may go on (`--stream-grace`).
     pub stream_grace: Duration,
 }
 
 impl<'a> Drain<'a> {
-    /// A drain by the settings.
+    /// A drain with these settings.
     pub fn new(
         shutdown: &'a Shutdown,
         calls: &'a Arc<Calls>,
@@ -56,7 +56,7 @@ impl<'a> Drain<'a> {
         Self { shutdown, calls, event_loop, delay: delay.0, grace: grace.0, stream_grace: stream_grace.0 }
     }
 
-    /// Waits for the signal to stop, and serves on for as long as load balancers need to hear of it.
+    /// Waits for the signal to stop, and then serves for `--drain-delay`, so that load balancers notice.
     pub async fn begun(&self) {
         self.shutdown.guard().reached(Phase::Leaving).await;
         if !self.delay.is_zero() {
@@ -67,11 +67,11 @@ impl<'a> Drain<'a> {
         self.shutdown.advance(Phase::Draining);
     }
 
-    /// Waits until connections and calls have ended, or the grace time has; then cuts the rest.
+    /// Waits until connections and calls have ended, but not longer than `--grace`. Then cuts the rest.
     pub async fn run(self) {
         let began = Instant::now();
         let waiting = async {
-            // Without connections no call can begin.
+            // Without connections, no new call can start.
             self.shutdown.emptied().await;
             self.calls.ended().await;
         };
@@ -85,14 +85,14 @@ impl<'a> Drain<'a> {
         self.cut().await;
     }
 
-    /// Ends answers that would never end by themselves.
+    /// Ends responses without a length after `--stream-grace`. They might never end by themselves.
     async fn end_streams(&self) {
         tokio::time::sleep(self.stream_grace).await;
         self.calls.end_streams();
         pending::<()>().await;
     }
 
-    /// Says what is waited for, at first and every few seconds.
+    /// Logs what the drain waits for, after half a second and then every five seconds.
     async fn say_so(&self, began: Instant) {
         tokio::time::sleep(SAY_AFTER.min(self.grace)).await;
         loop {
@@ -126,7 +126,7 @@ impl<'a> Drain<'a> {
         }
     }
 
-    /// First connections, so that applications can see that their clients have gone; then the ASGI calls that did not care.
+    /// Cuts connections first, so that applications can see it. Then cancels the ASGI calls that still run.
     async fn cut(&self) {
         self.shutdown.advance(Phase::Cut);
         let gone = async {
@@ -138,7 +138,7 @@ impl<'a> Drain<'a> {
         }
         let event_loop = Arc::clone(self.event_loop);
         self.event_loop.submit(LoopEvent::Run(Box::new(move |py| event_loop.cancel_calls(py))));
-        // A WSGI call cannot be ended, and is not waited for any more.
+        // A WSGI call cannot be cancelled. It gets another second, and is then abandoned.
         let _late = tokio::time::timeout(AFTERMATH, self.calls.ended()).await;
     }
 }

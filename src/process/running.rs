@@ -21,42 +21,43 @@ use crate::runtime::driver::{Driver, Io, fallback};
 use crate::runtime::shutdown::Phase;
 use crate::shadow;
 
-/// What is waited for at the end.
+/// The parts of a running server that must end.
 #[derive(Debug)]
 pub struct Running {
-    /// Waits for the end of the server.
+    /// Ends when the server has ended.
     pub io_thread: JoinHandle<Result<(), StartupError>>,
-    /// Run WSGI calls.
+    /// The WSGI threads.
     pub pools: Pools,
     /// Writes the access log.
     pub log_thread: Option<JoinHandle<()>>,
-    /// Shows the numbers.
+    /// The thread of the admin listener.
     pub admin: Option<AdminThread>,
 }
 
 impl Running {
-    /// Waits for the end of all of it.
+    /// Waits until all of them have ended.
     ///
     /// # Errors
-    /// When an application's startup failed, or we did.
+    /// When the startup of an application failed, or when the server itself panicked.
     pub fn finish(self, driver: &Driver) -> Result<(), StartupError> {
         let result = self.io_thread.join().unwrap_or_else(|_| Err(failed()));
         self.pools.stop();
-        // Connections that were cut end here, and with them the last clones of the access log.
+        // Connections that were cut end here, and drop their clones of the access log.
         driver.end();
-        // It counts to the end, and says so last of all.
+        // The admin thread stops after the last request was counted.
         if let Some(admin) = self.admin {
             admin.stop();
         }
         if let Some(thread) = self.log_thread {
-            // A panic of the writer was printed by its hook.
+            // The panic hook has already printed a panic of this thread.
             let _panicked = thread.join();
         }
         result
     }
 }
 
-/// Waits until the server has ended; drives it if nobody else does. Beside a pool stands the number of processes that serve.
+/// Waits until the server has ended, and drives it if no other thread does. `pool` has the WSGI pool and the number of
+/// serving processes.
 ///
 /// # Errors
 /// As for [`Running::finish`].
@@ -71,7 +72,7 @@ pub fn wait_for_end(
         (Io::Thread | Io::Pool, _) => driver.drive(|context| Pin::new(&mut serving).poll(context)),
         (Io::Loop, _) => Some(futures::executor::block_on(serving)),
     };
-    // Nobody has ended the runtime yet, so that no result at all is a panic of ours.
+    // The runtime still exists here, so without a result our code has panicked.
     ended.and_then(Result::ok).unwrap_or_else(|| Err(failed()))
 }
 
@@ -81,7 +82,7 @@ fn failed() -> StartupError {
 
 type Serving = tokio::task::JoinHandle<Result<(), StartupError>>;
 
-/// Serves: from the startup of the applications to their end.
+/// Runs the server from the startup of the applications to their shutdown.
 ///
 /// # Errors
 /// When a startup failed.

@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use arc_swap::ArcSwap;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use rsgi_bridge::pool::wait_until_idle;
@@ -22,46 +21,38 @@ use crate::config::live_shares::LiveShares;
 use crate::config::plan::Plan;
 use crate::config::settings::{Seconds, Settings};
 use crate::config::startup_error::StartupError;
-use crate::gateway::app::App;
 use crate::gateway::pools::Pools;
-use crate::http::forwarded::Proxies;
 use crate::http::service::Service;
 use crate::metrics::{Metrics, Routing};
-use crate::net::admission::Admission;
-use crate::net::binding::Bound as BoundListener;
 use crate::net::listeners::Listeners;
 use crate::net::tls::Tls;
 use crate::process::drain::Drain;
 use crate::process::heartbeat;
+use crate::process::preparation::{self, Core};
 use crate::process::running::{Running, serve, wait_for_end};
 use crate::process::startup::Started;
-use crate::response::compression::Compression;
-use crate::response::own_fields::OwnFields;
-use crate::response::static_files::StaticFiles;
 use crate::runtime::calls::Calls;
 use crate::runtime::driver::selector::LoopDriver;
 use crate::runtime::driver::{Driver, Io};
 use crate::runtime::event_loop::{EventLoop, Woken};
-use crate::runtime::response_queue::ResponseQueue;
 use crate::runtime::shutdown::Shutdown;
-use crate::runtime::wear::Wear;
 use crate::shadow::{self, ShadowExchanges, Shadowing};
 
-/// One server: made, started and finished once.
+/// One server. It is created, started and finished once.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct Server {
     stage: Mutex<ServerStage>,
     driver: Arc<Driver>,
     io: Io,
-    /// The processes that serve, this one included.
+    /// The number of serving processes, this one included.
     workers: usize,
     shutdown: Arc<Shutdown>,
     addresses: Vec<String>,
-    /// Where the admin listener is, if this process has it.
+    /// The address of the admin listener, if this process has one.
     admin_address: Option<String>,
     ready: Mutex<Receiver<()>>,
-    /// Hears why the process should be replaced, when somebody would do that.
+    /// Gets the reason to replace this process. `None` without a supervisor.
     worn: Mutex<Option<Receiver<String>>>,
     tls: Option<Arc<Tls>>,
     event_loop: Arc<EventLoop>,
@@ -71,9 +62,10 @@ pub struct Server {
     metrics: Option<Arc<Metrics>>,
     dashboard: Option<Dashboard>,
     apps: usize,
-    /// Whether the application without a prefix is called past its bridge, and so cannot hold an answer back.
+    /// Whether the application without a prefix is called without its bridge. Its responses can then not be held back
+    /// for probing.
     unprobed: bool,
-    /// Until the end, whose last lines it would hold up.
+    /// Dropped before the end, because the thread of the log ends with its last clone.
     access_log: Mutex<Option<AccessLog>>,
 }
 
@@ -84,7 +76,7 @@ enum ServerStage {
     Finished,
 }
 
-/// What is served.
+/// A server that was created but not started.
 #[derive(Debug)]
 struct PreparedServer {
     service: Service,
@@ -96,101 +88,57 @@ struct PreparedServer {
 
 #[pymethods]
 impl Server {
-    /// Reads the settings and the plan. The `listeners` are its own from now on; where other processes accept from them as well
-    /// they are `shared`.
+    /// Reads the settings and the plan, and takes over `listeners`. They are `shared` if other processes accept from
+    /// them too.
     #[new]
     fn new(py: Python<'_>, config: Settings, plan: Plan, listeners: Py<Listeners>, shared: bool) -> PyResult<Self> {
         if config.log_level == LogLevel::Debug {
             crate::log::show_debug();
         }
         let tls = Tls::load(&config)?;
-        let proxies = Proxies::new(&config)?;
-        let line = listeners.get().take_admin();
-        let listeners = listeners.get().take();
-        let door = if shared { line.map(Door::Line) } else { admin::listen(&config, &listeners)? };
-        if tls.is_some() && !listeners.iter().any(BoundListener::is_tcp) {
-            return Err(StartupError::new(
-                "there is a TLS certificate, but no address to serve it on: Unix sockets are not encrypted",
-                "also listen on TCP (`--bind 127.0.0.1:8443`), or remove `--tls-cert`",
-            )
-            .into());
-        }
-        let addresses = listeners.iter().map(|listener| listener.url(tls.is_some())).collect();
+        let (bound, door) = preparation::take_listeners(listeners.get(), &config, tls.is_some(), shared)?;
+        let addresses = bound.iter().map(|listener| listener.url(tls.is_some())).collect();
         let admin_address = door.as_ref().and_then(Door::url);
-        let names = || plan.apps.iter().map(|app| app.name.as_str().into()).collect();
-        let metrics = door.as_ref().map(|_| Metrics::new(names()));
-        let routing = Routing::new(plan.router()?, metrics.as_ref()).watch(plan.guards(metrics.is_some())?);
-        let routing = Arc::new(ArcSwap::from_pointee(routing));
-        let live_shares = Arc::new(LiveShares::new(&routing));
-        let shadowing = Shadowing::new(py, &plan, &config)?;
-        let event_loop = Arc::new(EventLoop::default());
+        let metrics =
+            door.as_ref().map(|_| Metrics::new(plan.apps.iter().map(|app| app.name.as_str().into()).collect()));
+        let (core, worn) = Core::new(&config)?;
         let pools = Pools::start(py, &plan.apps, &config)?;
-        let (response_queue, calls) = (Arc::new(ResponseQueue::default()), Arc::new(Calls::default()));
-        let (wear, worn) = Wear::new(config.max_requests);
-        // Where there is no supervisor nobody hears it.
-        let (wear, worn) = (Arc::new(wear), shared.then_some(worn));
-        let driver = Arc::new(Driver::new(Arc::clone(&response_queue), config.busy_poll.0)?);
-        let probes = plan.probes();
-        let unprobed = !probes && plan.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some());
-        let apps = plan.apps.into_iter().enumerate().map(|(place, mut app)| {
-            // Probing holds an answer back, which only the ASGI gateway can.
-            app.bridge = app.bridge.filter(|_| !(probes && app.prefix.is_empty()));
-            App::new(py, (place, app), &config, &event_loop, (&response_queue, &calls, &wear), pools.of(place))
-        });
-        let apps = apps.collect::<PyResult<Vec<_>>>()?;
-        let (access_log, log_thread) = AccessLog::start(&config)?.unzip();
-        let reopened = access_log.clone();
-        let limits = Arc::new(config.limits());
-        let (count, workers) = (apps.len(), config.workers);
-        let (compression, static_files) = (Compression::new(&config)?, StaticFiles::new(&plan.static_folders)?);
-        let (own_fields, shadowed) = (OwnFields::new(&config)?, shadowing.clone());
-        let wear = Some(wear).filter(|_| config.max_requests.is_some());
-        let admission = config.max_connections.map(Admission::new);
-        let service = Service {
-            settings: config,
-            routing,
-            shares: Arc::clone(&live_shares),
-            apps,
-            limits,
-            tls: tls.clone(),
-            proxies,
-            access_log,
-            own_fields,
-            metrics: metrics.clone(),
-            compression,
-            static_files,
-            shadowing,
-            wear,
-            admission,
-        };
+        let (unprobed, workers) = (plan.has_unprobed_bridge(), config.workers);
+        let (service, log_thread) = preparation::service(py, config, plan, &core, &pools, (tls, metrics))?;
         let io = Io::choose(&service.settings, service.all_asgi(), pools.driving().is_some())?;
         let (told, ready) = channel();
-        let listening = Listening { bound: listeners, shared, ready: told, accepting: Arc::default() };
-        let prepared = PreparedServer { service, listening, pools, log_thread, door };
+        let listening = Listening { bound, shared, ready: told, accepting: Arc::default() };
         Ok(Self {
-            stage: Mutex::new(ServerStage::Bound(Box::new(prepared))),
-            driver,
+            driver: core.driver,
             io,
             workers,
             shutdown: Arc::new(Shutdown::default()),
             addresses,
             admin_address,
             ready: Mutex::new(ready),
-            worn: Mutex::new(worn),
-            tls,
-            event_loop,
-            calls,
-            shares: live_shares,
-            dashboard: metrics.as_ref().map(Dashboard::new),
-            shadowing: shadowed,
-            metrics,
-            apps: count,
+            // Without a supervisor nobody would replace the process.
+            worn: Mutex::new(shared.then_some(worn)),
+            tls: service.tls.clone(),
+            event_loop: core.event_loop,
+            calls: core.calls,
+            shares: Arc::clone(&service.shares),
+            dashboard: service.metrics.as_ref().map(Dashboard::new),
+            shadowing: service.shadowing.clone(),
+            metrics: service.metrics.clone(),
+            apps: service.apps.len(),
             unprobed,
-            access_log: Mutex::new(reopened),
+            access_log: Mutex::new(service.access_log.clone()),
+            stage: Mutex::new(ServerStage::Bound(Box::new(PreparedServer {
+                service,
+                listening,
+                pools,
+                log_thread,
+                door,
+            }))),
         })
     }
 
-    /// Goes by another plan for the same applications. Requests and WebSockets that have begun stay where they are.
+    /// Changes to another plan for the same applications. Requests and WebSockets that have begun are not affected.
     fn reroute(&self, py: Python<'_>, plan: Plan) -> PyResult<()> {
         if plan.apps.len() != self.apps {
             return Err(PyValueError::new_err("the plan has other applications"));
@@ -207,22 +155,23 @@ impl Server {
         Ok(())
     }
 
-    /// Who drives the sockets: `thread`, `loop` or `pool`.
+    /// What drives the sockets: `thread`, `loop` or `pool`.
     #[getter]
     fn io(&self) -> &'static str {
         self.io.name()
     }
 
-    /// What the selector of the event loop waits with, when the loop is to drive the sockets. `selector` is the descriptor of the
-    /// selector of the application's own descriptors.
+    /// Returns what the event loop's selector waits with, if the loop drives the sockets. `selector` is the descriptor
+    /// of the selector for the application's own descriptors.
     ///
-    /// Raises `OSError` when it cannot be watched.
+    /// Raises `OSError` if it cannot be watched.
     fn loop_driver(&self, selector: i32) -> PyResult<LoopDriver> {
         Ok(LoopDriver::new(Arc::clone(&self.driver), Arc::clone(&self.event_loop), selector)?)
     }
 
-    /// Starts to serve. ASGI applications run in `event_loop`, which the caller runs; `on_end` is called, on a thread of ours, when
-    /// the server has ended, and `on_started`, in the loop, when the applications have started and no request has come yet.
+    /// Starts to serve. ASGI applications run in `event_loop`, which the caller runs. `on_started` is called in the
+    /// loop when the applications have started, before the first request. `on_end` is called on a thread of ours when
+    /// the server has ended.
     #[pyo3(signature = (event_loop, on_end, on_started = None))]
     fn start(
         &self,
@@ -243,7 +192,7 @@ impl Server {
         let PreparedServer { service, listening, pools, log_thread, door } = *prepared;
         let parts = (&self.calls, &self.event_loop, &self.shutdown);
         let shown = (&listening.accepting, self.addresses.clone());
-        // Who may look at the numbers looks before the applications start.
+        // The admin listener answers already while the applications start.
         let admin = admin::start(door, &service, self.dashboard.as_ref(), parts, shown)?;
         let (shutdown, calls, event_loop) =
             (Arc::clone(&self.shutdown), Arc::clone(&self.calls), Arc::clone(&self.event_loop));
@@ -267,20 +216,21 @@ impl Server {
         Ok(())
     }
 
-    /// Waits until connections are accepted; `False` when the server ends before.
+    /// Waits until connections are accepted. Returns `False` if the server ends before that.
     fn wait_until_ready(&self, py: Python<'_>) -> bool {
         py.detach(|| self.ready.lock().unwrap_or_else(PoisonError::into_inner).recv().is_ok())
     }
 
-    /// Waits until there is a reason to replace this process, and gives it; `None` when the server ends before, or nobody would.
+    /// Waits for a reason to replace this process, and returns it. Returns `None` if the server ends, or if there is no
+    /// supervisor.
     fn wait_until_worn(&self, py: Python<'_>) -> Option<String> {
         let worn = self.worn.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         py.detach(move || worn.recv().ok())
     }
 
-    /// Says that the sockets are driven: a byte into the pipe `descriptor` every `every` seconds.
+    /// Writes a byte into the pipe `descriptor` every `every` seconds while the sockets are driven.
     ///
-    /// Raises `OSError` when it is no pipe.
+    /// Raises `OSError` if it is not a pipe.
     fn beat(&self, descriptor: i32, every: Seconds) -> PyResult<()> {
         let pipe = self.driver.enter(|| heartbeat::open(descriptor))?;
         // It ends with the runtime.
@@ -288,21 +238,21 @@ impl Server {
         Ok(())
     }
 
-    /// Stops accepting; what runs may finish within the grace time.
+    /// Stops accepting. What runs may finish within the grace time.
     fn stop(&self) {
         self.shutdown.begin();
     }
 
-    /// Reads certificates and keys again, for connections that come; `False` when the server has none.
+    /// Reads certificates and keys again, for new connections. Returns `False` if the server has none.
     ///
-    /// Raises `rsgi.StartupError` when something is wrong with them; the old ones stay.
+    /// Raises `rsgi.StartupError` if something is wrong with them. The old ones then stay in use.
     fn reload_tls(&self, py: Python<'_>) -> PyResult<bool> {
         let Some(tls) = &self.tls else { return Ok(false) };
         py.detach(|| tls.reload())?;
         Ok(true)
     }
 
-    /// Opens the file of the access log again by its name; `False` when there is none.
+    /// Reopens the file of the access log by its name. Returns `False` if there is no access log.
     fn reopen_access_log(&self) -> bool {
         let log = self.access_log.lock().unwrap_or_else(PoisonError::into_inner);
         log.as_ref().inspect(|log| log.reopen()).is_some()
@@ -313,9 +263,9 @@ impl Server {
         self.event_loop.detach(event_loop)
     }
 
-    /// Waits for the end of the server.
+    /// Waits until the server has ended.
     ///
-    /// Raises `rsgi.StartupError` when an application's startup failed.
+    /// Raises `rsgi.StartupError` if the startup of an application failed.
     fn finish(&self, py: Python<'_>) -> PyResult<()> {
         let stage =
             std::mem::replace(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner), ServerStage::Finished);
@@ -326,30 +276,30 @@ impl Server {
         }
     }
 
-    /// Waits up to `timeout` seconds for the WSGI calls of this process to end; gives the number that still run.
+    /// Waits up to `timeout` seconds for the WSGI calls of this process to end. Returns how many still run.
     #[staticmethod]
     fn wait_for_calls(py: Python<'_>, timeout: Seconds) -> usize {
         py.detach(|| wait_until_idle(timeout.0))
     }
 
-    /// What the dashboard needs of this process; `None` without an admin listener.
+    /// The counters for the dashboard. `None` without an admin listener.
     #[getter]
     fn dashboard(&self) -> Option<Dashboard> {
         self.dashboard.clone()
     }
 
-    /// What the comparison of shadow traffic takes exchanges from, once; `None` without shadow traffic.
+    /// Returns, once, the source of exchanges for the comparison of shadow traffic. `None` without shadow traffic.
     fn shadow_exchanges(&self) -> Option<ShadowExchanges> {
         self.shadowing.as_ref()?.take_exchanges()
     }
 
-    /// Where the admin listener of this process is, such as `http://127.0.0.1:9090`; `None` without one.
+    /// The address of the admin listener of this process, such as `http://127.0.0.1:9090`. `None` without one.
     #[getter]
     fn admin_address(&self) -> Option<String> {
         self.admin_address.clone()
     }
 
-    /// Where the server listens, such as `http://127.0.0.1:8000`.
+    /// The addresses of the server, such as `http://127.0.0.1:8000`.
     #[getter]
     fn addresses(&self) -> Vec<String> {
         self.addresses.clone()

@@ -1,6 +1,6 @@
 //! What happens before the first request: the applications start in order, then Python reads their routes again.
 //!
-//! The server only waits for it. `gateway/lifespan.rs` handles one application.
+//! The server accepts no connections before that. `gateway/lifespan.rs` handles one application.
 //!
 //! Spec: ASGI Lifespan 2.0 (no request before `startup.complete`; an application may add routes in its startup).
 
@@ -16,7 +16,7 @@ use crate::http::service::Service;
 use crate::runtime::event_loop::{EventLoop, LoopEvent};
 use crate::runtime::shutdown::{Phase, Shutdown};
 
-/// Somebody who is told, in the event loop, that the applications have started.
+/// A function of Python that is called in the event loop when the applications have started.
 #[derive(Debug)]
 pub struct Started {
     call: Py<PyAny>,
@@ -24,7 +24,7 @@ pub struct Started {
 }
 
 impl Started {
-    /// Calls `call` in `event_loop` when it is time.
+    /// Will call `call` in `event_loop`.
     pub fn new(call: Py<PyAny>, event_loop: Arc<EventLoop>) -> Self {
         Self { call, event_loop }
     }
@@ -32,21 +32,21 @@ impl Started {
     /// Calls it, and waits until it has returned.
     ///
     /// # Errors
-    /// What it raised.
+    /// The exception that it raised.
     async fn tell(self) -> Result<(), StartupError> {
         let (sender, receiver) = oneshot::channel();
         let Self { call, event_loop } = self;
         event_loop.submit(LoopEvent::Run(Box::new(move |py| {
             let told = call.call0(py).map(|_| ()).map_err(|error| StartupError::from_python(py, &error));
-            // Nobody waits any more when the server has ended meanwhile.
+            // If the server has ended in the meantime, nothing waits for the result.
             let _unheard = sender.send(told);
         })));
-        // No answer: the loop has ended, and the server with it.
+        // Without a result, the loop has ended, and the server too.
         receiver.await.unwrap_or(Ok(()))
     }
 }
 
-/// Starts the applications, and tells `started`; when one fails, those that run are stopped again.
+/// Starts the applications, and calls `started`. If that fails, stops them again.
 ///
 /// # Errors
 /// What failed.
@@ -73,7 +73,7 @@ pub async fn stop(lifespans: Vec<Lifespan>) {
     }
 }
 
-/// Starts applications in their order; when one fails, those before it are stopped again.
+/// Starts the applications in their order. If one fails, stops those before it again.
 async fn start_each(service: &Service, shutdown: &Shutdown) -> Result<Vec<Lifespan>, StartupError> {
     let mut running = Vec::new();
     let mut cut = shutdown.guard();

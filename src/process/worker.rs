@@ -1,33 +1,34 @@
-//! What Python asks of Rust before or beside a server: the names of processes in the log, their parents, and formats.
+//! Functions that Python needs before a server exists or beside it: names of processes in the log, their parents, and
+//! formats.
 
 use pyo3::prelude::*;
 
 use crate::access_log::LineFormat;
 
-/// Says what is wrong with a format of the access log.
+/// Checks a format of the access log.
 ///
-/// Raises `rsgi.StartupError` when something is.
+/// Raises `rsgi.StartupError` if something is wrong with it.
 #[pyfunction]
 pub fn check_access_log_format(format: &str) -> PyResult<()> {
     LineFormat::compile(format)?;
     Ok(())
 }
 
-/// Makes each line that this process writes to standard error from Rust a JSON object, from now on.
+/// From now on, writes each line from Rust to standard error as a JSON object.
 #[pyfunction]
 pub fn write_json() {
     crate::log::write_json();
 }
 
-/// Puts `name` before every line that this process writes to standard error from Rust. Only the first call counts.
+/// Puts `name` in front of each line that Rust writes to standard error. Only the first call has an effect.
 #[pyfunction]
 pub fn name_process(name: String) {
     crate::log::name_process(name);
 }
 
-/// Makes this process the parent of every process below it whose own parent has ended.
+/// Makes this process the new parent of processes below it when their own parent has ended.
 ///
-/// Raises `OSError` where the system cannot do that.
+/// Raises `OSError` where the system does not support that.
 #[pyfunction]
 pub fn adopt_orphans() -> PyResult<()> {
     #[cfg(target_os = "linux")]

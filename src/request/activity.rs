@@ -1,7 +1,7 @@
-//! The requests of one HTTP/2 connection, counted: whether there is one, and since when there is none.
+//! Counts the requests of one HTTP/2 connection: whether there is one, and since when there is none.
 //!
-//! Kept apart because requests end where their connection cannot see it: with the body of a response, or with a WebSocket. (An
-//! HTTP/1 connection has one at a time, and knows.)
+//! The connection itself cannot see when a request ends: that is with the body of its response, or with its WebSocket.
+//! (An HTTP/1 connection has one request at a time, and knows.)
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -30,19 +30,19 @@ impl Default for Activity {
 }
 
 impl Activity {
-    /// A request has begun.
+    /// Notes that a request has begun.
     pub fn request_started(&self) {
         self.started.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The request is over, its response body included. Once per request.
+    /// Notes that a request has ended, including the body of its response. Call this once per request.
     pub fn request_ended(&self) {
         let micros = u64::try_from(self.created.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.ended_at.store(micros, Ordering::Release);
         self.ended.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Since when there is no request; `None` while there is one. The second is whether there ever was one.
+    /// Returns since when there is no request (`None` while there is one), and whether there ever was one.
     pub fn idle_since(&self) -> (Option<Instant>, bool) {
         let started = self.started.load(Ordering::Acquire);
         let idle = self.ended.load(Ordering::Acquire) >= started;

@@ -1,24 +1,24 @@
-//! The requests and WebSockets that one application has now, and how many requests it may have.
+//! The current requests and WebSockets of one application, and how many requests it may have.
 //!
-//! Requests know this of their application and nothing else. So they need no gateway.
+//! Requests know this about their application and nothing else, so they need no gateway.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::request::refusals::Refusals;
 
-/// What one application has to do.
+/// The load of one application.
 #[derive(Debug)]
 pub struct AppLoad {
-    /// Its target, such as `old:app`.
+    /// The target of the application, such as `old:app`.
     pub name: Arc<str>,
-    /// Its place in the plan.
+    /// The index of the application in the plan.
     pub index: usize,
-    /// Its requests whose answers are not out.
+    /// Requests whose response was not sent yet.
     pub unanswered: AtomicUsize,
-    /// How many there may be.
+    /// The most such requests.
     pub limit: Option<usize>,
-    /// Those that were too many.
+    /// The refused requests.
     pub refusals: Arc<Refusals>,
     /// Its WebSockets.
     pub websockets: WebSockets,
@@ -32,11 +32,11 @@ impl AppLoad {
     }
 }
 
-/// How many WebSockets an application has.
+/// The number of WebSockets of an application.
 #[derive(Debug, Default)]
 pub struct WebSockets {
-    /// Those that were accepted so far.
+    /// WebSockets accepted so far.
     pub accepted: AtomicUsize,
-    /// Those that are open.
+    /// Open WebSockets.
     pub open: AtomicUsize,
 }

@@ -1,6 +1,7 @@
-//! A bounded copy of a body that streams past.
+//! A limited copy of a body, made while the body is streamed.
 //!
-//! Apart because request and response bodies are copied alike, on whichever thread has the bytes. Nobody waits for it.
+//! Request and response bodies are copied in the same way, on the thread that has the bytes. Nothing waits for the
+//! copy.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,25 +17,25 @@ pub struct BodyCopy {
 #[derive(Debug, Default)]
 struct Copied {
     bytes: BytesMut,
-    /// How many there were, with those that are not kept.
+    /// How many bytes there were, including those that are not kept.
     size: u64,
-    /// Nothing more comes.
+    /// The body has ended.
     ended: bool,
 }
 
-/// What was copied of a body.
+/// The copy of a body.
 #[derive(Debug, Clone, Default)]
 pub struct CopiedBody {
-    /// The first bytes, as many as are kept.
+    /// The first bytes, up to the limit.
     pub bytes: Bytes,
-    /// How many there were.
+    /// How many bytes there were.
     pub size: u64,
-    /// Whether the end was seen.
+    /// Whether the body has ended.
     pub ended: bool,
 }
 
 impl CopiedBody {
-    /// Whether all of it was kept.
+    /// Whether the whole body was kept.
     pub fn is_complete(&self) -> bool {
         self.ended && self.size == self.bytes.len() as u64
     }
@@ -50,7 +51,7 @@ impl BodyCopy {
         self.copied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next bytes.
+    /// Adds the next bytes.
     pub fn push(&self, chunk: &[u8]) {
         let mut copied = self.lock();
         let room = self.limit.saturating_sub(copied.bytes.len());
@@ -58,7 +59,7 @@ impl BodyCopy {
         copied.bytes.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
     }
 
-    /// Nothing more comes.
+    /// Notes that the body has ended.
     pub fn end(&self) {
         self.lock().ended = true;
     }
@@ -68,7 +69,7 @@ impl BodyCopy {
         self.lock().size
     }
 
-    /// What was copied.
+    /// Takes the copy.
     pub fn take(&self) -> CopiedBody {
         let Copied { bytes, size, ended } = std::mem::take(&mut *self.lock());
         CopiedBody { bytes: bytes.freeze(), size, ended }

@@ -1,4 +1,4 @@
-//! A request that the server answers itself ([`RequestError`]), because of the client or because there is no room.
+//! A request that the server itself answers ([`RequestError`]), because of the client or because there is no capacity.
 //!
 //! Every stage may refuse a request. Errors of applications are reported where they happen (`rsgi_bridge::report`). A
 //! client that has left is not an error.
@@ -12,28 +12,28 @@ use rsgi_bridge::error::BodyError;
 
 use crate::metrics::Event;
 
-/// A request that the server answers itself, with a status and one line that says why.
+/// A request that the server itself answers, with a status and one line that says why.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{status}: {reason}")]
 pub struct RequestError {
-    /// The status of the answer.
+    /// The status of the response.
     pub status: StatusCode,
     /// One sentence for the client.
     pub reason: Cow<'static, str>,
-    /// What becomes of the connection.
+    /// What happens to the connection.
     pub then: Then,
-    /// How it is counted; what an application wanted, or did wrong, is no refusal of the server's.
+    /// How it is counted. `None` if it was caused by an application, so that it is no refusal of the server.
     pub event: Option<Event>,
 }
 
-/// What becomes of the connection after an error answer.
+/// What happens to the connection after an error response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
-    /// The next request is welcome.
+    /// The connection takes the next request.
     KeepAlive,
-    /// The bytes that follow cannot be trusted, or are not wanted.
+    /// The connection closes, because the bytes that follow cannot be trusted or are not wanted.
     Close,
-    /// The next try may work: `Retry-After`.
+    /// The client may try again later: `Retry-After`.
     Retry,
 }
 
@@ -43,17 +43,17 @@ impl RequestError {
         Self { status, reason: reason.into(), then: Then::Close, event: event_of(status) }
     }
 
-    /// An error after which the connection goes on.
+    /// An error after which the connection continues.
     pub fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { status, reason: reason.into(), then: Then::KeepAlive, event: event_of(status) }
     }
 
-    /// The server is full for now; `event` says of what.
+    /// The server has no capacity at the moment. `event` says which capacity.
     pub fn busy(event: Event, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: reason.into(), then: Then::Retry, event: Some(event) }
     }
 
-    /// No thread was free for it in time.
+    /// No thread became free in time.
     pub fn no_thread() -> Self {
         Self::busy(Event::QueueTimeout, "no thread became free in time; try again")
     }
@@ -63,13 +63,14 @@ impl RequestError {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "the application took too long")
     }
 
-    /// The application failed; what went wrong is in the log, not in the answer.
+    /// The application failed. The error is in the log, not in the response.
     pub fn application_failed() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the application failed")
     }
 }
 
-/// How the server's own answers are counted. A 403 is an application's that refused a WebSocket, a 500 a failure.
+/// How the server's own responses are counted. A 403 means that an application refused a WebSocket, a 500 that it
+/// failed.
 fn event_of(status: StatusCode) -> Option<Event> {
     Some(match status {
         StatusCode::FORBIDDEN | StatusCode::INTERNAL_SERVER_ERROR => return None,

@@ -1,7 +1,7 @@
-//! That a client has ended its side of an HTTP/1 connection while its request is answered.
+//! Notes that a client has closed its side of an HTTP/1 connection while its request is answered.
 //!
-//! Such a client waits for its answer, or it has left: on the wire the two look the same. So whatever answers goes on, and what it
-//! sends leaves; but who wants to know hears of it. Kept apart because the connection says so and the gateways listen.
+//! Such a client may wait for its response, or it may have left. On the wire, the two look the same. So the response is
+//! still made and sent, but code that wants to know about it is told.
 //!
 //! Spec: RFC 9112 9.6.
 
@@ -9,20 +9,20 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// See the top of this file. The connection polls who listens when this changes.
+/// See the top of this file. When this changes, the connection polls the future of the response.
 #[derive(Debug, Default)]
 pub struct HalfClosed(AtomicBool);
 
 impl HalfClosed {
-    /// Says it, or for the next request that it is not so yet.
+    /// Sets whether the client has closed its side.
     pub fn set(&self, closed: bool) {
         self.0.store(closed, Ordering::Relaxed);
     }
 
-    /// The result of `work`; `tell` is called if the client ends its side before.
+    /// The result of `work`. Calls `tell` if the client closes its side before.
     ///
     /// # Cancel safety
-    /// As that of `work`.
+    /// The same as that of `work`.
     pub async fn watch<F: Future + Unpin>(&self, mut work: F, tell: impl FnOnce()) -> F::Output {
         let mut tell = Some(tell);
         poll_fn(|context| {
@@ -32,7 +32,7 @@ impl HalfClosed {
                 && let Some(tell) = tell.take()
             {
                 tell();
-                // What that has brought about may be the result.
+                // Polled again, because `tell` may have caused a result.
                 return Pin::new(&mut work).poll(context);
             }
             result

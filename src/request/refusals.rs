@@ -1,6 +1,8 @@
-//! Logs that an application has as many requests as `--limit-concurrency` allows: once when it begins, and once when it is over.
+//! Logs that an application has as many requests as `--limit-concurrency` allows: once when this begins, and once when
+//! it is over.
 //!
-//! Nothing here runs while there is capacity. The first refusal starts a watch, which ends with the shortage.
+//! While there is capacity, nothing runs here. The first refusal starts a task that watches until there is capacity
+//! again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::log::{self, counted};
 
-/// Time between two looks.
+/// The time between two checks.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The refusals of one application that has as many requests as it may.
+/// The refused requests of one application.
 #[derive(Debug, Default)]
 pub struct Refusals {
     count: AtomicUsize,
@@ -19,7 +21,7 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// Counts one, and says so if it is the first for a while. Called by who drives.
+    /// Counts a refusal. Logs it if it is the first for a while. Called on the driving thread.
     pub fn add(self: &Arc<Self>, app: &Arc<str>, limit: usize) {
         self.count.fetch_add(1, Ordering::AcqRel);
         if !self.watched.swap(true, Ordering::AcqRel) {

@@ -25,22 +25,22 @@ use crate::response::in_flight::InFlight;
 use crate::response::stream_clock::{PIECE, StreamClock};
 use crate::response::trailers::Trailers;
 
-/// What an application answered.
+/// The response of an application, or of the server in its place.
 #[derive(Debug)]
 pub enum AppResponse {
-    /// All of it is here.
+    /// The whole body is here.
     Whole(Box<ResponseHead>, Bytes),
-    /// The body comes in pieces; the pipe fails when it breaks off.
+    /// The body comes in pieces. The pipe fails if the body breaks off.
     Stream(Box<ResponseHead>, PipeReader<Bytes>),
-    /// So does this one, and what its client is slow to take comes out of a file.
+    /// The body comes in pieces. If the client is slow, parts of it come from a file.
     Spooled(Box<ResponseHead>, PipeReader<Piece>),
     /// The body comes in pieces, and trailers follow it.
     Trailed(Box<ResponseHead>, PipeReader<Bytes>, Trailers),
     /// The body is in a file.
     File(Box<ResponseHead>, FileBody),
-    /// The body is compressed as it comes.
+    /// The body is compressed while it is sent.
     Compressed(Box<ResponseHead>, Box<CompressedStream>),
-    /// The server answers in its place.
+    /// A response of the server itself.
     Error(RequestError),
 }
 
@@ -58,7 +58,7 @@ impl AppResponse {
         }
     }
 
-    /// Its head; `None` for an answer of the server itself.
+    /// The head, or `None` for a response of the server itself.
     pub fn head_mut(&mut self) -> Option<&mut ResponseHead> {
         match self {
             Self::Whole(head, _)
@@ -71,12 +71,12 @@ impl AppResponse {
         }
     }
 
-    /// Whether the client is not to ask again on the same connection.
+    /// Whether the connection closes after this response.
     pub fn is_last(&self) -> bool {
         matches!(self, Self::Error(error) if error.then == Then::Close)
     }
 
-    /// Head and body, which `in_flight` ends with.
+    /// Splits the response into head and body. The body carries `in_flight` until it is dropped.
     pub fn into_parts(self, mut in_flight: InFlight) -> (Box<ResponseHead>, ResponseBody) {
         in_flight.record.status = self.status().as_u16();
         if let Self::Error(error) = &self {
@@ -97,7 +97,8 @@ impl AppResponse {
         (head, ResponseBody::new(content, in_flight))
     }
 
-    /// The response of hyper's HTTP/2, which would send the empty body of a stream as a frame of its own.
+    /// The response for hyper's HTTP/2. The body of a response without content becomes empty here, because hyper would
+    /// send an extra frame for an empty stream.
     pub fn into_http2(self, in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
         let (head, mut body) = self.into_parts(in_flight);
         if !head.allows_body(head_request) && matches!(body.content, Content::Stream(_) | Content::Spooled(_))
@@ -112,7 +113,7 @@ impl AppResponse {
     }
 }
 
-/// The server's own answer: one line of text that says why.
+/// The server's own response: one line of text with the reason.
 fn error_page(error: &RequestError) -> (Box<ResponseHead>, Content) {
     let phrase = error.status.canonical_reason().unwrap_or("Error");
     let text = format!("{} {phrase}: {}\n", error.status.as_u16(), error.reason);
@@ -124,30 +125,31 @@ fn error_page(error: &RequestError) -> (Box<ResponseHead>, Content) {
     (ResponseHead::own(error.status, headers), Content::Whole(Some(text.into())))
 }
 
-/// The body of a response; the request counts as in flight until it is dropped.
+/// The body of a response. The request counts as in flight until the body is dropped.
 #[derive(Debug)]
 pub struct ResponseBody {
     content: Content,
     in_flight: InFlight,
     broken: Option<io::Error>,
-    /// Over HTTP/2: how the client takes it.
+    /// Over HTTP/2: measures how fast the client takes the body.
     clock: Option<Arc<StreamClock>>,
-    /// Over HTTP/2: what of the last chunk has yet to go out.
+    /// Over HTTP/2: the part of the last chunk that hyper has not got yet.
     rest: Bytes,
 }
 
 impl ResponseBody {
-    /// The head of the answer is complete, with these fields.
+    /// Logs fields of the response. The head must be complete.
     pub fn log_fields(&mut self, headers: &HeaderMap) {
         self.in_flight.log_fields(headers);
     }
 
-    /// Whether the access log says something of the answer's fields.
+    /// Whether the access log needs fields of the response.
     pub fn logs_fields(&self) -> bool {
         self.in_flight.logs_fields()
     }
 
-    /// The client sends no more, and perhaps it takes no more either: who wants to know is told, and its place is free.
+    /// The client has closed its sending side, and may have left. Frees the permit of the request, and tells the
+    /// application if it wants to know.
     pub fn half_closed(&mut self) {
         self.in_flight.leave();
         match &self.content {
@@ -158,7 +160,7 @@ impl ResponseBody {
         }
     }
 
-    /// Whether the body is whole, or it is known how long it is.
+    /// The length of the body that is still to come, if it is known.
     pub fn length(&self) -> Option<u64> {
         self.size_hint().exact()
     }
@@ -177,7 +179,7 @@ impl ResponseBody {
         Self { content, in_flight, broken: None, clock, rest: Bytes::new() }
     }
 
-    /// What follows the body, once.
+    /// The fields that follow the body. They are returned once.
     fn trailers(&mut self) -> Option<HeaderMap> {
         let fields = match &mut self.content {
             Content::Trailed(_, trailers) => trailers.lock().unwrap_or_else(PoisonError::into_inner).take(),
@@ -187,7 +189,7 @@ impl ResponseBody {
         fields.filter(|fields| !fields.is_empty())
     }
 
-    /// Hands over what the client should take next; an HTTP/2 client piece by piece.
+    /// Returns the next piece for the client. Over HTTP/2 a piece has at most `PIECE` bytes.
     fn hand(&mut self, mut chunk: Bytes) -> Frame<Bytes> {
         if let Some(clock) = &self.clock {
             if chunk.len() > PIECE {
@@ -252,7 +254,8 @@ impl Body for ResponseBody {
             Some(Ok(chunk)) => Poll::Ready(Some(Ok(this.hand(chunk)))),
             Some(Err(error)) => {
                 this.in_flight.record.broken = true;
-                // hyper's HTTP/2 cuts at once; one turn later what came before has been flushed.
+                // hyper's HTTP/2 resets the stream at once on an error. Return the error one poll later, so that the
+                // earlier bytes are flushed.
                 this.broken = Some(error);
                 context.waker().wake_by_ref();
                 Poll::Pending

@@ -16,7 +16,7 @@ use rsgi_bridge::response::response_head::ResponseHead;
 
 use crate::route::{BUCKET_COOKIE, Decided, Lot, Reason, Router, Scheme};
 
-/// The application that answered, and what decided.
+/// Names the application that answered, and what decided.
 static SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
 
 /// The lifetime of the cookie: a year, in seconds.
@@ -102,27 +102,27 @@ fn encoded(text: &str) -> String {
             continue;
         }
         for byte in character.encode_utf8(&mut [0; 4]).bytes() {
-            // Nothing that is written to a string fails.
+            // Writing to a string cannot fail.
             let _written = write!(written, "%{byte:02X}");
         }
     }
     written
 }
 
-/// Who may store a response.
+/// Which caches may store a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Caching {
-    /// Only the client, or nobody.
+    /// Only the client's own cache, or none.
     Private,
-    /// Shared caches, by its own fields.
+    /// Shared caches, because fields of the response say so.
     Shared,
-    /// Its fields do not say.
+    /// The fields of the response do not say.
     Open,
 }
 
 impl Caching {
     fn of(headers: &HeaderMap) -> Self {
-        // Most responses.
+        // Most responses take this path.
         if headers.get(CACHE_CONTROL).is_none() {
             return if expires_later(headers) { Self::Shared } else { Self::Open };
         }
@@ -146,7 +146,7 @@ impl Caching {
 fn seconds(directive: &[u8], name: &str) -> Option<u64> {
     let (own, number) = directive.split_at_checked(name.len())?;
     let number = number.strip_prefix(b"=").filter(|_| own.eq_ignore_ascii_case(name.as_bytes()))?;
-    // A cache may accept a value that is not a number.
+    // Some caches accept a value that is not a number, so treat it as a large one.
     Some(str::from_utf8(number.trim_ascii()).ok()?.trim_matches('"').parse().unwrap_or(u64::MAX))
 }
 
@@ -154,7 +154,7 @@ fn expires_later(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(EXPIRES) else { return false };
     match value.to_str().map(httpdate::parse_http_date) {
         Ok(Ok(date)) => date > SystemTime::now(),
-        // `0` is in the past. A cache may accept a date with a mistake.
+        // `0` and `-1` are in the past. Some caches accept a date with a mistake, so treat it as a later one.
         _ => value.len() > "-1".len(),
     }
 }

@@ -1,6 +1,6 @@
-//! `103 Early Hints`: what an application says before its answer, on the way to the connection.
+//! `103 Early Hints`: carries the hints of an application to the connection.
 //!
-//! Kept apart because it goes beside the answer: the application sends from its own thread, the connection writes when it can.
+//! The application calls `send` on its own thread. The connection takes the bytes when it can write.
 //!
 //! Spec: RFC 8297; RFC 9110 15.2; ASGI extension "Early Hints".
 
@@ -11,10 +11,10 @@ use futures::task::AtomicWaker;
 
 use crate::request::parts::RequestParts;
 
-/// So many bytes of hints wait at most: what is more is left out, as it is no more than a hint.
+/// At most this many bytes of hints wait. Further ones are dropped, because a hint is optional.
 const MOST: usize = 64 << 10;
 
-/// See the top of this file.
+/// The hints of one request that were not written yet.
 #[derive(Clone, Debug, Default)]
 pub struct EarlyHints(Arc<HintQueue>);
 
@@ -24,7 +24,7 @@ struct HintQueue {
     connection: AtomicWaker,
 }
 
-/// Lets the application of this request send hints.
+/// Allows the application of this request to send hints.
 pub fn offer(parts: &mut RequestParts) -> EarlyHints {
     let hints = EarlyHints::default();
     parts.extensions.insert(hints.clone());
@@ -32,12 +32,12 @@ pub fn offer(parts: &mut RequestParts) -> EarlyHints {
 }
 
 impl EarlyHints {
-    /// Those of a request, if its connection takes any.
+    /// The hints of a request, if its connection can send them.
     pub fn of(parts: &RequestParts) -> Option<&Self> {
         parts.extensions.get()
     }
 
-    /// Sends an informational answer with these values of `Link`.
+    /// Queues a 103 with these values of `Link`.
     pub fn send(&self, links: &[Vec<u8>]) {
         let mut waiting = self.lines();
         if waiting.len() > MOST {
@@ -54,12 +54,12 @@ impl EarlyHints {
         self.0.connection.wake();
     }
 
-    /// Has the connection woken when there are hints. Ask before taking.
+    /// Wakes the connection when there are hints. Call this before `take`.
     pub fn register(&self, context: &Context<'_>) {
         self.0.connection.register(context.waker());
     }
 
-    /// What is to be written.
+    /// The bytes to write.
     pub fn take(&self) -> Vec<u8> {
         std::mem::take(&mut *self.lines())
     }

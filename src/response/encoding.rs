@@ -40,7 +40,7 @@ impl Encoding {
     }
 }
 
-/// What a client wants, in thousandths; `None` is what it does not name.
+/// The weights that a client gives to codings, in thousandths. `None` means that the client does not name it.
 #[derive(Debug, Default)]
 pub struct Accepted {
     named: Vec<(Encoding, u16)>,
@@ -49,7 +49,7 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// What the fields of a request say. Without any, nothing but the plain bytes is wanted.
+    /// Reads the fields of a request. Without `Accept-Encoding`, only plain bytes are accepted.
     pub fn of(fields: &RequestFields) -> Self {
         let mut accepted = Self::default();
         for item in fields.texts("accept-encoding").flat_map(|value| value.split(',')) {
@@ -71,7 +71,8 @@ impl Accepted {
         named.or(self.any).unwrap_or_default()
     }
 
-    /// Those of `offered` that are wanted, the best first; of equal ones the first.
+    /// Those of `offered` that the client prefers to plain bytes, the best first. Equal ones stay in the order of
+    /// `offered`.
     pub fn among(&self, offered: &[Encoding]) -> Vec<Encoding> {
         let plain = self.identity.unwrap_or_default();
         let mut wanted: Vec<_> = offered.iter().map(|encoding| (self.weight(*encoding), *encoding)).collect();
@@ -81,7 +82,7 @@ impl Accepted {
     }
 }
 
-/// The weight in what follows a name, such as `q=0.5`; `None` when it is none.
+/// The weight in a parameter such as `q=0.5`; `None` if it is invalid.
 fn weight(parameter: &str) -> Option<u16> {
     let (name, value) = parameter.split_once('=')?;
     let (whole, decimals) = value.trim().split_once('.').unwrap_or((value.trim(), ""));

@@ -1,6 +1,7 @@
-//! Response bodies that are read from a file: one that the application named, or what was stored of an answer for its slow client.
+//! Response bodies from a file: one that the application named, or the part of a response that was spooled for a slow
+//! client.
 //!
-//! Kept apart from the responses because who drives tokio must not wait for a disk: a thread of tokio's reads each piece.
+//! The driving thread must not wait for a disk, so tokio's blocking threads read the pieces.
 
 use std::io;
 use std::pin::Pin;
@@ -16,7 +17,7 @@ use tokio::task::JoinHandle;
 /// How much of a file is read at once, in bytes.
 const FILE_CHUNK: u64 = 256 * 1024;
 
-/// A file that is read piece by piece on tokio's blocking threads.
+/// A file that tokio's blocking threads read piece by piece.
 #[derive(Debug)]
 pub struct FileStream<F> {
     left: u64,
@@ -26,9 +27,9 @@ pub struct FileStream<F> {
 #[derive(Debug)]
 enum FileSource<F> {
     Here(F),
-    /// A thread has it, and brings it back with what it read.
+    /// A blocking thread has the file, and returns it with the piece that it has read.
     Reading(JoinHandle<(F, io::Result<Option<Bytes>>)>),
-    /// It could not be read.
+    /// Reading failed.
     Lost,
 }
 
@@ -38,7 +39,7 @@ impl<F: Pieces + Unpin> FileStream<F> {
         Self { left: body.left(), source: FileSource::Here(body) }
     }
 
-    /// How many bytes have not come out.
+    /// How many bytes are still to come.
     pub fn left(&self) -> u64 {
         self.left
     }
@@ -72,7 +73,7 @@ impl<F: Pieces + Unpin> FileStream<F> {
     }
 }
 
-/// A body that comes through a pipe, parts of it by way of a file.
+/// A body that comes through a pipe, with parts of it in a file.
 #[derive(Debug)]
 pub struct SpooledStream {
     reader: PipeReader<Piece>,
@@ -80,22 +81,22 @@ pub struct SpooledStream {
 }
 
 impl SpooledStream {
-    /// Reads what comes out of `reader`.
+    /// Reads from `reader`.
     pub fn new(reader: PipeReader<Piece>) -> Self {
         Self { reader, stored: None }
     }
 
-    /// Whether all of it has come out.
+    /// Whether all of it was taken.
     pub fn is_finished(&self) -> bool {
         self.stored.as_ref().is_none_or(|stored| stored.left() == 0) && self.reader.is_finished()
     }
 
-    /// Has `tell` called, once, if the body is given up because its client takes nothing.
+    /// Calls `tell` once if the body is given up because its client takes nothing.
     pub fn on_given_up(&self, tell: impl FnOnce() + Send + 'static) {
         self.reader.on_given_up(tell);
     }
 
-    /// Its client may have left.
+    /// Tells the sender that the client may have left.
     pub fn doubt(&self) {
         self.reader.doubt();
     }
@@ -119,7 +120,7 @@ impl SpooledStream {
     }
 }
 
-/// What hyper is told of a body that breaks off.
+/// The error of a body that breaks off.
 pub fn broken_off(error: BodyError) -> io::Error {
     io::Error::other(format!("the response is incomplete: {error}"))
 }

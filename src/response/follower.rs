@@ -1,6 +1,4 @@
-//! Somebody who follows a request to the end of its response, and only looks: shadow traffic and recordings do.
-//!
-//! Apart because a request knows nothing else of them.
+//! Watches a request to the end of its response without changing it. Shadow traffic and recordings use this.
 
 use std::sync::Arc;
 
@@ -8,23 +6,24 @@ use super::app_response::AppResponse;
 use crate::request::app_load::AppLoad;
 use crate::request::body_copy::BodyCopy;
 
-/// See the top of this file. It is dropped with the request.
+/// Watches one request. It is dropped with the request.
 pub trait Follower: std::fmt::Debug + Send {
-    /// Where the body of the request is copied, if it has one.
+    /// Where the body of the request is copied, or `None` if it is not copied.
     fn request_body(&self) -> Option<Arc<BodyCopy>>;
 
-    /// `app` has answered. Gives whether the request is followed further.
+    /// `app` has answered. Returns whether to go on watching.
     fn answered(&mut self, response: &mut AppResponse, app: Option<&Arc<AppLoad>>) -> bool;
 
-    /// For somebody who copies the response's body before it is sent, because it is changed on the way.
+    /// Takes over copying the response's body. Compression uses this, because it has to copy the plain bytes before it
+    /// changes them.
     fn copy_elsewhere(&mut self) -> Option<Arc<BodyCopy>>;
 
-    /// A piece of the response's body is sent.
+    /// A piece of the response's body was handed to the connection.
     fn passed(&self, chunk: &[u8]);
 
     /// The response's body has ended.
     fn ended(&self);
 
-    /// The request is over.
+    /// The request has ended.
     fn over(self: Box<Self>);
 }

@@ -1,6 +1,6 @@
-//! A request from its head to the last byte of its response, and the permit that it takes meanwhile.
+//! A request from its head to the last byte of its response, and the permit that it holds meanwhile.
 //!
-//! Kept apart from the connection, which begins it, because responses and WebSockets carry it on and end it.
+//! The connection starts it. Responses and WebSockets carry it on and end it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,56 +19,57 @@ use crate::response::follower::Follower;
 use crate::response::stream_clock::StreamClock;
 use crate::route::Reason;
 
-/// A request from its head to the last byte of its response: the access log, the limits, and the connection's idle clock
-/// all end with it.
+/// A request from its head to the last byte of its response. When this is dropped, the access log gets its line, the
+/// permit is free, and the connection may become idle.
 #[derive(Debug)]
 pub struct InFlight {
-    /// What the access log will say.
+    /// The result, for the access log and the metrics.
     pub record: RequestRecord,
     /// The header fields of the response that depend on the decision, if there are any.
     pub decision: Option<Box<DecisionFields>>,
-    /// Who follows it, if anybody does.
+    /// Watches the request, if shadow traffic or a recording does.
     pub follower: Option<Box<dyn Follower>>,
-    /// `None` when somebody else holds it.
+    /// `None` after the permit was freed or given to a WebSocket.
     permit: Option<RequestPermit>,
     log: Option<Logged>,
-    /// `None` when there is nobody to show the numbers to.
+    /// `None` if no metrics are kept.
     counted: Option<Counted>,
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub struct RequestRecord {
     /// When its head was complete.
     pub started: Instant,
-    /// The status of the answer; 0 when there was none.
+    /// The status of the response; 0 if there was none.
     pub status: u16,
     /// Body bytes that were handed to the connection.
     pub bytes: u64,
     /// The response broke off.
     pub broken: bool,
-    /// Who answered, if that is logged.
+    /// The application that answered, if that is logged.
     app: Option<Arc<str>>,
 }
 
 /// A request that gets a line in the access log.
 #[derive(Debug)]
 pub struct Logged {
-    /// Where the line goes.
+    /// The log that gets the line.
     pub log: AccessLog,
-    /// What it is made of.
+    /// The data of the line.
     pub entry: Box<LogEntry>,
 }
 
-/// What a request occupies until this is dropped: its connection is not idle, and its application has one more.
+/// What a request occupies until this is dropped: its connection is not idle, and it counts for the limit of its
+/// application.
 #[derive(Debug)]
 pub struct RequestPermit {
-    /// Where an HTTP/2 connection counts its requests.
+    /// The counter of an HTTP/2 connection's requests.
     activity: Option<Arc<Activity>>,
     running: Option<Arc<AppLoad>>,
-    /// It is that of a WebSocket that was accepted.
+    /// It belongs to a WebSocket that was accepted.
     websocket: bool,
-    /// Of a WebSocket over HTTP/2: its stream, which is reset unless it has ended.
+    /// The stream of a WebSocket over HTTP/2. It is reset if it has not ended.
     stream: Option<Arc<StreamClock>>,
 }
 
@@ -80,7 +81,7 @@ impl RequestPermit {
         Self { activity, running: None, websocket: false, stream: None }
     }
 
-    /// Counts as one of `app`'s; `false` when those are too many.
+    /// Counts the request for `app`. Returns `false` if `app` already has as many as its limit.
     fn enter(&mut self, app: &Arc<AppLoad>) -> bool {
         let unanswered = app.unanswered.fetch_add(1, Ordering::AcqRel);
         leave(self.running.replace(Arc::clone(app)));
@@ -110,7 +111,7 @@ impl Drop for RequestPermit {
 }
 
 impl InFlight {
-    /// Begins with the head, at `began`. `log` is where its line goes, `counted` where its numbers do.
+    /// Starts at `began`, with the head. `log` gets its line, and `counted` its numbers.
     pub fn start(
         activity: Option<Arc<Activity>>,
         began: Instant,
@@ -122,9 +123,9 @@ impl InFlight {
         Self { record, decision: None, follower: None, permit, log, counted }
     }
 
-    /// What decided who answers.
+    /// Notes what decided which application answers.
     ///
-    /// `decided` is only called when something is counted.
+    /// `decided` is only called if metrics are kept.
     pub fn decided_by(&mut self, routing: &Routing, reason: Reason, decided: impl FnOnce() -> Option<DecidedBy>) {
         if let Some(counted) = &mut self.counted
             && let Some(decided) = decided()
@@ -141,12 +142,12 @@ impl InFlight {
         }
     }
 
-    /// Whether the access log says something of the answer's fields.
+    /// Whether the access log needs fields of the response.
     pub fn logs_fields(&self) -> bool {
         self.log.as_ref().is_some_and(|told| !told.log.wanted().response.is_empty())
     }
 
-    /// The fields that the answer leaves with.
+    /// Keeps the fields of the response that the access log needs.
     pub fn log_fields(&mut self, headers: &HeaderMap) {
         if let Some(told) = &mut self.log {
             told.entry.response =
@@ -154,12 +155,12 @@ impl InFlight {
         }
     }
 
-    /// Where its route is counted, if it is.
+    /// The counters of its route, if metrics are kept.
     pub fn series(&self) -> Option<Arc<RouteSeries>> {
         self.counted.as_ref().map(Counted::series)
     }
 
-    /// An application has answered: a copy of what it sends is kept, if the request is followed.
+    /// An application has answered. Tells the follower, if there is one.
     pub fn answered(&mut self, response: &mut AppResponse) {
         let Some(follower) = &mut self.follower else { return };
         let app = self.permit.as_ref().and_then(|permit| permit.running.as_ref());
@@ -168,14 +169,14 @@ impl InFlight {
         }
     }
 
-    /// The server answers in the application's place.
+    /// The server answers in the application's place. Counts the event of the error.
     pub fn refused(&mut self, error: &RequestError) {
         if let (Some(counted), Some(event)) = (&mut self.counted, error.event) {
             counted.refused(event);
         }
     }
 
-    /// Says who answers.
+    /// Notes which application answers.
     fn served_by(&mut self, app: &AppLoad) {
         if self.log.is_some() {
             self.record.app = Some(Arc::clone(&app.name));
@@ -188,17 +189,17 @@ impl InFlight {
         }
     }
 
-    /// Says that the server answers by itself, with what is called `name` in the log.
+    /// Notes that the server itself answers; `name` is for the access log.
     pub fn answered_by(&mut self, name: &Arc<str>) {
         if self.log.is_some() {
             self.record.app = Some(Arc::clone(name));
         }
     }
 
-    /// Counts the request as one of `app`'s, and no longer as one of another's.
+    /// Counts the request for `app`, and no longer for another application.
     ///
     /// # Errors
-    /// 503 when `app` runs as many as it may.
+    /// 503 when `app` already has as many requests as its limit.
     pub fn enter(&mut self, app: &Arc<AppLoad>) -> Result<(), RequestError> {
         self.served_by(app);
         let full = self.permit.as_mut().is_some_and(|permit| !permit.enter(app));
@@ -209,12 +210,12 @@ impl InFlight {
         Err(RequestError::busy(Event::Concurrency, "too many requests at once; try again"))
     }
 
-    /// Gives the place to another request.
+    /// Frees the permit before the request has ended.
     pub fn leave(&mut self) {
         self.permit = None;
     }
 
-    /// Leaves the place to the WebSocket that the request becomes.
+    /// Takes the permit for the WebSocket that the request becomes.
     pub fn hand_on(&mut self) -> Option<RequestPermit> {
         let mut permit = self.permit.take()?;
         permit.stream = StreamClock::current();

@@ -1,6 +1,7 @@
-//! What goes back to the client: the responses of applications, of static files, and of the server itself.
+//! Responses on their way to the client: those of applications, of static files, and of the server itself.
 //!
-//! [`app_response`] has the head and the body. [`in_flight`] follows a request to the last byte of its response. This room does not know which HTTP the client speaks, and no gateway.
+//! [`app_response`] has the head and the body. [`in_flight`] follows a request to the last byte of its response. This
+//! folder does not know the version of HTTP, and no gateway.
 
 pub mod app_response;
 pub mod compression;

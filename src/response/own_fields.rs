@@ -1,6 +1,6 @@
-//! The header fields that the server adds to every answer which does not have them.
+//! The header fields that the server adds to every response which does not have them.
 //!
-//! Kept apart from `response.rs` because they are the same whoever answers. `Date` is added where the bytes are made.
+//! They are the same for every application. `Date` is added where the head is written.
 //!
 //! Spec: RFC 9110 10.2.4 (`Server`).
 
@@ -11,22 +11,22 @@ use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 use crate::response::app_response::ResponseBody;
 
-/// What is added.
+/// The fields to add.
 #[derive(Debug)]
 pub struct OwnFields {
-    /// What `Server` says.
+    /// The value of `Server`.
     pub server: Option<HeaderValue>,
-    /// The field that holds the request's id.
+    /// The field for the id of the request.
     pub request_id: Option<HeaderName>,
     /// Whether responses get `x-served-by`.
     pub served_by: bool,
 }
 
 impl OwnFields {
-    /// What the settings say.
+    /// From the settings.
     ///
     /// # Errors
-    /// When it cannot be in a header.
+    /// When a value is not valid in a header field.
     pub fn new(settings: &Settings) -> Result<Self, StartupError> {
         let wrong = |text: &str| StartupError::new(format!("`{text}` cannot be in a header"), "see docs/settings.md");
         let server = settings.server_header.as_ref();
@@ -36,7 +36,7 @@ impl OwnFields {
         Ok(Self { server, request_id: request_id.transpose()?, served_by: settings.served_by })
     }
 
-    /// Adds what is missing, `id` as the request's. After that the head is as it goes out.
+    /// Adds missing fields to a response, with `id` as the request's id, and then logs the fields.
     pub fn complete(&self, response: &mut Response<ResponseBody>, id: Option<HeaderValue>) {
         self.add(response.headers_mut(), id);
         let headers = std::mem::take(response.headers_mut());
@@ -44,7 +44,7 @@ impl OwnFields {
         *response.headers_mut() = headers;
     }
 
-    /// Adds what is missing, `id` as the request's.
+    /// Adds missing fields, with `id` as the request's id.
     pub fn add(&self, headers: &mut HeaderMap, id: Option<HeaderValue>) {
         if let Some(server) = &self.server {
             headers.entry(SERVER).or_insert_with(|| server.clone());

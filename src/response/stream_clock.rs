@@ -1,7 +1,7 @@
-//! How the client takes the response of one HTTP/2 stream: the clock that hyper does not have.
+//! Measures how fast the client takes the response of one HTTP/2 stream. hyper does not measure this.
 //!
-//! A response finds its clock through the task that it runs in. So the response does not know whether there is a stream.
-//! Over HTTP/1 there is no clock; the connection has one.
+//! A response finds its clock through the task that it runs in, so it need not know whether there is a stream. Over
+//! HTTP/1 there is no such clock, because the connection has its own.
 //!
 //! Spec: RFC 9113 5.2.
 
@@ -15,31 +15,32 @@ use tokio::time::Instant;
 
 use crate::wire::{DataRate, Limits};
 
-/// How much of a response hyper gets at a time: what it has not sent is not ours any more, and no clock watches it. As
-/// long as a frame may be, so that no frame is shorter for it.
+/// How many bytes hyper gets at a time. After that, no clock watches them. It is the default frame size, so frames do
+/// not become shorter.
 pub const PIECE: usize = 16 * 1024;
 
-/// `None` is for ever.
+/// A deadline; `None` means none.
 pub type Until = Option<Instant>;
 
 tokio::task_local! {
     static CLOCK: Arc<StreamClock>;
 }
 
-/// How the client takes the response of one stream. The connection's flow control says when it has; only here is a clock.
+/// The clock of one stream. hyper asks for more bytes when flow control lets it send, which shows what the client has
+/// taken.
 #[derive(Debug)]
 pub struct StreamClock {
     data_rate: Mutex<DataRate>,
     answered: AtomicBool,
-    /// The application gives the response up, because the client takes nothing of it and others need the thread.
+    /// The application gave the response up, because the client takes nothing and other requests need the thread.
     given_up: AtomicBool,
     task: AtomicWaker,
-    /// What sends on the stream after it has become a WebSocket.
+    /// The task that sends on the stream after it has become a WebSocket.
     sender: OnceLock<AbortHandle>,
 }
 
 impl StreamClock {
-    /// A stream that has just begun.
+    /// The clock of a new stream.
     pub fn new(limits: &Limits) -> Self {
         Self {
             data_rate: Mutex::new(DataRate::new(limits)),
@@ -50,12 +51,12 @@ impl StreamClock {
         }
     }
 
-    /// The clock of the stream whose task this is; there is none over HTTP/1.
+    /// The clock of the stream of the current task. `None` over HTTP/1.
     pub fn current() -> Option<Arc<Self>> {
         CLOCK.try_with(Arc::clone).ok()
     }
 
-    /// Runs a step of the stream's task, in which [`Self::current`] finds `clock`.
+    /// Runs a step of the stream's task. Inside it, [`Self::current`] returns `clock`.
     pub fn watch<T>(clock: &Arc<Self>, step: impl FnOnce() -> T) -> T {
         CLOCK.sync_scope(Arc::clone(clock), step)
     }
@@ -65,46 +66,47 @@ impl StreamClock {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// The stream is a WebSocket now, and `sender` is the task that sends on it. A stream is upgraded once.
+    /// Notes that the stream is a WebSocket now, and that the task `sender` sends on it. A stream is upgraded at most
+    /// once.
     pub fn sent_by(&self, sender: AbortHandle) {
         let _set = self.sender.set(sender);
     }
 
-    /// The response has begun.
+    /// Notes that the response has begun.
     pub fn answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
     }
 
-    /// hyper wants more: the client has taken what was handed over.
+    /// hyper asks for more, so the client has taken what was handed over.
     pub fn took(&self) {
         self.data_rate().moved(0);
     }
 
-    /// The client has to take `bytes` now.
+    /// Notes that the client has to take `bytes` now.
     pub fn handed(&self, bytes: usize) {
         self.data_rate().hand(bytes);
     }
 
-    /// Resets a stream that has become a WebSocket, unless it has ended in order.
+    /// Resets a stream that has become a WebSocket, unless it has ended normally.
     pub fn cut(&self) {
         if let Some(sender) = self.sender.get() {
             sender.abort();
         }
     }
 
-    /// Does not wait for the client any longer.
+    /// Stops waiting for the client.
     pub fn give_up(&self) {
         self.given_up.store(true, Ordering::Release);
         self.task.wake();
     }
 
-    /// Whether the application has given the response up. If not, `context` hears of it.
+    /// Whether the application gave the response up. If not, `context` is woken when it does.
     pub fn is_given_up(&self, context: &Context<'_>) -> bool {
         self.task.register(context.waker());
         self.given_up.load(Ordering::Acquire)
     }
 
-    /// Until when the client may take nothing; `None` when it is not waited for.
+    /// How long the client may take nothing. `None` if rsgi is not waiting for the client.
     pub fn timeout(&self) -> Option<Until> {
         let mut data_rate = self.data_rate();
         data_rate.is_waiting().then(|| data_rate.wait())

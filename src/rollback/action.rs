@@ -1,6 +1,6 @@
 //! What the judge decides, with the numbers that a hook gets.
 //!
-//! `judge.rs` decides. Whoever asked it applies this.
+//! `judge.rs` decides, and its caller applies the result.
 
 use std::time::Duration;
 
@@ -13,36 +13,36 @@ use super::tally::Side;
 /// What the judge decides.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// No client is in the share from now on.
+    /// Sets the share to 0.
     RollBack {
         /// The rule.
         rule: String,
         /// Its configured share in buckets.
         configured: u16,
-        /// Its share until now.
+        /// Its share before.
         from: u16,
-        /// Why.
+        /// The reason, in words.
         reason: String,
         /// The numbers of the last window.
         window: WindowReport,
-        /// Who is told.
+        /// The hook to call.
         hook: Option<Hook>,
     },
-    /// More clients are in the share from now on.
+    /// Raises the share.
     Advance {
         /// The rule.
         rule: String,
         /// Its configured share in buckets.
         configured: u16,
-        /// Its share until now.
+        /// Its share before.
         from: u16,
-        /// Its share from now on.
+        /// Its new share.
         to: u16,
     },
 }
 
 impl Action {
-    /// The rule that it is for.
+    /// The rule that changes.
     pub fn rule(&self) -> &str {
         match self {
             Self::RollBack { rule, .. } | Self::Advance { rule, .. } => rule,
@@ -53,7 +53,7 @@ impl Action {
 /// The numbers of a window, for a hook.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WindowReport {
-    /// How long it lasted.
+    /// How long the window lasted.
     pub seconds: f64,
     /// Inside the share.
     pub inside: SideReport,
@@ -68,7 +68,7 @@ pub struct SideReport {
     pub requests: u64,
     /// Those that failed.
     pub failures: u64,
-    /// 99 % of the requests took at most so long.
+    /// The 99th percentile of the response time, in seconds.
     pub p99_seconds: Option<f64>,
 }
 

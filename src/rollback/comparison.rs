@@ -1,7 +1,8 @@
-//! Compares the two sides of a window: the new application against what the other clients get, at the same time.
+//! Compares the two sides of a window: requests in the share, which the new application answers, and other requests at
+//! the same time.
 //!
-//! If both fail, the cause is something that they share, such as a database, and the new application is no worse. So a difference
-//! must be large as well as significant.
+//! If both sides fail, the cause is something that they share, such as a database, and the new application is not
+//! worse. So a difference must be large as well as significant.
 
 #![allow(clippy::cast_precision_loss, reason = "nobody has 2^53 requests in a window")]
 
@@ -11,26 +12,26 @@ use super::guard::Guard;
 use super::significance::fisher;
 use super::tally::Side;
 
-/// The level of a test. With two windows in a row it must be passed twice. `docs/rollback.md` has what follows from it.
+/// The level of a test. Two windows in a row must pass it. `docs/rollback.md` has the consequences.
 pub(super) const LEVEL: f64 = 0.001;
 
-/// The new failure rate must be so many times the other.
+/// The failure rate in the share must be this many times the other.
 const TIMES: f64 = 2.0;
 
-/// So many clients must be affected, if there are more than are affected.
+/// At least this many clients must be affected, or all clients if there are fewer.
 const FEWEST_CLIENTS: u32 = 3;
 
-/// A shorter difference of response times does not count.
+/// A smaller difference of response times does not count.
 const PERCEPTIBLE: Duration = Duration::from_millis(10);
 
-/// What is worse.
+/// In which way the new application is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     Failures,
     Slowness,
 }
 
-/// One window of a rule.
+/// The counts of one window of a rule.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Window {
     pub(super) inside: Side,
@@ -38,12 +39,12 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Whether there is enough to compare.
+    /// Whether both sides have enough requests to compare.
     pub(super) fn has(&self, minimum: u64) -> bool {
         self.inside.requests() >= minimum && self.outside.requests() >= minimum
     }
 
-    /// What is worse inside the share, if anything is.
+    /// In which way the new application is worse, if it is.
     pub(super) fn compare(&self, guard: &Guard) -> Option<Cause> {
         if self.fails_more(guard.failures) {
             return Some(Cause::Failures);
@@ -62,7 +63,8 @@ impl Window {
             && fisher(new, old) <= LEVEL
     }
 
-    /// Whether more than 1 % inside are slower than the limit, which is well above what 99 % outside take.
+    /// Whether more than 1 % of the requests in the share are slower than a limit. The limit is well above the 99th
+    /// percentile of the other side.
     fn is_slower(&self, factor: f64) -> bool {
         let Some(usual) = self.outside.p99() else { return false };
         let limit = usual.mul_f64(factor).max(usual + PERCEPTIBLE);
@@ -72,7 +74,7 @@ impl Window {
         rate(new) > 0.01 && enough(clients, self.inside.clients()) && fisher(new, old) <= LEVEL
     }
 
-    /// A cause in words, with its numbers.
+    /// The cause in words, with its numbers.
     pub(super) fn describe(&self, cause: Cause) -> String {
         let Self { inside, outside } = self;
         match cause {
@@ -95,7 +97,7 @@ fn rate((some, all): (u64, u64)) -> f64 {
     if all == 0 { 0.0 } else { some as f64 / all as f64 }
 }
 
-/// Whether the clients that are affected are more than an odd one, or all.
+/// Whether enough clients are affected: [`FEWEST_CLIENTS`], or all if there are fewer.
 fn enough(affected: u32, clients: u32) -> bool {
     affected >= FEWEST_CLIENTS.min(clients)
 }

@@ -13,17 +13,17 @@ pub struct Guard {
     pub window: Duration,
     /// The fewest requests of each side in a window.
     pub minimum: u64,
-    /// So much higher the failure rate may be, from 0 to 1.
+    /// How much higher the failure rate may be, from 0 to 1.
     pub failures: f64,
-    /// So many times longer the 99th percentile of the response time may be; `None` if it does not count.
+    /// How many times longer the 99th percentile of the response time may be. `None` if it does not count.
     pub p99: Option<f64>,
-    /// Who is told.
+    /// Called after a rollback.
     pub hook: Option<Hook>,
-    /// How the share is raised, if it is.
+    /// How the share is raised. `None` if it is not.
     pub advance: Option<Advance>,
 }
 
-/// Who is told about a rollback.
+/// What to call after a rollback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hook {
     /// A program and its arguments.
@@ -35,9 +35,9 @@ pub enum Hook {
 /// How a share is raised step by step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Advance {
-    /// The shares in buckets, in rising order.
+    /// The shares in buckets, in ascending order.
     pub steps: Vec<u16>,
-    /// How long each step lasts at least.
+    /// The shortest time that each step lasts.
     pub after: Duration,
 }
 

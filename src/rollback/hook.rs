@@ -1,7 +1,7 @@
-//! Tells another program about a rollback: a command gets it as JSON on its standard input, a URL by POST.
+//! Tells another program about a rollback: a command gets it as JSON on standard input, a URL with a POST.
 //!
-//! It runs on a thread of its own and takes a bounded time. A hook that fails changes nothing else. The command is an argument
-//! list, so no shell reads it. The URL is on this machine, so nobody can be made to send requests elsewhere.
+//! The hook runs on its own thread, with a timeout. If it fails, that is only logged. The command is an argument list,
+//! so no shell parses it. The URL must be on this machine, so nobody can make rsgi send requests elsewhere.
 //!
 //! Spec: RFC 9112 3, 4 (one request, one status line).
 
@@ -16,13 +16,13 @@ use super::guard::Hook;
 /// How long a hook may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often a command is looked at.
+/// The time between two checks whether the command has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// The longest status line.
+/// The longest status line, in bytes.
 const MOST_LINE: u64 = 1024;
 
-/// Calls the hook on a thread of its own. `document` is JSON.
+/// Calls the hook on its own thread. `document` is JSON.
 pub fn call(hook: Hook, document: String) {
     let calling = std::thread::Builder::new().name("rsgi-hook".into()).spawn(move || {
         let called = match &hook {
@@ -41,12 +41,12 @@ pub fn call(hook: Hook, document: String) {
 fn run(words: &[String], document: &str) -> Result<(), String> {
     let Some((program, arguments)) = words.split_first() else { return Ok(()) };
     let failed = |error: io::Error| format!("`{program}`: {error}");
-    // Standard output has the access log, so what the command says goes beside our own lines.
+    // Standard output has the access log, so the command writes to standard error.
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(io::stderr()).process_group(0);
     let mut child = command.spawn().map_err(failed)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // It fits into the buffer of a pipe. A command need not read it.
+        // It fits into the buffer of a pipe. The command need not read it.
         let _unread = stdin.write_all(document.as_bytes());
     }
     let status = wait(&mut child).map_err(failed)?;
@@ -57,14 +57,14 @@ fn run(words: &[String], document: &str) -> Result<(), String> {
     }
 }
 
-/// Whether it ended well; `None` if it took too long.
+/// Whether the command succeeded. `None` if it took too long and was killed.
 fn wait(child: &mut Child) -> io::Result<Option<bool>> {
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         match child.try_wait() {
             Ok(Some(status)) => return Ok(Some(status.success())),
             Ok(None) => std::thread::sleep(LOOK_EVERY),
-            // The supervisor, which buries orphans, was faster.
+            // The supervisor reaps orphans, and was faster. The result is unknown.
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::CHILD.raw_os_error()) => {
                 return Ok(Some(true));
             }
@@ -87,7 +87,7 @@ fn post(url: &str, document: &str) -> Result<(), String> {
     let port = if authority.ends_with(']') || !authority.contains(':') { ":80" } else { "" };
     let addresses = format!("{authority}{port}").to_socket_addrs().map_err(failed)?;
     let mut connected = Err(io::Error::other("it is not on this machine"));
-    // `localhost` may have two, of which one listens.
+    // `localhost` may have two addresses, and the server may listen on one.
     for address in addresses.filter(|address| address.ip().is_loopback()) {
         connected = TcpStream::connect_timeout(&address, PATIENCE);
         if connected.is_ok() {

@@ -1,8 +1,9 @@
-//! Adds up the counts of all processes, compares them window by window, and decides: roll back, raise the share, or neither.
+//! Adds up the counts of all processes, compares them window by window, and decides: roll back, raise the share, or
+//! neither.
 //!
-//! There is one judge for all processes. Counts come in as each process has them since its start, so that none is lost and none
-//! counts twice. A window ends when its time is over and both sides have enough requests. Whoever changes a share, or the settings
-//! of its rule, starts its windows anew.
+//! There is one judge for all processes. Each process reports its counts since its start, so none is lost and none
+//! counts twice. A window ends when its time is over and both sides have enough requests. If the share or the settings
+//! of a rule change, its windows start again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -14,16 +15,16 @@ use super::comparison::{Cause, Window};
 use super::guard::Guard;
 use super::tally::Side;
 
-/// So many windows in a row must be worse for the same cause.
+/// How many windows in a row must be worse in the same way.
 const IN_A_ROW: u32 = 2;
 
-/// A share of all clients, in buckets: there is nobody to compare with.
+/// A share of all clients, in buckets. There is nothing to compare with.
 const ALL: u16 = crate::route::BUCKETS;
 
-/// A rule that no process has reported for so long is left alone.
+/// If no process reports a rule for this long, nothing is decided about it.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// What is kept of a process that has ended, for so long.
+/// How long the counts of a process that has ended are kept.
 const MEMORY: Duration = Duration::from_secs(60);
 
 /// The counts of a watched rule in one process.
@@ -35,7 +36,7 @@ pub struct Watched {
     pub configured: u16,
     /// Its settings.
     pub guard: Guard,
-    /// Which counters these are. Other ones start at zero.
+    /// The id of the counters. New counters start at zero.
     pub id: u64,
     /// Inside the share.
     pub inside: Side,
@@ -43,7 +44,7 @@ pub struct Watched {
     pub outside: Side,
 }
 
-/// What is in force for a rule.
+/// The current setting of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     /// The share in buckets.
@@ -52,29 +53,29 @@ pub struct Setting {
     pub advances: bool,
 }
 
-/// A rule while it is watched.
+/// The state of a watched rule.
 #[derive(Debug)]
 struct Watch {
     guard: Guard,
     configured: u16,
     setting: Setting,
-    /// Since when this share is in force.
+    /// When this share was set.
     since: Instant,
     window: Window,
     began: Instant,
-    /// What was worse in the last windows, and in how many.
+    /// In which way the last windows were worse, and how many in a row.
     worse: Option<(Cause, u32)>,
-    /// How many windows of this share were compared.
+    /// How many windows with this share were compared.
     compared: u32,
     /// When a process last reported it.
     heard: Instant,
 }
 
-/// See the top of this file.
+/// Decides about the shares of all watched rules.
 #[derive(Debug, Default)]
 pub struct Judge {
     rules: BTreeMap<String, Watch>,
-    /// The last counts by counter and rule.
+    /// The last counts, by id and rule.
     last: HashMap<(u64, String), (Side, Side, Instant)>,
 }
 
@@ -95,7 +96,7 @@ impl Judge {
         }
     }
 
-    /// Decides. `in_force` says what is in force for a rule with this text and configured share.
+    /// Decides. `in_force` returns the current setting of a rule with this text and this configured share.
     pub fn decide(&mut self, in_force: impl Fn(&str, u16) -> Setting, now: Instant) -> Vec<Action> {
         self.last.retain(|_, (_, _, heard)| now.duration_since(*heard) < MEMORY);
         self.rules.retain(|_, watch| now.duration_since(watch.heard) < MEMORY);
@@ -138,7 +139,7 @@ impl Watch {
         self.advance(rule, now)
     }
 
-    /// The cause, if it is the one of enough windows in a row.
+    /// The cause, if enough windows in a row had it.
     fn is_worse(&mut self, window: &Window) -> Option<Cause> {
         self.worse = window.compare(&self.guard).map(|cause| match self.worse {
             Some((before, windows)) if before == cause => (cause, windows + 1),
@@ -160,7 +161,7 @@ impl Watch {
         }
     }
 
-    /// The next step, once this one has lasted long enough and the last window was no worse.
+    /// The next step, if this one has lasted long enough and the last window was not worse.
     fn advance(&mut self, rule: &str, now: Instant) -> Option<Action> {
         let advance = self.guard.advance.as_ref().filter(|_| self.setting.advances)?;
         let from = self.setting.share;
@@ -183,7 +184,7 @@ mod tests {
         Guard { window: 10 * SECOND, minimum: 100, failures: 0.01, p99: Some(2.0), hook: None, advance }
     }
 
-    /// One rule whose processes report every second.
+    /// A rule whose processes report every second.
     struct Bench {
         judge: Judge,
         now: Instant,
@@ -198,7 +199,7 @@ mod tests {
             Self { judge: Judge::default(), now: Instant::now(), setting, sides: BTreeMap::new(), guard }
         }
 
-        /// One second, with so many requests and failures inside and outside in this process.
+        /// Lets a second pass. Each pair has the requests and failures of this process in that second.
         fn second(&mut self, id: u64, inside: [u64; 2], outside: [u64; 2]) -> Vec<Action> {
             self.now += SECOND;
             let sides = self.sides.entry(id).or_default();
@@ -219,7 +220,7 @@ mod tests {
             actions
         }
 
-        /// The seconds until something is decided, and what.
+        /// Lets seconds pass until an action. Returns their number and the action.
         fn until(&mut self, seconds: u32, inside: [u64; 2], outside: [u64; 2]) -> Option<(u32, Action)> {
             (1..=seconds).find_map(|second| self.second(1, inside, outside).pop().map(|action| (second, action)))
         }
@@ -230,7 +231,7 @@ mod tests {
         let mut bench = Bench::new(guard());
         let (seconds, action) = bench.until(100, [20, 10], [400, 1]).unwrap_or_else(|| panic!("nothing"));
         let Action::RollBack { from, reason, window, .. } = action else { panic!("{action:?}") };
-        // The first report begins the first window.
+        // The first report starts the first window.
         assert_eq!((seconds, from), (21, 500));
         assert_eq!(reason, "requests that failed: 100 of 200 (50.0%) in the share, 10 of 4000 (0.2%) of the others");
         assert_eq!((window.inside.failures, window.outside.requests), (100, 4000));
@@ -258,7 +259,7 @@ mod tests {
     fn the_counts_of_all_processes_count_and_none_twice() {
         let mut bench = Bench::new(Guard { minimum: 150, advance: None, ..guard() });
         for second in 0..16 {
-            // Nine requests in each process, of which one has ended after a while.
+            // Nine requests per second, first in one process, then in another.
             let process = if second < 8 { 1 } else { 2 };
             assert!(bench.second(process, [9, 9], [100, 0]).is_empty(), "{second}");
         }

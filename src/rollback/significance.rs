@@ -1,11 +1,12 @@
-//! Whether one rate is higher than another, or only by chance: Fisher's exact test, one-sided.
+//! Tests whether one rate is higher than another by more than chance: Fisher's exact test, one-sided.
 //!
-//! It is exact for any number of requests. A new application with a small share has few failures in a window, where tests that
-//! approximate with a normal distribution are wrong. It never trips more often than its level says.
+//! It is exact for any number of requests. With a small share, a window has few failures in the new application, and
+//! tests that approximate with a normal distribution are then wrong. The test never trips more often than its level
+//! says.
 
 #![allow(clippy::cast_precision_loss, reason = "nobody has 2^53 requests in a window")]
 
-/// The probability that so many or more of all failures happen on the new side, if both sides are the same. Each side is
+/// The probability that the new side has this many of all failures or more, if both sides are the same. Each pair is
 /// failures and requests.
 pub fn fisher((bad, all): (u64, u64), (other_bad, other_all): (u64, u64)) -> f64 {
     let is_higher = u128::from(bad) * u128::from(other_all) > u128::from(other_bad) * u128::from(all);
@@ -32,7 +33,7 @@ fn ln_choose(all: u64, some: u64) -> f64 {
     ln_factorial(all) - ln_factorial(some) - ln_factorial(all - some)
 }
 
-/// Stirling's series. Below 16 it would not be accurate enough.
+/// The logarithm of a factorial, by Stirling's series. The series is not accurate enough below 16.
 fn ln_factorial(number: u64) -> f64 {
     if number < 16 {
         return (1..=number).map(|each| each as f64).product::<f64>().ln();
@@ -50,7 +51,7 @@ mod tests {
         assert!((found - expected).abs() <= expected * 1e-7, "{found} is not {expected}");
     }
 
-    /// The expected values are sums of exact fractions.
+    /// The expected values were computed as sums of exact fractions.
     #[test]
     fn known_tables_have_their_known_probability() {
         is_close(fisher((3, 4), (1, 4)), 0.242_857_142_857);

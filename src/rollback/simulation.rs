@@ -1,7 +1,7 @@
-//! Simulates days of traffic: how often a share is rolled back by mistake, and how soon when it should be.
+//! Simulates days of traffic: how often a share is rolled back by mistake, and how soon if it should be.
 //!
-//! The real judge decides, with the default settings. The numbers are random but the same each time. `docs/rollback.md` has the results,
-//! and this test fails when they are others. Tests only.
+//! The real judge decides, with the default settings. The numbers are random, but the same in each run.
+//! `docs/rollback.md` has the results, and this test fails if they differ. Only for tests.
 
 #![allow(clippy::cast_precision_loss, reason = "nobody has 2^53 requests in a window")]
 #![allow(clippy::indexing_slicing, reason = "the places are those of the arrays")]
@@ -20,7 +20,7 @@ const WINDOW: Duration = Duration::from_secs(30);
 const WINDOWS_PER_DAY: u32 = 2880;
 const EVERYBODY: u64 = u64::MAX;
 
-/// A `SplitMix64`.
+/// The random numbers of `SplitMix64`.
 struct Random(u64);
 
 impl Random {
@@ -36,7 +36,7 @@ impl Random {
     }
 }
 
-/// Response times with a long tail: half of them are longer than `median`, 1 % longer than 3.2 times that.
+/// Response times with a long tail: half of them are longer than `median`, and 1 % are longer than 3.2 times that.
 struct Times(Vec<u8>);
 
 impl Times {
@@ -61,7 +61,7 @@ impl SimulatedTraffic {
         Self { requests, failing, times: Times::new(median) }
     }
 
-    /// The requests of one window, each of another client.
+    /// The requests of one window, each from another client.
     fn window(&self, random: &mut Random) -> Side {
         let mut counts = [0_u64; 256];
         for _ in 0..self.requests.div_ceil(4) {
@@ -76,7 +76,7 @@ impl SimulatedTraffic {
     }
 }
 
-/// A rule with a judge of its own.
+/// A rule with its own judge.
 struct SimulatedRule {
     judge: Judge,
     now: Instant,
@@ -94,7 +94,7 @@ impl SimulatedRule {
         rule
     }
 
-    /// Whether the share is rolled back after this window.
+    /// Returns whether the share is rolled back after this window.
     fn window(&mut self, window: &Window) -> bool {
         let none = Side::default();
         self.watched.inside.add(&window.inside, &none);
@@ -106,7 +106,7 @@ impl SimulatedRule {
     }
 }
 
-/// The windows that are worse and the rollbacks, in so many days of two sides that are the same.
+/// The number of worse windows and of rollbacks in these days, if both sides are the same.
 fn by_mistake(days: u32, inside: &SimulatedTraffic, outside: &SimulatedTraffic) -> (u32, u32) {
     let (mut random, mut rule) = (Random(u64::from(days)), SimulatedRule::new());
     let (mut worse, mut rollbacks) = (0, 0);
@@ -121,7 +121,7 @@ fn by_mistake(days: u32, inside: &SimulatedTraffic, outside: &SimulatedTraffic) 
     (worse, rollbacks)
 }
 
-/// The windows until the rollback, in the median and in 95 of 100 tries.
+/// How many windows pass until the rollback: the median, and the 95th percentile.
 fn detection(inside: &SimulatedTraffic, outside: &SimulatedTraffic) -> (u32, u32) {
     let mut random = Random(7);
     let mut tries: Vec<u32> = (0..200)
@@ -135,7 +135,7 @@ fn detection(inside: &SimulatedTraffic, outside: &SimulatedTraffic) -> (u32, u32
     (tries[99], tries[189])
 }
 
-/// The rows have to be in the page, as they are.
+/// Checks that the page has these rows.
 fn are_on_the_page(rows: &[String]) {
     let missing: Vec<_> = rows.iter().filter(|row| !PAGE.contains(row.as_str())).map(String::as_str).collect();
     assert!(missing.is_empty(), "docs/rollback.md has not these rows:\n{}", missing.join("\n"));
@@ -152,14 +152,14 @@ fn equal_applications_are_hardly_ever_rolled_back() {
         let (worse, rollbacks) = by_mistake(days, &inside, &outside);
         let (percent, windows) = (100.0 * failing, days * WINDOWS_PER_DAY);
         rows.push(format!("| {new} | {old} | {percent}% | {days} | {worse} of {windows} | {rollbacks} |"));
-        // Two in a row, at the rate of single ones: less than once in a hundred days.
+        // Two worse windows in a row, at the rate of single ones, occur less than once in a hundred days.
         let rate = f64::from(worse) / f64::from(windows);
         assert!(rate * rate * f64::from(WINDOWS_PER_DAY) < 0.01, "{rate}");
     }
     are_on_the_page(&rows);
 }
 
-/// Some clients always fail, on both sides: a wrong link that they poll. Chance puts a few of them inside.
+/// Some clients always fail, on both sides, because they poll a wrong link. Chance puts a few of them into the share.
 #[test]
 fn clients_that_always_fail_are_rarely_the_fault_of_an_application() {
     let mut random = Random(11);

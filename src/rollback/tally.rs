@@ -1,8 +1,8 @@
 //! The counts of one rule: requests inside and outside its share.
 //!
-//! This is on the way of a request, but only of one that a watched share decided. Counting takes no lock. Response times are in
-//! slots, four for each doubling, so that the slots of several processes can be added up. Each slot also notes which clients it
-//! had, as far as 64 bits can: one client that always fails or is always slow says nothing about an application.
+//! Only requests that a watched share decided are counted here. Counting takes no lock. Response times are in slots,
+//! four for each doubling, so that the slots of several processes can be added up. Each slot also notes its clients, as
+//! far as 64 bits allow: one client that always fails or is always slow says nothing about an application.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -12,21 +12,21 @@ use serde::{Deserialize, Serialize};
 
 use super::guard::Guard;
 
-/// The first slot ends here, in microseconds: a power of two.
+/// The binary logarithm of the end of the first slot, in microseconds: 2^8 µs.
 const SHORTEST: u32 = 8;
 
-/// The last slot begins at about two minutes.
+/// The number of slots. The last one begins at about two minutes.
 pub(super) const SLOTS: usize = 78;
 
-/// The counts of one side.
+/// The counters of one side.
 #[derive(Debug)]
 struct Arm {
     requests: AtomicU64,
     failures: AtomicU64,
-    /// The clients with a failure since the last look.
+    /// The clients with a failure since the last `look`, as bits.
     failed: AtomicU64,
     times: [AtomicU64; SLOTS],
-    /// The clients in each slot since the last look.
+    /// The clients in each slot since the last `look`, as bits.
     clients: [AtomicU64; SLOTS],
 }
 
@@ -58,7 +58,7 @@ impl Arm {
         }
     }
 
-    /// The counts since the start, and the clients since the last look.
+    /// The counts since the start, and the clients since the last call.
     fn look(&self) -> Side {
         let slots = self.times.iter().zip(&self.clients).enumerate().filter_map(|(slot, (times, clients))| {
             let (count, clients) = (times.load(Ordering::Relaxed), clients.swap(0, Ordering::Relaxed));
@@ -81,7 +81,7 @@ fn slot(took: Duration) -> usize {
     })
 }
 
-/// Where a slot begins. The one before ends there.
+/// Where a slot begins, and the slot before it ends.
 pub(super) fn begin_of(slot: usize) -> Duration {
     let Some(above) = slot.checked_sub(1) else { return Duration::ZERO };
     let (octave, quarter) = (above / 4, above as u64 % 4);
@@ -96,7 +96,7 @@ pub(super) struct Slot {
     clients: u64,
 }
 
-/// The counts of one side of a rule, as a worker sends them.
+/// The counts of one side of a rule, in the form that a worker sends.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
     pub(super) slots: Vec<Slot>,
@@ -106,7 +106,7 @@ pub struct Side {
 }
 
 impl Side {
-    /// Adds what `now` has more than `before`. Both are of the same process.
+    /// Adds the difference between `now` and `before`, which are counts of the same process.
     pub(super) fn add(&mut self, now: &Self, before: &Self) {
         self.failures += now.failures.saturating_sub(before.failures);
         self.failed |= now.failed;
@@ -124,29 +124,29 @@ impl Side {
         }
     }
 
-    /// All requests.
+    /// The number of requests.
     pub fn requests(&self) -> u64 {
         self.slots.iter().map(|slot| slot.count).sum()
     }
 
-    /// How many clients there were, up to 64.
+    /// How many different clients there were, at most 64.
     pub(super) fn clients(&self) -> u32 {
         self.slots.iter().fold(0, |all, slot| all | slot.clients).count_ones()
     }
 
-    /// How many clients had a failure, up to 64.
+    /// How many different clients had a failure, at most 64.
     pub(super) fn failed_clients(&self) -> u32 {
         self.failed.count_ones()
     }
 
-    /// Requests that took so long or longer, and how many clients they are of.
+    /// How many requests took this long or longer, and how many clients they came from.
     pub(super) fn slower(&self, limit: Duration) -> (u64, u32) {
         let slow = self.slots.iter().filter(|slot| begin_of(slot.place.into()) >= limit);
         let (count, clients) = slow.fold((0, 0), |(count, all), slot| (count + slot.count, all | slot.clients));
         (count, clients.count_ones())
     }
 
-    /// 99 % of the requests took at most so long; `None` without requests.
+    /// The 99th percentile of the response time; `None` without requests.
     pub fn p99(&self) -> Option<Duration> {
         let all = self.requests();
         let rank = (all * 99).div_ceil(100);
@@ -172,7 +172,7 @@ impl Side {
     }
 }
 
-/// The counts of one rule in one process.
+/// The counters of one rule in one process.
 #[derive(Debug, Default)]
 pub struct Tally {
     inside: Arm,
@@ -185,7 +185,7 @@ impl Tally {
         (self.inside.look(), self.outside.look())
     }
 
-    /// For metrics: requests and failures, inside and outside.
+    /// Requests and failures for the metrics, inside and outside the share.
     pub fn totals(&self) -> [(u64, u64); 2] {
         [&self.inside, &self.outside]
             .map(|arm| (arm.requests.load(Ordering::Relaxed), arm.failures.load(Ordering::Relaxed)))
@@ -195,14 +195,14 @@ impl Tally {
 /// The watched rules of a router.
 #[derive(Debug)]
 pub struct WatchedRules {
-    /// Different for each router of each process.
+    /// Unique for each router of each process.
     pub id: u64,
     /// By the index of the rule.
     rules: Box<[Option<(Guard, Tally)>]>,
 }
 
 impl WatchedRules {
-    /// `None` if no rule is watched.
+    /// Returns `None` if no rule is watched.
     pub fn new(guards: Vec<Option<Guard>>) -> Option<Arc<Self>> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         if guards.iter().all(Option::is_none) {
@@ -214,30 +214,31 @@ impl WatchedRules {
         Some(Arc::new(Self { id, rules: rules.collect() }))
     }
 
-    /// The settings and the counts of a rule.
+    /// The settings and the counters of a rule.
     pub fn of(&self, rule: usize) -> Option<&(Guard, Tally)> {
         self.rules.get(rule)?.as_ref()
     }
 }
 
-/// A request that counts for some rules when it is over.
+/// A request that counts for some rules when it ends.
 #[derive(Debug)]
 pub struct Tallied {
     watched: Arc<WatchedRules>,
     /// The rules whose shares were checked, as bits.
     checked: u64,
-    /// The rule that it is inside of, if any.
+    /// The rule that decided. The request is inside its share, and outside the others.
     inside: Option<usize>,
     bucket: u16,
 }
 
 impl Tallied {
-    /// For a client in `bucket`. `checked` has a bit for each rule whose share was checked; `rule` is the one that decided.
+    /// For a client in `bucket`. `checked` has a bit for each rule whose share was checked; `rule` is the rule that
+    /// decided.
     pub fn new(watched: &Arc<WatchedRules>, checked: u64, rule: Option<usize>, bucket: u16) -> Self {
         Self { watched: Arc::clone(watched), checked, inside: rule, bucket }
     }
 
-    /// The request is over. Status 0 means that there was no response.
+    /// Counts the request at its end. Status 0 means that there was no response.
     pub fn end(&self, took: Duration, status: u16, broken: bool) {
         let failed = broken || status == 0 || status >= 500;
         let mut left = self.checked;

@@ -1,24 +1,25 @@
 //! Matches text against several parameters in a row, such as `{a}-{n:int}.json`, in linear time.
 //!
-//! Backtracking would be quadratic or worse for two adjacent parameters, and the client chooses the text. So all readings
-//! of the text are followed at once (a non-deterministic automaton, with its states as bits of a small array). The cost
-//! is length × states, and nothing is allocated per request.
+//! The client chooses the text, and backtracking would take quadratic time or more for two adjacent parameters. So this
+//! is a non-deterministic automaton: it follows all possible readings of the text at once, with its states as bits of a
+//! small array. The cost is length × states. Nothing is allocated per request.
 
 use super::path::ENCODED_SLASH;
 use super::template::{Converter, Token};
 
-/// How many 64-state words a set has. Only the text *between* two parameters counts, so this is far more than is needed.
+/// The number of 64-state words in a set. Only the text *between* two parameters counts, so this is far more than
+/// needed.
 const WORDS: usize = 8;
 
-/// The largest number of steps: one state less than there are bits, for the state after the last step.
+/// The largest number of steps. One state is left for the end.
 const LIMIT: usize = WORDS * 64 - 1;
 
-/// One step of a match: which byte it takes, whether it may take more of them, and how many steps may be left out.
+/// One step of a match: which byte it accepts, whether it accepts several, and whether it is optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct MatchStep {
     accepts: Accepts,
     repeats: bool,
-    /// From here, the step this many further on may be tried at once (0: this step is mandatory).
+    /// How many steps may be skipped from here; 0 if this step is mandatory.
     skips: usize,
 }
 
@@ -43,7 +44,7 @@ impl Accepts {
     }
 }
 
-/// `[^/]`: neither a slash that divides segments nor one that was written `%2F`.
+/// `[^/]`: neither a slash between segments nor an encoded one (`%2F`).
 pub(super) fn is_text(byte: u8) -> bool {
     byte != b'/' && byte != ENCODED_SLASH
 }
@@ -55,7 +56,7 @@ pub(super) struct Automaton {
 }
 
 impl Automaton {
-    /// Compiles the tokens; `None` when they need more states than there are.
+    /// Compiles the tokens. `None` if they need too many states.
     pub(super) fn compile(tokens: &[Token]) -> Option<Self> {
         let mut steps = Vec::new();
         for token in tokens {
@@ -69,7 +70,7 @@ impl Automaton {
         (steps.len() <= LIMIT).then(|| Self { steps: steps.into() })
     }
 
-    /// Whether the whole text can be read as the sequence.
+    /// Whether the whole text matches.
     pub(super) fn matches(&self, text: &[u8]) -> bool {
         let mut active = States::default();
         self.enter(&mut active, 0);
@@ -84,7 +85,7 @@ impl Automaton {
         active.contains(self.steps.len())
     }
 
-    /// Lets the step of `state` take the byte, and notes the states that follow.
+    /// Lets the step of `state` accept the byte, and adds the states that follow.
     fn advance(&self, state: usize, byte: u8, next: &mut States) {
         let Some(step) = self.steps.get(state) else {
             return;
@@ -97,7 +98,7 @@ impl Automaton {
         }
     }
 
-    /// Adds a state and all that can be reached from it by leaving optional steps out.
+    /// Adds a state, and all states that are reached from it by skipping optional steps.
     fn enter(&self, states: &mut States, mut state: usize) {
         loop {
             states.insert(state);
@@ -117,7 +118,7 @@ fn many(accepts: Accepts) -> MatchStep {
     MatchStep { accepts, repeats: true, skips: 0 }
 }
 
-/// Appends the steps of a converter: Starlette's regular expression for it, spelled out.
+/// Appends the steps of a converter, which match the same text as Starlette's regular expression for it.
 fn push_converter(steps: &mut Vec<MatchStep>, converter: Converter) {
     match converter {
         Converter::Str => steps.push(many(Accepts::NoSlash)),
@@ -132,7 +133,7 @@ fn push_converter(steps: &mut Vec<MatchStep>, converter: Converter) {
     }
 }
 
-/// 8-4-4-4-12 hexadecimal digits, each dash optional.
+/// 32 hexadecimal digits in groups of 8-4-4-4-12. Each dash is optional.
 fn push_uuid(steps: &mut Vec<MatchStep>) {
     for (group, digits) in [8, 4, 4, 4, 12].into_iter().enumerate() {
         if group > 0 {
@@ -142,7 +143,7 @@ fn push_uuid(steps: &mut Vec<MatchStep>) {
     }
 }
 
-/// A set of states, on the stack.
+/// A set of states. It needs no heap memory.
 #[derive(Debug, Default)]
 struct States([u64; WORDS]);
 

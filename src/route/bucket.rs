@@ -25,7 +25,7 @@ pub(super) fn cookies<'a>(fields: &'a RequestFields, name: &'a [u8]) -> impl Ite
     fields.all("cookie").flat_map(move |rest| Cookies { rest, name })
 }
 
-/// The cookies of one header line. It searches for semicolons, since a line can be long.
+/// The cookies of one header line. It searches for semicolons, because a line can be long.
 struct Cookies<'a> {
     rest: &'a [u8],
     name: &'a [u8],
@@ -56,7 +56,7 @@ fn parse(value: &[u8]) -> Option<u16> {
     Some(value.iter().fold(0, |number, digit| number * 10 + u16::from(digit - b'0')))
 }
 
-/// The bucket of an address. An IPv6 client changes its address within its /64, so only that counts.
+/// The bucket of an address. Of an IPv6 address, only the /64 counts, because clients change the rest.
 pub(super) fn of_address(address: &str) -> Option<u16> {
     let text = match address.parse::<IpAddr>().ok()?.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
@@ -68,7 +68,8 @@ pub(super) fn of_address(address: &str) -> Option<u16> {
     Some(of_text(text.as_bytes()))
 }
 
-/// The bucket of any text: 64-bit FNV-1a, then `fmix64` of `MurmurHash3`, since FNV alone spreads short, similar texts badly.
+/// The bucket of any text: 64-bit FNV-1a, then `fmix64` of `MurmurHash3`, because FNV alone spreads short, similar
+/// texts badly.
 pub(super) fn of_text(text: &[u8]) -> u16 {
     let mut hash: u64 = 0xCBF2_9CE4_8422_2325;
     for byte in text {

@@ -1,7 +1,7 @@
-//! Compares the table with the slowest possible matcher, on many generated templates and paths.
+//! Compares the table with a slow and simple matcher, on many generated templates and paths.
 //!
-//! It shares no code with what it checks. It reads templates again, decodes paths again, and tries every length for every
-//! parameter. Tests only.
+//! The simple matcher shares no code with the table. It has its own reader of templates and decoder of paths, and tries
+//! every length for every parameter. Tests only.
 
 #![allow(clippy::unwrap_used, reason = "a comparison that cannot be set up should fail")]
 
@@ -12,7 +12,7 @@ use super::path::decode;
 use super::table::{Found, Query, Table};
 use super::{RouteKind, RouteSpec, Scheme};
 
-/// A raw slash in a naively decoded path; all else is its byte.
+/// A raw slash in a naively decoded path. Every other unit is a byte.
 pub(super) const SLASH: u16 = 0x100;
 
 pub(super) const TEMPLATE_SEGMENTS: &[&str] = &[
@@ -92,7 +92,7 @@ impl Generator {
     }
 }
 
-/// The tokens of a template: literals as they are, parameters as the name of their converter.
+/// The tokens of a template: bytes of literals, and the converter names of parameters.
 pub(super) fn read(template: &str) -> Vec<Result<u16, &str>> {
     let mut tokens = Vec::new();
     for (index, piece) in template.split('{').enumerate() {
@@ -155,7 +155,7 @@ fn accepts(converter: &str, value: &[u16]) -> bool {
     }
 }
 
-/// Whether a rule has the method.
+/// Whether a rule includes the method.
 pub(super) fn has(methods: Option<&[String]>, method: &str) -> bool {
     methods.is_none_or(|all| all.iter().any(|own| own == method || (own == "GET" && method == "HEAD")))
 }

@@ -1,7 +1,7 @@
-//! Conditions of a rule besides method, host and path: header fields, cookies, the scheme.
+//! The conditions of a rule besides method, host and path: header fields, cookies, the scheme.
 //!
-//! Only operator rules have them. Everything else in a table row is shared with the routes of applications. A repeated
-//! field matches if one of its lines does. Values are compared as bytes, completely and exactly.
+//! Only rules of the operator have them. A repeated field matches if one of its lines does. Values are compared as
+//! bytes, completely and exactly.
 //!
 //! Spec: RFC 9110 section 5 (fields), RFC 6265 section 4.2.1 (`Cookie`).
 
@@ -14,7 +14,7 @@ use super::error::RouteError;
 use super::expression::compile;
 use super::{FieldPlace, FieldSpec, FieldTest, Scheme};
 
-/// What a rule asks, compiled.
+/// The compiled conditions of a rule.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     scheme: Option<Scheme>,
@@ -47,7 +47,7 @@ impl Conditions {
         Ok(Self { scheme, fields: fields.iter().map(Field::new).collect::<Result<_, _>>()? })
     }
 
-    /// Whether a request has all that is asked.
+    /// Whether a request meets every condition.
     pub(super) fn hold(&self, scheme: Scheme, fields: &RequestFields) -> bool {
         self.scheme.is_none_or(|own| own == scheme) && self.fields.iter().all(|field| field.holds(fields))
     }

@@ -1,7 +1,7 @@
 //! Finds rules that can never match, because an earlier rule takes all their requests.
 //!
-//! It reports only certain cases. An expression covers only itself, and two rules that together hide a third are not
-//! found.
+//! It reports only what is certain. It does not compare different expressions, and it does not find a rule that two
+//! earlier rules hide together.
 
 use super::error::RouteError;
 use super::host::Host;
@@ -11,16 +11,16 @@ use super::share::Percent;
 use super::template::{Author, Converter, PathTemplate, Token};
 use super::{FieldSpec, FieldTest, PathSpec, RouteKind, RuleSpec};
 
-/// A rule as it is compared with others.
+/// A rule in the form in which it is compared.
 pub(super) struct Claim<'a> {
     rule: &'a RuleSpec,
     kind: RouteKind,
-    /// The paths it is for, together; none for an expression.
+    /// The templates of its paths. Empty for an expression.
     paths: Vec<PathTemplate>,
 }
 
 impl<'a> Claim<'a> {
-    /// Reads a rule. `kind` is what it answers.
+    /// Prepares a rule. `kind` says which requests it answers.
     pub(super) fn new(rule: &'a RuleSpec, kind: RouteKind) -> Result<Self, RouteError> {
         let paths = match &rule.path {
             PathSpec::Template(template) => vec![PathTemplate::parse(template, Author::Operator)?],
@@ -30,8 +30,8 @@ impl<'a> Claim<'a> {
         Ok(Self { rule, kind, paths })
     }
 
-    /// Whether it takes every request of `later`. A share can change at any time, so a rule with a share never hides a rule
-    /// without one, or one with a larger share.
+    /// Whether it takes every request of `later`. A share can change at any time. So a rule with a share never hides a
+    /// rule without one, or one with a larger share.
     fn hides(&self, later: &Self) -> bool {
         let share = match (self.rule.share, later.rule.share) {
             (None, _) => true,
@@ -47,14 +47,14 @@ impl<'a> Claim<'a> {
         shared && self.covers(later) && later.covers(self)
     }
 
-    /// The rule for people, and where it stands.
+    /// The rule for messages, with its share and its place in a file.
     fn named(&self) -> String {
         let RuleSpec { text, source, share, .. } = self.rule;
         let share = share.map(|share| format!(" for {share}")).unwrap_or_default();
         if source.is_empty() { format!("`{text}`{share}") } else { format!("`{text}`{share} ({source})") }
     }
 
-    /// Whether every request that `later` is for is one of this rule's, too, whatever their shares.
+    /// Whether every request that matches `later` also matches this rule. Shares do not count.
     fn covers(&self, later: &Self) -> bool {
         (self.kind == RouteKind::Any || self.kind == later.kind)
             && self.covers_path(later)
@@ -77,7 +77,7 @@ impl<'a> Claim<'a> {
 /// Checks that each rule can match, and that no two rules contradict each other.
 ///
 /// # Errors
-/// For the first rule that fails, with the rule in its way.
+/// For the first rule that fails, with the rule that hides or contradicts it.
 pub(super) fn refuse_idle(claims: &[Claim<'_>]) -> Result<(), RouteError> {
     for (index, later) in claims.iter().enumerate() {
         let mut before = claims.iter().take(index);
@@ -92,7 +92,7 @@ pub(super) fn refuse_idle(claims: &[Claim<'_>]) -> Result<(), RouteError> {
     Ok(())
 }
 
-/// Whether the tail takes whatever follows.
+/// Whether the tail matches everything.
 fn all(template: &PathTemplate) -> bool {
     matches!(template.tail.as_deref(), Some([Token::Parameter(Converter::Path)]))
 }
@@ -105,7 +105,7 @@ fn covers_template(own: &PathTemplate, later: &PathTemplate) -> bool {
     if own.tail.is_none() {
         return later.tail.is_none() && own.segments.len() == later.segments.len() && pairs_fit();
     }
-    // A tail begins with a segment of its own, so the other needs one more than stand before it.
+    // A tail begins with its own segment. So the other template needs one segment more than those before the tail.
     let there = later.segments.len() + usize::from(later.tail.is_some());
     all(own) && there > own.segments.len() && later.segments.len() >= own.segments.len() && pairs_fit()
 }
@@ -129,7 +129,7 @@ fn covers_methods(own: &RuleSpec, later: &Claim<'_>) -> bool {
     if later.kind == RouteKind::WebSocket {
         return methods.include(&super::method::RequestMethods::HANDSHAKE);
     }
-    // A preflight, too, asks for the method that it names, so the listed methods are all that can be asked.
+    // A preflight also counts as the method that it asks for. So the listed methods are all that a request can ask for.
     later.rule.methods.as_ref().is_some_and(|all| {
         all.iter()
             .all(|method| methods.include(&super::method::RequestMethods::of_rule(&method.to_ascii_uppercase(), None)))
@@ -141,7 +141,7 @@ fn covers_host(own: Option<&str>, later: Option<&str>) -> bool {
         (None, _) => true,
         (Some(_), None) => false,
         (Some(own), Some(later)) if own.eq_ignore_ascii_case(later) => true,
-        // A name without parameters is one that requests have.
+        // Without parameters, the later template is a host name itself.
         (Some(own), Some(later)) => {
             !later.contains('{') && Host::parse(own, Author::Operator).is_ok_and(|host| host.matches(Some(later)))
         }

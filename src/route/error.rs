@@ -1,13 +1,13 @@
 //! Why a set of rules, mounts and routes cannot become a router.
 //!
-//! The texts for the operator are in one place. All these errors are found at start, before anything listens. No request
-//! can cause them.
+//! The messages and hints for the operator are here. All these errors occur at start, before anything listens. No
+//! request can cause them.
 
 use thiserror::Error;
 
 use super::{Percent, RuleSpec};
 
-/// A routing plan that makes no sense. Every variant is the operator's to fix.
+/// An error in the routing plan. The operator can fix each of them.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RouteError {
     /// A path or host template that cannot be read.
@@ -15,7 +15,7 @@ pub enum RouteError {
     Template {
         /// The template as written.
         template: String,
-        /// What is wrong with it, in words that continue a sentence.
+        /// The reason, in words that continue a sentence.
         why: TemplateFault,
     },
     /// A regular expression that cannot be compiled.
@@ -23,32 +23,32 @@ pub enum RouteError {
     Expression {
         /// The expression as written.
         expression: String,
-        /// What is wrong with it, in words that continue a sentence.
+        /// The reason, in words that continue a sentence.
         why: String,
     },
-    /// What cannot be the name of a header field.
+    /// A name that is not valid for a header field.
     #[error("`{0}` is not the name of a header field")]
     FieldName(String),
-    /// A rule that cannot be used, for any reason of these.
+    /// A rule that cannot be used. `why` has the reason.
     #[error("{source_text}the route rule `{rule}` cannot be used: {why}")]
     Rule {
         /// The rule as written.
         rule: String,
-        /// Where it stands, followed by a colon; empty when its text says that.
+        /// Where the rule is, followed by a colon. Empty if it is on the command line.
         source_text: String,
-        /// What is wrong with it.
+        /// The reason.
         why: Box<Self>,
     },
-    /// A rule names an app that is not among the mounts.
+    /// A rule names an application that is not among the mounts.
     #[error("it names an application that is not served")]
     UnknownApp,
-    /// A rule for WebSockets names an app that cannot answer them.
+    /// A rule for WebSockets names an application that cannot answer them.
     #[error("it sends WebSockets to a WSGI application, which knows none")]
     WebSocketToWsgi,
-    /// A rule that no request reaches.
+    /// A rule that can never match.
     #[error("it can never match, because {by} takes all that it would")]
     Hidden {
-        /// The rule that hides it, and where that stands.
+        /// The rule that hides it, and where that rule is.
         by: String,
     },
     /// Two rules have different shares of the same requests for the same application.
@@ -56,33 +56,33 @@ pub enum RouteError {
     TwoShares {
         /// The share of this rule.
         share: Percent,
-        /// The other rule, its share, and where it stands.
+        /// The other rule, its share, and where it is.
         other: String,
     },
     /// A mount prefix that is neither empty nor of the form `/a/b`.
     #[error("the prefix `{0}` has to begin with `/` and must not end with it")]
     Prefix(String),
-    /// Two apps ask for the same prefix, so one of them would never be called.
+    /// Two applications have the same prefix, so one of them would never be called.
     #[error("two applications are mounted at `{0}`")]
     PrefixTwice(String),
-    /// The apps without a prefix do not fit the mode.
+    /// The applications without a prefix do not fit the mode.
     #[error("{mode} mode needs {needs}")]
     Prefixless {
-        /// The mode asked for.
+        /// The mode.
         mode: &'static str,
-        /// What it would need.
+        /// What the mode needs.
         needs: &'static str,
     },
 }
 
 impl RouteError {
-    /// The same, said of a rule.
+    /// The same error, as a part of an error about a rule.
     pub(super) fn of(self, rule: &RuleSpec) -> Self {
         let source_text = if rule.source.is_empty() { String::new() } else { format!("{}: ", rule.source) };
         Self::Rule { rule: rule.text.clone(), source_text, why: Box::new(self) }
     }
 
-    /// What to do about it.
+    /// How to fix it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
@@ -103,13 +103,13 @@ impl RouteError {
 /// What can be wrong with a template.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TemplateFault {
-    /// A path template without its leading slash.
+    /// A path template without a leading slash.
     #[error("a path begins with `/`")]
     NoLeadingSlash,
-    /// A brace that neither opens nor closes a parameter.
+    /// A brace that does not belong to a parameter.
     #[error("a parameter is written `{{name}}` or `{{name:converter}}`")]
     Brace,
-    /// A converter nobody knows, in a rule that an operator wrote.
+    /// An unknown converter in a rule.
     #[error("`{0}` is no converter, use one of str, int, float, uuid, path")]
     Converter(String),
     /// More text between two parameters than the automaton has states.

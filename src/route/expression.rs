@@ -1,22 +1,21 @@
-//! Regular expressions in rules: bounded in memory, linear in time, and matching a whole text.
+//! Compiles regular expressions of rules: limited memory, linear time, and a match of the whole text.
 //!
-//! Paths and header fields use them. There are two traps in "the whole text": an unbalanced expression that closes our
-//! group, and features of Python (look-around, back-references), which this engine refuses.
+//! Paths and header fields use them. The regex engine has no look-around and no back-references, which Python has.
 
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::error::RouteError;
 
-/// How much memory one compiled expression may take, in bytes.
+/// The most memory of one compiled expression, in bytes.
 const SIZE: usize = 1 << 20;
 
-/// Compiles an expression that a whole text has to match. `.` takes every character, a line feed too.
+/// Compiles an expression that must match the whole text. `.` matches every character, including a line feed.
 pub(super) fn compile(expression: &str) -> Result<Regex, RouteError> {
     let build = |text: &str| RegexBuilder::new(text).size_limit(SIZE).dot_matches_new_line(true).build();
-    // By itself first: `a)|(b` must not become two expressions.
+    // First without the group: `a)|(b` is invalid, but in the group it would become two expressions.
     build(expression).and_then(|_| build(&format!(r"\A(?:{expression})\z"))).map_err(|error| RouteError::Expression {
         expression: expression.to_owned(),
-        // The last line is the reason; those above it repeat the text.
+        // The last line has the reason. The lines before repeat the expression.
         why: error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
     })
 }

@@ -1,7 +1,7 @@
-//! Host names in rules and routes: `api.example.com`, `{tenant}.example.com`.
+//! Matches host names of rules and routes: `api.example.com`, `{tenant}.example.com`.
 //!
-//! Unlike a path, a host ignores letter case and the port. A parameter may span several labels, as in Starlette's `Host`
-//! (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
+//! Unlike a path, a host ignores letter case and the port. A parameter may match several labels, as in Starlette's
+//! `Host` (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ pub(super) enum Host {
 }
 
 impl Host {
-    /// Reads a host template.
+    /// Parses a host template.
     pub(super) fn parse(template: &str, author: Author) -> Result<Self, RouteError> {
         let fault = |why: TemplateFault| RouteError::Template { template: template.to_owned(), why };
         let mut tokens = tokenize(template, author).map_err(fault)?;
@@ -26,7 +26,7 @@ impl Host {
                 text.make_ascii_lowercase();
             }
         }
-        // The port is looked for after the parameters were cut out, for their converters have a colon as well.
+        // The port is removed after the template was divided, because a converter has a colon too.
         if let Some(Token::Literal(last)) = tokens.last_mut() {
             *last = without_port(last).into();
         }
@@ -36,7 +36,7 @@ impl Host {
         }
     }
 
-    /// Whether a request's `Host` names this host. A request without one names none.
+    /// Whether the `Host` field of a request names this host. Without the field, it does not match.
     pub(super) fn matches(&self, header: Option<&str>) -> bool {
         let Some(header) = header else { return false };
         let name = without_port(header.as_bytes());
@@ -47,7 +47,7 @@ impl Host {
     }
 }
 
-/// Cuts `:port` off, and leaves the colons of an address in brackets alone.
+/// Removes `:port`. Colons of an address in brackets stay.
 fn without_port(host: &[u8]) -> &[u8] {
     match host.iter().rposition(|byte| matches!(byte, b':' | b']')) {
         Some(at) if host.get(at) == Some(&b':') => host.get(..at).unwrap_or(host),

@@ -1,16 +1,18 @@
-//! Methods as bits, and what a request asks of a row: in an operator's rule HEAD follows GET, in an application's route it
-//! does not, and a CORS preflight follows the method it asks for.
+//! Methods as bits, and which methods of a row match a request.
 //!
-//! Apart because these are the whole difference between "the path is mine" and "this request is mine" (RFC 9110 section
-//! 9.3.2; Fetch, "CORS-preflight request"). An operator who writes GET means HEAD, too. An application that has GET may
-//! answer HEAD with 405, so the reader of its routes lists HEAD where it is answered.
-//! Methods of a request are compared exactly: they are case-sensitive.
+//! - In a rule, GET includes HEAD, because operators mean that.
+//! - In a route of an application, it does not, because the application may answer HEAD with 405. The reader of its
+//!   routes lists HEAD if it is answered.
+//! - A CORS preflight matches like the method that it asks for.
+//!
+//! Methods are case-sensitive, and the method of a request is compared exactly. (RFC 9110 section 9.3.2; Fetch,
+//! "CORS-preflight request")
 
 const GET: u16 = 1;
 const HEAD: u16 = 1 << 1;
 const OPTIONS: u16 = 1 << 2;
 
-/// The bit of a standard method, 0 for any other.
+/// The bit of a standard method, or 0 for any other.
 fn bit(method: &str) -> u16 {
     match method {
         "GET" => GET,
@@ -27,7 +29,7 @@ fn bit(method: &str) -> u16 {
     }
 }
 
-/// The methods a rule or route answers to.
+/// The methods of a rule or route.
 #[derive(Debug)]
 pub(super) enum Methods {
     All,
@@ -35,7 +37,7 @@ pub(super) enum Methods {
 }
 
 impl Methods {
-    /// Reads a list of methods, in any case; `None` means all.
+    /// Reads a list of methods, in any letter case. `None` means all.
     pub(super) fn new(methods: Option<&[String]>) -> Self {
         let Some(methods) = methods else {
             return Self::All;
@@ -64,7 +66,7 @@ impl Methods {
     }
 }
 
-/// The methods of which a row needs one to own the request.
+/// The methods of which a row must have at least one to match the request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestMethods<'a> {
     any: bool,
@@ -73,24 +75,24 @@ pub(super) struct RequestMethods<'a> {
 }
 
 impl<'a> RequestMethods<'a> {
-    /// Every row will do, whatever its methods.
+    /// Every row matches, whatever its methods.
     pub(super) const ANY: Self = Self { any: true, standard: 0, other: None };
 
-    /// A WebSocket's opening handshake, whatever HTTP version carries it.
+    /// The opening handshake of a WebSocket, in any HTTP version.
     pub(super) const HANDSHAKE: Self = Self { any: false, standard: GET, other: None };
 
-    /// What a request with this method asks of a rule: HEAD follows GET.
+    /// The methods for rules: GET includes HEAD.
     pub(super) fn of_rule(method: &'a str, preflight: Option<&'a str>) -> Self {
         let asked = Self::of_route(method, preflight);
         let follows = if asked.standard & HEAD == 0 { 0 } else { GET };
         Self { standard: asked.standard | follows, ..asked }
     }
 
-    /// What a request with this method asks of an application's route, which has HEAD only where it says so.
+    /// The methods for routes of applications: HEAD must be listed.
     pub(super) fn of_route(method: &'a str, preflight: Option<&'a str>) -> Self {
         let asked = Self::method(method);
         match preflight {
-            // OPTIONS is a standard method, so the place for another one is free.
+            // OPTIONS is a standard method, so `other` is free for the method that the preflight asks for.
             Some(wanted) if method == "OPTIONS" => {
                 let wanted = Self::method(wanted);
                 Self { standard: asked.standard | wanted.standard, ..wanted }

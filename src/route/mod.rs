@@ -1,12 +1,20 @@
-//! Who answers a request: the operator's rules, then the longest mount, then whatever has no prefix.
+//! Decides which application answers a request: first the operator's rules, then the longest mount, then the
+//! applications without a prefix.
 //!
-//! Apart from everything that reads sockets or calls Python: a router is built once from plain data and then only read, so
-//! it can be tried in isolation, shared between threads, and asked by `rsgi explain` without a server.
+//! A router is built once from plain data and then only read. It needs no socket and no Python. So threads share it,
+//! and `rsgi explain` asks it without a server.
 //!
-//! In reading order: `path` (split, then decode), `template` and `pattern`/`automaton`/`expression` (what a path is compared
-//! with), `method`, `host` and `condition` (what else a row asks for), `share` and `bucket` (which clients a rule is for), `table` (many
-//! rows, one answer), `mount` (prefixes), `cover` (rules that never decide), `router` (the order of it all; `names`: in words; `own_route`: for metrics). The words of the specifications: `SCRIPT_NAME`/`PATH_INFO` (PEP 3333), `root_path`/
-//! `path` (ASGI 3.0).
+//! Reading order:
+//! - `path`: splits a path, then decodes it.
+//! - `template`, `pattern`, `automaton`, `expression`: what a path is compared with.
+//! - `method`, `host`, `condition`: the other parts of a row.
+//! - `share`, `bucket`: which clients a rule is for.
+//! - `table`: finds the first of many rows that matches.
+//! - `mount`: prefixes.
+//! - `cover`: finds rules that can never match.
+//! - `router`: the order of all that. `names`: its decisions in words. `own_route`: the routes for metrics.
+//!
+//! `SCRIPT_NAME` and `PATH_INFO` are those of PEP 3333, `root_path` and `path` those of ASGI 3.0.
 
 mod automaton;
 mod bucket;
@@ -34,14 +42,14 @@ pub use names::SharedRule;
 pub use router::{Decided, Router};
 pub use share::{CheckedShare, Lot, Percent, ShareBy, SharingSpec, Testers};
 
-/// Which application: its place in the list of applications that the caller keeps.
+/// An application, as an index into the caller's list of applications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AppIndex(pub usize);
 
-/// What an application speaks.
+/// The interface of an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interface {
-    /// PEP 3333; never sees a WebSocket.
+    /// PEP 3333. Gets no WebSockets.
     Wsgi,
     /// ASGI 3.0.
     Asgi,
@@ -54,66 +62,67 @@ pub enum RouteKind {
     Http,
     /// WebSocket handshakes only.
     WebSocket,
-    /// Both, as a mounted sub-application does.
+    /// Both, like a mounted sub-application.
     Any,
 }
 
 /// A row of an application's own route table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSpec {
-    /// What it answers.
+    /// Whether it answers HTTP, WebSocket or both.
     pub kind: RouteKind,
-    /// Its methods, `None` for all. They do not count for a WebSocket.
+    /// Its methods; `None` for all. They do not count for a WebSocket.
     pub methods: Option<Vec<String>>,
-    /// A host template, `None` for all.
+    /// A host template; `None` for all.
     pub host: Option<String>,
-    /// A path template. Read leniently: what is no parameter is literal, an unknown converter is one segment of text.
+    /// A path template. It is read leniently: what is not a parameter is literal text, and an unknown converter matches
+    /// one segment.
     pub path: String,
-    /// Whether the other application is asked when this one answers that it has nothing there, as a folder of files does.
+    /// Whether the other application is asked if this one answers that it has nothing there. A folder of files does.
     pub falls_through: bool,
-    /// Whether the application refuses what fits (404, 405 or a redirect) and looks at none of the rows that follow: it
-    /// found the path and not the method, or a mounted application that has no such route.
+    /// Whether the application refuses what matches (404, 405 or a redirect) without trying the rows that follow. That
+    /// is so if the path matches but the method does not, or if a mounted application has no such route.
     pub refuses: bool,
 }
 
 /// A routing rule of the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleSpec {
-    /// Its methods, `None` for all.
+    /// Its methods; `None` for all.
     pub methods: Option<Vec<String>>,
-    /// A host template, `None` for all.
+    /// A host template; `None` for all.
     pub host: Option<String>,
-    /// The paths it is for.
+    /// The paths that match.
     pub path: PathSpec,
-    /// What it asks of header fields and cookies; all of it has to be so.
+    /// Conditions on header fields and cookies. A request must meet every condition.
     pub fields: Vec<FieldSpec>,
-    /// The scheme it is for, `None` for both.
+    /// The scheme; `None` for both.
     pub scheme: Option<Scheme>,
-    /// Whether it is for WebSockets only, or for none; `None` for all that its application answers.
+    /// Whether it is only for WebSockets, or only for HTTP. `None` for everything that its application can answer.
     pub websocket: Option<bool>,
-    /// Who answers what it matches. The application has to be among the mounts.
+    /// The application that answers. It must be among the mounts.
     pub app: AppIndex,
     /// The share of the clients; `None` for all. For clients outside the share, the router skips the rule.
     pub share: Option<Percent>,
     /// The rule as the operator wrote it.
     pub text: String,
-    /// Where it stands, such as `rsgi.toml, line 7`; empty on the command line.
+    /// Where the rule is, such as `rsgi.toml, line 7`. Empty for the command line.
     pub source: String,
 }
 
-/// Which paths a rule is for.
+/// The paths of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathSpec {
-    /// A path template. Read strictly: every oddity is an error.
+    /// A path template. It is read strictly: anything unusual is an error.
     Template(String),
-    /// Decoded text such as `/api`, which stands for itself and all below it; empty for every path.
+    /// Decoded text such as `/api`. It matches itself and everything below. Empty for every path.
     Prefix(String),
-    /// A regular expression for the whole decoded path, in which an encoded slash stays `%2F`.
+    /// A regular expression for the whole decoded path. An encoded slash stays `%2F` in it.
     Expression(String),
 }
 
 impl PathSpec {
-    /// As it is shown: `/api/*` stands for `/api`, too.
+    /// The text for display. `/api/*` includes `/api`.
     fn shown(&self) -> String {
         match self {
             Self::Prefix(prefix) => format!("{prefix}/*"),
@@ -122,45 +131,45 @@ impl PathSpec {
     }
 }
 
-/// What a rule asks of one header field or cookie.
+/// A condition on one header field or cookie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldSpec {
-    /// Where it is looked for.
+    /// Whether it is a header field or a cookie.
     pub place: FieldPlace,
-    /// Its name; letter case counts for cookies only.
+    /// Its name. Only cookies are case-sensitive.
     pub name: String,
-    /// What it has to be.
+    /// The condition.
     pub test: FieldTest,
 }
 
-/// Where a field is looked for.
+/// Header field or cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldPlace {
-    /// Among the header fields.
+    /// A header field.
     Header,
-    /// Among the pairs of `Cookie`.
+    /// A pair of the `Cookie` field.
     Cookie,
 }
 
-/// What a field has to be.
+/// A condition on the value of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldTest {
-    /// There, with any value.
+    /// The field is there, with any value.
     Present,
-    /// Not there.
+    /// The field is not there.
     Absent,
-    /// This, byte by byte.
+    /// The value is exactly this.
     Equals(String),
-    /// Something that this regular expression matches as a whole.
+    /// This regular expression matches the whole value.
     Matches(String),
 }
 
-/// How a request came: the one of the connection, or what a trusted proxy says.
+/// The scheme of a request: that of the connection, or what a trusted proxy says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// Without TLS; `ws` is the same.
+    /// Without TLS. Includes `ws`.
     Http,
-    /// With TLS; `wss` is the same.
+    /// With TLS. Includes `wss`.
     Https,
 }
 
@@ -174,7 +183,7 @@ impl Scheme {
         }
     }
 
-    /// The port of an address that names none.
+    /// The default port.
     #[must_use]
     pub fn port(self) -> u16 {
         match self {
@@ -184,53 +193,55 @@ impl Scheme {
     }
 }
 
-/// An application and the place it answers at.
+/// An application and its prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountSpec {
     /// The application.
     pub app: AppIndex,
-    /// What it speaks.
+    /// Its interface.
     pub interface: Interface,
-    /// Decoded text such as `/api`, without a slash at its end; empty for the application that gets the rest.
+    /// Decoded text such as `/api`, without a final slash. Empty for an application without a prefix.
     pub prefix: String,
 }
 
-/// Who gets what no rule and no prefix claims.
+/// How the requests that match no rule and no prefix are divided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
-    /// The one application without a prefix, if there is one.
+    /// They go to the one application without a prefix, if there is one.
     Mounts,
-    /// Of a WSGI and an ASGI application: the ASGI one what its routes own, the WSGI one all else.
+    /// With one WSGI and one ASGI application: requests that match a route of the ASGI application go there, all others
+    /// to WSGI.
     Table(Vec<RouteSpec>),
-    /// Of a WSGI and an ASGI application: the ASGI one is asked first.
+    /// With one WSGI and one ASGI application: the ASGI application is asked first.
     Probe,
-    /// Of a WSGI and an ASGI application: the ASGI one gets every WebSocket, the WSGI one all HTTP.
+    /// With one WSGI and one ASGI application: WebSockets go to ASGI, HTTP goes to WSGI.
     WebSocketOnly,
-    /// Of a WSGI and an ASGI application: HTTP that the routes of the WSGI one own goes there, all else by another mode.
+    /// With one WSGI and one ASGI application: HTTP requests that match a route of the WSGI application go there.
+    /// Another mode decides about all others.
     WsgiFirst {
         /// The routes of the WSGI application.
         routes: Vec<RouteSpec>,
-        /// Who gets what they do not own: `Table` or `Probe`.
+        /// The mode for all others: `Table` or `Probe`.
         then: Box<Mode>,
     },
 }
 
-/// What the router looks at in a request.
+/// The data of a request that the router uses.
 #[derive(Debug, Clone, Copy)]
 pub struct RouteRequest<'a> {
     /// The method, compared exactly.
     pub method: &'a str,
-    /// The undecoded path, without the query. One that does not begin with `/` (`*`) matches no rule and no prefix.
+    /// The raw path, without the query. A path that does not begin with `/` (`*`) matches no rule and no prefix.
     pub raw_path: &'a str,
     /// The `Host` field, with or without a port.
     pub host: Option<&'a str>,
     /// Whether it opens a WebSocket (HTTP/1.1 Upgrade or HTTP/2 extended CONNECT).
     pub websocket: bool,
-    /// `Access-Control-Request-Method`, if there is an `Origin` as well. Looked at for OPTIONS only.
+    /// `Access-Control-Request-Method`, if the request also has an `Origin`. Only used for OPTIONS.
     pub preflight_method: Option<&'a str>,
-    /// How it came.
+    /// The scheme.
     pub scheme: Scheme,
-    /// All its fields, for the rules that ask for some.
+    /// All header fields, for rules with conditions.
     pub fields: &'a RequestFields,
     /// The address of the client, for shares.
     pub client: Option<&'a str>,
@@ -245,19 +256,19 @@ pub enum Decision {
     App {
         /// The application.
         app: AppIndex,
-        /// How many bytes of the *raw* path are the mount (`SCRIPT_NAME`, `root_path`), however they are escaped.
+        /// The length of the mount (`SCRIPT_NAME`, `root_path`) in the *raw* path, in bytes, with its escapes.
         root: usize,
     },
-    /// To `first`; if that has no route for it, to `then`.
+    /// To `first`. If that is a miss, to `then`.
     Probe {
         /// The ASGI application.
         first: AppIndex,
         /// The WSGI application.
         then: AppIndex,
-        /// What counts as having none.
+        /// When the response of `first` is a miss.
         miss: Miss,
     },
-    /// To nobody: 404, for a WebSocket before the upgrade.
+    /// To no application: 404, for a WebSocket before the upgrade.
     NotFound,
 }
 
@@ -272,37 +283,38 @@ impl Decision {
     }
 }
 
-/// When an application that is asked first has nothing for a request.
+/// When the response of the application that is asked first is a miss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Miss {
-    /// No route of it fits.
+    /// When no route of the application matches.
     NoRoute,
-    /// A route fits that stands for a folder of files, and there is no such file.
+    /// When the matching route is a folder of files, and it has no such file.
     NoFile,
 }
 
-/// Why a request goes where it goes. [`Router::describe`] puts it in words.
+/// Why a request goes where it goes. [`Router::describe`] gives the reason in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// The rule with this index is the first that matches.
     Rule(usize),
-    /// The longest matching prefix is that of the mount with this index in the list given.
+    /// The mount with this index has the longest matching prefix.
     Mount(usize),
-    /// The application's route with this index is the first that matches.
+    /// The route of the ASGI application with this index is the first that matches.
     Table(usize),
     /// The WSGI application is preferred, and its route with this index is the first that matches.
     WsgiTable(usize),
-    /// The ASGI application refuses it: its row with this index fits first, and is not a route but a refusal.
+    /// The row of the ASGI application with this index is the first that matches, and the application refuses such
+    /// requests.
     TableRefusal(usize),
-    /// The ASGI application's table has no route for it.
+    /// No route of the ASGI application matches.
     TableMiss,
-    /// The ASGI application's routes are unknown, so it is asked first.
+    /// The routes of the ASGI application are unknown, so it is asked first.
     Probe,
-    /// There is but one application without a prefix.
+    /// It is the only application without a prefix.
     OnlyApp,
     /// HTTP goes to one, every WebSocket to the other.
     WebSocketOnly,
-    /// It is a WebSocket, and no ASGI application would take it.
+    /// It is a WebSocket, and no ASGI application takes it.
     NoWebSocket,
     /// No application is mounted there.
     NotFound,

@@ -10,7 +10,7 @@ use super::{AppIndex, Interface, MountSpec};
 /// An application at a prefix.
 #[derive(Debug)]
 struct Mount {
-    /// Its place in the list the operator gave.
+    /// Its index in the operator's list.
     index: usize,
     app: AppIndex,
     interface: Interface,
@@ -18,11 +18,11 @@ struct Mount {
     segments: usize,
 }
 
-/// All mounts with a prefix, the longest first.
+/// All mounts with a prefix, longest first.
 #[derive(Debug)]
 pub(super) struct Mounts(Box<[Mount]>);
 
-/// The mount that owns a path.
+/// The mount of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mounted {
     pub(super) index: usize,
@@ -31,13 +31,13 @@ pub(super) struct Mounted {
 }
 
 impl Mounts {
-    /// Takes those of the applications that have a prefix.
+    /// Takes the applications that have a prefix.
     pub(super) fn new(specs: &[MountSpec]) -> Result<Self, RouteError> {
         let mut mounts = Vec::new();
         for (index, spec) in specs.iter().enumerate().filter(|(_, spec)| !spec.prefix.is_empty()) {
             mounts.push(Mount::new(index, spec)?);
         }
-        // Stable, and two prefixes of one length cannot both match: only equal ones could, which is an error.
+        // Two different prefixes of the same length cannot both match a path. Equal ones are an error.
         mounts.sort_by_key(|mount| std::cmp::Reverse(mount.prefix.len()));
         Ok(Self(mounts.into()))
     }
@@ -47,7 +47,7 @@ impl Mounts {
         self.0.is_empty()
     }
 
-    /// The mount with the longest prefix of the decoded path. A WebSocket does not see WSGI applications.
+    /// The mount with the longest prefix of the decoded path. WebSockets ignore WSGI applications.
     pub(super) fn find(&self, path: &[u8], raw_path: &str, websocket: bool) -> Option<Mounted> {
         let visible = |mount: &&Mount| !websocket || mount.interface == Interface::Asgi;
         let mount = self.0.iter().filter(visible).find(|mount| mount.owns(path))?;

@@ -5,7 +5,7 @@
 use super::share::Percent;
 use super::{AppIndex, Mode, MountSpec, Reason, RouteSpec, Router, RuleSpec};
 
-/// How the operator wrote things; only read to explain a decision.
+/// The texts as the operator wrote them, to explain decisions.
 #[derive(Debug)]
 pub(super) struct RuleNames {
     pub(super) rules: Box<[String]>,
@@ -46,18 +46,18 @@ impl Router {
         names.get(index).map(String::as_str)
     }
 
-    /// The path of the rule, prefix or route that decided: what its requests have in common.
+    /// The path of the rule, prefix or route that decided.
     #[must_use]
     pub fn template_of(&self, reason: Reason) -> Option<&str> {
         match reason {
             Reason::Rule(index) => self.names.rule_paths.get(index).map(String::as_str),
-            // The application does not get it for this row.
+            // For this row, the request does not go to the application.
             Reason::TableRefusal(_) => None,
             _ => self.name_of(reason),
         }
     }
 
-    /// The place of a rule, prefix or route among all of them; for who keeps something for each.
+    /// The number of a rule, prefix or route among all of them, for callers that keep something for each.
     #[must_use]
     pub fn place_of(&self, reason: Reason) -> Option<usize> {
         let RuleNames { rules, prefixes, routes, .. } = &self.names;
@@ -70,7 +70,7 @@ impl Router {
         }
     }
 
-    /// How many such places there are.
+    /// How many of these numbers there are.
     #[must_use]
     pub fn places(&self) -> usize {
         let RuleNames { rules, prefixes, routes, wsgi_routes, .. } = &self.names;
@@ -125,7 +125,7 @@ impl RuleNames {
     }
 }
 
-/// The routes of the ASGI and of the WSGI application that a mode goes by.
+/// The routes of the ASGI and of the WSGI application in a mode.
 fn tables_of(mode: &Mode) -> (&[RouteSpec], &[RouteSpec]) {
     match mode {
         Mode::Table(routes) => (routes, &[]),

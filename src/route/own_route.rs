@@ -1,7 +1,7 @@
-//! Which route of its application a request is for. Only metrics need it.
+//! Finds the route of the application that a request is for. Only metrics need it.
 //!
-//! Rules, mounts and fallbacks find an application without one of its routes. Where the routes of an application are known,
-//! each of them has numbers of its own, so that the old and the new application can be compared route by route.
+//! Rules, mounts and fallbacks choose an application without looking at its routes. If the routes of the application
+//! are known, requests are counted per route, so that the old and the new application can be compared route by route.
 //!
 //! Spec: PEP 3333 (`PATH_INFO`), ASGI 3.0 (`root_path`): a route is compared with the path below the mount.
 
@@ -10,7 +10,7 @@ use super::router::{Router, compile_routes, table_query};
 use super::table::{Found, Table};
 use super::{AppIndex, MountSpec, Reason, RouteRequest, RouteSpec};
 
-/// The routes of all applications that are known.
+/// The known routes of all applications.
 #[derive(Debug, Default)]
 pub(super) struct OwnRoutes {
     apps: Box<[Option<OwnTable>]>,
@@ -20,16 +20,16 @@ pub(super) struct OwnRoutes {
 #[derive(Debug)]
 struct OwnTable {
     table: Table,
-    /// Where the application is mounted.
+    /// Whether the application has a prefix.
     is_mounted: bool,
     /// The paths of the rows, with the prefix.
     paths: Box<[String]>,
-    /// The number of rows of the applications before.
+    /// The number of rows of all applications before this one.
     first: usize,
 }
 
 impl OwnRoutes {
-    /// Compiles them. An application with a row that cannot be read counts as unknown.
+    /// Compiles the routes. If a row cannot be read, the routes of its application count as unknown.
     pub(super) fn new(mounts: &[MountSpec], routes: &[Option<Vec<RouteSpec>>]) -> Self {
         let mut size = 0;
         let apps = routes.iter().enumerate().map(|(app, routes)| {
@@ -44,7 +44,7 @@ impl OwnRoutes {
         Self { apps, size }
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub(super) fn size(&self) -> usize {
         self.size
     }
@@ -56,19 +56,19 @@ impl OwnRoutes {
 }
 
 impl Router {
-    /// Adds the routes of all applications, in their order; `None` where they are not known.
+    /// Adds the routes of all applications, in their order. `None` if they are unknown.
     #[must_use]
     pub fn with_own_routes(mut self, mounts: &[MountSpec], routes: &[Option<Vec<RouteSpec>>]) -> Self {
         self.own_routes = OwnRoutes::new(mounts, routes);
         self
     }
 
-    /// The place of the route of `app` that a request is for, if it is known and `reason` does not say it. `root` is the
-    /// length of the mount in the raw path.
+    /// The number of the route of `app` that a request is for, if it is known and not already in `reason`. `root` is
+    /// the length of the mount in the raw path.
     #[must_use]
     pub fn own_place(&self, request: &RouteRequest<'_>, app: usize, root: usize, reason: Reason) -> Option<usize> {
         let table = self.own_routes.apps.get(app)?.as_ref()?;
-        // A rule passes the whole path, which is not the path of the mount.
+        // After a rule, the application gets the whole path, which is not below its mount.
         if table.is_mounted && root == 0 || matches!(reason, Reason::WsgiTable(_)) {
             return None;
         }
@@ -79,13 +79,13 @@ impl Router {
         }
     }
 
-    /// The path of the route at such a place.
+    /// The path of the route with this number.
     #[must_use]
     pub fn own_path(&self, place: usize) -> Option<&str> {
         self.own_routes.path(place.checked_sub(self.places())?)
     }
 
-    /// How many places there are with the routes of the applications.
+    /// How many numbers there are with the routes of the applications.
     #[must_use]
     pub fn all_places(&self) -> usize {
         self.places() + self.own_routes.size()

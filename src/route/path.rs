@@ -1,22 +1,22 @@
-//! The request's path as bytes that can be compared: split first, decoded second.
+//! Turns the path of a request into bytes for comparison: it is divided first and decoded second.
 //!
-//! Apart because the whole router rests on one trick that has to be right. A path is cut into segments at its *raw* slashes
-//! and only then percent-decoded, so an encoded slash (`%2F`) never makes a segment. Decoding the whole path at once gives
-//! the same answer if the decoded slash gets a byte of its own: 0xFF, which cannot occur in UTF-8, hence in no template and
-//! no prefix. A decoded `%FF` becomes 0xFE, which no template contains either, so nothing can be mistaken for it.
+//! A path is divided at its *raw* slashes and then percent-decoded. So an encoded slash (`%2F`) never divides segments.
+//! The code decodes the whole path at once, with the same result: it decodes `%2F` to the byte 0xFF. That byte does not
+//! occur in UTF-8, so no template and no prefix contains it. `%FF` is decoded to 0xFE, which no template contains
+//! either.
 //!
-//! Nothing is collapsed or resolved: `//` holds an empty segment, `..` is a name. Invalid escapes stay as they are written.
-//! (RFC 3986 sections 2.4 and 3.3.)
+//! Nothing is collapsed or resolved: `//` has an empty segment, and `..` is a normal segment. Invalid escapes stay as
+//! they are. (RFC 3986 sections 2.4 and 3.3.)
 
 use std::borrow::Cow;
 
 /// Stands for a `%2F` in a decoded path. Only a `path` parameter accepts it.
 pub(super) const ENCODED_SLASH: u8 = 0xFF;
 
-/// Stands for a `%FF` in a decoded path, whose own byte is taken by [`ENCODED_SLASH`].
+/// Stands for a `%FF` in a decoded path, because 0xFF is [`ENCODED_SLASH`].
 const ENCODED_FF: u8 = 0xFE;
 
-/// Decodes a raw path; borrows it when there is nothing to decode.
+/// Decodes a raw path. Borrows it if there is nothing to decode.
 pub(super) fn decode(raw: &str) -> Cow<'_, [u8]> {
     let bytes = raw.as_bytes();
     if !bytes.contains(&b'%') {
@@ -36,7 +36,7 @@ pub(super) fn decode(raw: &str) -> Cow<'_, [u8]> {
     Cow::Owned(decoded)
 }
 
-/// The byte a valid escape stands for, and what follows it.
+/// The byte of a valid escape, and what follows the escape.
 fn escaped(first: u8, after: &[u8]) -> Option<(u8, &[u8])> {
     let (b'%', [high, low, tail @ ..]) = (first, after) else {
         return None;
@@ -49,7 +49,7 @@ fn escaped(first: u8, after: &[u8]) -> Option<(u8, &[u8])> {
     Some((byte, tail))
 }
 
-/// A decoded path as an expression sees it: an encoded slash as `%2F`, and each byte that is no text as U+FFFD.
+/// A decoded path as text for expressions. An encoded slash becomes `%2F`, and each invalid byte U+FFFD.
 pub(super) fn as_text(decoded: &[u8]) -> Cow<'_, str> {
     if !decoded.contains(&ENCODED_SLASH) {
         return String::from_utf8_lossy(decoded);
@@ -67,7 +67,7 @@ fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-/// Cuts the first segment off; `None` when it was the last one.
+/// Cuts off the first segment. The rest is `None` if it was the last one.
 pub(super) fn split_segment(path: &[u8]) -> (&[u8], Option<&[u8]>) {
     let end = path.iter().position(|byte| *byte == b'/');
     match end.and_then(|at| path.split_at_checked(at)) {

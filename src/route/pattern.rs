@@ -1,13 +1,13 @@
-//! A part of a path (or a host name) with at least one parameter, compiled.
+//! A compiled part of a path (or host name) with at least one parameter.
 //!
-//! Almost no pattern needs the automaton. The text before the first and after the last parameter is compared directly,
-//! and a single parameter between them is one pass over the bytes.
+//! Few patterns need the automaton. The text before the first and after the last parameter is compared directly. A
+//! single parameter between them is one pass over the bytes.
 
 use super::automaton::{Automaton, is_text};
 use super::error::TemplateFault;
 use super::template::{Converter, Token};
 
-/// Literal text around something variable.
+/// Parameters with literal text before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
     prefix: Box<[u8]>,
@@ -24,7 +24,7 @@ enum Middle {
 }
 
 impl Pattern {
-    /// Compiles tokens of which at least one is a parameter.
+    /// Compiles tokens. At least one must be a parameter.
     pub(super) fn compile(mut tokens: &[Token]) -> Result<Self, TemplateFault> {
         let mut prefix: &[u8] = b"";
         let mut suffix: &[u8] = b"";
@@ -46,7 +46,7 @@ impl Pattern {
         Ok(Self { prefix, middle, suffix })
     }
 
-    /// Whether the whole text fits.
+    /// Whether the whole text matches.
     pub(super) fn matches(&self, text: &[u8]) -> bool {
         let between = strip(text, &self.prefix, &self.suffix);
         between.is_some_and(|between| match &self.middle {
@@ -58,8 +58,9 @@ impl Pattern {
     }
 }
 
-/// What stands between the literals. Most patterns have none, and asking first is worth it: comparing with an empty slice is
-/// a call of `memcmp` on a dangling pointer, which costs 100 ns on some processors (masked loads that would fault).
+/// The text between the literals. Most patterns have no literals. To check for that first saves time: a comparison with
+/// an empty slice calls `memcmp` with a dangling pointer, which takes 100 ns on some processors (masked loads that
+/// would fault).
 fn strip<'a>(text: &'a [u8], prefix: &[u8], suffix: &[u8]) -> Option<&'a [u8]> {
     let rest = if prefix.is_empty() { text } else { text.strip_prefix(prefix)? };
     if suffix.is_empty() { Some(rest) } else { rest.strip_suffix(suffix) }

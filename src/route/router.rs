@@ -1,8 +1,7 @@
-//! The order in which the router looks for the owner of a request: rules, then mounts, then applications without a
-//! prefix.
+//! Decides which application answers a request. The order is: rules, mounts, applications without a prefix.
 //!
-//! The complete policy is in this file. Only ASGI applications get WebSockets: rules and mounts of WSGI applications are
-//! invisible to them.
+//! The complete order is in this file. Only ASGI applications get WebSockets, so WebSockets skip rules and mounts of
+//! WSGI applications.
 
 use std::borrow::Cow;
 
@@ -20,17 +19,17 @@ use super::{
     SharingSpec,
 };
 
-/// Says who answers a request. Built once, then only read.
+/// Decides which application answers a request. Built once, then only read.
 #[derive(Debug)]
 pub struct Router {
     pub(super) rules: Table,
     /// The application of each rule.
     pub(super) targets: Box<[AppIndex]>,
-    /// `None` when no rule has a share.
+    /// `None` if no rule has a share.
     sharing: Option<Sharing>,
     mounts: Mounts,
     rest: Rest,
-    /// Whether the path matters at all. It does not for one application alone, which is then found in no time.
+    /// Whether the path matters. It does not if there is only one application, and then it is not decoded.
     reads_path: bool,
     pub(super) names: RuleNames,
     pub(super) own_routes: OwnRoutes,
@@ -39,7 +38,7 @@ pub struct Router {
 /// A decision with its reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decided {
-    /// Where it goes.
+    /// Where the request goes.
     pub decision: Decision,
     /// Why.
     pub reason: Reason,
@@ -49,7 +48,7 @@ pub struct Decided {
     pub checked: u64,
 }
 
-/// Who gets what no rule and no prefix claims.
+/// How the requests that match no rule and no prefix are divided.
 #[derive(Debug)]
 enum Rest {
     Nobody,
@@ -65,7 +64,7 @@ impl Router {
     ///
     /// # Errors
     ///
-    /// When a template or prefix cannot be read, when a rule names an application that is not among the mounts, or when the
+    /// When a template or prefix cannot be read, a rule names an application that is not among the mounts, or the
     /// applications without a prefix do not fit the mode.
     pub fn new(mounts: &[MountSpec], rules: &[RuleSpec], mode: &Mode) -> Result<Self, RouteError> {
         require_distinct(mounts)?;
@@ -133,7 +132,7 @@ impl Router {
         let share = draw.as_ref().and_then(|draw| draw.part(rule));
         let checked = draw.as_ref().map_or(0, |draw| draw.checked(rule));
         let ruled = rule.and_then(|index| Some((whole(*self.targets.get(index)?), Reason::Rule(index))));
-        // A rule passes the path through as it is, even to an application that is also mounted somewhere.
+        // After a rule, the application gets the whole path, even if it is also mounted at a prefix.
         let (decision, reason) = ruled.unwrap_or_else(|| self.unruled(&path, request));
         Decided { decision, reason, share, checked }
     }
@@ -148,12 +147,12 @@ impl Router {
     }
 }
 
-/// An application that sees the path as it is.
+/// An application that gets the whole path.
 fn whole(app: AppIndex) -> Decision {
     Decision::App { app, root: 0 }
 }
 
-/// What a request asks of a rule: its method counts, that of a WebSocket's handshake too.
+/// The query for rules. The method counts, for a WebSocket that of its handshake.
 fn rule_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
     let asked = if request.websocket {
         RequestMethods::HANDSHAKE
@@ -168,8 +167,8 @@ fn query<'a>(request: &RouteRequest<'a>, asked: RequestMethods<'a>) -> Query<'a>
     Query { websocket, asked, host, scheme, fields, draw: None }
 }
 
-/// What a request asks of an application's route table. An OPTIONS that is no preflight asks about the path as a whole, so
-/// whoever has any route there answers; a WebSocket's route has no methods.
+/// The query for the route table of an application. An OPTIONS request that is not a preflight asks about the path, so
+/// any route with that path matches. The route of a WebSocket has no methods.
 pub(super) fn table_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
     let about_the_path = request.method == "OPTIONS" && request.preflight_method.is_none();
     let asked = if request.websocket || about_the_path {
@@ -220,7 +219,7 @@ impl Rest {
 
     fn decide(&self, path: &[u8], request: &RouteRequest<'_>) -> (Decision, Reason) {
         match self {
-            // Said before all else: what a WebSocket may not have.
+            // WebSockets that nobody can answer come first.
             Self::Nobody | Self::One { interface: Interface::Wsgi, .. } if request.websocket => no_websocket(),
             Self::One { app, .. } => (whole(*app), Reason::OnlyApp),
             Self::Table { wsgi, asgi, table } => match table.find(path, &table_query(request)) {
@@ -232,7 +231,7 @@ impl Rest {
                 Found::Refused(index) => (whole(*wsgi), Reason::TableRefusal(index)),
                 Found::Nothing => (whole(*wsgi), Reason::TableMiss),
             },
-            // There is nobody to fall through to: WSGI cannot answer a WebSocket.
+            // A WebSocket cannot fall through to WSGI.
             Self::Probe { asgi, .. } if request.websocket => (whole(*asgi), Reason::Probe),
             Self::Probe { wsgi, asgi } => {
                 (Decision::Probe { first: *asgi, then: *wsgi, miss: Miss::NoRoute }, Reason::Probe)
@@ -281,7 +280,7 @@ fn compile_rules(mounts: &[MountSpec], rules: &[RuleSpec]) -> Result<(Table, Box
     Ok((table, rules.iter().map(|rule| rule.app).collect()))
 }
 
-/// What a rule answers: what it says, as far as its application can.
+/// What a rule answers: what it says, limited to what its application can answer.
 fn rule_kind(mounts: &[MountSpec], rule: &RuleSpec) -> Result<RouteKind, RouteError> {
     let app = mounts.iter().find(|mount| mount.app == rule.app).ok_or(RouteError::UnknownApp)?;
     match (rule.websocket, app.interface) {

@@ -1,7 +1,7 @@
-//! Compares rules with the slowest possible reading of them, on many generated rules and requests.
+//! Compares the rules of the router with a slow and simple implementation, on many generated rules and requests.
 //!
-//! `comparison` does the same for paths and provides its naive matcher. Rules also have conditions and an order, and a
-//! rule that is reported as hidden must never match. Tests only.
+//! `comparison` does the same for paths, and its simple matcher is used here. This adds conditions, the order of rules,
+//! and hidden rules: a rule that is reported as hidden must never match. Tests only.
 
 #![allow(clippy::unwrap_used, reason = "a comparison that cannot be set up should fail")]
 
@@ -13,7 +13,7 @@ use super::*;
 const OLD: usize = 0;
 const NEW: usize = 1;
 
-/// Fewer than `comparison` has, so that rules meet each other often.
+/// Fewer than in `comparison`, so that rules often match the same paths.
 const SEGMENTS: &[&str] = &["a", "b", "", "é", "{x}", "{n:int}", "{f:float}", "v{n:int}", "{x}-{n:int}", "{p:path}"];
 const PLAIN_SEGMENTS: &[&str] = &["a", "b", "1", "v1", "%C3%A9", "a-1"];
 const PREFIXES: &[&str] = &["", "/a", "/a/b", "/b", "/é"];
@@ -22,12 +22,12 @@ const VALUES: &[&str] = &["1", "2", "beta-7"];
 const SHARES: &[u16] = &[0, 1, 2_500, 5_000, 10_000];
 const BUCKETS: &[u16] = &[0, 1, 2_499, 2_500, 9_999];
 
-/// The bucket of who brings none.
+/// The bucket of a client without a cookie.
 const RANDOM: u16 = 4_999;
 
 type Naive = fn(&[u16]) -> bool;
 
-/// Expressions, and what they mean.
+/// Expressions, and functions that match the same paths.
 const EXPRESSIONS: &[(&str, Naive)] = &[
     ("/.*", |_| true),
     ("/a", |text| text == [SLASH, 97]),
@@ -56,7 +56,7 @@ impl Generator {
         match self.below(4) {
             0 => PathSpec::Prefix(self.pick(PREFIXES).to_owned()),
             1 => PathSpec::Expression(self.pick(EXPRESSIONS).0.to_owned()),
-            // A name twice is refused before it gets here; the router reads no names.
+            // The router does not read the names of parameters. A repeated name is refused before.
             _ => PathSpec::Template(self.path(SEGMENTS)),
         }
     }
@@ -174,7 +174,7 @@ fn found(router: &Router, request: &ExampleRequest) -> (Option<usize>, Option<Ch
     (rule, decided.share)
 }
 
-/// Takes hidden rules out until a router can be made; gives them with those that were there.
+/// Removes hidden rules until a router can be made. Adds each of them to `hidden`, with the rules that were there.
 fn settle(rules: &mut Vec<RuleSpec>, mounts: &[MountSpec], hidden: &mut Vec<(Vec<RuleSpec>, usize)>) -> Router {
     loop {
         for (index, rule) in rules.iter_mut().enumerate() {

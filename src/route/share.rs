@@ -18,7 +18,7 @@ use super::bucket::{BUCKETS, brought, cookies, of_address, of_text};
 use super::error::RouteError;
 use super::{AppIndex, RouteRequest};
 
-/// The header and the cookie by which a tester asks for an application.
+/// The header field and the cookie with which a tester chooses an application.
 const FORCE: &str = "rsgi-app";
 
 /// Where the buckets of clients come from.
@@ -44,7 +44,7 @@ pub enum ShareBy {
     Cookie(String),
 }
 
-/// Who may choose an application.
+/// The testers, who may choose an application.
 #[derive(Clone)]
 pub struct Testers {
     /// The secret that they send.
@@ -54,7 +54,7 @@ pub struct Testers {
 }
 
 impl Debug for Testers {
-    /// Hides the secret.
+    /// Does not show the secret.
     fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
         to.debug_struct("Testers").field("names", &self.names).finish_non_exhaustive()
     }
@@ -65,7 +65,7 @@ impl Debug for Testers {
 pub struct Percent(u16);
 
 impl Percent {
-    /// A share of so many buckets, at most all.
+    /// A share of this many buckets, limited to all.
     #[must_use]
     pub fn of_buckets(buckets: u16) -> Self {
         Self(buckets.min(BUCKETS))
@@ -115,7 +115,7 @@ impl Share {
     }
 
     pub(super) fn now(&self) -> Percent {
-        // No other data depends on it.
+        // Relaxed, because no other data depends on it.
         Percent(self.now.load(Ordering::Relaxed))
     }
 
@@ -154,7 +154,7 @@ impl Lot {
 pub struct CheckedShare {
     /// The first rule whose share was checked: everything else about it matches.
     pub rule: usize,
-    /// What decided.
+    /// The bucket, or the choice of a tester, that decided.
     pub lot: Lot,
 }
 
@@ -179,7 +179,7 @@ impl Sharing {
         let cookie = || HeaderValue::from(COOKIE);
         let (by, vary) = match &spec.by {
             ShareBy::OwnCookie => (By::OwnCookie, cookie()),
-            // No header field has the address of the client.
+            // The address of the client is in no header field, so `Vary` cannot name one.
             ShareBy::Address => (By::Address, HeaderValue::from_static("*")),
             ShareBy::Header(name) => {
                 let header = HeaderName::from_bytes(name.as_bytes());
@@ -214,8 +214,8 @@ impl Sharing {
     }
 }
 
-/// Whether the browser left out our cookie: a CORS preflight has no cookies, and a form on another site sends no `Lax` cookies. A new
-/// bucket would replace the one that the client has.
+/// Whether the browser may have left out our cookie: a CORS preflight has no cookies, and a form on another site sends
+/// no `Lax` cookies. A new bucket would replace the one that the client has.
 fn leaves_cookies_out(request: &RouteRequest<'_>) -> bool {
     let cross_site = || request.fields.get("sec-fetch-site") == Some(b"cross-site");
     request.preflight_method.is_some() || (!matches!(request.method, "GET" | "HEAD") && cross_site())
@@ -240,7 +240,7 @@ pub(super) struct Draw<'a> {
     request: &'a RouteRequest<'a>,
     lot: Cell<Option<Lot>>,
     first: Cell<usize>,
-    /// The first 64 rules, as bits: whose share was checked.
+    /// The rules whose shares were checked, as bits. Only the first 64 rules have one.
     checked: Cell<u64>,
 }
 

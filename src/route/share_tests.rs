@@ -1,6 +1,6 @@
-//! Shares over all clients: how many are in one, and that nobody leaves when it grows.
+//! Tests shares over all clients: how many clients are in a share, and that no client leaves when it grows.
 //!
-//! Apart from `tests.rs` because these are about clients, and not about one request. Tests only.
+//! Tests only.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot build its router should fail")]
 

@@ -1,10 +1,12 @@
-//! An ordered list of rows (methods, host, path template) in which the first that fits a request is found quickly.
+//! An ordered list of rows (methods, host, path template). Finds the first row that matches a request.
 //!
-//! Apart because the operator's rules and the route table of an application are the same thing here. The rows' paths make a
-//! tree: static segments are looked up, patterns are tried, and a row whose `path` parameter may swallow slashes ends in a
-//! *tail* that is matched against all that is left of the path. Every branch that fits is followed, since a request that one
-//! row refuses for its method may suit another; each node knows its lowest row, so a branch that cannot win is not entered.
-//! A node is visited at most once, hence no path costs more than the tree is large.
+//! The rules of the operator and the routes of an application use the same table. The paths of the rows form a tree,
+//! with a level for each segment. Static segments are looked up, patterns are tried. A row whose `path` parameter may
+//! contain slashes ends in a *tail*, which is matched against the rest of the path.
+//!
+//! The search follows every branch that matches, because a request whose method does not fit one row may fit another.
+//! Each node knows its lowest row, so a branch with only later rows is skipped. The search visits each node at most
+//! once, so no path costs more than the size of the tree.
 
 use std::collections::HashMap;
 
@@ -22,35 +24,35 @@ use super::share::{Draw, Share};
 use super::template::{Author, PathTemplate, Token};
 use super::{PathSpec, RouteKind, RouteSpec, RuleSpec, Scheme};
 
-/// Stands for "none so far" where the lowest row is looked for.
+/// Stands for "none so far" in the search for the lowest row.
 const NO_ROW: usize = usize::MAX;
 
-/// What a row asks for besides its path.
+/// The parts of a row besides its path.
 #[derive(Debug)]
 struct Row {
     kind: RouteKind,
     methods: Methods,
     host: Option<Host>,
     conditions: Conditions,
-    /// Whether somebody else is asked when the application has nothing.
+    /// Whether the other application is asked if this one has nothing there.
     falls_through: bool,
-    /// Whether what fits is refused, and no later row is looked at.
+    /// Whether the application refuses what matches. Then no later row is tried.
     refuses: bool,
     /// Its share of the clients, if it has one.
     share: Option<Share>,
 }
 
-/// What was found for a request.
+/// The result of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The first row that fits.
+    /// The first row that matches.
     Row(usize),
-    /// The first row that fits, and it refuses.
+    /// The first row that matches, and it refuses the request.
     Refused(usize),
     Nothing,
 }
 
-/// What a request brings besides its path.
+/// The parts of a request besides its path.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query<'a> {
     pub(super) websocket: bool,
@@ -67,7 +69,7 @@ pub(super) struct Query<'a> {
 pub(super) struct Table {
     rows: Vec<Row>,
     root: Node,
-    /// The rows whose paths no tree can hold, in order.
+    /// The rows with regular expressions, which are not in the tree, in order.
     expressions: Vec<(Regex, usize)>,
 }
 
@@ -78,8 +80,8 @@ struct Node {
     /// Rows whose template ends here, in order.
     ends: Vec<usize>,
     names: HashMap<Box<[u8]>, Node>,
-    /// For the empty segment (`/`, and the slash at an end), which is common and would be the slowest name to look up: see
-    /// the remark on empty slices in `pattern`.
+    /// The child for the empty segment (`/`, or a final slash). It is common, and would be the slowest name to look up
+    /// (see `strip` in `pattern.rs`).
     empty: Option<Box<Node>>,
     patterns: Vec<(Pattern, Node)>,
     /// In the order of their rows.
@@ -100,7 +102,7 @@ impl Default for Node {
 }
 
 impl Table {
-    /// Appends a route of an application; the first row has index 0.
+    /// Appends a route of an application. The first row has index 0.
     pub(super) fn push_route(&mut self, route: &RouteSpec) -> Result<(), RouteError> {
         let host = route.host.as_deref().map(|host| Host::parse(host, Author::Framework)).transpose()?;
         self.insert(&PathTemplate::parse(&route.path, Author::Framework)?, &route.path)?;
@@ -110,7 +112,7 @@ impl Table {
         Ok(())
     }
 
-    /// Appends a rule of the operator. `kind` is what it answers.
+    /// Appends a rule of the operator. `kind` says what it answers.
     pub(super) fn push_rule(&mut self, rule: &RuleSpec, kind: RouteKind) -> Result<(), RouteError> {
         let host = rule.host.as_deref().map(|host| Host::parse(host, Author::Operator)).transpose()?;
         let conditions = Conditions::new(rule.scheme, &rule.fields)?;
@@ -132,24 +134,24 @@ impl Table {
         self.rows.iter().enumerate().filter_map(|(row, it)| Some((row, it.share.as_ref()?)))
     }
 
-    /// Adds a template of the row that comes next.
+    /// Adds a template for the next row.
     fn insert(&mut self, template: &PathTemplate, written: &str) -> Result<(), RouteError> {
         self.root
             .insert(&template.segments, template.tail.as_deref(), self.rows.len())
             .map_err(|why| RouteError::Template { template: written.to_owned(), why })
     }
 
-    /// Whether there are no rows at all.
+    /// Whether there are no rows.
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Whether somebody else is asked when the application of this row has nothing.
+    /// Whether the other application is asked if the application of this row has nothing there.
     pub(super) fn falls_through(&self, row: usize) -> bool {
         self.rows.get(row).is_some_and(|row| row.falls_through)
     }
 
-    /// The first row that fits a decoded path and the request it belongs to.
+    /// The first row that matches a decoded path and the rest of its request.
     pub(super) fn find(&self, path: &[u8], query: &Query<'_>) -> Found {
         let Some(below) = path.strip_prefix(b"/") else {
             return Found::Nothing;
@@ -180,7 +182,7 @@ impl Row {
 }
 
 impl Node {
-    /// Adds a row below this node: what is left of its template's segments, then its tail.
+    /// Adds a row below this node: the remaining segments of its template, then its tail.
     fn insert(&mut self, segments: &[Vec<Token>], tail: Option<&[Token]>, row: usize) -> Result<(), TemplateFault> {
         self.lowest = self.lowest.min(row);
         let Some((segment, below)) = segments.split_first() else {
@@ -202,7 +204,7 @@ impl Node {
         }
     }
 
-    /// Takes the child for a pattern out, or makes one.
+    /// Removes and returns the child for a pattern, or makes a new one.
     fn take(&mut self, pattern: Pattern) -> (Pattern, Self) {
         match self.patterns.iter().position(|(own, _)| *own == pattern) {
             Some(at) => self.patterns.swap_remove(at),
@@ -228,7 +230,7 @@ impl Node {
         }
     }
 
-    /// Ends here when the path does, else goes on with what is left of it.
+    /// If the path has ended, offers the rows that end here. Otherwise searches the rest of the path.
     fn enter(&self, rest: Option<&[u8]>, search: &mut Search<'_>) {
         match rest {
             Some(path) if self.lowest < search.best => self.search(path, search),
@@ -238,7 +240,7 @@ impl Node {
     }
 }
 
-/// A search on its way through the tree.
+/// A running search.
 struct Search<'a> {
     rows: &'a [Row],
     query: &'a Query<'a>,
@@ -246,8 +248,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Takes a row whose path fits, if it precedes the best one and the rest of the request fits. It checks the share last, so that a
-    /// share which is checked really matters.
+    /// Takes a row whose path matches, if it comes before the best row so far and the rest of the request matches.
+    /// Checks the share last, so that a share is only checked if it matters.
     fn offer(&mut self, row: usize) {
         let Some(candidate) = self.rows.get(row).filter(|candidate| row < self.best && candidate.fits(self.query))
         else {
@@ -259,7 +261,7 @@ impl Search<'_> {
         }
     }
 
-    /// Looks for an expression that precedes what was found.
+    /// Tries the expressions that come before the best row so far.
     fn try_expressions(&mut self, expressions: &[(Regex, usize)], path: &[u8]) {
         if expressions.first().is_none_or(|(_, row)| *row > self.best) {
             return;

@@ -1,15 +1,15 @@
-//! Reads a template such as `/users/{id:int}/files/{rest:path}`.
+//! Parses a template such as `/users/{id:int}/files/{rest:path}`.
 //!
-//! Apart because two very different people write templates. An operator's rule is read strictly: a typing error in it is an
-//! error at start. A route of an application is read as its framework reads it (Starlette's `compile_path`): what does not
-//! look like a parameter is plain text, and a converter of the application's own is taken for one segment of text, since
-//! nearly all of them are (a date, a slug). One whose expression crosses slashes has to be handed over as `path`.
+//! A rule of the operator is parsed strictly: a typing error in it is an error at start. A route of an application is
+//! parsed as its framework does (Starlette's `compile_path`): what does not look like a parameter is plain text. A
+//! custom converter of the application matches one segment of text, because nearly all of them do (a date, a slug). If
+//! its expression matches slashes, the caller must pass it as `path`.
 //!
-//! Template text is decoded text: `%20` in it means those three characters.
+//! The text of a template is decoded: `%20` in it means these three characters.
 
 use super::error::{RouteError, TemplateFault};
 
-/// What a parameter accepts: Starlette's converters, over bytes. (So `{a}{b}` also fits a single character of two bytes.)
+/// What a parameter matches: Starlette's converters, on bytes. (So `{a}{b}` also matches one character of two bytes.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Converter {
     /// `[^/]+`
@@ -18,13 +18,14 @@ pub(super) enum Converter {
     Int,
     /// `[0-9]+(\.[0-9]+)?`
     Float,
-    /// 32 hexadecimal digits, with or without the dashes.
+    /// 32 hexadecimal digits, with or without dashes.
     Uuid,
-    /// `.*`, slashes included. (A line feed too, which Python's `.` leaves out: a catch-all should catch all.)
+    /// `.*`, including slashes. (Also line feeds, which Python's `.` does not match: a catch-all should match
+    /// everything.)
     Path,
 }
 
-/// A piece of a template.
+/// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token {
     Literal(Box<[u8]>),
@@ -34,13 +35,13 @@ pub(super) enum Token {
 /// Who wrote the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Author {
-    /// A rule: anything odd is an error.
+    /// A rule: anything unusual is an error.
     Operator,
-    /// A route that a framework already accepted: anything odd is literal.
+    /// A route that a framework has accepted: anything unusual is literal text.
     Framework,
 }
 
-/// Cuts a template into literals and parameters. Two literals never stand side by side, and none is empty.
+/// Divides a template into literals and parameters. There are no adjacent or empty literals.
 pub(super) fn tokenize(template: &str, author: Author) -> Result<Vec<Token>, TemplateFault> {
     let mut tokens = Vec::new();
     let mut literal = String::new();
@@ -69,7 +70,7 @@ fn push_literal(tokens: &mut Vec<Token>, literal: &mut String) {
     }
 }
 
-/// The converter's name ("" if none is given) of the parameter that `text` begins with, and the text after it.
+/// If `text` begins with a parameter: the name of its converter ("" if there is none), and the text after it.
 fn parameter(text: &str) -> Option<(&str, &str)> {
     let (inside, after) = text.strip_prefix('{')?.split_once('}')?;
     let (name, converter) = match inside.split_once(':') {
@@ -97,24 +98,24 @@ fn known(converter: &str, author: Author) -> Result<Converter, TemplateFault> {
     }
 }
 
-/// A path template, cut into what the table's tree needs.
+/// A path template in the form that the tree of the table needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PathTemplate {
-    /// The tokens of each segment up to the first `path` parameter.
+    /// The tokens of each segment before the one with the first `path` parameter.
     pub(super) segments: Vec<Vec<Token>>,
-    /// Everything from the segment with the first `path` parameter on, slashes included.
+    /// Everything from the segment with the first `path` parameter on, including slashes.
     pub(super) tail: Option<Vec<Token>>,
 }
 
 impl PathTemplate {
-    /// Reads the template of a path.
+    /// Parses the template of a path.
     pub(super) fn parse(template: &str, author: Author) -> Result<Self, RouteError> {
         let fault = |why| RouteError::Template { template: template.to_owned(), why };
         let path = template.strip_prefix('/').ok_or_else(|| fault(TemplateFault::NoLeadingSlash))?;
         Ok(divide(tokenize(path, author).map_err(fault)?))
     }
 
-    /// What a prefix owns: itself, and all that follows it after a slash. The empty one owns every path.
+    /// The templates of a prefix: itself, and everything below it. The empty prefix has every path.
     pub(super) fn below(prefix: &str) -> Vec<Self> {
         let segments: Vec<_> =
             prefix.split('/').skip(1).map(|segment| vec![Token::Literal(segment.as_bytes().into())]).collect();
@@ -123,7 +124,8 @@ impl PathTemplate {
     }
 }
 
-/// Divides tokens at the slashes of their literals; the first `path` parameter ends that, for it may hold slashes itself.
+/// Divides tokens into segments at the slashes of their literals. The first `path` parameter starts the tail, because
+/// it may contain slashes.
 fn divide(tokens: Vec<Token>) -> PathTemplate {
     let mut segments = Vec::new();
     let mut current = Vec::new();

@@ -1,4 +1,4 @@
-//! The router as a whole: tables of (request, plan) → decision.
+//! Tests the whole router with tables of requests, plans and decisions.
 //!
 //! The cases define the semantics. Tests only.
 
@@ -19,7 +19,7 @@ fn mount(app: usize, prefix: &str) -> MountSpec {
     MountSpec { app: AppIndex(app), interface, prefix: prefix.to_owned() }
 }
 
-/// Reads `[METHODS ][host]/path`.
+/// Parses `[METHODS ][host]/path`.
 fn pattern(text: &str) -> (Option<Vec<String>>, Option<String>, String) {
     let (methods, place) = text.rsplit_once(' ').map_or((None, text), |(methods, place)| (Some(methods), place));
     let (host, path) = place.split_at(place.find('/').unwrap());
@@ -49,7 +49,7 @@ fn get(raw_path: &str) -> RouteRequest<'_> {
     RouteRequest { method, raw_path, host, websocket, preflight_method, scheme, fields, client, random }
 }
 
-/// `WS /path`, `OPTIONS>POST /path` (a preflight), or `GET /path`.
+/// Parses `WS /path`, `OPTIONS>POST /path` (a preflight), or `GET /path`.
 fn request(text: &str) -> RouteRequest<'_> {
     let (method, raw_path) = text.split_once(' ').unwrap();
     let request = get(raw_path);
@@ -60,7 +60,7 @@ fn request(text: &str) -> RouteRequest<'_> {
     }
 }
 
-/// The application's number and the length of the root, `None` for 404.
+/// The index of the application and the length of the root. `None` for a 404.
 fn owner(router: &Router, text: &str) -> Option<(usize, usize)> {
     match router.route(&request(text)) {
         Decision::App { app, root } => Some((app.0, root)),

@@ -1,7 +1,8 @@
-//! The running calls of applications, each from its start until the application returns, whatever its connection does.
+//! The running calls of all applications.
 //!
-//! A call outlives its request: a background task runs after the response, a handler after its client has left. The
-//! server ends when all calls have ended, and logs the calls that it did not wait for.
+//! A call runs from its start until the application returns, even if its connection has closed: a background task runs
+//! after the response, and a handler may continue after its client has left. The server ends when all calls have ended.
+//! It logs the calls that it did not wait for.
 //!
 //! Spec: PEP 3333 (`close()` belongs to the call); ASGI "Applications" (a call ends when its awaitable does).
 
@@ -17,18 +18,18 @@ use slab::Slab;
 use crate::metrics::RouteSeries;
 use crate::request::head::RequestHead;
 
-/// Every call that runs, of all applications of the server.
+/// All running calls of all applications of the server.
 #[derive(Debug, Default)]
 pub struct Calls(Mutex<CallsState>);
 
 #[derive(Debug, Default)]
 struct CallsState {
     running: Slab<CallEntry>,
-    /// Calls so far.
+    /// The number of calls that have started so far.
     begun: u64,
-    /// Answers without a length are to end.
+    /// Whether responses without a length must end now.
     streams_end: bool,
-    /// Waits for the last call to end.
+    /// The task that waits for the last call to end.
     waiting: Option<Waker>,
 }
 
@@ -39,9 +40,9 @@ struct CallEntry {
     method: Method,
     target: Uri,
     since: Instant,
-    /// The route, where that is counted.
+    /// The route, if metrics count by route.
     series: Option<Arc<RouteSeries>>,
-    /// Ends the answer, if it has no length.
+    /// Ends the response, if it has no length.
     stream: Option<Arc<dyn HangUp>>,
 }
 
@@ -49,48 +50,48 @@ struct CallEntry {
 #[derive(Debug)]
 pub struct AppCalls {
     all: Arc<Calls>,
-    /// The application's name.
+    /// The name of the application.
     name: Arc<str>,
 }
 
-/// What is known of a call that runs.
+/// A description of a running call.
 #[derive(Debug)]
 pub struct CallDescription {
-    /// The application's name.
+    /// The name of the application.
     pub app: Arc<str>,
-    /// `GET /path`.
+    /// Method and path, such as `GET /path`.
     pub request: String,
-    /// The method alone.
+    /// The method.
     pub method: Method,
-    /// The route as metrics have it, if they do.
+    /// The label of the route in metrics, if they count by route.
     pub route: Option<String>,
-    /// For how long it has run.
+    /// How long the call has run.
     pub age: Duration,
 }
 
-/// How many calls run, and for how long the oldest of them has.
+/// How many calls run, and the age of the oldest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
-    /// How many.
+    /// The number of running calls.
     pub calls: usize,
-    /// The age of the oldest; zero when none runs.
+    /// The age of the oldest call; zero if no call runs.
     pub oldest: Duration,
 }
 
-/// The calls that run, by application, and the oldest of them.
+/// The number of running calls by application, and the oldest calls.
 #[derive(Debug, Default)]
 pub struct PoolStats {
-    /// How many there are of each application that has any.
+    /// The number of running calls, for each application that has any.
     pub by_app: Vec<(Arc<str>, usize)>,
-    /// The oldest first.
+    /// The oldest calls, oldest first.
     pub oldest: Vec<CallDescription>,
 }
 
-/// One call that runs until this is dropped.
+/// One running call. Dropping it ends the call.
 #[derive(Debug)]
 pub struct RunningCall(CallHandle);
 
-/// A call, which may have ended.
+/// A reference to a call that may have ended.
 #[derive(Debug, Clone)]
 pub struct CallHandle {
     app: Arc<AppCalls>,
@@ -110,14 +111,14 @@ impl Calls {
         Count { calls: state.running.len(), oldest }
     }
 
-    /// The calls that run, the oldest first.
+    /// Describes all running calls, oldest first.
     pub fn list(&self) -> Vec<CallDescription> {
         let mut list: Vec<_> = self.lock().running.iter().map(|(_, running)| running.describe()).collect();
         list.sort_by_key(|call| std::cmp::Reverse(call.age));
         list
     }
 
-    /// How many calls run, with a description of the `most` oldest: however many there are, it does not take long.
+    /// Counts the running calls and describes the `most` oldest. It is fast even if many calls run.
     pub fn stats(&self, most: usize) -> PoolStats {
         let state = self.lock();
         let mut pool_stats = PoolStats::default();
@@ -151,7 +152,7 @@ impl Calls {
         .await;
     }
 
-    /// Tells calls whose answer has no length that their client has gone, now and from now on.
+    /// Ends the responses without a length, now and in the future: their applications see that the client has gone.
     pub fn end_streams(&self) {
         let streams: Vec<_> = {
             let mut state = self.lock();
@@ -165,12 +166,12 @@ impl Calls {
 }
 
 impl AppCalls {
-    /// No call yet of the application `name`, one of those that `all` knows.
+    /// The calls of the application `name`, as a part of `all`.
     pub fn new(all: &Arc<Calls>, name: &Arc<str>) -> Self {
         Self { all: Arc::clone(all), name: Arc::clone(name) }
     }
 
-    /// Counts a call until the result is dropped.
+    /// Starts to count a call, until the result is dropped.
     pub fn begin(self: &Arc<Self>, head: &RequestHead) -> RunningCall {
         let (method, target) = (head.parts.method.clone(), head.parts.uri.clone());
         let mut state = self.all.lock();
@@ -193,36 +194,36 @@ impl CallEntry {
 }
 
 impl RunningCall {
-    /// For who may outlive the call.
+    /// A reference that may outlive the call.
     pub fn handle(&self) -> CallHandle {
         self.0.clone()
     }
 
-    /// Whether it is the call of a handle.
+    /// Whether `handle` refers to this call.
     pub fn is(&self, handle: &CallHandle) -> bool {
         self.0.is(handle)
     }
 
-    /// Says that the answer has no length; `stream` ends it.
+    /// Notes that the response has no length. `stream` ends it.
     pub fn streams(&self, stream: Arc<dyn HangUp>) {
         self.0.streams(stream);
     }
 }
 
 impl CallHandle {
-    /// What is known of it; `None` when it has ended.
+    /// Describes the call. `None` if it has ended.
     pub fn describe(&self) -> Option<CallDescription> {
         let state = self.app.all.lock();
         let running = state.running.get(self.key).filter(|running| running.number == self.number)?;
         Some(running.describe())
     }
 
-    /// Whether it is the same call as another.
+    /// Whether both refer to the same call.
     pub fn is(&self, other: &Self) -> bool {
         self.number == other.number
     }
 
-    /// Says that the answer has no length; `stream` ends it.
+    /// Notes that the response has no length. `stream` ends it.
     pub fn streams(&self, stream: Arc<dyn HangUp>) {
         let mut state = self.app.all.lock();
         if state.streams_end {

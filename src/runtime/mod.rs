@@ -1,6 +1,8 @@
 //! Who runs tokio, and how calls and responses cross between tokio and Python.
 //!
-//! [`driver`] runs tokio. [`event_loop`] takes calls to the asyncio thread, and [`response_queue`] brings responses back. [`calls`] lists the calls that run. [`shutdown`] tells everybody the phase of the end.
+//! [`driver`] runs tokio. [`event_loop`] takes calls to the asyncio thread, and [`response_queue`] brings responses
+//! back. [`calls`] lists the running calls. [`shutdown`] has the phases of the shutdown. [`wear`] says when a worker
+//! should be replaced.
 
 pub mod calls;
 pub mod driver;

@@ -1,8 +1,8 @@
-//! Responses on their way from application threads to their connections, with one wake per batch.
+//! Brings responses from application threads to their connections, with one wake per batch.
 //!
-//! This is the border on this side, as the queue of the event loop is on the other. Waking a tokio task from another
-//! thread costs a system call each time. Here responses queue up. The first one wakes the driving thread. While it is
-//! busy, further ones cost nothing.
+//! To wake a tokio task from another thread costs a system call each time. So responses wait in a queue. The first one
+//! wakes the driving thread. While that thread is busy, further responses wake nobody. The queue of the event loop does
+//! the same in the other direction.
 
 use std::task::Waker;
 
@@ -12,10 +12,10 @@ use tokio::sync::oneshot;
 use crate::response::app_response::AppResponse;
 use crate::runtime::driver::wake_flag::WakeFlag;
 
-/// Where a response goes to.
+/// Where a response goes.
 pub type Responder = oneshot::Sender<AppResponse>;
 
-/// The queue in front of one runtime.
+/// The queue of responses to one runtime.
 #[derive(Debug, Default)]
 pub struct ResponseQueue {
     ready: SegQueue<(Responder, AppResponse)>,
@@ -23,22 +23,22 @@ pub struct ResponseQueue {
 }
 
 impl ResponseQueue {
-    /// Hands a response over. Never blocks, from any thread.
+    /// Queues a response. Never blocks, from any thread.
     pub fn send(&self, responder: Responder, response: AppResponse) {
         self.ready.push((responder, response));
         self.wake_flag.notify();
     }
 
-    /// Delivers what is there, on the thread that drives; `driver` is woken when more comes.
+    /// Delivers the queued responses, on the driving thread. From now on, `driver` is woken when more come.
     pub fn deliver(&self, driver: &Waker) {
         self.wake_flag.listen(driver);
         while let Some((responder, response)) = self.ready.pop() {
-            // The client may have gone.
+            // Fails if the client has gone.
             let _unsent = responder.send(response);
         }
     }
 
-    /// Nobody drives; who does next delivers first.
+    /// From now on, wakes nobody, because no thread drives. The next driving thread delivers first.
     pub fn suppress(&self) {
         self.wake_flag.suppress();
     }

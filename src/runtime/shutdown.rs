@@ -1,6 +1,6 @@
-//! The phases from a signal to an empty server: stop accepting, drain, deadline.
+//! The phases of a shutdown: stop accepting, drain, cut.
 //!
-//! Listener, connections and WebSockets follow the same phases. `drain.rs` decides when each phase starts.
+//! Listeners, connections and WebSockets follow the same phases. `drain.rs` decides when each phase starts.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -12,31 +12,32 @@ use tokio::sync::watch;
 
 use crate::net::admission::ConnectionPermit;
 
-/// How long a client that has just come, or has just asked, may take to ask. Its request may be on the way.
+/// How long a client may take to send a request if it has just connected or just sent one. Its next request may be on
+/// the way.
 const LAST_REQUEST: Duration = Duration::from_millis(300);
 
-/// How far a shutdown has come; it only ever goes forward.
+/// The phase of a shutdown. Phases only go forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Requests are welcome.
+    /// Requests are served.
     Serving,
-    /// Requests are served, and load balancers are told to send them elsewhere.
+    /// Requests are served. Load balancers are told to send them elsewhere.
     Leaving,
-    /// Running requests may finish; nothing new is accepted.
+    /// Running requests may finish. Nothing new is accepted.
     Draining,
     /// Everything ends now.
     Cut,
 }
 
-/// The one who says when.
+/// Sets the phase.
 #[derive(Debug)]
 pub struct Shutdown(watch::Sender<Phase>);
 
-/// Held by everything that must have ended before the server has.
+/// Everything that must end before the server ends holds one of these.
 #[derive(Debug, Clone)]
 pub struct ShutdownGuard {
     phases: watch::Receiver<Phase>,
-    /// What a connection occupies until all that belongs to it has ended.
+    /// The permit of a connection, until everything of the connection has ended.
     _permit: Option<Arc<ConnectionPermit>>,
 }
 
@@ -47,12 +48,12 @@ impl Default for Shutdown {
 }
 
 impl Shutdown {
-    /// Begins to stop; nothing more happens when that has begun already.
+    /// Begins the shutdown. Does nothing if it has begun already.
     pub fn begin(&self) {
         self.advance(Phase::Leaving);
     }
 
-    /// Goes on to `phase`, unless it is there already or further.
+    /// Goes on to `phase`. Does nothing if the shutdown has reached that phase already.
     pub fn advance(&self, phase: Phase) {
         self.0.send_if_modified(|now| {
             let later = *now < phase;
@@ -63,44 +64,44 @@ impl Shutdown {
         });
     }
 
-    /// The phase now.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         *self.0.borrow()
     }
 
-    /// A handle for something that lives while the server does.
+    /// A guard for something that lives as long as the server.
     pub fn guard(&self) -> ShutdownGuard {
         ShutdownGuard { phases: self.0.subscribe(), _permit: None }
     }
 
-    /// Waits for the last [`ShutdownGuard`] to go.
+    /// Waits until the last [`ShutdownGuard`] is dropped.
     pub async fn emptied(&self) {
         self.0.closed().await;
     }
 }
 
 impl ShutdownGuard {
-    /// A handle for a connection that occupies `permit`.
+    /// A guard for a connection that holds `permit`.
     pub fn of_connection(&self, permit: Option<ConnectionPermit>) -> Self {
         Self { phases: self.phases.clone(), _permit: permit.map(Arc::new) }
     }
 
-    /// The phase now.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         *self.phases.borrow()
     }
 
-    /// Waits until the server is at `phase` or further.
+    /// Waits until the server is at `phase` or later.
     pub async fn reached(&mut self, phase: Phase) {
-        // An error means that the server has gone, which is further than any phase.
+        // An error means that the server has ended, which is later than any phase.
         let _changed = self.phases.wait_for(|now| *now >= phase).await;
     }
 
-    /// Runs `work` until it is over or the server is at `phase` or further, which gives `None`.
+    /// Runs `work` until it is ready or the server is at `phase` or later. In the second case, returns `None`.
     ///
-    /// A connection's task is polled for each of its requests: while the server serves, the phase is asked for only when there is
-    /// news, since that takes a lock. Later it is asked for each time: the wake-up for the phase before may come again, and uses up
-    /// the one for the next.
+    /// The task of a connection is polled for each of its requests. To read the phase takes a lock. So while the server
+    /// serves, the phase is only read after it has changed. Later it is read each time: the wake-up for the earlier
+    /// phase may come again and use up the one for the next phase.
     pub async fn unless<T>(&mut self, phase: Phase, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         let news = self.phases.clone();
         let serving = self.phase() == Phase::Serving;
@@ -120,7 +121,7 @@ impl ShutdownGuard {
         .await
     }
 
-    /// Waits until the server drains and a client whose request may be on the way has had its time.
+    /// Waits until the server drains, and then for a client whose request may be on the way.
     pub async fn given_up(&mut self) {
         self.reached(Phase::Draining).await;
         tokio::time::sleep(LAST_REQUEST).await;
@@ -137,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// Waits as a connection does, phase after phase, on a thread of its own. Gives how long that took.
+    /// Waits on its own thread, as a connection does, for one phase after another. Returns how long that took.
     fn time_until_drained(shutdown: &Shutdown) -> Duration {
         let mut alive = shutdown.guard();
         let waiting = std::thread::spawn(move || {

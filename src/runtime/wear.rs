@@ -1,4 +1,4 @@
-//! Why a worker should be replaced: it has had `--max-requests` requests, or calls that hang hold all threads.
+//! Reports why a worker should be replaced: it has had `--max-requests` requests, or stuck calls hold all threads.
 //!
 //! It only reports this, once. A supervisor replaces the worker. If no limit is set, nothing is counted.
 
@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
-/// How far a process is worn.
+/// Counts the requests of a process.
 #[derive(Debug)]
 pub struct Wear {
-    /// Requests that it may have.
+    /// The most requests of this process.
     limit: Option<u64>,
     requests: AtomicU64,
-    /// Until it was said.
+    /// Where the reason goes. `None` after it was reported.
     told: Mutex<Option<Sender<String>>>,
 }
 
 impl Wear {
-    /// A new process, and what hears why it should be replaced.
+    /// A new process, and the receiver of the reason for its replacement.
     pub fn new(limit: Option<u64>) -> (Self, Receiver<String>) {
         let (sender, receiver) = channel();
         (Self { limit, requests: AtomicU64::new(0), told: Mutex::new(Some(sender)) }, receiver)
@@ -32,10 +32,10 @@ impl Wear {
         }
     }
 
-    /// Says that the process should be replaced; only the first reason counts. Gives whether this is it.
+    /// Reports that the process should be replaced. Only the first reason counts. Returns whether this is the first.
     pub fn tell(&self, why: String) -> bool {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Without a supervisor nobody listens.
+        // Without a supervisor, nobody listens.
         told.is_some_and(|told| told.send(why).is_ok())
     }
 }

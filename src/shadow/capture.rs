@@ -1,7 +1,7 @@
-//! A sampled request, from its head to the end of its response.
+//! Captures a sampled request, from its head to the end of its response.
 //!
-//! Apart because it only watches: the client gets what it would get, and when. It holds a copy of the head and bounded copies of
-//! the bodies. Whatever is not as it should be ends it, and is counted.
+//! It only watches, so the client gets the same response at the same time. It has a copy of the head, and bounded
+//! copies of the bodies. If anything is not as expected, the request is dropped and counted.
 //!
 //! Spec: RFC 9110 13.1 (conditional requests), 14 (ranges).
 
@@ -23,7 +23,7 @@ use crate::request::head::RequestHead;
 use crate::response::app_response::AppResponse;
 use crate::response::follower::Follower;
 
-/// Responses that depend on something that the client has.
+/// The status of responses that depend on what the client already has.
 const CONDITIONAL: [StatusCode; 4] = [
     StatusCode::PARTIAL_CONTENT,
     StatusCode::NOT_MODIFIED,
@@ -31,11 +31,11 @@ const CONDITIONAL: [StatusCode; 4] = [
     StatusCode::RANGE_NOT_SATISFIABLE,
 ];
 
-/// See the top of this file.
+/// A sampled request.
 #[derive(Debug)]
 pub struct Capture {
     shadowing: Arc<Shadowing>,
-    /// The rules that it goes by and the place of its own, if a second application gets it.
+    /// The rules, and the index of its own rule, if a second application gets the request.
     rule: Option<(Arc<Rules>, usize)>,
     label: String,
     /// Whether it is recorded.
@@ -45,7 +45,7 @@ pub struct Capture {
     body: Option<Arc<BodyCopy>>,
     began: Instant,
     answer: Option<CapturedResponse>,
-    /// Who copies the response's body.
+    /// What copies the response's body.
     by: Copier,
 }
 
@@ -53,22 +53,22 @@ pub struct Capture {
 struct CapturedResponse {
     app: Arc<AppLoad>,
     record: ShadowRecord,
-    /// The length that the head declares.
+    /// The `Content-Length` of the head.
     declared: Option<u64>,
     copy: Arc<BodyCopy>,
 }
 
-/// Who copies the body of a response.
+/// What copies the body of a response.
 #[derive(Debug, PartialEq, Eq)]
 enum Copier {
-    /// What sends it to the client.
+    /// The response, while it is sent to the client.
     Sender,
-    /// Somebody before that, or it was copied.
+    /// Another part has copied it, or will do so before it is sent.
     Another,
 }
 
 impl Capture {
-    /// A request whose head is complete.
+    /// Starts with the complete head.
     pub fn new(
         shadowing: Arc<Shadowing>,
         (rule, label, records): (Option<(Arc<Rules>, usize)>, String, bool),
@@ -86,7 +86,7 @@ impl Capture {
         {
             return Err(Dropped::Refused);
         }
-        // One that has left holds no place any more.
+        // A request whose client has left has no permit any more.
         let app = Arc::clone(app.ok_or(Dropped::ClientLeft)?);
         let to = self.rule.as_ref().and_then(|(rules, place)| rules.at(*place)).map(|rule| rule.to);
         if to == Some(app.index) {

@@ -1,6 +1,6 @@
-//! A request that can be sent again, without its connection.
+//! A copy of a request, to be sent again without its connection.
 //!
-//! Apart because it is made for each call, and shown to the comparison.
+//! Each call gets a new head and body from it, and the comparison shows it.
 //!
 //! Spec: RFC 9110 13.1 (conditional requests), 14 (ranges), 10.1.1 (`Expect`).
 
@@ -17,28 +17,29 @@ use crate::request::body_copy::CopiedBody;
 use crate::request::head::{Peer, RequestHead};
 use crate::request::parts::RequestParts;
 
-/// The field by which an application can tell a shadow request. Clients cannot send it.
+/// This field tells an application that a request is a shadow request. Clients cannot send it.
 pub static SHADOW: HeaderName = HeaderName::from_static("x-rsgi-shadow");
 
-/// What depends on something that the client got from one of the applications.
+/// Fields that refer to an earlier response of one of the applications.
 const CONDITIONS: [HeaderName; 6] = [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE, RANGE];
 
-/// A request that can be sent again.
+/// A copy of a request.
 #[derive(Debug)]
 pub struct CopiedRequest {
     parts: RequestParts,
     peer: Arc<Peer>,
     root: usize,
     id: Option<HeaderValue>,
-    /// The body, when it is complete.
+    /// The body, after it is complete.
     pub body: CopiedBody,
 }
 
 impl CopiedRequest {
-    /// `mount` bytes of the path lead to the first application alone.
+    /// Copies a head. `mount` bytes of the path are the mount prefix of the first application. For another application,
+    /// they are a normal part of the path.
     pub fn new(head: &RequestHead, mount: usize) -> Self {
         let mut parts = head.parts.copy();
-        // The body is here already.
+        // The body has already arrived.
         parts.fields.remove(EXPECT.as_str());
         for name in &CONDITIONS {
             parts.fields.remove(name.as_str());
@@ -67,17 +68,17 @@ impl CopiedRequest {
         if self.body.bytes.is_empty() { RawBody::Empty } else { RawBody::Whole(Some(self.body.bytes.clone())) }
     }
 
-    /// Whether its response has no body.
+    /// Whether it is a HEAD request.
     pub fn is_head(&self) -> bool {
         self.parts.method == Method::HEAD
     }
 
-    /// Whether it should change nothing.
+    /// Whether its method is safe.
     pub fn is_safe(&self) -> bool {
         self.parts.method.is_safe()
     }
 
-    /// Method, target and fields, as the client sent them but for what was removed.
+    /// Method, target and fields as the client sent them, without the fields that were removed.
     pub fn parts(&self) -> &RequestParts {
         &self.parts
     }

@@ -1,6 +1,7 @@
-//! Counts what becomes of sampled requests.
+//! Counts what happens to sampled requests.
 //!
-//! Apart from `metrics/`, because these numbers exist without an admin listener too: a stop says what it drops.
+//! These counters are not in `metrics/`, because they also exist without an admin listener. When the server stops, it
+//! logs what it drops.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,21 +23,21 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// `--shadow-queue` is full.
+    /// The queue (`--shadow-queue`) is full.
     Queue: "queue_full";
     /// Live requests left no room for too long.
     Busy: "busy";
-    /// The comparison is behind.
+    /// The thread of the comparison is behind.
     Comparer: "comparer_behind";
     /// The server stops.
     Stopping: "stopping";
-    /// The client has left before the end of its response.
+    /// The client left before the end of its response.
     ClientLeft: "client_left";
     /// The server answered in the application's place.
     Refused: "refused";
     /// The body of the request is larger than `--shadow-limit`, or the application did not read all of it.
     Body: "request_body";
-    /// The response depends on what the client has already, as a 304 does.
+    /// The response depends on what the client already has, such as a 304.
     Conditional: "conditional";
     /// The response is a stream of events.
     Stream: "stream";
@@ -44,7 +45,7 @@ reasons! {
     Failed: "failed";
 }
 
-/// Numbers of one process.
+/// The counters of one process.
 #[derive(Debug)]
 pub struct Counters {
     /// By application, in the order of the plan.
@@ -52,12 +53,12 @@ pub struct Counters {
     dropped: [AtomicU64; REASONS.len()],
     compared: AtomicU64,
     differing: AtomicU64,
-    /// What the comparison says of itself, as JSON.
+    /// The summary of the comparison, as JSON.
     summary: Mutex<Option<String>>,
 }
 
 impl Counters {
-    /// Nothing yet, for these applications.
+    /// All zero, for these applications.
     pub fn new(apps: impl Iterator<Item = Arc<str>>) -> Self {
         Self {
             sent: apps.map(|app| (app, AtomicU64::new(0))).collect(),
@@ -68,33 +69,34 @@ impl Counters {
         }
     }
 
-    /// A request was sent to the application at `place`.
+    /// Counts a request that was sent to the application at `place`.
     pub fn sent(&self, place: usize) {
         if let Some((_, number)) = self.sent.get(place) {
             number.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// A request is not compared.
+    /// Counts a request that is not compared.
     pub fn dropped(&self, reason: Dropped) {
         if let Some(number) = self.dropped.get(reason as usize) {
             number.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// What the comparison has come to: how many it compared, how many of them differ, and the rest as JSON.
+    /// Sets the results of the comparison: how many requests it compared, how many of them differ, and its summary as
+    /// JSON.
     pub fn publish(&self, compared: u64, differing: u64, summary: String) {
         self.compared.store(compared, Ordering::Relaxed);
         self.differing.store(differing, Ordering::Relaxed);
         *self.summary.lock().unwrap_or_else(PoisonError::into_inner) = Some(summary);
     }
 
-    /// What the comparison says of itself; `None` before it has begun.
+    /// The summary of the comparison; `None` before there is one.
     pub fn summary(&self) -> Option<String> {
         self.summary.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// All numbers, also those that are zero: what is there from the beginning can be seen to grow.
+    /// All counters, also those at zero, so that monitoring sees the first increase.
     pub fn samples(&self, samples: &mut Vec<Sample>) {
         let count = |number: &AtomicU64| Value::Count(number.load(Ordering::Relaxed));
         for (app, number) in &self.sent {

@@ -1,7 +1,6 @@
-//! The way of both responses to the thread that compares them, in Python.
+//! Brings both responses to the thread that compares them in Python.
 //!
-//! Apart because it is the border: who hands over never waits, and that thread waits without the interpreter. When it is behind,
-//! what is too much is dropped.
+//! The sender never waits. The thread waits without the GIL. If it is behind, further exchanges are dropped.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -15,13 +14,13 @@ use super::record::ShadowRecord;
 use super::rules::Rules;
 use crate::config::settings::Seconds;
 
-/// So many exchanges wait for the comparison.
+/// How many exchanges may wait for the comparison.
 const MOST: usize = 64;
 
 /// A request with the response of one application, or of both.
 #[derive(Debug)]
 pub struct Exchange {
-    /// What its result is grouped by.
+    /// The group of its result.
     pub label: String,
     /// The request.
     pub request: Arc<CopiedRequest>,
@@ -29,20 +28,20 @@ pub struct Exchange {
     pub app: Arc<str>,
     /// Its response.
     pub primary: Arc<ShadowRecord>,
-    /// The other application; `None` where the request is only recorded.
+    /// The other application; `None` if the request is only recorded.
     pub second: Option<Second>,
 }
 
-/// What a second application answered.
+/// The response of the second application.
 #[derive(Debug)]
 pub struct Second {
-    /// The rules, and the place of the one by which it got the request.
+    /// The rules, and the index of the rule that matched.
     pub rule: (Arc<Rules>, usize),
     /// Its name.
     pub app: Arc<str>,
     /// Its response.
     pub record: ShadowRecord,
-    /// A second response of the first application.
+    /// A repeated response of the first application.
     pub repeat: Option<ShadowRecord>,
 }
 
@@ -60,7 +59,7 @@ struct QueueState {
 }
 
 impl Handed {
-    /// Adds one; `false` when there is no room.
+    /// Adds an exchange. Returns `false` if there is no room.
     pub fn push(&self, exchange: Box<Exchange>) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.closed || state.exchanges.len() >= MOST {
@@ -91,17 +90,17 @@ impl Handed {
     }
 }
 
-/// What the thread of the comparison takes exchanges from.
+/// Gives the exchanges to the thread of the comparison.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct ShadowExchanges {
-    /// Those that wait.
+    /// The exchanges that wait.
     pub handed: Arc<Handed>,
     counters: Arc<Counters>,
 }
 
 impl ShadowExchanges {
-    /// None yet.
+    /// Without exchanges yet.
     pub fn new(counters: &Arc<Counters>) -> Self {
         Self { handed: Arc::default(), counters: Arc::clone(counters) }
     }
@@ -115,7 +114,7 @@ type ExchangeTuple = (String, RequestTuple, String, Response, Option<Other>);
 
 #[pymethods]
 impl ShadowExchanges {
-    /// Waits up to `timeout` seconds for an exchange, without the interpreter; `None` when there is none.
+    /// Waits up to `timeout` seconds for an exchange, without the GIL. Returns `None` if there is none.
     fn next(&self, py: Python<'_>, timeout: Seconds) -> Option<ExchangeTuple> {
         let exchange = py.detach(|| self.handed.next(timeout))?;
         let Exchange { label, request, app, primary, second } = *exchange;
@@ -131,18 +130,19 @@ impl ShadowExchanges {
         Some((label, request, app.to_string(), response(py, &primary), other))
     }
 
-    /// Says what the comparison has come to: how many it compared, how many of them differ, and the rest as JSON.
+    /// Sets the results of the comparison: how many requests it compared, how many of them differ, and its summary as
+    /// JSON.
     fn publish(&self, compared: u64, differing: u64, summary: String) {
         self.counters.publish(compared, differing, summary);
     }
 
-    /// Whether nothing is there, and nothing more comes.
+    /// Whether no exchange is left and none will come.
     #[getter]
     fn over(&self) -> bool {
         self.handed.is_over()
     }
 
-    /// Takes no more. Those that are there can still be taken.
+    /// Accepts no more exchanges. Those that wait can still be taken.
     fn close(&self) {
         self.handed.close();
     }
@@ -150,7 +150,7 @@ impl ShadowExchanges {
 
 fn fields<'a>(py: Python<'_>, given: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> FieldTuples {
     let bytes = |bytes: &[u8]| PyBytes::new(py, bytes).unbind();
-    // What tells the application is no field of the client's.
+    // The client did not send the field that marks shadow requests.
     let given = given.filter(|(name, _)| *name != SHADOW.as_str().as_bytes());
     given.map(|(name, value)| (bytes(name), bytes(value))).collect()
 }

@@ -1,9 +1,9 @@
 //! Shadow traffic: a sample of the requests also goes to a second application, and the two responses are compared.
 //!
-//! Apart from the gateways, which call applications, and from the connection, whose client never notices. In reading order:
-//! `rules` says which requests, `shadowing` takes a sample of them, `capture` follows a sampled request to its end, `queue`
-//! keeps those that wait, `quiet` says when live requests leave room, `runner` sends them to the second application, `record` is
-//! what came of it, `exchanges` hands both responses to the thread that compares them in Python; `counters` counts.
+//! The client does not notice. In reading order: `rules` decides which requests, `shadowing` takes a sample of them,
+//! `capture` follows a sampled request to its end, `queue` has the waiting ones, `quiet` decides whether live requests
+//! leave room, `runner` sends them to the second application, `record` is a response, `exchanges` hands both responses
+//! to the thread that compares them in Python, and `counters` counts.
 //!
 //! Spec: `docs/shadow.md`.
 

@@ -1,6 +1,6 @@
 //! The requests that wait to be sent to the second application.
 //!
-//! Apart because it has a limit of its own: what is too much is dropped, and no request waits for it.
+//! The queue has a limit. Further requests are dropped, and no live request waits for the queue.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,12 +14,12 @@ use super::record::ShadowRecord;
 use super::rules::Rules;
 use crate::request::app_load::AppLoad;
 
-/// A request that has its response.
+/// A request whose response is complete.
 #[derive(Debug)]
 pub struct QueuedRequest {
-    /// The rules that it goes by and the place of its own, if a second application gets it.
+    /// The rules, and the index of its own rule, if a second application gets the request.
     pub rule: Option<(Arc<Rules>, usize)>,
-    /// What its result is grouped by.
+    /// The group of its result.
     pub label: String,
     /// The request.
     pub request: Arc<CopiedRequest>,
@@ -30,14 +30,14 @@ pub struct QueuedRequest {
 }
 
 impl QueuedRequest {
-    /// The request with its response alone, which is recorded.
+    /// The exchange of a request that is only recorded.
     pub fn recorded(&self) -> Exchange {
         let (request, primary) = (Arc::clone(&self.request), Arc::clone(&self.primary));
         Exchange { label: self.label.clone(), request, app: Arc::clone(&self.app.name), primary, second: None }
     }
 }
 
-/// See the top of this file.
+/// The queue of sampled requests.
 #[derive(Debug)]
 pub struct Queue {
     sender: Sender<Box<QueuedRequest>>,
@@ -45,16 +45,16 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Room for `most` requests.
+    /// A queue for at most `most` requests.
     pub fn new(most: usize) -> Self {
         let (sender, receiver) = channel(most.max(1));
         Self { sender, receiver: Mutex::new(Some(receiver)) }
     }
 
-    /// Adds one. Never waits.
+    /// Adds a request. Never waits.
     ///
     /// # Errors
-    /// Why it was dropped.
+    /// The reason why it was dropped.
     pub fn push(&self, waiting: Box<QueuedRequest>) -> Result<(), Dropped> {
         self.sender.try_send(waiting).map_err(|error| match error {
             TrySendError::Full(_) => Dropped::Queue,
@@ -62,7 +62,7 @@ impl Queue {
         })
     }
 
-    /// For the one who sends them.
+    /// The receiving end, once, for the runner.
     pub fn take_receiver(&self) -> Option<Receiver<Box<QueuedRequest>>> {
         self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

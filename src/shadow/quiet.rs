@@ -1,7 +1,7 @@
-//! Whether live requests leave room for a shadow request.
+//! Decides whether live requests leave room for a shadow request.
 //!
-//! Apart because this is the whole policy: shadow requests share the interpreter with live ones, and wait until none of those
-//! waits. A pool keeps a thread free for them, and the event loop has to come to something new soon.
+//! Shadow requests share the interpreter with live requests, and go only when no live request waits. They also leave
+//! one thread of the pool free, and wait until the event loop responds promptly.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,13 +15,13 @@ use crate::runtime::event_loop::{EventLoop, LoopEvent};
 /// How long a shadow request waits for room.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often it looks.
+/// The time between two checks.
 const EVERY: Duration = Duration::from_millis(5);
 
-/// An event loop that takes longer to come to something new has live requests to do.
+/// If the event loop takes longer than this to run a new callback, it is busy with live requests.
 const MOST_LAG: Duration = Duration::from_millis(5);
 
-/// Waits until there is room for a call of `app`; `false` when there was none for too long.
+/// Waits until there is room for a call of `app`. Returns `false` if there was none for too long.
 pub async fn room_for(apps: &[Arc<App>], app: &App) -> bool {
     let began = Instant::now();
     while !(has_room(apps, app) && is_prompt(apps).await) {
@@ -33,7 +33,7 @@ pub async fn room_for(apps: &[Arc<App>], app: &App) -> bool {
     true
 }
 
-/// Whether no call waits for a thread, and `app` has room for one more beside this one.
+/// Whether no call waits for a thread, and `app` could run another call beside this one.
 fn has_room(apps: &[Arc<App>], app: &App) -> bool {
     let waits = |app: &Arc<App>| match &app.gateway {
         Gateway::Wsgi(gateway) => gateway.pool().stats().waiting > 0,
@@ -55,7 +55,7 @@ fn has_room(apps: &[Arc<App>], app: &App) -> bool {
     }
 }
 
-/// Whether the event loop, if there is one, comes to something new soon.
+/// Whether the event loop, if there is one, responds promptly.
 async fn is_prompt(apps: &[Arc<App>]) -> bool {
     let event_loop = apps.iter().find_map(|app| match &app.gateway {
         Gateway::Asgi(gateway) => Some(&gateway.event_loop),
@@ -71,7 +71,7 @@ async fn answers_in_time(event_loop: &EventLoop) -> bool {
     let (sender, receiver) = oneshot::channel();
     let asked = Instant::now();
     event_loop.submit(LoopEvent::Run(Box::new(move |_| {
-        // Nobody listens any more when the server stops.
+        // The receiver is gone when the server stops.
         let _unheard = sender.send(asked.elapsed());
     })));
     receiver.await.is_ok_and(|lag| lag <= MOST_LAG)

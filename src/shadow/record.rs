@@ -1,6 +1,6 @@
-//! What one application answered, or why it did not.
+//! The recorded response of one application, or the reason why there is none.
 //!
-//! Apart because the response to the client and that to the shadow request are recorded alike.
+//! The response to the client and the response to the shadow request have the same form.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,31 +16,31 @@ use crate::request::error::RequestError;
 use crate::response::app_response::AppResponse;
 use crate::response::in_flight::InFlight;
 
-/// See the top of this file.
+/// The response of one application.
 #[derive(Debug, Default)]
 pub struct ShadowRecord {
     /// The status; 0 without a response.
     pub status: u16,
-    /// The fields, as the application gave them.
+    /// The header fields of the application.
     pub headers: HeaderMap,
-    /// What was copied of the body.
+    /// The copy of the body, as far as it was kept.
     pub body: CopiedBody,
-    /// From the call of the application to the end of its response.
+    /// The time from the call of the application to the end of its response.
     pub took: Duration,
     /// Why there is no response.
     pub error: Option<&'static str>,
 }
 
-/// A response that has no response's words: an application's failure.
+/// The error of an application that failed.
 pub const EXCEPTION: &str = "exception";
 
 impl ShadowRecord {
-    /// There is no response.
+    /// Without a response.
     pub fn failed(error: &'static str, took: Duration) -> Self {
         Self { error: Some(error), took, ..Self::default() }
     }
 
-    /// Takes a response to a shadow request, whose body is read to its end, or to `longest` bytes.
+    /// Reads a response to a shadow request. Reads the body to its end, or to a little over `longest` bytes.
     pub async fn of(response: AppResponse, began: Instant, limit: usize, longest: u64, head_request: bool) -> Self {
         if let AppResponse::Error(error) = &response {
             return Self::failed(reason(error), began.elapsed());

@@ -1,7 +1,7 @@
-//! Which requests are shadowed.
+//! Decides which requests are shadowed.
 //!
-//! Apart from the routing rules, because these never decide who answers. They are compiled by the same router, so that their
-//! paths mean the same.
+//! These rules never decide which application answers. The same router compiles them, so paths have the same meaning as
+//! in routing rules.
 
 use pyo3::prelude::*;
 
@@ -15,33 +15,33 @@ pub struct Rules {
     /// Finds the rule of a request.
     finder: Router,
     listed: Box<[ShadowRule]>,
-    /// Knows the routes of the applications, whatever the routing rules say.
+    /// Knows the routes of the applications, without the routing rules.
     routes: Router,
 }
 
 /// One rule.
 #[derive(Debug)]
 pub struct ShadowRule {
-    /// The place of the application that gets the request too.
+    /// The index of the application that also gets the request.
     pub to: usize,
-    /// How many of 10,000 requests are sent.
+    /// How many of 10,000 requests are sampled.
     pub sample: u16,
-    /// How many of 10,000 of those are sent to the first application again.
+    /// How many of 10,000 sampled requests are sent to the first application again.
     pub repeat: u16,
-    /// What results are grouped by, unless a route says it more closely.
+    /// The group of results, if no route is known.
     label: String,
-    /// The rule as Python made it.
+    /// The rule as a Python object.
     pub parsed: Py<PyAny>,
 }
 
 impl Rules {
-    /// The rules of a plan; there may be none.
+    /// The rules of a plan. There may be none.
     ///
     /// # Errors
-    /// When they contradict the applications or each other.
+    /// When rules contradict the applications or each other.
     pub fn new(py: Python<'_>, plan: &Plan) -> Result<Self, StartupError> {
         let mounts = plan.mounts();
-        // Only rules decide here. What the prefixes are does not count, but they have to be different.
+        // Only rules decide in this router. The prefixes have no effect, but they must differ.
         let apart = |mount: &MountSpec| MountSpec { prefix: format!("/{}", mount.app.0), ..mount.clone() };
         let apart: Vec<_> = mounts.iter().map(apart).collect();
         let specs: Vec<_> = plan.shadow.iter().map(ShadowSpec::rule).collect();
@@ -51,10 +51,11 @@ impl Rules {
         Ok(Self { finder, listed, routes })
     }
 
-    /// The rules of another plan for a server that runs; `None` when it has no shadow traffic, and is to have none.
+    /// The rules of a new plan for a running server. `None` if the server runs without shadow traffic and the plan has
+    /// none.
     ///
     /// # Errors
-    /// When it has none and is to have some, and as for [`Rules::new`].
+    /// When the server was started without shadow traffic and the plan has some, and as for [`Rules::new`].
     pub fn again(py: Python<'_>, plan: &Plan, runs: bool) -> Result<Option<Self>, StartupError> {
         let rules = Self::new(py, plan)?;
         if !runs && !rules.is_empty() {
@@ -66,7 +67,7 @@ impl Rules {
         Ok(runs.then_some(rules))
     }
 
-    /// Whether there is none.
+    /// Whether there are no rules.
     pub fn is_empty(&self) -> bool {
         self.listed.is_empty()
     }
@@ -79,12 +80,12 @@ impl Rules {
         }
     }
 
-    /// A rule by its place.
+    /// The rule at an index.
     pub fn at(&self, place: usize) -> Option<&ShadowRule> {
         self.listed.get(place)
     }
 
-    /// What the results of a request are grouped by: the route of an application, the path of its rule, or its own path.
+    /// The group of the result: the route in an application, the path of the rule, or the path of the request.
     pub fn label(&self, rule: Option<&ShadowRule>, request: &RouteRequest<'_>) -> String {
         let reason = self.routes.decide(request).reason;
         let route = match reason {
@@ -99,7 +100,7 @@ impl Rules {
     }
 }
 
-/// A path in which numbers and ids have no value: `/books/17` is `/books/{id}`.
+/// Replaces numbers and ids in a path: `/books/17` becomes `/books/{id}`.
 fn without_numbers(path: &str) -> String {
     let is_id = |segment: &str| {
         let hexadecimal = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';

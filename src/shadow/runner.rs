@@ -1,7 +1,7 @@
-//! Sends sampled requests to the second application, one after another, when live requests leave room.
+//! Sends sampled requests to the second application when live requests leave room.
 //!
-//! Apart from the gateways, which it calls as a connection does. Nothing of a response reaches a client or the access log. A
-//! request that takes too long seems to have lost its client.
+//! It calls gateways as a connection does. No part of the response reaches a client or the access log. If a call takes
+//! too long, the application sees a client that has left.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::request::identity;
 use crate::runtime::shutdown::{Phase, ShutdownGuard};
 use crate::wire::SpareTimer;
 
-/// What the runner borrows while it runs.
+/// What the runner needs from the server.
 pub trait Lends: Send + Sync + 'static {
     /// The applications, in the order of the plan.
     fn apps(&self) -> &[Arc<App>];
@@ -36,9 +36,9 @@ pub trait Lends: Send + Sync + 'static {
     fn settings(&self) -> &Settings;
 }
 
-/// Sends what waits, until the server stops. What waits then is dropped.
+/// Sends the waiting requests until the server stops. Drops those that still wait then.
 ///
-/// `lender` has the settings.
+/// `lender` has the applications and the settings.
 pub async fn run<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, mut guard: ShutdownGuard) {
     let Some(mut waiting) = shadowing.queue.take_receiver() else { return };
     let mut running = JoinSet::new();
@@ -59,7 +59,7 @@ pub async fn run<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, mut guard:
     drop_all(&shadowing, &mut waiting, running.len());
 }
 
-/// Says what a stop drops.
+/// Drops and counts the requests that are left when the server stops.
 fn drop_all(shadowing: &Shadowing, waiting: &mut Receiver<Box<QueuedRequest>>, running: usize) {
     waiting.close();
     let mut left = running;
@@ -81,7 +81,7 @@ async fn send<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, waiting: Box<
     let Some(app) = apps.get(rule.to) else { return };
     let asker = Asker { shadowing: &shadowing, apps, settings, waiting: &waiting };
     let Some(shadow) = asker.ask(app).await else { return shadowing.counters.dropped(Dropped::Busy) };
-    // What changes something is not done to the first application again.
+    // Only safe requests are repeated, because others could change something twice.
     let again = waiting.request.is_safe() && identity::bucket() < rule.repeat;
     let repeat = match apps.get(waiting.app.index).filter(|_| again) {
         Some(first) => asker.ask(first).await,
@@ -99,7 +99,7 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// Sends the request to `app`; `None` when there is no room for it.
+    /// Sends the request to `app`. Returns `None` if there was no room for it.
     async fn ask(&self, app: &Arc<App>) -> Option<ShadowRecord> {
         let Self { shadowing, apps, settings, waiting } = self;
         if !quiet::room_for(apps, app).await {
@@ -112,7 +112,7 @@ impl Asker<'_> {
         let body = RequestBody::new(request.body(), None, None);
         let call = Call { head: request.head(), body, settings, client: (&timer, &half_closed) };
         let began = Instant::now();
-        // One that is longer by this much is another one.
+        // A body that is longer by this much differs in any case.
         let longest = waiting.primary.body.size.saturating_add(shadowing.limit as u64);
         let answering = async {
             let response = app.call(call).await;
@@ -122,13 +122,14 @@ impl Asker<'_> {
         Some(answer.unwrap_or_else(|_| ShadowRecord::failed("timeout", began.elapsed())))
     }
 
-    /// How long an answer may take: less than `--request-timeout`, which says what it does to clients.
+    /// How long a response may take: less than `--request-timeout`, whose log line would look as if a client was
+    /// affected.
     fn deadline(&self, app: &App) -> Duration {
         app.request_timeout.map_or(self.shadowing.timeout, |limit| self.shadowing.timeout.min(limit * 9 / 10))
     }
 }
 
-/// One of the requests that an application with a limit has at a time.
+/// Counts a shadow request for the limit of its application.
 struct ShadowPermit<'a>(&'a App);
 
 impl<'a> ShadowPermit<'a> {

@@ -1,6 +1,6 @@
-//! The shadow traffic of a server: takes a sample of its requests, and brings them to the queue.
+//! The shadow traffic of a server: takes a sample of the requests, and puts them into the queue.
 //!
-//! Apart because it is what the connections know of all this.
+//! Connections use only this file of the folder.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,11 +23,11 @@ use crate::request::identity;
 use crate::response::follower::Follower;
 use crate::route::{Decision, RouteRequest};
 
-/// What the requests of a server have to do with shadow traffic.
+/// The state of shadow traffic in a server.
 #[derive(Debug)]
 pub struct Shadowing {
     rules: ArcSwap<Rules>,
-    /// What happened to the requests.
+    /// What happened to sampled requests.
     pub counters: Arc<Counters>,
     pub(super) queue: Queue,
     /// The way to the comparison.
@@ -37,14 +37,14 @@ pub struct Shadowing {
     pub(super) concurrency: usize,
     /// How long a response may take.
     pub(super) timeout: Duration,
-    /// Bytes of a body that are kept.
+    /// How many bytes of a body are kept.
     pub(super) limit: usize,
     /// Whether safe requests are recorded, with or without a rule.
     records: bool,
 }
 
 impl Shadowing {
-    /// The shadow traffic of a plan; `None` when it has none, and nothing is recorded.
+    /// The shadow traffic of a plan. `None` if the plan has none and nothing is recorded.
     ///
     /// # Errors
     /// When rules contradict the applications or each other.
@@ -70,18 +70,18 @@ impl Shadowing {
         })))
     }
 
-    /// Goes by other rules from the next request on. Those that wait go by theirs.
+    /// Uses other rules from the next request on. Requests that wait keep theirs.
     pub fn go_by(&self, rules: Rules) {
         self.rules.store(Arc::new(rules));
     }
 
-    /// What Python takes, once.
+    /// The exchanges for Python. They are returned once.
     pub fn take_exchanges(&self) -> Option<ShadowExchanges> {
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Follows a request from now on, if it is one of the sample. `decision` says who answers it, and `mount` how many bytes of the
-    /// path lead there.
+    /// Follows a request if it is in the sample. `decision` says which application answers, and `mount` how many bytes
+    /// of the path are its prefix.
     #[cold]
     pub fn sample(
         self: &Arc<Self>,
@@ -104,14 +104,15 @@ impl Shadowing {
         Some(Box::new(Capture::new(Arc::clone(self), (rule, label, records), (head, mount), body)))
     }
 
-    /// Takes a request that has its response. What finds no room is counted.
+    /// Queues a request that has its response. If there is no room, it is dropped and counted.
     pub(super) fn enqueue(&self, waiting: Box<QueuedRequest>) {
         if let Err(dropped) = self.queue.push(waiting) {
             self.counters.dropped(dropped);
         }
     }
 
-    /// Hands both responses over for the comparison, or drops them when the thread there is behind.
+    /// Hands over an exchange to be compared or recorded. If that thread is behind, the exchange is dropped and
+    /// counted.
     pub(super) fn hand_over(&self, exchange: Box<Exchange>) {
         if !self.handed.push(exchange) {
             self.counters.dropped(Dropped::Comparer);

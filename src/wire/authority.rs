@@ -1,14 +1,13 @@
-//! `host[:port]`, as it stands in a `Host` field and in an absolute-form target.
+//! Checks `host[:port]`, from a `Host` field, `:authority`, or an absolute-form target.
 //!
-//! Apart because several places read it and must agree. Stricter than the URI grammar on purpose: a name is letters,
-//! digits, `-`, `.`, `_` and `~`, so that no list, no path, no user name and no percent sign can hide in what an
-//! application builds links from.
+//! It is stricter than the grammar of URIs on purpose. A name has only letters, digits, `-`, `.`, `_` and `~`.
+//! Applications build links from it, so it must not contain a list, a path, a user name or a percent sign.
 //!
 //! Spec: RFC 9110 4.2 and 7.2, RFC 9112 3.2, RFC 3986 3.2.2.
 
 use std::net::Ipv6Addr;
 
-/// Says whether `bytes` is one host with at most one port.
+/// Whether `bytes` is one host with at most one port.
 pub fn is_authority(bytes: &[u8]) -> bool {
     match bytes.strip_prefix(b"[") {
         Some(rest) => is_bracketed(rest),
@@ -24,7 +23,7 @@ fn is_name(name: &[u8]) -> bool {
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
 }
 
-/// `rest` follows the opening bracket.
+/// Checks an IPv6 address and its port. `rest` is what follows the opening bracket.
 fn is_bracketed(rest: &[u8]) -> bool {
     let Some((address, port)) = memchr::memchr(b']', rest).and_then(|close| rest.split_at_checked(close)) else {
         return false;
@@ -33,7 +32,7 @@ fn is_bracketed(rest: &[u8]) -> bool {
     address.is_some() && port.strip_prefix(b"]").is_some_and(is_port)
 }
 
-/// Nothing, or a colon and a number (which may be missing: RFC 3986 has `*DIGIT`).
+/// Accepts nothing, or a colon and a number, which may be missing: RFC 3986 has `*DIGIT`.
 fn is_port(port: &[u8]) -> bool {
     match port {
         [] => true,

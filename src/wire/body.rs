@@ -1,7 +1,6 @@
-//! The body of a request, as its bytes come.
+//! Reads the body of a request, piece by piece as its bytes arrive.
 //!
-//! Apart from the head, which is read as a whole, and from `chunked`, which knows the grammar and keeps no bytes: here the data
-//! is cut out of what came, without a copy.
+//! It cuts the data out of the received bytes without a copy. `chunked` has the grammar of chunks.
 //!
 //! Spec: RFC 9112 6.2, 6.3, 7.1.
 
@@ -11,16 +10,16 @@ use super::Limits;
 use super::chunked::{ChunkStep, Chunked};
 use super::field::Body;
 
-/// What the bytes at hand hold of a body.
+/// What comes next in a body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// Data; there may be more.
+    /// Data. More may follow.
     Data(Bytes),
-    /// Nothing more yet.
+    /// Nothing yet.
     More,
-    /// The body has ended; what is left belongs to the next request.
+    /// The body has ended. The remaining bytes belong to the next request.
     End,
-    /// What comes next breaks the grammar.
+    /// The next bytes break the grammar.
     Broken(&'static str),
 }
 
@@ -30,14 +29,14 @@ pub struct BodyReader(BodyState);
 
 #[derive(Debug)]
 enum BodyState {
-    /// So many bytes are to come.
+    /// How many bytes are missing.
     Fixed(u64),
     Chunked(Chunked),
     End,
 }
 
 impl BodyReader {
-    /// A body that begins.
+    /// A reader at the start of a body.
     pub fn new(body: Body, limits: &Limits) -> Self {
         Self(match body {
             Body::Fixed(0) => BodyState::End,
@@ -46,12 +45,12 @@ impl BodyReader {
         })
     }
 
-    /// Whether all of it was read.
+    /// Whether the whole body was read.
     pub fn is_end(&self) -> bool {
         matches!(self.0, BodyState::End)
     }
 
-    /// Takes what comes next out of `bytes`.
+    /// Takes the next piece out of `bytes`.
     pub fn next(&mut self, bytes: &mut BytesMut) -> Piece {
         match &mut self.0 {
             BodyState::End => Piece::End,

@@ -1,30 +1,30 @@
-//! The grammar of a chunked body, one byte at a time except inside the data.
+//! The grammar of a chunked body, as a state machine.
 //!
-//! Apart because it is a machine of its own: it keeps no bytes, so it gives the same answer however the body was cut up
-//! on its way.
+//! It takes one byte at a time, except for the data. It keeps no bytes, so the result does not depend on how the body
+//! was divided on its way.
 //!
 //! Spec: RFC 9112 7.1, 7.1.1 (without the white space that only bad senders write), 7.1.2.
 
 use super::Limits;
 use super::field::{is_token_byte, is_value_byte};
 
-/// The extensions of one body may be as long as this, all together.
+/// The longest chunk extensions of one body, all together, in bytes.
 const LONGEST_EXTENSIONS: usize = (16 << 10) - 1;
-/// A trailer section may be as long as this, whatever the limit for header sections.
+/// The longest trailer section, in bytes, even if the limit for header sections is larger.
 const LONGEST_TRAILERS: usize = (16 << 10) - 1;
-/// More digits than any number of 64 bits has.
+/// The most digits of a chunk size. A 64-bit number has no more.
 const MOST_DIGITS: u8 = 16;
 
 /// What [`Chunked::advance`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChunkStep {
-    /// All the bytes belong to the framing of the body, which goes on.
+    /// All bytes are framing. The body continues.
     More,
-    /// So many bytes of data follow those counted.
+    /// This many bytes of data follow the counted bytes.
     Data(usize),
-    /// The body ended after the bytes counted.
+    /// The body ended after the counted bytes.
     Done,
-    /// The byte after those counted breaks the grammar.
+    /// The byte after the counted bytes breaks the grammar.
     Broken(&'static str),
 }
 
@@ -54,7 +54,7 @@ enum At {
 pub(super) struct Chunked {
     at: At,
     digits: u8,
-    /// The size being read, then how much of the chunk is still to come.
+    /// The chunk size while it is read. Then the part of the chunk that is still to come.
     left: u64,
     extensions: usize,
     trailers: usize,
@@ -77,8 +77,8 @@ impl Chunked {
         }
     }
 
-    /// Reads on, up to the next data; returns how many of `bytes` are framing and in order. Data that it has found is not to come
-    /// again.
+    /// Reads up to the next data. Returns how many of `bytes` are valid framing. If it finds data, it counts it as
+    /// read: the caller takes the data and does not pass it again.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> (usize, ChunkStep) {
         let mut read = 0;
         while let Some(&byte) = bytes.get(read) {
@@ -210,7 +210,8 @@ fn expect(byte: u8, expected: u8, next: At, what: &'static str) -> Result<At, &'
 mod tests {
     use super::*;
 
-    /// Reads `most` bytes at a time. Gives how many were in order, what came of it, and the data.
+    /// Reads `most` bytes at a time. Returns how many bytes of framing and data were valid, the last result, and the
+    /// data.
     fn read_by(most: usize, bytes: &[u8]) -> (usize, ChunkStep, Vec<u8>) {
         let mut machine = Chunked::new(&Limits { header_section: 64, header_fields: 2, ..Limits::default() });
         let (mut read, mut data) = (0, Vec::new());
@@ -230,7 +231,7 @@ mod tests {
         (read, ChunkStep::More, data)
     }
 
-    /// Reads the whole, and byte by byte, and says what both agree on.
+    /// Reads the whole, and byte by byte. Both must give the same result.
     fn read(bytes: &[u8]) -> (usize, ChunkStep) {
         let whole = read_by(usize::MAX / 2, bytes);
         assert_eq!(whole, read_by(1, bytes), "{}", bytes.escape_ascii());

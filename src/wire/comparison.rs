@@ -1,6 +1,7 @@
-//! The strict reader beside the slow one: whatever comes, in whatever pieces, both read the same.
+//! Compares the strict parser with the slow reader in `reference`: both must read the same bytes in the same way,
+//! however the bytes are divided.
 //!
-//! Apart from the tests because the fuzz target does the same with bytes that it thinks of.
+//! The tests and the fuzz target use it.
 
 use bytes::BytesMut;
 use http::{Method, Uri};
@@ -8,12 +9,12 @@ use http::{Method, Uri};
 use super::reference::{self, End, ReferenceRequest};
 use super::{BodyReader, Head, HeadParser, Limits, Piece};
 
-/// The limits that are compared under: small, so that they are reached.
+/// The limits for the comparison. They are small, so that inputs reach them.
 pub fn limits() -> Limits {
     Limits { request_line: 64, header_section: 200, header_fields: 6, ..Limits::default() }
 }
 
-/// The strict reader, fed as a connection feeds it.
+/// The strict parser, fed as a connection feeds it.
 struct StrictReader {
     limits: Limits,
     input: BytesMut,
@@ -40,7 +41,7 @@ impl StrictReader {
         while self.end == End::Waiting && self.step() {}
     }
 
-    /// Whether there may be more in the input.
+    /// Reads one head or piece of a body. Returns whether there may be more in the input.
     fn step(&mut self) -> bool {
         let Some(body) = &mut self.body else { return self.head() };
         let request = self.requests.last_mut().unwrap_or_else(|| unreachable!("a body has a head"));
@@ -105,7 +106,7 @@ fn request_of(parser: &HeadParser, head: &Head, bytes: &[u8]) -> ReferenceReques
     }
 }
 
-/// Has both read `bytes`, the strict one in pieces that end at `cuts`.
+/// Reads `bytes` with both. The strict parser gets them in pieces that end at `cuts`.
 ///
 /// # Panics
 /// When they disagree.
@@ -125,7 +126,7 @@ pub fn compare(bytes: &[u8], cuts: &[usize]) {
 mod tests {
     use super::*;
 
-    /// Requests in order and out of it, for pipelines of them.
+    /// Valid and invalid requests, from which pipelines are made.
     const REQUESTS: &[&str] = &[
         "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
         "\r\nHEAD /a?b HTTP/1.1\r\nhost:\t h \r\nConnection: x, Close\r\n\r\n",

@@ -1,10 +1,10 @@
-//! How slow one direction of a connection may be.
+//! Limits how slow a client may be in one direction of a connection.
 //!
-//! Apart because readers and writers are held to the same rule: a client has credit, waiting for it uses the credit up,
-//! and the bytes it brings or takes earn it anew. The clock runs only while we wait for the client, never while it
-//! waits for us, and it is not looked at as long as the client keeps up.
+//! A client has a credit of time. Waiting for the client uses up credit. The bytes that it sends or reads earn new
+//! credit, at the minimum data rate. The clock runs only while the server waits for the client, never while the client
+//! waits for the server. While the client keeps up, the clock is not read. Both directions use the same rule.
 //!
-//! Spec: RFC 9110 15.5.9 (408); the rate is ours.
+//! Spec: RFC 9110 15.5.9 (408). The rate is our own rule.
 
 use std::time::Duration;
 
@@ -12,33 +12,34 @@ use tokio::time::Instant;
 
 use super::Limits;
 
-/// A burst never earns more than so many times the grace, or one large write would buy an hour of silence.
+/// The largest credit that bytes can earn, as a multiple of the grace time. Otherwise one large write would earn an
+/// hour of silence.
 const MOST_GRACES: u32 = 3;
 
-/// One direction's credit.
+/// The credit of one direction.
 #[derive(Debug)]
 pub struct DataRate {
     rate: u64,
     grace: Duration,
     credit: Duration,
-    /// Bytes moved that are not yet turned into credit.
+    /// Bytes that have moved and are not yet turned into credit.
     moved: u64,
     waiting: Option<Instant>,
 }
 
 impl DataRate {
-    /// A direction whose client has its whole grace.
+    /// A direction whose client has the whole grace time as credit.
     pub fn new(limits: &Limits) -> Self {
         let grace = limits.min_data_rate_grace;
         Self { rate: limits.min_data_rate, grace, credit: grace, moved: 0, waiting: None }
     }
 
-    /// Whether we wait for the client.
+    /// Whether the server waits for the client.
     pub fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
 
-    /// The client brought or took `bytes`. Returns when it was that a wait ended by it.
+    /// Notes that the client has sent or read `bytes`. If this ends a wait, returns the current time.
     pub fn moved(&mut self, bytes: usize) -> Option<Instant> {
         let since = self.waiting.take();
         let now = since.map(|since| {
@@ -50,7 +51,8 @@ impl DataRate {
         now
     }
 
-    /// The client gets `bytes` to take, all of which is waited for: the time for them is earned beforehand.
+    /// Notes that the server has written `bytes` and waits until the client has read all of them. The client gets the
+    /// time for them as credit now.
     pub fn hand(&mut self, bytes: usize) {
         self.waiting.get_or_insert_with(Instant::now);
         if let Some(micros) = (bytes as u64).saturating_mul(1_000_000).checked_div(self.rate) {
@@ -59,7 +61,7 @@ impl DataRate {
         }
     }
 
-    /// The client keeps us waiting: until when we are ready to. `None` is for ever.
+    /// Notes that the server waits for the client. Returns the deadline; `None` means that there is none.
     pub fn wait(&mut self) -> Option<Instant> {
         let since = *self.waiting.get_or_insert_with(Instant::now);
         if self.rate == 0 {
@@ -83,7 +85,7 @@ mod tests {
         DataRate::new(&Limits { min_data_rate: rate, min_data_rate_grace: grace, ..Limits::default() })
     }
 
-    /// The credit left, in whole seconds.
+    /// The remaining credit, in whole seconds.
     fn left(data_rate: &mut DataRate) -> u64 {
         let deadline = data_rate.wait().unwrap();
         (deadline - Instant::now() + Duration::from_millis(500)).as_secs()

@@ -1,7 +1,7 @@
-//! One field line, and what the fields of a head say about the body that follows.
+//! Parses one field line, and derives the framing of the body from all field lines of a head.
 //!
-//! Apart from the head parser because trailers obey the same characters, and because the framing rules (which length
-//! counts, what conflicts) are the heart of the guard and deserve a page of their own.
+//! Which length counts, and which fields conflict, decides about request smuggling. Trailers use the same rules for
+//! characters.
 //!
 //! Spec: RFC 9112 5, 5.1, 5.2, 6.1, 6.2, 6.3; RFC 9110 5.1, 5.5, 5.6.2, 7.2, 7.8, 8.6.
 
@@ -26,17 +26,17 @@ const TOKEN: [bool; 256] = {
     table
 };
 
-/// Says whether a byte may stand in a token.
+/// Whether a byte may occur in a token.
 pub(super) fn is_token_byte(byte: u8) -> bool {
     TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
-/// Says whether `bytes` is a token.
+/// Whether `bytes` is a token.
 pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
 
-/// Says whether a byte may stand in a field value.
+/// Whether a byte may occur in a field value.
 pub(super) fn is_value_byte(byte: u8) -> bool {
     (byte >= 0x20 && byte != 0x7f) || byte == b'\t'
 }
@@ -44,14 +44,14 @@ pub(super) fn is_value_byte(byte: u8) -> bool {
 /// How long the body of a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// So many bytes, 0 when none was announced.
+    /// This many bytes; 0 if the client announced none.
     Fixed(u64),
-    /// Chunks, until the empty one.
+    /// Chunks, until one of size 0.
     Chunked,
 }
 
 impl Body {
-    /// Whether so many bytes are known to hold all of it.
+    /// Whether the body has a known length of at most `bytes`.
     pub fn fits(self, bytes: usize) -> bool {
         matches!(self, Self::Fixed(length) if length <= bytes as u64)
     }
@@ -73,7 +73,8 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Checks one field line (without its line end) and notes what it says. Gives where its name ends, and where its value stands.
+    /// Checks one field line (without its line end) and notes what it says. Returns the length of the name and the
+    /// position of the value.
     pub(super) fn read(&mut self, line: &[u8]) -> Result<(usize, Range<usize>), Refusal> {
         let (name, value) = split(line)?;
         self.note(name, line.get(value.clone()).unwrap_or_default())?;
@@ -116,7 +117,7 @@ impl Fields {
         Ok(())
     }
 
-    /// An application would see a list of types, or one of them.
+    /// Refuses a second field: applications would see either a list of types or only one of them.
     fn content_type(&mut self) -> Result<(), Refusal> {
         if std::mem::replace(&mut self.content_type, true) {
             return Err(Refusal::malformed("Content-Type is repeated"));
@@ -146,7 +147,7 @@ impl Fields {
         Ok(())
     }
 
-    /// What follows the head, once all its fields were read.
+    /// The body that follows the head. Called after all fields were read.
     pub(super) fn body(&self, line: RequestLine) -> Result<Body, Refusal> {
         if line.http_11 && !self.host {
             return Err(Refusal::malformed("Host is missing"));
@@ -159,23 +160,25 @@ impl Fields {
         }
     }
 
-    /// Whether the service may answer with 101.
+    /// Whether the server may answer with 101.
     pub(super) fn may_upgrade(&self, line: RequestLine) -> bool {
         self.upgrade && self.connection_upgrade && line.http_11 && line.get
     }
 
-    /// Whether the client waits for `100 Continue`. HTTP/1.0 has none.
+    /// Whether the client waits for `100 Continue`. HTTP/1.0 does not have it.
     pub(super) fn expects_continue(&self, line: RequestLine) -> bool {
         self.expects_continue && line.http_11
     }
 
-    /// Whether the client may send another request on the connection. One `close` is enough, whatever else it says.
+    /// Whether the client may send another request on the connection. One `close` is enough to end it, whatever else
+    /// the fields say.
     pub(super) fn keeps_alive(&self, line: RequestLine) -> bool {
         !self.connection_close && (line.http_11 || self.connection_keep_alive)
     }
 }
 
-/// Codings before a final `chunked` frame the body well, but are not undone here; anything else leaves its end open.
+/// The refusal for a `Transfer-Encoding` other than `chunked`. If other codings come before a final `chunked`, the end
+/// of the body is known, but this server does not decode them (501). Otherwise the end of the body is unknown (400).
 fn other_coding(value: &[u8]) -> Refusal {
     let mut codings = value.rsplit(|&byte| byte == b',').map(trim);
     let last = codings.next().unwrap_or_default();
@@ -186,7 +189,7 @@ fn other_coding(value: &[u8]) -> Refusal {
     Refusal::malformed("Transfer-Encoding is not one final `chunked`")
 }
 
-/// The name of a field line, and where its value stands, without the white space around it.
+/// The name of a field line, and the position of its value without the white space around it.
 fn split(line: &[u8]) -> Result<(&[u8], Range<usize>), Refusal> {
     let end = line.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(line.len());
     let (name, rest) = line.split_at_checked(end).unwrap_or((line, &[]));
@@ -197,7 +200,7 @@ fn split(line: &[u8]) -> Result<(&[u8], Range<usize>), Refusal> {
             }
             let trimmed = trim(value);
             let start = name.len() + 1 + value.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-            // Of nothing but white space nothing is left, wherever it stands.
+            // A value of white space only is empty.
             Ok((name, if trimmed.is_empty() { 0..0 } else { start..start + trimmed.len() }))
         }
         [b' ' | b'\t', ..] if name.is_empty() => Err(Refusal::malformed("a header line is folded")),
@@ -215,7 +218,7 @@ fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// Digits and nothing else; less than 2^63, so that no reader of the number can overflow.
+/// Parses a number of digits only. It must be less than 2^63, so that no other reader of the number can overflow.
 pub(super) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;

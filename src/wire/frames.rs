@@ -1,9 +1,9 @@
-//! The guard of an HTTP/2 connection: it has hyper refuse what hyper would repair in silence.
+//! Filters the frames of an HTTP/2 connection, so that hyper refuses what it would otherwise repair in silence.
 //!
-//! Apart from the HTTP/1 guard because nothing is held back here: framing, header compression and flow control are hyper's, and
-//! strict. Two things it loses before we see them: the fragment of a path, and pseudo-fields among trailers. So the header blocks
-//! are read here too (`hpack`). A block that is to be refused gets one more field: one that has the service answer 400
-//! ([`refused_path`]), or, among trailers, one for which hyper resets the stream.
+//! hyper checks framing, header compression and flow control strictly. But it drops two things before we see them: the
+//! fragment of a path (`/a#b`), and pseudo-fields among trailers. So [`FrameGuard`] reads the header blocks too (see
+//! `hpack`). To have a block refused, it adds one field to the block. In a request, that field makes the server answer
+//! 400 (see [`refused_path`]). Among trailers, it makes hyper reset the stream. All other bytes pass unchanged.
 //!
 //! Spec: RFC 9113 4.1, 4.3, 6.2, 6.10, 8.1, 8.1.1.
 
@@ -17,15 +17,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::hpack::{Broken, DynamicTable};
 
-/// What a client begins with.
+/// The length of the preface that a client sends first.
 const PREFACE: usize = 24;
 const HEAD: usize = 9;
-/// The longest frame that hyper takes: none other is agreed on.
+/// The longest frame that hyper accepts. The server's settings allow no other.
 const LONGEST: usize = 16 * 1024;
-/// What of an unfinished header block is kept, in bytes. hyper has lost patience before.
+/// How many bytes of an unfinished header block are kept. hyper gives up earlier.
 const LONGEST_BLOCK: usize = 1 << 20;
 
-/// The number of a stream has a bit that means nothing.
+/// The lower 31 bits of a stream identifier. The highest bit is reserved.
 const STREAM: u32 = 0x7FFF_FFFF;
 
 const HEADERS: u8 = 0x1;
@@ -34,37 +34,37 @@ const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 
-/// A field that no client has a reason to send. Its value is a path, in hexadecimal digits.
+/// The added field. No client has a reason to send it. Its value is the refused path, in hexadecimal digits.
 pub const REFUSED_PATH: &str = "x-rsgi-refused-path";
-/// So much of such a path is told, in bytes.
+/// The most bytes of the path that the field contains.
 const LONGEST_PATH: usize = 512;
-/// A field that makes a message malformed.
+/// A field that makes an HTTP/2 message malformed.
 const MALFORMED: &str = "connection";
 
-/// The path of a request that is to be refused for it, from the `digits` of [`REFUSED_PATH`].
+/// The path of a request that must be refused because of its fragment.
 pub fn refused_path(digits: &[u8]) -> Vec<u8> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     digits.chunks(2).filter_map(byte).collect()
 }
 
-/// A connection whose header blocks are read before hyper has them.
+/// A connection whose header blocks are read before hyper gets them.
 #[derive(Debug)]
 pub struct FrameGuard<S> {
     io: S,
     frames: Frames,
-    /// What came and is not handed on.
+    /// Bytes that were read and that hyper does not have yet.
     held: BytesMut,
-    /// How much of `held` may be.
+    /// How many bytes of `held` hyper may have.
     granted: usize,
 }
 
 impl<S> FrameGuard<S> {
-    /// Guards `io`, from its first byte on.
+    /// Filters `io`, from its first byte on.
     pub fn new(io: S) -> Self {
         Self { io, frames: Frames::default(), held: BytesMut::new(), granted: 0 }
     }
 
-    /// Looks at what is held, which begins with a frame whose block is to be refused if one is given.
+    /// Reads the frames in `held`. If `refused` is given, `held` begins with that frame.
     fn examine(&mut self, mut refused: Option<Refused>) {
         loop {
             if let Some(refused) = refused.take() {
@@ -80,7 +80,7 @@ impl<S> FrameGuard<S> {
         }
     }
 
-    /// Puts one more field into the first frame that is not granted, and grants it.
+    /// Adds one field to the first frame that hyper may not have yet. After that, hyper may have this frame.
     fn grow(&mut self, Refused { frame, end, more }: Refused) {
         let mut rest = self.held.split_off(self.granted);
         let length = u32::try_from(frame - HEAD + more.len()).unwrap_or(u32::MAX).to_be_bytes();
@@ -104,7 +104,7 @@ impl<S> FrameGuard<S> {
         }
     }
 
-    /// Looks at what was read into `out` from `start` on, and leaves there what hyper may have.
+    /// Reads the bytes of `out` from `start` on. Leaves those in `out` that hyper may have now.
     fn take(&mut self, out: &mut ReadBuf<'_>, start: usize) {
         let fresh = out.filled().get(start..).unwrap_or_default();
         if !self.held.is_empty() {
@@ -122,28 +122,28 @@ impl<S> FrameGuard<S> {
     }
 }
 
-/// A frame that ends a block which is to be refused.
+/// A frame that ends a header block which must be refused.
 #[derive(Debug)]
 struct Refused {
-    /// How long it is.
+    /// The length of the frame.
     frame: usize,
-    /// Where the block ends in it.
+    /// Where the header block ends in the frame.
     end: usize,
-    /// The field that it is to have, too.
+    /// The field to add.
     more: Vec<u8>,
 }
 
 /// How far the frames of a connection were read.
 #[derive(Debug)]
 struct Frames {
-    /// Bytes that are passed on unseen.
+    /// How many of the next bytes pass without being read.
     left: usize,
-    /// The latest stream.
+    /// The highest stream identifier so far.
     latest: u32,
-    /// A block that goes on in the next frame.
+    /// A header block that continues in the next frame.
     open: Option<Block>,
     table: DynamicTable,
-    /// Something came that hyper does not survive.
+    /// A frame came that makes hyper close the connection. Nothing is read after it.
     over: bool,
 }
 
@@ -160,8 +160,8 @@ impl Default for Frames {
 }
 
 impl Frames {
-    /// How many of `bytes` hyper may have. Those it may not have yet must come again, with what follows them; they begin with a
-    /// frame that is to be refused, if one is given.
+    /// How many of `bytes` hyper may have. The caller keeps the other bytes and passes them again, with those that
+    /// follow. If a frame is returned, the other bytes begin with it, and it must be refused.
     fn admit(&mut self, bytes: &[u8]) -> (usize, Option<Refused>) {
         let mut admitted = 0;
         loop {
@@ -176,7 +176,7 @@ impl Frames {
                 match self.block_frame(&head, payload) {
                     Ok(None) => {}
                     Ok(Some(refused)) if refused.fits() => return (admitted, Some(refused)),
-                    // Not even hyper may have it.
+                    // There is no room for the field in this frame. hyper must not get the frame.
                     Ok(Some(_)) => {
                         self.over = true;
                         return (admitted, None);
@@ -190,7 +190,7 @@ impl Frames {
         }
     }
 
-    /// How the block is refused that ends with this frame, if it is to be.
+    /// Reads a frame of a header block. If the frame ends a block that must be refused, returns how.
     fn block_frame(&mut self, head: &FrameHead, payload: &[u8]) -> Result<Option<Refused>, Broken> {
         let range = head.fragment(payload).ok_or(Broken)?;
         let end = HEAD + range.end;
@@ -239,7 +239,7 @@ fn hexadecimal(path: &[u8]) -> String {
     digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
-/// A field that enters no table.
+/// A literal field that does not enter the table.
 fn field(name: &str, value: &str) -> Vec<u8> {
     let mut field = vec![0];
     for text in [name, value] {
@@ -249,7 +249,7 @@ fn field(name: &str, value: &str) -> Vec<u8> {
     field
 }
 
-/// The head of a frame.
+/// The header of a frame.
 struct FrameHead {
     length: usize,
     kind: u8,
@@ -270,7 +270,7 @@ impl FrameHead {
         matches!(self.kind, HEADERS | CONTINUATION)
     }
 
-    /// What of the payload belongs to the block.
+    /// Which part of the payload belongs to the header block.
     fn fragment(&self, payload: &[u8]) -> Option<Range<usize>> {
         let has = |flag| self.kind == HEADERS && self.flags & flag != 0;
         let (start, padding) = if has(PADDED) { (1, usize::from(*payload.first()?)) } else { (0, 0) };
@@ -280,7 +280,7 @@ impl FrameHead {
     }
 }
 
-/// The length of a text that is not compressed.
+/// Writes the length of a text without Huffman coding.
 fn push_length(payload: &mut Vec<u8>, length: usize) {
     let Some(mut rest) = length.checked_sub(0x7F) else {
         payload.push(u8::try_from(length).unwrap_or(0x7F));
@@ -312,7 +312,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrameGuard<S> {
             } else if this.held.is_empty() {
                 break;
             } else {
-                // The end of half a frame, which is hyper's to judge.
+                // The connection ended in the middle of a frame. hyper handles that.
                 this.granted = this.held.len();
             }
         }
@@ -355,7 +355,7 @@ mod tests {
         [&[0, length[0], length[1], kind, flags, 0, 0, 0, stream], payload].concat()
     }
 
-    /// What hyper gets of `sent`, which comes in pieces of `size`.
+    /// What hyper gets if `sent` comes in pieces of `size` bytes.
     fn through(sent: &[u8], size: usize) -> Vec<u8> {
         let mut guard = FrameGuard::new(());
         let mut passed = Vec::new();
@@ -384,7 +384,7 @@ mod tests {
         let refused = field(REFUSED_PATH, "2f6123623f783d31");
         let malformed = field("connection", "");
         let same = |frame: Vec<u8>| (frame.clone(), frame);
-        // Each as it is sent, and as hyper gets it.
+        // Each frame as it is sent, and as hyper gets it.
         let frames = [
             same(preface),
             same(frame(4, 0, 0, b"123456")),
@@ -417,7 +417,7 @@ mod tests {
         };
         let told = |length| through(&sent(length), 4096).len() - sent(length).len();
         assert_eq!(told(5000), field(REFUSED_PATH, &"x".repeat(2 * LONGEST_PATH)).len());
-        // There is no room in the frame: nobody gets it.
+        // There is no room in the frame, so hyper does not get it.
         assert_eq!(through(&sent(LONGEST - 100), 4096).len(), PREFACE);
     }
 

@@ -1,8 +1,7 @@
-//! Reads the head of a request line by line, as its bytes come.
+//! Parses the head of a request line by line, as its bytes arrive.
 //!
-//! Apart from the body because a head must be seen as a whole while everything after it is a stream. Each line is
-//! judged as soon as it ends, and each limit as soon as it is passed, so a bad client hears of it without sending more. Where the
-//! parts stand is noted meanwhile, so that no byte of a head is read twice.
+//! Each line is checked as soon as it ends, and each limit as soon as it is exceeded. So a bad client gets the error
+//! without sending more. The parser notes where the parts of the head are, so that no byte is read twice.
 //!
 //! Spec: RFC 9112 2.2 (line ends, one empty line before), 3, 5, 6.3; RFC 9110 15.5.15, RFC 6585 5.
 
@@ -15,40 +14,40 @@ use super::field::{Body, Fields, is_token_byte};
 use super::target::{self, RequestLine};
 use super::{Limits, Refusal};
 
-/// A head that may be served.
+/// A complete and valid head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is something else that a head says; they combine freely")]
 pub struct Head {
-    /// Its bytes, the empty line included.
+    /// Its length in bytes, including the empty line.
     pub len: usize,
-    /// What follows it.
+    /// The body that follows.
     pub body: Body,
-    /// Whether the service may turn the connection into something else.
+    /// Whether the server may switch to another protocol.
     pub upgrade: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
-    /// HTTP/1.1 rather than 1.0.
+    /// HTTP/1.1, not 1.0.
     pub http_11: bool,
     /// Whether the client may send another request on the connection.
     pub keep_alive: bool,
 }
 
-/// Where the parts of a field line stand.
+/// Where the parts of a field line are.
 #[derive(Debug, Clone)]
 struct FieldMarks {
     name: Range<usize>,
     value: Range<usize>,
 }
 
-/// For so many fields room is kept.
+/// How many `FieldMarks` the allocated memory has room for after a request. More are freed.
 const MOST_KEPT: usize = 128;
 
 /// How far a head was read.
 #[derive(Debug, Default)]
 pub struct HeadParser {
-    /// Where the line starts that has not ended yet.
+    /// Where the first unfinished line starts.
     line: usize,
-    /// Up to where there is no line feed.
+    /// Up to here there is no further line feed.
     scanned: usize,
     /// Where the fields start.
     section: usize,
@@ -61,7 +60,7 @@ pub struct HeadParser {
 }
 
 impl HeadParser {
-    /// Forgets the head; the room for its marks stays.
+    /// Starts with a new head, and keeps the allocated memory.
     pub fn restart(&mut self) {
         let mut marks = std::mem::take(&mut self.marks);
         marks.clear();
@@ -69,15 +68,16 @@ impl HeadParser {
         *self = Self { marks, ..Self::default() };
     }
 
-    /// Whether `bytes`, all that came since the last message, hold more than the empty line a head may start with.
+    /// Whether a head has begun: `bytes`, which follow the last message, have more than the empty line that may come
+    /// before a head.
     pub fn begun(&self, bytes: &[u8]) -> bool {
         self.request.is_some() || bytes.len() > self.line
     }
 
-    /// Goes on reading. `bytes` always start where the head does.
+    /// Continues to read. `bytes` always start where the head does.
     ///
     /// # Errors
-    /// Why the request is not served.
+    /// When the request is refused, with the reason.
     pub fn advance(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Head>, Refusal> {
         while let Some(found) = bytes.get(self.scanned..).and_then(|rest| memchr(b'\n', rest)) {
             let end = self.scanned + found;
@@ -100,7 +100,7 @@ impl HeadParser {
         Ok(None)
     }
 
-    /// Reads the line that stands `at` a place. Returns whether the head ends with it.
+    /// Reads the line that starts `at` this position. Returns whether the head ends with it.
     fn read_line(&mut self, line: &[u8], at: usize, limits: &Limits) -> Result<bool, Refusal> {
         if self.request.is_none() {
             if !(at == 0 && line.is_empty()) {
@@ -124,7 +124,7 @@ impl HeadParser {
         Ok(false)
     }
 
-    /// `line` bytes without the line feed, `total` with it.
+    /// `line` is the length without the line feed, `total` the length of everything so far with it.
     fn check_length(&self, line: usize, total: usize, limits: &Limits) -> Result<(), Refusal> {
         if self.request.is_some() {
             if total - self.section > limits.header_section {
@@ -136,7 +136,8 @@ impl HeadParser {
         Ok(())
     }
 
-    /// What does not even start like a request (TLS on a plain port) need not run into the timeout.
+    /// Refuses bytes that cannot start a request (such as TLS on a plain port) at once, without waiting for the
+    /// timeout.
     fn check_start(&self, rest: &[u8]) -> Result<(), Refusal> {
         match rest {
             [byte, ..] if self.request.is_none() && !is_token_byte(*byte) && *byte != b'\r' => {
@@ -159,17 +160,20 @@ impl HeadParser {
         })
     }
 
-    /// The method of the head that is complete, made of its `bytes`.
+    /// The target of the complete head, which `bytes` contain.
     pub fn method<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         bytes.get(self.method.clone()).unwrap_or_default()
     }
 
-    /// Its target.
+    /// The fields of the complete head, in the client's order.
     pub fn target<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         bytes.get(self.target.clone()).unwrap_or_default()
     }
 
-    /// The lines of its fields, and where in them names and values are.
+    /// The complete head, which `bytes` contain.
+    ///
+    /// # Errors
+    /// When a type of the `http` crate does not accept a part. No input is known for which that happens.
     pub fn field_section<'a>(
         &'a self,
         bytes: &'a [u8],
@@ -193,7 +197,7 @@ mod tests {
         Limits { request_line: 64, header_section: 128, header_fields: 4, ..Limits::default() }
     }
 
-    /// Reads the whole, and byte by byte, and says what both agree on.
+    /// Reads the whole, and byte by byte. Both must give the same result.
     fn read(bytes: &str) -> Result<Option<Head>, u16> {
         let limits = limits();
         let whole = HeadParser::default().advance(bytes.as_bytes(), &limits);

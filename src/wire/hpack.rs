@@ -1,18 +1,20 @@
-//! What a header block of HTTP/2 says that hyper does not hand on: a path with a fragment, and pseudo-fields where none belong.
+//! Reads the header blocks of HTTP/2, to find what hyper drops: a path with a fragment, and pseudo-fields among
+//! trailers.
 //!
-//! Apart from the frames that bring the block. hyper decodes every block and keeps the table of the connection; here the same
-//! table is kept as far as names, lengths and such paths go. What is no header block is hyper's to refuse, and ends this reader.
+//! hyper decodes every block and keeps the dynamic table of the connection. This reader keeps the same table, but only
+//! names, the lengths of values, and paths with a fragment. If a block is invalid, hyper refuses it and this reader
+//! stops.
 //!
 //! Spec: RFC 7541 (2.3, 4, 5, 6, Appendix A and B); RFC 9113 8.1, 8.3.1.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-/// The largest table; no other is agreed on.
+/// The largest dynamic table. The server's settings allow no other.
 const MOST_TABLE: usize = 4096;
-/// What an entry counts more than its bytes.
+/// What an entry counts in addition to its bytes.
 const OVERHEAD: usize = 32;
-/// No length or index is as large.
+/// Larger lengths and indexes are refused.
 const MOST_INTEGER: usize = 1 << 24;
 
 /// The lengths of the names in the static table. The first 14 are pseudo-fields.
@@ -23,16 +25,16 @@ const STATIC_NAMES: [u8; 61] = [
 const STATIC_PATHS: std::ops::RangeInclusive<usize> = 4..=5;
 const STATIC_PSEUDO: std::ops::RangeInclusive<usize> = 1..=14;
 
-/// The bytes are no header block.
+/// The bytes are not a valid header block.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Broken;
 
-/// What one block says.
+/// What one header block contains.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct BlockFields {
-    /// It has a pseudo-field.
+    /// Whether there is a pseudo-field.
     pub(super) pseudo: bool,
-    /// Its path, if that holds a `#`.
+    /// The path, if it contains a `#`.
     pub(super) fragment: Option<Vec<u8>>,
 }
 
@@ -72,7 +74,7 @@ impl TableEntry {
     }
 }
 
-/// The dynamic table of a connection, the newest entry first.
+/// The dynamic table of a connection, newest entry first.
 #[derive(Debug)]
 pub(super) struct DynamicTable {
     entries: VecDeque<TableEntry>,
@@ -87,7 +89,7 @@ impl Default for DynamicTable {
 }
 
 impl DynamicTable {
-    /// Reads one whole block.
+    /// Reads one whole header block.
     pub(super) fn read(&mut self, mut block: &[u8]) -> Result<BlockFields, Broken> {
         let mut said = BlockFields::default();
         while let Some(&first) = block.first() {
@@ -130,7 +132,7 @@ impl DynamicTable {
         self.entries.get(place - STATIC_NAMES.len()).map(|entry| entry.name).ok_or(Broken)
     }
 
-    /// A field that is written out. The length of its value counts only where the field is `kept`.
+    /// Reads a literal field. The length of its value matters only if the field is `kept` in the table.
     fn literal(
         &self,
         block: &mut &[u8],
@@ -205,7 +207,7 @@ fn integer(block: &mut &[u8], prefix: u32) -> Result<usize, Broken> {
     Ok(value)
 }
 
-/// A name or a value as it is written.
+/// A name or a value as it was sent.
 enum EncodedText<'a> {
     Plain(&'a [u8]),
     Huffman(&'a [u8]),
@@ -243,7 +245,7 @@ impl<'a> EncodedText<'a> {
     }
 }
 
-/// How many bits the code of each byte has, and that of the end.
+/// The number of bits in the Huffman code of each byte, and of the end-of-string symbol.
 const CODE_LENGTHS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28,
     28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12,
@@ -259,11 +261,12 @@ const SHORTEST: usize = 5;
 const LONGEST: usize = 30;
 const END: u16 = 256;
 
-/// The code is canonical: codes of one length follow each other in the order of what they stand for, after those that are shorter.
+/// The Huffman code. It is canonical: shorter codes come first, and codes of the same length follow each other in the
+/// order of their symbols.
 struct Codes {
-    /// What the codes stand for, in their order.
+    /// All symbols, in the order of their codes.
     symbols: [u16; 257],
-    /// By length: the first code, the one after the last, and the place of the first among the symbols.
+    /// For each length: the first code, the code after the last one, and the index of the first symbol in `symbols`.
     lengths: [(u32, u32, usize); LONGEST + 1],
 }
 
@@ -294,7 +297,7 @@ fn huffman(coded: &[u8], mut take: impl FnMut(u8)) -> Result<(), Broken> {
     for &byte in coded {
         waiting = waiting << 8 | u64::from(byte);
         bits += 8;
-        // Bits before those that wait were taken.
+        // Only the last `bits` bits of `waiting` are not decoded yet.
         while length <= bits {
             let code = u32::try_from(waiting >> (bits - length) & ((1 << length) - 1)).map_err(|_| Broken)?;
             let &(first, after, place) = CODES.lengths.get(length).ok_or(Broken)?;
@@ -309,7 +312,7 @@ fn huffman(coded: &[u8], mut take: impl FnMut(u8)) -> Result<(), Broken> {
             }
         }
     }
-    // What is left is the beginning of the end's code, which is all ones.
+    // The remaining bits are padding: the beginning of the end-of-string code, which is all ones.
     let padding = (1 << bits) - 1;
     if bits < 8 && waiting & padding == padding { Ok(()) } else { Err(Broken) }
 }
@@ -322,7 +325,7 @@ mod tests {
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
     }
 
-    /// RFC 7541 C.4 and C.3: three requests on one connection, with Huffman codes and without.
+    /// RFC 7541 C.4 and C.3: three requests on one connection, with and without Huffman codes.
     #[test]
     fn the_examples_of_the_specification() {
         for blocks in [
@@ -345,11 +348,11 @@ mod tests {
         }
     }
 
-    /// RFC 7541 C.6: longer values, and a table that gives entries up.
+    /// RFC 7541 C.6: longer values, and a table that evicts entries.
     #[test]
     fn entries_are_given_up() {
         let mut table = DynamicTable::default();
-        // A table of 256 bytes is set with the first block.
+        // The first block sets a table of 256 bytes.
         for (block, size) in [
             (
                 "3fe101488264025885aec3771a4b6196d07abe941054d444a8200595040b8166e082a62d1bff6e919d29ad171863c78f0b97c8e9ae82ae43d3",
@@ -380,7 +383,7 @@ mod tests {
         assert_eq!(table.read(&[&[0x04, 8], path].concat()), found());
         assert_eq!(table.read(&[0x84]), Ok(BlockFields { pseudo: true, fragment: None }));
         assert_eq!(table.read(&literal(0x40, b"referer", path)), Ok(BlockFields::default()));
-        // `/a#b` in Huffman codes: 011000 00011 111111111010 100011, and ones to the end.
+        // `/a#b` in Huffman codes: 011000 00011 111111111010 100011, then ones to the end.
         let coded = [0x04, 0x84, 0b0110_0000, 0b0111_1111, 0b1111_0101, 0b0001_1111];
         assert_eq!(table.read(&coded), Ok(BlockFields { pseudo: true, fragment: Some(b"/a#b".to_vec()) }));
     }

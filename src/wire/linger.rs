@@ -1,8 +1,8 @@
-//! Closing in stages.
+//! Closes a connection in two steps.
 //!
-//! A socket that is closed with unread bytes in it sends a reset, and a reset throws away what the client has not read
-//! yet: the very answer that says why. So a client that may still be sending is listened to for a moment. Apart because
-//! it outlives the reading of messages and has a clock and a limit of its own.
+//! If a socket with unread bytes is closed, the system sends a TCP reset. The reset discards what the client has not
+//! read yet, such as the response with the error. So the server first closes its own side. Then it reads and discards
+//! what the client still sends, for one second and 2 MiB at most.
 //!
 //! Spec: RFC 9112 9.6.
 
@@ -23,26 +23,26 @@ const MOST: usize = 2 << 20;
 /// How far a connection is closed.
 #[derive(Debug)]
 pub enum Closing {
-    /// Not at all, or our side not yet for good.
+    /// Open, or not finally closed on our side.
     Open,
-    /// Ours is; the client's is listened to.
+    /// Our side is closed. What the client sends is read and discarded.
     Lingering {
-        /// Until then.
+        /// Until this time.
         until: Instant,
-        /// And for so many bytes.
+        /// How many more bytes are read.
         left: usize,
     },
-    /// Both are.
+    /// Both sides are closed.
     Closed,
 }
 
 impl Closing {
-    /// Our side is closed.
+    /// The state after our side was closed.
     pub fn after_ours(client_may_send: bool) -> Self {
         if client_may_send { Self::Lingering { until: Instant::now() + LONGEST, left: MOST } } else { Self::Closed }
     }
 
-    /// Throws away what the client still sends, until it stops or has had its time.
+    /// Reads and discards what the client sends, until it stops or a limit is reached.
     pub fn poll<S>(&mut self, cx: &mut Context<'_>, io: &mut S, timer: &mut Timer) -> Poll<io::Result<()>>
     where
         S: AsyncRead + Unpin,
@@ -52,7 +52,7 @@ impl Closing {
             let mut bin = ReadBuf::uninit(&mut bin);
             let read = match Pin::new(&mut *io).poll_read(cx, &mut bin) {
                 Poll::Pending if timer.poll(cx, Some(*until)) => 0,
-                // The client is gone: nothing is left to wait for.
+                // After an error the client is gone, so there is nothing to wait for.
                 other => ready!(other).map_or(0, |()| bin.filled().len()),
             };
             *left = left.saturating_sub(read);

@@ -1,9 +1,9 @@
-//! The same rules for a request that came in frames: HTTP/2 has no request line, but the line's parts.
+//! Applies the rules of the parser to the head of an HTTP/2 request, which has pseudo-fields instead of a request line.
 //!
-//! Apart from the guard because there are no bytes to guard: framing, header compression and the lengths of bodies are
-//! the business of hyper's HTTP/2, which refuses what breaks them. What is checked here it lets through.
+//! hyper checks framing, header compression and the lengths of bodies. This file checks what hyper lets through.
 //!
-//! Spec: RFC 9113 8.2.1, 8.2.3 (`Cookie`), 8.3.1 (`:path`, `:authority` and `Host`), 8.5; RFC 8441 4; RFC 9110 7.2, 7.8, 8.3, 8.6.
+//! Spec: RFC 9113 8.2.1, 8.2.3 (`Cookie`), 8.3.1 (`:path`, `:authority` and `Host`), 8.5; RFC 8441 4; RFC 9110 7.2,
+//! 7.8, 8.3, 8.6.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
 use http::request::Parts;
@@ -19,7 +19,7 @@ use super::{Limits, Refusal};
 /// Checks the head of an HTTP/2 request.
 ///
 /// # Errors
-/// Why it is not served.
+/// When the request is refused, with the reason.
 pub fn check(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
     if parts.headers.contains_key(REFUSED_PATH) {
         return Err(MISPLACED);
@@ -37,7 +37,7 @@ pub fn check(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
     if !target.starts_with('/') && target != "*" {
         return Err(Refusal::malformed(":path does not begin with a slash"));
     }
-    // A CONNECT that comes this far names a resource, as a GET does.
+    // This CONNECT asks for a WebSocket. It has a path like a GET.
     let method = if parts.method == Method::CONNECT { &Method::GET } else { &parts.method };
     check_target(method.as_str().as_bytes(), target.as_bytes())?;
     check_host(parts)?;
@@ -58,7 +58,7 @@ fn check_connect(extensions: &Extensions) -> Result<(), Refusal> {
     }
 }
 
-/// One host, said once or twice in the same way.
+/// Checks that `:authority` and `Host` name one host, and the same one.
 fn check_host(parts: &Parts) -> Result<(), Refusal> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     let (host, more) = (hosts.next(), hosts.next());
@@ -85,7 +85,7 @@ fn check_fields(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
     if headers.len() - crumbs > limits.header_fields {
         return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "there are too many header fields"));
     }
-    // As many bytes as the fields would be in HTTP/1.
+    // The size that the fields would have in HTTP/1.
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if size - crumb_bytes > limits.header_section {
         return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the header section is too long"));
@@ -108,7 +108,8 @@ fn check_fields(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
     }
 }
 
-/// How many fields `Cookie` has more than the one that applications see, and how many bytes: `name: `, where they see `; `.
+/// How many `Cookie` fields there are besides the first, and how many bytes they add. Applications see one field, with
+/// `; ` in the place of each further `cookie: ` and its line end.
 fn crumbs(headers: &HeaderMap) -> (usize, usize) {
     let more = headers.get_all(COOKIE).iter().count().saturating_sub(1);
     (more, more * (COOKIE.as_str().len() + ": \r\n".len() - "; ".len()))
@@ -158,7 +159,7 @@ mod tests {
     fn cookies_in_several_fields_count_as_the_one_that_applications_see() {
         let crumbs = |count: usize, value: &'static str| vec![("cookie", value); count];
         assert_eq!(status("GET", "https://h/", &crumbs(24, "a=1")), 200);
-        // `cookie: ` and a line end, 24 times `a=1` and `; ` between them.
+        // `cookie: ` and a line end, and 24 times `a=1` with `; ` between them.
         assert_eq!(status("GET", "https://h/", &[crumbs(23, "a=1"), vec![("b", "")]].concat()), 200);
         assert_eq!(status("GET", "https://h/", &[crumbs(23, "a=1"), vec![("b", "1")]].concat()), 431);
         assert_eq!(status("GET", "https://h/", &crumbs(25, "a=1")), 431);

@@ -1,16 +1,17 @@
-//! A strict reader of HTTP/1, and the clocks of a connection.
+//! A strict parser of HTTP/1, and the timeouts of a connection.
 //!
-//! Lenient readers drop a `Content-Length` beside `Transfer-Encoding`, merge equal lengths, let odd chunk lines through. Two
-//! readers of one connection that disagree are how requests are smuggled, so this one refuses instead of repairing, and says why.
-//! It lies apart from the connection because it knows bytes and clocks only: no socket, no application.
+//! Lenient parsers drop a `Content-Length` beside `Transfer-Encoding`, merge equal lengths, and accept malformed chunk
+//! lines. If a proxy and a server read the same bytes differently, an attacker can smuggle a request. So this parser
+//! repairs nothing. It refuses the request and says why. It knows bytes and times only: no socket, no application.
 //!
-//! How it works, in reading order:
-//! - `target`, `authority`, `field`: what one line of a head must look like.
-//! - `head`: where a head ends, and where its parts stand; `chunked`, `body`: the same for what follows it. One byte or a
-//!   megabyte at a time.
-//! - `data_rate`, `timer`: how long a client may be slow, and the one timer of a connection; `linger`: how it closes.
-//! - `opening`: which HTTP a connection begins with; `message`: the same rules for HTTP/2, which has no lines; `frames`, `hpack`: what
-//!   HTTP/2 says that hyper does not hand on.
+//! Reading order:
+//! - `target`, `authority`, `field`: the grammar of one line of a head.
+//! - `head`: where a head ends, and where its parts are. `chunked` and `body` do the same for the body. All of them
+//!   take any number of bytes at a time.
+//! - `data_rate`, `timer`: how slow a client may be, and the one timer of a connection. `linger`: how a connection
+//!   closes.
+//! - `opening`: whether a connection begins as HTTP/1 or HTTP/2. `message`: the same rules for the fields of an HTTP/2
+//!   request. `frames`, `hpack`: what hyper drops from HTTP/2 frames.
 //!
 //! Spec: RFC 9112 (2.2, 3, 5, 6, 7, 9), RFC 9113 (3.3, 8.3), RFC 9110 (5.5, 7.2, 7.8, 15.5).
 
@@ -50,22 +51,22 @@ pub use message::{asks_for_websocket, check as check_message};
 pub use opening::read_opening;
 pub use timer::{SpareTimer, Timer};
 
-/// What is put up with.
+/// The limits of a connection.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The longest request line, in bytes; more is a 414.
+    /// The longest request line, in bytes. A longer one gets a 414.
     pub request_line: usize,
-    /// The longest header section (and trailer section), in bytes; more is a 431.
+    /// The longest header section (and trailer section), in bytes. A longer one gets a 431.
     pub header_section: usize,
-    /// The most header fields of a request; more is a 431.
+    /// The most header fields of a request. More get a 431.
     pub header_fields: usize,
-    /// How long a head may take from its first byte, and a new connection until its first byte.
+    /// How long a head may take from its first byte. Also how long a new connection may take until its first byte.
     pub header_timeout: Duration,
-    /// How long a connection may lie idle between two requests.
+    /// How long a connection may be idle between two requests.
     pub keep_alive_timeout: Duration,
-    /// How many bytes per second a body must bring and a reader must take; 0 is any.
+    /// How many bytes per second a client must send of a body or read of a response. 0 means no limit.
     pub min_data_rate: u64,
-    /// How long a client may fall short of that rate.
+    /// How long a client may be slower than `min_data_rate`.
     pub min_data_rate_grace: Duration,
 }
 
@@ -85,10 +86,10 @@ impl Default for Limits {
     }
 }
 
-/// Why a request is not served: the status to answer with, and one line for the person who wrote the client.
+/// Why a request is refused: the status, and one line for the developer of the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The status of the answer.
+    /// The status of the response.
     pub status: StatusCode,
     /// What was wrong, without a full stop.
     pub reason: Cow<'static, str>,

@@ -1,7 +1,7 @@
-//! A slow reader of HTTP/1 requests that has nothing clever about it, for the strict one to be compared with.
+//! A slow and simple reader of HTTP/1 requests. Tests and the fuzz target compare the strict parser with it.
 //!
-//! Apart from the tests because the fuzz target compares with it, too. It takes all the bytes at once, looks for whole lines, and
-//! knows the grammar as regular expressions. That a line which has not ended yet can still become a good one, it finds out by trying ends.
+//! It takes all bytes at once, looks for whole lines, and has the grammar as regular expressions. To find out whether
+//! an unfinished line can still become valid, it tries to complete it with the ends in `ENDS`.
 //!
 //! Spec: RFC 9112 2.2, 3, 5, 6, 7.1; RFC 9110 5.6.2.
 
@@ -24,18 +24,18 @@ pub struct ReferenceRequest {
     pub upgrade: bool,
     pub expects_continue: bool,
     pub body: Vec<u8>,
-    /// The body ended.
+    /// The body is complete.
     pub whole: bool,
 }
 
-/// What comes after the last request.
+/// What follows the last request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// More bytes.
+    /// More bytes are needed.
     Waiting,
     /// A head that is refused with this status.
     Refused(u16),
-    /// A body that broke off.
+    /// A body that breaks the grammar.
     Broken,
 }
 
@@ -53,7 +53,7 @@ static SIZE: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// What a line that has not ended may end with.
+/// Ends that complete an unfinished line.
 const ENDS: &[&[u8]] =
     &[b"\n", b"\r\n", b"0\r\n", b"x\r\n", b":\r\n", b"x:\r\n", b"\"\r\n", b"\"\"\r\n", b"x\"\r\n", b"=x\r\n"];
 
@@ -61,7 +61,7 @@ fn may_become(line: &[u8], good: &Regex) -> bool {
     ENDS.iter().any(|end| good.is_match(&[line, end].concat()))
 }
 
-/// The line that `bytes` begin with, its end included, and whether it has ended.
+/// The first line of `bytes` with its line end, and whether the line is complete.
 fn line_of(bytes: &[u8]) -> (&[u8], bool) {
     match bytes.iter().position(|&byte| byte == b'\n') {
         Some(end) => (&bytes[..=end], true),
@@ -90,7 +90,7 @@ pub fn read(mut bytes: &[u8], limits: &Limits) -> (Vec<ReferenceRequest>, End) {
             Err(end) => return (requests, end),
         }
         if upgrade {
-            // What follows is the service's to decide on.
+            // The server decides what follows an upgrade.
             return (requests, End::Waiting);
         }
     }
@@ -163,7 +163,7 @@ fn items(request: &ReferenceRequest, name: &str) -> Vec<Vec<u8>> {
     values.flat_map(|value| value.split(|&byte| byte == b',')).map(|item| trim(item).to_ascii_lowercase()).collect()
 }
 
-/// What is refused as soon as it comes.
+/// Checks what makes a head invalid as soon as this field comes.
 fn check_field(name: &[u8], value: &[u8], before: &ReferenceRequest) -> Result<(), End> {
     let once = [b"host".as_slice(), b"content-length", b"content-type", b"transfer-encoding"];
     if once.contains(&name) && before.fields.iter().any(|(other, _)| other == name) {
@@ -282,7 +282,7 @@ fn read_trailers(bytes: &[u8], limits: &Limits) -> Result<usize, End> {
     }
 }
 
-/// The line that `bytes` begin with, which is to be `good`.
+/// The first line of `bytes`, which must match `good`.
 fn whole_line<'a>(bytes: &'a [u8], good: &Regex) -> Result<&'a [u8], End> {
     let (line, ended) = line_of(bytes);
     match ended {

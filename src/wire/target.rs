@@ -1,6 +1,6 @@
-//! The request line: method, target, version.
+//! Parses the request line: method, target, version.
 //!
-//! Apart from the head because it has its own grammar and its own statuses (414, 501, 505).
+//! It has its own grammar and its own statuses (414, 501, 505).
 //!
 //! Spec: RFC 9112 2.3, 3.1, 3.2.
 
@@ -11,25 +11,25 @@ use super::Refusal;
 use super::authority::is_authority;
 use super::field::is_token;
 
-/// The answer to a target that holds what no URI may hold there.
+/// The refusal for a target with a character that no URI may contain.
 pub(super) const MISPLACED: Refusal =
     Refusal::malformed("the request target holds a character that must be percent-encoded");
 
-/// What a request line ends with, as many bytes in either version.
+/// The end of a request line. The version 1.0 has the same length.
 pub(super) const VERSION: &[u8] = b" HTTP/1.1";
 
-/// What the rest of the head needs to know of its first line.
+/// What the rest of the head needs to know about the request line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RequestLine {
-    /// How long the method is; the target follows it after a space.
+    /// The length of the method. The target follows after a space.
     pub(super) method: usize,
-    /// HTTP/1.1 rather than 1.0.
+    /// HTTP/1.1, not 1.0.
     pub(super) http_11: bool,
-    /// The method is GET, the only one that may upgrade.
+    /// The method is GET. Only a GET may upgrade.
     pub(super) get: bool,
 }
 
-/// Reads a request line without its line end.
+/// Parses a request line without its line end.
 pub(super) fn parse(line: &[u8]) -> Result<RequestLine, Refusal> {
     let (method, rest) = split_at_space(line, memchr(b' ', line)).ok_or_else(|| shapeless(line))?;
     if !is_token(method) {
@@ -46,10 +46,10 @@ fn split_at_space(bytes: &[u8], space: Option<usize>) -> Option<(&[u8], &[u8])> 
     Some((before, after.strip_prefix(b" ")?))
 }
 
-/// Not `method target version` at all.
+/// The refusal for a line that is not `method target version`.
 fn shapeless(line: &[u8]) -> Refusal {
     match line {
-        // The first byte of a TLS record: a browser that was told https://.
+        // The first byte of a TLS record: the browser was given an https:// address.
         [0x16, ..] => Refusal::malformed("this port speaks plain HTTP, not TLS"),
         _ => Refusal::malformed("the first line is not `METHOD target HTTP/1.1`"),
     }
@@ -105,7 +105,8 @@ fn strip_scheme<'target>(target: &'target [u8], scheme: &[u8]) -> Option<&'targe
     start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// Visible ASCII, less what no URI may hold (and hyper would refuse with an empty answer).
+/// Accepts visible ASCII, except what no URI may contain. hyper's type for URIs would not accept those characters
+/// either.
 fn check_path(path: &[u8]) -> Result<(), Refusal> {
     let bad = path
         .iter()
@@ -116,7 +117,7 @@ fn check_path(path: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Browsers encode a back quote in a path, and leave it as it is in a query; hyper's URI type takes no other.
+/// Browsers encode a back quote in a path, but not in a query. The type for URIs accepts it in a query only.
 fn has_back_quote(path: &[u8]) -> bool {
     memchr2(b'`', b'?', path).is_some_and(|first| path.get(first) == Some(&b'`'))
 }

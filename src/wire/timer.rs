@@ -1,10 +1,10 @@
-//! A timer that is nearly always set again before it fires.
+//! A timer for deadlines that nearly always move before they expire.
 //!
-//! Apart because several deadlines of a connection share one, and because of what it saves: a timer that is set anew for
-//! every request costs more than the request's parsing. So it is left as it is while the deadline it serves only moves
-//! away; when it fires early, it looks at the clock and goes back to sleep. It never sleeps longer than the idle time of a
-//! connection, so that a nearer deadline which nobody polled for is at most that late. The deadline of an answer has one of
-//! its own, which the next request takes over.
+//! To set a tokio timer for each request would cost more than to parse the request. So [`Timer`] does not touch the
+//! tokio timer while its deadline only moves further away. When the tokio timer fires too early, [`Timer`] looks at the
+//! clock and sleeps again. It never sleeps longer than the idle timeout of a connection. So if a nearer deadline is set
+//! but not polled, it fires that much too late at most. Several deadlines of a connection share one [`Timer`]. The
+//! deadline of a response has its own one ([`SpareTimer`]), which the next request reuses.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Looking at the clock more often would cost more than it tells.
+/// To look at the clock more often would cost too much.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
@@ -23,25 +23,26 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 pub struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
     armed: bool,
-    /// Whom it wakes.
+    /// The task that the tokio timer wakes.
     waker: Option<Waker>,
     longest: Duration,
 }
 
 impl Timer {
-    /// No deadline that is not polled for may be nearer than `longest` from then.
+    /// A timer that sleeps for `longest` at most. No deadline may be nearer than that unless it is polled.
     pub fn new(longest: Duration) -> Self {
         Self { sleep: None, armed: false, waker: None, longest: longest.clamp(SHORTEST_SLEEP, LONGEST_SLEEP) }
     }
 
-    /// Returns whether `deadline` has passed; if not, the task is woken when it has. `None` only keeps the timer on.
+    /// Returns whether `deadline` has passed. If not, the task is woken when it has. With `None`, there is no deadline
+    /// and the timer only stays set.
     pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> bool {
         loop {
             if let Some(sleep) = &mut self.sleep
                 && self.armed
                 && deadline.is_none_or(|deadline| sleep.deadline() <= deadline)
             {
-                // To ask whether it has fired is cheaper than to poll it.
+                // To ask whether the timer has fired is cheaper than to poll it.
                 let told = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
                 if told && !sleep.is_elapsed() {
                     return false;
@@ -74,15 +75,15 @@ impl Timer {
     }
 }
 
-/// Where the requests of a connection find an timer that an earlier one has left there.
+/// Keeps the timer of a request for the next request of the same connection.
 #[derive(Debug, Default)]
 pub struct SpareTimer(Mutex<Option<Timer>>);
 
 impl SpareTimer {
-    /// The result of `work`, or `None` when it takes longer than `timeout`.
+    /// The result of `work`, or `None` if it takes longer than `timeout`.
     ///
     /// # Cancel safety
-    /// As that of `work`.
+    /// The same as that of `work`.
     pub async fn in_time<F: Future + Unpin>(&self, timeout: Duration, work: &mut F) -> Option<F::Output> {
         let deadline = Instant::now().checked_add(timeout);
         let mut timer = self.lock().take().unwrap_or_else(|| Timer::new(timeout));

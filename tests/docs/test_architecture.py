@@ -24,11 +24,9 @@ LONGEST = 350
 LONGER = {
     "python/rsgi/settings/config.py": (880, "the list of all settings, each defined once"),
     "python/rsgi/process/workers/supervisor.py": (355, "the workers, and what every signal does to them"),
-    "src/request/body.rs": (436, "reading, pumping, recording and spooling are one body's way"),
     "src/gateway/websocket/exchange.rs": (370, "one state machine, and what may follow what in it"),
     "src/wire/frames.rs": (414, "the frames, and the tests of where their bytes are divided"),
     "src/wire/hpack.rs": (388, "a table of 257 lengths, and the examples of the specification"),
-    "src/process/server.rs": (356, "the one class that Python drives the server with"),
     "src/gateway/response_messages.rs": (450, "one state machine"),
 }
 

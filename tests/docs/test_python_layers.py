@@ -34,6 +34,7 @@ LAYERS = (
     "rsgi.process",
     "rsgi.process.workers",
     "rsgi.process.entry",
+    "rsgi.process.embedding",
     "rsgi.cli",
     "rsgi.__main__",
 )

@@ -18,7 +18,7 @@ PAGES = [
     README,
     PROJECT / "CHANGELOG.md",
     PROJECT / "CONTRIBUTING.md",
-    *sorted(page for page in (PROJECT / "docs").glob("*.md") if page.name not in NOT_PROSE),
+    *sorted(page for page in (PROJECT / "docs").rglob("*.md") if page.name not in NOT_PROSE),
 ]
 
 README_LINES = 200

@@ -25,8 +25,6 @@ LAYERS = {
 # Files of one folder that need each other, because they are the steps of one type.
 LARGER_CIRCLES = {
     "http/h1/answering http/h1/client http/h1/connection http/h1/reading",
-    "pipe pipe/doubt pipe/hang_up pipe/reading",
-    "pool pool/idle pool/job_handle pool/overdue pool/stalled",
 }
 
 Module = tuple[str, ...]

@@ -1,8 +1,8 @@
-//! Python awaitables for an asyncio task: finished at once where they can be, else resumed by a [`Waker`].
+//! Python awaitables for asyncio tasks. They finish at once if they can. Otherwise a [`Waker`] resumes them.
 //!
-//! Kept apart because `receive`, `send` and the bridge all hand them out. An awaitable is a coroutine object, so that
-//! `asyncio.create_task(receive())` and `asyncio.wait_for` take it. What it waits for is polled again when it is resumed, so
-//! a cancelled wait never loses a message.
+//! `receive`, `send` and the bridge return them. An awaitable is a coroutine object, so
+//! `asyncio.create_task(receive())` and `asyncio.wait_for` accept it. When it is resumed, it polls again. So a
+//! cancelled wait never loses a message.
 //!
 //! Spec: PEP 492 "Awaitable Objects"; the `asyncio.Future` protocol (`_asyncio_future_blocking`).
 
@@ -14,7 +14,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-/// A way back into one asyncio loop from any thread.
+/// Access to one asyncio loop from any thread.
 pub trait LoopHandle: Send + Sync {
     /// A new `asyncio.Future` of the loop, and a waker that resolves it.
     ///
@@ -23,7 +23,7 @@ pub trait LoopHandle: Send + Sync {
     fn wait(self: Arc<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Waker)>;
 }
 
-/// What an awaitable waits for, polled on the loop's thread.
+/// What an awaitable waits for. It is polled on the loop's thread.
 pub type PollFn = Box<dyn FnMut(Python<'_>, &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> + Send>;
 
 enum AwaitableState {
@@ -43,12 +43,12 @@ impl std::fmt::Debug for Awaitable {
 }
 
 impl Awaitable {
-    /// Finished already: `await` does not suspend.
+    /// An awaitable that has its result already: `await` does not suspend the task.
     pub fn finished(value: PyResult<Py<PyAny>>) -> Self {
         Self(Mutex::new(AwaitableState::Finished(value)))
     }
 
-    /// Suspends the task until `poll` is ready.
+    /// An awaitable that suspends the task until `poll` is ready.
     pub fn waiting(handle: Arc<dyn LoopHandle>, poll: PollFn) -> Self {
         Self(Mutex::new(AwaitableState::Waiting { poll, handle }))
     }
@@ -58,7 +58,7 @@ impl Awaitable {
     }
 
     fn step(&self, py: Python<'_>) -> PyResult<Step> {
-        // Polling runs Python code; it must not find the lock taken.
+        // `poll` runs Python code, so the lock is not held meanwhile.
         match self.replace(AwaitableState::Done) {
             AwaitableState::Finished(value) => Ok(Step::Return(value?)),
             AwaitableState::Done => Err(PyRuntimeError::new_err("this awaitable was awaited already")),
@@ -122,13 +122,13 @@ impl Awaitable {
 
 static STOP_ITERATION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// `StopIteration(value)`: made as an object, because a tuple as value would be spread over its arguments.
+/// `StopIteration(value)`. It is made by calling the class, because otherwise a tuple would become several arguments.
 pub fn stop_iteration(py: Python<'_>, value: Py<PyAny>) -> PyErr {
     let made = STOP_ITERATION.import(py, "builtins", "StopIteration").and_then(|class| class.call1((value,)));
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
-/// The result of every `send` that need not wait: awaiting it gives `None`, any number of times.
+/// The result of every `send` that does not wait. It can be awaited any number of times, with the result `None`.
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct Sent;
@@ -136,7 +136,7 @@ pub struct Sent;
 static SENT: PyOnceLock<Py<Sent>> = PyOnceLock::new();
 
 impl Sent {
-    /// The one instance.
+    /// The only instance.
     ///
     /// # Errors
     /// When Python is out of memory.
@@ -155,7 +155,7 @@ impl Sent {
         slf
     }
 
-    /// `None` from here is the end of the iteration, with the value `None`.
+    /// Returning `None` here ends the iteration with the value `None`.
     fn __next__(&self) -> Option<Py<PyAny>> {
         None
     }

@@ -1,6 +1,5 @@
-//! The response of a bridged call on its way to `send`: from the pool's thread, as events, to the host's loop, as messages.
-//!
-//! Kept apart from the call because it is the other direction, and touches no scope and no pool.
+//! The response of a bridged call: events go from the pool's thread to the host's loop, which turns them into messages
+//! for `send`.
 //!
 //! Spec: ASGI HTTP 2.5 "Response Start", "Response Body"; extension `http.response.pathsend`.
 
@@ -26,22 +25,22 @@ use crate::response::stored::{Storable, Stored};
 /// How much of a file is read at once, in bytes.
 const FILE_CHUNK: u64 = 64 * 1024;
 
-/// What is left of a response for the coroutine.
+/// The rest of a response, for the coroutine.
 #[derive(Debug)]
 pub enum ResponseEvent {
-    /// It comes.
+    /// More events will come.
     Coming(PipeReader<Event>),
-    /// It is out, and this is to be raised.
+    /// The response was sent. Now this exception must be raised.
     Raises(PyErr),
-    /// Nothing, or nobody wants it.
+    /// The response has ended, or nobody wants it.
     Over,
 }
 
 impl ResponseEvent {
-    /// The next messages of `app`, a list; `None` at the end.
+    /// The next messages of the application `app`, as a list. `None` at the end.
     ///
     /// # Errors
-    /// What the application raised; `RuntimeError` when the response broke off otherwise.
+    /// The exception of the application, or `RuntimeError` if the response broke off for another reason.
     pub fn poll_messages(&mut self, py: Python<'_>, app: &str, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
         let next = match std::mem::replace(self, Self::Over) {
             Self::Over => return Poll::Ready(Ok(py.None())),
@@ -121,22 +120,22 @@ fn path_message<'py>(py: Python<'py>, path: &std::path::Path) -> PyResult<Bound<
     Ok(message)
 }
 
-/// A step of a response on its way to the loop.
+/// A part of a response on its way to the loop.
 #[derive(Debug)]
 pub enum Event {
-    /// All of it, and what the host is to see raised after it.
+    /// The whole response, and an exception that the host must see after it.
     Complete(Box<ResponseHead>, Bytes, Option<PyErr>),
-    /// A head, and the file that is the body.
+    /// The head, and the path of the file with the body.
     Path(Box<ResponseHead>, PathBuf, Option<PyErr>),
-    /// A head; the body follows.
+    /// The head. The body follows.
     Start(Box<ResponseHead>),
     /// A piece of the body.
     Chunk(Bytes),
-    /// A piece of the body that was written to a file, because the host takes them slowly.
+    /// A piece of the body that was written to a file, because the host is slow.
     Stored(Stored),
     /// The body is complete.
     End(Option<PyErr>),
-    /// The application raised.
+    /// The application raised an exception.
     Failed(PyErr),
 }
 
@@ -163,26 +162,26 @@ impl Storable for Event {
     }
 }
 
-/// A part of a response body that is in a file.
+/// A part of a response body in a file.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct StoredBody(Mutex<Stored>);
 
 #[pymethods]
 impl StoredBody {
-    /// The message with the next piece; `None` at the end. Blocks: not for an event loop's thread.
+    /// The message with the next piece; `None` at the end. It blocks, so do not call it on the thread of an event loop.
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let piece = py.detach(|| lock(&self.0).next_piece(FILE_CHUNK));
         match piece {
             Ok(Some(piece)) => body_message(py, &piece, true).map(Some),
             Ok(None) => Ok(None),
-            // No `OSError`, which would say that the client has gone.
+            // Not an `OSError`, because that would mean that the client has gone.
             Err(error) => Err(PyRuntimeError::new_err(format!("what was stored of the response is lost: {error}"))),
         }
     }
 }
 
-/// Where the events of one call go, until it has ended.
+/// Where the events of a call go, until the call has ended.
 pub type Events = Arc<Mutex<Option<PipeWriter<Event>>>>;
 
 impl Outlet<Event> for Events {
@@ -191,26 +190,26 @@ impl Outlet<Event> for Events {
     }
 }
 
-/// Sends the response of one call to the coroutine. How a failed call ends is said by the job, which knows why.
+/// Sends the response of a call to the coroutine. The job reports how a failed call ends, because it has the exception.
 pub struct EventSink {
-    /// Where they go.
+    /// Where the events go.
     pub events: Events,
-    /// The call's place in the pool.
+    /// The handle of the call in the pool.
     pub job_handle: JobHandle,
-    /// What the host has no room for.
+    /// Stores what the host is too slow to take.
     pub overflow: Overflow,
-    /// Whether the host takes paths of files.
+    /// Whether the host supports `http.response.pathsend`.
     pub sends_files: bool,
-    /// What the host is to see after the answer.
+    /// The exception that the host must see after the response.
     pub replaced: Option<PyErr>,
-    /// Whether it is to see that at all.
+    /// Whether the host must see it.
     pub reraises: bool,
 }
 
 impl EventSink {
     fn push(&self, event: Event) {
         if let Some(events) = &*lock(&self.events) {
-            // The client may have gone.
+            // Fails if the client has gone.
             let _gone = events.push(event);
         }
     }
@@ -218,7 +217,7 @@ impl EventSink {
     fn last(&self, event: Event) {
         if let Some(events) = lock(&self.events).take() {
             self.job_handle.answered();
-            // The client may have gone.
+            // Fails if the client has gone.
             let _gone = events.push(event);
             events.finish();
         }
@@ -279,7 +278,8 @@ impl ResponseSink for EventSink {
     }
 }
 
-/// The path of a file that is to be sent whole, if it still leads to that file: `http.response.pathsend` can do no less.
+/// The path of a file that is sent whole, if the path still leads to that file. `http.response.pathsend` cannot send a
+/// part of a file.
 fn whole_file(body: &FileBody) -> Option<PathBuf> {
     let path = body.path.as_ref().filter(|path| path.is_absolute())?;
     let (open, named) = (body.file.metadata().ok()?, std::fs::metadata(path).ok()?);
@@ -287,7 +287,7 @@ fn whole_file(body: &FileBody) -> Option<PathBuf> {
     (same && body.offset == 0 && body.length == open.len()).then(|| path.clone())
 }
 
-/// Locks what a panic cannot have left half done.
+/// Locks a mutex, and ignores poisoning: a panic cannot leave this data in a wrong state.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
-//! An asyncio loop of any server, from any thread.
+//! Access to the asyncio loop of any server, from any thread.
 //!
-//! Kept apart because it is the one place of the bridge that takes the interpreter to wake somebody: `call_soon_threadsafe` is
-//! all that loops have in common.
+//! All loops have `call_soon_threadsafe`, and nothing better in common. This is the only place of the bridge that takes
+//! the GIL to wake a loop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use crate::host::awaitable::LoopHandle;
 use crate::host::future_waker::{Resolver, future_waker, resolve};
 
-/// One loop. Calls that wait for it are woken together: the first schedules the turn in which all are.
+/// One loop. Calls that wait for it are woken together: the first one schedules a callback for all of them.
 #[derive(Debug)]
 pub struct ForeignLoop {
     event_loop: Py<PyAny>,
@@ -23,12 +23,12 @@ pub struct ForeignLoop {
 }
 
 impl ForeignLoop {
-    /// A way into `event_loop`.
+    /// Access to `event_loop`.
     pub fn new(event_loop: Py<PyAny>) -> Arc<Self> {
         Arc::new(Self { event_loop, resolved: SegQueue::new(), scheduled: AtomicBool::new(false) })
     }
 
-    /// Whether it leads to this loop.
+    /// Whether it is for this loop.
     pub fn leads_to(&self, event_loop: &Bound<'_, PyAny>) -> bool {
         self.event_loop.is(event_loop)
     }
@@ -45,7 +45,7 @@ impl Resolver for ForeignLoop {
             let called = Bound::new(py, Drain(Arc::clone(&self)))
                 .and_then(|drain| event_loop.call_method1(py, intern!(py, "call_soon_threadsafe"), (drain,)));
             if called.is_err() {
-                // A loop that is closed waits for nothing.
+                // Fails if the loop is closed. Then nobody waits any more.
                 self.scheduled.store(false, Ordering::Release);
             }
         });
@@ -60,17 +60,17 @@ impl LoopHandle for ForeignLoop {
     }
 }
 
-/// Resolves the futures that are still waited for, on the loop's thread.
+/// Resolves the queued futures, on the loop's thread.
 #[pyclass(frozen, module = "rsgi")]
 struct Drain(Arc<ForeignLoop>);
 
 #[pymethods]
 impl Drain {
     fn __call__(&self, py: Python<'_>) {
-        // Before the queue is emptied: what comes later schedules again.
+        // Cleared before the queue is emptied, so that a later future schedules again.
         self.0.scheduled.store(false, Ordering::Release);
         while let Some(future) = self.0.resolved.pop() {
-            // One future that cannot be resolved must not hold up the others.
+            // A future that cannot be resolved must not stop the others.
             if let Err(error) = resolve(py, future.bind(py)) {
                 error.write_unraisable(py, Some(future.bind(py)));
             }

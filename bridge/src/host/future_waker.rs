@@ -1,6 +1,7 @@
 //! A waker that resolves one asyncio future, once, from any thread.
 //!
-//! Our own event loop and the loops of other servers use it. They differ in how a future gets to the thread of its loop.
+//! Our own event loop and the loops of other servers use it. They bring the future to the thread of its loop in
+//! different ways.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
@@ -10,16 +11,16 @@ use pyo3::prelude::*;
 
 /// A loop that resolves futures on its own thread.
 pub trait Resolver: Send + Sync + 'static {
-    /// Has `future` resolved soon. Never waits, from any thread.
+    /// Resolves `future` soon. Never waits, from any thread.
     fn resolve_soon(self: Arc<Self>, future: Py<PyAny>);
 }
 
-/// A waker that has `future` resolved.
+/// A waker for `future`.
 pub fn future_waker<R: Resolver>(py: Python<'_>, resolver: Arc<R>, future: &Py<PyAny>) -> Waker {
     Waker::from(Arc::new(FutureWaker { resolver, future: Mutex::new(Some(future.clone_ref(py))) }))
 }
 
-/// Resolves `future` on its loop's thread, unless its wait was cancelled.
+/// Resolves `future` on its loop's thread, unless it is done or cancelled.
 ///
 /// # Errors
 /// When the loop is closed.

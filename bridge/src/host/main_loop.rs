@@ -1,8 +1,8 @@
 //! Tells asgiref which event loop a WSGI thread belongs to.
 //!
-//! Kept apart because it is a convention of one package. What `async_to_sync` runs for a thread of an ASGI server runs in the
-//! loop of that server; for any other thread it makes a loop of its own, in which nothing works that belongs to the first:
-//! a channel layer in memory, a pool of connections, a lock. A WSGI thread beside a running loop is one of the former.
+//! In a thread that belongs to an ASGI server, `async_to_sync` runs coroutines in the loop of that server. In any other
+//! thread, it makes a new loop. But objects of the first loop do not work in a new one: an in-memory channel layer, a
+//! connection pool, a lock. So a WSGI thread beside a running loop gets that loop.
 //!
 //! Spec: asgiref, `SyncToAsync.threadlocal` (`main_event_loop`, `main_event_loop_pid`), the same since 3.4.
 
@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-/// Has `async_to_sync` in this thread run in `event_loop`, if there is one and asgiref is there: it is never imported for that. Asked before
-/// each call, because code that asgiref runs in this thread may have named another loop.
+/// Makes `async_to_sync` in this thread use `event_loop`, if there is a loop and asgiref is already imported. Called
+/// before each call, because code that asgiref runs in this thread may have set another loop.
 ///
 /// # Errors
 /// When Python is out of memory.
@@ -36,7 +36,7 @@ fn thread_local(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let Some(module) = MODULES.import(py, "sys", "modules")?.get_item(intern!(py, "asgiref.sync"))? else {
         return Ok(None);
     };
-    // Another thread may be importing it.
+    // Another thread may be importing the module, so it may be incomplete.
     let Some(class) = module.getattr_opt(intern!(py, "SyncToAsync"))? else { return Ok(None) };
     let Some(found) = class.getattr_opt(intern!(py, "threadlocal"))? else { return Ok(None) };
     Ok(Some(THREAD_LOCAL.get_or_init(py, || found.unbind()).bind(py).clone()))

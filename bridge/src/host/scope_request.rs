@@ -1,7 +1,7 @@
-//! What `environ` needs of an ASGI HTTP scope, read once and checked.
+//! Reads from an ASGI HTTP scope what `environ` needs, and checks it.
 //!
-//! Kept apart from the call because a scope comes from any server and through any middleware: optional keys are missing, names
-//! come in any case, the root path with or without the path.
+//! A scope may come from any server and through any middleware. Optional keys may be missing, names may have any letter
+//! case, and `path` may or may not contain `root_path`.
 //!
 //! Spec: ASGI HTTP 2.5 "HTTP Connection Scope"; PEP 3333 "environ Variables"; RFC 9110 8.6, 10.1.1.
 
@@ -22,19 +22,19 @@ use crate::request::input::Input;
 use crate::request::source::BodySource;
 use crate::request::text::percent_decode;
 
-/// A declared body up to this length is waited for, so that it need not cross in pieces. In bytes.
+/// The longest declared body that is read before the call, in bytes. So it need not go through a pipe.
 const SMALL_BODY: u64 = 64 * 1024;
 
 /// More header fields are refused: no server lets so many through.
 const MOST_FIELDS: usize = 32 * 1024;
 
-/// What `environ` needs of a scope.
+/// The part of a scope that `environ` needs.
 #[derive(Debug)]
 pub struct ScopeRequest {
     /// `GET`, `POST`, …
     pub method: String,
     script_name: Vec<u8>,
-    /// Below the mount point, decoded.
+    /// The decoded path below the mount point.
     pub path_info: Vec<u8>,
     query: Vec<u8>,
     target: Vec<u8>,
@@ -42,11 +42,11 @@ pub struct ScopeRequest {
     scheme: String,
     client: Option<(String, u16)>,
     server: Option<(String, u16)>,
-    /// Without `Transfer-Encoding`, which is between the host and its client.
+    /// The header fields without `Transfer-Encoding`, which concerns only the host and its client.
     pub fields: RequestFields,
-    /// What the body is said to have, in bytes; the reason when that makes no sense.
+    /// The declared length of the body, in bytes, or why it is invalid.
     pub declared: Result<Option<u64>, String>,
-    /// Whether the client sent it in chunks.
+    /// Whether the client sent the body in chunks.
     pub chunked: bool,
 }
 
@@ -54,7 +54,7 @@ impl ScopeRequest {
     /// Reads an HTTP scope.
     ///
     /// # Errors
-    /// `ValueError` and `TypeError` when the host or a middleware put something else into it.
+    /// `ValueError` and `TypeError` if the host or a middleware put something invalid into it.
     pub fn read(scope: &Bound<'_, PyDict>) -> PyResult<Self> {
         let py = scope.py();
         let text = |key: &Bound<'_, PyString>, default: &str| -> PyResult<String> {
@@ -92,12 +92,12 @@ impl ScopeRequest {
         })
     }
 
-    /// Whether the client waits to be asked for its body.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     pub fn expects_continue(&self) -> bool {
         self.fields.get("expect").is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
     }
 
-    /// How often the most repeated header comes. Cookies are one header that HTTP/2 may divide.
+    /// How many times the most frequent header field occurs. `Cookie` is not counted, because HTTP/2 may divide it.
     pub fn most_repeats(&self) -> usize {
         if !self.fields.has_repeats() {
             return usize::from(!self.fields.is_empty());
@@ -109,9 +109,9 @@ impl ScopeRequest {
         counts.into_values().max().unwrap_or(0)
     }
 
-    /// The request for logs; `target` is [`ScopeRequest::target`] as text.
+    /// The request for logs. `target` is [`ScopeRequest::target`] as text.
     pub fn log_context<'a>(&'a self, app: &'a str, target: &'a str) -> LogContext<'a> {
-        // The host has named the request, if it has, in its own logs.
+        // If the host gives requests an id, that id is in the host's own logs.
         LogContext {
             app,
             method: &self.method,
@@ -124,7 +124,7 @@ impl ScopeRequest {
         }
     }
 
-    /// What was asked for: the path, and the query if there is one.
+    /// The path, and the query if there is one.
     pub fn target(&self) -> &[u8] {
         &self.target
     }
@@ -133,7 +133,7 @@ impl ScopeRequest {
         self.client.as_ref().map(|(address, port)| (address.as_str(), *port))
     }
 
-    /// The request as `environ` takes it, with the length of a body that is known otherwise than from its header.
+    /// The request for `environ`. `content_length` is the length of the body if it is not in a header field.
     pub fn view(&self, content_length: Option<u64>) -> RequestView<'_> {
         RequestView {
             method: &self.method,
@@ -153,7 +153,8 @@ impl ScopeRequest {
     }
 }
 
-/// The path as bytes: from `raw_path`, which keeps what is not UTF-8, unless a middleware has changed `path` alone.
+/// The path as bytes. It is taken from `raw_path`, which may have bytes that are not UTF-8, unless a middleware has
+/// changed only `path`.
 fn decoded_path(path: &str, raw_path: Option<&[u8]>) -> Vec<u8> {
     if let Some(raw_path) = raw_path {
         let decoded = percent_decode(raw_path);
@@ -164,7 +165,8 @@ fn decoded_path(path: &str, raw_path: Option<&[u8]>) -> Vec<u8> {
     path.as_bytes().to_vec()
 }
 
-/// Splits at the mount point, on a segment boundary. A path that does not begin with it is kept whole.
+/// Splits a path after `root`, if a segment ends there. If the path does not begin with `root`, `PATH_INFO` is the
+/// whole path.
 fn split_root(root: &[u8], path: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
     let path_info = match path.strip_prefix(root) {
         Some(rest) if rest.is_empty() || rest.starts_with(b"/") => rest.to_vec(),
@@ -179,7 +181,7 @@ fn address(scope: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<Opt
     if port.is_none() {
         return Ok(None);
     }
-    // Some servers give the port as text.
+    // Some servers pass the port as text.
     let port = port.extract::<u16>().or_else(|_| {
         let text = port.extract::<String>()?;
         text.parse::<u16>().map_err(|_| PyValueError::new_err(format!("the port in {key} is not a number: {text}")))
@@ -187,7 +189,7 @@ fn address(scope: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<Opt
     Ok(Some((pair.get_item(0)?.extract()?, port)))
 }
 
-/// All repeats of the length must say the same.
+/// The length in `Content-Length`. If the field is repeated, all values must be equal.
 fn declared_length(fields: &RequestFields) -> Result<Option<u64>, String> {
     let mut declared = None;
     for value in fields.all("content-length") {
@@ -201,7 +203,7 @@ fn declared_length(fields: &RequestFields) -> Result<Option<u64>, String> {
     Ok(declared)
 }
 
-/// The headers, and whether the body comes in chunks.
+/// The header fields, and whether the body comes in chunks.
 fn fields_of(scope: &Bound<'_, PyDict>) -> PyResult<(RequestFields, bool)> {
     let (mut fields, mut chunked) = (RequestFields::default(), false);
     let pairs = scope.get_item(intern!(scope.py(), "headers"))?;
@@ -226,33 +228,33 @@ fn fields_of(scope: &Bound<'_, PyDict>) -> PyResult<(RequestFields, bool)> {
     Ok((fields, chunked))
 }
 
-/// One request that was read from its scope.
+/// A request that was read from its scope.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct BridgeRequest {
-    /// Until the call takes it.
+    /// `None` after the call has taken it.
     pub read: Mutex<Option<(ScopeRequest, Py<PyDict>)>>,
-    /// Status and reason, when it must not reach the application.
+    /// Status and reason, if the request must not reach the application.
     #[pyo3(get)]
     refusal: Option<(u16, String)>,
-    /// What the body is said to have, in bytes.
+    /// The declared length of the body, in bytes.
     pub declared: Option<u64>,
-    /// Whether the client sent it in chunks.
+    /// Whether the client sent the body in chunks.
     pub chunked: bool,
     expects_continue: bool,
-    /// Whether the host takes paths of files.
+    /// Whether the host supports `http.response.pathsend`.
     pub sends_files: bool,
 }
 
 #[pymethods]
 impl BridgeRequest {
-    /// Whether the body is handed on while it comes: its length is known, or the client waits to be asked for it.
+    /// Whether the application gets the body while it arrives: it is long, or the client waits for `100 Continue`.
     #[getter]
     fn streams(&self) -> bool {
         self.expects_continue || self.declared.is_some_and(|length| length > SMALL_BODY)
     }
 
-    /// Whether nothing may be received before the application reads.
+    /// Whether `receive` must not be called before the application reads.
     #[getter]
     fn expects_continue(&self) -> bool {
         self.expects_continue
@@ -266,10 +268,10 @@ impl BridgeRequest {
 }
 
 impl BridgeRequest {
-    /// What was read of `scope`, and why it is refused, if it is.
+    /// A request from `scope`, and why it is refused, if it is.
     ///
     /// # Errors
-    /// When the scope's extensions are no mapping.
+    /// When the `extensions` of the scope are not a mapping.
     pub fn new(request: ScopeRequest, scope: &Bound<'_, PyDict>, refusal: Option<(u16, String)>) -> PyResult<Self> {
         let extensions = scope.get_item(intern!(scope.py(), "extensions"))?.filter(|offered| !offered.is_none());
         let sends_files = extensions.is_some_and(|offered| offered.contains("http.response.pathsend").unwrap_or(false));
@@ -284,10 +286,10 @@ impl BridgeRequest {
     }
 }
 
-/// The `environ` that a WSGI application gets for an ASGI HTTP `scope`; for those who write a bridge of their own.
+/// Makes the `environ` of a WSGI application from an ASGI HTTP `scope`. For people who write their own bridge.
 ///
 /// # Errors
-/// `ValueError` when the scope holds what is no request.
+/// `ValueError` if the scope is not a valid request.
 #[pyfunction]
 #[pyo3(signature = (scope, input = None, *, content_length = None, multithread = true, multiprocess = false))]
 pub fn build_environ<'py>(

@@ -1,7 +1,7 @@
-//! `rsgi.WsgiPool`: a pool of threads as Python sees it, for one bridge or for several.
+//! `rsgi.WsgiPool`: a pool of threads, as a Python object, for one or several bridges.
 //!
-//! Kept apart from [`crate::pool`] because threads do not survive a fork: this object may be made before it, at import, and
-//! starts its threads with the first call of each process.
+//! Threads do not survive a fork. An application may make this object before a fork, at import. So it starts its
+//! threads with the first call in each process.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,11 +10,11 @@ use pyo3::prelude::*;
 
 use crate::pool::{Pool, PoolStats};
 
-/// Threads that run WSGI applications, and a bounded queue in front of them.
+/// Threads that run WSGI applications, and a bounded queue of calls.
 #[pyclass(frozen, weakref, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct WsgiPool {
-    /// How many threads.
+    /// The number of threads.
     #[pyo3(get)]
     pub threads: usize,
     #[pyo3(get)]
@@ -45,19 +45,19 @@ impl WsgiPool {
         self.stats().waiting
     }
 
-    /// How many calls run on after their clients have left.
+    /// How many calls still run after their clients have left.
     #[getter]
     fn orphaned(&self) -> usize {
         self.stats().orphaned
     }
 
-    /// How many calls had to wait for a client that takes nothing.
+    /// How many running calls had to wait for a client that does not read.
     #[getter]
     fn stalled(&self) -> usize {
         self.stats().stalled
     }
 
-    /// How many threads stand in for orphaned and stalled ones.
+    /// How many spare threads replace those of orphaned and stalled calls.
     #[getter]
     fn spare(&self) -> usize {
         self.stats().spare
@@ -70,7 +70,7 @@ impl WsgiPool {
 }
 
 impl WsgiPool {
-    /// The pool of this process, its threads running.
+    /// The running pool of this process.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -78,7 +78,8 @@ impl WsgiPool {
         if let Some(pool) = self.of_this_process() {
             return Ok(pool);
         }
-        // Not locked meanwhile: starting a thread lets go of the interpreter. A second pool, if one is made, ends at once.
+        // Not locked meanwhile, because starting a thread releases the GIL. If another thread makes a second pool, one
+        // of the two is stopped at once.
         let pool = Pool::start(py, "rsgi-bridge", self.threads, self.queue)?;
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         let process = std::process::id();

@@ -1,8 +1,8 @@
 //! `rsgi.WsgiToAsgi`: a WSGI application as an ASGI callable, under any ASGI server.
 //!
-//! Kept apart from the call, which it shares with the server's own gateway. The coroutine that talks to `receive` and `send` is
-//! a few lines of Python (`python/rsgi/bridge/wsgi_to_asgi.py`); the rest is here: scope → `environ`, a pool, and two bounded
-//! pipes.
+//! The coroutine that calls `receive` and `send` is Python code (`python/rsgi/bridge/wsgi_to_asgi.py`). The rest is
+//! here: it makes an `environ` from the scope, and connects the pool with two bounded pipes. The call itself
+//! (`call.rs`) is the same as in the server.
 //!
 //! Spec: PEP 3333; ASGI HTTP 2.5.
 
@@ -33,7 +33,7 @@ use crate::request::spool::WholeBody;
 use crate::response::exchange::Exchange;
 use crate::response::overflow::Overflow;
 
-/// The settings of a bridge: attributes of a `rsgi.WsgiToAsgi`.
+/// The settings of a bridge, which are attributes of a `rsgi.WsgiToAsgi`.
 #[derive(Debug, FromPyObject)]
 struct BridgeSettings {
     request_buffer_bytes: usize,
@@ -44,7 +44,7 @@ struct BridgeSettings {
     reraise_exc_info: bool,
 }
 
-/// A WSGI application and the pool that runs it.
+/// A WSGI application, and the pool that runs it.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct WsgiBridge {
@@ -53,13 +53,13 @@ pub struct WsgiBridge {
     environ: EnvironTemplate,
     pool: Py<WsgiPool>,
     settings: BridgeSettings,
-    /// The loop that called last, so that its calls are woken together.
+    /// The loop of the latest call. Calls of the same loop are woken together.
     event_loop: Mutex<Option<Arc<ForeignLoop>>>,
 }
 
 #[pymethods]
 impl WsgiBridge {
-    /// Calls `app` in `pool`; the settings are attributes of `settings`.
+    /// Calls `app` in `pool`.
     #[new]
     fn new(py: Python<'_>, app: Py<PyAny>, name: &str, pool: Py<WsgiPool>, settings: BridgeSettings) -> PyResult<Self> {
         let multithread = pool.get().threads > 1;
@@ -69,15 +69,15 @@ impl WsgiBridge {
 
     /// Reads an HTTP scope.
     ///
-    /// Raises `ValueError` when it holds what is no request.
+    /// Raises `ValueError` if the scope is not a valid request.
     fn request(&self, scope: &Bound<'_, PyDict>) -> PyResult<BridgeRequest> {
         let request = ScopeRequest::read(scope)?;
         let refusal = self.refusal(&request);
         BridgeRequest::new(request, scope, refusal)
     }
 
-    /// Starts the call in the pool; `None` when its queue is full. `body` is all of the body (`bytes` or a `BodySpool`), or
-    /// `None` when it will be fed.
+    /// Starts the call in the pool. Returns `None` if its queue is full. `body` is the whole body (`bytes` or a
+    /// `BodySpool`), or `None` if `feed` will bring it.
     fn call(
         slf: &Bound<'_, Self>,
         request: &BridgeRequest,
@@ -132,7 +132,8 @@ impl WsgiBridge {
 }
 
 impl WsgiBridge {
-    /// What the server needs to call the application by itself: the application, its pool, and its `environ` template.
+    /// What the server needs to call the application without the bridge: the application, its pool, and its `environ`
+    /// template.
     ///
     /// # Errors
     /// When the threads cannot be started.
@@ -140,8 +141,8 @@ impl WsgiBridge {
         Ok((self.app.clone_ref(py), self.pool.get().pool(py)?, self.environ.clone_ref(py)))
     }
 
-    /// Whether the server may call the application by itself: when nothing is asked of this bridge that the server does not do
-    /// anyway, `header_fields` being the most that it lets through.
+    /// Whether the server may call the application without the bridge. That is so if the bridge has no settings that
+    /// the server does not implement. The server lets at most `header_fields` header fields through.
     pub fn allows_native(&self, header_fields: usize) -> bool {
         let settings = &self.settings;
         !settings.reraise_exc_info
@@ -157,7 +158,7 @@ impl WsgiBridge {
         }
     }
 
-    /// Status and reason for a request that is not passed on.
+    /// Status and reason, if a request must not reach the application.
     fn refusal(&self, request: &ScopeRequest) -> Option<(u16, String)> {
         let limit = self.settings.duplicate_header_limit;
         if request.most_repeats() > limit {
@@ -173,7 +174,7 @@ impl WsgiBridge {
     }
 }
 
-/// One call that runs, as the coroutine in `python/rsgi/bridge/wsgi_to_asgi.py` sees it.
+/// A running call, for the coroutine in `python/rsgi/bridge/wsgi_to_asgi.py`.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct BridgeCall {
@@ -183,20 +184,20 @@ pub struct BridgeCall {
     response: Arc<Mutex<ResponseEvent>>,
     /// The name of the application.
     app: Arc<str>,
-    /// Ends with the call's last line of Python.
+    /// Ends when the call's last Python code has run.
     over: Arc<PipeReader<Bytes>>,
 }
 
 #[pymethods]
 impl BridgeCall {
-    /// Takes a piece of the request body; awaiting the result waits for room.
+    /// Adds a piece of the request body. Awaiting the result waits for room.
     fn feed(slf: &Bound<'_, Self>, chunk: &Bound<'_, PyBytes>) -> Awaitable {
         let py = slf.py();
         let this = slf.get();
         let room = match &*lock(&this.body) {
             None => true,
             Some(body) => {
-                // An application that has ended reads no more: what comes is dropped.
+                // If the application has ended, nobody reads the body, so it is dropped.
                 chunk.as_bytes().is_empty() || body.push(shared(chunk)).is_err() || body.has_room()
             }
         };
@@ -211,7 +212,7 @@ impl BridgeCall {
         Awaitable::waiting(Arc::clone(&this.handle) as Arc<dyn LoopHandle>, Box::new(poll))
     }
 
-    /// Awaiting it waits until the application reads, or has ended: with `True` it reads.
+    /// Awaiting it waits until the application reads (`True`) or has ended (`False`).
     fn wanted(slf: &Bound<'_, Self>) -> Awaitable {
         let call = slf.clone().unbind();
         let poll = move |py: Python<'_>, context: &mut Context<'_>| {
@@ -224,14 +225,14 @@ impl BridgeCall {
         Awaitable::waiting(Arc::clone(&slf.get().handle) as Arc<dyn LoopHandle>, Box::new(poll))
     }
 
-    /// Says that the request body is complete.
+    /// Ends the request body.
     fn finish_body(&self) {
         if let Some(body) = lock(&self.body).take() {
             body.finish();
         }
     }
 
-    /// Says that the client has gone: reading raises, and so does sending.
+    /// Notes that the client has gone. From now on, the application gets an error when it reads or sends.
     fn disconnect(&self) {
         if let Some(body) = lock(&self.body).take() {
             body.fail(BodyError::Disconnected);
@@ -242,17 +243,18 @@ impl BridgeCall {
         }
     }
 
-    /// Awaiting it waits until the thread is done with the call, `close()` of the iterable included.
+    /// Awaiting it waits until the thread has ended the call, including `close()` of the iterable.
     fn over(&self) -> Awaitable {
         let over = Arc::clone(&self.over);
         let poll = move |py: Python<'_>, context: &mut Context<'_>| over.poll_next(context).map(|_| Ok(py.None()));
         Awaitable::waiting(Arc::clone(&self.handle) as Arc<dyn LoopHandle>, Box::new(poll))
     }
 
-    /// The next messages to send, a list; `None` at the end.
+    /// The next messages to send, as a list. `None` at the end.
     ///
-    /// Raises what the application raised, so that the host's middleware and log see it; `RuntimeError` when the response
-    /// breaks off otherwise. The host server cuts the connection then.
+    /// Raises the application's exception, so that the middleware and the log of the host see it. Raises `RuntimeError`
+    /// if the response broke off for another reason. The host server then cuts the connection, unless the response was
+    /// complete.
     fn messages(&self) -> Awaitable {
         let response = Arc::clone(&self.response);
         let app = Arc::clone(&self.app);
@@ -261,7 +263,7 @@ impl BridgeCall {
     }
 }
 
-/// One call in the queue of the pool.
+/// A call in the queue of the pool.
 struct BridgeJob {
     bridge: Py<WsgiBridge>,
     request: ScopeRequest,
@@ -273,7 +275,7 @@ struct BridgeJob {
     scope: Py<PyDict>,
     context: Py<PyAny>,
     event_loop: Py<PyAny>,
-    /// Dropped with the job, so that `BridgeCall.over` ends.
+    /// Dropped with the job. That ends `BridgeCall.over`.
     _runs: PipeWriter<Bytes>,
 }
 
@@ -281,11 +283,11 @@ impl Job for BridgeJob {
     fn run(mut self: Box<Self>, py: Python<'_>) {
         let outcome = self.call(py);
         let events = lock(&self.events).take();
-        // Dropped without an end, the pipe fails, and the response breaks off.
+        // If the pipe is dropped without an end, the response breaks off.
         if let Some(events) = events
             && let Err(error) = outcome
         {
-            // The client may have gone.
+            // Fails if the client has gone.
             let _gone = events.push(Event::Failed(error));
         }
     }
@@ -293,7 +295,7 @@ impl Job for BridgeJob {
 
 impl BridgeJob {
     /// # Errors
-    /// What the application raised, when the host is to see it.
+    /// The application's exception, if the host must see it.
     fn call(&mut self, py: Python<'_>) -> PyResult<()> {
         main_loop::offer(py, Some(self.event_loop.bind(py)))?;
         let source = self.source.take().unwrap_or(BodySource::Empty);
@@ -321,7 +323,8 @@ impl BridgeJob {
         let log_context = request.log_context(&bridge.name, &target);
         report_call(py, log_context, report);
         log_remark(py, log_context, &self.job_handle);
-        // What an application raises because its body broke off is the client's doing.
+        // If the request body broke off, the application's exception is a consequence of that, and the host does not
+        // need it.
         match raised.filter(|_| input.get().failure().is_none()) {
             Some(error) => Err(error),
             None => Ok(()),
@@ -329,15 +332,15 @@ impl BridgeJob {
     }
 }
 
-/// Says in the traceback which application failed: the host, whose log it is for, does not know its name. (Before Python 3.11
-/// there is no place for it.)
+/// Adds the name of the application to the traceback, because the host logs it and does not know the name. (Before
+/// Python 3.11, exceptions have no notes.)
 fn name_application(py: Python<'_>, error: &PyErr, name: &str) {
     let note = format!("in the WSGI application `{name}`, called by rsgi.WsgiToAsgi");
     let value = error.value(py);
-    // An exception may be raised more than once.
+    // An exception may be raised more than once, but gets one note.
     let said = value.getattr("__notes__").and_then(|notes| notes.contains(&note)).unwrap_or(false);
     if !said && let Err(error) = value.call_method1(intern!(py, "add_note"), (note,)) {
-        // Nothing is lost but the name.
+        // Without the note, only the name is missing.
         drop(error);
     }
 }

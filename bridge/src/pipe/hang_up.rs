@@ -1,11 +1,10 @@
-//! How a pipe ends for its writer before the reader has gone.
+//! Ends a pipe for its writer while the reader is still there.
 //!
-//! Kept apart because it is neither end: a stop of the server ends answers that have no end of their own.
+//! A shutdown uses this to end responses without a length.
 
-use super::doubt::Presence;
-use super::{Shared, wake};
+use super::state::{Presence, Shared, wake};
 
-/// Ends the writer as if its reader had gone. What it has put in is read to its end, and then the pipe breaks off.
+/// Ends the writer as if its reader had gone. The reader still gets what is in the pipe. Then the pipe breaks off.
 pub trait HangUp: Send + Sync + std::fmt::Debug {
     /// Ends the writer. Never blocks, from any thread.
     fn hang_up(&self);

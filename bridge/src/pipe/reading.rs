@@ -1,23 +1,23 @@
-//! Whether somebody reads from a pipe, as it is seen from outside.
+//! Shows from outside whether a reader waits.
 //!
-//! Kept apart because it is neither end: who measures how long an application takes does not count the time in which it waits
-//! for its client.
+//! The time limit of a request needs it: the time in which an application waits for its client does not count.
 
 use std::sync::Arc;
 
-use super::{End, PipeReader, Shared, Weight};
+use super::ends::PipeReader;
+use super::state::{End, Shared, Weight};
 
-/// Knows how a reader goes on.
+/// A handle that observes a reader.
 pub trait Reading: Send + Sync + std::fmt::Debug {
-    /// Whether the reader waits for something to come. Never blocks, from any thread.
+    /// Whether the reader waits for an item. Never blocks, from any thread.
     fn waits(&self) -> bool;
 
-    /// How many items it has taken.
+    /// How many items the reader has taken.
     fn taken(&self) -> u64;
 }
 
 impl<T: Weight + Send + std::fmt::Debug + 'static> PipeReader<T> {
-    /// What knows how this reader goes on.
+    /// A handle that observes this reader.
     pub fn reading_handle(&self) -> Arc<dyn Reading> {
         Arc::clone(&self.shared) as _
     }

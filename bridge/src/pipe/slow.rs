@@ -1,16 +1,16 @@
-//! What waits in a pipe for too long: who wrote it takes it back and puts it in again in another form, or gives it up.
+//! Takes items back out of a pipe if they wait too long, or gives them up.
 //!
-//! Kept apart from the pipe because only a response whose client is slow comes here: its bytes go to a file, and what says
-//! where they are takes their place.
+//! Only responses of slow clients need this: the writer moves their bytes to a file, and puts references to the file
+//! into the pipe.
 
 use std::collections::VecDeque;
 
-use super::doubt::Presence;
-use super::{OnAbandoned, PipeReader, PipeWriter, Weight, wake};
+use super::ends::{PipeReader, PipeWriter};
+use super::state::{OnAbandoned, Presence, Weight, wake};
 use crate::error::{BodyError, Disconnected};
 
 impl<T: Weight> PipeWriter<T> {
-    /// Everything that the reader has not taken. It waits until [`PipeWriter::put_back`].
+    /// Takes all items that the reader has not taken yet. The reader waits until [`PipeWriter::put_back`].
     ///
     /// # Errors
     /// [`Disconnected`] when the reader has gone.
@@ -24,7 +24,7 @@ impl<T: Weight> PipeWriter<T> {
         Ok(std::mem::take(&mut state.items))
     }
 
-    /// Puts `items` in front of all others, and lets the reader go on.
+    /// Puts `items` before all others, and lets the reader continue.
     ///
     /// # Errors
     /// [`Disconnected`] when the reader has gone.
@@ -37,7 +37,7 @@ impl<T: Weight> PipeWriter<T> {
                 state.weight += item.weight();
                 state.items.push_front(item);
             }
-            // A writer that was hung up on has a reader still.
+            // After `hang_up`, the writer must stop, but the reader still gets the items.
             open = state.presence != Presence::Gone;
             state.reader_waker.take()
         };
@@ -45,7 +45,7 @@ impl<T: Weight> PipeWriter<T> {
         if open { Ok(()) } else { Err(Disconnected) }
     }
 
-    /// Gives the response up, because its client takes nothing: what waits is dropped, and it breaks off.
+    /// Gives up the response, because its client reads nothing. The items are dropped, and the pipe breaks off.
     pub fn give_up(&self) {
         let (items, told) = {
             let mut state = self.shared.lock();
@@ -61,7 +61,7 @@ impl<T: Weight> PipeWriter<T> {
 }
 
 impl<T: Weight> PipeReader<T> {
-    /// Has `tell` called, once, if the writer gives up a client that takes nothing: who waits for that client need not go on.
+    /// Calls `tell` once, if the writer gives up the response. Then nobody needs to wait for the client any more.
     pub fn on_given_up(&self, tell: impl FnOnce() + Send + 'static) {
         self.shared.lock().on_given_up = Some(OnAbandoned(Box::new(tell)));
     }

@@ -1,6 +1,9 @@
 //! Tests of the pipe.
 
+use bytes::Bytes;
+
 use super::*;
+use crate::error::{BodyError, Disconnected};
 use futures::executor::block_on;
 use futures::future::poll_fn;
 

@@ -1,19 +1,19 @@
-//! What a call of a pool takes, averaged over the latest ones.
+//! The average time of the latest calls of a pool.
 //!
-//! Kept apart because two sides need it: the threads note it, and who decides where a call runs asks for it. A call that is short
-//! is over before another thread could have been woken for it.
+//! The threads record it, and the fallback driver reads it: a short call ends before another thread could be woken for
+//! it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The latest stretch of calls counts one part in so many.
+/// The latest stretch counts one part in this many.
 const PARTS: u64 = 8;
 
-/// The average, in nanoseconds; 0 before the first call has ended.
+/// The average in nanoseconds; 0 before the first call has ended.
 #[derive(Debug, Default)]
 pub(super) struct CallTime(AtomicU64);
 
-/// Calls that one thread runs one after the other.
+/// Calls that one thread runs one after another.
 #[derive(Debug)]
 pub(super) struct Stretch {
     began: Instant,
@@ -25,7 +25,7 @@ impl Stretch {
         Self { began: Instant::now(), calls: 0 }
     }
 
-    /// Counts a call that has ended; gives their number.
+    /// Counts a call that has ended. Returns the number of calls so far.
     pub(super) fn count(&mut self) -> u32 {
         self.calls += 1;
         self.calls
@@ -33,7 +33,7 @@ impl Stretch {
 }
 
 impl CallTime {
-    /// Notes a stretch that has ended. Two threads at once may lose one of theirs.
+    /// Adds a stretch that has ended to the average. If two threads do this at once, one of the two may be lost.
     pub(super) fn note(&self, stretch: &Stretch) {
         if let Some(each) = stretch.began.elapsed().checked_div(stretch.calls) {
             self.take(u64::try_from(each.as_nanos()).unwrap_or(u64::MAX));
@@ -46,7 +46,7 @@ impl CallTime {
         self.0.store(after, Ordering::Relaxed);
     }
 
-    /// What a call takes.
+    /// The average time of a call.
     pub(super) fn average(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }

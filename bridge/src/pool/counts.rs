@@ -1,51 +1,51 @@
-//! What a pool counts of its calls and threads.
+//! The numbers of calls and threads of a pool.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What the threads of a pool are and do at one moment.
+/// The numbers of a pool at one moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PoolStats {
-    /// Calls that run.
+    /// Running calls.
     pub running: usize,
     /// Calls that wait for a thread.
     pub waiting: usize,
-    /// Calls that run for a client that has left.
+    /// Running calls whose client has left. Includes `overdue`.
     pub orphaned: usize,
-    /// Those of them that were given up for taking too long.
+    /// Running calls that were given up because they took too long.
     pub overdue: usize,
-    /// Calls that run and had to wait for a client that takes nothing.
+    /// Running calls that have waited for a client that does not read.
     pub stalled: usize,
-    /// Threads that take the place of those with orphaned and stalled calls.
+    /// Spare threads, which replace those of orphaned and stalled calls.
     pub spare: usize,
 }
 
-/// What a pool counts. Each number is changed where something happens, without a lock.
+/// The counters of a pool. They change without a lock.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     /// Calls that wait for a thread.
     pub(super) waiting: AtomicUsize,
-    /// Calls that run.
+    /// Running calls.
     pub(super) running: AtomicUsize,
-    /// Those whose answer is out.
+    /// Running calls whose response was sent.
     pub(super) answered: AtomicUsize,
-    /// Those whose client has left.
+    /// Running calls whose client has left.
     pub(super) orphaned: AtomicUsize,
-    /// Those of them that were given up.
+    /// Orphaned calls that were given up because they took too long.
     pub(super) overdue: AtomicUsize,
-    /// Those that had to wait for a client.
+    /// Running calls that have waited for a client that does not read.
     pub(super) stalled: AtomicUsize,
-    /// Threads that take the place of others.
+    /// Spare threads.
     pub(super) spare: AtomicUsize,
-    /// Threads started so far; their names count on.
+    /// Threads started so far. The next thread gets the next number as its name.
     pub(super) started: AtomicUsize,
-    /// Calls that were begun so far.
+    /// Calls begun so far.
     pub(super) begun: AtomicUsize,
-    /// Calls that found the queue full so far, or did not wait for their turn.
+    /// Calls refused so far, because the queue was full or they waited in it for too long.
     pub(super) refused: AtomicUsize,
 }
 
 impl Counts {
-    /// All that others may see, now.
+    /// The numbers now.
     pub(super) fn stats(&self) -> PoolStats {
         PoolStats {
             running: self.running.load(Ordering::Acquire),

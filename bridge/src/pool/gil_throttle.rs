@@ -1,9 +1,10 @@
-//! Which calls run at the same time, where one more would only be in the way of the others.
+//! Decides how many calls run at the same time: another call starts only if it is not in the way of those that run.
 //!
-//! Kept apart because it is a judgement of what calls do, which nobody tells: whether those that run want the interpreter, or
-//! wait for something else. A call that waits for a lock has let go of the interpreter, too, but one call more would be one
-//! more in front of that lock: Django's run at half the speed when two threads take turns in them. A call that waits for I/O
-//! leaves the interpreter alone, and is not waited for.
+//! The pool cannot see whether the running calls compute or wait. So a thread with a new call releases the GIL for a
+//! moment and takes it again. If it gets the GIL at once, the running calls wait for I/O, and the new call can start.
+//! If not, the running calls want the GIL, and another call would only compete with them. A call that waits for a lock
+//! releases the GIL too, but another call would only wait for the same lock: Django's calls run at half the speed if
+//! two threads take turns in them. So the pause is long enough for such a call to take the GIL again.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -12,17 +13,18 @@ use pyo3::prelude::*;
 
 use super::Pool;
 
-/// Who wants the interpreter has taken it after such a time. The system makes it about twice as long.
+/// How long a thread releases the GIL. A call that wants the GIL has taken it by then. The system makes it about twice
+/// as long.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// So often a call is given way that begins no other. The interpreter changes hands every 5 ms.
+/// How many times a thread waits in a row while no other call begins. Python's threads take turns every 5 ms.
 const MOST_PAUSES: u32 = 2;
 
-/// After so many calls a thread asks whether it is in the way.
+/// After this many calls, a thread checks again whether it is in the way of others.
 pub(super) const SELDOM: u32 = 16;
 
 impl Pool {
-    /// Lets the calls that run go first, for as long as they want the interpreter and the queue moves.
+    /// Lets the running calls go first, while they want the GIL and other threads still start calls.
     pub(super) fn throttle(&self, py: Python<'_>) {
         let (mut begun, mut pauses) = (self.counts.begun.load(Ordering::Acquire), 0);
         while pauses < MOST_PAUSES && self.counts.running.load(Ordering::Acquire) > 0 && !self.jobs.is_empty() {
@@ -34,7 +36,7 @@ impl Pool {
                 return;
             }
             let now = self.counts.begun.load(Ordering::Acquire);
-            // A call that computes for long, on the other hand, is not to hold up all others.
+            // But one call that computes for long must not hold up all others.
             pauses = if now == begun { pauses + 1 } else { 0 };
             begun = now;
         }

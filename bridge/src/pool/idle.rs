@@ -1,51 +1,50 @@
-//! What the threads of a pool do while they have no call: they sleep, and one of them may do the work that brings calls.
+//! What the threads of a pool do without a call: they sleep, and one of them may do the work that brings calls.
 //!
-//! Kept apart because it is all that a pool knows of a server. There the work is to drive the sockets, so that the thread
-//! that reads a request runs it, and sends the answer, too: no thread is woken for a fast call. While a call takes its time
-//! nobody does the work, and calls may wait behind it; the *fallback driver*, a thread of the server's own, looks after both.
+//! In the server, that work is to drive tokio. So the thread that reads a request also runs it and sends the response,
+//! and no thread is woken for a fast call. While that thread runs a long call, nobody does the work, and other calls
+//! may wait. The *fallback driver*, a thread of the server, takes care of both. The pool knows nothing else about the
+//! server.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::Pool;
-
 /// The work that brings calls.
 pub trait IdleWork: Send + Sync + std::fmt::Debug {
-    /// Works until `wanted` is true; `false` when another thread does it already. `wanted` is asked now and after every
-    /// [`IdleWork::interrupt`].
+    /// Works until `wanted` returns true. Returns `false` if another thread works already. Calls `wanted` at the start
+    /// and after every [`IdleWork::interrupt`].
     fn work(&self, wanted: &dyn Fn() -> bool) -> bool;
 
-    /// Has the one who works ask whether it is wanted. Never blocks, from any thread.
+    /// Makes the working thread call `wanted`. Never blocks, from any thread.
     fn interrupt(&self);
 
-    /// A thread has left the work, for the first of `calls` that wait. Never blocks.
+    /// A thread has stopped the work, to run the first of `calls` waiting calls. Never blocks.
     fn left(&self, calls: usize);
 }
 
-/// Where idle threads are.
+/// The idle threads.
 #[derive(Debug, Default)]
 pub(super) struct Idle {
     threads: Mutex<IdleThreads>,
     woken: Condvar,
     work: OnceLock<Arc<dyn IdleWork>>,
-    /// The fallback driver looks every moment whether calls wait too long.
+    /// Whether the fallback driver checks at short intervals whether calls wait too long.
     looked_after: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct IdleThreads {
-    /// Threads that are to wake up and have not yet.
+    /// Threads that must wake up and have not done so yet.
     wakes: usize,
-    worker: IdleWorker,
+    working: WorkingThread,
 }
 
-/// The one thread that works while it waits.
+/// The one thread that works while it is idle.
 #[derive(Debug, Default, PartialEq, Eq)]
-enum IdleWorker {
+enum WorkingThread {
     #[default]
     Nobody,
     Works,
-    /// It is to come back for a call.
+    /// It must stop the work and run a call.
     Wanted,
 }
 
@@ -54,16 +53,16 @@ impl Idle {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes one thread: the one that works, if there is one, because it is awake.
+    /// Wakes one thread. If a thread works, takes that one, because it is awake.
     pub(super) fn wake_one(&self) {
         let mut idle = self.lock();
-        let works = idle.worker == IdleWorker::Works;
+        let works = idle.working == WorkingThread::Works;
         if works {
-            idle.worker = IdleWorker::Wanted;
+            idle.working = WorkingThread::Wanted;
         } else {
             idle.wakes += 1;
         }
-        // Who wakes up must not find the lock taken.
+        // Released first, so that the woken thread does not wait for the lock.
         drop(idle);
         if !works {
             self.woken.notify_one();
@@ -72,7 +71,7 @@ impl Idle {
     }
 
     pub(super) fn wake_all(&self) {
-        // Taken, so that no thread is between its look and its sleep.
+        // Locked once, so that no thread is between its check and its sleep.
         drop(self.lock());
         self.woken.notify_all();
         self.interrupt();
@@ -84,7 +83,7 @@ impl Idle {
         }
     }
 
-    /// Waits for a call to be there, or until `stopped`.
+    /// Waits until there is a call, or until `stopped`.
     pub(super) fn wait(&self, stopped: &AtomicBool, waiting: &AtomicUsize) {
         if let Some(work) = self.work.get()
             && self.work(work.as_ref(), stopped, waiting)
@@ -96,59 +95,44 @@ impl Idle {
         idle.wakes = idle.wakes.saturating_sub(1);
     }
 
-    /// Works until a call is there; `false` when another thread works.
+    /// Works until there is a call. Returns `false` if another thread works.
     fn work(&self, work: &dyn IdleWork, stopped: &AtomicBool, waiting: &AtomicUsize) -> bool {
         {
             let mut idle = self.lock();
-            if idle.worker != IdleWorker::Nobody {
+            if idle.working != WorkingThread::Nobody {
                 return false;
             }
-            // A wake that nobody has answered yet is for this thread as well as for any.
+            // Some thread must wake up for a call. This thread can take that call as well.
             if idle.wakes > 0 {
                 idle.wakes -= 1;
                 return true;
             }
-            idle.worker = IdleWorker::Works;
+            idle.working = WorkingThread::Works;
         }
-        let wanted = || self.lock().worker == IdleWorker::Wanted || stopped.load(Ordering::Acquire);
+        let wanted = || self.lock().working == WorkingThread::Wanted || stopped.load(Ordering::Acquire);
         let worked = work.work(&wanted);
-        let was = std::mem::take(&mut self.lock().worker);
+        let was = std::mem::take(&mut self.lock().working);
         if worked {
             work.left(waiting.load(Ordering::Acquire));
         }
-        worked || was == IdleWorker::Wanted
+        worked || was == WorkingThread::Wanted
     }
 
-    /// Whether somebody else sees to calls that wait.
+    /// Makes idle threads do `work` from now on.
+    pub(super) fn set_work(&self, work: Arc<dyn IdleWork>) {
+        // Only set once: a pool belongs to one server.
+        let _first = self.work.set(work);
+        self.lock().wakes += 1;
+        self.woken.notify_one();
+    }
+
+    /// Sets whether the fallback driver takes care of waiting calls.
+    pub(super) fn look_after(&self, looked_after: bool) {
+        self.looked_after.store(looked_after, Ordering::SeqCst);
+    }
+
+    /// Whether the fallback driver takes care of waiting calls.
     pub(super) fn is_looked_after(&self) -> bool {
         self.looked_after.load(Ordering::SeqCst)
-    }
-}
-
-impl Pool {
-    /// Has idle threads do `work`, from now on.
-    pub fn work_while_idle(&self, work: Arc<dyn IdleWork>) {
-        // A second one would be for the same server.
-        let _first = self.idle.work.set(work);
-        self.idle.lock().wakes += 1;
-        self.idle.woken.notify_one();
-    }
-
-    /// The fallback driver says whether it looks after calls that wait.
-    pub fn look_after(&self, looked_after: bool) {
-        self.idle.looked_after.store(looked_after, Ordering::SeqCst);
-        if !looked_after && !self.jobs.is_empty() {
-            self.wake();
-        }
-    }
-
-    /// Calls that were begun so far, and whether others wait.
-    pub fn progress(&self) -> (usize, bool) {
-        (self.counts.begun.load(Ordering::Acquire), !self.jobs.is_empty())
-    }
-
-    /// How many calls wait, while none runs.
-    pub fn at_rest(&self) -> Option<usize> {
-        (self.counts.running.load(Ordering::Acquire) == 0).then(|| self.jobs.len())
     }
 }

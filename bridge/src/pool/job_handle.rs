@@ -1,16 +1,15 @@
-//! How far a call has come.
+//! The state of a call.
 //!
-//! Kept apart from the pool because three sides move a call on: the thread that runs it, the client that waits or leaves, and the
-//! response that is out or has nowhere to go.
+//! Three sides change it: the thread that runs the call, the client that waits or leaves, and the response, which is
+//! sent or stalls.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use super::Pool;
-use super::overdue::Taken;
 
-/// How far a call has come, and whether anybody waits for it still: the pool's side and the client's each move it on once.
+/// The state of a call, shared by the pool and the connection.
 #[derive(Debug, Clone)]
 pub struct JobHandle {
     state: Arc<JobState>,
@@ -20,26 +19,35 @@ pub struct JobHandle {
 #[derive(Debug)]
 struct JobState {
     stage: AtomicU8,
-    /// What the operator is to hear about the call.
+    /// A message about the call for the operator.
     remark: OnceLock<String>,
-    /// When it was begun, and by whom, where somebody measures that.
+    /// When the call began, and on which thread. `None` if that is not recorded.
     taken: Option<OnceLock<Taken>>,
+}
+
+/// When a thread began a call, and which thread.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    /// When the call began.
+    pub at: Instant,
+    /// The `threading.get_ident()` of the thread.
+    pub(super) thread: u64,
 }
 
 pub(super) const QUEUED: u8 = 0;
 pub(super) const RUNNING: u8 = 1;
-/// It runs, and its client has left.
+/// The call runs, and its client has left.
 const ORPHANED: u8 = 2;
-/// It runs, and its answer is out: its thread is as good as free, and nobody waits for it.
+/// The call runs, and its response was sent. Its thread counts as free, and nobody waits for the call.
 const ANSWERED: u8 = 3;
 const OVER: u8 = 4;
-/// It runs, and has waited for a client that takes nothing.
+/// The call runs, and has waited for a client that does not read.
 pub(super) const STALLED: u8 = 5;
-/// It runs, and was given up for taking too long; orphaned as well.
+/// The call runs, and was given up because it took too long. It also counts as orphaned.
 pub(super) const OVERDUE: u8 = 6;
 
 impl JobHandle {
-    /// A call that waits in `pool`, and is `timed` or not.
+    /// The handle of a call that waits in `pool`. `timed` says whether its start time is recorded.
     pub(super) fn new(pool: Weak<Pool>, timed: bool) -> Self {
         let taken = timed.then(OnceLock::new);
         let state = JobState { stage: AtomicU8::new(QUEUED), remark: OnceLock::new(), taken };
@@ -50,7 +58,7 @@ impl JobHandle {
         self.state.stage.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// A thread begins the call; `false` when it was taken out of the queue before.
+    /// Begins the call. Returns `false` if it was withdrawn before.
     pub(super) fn begin(&self, thread: u64) -> bool {
         if let Some(taken) = &self.state.taken {
             taken.get_or_init(|| Taken { at: Instant::now(), thread });
@@ -58,27 +66,27 @@ impl JobHandle {
         self.advance(QUEUED, RUNNING)
     }
 
-    /// When a thread began the call, and which; `None` before, and where nobody measures.
+    /// When the call began, and on which thread. `None` before that, and if it is not recorded.
     pub fn taken(&self) -> Option<Taken> {
         self.state.taken.as_ref()?.get().copied()
     }
 
-    /// Whether it still runs, and its client has left, or seems to have.
+    /// Whether the call runs and its client has left, or seems to have left.
     pub fn is_orphaned(&self) -> bool {
         self.state.stage.load(Ordering::Acquire) == ORPHANED
     }
 
-    /// Whether it still runs, and has been given up.
+    /// Whether the call runs and was given up.
     pub(super) fn is_overdue(&self) -> bool {
         self.state.stage.load(Ordering::Acquire) == OVERDUE
     }
 
-    /// Takes a call out of the queue; `false` when a thread has begun it.
+    /// Withdraws the call from the queue. Returns `false` if it has begun.
     pub fn withdraw(&self) -> bool {
         self.advance(QUEUED, OVER)
     }
 
-    /// Takes a call out of the queue that has waited too long; `false` when a thread has begun it.
+    /// Withdraws the call because it has waited too long, and counts that. Returns `false` if it has begun.
     pub fn refuse(&self) -> bool {
         let withdrawn = self.withdraw();
         if let Some(pool) = self.pool.upgrade().filter(|_| withdrawn) {
@@ -87,21 +95,22 @@ impl JobHandle {
         withdrawn
     }
 
-    /// Has the operator told, once.
+    /// Sets the message for the operator, once.
     pub fn remark(&self, remark: String) {
-        // The first one stays.
+        // The first message stays.
         let _earlier = self.state.remark.set(remark);
     }
 
-    /// What the operator is to be told, when the call is over.
+    /// The message for the operator, which is logged when the call has ended.
     pub fn remarked(&self) -> Option<&str> {
         self.state.remark.get().map(String::as_str)
     }
 
-    /// The answer is out, whatever the call does yet: who leaves now leaves no orphan, and the thread counts as free.
+    /// Notes that the response was sent, even if the call still runs. From now on, its thread counts as free, and a
+    /// client that leaves does not make the call orphaned.
     pub fn answered(&self) {
         if let Some(pool) = self.pool.upgrade() {
-            // Counted first: the call takes itself off the count when it ends.
+            // Counted first, because the end of the call subtracts it again.
             pool.counts.answered.fetch_add(1, Ordering::AcqRel);
             if !self.advance_running(&pool, ANSWERED) {
                 pool.counts.answered.fetch_sub(1, Ordering::AcqRel);
@@ -109,11 +118,12 @@ impl JobHandle {
         }
     }
 
-    /// The client has left: a call that waits is withdrawn, which gives `true`; one that runs is counted as orphaned until it ends.
+    /// Notes that the client has left. A waiting call is withdrawn (returns `true`). A running call counts as orphaned
+    /// until it ends.
     pub fn leave(&self) -> bool {
         let withdrawn = self.withdraw();
         if !withdrawn && let Some(pool) = self.pool.upgrade() {
-            // Counted first: the call may end at any moment, and takes itself off the count then.
+            // Counted first, because the call may end at any moment and then subtracts it again.
             pool.counts.orphaned.fetch_add(1, Ordering::AcqRel);
             if self.advance_running(&pool, ORPHANED) {
                 pool.start_spare();
@@ -124,7 +134,8 @@ impl JobHandle {
         withdrawn
     }
 
-    /// Moves on a call that runs, stalled or not; `false` when it does not run, or is over for its client.
+    /// Changes the state of a running call, stalled or not. Returns `false` if the call does not run or its client does
+    /// not wait any more.
     pub(super) fn advance_running(&self, pool: &Pool, to: u8) -> bool {
         let running = |stage: u8| matches!(stage, RUNNING | STALLED).then_some(to);
         let stage = self.state.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, running);
@@ -134,7 +145,7 @@ impl JobHandle {
         stage.is_ok()
     }
 
-    /// The call has ended.
+    /// Notes that the call has ended.
     pub(super) fn end(&self, pool: &Pool) {
         if self.advance(ANSWERED, OVER) {
             pool.counts.answered.fetch_sub(1, Ordering::AcqRel);

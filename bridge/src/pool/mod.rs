@@ -1,13 +1,15 @@
 //! A bounded pool of threads that run WSGI calls.
 //!
-//! Kept apart because the server and the standalone bridge both have one. The threads are real `threading.Thread`s,
-//! attached to Python once for life: `threading.local` survives between requests, and `current_thread()` has a name.
+//! The server and the standalone bridge each have one. The threads are real `threading.Thread`s, attached to Python
+//! once for life. So `threading.local` survives between requests, and `current_thread()` has a name.
 //!
 //! # Threads
-//! At most one woken thread waits for the interpreter (the *runner-up*). Whoever holds it drains the queue, and when a
-//! running call blocks in I/O, and so lets go of the interpreter, the runner-up goes on. Waking one thread per call would
-//! make them all fight for it. An idle thread may also do the work that brings the calls (see [`idle`]): the thread that finds
-//! a call then runs it, and nobody is woken.
+//! At most one woken thread waits for the GIL (the *runner-up*). The thread that holds the GIL drains the
+//! queue. When a running call blocks in I/O and releases the GIL, the runner-up continues. If one thread were woken per
+//! call, all of them would compete for the GIL.
+//!
+//! An idle thread may also do the work that brings the calls (see [`idle`]). Then the thread that finds a call runs it,
+//! and no thread is woken.
 
 mod call_time;
 mod counts;
@@ -30,15 +32,13 @@ use pyo3::types::PyDict;
 use self::call_time::{CallTime, Stretch};
 use self::counts::Counts;
 pub use self::counts::PoolStats;
-use self::idle::Idle;
+use self::idle::{Idle, IdleWork};
 pub use self::job_handle::JobHandle;
-use self::overdue::Searches;
-use self::stalled::Waits;
 
-/// Jobs that run at this moment, in every pool of the process: the interpreter cannot be taken down under them.
+/// Running jobs in all pools of the process. Python cannot be finalized while they run.
 static RUNNING_CALLS: AtomicUsize = AtomicUsize::new(0);
 
-/// Waits until no pool of the process runs a job, or for `timeout`. Gives the number that still run.
+/// Waits until no pool of the process runs a job, or for `timeout`. Returns the number of jobs that still run.
 pub fn wait_until_idle(timeout: Duration) -> usize {
     let deadline = Instant::now() + timeout;
     loop {
@@ -50,9 +50,9 @@ pub fn wait_until_idle(timeout: Duration) -> usize {
     }
 }
 
-/// Something for a pool thread to do.
+/// A job for a pool thread.
 pub trait Job: Send {
-    /// Does it. A panic is caught by the pool, and the job dropped.
+    /// Runs the job. The pool catches a panic and drops the job.
     fn run(self: Box<Self>, py: Python<'_>);
 }
 
@@ -63,28 +63,30 @@ pub struct QueueFull;
 
 /// A pool of `threads` threads and a queue of at most `queue` waiting jobs.
 ///
-/// A thread cannot be stopped. When all are busy, some of them with calls whose clients have left or take nothing, spare threads
-/// take their places, a quarter as many as there are threads at most. For calls that were given up because they took too long
-/// there are as many more as there are threads. There is none at all where there is one thread, because its applications were
-/// promised to be alone.
+/// A thread cannot be stopped. When all threads are busy, spare threads replace those whose calls are orphaned (the
+/// client has left) or stalled (the client reads nothing): at most a quarter of the number of threads. Calls that were
+/// given up because they took too long are replaced too: at most as many as there are threads. A pool with one thread
+/// has no spare threads, because its applications were promised that they run alone.
 pub struct Pool {
     name: String,
     threads: usize,
-    /// How many calls may wait beyond those that free threads are about to take.
+    /// How many calls may wait, besides those that free threads are about to take.
     capacity: usize,
     jobs: SegQueue<(Box<dyn Job>, JobHandle)>,
     counts: Counts,
     idle: Idle,
-    /// A thread that was woken waits for the interpreter.
+    /// Whether a woken thread waits for the GIL.
     runner_up: AtomicBool,
     stopped: AtomicBool,
-    /// Somebody watches how long calls wait.
+    /// Whether a task watches how long calls wait.
     watched: AtomicBool,
     /// The `threading.get_ident()` of each thread that runs a job.
     busy: Mutex<Vec<u64>>,
     call_time: CallTime,
-    searches: Searches,
-    waits: Waits,
+    /// Calls whose threads are to be looked for, with the beginning of the log line.
+    searches: Mutex<Vec<(JobHandle, String)>>,
+    /// Since when each stalled call waits for its client.
+    waits: Mutex<Vec<Instant>>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -94,7 +96,7 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// Starts the threads, daemons named `name-1`, `name-2`, ….
+    /// Starts the threads as daemons, named `name-1`, `name-2`, ….
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -111,8 +113,8 @@ impl Pool {
             watched: AtomicBool::new(false),
             busy: Mutex::default(),
             call_time: CallTime::default(),
-            searches: Searches::default(),
-            waits: Waits::default(),
+            searches: Mutex::default(),
+            waits: Mutex::default(),
         });
         for _ in 0..threads {
             pool.start_thread(py)?;
@@ -130,22 +132,22 @@ impl Pool {
         Ok(())
     }
 
-    /// A job handle for the next job.
+    /// A handle for the next job.
     pub fn job_handle(self: &Arc<Self>) -> JobHandle {
         JobHandle::new(Arc::downgrade(self), false)
     }
 
-    /// A job handle that says when the job was begun.
-    pub fn timed_ticket(self: &Arc<Self>) -> JobHandle {
+    /// A handle that records when the job begins.
+    pub fn timed_job_handle(self: &Arc<Self>) -> JobHandle {
         JobHandle::new(Arc::downgrade(self), true)
     }
 
-    /// Puts a job in the queue. Never blocks, from any thread.
+    /// Queues a job. Never blocks, from any thread.
     ///
     /// # Errors
-    /// [`QueueFull`] when as many jobs wait as may.
+    /// [`QueueFull`] when the queue is full.
     pub fn submit(self: &Arc<Self>, job: Box<dyn Job>, job_handle: JobHandle) -> Result<(), QueueFull> {
-        // What a free thread is about to take does not wait.
+        // A job that a free thread is about to take does not count as waiting.
         let threads =
             self.threads + self.counts.spare.load(Ordering::Acquire) + self.counts.answered.load(Ordering::Acquire);
         let free = threads.saturating_sub(self.counts.running.load(Ordering::Acquire));
@@ -162,23 +164,23 @@ impl Pool {
         Ok(())
     }
 
-    /// Lets every idle thread end; those that run a job end after it.
+    /// Ends every idle thread. Other threads end after their job.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         self.idle.wake_all();
     }
 
-    /// What its threads are called, but for their numbers.
+    /// The name of its threads, without their numbers.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How many threads were asked for.
+    /// The number of threads, without spare ones.
     pub fn threads(&self) -> usize {
         self.threads
     }
 
-    /// Whether every thread has a call, and another waits.
+    /// Whether every thread has a call and another call waits.
     pub fn is_short(&self) -> bool {
         self.counts.running.load(Ordering::Relaxed) >= self.threads && self.counts.waiting.load(Ordering::Relaxed) > 0
     }
@@ -188,22 +190,22 @@ impl Pool {
         self.counts.refused.load(Ordering::Acquire)
     }
 
-    /// `true` for the one who is to watch the pool from now on.
+    /// Begins to watch how long calls wait. Returns `false` if another task does already.
     pub fn begin_watch(&self) -> bool {
         !self.watched.swap(true, Ordering::AcqRel)
     }
 
-    /// Nobody watches any more.
+    /// Ends the watch.
     pub fn end_watch(&self) {
         self.watched.store(false, Ordering::Release);
     }
 
-    /// What the threads are and do now.
+    /// The numbers of its calls and threads now.
     pub fn stats(&self) -> PoolStats {
         self.counts.stats()
     }
 
-    /// What a call takes, averaged over the latest ones; zero before the first has ended.
+    /// The average time of the latest calls; zero before the first has ended.
     pub fn call_time(&self) -> Duration {
         self.call_time.average()
     }
@@ -213,14 +215,37 @@ impl Pool {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Wakes a thread for a call that waits, unless one is on its way. Never blocks, from any thread.
+    /// Wakes a thread for a waiting call, unless a woken one is on its way. Never blocks, from any thread.
     pub fn wake(&self) {
         if !self.runner_up.swap(true, Ordering::AcqRel) {
             self.idle.wake_one();
         }
     }
 
-    /// Waits to be woken; `false` when the pool was stopped.
+    /// Makes idle threads do `work` from now on.
+    pub fn work_while_idle(&self, work: Arc<dyn IdleWork>) {
+        self.idle.set_work(work);
+    }
+
+    /// Sets whether the fallback driver takes care of waiting calls.
+    pub fn look_after(&self, looked_after: bool) {
+        self.idle.look_after(looked_after);
+        if !looked_after && !self.jobs.is_empty() {
+            self.wake();
+        }
+    }
+
+    /// How many calls have begun so far, and whether calls wait.
+    pub fn progress(&self) -> (usize, bool) {
+        (self.counts.begun.load(Ordering::Acquire), !self.jobs.is_empty())
+    }
+
+    /// The number of waiting calls, if no call runs.
+    pub fn at_rest(&self) -> Option<usize> {
+        (self.counts.running.load(Ordering::Acquire) == 0).then(|| self.jobs.len())
+    }
+
+    /// Waits to be woken. Returns `false` if the pool was stopped.
     fn wait(&self) -> bool {
         self.idle.wait(&self.stopped, &self.counts.waiting);
         !self.stopped.load(Ordering::Acquire)
@@ -229,15 +254,15 @@ impl Pool {
     fn work(&self, py: Python<'_>) -> PyResult<()> {
         let threading = py.import("threading")?;
         let ident = threading.call_method0("get_ident")?.extract()?;
-        // A thread is a daemon if the one that starts it is. The application's own are to be like any others, which the end
-        // of the interpreter waits for.
+        // A thread that a daemon starts is a daemon too. But threads that applications start must be normal ones, which
+        // Python waits for at its end.
         threading.call_method0("current_thread")?.setattr("_daemonic", false)?;
         while py.detach(|| self.wait()) {
             self.throttle(py);
-            // The interpreter is ours: the next job may wake the next runner-up.
+            // This thread has the GIL, so the next job may wake the next runner-up.
             self.runner_up.store(false, Ordering::Release);
             if self.run_jobs(py, ident) == Then::End {
-                // What a wake meant for this thread, another must do.
+                // This thread may have been woken for a job. Now another must run it.
                 if !self.jobs.is_empty() {
                     self.wake();
                 }
@@ -273,7 +298,7 @@ impl Pool {
         RUNNING_CALLS.fetch_add(1, Ordering::AcqRel);
         self.counts.running.fetch_add(1, Ordering::AcqRel);
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).push(ident);
-        // The panic is printed by the hook; dropping the job answers the client.
+        // The panic hook prints the panic. Dropping the job answers the client.
         let _panicked = catch_unwind(AssertUnwindSafe(|| job.run(py)));
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).retain(|each| *each != ident);
         self.counts.running.fetch_sub(1, Ordering::AcqRel);

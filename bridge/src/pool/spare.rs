@@ -1,7 +1,8 @@
-//! Spare threads: they take the places of those that are held, by calls whose clients have left or take nothing.
+//! Spare threads: they replace threads of calls whose clients have left or do not read, and of calls that took too
+//! long.
 //!
-//! Kept apart because it is the one thing that changes the number of threads: none is started before requests wait and no thread
-//! is free, and each ends when a held one comes back.
+//! A spare thread is started only if requests wait and no thread is free. When a held thread comes back, one thread
+//! ends.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +12,7 @@ use pyo3::prelude::*;
 use super::{Pool, PoolStats};
 use crate::log::log_warning;
 
-/// One spare thread for so many threads of a pool.
+/// A pool has one spare thread for this many threads.
 const SPARE_SHARE: usize = 4;
 
 impl Pool {
@@ -20,7 +21,7 @@ impl Pool {
         stats.waiting > 0 && stats.running >= self.threads + stats.spare
     }
 
-    /// How many spare threads there may be.
+    /// How many spare threads are allowed now.
     pub(super) fn most_spare(&self, stats: PoolStats) -> usize {
         if self.threads == 1 {
             return 0;
@@ -30,7 +31,8 @@ impl Pool {
         overdue + self.threads.div_ceil(SPARE_SHARE).min(others)
     }
 
-    /// Whether a thread that has ended a call is one too many: fewer calls hold threads than there are spare ones.
+    /// Ends one spare thread if there are more of them than calls that hold threads. Returns whether the current thread
+    /// must end.
     pub(super) fn has_one_too_many(&self) -> bool {
         if self.counts.spare.load(Ordering::Acquire) == 0 {
             return false;
@@ -51,7 +53,7 @@ impl Pool {
             return;
         }
         let pool = Arc::clone(self);
-        // Starting a Python thread waits for the interpreter, and who calls this may not.
+        // To start a Python thread waits for the GIL, which the caller must not do.
         let starting = std::thread::Builder::new().name(format!("{}-spare", self.name)).spawn(move || {
             Python::attach(|py| {
                 let name = &pool.name;
@@ -70,7 +72,7 @@ impl Pool {
             });
         });
         if starting.is_err() {
-            // No thread can be had: the calls go on waiting.
+            // No thread could be started, so the calls wait longer.
             self.counts.spare.fetch_sub(1, Ordering::AcqRel);
         }
     }

@@ -1,33 +1,23 @@
-//! Calls that wait for a client that takes nothing of their answers.
+//! Calls that wait for a client that does not read their response.
 //!
-//! Kept apart because it is the one thing that a client can do to a thread. Nothing happens while there is a free thread. When
-//! requests wait, spare threads come first, as for orphaned calls; then the answers that have waited longest are given up, until
-//! no more than a share of the pool waits for clients.
+//! This is the only way in which a client can hold a thread. While a thread is free, nothing is done about it. When
+//! requests wait, spare threads come first, as for orphaned calls. After that, the responses that have waited longest
+//! are given up, until at most a share of the pool waits for clients.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::job_handle::{RUNNING, STALLED};
-use super::{JobHandle, Pool};
+use super::Pool;
+use super::job_handle::{JobHandle, RUNNING, STALLED};
 
-/// One thread of so many may wait for clients for as long as those may take; in a pool of one, none.
+/// One thread of this many may wait for clients without a limit. In a pool with one thread, none may.
 const WAITING_SHARE: usize = 2;
 
-/// How long a client may take nothing, at least, before its answer is given up.
+/// The shortest time without reading after which a response may be given up.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Since when each stalled call waits for its client.
-#[derive(Debug, Default)]
-pub(super) struct Waits(Mutex<Vec<Instant>>);
-
-impl Waits {
-    fn lock(&self) -> MutexGuard<'_, Vec<Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A wait for a client, while this lives.
+/// A wait for a client, until this is dropped.
 #[derive(Debug)]
 pub struct Stall {
     pool: Option<Arc<Pool>>,
@@ -40,12 +30,12 @@ impl JobHandle {
         self.pool.upgrade().is_some_and(|pool| pool.lacks_thread(pool.stats()))
     }
 
-    /// The call begins to wait for its client. It counts as stalled until it ends, or is answered, or its client leaves: a spare
-    /// thread that was started for it need not come and go with each step of the client.
+    /// Begins a wait for the client. The call counts as stalled until it ends, its response was sent, or its client
+    /// leaves. So a spare thread for it does not start and end with every read of the client.
     pub fn stall(&self) -> Stall {
         let (pool, since) = (self.pool.upgrade(), Instant::now());
         if let Some(pool) = &pool {
-            pool.waits.lock().push(since);
+            pool.waits().push(since);
             // Counted first, as in `leave`.
             pool.counts.stalled.fetch_add(1, Ordering::AcqRel);
             if self.advance(RUNNING, STALLED) {
@@ -59,19 +49,19 @@ impl JobHandle {
 }
 
 impl Stall {
-    /// Whether the call is to end for the sake of others, because it has waited longest.
+    /// Whether the call must end for others, because it has waited longest.
     pub fn is_given_up(&self) -> bool {
         let Some(pool) = &self.pool else { return false };
         if self.since.elapsed() < PATIENCE {
             return false;
         }
         let stats = pool.stats();
-        let mut waits = pool.waits.lock();
+        let mut waits = pool.waits();
         let too_many = waits.len() > pool.threads / WAITING_SHARE;
         let longest = waits.iter().min().is_none_or(|oldest| self.since <= *oldest);
         let given_up = too_many && longest && pool.lacks_thread(stats) && stats.spare >= pool.most_spare(stats);
         if given_up {
-            // The next one who asks is the longest then.
+            // The call that has waited longest after this one may be the next.
             forget(&mut waits, self.since);
         }
         given_up
@@ -81,7 +71,7 @@ impl Stall {
 impl Drop for Stall {
     fn drop(&mut self) {
         if let Some(pool) = &self.pool {
-            forget(&mut pool.waits.lock(), self.since);
+            forget(&mut pool.waits(), self.since);
         }
     }
 }
@@ -89,5 +79,11 @@ impl Drop for Stall {
 fn forget(waits: &mut Vec<Instant>, since: Instant) {
     if let Some(place) = waits.iter().position(|each| *each == since) {
         waits.swap_remove(place);
+    }
+}
+
+impl Pool {
+    fn waits(&self) -> MutexGuard<'_, Vec<Instant>> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

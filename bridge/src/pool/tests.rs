@@ -81,7 +81,7 @@ fn calls_that_took_too_long_are_replaced_one_for_one() {
     let pool = Python::attach(|py| Pool::start(py, "overdue", 2, 8)).unwrap();
     let mut stuck = Vec::new();
     for calls in 1..=4 {
-        let ((release, held), job_handle) = (channel::<()>(), pool.timed_ticket());
+        let ((release, held), job_handle) = (channel::<()>(), pool.timed_job_handle());
         assert!(!job_handle.give_up("a call".to_owned()), "it waits still");
         pool.submit(Box::new(Stuck(held)), job_handle.clone()).unwrap();
         wait_for(&pool, |stats| stats.running == calls);
@@ -98,7 +98,7 @@ fn calls_that_took_too_long_are_replaced_one_for_one() {
     pool.stop();
 }
 
-/// Waits for a client that takes nothing, until it is given up or all may end.
+/// Waits for a client that does not read, until the call is given up or the test ends.
 struct Stalled(JobHandle, Sender<()>, Arc<AtomicBool>);
 
 impl Job for Stalled {

@@ -1,7 +1,7 @@
 //! `wsgi.input`: a file-like object over a blocking source of bytes.
 //!
-//! Kept apart from the source because its promise is `io.BytesIO`'s: for any chunking, the same calls give the same
-//! results. A body that breaks off raises; it never looks like the end.
+//! It behaves like `io.BytesIO`: the same calls return the same results, however the body is divided into pieces. If
+//! the body breaks off, it raises an exception. That never looks like the end.
 //!
 //! Spec: PEP 3333 "Input and Error Streams".
 
@@ -25,21 +25,21 @@ pub struct Input {
 
 #[derive(Debug)]
 struct InputState {
-    /// What has arrived and was not read.
+    /// Bytes that have arrived and were not read yet.
     buffer: Bytes,
     source: BodySource,
 }
 
-/// Inputs without a body, which are nobody's now.
+/// Empty inputs of earlier calls that nobody else has.
 static SPARE: Spare<Py<Input>> = Spare::new();
 
 impl Input {
-    /// An input over `source`.
+    /// An input that reads from `source`.
     pub fn new(source: BodySource) -> Self {
         Self { state: Mutex::new(InputState { buffer: Bytes::new(), source }) }
     }
 
-    /// The input of a call without a body: one that no application has kept, if there is one.
+    /// An input without a body. It is an input of an earlier call, if there is one that no application has kept.
     ///
     /// # Errors
     /// When Python is out of memory.
@@ -47,7 +47,7 @@ impl Input {
         SPARE.take().map_or_else(|| Bound::new(py, Self::new(BodySource::Empty)), |input| Ok(input.into_bound(py)))
     }
 
-    /// The call is over: an input that has nothing, and that nobody has kept, serves another.
+    /// Keeps the input for another call, if it is empty and the application has not kept it.
     pub fn give_back(input: Bound<'_, Self>) {
         let unread =
             |state: MutexGuard<'_, InputState>| matches!(state.source, BodySource::Empty) && state.buffer.is_empty();
@@ -56,12 +56,12 @@ impl Input {
         }
     }
 
-    /// Why the body broke off, if it did; `None` too while a thread is reading.
+    /// Why the body broke off, if it did. Also `None` while a thread reads it.
     pub fn failure(&self) -> Option<BodyError> {
         self.state.try_lock().ok().and_then(|state| state.source.failure())
     }
 
-    /// A second thread may not wait here for the first with the interpreter attached: the first could not go on.
+    /// Locks without waiting. A second thread would wait here with the GIL, and the first thread could not continue.
     fn lock(&self) -> PyResult<MutexGuard<'_, InputState>> {
         self.state.try_lock().map_err(|_| PyRuntimeError::new_err("wsgi.input is being read by another thread"))
     }
@@ -69,7 +69,7 @@ impl Input {
 
 #[pymethods]
 impl Input {
-    /// An input over `bytes`, or over an iterable of them that is asked for more when more is read.
+    /// Reads from `bytes`, or from an iterable of `bytes`, which is continued when more is read.
     #[new]
     fn from_python(body: &Bound<'_, PyAny>) -> PyResult<Self> {
         let source = match body.cast::<PyBytes>() {
@@ -79,7 +79,7 @@ impl Input {
         Ok(Self::new(source))
     }
 
-    /// Reads `size` bytes, fewer only at the end of the body; all of it without `size`.
+    /// Reads `size` bytes, or fewer at the end of the body. Without `size`, reads the whole body.
     #[pyo3(signature = (size = None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let mut guard = self.lock()?;
@@ -93,7 +93,7 @@ impl Input {
         read.joined(py)
     }
 
-    /// Reads one line, its end included; at most `size` bytes of it.
+    /// Reads one line with its line end, at most `size` bytes.
     #[pyo3(signature = (size = None, /))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let mut state = self.lock()?;
@@ -101,7 +101,7 @@ impl Input {
         Ok(PyBytes::new(py, &line))
     }
 
-    /// Reads lines until the end, or until their bytes reach `hint`.
+    /// Reads lines until the end, or until they have `hint` bytes.
     #[pyo3(signature = (hint = None, /))]
     fn readlines<'py>(&self, py: Python<'py>, hint: Option<isize>) -> PyResult<Bound<'py, PyList>> {
         let mut state = self.lock()?;
@@ -133,7 +133,7 @@ impl Input {
 }
 
 impl InputState {
-    /// Fills the empty buffer; `false` at the end.
+    /// Fills the empty buffer. Returns `false` at the end.
     fn fill(&mut self) -> Result<bool, BodyError> {
         if let Some(chunk) = self.source.next_chunk()? {
             self.buffer = chunk;
@@ -142,7 +142,7 @@ impl InputState {
         Ok(false)
     }
 
-    /// Takes what is here, as far as it is wanted; `false` when more is wanted and may come.
+    /// Takes what has arrived, up to the wanted size. Returns `false` if more is wanted and may come.
     fn gather(&mut self, read: &mut ReadPieces) -> bool {
         while read.missing() > 0 {
             if self.buffer.is_empty() {
@@ -154,7 +154,8 @@ impl InputState {
         true
     }
 
-    /// Blocks until there is as much as is `missing`, or as a pipe holds, and fills the empty buffer; `false` at the end.
+    /// Blocks until `missing` bytes have arrived, or a pipe is full, and fills the empty buffer. Returns `false` at the
+    /// end.
     fn wait_for(&mut self, missing: usize) -> Result<bool, BodyError> {
         self.source.wait_for(missing);
         self.fill()
@@ -167,7 +168,7 @@ impl InputState {
         py.detach(|| self.readline_blocking(wanted)).map_err(|error| PyErr::from(&error))
     }
 
-    /// A line that the buffer holds to its end.
+    /// A line whose end is in the buffer.
     fn whole_line(&mut self, wanted: usize) -> Option<Bytes> {
         let searched = self.buffer.get(..wanted.min(self.buffer.len()))?;
         let end = searched.iter().position(|&byte| byte == b'\n').map(|newline| newline + 1);
@@ -189,7 +190,7 @@ impl InputState {
     }
 }
 
-/// What one call of `read` has taken. It is put together once, where Python wants it.
+/// The pieces of one call of `read`. They are joined once, in the memory of the Python object.
 struct ReadPieces {
     wanted: usize,
     length: usize,

@@ -1,8 +1,9 @@
-//! Python objects of what comes again and again: a client's fields, a path, an address.
+//! A cache of Python objects for values that repeat: header fields, paths, addresses.
 //!
-//! Kept apart because `environ` and `scope` both have them. Most of a request is what a request before it was, and an immutable
-//! object serves both. What comes once is not kept: only the second time that something wants a place does it get it, if not much
-//! else has wanted the same one meanwhile. So a client that invents things costs others nothing but their places.
+//! `environ` and `scope` both use it. Most parts of a request are the same as in earlier requests, and immutable
+//! objects can be used again. A value gets a place only when it comes for the second time, and only if few other values
+//! have wanted the same place in between. So a client that sends new values all the time makes others lose their places
+//! at most.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,30 +14,30 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::latin1::latin1;
 
-/// How many places there are.
+/// The number of places.
 const PLACES: usize = 128;
 
-/// The longest text that is kept, in bytes.
+/// The longest cached value, in bytes.
 const LONGEST: usize = 512;
 
-/// What is kept of one kind of things.
+/// A cache for one kind of values.
 pub struct Memo<T> {
     places: Mutex<Vec<Place<T>>>,
     hash: RandomState,
 }
 
-/// Where two things are kept, the latest first.
+/// A place for two values, the newer one first.
 struct Place<T> {
-    /// The hashes of what wanted the place last.
+    /// The hashes of the two values that wanted this place last.
     wanted: [u64; 2],
     kept: [Option<(u64, T)>; 2],
 }
 
-/// What a memo says of something.
+/// The result of a lookup.
 pub enum Recalled<R> {
-    /// It is kept.
+    /// The value is cached.
     Kept(R),
-    /// It is not; where it should be, it goes by this number.
+    /// The value is not cached. If it should be, this is the number for [`Memo::keep`].
     New(Option<u64>),
 }
 
@@ -53,7 +54,8 @@ impl<T> Memo<T> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is kept of something that `parts` tell from all else; `of` gives it where it is that. It must not run Python code.
+    /// Looks up the value with the key `parts`. `of` checks a cached value, and returns the result if it is the right
+    /// one. It must not run Python code.
     pub fn recall<R>(&self, parts: [&[u8]; 2], of: impl Fn(&T) -> Option<R>) -> Recalled<R> {
         let [first, second] = parts;
         if first.len() + second.len() > LONGEST {
@@ -80,14 +82,14 @@ impl<T> Memo<T> {
         Recalled::New(None)
     }
 
-    /// Keeps something, by the number that it goes by.
+    /// Caches a value under the number from [`Memo::recall`].
     pub fn keep(&self, number: u64, object: T) {
         let mut places = self.lock();
         let before = place(&mut places, number).and_then(|place| {
             let [latest, before] = &mut place.kept;
             std::mem::replace(before, latest.replace((number, object)))
         });
-        // What dies is Python's: not while others wait.
+        // Dropped after the lock is released, because destructors can run any Python code.
         drop(places);
         drop(before);
     }
@@ -97,7 +99,7 @@ fn place<T>(places: &mut [Place<T>], hash: u64) -> Option<&mut Place<T>> {
     places.get_mut(usize::try_from(hash % PLACES as u64).ok()?)
 }
 
-/// Texts of which each code point is a byte.
+/// A cache of texts in which each code point is a byte.
 #[derive(Default)]
 pub struct Texts(Memo<Py<PyString>>);
 
@@ -123,7 +125,7 @@ impl Texts {
         }
     }
 
-    /// The text of `bytes` that are UTF-8; what is not is replaced.
+    /// The text of UTF-8 `bytes`. Invalid bytes are replaced.
     ///
     /// # Errors
     /// When Python is out of memory.
@@ -132,14 +134,14 @@ impl Texts {
     }
 }
 
-/// Byte strings.
+/// A cache of byte strings.
 #[derive(Default)]
 pub struct Octets(Memo<Py<PyBytes>>);
 
 impl Octets {
-    /// `bytes` as Python has them.
+    /// `bytes` as a Python object.
     pub fn get<'py>(&self, py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyBytes> {
-        // Python has objects for these.
+        // Python itself keeps objects for these.
         if bytes.len() < 2 {
             return PyBytes::new(py, bytes);
         }
@@ -157,7 +159,7 @@ impl Octets {
     }
 }
 
-/// Whether a text that is ASCII has these bytes.
+/// Whether an ASCII text has these bytes.
 fn is_same(text: &Bound<'_, PyString>, bytes: &[u8]) -> bool {
     text.to_str().is_ok_and(|text| text.as_bytes() == bytes)
 }

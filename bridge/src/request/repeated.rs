@@ -1,7 +1,7 @@
-//! Dictionaries with what most requests of an application have in common, each to be copied for one request.
+//! Caches dictionaries with the values that many requests of an application have in common. Each request gets a copy.
 //!
-//! Kept apart because `environ` and `scope` are both made this way. Python copies a dictionary in one go, which takes less than
-//! to put in four values.
+//! `environ` and `scope` are both made this way. Python copies a whole dictionary in less time than it sets four
+//! values.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::request::environ::RequestView;
 use crate::request::scope::UnixPath;
 
-/// How many of them are kept. A client that invents methods makes new ones all the time.
+/// The most dictionaries that are cached. A client that invents methods replaces them all the time.
 const MOST: usize = 8;
 
 /// The dictionaries of one application.
@@ -21,11 +21,11 @@ pub struct Repeated(Mutex<RepeatedValue>);
 #[derive(Debug, Default)]
 struct RepeatedValue {
     list: Vec<(Common, Py<PyDict>)>,
-    /// Which one goes next.
+    /// Which dictionary is replaced next.
     oldest: usize,
 }
 
-/// What requests have in common.
+/// The values that requests have in common.
 #[derive(Debug)]
 struct Common {
     method: Box<str>,
@@ -59,7 +59,8 @@ impl Common {
 }
 
 impl Repeated {
-    /// A dictionary with what `request` has in common with others, which nobody else has. `make` makes one that is copied.
+    /// A new dictionary with the values that `request` has in common with others. `make` makes the dictionary to copy,
+    /// if none is cached.
     ///
     /// # Errors
     /// When Python is out of memory.
@@ -97,14 +98,14 @@ impl Repeated {
         let oldest = kept.oldest;
         kept.oldest = (oldest + 1) % MOST;
         let before = kept.list.get_mut(oldest).map(|place| std::mem::replace(place, (common, new)));
-        // What dies is Python's: not while others wait.
+        // Dropped after the lock is released, because destructors can run any Python code.
         drop(kept);
         drop(before);
     }
 }
 
-/// Makes places in a template for `keys`, which every copy will have, and room for others: `extra` is what the next larger table
-/// takes. A copy then needs no table of its own, and Python copies one with few gaps in one go.
+/// Prepares a template: adds `keys`, which every copy will have, and makes room for more. With `extra` more keys,
+/// Python uses the next larger table. So a copy need not be enlarged, and Python copies a table with few gaps at once.
 ///
 /// # Errors
 /// When Python is out of memory.
@@ -113,7 +114,7 @@ pub fn make_room(template: &Bound<'_, PyDict>, keys: &[&str], extra: usize) -> P
     for key in keys {
         template.set_item(PyString::intern(py, key), py.None())?;
     }
-    // A table grows with what is put in, and stays as it is when that is taken out.
+    // A table grows when keys are added, and does not shrink when they are removed.
     for key in 0..extra {
         template.set_item(key.to_string(), py.None())?;
     }

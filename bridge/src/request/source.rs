@@ -1,10 +1,10 @@
-//! Where a WSGI request body comes from: a pipe that is still being filled, bytes in memory, a temporary
-//! file, or a Python iterator.
+//! Where a WSGI request body comes from: a pipe that is being filled, bytes in memory, a temporary file, or a Python
+//! iterator.
 //!
-//! Kept apart from [`crate::request::input`] so that the file-like object does not care which it is.
+//! [`crate::request::input`] uses it without knowing which.
 //!
 //! # Threads
-//! [`BodySource::next_chunk`] blocks; it is called with the interpreter detached.
+//! [`BodySource::next_chunk`] blocks. Call it without the GIL.
 
 use std::fs::File;
 use std::io::Read;
@@ -28,23 +28,23 @@ const FILE_CHUNK: usize = 64 * 1024;
 /// The body of one request.
 #[derive(Debug)]
 pub enum BodySource {
-    /// No body, or nothing left of it.
+    /// There is no body, or nothing left of it.
     Empty,
-    /// All of it is here.
+    /// The whole body, in memory.
     Bytes(Bytes),
-    /// All of it is in a temporary file, read from its current position.
+    /// The whole body, in a temporary file, from its current position on.
     File(File),
-    /// It is still coming in.
+    /// A body that is still being received.
     Pipe(PipeReader<Bytes>),
-    /// Whatever a Python iterator of `bytes` gives.
+    /// A Python iterator of `bytes`.
     Iterator(Py<PyAny>),
 }
 
 impl BodySource {
-    /// The next non-empty chunk, `None` at the end. Blocks until there is one.
+    /// The next chunk, which is not empty. `None` at the end. Blocks until there is one.
     ///
     /// # Errors
-    /// Why the body broke off. It stays broken: every later call fails too.
+    /// Why the body broke off. All later calls fail too.
     pub fn next_chunk(&mut self) -> Result<Option<Bytes>, BodyError> {
         match self {
             Self::Empty => Ok(None),
@@ -60,7 +60,7 @@ impl BodySource {
         }
     }
 
-    /// What knows how a body that still comes in is read.
+    /// A handle that observes the reader of a body that is being received.
     pub fn reading(&self) -> Option<Arc<dyn Reading>> {
         match self {
             Self::Pipe(reader) => Some(reader.reading_handle()),
@@ -68,15 +68,16 @@ impl BodySource {
         }
     }
 
-    /// Blocks until `wanted` bytes have come, as many as a pipe holds, or the end: fewer wakes than one for each chunk.
+    /// Blocks until `wanted` bytes have arrived, the pipe is full, or the body has ended. This needs fewer wakes than
+    /// one per chunk.
     pub fn wait_for(&self, wanted: usize) {
         if let Self::Pipe(reader) = self {
-            // What went wrong, reading says.
+            // If this fails, the next read returns the error.
             let _failed = block_on(poll_fn(|context| reader.poll_filled(context, wanted)));
         }
     }
 
-    /// The next chunk if it is here already; `None` says that [`BodySource::next_chunk`] must be asked.
+    /// The next chunk, if it has arrived already. If not, `None`: call [`BodySource::next_chunk`].
     pub fn ready_chunk(&mut self) -> Option<Bytes> {
         match self {
             Self::Bytes(_) => self.take_bytes(),
@@ -88,7 +89,7 @@ impl BodySource {
         }
     }
 
-    /// Whether nothing is left, as far as can be told without blocking.
+    /// Whether nothing is left, as far as this is known without blocking.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Empty => true,
@@ -114,13 +115,13 @@ impl BodySource {
     }
 }
 
-/// The bytes of a Python object, not copied: it lives for as long as they do. Where the last of them is dropped without the
-/// interpreter, the object goes when somebody next has it.
+/// The bytes of a Python object without a copy. They keep the object alive. If the last of them is dropped without the
+/// GIL, the object is freed when a thread next takes the GIL.
 pub fn shared(bytes: &Bound<'_, PyBytes>) -> Bytes {
     Bytes::from_owner(PyBackedBytes::from(bytes.clone()))
 }
 
-/// The next piece that is not empty.
+/// The next item that is not empty.
 fn ask(iterator: &Bound<'_, PyAny>) -> Result<Option<Bytes>, BodyError> {
     let failed = |error: PyErr| BodyError::Storage(error.to_string());
     for chunk in iterator.try_iter().map_err(failed)? {

@@ -1,7 +1,8 @@
-//! A request body that is kept whole before the application is called: in memory, then in a temporary file.
+//! Collects a whole request body before the application is called: in memory, and when it gets large, in a temporary
+//! file.
 //!
-//! Kept apart from the server's own, which writes on tokio's threads: here the coroutine of a foreign host decides when the
-//! file is written, so that its loop need not wait for a disk.
+//! The server has its own code for this, which writes on tokio's threads. Here the coroutine of the host server decides
+//! when to write to the file, so that its loop does not wait for a disk.
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -13,7 +14,8 @@ use pyo3::types::PyBytes;
 
 use crate::request::source::{BodySource, shared};
 
-/// What a body may grow to in memory before it goes to a file, and how much is written at a time then, in bytes.
+/// How large a body may become in memory before it is written to a file, and how much is written at once then, in
+/// bytes.
 const MEMORY: usize = 1024 * 1024;
 
 /// A body that is being collected.
@@ -35,7 +37,7 @@ impl BodySpool {
         Self::default()
     }
 
-    /// Takes a piece; `True` says that `flush` should be called before the next one.
+    /// Adds a piece. If it returns `True`, call `flush` before the next piece.
     fn add(&self, chunk: &[u8]) -> bool {
         let mut state = self.lock();
         state.memory.extend_from_slice(chunk);
@@ -43,12 +45,12 @@ impl BodySpool {
         state.memory.len() > MEMORY
     }
 
-    /// Writes what is in memory to the file. Blocks: not for an event loop's thread.
+    /// Writes what is in memory to the file. It blocks, so do not call it on the thread of an event loop.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         Ok(py.detach(|| self.lock().flush())?)
     }
 
-    /// Bytes taken so far.
+    /// The number of bytes so far.
     #[getter]
     fn length(&self) -> u64 {
         self.lock().length
@@ -60,7 +62,7 @@ impl BodySpool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The whole body and its length; the spool is empty afterwards.
+    /// Takes the whole body and its length. The spool is empty afterwards.
     ///
     /// # Errors
     /// When the temporary file fails.
@@ -92,17 +94,17 @@ impl SpoolState {
     }
 }
 
-/// A body that is here in full.
+/// A complete body.
 #[derive(FromPyObject)]
 pub enum WholeBody<'py> {
     /// In one piece.
     Bytes(Bound<'py, PyBytes>),
-    /// Collected.
+    /// In a spool.
     Spool(Bound<'py, BodySpool>),
 }
 
 impl WholeBody<'_> {
-    /// The body and its length in bytes; a spool is empty afterwards.
+    /// Takes the body and its length in bytes. A spool is empty afterwards.
     ///
     /// # Errors
     /// When the temporary file fails.

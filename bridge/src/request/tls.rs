@@ -1,6 +1,6 @@
-//! What an application may know of the TLS session that its request came through.
+//! What an application can know about the TLS session of its request.
 //!
-//! Kept apart because `environ` and `scope` both show it, each in its own words.
+//! `environ` and `scope` both have it, with different names.
 //!
 //! Spec: ASGI TLS extension 0.2; the `SSL_*` names of Apache's `mod_ssl`, which WSGI applications know.
 
@@ -23,11 +23,11 @@ pub struct TlsSession {
     pub cipher: &'static str,
     /// The host name that the client asked for (SNI).
     pub server_name: Option<String>,
-    /// The certificate that the server showed.
+    /// The certificate of the server.
     pub server_certificate: Arc<str>,
-    /// The certificates that the client showed, its own first. They were checked.
+    /// The certificates of the client, its own first. They were verified.
     pub client_chain: Vec<String>,
-    /// Whose certificate the client's is, such as `CN=someone,O=Example`.
+    /// The subject of the client's certificate, such as `CN=someone,O=Example`.
     pub client_name: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl TlsSession {
         extension.set_item("server_cert", &*self.server_certificate)?;
         extension.set_item("client_cert_chain", PyTuple::new(py, &self.client_chain)?)?;
         extension.set_item("client_cert_name", self.client_name.as_deref())?;
-        // A client with a certificate that is not good enough does not get this far.
+        // A client with an invalid certificate does not get this far.
         extension.set_item("client_cert_error", py.None())?;
         extension.set_item("tls_version", self.version)?;
         extension.set_item("cipher_suite", self.cipher_suite)?;
@@ -70,7 +70,8 @@ impl TlsSession {
     }
 }
 
-/// A native string holds no more than latin-1; RFC 4514 lets any byte of the UTF-8 be written as `\XX`.
+/// Makes a name ASCII, because a native string cannot have more than latin-1. RFC 4514 allows to write any byte of
+/// UTF-8 as `\XX`.
 fn ascii(name: &str) -> String {
     name.bytes().fold(String::with_capacity(name.len()), |mut text, byte| {
         if byte.is_ascii() {

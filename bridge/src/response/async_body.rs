@@ -1,7 +1,7 @@
-//! A body that only an event loop can iterate over, sent from a WSGI thread.
+//! Sends a body that is an async iterator, from a WSGI thread.
 //!
-//! Kept apart because its iteration is Python code (`rsgi.bridge.async_body`): here is how that recognises such a body, writes its
-//! pieces, and sees that the client has left while there are none.
+//! Python code iterates over it (`rsgi.bridge.async_body`). This file recognises such a body, writes its pieces, and
+//! shows the Python code whether the client has left while there are no pieces.
 //!
 //! Spec: PEP 3333 "Buffering and Streaming".
 
@@ -15,21 +15,22 @@ use crate::error::Disconnected;
 use crate::response::exchange::{Ended, Exchange, Next};
 use crate::response::start_response::body_bytes;
 
-/// What a response object says about its body.
+/// What kind of body a response object has.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub enum BodyKind {
-    /// Nothing: it is iterated over.
+    /// Unknown. It is iterated over.
     Unsaid,
-    /// It is here in full.
+    /// The body is complete in memory.
     InMemory,
-    /// It comes from an async iterator.
+    /// The body is an async iterator.
     Async,
 }
 
-/// Django's responses say it (`HttpResponse.streaming`, `StreamingHttpResponse.is_async`).
+/// Finds the kind of a body, from two attributes of Django's responses (`HttpResponse.streaming`,
+/// `StreamingHttpResponse.is_async`).
 ///
 /// # Errors
-/// What reading the attributes raises.
+/// An exception of these attributes.
 pub fn kind_of(iterable: &Bound<'_, PyAny>) -> PyResult<BodyKind> {
     let py = iterable.py();
     match says(iterable.getattr_opt(intern!(py, "streaming"))?) {
@@ -47,14 +48,14 @@ fn says(attribute: Option<Bound<'_, PyAny>>) -> Option<bool> {
     Some(attribute.cast_exact::<PyBool>().ok()?.is_true())
 }
 
-/// The response of such a body.
+/// The response of such a body, for the Python code.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct AsyncBody(Arc<Exchange>);
 
 #[pymethods]
 impl AsyncBody {
-    /// Sends a piece; blocks while the client is slow. Gives whether more is wanted.
+    /// Sends a piece. Blocks while the client is slow. Returns whether more pieces are wanted.
     #[pyo3(signature = (piece, /))]
     fn write(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(self.0.write(py, body_bytes(piece)?)? == Next::Continue)
@@ -66,10 +67,10 @@ impl AsyncBody {
     }
 }
 
-/// Sends such a body.
+/// Sends a body that is an async iterator.
 ///
 /// # Errors
-/// What the iteration raises; that the client has left.
+/// An exception of the iteration, or [`Disconnected`] if the client has left.
 pub fn send(py: Python<'_>, iterable: &Bound<'_, PyAny>, exchange: &Arc<Exchange>) -> PyResult<Ended> {
     let response = Bound::new(py, AsyncBody(Arc::clone(exchange)))?;
     py.import("rsgi.bridge.async_body")?.call_method1("send", (iterable, response))?;

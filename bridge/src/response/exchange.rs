@@ -1,7 +1,7 @@
-//! The response of one WSGI call: how far it has come, and what may still be done with it.
+//! The state of the response of one WSGI call: what was sent, and what may follow.
 //!
-//! Kept apart from the objects that an application gets and from the iteration, because either may be used at any time of the
-//! call, from inside the application's own iterable too.
+//! `start_response`, `write` and the iteration share it, because an application may use any of them at any time, for
+//! example `write` while its iterable runs.
 //!
 //! Spec: PEP 3333 "The `start_response()` Callable", "Buffering and Streaming", "Error Handling".
 
@@ -20,40 +20,40 @@ use crate::response::length::{Admitted, BodyLength};
 use crate::response::response_head::ResponseHead;
 use crate::response::sink::{Capacity, FileBody, ResponseSink};
 
-/// A larger body may have to go to a file, which is not done with the interpreter in hand.
+/// A larger piece of a body, in bytes, is sent without the GIL, because it may have to be written to a file.
 const LARGE: usize = 256 * 1024;
 
-/// How far the response of a call has come.
+/// The state of the response.
 enum Progress {
-    /// `start_response` was not called.
+    /// `start_response` was not called yet.
     Unstarted,
-    /// It was called, nothing was sent: the head can still be replaced.
+    /// `start_response` was called, and nothing was sent yet. The head can still be replaced.
     Started(Box<ResponseHead>),
-    /// The head has gone out.
+    /// The head was sent.
     Streaming { length: BodyLength, body_allowed: bool },
     /// Nothing more can be sent.
     Ended,
 }
 
-/// What to do after a chunk.
+/// What to do after a piece of the body.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub enum Next {
-    /// Ask for the next one.
+    /// Send the next piece.
     Continue,
-    /// No body may be sent: stop iterating.
+    /// The response must not have a body. Stop iterating.
     Enough,
-    /// The application produced more than it declared: stop iterating.
+    /// The application sent more than it declared. Stop iterating.
     OverLength,
 }
 
-/// How the body of a response compared to what was declared.
+/// Whether the body had its declared length.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub enum Ended {
-    /// All of it was sent.
+    /// The whole body was sent.
     Whole,
-    /// What went over `Content-Length` was left out.
+    /// The application sent more than `Content-Length`. The excess was left out.
     OverLength,
-    /// So many bytes of `Content-Length` never came; the response was cut.
+    /// This many bytes of `Content-Length` were missing. The response was cut.
     Missing(u64),
 }
 
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Exchange {
 }
 
 impl Exchange {
-    /// A response that goes to `sink`; `head_request` when the method is HEAD.
+    /// A response that goes to `sink`. `head_request` says whether the method is HEAD.
     pub fn new(sink: Box<dyn ResponseSink>, head_request: bool) -> Arc<Self> {
         let inner = Mutex::new(Inner { progress: Progress::Unstarted, sink });
         Arc::new(Self { inner, head_request, process: Process::this() })
@@ -86,12 +86,12 @@ impl Exchange {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the head that `start_response` brings; it leaves with the first byte of the body.
+    /// Takes the head from `start_response`. The head is sent with the first byte of the body.
     ///
     /// # Errors
-    /// When there is one already and no `exc_info`, when it has gone out, and when another thread is sending.
+    /// When there is already a head and no `exc_info`, the head was sent, or another thread is sending.
     pub fn start(&self, head: Box<ResponseHead>, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        // Not waited for: another thread may be inside `write`, for as long as the client is slow.
+        // Does not wait for the lock: another thread may hold it in `write` while the client is slow.
         let inner = self.inner.try_lock();
         let mut inner = inner.map_err(|_| PyRuntimeError::new_err("another thread is sending this response"))?;
         match (&inner.progress, exc_info) {
@@ -115,7 +115,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Sends a whole body at once, or what is left of a streamed one.
+    /// Sends a whole body, or the rest of a streamed one.
     ///
     /// # Errors
     /// When `start_response` was not called, or the client has gone.
@@ -134,7 +134,7 @@ impl Exchange {
         }
     }
 
-    /// Sends one chunk, the head before it if it has not gone out. Blocks, detached, while the client is slow.
+    /// Sends one piece, and the head before it if that was not sent yet. Blocks without the GIL while the client is slow.
     ///
     /// # Errors
     /// When `start_response` was not called, or the client has gone.
@@ -147,31 +147,31 @@ impl Exchange {
         Ok(next)
     }
 
-    /// Hands one chunk to the sink.
+    /// Passes one piece to the sink.
     fn put(&self, py: Python<'_>, chunk: Bytes) -> PyResult<(Next, Capacity)> {
         if chunk.len() > LARGE {
             return py.detach(|| self.lock().write(chunk, self.head_request));
         }
-        // The interpreter is kept where nothing has to wait: to get it back would take another turn.
+        // Keeps the GIL if no wait is needed, because to take it again would cost time.
         match self.inner.try_lock() {
             Ok(mut inner) => inner.write(chunk, self.head_request),
             Err(TryLockError::Poisoned(inner)) => inner.into_inner().write(chunk, self.head_request),
-            // Another thread is inside, for as long as the client is slow.
+            // Another thread holds the lock while its client is slow.
             Err(TryLockError::WouldBlock) => py.detach(|| self.lock().write(chunk, self.head_request)),
         }
     }
 
-    /// Whether the head that waits has a `Content-Length`.
+    /// Whether there is a head that was not sent yet and has a `Content-Length`.
     pub fn declares_length(&self) -> bool {
         matches!(&self.lock().progress, Progress::Started(head) if head.content_length.is_some())
     }
 
-    /// Whether the client has left. Never blocks: a thread that waits for the client, and so holds the lock, sees it by itself.
+    /// Whether the client has left. Never blocks: a thread that holds the lock sees by itself when the client leaves.
     pub fn is_gone(&self) -> bool {
         self.inner.try_lock().is_ok_and(|inner| inner.sink.is_gone())
     }
 
-    /// Sends the file behind `wrapper`, if nothing was sent yet and there is one; `false` says to iterate over it.
+    /// Sends the file of `wrapper`, if there is one and nothing was sent yet. On `false`, iterate over the wrapper.
     ///
     /// # Errors
     /// When the client has gone, or the file cannot be read to its end.
@@ -184,7 +184,7 @@ impl Exchange {
         sent.map_err(|error| if error.kind() == BrokenPipe { Disconnected.into() } else { error.into() })
     }
 
-    /// Ends the response after the last chunk.
+    /// Ends the response after the last piece.
     ///
     /// # Errors
     /// When `start_response` was not called.
@@ -196,7 +196,7 @@ impl Exchange {
         Ok(inner.send_whole(Bytes::new(), self.head_request).unwrap_or_else(|_| inner.finish()))
     }
 
-    /// Ends the response after a failure: an error page if nothing was sent, else a cut.
+    /// Ends the response after an error: with an error page if nothing was sent yet, otherwise with a cut connection.
     pub fn fail(&self) {
         let mut inner = self.lock();
         match std::mem::replace(&mut inner.progress, Progress::Ended) {
@@ -212,7 +212,7 @@ fn never_started() -> PyErr {
 }
 
 impl Inner {
-    /// Sends head and body together where the head still waits and the body is all there is; else gives the body back.
+    /// Sends head and body together, if the head was not sent yet. Otherwise returns the body.
     fn send_whole(&mut self, body: Bytes, head_request: bool) -> Result<Ended, Bytes> {
         let Some(mut head) = self.take_started() else { return Err(body) };
         if !head.allows_body(head_request) {
@@ -224,12 +224,12 @@ impl Inner {
         let admitted = length.admit(body);
         let missing = length.missing();
         if missing > 0 {
-            // Sent as a stream that breaks off: a body that is too short must not look whole.
+            // Sent as a stream that breaks off, because a body that is too short must not look complete.
             self.sink.start(head);
             if let Admitted::Whole(body) | Admitted::Clamped(body) = admitted
                 && !body.is_empty()
             {
-                // A client that has gone needs no cut.
+                // If the client has gone, the cut does not matter.
                 let _gone = self.sink.write(body);
             }
             self.sink.abort();
@@ -250,12 +250,12 @@ impl Inner {
     fn send_file(&mut self, mut body: FileBody) -> std::io::Result<bool> {
         let Some(mut head) = self.take_started() else { return Ok(false) };
         match head.content_length {
-            // What the file lacks, iterating over it may have.
+            // The file is too short, but the iteration may give more.
             Some(declared) if declared > body.length => {
                 self.progress = Progress::Started(head);
                 return Ok(false);
             }
-            // A declared length shorter than the file is a range that the application chose.
+            // If the declared length is shorter than the file, the application wants to send a part of it.
             Some(declared) => body.length = declared,
             None => {
                 head.set_length(body.length);
@@ -265,7 +265,7 @@ impl Inner {
         Ok(true)
     }
 
-    /// The head that waits, if it does; the response counts as ended then.
+    /// Takes the head, if it was not sent yet. The response counts as ended then.
     fn take_started(&mut self) -> Option<Box<ResponseHead>> {
         match std::mem::replace(&mut self.progress, Progress::Ended) {
             Progress::Started(head) => Some(head),
@@ -278,7 +278,7 @@ impl Inner {
 
     fn write(&mut self, chunk: Bytes, head_request: bool) -> PyResult<(Next, Capacity)> {
         if chunk.is_empty() {
-            // It goes nowhere, and so does not find out by itself.
+            // An empty chunk is not sent. So check here whether the client has gone.
             let gone = self.sink.is_gone();
             return if gone { Err(self.gone(Disconnected)) } else { Ok((Next::Continue, Capacity::More)) };
         }
@@ -286,7 +286,7 @@ impl Inner {
             let body_allowed = head.allows_body(head_request);
             let mut length = BodyLength::new(head.content_length);
             if body_allowed && head.content_length == Some(chunk.len() as u64) {
-                // No more can follow: head and body leave together.
+                // Nothing more can follow, so head and body are sent together.
                 length.count(chunk.len() as u64);
                 self.sink.complete(head, chunk);
                 self.progress = Progress::Streaming { length, body_allowed };
@@ -340,7 +340,7 @@ impl Inner {
     }
 }
 
-/// The exception of an `exc_info` triple, its traceback kept.
+/// The exception of an `exc_info` triple, with its traceback.
 fn reraised(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
     let triple = exc_info
         .cast::<PyTuple>()

@@ -1,6 +1,6 @@
-//! `wsgi.file_wrapper`: a file that the application returns to be sent as fast as the server can.
+//! `wsgi.file_wrapper`: an application returns a file in it, so that the server can send it fast.
 //!
-//! Kept apart because it is both an ordinary iterable (for middleware that iterates over it) and a hint to the server.
+//! Middleware can also use it as an ordinary iterable.
 //!
 //! Spec: PEP 3333 "Optional Platform-Specific File Handling".
 
@@ -12,11 +12,11 @@ use pyo3::types::PyBytes;
 
 use crate::response::sink::{FileBody, of_known_length};
 
-/// Wraps a file-like object; iterating gives blocks of `block_size` bytes.
+/// Wraps a file-like object. Its iterator returns blocks of `block_size` bytes.
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct FileWrapper {
-    /// The object with `read`, and perhaps `fileno`, `tell` and `close`.
+    /// The object with `read`, and possibly `fileno`, `tell` and `close`.
     #[pyo3(get)]
     filelike: Py<PyAny>,
     #[pyo3(get)]
@@ -40,7 +40,7 @@ impl FileWrapper {
         Ok(block.is_truthy()?.then_some(block))
     }
 
-    /// Closes the wrapped object, if it can be closed.
+    /// Closes the wrapped object, if it has `close`.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         if let Some(close) = self.filelike.bind(py).getattr_opt(intern!(py, "close"))? {
             close.call0()?;
@@ -50,14 +50,15 @@ impl FileWrapper {
 }
 
 impl FileWrapper {
-    /// The regular file behind the object, from its current position; `None` when there is none to be had.
+    /// The regular file of the object, from its current position on. `None` if there is none.
     ///
-    /// The file is opened anew by its descriptor, so that its position is ours alone and closing the original is harmless.
+    /// The file is opened again from its descriptor. So it has its own position, and the application can close the
+    /// original.
     pub fn regular_file(&self, py: Python<'_>) -> Option<FileBody> {
         let filelike = self.filelike.bind(py);
         let descriptor: i32 = filelike.call_method0(intern!(py, "fileno")).ok()?.extract().ok()?;
         let offset: u64 = filelike.call_method0(intern!(py, "tell")).ok()?.extract().ok()?;
-        // A text or compressed file has a descriptor too, but its bytes are not what `read` gives.
+        // A text file or a compressed file also has a descriptor, but `read` does not return its bytes.
         let probe = filelike.call_method1(intern!(py, "read"), (0,)).ok()?;
         let raw = py.import("io").ok()?.getattr(intern!(py, "BufferedIOBase")).ok()?;
         let binary = probe.is_instance_of::<PyBytes>() && filelike.is_instance(&raw).ok()?;

@@ -1,7 +1,8 @@
-//! The fields of a response, as an application gives them: pairs of text or of bytes.
+//! Checks the header fields of a response: pairs of text or of bytes.
 //!
-//! Kept apart because most of them were given before. Applications name their fields with the same few objects, constants of their
-//! code, and many give them the same values: those are not parsed again. What is known of an object holds while it is kept alive.
+//! Applications name their fields with the same few objects, which are constants in their code, and many give them the
+//! same values. So the results for these objects are cached and not parsed again. A cached object is kept alive, so its
+//! address cannot become that of another object.
 //!
 //! Spec: RFC 9110 5.1, 5.5, 7.6.1.
 
@@ -16,34 +17,34 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use crate::error::{short, wrong_type};
 use crate::latin1::latin1_bytes;
 
-/// How many names are known.
+/// The size of the cache.
 const PLACES: usize = 64;
 
-/// So many other values, and none is kept any longer.
+/// After this many changes of a value, it is not cached any more.
 const CHANGES: u8 = 4;
 
-/// The longest value that is kept, in bytes.
+/// The longest cached value, in bytes.
 const LONGEST: usize = 512;
 
-/// The name of a field, and what a server does with such a field.
+/// The name of a field, and what the server does with such a field.
 #[derive(Debug, Clone)]
 pub struct FieldName {
-    /// In lower case.
+    /// The name in lower case.
     pub name: HeaderName,
-    /// What it is for.
+    /// What the server does with it.
     pub purpose: Purpose,
 }
 
-/// What a field of a response is for.
+/// What the server does with a field of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// It is passed on.
+    /// It passes it on.
     Any,
-    /// It says how long the body is.
+    /// It is the length of the body.
     Length,
-    /// It describes the connection, which is the server's.
+    /// It describes the connection, which belongs to the server.
     Connection,
-    /// It announces trailers, and describes the connection where there will be none.
+    /// It announces trailers. Without trailers, it belongs to the server.
     Trailer,
 }
 
@@ -66,13 +67,13 @@ impl From<HeaderName> for FieldName {
     }
 }
 
-/// What is known of the objects of one kind: text or bytes.
+/// A cache for the objects of one kind: text or bytes.
 pub struct GivenFields {
     kind: TextKind,
     known: Mutex<[Option<Known>; PLACES]>,
 }
 
-/// What names and values are.
+/// The type of names and values.
 #[derive(Debug, Clone, Copy)]
 pub enum TextKind {
     /// Native strings, as in WSGI.
@@ -85,12 +86,12 @@ struct Known {
     object: Py<PyAny>,
     name: FieldName,
     value: Option<HeaderValue>,
-    /// How often the value was another one.
+    /// How many times the value has changed.
     changes: u8,
 }
 
 impl GivenFields {
-    /// Nothing yet.
+    /// An empty cache.
     pub const fn of(kind: TextKind) -> Self {
         Self { kind, known: Mutex::new([const { None }; PLACES]) }
     }
@@ -114,14 +115,14 @@ impl GivenFields {
         Ok((name, value))
     }
 
-    /// What `object` names, and the value that it is known with; `None` where nothing is known.
+    /// The cached name and value of `object`, if there are any.
     fn find(&self, object: &Bound<'_, PyAny>) -> Option<(FieldName, Option<HeaderValue>)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.get(place(object))?.as_ref().filter(|known| known.object.is(object))?;
         Some((known.name.clone(), known.value.clone()))
     }
 
-    /// Remembers what `object` names, and the value that came with it.
+    /// Caches the name of `object`, and the value that came with it.
     fn keep(&self, object: &Bound<'_, PyAny>, name: &FieldName, value: &HeaderValue) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(place) = known.get_mut(place(object)) else { return };
@@ -133,7 +134,7 @@ impl GivenFields {
         let kept = (value.len() <= LONGEST).then(|| value.clone());
         let new = Known { object: object.clone().unbind(), name: name.clone(), value: kept, changes: 0 };
         let before = place.replace(new);
-        // What dies is Python's: not while others wait.
+        // Dropped after the lock is released, because destructors can run any Python code.
         drop(known);
         drop(before);
     }
@@ -190,7 +191,7 @@ impl TextKind {
     }
 }
 
-/// Objects stand at multiples of 16.
+/// The place of an object in the cache. Addresses of objects are multiples of 16.
 fn place(object: &Bound<'_, PyAny>) -> usize {
     (object.as_ptr().addr() >> 4) % PLACES
 }

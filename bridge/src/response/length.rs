@@ -1,34 +1,34 @@
-//! Keeps a response body to the `Content-Length` that the application declared.
+//! Keeps a response body to the declared `Content-Length`.
 //!
-//! Kept apart because WSGI and ASGI answers are held to the same rule.
+//! WSGI and ASGI responses use it.
 //!
 //! Spec: PEP 3333 "Handling the Content-Length Header"; RFC 9110 8.6.
 
 use bytes::Bytes;
 
-/// Counts body bytes against a declared length.
+/// Compares the number of body bytes with the declared length.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLength {
     declared: Option<u64>,
     sent: u64,
 }
 
-/// What may be sent of a chunk.
+/// The part of a piece that may be sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Admitted {
-    /// All of it.
+    /// The whole piece.
     Whole(Bytes),
-    /// Only this beginning: the rest goes over the declared length.
+    /// Only this beginning. The rest exceeds the declared length.
     Clamped(Bytes),
 }
 
 impl BodyLength {
-    /// `declared` is the value of `Content-Length`, `None` when there is none.
+    /// `declared` is the value of `Content-Length`; `None` if there is none.
     pub fn new(declared: Option<u64>) -> Self {
         Self { declared, sent: 0 }
     }
 
-    /// Counts a chunk and says how much of it fits.
+    /// Counts a piece. Returns the part that may be sent.
     pub fn admit(&mut self, mut chunk: Bytes) -> Admitted {
         let length = chunk.len() as u64;
         let Some(declared) = self.declared else {
@@ -45,22 +45,22 @@ impl BodyLength {
         Admitted::Clamped(chunk)
     }
 
-    /// Counts bytes that are known to fit.
+    /// Counts bytes that do not exceed the declared length.
     pub fn count(&mut self, bytes: u64) {
         self.sent += bytes;
     }
 
-    /// What was declared, if anything was.
+    /// The declared length, if there is one.
     pub fn declared(&self) -> Option<u64> {
         self.declared
     }
 
-    /// Whether nothing was sent yet.
+    /// Whether nothing was counted yet.
     pub fn is_untouched(&self) -> bool {
         self.sent == 0
     }
 
-    /// Bytes that were declared and did not come.
+    /// How many declared bytes are missing.
     pub fn missing(&self) -> u64 {
         self.declared.map_or(0, |declared| declared - self.sent)
     }

@@ -1,6 +1,7 @@
-//! What an application gives back: `start_response`, `write`, the head and the body.
+//! What an application returns: `start_response`, `write`, the head and the body.
 //!
-//! [`exchange`] has the state of one WSGI response. [`sink`] is where it goes. [`overflow`] keeps in a file what a client is slow to take.
+//! [`exchange`] has the state of one WSGI response. [`sink`] is where it goes. [`overflow`] stores in a file what a
+//! slow client has not read.
 
 pub mod async_body;
 pub mod exchange;

@@ -1,7 +1,8 @@
-//! What a WSGI thread does when its client does not keep up: it waits a moment, then goes on into a file, and only then waits.
+//! What a WSGI thread does if its client is slow: it waits a moment, then writes to a file, and waits again only if
+//! that is not possible.
 //!
-//! Kept apart from the sinks, which know where a response goes: how long a thread may wait for a client is one rule for all
-//! of them. The client of one response must not hold a thread that another request needs.
+//! All sinks use it, so this rule is the same for all responses. A slow client must not hold a thread that another
+//! request needs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,21 +15,22 @@ use crate::pipe::PipeWriter;
 use crate::pool::JobHandle;
 use crate::response::stored::{NotStored, Spool, Storable};
 
-/// Who takes half a response buffer in this time keeps up: the application waits for them, and the disk is left alone.
+/// How long a thread waits before it uses the file. A client that reads half a response buffer in this time is fast
+/// enough.
 const MOMENT: Duration = Duration::from_millis(200);
 
-/// Who waits looks so often whether another request needs the thread. One look is all the time it has then.
+/// How often a waiting thread checks whether another request needs it. If so, it waits only this long.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The same for a response that cannot be stored.
 const LONG_LOOK: Duration = Duration::from_millis(50);
 
-/// The pipe of a response, wherever it is kept.
+/// Access to the pipe of a response.
 pub trait Outlet<T: Storable> {
-    /// Gives it to `act`.
+    /// Calls `act` with the pipe.
     ///
     /// # Errors
-    /// [`Disconnected`] when there is none any more.
+    /// [`Disconnected`] if the pipe has gone.
     fn with<R>(&self, act: impl FnOnce(&PipeWriter<T>) -> R) -> Result<R, Disconnected>;
 }
 
@@ -38,36 +40,36 @@ impl<T: Storable> Outlet<T> for PipeWriter<T> {
     }
 }
 
-/// Whether more of a response comes.
+/// Whether more of the body may follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum More {
-    /// It may.
+    /// More may follow.
     Comes,
-    /// This was its declared length.
+    /// The declared length was reached.
     Ends,
 }
 
-/// What of one response goes over its buffer.
+/// Stores the part of a response that exceeds its buffer.
 #[derive(Debug)]
 pub struct Overflow(Spool);
 
 impl Overflow {
-    /// Stores at most `limit` bytes at a time; with 0 the thread waits instead.
+    /// Stores at most `limit` bytes at a time. With 0, nothing is stored, and the thread waits.
     pub fn new(limit: u64) -> Self {
         Self(Spool::new(limit))
     }
 
-    /// Waits until the full pipe has room, or makes room in it. Blocks, with the interpreter detached.
+    /// Waits until the full pipe has room, or makes room in it. Blocks, without the GIL.
     ///
     /// # Errors
-    /// [`Disconnected`] when the client has gone, or is given up because other requests need the thread.
+    /// [`Disconnected`] if the client has gone, or was given up because other requests need the thread.
     pub fn make_room<T: Storable>(
         &mut self,
         outlet: &impl Outlet<T>,
         job_handle: &JobHandle,
         more: More,
     ) -> Result<(), Disconnected> {
-        // A client that has not taken yet what was stored has had its moment.
+        // No second wait if the client has not read yet what was stored before.
         if !self.0.is_behind() && waited_a_moment(outlet, job_handle)? {
             return Ok(());
         }
@@ -77,7 +79,7 @@ impl Overflow {
         wait_stalled(outlet, job_handle)
     }
 
-    /// Stores what waits in the pipe; `false` when it cannot be.
+    /// Stores what is in the pipe. Returns `false` if that is not possible.
     fn store<T: Storable>(&mut self, outlet: &impl Outlet<T>, job_handle: &JobHandle) -> Result<bool, Disconnected> {
         let items: VecDeque<T> = outlet.with(PipeWriter::take_back)??;
         let (items, stored) = match self.0.store(items) {
@@ -94,7 +96,7 @@ impl Overflow {
     }
 }
 
-/// Whether there was room within a moment; a shorter one while other requests need the thread.
+/// Waits a moment for room. While other requests need the thread, the moment is shorter. Returns whether there is room.
 fn waited_a_moment<T: Storable>(outlet: &impl Outlet<T>, job_handle: &JobHandle) -> Result<bool, Disconnected> {
     let until = Instant::now() + MOMENT;
     loop {
@@ -107,7 +109,7 @@ fn waited_a_moment<T: Storable>(outlet: &impl Outlet<T>, job_handle: &JobHandle)
     }
 }
 
-/// Waits for room for as long as the thread can be spared.
+/// Waits for room until other requests need the thread.
 fn wait_stalled<T: Storable>(outlet: &impl Outlet<T>, job_handle: &JobHandle) -> Result<(), Disconnected> {
     let stall = job_handle.stall();
     while !room_within(LONG_LOOK, outlet)? {
@@ -122,7 +124,7 @@ fn wait_stalled<T: Storable>(outlet: &impl Outlet<T>, job_handle: &JobHandle) ->
     Ok(())
 }
 
-/// Whether the pipe has room within `timeout`.
+/// Waits for room for at most `timeout`. Returns whether there is room.
 fn room_within<T: Storable>(timeout: Duration, outlet: &impl Outlet<T>) -> Result<bool, Disconnected> {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);

@@ -1,6 +1,6 @@
-//! Status and headers of a response, checked while the application can still see the error.
+//! Status and header fields of a response, checked where the application can see the error.
 //!
-//! Kept apart because `start_response` and the ASGI `http.response.start` are held to the same rules.
+//! The same rules apply to `start_response` and to the ASGI message `http.response.start`.
 //!
 //! Spec: PEP 3333 "The `start_response()` Callable"; ASGI HTTP "Response Start"; RFC 9110 5.5, 7.6.1, 15.
 
@@ -18,42 +18,42 @@ use crate::latin1::latin1_bytes;
 use crate::log::log_warning;
 use crate::response::given_fields::{FieldName, GivenFields, Purpose, TextKind};
 
-/// Fields that a server adds to an application's: room for them is there from the beginning.
+/// How many fields the server adds. The map is made large enough for them.
 const SERVERS_OWN: usize = 1;
 
-/// No response needs as many fields; the map would panic at a few more.
+/// The most fields of a response. `HeaderMap` would panic at a few more.
 const MOST_FIELDS: usize = 16 * 1024;
 
-/// Fields that WSGI applications give.
+/// The fields of WSGI applications.
 static TEXTS: GivenFields = GivenFields::of(TextKind::Text);
 
-/// Fields that ASGI applications give.
+/// The fields of ASGI applications.
 static OCTETS: GivenFields = GivenFields::of(TextKind::Bytes);
 
 /// A checked response head.
 #[derive(Debug, Clone)]
 pub struct ResponseHead {
-    /// 200–999: informational answers are the server's own.
+    /// From 200 to 999. Only the server sends informational responses.
     pub status: StatusCode,
-    /// The words after the status code, latin-1, when they are not the usual ones.
+    /// The reason phrase in latin-1, if it is not the usual one.
     pub reason: Option<Box<[u8]>>,
-    /// Names lower-case; repeats kept in order; hop-by-hop fields gone.
+    /// Names are in lower case. Repeated fields keep their order. Hop-by-hop fields are removed.
     pub headers: HeaderMap,
-    /// The fields in the application's order, where repeats of a name do not stand together: a map cannot tell it. Over HTTP/1
-    /// they leave in it.
+    /// The fields in the application's order. Only set if a field is repeated with another one in between, because the
+    /// map cannot represent that. HTTP/1 sends this order.
     pub order: Option<Vec<(HeaderName, HeaderValue)>>,
-    /// `Content-Length`, if declared.
+    /// The declared `Content-Length`.
     pub content_length: Option<u64>,
 }
 
 impl ResponseHead {
-    /// Whether the answer to `method` with this status may carry a body.
+    /// Whether the response may have a body. `head_request` says whether the method is HEAD.
     pub fn allows_body(&self, head_request: bool) -> bool {
         !head_request && self.status != StatusCode::NO_CONTENT && self.status != StatusCode::NOT_MODIFIED
     }
 
-    /// What of a whole body may be sent: nothing in answer to HEAD, and nothing with a status that has none. How long it would be is
-    /// said in answer to HEAD all the same, where the application has not.
+    /// The part of a whole body that may be sent: nothing for HEAD, and nothing for a status without a body. For HEAD,
+    /// sets the `Content-Length` if the application has not.
     pub fn admit(&mut self, body: Bytes, head_request: bool) -> Bytes {
         if self.allows_body(head_request) {
             return body;
@@ -64,12 +64,12 @@ impl ResponseHead {
         Bytes::new()
     }
 
-    /// A head of the server's own.
+    /// A head of a response that the server itself makes.
     pub fn own(status: StatusCode, headers: HeaderMap) -> Box<Self> {
         Box::new(Self { status, reason: None, headers, order: None, content_length: None })
     }
 
-    /// Declares a length, where none was.
+    /// Adds a `Content-Length`. There must be none yet.
     pub fn set_length(&mut self, length: u64) {
         let value = HeaderValue::from(length);
         if let Some(order) = &mut self.order {
@@ -79,7 +79,7 @@ impl ResponseHead {
         self.content_length = Some(length);
     }
 
-    /// Takes a field out.
+    /// Removes a field.
     pub fn remove(&mut self, name: &HeaderName) {
         self.headers.remove(name);
         if let Some(order) = &mut self.order {
@@ -90,14 +90,14 @@ impl ResponseHead {
         }
     }
 
-    /// Takes a field out, and gives its first value.
+    /// Removes a field. Returns its first value.
     pub fn take(&mut self, name: &HeaderName) -> Option<HeaderValue> {
         let value = self.headers.get(name).cloned()?;
         self.remove(name);
         Some(value)
     }
 
-    /// Adds a field, after all others.
+    /// Adds a field after all others.
     pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
         if let Some(order) = &mut self.order {
             order.push((name.clone(), value.clone()));
@@ -105,7 +105,7 @@ impl ResponseHead {
         self.headers.append(name, value);
     }
 
-    /// Gives a field this one value, whether it had any or not. It is the last one where the order is kept.
+    /// Sets a field to this one value, whether it had values or not. If the order is kept, it becomes the last field.
     pub fn replace(&mut self, name: HeaderName, value: HeaderValue) {
         if let Some(order) = &mut self.order {
             order.retain(|(listed, _)| *listed != name);
@@ -121,7 +121,7 @@ impl ResponseHead {
         listed.chain(mapped)
     }
 
-    /// Reads the two arguments of `start_response`.
+    /// Checks the two arguments of `start_response`.
     ///
     /// # Errors
     /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
@@ -136,15 +136,16 @@ impl ResponseHead {
         Ok(fields.finish(reason))
     }
 
-    /// Reads the header list of an `http.response.trailers` message.
+    /// Checks the header list of an `http.response.trailers` message.
     ///
     /// # Errors
-    /// As [`ResponseHead::from_asgi`].
+    /// The same as for [`ResponseHead::from_asgi`].
     pub fn trailers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
         Ok(Fields::new(StatusCode::OK, 4).announcing(true).read(headers)?.headers)
     }
 
-    /// Reads `status` and `headers` of an `http.response.start` message; `Trailer` is kept when `trailers` will follow.
+    /// Checks `status` and `headers` of an `http.response.start` message. `trailers` says whether trailers will follow.
+    /// If not, `Trailer` is removed.
     ///
     /// # Errors
     /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
@@ -160,16 +161,16 @@ impl ResponseHead {
         Ok(Fields::new(status, 8).announcing(trailers).read(headers)?.finish(None))
     }
 
-    /// Reads a header list alone (`websocket.accept`).
+    /// Checks a header list alone (`websocket.accept`).
     ///
     /// # Errors
-    /// As [`ResponseHead::from_asgi`].
+    /// The same as for [`ResponseHead::from_asgi`].
     pub fn headers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
         Ok(Fields::new(StatusCode::SWITCHING_PROTOCOLS, 4).read(headers)?.headers)
     }
 }
 
-/// `200 OK` → 200 and, when it is not the usual phrase, the reason. A bare `200` is fine.
+/// Parses `200 OK`. Returns the code, and the reason phrase if it is not the usual one. `200` alone is allowed.
 fn parse_status(text: &str) -> PyResult<(StatusCode, Option<Box<[u8]>>)> {
     if text == "200 OK" {
         return Ok((StatusCode::OK, None));
@@ -202,7 +203,7 @@ fn is_text(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7F)
 }
 
-/// The header fields of one response while they are checked.
+/// The header fields of one response while they are being checked.
 struct Fields {
     status: StatusCode,
     headers: HeaderMap,
@@ -222,7 +223,7 @@ impl Fields {
         }
     }
 
-    /// Fields may follow the body, and `Trailer` announces them.
+    /// Sets whether trailers may follow the body, which `Trailer` announces.
     fn announcing(self, announces: bool) -> Self {
         Self { announces, ..self }
     }
@@ -281,7 +282,7 @@ impl Fields {
         Ok(())
     }
 
-    /// A list beside the map, from the first repeat on that stands apart from the one before it.
+    /// Starts the ordered list at the first repeated field that does not follow its predecessor directly.
     fn keep_order(&mut self, field: &HeaderName, value: &HeaderValue) {
         if self.order.is_none() && self.headers.keys().last() != Some(field) {
             self.order = Some(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
@@ -300,14 +301,15 @@ impl Fields {
         if self.content_length.is_some_and(|earlier| earlier != length) {
             return Err(PyValueError::new_err("the response has two different Content-Length headers"));
         }
-        // A 204 has none. (To take it out again would disturb the order of the others.)
+        // A 204 has no length. It is not added at all, because removing it later could change the order of the other
+        // fields.
         if self.content_length.replace(length).is_none() && self.status != StatusCode::NO_CONTENT {
             return self.append(CONTENT_LENGTH, value);
         }
         Ok(())
     }
 
-    /// In a box: it goes from hand to hand.
+    /// Boxed, because it is moved many times.
     fn finish(self, reason: Option<Box<[u8]>>) -> Box<ResponseHead> {
         let Self { status, headers, order, content_length, .. } = self;
         let content_length = content_length.filter(|_| status != StatusCode::NO_CONTENT);
@@ -315,7 +317,7 @@ impl Fields {
     }
 }
 
-/// Says so the first time only: an application that sets one sets it every time.
+/// Warns once only, because an application that sets such a field sets it in every response.
 fn warn_once(py: Python<'_>, name: &HeaderName) {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::Relaxed) {

@@ -1,6 +1,4 @@
-//! Where the response of one WSGI call goes.
-//!
-//! Kept apart because the server sends it to a socket and the bridge to another server's `send`; the call is the same.
+//! Where the response of a WSGI call goes: in the server to a socket, in the bridge to another server's `send`.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -12,45 +10,46 @@ use pyo3::PyErr;
 use crate::error::Disconnected;
 use crate::response::response_head::ResponseHead;
 
-/// A piece of an open file, to be sent without passing through Python.
+/// A part of an open file. It is sent without going through Python.
 #[derive(Debug)]
 pub struct FileBody {
-    /// Opened for this response alone.
+    /// A file that was opened only for this response.
     pub file: File,
     /// Where to start, in bytes.
     pub offset: u64,
     /// How many bytes to send.
     pub length: u64,
-    /// Where the application says that the file is.
+    /// The path of the file, according to the application.
     pub path: Option<PathBuf>,
-    /// What the file was when its length was told, where it must not change while it is sent.
+    /// The state of the file when its length was read, if it must not change while it is sent.
     pub stamp: Option<Stamp>,
 }
 
-/// What tells one state of a file from another.
+/// Identifies the state of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
-    /// Its size, in bytes.
+    /// The size, in bytes.
     pub size: u64,
-    /// When it was changed, in seconds since 1970.
+    /// The modification time, in seconds since 1970.
     pub seconds: i64,
-    /// The rest of that.
+    /// The nanoseconds of the modification time.
     pub nanoseconds: i64,
 }
 
 impl Stamp {
-    /// That of a file whose metadata this is.
+    /// The state in this metadata.
     pub fn of(metadata: &std::fs::Metadata) -> Self {
         Self { size: metadata.len(), seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() }
     }
 
-    /// Whether what was read between this state and `later` may be of both. What grows keeps what it had: a log does.
+    /// Whether the content may have changed between this state and `later`. A file that only grows, such as a log,
+    /// keeps its content.
     pub fn is_broken_by(self, later: Self) -> bool {
         later.size < self.size || (later.size == self.size && later != self)
     }
 }
 
-/// What is read piece by piece.
+/// Something that is read piece by piece.
 pub trait Pieces: Send + 'static {
     /// How many bytes are left.
     fn left(&self) -> u64;
@@ -58,7 +57,7 @@ pub trait Pieces: Send + 'static {
     /// The next piece, of at most `most` bytes; `None` at the end. Blocks for the disk.
     ///
     /// # Errors
-    /// `UnexpectedEof` when the file got shorter: what was sent must not look whole.
+    /// `UnexpectedEof` if the file got shorter, because the body must not look complete then.
     fn next_piece(&mut self, most: u64) -> std::io::Result<Option<Bytes>>;
 }
 
@@ -69,7 +68,7 @@ impl Pieces for FileBody {
 
     fn next_piece(&mut self, most: u64) -> std::io::Result<Option<Bytes>> {
         let piece = read_piece(&self.file, &mut self.offset, &mut self.length, most)?;
-        // The last piece is kept back when those before it may not belong to it.
+        // If the file has changed, the last piece is not sent, because the pieces may not belong together.
         if self.length == 0
             && let Some(stamp) = self.stamp
             && stamp.is_broken_by(Stamp::of(&self.file.metadata()?))
@@ -80,10 +79,10 @@ impl Pieces for FileBody {
     }
 }
 
-/// Reads the next piece of `file`, and moves `offset` and `length` on.
+/// Reads the next piece of `file`, and advances `offset` and `length`.
 ///
 /// # Errors
-/// `UnexpectedEof` when the file got shorter.
+/// `UnexpectedEof` if the file got shorter.
 pub fn read_piece(file: &File, offset: &mut u64, length: &mut u64, most: u64) -> std::io::Result<Option<Bytes>> {
     if *length == 0 {
         return Ok(None);
@@ -99,14 +98,14 @@ pub fn read_piece(file: &File, offset: &mut u64, length: &mut u64, most: u64) ->
     Ok(Some(piece.into()))
 }
 
-/// The length that files in `/sys` have.
+/// The size that files in `/sys` report.
 const PAGE: u64 = 4096;
 
-/// The file, or a copy of what can be read from it where its length says nothing about that: files that the kernel makes when
-/// they are read have nothing on disk, and say 0 (in `/proc`) or a page (in `/sys`).
+/// Returns the file, or a temporary copy if its size says nothing about its content. The kernel generates some files
+/// when they are read: files in `/proc` report a size of 0, those in `/sys` one page.
 ///
 /// # Errors
-/// When it cannot be read, or the copy not be written.
+/// When the file cannot be read, or the copy cannot be written.
 pub fn of_known_length(mut file: File) -> std::io::Result<File> {
     let metadata = file.metadata()?;
     if metadata.blocks() > 0 || metadata.len() > PAGE {
@@ -114,58 +113,58 @@ pub fn of_known_length(mut file: File) -> std::io::Result<File> {
     }
     let mut copy = tempfile::tempfile()?;
     let copied = std::io::copy(&mut file, &mut copy)?;
-    // It said what there is.
+    // If the size was right, no copy is needed.
     Ok(if copied == metadata.len() { file } else { copy })
 }
 
-/// Whether more may be written at once.
+/// Whether another piece can be written at once.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub enum Capacity {
-    /// It may.
+    /// It can.
     More,
-    /// Not before the client has taken some.
+    /// It cannot before the client has read some.
     Full,
 }
 
-/// Takes one response: either one of the whole ones, or `start`, any number of `write`s, and an end.
+/// Takes one response: either a whole one, or `start`, any number of `write`s, and an end.
 pub trait ResponseSink: Send {
-    /// A response that is complete. Nothing of it follows but, perhaps, an end. `body` may be longer or shorter than declared
-    /// only where the caller checked it. May block for the disk where the body is large, never for the client.
+    /// Sends a complete response. Nothing may follow except an end. The caller has compared the length of `body` with
+    /// the declared one. May block for the disk if the body is large, never for the client.
     fn complete(&mut self, head: Box<ResponseHead>, body: Bytes);
 
-    /// A response whose body is a file. May block, with the interpreter detached, while the client is slow.
+    /// Sends a response whose body is a file. May block, without the GIL, while the client is slow.
     ///
     /// # Errors
-    /// `BrokenPipe` when the client has gone; any other when the file cannot be read to its end.
+    /// `BrokenPipe` if the client has gone. Any other error if the file cannot be read to its end.
     fn file(&mut self, head: Box<ResponseHead>, body: FileBody) -> std::io::Result<()>;
 
-    /// The head of a response whose body follows in pieces.
+    /// Sends the head of a response whose body follows in pieces.
     fn start(&mut self, head: Box<ResponseHead>);
 
-    /// One non-empty piece. Never blocks; says whether there is room for another.
+    /// Sends one piece, which is not empty. Never blocks. Returns whether there is room for another.
     ///
     /// # Errors
-    /// [`Disconnected`] when the client has gone.
+    /// [`Disconnected`] if the client has gone.
     fn write(&mut self, chunk: Bytes) -> Result<Capacity, Disconnected>;
 
-    /// Whether the client has gone, as far as that is known: of an answer that is out in full it is not.
+    /// Whether the client has gone, as far as this is known. After the whole response was sent, it is not known.
     fn is_gone(&self) -> bool;
 
-    /// Blocks, with the interpreter detached, until there is room.
+    /// Blocks, without the GIL, until there is room.
     ///
     /// # Errors
-    /// [`Disconnected`] when the client has gone, or is given up.
+    /// [`Disconnected`] if the client has gone, or was given up.
     fn wait(&mut self) -> Result<(), Disconnected>;
 
-    /// The pieces are complete.
+    /// Ends the body: it is complete.
     fn finish(&mut self);
 
-    /// The body breaks off: the client must not take it for a whole one.
+    /// Breaks off the body, so that the client cannot take it for a complete one.
     fn abort(&mut self);
 
-    /// The application failed before anything was sent.
+    /// Called if the application failed before anything was sent.
     fn fail(&mut self);
 
-    /// The application replaced its head because of this error, and goes on.
+    /// Called if the application replaced its head because of this error.
     fn replaced(&mut self, _error: PyErr) {}
 }

@@ -1,6 +1,6 @@
-//! `start_response` and the `write` callable it gives back, as Python objects.
+//! `start_response` and the `write` callable that it returns, as Python objects.
 //!
-//! Kept apart from the iteration because an application must see its errors where it made them.
+//! They raise errors where the application calls them.
 //!
 //! Spec: PEP 3333 "The `start_response()` Callable", "The `write()` Callable".
 
@@ -17,13 +17,13 @@ use crate::response::exchange::Exchange;
 use crate::response::response_head::ResponseHead;
 use crate::spare::{Spare, has_only};
 
-/// The `write` of a call; its `start_response` is a method of it, which Python calls with less ado than an object. Most applications
-/// never call `write`, but all get it.
+/// The `write` of a call. Its `start_response` is a method of it, because Python calls a method faster than an object.
+/// Most applications never call `write`, but all of them get it.
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct ResponseSlot(Mutex<Option<Arc<Exchange>>>);
 
-/// What has once been given to an application, and is nobody's now.
+/// Objects of earlier calls that nobody else has.
 static SPARE: Spare<(Py<ResponseSlot>, Py<PyAny>)> = Spare::new();
 
 /// The `start_response` of one call.
@@ -34,7 +34,7 @@ pub struct StartResponse<'py> {
 }
 
 impl<'py> StartResponse<'py> {
-    /// That of `exchange`.
+    /// The `start_response` of `exchange`.
     ///
     /// # Errors
     /// When Python is out of memory.
@@ -49,15 +49,15 @@ impl<'py> StartResponse<'py> {
         Ok(Self { response, callable })
     }
 
-    /// What the application is called with.
+    /// The callable for the application.
     pub fn callable(&self) -> &Bound<'py, PyAny> {
         &self.callable
     }
 
-    /// The call is over: what the application has not kept serves another.
+    /// Keeps the objects for another call, if the application has not kept them.
     pub fn give_back(self) {
         let Self { response, callable } = self;
-        // The method has one reference to what it is a method of.
+        // The bound method holds one more reference to the object.
         if has_only(&callable, 1) && has_only(&response, 2) {
             *response.get().lock() = None;
             SPARE.give_back((response.unbind(), callable.unbind()));
@@ -77,8 +77,8 @@ impl ResponseSlot {
 
 #[pymethods]
 impl ResponseSlot {
-    /// Stores status and headers; they leave with the first byte of the body. The arguments have the names that PEP 3333 gives them:
-    /// some applications write `exc_info=`.
+    /// Takes status and header fields. They are sent with the first byte of the body. The arguments have the names of
+    /// PEP 3333, because some applications write `exc_info=`.
     #[pyo3(name = "start_response", signature = (status, response_headers, exc_info = None))]
     fn start<'py>(
         slf: &Bound<'py, Self>,
@@ -91,7 +91,7 @@ impl ResponseSlot {
         Ok(slf.clone())
     }
 
-    /// Sends `data` before anything of the iterable; blocks while the client is slow.
+    /// Sends `data` before the pieces of the iterable. Blocks while the client is slow.
     #[pyo3(signature = (data, /))]
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let chunk = body_bytes(data)?;
@@ -99,10 +99,10 @@ impl ResponseSlot {
     }
 }
 
-/// The bytes of one body chunk.
+/// The bytes of one piece of a body.
 ///
 /// # Errors
-/// `TypeError` when the application gave something else.
+/// `TypeError` if the application gave something else.
 pub fn body_bytes(chunk: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     chunk
         .cast::<PyBytes>()

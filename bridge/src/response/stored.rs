@@ -1,7 +1,7 @@
-//! The part of a response that is in a temporary file, because its client is slow.
+//! Stores a part of a response in a temporary file, because its client is slow.
 //!
-//! Kept apart from the waiting (`overflow`), which decides when something goes there: here is the disk, and how much of it all
-//! responses of the process may take.
+//! `overflow` decides when to store something. This file writes it, and limits how much disk space all responses of the
+//! process use.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,19 +15,20 @@ use bytes::Bytes;
 use crate::pipe::Weight;
 use crate::response::sink::{Pieces, read_piece};
 
-/// All responses of a process together may store so many times what one may.
+/// All responses of a process together may store this many times the limit of one response.
 const MOST_FULL_SPOOLS: u64 = 16;
 
-/// What bodies that are whole, and larger than a response buffer, may take in memory together. Later ones are stored.
+/// The most memory, in bytes, for all complete bodies that are larger than a response buffer. Further ones are stored
+/// on disk.
 const MOST_IN_MEMORY: usize = 64 * 1024 * 1024;
 
-/// Bytes in the files of this process.
+/// Bytes on disk, of all responses of this process.
 static STORED: AtomicU64 = AtomicU64::new(0);
 
-/// Bytes of whole bodies in memory.
+/// Bytes in memory, of all complete bodies.
 static IN_MEMORY: AtomicUsize = AtomicUsize::new(0);
 
-/// A part of a temporary file, in the place of what was written there.
+/// A part of a temporary file. It replaces the bytes that were written there.
 #[derive(Debug)]
 pub struct Stored {
     file: Arc<SpoolFile>,
@@ -45,27 +46,27 @@ impl Pieces for Stored {
     }
 }
 
-/// What a pipe holds that may be stored.
+/// An item of a pipe that may be stored.
 pub trait Storable: Weight + Sized {
-    /// The bytes that can be.
+    /// The bytes to store.
     fn bytes(&self) -> Option<&Bytes>;
 
-    /// What was stored earlier.
+    /// The part that was stored before, if the item is one.
     ///
     /// # Errors
-    /// The item itself when it is something else.
+    /// The item itself, if it is something else.
     fn into_stored(self) -> Result<Stored, Self>;
 
-    /// What stands in the pipe in their place.
+    /// The item for a stored part.
     fn from_stored(stored: Stored) -> Self;
 }
 
 /// A piece of a response body on its way to a socket.
 #[derive(Debug)]
 pub enum Piece {
-    /// Here it is.
+    /// In memory.
     Bytes(Bytes),
-    /// It is in a file.
+    /// In a file.
     Stored(Stored),
 }
 
@@ -98,7 +99,7 @@ impl Storable for Piece {
     }
 }
 
-/// A temporary file without a name, and how much of the disk counts as its own.
+/// A temporary file without a name, and how many bytes of the disk are counted for it.
 #[derive(Debug)]
 struct SpoolFile {
     file: File,
@@ -110,7 +111,7 @@ impl SpoolFile {
         Ok(Self { file: tempfile::tempfile()?, counted: AtomicU64::new(0) })
     }
 
-    /// Counts `size` bytes as its own; `false` when all files together would be more than `most`.
+    /// Counts `size` bytes for this file. Returns `false` if all files together would exceed `most`.
     fn grow_to(&self, size: u64, most: u64) -> bool {
         let more = size.saturating_sub(self.counted.load(Ordering::Relaxed));
         let within = |stored: u64| stored.checked_add(more).filter(|sum| *sum <= most);
@@ -128,16 +129,16 @@ impl Drop for SpoolFile {
     }
 }
 
-/// Why nothing was stored; the items as they were.
+/// Nothing was stored.
 #[derive(Debug)]
 pub struct NotStored<T> {
-    /// What was to be stored.
+    /// The items, unchanged.
     pub items: VecDeque<T>,
-    /// What the disk said; `None` when a limit was reached.
+    /// The error of the disk. `None` if a limit was reached.
     pub error: Option<io::Error>,
 }
 
-/// The file of one response. There is none before something is stored.
+/// The temporary file of one response. It is created when something is stored.
 #[derive(Debug)]
 pub struct Spool {
     limit: u64,
@@ -146,34 +147,34 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Takes at most `limit` bytes at a time; 0 is nothing at all.
+    /// Stores at most `limit` bytes at a time. With 0, stores nothing.
     pub fn new(limit: u64) -> Self {
         Self { limit, file: None, written: 0 }
     }
 
-    /// Whether the client has not taken yet all that was stored.
+    /// Whether the client has not read yet everything that was stored.
     pub fn is_behind(&self) -> bool {
         self.file.as_ref().is_some_and(|file| Arc::strong_count(file) > 1)
     }
 
-    /// Writes the bytes among `items` to the file. Gives what takes their place. Blocks for the disk.
+    /// Writes the bytes of `items` to the file. Returns the items that replace them. Blocks for the disk.
     ///
     /// # Errors
-    /// When a limit is reached or the disk fails: then nothing is lost.
+    /// When a limit is reached or the disk fails. The items are returned unchanged.
     pub fn store<T: Storable>(&mut self, items: VecDeque<T>) -> Result<VecDeque<T>, NotStored<T>> {
         let chunks: Vec<&Bytes> = items.iter().filter_map(T::bytes).collect();
         match self.append(&chunks) {
             Ok(Some(stored)) => Ok(replaced(items, stored)),
             Ok(None) => Err(NotStored { items, error: None }),
             Err(error) => {
-                // Another try would fail in the same way, at the same cost.
+                // Another attempt would fail in the same way, at the same cost.
                 self.limit = 0;
                 Err(NotStored { items, error: Some(error) })
             }
         }
     }
 
-    /// `None` when it would be too much.
+    /// Writes the pieces. `None` if that would exceed a limit.
     fn append(&mut self, chunks: &[&Bytes]) -> io::Result<Option<Stored>> {
         let length = chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
         if length > self.limit {
@@ -183,7 +184,7 @@ impl Spool {
             Some(file) => file,
             none => none.insert(Arc::new(SpoolFile::create()?)),
         };
-        // All of it has been taken: its room is free again.
+        // If everything was read, the file is used from its beginning again.
         let offset = if Arc::get_mut(file).is_some() { 0 } else { self.written };
         let end = offset.saturating_add(length);
         if end > self.limit || !file.grow_to(end, self.limit.saturating_mul(MOST_FULL_SPOOLS)) {
@@ -198,7 +199,7 @@ impl Spool {
     }
 }
 
-/// One write for all: an application may give its body in single bytes.
+/// Joins the pieces for a single write, because an application may send single bytes.
 fn joined(chunks: &[&Bytes], length: u64) -> io::Result<Vec<u8>> {
     let mut whole = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
     for chunk in chunks {
@@ -207,13 +208,13 @@ fn joined(chunks: &[&Bytes], length: u64) -> io::Result<Vec<u8>> {
     Ok(whole)
 }
 
-/// `items` with `stored` in the place of their bytes.
+/// Replaces the bytes in `items` by `stored`.
 fn replaced<T: Storable>(items: VecDeque<T>, stored: Stored) -> VecDeque<T> {
     let mut left = VecDeque::with_capacity(2);
     let mut whole = stored;
     for item in items {
         match item.into_stored() {
-            // What was stored last ends where this begins.
+            // A part that was stored before ends where this one begins, so both become one.
             Ok(earlier) => whole = Stored { length: earlier.length + whole.length, ..earlier },
             Err(item) if item.bytes().is_some() => {}
             Err(item) => left.push_back(item),
@@ -223,22 +224,23 @@ fn replaced<T: Storable>(items: VecDeque<T>, stored: Stored) -> VecDeque<T> {
     left
 }
 
-/// A body that is whole when it comes.
+/// A complete body.
 #[derive(Debug)]
 pub enum Kept {
-    /// It stays in memory.
+    /// In memory.
     InMemory(Bytes),
-    /// There is enough in memory already.
+    /// On disk, because the limit for memory was reached.
     Stored(Stored),
 }
 
-/// Keeps a large body until its client has taken it: in memory, or in a file of at most `limit` bytes. Blocks for the disk.
+/// Keeps a large body until its client has read it: in memory, or in a file of at most `limit` bytes. Blocks for the
+/// disk.
 pub fn keep(body: Bytes, limit: u64) -> Kept {
     let size = body.len();
     let within = |held: usize| held.checked_add(size).filter(|sum| *sum <= MOST_IN_MEMORY);
     let fits = IN_MEMORY.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok();
     if !fits {
-        // A disk that fails is no reason to lose what is here.
+        // If the disk fails, the body stays in memory, so that it is not lost.
         if let Ok(Some(stored)) = Spool::new(limit).append(&[&body]) {
             return Kept::Stored(stored);
         }
@@ -247,7 +249,7 @@ pub fn keep(body: Bytes, limit: u64) -> Kept {
     Kept::InMemory(Bytes::from_owner(Counted(body)))
 }
 
-/// A body that counts in memory as long as anybody has a part of it.
+/// A body that counts for `IN_MEMORY` while anybody has a part of it.
 struct Counted(Bytes);
 
 impl AsRef<[u8]> for Counted {

@@ -1,6 +1,7 @@
 """Starts a server: in this process alone, or as the supervisor of several.
 
-The command line and `rsgi.serve(...)` use it. `serving.py` is one process that serves.
+The command line and `rsgi.serve(...)` use it. `serving.py` is one process that serves. `embedding.py` is a server inside
+another program.
 """
 
 from __future__ import annotations
@@ -40,14 +41,26 @@ def serve(
     Raises:
         StartupError: when the server cannot start.
     """
+    made, reread = config_of(config, settings, wsgi, asgi)
+    return _serve(made, reread, owns_process=False)
+
+
+def config_of(
+    config: Config | None, settings: dict[str, object], wsgi: object, asgi: object
+) -> tuple[Config, Callable[[], Config] | None]:
+    """The settings that a call has given, and what gives them as their file has them later.
+
+    Raises:
+        StartupError: when one is invalid.
+    """
     env_file = settings.get("env_file") if config is None else config.env_file
     if env_file is not None:
         apply_env_file(str(env_file))
     if config is not None:
-        return _serve(config, None, owns_process=False)
+        return config, None
     given = _given(settings, wsgi, asgi)
-    config = load_config(given)
-    return _serve(config, reread_of(given, config), owns_process=False)
+    made = load_config(given)
+    return made, reread_of(given, made)
 
 
 def serve_config(config: Config, reread: Callable[[], Config] | None = None) -> int:

@@ -148,7 +148,7 @@ def _serve_plan(
             handlers.keep()
             manager.alive()
 
-        calls = Calls(manager.interval, check, partial(_read_again, served, link))
+        calls = Calls(manager.interval, check, partial(read_again, served, link))
         alone = server.dashboard if link is None else None
         with comparing(server, config), handlers, in_children(handlers.undo), keep_history(config, alone):
             if any(app.interface == "asgi" for app in plan.apps):
@@ -165,7 +165,7 @@ def _tell_when_ready(server: Server, manager: ServiceManager) -> None:
         manager.ready(f"serving on {', '.join(server.addresses)}")
 
 
-def _read_again(served: ServedPlan, link: Link | None) -> None:
+def read_again(served: ServedPlan, link: Link | None) -> None:
     """Take the routes over that the applications have added in their startup."""
     lines = served.divide().lines()
     if lines and (link is None or link.orders.introduces):

@@ -1,6 +1,6 @@
-//! How a WebSocket ends: why, what the application hears of it, and the last that goes to the client.
+//! The end of a WebSocket: the reason, what the application gets, and the last frames to the client.
 //!
-//! Kept apart from the traffic because it comes after it, whichever side ended it.
+//! This runs after the traffic, whichever side ended it.
 //!
 //! Spec: RFC 6455 7.1, 7.4 (close codes); RFC 8441 5 (the end of a stream stands for that of a connection).
 
@@ -18,21 +18,21 @@ use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 
 use super::socket::{Inbound, Socket};
 
-/// How long the client may take to answer a close that it has brought about, or that comes as the server stops. What it
-/// sent before it read that is thrown away.
+/// How long the client may take to answer a close frame after its own error or at the server's shutdown. What it sends
+/// before its answer is discarded.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How the traffic ended.
 pub(super) enum SocketEnd {
-    /// The client closed; its code and reason are for the application.
+    /// The client closed. The application gets the code and the reason.
     ClosedByClient(Option<CloseFrame>),
-    /// So did it, with what tungstenite has not answered.
+    /// The client closed, and tungstenite has not answered its close frame.
     Unanswered(CloseFrame),
-    /// Our close was sent.
+    /// We sent a close frame.
     Closing,
-    /// Close with this code: the client broke the protocol or a limit, or the server stops.
+    /// Close with this code: the client broke the protocol or exceeded a limit, or the server stops.
     Refused(CloseCode, &'static str),
-    /// The connection is gone, or as good as gone; what is known of it.
+    /// The connection is lost or unusable; with the reason, if it is known.
     Lost(&'static str),
 }
 
@@ -40,18 +40,18 @@ pub(super) const NO_PONG: &str = "the client answered no ping";
 pub(super) const NO_CLOSE: &str = "the client did not answer the close";
 pub(super) const NOT_READING: &str = "the client reads nothing";
 
-/// It closes with this when a message is over the limit.
+/// For a message that exceeds the limit.
 pub(super) const TOO_LARGE: SocketEnd = SocketEnd::Refused(CloseCode::Size, "the message is too large");
-/// It closes with this when text is none.
+/// For a text message that is not UTF-8.
 pub(super) const NOT_UTF_8: SocketEnd = SocketEnd::Refused(CloseCode::Invalid, "the text is not UTF-8");
 
-/// What a close with 1014 means, which has come with this reason.
+/// What a close frame with code 1014 and this reason means.
 pub(super) fn closed_by_bad_gateway(reason: &[u8]) -> SocketEnd {
     let reason = std::str::from_utf8(reason).map(Utf8Bytes::from);
     reason.map_or(NOT_UTF_8, |reason| SocketEnd::Unanswered(CloseFrame { code: CloseCode::from(1014), reason }))
 }
 
-/// What a failure to read means.
+/// What a read error means.
 pub(super) fn refusal(error: &Error) -> SocketEnd {
     match error {
         Error::Capacity(_) => TOO_LARGE,
@@ -62,19 +62,19 @@ pub(super) fn refusal(error: &Error) -> SocketEnd {
     }
 }
 
-/// What is left to say to the client.
+/// What to send to the client at the end.
 pub(super) enum CloseAction {
-    /// A close frame, which the client answers.
+    /// A close frame that the client has to answer.
     Close(CloseFrame),
     /// A close frame that answers the client's.
     Answer(CloseFrame),
-    /// The close frames were exchanged.
+    /// Nothing: the close frames were exchanged.
     Done,
-    /// Nothing would arrive.
+    /// Nothing, because it would not arrive. The connection is cut.
     Cut,
 }
 
-/// Says the last word to the application, and what is to be said to the client.
+/// Gives the application its last message, and returns what to send to the client.
 pub(super) fn tell(inbound: &PipeWriter<Inbound>, ending: SocketEnd) -> CloseAction {
     let (code, reason, close_action) = match ending {
         SocketEnd::ClosedByClient(None) => (1005, Utf8Bytes::default(), CloseAction::Done),
@@ -92,7 +92,7 @@ pub(super) fn tell(inbound: &PipeWriter<Inbound>, ending: SocketEnd) -> CloseAct
     close_action
 }
 
-/// Closes in an orderly way: a close frame if none was sent, and the client's answer to it; then our side, then the client's.
+/// Closes in order: sends a close frame if none was sent, waits for the client's answer, and then closes the stream.
 pub(super) async fn finish(
     mut sink: SplitSink<Socket, Message>,
     mut stream: SplitStream<Socket>,

@@ -1,8 +1,7 @@
-//! The compression of messages, with bounds on time and memory.
+//! Compresses and decompresses messages, with limits on time and memory.
 //!
-//! Apart from the socket, which knows messages but not what compresses them. Both directions work in steps and let other
-//! connections run between two of them, because they share one thread. State is made when the first compressed message
-//! needs it, so a connection that never has one pays nothing.
+//! All connections share one thread, so both directions work in steps and yield between them. The state is created with
+//! the first compressed message. A connection without compressed messages needs no memory for it.
 //!
 //! Spec: RFC 7692 7.2.
 
@@ -14,20 +13,20 @@ use tokio::task::yield_now;
 
 use super::offer::Agreed;
 
-/// Shorter messages are not worth it, in bytes.
+/// Shorter messages are not compressed, in bytes.
 const SMALLEST: usize = 64;
-/// A step, in bytes: well below a millisecond.
+/// The length of a step in bytes. One takes well below a millisecond.
 const STEP: usize = 64 * 1024;
-/// What a sender leaves out at the end of each message.
+/// The sender leaves out these bytes at the end of each message.
 const TAIL: &[u8] = &[0x00, 0x00, 0xFF, 0xFF];
-/// Fast rather than small: who drives the sockets compresses.
+/// Fast rather than small, because the driving thread compresses.
 const LEVEL: u32 = 3;
 
-/// How many connections may keep what they sent before to refer back to; one such memory takes about 300 KiB. Messages of
-/// the connections beyond that stand alone, which a sender may do at any time.
+/// How many connections may keep their compressor, so that a message can refer to earlier ones. Each compressor takes
+/// about 300 KiB. On further connections each message is compressed alone, which the RFC always allows.
 static MEMORIES: Semaphore = Semaphore::const_new(128);
 
-/// Compressors with the largest window for messages that stand alone.
+/// Unused compressors with the largest window, for messages that are compressed alone.
 static SPARE: Mutex<Vec<Compress>> = Mutex::new(Vec::new());
 const MOST_SPARE: usize = 4;
 
@@ -40,20 +39,20 @@ pub struct Deflater {
 }
 
 impl Deflater {
-    /// Compresses on the terms that were agreed on.
+    /// A compressor for the agreed parameters.
     pub fn new(agreed: Agreed) -> Self {
         Self { bits: agreed.deflate_bits(), may_remember: !agreed.server_stands_alone, kept: None }
     }
 
-    /// Whether a message of `length` bytes is worth it.
+    /// Whether a message of `length` bytes is worth compressing.
     pub fn wants(length: usize) -> bool {
         length >= SMALLEST
     }
 
-    /// The compressed message.
+    /// Compresses a message.
     ///
     /// # Cancel safety
-    /// None: a dropped future may leave half a message behind. The connection has to end.
+    /// None: a dropped future may leave the compressor in the middle of a message. The connection must then close.
     pub async fn deflate(&mut self, message: &[u8]) -> Vec<u8> {
         if self.may_remember && self.kept.is_none() {
             self.kept = MEMORIES.try_acquire().ok().map(|permit| (compressor(self.bits), permit));
@@ -91,9 +90,9 @@ async fn deflate_with(compress: &mut Compress, message: &[u8]) -> Vec<u8> {
         loop {
             let taken = usize::try_from(compress.total_in() - began).unwrap_or(usize::MAX);
             let rest = step.get(taken..).unwrap_or_default();
-            // Its only error is a stream that was ended, which none is.
+            // The only possible error is a stream that has ended, and none has.
             let _status = compress.compress_vec(rest, &mut out, flush);
-            // Done when the output was not what it ran out of.
+            // If the output buffer is not full, the input is used up.
             if out.len() < out.capacity() {
                 break;
             }
@@ -110,9 +109,9 @@ async fn deflate_with(compress: &mut Compress, message: &[u8]) -> Vec<u8> {
 /// Why a message could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {
-    /// It is larger than allowed.
+    /// It exceeds the limit.
     TooLarge,
-    /// It is no DEFLATE data.
+    /// It is not valid DEFLATE data.
     Corrupt,
 }
 
@@ -125,15 +124,15 @@ pub struct Inflater {
 }
 
 impl Inflater {
-    /// Decompresses on the terms that were agreed on.
+    /// A decompressor for the agreed parameters.
     pub fn new(agreed: Agreed) -> Self {
         Self { bits: agreed.inflate_bits(), remembers: !agreed.client_stands_alone, kept: None }
     }
 
-    /// The message, which may have `limit` bytes.
+    /// Decompresses a message. The result may have at most `limit` bytes.
     ///
     /// # Errors
-    /// After one the connection has to end.
+    /// When the message is too large or corrupt. The connection must then close.
     pub async fn inflate(&mut self, message: &[u8], limit: usize) -> Result<Vec<u8>, Unreadable> {
         let kept = self.kept.take();
         let mut decompress = kept.unwrap_or_else(|| Decompress::new_with_window_bits(false, self.bits));
@@ -167,7 +166,7 @@ async fn inflate_part(
         }
         out.extend_from_slice(step);
         if status == Status::StreamEnd {
-            // A final block: what follows begins anew (RFC 7692 7.2.3.4).
+            // This was a final block. What follows is a new stream (RFC 7692 7.2.3.4).
             decompress.reset(false);
         } else if taken == 0 && step.is_empty() && !part.is_empty() {
             return Err(Unreadable::Corrupt);
@@ -246,7 +245,8 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_specification() {
-        // RFC 7692 7.2.3: "Hello" compressed, again with the memory of the first, uncompressed, as a final block, in two.
+        // RFC 7692 7.2.3: "Hello" compressed, again with the first as context, uncompressed, as a final block, in two
+        // blocks.
         let mut inflater = Inflater::new(agreed(""));
         for bytes in [
             &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00][..],

@@ -1,7 +1,7 @@
-//! `receive` and `send` of one WebSocket: what may follow what.
+//! `receive` and `send` of one WebSocket, and which message may follow which.
 //!
-//! Kept apart from the messages themselves and from the frames. A handshake that the application denies with a response of its
-//! own goes on as any other response (`ResponseMessages`).
+//! `message.rs` has the messages and `socket.rs` the frames. If the application denies the handshake with its own
+//! response, `ResponseMessages` sends it like any other response.
 //!
 //! Spec: ASGI WebSocket 2.5, and its extension "WebSocket Denial Response".
 
@@ -40,30 +40,30 @@ use crate::runtime::event_loop::Start;
 use crate::runtime::event_loop::start::start_call;
 use crate::runtime::event_loop::task_callbacks::{TaskCallbacks, TaskExchange};
 
-/// What `send()` takes.
+/// The messages that `send()` takes.
 const EXPECTED: &str = "'websocket.accept', 'websocket.send', 'websocket.close', 'websocket.http.response.start' or \
                         'websocket.http.response.body'";
 
-/// The code of a WebSocket of whose end nothing is known.
+/// The close code if none is known.
 const UNKNOWN: u16 = 1006;
 
-/// What the application answered to the handshake.
+/// The application's response to the handshake.
 #[derive(Debug)]
 pub(super) enum HandshakeResponse {
-    /// It takes it.
+    /// It accepts.
     Accepted {
-        /// One of those that the client offered.
+        /// One of the subprotocols that the client offered.
         subprotocol: Option<HeaderValue>,
-        /// For the answer.
+        /// Header fields for the response.
         headers: HeaderMap,
     },
-    /// It does not; the server says so.
+    /// It refuses, and the server sends the response.
     Refused(RequestError),
-    /// It does not, and says so itself.
+    /// It refuses, and sends its own response.
     Denied(oneshot::Receiver<AppResponse>),
 }
 
-/// One WebSocket on its way to the loop's thread.
+/// A WebSocket on its way to the thread of the loop.
 #[derive(Debug)]
 pub struct WebSocketStart {
     pub(super) gateway: Arc<AsgiGateway>,
@@ -109,7 +109,8 @@ impl Start for WebSocketStart {
     }
 }
 
-/// `receive` and `send` as the application gets them: synchronous consumers of Channels wrap `send`, and want it marked.
+/// `receive` and `send` as the application gets them. `send` is marked as a coroutine function, because synchronous
+/// consumers of Channels wrap it.
 fn functions_of<'py>(exchange: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     static MARK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = exchange.py();
@@ -118,7 +119,7 @@ fn functions_of<'py>(exchange: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny
     Ok((exchange.getattr(intern!(py, "receive"))?, marked))
 }
 
-/// What only the scope of a WebSocket has: its scheme, and the extension that it may be denied with a response.
+/// Adds what only the scope of a WebSocket has: its scheme, and the extension for a denial response.
 fn complete_scope(py: Python<'_>, scope: &Bound<'_, PyDict>, scheme: &str) -> PyResult<()> {
     scope.set_item(intern!(py, "scheme"), scheme)?;
     let extensions = match scope.get_item(intern!(py, "extensions"))? {
@@ -131,13 +132,13 @@ fn complete_scope(py: Python<'_>, scope: &Bound<'_, PyDict>, scheme: &str) -> Py
 
 #[derive(Debug)]
 enum HandshakeProgress {
-    /// The application has not answered; `told` when it was given `websocket.connect`.
+    /// The application has not answered. `told` is true after `websocket.connect` was delivered.
     Connecting { answer: oneshot::Sender<HandshakeResponse>, outbound: PipeWriter<Outbound>, told: bool },
     /// Messages go both ways.
     Open(PipeWriter<Outbound>),
-    /// The application answers with a response of its own.
+    /// The application denies the handshake with its own response.
     Denying(ResponseMessages),
-    /// The application has refused or closed it, or has ended.
+    /// The application has refused or closed the WebSocket, or has ended.
     Closed,
 }
 
@@ -145,9 +146,9 @@ enum HandshakeProgress {
 struct SocketState {
     inbound: PipeReader<Inbound>,
     progress: HandshakeProgress,
-    /// Until the application has returned.
+    /// `None` after the application has returned.
     call: Option<RunningCall>,
-    /// How the client ended it, once the application was told: it is told the same each time.
+    /// How the client ended the WebSocket. Each further `receive` returns the same.
     ended: Option<(u16, Utf8Bytes)>,
 }
 
@@ -157,12 +158,12 @@ impl SocketState {
         message::disconnected(py, code, reason)
     }
 
-    /// What the progress was; it is closed until it is set again.
+    /// Takes the progress, and leaves `Closed` until it is set again.
     fn take_progress(&mut self) -> HandshakeProgress {
         std::mem::replace(&mut self.progress, HandshakeProgress::Closed)
     }
 
-    /// Puts back what `kind` must not follow.
+    /// Restores the progress, and returns the error for a message that must not come now.
     fn misplaced(&mut self, kind: &str, progress: HandshakeProgress) -> PyErr {
         let after = match &progress {
             HandshakeProgress::Connecting { .. } => "before 'websocket.accept'",
@@ -201,7 +202,7 @@ impl WebSocketExchange {
         Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll)
     }
 
-    /// Takes a message for the client; waits while the client is slow.
+    /// Takes a message for the client, and waits while the client is slow.
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let this = slf.get();
@@ -285,10 +286,10 @@ impl WebSocketExchange {
     fn close(&self, (code, reason): (i64, String)) -> PyResult<Capacity> {
         let mut state = self.lock();
         match state.take_progress() {
-            // A handshake that is refused has a status, and no close code.
+            // A refused handshake has a status and no close code.
             HandshakeProgress::Connecting { answer, .. } => {
                 let refused = RequestError::new(StatusCode::FORBIDDEN, "the application refused the WebSocket");
-                // The client may have gone.
+                // The client may have left.
                 let _unsent = answer.send(HandshakeResponse::Refused(refused));
                 Ok(Capacity::More)
             }
@@ -327,7 +328,7 @@ impl WebSocketExchange {
                 let mut messages = self.gateway.response(responder, None);
                 let started = messages.start(head, &self.gone);
                 state.progress = HandshakeProgress::Denying(messages);
-                // The client may have gone, which `started` says.
+                // The client may have left; `started` then has the error.
                 let _unsent = answer.send(HandshakeResponse::Denied(response));
                 started.map(|()| Capacity::More)
             }
@@ -356,15 +357,15 @@ impl WebSocketExchange {
 }
 
 impl TaskExchange for WebSocketExchange {
-    /// It waits in any case.
+    /// A WebSocket always waits for the client.
     const SHORT: bool = false;
 
-    /// Whether it is about `call`.
+    /// Whether this exchange belongs to `call`.
     fn is_of(&self, call: &CallHandle) -> bool {
         self.lock().call.as_ref().is_some_and(|own| own.is(call))
     }
 
-    /// The application has returned or raised: the WebSocket is closed if it is open, and what went wrong is said once.
+    /// The application has returned or raised. Closes the WebSocket if it is open, and logs an error once.
     fn ended(&self, py: Python<'_>, result: PyResult<()>) {
         let (progress, _call) = {
             let mut state = self.lock();
@@ -373,14 +374,14 @@ impl TaskExchange for WebSocketExchange {
         let error = match progress {
             HandshakeProgress::Connecting { answer, .. } => {
                 let client_left = answer.is_closed();
-                // The client may have gone.
+                // The client may have left.
                 let _unsent = answer.send(HandshakeResponse::Refused(RequestError::application_failed()));
                 let silent = || PyRuntimeError::new_err("the application returned without answering the handshake");
                 result.err().or_else(|| (!client_left).then(silent))
             }
             HandshakeProgress::Open(outbound) => {
                 let (code, reason) = if result.is_ok() { (1000, "") } else { (1011, "the application failed") };
-                // The client may have gone.
+                // The client may have left.
                 let _unsent = outbound.push(Outbound::Close { code, reason: reason.to_owned() });
                 outbound.finish();
                 result.err()

@@ -1,12 +1,13 @@
-//! What stands between the connection and tungstenite: it notes that the client lives, takes the mark off compressed
-//! messages, and has a close code through that tungstenite does not know.
+//! A filter between the connection and tungstenite. It notes that the client sends bytes, removes the mark of
+//! compressed messages, and lets a close code pass that tungstenite does not know.
 //!
-//! Apart because tungstenite knows no extension: it refuses the reserved bit that marks a compressed message, and would
-//! take compressed text for text that is no UTF-8. So the bit is cleared, such a message is passed on as a binary one, and a
-//! list beside it says what each message was. Framing, masking, fragments and closing stay tungstenite's.
+//! tungstenite supports no extensions. It refuses the reserved bit (RSV1) that marks a compressed message, and would
+//! reject compressed text because it is not UTF-8. So the filter clears the bit, passes compressed text on as a binary
+//! message, and keeps a list of what each message was. tungstenite still handles framing, masking, fragments and
+//! closing.
 //!
-//! tungstenite takes the close code 1014, which was registered after RFC 6455, for a violation of the protocol. Such a close is
-//! passed on as a pong, which nobody asked for; [`Seen::closed_with`] knows it again.
+//! tungstenite treats close code 1014 as a protocol error, because the code was registered after RFC 6455. The filter
+//! turns such a close frame into a pong, and [`Seen::closed_with`] recognizes it.
 //!
 //! Spec: RFC 7692 6.2; RFC 6455 5.2, 5.5.1, 11.7 (the registry of close codes).
 
@@ -25,15 +26,15 @@ const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
 const CLOSE: u8 = 0x8;
 const PONG: u8 = 0xA;
-/// So many bytes of a close frame hold its head, its mask and its code.
+/// The first bytes of a close frame: 2 of head, 4 of mask, 2 of code.
 const CLOSE_HEAD: usize = 8;
 /// 1014, Bad Gateway.
 const BAD_GATEWAY: [u8; 2] = 1014_u16.to_be_bytes();
 
-/// How a message came.
+/// How a message was coded on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
-    /// As tungstenite gives it.
+    /// Not compressed.
     Plain,
     /// Compressed text.
     DeflatedText,
@@ -46,25 +47,25 @@ pub enum Coding {
 pub struct Seen {
     heard: AtomicBool,
     bad_gateway: AtomicBool,
-    /// The real pongs that tungstenite has and has not given yet.
+    /// Pongs of the client that tungstenite has read, but not yet returned.
     pongs: AtomicUsize,
     codings: Mutex<VecDeque<Coding>>,
 }
 
 impl Seen {
-    /// Whether anything came since this was asked last.
+    /// Whether the client sent anything since the last call.
     pub fn heard(&self) -> bool {
         self.heard.swap(false, Ordering::AcqRel)
     }
 
-    /// The reason, if this pong is a close with 1014. Once per pong, in their order.
+    /// The reason, if this pong is really a close frame with code 1014. Call it once per pong, in order.
     pub fn closed_with<'a>(&self, pong: &'a [u8]) -> Option<&'a [u8]> {
-        // A client's own pong may hold the same bytes, and the close may have come while that one waits.
+        // A client's own pong may hold the same bytes and come before the close frame, so pongs are counted.
         let real = self.pongs.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| count.checked_sub(1)).is_ok();
         pong.strip_prefix(&BAD_GATEWAY).filter(|_| !real && self.bad_gateway.load(Ordering::Acquire))
     }
 
-    /// How the next message came. Once per message, in their order.
+    /// How the next message was coded. Call it once per message, in order.
     pub fn next_coding(&self) -> Coding {
         self.codings.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or(Coding::Plain)
     }
@@ -75,21 +76,21 @@ impl Seen {
 pub struct FilteredStream<S> {
     io: S,
     seen: Arc<Seen>,
-    /// Whether compression was agreed on.
+    /// Whether both sides agreed on compression.
     compressed: bool,
     scan: Scan,
-    /// The beginning of a close frame whose code has not come.
+    /// The start of a close frame whose code has not arrived.
     held: Vec<u8>,
 }
 
 impl<S> FilteredStream<S> {
-    /// Taps `io`; `compressed` where compression was agreed on.
+    /// Filters `io`. `compressed` says whether both sides agreed on compression.
     pub fn new(io: S, seen: Arc<Seen>, compressed: bool) -> Self {
         Self { io, seen, compressed, scan: Scan::default(), held: Vec::new() }
     }
 
-    /// Changes what tungstenite would not understand. Gives how much of `fresh` it may have: all, but for the beginning of a
-    /// close frame.
+    /// Changes the frames that tungstenite would refuse. Returns how many bytes of `fresh` tungstenite may have: all,
+    /// except the start of a close frame.
     fn adapt(&mut self, fresh: &mut [u8]) -> usize {
         let (seen, compressed) = (&self.seen, self.compressed);
         let mut codings = compressed.then(|| seen.codings.lock().unwrap_or_else(PoisonError::into_inner));
@@ -102,27 +103,27 @@ impl<S> FilteredStream<S> {
     }
 }
 
-/// What begins in the bytes at hand.
+/// What a frame starts, if the filter has to note it.
 enum FrameStart {
     Message(Coding),
     Pong,
-    /// A close with 1014.
+    /// A close frame with code 1014.
     BadGateway,
 }
 
-/// How far the frame at hand was read.
+/// How far the current frame was read.
 #[derive(Debug, Default)]
 struct Scan {
-    /// The bytes of its head; at most 2 and the 8 of a long length.
+    /// The bytes of its head: 2, and up to 8 for a long length.
     head: [u8; 10],
     known: usize,
-    /// The bytes of its mask and payload that are to come.
+    /// How many bytes of its mask and payload are still to come.
     left: u64,
 }
 
 impl Scan {
-    /// Reads on, and changes first bytes of frames. Gives how many bytes it has read; what is left is the beginning of a close
-    /// frame.
+    /// Continues to read, and changes the first bytes of frames. Returns how many bytes it has read. The rest is the
+    /// start of a close frame.
     fn adapt(&mut self, bytes: &mut [u8], compressed: bool, mut found: impl FnMut(FrameStart)) -> usize {
         let mut at = 0;
         while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
@@ -174,22 +175,22 @@ impl Scan {
 enum Code {
     Is([u8; 2]),
     None,
-    /// It has not come.
+    /// It has not arrived.
     Unknown,
 }
 
-/// Reads on after the first byte of a close frame.
+/// Reads the code from what follows the first byte of a close frame.
 fn close_code(after: &[u8]) -> Code {
     match after {
-        // Masked, as all that comes from a client, with the code as the first of a short payload.
+        // A client masks all its frames. The code is the start of the payload, and a close frame has a short length.
         [0x82..=0xFD, m0, m1, _, _, c0, c1, ..] => Code::Is([m0 ^ c0, m1 ^ c1]),
         [] | [0x82..=0xFD, ..] => Code::Unknown,
         _ => Code::None,
     }
 }
 
-/// The first byte of a frame: if a message begins with it, how that is coded. Other frames keep their reserved bits,
-/// which tungstenite refuses.
+/// Looks at the first byte of a frame. If the frame starts a message, returns how the message is coded, and clears the
+/// mark. Other frames keep their reserved bits, and tungstenite refuses them.
 fn take_mark(byte: &mut u8) -> Option<Coding> {
     let marked = *byte & RESERVED_1 != 0;
     match *byte & OPCODE {
@@ -224,7 +225,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for FilteredStream<S> {
             this.held.clear();
             let fresh = out.filled_mut().get_mut(start..).unwrap_or_default();
             if fresh.len() == waiting {
-                // The end; what came of a close is none.
+                // The end of the stream. An incomplete close frame is dropped.
                 return Poll::Ready(Ok(()));
             }
             this.seen.heard.store(true, Ordering::Release);
@@ -275,7 +276,7 @@ mod tests {
         frame
     }
 
-    /// What tungstenite gets of `sent` in pieces of `size`, and the messages that begin there.
+    /// What tungstenite gets of `sent` in pieces of `size`, and the coding of the messages in it.
     fn adapted(sent: &[u8], size: usize, compressed: bool) -> (Vec<u8>, Vec<Coding>) {
         let (mut passed, mut held, mut codings, mut scan) = (Vec::new(), Vec::new(), Vec::new(), Scan::default());
         for piece in sent.chunks(size) {

@@ -1,7 +1,7 @@
-//! The two halves of the handshake: what a request must have, and the answer that accepts it.
+//! The WebSocket handshake: what a request must have, and the response that accepts it.
 //!
-//! Kept apart from the exchange because nothing here touches Python, and because only here it matters that HTTP/1.1 gives up a
-//! connection to a WebSocket and HTTP/2 a stream.
+//! Nothing here touches Python. Only this file knows the difference between the versions of HTTP: over HTTP/1.1 the
+//! connection becomes the WebSocket, over HTTP/2 the stream.
 //!
 //! Spec: RFC 6455 4.2.1, 4.2.2, 4.4; RFC 8441 4, 5.
 
@@ -29,30 +29,30 @@ pub fn requested(request: &RequestParts) -> bool {
     upgrade::is_offered(request) && items(&request.fields, "upgrade").any(|item| item.eq_ignore_ascii_case("websocket"))
 }
 
-/// The items of a header that is a list, over all its lines.
+/// The items of a header field that is a list, over all its lines.
 pub(super) fn items<'a>(fields: &'a RequestFields, name: &'a str) -> impl Iterator<Item = &'a str> {
     fields.texts(name).flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// The subprotocols that the client offers, in its order.
+/// The subprotocols that the client offers, in the client's order.
 pub(super) fn subprotocols(fields: &RequestFields) -> Vec<String> {
     items(fields, "sec-websocket-protocol").map(str::to_owned).collect()
 }
 
-/// A request to become a WebSocket that may be accepted.
+/// A handshake request that the application may accept.
 #[derive(Debug)]
 pub(super) enum Handshake {
-    /// HTTP/1.1: the connection becomes one, with a 101.
+    /// HTTP/1.1: the response is a 101, and the connection becomes the WebSocket.
     Upgrade {
         /// The value of `Sec-WebSocket-Accept`.
         accept: String,
     },
-    /// HTTP/2: the stream becomes one, with a 200.
+    /// HTTP/2: the response is a 200, and the stream becomes the WebSocket.
     ExtendedConnect,
 }
 
 impl Handshake {
-    /// Checks what an accepting answer depends on.
+    /// Checks what the accepting response depends on.
     pub(super) fn read(request: &RequestParts) -> Result<Self, AppResponse> {
         let (fields, version) = (&request.fields, request.version);
         if fields.get("sec-websocket-version") != Some(b"13") {
@@ -66,7 +66,7 @@ impl Handshake {
         accept.map(|accept| Self::Upgrade { accept }).map_err(refused)
     }
 
-    /// The head of the accepting answer.
+    /// The head of the accepting response.
     pub(super) fn accepted(
         &self,
         subprotocol: Option<HeaderValue>,
@@ -89,7 +89,7 @@ impl Handshake {
     }
 }
 
-/// The value of `Sec-WebSocket-Accept`, or why there is none.
+/// The value of `Sec-WebSocket-Accept`, or why the request has no valid key.
 fn accept_key(fields: &RequestFields) -> Result<String, &'static str> {
     let mut keys = fields.all("sec-websocket-key");
     let (Some(key), None) = (keys.next(), keys.next()) else {
@@ -103,7 +103,7 @@ fn accept_key(fields: &RequestFields) -> Result<String, &'static str> {
     Ok(tokio_tungstenite::tungstenite::handshake::derive_accept_key(key))
 }
 
-/// Says which version is spoken. HTTP/2 has no `Upgrade`, and so no 426.
+/// The response to a version other than 13. HTTP/2 has no `Upgrade`, and so no 426.
 fn other_version(version: Version) -> AppResponse {
     let mut headers = HeaderMap::new();
     headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));

@@ -1,6 +1,7 @@
-//! The messages of a WebSocket as Python objects: what the application may send is read and checked, what it gets is made.
+//! The messages of a WebSocket as Python objects: reads and checks what the application sends, and makes what it
+//! receives.
 //!
-//! Kept apart from the exchange, which knows what may follow what. Keys that are not known are ignored.
+//! `exchange.rs` knows which message may follow which. Unknown keys are ignored.
 //!
 //! Spec: ASGI WebSocket 2.5 ("Accept", "Send", "Close", "Receive", "Disconnect"); RFC 6455 5.5.1, 7.4.
 
@@ -19,10 +20,10 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use super::super::response_messages::{bytes_of, response_head};
 use super::socket::Outbound;
 
-/// The longest reason of a close, in bytes.
+/// The longest reason in a close frame, in bytes.
 const LONGEST_REASON: usize = 123;
 
-/// Headers of the accepting answer that an application cannot set, and where their values come from.
+/// Header fields of the accepting response that an application cannot set, and the error for each.
 const SERVERS_OWN: [(HeaderName, &str); 4] = [
     (SEC_WEBSOCKET_PROTOCOL, "the subprotocol is accepted with 'subprotocol', not with a header"),
     (SEC_WEBSOCKET_EXTENSIONS, "the header Sec-WebSocket-Extensions is the server's to set"),
@@ -40,14 +41,14 @@ fn given<'py>(message: Message<'_, 'py>, key: &Bound<'py, PyString>) -> PyResult
 fn text_of(key: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     let text = value.cast::<PyString>();
     let text = text.map_err(|_| PyTypeError::new_err(format!("'{key}' must be str, not {}", short(value))))?;
-    // Lone surrogates have no UTF-8: a `UnicodeEncodeError`.
+    // Raises `UnicodeEncodeError` for lone surrogates, which have no UTF-8.
     Ok(text.to_str()?.to_owned())
 }
 
-/// `websocket.accept`: the subprotocol and the headers.
+/// `websocket.accept`: the subprotocol and the header fields.
 ///
 /// # Errors
-/// That say what was expected.
+/// When the message is invalid; the text says what was expected.
 pub(super) fn accept(
     py: Python<'_>,
     message: Message<'_, '_>,
@@ -73,7 +74,7 @@ pub(super) fn accept(
 /// `websocket.http.response.start`: the head of the response that denies the handshake.
 ///
 /// # Errors
-/// That say what was expected.
+/// When the message is invalid; the text says what was expected.
 pub(super) fn denial(py: Python<'_>, message: Message<'_, '_>, version: Version) -> PyResult<Box<ResponseHead>> {
     let head = response_head(py, message, false)?;
     if version == Version::HTTP_2 && head.status.is_success() {
@@ -84,15 +85,15 @@ pub(super) fn denial(py: Python<'_>, message: Message<'_, '_>, version: Version)
     Ok(head)
 }
 
-/// `websocket.close`: the code, 1000 if there is none, and the reason.
+/// `websocket.close`: the code (1000 by default) and the reason.
 ///
 /// # Errors
-/// That say what was expected.
+/// When the message is invalid; the text says what was expected.
 pub(super) fn close(py: Python<'_>, message: Message<'_, '_>) -> PyResult<(i64, String)> {
     let code = given(message, intern!(py, "code"))?;
     let code = code.map_or(Ok(1000), |code| {
         let wrong = || PyTypeError::new_err(format!("'code' must be an int, not {}", short(&code)));
-        // A number that no variable holds is out of range, too.
+        // A number that exceeds an `i64` is out of range, too.
         code.cast::<PyInt>().map_err(|_| wrong())?.extract().or(PyResult::Ok(i64::MAX))
     })?;
     let reason = given(message, intern!(py, "reason"))?;
@@ -100,10 +101,10 @@ pub(super) fn close(py: Python<'_>, message: Message<'_, '_>) -> PyResult<(i64, 
     Ok((code, reason))
 }
 
-/// Code and reason as they may go into a close frame.
+/// Checks the code and the reason for a close frame. Returns the code.
 ///
 /// # Errors
-/// That say what was expected.
+/// When one of them is invalid; the text says what was expected.
 pub(super) fn close_frame(code: i64, reason: &str) -> PyResult<u16> {
     let code = u16::try_from(code).ok().filter(|code| matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999));
     let code = code.ok_or_else(|| {
@@ -121,7 +122,7 @@ pub(super) fn close_frame(code: i64, reason: &str) -> PyResult<u16> {
 /// `websocket.send`: text or bytes.
 ///
 /// # Errors
-/// That say what was expected.
+/// When the message is invalid; the text says what was expected.
 pub(super) fn data(py: Python<'_>, message: Message<'_, '_>) -> PyResult<Outbound> {
     let (text, bytes) = (given(message, intern!(py, "text"))?, given(message, intern!(py, "bytes"))?);
     match (text, bytes) {
@@ -134,7 +135,7 @@ pub(super) fn data(py: Python<'_>, message: Message<'_, '_>) -> PyResult<Outboun
     }
 }
 
-/// The error of a message that can no longer reach the client, whatever says so.
+/// The error for a message that can no longer reach the client.
 pub(super) fn gone<T>(_: T) -> PyErr {
     ClientDisconnected::new_err("the client has left the WebSocket")
 }

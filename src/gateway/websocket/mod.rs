@@ -1,9 +1,9 @@
-//! The WebSocket gateway: a handshake that the application answers, then messages both ways.
+//! The WebSocket gateway: a handshake that the application answers, then messages in both directions.
 //!
-//! Kept apart from HTTP because the answer to the handshake is the application's to give. In reading order: `handshake` is
-//! the request and its answer over either HTTP, `offer` agrees on compression, `exchange` is `receive` and `send`
-//! (`message`: what the application may send), `socket` moves messages (`pinger`: is the client there?), `frame_filter` stands
-//! between it and the connection, `deflate` compresses, `closing` is how it ends.
+//! In reading order: `handshake` is the request and its response over both versions of HTTP, `offer` agrees on
+//! compression, `exchange` is `receive` and `send` (`message` has their messages), `socket` moves messages (`pinger`
+//! checks whether the client is still there), `frame_filter` is between `socket` and the connection, `deflate`
+//! compresses, and `closing` ends the WebSocket.
 //!
 //! Spec: RFC 6455 4.2; RFC 8441 5; RFC 7692; ASGI WebSocket 2.5.
 
@@ -43,24 +43,24 @@ use crate::response::in_flight::InFlight;
 use crate::runtime::event_loop::LoopEvent;
 use crate::runtime::shutdown::ShutdownGuard;
 
-/// Bytes of messages that wait for the application.
+/// How many bytes of messages may wait for the application.
 const INBOUND_BUFFER: usize = 64 * 1024;
 
 /// A request to become a WebSocket.
 #[derive(Debug)]
 pub struct HandshakeRequest<'a> {
-    /// Its head, with what is known of the upgrade.
+    /// Its head, which also has what is needed for the upgrade.
     pub head: Box<RequestHead>,
-    /// Keeps the server until the WebSocket has ended.
+    /// Delays the shutdown until the WebSocket has ended.
     pub guard: ShutdownGuard,
-    /// The request as its connection counts it.
+    /// The request, as its connection counts it.
     pub in_flight: &'a mut InFlight,
 }
 
-/// Asks the application; its answer to the handshake is the response.
+/// Calls the application. Its answer to the handshake becomes the response.
 ///
 /// # Cancel safety
-/// When the future is dropped the application sees `websocket.disconnect`.
+/// If the future is dropped, the application gets `websocket.disconnect`.
 pub async fn call(app: &App, asked: HandshakeRequest<'_>, settings: &Settings) -> AppResponse {
     let Gateway::Asgi(gateway) = &app.gateway else {
         return AppResponse::Error(RequestError::new(StatusCode::NOT_FOUND, "no application accepts a WebSocket here"));

@@ -1,6 +1,6 @@
-//! The agreement on compression: which of the client's offers of `permessage-deflate` is taken, and on what terms.
+//! Agrees on compression: which of the client's offers of `permessage-deflate` is accepted, and with which parameters.
 //!
-//! Kept apart from the compression itself: this is about a header, and pure.
+//! This is about a header field only; `deflate.rs` compresses.
 //!
 //! Spec: RFC 7692 5, 7.1; RFC 6455 9.1.
 
@@ -10,37 +10,38 @@ use rsgi_bridge::request::fields::RequestFields;
 
 use super::handshake::items;
 
-/// The window that the client is asked to keep to if it lets itself be asked: it is what each connection costs us to read.
+/// The window size that we ask of a client which accepts a limit. It decides how much memory each connection needs for
+/// decompression.
 const CLIENT_WINDOW: u8 = 12;
-/// The largest window that DEFLATE knows.
+/// The largest window of DEFLATE.
 const LARGEST_WINDOW: u8 = 15;
 
-/// How both sides compress.
+/// The agreed parameters of both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Agreed {
-    /// Our messages stand alone, because the client asked for it.
+    /// We compress each message alone, because the client asked for it.
     pub server_stands_alone: bool,
-    /// The client's messages stand alone, because it said so.
+    /// The client compresses each message alone, because it said so.
     pub client_stands_alone: bool,
-    /// The bits of our window if the client set them.
+    /// The bits of our window, if the client limits it.
     server_window: Option<u8>,
-    /// The bits of the client's window if it lets us set them.
+    /// The bits of the client's window, if we may limit it.
     client_window: Option<u8>,
 }
 
 impl Agreed {
-    /// The bits of the window that we compress with.
+    /// The bits of the window for compression.
     pub fn deflate_bits(self) -> u8 {
         self.server_window.unwrap_or(LARGEST_WINDOW)
     }
 
-    /// The bits of the window that we need to read what the client compressed. (A window of 8 bits is read with 9.)
+    /// The bits of the window for decompression. (An 8-bit window is read with 9 bits.)
     pub fn inflate_bits(self) -> u8 {
         self.client_window.unwrap_or(LARGEST_WINDOW).max(9)
     }
 }
 
-/// As it stands in the answer.
+/// The value of `Sec-WebSocket-Extensions` in the response.
 impl fmt::Display for Agreed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("permessage-deflate")?;
@@ -60,12 +61,12 @@ impl fmt::Display for Agreed {
     }
 }
 
-/// The first offer that can be met; `None` goes on without compression.
+/// Accepts the first offer that we support. Without one, there is no compression.
 pub fn agree(fields: &RequestFields) -> Option<Agreed> {
     items(fields, "sec-websocket-extensions").find_map(meet)
 }
 
-/// Meets one offer, unless it has a parameter that is unknown, repeated, out of range, or beyond what we can do.
+/// Accepts one offer, unless it has a parameter that is unknown, repeated, out of range or unsupported.
 fn meet(offer: &str) -> Option<Agreed> {
     let mut parts = offer.split(';').map(str::trim);
     if !parts.next()?.eq_ignore_ascii_case("permessage-deflate") {
@@ -81,7 +82,7 @@ fn meet(offer: &str) -> Option<Agreed> {
         let first = match (name.to_ascii_lowercase().as_str(), value) {
             ("server_no_context_takeover", None) => !std::mem::replace(&mut agreed.server_stands_alone, true),
             ("client_no_context_takeover", None) => !std::mem::replace(&mut agreed.client_stands_alone, true),
-            // The compressor cannot keep to 8 bits.
+            // The compressor does not support 8 bits.
             ("server_max_window_bits", Some(value)) => {
                 agreed.server_window.replace(window_bits(value).filter(|bits| *bits > 8)?).is_none()
             }
@@ -98,7 +99,7 @@ fn meet(offer: &str) -> Option<Agreed> {
     Some(agreed)
 }
 
-/// 8 to 15, written without a leading zero, in quotes or not.
+/// A number from 8 to 15 without a leading zero, with or without quotes.
 fn window_bits(text: &str) -> Option<u8> {
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');

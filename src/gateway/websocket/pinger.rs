@@ -1,6 +1,6 @@
-//! Whether the client is still there: pings, and how long it may take.
+//! Finds out whether the client is still there: when to ping, and when to give up.
 //!
-//! Kept apart from the messages because it is a clock of its own. Time in which we do not read says nothing about the client.
+//! The client's silence counts only while rsgi reads from it.
 //!
 //! Spec: RFC 6455 5.5.2, 5.5.3.
 
@@ -13,68 +13,69 @@ use tokio_tungstenite::tungstenite::Error;
 use super::frame_filter::Seen;
 use super::socket::SocketOptions;
 
-/// What the reading and the writing side know of the client.
+/// What the reading and the writing side know about the client.
 #[derive(Debug, Default)]
 pub struct ClientActivity {
-    /// What came from it.
+    /// What the client has sent.
     pub seen: Arc<Seen>,
     pauses: Pauses,
 }
 
-/// Whether the client was read from all the time. While it is not, because the application is slow, its silence says nothing.
+/// Whether rsgi read from the client all the time. It does not while the application is slow, and then the client's
+/// silence does not count.
 #[derive(Debug, Default)]
 struct Pauses {
     paused: AtomicBool,
-    /// A pause has ended since this was asked last.
+    /// Whether a pause has ended since the last check.
     ended: AtomicBool,
 }
 
 impl ClientActivity {
-    /// Nothing is read from the client from now on.
+    /// rsgi stops reading from the client.
     pub fn pause(&self) {
         self.pauses.paused.store(true, Ordering::Release);
     }
 
-    /// The client is read from again.
+    /// rsgi reads from the client again.
     pub fn resume(&self) {
         self.pauses.ended.store(true, Ordering::Release);
         self.pauses.paused.store(false, Ordering::Release);
     }
 
-    /// Whether reading is paused, or was at some time since this was asked last: what the client sent may not be read yet.
+    /// Whether reading is paused, or was since the last check. There may be data of the client that was not read yet.
     fn was_paused(&self) -> bool {
         let ended = self.pauses.ended.swap(false, Ordering::AcqRel);
         ended || self.pauses.paused.load(Ordering::Acquire)
     }
 }
 
-/// When to ping, and when to give up.
+/// Decides when to ping, and when to give up.
 #[derive(Debug)]
 pub struct Pinger {
     options: SocketOptions,
     next: Instant,
-    /// When the ping left that is not answered.
+    /// When the unanswered ping was sent.
     asked: Option<Instant>,
 }
 
-/// What there is to do.
+/// What to do now.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PingStep {
     /// Nothing.
     Wait,
-    /// To ping.
+    /// Send a ping.
     Ping,
-    /// To give up.
+    /// Give up the connection.
     Lost,
 }
 
 impl Pinger {
-    /// The first ping is an interval away.
+    /// The first ping is due after one interval.
     pub fn new(options: SocketOptions) -> Self {
         Self { options, next: Instant::now() + options.ping_interval, asked: None }
     }
 
-    /// Ready when there may be something to do.
+    /// Completes when `turn` may have something to do.
     pub async fn due(&self) {
         if self.options.ping_interval.is_zero() {
             std::future::pending::<()>().await;
@@ -82,7 +83,8 @@ impl Pinger {
         sleep_until(self.next).await;
     }
 
-    /// Whether bytes could leave before a client would count as lost; without pings, however long it takes.
+    /// Sends within the time that a ping and its pong may take, and returns whether that worked. Without pings there is
+    /// no limit.
     pub async fn patiently(&self, sending: impl Future<Output = Result<(), Error>>) -> bool {
         if self.options.ping_interval.is_zero() {
             return sending.await.is_ok();
@@ -91,7 +93,7 @@ impl Pinger {
         matches!(timeout(limit, sending).await, Ok(Ok(())))
     }
 
-    /// What there is to do now that a turn is due. Anything from the client shows that it lives, be it part of a message.
+    /// Decides what to do now. Any bytes from the client show that it is alive, even a part of a message.
     pub fn turn(&mut self, client: &ClientActivity) -> PingStep {
         let now = Instant::now();
         let heard = client.seen.heard();
@@ -138,7 +140,7 @@ mod tests {
         client.pause();
         assert_eq!(pinger.turn(&client), PingStep::Wait);
         client.resume();
-        // The pause ended a moment ago: nothing can have been read since.
+        // The pause has just ended, so nothing can have been read since.
         assert_eq!([pinger.turn(&client), pinger.turn(&client)], [PingStep::Wait, PingStep::Lost]);
     }
 }

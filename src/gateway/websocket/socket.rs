@@ -1,7 +1,6 @@
-//! The messages of one WebSocket between the upgraded connection and two bounded pipes.
+//! Moves messages between the upgraded connection and two bounded pipes.
 //!
-//! Kept apart from the handshake and the ASGI messages. Reading stops while the application is slow; the application waits while
-//! the client is.
+//! Reading stops while the application is slow. The application waits while the client is slow.
 //!
 //! Spec: RFC 6455 5.5; RFC 7692 6.
 
@@ -33,13 +32,13 @@ use crate::request::upgrade::{Upgrade, Upgraded};
 use crate::response::in_flight::RequestPermit;
 use crate::runtime::shutdown::{Phase, ShutdownGuard};
 
-/// What an item takes beside its bytes, so that empty messages are bounded too.
+/// Each message counts for this many bytes beside its content, so that the number of empty messages is limited too.
 const MESSAGE_OVERHEAD: usize = 64;
 
-/// How long the other side may take to answer a close.
+/// How long the client may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much is read at once, in bytes; each connection has such a buffer.
+/// The size of the read buffer of each connection, in bytes.
 const READ_BUFFER: usize = 16 * 1024;
 
 /// A message from the client.
@@ -49,9 +48,9 @@ pub enum Inbound {
     Text(Utf8Bytes),
     /// A binary message.
     Binary(Bytes),
-    /// The end, with what the client said of it.
+    /// The end, as the client said it.
     Closed {
-        /// The close code; 1005 when the client sent none.
+        /// The close code; 1005 if the client sent none.
         code: u16,
         /// Its reason.
         reason: Utf8Bytes,
@@ -96,21 +95,21 @@ impl Weight for Outbound {
     }
 }
 
-/// How one WebSocket is served.
+/// The settings of one WebSocket.
 #[derive(Debug, Clone, Copy)]
 pub struct SocketOptions {
-    /// Bytes of a message, after it was decompressed.
+    /// The largest message after decompression, in bytes.
     pub(super) message: usize,
-    /// Time between pings; zero is off.
+    /// Time between pings; zero turns them off.
     pub ping_interval: Duration,
     /// How long the client may be silent after a ping.
     pub ping_timeout: Duration,
-    /// Whether messages may be compressed, and how.
+    /// The agreed parameters of compression, if any.
     pub(super) compression: Option<Agreed>,
 }
 
 impl SocketOptions {
-    /// What the settings say, and what was agreed on with the client.
+    /// From the settings, and what was agreed on with the client.
     pub fn new(settings: &Settings, compression: Option<Agreed>) -> Self {
         Self {
             message: settings.ws_max_message,
@@ -121,7 +120,7 @@ impl SocketOptions {
     }
 }
 
-/// Frames, over what the handshake left.
+/// tungstenite's stream over the upgraded connection.
 pub(super) type Socket = WebSocketStream<FilteredStream<Upgraded>>;
 
 /// Moves messages until either side closes, the client is lost, or the server stops.
@@ -133,7 +132,7 @@ pub async fn run(
     options: SocketOptions,
     mut guard: ShutdownGuard,
 ) {
-    // The client left before it had the answer: the application is told by the pipes.
+    // The client left before it got the response. The application learns it when the pipes are dropped.
     let Some(upgraded) = upgrade.upgraded().await else { return };
     let client = ClientActivity::default();
     let io = FilteredStream::new(upgraded, Arc::clone(&client.seen), options.compression.is_some());
@@ -150,7 +149,7 @@ pub async fn run(
         tokio::select! {
             ending = &mut reading => ending,
             ending = &mut writing => match ending {
-                // Our close is out; the client's answer comes through the reader.
+                // We sent a close frame. The reader gets the client's answer.
                 SocketEnd::Closing => timeout(CLOSE_TIMEOUT, reading).await.unwrap_or(SocketEnd::Lost(NO_CLOSE)),
                 other => other,
             },
@@ -173,7 +172,7 @@ async fn read(
 ) -> SocketEnd {
     let mut inflater = options.compression.map(Inflater::new);
     loop {
-        // An application that has ended reads no more; the client's close is still waited for.
+        // If the application has ended, `push` fails. Go on reading, because the client's close frame is still to come.
         if !inbound.has_room() {
             client.pause();
             let _gone = poll_fn(|context| inbound.poll_ready(context)).await;
@@ -198,7 +197,7 @@ async fn read(
             (Message::Text(text), ..) => Inbound::Text(text),
             (Message::Binary(bytes), ..) => Inbound::Binary(bytes),
             (Message::Close(frame), ..) => {
-                // Drives the answer to the close out.
+                // Polling on sends tungstenite's answer to the close frame.
                 let _closed = timeout(CLOSE_TIMEOUT, stream.next()).await;
                 return SocketEnd::ClosedByClient(frame);
             }
@@ -232,7 +231,7 @@ async fn write(
     let mut deflater = options.compression.map(Deflater::new);
     let mut pinger = Pinger::new(options);
     loop {
-        // What is there already leaves together; only then there is time to wait.
+        // Messages that are ready go out together. Flush only when none is left.
         let ready = outbound.poll_next(&mut Context::from_waker(Waker::noop()));
         let next = match ready {
             Poll::Ready(next) => next,
@@ -263,7 +262,7 @@ async fn write(
                 let sent = pinger.patiently(sink.send(Message::Close(Some(frame)))).await;
                 return if sent { SocketEnd::Closing } else { SocketEnd::Lost(NOT_READING) };
             }
-            // The application's side ended without a close, which it never does.
+            // This does not happen: the application's side always ends with a close.
             None | Some(Err(_)) => return SocketEnd::Refused(CloseCode::Error, "the application failed"),
         };
         if !pinger.patiently(sink.feed(message)).await {
@@ -272,7 +271,8 @@ async fn write(
     }
 }
 
-/// One frame, compressed if that was agreed on and is worth it. Text comes from a `String`.
+/// Makes one frame, compressed if that was agreed on and is worth it. The payload of a text message comes from a
+/// `String`, so it is UTF-8.
 async fn encode(deflater: &mut Option<Deflater>, kind: Data, payload: Bytes) -> Message {
     let frame = match deflater {
         Some(deflater) if Deflater::wants(payload.len()) => {

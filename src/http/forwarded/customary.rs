@@ -1,7 +1,8 @@
 //! The older header fields of proxies: `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `-Prefix`.
 //!
-//! `Forwarded` says most of this in one field. Here each field is a list of its own, and a proxy may append to one and
-//! replace the next. The value of a hop is at the same position from the right as that hop, or the outermost value.
+//! `Forwarded` has most of this in one field. Here each field is its own list, and a proxy may append to one and
+//! replace another. The value of a hop is at the same position from the right as that hop. If the list is too short,
+//! the leftmost value counts.
 //!
 //! Spec: none; what nginx, `HAProxy`, Traefik and cloud load balancers send.
 
@@ -46,7 +47,7 @@ pub(super) fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> ForwardedInf
 
 struct ForwardedField<'a, 'told> {
     fields: &'a RequestFields,
-    /// How far from the right the outermost trusted hop is.
+    /// The position of the outermost trusted hop, counted from the right.
     hops: usize,
     unreadable: &'told mut Option<&'static str>,
 }
@@ -67,9 +68,10 @@ impl<'a> ForwardedField<'a, '_> {
     }
 }
 
-/// The entries of a list over all its lines, last first, without the empty ones.
+/// The entries of a list over all its lines, last first, without empty ones.
 ///
-/// Bytes, not text: what the client wrote before a comma must not make what the proxy wrote after it unreadable.
+/// Entries are bytes, so that invalid text of the client before a comma does not make the proxy's text after it
+/// unreadable.
 fn from_right<'a>(fields: &'a RequestFields, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     let entries = fields.all(name).rev().flat_map(|line| line.rsplit(|&byte| byte == b','));
     entries.map(<[u8]>::trim_ascii).filter(|entry| !entry.is_empty())

@@ -10,39 +10,39 @@ use rsgi_bridge::request::fields::RequestFields;
 
 use crate::request::head::Peer;
 
-/// The longest fields that are kept, in bytes: an idle connection is to be small.
+/// The longest fields that are kept, in bytes. An idle connection should need little memory.
 const LONGEST: usize = 512;
 
-/// Of one connection.
+/// The latest fields of one connection, and their result.
 #[derive(Debug, Default)]
 pub struct Memo(Mutex<Option<RememberedHead>>);
 
 #[derive(Debug)]
 struct RememberedHead {
-    /// The fields that were read, as [`written`] gives them.
+    /// The fields that were read, in the form of [`written`].
     fields: Box<[u8]>,
     outcome: HeadOutcome,
 }
 
-/// What becomes of a head.
+/// The changes to a head.
 #[derive(Debug, Clone)]
 pub(super) struct HeadOutcome {
-    /// The ends of the connection as the outermost proxy had them; `None` when they stay.
+    /// Client and server as the outermost proxy saw them; `None` if they do not change.
     pub peer: Option<Arc<Peer>>,
-    /// The `Host` field; `None` when it stays.
+    /// The `Host` field; `None` if it does not change.
     pub host: Option<HeaderValue>,
     /// The prefix that a proxy has named.
     pub prefix: Option<Arc<str>>,
 }
 
 impl Memo {
-    /// What came of a request with the same fields, if that was the latest one.
+    /// The result for these fields, if the latest request had the same.
     pub(super) fn recall(&self, fields: &RequestFields) -> Option<HeadOutcome> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.as_ref().filter(|kept| matches(&kept.fields, fields)).map(|kept| kept.outcome.clone())
     }
 
-    /// Keeps what came of these fields.
+    /// Keeps the result for these fields.
     pub(super) fn keep(&self, fields: &RequestFields, outcome: &HeadOutcome) {
         let written = written(fields);
         let kept =
@@ -51,13 +51,13 @@ impl Memo {
     }
 }
 
-/// The fields that count, and more that are called alike.
+/// The fields that can change the result, and others whose names begin with `x-forwarded-`.
 fn counting(fields: &RequestFields) -> impl Iterator<Item = (&[u8], &[u8])> {
     let counts = |name: &[u8]| name == b"host" || name == b"forwarded" || name.starts_with(b"x-forwarded-");
     fields.iter().filter(move |(name, _)| counts(name))
 }
 
-/// How long a name and a value are: with that in front none can pass for the end of another one.
+/// The lengths of a name and a value. They come first, so that no field can look like the end of another.
 fn lengths(name: &[u8], value: &[u8]) -> [u8; 16] {
     let (name, value) = (name.len() as u64, value.len() as u64);
     let mut lengths = [0; 16];
@@ -76,7 +76,7 @@ fn written(fields: &RequestFields) -> Vec<u8> {
     written
 }
 
-/// Whether [`written`] would give `kept`.
+/// Whether `fields` equals [`written`] for these headers.
 fn matches(kept: &[u8], fields: &RequestFields) -> bool {
     let rest = counting(fields).try_fold(kept, |rest, (name, value)| {
         let rest = rest.strip_prefix(&lengths(name, value))?;

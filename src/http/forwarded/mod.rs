@@ -40,22 +40,22 @@ use trust::Trust;
 pub struct Proxies {
     trust: Trust,
     root_path: String,
-    /// Whether trusted ones begin each connection with a PROXY header.
+    /// Whether trusted proxies start each connection with a PROXY header.
     introduced: bool,
     told_contradiction: AtomicBool,
     told_unreadable: AtomicBool,
 }
 
 impl Proxies {
-    /// Whether somebody is trusted, so that others are not.
+    /// Whether proxies are named, so that only those are trusted.
     pub fn is_choosy(&self) -> bool {
         !self.trust.is_empty()
     }
 
-    /// What the settings say of them; `None` when there are none.
+    /// From the settings; `None` if there are no proxies and no root path.
     ///
     /// # Errors
-    /// What is wrong with the settings, and what to do.
+    /// What is wrong with the settings, and how to correct it.
     pub fn new(settings: &Settings) -> Result<Option<Self>, StartupError> {
         let trust = Trust::parse(&settings.trust_proxy).map_err(|item| {
             StartupError::new(
@@ -82,17 +82,17 @@ impl Proxies {
         Ok((!nothing).then_some(Self { trust, root_path, introduced, told_contradiction, told_unreadable }))
     }
 
-    /// Whether what comes from there counts. `None` is a Unix socket.
+    /// Whether this address is a trusted proxy. `None` is a Unix socket.
     pub fn trusts(&self, address: Option<IpAddr>) -> bool {
         self.trust.includes(address)
     }
 
-    /// Whether this connection has to begin with a PROXY header.
+    /// Whether this connection has to start with a PROXY header.
     pub fn introduces(&self, peer: &Peer) -> bool {
         self.introduced && peer.trusted
     }
 
-    /// Makes a head look as if the client had come directly. `memo` is that of its connection.
+    /// Changes a head as if the client had connected directly. `memo` belongs to the connection.
     pub fn apply(&self, head: &mut RequestHead, memo: &Memo) {
         if !head.peer.trusted {
             head.root = put_under(&mut head.parts.uri, &self.root_path);
@@ -138,14 +138,14 @@ impl Proxies {
     }
 }
 
-/// What trusted proxies say, and whether the two kinds of fields contradict each other. The standard one wins.
+/// What trusted proxies say, and whether the two kinds of fields contradict each other. `Forwarded` wins.
 fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> (ForwardedInfo<'a>, bool) {
     let (standard, customary) = (standard::read(fields, trust), customary::read(fields, trust));
     let contradicts = standard.contradicts(&customary);
     let said = ForwardedInfo {
         client: standard.client.or(customary.client),
         scheme: standard.scheme.or(customary.scheme),
-        // A port without a host of its own kind belongs to another one.
+        // `X-Forwarded-Port` does not belong to a host from `Forwarded`.
         port: customary.port.filter(|_| standard.host.is_none()),
         host: standard.host.or(customary.host),
         prefix: customary.prefix,
@@ -154,7 +154,7 @@ fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> (ForwardedInfo<'a>, boo
     (said, contradicts)
 }
 
-/// The ends of the connection and the `Host` field as the outermost proxy had them; `None` for what stays.
+/// Client, server and `Host` field as the outermost proxy saw them; `None` for what does not change.
 fn seen_from_outside(
     peer: &Arc<Peer>,
     said: ForwardedInfo<'_>,
@@ -165,7 +165,7 @@ fn seen_from_outside(
     let named = said.host.as_deref();
     let server = (named.is_some() || said.port.is_some()).then(|| {
         let (name, own_port) = split_port(named.or(own).unwrap_or_default());
-        // A port that a proxy names counts more than the one in a `Host` field that it has left alone.
+        // `X-Forwarded-Port` wins over the port in a `Host` field that the proxy did not change.
         (name, if named.is_some() { own_port.or(said.port) } else { said.port })
     });
     if said.client.is_none() && said.scheme.is_none() && server.is_none() {
@@ -191,7 +191,8 @@ fn seen_from_outside(
     (Some(fresh), host)
 }
 
-/// An address as text. For most of them the standard library takes longer than for all else of this.
+/// An IP address as text. For IPv4 this is faster than the standard library, which would take longer than the rest of
+/// this file.
 fn shown(address: IpAddr) -> String {
     let IpAddr::V4(address) = address else { return address.to_string() };
     let mut text = String::with_capacity(15);
@@ -204,18 +205,18 @@ fn shown(address: IpAddr) -> String {
     text
 }
 
-/// What the `Host` field has to be. A port that the scheme has anyway is left out, as browsers do.
+/// The new `Host` field. The default port of the scheme is left out, as browsers do.
 fn host_field(named: Option<&str>, name: &str, port: Option<u16>, scheme: Scheme) -> Option<HeaderValue> {
     let text = match (named, port) {
         (Some(named), _) if split_port(named).1.is_some() => named.to_owned(),
         (_, Some(port)) if port != scheme.port() => format!("{name}:{port}"),
         _ => name.to_owned(),
     };
-    // Without a host nothing is added: HTTP/1.0 needs none.
+    // Without a host, add no field, because HTTP/1.0 needs none.
     if name.is_empty() { None } else { HeaderValue::try_from(text).ok() }
 }
 
-/// Takes `host:port` apart; an IPv6 address keeps its brackets.
+/// Splits `host:port`. An IPv6 address keeps its brackets.
 fn split_port(host: &str) -> (&str, Option<u16>) {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, port.parse().ok()),

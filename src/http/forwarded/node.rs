@@ -6,19 +6,19 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Who is at a hop.
+/// What a hop is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hop {
-    /// An address and a port; 0 when there is none, or one that is not told.
+    /// An address and a port. The port is 0 if it is missing or obfuscated.
     Address(IpAddr, u16),
-    /// A Unix socket, as nginx writes it.
+    /// A Unix socket, in the form that nginx writes.
     Unix,
-    /// Somebody who is not named.
+    /// A hop that does not tell its address.
     Hidden,
 }
 
 impl Hop {
-    /// Reads what a proxy wrote; `None` for what is no node.
+    /// Reads what a proxy wrote; `None` if it is not a valid node.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "unix:" => return Some(Self::Unix),
@@ -47,7 +47,7 @@ impl Hop {
     }
 }
 
-/// A zone means something on the proxy's machine alone, so it is read and left out.
+/// Accepts an address with a zone and drops the zone, which has a meaning only on the proxy's machine.
 fn parse_ipv6(text: &str) -> Option<Ipv6Addr> {
     let (address, zone) = text.split_once('%').unwrap_or((text, "-"));
     let named = !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte));

@@ -7,8 +7,8 @@
 use http::Uri;
 use http::uri::PathAndQuery;
 
-/// Reads a prefix such as `/app`; that of the whole site is empty. `None` for what is no path, or would be more than one when links
-/// are made from it: `//host` is an address.
+/// Reads a prefix such as `/app`; `/` becomes empty. Returns `None` for text that is not a path, or that would change
+/// links made from it: `//host` would be an address.
 pub fn parse_prefix(text: &str) -> Option<&str> {
     let prefix = text.trim_end_matches('/');
     if prefix.is_empty() {
@@ -20,10 +20,11 @@ pub fn parse_prefix(text: &str) -> Option<&str> {
     (plain && PathAndQuery::try_from(prefix).is_ok()).then_some(prefix)
 }
 
-/// Puts a target under `prefix` unless it is there; gives how many bytes of its path the prefix is.
+/// Puts a target below `prefix` unless it is there already. Returns the number of bytes of the path that the prefix
+/// takes.
 pub(super) fn put_under(uri: &mut Uri, prefix: &str) -> usize {
     let path = uri.path();
-    // `OPTIONS *` is about the server as a whole.
+    // `OPTIONS *` refers to the whole server.
     if prefix.is_empty() || !path.starts_with('/') {
         return 0;
     }
@@ -41,7 +42,7 @@ pub(super) fn put_under(uri: &mut Uri, prefix: &str) -> usize {
             *uri = whole;
             prefix.len()
         }
-        // Longer than an address may be.
+        // The new target is too long for a URI, so it stays unchanged.
         _ => 0,
     }
 }

@@ -1,4 +1,4 @@
-//! What proxies say about one request, and the way from hop to hop that both kinds of fields share.
+//! What proxies say about one request, and how both kinds of fields are followed from hop to hop.
 //!
 //! A list is read from the right. The sender of the request wrote the last entry. It counts if the sender is a trusted
 //! proxy. The entry before it counts if the last entry names a trusted proxy too, and so on. Anybody may have written the
@@ -12,25 +12,25 @@ use super::trust::Trust;
 use crate::route::Scheme;
 use crate::wire::is_authority;
 
-/// What trusted proxies say of a request, each of it as the outermost of them saw it.
+/// What trusted proxies say about a request, as the outermost of them saw it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ForwardedInfo<'a> {
-    /// The client, with a port if it is known, else 0.
+    /// The client. The port is 0 if it is unknown.
     pub client: Option<(IpAddr, u16)>,
-    /// How it came.
+    /// The scheme that the client used.
     pub scheme: Option<Scheme>,
-    /// What it called us: `host[:port]`.
+    /// The host that the client asked for: `host[:port]`.
     pub host: Option<Cow<'a, str>>,
-    /// The port that it came to.
+    /// The port that the client connected to.
     pub port: Option<u16>,
-    /// The part of the path that leads to us, without a slash at its end.
+    /// The part of the path that leads to this server, without a slash at its end.
     pub prefix: Option<&'a str>,
-    /// A field that counts and cannot be read.
+    /// The name of a field that counts but cannot be parsed.
     pub unreadable: Option<&'static str>,
 }
 
 impl ForwardedInfo<'_> {
-    /// Whether two kinds of fields tell two stories.
+    /// Whether two kinds of fields contradict each other.
     pub(super) fn contradicts(&self, other: &Self) -> bool {
         let address = |said: &Self| said.client.map(|(address, _)| address);
         differ(address(self), address(other))
@@ -58,7 +58,7 @@ pub(super) struct Way {
 pub(super) enum Trusted {
     /// This hop is a trusted proxy.
     Further,
-    /// It is the client, or nobody knows who it is.
+    /// It is the client, or it is unknown.
     Ends,
 }
 
@@ -72,7 +72,7 @@ impl Way {
     }
 }
 
-/// `http` or `https`, or what a WebSocket calls them.
+/// Parses `http`, `https`, and their names for WebSockets.
 pub(super) fn parse_scheme(text: &str) -> Option<Scheme> {
     let is = |name: &str| text.eq_ignore_ascii_case(name);
     if is("https") || is("wss") {
@@ -84,7 +84,7 @@ pub(super) fn parse_scheme(text: &str) -> Option<Scheme> {
     }
 }
 
-/// A host as it may stand in a `Host` field.
+/// Checks that a host is valid in a `Host` field.
 pub(super) fn parse_host(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     is_authority(text.as_bytes()).then_some(text)
 }

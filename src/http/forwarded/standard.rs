@@ -14,7 +14,7 @@ use super::said::{ForwardedInfo, Trusted, Way, parse_host, parse_scheme};
 use super::trust::Trust;
 use crate::route::Scheme;
 
-/// The pairs that one proxy may write; four have a meaning.
+/// The most pairs in one element. Four names have a meaning.
 const MOST_PAIRS: usize = 16;
 
 /// What the field of a request from a trusted proxy says.
@@ -72,7 +72,7 @@ fn is_escaped(line: &[u8], at: usize) -> bool {
     before.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
-/// What one proxy says.
+/// What one proxy wrote.
 #[derive(Debug, Default)]
 struct Element<'a> {
     node: Option<Hop>,
@@ -82,7 +82,7 @@ struct Element<'a> {
 }
 
 impl<'a> Element<'a> {
-    /// `None` when it is against the grammar.
+    /// Returns `None` if the grammar is violated.
     fn parse(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = std::str::from_utf8(bytes).ok()?.trim_ascii();
         let mut element = Self::default();
@@ -119,14 +119,14 @@ impl<'a> Element<'a> {
             self.host = parse_host(value);
             self.host.is_some()
         } else {
-            // `by`, and whatever there may be one day.
+            // `by`, and names that may be defined later.
             true
         };
         self.unreadable |= !read;
     }
 }
 
-/// A value and what follows it. Addresses with a colon have to be quoted, and often are not.
+/// Splits off a value. Addresses with a colon should be quoted, but often are not.
 fn parse_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(';').unwrap_or(text.len());
@@ -142,7 +142,7 @@ fn parse_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
         match character {
             '"' => {
                 let after = quoted.get(at + 1..)?;
-                // Most have nothing to take out, and need no copy.
+                // Without escapes, no copy is needed.
                 let whole = quoted.get(..at)?;
                 let value = if whole == value { Cow::Borrowed(whole) } else { Cow::Owned(value) };
                 return Some((value, after));

@@ -1,4 +1,4 @@
-//! What trusted proxies say, read from whole heads; and that no field, however forged, speaks for a hop that is not trusted.
+//! Tests with whole heads: what trusted proxies say is used, and forged fields of hops that are not trusted are not.
 
 use std::fmt::Write as _;
 
@@ -130,7 +130,7 @@ fn what_else_is_said_belongs_to_the_outermost_trusted_hop() {
     let said = said_of(&fields);
     assert_eq!((said.scheme, said.host.as_deref()), (Some(Scheme::Https), Some("site.example")));
     assert_eq!((said.port, said.prefix, said.unreadable), (Some(8443), Some("/app"), None));
-    // One value is that of all hops.
+    // A single value counts for all hops.
     let fields = headers(&[lines[0], ("x-forwarded-proto", "wss")]);
     assert_eq!(said_of(&fields).scheme, Some(Scheme::Https));
     let fields = headers(&[(
@@ -211,7 +211,7 @@ fn the_host_field_and_the_server_follow_host_port_and_scheme() {
     assert_eq!(seen(&[("host", "own")]), expected("", "", 0), "nothing was said");
 }
 
-/// Numbers that look random and are the same in each run.
+/// Pseudo-random numbers that are the same in each run.
 struct PseudoRandom(u64);
 
 impl PseudoRandom {
@@ -250,7 +250,8 @@ const PIECES: [&str; 24] = [
     "for=\"10.0.0.8\" , ",
 ];
 
-/// Whatever a client writes, the address that the first trusted proxy saw is the client: `X-Forwarded-For` and `Forwarded` alike.
+/// Random fields of a client never change the result: the client is the address that the first trusted proxy saw. This
+/// holds for `X-Forwarded-For` and for `Forwarded`.
 #[test]
 fn no_forged_list_changes_the_address_that_the_proxy_saw() {
     let mut numbers = PseudoRandom(0x2545_f491_4f6c_dd1d);
@@ -264,7 +265,7 @@ fn no_forged_list_changes_the_address_that_the_proxy_saw() {
             assert_eq!(said_of(&fields).client, Some(("203.0.113.9".parse().unwrap(), 0)), "{name}: {forged}");
             let fields = headers(&[(name, &forged), (name, added)]);
             assert_eq!(said_of(&fields).client, Some(("203.0.113.9".parse().unwrap(), 0)), "{name}: {forged}");
-            // Nor does it harm where everybody is trusted.
+            // Such fields do no harm with `--trust-proxy '*'` either.
             read(&fields, &trust(&["*"]));
         }
     }

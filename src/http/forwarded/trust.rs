@@ -1,6 +1,6 @@
 //! The proxies that the operator trusts.
 //!
-//! Two places need them: a connection once, for its other end, and each list of hops.
+//! They are compared with the address of each connection, and with each hop in a list.
 //!
 //! Spec: RFC 4632 3.1 and RFC 4291 2.3 (networks), 2.5.5.2 (IPv4 in IPv6).
 
@@ -23,7 +23,7 @@ struct Network {
 }
 
 impl Trust {
-    /// Reads what the operator has named: addresses, networks, `unix` and `*`.
+    /// Reads the operator's list: addresses, networks, `unix` and `*`.
     ///
     /// # Errors
     /// The item that is none of these.
@@ -39,12 +39,12 @@ impl Trust {
         Ok(trust)
     }
 
-    /// Whether nobody is trusted.
+    /// Whether no proxy is trusted.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && !self.unix && !self.everyone
     }
 
-    /// Whether what comes from there counts. `None` is a Unix socket.
+    /// Whether this address is a trusted proxy. `None` is a Unix socket.
     pub fn includes(&self, address: Option<IpAddr>) -> bool {
         self.everyone
             || match address {
@@ -53,7 +53,7 @@ impl Trust {
             }
     }
 
-    /// Whether a hop of a list is one of the proxies. One that does not say who it is is nobody's.
+    /// Whether a hop of a list is a trusted proxy. A hop that hides its address is not.
     pub(super) fn includes_node(&self, node: Hop) -> bool {
         match node {
             Hop::Address(address, _) => self.includes(Some(address)),
@@ -73,11 +73,11 @@ impl Network {
         let whole = if address.is_ipv4() { 32 } else { 128 };
         let length = length.unwrap_or(whole);
         let network = Self { address, length };
-        // Of an address within the network nobody knows whether the address or the length is the mistake.
+        // With an address inside the network, it is unknown whether the address or the length is wrong.
         (length <= whole && bits(address) & !network.mask() == 0).then_some(network.canonical())
     }
 
-    /// A network of mapped addresses is one of IPv4, as which such addresses are compared.
+    /// Converts a network of IPv4-mapped IPv6 addresses to IPv4, because such addresses are compared as IPv4.
     fn canonical(self) -> Self {
         let address = self.address.to_canonical();
         match (self.address, address, self.length.checked_sub(96)) {
@@ -86,7 +86,7 @@ impl Network {
         }
     }
 
-    /// The address's bits are the upper ones, so that one rule is for both kinds.
+    /// The mask of the upper `length` bits. [`bits`] puts IPv4 addresses into the upper bits as well.
     fn mask(&self) -> u128 {
         u128::MAX.checked_shl(128 - u32::from(self.length)).unwrap_or(0)
     }

@@ -1,7 +1,7 @@
-//! The answer on its way out: what its head says, how its body is framed, and how it ends.
+//! Sends a response: what its head says about the connection, how its body is framed, and how it ends.
 //!
-//! Kept apart from `lines`, which writes a head. A body that breaks off, or is shorter than was said, never looks whole: the
-//! connection is cut.
+//! `lines` writes the bytes of a head. If a body breaks off or is shorter than declared, the connection is cut, so that
+//! the body never looks complete.
 //!
 //! Spec: RFC 9112 6.1, 6.2, 6.3, 7.1, 9.3, 9.6; RFC 9110 6.4.1, 8.6, 15.2.
 
@@ -24,25 +24,25 @@ use crate::http::connection::ChosenResponse;
 use crate::response::app_response::{AppResponse, ResponseBody};
 use crate::response::in_flight::InFlight;
 
-/// More of a body is asked for only while less of it waits.
+/// More of a body is read only while fewer bytes than this wait to be sent.
 const ENOUGH: usize = 128 << 10;
-/// A body of up to so many bytes leaves in one piece with its head.
+/// A body of up to this many bytes is sent together with its head.
 const JOINED: usize = 16 << 10;
 
 thread_local! {
-    /// Where heads are made.
+    /// A buffer for heads.
     static MADE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(JOINED));
 }
 
 /// How the client finds the end of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Framing {
-    /// There is none.
+    /// There is no body.
     Bodiless,
-    /// So many bytes are to come.
+    /// This many bytes are missing.
     Length(u64),
     Chunked,
-    /// It ends with the connection.
+    /// The body ends when the connection closes.
     Close,
 }
 
@@ -54,24 +54,24 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    /// The client sends no more.
+    /// Notes that the client has closed its side.
     pub(super) fn half_closed(&mut self) {
         self.body.half_closed();
     }
 }
 
-/// What the body does next.
+/// What a step of sending the body has found.
 enum NextPart {
     /// There is more.
     More,
-    /// It ended.
+    /// The body has ended.
     Ended,
-    /// It broke off.
+    /// The body broke off.
     Broken,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A> {
-    /// Ready when there is an answer.
+    /// Ready when there is a response.
     pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let RequestStage::Answering(answer) = &mut self.turn else { return Poll::Ready(Ok(())) };
@@ -105,7 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         }
     }
 
-    /// Begins to send an answer.
+    /// Begins to send a response.
     pub(super) fn respond(&mut self, cx: &mut Context<'_>, answered: ChosenResponse) -> io::Result<()> {
         let ChosenResponse { response, mut in_flight, id } = answered;
         self.settle();
@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         }
     }
 
-    /// The whole answer is here.
+    /// Sends a response that is complete.
     fn send_whole(
         &mut self,
         cx: &mut Context<'_>,
@@ -156,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         Ok(())
     }
 
-    /// The body may come in pieces.
+    /// Begins to send a response whose body may come in pieces.
     fn send(&mut self, head: &ResponseHead, mut body: ResponseBody, id: Option<&HeaderValue>, refused: bool) {
         let (framing, length) = self.framing(head, body.length());
         let says = self.says(head, framing, refused);
@@ -175,7 +175,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         }
     }
 
-    /// How the body is framed, and what the head has to say of that. `known` is its length, where that is known.
+    /// How the body is framed, and what the head must say about that. `known` is the length of the body, if it is
+    /// known.
     fn framing(&self, head: &ResponseHead, known: Option<u64>) -> (Framing, Length) {
         let declared = head.content_length;
         if !head.allows_body(self.now.is_head) || head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -190,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         }
     }
 
-    /// What the head says of the connection, which decides whether this answer is the last.
+    /// What the head says about the connection. Also decides whether this response is the last.
     fn says(&mut self, head: &ResponseHead, framing: Framing, refused: bool) -> Says {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Says::Nothing;
@@ -219,7 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         lines::write(made, head, &beside);
     }
 
-    /// The fields that the access log may say.
+    /// The header fields for the access log.
     fn all_fields(&self, head: &ResponseHead, says: Says, id: Option<&HeaderValue>) -> HeaderMap {
         let mut headers = head.headers.clone();
         if says == Says::Close {
@@ -229,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         headers
     }
 
-    /// All of the answer has been handed over.
+    /// Continues after the whole response was passed to the output.
     fn go_on(&mut self, status: StatusCode) {
         match self.now.upgrade.take().filter(|_| status == StatusCode::SWITCHING_PROTOCOLS) {
             Some(handover) => self.turn = RequestStage::Upgrading(handover),
@@ -237,7 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         }
     }
 
-    /// Ready when something is to be done but to wait for the body or the client.
+    /// Ready when there is something else to do than to wait for the body or the client.
     pub(super) fn poll_sending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.output.len() < ENOUGH {
             let Poll::Ready(step) = self.poll_step(cx) else { break };
@@ -314,7 +315,7 @@ impl SizeLine {
     fn new(size: usize) -> Self {
         let mut line = [0; 18];
         let mut rest = line.as_mut_slice();
-        // Sixteen digits and a line end have room in it.
+        // There is room for sixteen digits and a line end.
         let _fits = write!(rest, "{size:x}\r\n");
         let length = 18 - rest.len();
         Self(line, length)

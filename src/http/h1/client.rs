@@ -1,6 +1,7 @@
-//! The client while its request is answered: it may send a body, ask for more, send no more, or leave.
+//! Listens to the client while its request is answered: it may send a body, send the next request, close its side, or
+//! leave.
 //!
-//! Kept apart because all of it goes on beside the answer. What is read ahead is bounded; whoever wants to send more waits.
+//! What is read ahead is limited. A client that sends more has to wait.
 //!
 //! Spec: RFC 9112 6.3 (8: ended early), 9.3.2, 9.6; RFC 9110 10.1.1 (`Expect`).
 
@@ -16,25 +17,25 @@ use super::connection::{Answers, Http1, RequestStage};
 use super::inflow::Fed;
 use super::reading::poll_read;
 
-/// How much a client may send ahead of its answer.
+/// How many bytes a client may send before its response, in addition to the body.
 const MOST_AHEAD: usize = 64 << 10;
-/// How much of a body is read at once.
+/// How many bytes of a body are read at once.
 const READ: usize = 64 << 10;
-/// How long a client that sends no more is not thought to have left.
+/// How long after it has closed its side a client is assumed to be there.
 const HALF_CLOSED: Duration = Duration::from_millis(500);
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// What came of listening.
+/// The result of listening.
 pub(super) enum Heard {
-    /// Nothing that anybody waits for.
+    /// Nothing that the response may wait for.
     Nothing,
-    /// Something that whoever answers may wait for.
+    /// Something that the response may wait for.
     Something,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A> {
-    /// Reads what comes, and hands it on.
+    /// Reads what comes, and passes it on.
     ///
     /// # Errors
     /// When the client has left.
@@ -59,7 +60,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         }
     }
 
-    /// Hands on what is here of the body: as much as there is room for, or all of it. Gives whether it has come to an end.
+    /// Passes on what has arrived of the body: as much as there is room for, or all of it. Returns whether the body has
+    /// ended or broken off.
     pub(super) fn feed(&mut self, all: bool) -> bool {
         let Some(inflow) = &mut self.inflow else { return false };
         let fed = inflow.feed(&mut self.input, all);
@@ -70,10 +72,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         fed != Fed::More
     }
 
-    /// Ready when more can be read; a client that waits to be told so is told when somebody wants to read.
+    /// Ready when more can be read. Sends `100 Continue` when the body is first wanted.
     fn invite(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
         let Some(inflow) = &mut self.inflow else {
-            // Of what follows a body that broke off, nothing is read.
+            // After a body that broke off, nothing more is read.
             return Ok(if self.now.lost || self.input.len() >= MOST_AHEAD { Poll::Pending } else { Poll::Ready(()) });
         };
         if inflow.poll_invited(cx).is_ready() {
@@ -85,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         let Some(inflow) = &mut self.inflow else { return Ok(Poll::Ready(())) };
         Ok(match inflow.poll_room(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(()),
-            // With nobody to read it, the rest stays where it is.
+            // If nobody reads the body, the rest stays in the socket.
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         })
     }
@@ -102,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         })
     }
 
-    /// The client sends no more: a body that is not complete never will be.
+    /// Notes that the client has closed its side. A body that is incomplete now breaks off.
     fn end_early(&mut self) {
         self.ended.at = Some(Instant::now());
         if let Some(inflow) = self.inflow.take() {
@@ -111,10 +113,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         }
     }
 
-    /// The client sends no more. After a moment whoever answers is told, once, which gives `true`.
+    /// After a client has closed its side, waits a moment and then tells the code that makes the response, once.
+    /// Returns `true` when it does.
     ///
     /// # Errors
-    /// When that is as much as having left.
+    /// If the request may switch protocols: then closing its side means that the client has left.
     fn doubt(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let deadline = self.ended.at.and_then(|at| at.checked_add(HALF_CLOSED));
         if self.ended.told || !self.timer.poll(cx, deadline) {
@@ -131,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         Ok(true)
     }
 
-    /// Whether a body is not waited for any longer.
+    /// Gives up a body that comes too slowly. Returns whether it did.
     fn give_up(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(inflow) = &mut self.inflow else { return false };
         let deadline = inflow.deadline();
@@ -144,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         true
     }
 
-    /// The answer begins: whether the client can ask again depends on whether all of its body is here.
+    /// The response begins. Whether the client can send another request depends on whether its whole body has arrived.
     pub(super) fn settle(&mut self) {
         if let Some(inflow) = &mut self.inflow {
             inflow.answered();

@@ -1,6 +1,7 @@
-//! A connection that is HTTP no more: what came behind the last request, then what comes.
+//! A connection that has switched to another protocol. It returns the bytes after the last request first, then those
+//! from the socket.
 //!
-//! Kept apart because it outlives the HTTP/1 connection that it was. It closes as that one would have.
+//! It outlives the HTTP/1 connection, and closes in the same way.
 //!
 //! Spec: RFC 9110 7.8; RFC 9112 9.6.
 
@@ -23,7 +24,7 @@ pub(super) struct HandedOn<S> {
 }
 
 impl<S> HandedOn<S> {
-    /// Reads `bytes` before what `io` has.
+    /// Returns `bytes` before what is read from `io`.
     pub(super) fn new(io: S, bytes: BytesMut, timer: Timer) -> Self {
         Self { stream: Replayed { bytes, io }, timer, closing: Closing::Open }
     }

@@ -1,7 +1,7 @@
-//! A request body on its way from the connection to whoever reads it.
+//! Brings a request body from the connection to its reader.
 //!
-//! Kept apart from the connection, which has the socket: here is what the bytes are, where they go, and how long the client may
-//! take. A body that breaks off is an error for its reader, with the reason.
+//! The connection has the socket. This decides what the bytes are, where they go, and how slow the client may be. If a
+//! body breaks off, its reader gets an error with the reason.
 //!
 //! Spec: RFC 9112 6.3 (8: ended early), 7.1; RFC 9110 10.1.1 (`Expect`), 15.5.9.
 
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::request::body::RawBody;
 use crate::wire::{BodyReader, DataRate, Head, Limits, Piece};
 
-/// How much of a body waits between the socket and its reader.
+/// How many bytes of a body may wait between the socket and its reader.
 const BUFFER: usize = 64 << 10;
 
 /// See the top of this file.
@@ -24,23 +24,23 @@ pub(super) struct Inflow {
     writer: PipeWriter<Bytes>,
     reader: BodyReader,
     data_rate: DataRate,
-    /// The client waits to be told that it may send.
+    /// The client waits for `100 Continue`.
     expects: bool,
 }
 
-/// What became of a body when bytes of it came.
+/// The state of a body after bytes were passed on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fed {
-    /// There is more to come, or no room for it.
+    /// More will come, or there is no room for it.
     More,
-    /// It is complete.
+    /// The body is complete.
     Ended,
-    /// It broke off: nothing that follows can be read.
+    /// The body broke off. Nothing after it can be read.
     Broken,
 }
 
 impl Inflow {
-    /// The body that follows `head`, of which `bytes` have come. What is here as a whole needs no way.
+    /// The body after `head`, of which `bytes` have arrived. A body that is complete already needs no pipe.
     pub(super) fn begin(head: &Head, bytes: &mut BytesMut, limits: &Limits) -> (RawBody, Option<Box<Self>>) {
         let mut reader = BodyReader::new(head.body, limits);
         if reader.is_end() {
@@ -56,11 +56,11 @@ impl Inflow {
         (RawBody::Http1(body), Some(Box::new(inflow)))
     }
 
-    /// Hands on what of the body is in `bytes`: as much as there is room for, or all of it.
+    /// Passes on the part of the body that is in `bytes`: as much as there is room for, or all of it.
     pub(super) fn feed(&mut self, bytes: &mut BytesMut, all: bool) -> Fed {
         while all || self.writer.has_room() {
             match self.reader.next(bytes) {
-                // Whoever is not there any more does not miss it.
+                // Fails if nobody reads the body any more, which does not matter.
                 Piece::Data(data) => drop(self.writer.push(data)),
                 Piece::More => return Fed::More,
                 Piece::End => {}
@@ -77,7 +77,7 @@ impl Inflow {
         Fed::More
     }
 
-    /// Ready when the client is to be told that it may send, once.
+    /// Ready when `100 Continue` must be sent, once.
     pub(super) fn poll_invited(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.expects && matches!(self.writer.poll_wanted(cx), Poll::Ready(Ok(()))) {
             self.expects = false;
@@ -86,7 +86,7 @@ impl Inflow {
         Poll::Pending
     }
 
-    /// It is too late to tell the client that it may send.
+    /// The response has begun, so it is too late for `100 Continue`.
     pub(super) fn answered(&mut self) {
         self.expects = false;
     }
@@ -94,27 +94,27 @@ impl Inflow {
     /// Ready when there is room for more.
     ///
     /// # Errors
-    /// When nobody reads any more.
+    /// When nobody reads the body any more.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
         self.writer.poll_ready(cx)
     }
 
-    /// So many bytes came.
+    /// Notes that `bytes` have arrived.
     pub(super) fn moved(&mut self, bytes: usize) {
         self.data_rate.moved(bytes);
     }
 
-    /// Until when the next bytes are waited for.
+    /// When the next bytes must have arrived.
     pub(super) fn deadline(&mut self) -> Option<Instant> {
         if self.expects { None } else { self.data_rate.wait() }
     }
 
-    /// Nothing more comes, since the client has ended.
+    /// Breaks off the body, because the client has closed its side.
     pub(super) fn end_early(&self) {
         self.writer.fail(BodyError::Malformed("the request body ended early".into()));
     }
 
-    /// Nothing more is waited for.
+    /// Breaks off the body, because it comes too slowly.
     pub(super) fn give_up(&self) {
         self.writer.fail(BodyError::TooSlow("the request body came too slowly".into()));
     }

@@ -1,7 +1,7 @@
-//! The head of a response as bytes.
+//! Writes the head of a response: the application's fields in their order, then the server's fields, the framing of the
+//! body, and the date.
 //!
-//! Kept apart from the answer, which decides what is to be said, because here is only how: the application's fields in its
-//! order, then the server's, then what frames the body, then the date.
+//! `answering` decides what the head says.
 //!
 //! Spec: RFC 9112 4, 5, 6.1, 6.2, 9.3, 9.6; RFC 9110 6.6.1 (`Date`), 10.2.4.
 
@@ -14,41 +14,41 @@ use rsgi_bridge::response::response_head::ResponseHead;
 
 use crate::response::own_fields::OwnFields;
 
-/// What a head says of its connection.
+/// What a head says about its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Says {
-    /// Nothing: it goes on, or becomes something else.
+    /// Nothing: the connection continues, or switches protocols.
     Nothing,
-    /// It ends, as we want it.
+    /// The connection closes because the server wants it. Written before the server's own fields.
     Close,
-    /// It ends, as the client wants it, or the server does.
+    /// The connection closes because the client wants it. Written after the server's own fields.
     Closes,
-    /// It goes on, though the client speaks HTTP/1.0.
+    /// The connection continues, although the client speaks HTTP/1.0.
     KeepAlive,
 }
 
-/// What a head says of the length of its body, where no field of the application does.
+/// What a head says about the length of its body, in addition to the application's fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Length {
     /// Nothing.
     Unsaid,
-    /// So many bytes.
+    /// The length in bytes.
     Known(u64),
-    /// It comes in chunks.
+    /// The body comes in chunks.
     Chunked,
 }
 
-/// Everything beside the application's own head.
+/// Everything that is added to the application's head.
 #[derive(Debug)]
 pub(super) struct Beside<'a> {
-    /// The version that the client speaks.
+    /// The client speaks HTTP/1.1, not 1.0.
     pub(super) http_11: bool,
     pub(super) says: Says,
     pub(super) length: Length,
-    /// `Trailer` means something only where trailers may follow.
+    /// Whether trailers may follow. Otherwise `Trailer` is left out.
     pub(super) trailers: bool,
     pub(super) own: &'a OwnFields,
-    /// The request's id.
+    /// The request id.
     pub(super) id: Option<&'a HeaderValue>,
     pub(super) dated: bool,
 }
@@ -115,7 +115,7 @@ fn field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes what ends a body in chunks: the last one, and the fields that follow.
+/// Writes the end of a chunked body: the last chunk and the trailers.
 pub(super) fn last_chunk(out: &mut Vec<u8>, trailers: &HeaderMap) {
     out.extend_from_slice(b"0\r\n");
     for (name, value) in trailers {
@@ -127,7 +127,7 @@ pub(super) fn last_chunk(out: &mut Vec<u8>, trailers: &HeaderMap) {
 const DATE_LINE: usize = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n".len();
 
 thread_local! {
-    /// The line of this second: it is the same for many answers.
+    /// The date line of the current second, which many responses share.
     static TODAY: RefCell<(u64, [u8; DATE_LINE])> = const { RefCell::new((0, [0; DATE_LINE])) };
 }
 

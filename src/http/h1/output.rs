@@ -1,7 +1,7 @@
-//! What is on its way to the client.
+//! Bytes that wait to be sent to the client.
 //!
-//! Kept apart from what makes it because a client may take it a byte at a time. Small pieces are copied together, large ones wait
-//! as they are; when all is out nothing is kept.
+//! A client may read them as slowly as one byte at a time. Small pieces are copied into one buffer, large ones are kept
+//! as they are. When everything was sent, no memory is kept.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -11,19 +11,19 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
-/// Up to so many bytes, a copy is cheaper than a slice of its own.
+/// Up to this many bytes, a copy is cheaper than a separate slice.
 const SMALL: usize = 4 << 10;
-/// So many slices go out at once.
+/// The most slices of one write.
 const SLICES: usize = 16;
 
 /// Bytes in their order.
 #[derive(Debug, Default)]
 pub(super) struct Output {
     pieces: VecDeque<Bytes>,
-    /// What comes after them.
+    /// Bytes after `pieces`.
     tail: BytesMut,
     length: usize,
-    /// What was written may lie in the stream's own buffer.
+    /// Whether written bytes may still be in the buffer of the stream.
     unflushed: bool,
 }
 
@@ -33,12 +33,12 @@ impl Output {
         self.length
     }
 
-    /// Whether everything is out.
+    /// Whether everything was sent.
     pub(super) fn is_out(&self) -> bool {
         self.length == 0 && !self.unflushed
     }
 
-    /// Adds bytes, which are copied.
+    /// Adds a copy of `bytes`.
     pub(super) fn copy(&mut self, bytes: &[u8]) {
         self.length += bytes.len();
         self.tail.extend_from_slice(bytes);
@@ -60,7 +60,7 @@ impl Output {
         }
     }
 
-    /// Writes `head`, and leaves here what is not taken at once. Nothing else may wait.
+    /// Writes `head` at once, and keeps the part that the stream does not take. Nothing else may wait.
     pub(super) fn begin<S: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -76,7 +76,7 @@ impl Output {
         Ok(written)
     }
 
-    /// Writes what the stream takes at once. Gives how many bytes that were; 0 when everything is out.
+    /// Writes what the stream takes at once. Returns how many bytes; 0 when everything was sent.
     pub(super) fn poll_write<S>(&mut self, cx: &mut Context<'_>, io: &mut S) -> Poll<io::Result<usize>>
     where
         S: AsyncWrite + Unpin,

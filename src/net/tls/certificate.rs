@@ -20,12 +20,12 @@ use x509_cert::der::{DateTime, Decode};
 
 use crate::config::startup_error::StartupError;
 
-/// A certificate of ours with its chain and its key.
+/// A certificate of the server, with its chain and its key.
 #[derive(Debug)]
 pub(super) struct Identity {
     /// For rustls.
     pub(super) certified: Arc<CertifiedKey>,
-    /// The certificate alone, as text.
+    /// The certificate alone, as PEM.
     pub(super) pem: Arc<str>,
 }
 
@@ -62,7 +62,7 @@ impl Identity {
         Ok(Self { certified: Arc::new(certified), pem })
     }
 
-    /// Whether the certificate is good for the name that a client asks for.
+    /// Whether the certificate is valid for this host name.
     pub(super) fn is_for(&self, name: &str) -> bool {
         let Ok(name) = ServerName::try_from(name) else { return false };
         let Some(parsed) = self.certified.cert.first().and_then(|first| ParsedCertificate::try_from(first).ok()) else {
@@ -72,7 +72,7 @@ impl Identity {
     }
 }
 
-/// The bytes of a file that the settings name.
+/// Reads a file that the settings name.
 pub(super) fn read_file(what: &str, flag: &str, path: &str) -> Result<Vec<u8>, StartupError> {
     std::fs::read(path).map_err(|error| {
         let reason = match error.kind() {
@@ -111,7 +111,7 @@ fn bad_certificate(path: &str, error: &dyn std::fmt::Display) -> StartupError {
     )
 }
 
-/// A client would refuse it anyway, and less clearly.
+/// Refuses a certificate that has expired or is not valid yet. Clients would refuse it anyway, with a less clear error.
 fn check_validity(path: &str, certificate: &CertificateDer<'_>) -> Result<(), StartupError> {
     let parsed = Certificate::from_der(certificate).map_err(|error| bad_certificate(path, &error))?;
     let validity = parsed.tbs_certificate.validity;
@@ -161,7 +161,7 @@ fn read_key(certificate: &str, path: &str, password: Option<&str>) -> Result<Pri
     })
 }
 
-/// The PEM block with this label, its two border lines included.
+/// The PEM block with this label, including its first and last line.
 fn block<'text>(text: &'text str, label: &str) -> Option<&'text str> {
     let start = text.find(&format!("-----BEGIN {label}-----"))?;
     let rest = text.get(start..)?;
@@ -188,12 +188,12 @@ fn decrypt(path: &str, block: &str, password: Option<&str>) -> Result<PrivateKey
     Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into())
 }
 
-/// A certificate as text.
+/// A certificate as PEM.
 pub(super) fn pem(certificate: &CertificateDer<'_>) -> String {
     x509_cert::der::pem::encode_string("CERTIFICATE", LineEnding::LF, certificate).unwrap_or_default()
 }
 
-/// Whose certificate it is, as RFC 4514 writes it.
+/// The subject of a certificate, as text of RFC 4514.
 pub(super) fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
     Certificate::from_der(certificate).ok().map(|certificate| certificate.tbs_certificate.subject.to_string())
 }

@@ -1,4 +1,4 @@
-//! Client certificates: mutual TLS.
+//! Client certificates (mutual TLS).
 //!
 //! One rule must hold: if a certificate is required, it is checked, or the server does not start.
 //!
@@ -18,14 +18,14 @@ use crate::config::choice::{Choice, ClientAuth};
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 
-/// Whose clients are served.
+/// Which clients are served.
 #[derive(Debug)]
 pub(super) enum Policy {
-    /// Everybody's: no certificate is asked for.
+    /// All clients. No certificate is requested.
     Anyone,
-    /// Those with a certificate of the authorities in this file, and those without any.
+    /// Clients with a certificate of the authorities in this file, and clients without a certificate.
     Optional(String),
-    /// Those with a certificate of the authorities in this file.
+    /// Only clients with a certificate of the authorities in this file.
     Required(String),
 }
 

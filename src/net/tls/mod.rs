@@ -27,10 +27,10 @@ use certificate::Identity;
 
 const ONLY_TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
-/// What the settings say about TLS; read again for each reload.
+/// The settings for TLS. A reload uses them again.
 #[derive(Debug)]
 struct Sources {
-    /// Certificate files, each with the file of its key.
+    /// Certificate files, each with its key file.
     identities: Vec<(String, String)>,
     password: Option<String>,
     client: client::Policy,
@@ -38,14 +38,14 @@ struct Sources {
     protocols: Vec<Vec<u8>>,
 }
 
-/// The certificates that new connections are served with.
+/// The certificates for new connections.
 #[derive(Debug)]
 pub struct Tls {
     sources: Sources,
     current: RwLock<Arc<[Served]>>,
 }
 
-/// One certificate, ready to be served.
+/// One certificate with its rustls configuration.
 #[derive(Debug)]
 struct Served {
     identity: Identity,
@@ -55,39 +55,40 @@ struct Served {
 /// A connection after its handshake.
 #[derive(Debug)]
 pub struct Secured<S> {
-    /// What goes through it is encrypted.
+    /// The encrypted stream.
     pub stream: TlsStream<S>,
-    /// What was agreed on, for applications.
+    /// What was negotiated, for applications.
     pub session: TlsSession,
-    /// Whether the two sides will speak HTTP/2.
+    /// Whether HTTP/2 was negotiated.
     pub http2: bool,
 }
 
 impl Tls {
-    /// Reads the certificates that the settings name; `None` when they name none.
+    /// Reads the certificates in the settings. `None` if there are none.
     ///
     /// # Errors
-    /// What is wrong with the settings or the files, and what to do.
+    /// What is wrong with the settings or the files, and how to fix it.
     pub fn load(settings: &Settings) -> Result<Option<Arc<Self>>, StartupError> {
         let Some(sources) = Sources::new(settings)? else { return Ok(None) };
         let current = RwLock::new(sources.read()?);
         Ok(Some(Arc::new(Self { sources, current })))
     }
 
-    /// Reads the files again. Connections that are open keep what they have; after an error new ones do, too.
+    /// Reads the files again, for new connections. After an error, the old certificates stay in use.
     ///
     /// # Errors
-    /// As for [`Tls::load`].
+    /// The same as for [`Tls::load`].
     pub fn reload(&self) -> Result<(), StartupError> {
         let fresh = self.sources.read()?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
-    /// Shakes hands over `stream`.
+    /// Does the handshake on `stream`.
     ///
     /// # Errors
-    /// When the client leaves, breaks the protocol, or shows no certificate that is good enough. It was told, if it can be.
+    /// When the client leaves, violates the protocol, or has no acceptable certificate. rustls has sent an alert if it
+    /// could.
     pub async fn accept<S>(&self, stream: S) -> io::Result<Secured<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -105,7 +106,8 @@ impl Tls {
     }
 }
 
-/// The first certificate that is good for the name and that the client can check; else the first for the name, else the first.
+/// Chooses a certificate: the first that is valid for the name and whose signature the client supports, else the first
+/// for the name, else the first of all.
 fn choose<'a>(served: &'a [Served], hello: &ClientHello<'_>) -> Option<&'a Served> {
     if let [only] = served {
         return Some(only);
@@ -159,7 +161,7 @@ impl Sources {
                 "give one `--tls-key` for each `--tls-cert`, in the same order, or none if each file contains both",
             ));
         }
-        // A file may hold both.
+        // A file may contain both.
         let keys = if keys.is_empty() { certificates } else { keys };
         Ok(Some(Self {
             identities: certificates.iter().cloned().zip(keys.iter().cloned()).collect(),
@@ -196,7 +198,7 @@ impl Sources {
         let resolver = SingleCertAndKey::from(Arc::clone(&identity.certified));
         let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols.clone_from(&self.protocols);
-        // New keys with each reload, so that no session outlives the certificates it was made with.
+        // Each reload makes new keys for tickets, so that no session outlives its certificate.
         config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(unusable)?;
         Ok(Served { identity, config: Arc::new(config) })
     }

@@ -1,7 +1,7 @@
-//! One stream of compressed bytes, in any coding.
+//! Compresses one stream of bytes with any of the codings.
 //!
-//! The three libraries have different interfaces. Levels and windows are chosen here: fast levels, and windows that a
-//! server can afford for many slow streams.
+//! It gives the three libraries one interface, and chooses levels and windows: fast levels, and windows that are small
+//! enough for many slow streams at a time.
 //!
 //! Spec: RFC 1952 (gzip), RFC 7932 (Brotli), RFC 8878 and 9659 (Zstandard and its window).
 
@@ -9,16 +9,16 @@ use std::io::{self, Write};
 
 use crate::response::encoding::Encoding;
 
-/// Of 9. About two thirds of what the best would save takes a fraction of its time.
+/// Of 9. This level saves about two thirds of what level 9 saves, in a fraction of the time.
 const GZIP_LEVEL: u32 = 5;
 /// Of 11.
 const BROTLI_LEVEL: u32 = 4;
 /// Of 22.
 const ZSTD_LEVEL: i32 = 3;
-/// The power of two of what is remembered, in bytes: 256 KiB.
+/// The binary logarithm of the window size: 2^18 bytes are 256 KiB.
 const WINDOW: u32 = 18;
 
-/// Takes bytes, and collects what they come to.
+/// Takes plain bytes and collects the compressed ones.
 pub enum Encoder {
     /// `gzip`.
     Gzip(Box<flate2::write::GzEncoder<Vec<u8>>>),
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// Begins a stream, of `size` bytes if that is known.
+    /// Starts a stream. `size` is the number of plain bytes, if it is known.
     ///
     /// # Errors
     /// When there is no memory.
@@ -56,7 +56,7 @@ impl Encoder {
         })
     }
 
-    /// Takes more.
+    /// Takes plain bytes.
     ///
     /// # Errors
     /// When the library fails.
@@ -68,7 +68,7 @@ impl Encoder {
         }
     }
 
-    /// Puts out all that was taken: the client can read to the last byte of it.
+    /// Compresses everything that was taken, so that the client can decode all of it.
     ///
     /// # Errors
     /// When the library fails.
@@ -80,7 +80,7 @@ impl Encoder {
         }
     }
 
-    /// Ends the stream; gives the last of it.
+    /// Ends the stream and returns its last bytes.
     ///
     /// # Errors
     /// When the library fails.
@@ -92,7 +92,7 @@ impl Encoder {
         }
     }
 
-    /// How much can be taken out.
+    /// How many compressed bytes can be taken out.
     pub fn ready(&self) -> usize {
         match self {
             Self::Gzip(encoder) => encoder.get_ref().len(),
@@ -101,7 +101,7 @@ impl Encoder {
         }
     }
 
-    /// Takes out what there is.
+    /// Takes out the compressed bytes.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(match self {
             Self::Gzip(encoder) => encoder.get_mut(),
@@ -111,7 +111,7 @@ impl Encoder {
     }
 }
 
-/// All of `bytes`, compressed.
+/// Compresses all of `bytes`.
 ///
 /// # Errors
 /// When the library fails.

@@ -28,16 +28,16 @@ use crate::response::app_response::AppResponse;
 use crate::response::encoding::{Accepted, Encoding};
 use crate::response::file_stream::{FileStream, SpooledStream};
 
-/// The codings of `auto`, the quickest first.
+/// The codings of `auto`, the fastest first.
 const AUTO: [Encoding; 3] = [Encoding::Zstd, Encoding::Brotli, Encoding::Gzip];
 
-/// What is not larger is compressed as a whole, and has a length.
+/// Bodies up to this size are compressed as a whole and get a `Content-Length`, in bytes.
 const WHOLE: usize = 1024 * 1024;
 
-/// Fields that speak of the very bytes.
+/// Fields that depend on the exact bytes of the body.
 const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
-/// Which answers are compressed, and how.
+/// Which responses are compressed, and how.
 #[derive(Debug)]
 pub struct Compression {
     offered: Vec<Encoding>,
@@ -45,7 +45,7 @@ pub struct Compression {
     types: Vec<String>,
 }
 
-/// What one request says about it.
+/// What one request says about compression.
 #[derive(Debug)]
 pub struct Wish {
     encoding: Option<Encoding>,
@@ -53,10 +53,10 @@ pub struct Wish {
 }
 
 impl Compression {
-    /// What the settings say; `None` when nothing is compressed.
+    /// From the settings; `None` if compression is off.
     ///
     /// # Errors
-    /// When a type is none.
+    /// When a value of `--compress-types` is not a content type.
     pub fn new(settings: &Settings) -> Result<Option<Self>, StartupError> {
         if let Some(wrong) = settings.compress_types.iter().find(|name| !name.contains('/') && !name.starts_with('+')) {
             let hint = "`--compress-types` takes for example text/html, text/* and +json";
@@ -69,12 +69,12 @@ impl Compression {
         Ok((!offered.is_empty()).then_some(Self { offered, min_size: settings.compress_min_size, types }))
     }
 
-    /// What the client of a request wants.
+    /// The coding that the client of a request prefers, if it accepts any.
     pub fn wish(&self, fields: &RequestFields, is_head: bool) -> Wish {
         Wish { encoding: Accepted::of(fields).among(&self.offered).first().copied(), is_head }
     }
 
-    /// The answer as the client gets it.
+    /// Compresses the response if it should be.
     pub async fn apply(&self, mut response: AppResponse, wish: Wish) -> AppResponse {
         let Some((head, size)) = described(&mut response, wish.is_head) else { return response };
         if !self.is_for(head, size) {
@@ -92,7 +92,7 @@ impl Compression {
         }
     }
 
-    /// Whether an answer is one to compress; `size` is that of its body, where it is known.
+    /// Whether to compress a response. `size` is the size of its body, if it is known.
     fn is_for(&self, head: &ResponseHead, size: Option<u64>) -> bool {
         let bare = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::PARTIAL_CONTENT];
         let headers = &head.headers;
@@ -111,12 +111,12 @@ impl Compression {
     fn is_type(&self, value: &HeaderValue) -> bool {
         let text = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
         let found = text.trim().to_ascii_lowercase();
-        // Whoever reads events waits for each.
+        // A client that reads events needs each of them at once.
         found != "text/event-stream" && self.types.iter().any(|known| fits(known, &found))
     }
 }
 
-/// `text/html`, `text/*` or `+json`.
+/// `known` is such as `text/html`, `text/*` or `+json`.
 fn fits(known: &str, found: &str) -> bool {
     match known.strip_suffix('*') {
         Some(start) => found.starts_with(start),
@@ -130,10 +130,10 @@ fn must_not_be_changed(headers: &HeaderMap) -> bool {
     values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case("no-transform"))
 }
 
-/// The head of an application's answer, and the size of its body as far as that is known.
+/// The head of an application's response, and the size of its body if it is known.
 fn described(response: &mut AppResponse, is_head: bool) -> Option<(&mut ResponseHead, Option<u64>)> {
     match response {
-        // Of what a HEAD stands for only the application knows the size.
+        // For a HEAD, only the application knows the size of the body that a GET would get.
         AppResponse::Whole(head, body) => {
             let size = if is_head { head.content_length } else { Some(body.len() as u64) };
             Some((head, size))
@@ -150,7 +150,7 @@ fn described(response: &mut AppResponse, is_head: bool) -> Option<(&mut Response
     }
 }
 
-/// Who takes other codings gets another answer.
+/// Adds `Accept-Encoding` to `Vary`, because clients that accept other codings get other bytes.
 fn vary(head: &mut ResponseHead) {
     let words = head.headers.get_all(VARY).into_iter().filter_map(|value| value.to_str().ok());
     let known = words.flat_map(|value| value.split(',')).map(str::trim);
@@ -169,11 +169,11 @@ fn vary(head: &mut ResponseHead) {
     }
 }
 
-/// Says how the body is coded, and how long it is then.
+/// Sets the fields for a body with this coding and this length.
 fn announce(head: &mut ResponseHead, encoding: Encoding, length: Option<usize>) {
     head.replace(CONTENT_ENCODING, encoding.value());
     head.remove(&CONTENT_LENGTH);
-    // Of the plain bytes.
+    // Byte ranges refer to the plain bytes.
     head.remove(&ACCEPT_RANGES);
     if let Some(length) = length {
         head.set_length(length as u64);
@@ -184,7 +184,7 @@ fn announce(head: &mut ResponseHead, encoding: Encoding, length: Option<usize>) 
     }
 }
 
-/// A body that is all here. Where nothing is saved it stays as it is.
+/// Compresses a whole body. If that saves nothing, the body stays as it is.
 async fn whole(mut head: Box<ResponseHead>, body: Bytes, encoding: Encoding) -> AppResponse {
     let made = if body.len() <= AT_ONCE {
         compressed(encoding, &body)

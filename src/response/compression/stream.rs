@@ -1,8 +1,10 @@
-//! A body that is compressed while it is sent.
+//! Compresses a body while it is sent.
 //!
-//! Kept apart because it has to keep three promises at once. What the application has sent is on its way before anybody waits
-//! for more: the coding is flushed when nothing more is there. Who drives tokio is not held up: large pieces are compressed
-//! by a thread of tokio's, one at a time. And a body that breaks off stays one: its end is never written.
+//! Three things must hold:
+//!
+//! - Bytes of the application never wait for later ones: when no more bytes are ready, the compressor is flushed.
+//! - The driving thread is not held up: one of tokio's blocking threads compresses large pieces, one piece at a time.
+//! - A body that breaks off never looks complete: the end of the coding is never written.
 
 use std::io;
 use std::pin::Pin;
@@ -19,11 +21,11 @@ use super::encoder::Encoder;
 use crate::request::body_copy::BodyCopy;
 use crate::response::file_stream::{FileStream, SpooledStream, broken_off};
 
-/// What is compressed at once where it is; more goes to another thread.
+/// Bytes that one poll compresses on the driving thread. Larger pieces go to a blocking thread.
 pub const AT_ONCE: usize = 16 * 1024;
-/// The most that is compressed in one go there.
+/// The largest piece that a blocking thread compresses at once, in bytes.
 const PIECE: usize = 256 * 1024;
-/// What is collected before it goes out, unless there is nothing more.
+/// Compressed bytes that are collected before they are sent, unless no more input is ready.
 const ENOUGH: usize = 32 * 1024;
 
 /// Where the plain bytes come from.
@@ -33,7 +35,7 @@ pub enum Source {
     Whole(Bytes),
     /// The application sends them.
     Stream(PipeReader<Bytes>),
-    /// So it does, and what its client is slow to take comes out of a file.
+    /// The application sends them, and parts of them come from a file if the client is slow.
     Spooled(SpooledStream),
     /// They are in a file.
     File(Box<FileStream<FileBody>>),
@@ -52,55 +54,55 @@ impl Source {
         }
     }
 
-    /// Whether what came is to go out before more comes.
+    /// Whether the input may pause, so that earlier bytes must be flushed meanwhile.
     fn is_live(&self) -> bool {
         matches!(self, Self::Stream(_) | Self::Spooled(_))
     }
 }
 
-/// See the module.
+/// A body that is compressed while it is sent. See the top of this file.
 #[derive(Debug)]
 pub struct CompressedStream {
     source: Source,
-    /// What has come and has yet to be compressed.
+    /// Bytes that have arrived and are not compressed yet.
     rest: Bytes,
     work: Work,
-    /// Something was compressed and not flushed.
+    /// Some bytes were compressed but not flushed.
     unflushed: bool,
-    /// The fields that follow the body, once they are known.
+    /// Takes the fields that follow the body, when the application has sent them.
     pub trailers: Option<crate::response::trailers::Trailers>,
-    /// Where the plain bytes are copied, if they are.
+    /// Gets a copy of the plain bytes, if they are copied.
     copy: Option<Arc<BodyCopy>>,
 }
 
 #[derive(Debug)]
 enum Work {
     Here(Encoder),
-    /// A thread has it.
+    /// A blocking thread has the encoder.
     Away(JoinHandle<io::Result<Encoder>>),
-    /// Nothing follows what is in it.
+    /// The last bytes, and the error that ends the body after them.
     Ending(Vec<u8>, Option<io::Error>),
 }
 
 impl CompressedStream {
-    /// What comes out of `source`, through `encoder`.
+    /// Compresses what `source` delivers.
     pub fn new(source: Source, encoder: Encoder, trailers: Option<crate::response::trailers::Trailers>) -> Self {
         Self { source, rest: Bytes::new(), work: Work::Here(encoder), unflushed: false, trailers, copy: None }
     }
 
-    /// Copies the plain bytes, as they come.
+    /// Copies the plain bytes into `copy` as they arrive.
     pub fn copied(&mut self, copy: Option<Arc<BodyCopy>>) {
         self.copy = copy;
     }
 
-    /// Has `tell` called, once, if the body is given up because its client takes nothing.
+    /// Calls `tell` once if the body is given up because its client takes nothing.
     pub fn on_given_up(&self, tell: impl FnOnce() + Send + 'static) {
         if let Source::Spooled(stream) = &self.source {
             stream.on_given_up(tell);
         }
     }
 
-    /// Its client may have left.
+    /// Tells the sender that the client may have left.
     pub fn doubt(&self) {
         match &self.source {
             Source::Stream(reader) => reader.doubt(),
@@ -109,13 +111,13 @@ impl CompressedStream {
         }
     }
 
-    /// What follows the body, once.
+    /// The fields that follow the body. They are returned once.
     pub fn take_trailers(&mut self) -> Option<HeaderMap> {
         let trailers = self.trailers.as_ref()?;
         trailers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
     }
 
-    /// The next piece; `None` at the end.
+    /// The next compressed piece; `None` at the end.
     pub fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let mut budget = AT_ONCE;
         loop {
@@ -156,7 +158,7 @@ impl CompressedStream {
         }
     }
 
-    /// Compresses the next piece of what has come.
+    /// Compresses the next piece of the input.
     fn compress(&mut self, budget: &mut usize) -> io::Result<()> {
         let Work::Here(encoder) = &mut self.work else { return Ok(()) };
         self.unflushed = true;
@@ -172,7 +174,7 @@ impl CompressedStream {
         Ok(())
     }
 
-    /// Nothing more is there: what came goes out.
+    /// No more input is ready, so flush what was compressed.
     fn poll_flushed(&mut self) -> Poll<Option<io::Result<Bytes>>> {
         let Work::Here(encoder) = &mut self.work else { return Poll::Pending };
         if !self.unflushed || !self.source.is_live() {
@@ -187,7 +189,8 @@ impl CompressedStream {
         if flushed.is_empty() { Poll::Pending } else { Poll::Ready(Some(Ok(flushed.into()))) }
     }
 
-    /// The source has ended, or broken off: then the coding must not end either, but for what came before.
+    /// The source has ended or broken off. If it has broken off, flush the earlier bytes, but do not write the end of
+    /// the coding.
     fn end(&mut self, broken: Option<io::Error>) {
         if let Some(copy) = self.copy.as_ref().filter(|_| broken.is_none()) {
             copy.end();
@@ -203,7 +206,7 @@ impl CompressedStream {
         };
     }
 
-    /// Whether all of it has come out.
+    /// Whether all of it was taken.
     pub fn is_finished(&self) -> bool {
         self.trailers.is_none() && matches!(&self.work, Work::Ending(last, None) if last.is_empty())
     }

@@ -32,20 +32,21 @@ use crate::request::head::RequestHead;
 use crate::response::app_response::AppResponse;
 use crate::response::encoding::{Accepted, Encoding};
 
-/// What is not larger is read at once, with the opening; the rest piece by piece as the client takes it.
+/// Bodies up to this size are read together with the opening, in bytes. Larger ones are read piece by piece while the
+/// client takes them.
 const SMALL: u64 = 64 * 1024;
 
 const INDEX: &str = "index.html";
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Years before 1970 and after 9999 have no HTTP date.
+/// HTTP dates cover the years 1970 to 9999, in seconds since 1970.
 const DATES: Range<i64> = 0..253_402_300_800;
 
-/// What is looked at of a request: it goes to another thread.
+/// The parts of a request that the search needs. They go to another thread.
 #[derive(Debug)]
 pub struct FileRequest {
     wanted: Wanted,
-    /// Where the folder is that the path names without its slash.
+    /// Where to redirect if the path names a folder without its slash.
     slashed: String,
     fields: RequestFields,
     encodings: Vec<Encoding>,
@@ -53,11 +54,12 @@ pub struct FileRequest {
 }
 
 impl FileRequest {
-    /// A GET or a HEAD for what is `wanted`; `below` is the raw path under the prefix.
+    /// A GET or HEAD for `wanted`. `below` is the raw path under the prefix.
     pub fn new(head: &RequestHead, below: &str, wanted: Wanted) -> Self {
         let query = head.parts.uri.query().map_or(String::new(), |query| format!("?{query}"));
         let last = if below.is_empty() { head.path() } else { below }.rsplit('/').next().unwrap_or_default();
-        // Relative: a proxy may have cut something off the path. With the dot, a colon in it makes no scheme.
+        // A relative path, because a proxy may have removed a prefix. With the `./`, a colon in the name does not look
+        // like a scheme.
         let slashed = format!("./{last}/{query}");
         let fields = &head.parts.fields;
         let encodings = Accepted::of(fields).among(&SIDECARS);
@@ -65,7 +67,7 @@ impl FileRequest {
     }
 }
 
-/// Looks for the file; `None` when it is the application's to answer.
+/// Looks for the file. Returns `None` if the application should answer.
 pub async fn answer(entry: Arc<Entry>, request: FileRequest) -> Option<AppResponse> {
     let falls_back = entry.falls_back;
     let looked = tokio::task::spawn_blocking(move || look(&entry, &request)).await.map_err(io::Error::other);
@@ -86,12 +88,12 @@ fn failed(error: &io::Error) -> RequestError {
     RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read")
 }
 
-/// No file is there.
+/// The 404 for a missing file.
 pub fn not_found() -> AppResponse {
     AppResponse::Error(RequestError::new(StatusCode::NOT_FOUND, "there is no such file"))
 }
 
-/// Only GET and HEAD.
+/// The 405 for other methods than GET and HEAD.
 pub fn method_not_allowed() -> AppResponse {
     let mut headers = HeaderMap::new();
     headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -103,7 +105,7 @@ fn plain(status: StatusCode, mut headers: HeaderMap, text: &'static str) -> AppR
     AppResponse::Whole(ResponseHead::own(status, headers), Bytes::from_static(text.as_bytes()))
 }
 
-/// Blocks for the disk.
+/// Looks for the file. Blocks for the disk.
 fn look(entry: &Entry, request: &FileRequest) -> io::Result<Option<AppResponse>> {
     let Wanted { name, is_folder } = &request.wanted;
     let (name, found) = if *is_folder {
@@ -123,7 +125,8 @@ fn look(entry: &Entry, request: &FileRequest) -> io::Result<Option<AppResponse>>
     }
 }
 
-/// A folder that has an index is at the path with a slash. Not for good: it may be a file tomorrow.
+/// Redirects to the path with a slash, for a folder that has an index. The redirect is temporary, because the name may
+/// be a file later.
 fn redirect(entry: &Entry, request: &FileRequest, name: &Path) -> io::Result<Option<AppResponse>> {
     let FoundFile::File(_) = entry.folder.open(&name.join(INDEX))? else { return Ok(None) };
     let Ok(location) = HeaderValue::from_str(&request.slashed) else { return Ok(None) };
@@ -168,7 +171,7 @@ fn send(entry: &Entry, request: &FileRequest, name: &Path, opened: Opened) -> io
     body(ResponseHead::own(status, headers), opened, range, request.is_head)
 }
 
-/// The fields that a 304 has as well.
+/// The fields that a 304 also has.
 fn common(entry: &Entry, name: &Path, known: &Validators, varies: bool) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(10);
     if let Ok(tag) = HeaderValue::from_str(&known.tag) {
@@ -203,7 +206,8 @@ fn body(mut head: Box<ResponseHead>, opened: Opened, range: Range<u64>, is_head:
     Ok(AppResponse::File(head, body))
 }
 
-/// Made of time and size alone: the same on each machine that the files were copied to, their times included.
+/// The validators of a file, from its time and size alone. So they are the same on each machine to which the file was
+/// copied with its time.
 fn validators(stamp: Stamp, encoding: Option<Encoding>) -> Validators {
     let Stamp { size, seconds, nanoseconds } = stamp;
     let mut tag = format!("\"{seconds:x}.{nanoseconds:x}-{size:x}");
@@ -217,10 +221,10 @@ fn validators(stamp: Stamp, encoding: Option<Encoding>) -> Validators {
     Validators { tag, modified, size }
 }
 
-/// What the name says of the content; text is UTF-8.
+/// The content type, from the file name. Text is UTF-8.
 fn content_type(name: &Path) -> io::Result<HeaderValue> {
     let guessed = mime_guess::from_path(name).first_raw().unwrap_or("application/octet-stream");
-    // RFC 9239 has but one name for scripts.
+    // RFC 9239 has only one name for scripts.
     let guessed = if guessed == "application/javascript" { "text/javascript" } else { guessed };
     let is_text = guessed.starts_with("text/") || guessed == "image/svg+xml";
     if is_text { value(&format!("{guessed}; charset=utf-8")) } else { value(guessed) }

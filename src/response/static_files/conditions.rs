@@ -1,4 +1,4 @@
-//! What a client wants of a file that it may already have: all of it, a part, or nothing.
+//! Decides what a client gets of a file that it may already have: all of it, a part, or nothing.
 //!
 //! It has no I/O. It takes fields of the request and data of the file, and returns a verdict.
 //!
@@ -17,12 +17,12 @@ const IF_RANGE: &str = "if-range";
 const IF_UNMODIFIED_SINCE: &str = "if-unmodified-since";
 const RANGE: &str = "range";
 
-/// What is known of one representation of a file.
+/// The data of one representation of a file.
 #[derive(Debug)]
 pub struct Validators {
     /// Its strong entity tag, quotes included.
     pub tag: String,
-    /// When it was changed, to the second; `None` where HTTP cannot say it.
+    /// When it was changed, to the second. `None` if that has no HTTP date.
     pub modified: Option<SystemTime>,
     /// Its size, in bytes.
     pub size: u64,
@@ -31,19 +31,19 @@ pub struct Validators {
 /// What the client gets.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All of it.
+    /// The whole file (200).
     Whole,
-    /// These bytes.
+    /// These bytes (206).
     Part(Range<u64>),
-    /// It has that already.
+    /// The client already has it (304).
     NotModified,
-    /// It does not want this one.
+    /// A precondition failed (412).
     Failed,
-    /// There are no such bytes.
+    /// The file has no such bytes (416).
     Unsatisfiable,
 }
 
-/// Answers the fields of a GET, or of a HEAD, which takes no part.
+/// Decides for a GET or a HEAD. A HEAD never gets a part.
 pub fn judge(fields: &RequestFields, head: bool, known: &Validators, now: SystemTime) -> Verdict {
     let date = |name| fields.text(name).and_then(|text| httpdate::parse_http_date(text).ok());
     if fields.contains(IF_MATCH) {
@@ -67,12 +67,12 @@ pub fn judge(fields: &RequestFields, head: bool, known: &Validators, now: System
     if head || !still_the_same(fields, known, now) { Verdict::Whole } else { part(fields, known.size) }
 }
 
-/// Whether a field with a list of tags is `*` or has one for which `matches` says so.
+/// Whether a field with a list of tags is `*`, or has a tag for which `matches` is true.
 fn names(fields: &RequestFields, name: &str, matches: impl Fn(&str) -> bool) -> bool {
     fields.texts(name).any(|value| value.trim() == "*" || tags(value).any(&matches))
 }
 
-/// The tags of a list; what is none ends it.
+/// The tags of a list. Anything that is not a tag ends the list.
 fn tags(list: &str) -> impl Iterator<Item = &str> {
     let mut rest = list;
     std::iter::from_fn(move || {
@@ -86,19 +86,20 @@ fn tags(list: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a part goes with what the client has: it has the same tag, or the same date where nothing was changed since.
+/// Whether a range fits what the client has (`If-Range`): the tag is the same, or the date is the same and more than a
+/// second old.
 fn still_the_same(fields: &RequestFields, known: &Validators, now: SystemTime) -> bool {
     if !fields.contains(IF_RANGE) {
         return true;
     }
     let Some(validator) = fields.text(IF_RANGE) else { return false };
     let Some(modified) = known.modified else { return validator == known.tag };
-    // A date is no proof of what changed within its second.
+    // A date does not show changes within its second.
     let settled = now.duration_since(modified).is_ok_and(|age| age > Duration::from_secs(1));
     validator == known.tag || (settled && httpdate::parse_http_date(validator).is_ok_and(|date| date == modified))
 }
 
-/// One range. Several, and what cannot be read, are answered with all of it.
+/// Serves a single range. If there are several, or the field is invalid, the client gets the whole file.
 fn part(fields: &RequestFields, size: u64) -> Verdict {
     let mut ranges = fields.all(RANGE);
     let (Some(range), None) = (ranges.next(), ranges.next()) else { return Verdict::Whole };

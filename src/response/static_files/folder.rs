@@ -18,32 +18,32 @@ use rustix::io::Errno;
 
 use crate::response::encoding::Encoding;
 
-/// Without it a named pipe would hold the thread until somebody writes into it.
+/// Without this flag, opening a named pipe would block the thread until something writes into the pipe.
 const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
 
-/// The copies of a file that may stand beside it, the smallest first.
+/// The codings of compressed copies that may be beside a file, the smallest first.
 pub const SIDECARS: [Encoding; 3] = [Encoding::Brotli, Encoding::Zstd, Encoding::Gzip];
 
 /// A folder whose files are served.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// Links may lead out of it.
+    /// Links may lead out of the folder.
     follows: bool,
-    /// That one does has been said.
+    /// The warning about a file that is not served was logged.
     said: AtomicBool,
 }
 
-/// What is at a name.
+/// What a name refers to.
 #[derive(Debug)]
 pub enum FoundFile {
-    /// A file, open.
+    /// An open file.
     File(Opened),
     /// A folder.
     Folder,
     /// Nothing that can be served.
     Nothing,
-    /// A file that must not be read.
+    /// A file that may not be read.
     Forbidden,
 }
 
@@ -52,18 +52,18 @@ pub enum FoundFile {
 pub struct Opened {
     /// The file.
     pub file: File,
-    /// Its size and its time, as they were when it was opened.
+    /// Its size and its time when it was opened.
     pub stamp: Stamp,
 }
 
-/// An open file as one client gets it.
+/// An open file in the form that one client gets.
 #[derive(Debug)]
 pub struct Representation {
-    /// The file, or the copy of it that stands beside it compressed.
+    /// The file, or its compressed copy.
     pub opened: Opened,
-    /// How it is compressed.
+    /// The coding of the copy.
     pub encoding: Option<Encoding>,
-    /// Whether another client may get another one.
+    /// Whether other clients may get another representation.
     pub varies: bool,
 }
 
@@ -73,23 +73,23 @@ impl Folder {
         Self { path: path.into(), follows, said: AtomicBool::new(false) }
     }
 
-    /// Sees that the folder can be opened.
+    /// Checks that the folder can be opened.
     ///
     /// # Errors
-    /// Why it cannot.
+    /// The reason why it cannot.
     pub fn check(&self) -> io::Result<()> {
         self.dir().map(drop)
     }
 
-    /// Opened for each request: who puts another folder in its place, or turns a link, means that one.
+    /// Opens the folder for each request, so that a deployment can replace the folder or change a link.
     fn dir(&self) -> io::Result<Dir> {
         Dir::open_ambient_dir(&self.path, ambient_authority())
     }
 
-    /// Opens what is at `name`.
+    /// Opens the file at `name`.
     ///
     /// # Errors
-    /// When the disk fails, or the process may open no more files.
+    /// When the disk fails, or when the process has too many open files.
     pub fn open(&self, name: &Path) -> io::Result<FoundFile> {
         match self.opened(name) {
             Ok(file) => Self::found(file),
@@ -125,7 +125,7 @@ impl Folder {
                 self.say_forbidden(name, &error);
                 Ok(FoundFile::Forbidden)
             }
-            // A socket, which cannot be opened at all, or links in a circle.
+            // A socket, which cannot be opened, or links in a circle.
             _ if [Errno::NXIO, Errno::LOOP].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error())) => {
                 Ok(FoundFile::Nothing)
             }
@@ -133,13 +133,13 @@ impl Folder {
         }
     }
 
-    /// Once: a client could have it said as often as it likes.
+    /// Logs the refusal of a file once, because clients could fill the log otherwise.
     fn say_forbidden(&self, name: &Path, error: &io::Error) {
         if self.said.swap(true, Ordering::Relaxed) {
             return;
         }
         let (name, folder) = (name.strip_prefix(".").unwrap_or(name).display(), self.path.display());
-        // The kernel's own refusals have a number.
+        // Errors of the kernel have a number. `cap-std` refuses a link without one.
         let why = if error.raw_os_error().is_some() {
             error.to_string()
         } else {
@@ -148,7 +148,7 @@ impl Folder {
         crate::log::line(format_args!("warning: `{name}` in the static folder `{folder}` is not served: {why}"));
     }
 
-    /// The file at `name` as a client gets it that takes `wanted`, the best first.
+    /// The representation of the file at `name` for a client that accepts `wanted`, the best first.
     pub fn represent(&self, name: &Path, opened: Opened, wanted: &[Encoding]) -> Representation {
         let copies = SIDECARS.map(|encoding| (encoding, self.sidecar(name, &opened, encoding)));
         let varies = copies.iter().any(|(_, copy)| copy.is_some());
@@ -160,7 +160,7 @@ impl Folder {
         }
     }
 
-    /// The compressed copy beside a file. One that is older is of another version of it.
+    /// The compressed copy beside a file. A copy that is older than the file is ignored, because it has old content.
     fn sidecar(&self, name: &Path, original: &Opened, encoding: Encoding) -> Option<Opened> {
         let suffix = match encoding {
             Encoding::Brotli => ".br",
@@ -177,7 +177,7 @@ impl Folder {
 }
 
 impl Opened {
-    /// Reads all of a small part at once.
+    /// Reads a small part at once.
     ///
     /// # Errors
     /// `UnexpectedEof` when the file has become shorter.
@@ -188,8 +188,8 @@ impl Opened {
     }
 }
 
-/// Whether a name has a hash of the content in it, as build tools write it: a part between dots or hyphens, at least six
-/// hexadecimal digits with a letter and a number among them. The last part says the type.
+/// Whether a file name has a hash of the content, as build tools write it: a part between dots or hyphens with at least
+/// six hexadecimal digits, among them a letter and a number. The first part and the extension do not count.
 pub fn is_hashed(name: &Path) -> bool {
     let name = name.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let Some((stem, _)) = name.rsplit_once('.') else { return false };

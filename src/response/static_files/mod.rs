@@ -26,29 +26,29 @@ use crate::response::app_response::AppResponse;
 #[derive(Debug)]
 pub struct StaticFiles {
     entries: Vec<Arc<Entry>>,
-    /// What the access log calls them.
+    /// Their name in the access log.
     pub name: Arc<str>,
 }
 
-/// A folder and what is said of its files.
+/// A folder and the options for its files.
 #[derive(Debug)]
 pub struct Entry {
     /// The segments of its prefix, decoded.
     segments: Vec<String>,
     folder: Folder,
-    /// What `Cache-Control` says; nothing when it is left out.
+    /// The value of `Cache-Control`; `None` leaves the field out.
     cache_control: Option<HeaderValue>,
     /// Files with a hash in their name never change.
     immutable: bool,
-    /// What is no file here is the application's.
+    /// The application answers if there is no such file here.
     falls_back: bool,
 }
 
 impl StaticFiles {
-    /// The folders of the plan; `None` when there are none.
+    /// The folders of the plan; `None` if there are none.
     ///
     /// # Errors
-    /// When one cannot be opened, or its `Cache-Control` cannot be in a header.
+    /// When a folder cannot be opened, or when its `Cache-Control` is not valid in a header field.
     pub fn new(specs: &[StaticSpec]) -> Result<Option<Self>, StartupError> {
         let mut entries = specs.iter().map(Entry::new).collect::<Result<Vec<_>, _>>()?;
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.segments.len()));
@@ -61,8 +61,8 @@ impl StaticFiles {
         self.entries.iter().find_map(|entry| Some((entry, path::below(&entry.segments, path)?)))
     }
 
-    /// Answers a request for a file, once it has been looked for; `None` when it is for the applications, as far as that is
-    /// known at once.
+    /// Starts to answer a request for a file. Returns `None` if an application should answer, as far as that is known
+    /// without the disk. The future returns `None` if the disk decides so.
     pub fn answer(&self, head: &RequestHead) -> Option<BoxFuture<'static, Option<AppResponse>>> {
         let (entry, below) = self.find(head.path())?;
         let reads = matches!(head.parts.method, Method::GET | Method::HEAD);
@@ -100,7 +100,7 @@ impl Entry {
     }
 }
 
-/// The folder that a raw path is looked for in, as its place among `specs`, for who asks without a server.
+/// The index in `specs` of the folder that serves a raw path. `rsgi explain` asks this without a server.
 pub fn place_of(specs: &[StaticSpec], path: &str) -> Option<usize> {
     let fits = |spec: &StaticSpec| path::below(&segments(spec), path).is_some();
     let fitting = specs.iter().enumerate().filter(|(_, spec)| fits(spec));

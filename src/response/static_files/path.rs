@@ -1,8 +1,8 @@
 //! From the path of a request to a file name below a folder, or nothing.
 //!
 //! This protects the rest of the disk from clients. It has no I/O. As in the router, a path is split into segments at its
-//! raw slashes and then decoded. Nothing is merged or resolved. If somebody on the way could read a name differently, it
-//! is not a file name.
+//! raw slashes and then decoded. Nothing is merged or resolved. Names that another program could read differently are
+//! refused.
 //!
 //! Spec: RFC 3986 2.1, 3.3; RFC 8615 (`.well-known`).
 
@@ -10,16 +10,16 @@ use std::path::PathBuf;
 
 use rsgi_bridge::request::text::percent_decode;
 
-/// What a path asks for.
+/// The file or folder that a path asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// The name of it, relative to the folder; `.` for the folder itself.
+    /// The name relative to the folder; `.` is the folder itself.
     pub name: PathBuf,
-    /// The path ends with a slash: it is a folder's.
+    /// The path ends with a slash, so it names a folder.
     pub is_folder: bool,
 }
 
-/// The raw path below `prefix`, whose segments are given decoded: empty, or with a slash at its start.
+/// The part of the raw path below `prefix`: empty, or starting with a slash. The segments of the prefix are decoded.
 pub fn below<'a>(prefix: &[String], raw_path: &'a str) -> Option<&'a str> {
     let mut rest = raw_path;
     for segment in prefix {
@@ -34,7 +34,7 @@ pub fn below<'a>(prefix: &[String], raw_path: &'a str) -> Option<&'a str> {
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-/// What the raw path below a prefix asks for; `None` when that can be no file.
+/// The file that the raw path below a prefix asks for; `None` if it cannot be a file name.
 pub fn wanted(below: &str) -> Option<Wanted> {
     let mut name = PathBuf::from(".");
     let Some(path) = below.strip_prefix('/') else { return Some(Wanted { name, is_folder: false }) };
@@ -48,8 +48,7 @@ pub fn wanted(below: &str) -> Option<Wanted> {
     Some(Wanted { name, is_folder: last.is_empty() })
 }
 
-/// The name that a segment stands for. One with a dot at its start is nobody's business, but for the folder that is made
-/// for everybody.
+/// The file name of a segment. Hidden names, which start with a dot, are refused, except `.well-known`.
 fn file_name(segment: &str) -> Option<String> {
     let name = String::from_utf8(percent_decode(segment.as_bytes()).into_owned()).ok()?;
     let odd = |letter: char| matches!(letter, '/' | '\\') || letter.is_control();

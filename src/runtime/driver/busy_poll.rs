@@ -1,8 +1,8 @@
 //! Polls the sockets for a while before the driving thread sleeps (`--busy-poll`).
 //!
-//! It is a task of the runtime that yields. While a task yields, tokio polls the sockets without waiting. Waking up takes
-//! most of the time of a single request. The price is a processor that is never idle between requests that follow each
-//! other closely.
+//! It is a task of the runtime that yields again and again. While a task yields, tokio polls the sockets without
+//! waiting. This saves the time to wake the thread, which is most of the time of a single request. In return, the
+//! processor is busy during short pauses between requests.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use std::time::{Duration, Instant};
 
 use futures::task::AtomicWaker;
 
-/// How long to look, and since when there was nothing.
+/// How long to poll, and the time of the last activity.
 #[derive(Debug)]
 pub struct BusyPoll {
     began: Instant,
-    /// When there was something last, in nanoseconds since `began`.
+    /// The time of the last activity, in nanoseconds since `began`.
     active: AtomicU64,
     timeout: u64,
     looker: AtomicWaker,
 }
 
 impl BusyPoll {
-    /// Looks for `timeout` after the last activity.
+    /// Polls for `timeout` after the last activity.
     pub fn new(timeout: Duration) -> Arc<Self> {
         let timeout = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         Arc::new(Self { began: Instant::now(), active: AtomicU64::new(0), timeout, looker: AtomicWaker::new() })
@@ -37,17 +37,17 @@ impl BusyPoll {
         self.now().saturating_sub(self.active.load(Ordering::Relaxed)) < self.timeout
     }
 
-    /// There was something: a request, or an answer.
+    /// Notes activity: a request or a response.
     pub fn active(&self) {
         self.active.store(self.now(), Ordering::Relaxed);
         self.looker.wake();
     }
 
-    /// Yields while there was something a moment ago, and sleeps until there is.
+    /// Yields again and again after activity. Otherwise sleeps until there is some.
     pub async fn look(self: Arc<Self>) {
         loop {
             while self.is_recent() {
-                // Whoever else wants the processor may have it.
+                // Lets another thread use the processor.
                 std::thread::yield_now();
                 tokio::task::yield_now().await;
             }

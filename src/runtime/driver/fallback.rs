@@ -1,17 +1,17 @@
-//! The WSGI threads take threads to drive tokio. The thread `rsgi-io` is the fallback driver.
+//! Lets the WSGI threads drive tokio in turn. The thread `rsgi-io` is the fallback driver.
 //!
-//! One thread at a time holds the runtime lock, and drives. `driver/mod.rs` does not know why a
-//! thread releases the runtime lock; the rules are here:
+//! The thread that holds the runtime lock drives. `driver/mod.rs` does not know why a thread releases the lock. The
+//! rules are here:
 //!
-//! 1. The thread that reads a request releases the runtime lock, runs the call, sends the response, and takes the runtime lock again. A fast call is over
-//!    before anybody else looks.
-//! 2. While there is traffic, the fallback driver looks at short intervals. If nobody drove since the last look, it takes the runtime lock
-//!    itself. If calls wait and none has started, it wakes a thread for them.
-//! 3. In a burst of calls, the fallback driver takes the runtime lock at once and keeps it until the burst is over. Sockets and applications then
-//!    use two processors.
+//! 1. The thread that reads a request releases the runtime lock, runs the call, sends the response, and takes the lock
+//!    again. A fast call is over before the fallback driver looks.
+//! 2. While there is traffic, the fallback driver looks at short intervals. If no thread drove since the last look, it
+//!    takes the runtime lock itself. If calls wait and none has started, it wakes a thread for them.
+//! 3. In a burst of calls, the fallback driver takes the runtime lock at once and keeps it until the burst is over.
+//!    Sockets and applications then use two processors.
 //!
-//! Short calls are no burst, because waking a thread costs more than such a call. Their thread runs everything that it
-//! has read. The fallback driver then looks rarely, and takes the runtime lock only if a call is stuck.
+//! Short calls are not a burst, because waking a thread costs more than such a call. Their thread runs all calls that
+//! it has read. The fallback driver then looks rarely, and takes the runtime lock only if a call is stuck.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,40 +25,42 @@ use rsgi_bridge::pool::idle::IdleWork;
 
 use super::Driver;
 
-/// Time between two looks. The system makes it about twice as long.
+/// The time between two looks. The system makes it about twice as long.
 const LOOK: Duration = Duration::from_micros(60);
 
-/// Time between two looks at short calls: a stuck one holds up others for two looks at most.
+/// The time between two looks during short calls. A stuck call delays others for two looks at most.
 const SELDOM_LOOK: Duration = Duration::from_millis(1);
 
-/// A call that takes less is short. Measured: between 20 and 37 µs of Python a second processor begins to pay.
+/// A call that takes less than this is short. Measured: between 20 and 37 µs of Python, a second processor begins to
+/// pay.
 const SHORT: Duration = Duration::from_micros(20);
 
-/// What is short where there is no second processor to be used. Longer calls mostly wait, and others can run meanwhile.
+/// The limit for short calls if the machine has no spare processor. Longer calls mostly wait, so others can run
+/// meanwhile.
 const SHORT_IN_COMPANY: Duration = SELDOM_LOOK;
 
-/// So many looks at a runtime lock that nobody left, and the fallback driver sleeps until somebody does.
+/// After this many looks without a thread that released the runtime lock, the fallback driver sleeps until one does.
 const IDLE_LOOKS: u32 = 8;
 
-/// So many calls at once are a burst: the fallback driver drives while a thread runs them.
+/// This many waiting calls are a burst. The fallback driver then drives while a thread runs them.
 const BURST: usize = 4;
 
-/// So many calls that come alone, and the threads may drive again.
+/// After this many single calls, the threads may drive again.
 const FEWEST_ALONE: u32 = 16;
 
-/// The most calls that the fallback driver gives to threads before it offers the runtime lock again.
+/// The most single calls before the fallback driver offers the runtime lock again.
 const MOST_BACK_OFF: u32 = 1023;
 
-/// The runtime lock as the threads of one pool take threads in it.
+/// Lets the idle threads of one pool drive.
 #[derive(Debug)]
 pub struct DrivingThreads {
     driver: Arc<Driver>,
     pool: Arc<Pool>,
-    /// A call that takes less is short.
+    /// A call that takes less than this is short.
     short: Duration,
-    /// How often a thread of the pool released the runtime lock.
+    /// How often a thread of the pool has released the runtime lock.
     left: AtomicUsize,
-    /// It was left for a burst of calls.
+    /// The lock was released for a burst of calls.
     burst: AtomicBool,
     fallback: Thread,
     fallback_sleeps: AtomicBool,
@@ -91,7 +93,8 @@ impl DrivingThreads {
     }
 }
 
-/// Looks after the threads of `pool` until `over` is ready. Called on the fallback driver's thread. `workers` are the processes that serve.
+/// Runs the fallback driver for the threads of `pool` until `over` is ready, on the current thread. `workers` is the
+/// number of serving processes.
 pub fn run_fallback_driver<T>(
     driver: &Arc<Driver>,
     pool: &Arc<Pool>,
@@ -127,9 +130,9 @@ struct FallbackDriver<'a, F> {
     pool: &'a Pool,
     over: F,
     waker: Waker,
-    /// How many calls are given to threads before the runtime lock is.
+    /// How many single calls must come before the fallback driver gives up the runtime lock.
     back_off: u32,
-    /// `DrivingThreads::left` when the fallback driver last gave the runtime lock up.
+    /// `DrivingThreads::left` when the fallback driver last gave up the runtime lock.
     given_up_at: Option<usize>,
 }
 
@@ -149,7 +152,7 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
             let unchanged = self.left() == left;
             left = self.left();
             idle_looks = if unchanged { idle_looks + 1 } else { 0 };
-            // The thread that released the runtime lock is at the next of several short calls.
+            // The thread that released the runtime lock runs several short calls and has reached the next one.
             let moves = self.pool.progress().0 != begun && self.threads.calls_are_short();
             if self.threads.burst.swap(false, Ordering::SeqCst) || (unchanged && !moves) {
                 match self.drive() {
@@ -170,7 +173,7 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
         self.threads.left.load(Ordering::SeqCst)
     }
 
-    /// Sleeps until a thread releases the runtime lock, or all is over.
+    /// Sleeps until a thread releases the runtime lock, or the server ends.
     fn sleep(&self, left: usize) {
         self.threads.fallback_sleeps.store(true, Ordering::SeqCst);
         if self.left() == left {
@@ -179,9 +182,10 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
         self.threads.fallback_sleeps.store(false, Ordering::SeqCst);
     }
 
-    /// Drives in the place of a thread that takes its time.
+    /// Drives because the thread that released the runtime lock is slow.
     fn drive(&mut self) -> DriveResult<T> {
-        // Nobody drove since the runtime lock was given up: the calls are slow, and giving it up again so soon would be in vain.
+        // No thread has driven since the runtime lock was given up. So the calls are slow, and giving it up again so
+        // soon would not help.
         let in_vain = self.given_up_at == Some(self.left());
         let back_off = if in_vain { (self.back_off * 2 + 1).min(MOST_BACK_OFF) } else { FEWEST_ALONE };
         let mut alone = 0;
@@ -193,7 +197,7 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
             if let Poll::Ready(result) = Pin::new(&mut self.over).poll(context) {
                 return Poll::Ready(DriveResult::Over(result));
             }
-            // A thread was woken for a call, which is the only one: it may have the runtime lock after it.
+            // A thread was woken for a single call. After enough of these, it may have the runtime lock.
             match self.pool.at_rest() {
                 Some(1) => alone += 1,
                 Some(2..) if self.threads.calls_are_short() => alone += 1,
@@ -210,12 +214,12 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
     }
 }
 
-/// How a try to drive ended.
+/// How an attempt to drive ended.
 enum DriveResult<T> {
     /// Another thread drives.
     Taken,
-    /// The runtime lock is for a thread of the pool.
+    /// A thread of the pool should take the runtime lock.
     GivenUp,
-    /// Nobody needs to drive any more.
+    /// The server has ended.
     Over(T),
 }

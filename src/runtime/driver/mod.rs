@@ -1,8 +1,8 @@
-//! Which thread drives tokio: an I/O thread, the asyncio loop, or the threads of the WSGI pool.
+//! The tokio runtime, and which thread drives it: an I/O thread, the asyncio loop, or the threads of the WSGI pool.
 //!
-//! This is the border between I/O and applications. There is one current-thread runtime. One thread at a time drives it.
-//! The best driver is the thread that will run the application. Then a request goes from the socket to the application,
-//! and its response back, without a hand-over between threads.
+//! There is one current-thread runtime. One thread at a time drives it. The best driver is the thread that will run the
+//! application. Then a request goes from the socket to the application, and its response back, without a hand-over
+//! between threads.
 
 mod busy_poll;
 pub mod fallback;
@@ -25,7 +25,7 @@ use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 use crate::runtime::response_queue::ResponseQueue;
 
-/// Threads that read and write files, of which a request needs one at a time and for a moment only.
+/// The most threads for file I/O. A request needs one at a time, and only for a moment.
 const FILE_THREADS: usize = 8;
 
 /// Who drives.
@@ -40,7 +40,7 @@ pub enum Io {
 }
 
 impl Io {
-    /// The word of the setting.
+    /// The value of `--io` for this.
     pub fn name(self) -> &'static str {
         match self {
             Self::Thread => "thread",
@@ -49,10 +49,10 @@ impl Io {
         }
     }
 
-    /// Who drives for these settings: whether all applications are ASGI, and whether there are WSGI threads.
+    /// Chooses who drives. `all_asgi`: all applications are ASGI. `pool`: there are WSGI threads.
     ///
     /// # Errors
-    /// When the setting does not fit the applications.
+    /// When `--io` does not fit the applications.
     pub fn choose(settings: &Settings, all_asgi: bool, pool: bool) -> Result<Self, StartupError> {
         let Settings { io, r#loop: event_loop, .. } = settings;
         match io {
@@ -76,10 +76,10 @@ impl Io {
     }
 }
 
-/// The runtime, and the lock of who drives it.
+/// The runtime, and the runtime lock.
 #[derive(Debug)]
 pub struct Driver {
-    /// Empty when the server has ended.
+    /// The mutex is the runtime lock. `None` when the server has ended.
     runtime: Mutex<Option<Runtime>>,
     handle: Handle,
     response_queue: Arc<ResponseQueue>,
@@ -88,10 +88,11 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// A runtime that nobody drives yet; who does delivers what is in `response_queue`, too, and looks for `busy_poll` before it sleeps.
+    /// A runtime that no thread drives yet. The driving thread also delivers what is in `response_queue`, and polls for
+    /// `busy_poll` before it sleeps.
     ///
     /// # Errors
-    /// When the process is out of descriptors.
+    /// When the process has no file descriptors left.
     pub fn new(response_queue: Arc<ResponseQueue>, busy_poll: Duration) -> Result<Self, StartupError> {
         let runtime =
             Builder::new_current_thread().max_blocking_threads(FILE_THREADS).enable_all().build().map_err(|error| {
@@ -111,24 +112,24 @@ impl Driver {
         })
     }
 
-    /// Starts a task, which runs whenever somebody drives.
+    /// Starts a task. It runs while a thread drives.
     pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.handle.spawn(task)
     }
 
-    /// Does something that needs the runtime's context, such as to watch a descriptor.
+    /// Runs `act` in the context of the runtime, for example to watch a descriptor.
     pub fn enter<T>(&self, act: impl FnOnce() -> T) -> T {
         let _context = self.handle.enter();
         act()
     }
 
-    /// Waits for the runtime lock, and drives until `over` is ready; `None` when the server has ended.
+    /// Waits for the runtime lock, and drives until `over` is ready. `None` if the server has ended.
     pub fn drive<T>(&self, over: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
         let held = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
         self.drive_from(&held, over)
     }
 
-    /// Drives until `over` is ready, unless another thread does; `None` then, and when the server has ended.
+    /// Drives until `over` is ready. `None` if another thread drives, or the server has ended.
     pub fn try_drive<T>(&self, over: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
         let held = match self.runtime.try_lock() {
             Ok(held) => held,
@@ -138,7 +139,7 @@ impl Driver {
         self.drive_from(&held, over)
     }
 
-    /// Has the one who drives ask whether it is over. Never blocks, from any thread.
+    /// Makes the driving thread poll its `over` again. Never blocks, from any thread.
     pub fn interrupt(&self) {
         self.interrupts.notify();
     }
@@ -157,13 +158,13 @@ impl Driver {
             }
             over(context)
         }));
-        // Before the runtime lock is free: who takes it delivers first, and asks whether it is over.
+        // Before the runtime lock is released: the next thread that takes it delivers responses and polls `over` first.
         self.response_queue.suppress();
         self.interrupts.suppress();
         Some(result)
     }
 
-    /// Ends every task that is left. Waits for who drives.
+    /// Drops all remaining tasks. Waits until no thread drives.
     pub fn end(&self) {
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(runtime) = runtime {

@@ -1,8 +1,8 @@
-//! The event loop drives tokio: an asyncio selector calls this when it waits.
+//! Lets the asyncio loop drive tokio: its selector calls [`LoopDriver`] when it waits.
 //!
-//! Only this file knows asyncio's side: a timeout, the descriptors of the application, and events for the loop that are
-//! handled before it is back in Python. The descriptors of the application are in a Python selector, which is one
-//! descriptor here.
+//! Only this file knows asyncio's side: a timeout, the descriptors of the application, and events for the loop that
+//! must be handled before it returns to Python. The application's descriptors are in a Python selector. tokio watches
+//! that selector as a single descriptor.
 //!
 //! Spec: `selectors.BaseSelector.select`.
 
@@ -20,21 +20,21 @@ use super::Driver;
 use super::watched::SelectorDescriptor;
 use crate::runtime::event_loop::EventLoop;
 
-/// Waits for the server and for the application's own descriptors at once, on the loop's thread.
+/// Waits on the loop's thread, for the server and for the application's own descriptors at once.
 #[pyclass(frozen, module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct LoopDriver {
     driver: Arc<Driver>,
     event_loop: Arc<EventLoop>,
-    /// Python's selector of the application's descriptors; `None` when it was closed.
+    /// The descriptor of the Python selector that has the application's descriptors. `None` after it was closed.
     watched: Mutex<Option<SelectorDescriptor>>,
 }
 
 impl LoopDriver {
-    /// Drives `driver` from the thread of `event_loop`; `selector` is the descriptor of Python's selector.
+    /// Drives `driver` on the thread of `event_loop`. `selector` is the descriptor of Python's selector.
     ///
     /// # Errors
-    /// When it cannot be watched.
+    /// When the descriptor cannot be watched.
     pub fn new(driver: Arc<Driver>, event_loop: Arc<EventLoop>, selector: RawFd) -> std::io::Result<Self> {
         let watched = driver.enter(|| SelectorDescriptor::new(selector))?;
         Ok(Self { driver, event_loop, watched: Mutex::new(Some(watched)) })
@@ -55,9 +55,10 @@ impl LoopDriver {
 
 #[pymethods]
 impl LoopDriver {
-    /// Serves until an event is done for the loop, a descriptor of the application may be ready (`True`), or `timeout` is over.
+    /// Serves until the loop has an event to handle, a descriptor of the application may be ready (`True`), or
+    /// `timeout` is over.
     ///
-    /// `timeout` is in seconds; `None` waits for as long as it takes. Raises `RuntimeError` when the server has ended.
+    /// `timeout` is in seconds. `None` means no limit. Raises `RuntimeError` if the server has ended.
     #[pyo3(signature = (timeout, /))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let poll_timeout = if self.event_loop.is_idle() { PollTimeout::of(timeout)? } else { PollTimeout::None };
@@ -66,7 +67,7 @@ impl LoopDriver {
         watched.ok_or_else(|| PyRuntimeError::new_err("the server has ended"))
     }
 
-    /// Leaves the descriptor of Python's selector alone, before it is closed.
+    /// Stops watching the descriptor of Python's selector. Called before it is closed.
     fn close(&self) {
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.driver.enter(|| drop(watched));
@@ -93,12 +94,12 @@ impl PollTimeout {
     }
 }
 
-/// One wait: ready with `true` when Python's selector has something.
+/// A single wait. It ends with `true` if Python's selector has something.
 struct SelectorWait<'a> {
     driver: &'a LoopDriver,
     poll_timeout: PollTimeout,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// The sockets have been looked at once.
+    /// Whether the sockets were polled once.
     turned: bool,
 }
 
@@ -107,7 +108,7 @@ impl SelectorWait<'_> {
         if !self.turned {
             self.turned = true;
             if matches!(self.poll_timeout, PollTimeout::None) {
-                // However busy the loop is, each turn of it is a turn for the sockets.
+                // Even if the loop is busy, it polls the sockets once in each turn.
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }

@@ -1,37 +1,39 @@
-//! Wakes the thread that handles a queue, unless it is sure to look anyway.
+//! Wakes the thread that handles a queue, unless that thread looks at the queue anyway.
 //!
-//! Both queues between tokio and the applications use it. Waking a thread costs a system call, and most of the time the
-//! thread is already awake or about to look.
+//! To wake a thread costs a system call. Most of the time, the thread is awake already or about to look. Both queues
+//! between tokio and the applications use this.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use futures::task::AtomicWaker;
 
-/// Wakes the listener of one queue. Who puts something in notifies; who empties it listens first.
+/// Wakes the thread that empties one queue. Senders call `notify` after they push. The receiver calls `listen` before
+/// it pops.
 #[derive(Debug, Default)]
 pub struct WakeFlag {
-    /// Somebody will look: a wake is on its way, or nobody waits to be woken.
+    /// No wake is needed: one is on its way, or the receiver will look by itself.
     notified: AtomicBool,
     listener: AtomicWaker,
 }
 
 impl WakeFlag {
-    /// Says that something is in the queue. Never blocks, from any thread.
+    /// Tells the receiver that the queue has an item. Never blocks, from any thread.
     pub fn notify(&self) {
         if !self.notified.swap(true, Ordering::AcqRel) {
             self.listener.wake();
         }
     }
 
-    /// From now on `listener` is woken. To be called before the queue is emptied: what comes later notifies again.
+    /// From now on, wakes `listener`. Call this before the queue is emptied. An item that is pushed later notifies
+    /// again.
     pub fn listen(&self, listener: &Waker) {
         self.listener.register(listener);
-        // Read and written at once: whoever notified before this has put something in that is seen after it.
+        // A read and a write in one operation. So the receiver sees the items of all senders that notified before this.
         self.notified.swap(false, Ordering::AcqRel);
     }
 
-    /// From now on nobody is woken: the listener is busy, and listens again when it is not.
+    /// From now on, wakes nobody. The receiver is busy, and calls `listen` when it is not.
     pub fn suppress(&self) {
         self.notified.store(true, Ordering::Release);
     }

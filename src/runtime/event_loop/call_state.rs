@@ -1,38 +1,41 @@
-//! How far one call of an application has come.
+//! The state of one call of an application.
 //!
-//! Kept apart from the coroutine that a task sees, which leads from one state to the next.
+//! `coroutine.rs` moves a call from one state to the next.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator};
 
 use super::task_callbacks::TaskCallbacks;
 
-/// A call of an application that is to begin.
+/// A call of an application that has not begun.
 #[derive(Debug)]
 pub(super) struct Due {
     pub(super) call: CallState,
     pub(super) callbacks: TaskCallbacks,
 }
 
-/// How far the application's call has come.
+/// The state of a call.
 #[derive(Debug)]
 pub(super) enum CallState {
     /// The task has not begun.
     Due { app: Py<PyAny>, scope: Py<PyDict>, receive: Py<PyAny>, send: Py<PyAny> },
-    /// It has returned this coroutine, which goes on by its `steps`; what is none of Python's own goes on by its `send()`.
+    /// The application has returned this coroutine. `steps` continues a coroutine of Python's own type. Any other
+    /// awaitable is continued with its `send()`.
     Running { coroutine: Py<PyAny>, steps: Option<Py<PyIterator>> },
-    /// As running; its task has yet to hear what it waits for.
+    /// Like `Running`, after a first step. The task does not know yet what that step awaits.
     Begun { coroutine: Py<PyAny>, steps: Option<Py<PyIterator>>, awaited: Py<PyAny> },
-    /// As running; it was cancelled while it ran, and hears of it when it goes on.
+    /// Like `Running`, but the task was cancelled during the first step. The application gets the error when it
+    /// continues.
     Cancelled { coroutine: Py<PyAny>, steps: Option<Py<PyIterator>>, error: PyErr },
-    /// It is over; its task has yet to hear of it.
+    /// The call has ended. The task does not know that yet.
     Over(Option<PyErr>),
-    /// There is none: it is being called, has failed at once, or was cancelled before its task began.
+    /// No coroutine: the application is being called, its call failed at once, or the task was cancelled before it
+    /// began.
     Nothing,
 }
 
 impl CallState {
-    /// The application's coroutine, if it has been called.
+    /// The application's coroutine, if the application has been called.
     pub(super) fn coroutine(&self) -> Option<&Py<PyAny>> {
         match self {
             Self::Running { coroutine, .. } | Self::Begun { coroutine, .. } | Self::Cancelled { coroutine, .. } => {

@@ -1,9 +1,9 @@
-//! The coroutine of one application call, run as a real `asyncio.Task`.
+//! The coroutine that calls an application. A real `asyncio.Task` runs it.
 //!
-//! Kept apart from the loop: it wraps the application's own coroutine so that the end of the call is seen in the task's own
-//! step, without a callback that costs another turn of the loop. The task is never left with an exception that nobody
-//! retrieves; cancellation passes through. The application is called inside the task as well: middleware need not be
-//! `async def`, and what it sets in its context must not reach other requests.
+//! It wraps the application's own coroutine. So the end of a call is seen in the last step of the task, without a
+//! callback that costs another turn of the loop. The task never ends with an exception that nobody retrieves; only a
+//! cancellation passes through. The application is also called inside the task: it need not be `async def`, and what it
+//! sets in its context must not reach other requests.
 //!
 //! Spec: PEP 492 (the coroutine protocol), PEP 567 (contexts of tasks), ASGI "Applications".
 
@@ -21,7 +21,7 @@ use super::steps::{coroutine_of, go_on, yielded};
 use super::task_callbacks::TaskCallbacks;
 use crate::runtime::calls::CallHandle;
 
-/// What came of the first step of a call.
+/// The result of the first step of a call.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FirstStepResult {
     Waits,
@@ -29,7 +29,7 @@ pub(super) enum FirstStepResult {
     Cancelled,
 }
 
-/// The application's coroutine, wrapped.
+/// Wraps the application's coroutine.
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct AppCoroutine {
@@ -40,24 +40,25 @@ pub struct AppCoroutine {
 }
 
 impl AppCoroutine {
-    /// Whether it is the coroutine of `call`.
+    /// Whether this coroutine runs `call`.
     pub fn is_of(&self, py: Python<'_>, call: &CallHandle) -> bool {
         let callbacks = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
         callbacks.as_ref().is_some_and(|callbacks| callbacks.is_of(py, call))
     }
 
-    /// One that has no call yet.
+    /// A coroutine without a call.
     pub(super) fn waiting(process: Process) -> Self {
         Self { call: Mutex::new(CallState::Nothing), callbacks: Mutex::new(None), process }
     }
 
-    /// Takes a call, which begins with the next step.
+    /// Takes a call. It begins with the next step.
     pub(super) fn prepare(&self, due: Due) {
         *self.lock() = due.call;
         *self.callbacks.lock().unwrap_or_else(PoisonError::into_inner) = Some(due.callbacks);
     }
 
-    /// What came of the step that [`Self::begin`] took. What the task itself has yet to see is kept for its own step.
+    /// Takes the result of the step that [`Self::begin`] has run. What the task has not seen yet is kept until its own
+    /// step.
     pub(super) fn first_step(&self, stepped: PyResult<()>) -> FirstStepResult {
         let mut call = self.lock();
         if matches!(&*call, CallState::Begun { .. }) {
@@ -67,7 +68,7 @@ impl AppCoroutine {
         let error = stepped.err();
         let step = if error.is_some() { FirstStepResult::Cancelled } else { FirstStepResult::Ended };
         let before = std::mem::replace(&mut *call, CallState::Over(error));
-        // What dies with these may call anything.
+        // Dropped without the lock, because destructors can run any code.
         drop(call);
         drop((before, callbacks));
         step
@@ -78,7 +79,7 @@ impl AppCoroutine {
     }
 
     fn tell(&self, py: Python<'_>, tell: impl FnOnce(&TaskCallbacks)) {
-        // What is told may call anything, so the lock is not kept.
+        // Called without the lock, because the callback can run any code.
         let callbacks = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
         let callbacks = callbacks.as_ref().map(|callbacks| callbacks.clone_ref(py));
         if let Some(callbacks) = callbacks {
@@ -86,7 +87,8 @@ impl AppCoroutine {
         }
     }
 
-    /// Lets the application go on; the first time it is called for its coroutine. Gives what it awaits, `None` at its end.
+    /// Continues the application; the first time, calls it to get its coroutine. Returns what it awaits, or `None` at
+    /// its end.
     fn go_on<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut call = self.lock();
         if let CallState::Running { coroutine, steps } = &*call {
@@ -94,7 +96,7 @@ impl AppCoroutine {
             drop(call);
             return go_on(&coroutine, steps.as_ref());
         }
-        // The application's code must not find the lock taken.
+        // The lock is released, because the application's code may use this coroutine.
         let before = std::mem::replace(&mut *call, CallState::Nothing);
         drop(call);
         match before {
@@ -117,7 +119,7 @@ impl AppCoroutine {
         }
     }
 
-    /// What a task has yet to hear of its first step, which was taken for it; `None` when it has heard all.
+    /// What the task does not know yet about the first step, which was run for it. `None` if the task knows everything.
     fn unheard(&self) -> Option<PyResult<Option<Py<PyAny>>>> {
         let mut call = self.lock();
         match std::mem::replace(&mut *call, CallState::Nothing) {
@@ -133,8 +135,9 @@ impl AppCoroutine {
         }
     }
 
-    /// A task that was cancelled in its first step hears of it here, though its application does not wait yet. What asyncio would
-    /// do: cancel what is waited for; if that cannot be, cancel when the wait is over.
+    /// Handles the cancellation of a task whose first step was run for it: the task is not yet linked to what the
+    /// application awaits. It does what asyncio would do: it cancels the awaited object. If that cannot be cancelled,
+    /// it cancels the call when the wait is over.
     fn cancel_begun(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Option<PyResult<Py<PyAny>>> {
         let mut call = self.lock();
         match std::mem::replace(&mut *call, CallState::Nothing) {
@@ -158,7 +161,7 @@ impl AppCoroutine {
         }
         let waited_for = awaited.bind(py);
         let taken = match waited_for.getattr_opt("cancel")? {
-            // A bare `yield` waits for nothing.
+            // A bare `yield` awaits nothing.
             Some(cancel) if !waited_for.is_none() => cancel.call((), Some(&options))?.is_truthy()?,
             _ => false,
         };
@@ -171,8 +174,8 @@ impl AppCoroutine {
         Ok(awaited)
     }
 
-    /// The cancellation that has waited for the call to go on, if what is thrown now is another error: as in asyncio it takes the
-    /// place of that.
+    /// Returns the cancellation that was postponed, if another error is thrown into the coroutine now. As in asyncio,
+    /// the cancellation replaces that error.
     fn overtaken<'py>(&self, py: Python<'py>, thrown: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut call = self.lock();
         let error = match std::mem::replace(&mut *call, CallState::Nothing) {
@@ -190,7 +193,7 @@ impl AppCoroutine {
         Ok((!cancelled).then(|| error.into_value(py).into_bound(py).into_any()))
     }
 
-    /// The application's coroutine, if it has been called.
+    /// The application's coroutine, if the application has been called.
     fn begun<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.lock().coroutine().map(|coroutine| coroutine.bind(py).clone())
     }
@@ -227,7 +230,8 @@ impl AppCoroutine {
         slf
     }
 
-    /// Takes the first step in the place of the task, which hears of it in its own. Called in the task's context.
+    /// Runs the first step in place of the task. The task sees the result in its own first step. Called in the context
+    /// of the task.
     fn begin(&self, py: Python<'_>) -> PyResult<()> {
         self.tell(py, |callbacks| callbacks.resumed(py));
         let awaited = self.step(py, self.go_on(py))?;
@@ -244,7 +248,7 @@ impl AppCoroutine {
         if let Some(unheard) = self.unheard() {
             return unheard;
         }
-        // A child that has come back to the loop must not run a step of another request.
+        // In a forked child, the application may return to the loop. The child must not run a step of another request.
         self.process.awaits(py);
         self.tell(py, |callbacks| callbacks.resumed(py));
         self.step(py, self.go_on(py))
@@ -272,7 +276,7 @@ impl AppCoroutine {
             None => (exception, value),
         };
         let thrown = match (self.begun(py), value, traceback) {
-            // Cancelled before its first step: the application is not called at all.
+            // The task was cancelled before its first step. The application is not called at all.
             (None, value, _) => {
                 *self.lock() = CallState::Nothing;
                 Err(PyErr::from_value(value.unwrap_or(exception)))
@@ -288,14 +292,14 @@ impl AppCoroutine {
         inner.call_method0(intern!(py, "close")).map(|_| ())
     }
 
-    /// The frame that debuggers and `asyncio.all_tasks()` show is the application's.
+    /// The frame of the application's coroutine, for debuggers and `asyncio.all_tasks()`.
     #[getter]
     fn cr_frame(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let Some(inner) = self.begun(py) else { return Ok(py.None()) };
         inner.getattr("cr_frame").map(Bound::unbind)
     }
 
-    /// What the application waits for, for whoever follows it.
+    /// What the application's coroutine awaits, for tools that follow the chain of awaits.
     #[getter]
     fn cr_await(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let Some(inner) = self.begun(py) else { return Ok(py.None()) };

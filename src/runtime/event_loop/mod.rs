@@ -1,9 +1,8 @@
 //! The asyncio side: how work from tokio reaches the loop's thread, and how the loop's awaits are woken.
 //!
-//! Kept apart because it is the seam behind which the crossing can change. Work waits in a queue and the loop is woken once
-//! per batch: by its selector, when the loop itself drives tokio, else by one byte on a socket pair. Its thread drains the queue
-//! while it holds the interpreter anyway. No Python object is made on any other thread. The only module of the server that
-//! names `pyo3_async_runtimes`.
+//! Work waits in a queue, and the loop is woken once per batch. If the loop drives tokio, its selector wakes it,
+//! otherwise one byte on a socket pair. The loop's thread drains the queue while it holds the GIL anyway. No other
+//! thread makes Python objects. This is the only module of the server that names `pyo3_async_runtimes`.
 
 mod call_state;
 pub mod coroutine;
@@ -34,23 +33,23 @@ use self::reader::WakeSocket;
 use self::task::Tasks;
 use crate::runtime::driver::wake_flag::WakeFlag;
 
-/// Something for the loop's thread to do.
+/// Work for the loop's thread.
 pub enum LoopEvent {
     /// Start the task of a call.
     Start(Box<dyn Start>),
-    /// Resolve a future that a task waits for.
+    /// Resolve a future that a task awaits.
     Resolve(Py<PyAny>),
-    /// Anything rare.
+    /// Run a function. Used for everything rare.
     Run(Run),
 }
 
-/// A call of an application that is on its way to the loop's thread.
+/// A call of an application on its way to the loop's thread.
 pub trait Start: Send {
-    /// Builds what the application gets, and starts its task. Runs on the loop's thread.
+    /// Builds the arguments of the application, and starts its task. Runs on the loop's thread.
     fn start(self: Box<Self>, py: Python<'_>);
 }
 
-/// Something that is run once, on the loop's thread.
+/// A function that runs once, on the loop's thread.
 pub type Run = Box<dyn FnOnce(Python<'_>) + Send>;
 
 impl std::fmt::Debug for LoopEvent {
@@ -63,21 +62,21 @@ impl std::fmt::Debug for LoopEvent {
     }
 }
 
-/// One asyncio loop and the queue in front of it.
+/// One asyncio loop and its queue.
 #[derive(Debug, Default)]
 pub struct EventLoop {
     events: SegQueue<LoopEvent>,
     wake_flag: WakeFlag,
     python: RwLock<Option<Attached>>,
-    /// A collection is due.
+    /// Whether a garbage collection is queued.
     collecting: AtomicBool,
     overdue: Overdue,
     at_detach: AtDetach,
-    /// Where it was made: a forked child has no loop and no clients.
+    /// The process that made this. A forked child has no loop and no clients.
     pub process: Process,
 }
 
-/// What is to be done when the loop is detached.
+/// What runs when the loop is detached.
 #[derive(Default)]
 struct AtDetach(Mutex<Vec<Box<dyn FnOnce() + Send>>>);
 
@@ -92,7 +91,7 @@ struct Attached {
     create_future: Py<PyAny>,
     tasks: Arc<Tasks>,
     locals: TaskLocals,
-    /// Wakes a loop that has a selector of its own.
+    /// The socket that wakes a loop with its own selector.
     reader: Option<Arc<WakeSocket>>,
 }
 
@@ -100,7 +99,7 @@ impl EventLoop {
     /// Makes `event_loop` drain the queue. Called on its thread before it runs.
     ///
     /// # Errors
-    /// When the loop does not take readers, or the process has no descriptors left.
+    /// When the loop has no `add_reader`, or the process has no file descriptors left.
     pub fn attach(self: &Arc<Self>, event_loop: &Bound<'_, PyAny>, woken: Woken) -> PyResult<()> {
         let py = event_loop.py();
         let reader = match woken {
@@ -117,12 +116,12 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Has something done when the loop is detached, once.
+    /// Runs `act` once, when the loop is detached.
     pub fn at_detach(&self, act: Box<dyn FnOnce() + Send>) {
         self.at_detach.0.lock().unwrap_or_else(PoisonError::into_inner).push(act);
     }
 
-    /// Stops draining, before the loop is closed.
+    /// Stops draining the queue. Called before the loop is closed.
     ///
     /// # Errors
     /// When the loop is closed already.
@@ -142,7 +141,7 @@ impl EventLoop {
         self.wake_flag.notify();
     }
 
-    /// Runs something `turns` turns of the loop later.
+    /// Runs a function `turns` turns of the loop later.
     pub fn run_later(self: &Arc<Self>, turns: u32, run: Run) {
         let again = Arc::clone(self);
         self.submit(LoopEvent::Run(Box::new(move |py| match turns.checked_sub(1) {
@@ -151,8 +150,9 @@ impl EventLoop {
         })));
     }
 
-    /// Collects the youngest garbage in the next turn of the loop. An application that was cut short leaves rings of tracebacks
-    /// and frames, which hold its generators: their `finally` would run when the collector happens to come by.
+    /// Collects the youngest garbage in the next turn of the loop. If a call is cut short, its tracebacks and frames
+    /// form reference cycles, and these keep its generators alive. Without this, their `finally` blocks would only run
+    /// at the next automatic collection.
     pub fn collect_soon(self: &Arc<Self>) {
         if !self.collecting.swap(true, Ordering::AcqRel) {
             let this = Arc::clone(self);
@@ -165,28 +165,28 @@ impl EventLoop {
         }
     }
 
-    /// Whether there is nothing to do.
+    /// Whether the queue is empty.
     pub fn is_idle(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// From now on `listener` is woken when there is something to do. Gives whether there is nothing yet.
+    /// From now on, wakes `listener` when there is work. Returns whether the queue is empty.
     pub fn listen(&self, listener: &Waker) -> bool {
         self.wake_flag.listen(listener);
         self.is_idle()
     }
 
-    /// Wakes the loop's thread, unless it is sure to look.
+    /// Wakes the loop's thread, unless it will look at the queue anyway.
     fn notify(&self) {
         self.wake_flag.notify();
     }
 
-    /// The loop is busy, and looks by itself when it is not.
+    /// From now on, wakes nobody: the loop is busy, and looks at the queue when it is not.
     pub fn suppress(&self) {
         self.wake_flag.suppress();
     }
 
-    /// What makes real `asyncio.Task`s for calls.
+    /// Makes the real `asyncio.Task`s of calls.
     fn tasks(&self) -> PyResult<Arc<Tasks>> {
         self.attached(|attached| Arc::clone(&attached.tasks))
     }
@@ -194,7 +194,7 @@ impl EventLoop {
     /// Runs a long-lived coroutine in the loop, and awaits it from tokio. Called on the loop's thread.
     ///
     /// # Errors
-    /// When the loop is closed, or `coroutine` is none.
+    /// When the loop is closed, or `coroutine` is not a coroutine.
     pub fn await_from_tokio(
         &self,
         py: Python<'_>,
@@ -216,7 +216,7 @@ impl EventLoop {
         self.python.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Cancels the tasks of all calls that run. Called on the loop's thread.
+    /// Cancels the tasks of all running calls. Called on the loop's thread.
     pub fn cancel_calls(&self, py: Python<'_>) {
         let cancelled = self.tasks().and_then(|tasks| {
             let all = tasks.all(py)?;
@@ -238,16 +238,16 @@ impl EventLoop {
         python.as_ref().map(get).ok_or_else(|| PyRuntimeError::new_err("the event loop has stopped"))
     }
 
-    /// Does what there is to do. Called on the loop's thread.
+    /// Handles the queued events. Called on the loop's thread.
     pub fn drain(&self, py: Python<'_>) {
-        // What is added meanwhile waits for the next turn, so that the application's own callbacks get theirs.
+        // Events that are added meanwhile wait for the next turn, so that the application's own callbacks can run.
         for _ in 0..self.events.len() {
             match self.events.pop() {
                 None => break,
                 Some(LoopEvent::Start(start)) => start.start(py),
                 Some(LoopEvent::Run(run)) => run(py),
                 Some(LoopEvent::Resolve(future)) => {
-                    // One future that cannot be resolved must not hold up the others.
+                    // A future that cannot be resolved must not stop the others.
                     if let Err(error) = resolve(py, future.bind(py)) {
                         error.write_unraisable(py, Some(future.bind(py)));
                     }
@@ -257,7 +257,7 @@ impl EventLoop {
     }
 }
 
-/// Unless the application has turned the collector off.
+/// Collects the youngest garbage, unless the application has turned the collector off.
 fn collect_youngest(py: Python<'_>) -> PyResult<()> {
     let gc = py.import("gc")?;
     if gc.call_method0("isenabled")?.is_truthy()? {
@@ -281,11 +281,11 @@ impl Resolver for EventLoop {
     }
 }
 
-/// How a loop hears that there is something to do.
+/// How a loop learns that there is work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Woken {
     /// Its selector drives tokio, and looks by itself.
     BySelector,
-    /// A byte comes on a socket that it watches.
+    /// A byte arrives on a socket that it watches.
     ByReader,
 }

@@ -1,7 +1,7 @@
-//! Tasks that are cancelled because their application took too long.
+//! Cancels the tasks of calls that took too long.
 //!
-//! Kept apart because a task is looked for among all that the loop has: what comes together is looked for together. Where each
-//! of them waited is logged first, since afterwards nobody can tell.
+//! To find a task, all tasks of the loop must be searched. So calls that are cancelled at the same time share one
+//! search. Before a task is cancelled, its stack is logged, because it is lost afterwards.
 //!
 //! Spec: `asyncio.Task.cancel`.
 
@@ -15,7 +15,7 @@ use super::coroutine::AppCoroutine;
 use super::{EventLoop, LoopEvent};
 use crate::runtime::calls::CallHandle;
 
-/// Calls whose tasks are to be cancelled, and what the log calls them.
+/// The calls to cancel, and what the log calls them.
 #[derive(Debug, Default)]
 pub struct Overdue(Mutex<Vec<(CallHandle, String)>>);
 
@@ -26,8 +26,8 @@ impl Overdue {
 }
 
 impl EventLoop {
-    /// Cancels the task of `call` in the next turn of the loop. Where it waits is logged, in a line that begins with `what`. Never
-    /// blocks, from any thread.
+    /// Cancels the task of `call` in the next turn of the loop. Logs the stack of the task, in a line that begins with
+    /// `what`. Never blocks, from any thread.
     pub fn cancel(self: &Arc<Self>, call: CallHandle, what: String) {
         let first = {
             let mut overdue = self.overdue.lock();

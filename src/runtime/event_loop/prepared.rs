@@ -1,10 +1,12 @@
-//! A task that is made before its request comes, and used again while nobody can tell it from a new one.
+//! Makes a task before its request comes, and reuses it while nobody can tell it from a new one.
 //!
-//! Kept apart because it is the one place that knows what of a task can be seen. To make a task is a good part of what a small
-//! request costs, and most calls that answer at once never wait: their task begins and ends in one step. That step is taken
-//! here, as the task's own: it is the current task, it is in the list of all tasks, and its context is entered. A call that waits
-//! keeps the task, which goes on as asyncio has it. One that ends gives it back, unless it has left a trace on it: a reference,
-//! a name, a callback, an attribute, a variable of the context, a cancellation.
+//! To make a task is a large part of the cost of a small request. Most calls that answer at once never wait: their task
+//! begins and ends in one step. [`PreparedTasks`] runs that step itself, with all that the application can see of a
+//! task: it is the current task, it is in the list of all tasks, and its context is entered.
+//!
+//! If the call waits, it keeps the task, and asyncio continues it. If the call has ended, the task is used again,
+//! unless the call has left a trace on it: a reference, a name, a callback, an attribute, a context variable, or a
+//! cancellation.
 //!
 //! Spec: `asyncio.Task`, `asyncio.current_task`, `asyncio.all_tasks`; PEP 567 (contexts of tasks).
 #![expect(unsafe_code, reason = "the attributes that were set on a task are seen through the C API only")]
@@ -21,30 +23,30 @@ use super::call_state::Due;
 use super::coroutine::{AppCoroutine, FirstStepResult};
 use super::task::FirstStep;
 
-/// What asyncio has for who runs the steps of a task. Later versions than these keep their lists of tasks elsewhere.
+/// The Python versions whose asyncio internals are known here. Later versions keep their lists of tasks elsewhere.
 const KNOWN: std::ops::Range<(u8, u8)> = (3, 11)..(3, 14);
 
 /// A task that has not begun.
 #[derive(Debug)]
 struct PreparedTask {
     task: Py<PyAny>,
-    /// The bound method of the task that takes its next step.
+    /// The bound method of the task that runs its next step.
     step: Py<PyAny>,
     context: Py<PyAny>,
     /// `context.run`, bound.
     run: Py<PyAny>,
     coroutine: Py<AppCoroutine>,
-    /// The coroutine's first step, bound.
+    /// `begin` of the coroutine, bound.
     begin: Py<PyAny>,
     /// `task.set_name`, bound.
     set_name: Py<PyAny>,
     /// `task.cancelling`, bound.
     cancelling: Py<PyAny>,
-    /// What stands in the list of all tasks while the step is taken.
+    /// The entry in the list of all tasks while the step runs.
     listed: Py<PyAny>,
 }
 
-/// Keeps one prepared task of a loop, and takes first steps with it.
+/// Keeps one prepared task of a loop, and runs first steps with it.
 #[derive(Debug)]
 pub(super) struct PreparedTasks {
     spare: Mutex<Option<PreparedTask>>,
@@ -53,16 +55,17 @@ pub(super) struct PreparedTasks {
     unregister: Py<PyAny>,
     count_weak_references: Py<PyAny>,
     list: List,
-    /// What a new context has in it.
+    /// The variables of a new context.
     base_context: Py<PyAny>,
 }
 
-/// How a task is put in the list of all tasks for one step.
+/// How a task gets into the list of all tasks for one step.
 #[derive(Debug)]
 enum List {
-    /// As asyncio does it with tasks that begin at once.
+    /// With the functions that asyncio uses for eager tasks.
     Eager { add: Py<PyAny>, discard: Py<PyAny>, register: Py<PyAny> },
-    /// In the set of weak references below asyncio's own `WeakSet`, because that one makes a reference each time.
+    /// In the set of weak references inside asyncio's `WeakSet`. The `WeakSet` itself would make a new reference each
+    /// time.
     Weak { add: Py<PyAny>, discard: Py<PyAny>, forget: Py<PyAny> },
 }
 
@@ -80,7 +83,7 @@ impl List {
         Ok(Self::Weak { add, discard, forget: all.getattr("_remove")?.unbind() })
     }
 
-    /// What stands for `task` in the list.
+    /// The entry for `task` in the list.
     fn entry<'py>(&self, task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         match self {
             Self::Eager { .. } => Ok(task.clone()),
@@ -98,7 +101,7 @@ impl List {
         discard.call1(py, (entry,)).map(drop)
     }
 
-    /// From now on it is in the list until it has ended.
+    /// Keeps the task in the list until it has ended.
     fn keep(&self, py: Python<'_>, prepared: &PreparedTask) -> PyResult<()> {
         match self {
             Self::Eager { register, .. } => {
@@ -109,10 +112,10 @@ impl List {
         }
     }
 
-    /// References to a task, weak ones too, that its being prepared brings with it.
+    /// The number of strong and weak references that a prepared task has.
     fn references(&self) -> (isize, usize) {
         match self {
-            // Ours, those of three methods, and that of the entry.
+            // Our own one, those of three methods, and that of the entry.
             Self::Eager { .. } => (5, 0),
             Self::Weak { .. } => (4, 1),
         }
@@ -120,7 +123,7 @@ impl List {
 }
 
 impl PreparedTasks {
-    /// `None` where it is not known how asyncio keeps its tasks.
+    /// `None` if it is not known how this version of asyncio keeps its tasks.
     pub(super) fn new(py: Python<'_>) -> PyResult<Option<Self>> {
         let version = py.version_info();
         if !KNOWN.contains(&(version.major, version.minor)) {
@@ -139,8 +142,8 @@ impl PreparedTasks {
         }))
     }
 
-    /// Calls an application as a task of `event_loop`, on its thread, outside of any task. The first step is over when this
-    /// returns.
+    /// Calls an application as a task of `event_loop`, on its thread, outside of any task. When this returns, the first
+    /// step is over.
     pub(super) fn start(
         &self,
         event_loop: &Bound<'_, PyAny>,
@@ -172,12 +175,12 @@ impl PreparedTasks {
                 }
             }
         }
-        // Its task ends as well, and whoever has kept it sees how.
+        // The task itself ends too, so that code which kept it sees the result.
         prepared.go_on(py)
     }
 
     /// # Errors
-    /// When the loop has another task that runs; inside, what the step has raised.
+    /// When the loop is running another task. The inner result is what the step has raised.
     fn take_step(&self, event_loop: &Bound<'_, PyAny>, prepared: &PreparedTask) -> PyResult<PyResult<()>> {
         let py = event_loop.py();
         self.enter.call1(py, (event_loop, &prepared.task))?;
@@ -210,11 +213,12 @@ impl PreparedTasks {
         })
     }
 
-    /// Whether nobody can tell it from a new one.
+    /// Whether nobody can tell the task from a new one.
     fn is_as_new(&self, py: Python<'_>, prepared: &PreparedTask) -> PyResult<bool> {
         let (task, context) = (prepared.task.bind(py), prepared.context.bind(py));
         let (strong, weak) = self.list.references();
-        // The context is ours, the task's, and that of its bound method; the coroutine ours, the task's, and that of its method.
+        // References to the context: ours, the task's, and that of its bound method. To the coroutine: ours, the
+        // task's, and that of its method.
         Ok(references_to(task) == strong
             && references_to(context) == 3
             && references_to(prepared.coroutine.bind(py)) == 3
@@ -234,7 +238,7 @@ impl PreparedTasks {
 }
 
 impl PreparedTask {
-    /// Has the task itself see what its coroutine has come to.
+    /// Lets the task itself see the result of its coroutine.
     fn go_on(&self, py: Python<'_>) -> PyResult<()> {
         self.run.call1(py, (&self.step,)).map(drop)
     }
@@ -244,10 +248,10 @@ fn copy_context(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     py.import("contextvars")?.call_method0("copy_context")
 }
 
-/// The attributes that somebody has set on a task; it has no `__dict__` that Python code can see.
+/// The attributes that somebody has set on a task. Python code cannot see its `__dict__`.
 fn attributes<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-    // SAFETY: `task` is an object with room for attributes, as every `asyncio.Task`; without it the result is null and the error
-    // is set. The result is a new reference.
+    // SAFETY: `task` is an object with room for attributes, like every `asyncio.Task`. Otherwise the result would be
+    // null and the error set. The result is a new reference.
     let attributes = unsafe {
         Bound::from_owned_ptr_or_err(
             task.py(),

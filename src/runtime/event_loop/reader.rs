@@ -1,4 +1,4 @@
-//! Wakes a loop that has a selector of its own: one byte on a socket pair, once per batch.
+//! Wakes a loop with its own selector: one byte on a socket pair, once per batch.
 //!
 //! Spec: `asyncio.loop.add_reader`.
 
@@ -20,10 +20,10 @@ pub(super) struct WakeSocket {
 }
 
 impl WakeSocket {
-    /// Has `event_loop` drain `queue` when there is something in it.
+    /// Makes `event_loop` drain `queue` when there is work in it.
     ///
     /// # Errors
-    /// When the loop takes no readers, or the process has no descriptors left.
+    /// When the loop has no `add_reader`, or the process has no file descriptors left.
     pub(super) fn add(event_loop: &Bound<'_, PyAny>, queue: Arc<EventLoop>) -> PyResult<Arc<Self>> {
         let py = event_loop.py();
         let (waking, drained) = UnixStream::pair()?;
@@ -39,7 +39,7 @@ impl WakeSocket {
         Ok(reader)
     }
 
-    /// Has the loop forget it.
+    /// Removes the reader from the loop.
     ///
     /// # Errors
     /// When the loop is closed already.
@@ -50,12 +50,12 @@ impl WakeSocket {
 
 impl Wake for WakeSocket {
     fn wake(self: Arc<Self>) {
-        // A full socket means that a wake is on its way.
+        // If the socket is full, a wake is on its way.
         let _full = (&self.waking).write(&[1]);
     }
 }
 
-/// The callback that the loop calls when it was woken.
+/// The callback that the loop calls when it is woken.
 #[pyclass(frozen, module = "rsgi")]
 struct DrainQueue {
     queue: Arc<EventLoop>,
@@ -67,12 +67,12 @@ struct DrainQueue {
 impl DrainQueue {
     fn __call__(&self, py: Python<'_>) {
         let mut bytes = [0; 64];
-        // Nothing to read is fine: the events are in the queue.
+        // It is no error if there is nothing to read: the events are in the queue.
         let _empty = (&self.reader.drained).read(&mut bytes);
         self.queue.listen(&self.waker);
         self.queue.drain(py);
         if !self.queue.is_idle() {
-            // What was left for the next turn.
+            // Wakes the loop again for the events that wait for the next turn.
             self.queue.notify();
         }
     }

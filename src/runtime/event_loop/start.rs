@@ -1,6 +1,6 @@
 //! Starts the task of a call.
 //!
-//! It needs the loop, its tasks and the coroutine, and none of these needs it.
+//! It is separate because it needs the loop, its tasks and the coroutine, and none of them needs it.
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -11,7 +11,7 @@ use super::call_state::{CallState, Due};
 use super::coroutine::AppCoroutine;
 use super::task_callbacks::TaskCallbacks;
 
-/// Starts a task that calls the application with a scope, `receive` and `send`; `callbacks` is told of the end, also when
+/// Starts a task that calls the application with a scope, `receive` and `send`. `callbacks` learns of the end, also if
 /// the call itself fails. Called on the loop's thread.
 pub fn start_call<'py>(
     event_loop: &EventLoop,

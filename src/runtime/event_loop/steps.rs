@@ -1,6 +1,6 @@
-//! The steps of whatever awaitable an application returns.
+//! Runs the steps of an awaitable that an application returns.
 //!
-//! Kept apart from the coroutine around it, which knows what a call is and not how Python drives one.
+//! It knows how Python drives a coroutine, but nothing about calls.
 //!
 //! Spec: PEP 492 (awaitables, the coroutine protocol).
 #![expect(
@@ -18,12 +18,14 @@ use rsgi_bridge::error::short;
 
 pub(super) type Steps<'py> = Option<Bound<'py, PyIterator>>;
 
-/// A coroutine is taken as it is; any other awaitable by its `__await__`. The steps of Python's own end without an exception.
+/// The coroutine of what an application returned. An object with `send` and `throw` is used as it is, any other
+/// awaitable by its `__await__`. For a coroutine of Python's own type, there are also `Steps`, which end without an
+/// exception.
 pub(super) fn coroutine_of<'py>(returned: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Steps<'py>)> {
     static COROUTINE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let py = returned.py();
     if returned.get_type().is(COROUTINE.import(py, "types", "CoroutineType")?) {
-        // SAFETY: it is used for `PyIter_Send` alone, which takes coroutines: their class has `am_send`.
+        // SAFETY: it is only used for `PyIter_Send`, which accepts coroutines, because their class has `am_send`.
         let steps = unsafe { returned.clone().cast_into_unchecked() };
         return Ok((returned.clone(), Some(steps)));
     }
@@ -53,7 +55,7 @@ pub(super) fn go_on<'py>(
     }
 }
 
-/// What a method of a coroutine has come to, which raises `StopIteration` at the end.
+/// The result of a method of a coroutine. `StopIteration` means the end (`None`).
 pub(super) fn yielded<'py>(
     py: Python<'py>,
     result: PyResult<Bound<'py, PyAny>>,

@@ -1,9 +1,9 @@
-//! How the task of a request begins: at once, where the loop lets it.
+//! Starts the task of a request, and runs its first step at once if the loop allows it.
 //!
-//! Kept apart because it knows how asyncio makes a task. The first step of a new task is put into the loop's list of callbacks,
-//! and taken out again some turns of Python code later, which is a good part of what a small request costs. Who makes the
-//! task stands where the loop would call that step: it catches the step and takes it itself. The task is an ordinary
-//! `asyncio.Task` with a context of its own all the same.
+//! asyncio puts the first step of a new task into the loop's list of callbacks, and runs it some turns of Python code
+//! later. That is a large part of the cost of a small request. [`FirstStep`] makes the task while it stands in for
+//! `loop.call_soon`: it catches the first step and runs it itself. The result is still an ordinary `asyncio.Task` with
+//! its own context.
 //!
 //! Spec: `asyncio.loop.create_task`, `asyncio.loop.call_soon`.
 
@@ -19,7 +19,7 @@ use rsgi_bridge::process::Process;
 use super::call_state::Due;
 use super::prepared::PreparedTasks;
 
-/// Makes tasks of one loop.
+/// Makes the tasks of one loop.
 #[derive(Debug)]
 pub struct Tasks {
     event_loop: Py<PyAny>,
@@ -28,39 +28,39 @@ pub struct Tasks {
     prepared: Option<PreparedTasks>,
 }
 
-/// What the names of tasks begin with; a number follows.
+/// The prefix of task names. A number follows.
 const NAME: &str = "Request-";
 
 /// The names of tasks.
 #[derive(Debug)]
 struct TaskNames {
-    /// Tasks so far.
+    /// How many tasks were made so far.
     started: u64,
     latest: String,
 }
 
-/// What is needed to take the first step of a task.
+/// What is needed to run the first step of a task.
 #[derive(Debug)]
 pub(super) struct FirstStep {
     /// `asyncio.Task`.
     class: Py<PyAny>,
-    /// `loop=…` and a name: asyncio takes longer to make one.
+    /// `loop=…` and a name. asyncio would take longer to make a name.
     options: Py<PyDict>,
     names: Mutex<TaskNames>,
     catcher: Py<Catcher>,
-    /// The catcher's `call_soon`, bound.
+    /// `call_soon` of the catcher, bound.
     catch: Py<PyAny>,
 }
 
 impl Tasks {
-    /// Tasks of `event_loop`.
+    /// Makes tasks of `event_loop`.
     ///
     /// # Errors
-    /// When it is no event loop.
+    /// When `event_loop` is not an event loop.
     pub fn new(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = event_loop.py();
         let create_task = event_loop.getattr("create_task")?;
-        // uvloop has its own way to call a step, and so may a loop that somebody has patched.
+        // uvloop has its own way to call a step. So may a loop that an application has patched.
         let usual = is_asyncios(&create_task)? && is_asyncios(&event_loop.getattr("call_soon")?)?;
         let first_step = usual.then(|| FirstStep::new(py, event_loop)).transpose()?;
         let prepared = if usual { PreparedTasks::new(py)? } else { None };
@@ -70,12 +70,12 @@ impl Tasks {
     /// Starts a task for `coroutine`, on the loop's thread, outside of any task.
     ///
     /// # Errors
-    /// When the loop is closed; what ends Python's main thread when the first step raises it.
+    /// When the loop is closed, or the first step raises an exception that ends Python's main thread.
     pub fn start(&self, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = coroutine.py();
         let event_loop = self.event_loop.bind(py);
         match &self.first_step {
-            // An application may give the loop a task factory at any time.
+            // An application may set a task factory at any time.
             Some(first_step) if event_loop.getattr(intern!(py, "_task_factory"))?.is_none() => {
                 first_step.start(event_loop, coroutine)
             }
@@ -83,11 +83,12 @@ impl Tasks {
         }
     }
 
-    /// Calls an application in a task that is there already, on the loop's thread, outside of any task. Gives `due` back where
-    /// each call needs a task of its own: the loop makes its tasks in another way, or notes where each was made.
+    /// Calls an application in a prepared task, on the loop's thread, outside of any task. Returns `due` if the call
+    /// needs a task of its own: if the loop makes its tasks in another way, or is in debug mode and records where each
+    /// task was made.
     ///
     /// # Errors
-    /// When Python is out of memory; what ends Python's main thread when the first step raises it.
+    /// When Python is out of memory, or the first step raises an exception that ends Python's main thread.
     pub fn start_prepared(&self, py: Python<'_>, process: Process, due: Due) -> PyResult<Option<Due>> {
         let event_loop = self.event_loop.bind(py);
         let (Some(first_step), Some(prepared)) = (&self.first_step, &self.prepared) else { return Ok(Some(due)) };
@@ -99,7 +100,7 @@ impl Tasks {
         prepared.start(event_loop, first_step, process, due).map(|()| None)
     }
 
-    /// Ends what is kept for calls to come, before the loop is closed.
+    /// Ends the prepared task, before the loop is closed.
     ///
     /// # Errors
     /// When Python is out of memory.
@@ -116,7 +117,7 @@ impl Tasks {
     }
 }
 
-/// Whether a method of a loop is the one that asyncio has for it.
+/// Whether a method of a loop is asyncio's own.
 fn is_asyncios(method: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = method.py();
     let module = method.getattr("__module__")?;
@@ -156,12 +157,12 @@ impl FirstStep {
         names.started += 1;
         let number = names.started;
         names.latest.truncate(NAME.len());
-        // `format!` takes as long as all else of a name.
+        // `format!` would take as long as the rest.
         names.latest.push_str(itoa::Buffer::new().format(number));
         latin1(py, names.latest.as_bytes())
     }
 
-    /// A task that has not begun, its first step, and its context.
+    /// Makes a task that has not begun. Returns it with its first step and its context.
     pub(super) fn make<'py>(
         &self,
         event_loop: &Bound<'py, PyAny>,
@@ -193,9 +194,9 @@ impl FirstStep {
 
 #[derive(Debug)]
 enum Caught {
-    /// Nothing is to be caught.
+    /// Catches nothing.
     Closed,
-    /// The next first step is.
+    /// Waits for the next first step.
     Waiting,
     Step {
         step: Py<PyAny>,
@@ -209,7 +210,7 @@ enum Caught {
 struct Catcher {
     call_soon: Py<PyAny>,
     caught: Mutex<Caught>,
-    /// The class of steps, once one was seen.
+    /// The class of first steps, once one was seen.
     kind: Mutex<Option<Py<PyType>>>,
 }
 
@@ -218,7 +219,8 @@ impl Catcher {
         std::mem::replace(&mut *self.caught.lock().unwrap_or_else(PoisonError::into_inner), caught)
     }
 
-    /// Whether it is the step of a task: the collector may run while a task is made, and destructors may call the loop, too.
+    /// Whether `callback` is the step of a task. It may be something else: the garbage collector can run while a task
+    /// is made, and destructors may use the loop too.
     fn is_step(&self, callback: &Bound<'_, PyAny>) -> PyResult<bool> {
         let (class, mut kind) = (callback.get_type(), self.kind.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(kind) = &*kind {

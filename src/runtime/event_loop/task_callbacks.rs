@@ -1,7 +1,7 @@
-//! What a call of an application tells the exchange that it belongs to.
+//! What the event loop tells the exchange of a call.
 //!
-//! The exchanges of HTTP and WebSocket requests are gateways. The event loop runs calls of both and knows neither, so each gives
-//! it a table of functions.
+//! The event loop runs the calls of HTTP and WebSocket requests, but does not know their exchanges, which belong to the
+//! gateways. So each kind of exchange gives it a table of functions.
 //!
 //! Spec: ASGI HTTP 2.5, ASGI WebSocket 2.5.
 
@@ -10,32 +10,32 @@ use pyo3::prelude::*;
 
 use crate::runtime::calls::CallHandle;
 
-/// An exchange, as the event loop sees it. All of it is called on the loop's thread.
+/// An exchange, as the event loop sees it. All methods are called on the loop's thread.
 pub trait TaskExchange: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync {
-    /// Whether a call usually ends in its first step. Then a task is prepared for it.
+    /// Whether a call usually ends in its first step. Then a prepared task is used for it.
     const SHORT: bool;
 
-    /// Whether it is about `call`.
+    /// Whether the exchange belongs to `call`.
     fn is_of(&self, call: &CallHandle) -> bool;
 
-    /// The application goes on.
+    /// The application continues.
     fn resumed(&self) {}
 
     /// The application waits for something.
     fn suspended(_this: &Bound<'_, Self>) {}
 
-    /// The application's call has ended.
+    /// The call of the application has ended.
     fn ended(&self, py: Python<'_>, result: PyResult<()>);
 }
 
-/// Who is told of a call.
+/// The exchange of a call, with its functions.
 #[derive(Debug)]
 pub struct TaskCallbacks {
     exchange: Py<PyAny>,
     table: &'static CallbackTable,
 }
 
-/// The functions of one kind of exchange. Each gets an exchange of its kind.
+/// The functions for one kind of exchange. The first argument of each is an exchange of that kind.
 #[derive(Debug)]
 struct CallbackTable {
     short: bool,
@@ -46,7 +46,7 @@ struct CallbackTable {
 }
 
 impl TaskCallbacks {
-    /// Tells `exchange`.
+    /// The callbacks of `exchange`.
     pub fn new<E: TaskExchange>(exchange: Py<E>) -> Self {
         Self { exchange: exchange.into_any(), table: const { &CallbackTable::of::<E>() } }
     }

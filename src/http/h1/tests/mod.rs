@@ -1,6 +1,6 @@
-//! The connection with a service of Rust on one side and a raw client on the other.
+//! Tests the connection between a service in Rust and a client that sends raw bytes.
 //!
-//! Apart from the unit tests because what is tried here is all of it at once, with the bytes cut in every way.
+//! The tests cover the whole connection, with the bytes divided in every way.
 
 mod harness;
 mod order;

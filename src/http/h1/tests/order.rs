@@ -1,4 +1,5 @@
-//! Several answers in a row, byte by byte: whatever else is on its way, and however little the socket takes at a time.
+//! Tests several responses in a row, byte by byte, also while other bytes are sent and when the socket takes few bytes
+//! at a time.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::time::timeout;
 use super::harness::{LIKE_A_HEAD, ResponseDropped, serve};
 use crate::wire::Limits;
 
-/// What a client gets that sends all of `requests` at once, through a socket that holds `most` bytes; without the dates.
+/// What a client gets if it sends all `requests` at once, through a socket that holds `most` bytes. Without the dates.
 async fn conversation(requests: &str, most: usize) -> String {
     let (io, other) = tokio::io::duplex(most);
     let _served = serve(other, Limits::default(), ResponseDropped::default());
@@ -30,7 +31,7 @@ fn post(path: &str, more: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 40\r\n{more}\r\n{}", "x".repeat(40))
 }
 
-/// An answer whose fields have an order.
+/// A response whose fields have an order.
 fn ordered(more: &str, body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nset-cookie: a\r\nx-between: 1\r\nset-cookie: b\r\nx-between: 2\r\n{more}\r\n{body}")
 }
@@ -39,7 +40,7 @@ fn ordered(more: &str, body: &str) -> String {
 async fn fields_leave_in_the_order_that_was_told() {
     let length = LIKE_A_HEAD.len();
     let sized = format!("content-length: {length}\r\n");
-    // What is asked, and what comes back.
+    // Requests, and the expected responses.
     let turns = [
         (get("/"), "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello".to_owned()),
         (get("/ordered"), ordered("content-length: 0\r\n", "")),
@@ -56,7 +57,7 @@ async fn fields_leave_in_the_order_that_was_told() {
     let answers: String = turns.iter().map(|(_, answer)| answer.as_str()).collect();
     for most in (1..=256).chain([1000, 64 << 10]) {
         let got = conversation(&requests, most).await;
-        // The body of the one that expects it may be here before it is invited.
+        // The body may arrive before `100 Continue` is due.
         assert_eq!(got.replacen("HTTP/1.1 100 Continue\r\n\r\n", "", 1), answers, "through {most} bytes");
     }
 }

@@ -1,4 +1,4 @@
-//! What is refused is answered, in its turn, and closes the connection; what is served stays as it was.
+//! Tests refusals: each is answered in its turn and closes the connection. Other requests are served as usual.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -156,7 +156,8 @@ async fn a_client_that_leaves_between_requests_is_no_error() {
     assert_eq!(client.served.await.unwrap(), Ok(()));
 }
 
-/// Over a real socket: what a client sends after a refusal must not reset the connection before it has read why.
+/// Uses a real socket: what a client sends after a refusal must not reset the connection before the client has read the
+/// reason.
 #[tokio::test]
 async fn a_client_that_still_sends_gets_its_answer() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -177,8 +178,8 @@ async fn a_client_that_still_sends_gets_its_answer() {
     assert!(closing.elapsed() < Duration::from_millis(900), "the close waited for nobody");
 }
 
-/// Changes a head in two places, two thousand times: the answer is either the service's or a refusal with a reason,
-/// never nothing.
+/// Changes a head in two places, two thousand times. The response is either that of the service or a refusal with a
+/// reason, never nothing.
 #[tokio::test]
 async fn whatever_is_sent_gets_an_answer_with_a_reason() {
     let model =

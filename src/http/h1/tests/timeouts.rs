@@ -1,4 +1,4 @@
-//! Slow clients: at the head, in the body, at the answer, and between requests.
+//! Tests slow clients: in the head, in the body, while reading the response, and between requests.
 
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ async fn a_slow_head_is_a_408() {
         client.send(before).await;
         let mut expected = if before.is_empty() { Vec::new() } else { one(200, "hello") };
         for byte in b"GET / HTTP/1.1" {
-            // On a busy machine the server may be gone by now.
+            // On a busy machine, the server may have closed the connection by now.
             let _ = client.io.write_all(&[*byte]).await;
             pause(20).await;
         }

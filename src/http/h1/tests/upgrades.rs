@@ -1,4 +1,4 @@
-//! What follows an upgrade is no HTTP; what follows a refused upgrade is.
+//! Tests upgrades: what follows one is not HTTP, and what follows a refused one is.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ async fn a_client_that_leaves_during_an_upgrade_is_noticed() {
     assert!(ended.unwrap().is_err());
 }
 
-/// More than the guard keeps while the service decides: the rest waits in the socket, and nobody is forgotten.
+/// Sends more than is read ahead while the service decides. The rest waits in the socket, and is served later.
 #[tokio::test]
 async fn a_client_may_send_far_ahead() {
     let client = TestClient::new(Limits::default());

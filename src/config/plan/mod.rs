@@ -1,7 +1,9 @@
-//! The plan, read once from Python: the applications, and who serves what.
+//! The plan, read once from Python: the applications, and which of them answers what.
 //!
-//! Kept apart from the settings because it is made by `python/rsgi/routing/planning.py` from what the applications are, and from
-//! the router, which knows no Python.
+//! `python/rsgi/routing/planning.py` makes it after it has loaded the applications. The router does not know Python, so
+//! this file converts the plan.
+
+mod specs;
 
 use pyo3::prelude::*;
 use rsgi_bridge::host::wsgi_to_asgi::WsgiBridge;
@@ -9,13 +11,10 @@ use rsgi_bridge::host::wsgi_to_asgi::WsgiBridge;
 use crate::config::choice::{Choice, InterfaceKind, ModeKind, PathKind, PlaceKind, RequestKind, SchemeKind, TestKind};
 use crate::config::settings::Seconds;
 use crate::config::startup_error::StartupError;
-use crate::rollback::{Advance, Guard, Hook};
-use crate::route::{
-    AppIndex, FieldPlace, FieldSpec, FieldTest, Interface, Mode, MountSpec, PathSpec, Percent, RouteError, RouteKind,
-    RouteSpec, Router, RuleSpec, Scheme, ShareBy, SharingSpec, Testers,
-};
+use crate::rollback::Guard;
+use crate::route::{AppIndex, Mode, MountSpec, PathSpec, RouteError, Router, RuleSpec, ShareBy, SharingSpec, Testers};
 
-/// A router notes the shares that it checks in one number, with a bit for each rule.
+/// The most rules with a rollback: a router notes the checked shares as bits of one number.
 const MOST_WATCHED: usize = 64;
 
 /// One application of the plan.
@@ -23,36 +22,36 @@ const MOST_WATCHED: usize = 64;
 pub struct AppSpec {
     /// Its target, such as `old:app`.
     pub name: String,
-    /// How it is called.
+    /// Its interface.
     pub interface: InterfaceKind,
-    /// Its mount point; empty without one.
+    /// Its mount prefix; empty without one.
     pub prefix: String,
     /// The callable.
     pub application: Py<PyAny>,
-    /// The WSGI application within, when it is a `rsgi.WsgiToAsgi`: it is called without the detour.
+    /// The WSGI application inside a `rsgi.WsgiToAsgi`. rsgi calls it directly, without a coroutine.
     pub bridge: Option<Py<WsgiBridge>>,
     /// How many requests it may have at a time.
     pub limit_concurrency: Option<usize>,
-    /// How long it may take until its answer begins.
+    /// How long it may take until its response begins.
     pub request_timeout: Option<Seconds>,
-    /// How many WSGI threads it has for itself.
+    /// The number of its own WSGI threads, if it has its own pool.
     pub own_threads: Option<usize>,
 }
 
 /// One folder of static files.
 #[derive(Debug, FromPyObject)]
 pub struct StaticSpec {
-    /// Where it is served; empty for the whole site.
+    /// The URL prefix; empty for the whole site.
     pub prefix: String,
-    /// Where it is.
+    /// The path of the folder.
     pub dir: String,
-    /// What `Cache-Control` says.
+    /// The value of `Cache-Control`.
     pub cache_control: Option<String>,
-    /// Whether files with a hash in their name are told to never change.
+    /// Whether responses for files with a hash in their name are marked `immutable`.
     pub immutable: bool,
-    /// Whether what is no file there is for the applications.
+    /// Whether an application answers if there is no such file.
     pub fallback_to_app: bool,
-    /// Whether links may lead out of it.
+    /// Whether links may lead out of the folder.
     pub follow_links: bool,
 }
 
@@ -113,24 +112,24 @@ pub struct ShadowSpec {
     methods: Vec<String>,
     kind: PathKind,
     path: String,
-    /// The place of the application that gets the requests too.
+    /// The index of the application that also gets the requests.
     pub to: usize,
-    /// How many of 10,000 requests are sent.
+    /// How many of 10,000 requests are sampled.
     pub sample: u16,
-    /// How many of 10,000 of those the first application gets again.
+    /// How many of 10,000 sampled requests are sent to the first application again.
     pub repeat: u16,
     text: String,
     source: String,
-    /// What results are grouped by.
+    /// The group of results.
     pub label: String,
-    /// The rule as Python made it.
+    /// The rule as a Python object.
     pub parsed: Py<PyAny>,
 }
 
-/// Who serves what.
+/// The applications, and which of them answers what.
 #[derive(Debug, FromPyObject)]
 pub struct Plan {
-    /// The applications; rules name them by their place.
+    /// The applications. Rules refer to them by index.
     pub apps: Vec<AppSpec>,
     /// The folders of static files, which come before all applications.
     pub static_folders: Vec<StaticSpec>,
@@ -138,26 +137,32 @@ pub struct Plan {
     mode: ModeKind,
     table: Vec<Route>,
     wsgi_table: Option<Vec<Route>>,
-    /// The routes of each application, for metrics; `None` where they are not known. Empty without an admin listener.
+    /// The routes of each application, for metrics; `None` if they are not known. The list is empty without an admin
+    /// listener.
     app_routes: Vec<Option<Vec<Route>>>,
     share_by: String,
     share_testers: Option<String>,
-    /// The requests that a second application gets too.
+    /// The rules of shadow traffic.
     pub shadow: Vec<ShadowSpec>,
 }
 
 impl AppSpec {
-    /// Whether it is called synchronously.
+    /// Whether it is a WSGI application.
     pub fn is_wsgi(&self) -> bool {
         self.interface == InterfaceKind::Wsgi
     }
 }
 
 impl Plan {
-    /// Whether an answer of the ASGI application without a prefix may have to be held back: it is asked first, be it for some
-    /// of its routes only.
+    /// Whether a response of the ASGI application without a prefix may have to be held back, because it is asked first
+    /// for all or some paths.
     pub fn probes(&self) -> bool {
         self.mode == ModeKind::Probe || self.table.iter().any(|route| route.falls_through)
+    }
+
+    /// Whether the application without a prefix is called past its bridge, and so cannot be probed later.
+    pub fn has_unprobed_bridge(&self) -> bool {
+        !self.probes() && self.apps.iter().any(|app| app.prefix.is_empty() && app.bridge.is_some())
     }
 
     /// The router of the plan.
@@ -165,39 +170,39 @@ impl Plan {
     /// # Errors
     /// When rules or routes contradict the applications.
     pub fn router(&self) -> Result<Router, StartupError> {
-        let rules: Vec<RuleSpec> = self.rules.iter().map(rule).collect();
+        let rules: Vec<RuleSpec> = self.rules.iter().map(specs::rule).collect();
         let sharing = self.sharing()?;
         let own: Vec<_> =
-            self.app_routes.iter().map(|routes| Some(routes.as_ref()?.iter().map(route).collect())).collect();
+            self.app_routes.iter().map(|routes| Some(routes.as_ref()?.iter().map(specs::route).collect())).collect();
         let mounts = self.mounts();
         let router = Router::new(&mounts, &rules, &self.mode()).and_then(|router| router.sharing(&sharing));
         let router = router.map(|router| router.with_own_routes(&mounts, &own));
         router.map_err(StartupError::from)
     }
 
-    /// Where the applications are.
+    /// The mounts of the applications.
     pub fn mounts(&self) -> Vec<MountSpec> {
-        self.apps.iter().enumerate().map(mount).collect()
+        self.apps.iter().enumerate().map(specs::mount).collect()
     }
 
-    /// How the applications without a prefix share the rest.
+    /// How the applications without a prefix divide the rest.
     pub fn mode(&self) -> Mode {
         let mode = match self.mode {
-            ModeKind::Table => Mode::Table(self.table.iter().map(route).collect()),
+            ModeKind::Table => Mode::Table(self.table.iter().map(specs::route).collect()),
             ModeKind::Probe => Mode::Probe,
             ModeKind::WebSocket => Mode::WebSocketOnly,
             ModeKind::Mounts => Mode::Mounts,
         };
         match &self.wsgi_table {
-            Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(route).collect(), then: Box::new(mode) },
+            Some(routes) => Mode::WsgiFirst { routes: routes.iter().map(specs::route).collect(), then: Box::new(mode) },
             None => mode,
         }
     }
 
-    /// What watches the share of each rule, if anything does. `is_shown` says whether there is an admin listener.
+    /// The guard of each rule that has a rollback. `is_shown` says whether there is an admin listener.
     ///
     /// # Errors
-    /// When there is none, or a watched rule is too far down.
+    /// When there is no admin listener, or when a rule with a rollback is not among the first [`MOST_WATCHED`].
     pub fn guards(&self, is_shown: bool) -> Result<Vec<Option<Guard>>, StartupError> {
         let watched = self.rules.iter().enumerate().filter(|(_, rule)| rule.rollback.is_some());
         let (first, last) = (watched.clone().next(), watched.clone().next_back());
@@ -213,13 +218,13 @@ impl Plan {
                 "move the rule up",
             ));
         }
-        Ok(self.rules.iter().map(|rule| rule.rollback.as_ref().map(guard)).collect())
+        Ok(self.rules.iter().map(|rule| rule.rollback.as_ref().map(specs::guard)).collect())
     }
 
-    /// Where buckets come from.
+    /// How clients are assigned to buckets.
     ///
     /// # Errors
-    /// When the setting names nothing that is known. `python/rsgi/settings/shares.py` should have seen that.
+    /// When the setting is not known. `python/rsgi/settings/shares.py` has checked it before.
     fn sharing(&self) -> Result<SharingSpec, StartupError> {
         let by = match self.share_by.split_once(':') {
             Some(("header", name)) => ShareBy::Header(name.to_owned()),
@@ -235,7 +240,7 @@ impl Plan {
         Ok(SharingSpec { by, testers: testers.map(|secret| Testers { secret: secret.into(), names: self.names() }) })
     }
 
-    /// The names that testers can use: the names of the applications, and the interface if there is one application of it.
+    /// The names that testers can use: the names of the applications, and an interface if only one application has it.
     fn names(&self) -> Vec<(String, AppIndex)> {
         let named = self.apps.iter().enumerate().map(|(index, app)| (app.name.clone(), AppIndex(index)));
         let alone = |interface: InterfaceKind| {
@@ -254,7 +259,7 @@ impl From<RouteError> for StartupError {
 }
 
 impl ShadowSpec {
-    /// The rule that finds its requests.
+    /// The routing rule that matches its requests.
     pub fn rule(&self) -> RuleSpec {
         RuleSpec {
             methods: Some(self.methods.clone()),
@@ -276,74 +281,5 @@ fn path_spec(kind: PathKind, path: &str) -> PathSpec {
         PathKind::Prefix => PathSpec::Prefix(path.to_owned()),
         PathKind::Expression => PathSpec::Expression(path.to_owned()),
         PathKind::Template => PathSpec::Template(path.to_owned()),
-    }
-}
-
-fn mount((index, app): (usize, &AppSpec)) -> MountSpec {
-    let interface = if app.is_wsgi() { Interface::Wsgi } else { Interface::Asgi };
-    MountSpec { app: AppIndex(index), interface, prefix: app.prefix.clone() }
-}
-
-fn rule(rule: &PlanRule) -> RuleSpec {
-    RuleSpec {
-        methods: rule.methods.clone(),
-        host: rule.host.clone(),
-        path: path_spec(rule.kind, &rule.path),
-        fields: rule.fields.iter().map(field).collect(),
-        scheme: rule.scheme.map(scheme),
-        websocket: rule.websocket,
-        app: AppIndex(rule.app),
-        share: rule.share.map(Percent::of_buckets),
-        text: rule.text.clone(),
-        source: rule.source.clone(),
-    }
-}
-
-fn guard(rollback: &Rollback) -> Guard {
-    let command = rollback.command.clone().map(Hook::Command);
-    Guard {
-        window: rollback.window.0,
-        minimum: rollback.minimum,
-        failures: rollback.failures,
-        p99: rollback.p99,
-        hook: command.or_else(|| rollback.url.clone().map(Hook::Url)),
-        advance: rollback.advance.as_ref().map(|own| Advance { steps: own.steps.clone(), after: own.after.0 }),
-    }
-}
-
-fn scheme(kind: SchemeKind) -> Scheme {
-    match kind {
-        SchemeKind::Http => Scheme::Http,
-        SchemeKind::Https => Scheme::Https,
-    }
-}
-
-fn field(field: &PlanField) -> FieldSpec {
-    let test = match field.test {
-        TestKind::Present => FieldTest::Present,
-        TestKind::Absent => FieldTest::Absent,
-        TestKind::Expression => FieldTest::Matches(field.value.clone()),
-        TestKind::Equals => FieldTest::Equals(field.value.clone()),
-    };
-    let place = match field.place {
-        PlaceKind::Header => FieldPlace::Header,
-        PlaceKind::Cookie => FieldPlace::Cookie,
-    };
-    FieldSpec { place, name: field.name.clone(), test }
-}
-
-fn route(route: &Route) -> RouteSpec {
-    let kind = match route.kind {
-        RequestKind::Http => RouteKind::Http,
-        RequestKind::WebSocket => RouteKind::WebSocket,
-        RequestKind::Any => RouteKind::Any,
-    };
-    RouteSpec {
-        kind,
-        methods: route.methods.clone(),
-        host: route.host.clone(),
-        path: route.path.clone(),
-        falls_through: route.falls_through,
-        refuses: route.refuses,
     }
 }
