@@ -1,5 +1,8 @@
 //! Tests of the pipe.
 
+use std::collections::VecDeque;
+use std::task::{Context, Waker};
+
 use bytes::Bytes;
 
 use super::*;
