@@ -14,7 +14,7 @@ use _rsgi::route::{
     AppIndex, Interface, Mode, MountSpec, PathSpec, RouteKind, RouteRequest, RouteSpec, Router, RuleSpec, Scheme,
 };
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use http::HeaderMap;
+use rsgi_bridge::request::fields::RequestFields;
 
 const SIZES: [usize; 4] = [1, 10, 100, 1000];
 
@@ -54,7 +54,7 @@ fn rules(count: usize) -> Router {
     Router::new(&mounts(), &(0..count).map(rule).collect::<Vec<_>>(), &Mode::WebSocketOnly).unwrap()
 }
 
-fn get<'a>(raw_path: &'a str, host: &'a str, headers: &'a HeaderMap) -> RouteRequest<'a> {
+fn get<'a>(raw_path: &'a str, host: &'a str, fields: &'a RequestFields) -> RouteRequest<'a> {
     let (method, host, scheme) = ("GET", Some(host), Scheme::Http);
     RouteRequest {
         method,
@@ -63,14 +63,14 @@ fn get<'a>(raw_path: &'a str, host: &'a str, headers: &'a HeaderMap) -> RouteReq
         websocket: false,
         preflight_method: None,
         scheme,
-        headers,
+        fields,
         client: None,
         random: || 0,
     }
 }
 
 fn look_up(criterion: &mut Criterion) {
-    let headers = HeaderMap::new();
+    let fields = RequestFields::default();
     for (name, router) in [("table", table as fn(usize) -> Router), ("rules", rules)] {
         let mut group = criterion.benchmark_group(name);
         for size in SIZES {
@@ -78,8 +78,8 @@ fn look_up(criterion: &mut Criterion) {
             let last = size - 1;
             let (path, host) = (format!("/section{last}/items/12345"), format!("host{last}.example.com"));
             for (kind, path) in [("found", path.as_str()), ("missed", "/elsewhere/items/12345")] {
-                let request = get(path, &host, &headers);
-                let nowhere = router.route(&get("/nowhere", &host, &headers));
+                let request = get(path, &host, &fields);
+                let nowhere = router.route(&get("/nowhere", &host, &fields));
                 assert_eq!(router.route(&request) == nowhere, kind == "missed", "{name} {size} {kind}");
                 group.bench_function(BenchmarkId::new(kind, size), |bencher| {
                     bencher.iter(|| router.route(black_box(&request)));

@@ -4,10 +4,10 @@
 //!
 //! Spec: PEP 3333 (`SCRIPT_NAME`, `PATH_INFO`), ASGI HTTP 2.5 (`root_path`); `docs/architecture.md`, "Who answers".
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use rsgi_bridge::request::fields::RequestFields;
 use rsgi_bridge::request::text::percent_decode;
 
 use crate::config::plan::{Plan, StaticSpec};
@@ -82,16 +82,15 @@ impl PlanRouter {
         let method = Method::from_bytes(method.as_bytes()).map_err(|error| wrong(method, error.to_string()))?;
         let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| wrong(url, error.to_string()))?;
         let fields = fields(headers).map_err(|error| wrong("headers", error))?;
-        let text = |name: HeaderName| fields.get(name).and_then(|value| value.to_str().ok());
-        let preflight = method == Method::OPTIONS && fields.contains_key(ORIGIN);
+        let preflight = method == Method::OPTIONS && fields.contains("origin");
         let request = RouteRequest {
             method: method.as_str(),
             raw_path: uri.path(),
-            host: uri.authority().map(http::uri::Authority::as_str).or_else(|| text(HOST)),
+            host: uri.authority().map(http::uri::Authority::as_str).or_else(|| fields.text("host")),
             websocket,
-            preflight_method: text(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| preflight),
+            preflight_method: fields.text("access-control-request-method").filter(|_| preflight),
             scheme: if matches!(uri.scheme_str(), Some("https" | "wss")) { Scheme::Https } else { Scheme::Http },
-            headers: &fields,
+            fields: &fields,
             client,
             random: || BUCKETS - 1,
         };
@@ -99,12 +98,12 @@ impl PlanRouter {
     }
 }
 
-fn fields(headers: Vec<(String, String)>) -> Result<HeaderMap, String> {
-    let mut fields = HeaderMap::new();
+fn fields(headers: Vec<(String, String)>) -> Result<RequestFields, String> {
+    let mut fields = RequestFields::default();
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| format!("{name:?}: {error}"))?;
         let value = HeaderValue::from_str(&value).map_err(|error| format!("{value:?}: {error}"))?;
-        fields.append(name, value);
+        fields.append(name.as_str(), value.as_bytes());
     }
     Ok(fields)
 }

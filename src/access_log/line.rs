@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::basic_user::user;
 use super::format::{Atom, LineFormat, LinePart, NeededValues, Shape};
@@ -15,7 +15,7 @@ use super::notation::{Json, LineText, Notation};
 use crate::log::timestamp::Clock;
 use crate::request::head::{Peer, RequestHead, protocol};
 use crate::request::identity::trace_id;
-use crate::wire::refused_path;
+use crate::wire::{REFUSED_PATH, refused_path};
 
 /// The data of one request for its line. Only kept if the log is on.
 #[derive(Debug)]
@@ -69,14 +69,15 @@ pub struct Outcome {
 impl LogEntry {
     /// Keeps the data of a request. Values are copied, so that the buffers of the connection are not held.
     pub fn new(head: &RequestHead, wanted: &NeededValues) -> Self {
-        let headers = &head.parts.headers;
-        let refused = if head.parts.version == Version::HTTP_2 { refused_path(headers) } else { None };
+        let fields = &head.parts.fields;
+        let refused =
+            if head.parts.version == Version::HTTP_2 { fields.get(REFUSED_PATH).map(refused_path) } else { None };
         let target = refused.unwrap_or_else(|| head.target().into_owned().into_bytes());
         let (method, protocol) = (head.parts.method.clone(), protocol(head.parts.version));
         let asked = LoggedRequest::Request { method, target, protocol };
         Self {
-            trace_id: if wanted.trace { trace_id(headers).map(str::to_owned) } else { None },
-            request: kept(headers, &wanted.request),
+            trace_id: if wanted.trace { trace_id(fields).map(str::to_owned) } else { None },
+            request: kept(&wanted.request, |name| fields.get(name.as_str())),
             queued: head.queued.clone(),
             ..Self::with(Arc::clone(&head.peer), asked, head.request_id.clone())
         }
@@ -84,7 +85,7 @@ impl LogEntry {
 
     /// Keeps the data of bytes that are not a request. `line` is their first line.
     pub fn refused(peer: Arc<Peer>, line: Vec<u8>, request_id: Option<HeaderValue>, wanted: &NeededValues) -> Self {
-        let request = kept(&HeaderMap::new(), &wanted.request);
+        let request = kept(&wanted.request, |_| None);
         Self { request, ..Self::with(peer, LoggedRequest::Line(line), request_id) }
     }
 
@@ -203,8 +204,8 @@ impl LogEntry {
 }
 
 /// Copies the values of the header fields `names`.
-pub fn kept(headers: &HeaderMap, names: &[HeaderName]) -> LoggedFields {
-    names.iter().map(|name| headers.get(name).map(|value| value.as_bytes().into())).collect()
+pub fn kept<'a>(names: &[HeaderName], value: impl Fn(&HeaderName) -> Option<&'a [u8]>) -> LoggedFields {
+    names.iter().map(|name| value(name).map(Into::into)).collect()
 }
 
 fn field(fields: &LoggedFields, place: usize) -> Option<&[u8]> {

@@ -19,7 +19,7 @@ use super::app::{App, Gateway};
 use super::asgi;
 use super::call::Call;
 use super::scope_observer::{RouteMatch, ScopeObserver};
-use crate::request::head::{RequestHead, copy_of};
+use crate::request::head::RequestHead;
 use crate::request::recorder::Recorder;
 use crate::response::app_response::AppResponse;
 use crate::response::in_flight::InFlight;
@@ -38,7 +38,7 @@ pub async fn call(
     let Gateway::Asgi(gateway) = &first.gateway else { return first.call(call).await };
     let Call { settings, client, .. } = call;
     let mut head = Box::new(RequestHead {
-        parts: copy_of(&call.head.parts),
+        parts: call.head.parts.copy(),
         peer: Arc::clone(&call.head.peer),
         root: call.head.root,
         began: call.head.began,

@@ -43,7 +43,7 @@ pub(super) fn accepted(head: &RequestHead) -> bool {
     let names = |line: &str| line.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"));
     match head.parts.version {
         Version::HTTP_2 => true,
-        Version::HTTP_11 => head.parts.headers.get_all(TE).iter().any(|line| line.to_str().is_ok_and(names)),
+        Version::HTTP_11 => head.parts.fields.texts("te").any(names),
         _ => false,
     }
 }

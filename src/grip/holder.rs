@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use rsgi_bridge::request::fields::RequestFields;
 
 use super::hub::Hub;
 use super::publishing;
@@ -12,7 +12,7 @@ use super::signature::Signer;
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 
-static GRIP_SIG: HeaderName = HeaderName::from_static("grip-sig");
+const GRIP_SIG: &str = "grip-sig";
 
 /// What the responses of a server share.
 #[derive(Debug)]
@@ -54,16 +54,18 @@ impl Grip {
     }
 
     /// Gives a request the token, and takes out what only this server may say.
-    pub fn sign(&self, headers: &mut HeaderMap) {
-        Self::clean(headers);
-        headers.insert(GRIP_SIG.clone(), self.signer.token());
+    pub fn sign(&self, fields: &mut RequestFields) {
+        Self::clean(fields);
+        fields.append(GRIP_SIG, self.signer.token().as_bytes());
     }
 
     /// Takes out what only this server may say.
-    pub fn clean(headers: &mut HeaderMap) {
-        let names: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("grip-")).cloned().collect();
+    pub fn clean(fields: &mut RequestFields) {
+        let ours =
+            |(name, _): (&[u8], &[u8])| name.starts_with(b"grip-").then(|| String::from_utf8_lossy(name).into_owned());
+        let names: Vec<_> = fields.iter().filter_map(ours).collect();
         for name in names {
-            headers.remove(name);
+            fields.remove(&name);
         }
     }
 }

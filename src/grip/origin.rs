@@ -13,7 +13,6 @@ use http::header::{
     CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
     IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, TRANSFER_ENCODING,
 };
-use http::request::Parts;
 use http::{Method, Uri};
 use rsgi_bridge::response::response_head::ResponseHead;
 
@@ -24,14 +23,15 @@ use crate::gateway::app::App;
 use crate::gateway::call::Call;
 use crate::request::body::{RawBody, RequestBody};
 use crate::request::half_closed::HalfClosed;
-use crate::request::head::{Peer, RequestHead, copy_of};
+use crate::request::head::{Peer, RequestHead};
+use crate::request::parts::RequestParts;
 use crate::shadow::Lends;
 use crate::wire::SpareTimer;
 
 /// How long the application may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-static GRIP_LAST: HeaderName = HeaderName::from_static("grip-last");
+const GRIP_LAST: &str = "grip-last";
 
 /// What belongs to one request alone: its body, and what the client has already.
 const NOT_AGAIN: [HeaderName; 10] = [
@@ -52,7 +52,7 @@ pub struct Origin {
     lender: Arc<dyn Lends>,
     /// Its place in the plan.
     pub app: usize,
-    parts: Parts,
+    parts: RequestParts,
     peer: Arc<Peer>,
     /// The part of the path that leads to the application.
     pub root: usize,
@@ -62,7 +62,7 @@ pub struct Origin {
 impl Origin {
     /// Of a request that is about to be answered.
     pub fn new(lender: Arc<dyn Lends>, head: &RequestHead) -> Self {
-        let (parts, peer, id) = (copy_of(&head.parts), Arc::clone(&head.peer), head.request_id.clone());
+        let (parts, peer, id) = (head.parts.copy(), Arc::clone(&head.peer), head.request_id.clone());
         Self { lender, app: 0, parts, peer, root: head.root, id }
     }
 
@@ -81,16 +81,16 @@ impl Origin {
     }
 
     fn head(&self, grip: &Grip, link: &str, subscribed: &Subscribed) -> Option<Box<RequestHead>> {
-        let mut parts = copy_of(&self.parts);
+        let mut parts = self.parts.copy();
         let old_root = self.parts.uri.path().get(..self.root).unwrap_or_default().to_owned();
         parts.method = Method::GET;
         parts.uri = link.parse::<Uri>().ok()?;
         for name in &NOT_AGAIN {
-            parts.headers.remove(name);
+            parts.fields.remove(name.as_str());
         }
-        grip.sign(&mut parts.headers);
+        grip.sign(&mut parts.fields);
         for last in subscribed.lasts() {
-            parts.headers.append(GRIP_LAST.clone(), HeaderValue::from_str(&last).ok()?);
+            parts.fields.append(GRIP_LAST, HeaderValue::from_str(&last).ok()?.as_bytes());
         }
         let mut head = Box::new(RequestHead::new(parts, Arc::clone(&self.peer)));
         head.root = if head.raw_path().starts_with(&old_root) { self.root } else { 0 };

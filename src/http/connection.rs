@@ -13,7 +13,6 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either};
-use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
@@ -29,8 +28,9 @@ use crate::request::activity::Activity;
 use crate::request::body::{BodyFate, RawBody, RequestBody};
 use crate::request::error::RequestError;
 use crate::request::half_closed::HalfClosed;
-use crate::request::head::{Peer, RequestHead, from_http2};
+use crate::request::head::{Peer, RequestHead};
 use crate::request::identity;
+use crate::request::parts::RequestParts;
 use crate::request::routed::{asked, decided_by, named};
 use crate::response::app_response::{AppResponse, ResponseBody};
 use crate::response::decision_fields::DecisionFields;
@@ -97,11 +97,10 @@ pub type Http2Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infalli
 
 /// Answers one HTTP/2 request, which `activity` counts.
 pub fn answer(connection: Arc<Connection>, activity: Arc<Activity>, request: Request<Incoming>) -> Http2Answer {
-    let (mut parts, incoming) = request.into_parts();
+    let (parts, incoming) = request.into_parts();
     let refusal = check_message(&parts, &connection.service.limits).err();
-    from_http2(&mut parts);
     let body = RawBody::Http2(incoming, Box::new(DataRate::new(&connection.service.limits)));
-    let head = connection.head(parts);
+    let head = connection.head(RequestParts::of_http2(parts));
     let is_head = head.is_head();
     Box::pin(async move {
         let ChosenResponse { response, in_flight, id } = match refusal {
@@ -120,7 +119,7 @@ pub fn answer(connection: Arc<Connection>, activity: Arc<Activity>, request: Req
 /// Answers one HTTP/1 request.
 ///
 /// Head and answer are in a box each: an idle connection keeps no room for them, and what goes from hand to hand is small.
-pub fn answer_http1(connection: &Arc<Connection>, parts: Parts, body: RawBody) -> ResponseFuture {
+pub fn answer_http1(connection: &Arc<Connection>, parts: RequestParts, body: RawBody) -> ResponseFuture {
     let head = connection.head(parts);
     Box::pin(answered(Arc::clone(connection), head, body, None))
 }
@@ -141,7 +140,7 @@ fn refused(refusal: &Refusal) -> AppResponse {
 }
 
 impl Connection {
-    fn head(&self, parts: Parts) -> Box<RequestHead> {
+    fn head(&self, parts: RequestParts) -> Box<RequestHead> {
         let mut head = Box::new(RequestHead::new(parts, Arc::clone(&self.peer)));
         if let Some(proxies) = &self.service.proxies {
             proxies.apply(&mut head, &self.forwarded);
@@ -230,8 +229,7 @@ async fn dispatch(
         return answer;
     }
     let compression = connection.service.compression.as_ref().filter(|_| !upgrade);
-    let compressed =
-        compression.map(|compression| (compression, compression.wish(&head.parts.headers, head.is_head())));
+    let compressed = compression.map(|compression| (compression, compression.wish(&head.parts.fields, head.is_head())));
     let BegunRequest { answering, fate, origin } = match begin(connection, (head, upgrade), body, in_flight) {
         Ok(begun) => begun,
         Err(error) => return AppResponse::Error(error),
@@ -296,7 +294,7 @@ fn begin<'a>(
     head.series = in_flight.series();
     if upgrade {
         if service.grip.is_some() {
-            Grip::clean(&mut head.parts.headers);
+            Grip::clean(&mut head.parts.fields);
         }
         // What follows the head are frames: a body would be taken for some.
         if head.parts.version != Version::HTTP_2 && !matches!(body, RawBody::Empty) {
@@ -315,11 +313,11 @@ fn begin<'a>(
     }
     in_flight.enter(&app.load)?;
     if let Some(shadowing) = &service.shadowing {
-        head.parts.headers.remove(&SHADOW);
+        head.parts.fields.remove(SHADOW.as_str());
         in_flight.follower = shadowing.sample(&asked(&head, upgrade), (&head, root, &body), decision);
     }
     let origin = service.grip.as_ref().map(|grip| {
-        grip.sign(&mut head.parts.headers);
+        grip.sign(&mut head.parts.fields);
         Box::new(Origin::new(Arc::clone(service) as _, &head))
     });
     let body = RequestBody::new(body, limit, head.series.clone());

@@ -2,17 +2,16 @@
 //!
 //! Every gateway reads it, and none changes it.
 //!
-//! Spec: RFC 9113 8.3.1; RFC 9112 3.2 (request target), 7.1 (body length), RFC 9110 10.1.1 (`Expect`).
+//! Spec: RFC 9112 3.2 (request target), 7.1 (body length), RFC 9110 10.1.1 (`Expect`).
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
-use http::request::Parts;
+use http::header::HeaderValue;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Uri, Version};
+use http::{Method, Version};
 use rsgi_bridge::log::LogContext;
 use rsgi_bridge::request::environ::RequestView;
 use rsgi_bridge::request::text::percent_decode;
@@ -21,6 +20,7 @@ use rsgi_bridge::request::tls::TlsSession;
 use crate::metrics::RouteSeries;
 use crate::request::identity::trace_id;
 use crate::request::named::Named;
+use crate::request::parts::RequestParts;
 use crate::route::Scheme;
 
 /// The two ends of a connection. It is made once per connection. If a trusted proxy says something else about a
@@ -94,41 +94,11 @@ impl Peer {
     }
 }
 
-/// Writes an HTTP/2 head as HTTP/1 would have it: `:authority` is the first field, `Host`, and the target a path.
-pub fn from_http2(parts: &mut Parts) {
-    let uri = std::mem::take(&mut parts.uri).into_parts();
-    parts.uri = uri.path_and_query.map(Uri::from).unwrap_or_default();
-    let authority = uri.authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-    let Some(authority) = authority else { return };
-    let fields = std::mem::take(&mut parts.headers);
-    let mut headers = HeaderMap::with_capacity(fields.len() + 1);
-    headers.insert(HOST, authority);
-    // The same host, if it is there at all.
-    let mut last = None;
-    for (name, value) in fields {
-        last = name.or(last);
-        if let Some(name) = last.as_ref().filter(|name| **name != HOST) {
-            headers.append(name.clone(), value);
-        }
-    }
-    parts.headers = headers;
-}
-
-/// The parts of a request, for another call.
-pub fn copy_of(parts: &Parts) -> Parts {
-    let (mut copy, ()) = http::Request::new(()).into_parts();
-    copy.method = parts.method.clone();
-    copy.uri = parts.uri.clone();
-    copy.version = parts.version;
-    copy.headers.clone_from(&parts.headers);
-    copy
-}
-
 /// One request without its body.
 #[derive(Debug)]
 pub struct RequestHead {
     /// Method, target, version and header fields.
-    pub parts: Parts,
+    pub parts: RequestParts,
     /// The two ends of its connection.
     pub peer: Arc<Peer>,
     /// The length of the part of the raw path that leads to the application: the prefix of the whole server, and the
@@ -150,10 +120,9 @@ pub struct RequestHead {
 
 impl RequestHead {
     /// Takes the head; the authority of an absolute-form target replaces `Host` (RFC 9112 3.2.2).
-    pub fn new(mut parts: Parts, peer: Arc<Peer>) -> Self {
-        let authority = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-        if let Some(authority) = authority {
-            parts.headers.insert(HOST, authority);
+    pub fn new(mut parts: RequestParts, peer: Arc<Peer>) -> Self {
+        if let Some(authority) = parts.uri.authority() {
+            parts.fields.set("host", authority.as_str().as_bytes());
         }
         Self {
             parts,
@@ -190,17 +159,13 @@ impl RequestHead {
 
     /// The declared length of the body. The parser has refused any value that is not one number.
     pub fn content_length(&self) -> Option<u64> {
-        self.parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+        self.parts.fields.text("content-length")?.parse().ok()
     }
 
     /// Whether the client waits for `100 Continue` before it sends the body. hyper cannot send one over HTTP/2.
     pub fn expects_continue(&self) -> bool {
         self.parts.version != Version::HTTP_2
-            && self
-                .parts
-                .headers
-                .get(EXPECT)
-                .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+            && self.parts.fields.get("expect").is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
     }
 
     /// The target as the client sent it.
@@ -235,7 +200,7 @@ impl RequestHead {
             protocol: protocol(self.parts.version),
             client: self.peer.client(),
             request_id: self.id(),
-            trace_id: trace_id(&self.parts.headers),
+            trace_id: trace_id(&self.parts.fields),
             shadow: self.shadow,
         }
     }
@@ -255,7 +220,7 @@ impl RequestHead {
             tls: self.peer.session(),
             client: self.peer.client(),
             server: self.peer.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
-            headers: &self.parts.headers,
+            fields: &self.parts.fields,
             content_length,
             request_id: self.id(),
             named: self.named.as_deref().map(Named::view),

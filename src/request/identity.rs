@@ -4,13 +4,11 @@
 //!
 //! Spec: W3C Trace Context 1 ("traceparent Header").
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
+use rsgi_bridge::request::fields::RequestFields;
 
 use crate::request::head::RequestHead;
 use crate::route::BUCKETS;
-
-/// Made once: the name would be parsed each time that it is looked for.
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The longest id that is taken from a client.
 const LONGEST: usize = 128;
@@ -19,15 +17,15 @@ const LONGEST: usize = 128;
 /// `believed`.
 pub fn give(name: &HeaderName, head: &mut RequestHead, believed: bool) {
     let id = taken(name, head).filter(|_| believed).unwrap_or_else(made);
-    head.parts.headers.insert(name.clone(), id.clone());
+    head.parts.fields.set(name.as_str(), id.as_bytes());
     head.request_id = Some(id);
 }
 
 /// The id that the client has sent, if it is valid.
 fn taken(name: &HeaderName, head: &RequestHead) -> Option<HeaderValue> {
-    let mut given = head.parts.headers.get_all(name).iter();
+    let mut given = head.parts.fields.all(name.as_str());
     let (id, more) = (given.next()?, given.next());
-    (more.is_none() && is_id(id.as_bytes())).then(|| id.clone())
+    if more.is_none() && is_id(id) { HeaderValue::from_bytes(id).ok() } else { None }
 }
 
 fn is_id(text: &[u8]) -> bool {
@@ -54,9 +52,9 @@ pub fn bucket() -> u16 {
 }
 
 /// The id of the trace that `traceparent` names.
-pub fn trace_id(headers: &HeaderMap) -> Option<&str> {
-    let mut given = headers.get_all(TRACEPARENT).iter();
-    let (parent, more) = (given.next()?.to_str().ok()?, given.next());
+pub fn trace_id(fields: &RequestFields) -> Option<&str> {
+    let mut given = fields.all("traceparent");
+    let (parent, more) = (std::str::from_utf8(given.next()?).ok()?, given.next());
     let mut parts = parent.split('-');
     let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let hex = |text: &str, length: usize| {
@@ -111,9 +109,8 @@ mod tests {
             ("00-4bf92f3577b34da6a3ce929d0e0e4736", false),
             ("", false),
         ] {
-            let headers =
-                HeaderMap::from_iter([(HeaderName::from_static("traceparent"), HeaderValue::from_static(parent))]);
-            assert_eq!(trace_id(&headers), good.then_some(trace), "{parent}");
+            let fields: RequestFields = [("traceparent", parent)].into_iter().collect();
+            assert_eq!(trace_id(&fields), good.then_some(trace), "{parent}");
         }
     }
 }

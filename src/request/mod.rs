@@ -11,6 +11,7 @@ pub mod half_closed;
 pub mod head;
 pub mod identity;
 pub mod named;
+pub mod parts;
 pub mod pump;
 pub mod recorder;
 pub mod refusals;

@@ -4,13 +4,11 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
-use http::request::Parts;
-
 use crate::metrics::DecidedBy;
 use crate::request::head::RequestHead;
 use crate::request::identity;
 use crate::request::named::Named;
+use crate::request::parts::RequestParts;
 use crate::route::{Decided, Decision, Reason, RouteRequest, Router};
 
 /// The routes of the applications that may answer a request, for metrics.
@@ -52,10 +50,9 @@ pub fn named(
 /// The query for the router.
 #[inline]
 pub fn asked(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
-    let Parts { method, headers, .. } = &head.parts;
-    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
-    let preflight = if *method == http::Method::OPTIONS && headers.contains_key(ORIGIN) {
-        text(ACCESS_CONTROL_REQUEST_METHOD)
+    let RequestParts { method, fields, .. } = &head.parts;
+    let preflight = if *method == http::Method::OPTIONS && fields.contains("origin") {
+        fields.text("access-control-request-method")
     } else {
         None
     };
@@ -63,11 +60,11 @@ pub fn asked(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
         method: method.as_str(),
         raw_path: head.path(),
         // That of an absolute target is in the field, too.
-        host: text(HOST),
+        host: fields.text("host"),
         websocket,
         preflight_method: preflight,
         scheme: head.peer.scheme(),
-        headers,
+        fields,
         client: head.peer.client().map(|(address, _)| address),
         random: identity::bucket,
     }

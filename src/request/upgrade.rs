@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use http::Request;
-use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
+
+use crate::request::parts::RequestParts;
 
 /// What can be read and written.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -39,14 +40,14 @@ type ComingStream = oneshot::Receiver<Box<dyn Stream>>;
 struct TakenStream(Arc<Mutex<Option<ComingStream>>>);
 
 /// Gives the request what it needs to turn its connection into something else.
-pub fn offer(parts: &mut Parts) -> Handover {
+pub fn offer(parts: &mut RequestParts) -> Handover {
     let (handover, taken) = oneshot::channel();
     parts.extensions.insert(TakenStream(Arc::new(Mutex::new(Some(taken)))));
     handover
 }
 
 /// Whether an HTTP/1 request asks to turn its connection into something else, and may.
-pub fn is_offered(parts: &Parts) -> bool {
+pub fn is_offered(parts: &RequestParts) -> bool {
     parts.extensions.get::<TakenStream>().is_some()
 }
 
@@ -61,7 +62,7 @@ pub enum Upgrade {
 
 impl Upgrade {
     /// That of this request, once.
-    pub fn of(parts: &mut Parts) -> Self {
+    pub fn of(parts: &mut RequestParts) -> Self {
         if let Some(TakenStream(taken)) = parts.extensions.remove() {
             return Self::Http1(taken.lock().unwrap_or_else(PoisonError::into_inner).take());
         }

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 
 use futures::task::AtomicWaker;
-use http::request::Parts;
+
+use crate::request::parts::RequestParts;
 
 /// At most this many bytes of hints wait. Further ones are dropped, because a hint is optional.
 const MOST: usize = 64 << 10;
@@ -24,7 +25,7 @@ struct HintQueue {
 }
 
 /// Allows the application of this request to send hints.
-pub fn offer(parts: &mut Parts) -> EarlyHints {
+pub fn offer(parts: &mut RequestParts) -> EarlyHints {
     let hints = EarlyHints::default();
     parts.extensions.insert(hints.clone());
     hints
@@ -32,7 +33,7 @@ pub fn offer(parts: &mut Parts) -> EarlyHints {
 
 impl EarlyHints {
     /// The hints of a request, if its connection can send them.
-    pub fn of(parts: &Parts) -> Option<&Self> {
+    pub fn of(parts: &RequestParts) -> Option<&Self> {
         parts.extensions.get()
     }
 

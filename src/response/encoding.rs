@@ -4,7 +4,8 @@
 //!
 //! Spec: RFC 9110 8.4.1, 12.4.2 (weights), 12.5.3 (`Accept-Encoding`); RFC 7932 (`br`); RFC 8878 (`zstd`).
 
-use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use http::header::HeaderValue;
+use rsgi_bridge::request::fields::RequestFields;
 
 /// A content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +50,9 @@ pub struct Accepted {
 
 impl Accepted {
     /// Reads the fields of a request. Without `Accept-Encoding`, only plain bytes are accepted.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn of(fields: &RequestFields) -> Self {
         let mut accepted = Self::default();
-        let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-        for item in values.flat_map(|value| value.split(',')) {
+        for item in fields.texts("accept-encoding").flat_map(|value| value.split(',')) {
             let (name, weight) = item.split_once(';').map_or((item, Some(1000)), |(name, rest)| (name, weight(rest)));
             let (name, weight) = (name.trim(), weight.unwrap_or_default());
             if name == "*" {
@@ -127,10 +127,9 @@ mod tests {
             (",, ,gzip", vec![Gzip]),
             ("", vec![]),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT_ENCODING, field.parse().unwrap_or(HeaderValue::from_static("")));
-            assert_eq!(Accepted::of(&headers).among(&[Brotli, Zstd, Gzip]), wanted, "{field}");
+            let fields = [("accept-encoding", field)].into_iter().collect();
+            assert_eq!(Accepted::of(&fields).among(&[Brotli, Zstd, Gzip]), wanted, "{field}");
         }
-        assert!(Accepted::of(&HeaderMap::new()).among(&[Gzip]).is_empty());
+        assert!(Accepted::of(&RequestFields::default()).among(&[Gzip]).is_empty());
     }
 }

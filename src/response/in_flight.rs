@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use crate::access_log::{AccessLog, LogEntry, Outcome, kept};
 use crate::metrics::{Counted, DecidedBy, Event, RouteSeries, Routing};
@@ -150,7 +150,8 @@ impl InFlight {
     /// Keeps the fields of the response that the access log needs.
     pub fn log_fields(&mut self, headers: &HeaderMap) {
         if let Some(told) = &mut self.log {
-            told.entry.response = kept(headers, &told.log.wanted().response);
+            told.entry.response =
+                kept(&told.log.wanted().response, |name| headers.get(name).map(HeaderValue::as_bytes));
         }
     }
 

@@ -7,8 +7,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use http::HeaderMap;
-use http::header::COOKIE;
+use rsgi_bridge::request::fields::RequestFields;
 
 /// The number of buckets. A share of 5 % has the first 500 of them.
 pub const BUCKETS: u16 = 10_000;
@@ -17,13 +16,13 @@ pub const BUCKETS: u16 = 10_000;
 pub const BUCKET_COOKIE: &str = "rsgi_bucket";
 
 /// The bucket in the client's cookie. Any value that rsgi would not write is ignored.
-pub(super) fn brought(headers: &HeaderMap) -> Option<u16> {
-    cookies(headers, BUCKET_COOKIE.as_bytes()).find_map(parse)
+pub(super) fn brought(fields: &RequestFields) -> Option<u16> {
+    cookies(fields, BUCKET_COOKIE.as_bytes()).find_map(parse)
 }
 
 /// The values of the cookies with this name, in their order. Quotes are part of a value.
-pub(super) fn cookies<'a>(headers: &'a HeaderMap, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    headers.get_all(COOKIE).into_iter().flat_map(move |line| Cookies { rest: line.as_bytes(), name })
+pub(super) fn cookies<'a>(fields: &'a RequestFields, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    fields.all("cookie").flat_map(move |rest| Cookies { rest, name })
 }
 
 /// The cookies of one header line. It searches for semicolons, because a line can be long.
@@ -88,11 +87,7 @@ mod tests {
     use super::*;
 
     fn cookie(lines: &[&str]) -> Option<u16> {
-        let mut headers = HeaderMap::new();
-        for line in lines {
-            headers.append(COOKIE, line.parse().unwrap());
-        }
-        brought(&headers)
+        brought(&lines.iter().map(|line| ("cookie", *line)).collect())
     }
 
     #[test]

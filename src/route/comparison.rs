@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a comparison that cannot be set up should fail")]
 
-use http::HeaderMap;
+use rsgi_bridge::request::fields::RequestFields;
 
 use super::method::RequestMethods;
 use super::path::decode;
@@ -180,13 +180,13 @@ fn the_table_finds_what_a_naive_matcher_finds() {
             let naive = rows
                 .iter()
                 .position(|(methods, template)| has(methods.as_deref(), method) && fits(&read(template), &text));
-            let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
+            let (scheme, fields) = (Scheme::Http, &RequestFields::default());
             let query = Query {
                 websocket: false,
                 asked: RequestMethods::of_rule(method, None),
                 host: None,
                 scheme,
-                headers,
+                fields,
                 draw: None,
             };
             let expected = naive.map_or(Found::Nothing, Found::Row);

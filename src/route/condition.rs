@@ -5,8 +5,9 @@
 //!
 //! Spec: RFC 9110 section 5 (fields), RFC 6265 section 4.2.1 (`Cookie`).
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 use regex::bytes::Regex;
+use rsgi_bridge::request::fields::RequestFields;
 
 use super::bucket::cookies;
 use super::error::RouteError;
@@ -47,8 +48,8 @@ impl Conditions {
     }
 
     /// Whether a request meets every condition.
-    pub(super) fn hold(&self, scheme: Scheme, headers: &HeaderMap) -> bool {
-        self.scheme.is_none_or(|own| own == scheme) && self.fields.iter().all(|field| field.holds(headers))
+    pub(super) fn hold(&self, scheme: Scheme, fields: &RequestFields) -> bool {
+        self.scheme.is_none_or(|own| own == scheme) && self.fields.iter().all(|field| field.holds(fields))
     }
 }
 
@@ -70,10 +71,10 @@ impl Field {
         Ok(Self { place, test })
     }
 
-    fn holds(&self, headers: &HeaderMap) -> bool {
+    fn holds(&self, fields: &RequestFields) -> bool {
         match &self.place {
-            FieldSource::Header(name) => self.test.holds(headers.get_all(name).iter().map(http::HeaderValue::as_bytes)),
-            FieldSource::Cookie(name) => self.test.holds(cookies(headers, name)),
+            FieldSource::Header(name) => self.test.holds(fields.all(name.as_str())),
+            FieldSource::Cookie(name) => self.test.holds(cookies(fields, name)),
         }
     }
 }
@@ -96,11 +97,8 @@ mod tests {
 
     fn holds(place: FieldPlace, name: &str, test: FieldTest, headers: &[(&'static str, &'static str)]) -> bool {
         let spec = FieldSpec { place, name: name.to_owned(), test };
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(*name, value.parse().unwrap());
-        }
-        Conditions::new(None, &[spec]).unwrap().hold(Scheme::Http, &map)
+        let fields = headers.iter().copied().collect();
+        Conditions::new(None, &[spec]).unwrap().hold(Scheme::Http, &fields)
     }
 
     #[test]

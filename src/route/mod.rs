@@ -34,7 +34,7 @@ mod share;
 mod table;
 mod template;
 
-use http::HeaderMap;
+use rsgi_bridge::request::fields::RequestFields;
 
 pub use bucket::{BUCKET_COOKIE, BUCKETS};
 pub use error::{RouteError, TemplateFault};
@@ -242,7 +242,7 @@ pub struct RouteRequest<'a> {
     /// The scheme.
     pub scheme: Scheme,
     /// All header fields, for rules with conditions.
-    pub headers: &'a HeaderMap,
+    pub fields: &'a RequestFields,
     /// The address of the client, for shares.
     pub client: Option<&'a str>,
     /// Returns a random bucket. Only called if a rule with a share needs one and the client has none.

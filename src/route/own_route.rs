@@ -95,7 +95,7 @@ impl Router {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot make its router should fail")]
-    use http::HeaderMap;
+    use rsgi_bridge::request::fields::RequestFields;
 
     use super::*;
     use crate::route::{Interface, Mode, RouteKind, Scheme};
@@ -114,7 +114,7 @@ mod tests {
         let mode = Mode::Table(vec![route("/new")]);
         let own = [Some(vec![route("/a"), route("/b/{id}")]), None, Some(vec![route("/"), route("/users")])];
         let router = Router::new(&mounts, &[], &mode).unwrap().with_own_routes(&mounts, &own);
-        let headers = HeaderMap::new();
+        let fields = RequestFields::default();
         let found = |raw_path: &str, app: usize, root: usize| {
             let request = RouteRequest {
                 method: "GET",
@@ -123,7 +123,7 @@ mod tests {
                 websocket: false,
                 preflight_method: None,
                 scheme: Scheme::Http,
-                headers: &headers,
+                fields: &fields,
                 client: None,
                 random: || 0,
             };

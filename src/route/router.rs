@@ -163,8 +163,8 @@ fn rule_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
 }
 
 fn query<'a>(request: &RouteRequest<'a>, asked: RequestMethods<'a>) -> Query<'a> {
-    let RouteRequest { websocket, host, scheme, headers, .. } = *request;
-    Query { websocket, asked, host, scheme, headers, draw: None }
+    let RouteRequest { websocket, host, scheme, fields, .. } = *request;
+    Query { websocket, asked, host, scheme, fields, draw: None }
 }
 
 /// The query for the route table of an application. An OPTIONS request that is not a preflight asks about the path, so

@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a comparison that cannot be set up should fail")]
 
-use http::HeaderMap;
+use rsgi_bridge::request::fields::RequestFields;
 
 use super::comparison::{Generator, PATH_SEGMENTS, SLASH, decode_naively, fits, has, read};
 use super::*;
@@ -145,15 +145,15 @@ fn fits_all_else(rule: &RuleSpec, request: &ExampleRequest) -> bool {
 }
 
 fn found(router: &Router, request: &ExampleRequest) -> (Option<usize>, Option<CheckedShare>) {
-    let mut headers = HeaderMap::new();
+    let mut fields = RequestFields::default();
     if let Some(value) = request.header {
-        headers.append("x-a", value.parse().unwrap());
+        fields.append("x-a", value.as_bytes());
     }
     if let Some(value) = request.cookie {
-        headers.append("cookie", format!("x=1; x-a={value}; y").parse().unwrap());
+        fields.append("cookie", format!("x=1; x-a={value}; y").as_bytes());
     }
     if let Some(bucket) = request.bucket {
-        headers.append("cookie", format!("{BUCKET_COOKIE}={bucket}").parse().unwrap());
+        fields.append("cookie", format!("{BUCKET_COOKIE}={bucket}").as_bytes());
     }
     let asked = RouteRequest {
         method: request.method,
@@ -162,7 +162,7 @@ fn found(router: &Router, request: &ExampleRequest) -> (Option<usize>, Option<Ch
         websocket: request.websocket,
         preflight_method: None,
         scheme: request.scheme,
-        headers: &headers,
+        fields: &fields,
         client: None,
         random: || RANDOM,
     };

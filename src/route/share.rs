@@ -201,14 +201,14 @@ impl Sharing {
             return Lot::Wished(app);
         }
         let hashed = match &self.by {
-            By::OwnCookie => match brought(request.headers) {
+            By::OwnCookie => match brought(request.fields) {
                 Some(bucket) => return Lot::Brought(bucket),
                 None if leaves_cookies_out(request) => None,
                 None => return Lot::Drawn((request.random)() % BUCKETS),
             },
             By::Address => request.client.and_then(of_address),
-            By::Header(name) => request.headers.get(name).map(|value| of_text(value.as_bytes())),
-            By::Cookie(name) => cookies(request.headers, name).next().map(of_text),
+            By::Header(name) => request.fields.get(name.as_str()).map(of_text),
+            By::Cookie(name) => cookies(request.fields, name).next().map(of_text),
         };
         hashed.map_or(Lot::Unknown, Lot::Hashed)
     }
@@ -217,14 +217,14 @@ impl Sharing {
 /// Whether the browser may have left out our cookie: a CORS preflight has no cookies, and a form on another site sends
 /// no `Lax` cookies. A new bucket would replace the one that the client has.
 fn leaves_cookies_out(request: &RouteRequest<'_>) -> bool {
-    let cross_site = || request.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let cross_site = || request.fields.get("sec-fetch-site") == Some(b"cross-site");
     request.preflight_method.is_some() || (!matches!(request.method, "GET" | "HEAD") && cross_site())
 }
 
 /// The application that a tester chose: `NAME.SECRET`, in the header or in the cookie. Any other value is ignored.
 fn wish(testers: &Testers, request: &RouteRequest<'_>) -> Option<AppIndex> {
-    let fields = request.headers.get_all(FORCE).into_iter().map(HeaderValue::as_bytes);
-    fields.chain(cookies(request.headers, FORCE.as_bytes())).find_map(|value| {
+    let fields = request.fields.all(FORCE);
+    fields.chain(cookies(request.fields, FORCE.as_bytes())).find_map(|value| {
         let (name, secret) = value.split_at_checked(value.len().checked_sub(testers.secret.len())?)?;
         let name = name.strip_suffix(b".")?;
         // In constant time, so that nobody can guess the secret byte by byte.
@@ -279,12 +279,14 @@ fn bit(rule: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use rsgi_bridge::request::fields::RequestFields;
+
     use super::*;
 
     #[test]
     fn the_first_64_rules_have_a_bit() {
         assert_eq!((bit(0), bit(63), bit(64), bit(1 << 40)), (1, 1 << 63, 0, 0));
-        let (headers, sharing) = (http::HeaderMap::new(), Sharing::new(&SharingSpec::default()));
+        let (fields, sharing) = (RequestFields::default(), Sharing::new(&SharingSpec::default()));
         let Ok(sharing) = sharing else { panic!("the default is valid") };
         let request = RouteRequest {
             method: "GET",
@@ -293,7 +295,7 @@ mod tests {
             websocket: false,
             preflight_method: None,
             scheme: super::super::Scheme::Http,
-            headers: &headers,
+            fields: &fields,
             client: None,
             random: || 9_999,
         };

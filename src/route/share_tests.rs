@@ -6,14 +6,14 @@
 
 use std::sync::LazyLock;
 
-use http::HeaderMap;
+use rsgi_bridge::request::fields::RequestFields;
 
 use super::*;
 
 const OLD: AppIndex = AppIndex(0);
 const NEW: AppIndex = AppIndex(1);
 
-static NO_FIELDS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+static NO_FIELDS: LazyLock<RequestFields> = LazyLock::new(RequestFields::default);
 
 fn rule(path: &str, app: AppIndex, share: Option<u16>) -> RuleSpec {
     let (path, text) = (PathSpec::Template(path.to_owned()), format!("{path}={}", app.0));
@@ -27,26 +27,22 @@ fn router(rules: &[RuleSpec], spec: &SharingSpec) -> Router {
     Router::new(&[mount(OLD, ""), mount(NEW, "/new")], rules, &Mode::Mounts).unwrap().sharing(spec).unwrap()
 }
 
-fn ask<'a>(raw_path: &'a str, headers: &'a HeaderMap) -> RouteRequest<'a> {
+fn ask<'a>(raw_path: &'a str, fields: &'a RequestFields) -> RouteRequest<'a> {
     let (method, host, websocket, preflight_method, client) = ("POST", None, false, None, None);
     let (scheme, random) = (Scheme::Http, never as fn() -> u16);
-    RouteRequest { method, raw_path, host, websocket, preflight_method, scheme, headers, client, random }
+    RouteRequest { method, raw_path, host, websocket, preflight_method, scheme, fields, client, random }
 }
 
 fn never() -> u16 {
     panic!("nobody needs a bucket here")
 }
 
-fn fields(pairs: &[(&'static str, &str)]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, value) in pairs {
-        headers.append(*name, value.parse().unwrap());
-    }
-    headers
+fn fields(pairs: &[(&str, &str)]) -> RequestFields {
+    pairs.iter().copied().collect()
 }
 
-fn is_new(router: &Router, headers: &HeaderMap) -> bool {
-    router.decide(&ask("/x", headers)).decision.first() == Some(NEW.0)
+fn is_new(router: &Router, fields: &RequestFields) -> bool {
+    router.decide(&ask("/x", fields)).decision.first() == Some(NEW.0)
 }
 
 #[test]

@@ -10,8 +10,8 @@
 
 use std::collections::HashMap;
 
-use http::HeaderMap;
 use regex::bytes::Regex;
+use rsgi_bridge::request::fields::RequestFields;
 
 use super::condition::Conditions;
 use super::error::{RouteError, TemplateFault};
@@ -59,7 +59,7 @@ pub(super) struct Query<'a> {
     pub(super) asked: RequestMethods<'a>,
     pub(super) host: Option<&'a str>,
     pub(super) scheme: Scheme,
-    pub(super) headers: &'a HeaderMap,
+    pub(super) fields: &'a RequestFields,
     /// The bucket of the client. Without it, rows with a share do not match.
     pub(super) draw: Option<&'a Draw<'a>>,
 }
@@ -177,7 +177,7 @@ impl Row {
         of_its_kind
             && self.methods.include(&query.asked)
             && self.host.as_ref().is_none_or(|host| host.matches(query.host))
-            && self.conditions.hold(query.scheme, query.headers)
+            && self.conditions.hold(query.scheme, query.fields)
     }
 }
 
@@ -293,10 +293,10 @@ mod tests {
     }
 
     fn find(table: &Table, path: &str, websocket: bool) -> Option<usize> {
-        let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
+        let (scheme, fields) = (Scheme::Http, &RequestFields::default());
         match table.find(
             path.as_bytes(),
-            &Query { websocket, asked: RequestMethods::ANY, host: None, scheme, headers, draw: None },
+            &Query { websocket, asked: RequestMethods::ANY, host: None, scheme, fields, draw: None },
         ) {
             Found::Row(index) => Some(index),
             Found::Refused(_) | Found::Nothing => None,
@@ -308,8 +308,8 @@ mod tests {
         let mut table = table(&[(RouteKind::Http, "/a/b")]);
         table.push_route(&RouteSpec { refuses: true, ..route(RouteKind::Any, "/a/{rest:path}") }).unwrap();
         table.push_route(&route(RouteKind::Http, "/a/{x}")).unwrap();
-        let (scheme, headers) = (Scheme::Http, &HeaderMap::new());
-        let query = Query { websocket: false, asked: RequestMethods::ANY, host: None, scheme, headers, draw: None };
+        let (scheme, fields) = (Scheme::Http, &RequestFields::default());
+        let query = Query { websocket: false, asked: RequestMethods::ANY, host: None, scheme, fields, draw: None };
         assert_eq!(table.find(b"/a/b", &query), Found::Row(0));
         assert_eq!(table.find(b"/a/c", &query), Found::Refused(1));
         assert_eq!(table.find(b"/b", &query), Found::Nothing);

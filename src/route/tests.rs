@@ -12,7 +12,7 @@ const OLD: usize = 0;
 const NEW: usize = 1;
 const API: usize = 2;
 
-static NO_FIELDS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+static NO_FIELDS: LazyLock<RequestFields> = LazyLock::new(RequestFields::default);
 
 fn mount(app: usize, prefix: &str) -> MountSpec {
     let interface = if app == OLD { Interface::Wsgi } else { Interface::Asgi };
@@ -44,9 +44,9 @@ fn table(routes: &[&str]) -> Mode {
 }
 
 fn get(raw_path: &str) -> RouteRequest<'_> {
-    let (method, host, scheme, headers) = ("GET", Some("example.com"), Scheme::Http, &*NO_FIELDS);
+    let (method, host, scheme, fields) = ("GET", Some("example.com"), Scheme::Http, &*NO_FIELDS);
     let (websocket, preflight_method, client, random) = (false, None, None, || 0);
-    RouteRequest { method, raw_path, host, websocket, preflight_method, scheme, headers, client, random }
+    RouteRequest { method, raw_path, host, websocket, preflight_method, scheme, fields, client, random }
 }
 
 /// Parses `WS /path`, `OPTIONS>POST /path` (a preflight), or `GET /path`.

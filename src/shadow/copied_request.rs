@@ -10,12 +10,12 @@ use std::time::Instant;
 use http::header::{
     EXPECT, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
 };
-use http::request::Parts;
 use http::{HeaderName, Method};
 
 use crate::request::body::RawBody;
 use crate::request::body_copy::CopiedBody;
-use crate::request::head::{Peer, RequestHead, copy_of};
+use crate::request::head::{Peer, RequestHead};
+use crate::request::parts::RequestParts;
 
 /// This field tells an application that a request is a shadow request. Clients cannot send it.
 pub static SHADOW: HeaderName = HeaderName::from_static("x-rsgi-shadow");
@@ -26,7 +26,7 @@ const CONDITIONS: [HeaderName; 6] = [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE,
 /// A copy of a request.
 #[derive(Debug)]
 pub struct CopiedRequest {
-    parts: Parts,
+    parts: RequestParts,
     peer: Arc<Peer>,
     root: usize,
     id: Option<HeaderValue>,
@@ -38,13 +38,13 @@ impl CopiedRequest {
     /// Copies a head. `mount` bytes of the path are the mount prefix of the first application. For another application,
     /// they are a normal part of the path.
     pub fn new(head: &RequestHead, mount: usize) -> Self {
-        let mut parts = copy_of(&head.parts);
+        let mut parts = head.parts.copy();
         // The body has already arrived.
-        parts.headers.remove(EXPECT);
+        parts.fields.remove(EXPECT.as_str());
         for name in &CONDITIONS {
-            parts.headers.remove(name);
+            parts.fields.remove(name.as_str());
         }
-        parts.headers.insert(SHADOW.clone(), HeaderValue::from_static("1"));
+        parts.fields.set(SHADOW.as_str(), b"1");
         let (peer, root) = (head.peer.apart(), head.root.saturating_sub(mount));
         Self { parts, peer, root, id: head.request_id.clone(), body: CopiedBody::default() }
     }
@@ -52,7 +52,7 @@ impl CopiedRequest {
     /// The head for another call.
     pub fn head(&self) -> Box<RequestHead> {
         Box::new(RequestHead {
-            parts: copy_of(&self.parts),
+            parts: self.parts.copy(),
             peer: self.peer.apart(),
             root: self.root,
             began: Instant::now(),
@@ -80,7 +80,7 @@ impl CopiedRequest {
     }
 
     /// Method, target and fields as the client sent them, without the fields that were removed.
-    pub fn parts(&self) -> &Parts {
+    pub fn parts(&self) -> &RequestParts {
         &self.parts
     }
 }

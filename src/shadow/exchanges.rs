@@ -5,7 +5,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use http::HeaderMap;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -127,7 +126,7 @@ impl ShadowExchanges {
         let parts = request.parts();
         let target = parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string);
         let body = PyBytes::new(py, &request.body.bytes).unbind();
-        let request = (parts.method.to_string(), target, fields(py, &parts.headers), body);
+        let request = (parts.method.to_string(), target, fields(py, parts.fields.iter()), body);
         Some((label, request, app.to_string(), response(py, &primary), other))
     }
 
@@ -149,15 +148,16 @@ impl ShadowExchanges {
     }
 }
 
-fn fields(py: Python<'_>, headers: &HeaderMap) -> FieldTuples {
+fn fields<'a>(py: Python<'_>, given: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> FieldTuples {
     let bytes = |bytes: &[u8]| PyBytes::new(py, bytes).unbind();
     // The client did not send the field that marks shadow requests.
-    let given = headers.iter().filter(|(name, _)| **name != SHADOW);
-    given.map(|(name, value)| (bytes(name.as_str().as_bytes()), bytes(value.as_bytes()))).collect()
+    let given = given.filter(|(name, _)| *name != SHADOW.as_str().as_bytes());
+    given.map(|(name, value)| (bytes(name), bytes(value))).collect()
 }
 
 fn response(py: Python<'_>, record: &ShadowRecord) -> Response {
     let ShadowRecord { status, headers, body, took, error } = record;
+    let mapped = headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     let bytes = PyBytes::new(py, &body.bytes).unbind();
-    (*status, fields(py, headers), bytes, body.size, body.is_complete(), took.as_secs_f64(), *error)
+    (*status, fields(py, mapped), bytes, body.size, body.is_complete(), took.as_secs_f64(), *error)
 }

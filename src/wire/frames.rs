@@ -13,7 +13,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::hpack::{Broken, DynamicTable};
@@ -36,17 +35,16 @@ const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 
 /// The added field. No client has a reason to send it. Its value is the refused path, in hexadecimal digits.
-const REFUSED_PATH: &str = "x-rsgi-refused-path";
+pub const REFUSED_PATH: &str = "x-rsgi-refused-path";
 /// The most bytes of the path that the field contains.
 const LONGEST_PATH: usize = 512;
 /// A field that makes an HTTP/2 message malformed.
 const MALFORMED: &str = "connection";
 
 /// The path of a request that must be refused because of its fragment.
-pub fn refused_path(headers: &HeaderMap) -> Option<Vec<u8>> {
-    let digits = headers.get(REFUSED_PATH)?.as_bytes();
+pub fn refused_path(digits: &[u8]) -> Vec<u8> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    Some(digits.chunks(2).filter_map(byte).collect())
+    digits.chunks(2).filter_map(byte).collect()
 }
 
 /// A connection whose header blocks are read before hyper gets them.

@@ -7,10 +7,7 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Method, Request, StatusCode, Uri, Version};
+use http::StatusCode;
 use memchr::memchr;
 
 use super::field::{Body, Fields, is_token_byte};
@@ -164,45 +161,28 @@ impl HeadParser {
     }
 
     /// The target of the complete head, which `bytes` contain.
-    #[cfg(any(test, fuzzing))]
-    pub fn target<'a>(&self, bytes: &'a Bytes) -> &'a [u8] {
-        bytes.get(self.target.clone()).unwrap_or_default()
+    pub fn method<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(self.method.clone()).unwrap_or_default()
     }
 
     /// The fields of the complete head, in the client's order.
-    #[cfg(any(test, fuzzing))]
-    pub fn fields<'a>(&self, bytes: &'a Bytes) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let part = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
-        self.marks.iter().map(move |FieldMarks { name, value }| (part(name), part(value)))
+    pub fn target<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(self.target.clone()).unwrap_or_default()
     }
 
     /// The complete head, which `bytes` contain.
     ///
     /// # Errors
     /// When a type of the `http` crate does not accept a part. No input is known for which that happens.
-    pub fn parts(&self, bytes: &Bytes) -> Result<Parts, Refusal> {
-        let (mut parts, ()) = Request::new(()).into_parts();
-        let method = bytes.get(self.method.clone()).unwrap_or_default();
-        parts.method = Method::from_bytes(method).map_err(|_| UNKNOWN)?;
-        parts.uri = Uri::from_maybe_shared(slice(bytes, &self.target)).map_err(|_| UNKNOWN)?;
-        if !self.request.unwrap_or_default().http_11 {
-            parts.version = Version::HTTP_10;
-        }
-        let mut headers = HeaderMap::with_capacity(self.marks.len());
-        for FieldMarks { name, value } in &self.marks {
-            let name = HeaderName::from_bytes(bytes.get(name.clone()).unwrap_or_default()).map_err(|_| UNKNOWN)?;
-            let value = HeaderValue::from_maybe_shared(slice(bytes, value)).map_err(|_| UNKNOWN)?;
-            headers.append(name, value);
-        }
-        parts.headers = headers;
-        Ok(parts)
+    pub fn field_section<'a>(
+        &'a self,
+        bytes: &'a [u8],
+    ) -> (&'a [u8], impl ExactSizeIterator<Item = (Range<usize>, Range<usize>)>) {
+        let start = self.section;
+        let section = bytes.get(start..self.line).unwrap_or_default();
+        let inside = move |range: &Range<usize>| range.start - start..range.end - start;
+        (section, self.marks.iter().map(move |FieldMarks { name, value }| (inside(name), inside(value))))
     }
-}
-
-const UNKNOWN: Refusal = Refusal::malformed("the request is none that can be served");
-
-fn slice(bytes: &Bytes, range: &Range<usize>) -> Bytes {
-    if range.end <= bytes.len() { bytes.slice(range.clone()) } else { Bytes::new() }
 }
 
 fn too_large(reason: &'static str) -> Refusal {

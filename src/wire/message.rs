@@ -12,7 +12,7 @@ use hyper::ext::Protocol;
 
 use super::authority::is_authority;
 use super::field::number;
-use super::frames::refused_path;
+use super::frames::REFUSED_PATH;
 use super::target::{MISPLACED, check_target};
 use super::{Limits, Refusal};
 
@@ -21,7 +21,7 @@ use super::{Limits, Refusal};
 /// # Errors
 /// When the request is refused, with the reason.
 pub fn check(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
-    if refused_path(&parts.headers).is_some() {
+    if parts.headers.contains_key(REFUSED_PATH) {
         return Err(MISPLACED);
     }
     let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);

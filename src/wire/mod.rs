@@ -44,7 +44,7 @@ use http::StatusCode;
 pub use authority::is_authority;
 pub use body::{BodyReader, Piece};
 pub use data_rate::DataRate;
-pub use frames::{FrameGuard, refused_path};
+pub use frames::{FrameGuard, REFUSED_PATH, refused_path};
 pub use head::{Head, HeadParser};
 pub use linger::Closing;
 pub use message::{asks_for_websocket, check as check_message};

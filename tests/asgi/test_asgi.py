@@ -68,8 +68,7 @@ def test_scope_types(asgi_server: Server) -> None:
 
 def test_header_names_are_lower_case_and_repeats_keep_their_order(asgi_server: Server) -> None:
     headers = get(asgi_server, "/headers", ("X-B", "1"), ("X-A", "2"), ("X-B", "3")).json()
-    assert [value for name, value in headers if name == "x-b"] == ["1", "3"]
-    assert ["x-a", "2"] in headers
+    assert [pair for pair in headers if pair[0].startswith("x-")] == [["x-b", "1"], ["x-a", "2"], ["x-b", "3"]]
 
 
 def test_repeated_cookies_are_one_header(asgi_server: Server) -> None:

@@ -5,10 +5,10 @@
 //!
 //! Spec: ASGI HTTP 2.5 "HTTP Connection Scope"; PEP 3333 "environ Variables"; RFC 9110 8.6, 10.1.1.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 
-use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{HeaderName, HeaderValue};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -17,12 +17,16 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use crate::error::short;
 use crate::log::LogContext;
 use crate::request::environ::{Concurrency, EnvironTemplate, RequestView};
+use crate::request::fields::RequestFields;
 use crate::request::input::Input;
 use crate::request::source::BodySource;
 use crate::request::text::percent_decode;
 
 /// The longest declared body that is read before the call, in bytes. So it need not go through a pipe.
 const SMALL_BODY: u64 = 64 * 1024;
+
+/// More header fields are refused: no server lets so many through.
+const MOST_FIELDS: usize = 32 * 1024;
 
 /// The part of a scope that `environ` needs.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ pub struct ScopeRequest {
     client: Option<(String, u16)>,
     server: Option<(String, u16)>,
     /// The header fields without `Transfer-Encoding`, which concerns only the host and its client.
-    pub headers: HeaderMap,
+    pub fields: RequestFields,
     /// The declared length of the body, in bytes, or why it is invalid.
     pub declared: Result<Option<u64>, String>,
     /// Whether the client sent the body in chunks.
@@ -71,7 +75,7 @@ impl ScopeRequest {
             target.push(b'?');
             target.extend_from_slice(&query);
         }
-        let (headers, chunked) = header_map(scope)?;
+        let (fields, chunked) = fields_of(scope)?;
         Ok(Self {
             method: text(intern!(py, "method"), "GET")?,
             script_name,
@@ -82,25 +86,27 @@ impl ScopeRequest {
             scheme: text(intern!(py, "scheme"), "http")?,
             client: address(scope, intern!(py, "client"))?,
             server: address(scope, intern!(py, "server"))?,
-            declared: declared_length(&headers),
-            headers,
+            declared: declared_length(&fields),
+            fields,
             chunked,
         })
     }
 
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub fn expects_continue(&self) -> bool {
-        self.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        self.fields.get("expect").is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
     }
 
     /// How many times the most frequent header field occurs. `Cookie` is not counted, because HTTP/2 may divide it.
     pub fn most_repeats(&self) -> usize {
-        self.headers
-            .keys()
-            .filter(|name| **name != COOKIE)
-            .map(|name| self.headers.get_all(name).iter().count())
-            .max()
-            .unwrap_or(0)
+        if !self.fields.has_repeats() {
+            return usize::from(!self.fields.is_empty());
+        }
+        let mut counts = HashMap::new();
+        for (name, _) in self.fields.iter().filter(|(name, _)| *name != b"cookie") {
+            *counts.entry(name).or_insert(0) += 1;
+        }
+        counts.into_values().max().unwrap_or(0)
     }
 
     /// The request for logs. `target` is [`ScopeRequest::target`] as text.
@@ -140,7 +146,7 @@ impl ScopeRequest {
             tls: None,
             client: self.client(),
             server: self.server.as_ref().map(|(address, port)| (address.as_str(), *port)),
-            headers: &self.headers,
+            fields: &self.fields,
             content_length,
             request_id: None,
             named: None,
@@ -185,22 +191,22 @@ fn address(scope: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<Opt
 }
 
 /// The length in `Content-Length`. If the field is repeated, all values must be equal.
-fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
+fn declared_length(fields: &RequestFields) -> Result<Option<u64>, String> {
     let mut declared = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    for value in fields.all("content-length") {
+        let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         let length = digits.and_then(|text| text.parse::<u64>().ok());
         match length {
             Some(length) if declared.is_none_or(|earlier| earlier == length) => declared = Some(length),
-            _ => return Err(format!("wrong Content-Length {value:?}")),
+            _ => return Err(format!("wrong Content-Length \"{}\"", value.escape_ascii())),
         }
     }
     Ok(declared)
 }
 
 /// The header fields, and whether the body comes in chunks.
-fn header_map(scope: &Bound<'_, PyDict>) -> PyResult<(HeaderMap, bool)> {
-    let (mut headers, mut chunked) = (HeaderMap::new(), false);
+fn fields_of(scope: &Bound<'_, PyDict>) -> PyResult<(RequestFields, bool)> {
+    let (mut fields, mut chunked) = (RequestFields::default(), false);
     let pairs = scope.get_item(intern!(scope.py(), "headers"))?;
     for pair in pairs.map(|pairs| pairs.try_iter()).transpose()?.into_iter().flatten() {
         let pair = pair?;
@@ -210,18 +216,17 @@ fn header_map(scope: &Bound<'_, PyDict>) -> PyResult<(HeaderMap, bool)> {
         let (Ok(field), Ok(content)) = (field, content) else {
             return Err(PyValueError::new_err(format!("not a header: {}", short(&pair))));
         };
-        if field == TRANSFER_ENCODING {
+        let (field, content) = (field.as_str(), content.as_bytes());
+        if field == "transfer-encoding" {
             chunked = true;
-        } else if field != CONTENT_LENGTH
-            || !headers.contains_key(CONTENT_LENGTH)
-            || headers.get(&field) != Some(&content)
-        {
-            headers
-                .try_append(field, content)
-                .map_err(|_| PyValueError::new_err("the request has too many headers"))?;
+        } else if field != "content-length" || fields.get(field) != Some(content) {
+            if fields.len() >= MOST_FIELDS {
+                return Err(PyValueError::new_err("the request has too many headers"));
+            }
+            fields.append(field, content);
         }
     }
-    Ok((headers, chunked))
+    Ok((fields, chunked))
 }
 
 /// A request that was read from its scope.

@@ -7,13 +7,12 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
-use http::HeaderMap;
-use http::header::{COOKIE, HeaderName, TRANSFER_ENCODING};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::latin1::latin1;
+use crate::request::fields::RequestFields;
 use crate::request::memo::{Memo, Recalled, Texts};
 use crate::request::repeated::{Repeated, make_room};
 use crate::request::text::environ_field;
@@ -46,7 +45,7 @@ pub struct RequestView<'a> {
     /// Address and port of the server; `None` over a Unix socket.
     pub server: Option<(&'a str, u16)>,
     /// Request header fields.
-    pub headers: &'a HeaderMap,
+    pub fields: &'a RequestFields,
     /// The length of the body where it is known otherwise than from the header (a chunked body that was kept whole).
     pub content_length: Option<u64>,
     /// The request id.
@@ -228,34 +227,17 @@ fn set_client(environ: &Bound<'_, PyDict>, (address, port): (&str, u16)) -> PyRe
     environ.set_item(intern!(py, "REMOTE_PORT"), remote_port)
 }
 
-/// Sets the header variables; repeats are next to each other in a `HeaderMap`.
+/// Sets the header variables.
 fn set_headers(py: Python<'_>, environ: &Bound<'_, PyDict>, request: &RequestView<'_>) -> PyResult<()> {
     // A chunked body that was read as a whole is not chunked any more.
     let kept_whole = request.content_length.is_some();
-    let mut fields = request.headers.iter().peekable();
-    while let Some((name, value)) = fields.next() {
-        let repeated = fields.peek().is_some_and(|(next, _)| *next == name);
-        let value = if repeated {
-            let mut joined = value.as_bytes().to_vec();
-            while let Some((_, more)) = fields.next_if(|(next, _)| *next == name) {
-                joined.extend_from_slice(separator(name));
-                joined.extend_from_slice(more.as_bytes());
-            }
-            Cow::Owned(joined)
-        } else {
-            Cow::Borrowed(value.as_bytes())
-        };
-        if kept_whole && *name == TRANSFER_ENCODING {
+    for (name, value) in request.fields.joined(|_| true) {
+        if kept_whole && name == b"transfer-encoding" {
             continue;
         }
-        if let Some((key, value)) = environ_field(py, name.as_str(), &value)? {
+        if let Some((key, value)) = environ_field(py, name, &value)? {
             environ.set_item(key, value)?;
         }
     }
     Ok(())
-}
-
-/// How repeats of a field are joined.
-pub fn separator(name: &HeaderName) -> &'static [u8] {
-    if *name == COOKIE { b"; " } else { b"," }
 }

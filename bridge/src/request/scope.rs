@@ -6,13 +6,12 @@
 
 use std::sync::LazyLock;
 
-use http::HeaderMap;
-use http::header::COOKIE;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use crate::request::environ::{NamedRoute, RequestView, separator};
+use crate::request::environ::{NamedRoute, RequestView};
+use crate::request::fields::RequestFields;
 use crate::request::memo::{Memo, Octets, Recalled, Texts};
 use crate::request::repeated::{Repeated, make_room};
 use crate::request::text::scope_field;
@@ -145,7 +144,7 @@ impl ScopeTemplate {
         if !request.query.is_empty() {
             scope.set_item(intern!(py, "query_string"), PyBytes::new(py, request.query))?;
         }
-        scope.set_item(intern!(py, "headers"), header_list(py, request.headers)?)?;
+        scope.set_item(intern!(py, "headers"), header_list(py, request.fields)?)?;
         if let Some(client) = request.client {
             scope.set_item(intern!(py, "client"), client_pair(py, client)?)?;
         }
@@ -246,21 +245,10 @@ fn set_path(py: Python<'_>, scope: &Bound<'_, PyDict>, request: &RequestView<'_>
 }
 
 /// `list[tuple[bytes, bytes]]`, names lower-case, order and repeats kept, cookies joined.
-fn header_list<'py>(py: Python<'py>, headers: &HeaderMap) -> PyResult<Bound<'py, PyList>> {
-    let mut list = Vec::with_capacity(headers.len());
-    let mut fields = headers.iter().peekable();
-    while let Some((name, value)) = fields.next() {
-        let pair = if *name == COOKIE && fields.peek().is_some_and(|(next, _)| *next == name) {
-            let mut joined = value.as_bytes().to_vec();
-            while let Some((_, more)) = fields.next_if(|(next, _)| *next == name) {
-                joined.extend_from_slice(separator(name));
-                joined.extend_from_slice(more.as_bytes());
-            }
-            scope_field(py, name.as_str(), &joined)?
-        } else {
-            scope_field(py, name.as_str(), value.as_bytes())?
-        };
-        list.extend(pair);
+fn header_list<'py>(py: Python<'py>, fields: &RequestFields) -> PyResult<Bound<'py, PyList>> {
+    let mut list = Vec::with_capacity(fields.len());
+    for (name, value) in fields.joined(|name| name == b"cookie") {
+        list.extend(scope_field(py, name, &value)?);
     }
     PyList::new(py, list)
 }

@@ -42,7 +42,7 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// A header field as an entry of an `environ`.
 struct Variable {
-    name: Box<str>,
+    name: Box<[u8]>,
     raw: Box<[u8]>,
     key: Py<PyString>,
     value: Py<PyString>,
@@ -59,13 +59,13 @@ static FIELDS: LazyLock<Memo<Py<PyTuple>>> = LazyLock::new(Memo::default);
 /// When Python is out of memory.
 pub fn environ_field<'py>(
     py: Python<'py>,
-    name: &str,
+    name: &[u8],
     value: &[u8],
 ) -> PyResult<Option<(Bound<'py, PyString>, Bound<'py, PyString>)>> {
     let known = |kept: &Variable| {
         (*kept.name == *name && *kept.raw == *value).then(|| (kept.key.bind(py).clone(), kept.value.bind(py).clone()))
     };
-    let number = match VARIABLES.recall([name.as_bytes(), value], known) {
+    let number = match VARIABLES.recall([name, value], known) {
         Recalled::Kept(field) => return Ok(Some(field)),
         Recalled::New(number) => number,
     };
@@ -83,12 +83,12 @@ pub fn environ_field<'py>(
 ///
 /// # Errors
 /// When Python is out of memory.
-pub fn scope_field<'py>(py: Python<'py>, name: &str, value: &[u8]) -> PyResult<Option<Bound<'py, PyTuple>>> {
+pub fn scope_field<'py>(py: Python<'py>, name: &[u8], value: &[u8]) -> PyResult<Option<Bound<'py, PyTuple>>> {
     let known = |kept: &Py<PyTuple>| {
         let pair = kept.bind(py);
-        is_pair_of(pair, name.as_bytes(), value).then(|| pair.clone())
+        is_pair_of(pair, name, value).then(|| pair.clone())
     };
-    let number = match FIELDS.recall([name.as_bytes(), value], known) {
+    let number = match FIELDS.recall([name, value], known) {
         Recalled::Kept(pair) => return Ok(Some(pair)),
         Recalled::New(number) => number,
     };
@@ -111,14 +111,16 @@ fn is_pair_of(pair: &Bound<'_, PyTuple>, name: &[u8], value: &[u8]) -> bool {
 const CACHED_NAMES: usize = 512;
 
 /// Header name → Python object, made once per name; nothing for a name that applications do not see.
-struct NameCache<T>(Mutex<HashMap<Box<str>, Option<Py<T>>, RandomState>>);
+struct NameCache<T>(Mutex<ObjectsByName<T>>);
+
+type ObjectsByName<T> = HashMap<Box<[u8]>, Option<Py<T>>, RandomState>;
 
 impl<T> NameCache<T> {
     fn get<'py>(
         &self,
         py: Python<'py>,
-        name: &str,
-        make: impl FnOnce(Python<'py>, &str) -> Option<Bound<'py, T>>,
+        name: &[u8],
+        make: impl FnOnce(Python<'py>, &[u8]) -> Option<Bound<'py, T>>,
     ) -> Option<Bound<'py, T>> {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = names.get(name) {
@@ -139,24 +141,24 @@ static SCOPE_NAMES: PyOnceLock<NameCache<PyBytes>> = PyOnceLock::new();
 ///
 /// `None` for what no application is to see: `Proxy` would become the `HTTP_PROXY` that HTTP clients obey, and an underscore is how
 /// a client imitates a proxy's field (`X_User` would overwrite `X-User`).
-fn environ_key<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyString>> {
+fn environ_key<'py>(py: Python<'py>, name: &[u8]) -> Option<Bound<'py, PyString>> {
     ENVIRON_KEYS.get_or_init(py, || NameCache(Mutex::default())).get(py, name, |py, name| {
-        if name == "proxy" || name.contains('_') {
+        if name == b"proxy" || name.contains(&b'_') {
             return None;
         }
-        let prefix = if matches!(name, "content-type" | "content-length") { "" } else { "HTTP_" };
+        let prefix = if matches!(name, b"content-type" | b"content-length") { "" } else { "HTTP_" };
         let mut key = String::with_capacity(prefix.len() + name.len());
         key.push_str(prefix);
-        key.extend(name.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_uppercase() }));
+        key.extend(name.iter().map(|&byte| if byte == b'-' { '_' } else { char::from(byte.to_ascii_uppercase()) }));
         Some(PyString::intern(py, &key))
     })
 }
 
 /// A lower-case header name as `bytes`; `None` for one with an underscore, as in an `environ`.
-fn scope_name<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyBytes>> {
+fn scope_name<'py>(py: Python<'py>, name: &[u8]) -> Option<Bound<'py, PyBytes>> {
     SCOPE_NAMES
         .get_or_init(py, || NameCache(Mutex::default()))
-        .get(py, name, |py, name| (!name.contains('_')).then(|| PyBytes::new(py, name.as_bytes())))
+        .get(py, name, |py, name| (!name.contains(&b'_')).then(|| PyBytes::new(py, name)))
 }
 
 #[cfg(test)]

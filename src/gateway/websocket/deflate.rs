@@ -182,14 +182,10 @@ async fn inflate_part(
 mod tests {
     use super::*;
     use futures::executor::block_on;
-    use http::HeaderMap;
-    use http::header::{HeaderValue, SEC_WEBSOCKET_EXTENSIONS};
 
     fn agreed(parameters: &str) -> Agreed {
-        let mut headers = HeaderMap::new();
         let offer = format!("permessage-deflate{parameters}");
-        headers.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(&offer).unwrap());
-        super::super::offer::agree(&headers).unwrap()
+        super::super::offer::agree(&[("sec-websocket-extensions", offer.as_str())].into_iter().collect()).unwrap()
     }
 
     /// Bytes that do not compress.

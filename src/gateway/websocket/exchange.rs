@@ -80,7 +80,7 @@ impl Start for WebSocketStart {
     fn start(self: Box<Self>, py: Python<'_>) {
         let Self { gateway, head, inbound, outbound, answer, gone, call } = *self;
         let scheme = head.peer.websocket_scheme();
-        let offered = subprotocols(&head.parts.headers);
+        let offered = subprotocols(&head.parts.fields);
         let scope = gateway.scope(py, &head, ScopeKind::WebSocket { subprotocols: &offered });
         let exchange = WebSocketExchange {
             state: Mutex::new(SocketState {

@@ -7,36 +7,36 @@
 
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::request::Parts;
 use http::{StatusCode, Version};
+use rsgi_bridge::request::fields::RequestFields;
 use rsgi_bridge::response::response_head::ResponseHead;
 
 use super::offer::Agreed;
 use crate::request::error::RequestError;
+use crate::request::parts::RequestParts;
 use crate::request::upgrade;
 use crate::response::app_response::AppResponse;
 use crate::wire::asks_for_websocket;
 
 /// Whether a request asks to become a WebSocket.
-pub fn requested(request: &Parts) -> bool {
+pub fn requested(request: &RequestParts) -> bool {
     if request.version == Version::HTTP_2 {
         return asks_for_websocket(&request.extensions);
     }
-    upgrade::is_offered(request) && items(&request.headers, UPGRADE).any(|item| item.eq_ignore_ascii_case("websocket"))
+    upgrade::is_offered(request) && items(&request.fields, "upgrade").any(|item| item.eq_ignore_ascii_case("websocket"))
 }
 
 /// The items of a header field that is a list, over all its lines.
-pub(super) fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
+pub(super) fn items<'a>(fields: &'a RequestFields, name: &'a str) -> impl Iterator<Item = &'a str> {
+    fields.texts(name).flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// The subprotocols that the client offers, in the client's order.
-pub(super) fn subprotocols(headers: &HeaderMap) -> Vec<String> {
-    items(headers, SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect()
+pub(super) fn subprotocols(fields: &RequestFields) -> Vec<String> {
+    items(fields, "sec-websocket-protocol").map(str::to_owned).collect()
 }
 
 /// A handshake request that the application may accept.
@@ -53,15 +53,15 @@ pub(super) enum Handshake {
 
 impl Handshake {
     /// Checks what the accepting response depends on.
-    pub(super) fn read(request: &Parts) -> Result<Self, AppResponse> {
-        let (headers, version) = (&request.headers, request.version);
-        if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+    pub(super) fn read(request: &RequestParts) -> Result<Self, AppResponse> {
+        let (fields, version) = (&request.fields, request.version);
+        if fields.get("sec-websocket-version") != Some(b"13") {
             return Err(other_version(version));
         }
         if version == Version::HTTP_2 {
             return Ok(Self::ExtendedConnect);
         }
-        let accept = accept_key(headers);
+        let accept = accept_key(fields);
         let refused = |reason| AppResponse::Error(RequestError::closing(StatusCode::BAD_REQUEST, reason));
         accept.map(|accept| Self::Upgrade { accept }).map_err(refused)
     }
@@ -90,17 +90,17 @@ impl Handshake {
 }
 
 /// The value of `Sec-WebSocket-Accept`, or why the request has no valid key.
-fn accept_key(headers: &HeaderMap) -> Result<String, &'static str> {
-    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+fn accept_key(fields: &RequestFields) -> Result<String, &'static str> {
+    let mut keys = fields.all("sec-websocket-key");
     let (Some(key), None) = (keys.next(), keys.next()) else {
         return Err("a WebSocket request needs one Sec-WebSocket-Key");
     };
     // 16 bytes in base64.
-    let well_formed = key.len() == 24 && key.as_bytes().ends_with(b"==");
+    let well_formed = key.len() == 24 && key.ends_with(b"==");
     if !well_formed {
         return Err("the Sec-WebSocket-Key is not 16 bytes in base64");
     }
-    Ok(tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes()))
+    Ok(tokio_tungstenite::tungstenite::handshake::derive_accept_key(key))
 }
 
 /// The response to a version other than 13. HTTP/2 has no `Upgrade`, and so no 426.

@@ -71,7 +71,7 @@ pub async fn call(app: &App, asked: HandshakeRequest<'_>, settings: &Settings) -
         Err(refused) => return refused,
     };
     let compression =
-        if settings.ws_compression == WebSocketCompression::Off { None } else { offer::agree(&head.parts.headers) };
+        if settings.ws_compression == WebSocketCompression::Off { None } else { offer::agree(&head.parts.fields) };
     let upgrade = Upgrade::of(&mut head.parts);
     let (inbound_writer, inbound) = pipe(INBOUND_BUFFER);
     let (outbound, outbound_reader) = pipe(settings.response_buffer);

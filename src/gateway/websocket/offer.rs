@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use http::header::{HeaderMap, SEC_WEBSOCKET_EXTENSIONS};
+use rsgi_bridge::request::fields::RequestFields;
 
 use super::handshake::items;
 
@@ -62,8 +62,8 @@ impl fmt::Display for Agreed {
 }
 
 /// Accepts the first offer that we support. Without one, there is no compression.
-pub fn agree(headers: &HeaderMap) -> Option<Agreed> {
-    items(headers, SEC_WEBSOCKET_EXTENSIONS).find_map(meet)
+pub fn agree(fields: &RequestFields) -> Option<Agreed> {
+    items(fields, "sec-websocket-extensions").find_map(meet)
 }
 
 /// Accepts one offer, unless it has a parameter that is unknown, repeated, out of range or unsupported.
@@ -109,14 +109,10 @@ fn window_bits(text: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn answer(offers: &[&'static str]) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        for offer in offers {
-            headers.append(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(offer));
-        }
-        agree(&headers).map(|agreed| agreed.to_string())
+        let fields = offers.iter().map(|offer| ("sec-websocket-extensions", *offer)).collect();
+        agree(&fields).map(|agreed| agreed.to_string())
     }
 
     #[test]

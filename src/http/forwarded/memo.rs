@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::HeaderMap;
-use http::header::{FORWARDED, HOST, HeaderName, HeaderValue};
+use http::header::HeaderValue;
+use rsgi_bridge::request::fields::RequestFields;
 
 use crate::request::head::Peer;
 
@@ -37,50 +37,50 @@ pub(super) struct HeadOutcome {
 
 impl Memo {
     /// The result for these fields, if the latest request had the same.
-    pub(super) fn recall(&self, headers: &HeaderMap) -> Option<HeadOutcome> {
+    pub(super) fn recall(&self, fields: &RequestFields) -> Option<HeadOutcome> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref().filter(|kept| matches(&kept.fields, headers)).map(|kept| kept.outcome.clone())
+        kept.as_ref().filter(|kept| matches(&kept.fields, fields)).map(|kept| kept.outcome.clone())
     }
 
     /// Keeps the result for these fields.
-    pub(super) fn keep(&self, headers: &HeaderMap, outcome: &HeadOutcome) {
-        let fields = written(headers);
+    pub(super) fn keep(&self, fields: &RequestFields, outcome: &HeadOutcome) {
+        let written = written(fields);
         let kept =
-            (fields.len() <= LONGEST).then(|| RememberedHead { fields: fields.into(), outcome: outcome.clone() });
+            (written.len() <= LONGEST).then(|| RememberedHead { fields: written.into(), outcome: outcome.clone() });
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 }
 
 /// The fields that can change the result, and others whose names begin with `x-forwarded-`.
-fn counting(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    let counts = |name: &HeaderName| *name == HOST || *name == FORWARDED || name.as_str().starts_with("x-forwarded-");
-    headers.iter().filter(move |(name, _)| counts(name))
+fn counting(fields: &RequestFields) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let counts = |name: &[u8]| name == b"host" || name == b"forwarded" || name.starts_with(b"x-forwarded-");
+    fields.iter().filter(move |(name, _)| counts(name))
 }
 
 /// The lengths of a name and a value. They come first, so that no field can look like the end of another.
-fn lengths(name: &HeaderName, value: &HeaderValue) -> [u8; 16] {
-    let (name, value) = (name.as_str().len() as u64, value.len() as u64);
+fn lengths(name: &[u8], value: &[u8]) -> [u8; 16] {
+    let (name, value) = (name.len() as u64, value.len() as u64);
     let mut lengths = [0; 16];
     lengths[..8].copy_from_slice(&name.to_le_bytes());
     lengths[8..].copy_from_slice(&value.to_le_bytes());
     lengths
 }
 
-fn written(headers: &HeaderMap) -> Vec<u8> {
-    let mut fields = Vec::new();
-    for (name, value) in counting(headers) {
-        fields.extend(lengths(name, value));
-        fields.extend_from_slice(name.as_str().as_bytes());
-        fields.extend_from_slice(value.as_bytes());
+fn written(fields: &RequestFields) -> Vec<u8> {
+    let mut written = Vec::new();
+    for (name, value) in counting(fields) {
+        written.extend(lengths(name, value));
+        written.extend_from_slice(name);
+        written.extend_from_slice(value);
     }
-    fields
+    written
 }
 
 /// Whether `fields` equals [`written`] for these headers.
-fn matches(fields: &[u8], headers: &HeaderMap) -> bool {
-    let rest = counting(headers).try_fold(fields, |rest, (name, value)| {
+fn matches(kept: &[u8], fields: &RequestFields) -> bool {
+    let rest = counting(fields).try_fold(kept, |rest, (name, value)| {
         let rest = rest.strip_prefix(&lengths(name, value))?;
-        rest.strip_prefix(name.as_str().as_bytes())?.strip_prefix(value.as_bytes())
+        rest.strip_prefix(name)?.strip_prefix(value)
     });
     rest.is_some_and(<[u8]>::is_empty)
 }
@@ -89,23 +89,19 @@ fn matches(fields: &[u8], headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
-    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
-        }
-        headers
+    fn fields(lines: &[(&str, &str)]) -> RequestFields {
+        lines.iter().copied().collect()
     }
 
     #[test]
     fn only_the_same_fields_are_the_same() {
         let all =
             [("host", "a"), ("x-forwarded-for", "192.0.2.1"), ("accept", "*/*"), ("x-forwarded-for", "192.0.2.2")];
-        let kept = written(&headers(&all));
-        assert!(matches(&kept, &headers(&all)));
+        let kept = written(&fields(&all));
+        assert!(matches(&kept, &fields(&all)));
         let others =
             [("x-forwarded-for", "192.0.2.1"), ("user-agent", "b"), ("host", "a"), ("x-forwarded-for", "192.0.2.2")];
-        assert!(!matches(&kept, &headers(&others)), "another order is looked at anew");
+        assert!(!matches(&kept, &fields(&others)), "another order is looked at anew");
         for different in [
             &[("host", "a"), ("x-forwarded-for", "192.0.2.1")][..],
             &[("host", "a"), ("x-forwarded-for", "192.0.2.1, 192.0.2.2")],
@@ -126,7 +122,7 @@ mod tests {
             &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "192.0.2.2")],
             &[],
         ] {
-            assert!(!matches(&kept, &headers(different)), "{different:?}");
+            assert!(!matches(&kept, &fields(different)), "{different:?}");
         }
     }
 
@@ -134,7 +130,7 @@ mod tests {
     fn long_fields_are_not_kept() {
         let memo = Memo::default();
         let outcome = HeadOutcome { peer: None, host: None, prefix: None };
-        let (short, long) = (headers(&[("host", "a")]), headers(&[("x-forwarded-for", &"1".repeat(LONGEST))]));
+        let (short, long) = (fields(&[("host", "a")]), fields(&[("x-forwarded-for", &"1".repeat(LONGEST))]));
         memo.keep(&short, &outcome);
         assert!(memo.recall(&short).is_some());
         memo.keep(&long, &outcome);

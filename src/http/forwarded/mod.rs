@@ -22,8 +22,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::HeaderMap;
-use http::header::{HOST, HeaderValue};
+use http::header::HeaderValue;
+use rsgi_bridge::request::fields::RequestFields;
 
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
@@ -98,9 +98,9 @@ impl Proxies {
             head.root = put_under(&mut head.parts.uri, &self.root_path);
             return;
         }
-        let HeadOutcome { peer, host, prefix } = memo.recall(&head.parts.headers).unwrap_or_else(|| {
-            let outcome = self.outcome(&head.peer, &head.parts.headers);
-            memo.keep(&head.parts.headers, &outcome);
+        let HeadOutcome { peer, host, prefix } = memo.recall(&head.parts.fields).unwrap_or_else(|| {
+            let outcome = self.outcome(&head.peer, &head.parts.fields);
+            memo.keep(&head.parts.fields, &outcome);
             outcome
         });
         head.root = put_under(&mut head.parts.uri, prefix.as_deref().unwrap_or(&self.root_path));
@@ -108,18 +108,18 @@ impl Proxies {
             head.peer = peer;
         }
         if let Some(host) = host {
-            head.parts.headers.insert(HOST, host);
+            head.parts.fields.set("host", host.as_bytes());
         }
     }
 
-    fn outcome(&self, peer: &Arc<Peer>, fields: &HeaderMap) -> HeadOutcome {
+    fn outcome(&self, peer: &Arc<Peer>, fields: &RequestFields) -> HeadOutcome {
         let said = self.read(fields);
         let prefix = said.prefix.map(Arc::from);
         let (peer, host) = seen_from_outside(peer, said, fields);
         HeadOutcome { peer: peer.map(Arc::new), host, prefix }
     }
 
-    fn read<'a>(&self, fields: &'a HeaderMap) -> ForwardedInfo<'a> {
+    fn read<'a>(&self, fields: &'a RequestFields) -> ForwardedInfo<'a> {
         let (said, contradicts) = read(fields, &self.trust);
         if contradicts && !self.told_contradiction.swap(true, Ordering::Relaxed) {
             crate::log::line(format_args!(
@@ -139,7 +139,7 @@ impl Proxies {
 }
 
 /// What trusted proxies say, and whether the two kinds of fields contradict each other. `Forwarded` wins.
-fn read<'a>(fields: &'a HeaderMap, trust: &Trust) -> (ForwardedInfo<'a>, bool) {
+fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> (ForwardedInfo<'a>, bool) {
     let (standard, customary) = (standard::read(fields, trust), customary::read(fields, trust));
     let contradicts = standard.contradicts(&customary);
     let said = ForwardedInfo {
@@ -158,10 +158,10 @@ fn read<'a>(fields: &'a HeaderMap, trust: &Trust) -> (ForwardedInfo<'a>, bool) {
 fn seen_from_outside(
     peer: &Arc<Peer>,
     said: ForwardedInfo<'_>,
-    fields: &HeaderMap,
+    fields: &RequestFields,
 ) -> (Option<Peer>, Option<HeaderValue>) {
     let scheme = said.scheme.unwrap_or(peer.scheme());
-    let own = fields.get(HOST).and_then(|host| host.to_str().ok());
+    let own = fields.text("host");
     let named = said.host.as_deref();
     let server = (named.is_some() || said.port.is_some()).then(|| {
         let (name, own_port) = split_port(named.or(own).unwrap_or_default());

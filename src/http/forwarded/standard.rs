@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{FORWARDED, HeaderMap};
+use rsgi_bridge::request::fields::RequestFields;
 
 use super::node::Hop;
 use super::said::{ForwardedInfo, Trusted, Way, parse_host, parse_scheme};
@@ -18,11 +18,10 @@ use crate::route::Scheme;
 const MOST_PAIRS: usize = 16;
 
 /// What the field of a request from a trusted proxy says.
-pub(super) fn read<'a>(headers: &'a HeaderMap, trust: &Trust) -> ForwardedInfo<'a> {
+pub(super) fn read<'a>(fields: &'a RequestFields, trust: &Trust) -> ForwardedInfo<'a> {
     let mut said = ForwardedInfo::default();
     let mut way = Way::default();
-    let lines = headers.get_all(FORWARDED).into_iter().rev();
-    let elements = lines.flat_map(|line| FromRight { rest: Some(line.as_bytes()) });
+    let elements = fields.all("forwarded").rev().flat_map(|line| FromRight { rest: Some(line) });
     for element in elements.map(<[u8]>::trim_ascii).filter(|element| !element.is_empty()) {
         let Some(element) = Element::parse(element) else {
             said.unreadable = Some("Forwarded");

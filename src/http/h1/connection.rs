@@ -12,7 +12,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::request::Parts;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -23,6 +22,7 @@ use super::output::Output;
 use crate::http::connection::{ChosenResponse, ResponseFuture};
 use crate::request::body::RawBody;
 use crate::request::half_closed::HalfClosed;
+use crate::request::parts::RequestParts;
 use crate::request::upgrade::Handover;
 use crate::response::early_hints::EarlyHints;
 use crate::response::own_fields::OwnFields;
@@ -36,7 +36,7 @@ pub(super) trait Answers: Unpin {
     /// The limits of the connection.
     fn limits(&self) -> &Arc<Limits>;
     /// Answers a request.
-    fn answer(&self, parts: Parts, body: RawBody) -> ResponseFuture;
+    fn answer(&self, parts: RequestParts, body: RawBody) -> ResponseFuture;
     /// Answers what is no request, and begins with `line`.
     fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> ChosenResponse;
     /// Where the connection notes that the client has closed its side.

@@ -26,7 +26,6 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::BytesMut;
-use http::request::Parts;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::connection::{Answers, Http1, ServerPhase};
@@ -36,6 +35,7 @@ use crate::metrics::Protocol;
 use crate::request::body::RawBody;
 use crate::request::half_closed::HalfClosed;
 use crate::request::head::Peer;
+use crate::request::parts::RequestParts;
 use crate::response::own_fields::OwnFields;
 use crate::runtime::shutdown::{Phase, ShutdownGuard};
 use crate::wire::{Limits, Refusal};
@@ -109,7 +109,7 @@ impl Answers for Arc<Connection> {
         &self.service.limits
     }
 
-    fn answer(&self, parts: Parts, body: RawBody) -> ResponseFuture {
+    fn answer(&self, parts: RequestParts, body: RawBody) -> ResponseFuture {
         answer_http1(self, parts, body)
     }
 

@@ -10,14 +10,14 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use http::Method;
-use http::request::Parts;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::connection::{Answers, Http1, Now, RequestStage, ServerPhase};
 use super::inflow::Inflow;
+use crate::request::parts::RequestParts;
 use crate::request::upgrade;
 use crate::response::early_hints;
 use crate::wire::{Head, HeadParser, Limits, Refusal};
@@ -33,7 +33,7 @@ thread_local! {
 }
 
 /// A head, what of it is known, and how the server takes it.
-type ReadHead = Result<Option<(Head, Parts)>, Refusal>;
+type ReadHead = Result<Option<(Head, RequestParts)>, Refusal>;
 
 /// Reads `io` once, and passes the bytes to `take`.
 pub(super) fn poll_read<S: AsyncRead + Unpin, T>(
@@ -112,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     }
 
     /// Has a request answered.
-    fn ask(&mut self, head: &Head, mut parts: Parts) {
+    fn ask(&mut self, head: &Head, mut parts: RequestParts) {
         self.asked = true;
         self.now = Now {
             http_11: head.http_11,
@@ -177,8 +177,8 @@ fn read_head(kept: &mut Option<Box<HeadParser>>, bytes: &[u8], limits: &Limits) 
     let read = |parser: &mut HeadParser| match parser.advance(bytes, limits)? {
         None => Ok(None),
         Some(head) => {
-            let bytes = Bytes::copy_from_slice(bytes.get(..head.len).unwrap_or_default());
-            Ok(Some((head, parser.parts(&bytes)?)))
+            let parts = RequestParts::of_http1(parser, bytes, head.http_11)?;
+            Ok(Some((head, parts)))
         }
     };
     if let Some(mut parser) = kept.take() {

@@ -15,6 +15,7 @@ use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap,
     HeaderValue, VARY,
 };
+use rsgi_bridge::request::fields::RequestFields;
 use rsgi_bridge::response::response_head::ResponseHead;
 
 pub use self::stream::{CompressedStream, Source};
@@ -69,8 +70,8 @@ impl Compression {
     }
 
     /// The coding that the client of a request prefers, if it accepts any.
-    pub fn wish(&self, headers: &HeaderMap, is_head: bool) -> Wish {
-        Wish { encoding: Accepted::of(headers).among(&self.offered).first().copied(), is_head }
+    pub fn wish(&self, fields: &RequestFields, is_head: bool) -> Wish {
+        Wish { encoding: Accepted::of(fields).among(&self.offered).first().copied(), is_head }
     }
 
     /// Compresses the response if it should be.

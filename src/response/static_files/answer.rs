@@ -18,6 +18,7 @@ use http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
     LAST_MODIFIED, LOCATION, VARY,
 };
+use rsgi_bridge::request::fields::RequestFields;
 use rsgi_bridge::response::response_head::ResponseHead;
 use rsgi_bridge::response::sink::{FileBody, Stamp};
 
@@ -47,7 +48,7 @@ pub struct FileRequest {
     wanted: Wanted,
     /// Where to redirect if the path names a folder without its slash.
     slashed: String,
-    headers: HeaderMap,
+    fields: RequestFields,
     encodings: Vec<Encoding>,
     is_head: bool,
 }
@@ -60,9 +61,9 @@ impl FileRequest {
         // A relative path, because a proxy may have removed a prefix. With the `./`, a colon in the name does not look
         // like a scheme.
         let slashed = format!("./{last}/{query}");
-        let headers = &head.parts.headers;
-        let encodings = Accepted::of(headers).among(&SIDECARS);
-        Self { wanted, slashed, headers: headers.clone(), encodings, is_head: head.is_head() }
+        let fields = &head.parts.fields;
+        let encodings = Accepted::of(fields).among(&SIDECARS);
+        Self { wanted, slashed, fields: fields.clone(), encodings, is_head: head.is_head() }
     }
 }
 
@@ -137,7 +138,7 @@ fn redirect(entry: &Entry, request: &FileRequest, name: &Path) -> io::Result<Opt
 fn send(entry: &Entry, request: &FileRequest, name: &Path, opened: Opened) -> io::Result<AppResponse> {
     let Representation { opened, encoding, varies } = entry.folder.represent(name, opened, &request.encodings);
     let known = validators(opened.stamp, encoding);
-    let verdict = judge(&request.headers, request.is_head, &known, SystemTime::now());
+    let verdict = judge(&request.fields, request.is_head, &known, SystemTime::now());
     let mut headers = common(entry, name, &known, varies);
     let range = match verdict {
         Verdict::Whole => 0..known.size,

@@ -7,10 +7,15 @@
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
-use http::header::{
-    HeaderMap, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
-};
 use http_range_header::parse_range_header;
+use rsgi_bridge::request::fields::RequestFields;
+
+const IF_MATCH: &str = "if-match";
+const IF_MODIFIED_SINCE: &str = "if-modified-since";
+const IF_NONE_MATCH: &str = "if-none-match";
+const IF_RANGE: &str = "if-range";
+const IF_UNMODIFIED_SINCE: &str = "if-unmodified-since";
+const RANGE: &str = "range";
 
 /// The data of one representation of a file.
 #[derive(Debug)]
@@ -39,10 +44,10 @@ pub enum Verdict {
 }
 
 /// Decides for a GET or a HEAD. A HEAD never gets a part.
-pub fn judge(headers: &HeaderMap, head: bool, known: &Validators, now: SystemTime) -> Verdict {
-    let date = |name| text(headers, name).and_then(|text| httpdate::parse_http_date(text).ok());
-    if headers.contains_key(IF_MATCH) {
-        if !names(headers, IF_MATCH, |tag| tag == known.tag) {
+pub fn judge(fields: &RequestFields, head: bool, known: &Validators, now: SystemTime) -> Verdict {
+    let date = |name| fields.text(name).and_then(|text| httpdate::parse_http_date(text).ok());
+    if fields.contains(IF_MATCH) {
+        if !names(fields, IF_MATCH, |tag| tag == known.tag) {
             return Verdict::Failed;
         }
     } else if let (Some(since), Some(modified)) = (date(IF_UNMODIFIED_SINCE), known.modified)
@@ -50,8 +55,8 @@ pub fn judge(headers: &HeaderMap, head: bool, known: &Validators, now: SystemTim
     {
         return Verdict::Failed;
     }
-    if headers.contains_key(IF_NONE_MATCH) {
-        if names(headers, IF_NONE_MATCH, |tag| tag.strip_prefix("W/").unwrap_or(tag) == known.tag) {
+    if fields.contains(IF_NONE_MATCH) {
+        if names(fields, IF_NONE_MATCH, |tag| tag.strip_prefix("W/").unwrap_or(tag) == known.tag) {
             return Verdict::NotModified;
         }
     } else if let (Some(since), Some(modified)) = (date(IF_MODIFIED_SINCE), known.modified)
@@ -59,13 +64,12 @@ pub fn judge(headers: &HeaderMap, head: bool, known: &Validators, now: SystemTim
     {
         return Verdict::NotModified;
     }
-    if head || !still_the_same(headers, known, now) { Verdict::Whole } else { part(headers, known.size) }
+    if head || !still_the_same(fields, known, now) { Verdict::Whole } else { part(fields, known.size) }
 }
 
 /// Whether a field with a list of tags is `*`, or has a tag for which `matches` is true.
-fn names(headers: &HeaderMap, field: HeaderName, matches: impl Fn(&str) -> bool) -> bool {
-    let values = headers.get_all(field).into_iter().filter_map(|value| value.to_str().ok());
-    values.into_iter().any(|value| value.trim() == "*" || tags(value).any(&matches))
+fn names(fields: &RequestFields, name: &str, matches: impl Fn(&str) -> bool) -> bool {
+    fields.texts(name).any(|value| value.trim() == "*" || tags(value).any(&matches))
 }
 
 /// The tags of a list. Anything that is not a tag ends the list.
@@ -84,11 +88,11 @@ fn tags(list: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a range fits what the client has (`If-Range`): the tag is the same, or the date is the same and more than a
 /// second old.
-fn still_the_same(headers: &HeaderMap, known: &Validators, now: SystemTime) -> bool {
-    if !headers.contains_key(IF_RANGE) {
+fn still_the_same(fields: &RequestFields, known: &Validators, now: SystemTime) -> bool {
+    if !fields.contains(IF_RANGE) {
         return true;
     }
-    let Some(validator) = text(headers, IF_RANGE) else { return false };
+    let Some(validator) = fields.text(IF_RANGE) else { return false };
     let Some(modified) = known.modified else { return validator == known.tag };
     // A date does not show changes within its second.
     let settled = now.duration_since(modified).is_ok_and(|age| age > Duration::from_secs(1));
@@ -96,20 +100,16 @@ fn still_the_same(headers: &HeaderMap, known: &Validators, now: SystemTime) -> b
 }
 
 /// Serves a single range. If there are several, or the field is invalid, the client gets the whole file.
-fn part(headers: &HeaderMap, size: u64) -> Verdict {
-    let mut fields = headers.get_all(RANGE).iter();
-    let (Some(field), None) = (fields.next(), fields.next()) else { return Verdict::Whole };
-    let parsed = field.to_str().ok().and_then(|text| parse_range_header(text).ok());
+fn part(fields: &RequestFields, size: u64) -> Verdict {
+    let mut ranges = fields.all(RANGE);
+    let (Some(range), None) = (ranges.next(), ranges.next()) else { return Verdict::Whole };
+    let parsed = std::str::from_utf8(range).ok().and_then(|text| parse_range_header(text).ok());
     let Some(parsed) = parsed.filter(|parsed| parsed.len() == 1) else { return Verdict::Whole };
     match parsed.validate(size).map(|ranges| ranges.into_iter().next()) {
         Ok(Some(range)) => Verdict::Part(*range.start()..range.end().saturating_add(1)),
         Ok(None) => Verdict::Whole,
         Err(_) => Verdict::Unsatisfiable,
     }
-}
-
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
 }
 
 #[cfg(test)]
@@ -120,14 +120,11 @@ mod tests {
     const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
     const TAG: &str = "\"a-1\"";
 
-    fn verdict(fields: &[(HeaderName, &str)], head: bool) -> Verdict {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(name, value.parse().unwrap_or(http::HeaderValue::from_static("?")));
-        }
+    fn verdict(fields: &[(&str, &str)], head: bool) -> Verdict {
+        let fields = fields.iter().copied().collect();
         let modified = httpdate::parse_http_date(THEN).ok();
         let known = Validators { tag: TAG.to_owned(), modified, size: 100 };
-        judge(&headers, head, &known, SystemTime::now())
+        judge(&fields, head, &known, SystemTime::now())
     }
 
     #[test]

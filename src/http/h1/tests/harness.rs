@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use rsgi_bridge::pipe::{PipeReader, pipe};
 use rsgi_bridge::response::response_head::ResponseHead;
@@ -18,6 +17,7 @@ use crate::http::h1::connection::{Answers, Http1};
 use crate::request::body::{RawBody, RequestBody};
 use crate::request::error::RequestError;
 use crate::request::half_closed::HalfClosed;
+use crate::request::parts::RequestParts;
 use crate::request::upgrade::Upgrade;
 use crate::response::app_response::AppResponse;
 use crate::response::in_flight::InFlight;
@@ -54,7 +54,7 @@ impl Answers for TestService {
         &self.limits
     }
 
-    fn answer(&self, parts: Parts, body: RawBody) -> ResponseFuture {
+    fn answer(&self, parts: RequestParts, body: RawBody) -> ResponseFuture {
         let (dropped, half_closed) = (self.dropped.clone(), Arc::clone(&self.half_closed));
         let body = RequestBody::new(body, None, None);
         Box::pin(async move { answered(respond(parts, body, dropped, half_closed).await) })
@@ -118,7 +118,7 @@ async fn echo(mut body: RequestBody) -> AppResponse {
 }
 
 /// Answers 101, then sends back what comes.
-fn upgrade(parts: &mut Parts) -> AppResponse {
+fn upgrade(parts: &mut RequestParts) -> AppResponse {
     let upgrade = Upgrade::of(parts);
     tokio::spawn(async move {
         let mut io = upgrade.upgraded().await.unwrap();
@@ -145,7 +145,7 @@ fn stream(breaks: bool) -> AppResponse {
 }
 
 async fn respond(
-    mut parts: Parts,
+    mut parts: RequestParts,
     mut body: RequestBody,
     dropped: ResponseDropped,
     half_closed: Arc<HalfClosed>,
