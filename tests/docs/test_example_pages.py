@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from page_reader import Reader
 
 from browsing import chromium, needs_browser
-from page_reader import Reader
 from server import Server, start_rsgi
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -11,7 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
 from page_reader import Reader
 
 GUIDES = Path(__file__).parents[2] / "docs/guides"

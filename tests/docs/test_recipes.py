@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from page_reader import Reader
 
 RECIPES = Path(__file__).parents[2] / "docs/recipes"
