@@ -13,11 +13,14 @@ use rsgi_bridge::request::scope::ScopeTemplate;
 
 use super::asgi::{self, AsgiGateway};
 use super::call::Call;
+use super::pending_call::{ClientState, PendingCall};
 use super::wsgi::{self, WsgiGateway, WsgiTarget};
 use crate::config::choice::InterfaceKind;
 use crate::config::plan::AppSpec;
 use crate::config::settings::Settings;
 use crate::request::app_load::AppLoad;
+use crate::request::error::RequestError;
+use crate::request::head::RequestHead;
 use crate::response::app_response::AppResponse;
 use crate::runtime::calls::{AppCalls, Calls};
 use crate::runtime::event_loop::EventLoop;
@@ -101,6 +104,27 @@ impl App {
         match &self.gateway {
             Gateway::Wsgi(gateway) => Either::Left(wsgi::call(gateway, call)),
             Gateway::Asgi(gateway) => Either::Right(asgi::call(gateway, call)),
+        }
+    }
+
+    /// Whether `--request-timeout` limits its time. Then [`App::call_direct`] is not for it.
+    pub fn has_time_limit(&self) -> bool {
+        self.request_timeout.is_some()
+    }
+
+    /// Calls the application for a request without a body. The connection polls the [`PendingCall`] itself.
+    ///
+    /// # Errors
+    /// If the queue of the pool is full.
+    pub fn call_direct(
+        &self,
+        head: Box<RequestHead>,
+        settings: &Settings,
+        client: &ClientState,
+    ) -> Result<PendingCall, RequestError> {
+        match &self.gateway {
+            Gateway::Wsgi(gateway) => wsgi::call_direct(gateway, head, settings.queue_timeout.0, client),
+            Gateway::Asgi(gateway) => Ok(asgi::call_direct(gateway, head, client)),
         }
     }
 }

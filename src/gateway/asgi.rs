@@ -4,24 +4,23 @@
 //!
 //! Spec: ASGI HTTP 2.5 ("HTTP Connection Scope").
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::FutureExt;
-use futures::future::Either;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::request::scope::{Extensions, ScopeKind, ScopeTemplate};
 use rsgi_bridge::spare::Spare;
-use tokio::sync::oneshot;
 
-use super::call::{Call, ClientClock};
+use super::call::Call;
 use super::extensions::offered;
 use super::http_exchange::{ExchangeState, HttpRequest};
 use super::in_time::{self, AnswerTime};
+use super::pending_call::{ClientState, PendingCall};
 use super::request_messages::RequestMessages;
-use super::response_messages::{DisconnectState, NotifyOnDrop, ResponseMessages};
+use super::response_messages::{DisconnectState, ResponseMessages};
 use super::scope_observer::ScopeObserver;
 use super::spare_exchange::{Given, SpareExchange};
 use super::{early_hint, trailers};
@@ -124,28 +123,30 @@ pub struct RequestContext {
     pub observer: Arc<ScopeObserver>,
 }
 
-/// Calls the application as a task of the loop. The function is not `async`, so that the future keeps only what it
-/// needs while the application runs.
+/// Calls the application as a task of the loop, for a request without a body and an application without a time limit.
+pub fn call_direct(gateway: &Arc<AsgiGateway>, head: Box<RequestHead>, client: &ClientState) -> PendingCall {
+    submit(gateway, head, RequestMessages::Whole(Bytes::new()), None, client).0
+}
+
+/// Calls the application as a task of the loop.
 ///
 /// # Cancel safety
 /// If the future is dropped, the application gets `http.disconnect`.
-pub fn call<'a>(gateway: &'a Arc<AsgiGateway>, call: Call<'a>) -> impl Future<Output = AppResponse> {
+pub async fn call(gateway: &Arc<AsgiGateway>, call: Call<'_>) -> AppResponse {
     let Call { head, mut body, client, .. } = call;
     if body.is_end() {
-        return Either::Left(submit(gateway, head, RequestMessages::Whole(Bytes::new()), None, client));
+        return answer(gateway, submit(gateway, head, RequestMessages::Whole(Bytes::new()), None, client), client)
+            .await;
     }
-    let with_body = async move {
-        let waits = head.expects_continue();
-        let small = head.content_length().is_some_and(|length| length <= SMALL_BODY) && !waits;
-        let first = if small { body.collect_ready().await } else { Ok(None) };
-        let request = match first {
-            Err(error) => return AppResponse::Error(error.into()),
-            Ok(Some(whole)) if body.is_end() => RequestMessages::Whole(whole),
-            Ok(first) => RequestMessages::Coming(body.pump(gateway.request_buffer, waits, first, None).0),
-        };
-        submit(gateway, head, request, None, client).await
+    let waits = head.expects_continue();
+    let small = head.content_length().is_some_and(|length| length <= SMALL_BODY) && !waits;
+    let first = if small { body.collect_ready().await } else { Ok(None) };
+    let request = match first {
+        Err(error) => return AppResponse::Error(error.into()),
+        Ok(Some(whole)) if body.is_end() => RequestMessages::Whole(whole),
+        Ok(first) => RequestMessages::Coming(body.pump(gateway.request_buffer, waits, first, None).0),
     };
-    Either::Right(with_body.boxed())
+    answer(gateway, submit(gateway, head, request, None, client), client).await
 }
 
 /// Calls the application for a request that a second application may get too. The [`Leftover`] has the body for that.
@@ -161,36 +162,42 @@ pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: RequestConte
         let (reader, leftover) = body.pump(gateway.request_buffer, waits, None, Some(asked.recorder));
         (RequestMessages::Coming(reader), leftover)
     };
-    (submit(gateway, head, request, Some(asked.observer), client).await, leftover)
+    let submitted = submit(gateway, head, request, Some(asked.observer), client);
+    (answer(gateway, submitted, client).await, leftover)
 }
 
-fn submit<'a>(
+/// Passes a call to the loop. Also returns the time limit, if there is one.
+fn submit(
     gateway: &Arc<AsgiGateway>,
     head: Box<RequestHead>,
     body: RequestMessages,
     observer: Option<Arc<ScopeObserver>>,
-    (timer, half_closed): ClientClock<'a>,
-) -> impl Future<Output = AppResponse> + use<'a> {
-    let (responder, response) = oneshot::channel();
+    client: &ClientState,
+) -> (PendingCall, Option<AnswerTime>) {
+    let (responder, reply) = client.reply();
     let call = gateway.calls.begin(&head);
     let time =
         gateway.limit.map(|limit| AnswerTime { limit, reading: body.reading(), call: call.handle(), wear: None });
-    let event_loop = time.as_ref().map(|_| Arc::clone(&gateway.event_loop));
     let request =
         Arc::new(HttpRequest { gone: DisconnectState::default(), head, observer, gateway: Arc::clone(gateway) });
-    let told = NotifyOnDrop(Arc::clone(&request));
+    let waiting = PendingCall::of_task(reply, Arc::clone(&request));
     let start = HttpStart { request, body, responder, call };
     gateway.event_loop.submit(LoopEvent::Start(Box::new(start)));
-    let response = match time.zip(event_loop) {
-        None => Either::Left(response),
-        Some((time, event_loop)) => Either::Right(in_time::of_task(response, time, event_loop, timer).boxed()),
+    (waiting, time)
+}
+
+async fn answer(
+    gateway: &Arc<AsgiGateway>,
+    (waiting, time): (PendingCall, Option<AnswerTime>),
+    client: &ClientState,
+) -> AppResponse {
+    let Some(time) = time else { return waiting.response(client).await };
+    let (Some(reply), callee) = waiting.into_parts() else {
+        return AppResponse::Error(RequestError::application_failed());
     };
-    async move {
-        half_closed
-            .watch(response, || told.0.gone.doubt())
-            .await
-            .unwrap_or_else(|_| AppResponse::Error(RequestError::application_failed()))
-    }
+    let answer = pin!(in_time::of_task(reply, time, Arc::clone(&gateway.event_loop), &client.timer));
+    let answer = client.half_closed.watch(answer, || callee.doubt()).await;
+    callee.answered(answer)
 }
 
 /// A request on its way to the thread of the loop.

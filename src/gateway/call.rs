@@ -4,11 +4,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::request::scope::{ScopeKind, ScopeTemplate, UnixPath};
 
+use super::pending_call::ClientState;
 use crate::config::settings::Settings;
 use crate::request::body::RequestBody;
-use crate::request::half_closed::HalfClosed;
 use crate::request::head::RequestHead;
-use crate::wire::SpareTimer;
 
 /// One HTTP request on its way to an application.
 #[derive(Debug)]
@@ -20,11 +19,8 @@ pub struct Call<'a> {
     /// The settings of the server.
     pub settings: &'a Settings,
     /// For timeouts, and to learn whether the client has left.
-    pub client: ClientClock<'a>,
+    pub client: &'a ClientState,
 }
-
-/// What a connection lends to the gateway for the time of a call.
-pub type ClientClock<'a> = (&'a SpareTimer, &'a HalfClosed);
 
 /// The scope of one request or WebSocket.
 ///

@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 
 use rsgi_bridge::pipe::Reading;
 use rsgi_bridge::pool::JobHandle;
-use tokio::sync::oneshot;
 
 use crate::log;
 use crate::request::error::RequestError;
 use crate::response::app_response::AppResponse;
 use crate::runtime::calls::CallHandle;
 use crate::runtime::event_loop::EventLoop;
+use crate::runtime::reply::{NoReply, ReplyReceiver};
 use crate::runtime::wear::Wear;
 use crate::wire::SpareTimer;
 
 /// The response of an application, or an error if there is none.
-pub type CallResponse = Result<AppResponse, oneshot::error::RecvError>;
+pub type CallResponse = Result<AppResponse, NoReply>;
 
 /// The time limit of one call.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl AnswerTime {
 
 /// The response of a task. If it does not begin in time, the task is cancelled, and the response is a 504.
 pub async fn of_task(
-    mut response: oneshot::Receiver<AppResponse>,
+    mut response: ReplyReceiver<AppResponse>,
     time: AnswerTime,
     event_loop: Arc<EventLoop>,
     timer: &SpareTimer,
@@ -104,7 +104,7 @@ pub fn cancelled(time: AnswerTime, event_loop: &Arc<EventLoop>) -> AppResponse {
 /// The response of a call in a pool. If no thread takes the call within `timeout`, the call is dropped, and the
 /// response is a 503. If the response does not begin in time, the thread is given up, and the response is a 504.
 pub async fn of_thread(
-    mut response: oneshot::Receiver<AppResponse>,
+    mut response: ReplyReceiver<AppResponse>,
     time: AnswerTime,
     job_handle: &JobHandle,
     (timeout, timer): (Duration, &SpareTimer),

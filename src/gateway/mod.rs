@@ -1,9 +1,9 @@
 //! Calls applications: WSGI, ASGI, and WebSockets of ASGI applications.
 //!
-//! In reading order: `app` chooses between the gateways, and `call` is what they get. `wsgi` uses `socket_sink` and
-//! `pools`. `asgi` uses `http_exchange`, which is `receive` and `send` of one request (`request_messages`,
-//! `response_messages`). `websocket/` is for WebSockets, `lifespan` for startup and shutdown, `probe` for the mode that
-//! asks the ASGI application first.
+//! In reading order: `app` chooses between the gateways, `call` is what they get, and `pending_call` is how a connection
+//! waits for the response. `wsgi` uses `socket_sink` and `pools`. `asgi` uses `http_exchange`, which is `receive` and
+//! `send` of one request (`request_messages`, `response_messages`). `websocket/` is for WebSockets, `lifespan` for
+//! startup and shutdown, `probe` for the mode that asks the ASGI application first.
 
 pub mod app;
 pub mod asgi;
@@ -17,6 +17,7 @@ mod leaving;
 pub mod lifespan;
 pub mod message;
 pub mod overload;
+pub mod pending_call;
 pub mod pools;
 pub mod probe;
 mod request_messages;

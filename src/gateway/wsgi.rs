@@ -6,11 +6,9 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::{Either, poll_fn, ready};
+use futures::future::poll_fn;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -24,10 +22,11 @@ use rsgi_bridge::request::input::Input;
 use rsgi_bridge::request::scope::{Extensions, ScopeKind, ScopeTemplate};
 use rsgi_bridge::request::source::BodySource;
 use rsgi_bridge::response::exchange::Exchange;
-use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use super::call::{Call, ClientClock};
+use super::call::Call;
 use super::in_time::{self, AnswerTime};
+use super::pending_call::{Callee, ClientState, PendingCall};
 use super::socket_sink::SocketSink;
 use crate::config::choice::RequestBuffering;
 use crate::config::settings::Settings;
@@ -117,34 +116,63 @@ impl WsgiGateway {
     }
 }
 
-/// Calls the application in the pool. The function is not `async`, so that the future keeps only what it needs while
-/// the application runs.
+/// Calls the application in the pool, for a request without a body and an application without a time limit.
+///
+/// # Errors
+/// If the queue is full.
+pub fn call_direct(
+    gateway: &Arc<WsgiGateway>,
+    head: Box<RequestHead>,
+    timeout: Duration,
+    client: &ClientState,
+) -> Result<PendingCall, RequestError> {
+    // The head has just been read. To look at the clock again would cost more than it tells.
+    let wait = QueueWait { timeout, since: head.began.into() };
+    submit(gateway, head, (BodySource::Empty, None), wait, client).map(|(call, _)| call)
+}
+
+/// Calls the application in the pool.
 ///
 /// # Cancel safety
 /// If the future is dropped, a call in the queue is dropped, and a running call sees that the client has left.
-pub fn call<'a>(gateway: &'a Arc<WsgiGateway>, call: Call<'a>) -> impl Future<Output = AppResponse> {
+pub async fn call(gateway: &Arc<WsgiGateway>, call: Call<'_>) -> AppResponse {
     let Call { head, body, settings, client } = call;
-    let timeout = (settings.queue_timeout.0, client);
-    if body.is_end() {
-        return Either::Left(submit(gateway, head, (BodySource::Empty, None), timeout));
-    }
-    let with_body = async move {
-        match prepare(gateway.buffering, &head, body, settings.request_buffer).await {
-            Ok(prepared) => submit(gateway, head, prepared, timeout).await,
-            Err(error) => AppResponse::Error(error.into()),
-        }
+    let timeout = settings.queue_timeout.0;
+    let prepared = if body.is_end() {
+        Ok((BodySource::Empty, None))
+    } else {
+        prepare(gateway.buffering, &head, body, settings.request_buffer).await
     };
-    Either::Right(with_body.boxed())
+    let submitted = prepared.map_err(RequestError::from).and_then(|prepared| {
+        let wait = QueueWait { timeout, since: Instant::now() };
+        submit(gateway, head, prepared, wait, client)
+    });
+    match submitted {
+        Ok((call, None)) => call.response(client).await,
+        Ok((call, Some(time))) => answer_in_time(call, time, timeout, client).await,
+        Err(error) => AppResponse::Error(error),
+    }
 }
 
-/// Puts a call into the queue. Its body is prepared.
-fn submit<'a>(
+/// How long a call may wait for a thread.
+#[derive(Debug, Clone, Copy)]
+struct QueueWait {
+    timeout: Duration,
+    since: Instant,
+}
+
+/// Puts a call into the queue. Its body is prepared. Also returns the time limit, if there is one.
+///
+/// # Errors
+/// If the queue is full.
+fn submit(
     gateway: &Arc<WsgiGateway>,
     head: Box<RequestHead>,
     (source, content_length): (BodySource, Option<u64>),
-    (timeout, (timer, half_closed)): (Duration, ClientClock<'a>),
-) -> impl Future<Output = AppResponse> + use<'a> {
-    let (responder, response) = oneshot::channel();
+    QueueWait { timeout, since }: QueueWait,
+    client: &ClientState,
+) -> Result<(PendingCall, Option<AnswerTime>), RequestError> {
+    let (responder, reply) = client.reply();
     let pool = &gateway.target.pool;
     let job_handle = if gateway.limit.is_some() { pool.timed_job_handle() } else { pool.job_handle() };
     let call = gateway.calls.begin(&head);
@@ -166,45 +194,19 @@ fn submit<'a>(
         overload::watch(pool);
     }
     if refused {
-        return Either::Left(ready(AppResponse::Error(RequestError::busy(
-            Event::QueueFull,
-            "too many requests wait for a thread; try again",
-        ))));
+        return Err(RequestError::busy(Event::QueueFull, "too many requests wait for a thread; try again"));
     }
-    let waiting = LeaveOnDrop { job_handle, answered: AtomicBool::new(false), withdrawn: AtomicBool::new(false) };
-    Either::Right(match time {
-        None => Either::Left(answer(response, waiting, (timeout, (timer, half_closed)))),
-        Some(time) => Either::Right(answer_in_time(response, waiting, time, (timeout, (timer, half_closed))).boxed()),
-    })
+    Ok((PendingCall::of_thread(reply, job_handle, since, timeout), time))
 }
 
-async fn answer_in_time(
-    response: oneshot::Receiver<AppResponse>,
-    waiting: LeaveOnDrop,
-    time: AnswerTime,
-    (timeout, (timer, half_closed)): (Duration, ClientClock<'_>),
-) -> AppResponse {
-    let answer = in_time::of_thread(response, time, &waiting.job_handle, (timeout, timer));
-    let answer = half_closed.watch(pin!(answer), || waiting.leave()).await;
-    waiting.answered(answer.ok())
-}
-
-async fn answer(
-    mut response: oneshot::Receiver<AppResponse>,
-    waiting: LeaveOnDrop,
-    (timeout, (timer, half_closed)): (Duration, ClientClock<'_>),
-) -> AppResponse {
-    let leave = || waiting.leave();
-    let in_time = {
-        let in_time = pin!(timer.in_time(timeout, &mut response));
-        half_closed.watch(in_time, leave).await
+async fn answer_in_time(call: PendingCall, time: AnswerTime, timeout: Duration, client: &ClientState) -> AppResponse {
+    let (Some(reply), callee) = call.into_parts() else {
+        return AppResponse::Error(RequestError::application_failed());
     };
-    let answer = match in_time {
-        Some(response) => response.ok(),
-        None if waiting.job_handle.refuse() => Some(AppResponse::Error(RequestError::no_thread())),
-        None => half_closed.watch(response, leave).await.ok(),
-    };
-    waiting.answered(answer)
+    let Callee::Thread(call) = &callee else { return AppResponse::Error(RequestError::application_failed()) };
+    let answer = in_time::of_thread(reply, time, &call.job_handle, (timeout, &client.timer));
+    let answer = client.half_closed.watch(pin!(answer), || callee.doubt()).await;
+    callee.answered(answer)
 }
 
 /// Reads as much of the body as the setting asks for. Also returns the length if no header field has it.
@@ -232,43 +234,6 @@ async fn prepare(
         // need.
         (RequestBuffering::Auto, None) | (RequestBuffering::Full, _) => {
             body.spool().await.map(|(source, length)| (source, Some(length)))
-        }
-    }
-}
-
-/// Marks the client as gone if the future is dropped before there is a response.
-struct LeaveOnDrop {
-    job_handle: JobHandle,
-    answered: AtomicBool,
-    withdrawn: AtomicBool,
-}
-
-impl LeaveOnDrop {
-    /// The client has left, or seems to have. A call in the queue is dropped, and its response is a 503. A running call
-    /// still sends its response.
-    fn leave(&self) {
-        self.withdrawn.fetch_or(self.job_handle.leave(), Ordering::Relaxed);
-    }
-
-    /// There is a response, or the thread dropped the call. If the call was not withdrawn, dropping it means that our
-    /// code panicked.
-    fn answered(&self, answer: Option<AppResponse>) -> AppResponse {
-        self.answered.store(true, Ordering::Relaxed);
-        let error = || {
-            if self.withdrawn.load(Ordering::Relaxed) {
-                RequestError::no_thread()
-            } else {
-                RequestError::application_failed()
-            }
-        };
-        answer.unwrap_or_else(|| AppResponse::Error(error()))
-    }
-}
-
-impl Drop for LeaveOnDrop {
-    fn drop(&mut self) {
-        if !self.answered.load(Ordering::Relaxed) {
-            self.job_handle.leave();
         }
     }
 }

@@ -21,12 +21,11 @@ use super::holder::Grip;
 use super::whole::collect;
 use crate::gateway::app::App;
 use crate::gateway::call::Call;
+use crate::gateway::pending_call::ClientState;
 use crate::request::body::{RawBody, RequestBody};
-use crate::request::half_closed::HalfClosed;
 use crate::request::head::{Peer, RequestHead};
 use crate::request::parts::RequestParts;
 use crate::shadow::Lends;
-use crate::wire::SpareTimer;
 
 /// How long the application may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -111,9 +110,9 @@ impl Origin {
         let app = self.app().ok_or("the application is not there")?;
         let head = self.head(grip, link, subscribed).ok_or_else(|| format!("the link `{link}` cannot be asked for"))?;
         let _place = Place::take(app).ok_or("the application has too many requests")?;
-        let (timer, half_closed) = (SpareTimer::default(), HalfClosed::default());
+        let client = ClientState::default();
         let body = RequestBody::new(RawBody::Empty, None, None);
-        let call = Call { head, body, settings: self.lender.settings(), client: (&timer, &half_closed) };
+        let call = Call { head, body, settings: self.lender.settings(), client: &client };
         let answering = async { collect(app.call(call).await, grip.buffer).await };
         let (head, body) = tokio::time::timeout(PATIENCE, answering).await.map_err(|_| "it took too long")??;
         if head.status.is_success() { Ok((head, body)) } else { Err(format!("the status is {}", head.status)) }

@@ -12,12 +12,15 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, Either};
+use futures::future::BoxFuture;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::access_log::LogEntry;
+use crate::config::settings::Settings;
+use crate::gateway::app::App;
 use crate::gateway::call::Call;
+use crate::gateway::pending_call::ClientState;
 use crate::gateway::{probe, websocket};
 use crate::grip::{Grip, Origin, answer as held};
 use crate::http::forwarded::{Memo, Proxies};
@@ -27,7 +30,6 @@ use crate::metrics::{Counted, OpenConnection, Protocol};
 use crate::request::activity::Activity;
 use crate::request::body::{BodyFate, RawBody, RequestBody};
 use crate::request::error::RequestError;
-use crate::request::half_closed::HalfClosed;
 use crate::request::head::{Peer, RequestHead};
 use crate::request::identity;
 use crate::request::parts::RequestParts;
@@ -35,23 +37,22 @@ use crate::request::routed::{asked, decided_by, named};
 use crate::response::app_response::{AppResponse, ResponseBody};
 use crate::response::decision_fields::DecisionFields;
 use crate::response::in_flight::{InFlight, Logged};
-use crate::route::Decision;
+use crate::route::{Decision, Miss};
 use crate::runtime::shutdown::{Phase, ShutdownGuard};
 use crate::shadow::SHADOW;
-use crate::wire::{DataRate, Refusal, SpareTimer, check_message};
+use crate::wire::{DataRate, Refusal, check_message};
 
 /// The part of a connection that its requests use.
 #[derive(Debug)]
 pub struct Connection {
     /// What all connections share.
     pub service: Arc<Service>,
-    /// Whether the client has closed its sending side.
-    pub half_closed: HalfClosed,
+    /// What gateways need while they answer its requests.
+    pub client: ClientState,
     peer: Arc<Peer>,
     /// What a proxy said about the request before.
     forwarded: Memo,
     guard: ShutdownGuard,
-    timer: SpareTimer,
     /// Counts the connection as open, if there are metrics.
     _open: Option<OpenConnection>,
 }
@@ -60,15 +61,8 @@ impl Connection {
     /// A connection.
     pub fn new(service: Arc<Service>, peer: Box<Peer>, guard: ShutdownGuard, speaks: Protocol) -> Self {
         let open = service.metrics.as_ref().map(|metrics| OpenConnection::new(metrics, speaks));
-        Self {
-            service,
-            half_closed: HalfClosed::default(),
-            peer: peer.into(),
-            forwarded: Memo::default(),
-            guard,
-            timer: SpareTimer::default(),
-            _open: open,
-        }
+        let (client, forwarded) = (ClientState::default(), Memo::default());
+        Self { service, client, peer: peer.into(), forwarded, guard, _open: open }
     }
 }
 
@@ -88,9 +82,6 @@ pub struct ChosenResponse {
     /// The id of the request, if requests have one.
     pub id: Option<HeaderValue>,
 }
-
-/// The response to one request.
-pub type ResponseFuture = BoxFuture<'static, ChosenResponse>;
 
 /// The response to one HTTP/2 request. It never fails, because errors become responses.
 pub type Http2Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
@@ -116,15 +107,8 @@ pub fn answer(connection: Arc<Connection>, activity: Arc<Activity>, request: Req
     })
 }
 
-/// Answers one HTTP/1 request.
-///
-/// Head and answer are in a box each: an idle connection keeps no room for them, and what goes from hand to hand is small.
-pub fn answer_http1(connection: &Arc<Connection>, parts: RequestParts, body: RawBody) -> ResponseFuture {
-    let head = connection.head(parts);
-    Box::pin(answered(Arc::clone(connection), head, body, None))
-}
-
-async fn answered(
+/// Answers one request. Every kind of request can go this way.
+pub(super) async fn answered(
     connection: Arc<Connection>,
     head: Box<RequestHead>,
     body: RawBody,
@@ -140,7 +124,8 @@ fn refused(refusal: &Refusal) -> AppResponse {
 }
 
 impl Connection {
-    fn head(&self, parts: RequestParts) -> Box<RequestHead> {
+    /// The head of a request, with what trusted proxies say about the client.
+    pub(super) fn head(&self, parts: RequestParts) -> Box<RequestHead> {
         let mut head = Box::new(RequestHead::new(parts, Arc::clone(&self.peer)));
         if let Some(proxies) = &self.service.proxies {
             proxies.apply(&mut head, &self.forwarded);
@@ -149,7 +134,7 @@ impl Connection {
     }
 
     /// Starts a request whose head is complete: counts it, and gives it an id.
-    fn begin(
+    pub(super) fn begin(
         &self,
         mut head: Box<RequestHead>,
         activity: Option<Arc<Activity>>,
@@ -163,6 +148,24 @@ impl Connection {
         let (log, id) = (logged(&self.service, &mut head), head.request_id.clone());
         let in_flight = InFlight::start(activity, head.began, log, self.counted(&head.parts.method));
         (head, in_flight, id)
+    }
+
+    /// Whether only an application can answer the request, and its response is sent as it is.
+    pub(super) fn is_plain(&self, head: &RequestHead) -> bool {
+        let Service { static_files, compression, document, grip, .. } = &*self.service;
+        let may_change = static_files.is_some() || compression.is_some() || document.is_some() || grip.is_some();
+        !may_change && !self.is_health_check(head)
+    }
+
+    fn is_health_check(&self, head: &RequestHead) -> bool {
+        self.service.settings.health_path.as_deref() == Some(head.path())
+    }
+
+    /// Counts a request, if the number of requests is limited.
+    pub(super) fn count(&self) {
+        if let Some(wear) = &self.service.wear {
+            wear.count_request();
+        }
     }
 
     /// The response to bytes that are not a valid request. The connection closes after it. `line` is the start of these
@@ -193,22 +196,23 @@ fn logged(service: &Service, head: &mut RequestHead) -> Option<Logged> {
 }
 
 /// Turns a panic of our code into a 500. It ends one request, never the connection's task or the server.
-fn surviving(dispatching: impl Future<Output = AppResponse>) -> impl Future<Output = AppResponse> {
-    AssertUnwindSafe(dispatching).catch_unwind().map(|answer| {
-        answer.unwrap_or_else(|_| {
-            crate::log::line(format_args!("error: rsgi itself failed (the panic is above); please report it"));
-            AppResponse::Error(RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
-        })
-    })
+pub(super) fn surviving(dispatching: impl Future<Output = AppResponse>) -> impl Future<Output = AppResponse> {
+    AssertUnwindSafe(dispatching).catch_unwind().map(|answer| answer.unwrap_or_else(|_| panicked()))
+}
+
+/// The response after a panic of our code.
+pub(super) fn panicked() -> AppResponse {
+    crate::log::line(format_args!("error: rsgi itself failed (the panic is above); please report it"));
+    AppResponse::Error(RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
 }
 
 async fn dispatch(
     connection: &Connection,
-    head: Box<RequestHead>,
+    mut head: Box<RequestHead>,
     body: RawBody,
     in_flight: &mut InFlight,
 ) -> AppResponse {
-    if connection.service.settings.health_path.as_deref() == Some(head.path()) {
+    if connection.is_health_check(&head) {
         return health::answer(&head, connection.guard.phase() == Phase::Serving);
     }
     if let Some(document) = &connection.service.document
@@ -217,9 +221,7 @@ async fn dispatch(
         in_flight.answered_by(&document.name);
         return answer;
     }
-    if let Some(wear) = &connection.service.wear {
-        wear.count_request();
-    }
+    connection.count();
     let upgrade = websocket::requested(&head.parts);
     if let Some(files) = connection.service.static_files.as_ref().filter(|_| !upgrade)
         && let Some(answering) = files.answer(&head)
@@ -230,15 +232,16 @@ async fn dispatch(
     }
     let compression = connection.service.compression.as_ref().filter(|_| !upgrade);
     let compressed = compression.map(|compression| (compression, compression.wish(&head.parts.fields, head.is_head())));
-    let BegunRequest { answering, fate, origin } = match begin(connection, (head, upgrade), body, in_flight) {
-        Ok(begun) => begun,
+    let mut chosen = match choose(connection, (&mut head, upgrade), &body, in_flight) {
+        Ok(chosen) => chosen,
         Err(error) => return AppResponse::Error(error),
     };
-    let mut response = answering.await;
+    let origin = chosen.origin.take();
+    let (mut response, fate) = call(connection, chosen, (head, upgrade), body, in_flight).await;
     let mut is_held = false;
     if let Some((grip, mut origin)) = connection.service.grip.as_ref().zip(origin) {
         origin.app = in_flight.app().unwrap_or_default();
-        let client = (connection.guard.clone(), &connection.half_closed);
+        let client = (connection.guard.clone(), &connection.client.half_closed);
         (response, is_held) = held(grip, response, *origin, client, in_flight).boxed().await;
     }
     in_flight.answered(&mut response);
@@ -254,29 +257,38 @@ async fn dispatch(
     }
 }
 
-/// A request that an application has now.
-struct BegunRequest<F> {
-    answering: F,
-    fate: Option<Arc<BodyFate>>,
-    /// What is kept of it, if the response may be held.
+/// The application that gets a request.
+pub(super) struct ChosenApp {
+    pub(super) app: Arc<App>,
+    /// The second application, which gets the request if the first one has no route for it.
+    then: Option<(Arc<App>, Miss)>,
+    /// A copy of the request, if the response may be held.
     origin: Option<Box<Origin>>,
 }
 
-/// Finds the application and hands the request over, which asks for an `upgrade` to a WebSocket or does not. Not `async`, so that nothing of it is kept while the application answers.
+impl ChosenApp {
+    /// Whether the connection itself can wait for the response.
+    pub(super) fn is_direct(&self) -> bool {
+        self.then.is_none() && self.origin.is_none() && !self.app.has_time_limit()
+    }
+}
+
+/// Finds the application for a request, and counts the request there. `upgrade` says whether the request asks for a
+/// WebSocket.
 ///
 /// # Errors
-/// The answer, when no application gets the request.
-fn begin<'a>(
-    connection: &'a Connection,
-    (mut head, upgrade): (Box<RequestHead>, bool),
-    body: RawBody,
-    in_flight: &'a mut InFlight,
-) -> Result<BegunRequest<impl Future<Output = AppResponse>>, RequestError> {
+/// The response, if no application gets the request.
+pub(super) fn choose(
+    connection: &Connection,
+    (head, upgrade): (&mut Box<RequestHead>, bool),
+    body: &RawBody,
+    in_flight: &mut InFlight,
+) -> Result<ChosenApp, RequestError> {
     let service = &connection.service;
     let routing = service.routing.load();
-    let decided = routing.router.decide(&asked(&head, upgrade));
+    let decided = routing.router.decide(&asked(head, upgrade));
     let decision = decided.decision;
-    in_flight.decided_by(&routing, decided.reason, || decided_by(&routing.router, &head, upgrade, decided));
+    in_flight.decided_by(&routing, decided.reason, || decided_by(&routing.router, head, upgrade, decided));
     in_flight.decision =
         DecisionFields::new(service.own_fields.served_by, &routing.router, decided, head.peer.scheme());
     let (first, then, root) = match decision {
@@ -286,55 +298,69 @@ fn begin<'a>(
     };
     let app = service.apps.get(first).ok_or_else(|| not_found(upgrade))?;
     if service.settings.name_routes {
-        head.named = named(&routing.router, &head, upgrade, decided, |app| {
+        head.named = named(&routing.router, head, upgrade, decided, |app| {
             service.apps.get(app).map(|app| Arc::clone(&app.name))
         });
     }
     head.root += root;
     head.series = in_flight.series();
-    if upgrade {
-        if service.grip.is_some() {
-            Grip::clean(&mut head.parts.fields);
-        }
-        // What follows the head are frames: a body would be taken for some.
-        if head.parts.version != Version::HTTP_2 && !matches!(body, RawBody::Empty) {
-            return Err(RequestError::closing(StatusCode::BAD_REQUEST, "a WebSocket handshake has no body"));
-        }
-        in_flight.enter(&app.load)?;
-        let asked = websocket::HandshakeRequest { head, guard: connection.guard.clone(), in_flight };
-        let answering = rare(websocket::call(app, asked, &service.settings));
-        return Ok(BegunRequest { answering, fate: None, origin: None });
-    }
-    let limit = service.settings.max_body;
-    if let Some(limit) = limit
-        && head.content_length().is_some_and(|length| length > limit)
-    {
-        return Err(rsgi_bridge::error::BodyError::TooLarge { limit }.into());
-    }
+    check_body(&service.settings, (head, upgrade), body)?;
     in_flight.enter(&app.load)?;
-    if let Some(shadowing) = &service.shadowing {
+    if let Some(shadowing) = service.shadowing.as_ref().filter(|_| !upgrade) {
         head.parts.fields.remove(SHADOW.as_str());
-        in_flight.follower = shadowing.sample(&asked(&head, upgrade), (&head, root, &body), decision);
+        in_flight.follower = shadowing.sample(&asked(head, upgrade), (head, root, body), decision);
     }
-    let origin = service.grip.as_ref().map(|grip| {
-        grip.sign(&mut head.parts.fields);
-        Box::new(Origin::new(Arc::clone(service) as _, &head))
-    });
-    let body = RequestBody::new(body, limit, head.series.clone());
-    let body = body.copied(in_flight.follower.as_ref().and_then(|follower| follower.request_body()));
-    let fate = body.fate();
-    let client = (&connection.timer, &connection.half_closed);
-    let call = Call { head, body, settings: &service.settings, client };
-    let answering = match then {
-        None => Either::Left(app.call(call)),
-        Some((second, miss)) => rare(probe::call(app, (second, miss), call, in_flight)),
-    };
-    Ok(BegunRequest { answering, fate, origin })
+    let then = then.map(|(then, miss)| (Arc::clone(then), miss));
+    Ok(ChosenApp { app: Arc::clone(app), then, origin: origin(service, head, upgrade) })
 }
 
-/// Boxes a rare future, so that other requests need no memory for it.
-fn rare<'a, F>(answering: impl Future<Output = AppResponse> + Send + 'a) -> Either<F, BoxFuture<'a, AppResponse>> {
-    Either::Right(answering.boxed())
+fn check_body(settings: &Settings, (head, upgrade): (&RequestHead, bool), body: &RawBody) -> Result<(), RequestError> {
+    // After the head of a WebSocket come frames. They would look like a body.
+    if upgrade && head.parts.version != Version::HTTP_2 && !matches!(body, RawBody::Empty) {
+        return Err(RequestError::closing(StatusCode::BAD_REQUEST, "a WebSocket handshake has no body"));
+    }
+    match settings.max_body.filter(|_| !upgrade) {
+        Some(limit) if head.content_length().is_some_and(|length| length > limit) => {
+            Err(rsgi_bridge::error::BodyError::TooLarge { limit }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Signs a request if responses may be held, and copies it for that.
+fn origin(service: &Arc<Service>, head: &mut RequestHead, upgrade: bool) -> Option<Box<Origin>> {
+    let grip = service.grip.as_ref()?;
+    if upgrade {
+        Grip::clean(&mut head.parts.fields);
+        return None;
+    }
+    grip.sign(&mut head.parts.fields);
+    Some(Box::new(Origin::new(Arc::clone(service) as _, head)))
+}
+
+/// Calls the application that was chosen. Also returns where it is noted if the body of the request is refused.
+pub(super) async fn call(
+    connection: &Connection,
+    ChosenApp { app, then, .. }: ChosenApp,
+    (head, upgrade): (Box<RequestHead>, bool),
+    body: RawBody,
+    in_flight: &mut InFlight,
+) -> (AppResponse, Option<Arc<BodyFate>>) {
+    let settings = &connection.service.settings;
+    // What is rare is boxed, so that other requests need no memory for it.
+    if upgrade {
+        let asked = websocket::HandshakeRequest { head, guard: connection.guard.clone(), in_flight };
+        return (websocket::call(&app, asked, settings).boxed().await, None);
+    }
+    let body = RequestBody::new(body, settings.max_body, head.series.clone());
+    let body = body.copied(in_flight.follower.as_ref().and_then(|follower| follower.request_body()));
+    let fate = body.fate();
+    let call = Call { head, body, settings, client: &connection.client };
+    let response = match then {
+        None => app.call(call).await,
+        Some((second, miss)) => probe::call(&app, (&second, miss), call, in_flight).boxed().await,
+    };
+    (response, fate)
 }
 
 fn not_found(upgrade: bool) -> RequestError {

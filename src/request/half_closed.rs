@@ -19,6 +19,11 @@ impl HalfClosed {
         self.0.store(closed, Ordering::Relaxed);
     }
 
+    /// Whether the client has closed its side.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// The result of `work`. Calls `tell` if the client closes its side before.
     ///
     /// # Cancel safety
@@ -28,7 +33,7 @@ impl HalfClosed {
         poll_fn(|context| {
             let result = Pin::new(&mut work).poll(context);
             if result.is_pending()
-                && self.0.load(Ordering::Relaxed)
+                && self.is_set()
                 && let Some(tell) = tell.take()
             {
                 tell();

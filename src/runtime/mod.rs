@@ -7,6 +7,7 @@
 pub mod calls;
 pub mod driver;
 pub mod event_loop;
+pub mod reply;
 pub mod response_queue;
 pub mod shutdown;
 pub mod wear;

@@ -6,14 +6,13 @@
 
 use std::task::Waker;
 
-use crossbeam_queue::SegQueue;
-use tokio::sync::oneshot;
-
 use crate::response::app_response::AppResponse;
 use crate::runtime::driver::wake_flag::WakeFlag;
+use crate::runtime::reply;
+use crossbeam_queue::SegQueue;
 
 /// Where a response goes.
-pub type Responder = oneshot::Sender<AppResponse>;
+pub type Responder = reply::ReplySender<AppResponse>;
 
 /// The queue of responses to one runtime.
 #[derive(Debug, Default)]
@@ -33,8 +32,8 @@ impl ResponseQueue {
     pub fn deliver(&self, driver: &Waker) {
         self.wake_flag.listen(driver);
         while let Some((responder, response)) = self.ready.pop() {
-            // Fails if the client has gone.
-            let _unsent = responder.send(response);
+            // Dropped if the client has gone.
+            responder.send(response);
         }
     }
 
@@ -56,7 +55,7 @@ mod tests {
         let threads: Vec<_> = (0..4)
             .map(|_| {
                 let (response_queue, mut waiting) = (std::sync::Arc::clone(&response_queue), Vec::new());
-                let pairs: Vec<_> = (0..500).map(|_| oneshot::channel()).collect();
+                let pairs: Vec<_> = (0..500).map(|_| reply::channel()).collect();
                 let (senders, receivers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
                 waiting.extend(receivers);
                 let thread = std::thread::spawn(move || {

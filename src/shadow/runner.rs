@@ -20,12 +20,11 @@ use super::shadowing::Shadowing;
 use crate::config::settings::Settings;
 use crate::gateway::app::App;
 use crate::gateway::call::Call;
+use crate::gateway::pending_call::ClientState;
 use crate::log::{counted, debug, line};
 use crate::request::body::RequestBody;
-use crate::request::half_closed::HalfClosed;
 use crate::request::identity;
 use crate::runtime::shutdown::{Phase, ShutdownGuard};
-use crate::wire::SpareTimer;
 
 /// What the runner needs from the server.
 pub trait Lends: Send + Sync + 'static {
@@ -107,10 +106,10 @@ impl Asker<'_> {
         }
         shadowing.counters.sent(app.load.index);
         let _place = ShadowPermit::take(app);
-        let (timer, half_closed) = (SpareTimer::default(), HalfClosed::default());
+        let client = ClientState::default();
         let request = &waiting.request;
         let body = RequestBody::new(request.body(), None, None);
-        let call = Call { head: request.head(), body, settings, client: (&timer, &half_closed) };
+        let call = Call { head: request.head(), body, settings, client: &client };
         let began = Instant::now();
         // A body that is longer by this much differs in any case.
         let longest = waiting.primary.body.size.saturating_add(shadowing.limit as u64);

@@ -86,15 +86,25 @@ impl SpareTimer {
     /// The same as that of `work`.
     pub async fn in_time<F: Future + Unpin>(&self, timeout: Duration, work: &mut F) -> Option<F::Output> {
         let deadline = Instant::now().checked_add(timeout);
-        let mut timer = self.lock().take().unwrap_or_else(|| Timer::new(timeout));
+        let mut timer = self.take(timeout);
         let result = poll_fn(|cx| match Pin::new(&mut *work).poll(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending if timer.poll(cx, deadline) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
         let result = result.await;
-        *self.lock() = Some(timer);
+        self.keep(timer);
         result
+    }
+
+    /// Takes the timer, or makes one for `timeout`.
+    pub fn take(&self, timeout: Duration) -> Timer {
+        self.lock().take().unwrap_or_else(|| Timer::new(timeout))
+    }
+
+    /// Keeps the timer for the next request.
+    pub fn keep(&self, timer: Timer) {
+        *self.lock() = Some(timer);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Timer>> {

@@ -39,6 +39,7 @@ use crate::runtime::calls::{CallHandle, RunningCall};
 use crate::runtime::event_loop::Start;
 use crate::runtime::event_loop::start::start_call;
 use crate::runtime::event_loop::task_callbacks::{TaskCallbacks, TaskExchange};
+use crate::runtime::reply::{self, ReplyReceiver};
 
 /// The messages that `send()` takes.
 const EXPECTED: &str = "'websocket.accept', 'websocket.send', 'websocket.close', 'websocket.http.response.start' or \
@@ -60,7 +61,7 @@ pub(super) enum HandshakeResponse {
     /// It refuses, and the server sends the response.
     Refused(RequestError),
     /// It refuses, and sends its own response.
-    Denied(oneshot::Receiver<AppResponse>),
+    Denied(ReplyReceiver<AppResponse>),
 }
 
 /// A WebSocket on its way to the thread of the loop.
@@ -324,7 +325,7 @@ impl WebSocketExchange {
         let mut state = self.lock();
         match state.take_progress() {
             HandshakeProgress::Connecting { answer, .. } => {
-                let (responder, response) = oneshot::channel();
+                let (responder, response) = reply::channel();
                 let mut messages = self.gateway.response(responder, None);
                 let started = messages.start(head, &self.gone);
                 state.progress = HandshakeProgress::Denying(messages);

@@ -75,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let RequestStage::Answering(answer) = &mut self.turn else { return Poll::Ready(Ok(())) };
-            if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
+            if let Poll::Ready(answered) = answer.poll(cx, self.answers.client()) {
                 self.send_hints();
                 self.respond(cx, answered)?;
                 return Poll::Ready(Ok(()));

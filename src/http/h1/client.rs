@@ -129,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         self.ended.told = true;
         match &mut self.turn {
             RequestStage::Sending(sending) => sending.half_closed(),
-            _ => self.answers.half_closed().set(true),
+            _ => self.answers.client().half_closed.set(true),
         }
         Ok(true)
     }

@@ -19,9 +19,10 @@ use super::answering::Sending;
 use super::handed_on::HandedOn;
 use super::inflow::Inflow;
 use super::output::Output;
-use crate::http::connection::{ChosenResponse, ResponseFuture};
+use crate::gateway::pending_call::ClientState;
+use crate::http::connection::ChosenResponse;
+use crate::http::direct::PendingResponse;
 use crate::request::body::RawBody;
-use crate::request::half_closed::HalfClosed;
 use crate::request::parts::RequestParts;
 use crate::request::upgrade::Handover;
 use crate::response::early_hints::EarlyHints;
@@ -36,11 +37,11 @@ pub(super) trait Answers: Unpin {
     /// The limits of the connection.
     fn limits(&self) -> &Arc<Limits>;
     /// Answers a request.
-    fn answer(&self, parts: RequestParts, body: RawBody) -> ResponseFuture;
+    fn answer(&self, parts: RequestParts, body: RawBody) -> PendingResponse;
     /// Answers what is no request, and begins with `line`.
     fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> ChosenResponse;
-    /// Where the connection notes that the client has closed its side.
-    fn half_closed(&self) -> &HalfClosed;
+    /// What gateways need. The connection also notes there that the client has closed its side.
+    fn client(&self) -> &ClientState;
     /// The fields that the server adds to every response.
     fn own_fields(&self) -> &OwnFields;
     /// Whether they include `Date`.
@@ -58,7 +59,7 @@ pub(super) enum RequestStage {
     /// There is no request. What comes gets this refusal.
     Refusing(Refusal),
     /// There is no response yet.
-    Answering(ResponseFuture),
+    Answering(PendingResponse),
     /// The response is being sent.
     Sending(Box<Sending>),
     /// When the response was sent, the connection switches to another protocol.

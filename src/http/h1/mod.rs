@@ -29,11 +29,12 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::connection::{Answers, Http1, ServerPhase};
-use crate::http::connection::{ChosenResponse, Connection, ResponseFuture, answer_http1};
+use crate::gateway::pending_call::ClientState;
+use crate::http::connection::{ChosenResponse, Connection};
+use crate::http::direct::{PendingResponse, answer_http1};
 use crate::http::service::Service;
 use crate::metrics::Protocol;
 use crate::request::body::RawBody;
-use crate::request::half_closed::HalfClosed;
 use crate::request::head::Peer;
 use crate::request::parts::RequestParts;
 use crate::response::own_fields::OwnFields;
@@ -109,7 +110,7 @@ impl Answers for Arc<Connection> {
         &self.service.limits
     }
 
-    fn answer(&self, parts: RequestParts, body: RawBody) -> ResponseFuture {
+    fn answer(&self, parts: RequestParts, body: RawBody) -> PendingResponse {
         answer_http1(self, parts, body)
     }
 
@@ -117,8 +118,8 @@ impl Answers for Arc<Connection> {
         Connection::refuse(self, refusal, line)
     }
 
-    fn half_closed(&self) -> &HalfClosed {
-        &self.half_closed
+    fn client(&self) -> &ClientState {
+        &self.client
     }
 
     fn own_fields(&self) -> &OwnFields {

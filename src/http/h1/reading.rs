@@ -124,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
             // Each request has its own time before the code that makes its response is told.
             self.ended.at = Some(Instant::now());
             self.ended.told = false;
-            self.answers.half_closed().set(false);
+            self.answers.client().half_closed.set(false);
         }
         if head.upgrade {
             self.now.upgrade = Some(upgrade::offer(&mut parts));

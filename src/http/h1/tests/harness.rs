@@ -12,11 +12,12 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::{sleep, timeout};
 
-use crate::http::connection::{ChosenResponse, ResponseFuture};
+use crate::gateway::pending_call::ClientState;
+use crate::http::connection::ChosenResponse;
+use crate::http::direct::PendingResponse;
 use crate::http::h1::connection::{Answers, Http1};
 use crate::request::body::{RawBody, RequestBody};
 use crate::request::error::RequestError;
-use crate::request::half_closed::HalfClosed;
 use crate::request::parts::RequestParts;
 use crate::request::upgrade::Upgrade;
 use crate::response::app_response::AppResponse;
@@ -44,7 +45,7 @@ impl Drop for SetOnDrop {
 /// Chooses the response by the path.
 struct TestService {
     limits: Arc<Limits>,
-    half_closed: Arc<HalfClosed>,
+    client: Arc<ClientState>,
     own: OwnFields,
     dropped: ResponseDropped,
 }
@@ -54,10 +55,10 @@ impl Answers for TestService {
         &self.limits
     }
 
-    fn answer(&self, parts: RequestParts, body: RawBody) -> ResponseFuture {
-        let (dropped, half_closed) = (self.dropped.clone(), Arc::clone(&self.half_closed));
+    fn answer(&self, parts: RequestParts, body: RawBody) -> PendingResponse {
+        let (dropped, client) = (self.dropped.clone(), Arc::clone(&self.client));
         let body = RequestBody::new(body, None, None);
-        Box::pin(async move { answered(respond(parts, body, dropped, half_closed).await) })
+        PendingResponse::Later(Box::pin(async move { answered(respond(parts, body, dropped, client).await) }))
     }
 
     fn refuse(&self, refusal: &Refusal, _: Vec<u8>) -> ChosenResponse {
@@ -65,8 +66,8 @@ impl Answers for TestService {
         answered(whole(refusal.status, HeaderMap::new(), text))
     }
 
-    fn half_closed(&self) -> &HalfClosed {
-        &self.half_closed
+    fn client(&self) -> &ClientState {
+        &self.client
     }
 
     fn own_fields(&self) -> &OwnFields {
@@ -148,7 +149,7 @@ async fn respond(
     mut parts: RequestParts,
     mut body: RequestBody,
     dropped: ResponseDropped,
-    half_closed: Arc<HalfClosed>,
+    client: Arc<ClientState>,
 ) -> AppResponse {
     match parts.uri.path() {
         "/echo" => echo(body).await,
@@ -163,7 +164,7 @@ async fn respond(
         "/slower" => {
             let mut told = false;
             let nap = Box::pin(sleep(Duration::from_millis(900)));
-            half_closed.watch(nap, || told = true).await;
+            client.half_closed.watch(nap, || told = true).await;
             ok(if told { "told" } else { "not told" })
         }
         "/stay" => {
@@ -185,7 +186,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let own = OwnFields { server: None, request_id: None, served_by: false };
-    let service = TestService { limits: Arc::new(limits), half_closed: Arc::default(), own, dropped };
+    let service = TestService { limits: Arc::new(limits), client: Arc::default(), own, dropped };
     let mut served = Http1::new(io, service, BytesMut::new());
     tokio::spawn(async move {
         let ended = poll_fn(|cx| served.poll_end(cx)).await;

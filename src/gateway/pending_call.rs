@@ -1,0 +1,211 @@
+//! How a connection waits for the response of a call.
+//!
+//! Both gateways wait in the same way. [`PendingCall`] is a type and not a boxed future, because nearly every request
+//! waits like this: the connection polls it directly. The connection keeps a [`ClientState`] for it, which the next
+//! request uses again.
+//!
+//! Spec: RFC 9112 9.6 (a client that closes its sending side); RFC 9110 15.6.4 (503).
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rsgi_bridge::pool::JobHandle;
+use tokio::time::Instant;
+
+use super::http_exchange::HttpRequest;
+use super::response_messages::NotifyOnDrop;
+use crate::request::error::RequestError;
+use crate::request::half_closed::HalfClosed;
+use crate::response::app_response::AppResponse;
+use crate::runtime::reply::{self, NoReply, ReplyReceiver};
+use crate::runtime::response_queue::Responder;
+use crate::wire::{SpareTimer, Timer};
+
+/// What a connection keeps for the calls of its requests.
+#[derive(Debug, Default)]
+pub struct ClientState {
+    /// Whether the client has closed its sending side.
+    pub half_closed: HalfClosed,
+    /// For timeouts.
+    pub timer: SpareTimer,
+    /// The slot of the response before, to use again.
+    spare: Mutex<Option<ReplyReceiver<AppResponse>>>,
+}
+
+impl ClientState {
+    /// Both ends of a slot for one response.
+    pub(super) fn reply(&self) -> (Responder, ReplyReceiver<AppResponse>) {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        spare.map_or_else(reply::channel, ReplyReceiver::reuse)
+    }
+
+    fn keep(&self, reply: ReplyReceiver<AppResponse>) {
+        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
+    }
+}
+
+/// See the top of this file. If it is dropped before there is a response, the application sees that the client has
+/// left.
+pub struct PendingCall {
+    /// Where the response arrives. `None` after that.
+    reply: Option<ReplyReceiver<AppResponse>>,
+    callee: Callee,
+    /// When a thread must have taken the call.
+    deadline: Option<Instant>,
+    timeout: Duration,
+    timer: Option<Timer>,
+    /// The call was told that the client may have left.
+    told: bool,
+}
+
+/// Where the call runs.
+pub(super) enum Callee {
+    /// In a thread of the pool.
+    Thread(LeaveOnDrop),
+    /// In the event loop.
+    Task(NotifyOnDrop<HttpRequest>),
+}
+
+impl PendingCall {
+    /// Waits for a call in the pool. A thread must take it within `timeout` after `since`.
+    pub(super) fn of_thread(
+        reply: ReplyReceiver<AppResponse>,
+        job_handle: JobHandle,
+        since: Instant,
+        timeout: Duration,
+    ) -> Self {
+        let (answered, withdrawn) = (AtomicBool::new(false), AtomicBool::new(false));
+        let callee = Callee::Thread(LeaveOnDrop { job_handle, answered, withdrawn });
+        let deadline = since.checked_add(timeout);
+        Self { reply: Some(reply), callee, deadline, timeout, timer: None, told: false }
+    }
+
+    /// Waits for a task of the event loop.
+    pub(super) fn of_task(reply: ReplyReceiver<AppResponse>, request: Arc<HttpRequest>) -> Self {
+        let callee = Callee::Task(NotifyOnDrop(request));
+        Self { reply: Some(reply), callee, deadline: None, timeout: Duration::ZERO, timer: None, told: false }
+    }
+
+    /// Its parts, for a call with a time limit, which is waited for in another way.
+    pub(super) fn into_parts(self) -> (Option<ReplyReceiver<AppResponse>>, Callee) {
+        (self.reply, self.callee)
+    }
+
+    /// Ready with the response. The connection polls again when the client closes its sending side.
+    pub fn poll(&mut self, context: &mut Context<'_>, client: &ClientState) -> Poll<AppResponse> {
+        let mut answer = self.poll_reply(context);
+        if answer.is_pending() && !self.told && client.half_closed.is_set() {
+            self.told = true;
+            self.callee.doubt();
+            // Polled again, because that may have caused a response.
+            answer = self.poll_reply(context);
+        }
+        if answer.is_pending() && self.is_too_late(context, client) {
+            return Poll::Ready(AppResponse::Error(RequestError::no_thread()));
+        }
+        answer.map(|answer| {
+            if let (Some(reply), Ok(_)) = (self.reply.take(), &answer) {
+                client.keep(reply);
+            }
+            if let Some(timer) = self.timer.take() {
+                client.timer.keep(timer);
+            }
+            self.callee.answered(answer)
+        })
+    }
+
+    /// [`PendingCall::poll`] as a future.
+    pub async fn response(mut self, client: &ClientState) -> AppResponse {
+        poll_fn(|context| self.poll(context, client)).await
+    }
+
+    fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<Result<AppResponse, NoReply>> {
+        self.reply.as_mut().map_or(Poll::Ready(Err(NoReply)), |reply| Pin::new(reply).poll(context))
+    }
+
+    /// Whether no thread has taken the call in time. Then it is removed from the queue.
+    fn is_too_late(&mut self, context: &mut Context<'_>, client: &ClientState) -> bool {
+        let Some(deadline) = self.deadline else { return false };
+        let timer = self.timer.get_or_insert_with(|| client.timer.take(self.timeout));
+        if !timer.poll(context, Some(deadline)) {
+            return false;
+        }
+        // If a thread has the call already, there is no deadline any more.
+        self.deadline = None;
+        self.callee.refuse()
+    }
+}
+
+impl Callee {
+    /// The client may have left.
+    pub(super) fn doubt(&self) {
+        match self {
+            Self::Thread(call) => call.leave(),
+            Self::Task(told) => told.0.gone.doubt(),
+        }
+    }
+
+    /// Removes a call from the queue of the pool. Returns whether it was still there.
+    fn refuse(&self) -> bool {
+        let Self::Thread(call) = self else { return false };
+        let refused = call.job_handle.refuse();
+        call.answered.fetch_or(refused, Ordering::Relaxed);
+        refused
+    }
+
+    /// The response for the client.
+    pub(super) fn answered(&self, answer: Result<AppResponse, NoReply>) -> AppResponse {
+        match self {
+            Self::Thread(call) => call.answered(answer.ok()),
+            Self::Task(_) => answer.unwrap_or_else(|_| AppResponse::Error(RequestError::application_failed())),
+        }
+    }
+}
+
+/// Marks the client as gone if it is dropped before there is a response.
+pub(super) struct LeaveOnDrop {
+    pub(super) job_handle: JobHandle,
+    answered: AtomicBool,
+    withdrawn: AtomicBool,
+}
+
+impl LeaveOnDrop {
+    /// The client has left, or seems to have. A call in the queue is dropped, and its response is a 503. A running call
+    /// still sends its response.
+    fn leave(&self) {
+        self.withdrawn.fetch_or(self.job_handle.leave(), Ordering::Relaxed);
+    }
+
+    /// There is a response, or the thread dropped the call. If the call was not withdrawn, dropping it means that our
+    /// code panicked.
+    fn answered(&self, answer: Option<AppResponse>) -> AppResponse {
+        self.answered.store(true, Ordering::Relaxed);
+        let error = || {
+            if self.withdrawn.load(Ordering::Relaxed) {
+                RequestError::no_thread()
+            } else {
+                RequestError::application_failed()
+            }
+        };
+        answer.unwrap_or_else(|| AppResponse::Error(error()))
+    }
+}
+
+impl Drop for LeaveOnDrop {
+    fn drop(&mut self) {
+        if !*self.answered.get_mut() {
+            self.job_handle.leave();
+        }
+    }
+}
+
+impl std::fmt::Debug for PendingCall {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { deadline, told, .. } = self;
+        formatter.debug_struct("PendingCall").field("deadline", deadline).field("told", told).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,115 @@
+//! The short way for HTTP/1 requests that only need an application: no body, no static file, no compression, no second
+//! application and no time limit.
+//!
+//! It takes the same steps as `connection.rs`, but has no future: the connection polls the call itself.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::HeaderValue;
+
+use super::connection::{ChosenApp, ChosenResponse, Connection, answered, call, choose, panicked, surviving};
+use crate::gateway::pending_call::{ClientState, PendingCall};
+use crate::request::body::RawBody;
+use crate::request::error::RequestError;
+use crate::request::head::RequestHead;
+use crate::request::parts::RequestParts;
+use crate::request::upgrade;
+use crate::response::app_response::AppResponse;
+use crate::response::in_flight::InFlight;
+
+/// A response that its connection waits for.
+pub enum PendingResponse {
+    /// From an application that has the request.
+    Direct(Box<DirectResponse>),
+    /// From anything else.
+    Later(BoxFuture<'static, ChosenResponse>),
+}
+
+/// See the top of this file.
+#[derive(Debug)]
+pub struct DirectResponse {
+    call: PendingCall,
+    /// `None` after the response.
+    request: Option<(InFlight, Option<HeaderValue>)>,
+}
+
+impl PendingResponse {
+    /// Ready with the response.
+    pub fn poll(&mut self, context: &mut Context<'_>, client: &ClientState) -> Poll<ChosenResponse> {
+        match self {
+            Self::Later(answer) => answer.as_mut().poll(context),
+            Self::Direct(direct) => direct.poll(context, client),
+        }
+    }
+
+    fn now(response: AppResponse, in_flight: InFlight, id: Option<HeaderValue>) -> Self {
+        Self::Later(std::future::ready(ChosenResponse { response, in_flight, id }).boxed())
+    }
+}
+
+impl DirectResponse {
+    fn poll(&mut self, context: &mut Context<'_>, client: &ClientState) -> Poll<ChosenResponse> {
+        let polled = catch_unwind(AssertUnwindSafe(|| self.call.poll(context, client)));
+        let mut response = ready!(polled.unwrap_or_else(|_| Poll::Ready(panicked())));
+        let Some((mut in_flight, id)) = self.request.take() else { return Poll::Pending };
+        in_flight.answered(&mut response);
+        Poll::Ready(ChosenResponse { response, in_flight, id })
+    }
+}
+
+/// Answers one HTTP/1 request.
+///
+/// Head and response have a box each, so that an idle connection needs no memory for them.
+pub fn answer_http1(connection: &Arc<Connection>, parts: RequestParts, body: RawBody) -> PendingResponse {
+    let head = connection.head(parts);
+    if !matches!(body, RawBody::Empty) || upgrade::is_offered(&head.parts) || !connection.is_plain(&head) {
+        return PendingResponse::Later(Box::pin(answered(Arc::clone(connection), head, body, None)));
+    }
+    let (mut head, mut in_flight, id) = connection.begin(head, None);
+    connection.count();
+    let chosen = match caught(|| choose(connection, (&mut head, false), &body, &mut in_flight)) {
+        Ok(chosen) => chosen,
+        Err(response) => return PendingResponse::now(response, in_flight, id),
+    };
+    if !chosen.is_direct() || in_flight.follower.is_some() {
+        return later(Arc::clone(connection), chosen, head, in_flight, id);
+    }
+    match caught(|| chosen.app.call_direct(head, &connection.service.settings, &connection.client)) {
+        Ok(call) => PendingResponse::Direct(Box::new(DirectResponse { call, request: Some((in_flight, id)) })),
+        Err(mut response) => {
+            in_flight.answered(&mut response);
+            PendingResponse::now(response, in_flight, id)
+        }
+    }
+}
+
+/// The response of an application that needs more than the short way.
+fn later(
+    connection: Arc<Connection>,
+    chosen: ChosenApp,
+    head: Box<RequestHead>,
+    mut in_flight: InFlight,
+    id: Option<HeaderValue>,
+) -> PendingResponse {
+    PendingResponse::Later(Box::pin(async move {
+        let answering = async {
+            let (mut response, _) = call(&connection, chosen, (head, false), RawBody::Empty, &mut in_flight).await;
+            in_flight.answered(&mut response);
+            response
+        };
+        let response = surviving(answering).await;
+        ChosenResponse { response, in_flight, id }
+    }))
+}
+
+/// The result of `work`, or the response to its error or its panic.
+fn caught<T>(work: impl FnOnce() -> Result<T, RequestError>) -> Result<T, AppResponse> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(AppResponse::Error),
+        Err(_) => Err(panicked()),
+    }
+}
