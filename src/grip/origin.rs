@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const GRIP_LAST: &str = "grip-last";
 
 /// What belongs to one request alone: its body, and what the client has already.
-const NOT_AGAIN: [HeaderName; 10] = [
+const NOT_AGAIN: [HeaderName; 11] = [
     CONTENT_LENGTH,
     CONTENT_TYPE,
     TRANSFER_ENCODING,
@@ -44,6 +44,8 @@ const NOT_AGAIN: [HeaderName; 10] = [
     IF_UNMODIFIED_SINCE,
     IF_RANGE,
     RANGE,
+    // The link says where to go on.
+    HeaderName::from_static("last-event-id"),
 ];
 
 /// The request of a held client, and who answers it.

@@ -19,6 +19,7 @@ PLACES = [
     ("Serving", "rsgi", "settings/config.py", ["Config"]),
     ("Serving", "rsgi", "settings/setting.py", ["AppTarget"]),
     ("Serving", "rsgi", "errors.py", ["StartupError"]),
+    ("Serving", "rsgi", "publishing.py", ["publish"]),
     ("WSGI inside ASGI", "rsgi", "bridge/wsgi_to_asgi.py", ["WsgiToAsgi"]),
     (
         "WSGI inside ASGI",
