@@ -13,7 +13,8 @@ use rsgi_bridge::request::scope::ScopeTemplate;
 
 use super::asgi::{self, AsgiGateway};
 use super::call::Call;
-use super::pending_call::{ClientState, PendingCall};
+use super::client_state::ClientState;
+use super::pending_call::PendingCall;
 use super::wsgi::{self, WsgiGateway, WsgiTarget};
 use crate::config::choice::InterfaceKind;
 use crate::config::plan::AppSpec;

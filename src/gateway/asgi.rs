@@ -15,10 +15,11 @@ use rsgi_bridge::request::scope::{Extensions, ScopeKind, ScopeTemplate};
 use rsgi_bridge::spare::Spare;
 
 use super::call::Call;
+use super::client_state::ClientState;
 use super::extensions::offered;
 use super::http_exchange::{ExchangeState, HttpRequest};
 use super::in_time::{self, AnswerTime};
-use super::pending_call::{ClientState, PendingCall};
+use super::pending_call::PendingCall;
 use super::request_messages::RequestMessages;
 use super::response_messages::{DisconnectState, ResponseMessages};
 use super::scope_observer::ScopeObserver;
@@ -180,7 +181,7 @@ fn submit(
         gateway.limit.map(|limit| AnswerTime { limit, reading: body.reading(), call: call.handle(), wear: None });
     let request =
         Arc::new(HttpRequest { gone: DisconnectState::default(), head, observer, gateway: Arc::clone(gateway) });
-    let waiting = PendingCall::of_task(reply, Arc::clone(&request));
+    let waiting = PendingCall::of_task(reply, Arc::clone(&request) as _);
     let start = HttpStart { request, body, responder, call };
     gateway.event_loop.submit(LoopEvent::Start(Box::new(start)));
     (waiting, time)

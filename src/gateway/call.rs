@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::request::scope::{ScopeKind, ScopeTemplate, UnixPath};
 
-use super::pending_call::ClientState;
+use super::client_state::ClientState;
 use crate::config::settings::Settings;
 use crate::request::body::RequestBody;
 use crate::request::head::RequestHead;

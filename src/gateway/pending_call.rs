@@ -1,52 +1,26 @@
 //! How a connection waits for the response of a call.
 //!
 //! Both gateways wait in the same way. [`PendingCall`] is a type and not a boxed future, because nearly every request
-//! waits like this: the connection polls it directly. The connection keeps a [`ClientState`] for it, which the next
-//! request uses again.
+//! waits like this: the connection polls it directly. Parts of it are kept in the [`ClientState`] for the next request.
 //!
 //! Spec: RFC 9112 9.6 (a client that closes its sending side); RFC 9110 15.6.4 (503).
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rsgi_bridge::pool::JobHandle;
 use tokio::time::Instant;
 
-use super::http_exchange::HttpRequest;
-use super::response_messages::NotifyOnDrop;
+use super::client_state::ClientState;
+use super::response_messages::{DisconnectState, NotifyOnDrop};
 use crate::request::error::RequestError;
-use crate::request::half_closed::HalfClosed;
 use crate::response::app_response::AppResponse;
-use crate::runtime::reply::{self, NoReply, ReplyReceiver};
-use crate::runtime::response_queue::Responder;
-use crate::wire::{SpareTimer, Timer};
-
-/// What a connection keeps for the calls of its requests.
-#[derive(Debug, Default)]
-pub struct ClientState {
-    /// Whether the client has closed its sending side.
-    pub half_closed: HalfClosed,
-    /// For timeouts.
-    pub timer: SpareTimer,
-    /// The slot of the response before, to use again.
-    spare: Mutex<Option<ReplyReceiver<AppResponse>>>,
-}
-
-impl ClientState {
-    /// Both ends of a slot for one response.
-    pub(super) fn reply(&self) -> (Responder, ReplyReceiver<AppResponse>) {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
-        spare.map_or_else(reply::channel, ReplyReceiver::reuse)
-    }
-
-    fn keep(&self, reply: ReplyReceiver<AppResponse>) {
-        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
-    }
-}
+use crate::runtime::reply::{NoReply, ReplyReceiver};
+use crate::wire::Timer;
 
 /// See the top of this file. If it is dropped before there is a response, the application sees that the client has
 /// left.
@@ -62,12 +36,15 @@ pub struct PendingCall {
     told: bool,
 }
 
+/// A request that can be told that its client may have left.
+pub(super) type Asked = dyn AsRef<DisconnectState> + Send + Sync;
+
 /// Where the call runs.
 pub(super) enum Callee {
     /// In a thread of the pool.
     Thread(LeaveOnDrop),
     /// In the event loop.
-    Task(NotifyOnDrop<HttpRequest>),
+    Task(NotifyOnDrop<Asked>),
 }
 
 impl PendingCall {
@@ -85,7 +62,7 @@ impl PendingCall {
     }
 
     /// Waits for a task of the event loop.
-    pub(super) fn of_task(reply: ReplyReceiver<AppResponse>, request: Arc<HttpRequest>) -> Self {
+    pub(super) fn of_task(reply: ReplyReceiver<AppResponse>, request: Arc<Asked>) -> Self {
         let callee = Callee::Task(NotifyOnDrop(request));
         Self { reply: Some(reply), callee, deadline: None, timeout: Duration::ZERO, timer: None, told: false }
     }
@@ -145,7 +122,7 @@ impl Callee {
     pub(super) fn doubt(&self) {
         match self {
             Self::Thread(call) => call.leave(),
-            Self::Task(told) => told.0.gone.doubt(),
+            Self::Task(told) => (*told.0).as_ref().doubt(),
         }
     }
 

@@ -82,9 +82,9 @@ impl AsRef<Self> for DisconnectState {
 
 /// Dropped with the service's future: the client has then got the response head, or has left. After that, the pipe of
 /// the body shows whether the client leaves.
-pub(super) struct NotifyOnDrop<T: AsRef<DisconnectState>>(pub Arc<T>);
+pub(super) struct NotifyOnDrop<T: AsRef<DisconnectState> + ?Sized>(pub Arc<T>);
 
-impl<T: AsRef<DisconnectState>> Drop for NotifyOnDrop<T> {
+impl<T: AsRef<DisconnectState> + ?Sized> Drop for NotifyOnDrop<T> {
     fn drop(&mut self) {
         (*self.0).as_ref().tell();
     }

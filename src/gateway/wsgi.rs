@@ -25,8 +25,9 @@ use rsgi_bridge::response::exchange::Exchange;
 use tokio::time::Instant;
 
 use super::call::Call;
+use super::client_state::ClientState;
 use super::in_time::{self, AnswerTime};
-use super::pending_call::{Callee, ClientState, PendingCall};
+use super::pending_call::{Callee, PendingCall};
 use super::socket_sink::SocketSink;
 use crate::config::choice::RequestBuffering;
 use crate::config::settings::Settings;

@@ -21,7 +21,7 @@ use super::holder::Grip;
 use super::whole::collect;
 use crate::gateway::app::App;
 use crate::gateway::call::Call;
-use crate::gateway::pending_call::ClientState;
+use crate::gateway::client_state::ClientState;
 use crate::request::body::{RawBody, RequestBody};
 use crate::request::head::{Peer, RequestHead};
 use crate::request::parts::RequestParts;

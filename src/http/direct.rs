@@ -11,8 +11,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::HeaderValue;
 
-use super::connection::{ChosenApp, ChosenResponse, Connection, answered, call, choose, panicked, surviving};
-use crate::gateway::pending_call::{ClientState, PendingCall};
+use super::choose::{ChosenApp, call, choose};
+use super::connection::{ChosenResponse, Connection, answered, panicked, surviving};
+use crate::gateway::client_state::ClientState;
+use crate::gateway::pending_call::PendingCall;
 use crate::request::body::RawBody;
 use crate::request::error::RequestError;
 use crate::request::head::RequestHead;

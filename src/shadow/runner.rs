@@ -20,7 +20,7 @@ use super::shadowing::Shadowing;
 use crate::config::settings::Settings;
 use crate::gateway::app::App;
 use crate::gateway::call::Call;
-use crate::gateway::pending_call::ClientState;
+use crate::gateway::client_state::ClientState;
 use crate::log::{counted, debug, line};
 use crate::request::body::RequestBody;
 use crate::request::identity;

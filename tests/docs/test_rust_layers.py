@@ -140,7 +140,7 @@ def test_circles_are_small(crate: str) -> None:
 
 def test_the_graph_is_read() -> None:
     graph = imports(PROJECT / "src")
-    assert ("route",) in graph[("http", "connection")]
+    assert ("route",) in graph[("http", "choose")]
     assert ("wire",) in graph[("http", "h1", "reading")]
     assert len(graph) > 150
 

@@ -19,7 +19,7 @@ use super::answering::Sending;
 use super::handed_on::HandedOn;
 use super::inflow::Inflow;
 use super::output::Output;
-use crate::gateway::pending_call::ClientState;
+use crate::gateway::client_state::ClientState;
 use crate::http::connection::ChosenResponse;
 use crate::http::direct::PendingResponse;
 use crate::request::body::RawBody;

@@ -29,7 +29,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::connection::{Answers, Http1, ServerPhase};
-use crate::gateway::pending_call::ClientState;
+use crate::gateway::client_state::ClientState;
 use crate::http::connection::{ChosenResponse, Connection};
 use crate::http::direct::{PendingResponse, answer_http1};
 use crate::http::service::Service;

@@ -12,7 +12,7 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::{sleep, timeout};
 
-use crate::gateway::pending_call::ClientState;
+use crate::gateway::client_state::ClientState;
 use crate::http::connection::ChosenResponse;
 use crate::http::direct::PendingResponse;
 use crate::http::h1::connection::{Answers, Http1};
