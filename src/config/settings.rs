@@ -185,7 +185,7 @@ settings! {
     drain_delay: Seconds,
     /// The path at which the server itself answers health checks.
     health_path: Option<String>,
-    /// Where the OpenAPI document of all applications is.
+    /// Where the `OpenAPI` document of all applications is.
     openapi: Option<String>,
     /// Whether to write one line per request.
     access_log: bool,

@@ -1,4 +1,4 @@
-//! The OpenAPI document of all applications, at the path of `--openapi`.
+//! The `OpenAPI` document of all applications, at the path of `--openapi`.
 //!
 //! Python makes it at start (`python/rsgi/process/openapi.py`), and again when routes or rules change. No application is called.
 //! Until it is there, or if it cannot be made, the applications answer the path.

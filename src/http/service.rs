@@ -50,7 +50,7 @@ pub struct Service {
     pub compression: Option<Compression>,
     /// The folders of static files, if there are any.
     pub static_files: Option<StaticFiles>,
-    /// The OpenAPI document, if it is served.
+    /// The `OpenAPI` document, if it is served.
     pub document: Option<Arc<Document>>,
     /// Shadow traffic: the requests that a second application also gets.
     pub shadowing: Option<Arc<Shadowing>>,

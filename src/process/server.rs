@@ -158,7 +158,7 @@ impl Server {
         Ok(())
     }
 
-    /// Shows this OpenAPI document at the path of `--openapi`.
+    /// Shows this `OpenAPI` document at the path of `--openapi`.
     fn show_openapi(&self, text: String) {
         self.document.iter().for_each(|document| document.show(text.clone()));
     }
