@@ -11,6 +11,8 @@ PYTEST_ARGUMENTS ?=
 TEST_PROCESSES ?= 4
 BENCH_ARGUMENTS ?=
 MATRIX_ARGUMENTS ?=
+# Where the images of manylinux and musllinux are: a registry and its folder.
+PYPA_IMAGES ?= pypa
 TRIALS ?=
 SOAK_MINUTES ?= 30
 FAULTS_PATH := $(CURDIR)/faults:$(CURDIR)/tests/support:$(CURDIR)/conformance:$(CURDIR)/python
@@ -53,7 +55,7 @@ sdist: $(VENV)/.maturin ## build a source distribution in dist/
 # In the image whose C library is as old as the tag promises; maturin checks that (as auditwheel does) and refuses else.
 wheel-in-container: ## build and check a wheel in the container of LIBC, MACHINE and PYTHON_VERSION
 	docker run --rm --volume '$(CURDIR)':/source --workdir /source --env CARGO_TARGET_DIR=/tmp/target \
-	quay.io/pypa/$(LIBC)_$(MACHINE) packaging/in_container.sh $(PYTHON_VERSION) $(LIBC)
+	$(PYPA_IMAGES)/$(LIBC)_$(MACHINE) packaging/in_container.sh $(PYTHON_VERSION) $(LIBC)
 
 check-package: ## install PACKAGE (a wheel, or a source distribution) somewhere else, and serve with it
 	'$(PYTHON)' packaging/check.py '$(PACKAGE)'
