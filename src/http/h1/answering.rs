@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::client::Heard;
 use super::connection::{Answers, Http1, RequestStage, ServerPhase};
 use super::lines::{self, Beside, Length, Says};
+use super::sending::{Framing, Sending};
 use crate::http::connection::ChosenResponse;
 use crate::response::app_response::{AppResponse, ResponseBody};
 use crate::response::in_flight::InFlight;
@@ -32,32 +33,6 @@ const JOINED: usize = 16 << 10;
 thread_local! {
     /// A buffer for heads.
     static MADE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(JOINED));
-}
-
-/// How the client finds the end of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
-    /// There is no body.
-    Bodiless,
-    /// This many bytes are missing.
-    Length(u64),
-    Chunked,
-    /// The body ends when the connection closes.
-    Close,
-}
-
-/// A body that is being sent.
-#[derive(Debug)]
-pub(super) struct Sending {
-    body: ResponseBody,
-    framing: Framing,
-}
-
-impl Sending {
-    /// Notes that the client has closed its side.
-    pub(super) fn half_closed(&mut self) {
-        self.body.half_closed();
-    }
 }
 
 /// What a step of sending the body has found.

@@ -15,10 +15,10 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::answering::Sending;
 use super::handed_on::HandedOn;
 use super::inflow::Inflow;
 use super::output::Output;
+use super::sending::Sending;
 use crate::gateway::client_state::ClientState;
 use crate::http::connection::ChosenResponse;
 use crate::http::direct::PendingResponse;
