@@ -1,10 +1,9 @@
 //! One HTTP/1 connection, from its first byte to its last.
 //!
 //! Reading order: `connection` is the state machine. `reading` waits for a head, `inflow` brings the body that follows
-//! it, and `client` listens meanwhile. `answering` sends the response, with `lines` for its head, `sending` for its body and
-//! `output` for bytes
-//! that wait. `handed_on` is a connection that has switched protocols. This file decides how a connection ends when the
-//! server stops. (`http/connection.rs` answers the requests of HTTP/1 and HTTP/2.)
+//! it, and `client` listens meanwhile. `answering` sends the response, with `lines` for its head, `sending` for its body
+//! and `output` for bytes that wait. `handed_on` is a connection that has switched protocols. This file decides how a
+//! connection ends when the server stops. (`http/connection.rs` answers the requests of HTTP/1 and HTTP/2.)
 //!
 //! Spec: RFC 9112 9.3, 9.6.
 
