@@ -5,7 +5,6 @@
 //! Spec: Pushpin (`Grip-Link`, `Grip-Last`).
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -111,29 +110,12 @@ impl Origin {
     ) -> Result<(Box<ResponseHead>, Bytes), String> {
         let app = self.app().ok_or("the application is not there")?;
         let head = self.head(grip, link, subscribed).ok_or_else(|| format!("the link `{link}` cannot be asked for"))?;
-        let _place = Place::take(app).ok_or("the application has too many requests")?;
+        let _permit = app.load.try_enter().ok_or("the application has too many requests")?;
         let client = ClientState::default();
         let body = RequestBody::new(RawBody::Empty, None, None);
         let call = Call { head, body, settings: self.lender.settings(), client: &client };
         let answering = async { collect(app.call(call).await, grip.buffer).await };
         let (head, body) = tokio::time::timeout(PATIENCE, answering).await.map_err(|_| "it took too long")??;
         if head.status.is_success() { Ok((head, body)) } else { Err(format!("the status is {}", head.status)) }
-    }
-}
-
-/// One of the requests that an application with a limit has at a time.
-struct Place<'a>(&'a App);
-
-impl<'a> Place<'a> {
-    fn take(app: &'a App) -> Option<Self> {
-        let before = app.load.unanswered.fetch_add(1, Ordering::AcqRel);
-        let place = Self(app);
-        app.load.limit.is_none_or(|limit| before < limit).then_some(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.load.unanswered.fetch_sub(1, Ordering::AcqRel);
     }
 }

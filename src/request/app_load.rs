@@ -3,7 +3,7 @@
 //! Requests know this about their application and nothing else, so they need no gateway.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::request::refusals::Refusals;
 
@@ -29,6 +29,29 @@ impl AppLoad {
     pub fn new(name: Arc<str>, index: usize, limit: Option<usize>) -> Arc<Self> {
         let (unanswered, refusals, websockets) = Default::default();
         Arc::new(Self { name, index, unanswered, limit, refusals, websockets })
+    }
+
+    /// Counts a request that the server makes itself, until the permit is dropped.
+    pub fn enter(&self) -> LoadPermit<'_> {
+        self.unanswered.fetch_add(1, Ordering::AcqRel);
+        LoadPermit(self)
+    }
+
+    /// As [`AppLoad::enter`]; `None` if the application may not have another request.
+    pub fn try_enter(&self) -> Option<LoadPermit<'_>> {
+        let before = self.unanswered.fetch_add(1, Ordering::AcqRel);
+        let permit = LoadPermit(self);
+        self.limit.is_none_or(|limit| before < limit).then_some(permit)
+    }
+}
+
+/// One request of the server itself, while this lives.
+#[derive(Debug)]
+pub struct LoadPermit<'a>(&'a AppLoad);
+
+impl Drop for LoadPermit<'_> {
+    fn drop(&mut self) {
+        self.0.unanswered.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Receiver;
@@ -105,7 +104,7 @@ impl Asker<'_> {
             return None;
         }
         shadowing.counters.sent(app.load.index);
-        let _place = ShadowPermit::take(app);
+        let _permit = app.load.enter();
         let client = ClientState::default();
         let request = &waiting.request;
         let body = RequestBody::new(request.body(), None, None);
@@ -125,21 +124,5 @@ impl Asker<'_> {
     /// affected.
     fn deadline(&self, app: &App) -> Duration {
         app.request_timeout.map_or(self.shadowing.timeout, |limit| self.shadowing.timeout.min(limit * 9 / 10))
-    }
-}
-
-/// Counts a shadow request for the limit of its application.
-struct ShadowPermit<'a>(&'a App);
-
-impl<'a> ShadowPermit<'a> {
-    fn take(app: &'a App) -> Self {
-        app.load.unanswered.fetch_add(1, Ordering::AcqRel);
-        Self(app)
-    }
-}
-
-impl Drop for ShadowPermit<'_> {
-    fn drop(&mut self) {
-        self.0.load.unanswered.fetch_sub(1, Ordering::AcqRel);
     }
 }
