@@ -39,6 +39,7 @@ __all__ = [
     "check_access_log_format",
     "metrics",
     "name_process",
+    "publish",
     "write_json",
 ]
 
@@ -392,8 +393,8 @@ class Server:
             StartupError: when the startup of an application failed.
         """
     @staticmethod
-    def wait_for_calls(patience: float) -> int:
-        """Wait up to `patience` seconds for the WSGI calls of this process. Returns how many still run."""
+    def wait_for_calls(timeout: float) -> int:
+        """Wait up to `timeout` seconds for the WSGI calls of this process. Returns how many still run."""
     def shadow_exchanges(self) -> ShadowExchanges | None:
         """Return where the comparison of shadow traffic takes exchanges from, once. `None` without shadow traffic."""
     @property
@@ -414,7 +415,7 @@ class ShadowExchanges:
     def over(self) -> bool:
         """Whether nothing is there, and nothing more comes."""
     def next(
-        self, patience: float
+        self, timeout: float
     ) -> (
         tuple[
             str,
@@ -425,7 +426,7 @@ class ShadowExchanges:
         ]
         | None
     ):
-        """Wait up to `patience` seconds for the next one.
+        """Wait up to `timeout` seconds for the next one.
 
         Returns:
             The route, the request, the first application and its response. For shadow traffic also: the rule, the second

@@ -252,7 +252,7 @@ def test_dead_goes_with_json_alone() -> None:
     for more in (("--html", "x.html"), ("--check", "x.json"), ("--only", "old")):
         found = run("routes", *ALL, "--dead", *more)
         assert found.returncode == 2
-        assert "hint: `--dead` goes together with `--json` only" in found.stderr
+        assert "hint: `--dead` goes together with `--json` and `--admin` only" in found.stderr
 
 
 def test_probe_mode_is_said() -> None:

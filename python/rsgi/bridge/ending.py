@@ -16,7 +16,7 @@ import weakref
 from rsgi._rsgi import WsgiPool
 
 # How long calls may take to see that their clients have gone, and then to see `SystemExit`, in seconds each.
-_PATIENCE = 0.5
+_TIMEOUT = 0.5
 
 _pools: weakref.WeakSet[WsgiPool] = weakref.WeakSet()
 _registering = threading.Lock()
@@ -34,13 +34,13 @@ def end_calls_at_exit(pool: WsgiPool) -> None:
 
 
 def _end_calls() -> None:
-    if _idle_within(_PATIENCE):
+    if _idle_within(_TIMEOUT):
         return
     # A call that runs Python code gets `SystemExit` at its next instruction. One that waits inside C code gets it when
     # that returns, and the process is gone by then.
     for thread in {thread for pool in _pools for thread in pool.busy_threads()}:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
-    if not _idle_within(_PATIENCE):
+    if not _idle_within(_TIMEOUT):
         count = sum(pool.running for pool in _pools)
         print(f"rsgi: warning: {count} WSGI calls were still running at the end", file=sys.stderr)
 

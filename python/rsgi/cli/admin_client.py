@@ -16,7 +16,7 @@ from rsgi.errors import StartupError
 from rsgi.settings.config import Config
 
 # In seconds. The server waits for its workers for a shorter time.
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 
 # A server that listens on all addresses also listens on these.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}  # noqa: S104 - nothing is bound
@@ -139,20 +139,20 @@ class AdminClient:
         if self._address.startswith("unix:"):
             return _UnixConnection(self._address.removeprefix("unix:"))
         host, _, port = self._address.rpartition(":")
-        return http.client.HTTPConnection(_EVERYWHERE.get(host, host).strip("[]"), int(port), timeout=_PATIENCE)
+        return http.client.HTTPConnection(_EVERYWHERE.get(host, host).strip("[]"), int(port), timeout=_TIMEOUT)
 
 
 class _UnixConnection(http.client.HTTPConnection):
     """A connection over a Unix socket."""
 
     def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_PATIENCE)
+        super().__init__("localhost", timeout=_TIMEOUT)
         self._path = f"\0{path[1:]}" if path.startswith("@") else path
 
     def connect(self) -> None:
         """Connect to the socket."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_PATIENCE)
+        self.sock.settimeout(_TIMEOUT)
         self.sock.connect(self._path)
 
 

@@ -73,7 +73,7 @@ class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg] # not sub
         waiting.register(file, select.POLLOUT)
         self.flush()
         for at in range(0, len(data), select.PIPE_BUF):
-            if not waiting.poll(0 if self._lost else _PATIENCE):
+            if not waiting.poll(0 if self._lost else _TIMEOUT):
                 self._lost += 1
                 return
             piece = data[at : at + select.PIPE_BUF]
@@ -83,7 +83,7 @@ class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg] # not sub
 
 
 # How long a record waits for standard error, in milliseconds; when one was lost, the next do not wait.
-_PATIENCE = 100
+_TIMEOUT = 100
 
 
 def set_up_logging(level: str) -> None:

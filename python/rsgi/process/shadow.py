@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # How often a summary is made while there are exchanges, and how long to wait for the next one, in seconds.
 _PUBLISH_EVERY = 0.25
-_PATIENCE = 0.25
+_TIMEOUT = 0.25
 
 # How long the comparison of one exchange, and the end of the store, may take when the server ends, in seconds.
 _LAST_WORK = 5.0
@@ -75,8 +75,9 @@ class _Comparison:
 
     def run(self) -> None:
         """Work until there is nothing more."""
+        self._publish()  # so that the admin listener knows of shadow traffic before the first request
         while not self._exchanges.over:
-            taken = self._exchanges.next(_PATIENCE)
+            taken = self._exchanges.next(_TIMEOUT)
             if taken is not None:
                 self._take(*taken)
             if self._new and (taken is None or time.monotonic() - self._published >= _PUBLISH_EVERY):

@@ -41,7 +41,7 @@ _ADD = (
 )
 
 # How long a write waits for another worker, in seconds.
-_PATIENCE = 0.25
+_TIMEOUT = 0.25
 
 # How many samples with the same differences a route has.
 _PER_SIGNATURE = 20
@@ -123,7 +123,7 @@ class FileStore:
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error):
                     raise
-            time.sleep(_PATIENCE / 20)
+            time.sleep(_TIMEOUT / 20)
         return _open(self._path, self._max_bytes)
 
     def _add_sample(self, connection: sqlite3.Connection, route: str, signature: str, sample: str) -> None:
@@ -162,7 +162,7 @@ class FileStore:
 def _open(path: Path, max_bytes: int) -> sqlite3.Connection:
     # Other users of the machine must not read samples.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):

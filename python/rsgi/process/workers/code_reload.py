@@ -37,7 +37,7 @@ from rsgi.settings.config import Config
 _GRACE = 2.0
 
 # How long the new code waits for the end of the old one, in seconds.
-_PATIENCE = 0.3
+_TIMEOUT = 0.3
 
 # What a change of the settings does not change.
 _FIXED = (*FIXED, "reload", "reload_dir", "reload_include", "reload_exclude", "env_file")
@@ -199,7 +199,7 @@ class CodeReload:
         self._admin.restarted("reloaded")
         leaving = self._dismiss()
         if leaving is not None:
-            await asyncio.wait({leaving}, timeout=_PATIENCE)
+            await asyncio.wait({leaving}, timeout=_TIMEOUT)
         _forget_bytecode(self._changed)
         self._changed.clear()
         await self._start()

@@ -117,12 +117,12 @@ class Imports:
         if left is not None:
             left.dismiss()
 
-    async def end(self, patience: float) -> None:
+    async def end(self, timeout: float) -> None:
         """End them, within so many seconds."""
         for each in (self._current, self._before):
             if each is not None:
                 each.dismiss()
-                await each.process.gone(patience)
+                await each.process.gone(timeout)
 
 
 class ForkedProcess:

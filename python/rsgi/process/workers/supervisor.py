@@ -148,8 +148,8 @@ class Supervisor:
         if worker in self._workers:
             self._workers.remove(worker)
         self._leaving.add(worker)
-        patience = longest_end(self._config) + END_MARGIN
-        if not await worker.gone(patience):
+        timeout = longest_end(self._config) + END_MARGIN
+        if not await worker.gone(timeout):
             say(f"warning: worker {worker.pid} did not end and was killed")
         self._leaving.discard(worker)
 

@@ -198,9 +198,9 @@ class WorkerProcess:
         # Whoever waits may be cancelled, and must not take the task along.
         return await asyncio.shield(self._ended)
 
-    async def gone(self, patience: float) -> bool:
-        """Wait for its end, and kill it after `patience` seconds; says whether it ended by itself."""
-        _, running = await asyncio.wait({self._ended}, timeout=patience)
+    async def gone(self, timeout: float) -> bool:
+        """Wait for its end, and kill it after `timeout` seconds; says whether it ended by itself."""
+        _, running = await asyncio.wait({self._ended}, timeout=timeout)
         if running:
             self.send_signal(signal.SIGKILL)
             await self.end()
