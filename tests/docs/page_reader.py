@@ -100,6 +100,8 @@ class Reader:
     def _run(self, line: str) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        # A library that a page uses may warn of what another one will remove.
+        environment["PYTHONWARNINGS"] = "ignore::UserWarning"
         # Both commands are those of this interpreter, whose environment may have no scripts.
         line = re.sub(r"^django-admin ", "python -m django ", re.sub(r"^rsgi ", "python -m rsgi ", line))
         command = ["sh", "-c", line.replace("127.0.0.1:8000", f"127.0.0.1:{self._port}")]
