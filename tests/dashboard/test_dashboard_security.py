@@ -10,7 +10,7 @@ import pytest
 
 from admin import Admin
 from board import ADMIN, APPS, RULE, TOKEN, Board, Start
-from server import Server
+from server import Server, wait_until
 from wire import Response, request
 
 FILES = {
@@ -116,8 +116,9 @@ def test_the_page_itself_changes_shares_with_the_token(start: Start) -> None:
     assert (answer.status, answer.json()["workers"]) == (200, {"took": 2, "of": 2})
     assert share_of(admin, BEARER) == "30%"
     assert request(admin.server, "POST", "/shares", [own, BEARER], b"{}").status == 405
+    set_to = f"set the share of `{RULE}` to 30% (admin listener)"
+    wait_until(lambda: set_to in server.log(), 10, "the log says so")
     assert TOKEN not in server.log()
-    assert f"set the share of `{RULE}` to 30% (admin listener)" in server.log()
 
 
 def test_without_a_token_the_page_is_read_only(start: Start) -> None:
