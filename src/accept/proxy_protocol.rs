@@ -167,6 +167,10 @@ fn parse(bytes: &[u8]) -> Option<Announced> {
     (address.protocol == Protocol::Stream).then_some(Announced::Of(ends))
 }
 
+#[cfg(any(test, fuzzing))]
+#[path = "proxy_fuzzing.rs"]
+pub mod fuzzing;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,9 @@ mod answer;
 mod client;
 mod delivery;
 mod fields;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::indexing_slicing, reason = "only tests see it")]
+pub mod fuzzing;
 mod holder;
 mod hub;
 mod instruct;

@@ -33,6 +33,9 @@ mod timer;
 #[allow(missing_docs, clippy::indexing_slicing, clippy::missing_panics_doc, reason = "only tests see it")]
 pub mod comparison;
 #[cfg(any(test, fuzzing))]
+#[allow(clippy::indexing_slicing, clippy::panic, reason = "only tests see it")]
+pub mod fuzzing;
+#[cfg(any(test, fuzzing))]
 #[allow(missing_docs, clippy::indexing_slicing, reason = "only tests see it")]
 pub mod reference;
 

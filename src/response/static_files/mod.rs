@@ -7,6 +7,9 @@
 mod answer;
 mod conditions;
 mod folder;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::indexing_slicing, reason = "only tests see it")]
+pub mod fuzzing;
 mod path;
 
 use std::sync::Arc;
