@@ -33,9 +33,10 @@ use crate::wire::{FrameGuard, Limits, Timer};
 /// How many bytes of one response may wait in hyper until the client opens its window.
 const SEND_BUFFER: usize = 4 * PIECE;
 
-/// How many streams a client may reset before hyper looks at them, and how many it may make us reset.
+/// How many streams a client may reset before hyper looks at them, and how many it may make us reset. A client without
+/// a fault makes us reset none, or a few whose bodies it still sends.
 const MOST_PENDING_RESETS: usize = 20;
-const MOST_LOCAL_RESETS: usize = 200;
+const MOST_LOCAL_RESETS: usize = 50;
 
 /// How many more requests a client may give up than get a response. Then the connection closes.
 const MOST_GIVEN_UP: u64 = 200;
