@@ -5,8 +5,8 @@ use rsgi_bridge::request::fields::RequestFields;
 use super::bucket::{BUCKETS, brought, cookies};
 use super::comparison::{SLASH, decode_naively, fits, read};
 use super::{
-    AppIndex, Interface, Mode, MountSpec, PathSpec, Percent, Reason, RouteError,
-    RouteKind, RouteRequest, RouteSpec, Router, RuleSpec, Scheme,
+    AppIndex, Interface, Mode, MountSpec, PathSpec, Percent, Reason, RouteError, RouteKind, RouteRequest, RouteSpec,
+    Router, RuleSpec, Scheme,
 };
 
 /// More would take the slow matcher too long.
@@ -42,9 +42,8 @@ pub fn rules(data: &[u8]) {
     let Some(router) = settled(&mut rules, &mut hidden) else { return };
     for path in paths {
         let text = decode_naively(path);
-        let first = |rules: &[RuleSpec]| {
-            rules.iter().position(|rule| path.starts_with('/') && matches(&rule.path, &text))
-        };
+        let first =
+            |rules: &[RuleSpec]| rules.iter().position(|rule| path.starts_with('/') && matches(&rule.path, &text));
         assert_eq!(found(&router, path), first(&rules), "{path:?} of {rules:?}");
         for (all, index) in &hidden {
             assert_ne!(first(all), Some(*index), "{path:?} of {all:?}: a hidden rule matches");

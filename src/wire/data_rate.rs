@@ -15,13 +15,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Limits;
+use super::timer::MISSED;
 
 /// The largest credit that bytes can earn, as a multiple of the grace time. Otherwise one large write would earn an
 /// hour of silence.
 const MOST_GRACES: u32 = 3;
-
-/// A deadline that is found later than this was missed because the server did not run.
-const MISSED: Duration = Duration::from_millis(500);
 
 /// The credit of one direction.
 #[derive(Debug)]

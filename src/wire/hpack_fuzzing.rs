@@ -134,7 +134,8 @@ pub fn check_blocks(data: &[u8]) {
     assert_eq!(huffman(&coded, |byte| decoded.push(byte)), Ok(()));
     assert_eq!(decoded, data);
 
-    let (mut table, mut encoder) = (DynamicTable::default(), BlockEncoder { limit: MOST_TABLE, ..BlockEncoder::default() });
+    let (mut table, mut encoder) =
+        (DynamicTable::default(), BlockEncoder { limit: MOST_TABLE, ..BlockEncoder::default() });
     let (mut block, mut expected, mut rest) = (Vec::new(), BlockFields::default(), data);
     while let [how, length, after @ ..] = rest {
         let (value, after) = after.split_at(usize::from(*length).min(after.len()));

@@ -52,7 +52,7 @@ pub use head::{Head, HeadParser};
 pub use linger::Closing;
 pub use message::{asks_for_websocket, check as check_message};
 pub use opening::read_opening;
-pub use timer::{SpareTimer, Timer};
+pub use timer::{MISSED, SECOND_LOOK, SpareTimer, Timer};
 
 /// The limits of a connection.
 #[derive(Clone, Debug)]

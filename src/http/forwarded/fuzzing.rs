@@ -9,14 +9,8 @@ use super::trust::Trust;
 use crate::route::Scheme;
 use crate::wire::is_authority;
 
-const NAMES: [&str; 6] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-];
+const NAMES: [&str; 6] =
+    ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix"];
 
 /// Lines of fields: the first byte of a line chooses the name, the rest is the value.
 ///

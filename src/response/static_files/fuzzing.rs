@@ -6,8 +6,7 @@ use rsgi_bridge::request::fields::RequestFields;
 
 use super::conditions::{Validators, Verdict, judge};
 
-const NAMES: [&str; 6] =
-    ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+const NAMES: [&str; 6] = ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 
 /// The size of the file in one byte, then lines of fields: the first byte of a line chooses the name.
 ///
