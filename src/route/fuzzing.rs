@@ -20,7 +20,7 @@ const MOST_RULES: usize = 12;
 /// # Panics
 /// When the router and the slow matcher disagree.
 pub fn rules(data: &[u8]) {
-    let (mut rules, mut routes, mut paths) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rules, mut own, mut paths) = (Vec::new(), Vec::new(), Vec::new());
     for (first, text) in data.split(|byte| *byte == b'\n').filter_map(|line| line.split_first()) {
         let Ok(text) = std::str::from_utf8(text) else { continue };
         match first % 4 {
@@ -28,15 +28,15 @@ pub fn rules(data: &[u8]) {
             1 if text.is_empty() || text.starts_with('/') && !text.ends_with('/') => {
                 rules.push(PathSpec::Prefix(text.to_owned()));
             }
-            2 => routes.push(route(text)),
+            2 => own.push(route(text)),
             3 if text.len() <= LONGEST_PATH => paths.push(text),
             _ => {}
         }
     }
     rules.truncate(MOST_RULES);
-    routes.truncate(MOST_RULES);
+    own.truncate(MOST_RULES);
     // Routes of frameworks are read leniently; only that nothing breaks is looked at.
-    let lenient = Router::new(&mounts(""), &[], &Mode::Table(routes));
+    let lenient = Router::new(&mounts(""), &[], &Mode::Table(own));
     let mut rules: Vec<RuleSpec> = rules.into_iter().map(rule).collect();
     let mut hidden = Vec::new();
     let Some(router) = settled(&mut rules, &mut hidden) else { return };
