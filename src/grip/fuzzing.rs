@@ -60,5 +60,7 @@ fn quoted(text: &str) {
     assert_eq!(parts.first().copied(), Some(pair.as_str()), "{list}");
     assert_eq!((parts.get(1).copied(), parts.len()), (Some("b=1"), 3), "{list}");
     assert_eq!(parameter(&pair).map(|(name, value)| (name, value.into_owned())), Some(("a", text.to_owned())));
-    split(text, ';').iter().for_each(|part| _ = parameter(part));
+    for part in split(text, ';') {
+        let _read = parameter(part);
+    }
 }

@@ -65,6 +65,9 @@ pub fn all_of<S: AsyncRead + Unpin>(mut stream: S) -> (Vec<u8>, bool) {
 }
 
 /// Bytes of a connection, in pieces: the strict reader and the slow one must read the same.
+///
+/// # Panics
+/// When they do not.
 pub fn http1(data: &[u8]) {
     let (cuts, bytes) = cuts(data);
     super::comparison::compare(bytes, &cuts);
@@ -72,6 +75,9 @@ pub fn http1(data: &[u8]) {
 
 /// Frames behind the preface: hyper gets the same, however they are divided, and never less than came before a frame
 /// that ends the connection.
+///
+/// # Panics
+/// When that is not so.
 pub fn http2(data: &[u8]) {
     let (cuts, frames) = cuts(data);
     let bytes = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", frames].concat();
@@ -84,6 +90,9 @@ pub fn http2(data: &[u8]) {
 }
 
 /// Header blocks: any bytes, and those that a slow encoder makes of a list of fields.
+///
+/// # Panics
+/// When the reader finds something else.
 pub fn hpack(data: &[u8]) {
     check_blocks(data);
 }

@@ -35,35 +35,27 @@ impl BlockEncoder {
     fn field(&mut self, how: u8, value: &[u8], block: &mut Vec<u8>, expected: &mut BlockFields) {
         let known = usize::from(how >> 4) % (self.entries.len() + 1);
         let entry = known.checked_sub(1).and_then(|place| self.entries.get(place)).cloned();
-        let (name, value) = match (how % 4, entry) {
-            (0, Some((name, value))) => {
-                integer(block, 0x80, 7, 61 + known);
-                note(&name, &value, expected);
-                return;
-            }
-            (_, entry) => {
-                let kept = how % 4 == 1;
-                let (first, prefix) = if kept { (0x40, 6) } else { (0, 4) };
-                let name = match entry {
-                    Some((name, _)) => {
-                        integer(block, first, prefix, 61 + known);
-                        name
-                    }
-                    None => {
-                        let name = NAMES[usize::from(how >> 4) % NAMES.len()];
-                        block.push(first);
-                        text(block, name, how & 8 != 0);
-                        name.to_vec()
-                    }
-                };
-                text(block, value, how & 4 != 0);
-                if kept {
-                    self.insert(&name, value);
-                }
-                (name, value.to_vec())
-            }
+        if let (0, Some((name, value))) = (how % 4, &entry) {
+            integer(block, 0x80, 7, 61 + known);
+            note(name, value, expected);
+            return;
+        }
+        let kept = how % 4 == 1;
+        let (first, prefix) = if kept { (0x40, 6) } else { (0, 4) };
+        let name = if let Some((name, _)) = entry {
+            integer(block, first, prefix, 61 + known);
+            name
+        } else {
+            let name = NAMES[usize::from(how >> 4) % NAMES.len()];
+            block.push(first);
+            text(block, name, how & 8 != 0);
+            name.to_vec()
         };
-        note(&name, &value, expected);
+        text(block, value, how & 4 != 0);
+        if kept {
+            self.insert(&name, value);
+        }
+        note(&name, value, expected);
     }
 }
 

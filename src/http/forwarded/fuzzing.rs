@@ -49,7 +49,9 @@ fn forged(lines: &[(&str, &[u8])], trust: &Trust) {
         for (name, own) in [("forwarded", ENTRY), ("x-forwarded-for", b"203.0.113.9:7")] {
             let mut theirs: Vec<&[u8]> = lines.iter().filter(|line| line.0 == name).map(|line| line.1).collect();
             let last = if own_line { None } else { theirs.pop() };
-            theirs.iter().for_each(|value| fields.append(name, value));
+            for value in theirs {
+                fields.append(name, value);
+            }
             let joined = last.map(|last| [last, b", ", own].concat());
             fields.append(name, joined.as_deref().unwrap_or(own));
         }
