@@ -82,8 +82,8 @@ fn is_miss(
 ) -> bool {
     let status = response.status();
     // A response of the server itself (413, 500) is never a miss.
-    let Some(answer) = response.head_mut().filter(|_| !status.is_server_error()) else { return false };
-    let headers = &answer.headers;
+    let Some(response_head) = response.head_mut().filter(|_| !status.is_server_error()) else { return false };
+    let headers = &response_head.headers;
     if let Some(value) = passed {
         return !matches!(value.as_bytes(), b"0" | b"false" | b"no");
     }
