@@ -83,8 +83,8 @@ fn is_miss(
 ) -> bool {
     let status = response.status();
     // A response of the server itself (413, 500) is never a miss.
-    let Some(answer) = response.head_mut().filter(|_| !status.is_server_error()) else { return false };
-    let fields = &answer.fields;
+    let Some(response_head) = response.head_mut().filter(|_| !status.is_server_error()) else { return false };
+    let fields = &response_head.fields;
     if let Some(value) = passed {
         return !matches!(value.as_bytes(), b"0" | b"false" | b"no");
     }

@@ -168,7 +168,7 @@ impl ResponseBody {
     fn new(content: Content, in_flight: InFlight) -> Self {
         let clock = StreamClock::current();
         if let Some(clock) = &clock {
-            clock.answered();
+            clock.begin();
             let told = Arc::clone(clock);
             match &content {
                 Content::Spooled(stream) => stream.on_given_up(move || told.give_up()),

@@ -43,7 +43,7 @@ class Reader:
                 self._do(line)
         elif language == "console":
             told = re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE)
-            shown = "".join(f"$ {command}\n{self._answer(command, output)}" for command, output in told)
+            shown = "".join(f"$ {command}\n{self._awaited_output(command, output)}" for command, output in told)
             return f"```console\n{shown}```"
         elif language != "text":
             raise AssertionError(f"no test knows what to do with a block in {language}")
@@ -81,7 +81,7 @@ class Reader:
         # uvicorn ends with the signal that it was sent.
         self._codes = {0, -signal.SIGTERM} if options else {0}
 
-    def _answer(self, line: str, told: str) -> str:
+    def _awaited_output(self, line: str, told: str) -> str:
         """What a command prints. Responses are compared beside the requests, so `rsgi diff` may have to wait for them."""
         if not line.startswith("rsgi diff"):
             return self._output(line)

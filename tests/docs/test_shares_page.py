@@ -37,9 +37,9 @@ class Reader(PageReader):
         match shlex.split(line):
             case ["curl", "-s", "-o", "/dev/null", "-w", "%header{x-served-by}", "-b", cookie, url]:
                 assert self.server is not None
-                answer = get(self.server, url.removeprefix("http://127.0.0.1:8000"), ("Cookie", cookie))
-                assert answer.status == 200, line
-                return f"{answer.header('x-served-by')}\n"
+                response = get(self.server, url.removeprefix("http://127.0.0.1:8000"), ("Cookie", cookie))
+                assert response.status == 200, line
+                return f"{response.header('x-served-by')}\n"
             case ["rsgi", *_]:
                 return self.printed(line)
         raise AssertionError(f"no test knows how to run `{line}`")

@@ -1,7 +1,7 @@
 //! Writes the head of a response: the application's fields in their order, then the server's fields, the framing of the
 //! body, and the date.
 //!
-//! `answering` decides what the head says.
+//! `responding` decides what the head says.
 //!
 //! Spec: RFC 9112 4, 5, 6.1, 6.2, 9.3, 9.6; RFC 9110 6.6.1 (`Date`), 10.2.4.
 

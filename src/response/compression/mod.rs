@@ -48,7 +48,7 @@ pub struct Compression {
 
 /// What one request says about compression.
 #[derive(Debug)]
-pub struct Wish {
+pub struct Negotiated {
     encoding: Option<Encoding>,
     is_head: bool,
 }
@@ -71,19 +71,19 @@ impl Compression {
     }
 
     /// The coding that the client of a request prefers, if it accepts any.
-    pub fn wish(&self, fields: &RequestFields, is_head: bool) -> Wish {
-        Wish { encoding: Accepted::of(fields).among(&self.offered).first().copied(), is_head }
+    pub fn negotiate(&self, fields: &RequestFields, is_head: bool) -> Negotiated {
+        Negotiated { encoding: Accepted::of(fields).among(&self.offered).first().copied(), is_head }
     }
 
     /// Compresses the response if it should be.
-    pub async fn apply(&self, mut response: AppResponse, wish: Wish) -> AppResponse {
-        let Some((head, size)) = described(&mut response, wish.is_head) else { return response };
+    pub async fn apply(&self, mut response: AppResponse, negotiated: Negotiated) -> AppResponse {
+        let Some((head, size)) = described(&mut response, negotiated.is_head) else { return response };
         if !self.is_for(head, size) {
             return response;
         }
         vary(head);
-        let Some(encoding) = wish.encoding else { return response };
-        if wish.is_head {
+        let Some(encoding) = negotiated.encoding else { return response };
+        if negotiated.is_head {
             announce(head, encoding, None);
             return response;
         }
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn some_answers_are_left_alone() {
+    fn some_responses_are_left_alone() {
         let types = ["text/*", "application/json", "+xml"].map(str::to_owned).to_vec();
         let compression = Compression { offered: AUTO.to_vec(), min_size: 100, types };
         for (fields, expected) in [
