@@ -1,8 +1,8 @@
 """Requests that a connection answers by the short way get the same bytes as those that take the long one.
 
 Apart from the other tests of the wire, which ask a server with default settings, and so see the short way alone. What
-forces the long way here changes nothing that a client could see: a time limit that is never reached, and a folder that nobody
-asks for.
+forces the long way here changes nothing that a client could see: a time limit that is never reached, and a folder that
+nobody asks for.
 """
 
 from __future__ import annotations
