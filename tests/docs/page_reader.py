@@ -6,7 +6,6 @@ curl is the real one.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import signal
@@ -15,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from command_reader import clean_environment, compare_page
 from server import UVICORN_READY, Server
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -98,8 +98,7 @@ class Reader:
         return "".join(f"{each.rstrip()}\n" for each in text.splitlines())
 
     def _run(self, line: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
-        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        environment = clean_environment()
         # A library that a page uses may warn of what another one will remove.
         environment["PYTHONWARNINGS"] = "ignore::UserWarning"
         # Both commands are those of this interpreter, whose environment may have no scripts.
@@ -124,6 +123,4 @@ class Reader:
         finally:
             self.stop()
         assert "\n$ " in text, "a page shows that it works"
-        if os.environ.get("UPDATE_DOCS") == "1":
-            page.write_text(told)
-        assert page.read_text() == told, "UPDATE_DOCS=1 python -m pytest tests/docs rewrites it"
+        compare_page(page, told)

@@ -6,9 +6,7 @@ Apart from `test_docs.py` because a guide is a story: a command works on what th
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +15,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from command_reader import BLOCK, PageReader
+from command_reader import BLOCK, PageReader, compare_page, copy_examples
 from server import Server, start_rsgi
 from wire import get, request
 
@@ -58,9 +56,7 @@ class Reader(PageReader):
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The examples, where their database may be made."""
-    ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3", "routes.json")
-    shutil.copytree(PROJECT / "examples", tmp_path / "examples", ignore=ignored)
-    return tmp_path
+    return copy_examples(PROJECT, tmp_path)
 
 
 def test_every_command_of_the_guide_does_what_it_says(project: Path) -> None:
@@ -71,9 +67,7 @@ def test_every_command_of_the_guide_does_what_it_says(project: Path) -> None:
     finally:
         reader.stop()
     assert text.count("\n$ ") > 15
-    if os.environ.get("UPDATE_DOCS") == "1":
-        GUIDE.write_text(told)
-    assert GUIDE.read_text() == told, "UPDATE_DOCS=1 python -m pytest tests/docs/test_migration_guide.py rewrites it"
+    compare_page(GUIDE, told)
 
 
 @pytest.mark.parametrize("new", ["step1:app", "step2:app", "step3:app", "step4:app"])

@@ -1,7 +1,7 @@
 """Honest clients beside hostile ones: how long they wait, whether they are all answered, and what the server needs.
 
-Apart from the clients because here is what is measured. Honest clients keep their connections and send requests at a
-steady rate; the time of each request counts from when it was due, so that a server that stalls does not look fast.
+Apart from the clients because here is what is measured. Honest clients keep their connections and send at a steady rate; the
+time of each request counts from when it was due, so that a server that stalls does not look fast.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Instant;
 
-use super::connection::{Http1, RequestStage, Responder};
+use super::connection::{Http1, RequestStage, Respond};
 use super::inflow::Fed;
 use super::reading::poll_read;
 
@@ -34,7 +34,7 @@ pub(super) enum Heard {
     Something,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Responder> Http1<S, R> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R> {
     /// Reads what comes, and passes it on.
     ///
     /// # Errors

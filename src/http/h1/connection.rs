@@ -33,7 +33,7 @@ use crate::wire::{Closing, DataRate, HeadParser, Limits, Refusal, Timer};
 const RECENT: Duration = Duration::from_secs(1);
 
 /// Answers the requests of a connection.
-pub(super) trait Responder: Unpin {
+pub(super) trait Respond: Unpin {
     /// The limits of the connection.
     fn limits(&self) -> &Arc<Limits>;
     /// Answers a request.
@@ -135,7 +135,7 @@ pub(super) struct Http1<S, R> {
     pub(super) server: ServerPhase,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Responder> Http1<S, R> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R> {
     /// A connection. `input` was read from it already. It must be polled on a tokio runtime with timers.
     pub(super) fn new(io: S, responder: R, input: BytesMut) -> Self {
         let limits = responder.limits();

@@ -29,7 +29,7 @@ use std::task::Poll;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::connection::{Http1, Responder, ServerPhase};
+use self::connection::{Http1, Respond, ServerPhase};
 use crate::gateway::client_state::ClientState;
 use crate::http::connection::{ChosenResponse, Connection};
 use crate::http::direct::{PendingResponse, respond_http1};
@@ -106,7 +106,7 @@ where
     guard.unless(Phase::Cut, pin!(poll_fn(|cx| served.poll_end(cx)))).await
 }
 
-impl Responder for Arc<Connection> {
+impl Respond for Arc<Connection> {
     fn limits(&self) -> &Arc<Limits> {
         &self.service.limits
     }

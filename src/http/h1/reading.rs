@@ -15,7 +15,7 @@ use http::Method;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::connection::{Http1, Now, RequestStage, Responder, ServerPhase};
+use super::connection::{Http1, Now, RequestStage, Respond, ServerPhase};
 use super::inflow::Inflow;
 use crate::request::parts::RequestParts;
 use crate::request::upgrade;
@@ -48,7 +48,7 @@ pub(super) fn poll_read<S: AsyncRead + Unpin, T>(
     })
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Responder> Http1<S, R> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R> {
     /// Ready when there is a request, or none will come.
     pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.input.is_empty() && self.take_head(cx)? {

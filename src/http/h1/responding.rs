@@ -18,7 +18,7 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::client::Heard;
-use super::connection::{Http1, RequestStage, Responder, ServerPhase};
+use super::connection::{Http1, RequestStage, Respond, ServerPhase};
 use super::lines::{self, Beside, Length, Says};
 use super::sending::{Framing, Sending};
 use crate::http::connection::ChosenResponse;
@@ -45,7 +45,7 @@ enum NextPart {
     Broken,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Responder> Http1<S, R> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R> {
     /// Ready when there is a response.
     pub(super) fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {

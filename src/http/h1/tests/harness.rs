@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::gateway::client_state::ClientState;
 use crate::http::connection::ChosenResponse;
 use crate::http::direct::PendingResponse;
-use crate::http::h1::connection::{Http1, Responder};
+use crate::http::h1::connection::{Http1, Respond};
 use crate::request::body::{RawBody, RequestBody};
 use crate::request::error::RequestError;
 use crate::request::parts::RequestParts;
@@ -51,7 +51,7 @@ struct TestService {
     dropped: ResponseDropped,
 }
 
-impl Responder for TestService {
+impl Respond for TestService {
     fn limits(&self) -> &Arc<Limits> {
         &self.limits
     }
