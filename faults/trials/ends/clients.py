@@ -26,7 +26,7 @@ from wire import Connection, ConnectionEnded, MalformedResponse, Response
 LARGE = b"u" * 262144
 SMALL = b"p" * 1000
 RETRY = 0.02  # seconds between two tries of a client that is not let in
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 # Outcomes.
 WHOLE, REFUSED, TOLD, LATE, CUT, WRONG = "whole", "refused", "told", "late", "cut", "wrong"
@@ -71,7 +71,7 @@ class Client(threading.Thread):
 
     def opened(self, kind: type[AnyConnection]) -> AnyConnection:
         """A new connection, encrypted if the server speaks TLS."""
-        connection = kind(self.server, timeout=PATIENCE)
+        connection = kind(self.server, timeout=TIMEOUT)
         if self.context:
             connection.socket = self.context.wrap_socket(connection.socket, server_hostname=NAME)
         return connection
@@ -127,7 +127,7 @@ def _upload(client: Client) -> None:
     def ask(connection: Connection) -> None:
         connection.send_request("POST", client.path, [("Content-Length", str(len(LARGE)))])
         for at in range(0, len(LARGE), 32768):
-            with contextlib.suppress(BrokenPipeError):  # there may be an answer already
+            with contextlib.suppress(BrokenPipeError):  # there may be a response already
                 connection.send(LARGE[at : at + 32768])
             client.stopped.wait(0.005)
 
@@ -252,10 +252,10 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self.stopped.set()
         for client in self.clients:
-            client.join(PATIENCE)
+            client.join(TIMEOUT)
 
     def served(self, more: int) -> None:
-        """Wait until each client has had so many more whole answers."""
+        """Wait until each client has had so many more whole responses."""
         before = {client: client.counts[WHOLE] for client in self.clients}
 
         def enough() -> bool:

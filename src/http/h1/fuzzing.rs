@@ -11,7 +11,7 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::timeout;
 
-use super::connection::{Answers, Http1};
+use super::connection::{Http1, Respond};
 use crate::gateway::client_state::ClientState;
 use crate::http::connection::ChosenResponse;
 use crate::http::direct::PendingResponse;
@@ -33,23 +33,23 @@ struct EchoService {
     own: OwnFields,
 }
 
-impl Answers for EchoService {
+impl Respond for EchoService {
     fn limits(&self) -> &Arc<Limits> {
         &self.limits
     }
 
-    fn answer(&self, _: RequestParts, body: RawBody) -> PendingResponse {
+    fn respond(&self, _: RequestParts, body: RawBody) -> PendingResponse {
         let mut body = RequestBody::new(body, None, None);
         PendingResponse::Later(Box::pin(async move {
             match body.collect().await {
-                Ok(body) => answered(StatusCode::OK, body),
-                Err(error) => answered(RequestError::from(error).status, Bytes::new()),
+                Ok(body) => chosen(StatusCode::OK, body),
+                Err(error) => chosen(RequestError::from(error).status, Bytes::new()),
             }
         }))
     }
 
     fn refuse(&self, refusal: &Refusal, _: Vec<u8>) -> ChosenResponse {
-        answered(refusal.status, Bytes::new())
+        chosen(refusal.status, Bytes::new())
     }
 
     fn client(&self) -> &ClientState {
@@ -69,7 +69,7 @@ impl Answers for EchoService {
     }
 }
 
-fn answered(status: StatusCode, body: Bytes) -> ChosenResponse {
+fn chosen(status: StatusCode, body: Bytes) -> ChosenResponse {
     let response = AppResponse::Whole(ResponseHead::own(status, HeaderMap::new()), body);
     ChosenResponse { response, in_flight: InFlight::start(None, Instant::now(), None, None), id: None }
 }
