@@ -97,6 +97,10 @@ pub(super) fn take(head: &mut ResponseHead, most_channels: usize) -> Result<Opti
     let names: Vec<_> = head.fields.names().filter(|name| is_grip(name)).cloned().collect();
     let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in names {
+        // The name of a repeated field is repeated.
+        if lines.contains_key(name.as_str()) {
+            continue;
+        }
         let values = head.fields.get_all(&name).map(|value| utf8(&name, value.as_bytes()));
         lines.insert(name.as_str().to_owned(), values.collect::<Result<_, _>>()?);
         head.remove(&name);
@@ -233,15 +237,17 @@ mod tests {
             ("grip-hold", "stream"),
             ("grip-channel", "events-a%2Fb; prev-id=5; filter=build-id; filter=skip-users, user-1; filter=require-sub"),
             ("grip-set-meta", "id_format=\"a%%2Fb:%(events-a%2Fb)s\", user=\"1\""),
+            ("grip-channel", "other"),
             ("grip-keep-alive", "event: keep-alive\\ndata:\\n\\n; format=cstring; timeout=20"),
             ("grip-link", "</events/?link=next&recover=true>; rel=next"),
         ]);
         let instruct = instruct.unwrap().unwrap();
         assert_eq!(head.fields.len(), 1, "clients see none of it");
         assert_eq!(instruct.mode, Some(HoldMode::Stream));
-        let [events, user] = instruct.channels.as_slice() else { panic!("{:?}", instruct.channels) };
+        let [events, user, other] = instruct.channels.as_slice() else { panic!("{:?}", instruct.channels) };
         assert_eq!((&*events.name, events.prev_id.as_deref()), ("events-a%2Fb", Some("5")));
         assert_eq!(events.filters, [Filter::BuildId, Filter::SkipUsers]);
+        assert_eq!(&*other.name, "other", "from the second line");
         assert_eq!((&*user.name, user.filters.as_slice()), ("user-1", &[Filter::RequireSub][..]));
         assert_eq!(instruct.meta.get("id_format").map(String::as_str), Some("a%%2Fb:%(events-a%2Fb)s"));
         let keep_alive = instruct.keep_alive.unwrap();
