@@ -216,7 +216,7 @@ impl Start for HttpStart {
     /// the queue of the pool. Otherwise a client that resets its requests at once would keep the loop busy for long.
     fn start(self: Box<Self>, py: Python<'_>) {
         let Self { request, body, responder, call } = *self;
-        if request.gone.is_gone() {
+        if request.disconnect.is_gone() {
             return;
         }
         let gateway = Arc::clone(&request.gateway);
