@@ -144,7 +144,8 @@ fn next_response(rest: &mut &[u8], is_head: bool) -> Option<(u16, Vec<u8>)> {
     loop {
         let end = rest.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&rest[..end]).ok()?;
-        let status: u16 = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+        let version = head.get(..9).filter(|version| ["HTTP/1.0 ", "HTTP/1.1 "].contains(version))?;
+        let status: u16 = head.get(version.len()..12)?.parse().ok()?;
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         let length = length.filter(|_| !is_head).map_or(Some(0), |length| length.parse().ok())?;
         let body = rest.get(end + 4..end + 4 + length)?.to_vec();
