@@ -158,9 +158,9 @@ mod tests {
         runtime().block_on(async {
             let (start, mut timer) = (Instant::now(), Timer::new(Duration::from_secs(60)));
             let missed = start.checked_sub(Duration::from_secs(30)).unwrap();
-            expire(&mut timer, missed).await;
+            fire(&mut timer, missed).await;
             assert!(start.elapsed() >= SECOND_LOOK && start.elapsed() < Duration::from_secs(5));
-            expire(&mut timer, start).await;
+            fire(&mut timer, start).await;
         });
     }
 

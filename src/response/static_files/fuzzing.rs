@@ -39,7 +39,7 @@ pub fn range(data: &[u8]) {
 
 /// The part that a single range means; `None` if the file has no such bytes.
 fn single(fields: &RequestFields, size: u64) -> Option<std::ops::Range<u64>> {
-    let text = fields.text("range")?.trim().strip_prefix("bytes=")?.trim();
+    let text = fields.text("range")?.trim().strip_prefix("bytes=")?.trim_matches([',', ' ', '\t']);
     let (first, last) = text.split_once('-')?;
     let number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().unwrap_or(u64::MAX));
     let (start, end) = match (first.trim(), last.trim()) {
