@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 
 import click
 from click.core import ParameterSource
 
 from rsgi.migrate.hints import hint_for
+
+# Words that are commands of other programs, and flags of this one.
+_FLAGS_OF_RSGI = ("help", "version")
+_EXTRA_WORDS = re.compile(r"Got unexpected extra arguments? \((.+)\)", re.DOTALL)  # what click says
 
 _KUBERNETES = (
     "Kubernetes sets `{name}` for a Service that is called `rsgi`: give the Service another name, or the pod "
@@ -48,19 +53,33 @@ class WrongValueError(click.BadParameter):
 class CommandGroup(click.Group):
     """The commands; a word that is none, and an option that belongs to one of them, get a hint."""
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command. click does not say to which one an option without its value belongs."""
+        try:
+            return super().invoke(ctx)
+        except click.BadOptionUsage as error:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            if error.ctx is None and command is not None:
+                error.ctx = click.Context(command, ctx, info_name=ctx.invoked_subcommand)
+            raise
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the first word names."""
         word = args[0]
         if not word.startswith("-") and self.get_command(ctx, word) is None:
-            close = difflib.get_close_matches(word, self.commands, 1)
-            if ":" in word:
-                hint = f"to serve an application write `rsgi serve {' '.join(args)}`"
-            else:
-                hint = f"did you mean `rsgi {close[0]}`?" if close else f"the commands are {', '.join(self.commands)}"
-            raise HintedUsageError(f"there is no command `{word}`", hint, ctx)
+            raise HintedUsageError(f"there is no command `{word}`", self._command_hint(args), ctx)
         return super().resolve_command(ctx, args)
+
+    def _command_hint(self, args: list[str]) -> str:
+        word = args[0]
+        if ":" in word:
+            return f"to serve an application write `rsgi serve {' '.join(args)}`"
+        if word in _FLAGS_OF_RSGI:
+            return f"did you mean `rsgi {' '.join([*args[1:2], f'--{word}'])}`?"
+        close = difflib.get_close_matches(word, self.commands, 1)
+        return f"did you mean `rsgi {close[0]}`?" if close else f"the commands are {', '.join(self.commands)}"
 
 
 def explain_usage(error: click.UsageError) -> tuple[str, str]:
@@ -68,8 +87,14 @@ def explain_usage(error: click.UsageError) -> tuple[str, str]:
     if isinstance(error, HintedUsageError):
         return error.format_message(), error.hint
     if isinstance(error, click.NoSuchOption):
-        path = error.ctx.command_path if error.ctx is not None else "rsgi"
-        return f"`{path}` has no option `{error.option_name}`", _option_hint(error)
+        return f"`{_path(error)}` has no option `{error.option_name}`", _option_hint(error)
+    if isinstance(error, click.BadOptionUsage):
+        return f"the option `{error.option_name}` needs a value", _value_hint(error)
+    if isinstance(error, click.MissingParameter):
+        missing = error.param.human_readable_name if error.param is not None else "one more word"
+        return f"`{_path(error)}` needs `{missing}`", _usage_hint(error)
+    if extra := _EXTRA_WORDS.fullmatch(error.message):
+        return f"`{_path(error)}` does not take `{extra[1]}`", _usage_hint(error)
     if isinstance(error, click.BadParameter):
         variable = _variable_of(error)
         if variable is not None:
@@ -91,11 +116,29 @@ def _option_hint(error: click.NoSuchOption) -> str:
             return f"options follow the command: `rsgi serve … {name} …`"
         return _nearest_option(error, context.command)
     if name in _serve_options(context):
-        return f"`{name}` is an option of `rsgi serve` only"
+        return f"`{name}` is an option of `rsgi serve`"
     known = hint_for(name)
     if known is not None:
         return known
     return _nearest_option(error, context.command)
+
+
+def _value_hint(error: click.BadOptionUsage) -> str:
+    """What the option takes, as the help shows it."""
+    for each in error.ctx.command.params if error.ctx is not None else ():
+        shown = each.get_help_record(error.ctx) if error.ctx is not None and error.option_name in each.opts else None
+        if shown is not None:
+            return f"write `{shown[0]}`; `{_help_command(error)}` lists all options"
+    return f"`{_help_command(error)}` lists all options"
+
+
+def _usage_hint(error: click.UsageError) -> str:
+    """How the command is written, as the help shows it."""
+    context = error.ctx
+    if context is None:
+        return f"`{_help_command(error)}` lists all options"
+    pieces = " ".join(context.command.collect_usage_pieces(context))
+    return f"write `{context.command_path} {pieces}`; `{_help_command(error)}` lists all options"
 
 
 def _nearest_option(error: click.NoSuchOption, command: click.Command) -> str:
@@ -124,5 +167,8 @@ def _variable_of(error: click.BadParameter) -> str | None:
 
 
 def _help_command(error: click.UsageError) -> str:
-    path = error.ctx.command_path if error.ctx is not None else "rsgi"
-    return f"{path} --help"
+    return f"{_path(error)} --help"
+
+
+def _path(error: click.UsageError) -> str:
+    return error.ctx.command_path if error.ctx is not None else "rsgi"
