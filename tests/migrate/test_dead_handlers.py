@@ -245,7 +245,22 @@ async def all_of_it(): ...
     assert shown.returncode == 0, shown.stderr
     assert "    old.py:15  old.Orders of old:make()" in shown.stdout
     assert "    old.py:23  old.make.<locals>.page of old:make()" in shown.stdout
-    assert shown.stdout.endswith("  2 dead handlers\n")
+    left = "no request reaches a route of old:make() any more, except its static files: /static/{filename:path}"
+    assert shown.stdout.endswith(f"  2 dead handlers\n  {left}\n")
+
+
+def test_an_application_is_empty_when_its_last_route_has_moved(tmp_path: Path) -> None:
+    handlers = '@app.post("/one")\ndef one(): ...\n\n\n@app.post("/two")\ndef two(): ...\n'
+    (tmp_path / "old.py").write_text(
+        f"from flask import Flask\n\napp = Flask(__name__, static_folder=None)\n\n\n{handlers}"
+    )
+    new = f"from fastapi import FastAPI\n\napp = FastAPI(openapi_url=None)\n\n\n{handlers}"
+    ends = []
+    for text in (new.split('@app.post("/two")')[0], new):
+        (tmp_path / "new.py").write_text(text)
+        shown = run("routes", "--wsgi", "old:app", "--asgi", "new:app", "--dead", folder=tmp_path)
+        ends.append(shown.stdout.partition(" dead handler")[2])
+    assert ends == ["\n", "s\n  no request reaches a route of old:app any more\n"]
 
 
 def test_dead_goes_with_json_alone() -> None:
