@@ -81,6 +81,7 @@ def test_an_escaped_wildcard_is_text() -> None:
 def test_a_copy_of_bottle_in_another_package_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """As pypiserver has one."""
     copy = ModuleType("carrier.bottle")
+    copy.__file__ = bottle.__file__
     monkeypatch.setitem(sys.modules, "carrier.bottle", copy)
     exec(compile(Path(bottle.__file__).read_text(encoding="utf-8"), "carrier/bottle.py", "exec"), copy.__dict__)
     app = copy.Bottle()

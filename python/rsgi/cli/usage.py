@@ -8,11 +8,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
 import click
 from click.core import ParameterSource
-
-from rsgi.migrate.hints import hint_for
 
 # Words that are commands of other programs, and flags of this one.
 _FLAGS_OF_RSGI = ("help", "version")
@@ -51,7 +52,26 @@ class WrongValueError(click.BadParameter):
 
 
 class CommandGroup(click.Group):
-    """The commands; a word that is none, and an option that belongs to one of them, get a hint."""
+    """The commands; a word that is none, and an option that belongs to one of them, get a hint.
+
+    The command `name` is `name_command` in `rsgi.cli.name`. It is imported when somebody asks for it, so that `rsgi serve`
+    starts without the others.
+    """
+
+    def __init__(self, *arguments: Any, names: Sequence[str] = (), **details: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **details)
+        self._names = tuple(names)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the help."""
+        return sorted(self._names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in self._names:
+            return None
+        command: click.Command = getattr(import_module(f"rsgi.cli.{cmd_name}"), f"{cmd_name}_command")
+        return command
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command. click does not say to which one an option without its value belongs."""
@@ -78,8 +98,8 @@ class CommandGroup(click.Group):
             return f"to serve an application write `rsgi serve {' '.join(args)}`"
         if word in _FLAGS_OF_RSGI:
             return f"did you mean `rsgi {' '.join([*args[1:2], f'--{word}'])}`?"
-        close = difflib.get_close_matches(word, self.commands, 1)
-        return f"did you mean `rsgi {close[0]}`?" if close else f"the commands are {', '.join(self.commands)}"
+        close = difflib.get_close_matches(word, self._names, 1)
+        return f"did you mean `rsgi {close[0]}`?" if close else f"the commands are {', '.join(self._names)}"
 
 
 def explain_usage(error: click.UsageError) -> tuple[str, str]:
@@ -108,6 +128,8 @@ def explain_usage(error: click.UsageError) -> tuple[str, str]:
 
 
 def _option_hint(error: click.NoSuchOption) -> str:
+    from rsgi.migrate.hints import hint_for  # only here are the flags of other servers needed
+
     name, context = error.option_name, error.ctx
     if context is None:
         return f"`{_help_command(error)}` lists all options"
