@@ -89,17 +89,15 @@ class CommandGroup(click.Group):
         """Find the command that the first word names."""
         word = args[0]
         if not word.startswith("-") and self.get_command(ctx, word) is None:
-            raise HintedUsageError(f"there is no command `{word}`", self._command_hint(args), ctx)
+            close = difflib.get_close_matches(word, self._names, 1)
+            if ":" in word:
+                hint = f"to serve an application write `rsgi serve {' '.join(args)}`"
+            elif word in _FLAGS_OF_RSGI:
+                hint = f"did you mean `rsgi {' '.join([*args[1:2], f'--{word}'])}`?"
+            else:
+                hint = f"did you mean `rsgi {close[0]}`?" if close else f"the commands are {', '.join(self._names)}"
+            raise HintedUsageError(f"there is no command `{word}`", hint, ctx)
         return super().resolve_command(ctx, args)
-
-    def _command_hint(self, args: list[str]) -> str:
-        word = args[0]
-        if ":" in word:
-            return f"to serve an application write `rsgi serve {' '.join(args)}`"
-        if word in _FLAGS_OF_RSGI:
-            return f"did you mean `rsgi {' '.join([*args[1:2], f'--{word}'])}`?"
-        close = difflib.get_close_matches(word, self._names, 1)
-        return f"did you mean `rsgi {close[0]}`?" if close else f"the commands are {', '.join(self._names)}"
 
 
 def explain_usage(error: click.UsageError) -> tuple[str, str]:
