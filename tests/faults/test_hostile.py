@@ -41,7 +41,7 @@ def test_honest_clients_are_answered_beside_hostile_ones(name: str, tmp_path_fac
         for kind, hostile in KINDS[name].items():
             fared = asyncio.run(beside(server, [hostile], letters, count=COUNT, seconds=0.5, context=context))
             assert not fared.failed, f"{kind}: {fared.failed}\n{server.log()}"
-            assert len(fared.times) >= 8, kind
+            assert sum(map(len, fared.times.values())) >= 8, kind
             assert fared.opened >= COUNT, kind
             assert fared.memory[1] - fared.memory[0] < MEMORY, kind
         wait_until(lambda: descriptors(server) <= before + 5, 30, "connections of those who have left are closed")

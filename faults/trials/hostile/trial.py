@@ -13,6 +13,7 @@ import re
 import ssl
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from trials.servers import FOLDER, PEERS, RSGI, Kind, start
 HONEST = 8
 PACE = 0.05  # seconds from one request of an honest client to the next
 LEAST = 2  # requests of each, however slow the machine is
-LONGEST = 60.0  # seconds that an honest client waits for an answer
+LONGEST = 20.0  # seconds that an honest client waits for an answer
 
 
 @dataclass
@@ -34,26 +35,27 @@ class Fared:
     """How honest clients fared, and the server.
 
     Attributes:
-        times: Of each request, in seconds.
+        times: Of each request, in seconds, by interface (`w` is WSGI, `a` is ASGI).
         failed: Requests without a right answer, and why.
         memory: The resident memory of all processes, in bytes: before, and at most.
         opened: Connections of hostile clients.
     """
 
-    times: list[float] = field(default_factory=list)
+    times: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     failed: list[str] = field(default_factory=list)
     memory: tuple[int, int] = (0, 0)
     opened: int = 0
 
-    def percentile(self, share: float) -> float:
-        """In milliseconds."""
-        ranked = sorted(self.times) or [0.0]
+    def percentile(self, share: float, letters: Iterable[str] = "wa") -> float:
+        """In milliseconds, of the requests over these interfaces."""
+        ranked = sorted(time for letter in letters for time in self.times[letter]) or [0.0]
         return 1000 * ranked[min(len(ranked) - 1, int(len(ranked) * share))]
 
     def cell(self) -> str:
         """For a table: p99, growth of memory, and what failed."""
         grown = (self.memory[1] - self.memory[0]) / 2**20
-        text = f"{self.percentile(0.99):.0f} ms, {grown:+.0f} MiB"
+        times = " / ".join(f"{self.percentile(0.99, letter):.0f}" for letter in sorted(self.times, reverse=True))
+        text = f"{times} ms, {grown:+.0f} MiB"
         return f"{text}, **{len(self.failed)} failed**" if self.failed else text
 
 
@@ -95,7 +97,7 @@ class _Honest:
             except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError, ValueError) as error:
                 self.fared.failed.append(repr(error))
                 self.close()
-            self.fared.times.append(time.monotonic() - due)
+            self.fared.times[self.target.letter].append(time.monotonic() - due)
             due = max(due + PACE, time.monotonic() - LONGEST)
         self.close()
 
@@ -203,7 +205,9 @@ def _knows(kind: Kind, name: str) -> bool:
 def table(tell: Callable[[str], None], *, count: int = 200, seconds: float = 5.0) -> Iterator[str]:
     """The lines of the table: rows are kinds of hostile clients, columns are servers, each row a new server."""
     kinds = [kind for kind in (RSGI, *PEERS) if kind.installed()]
-    yield f"| {count} clients of this kind | " + " | ".join(kind.name for kind in kinds) + " |"
+    served = {kind.name: "WSGI / ASGI" if kind is RSGI else kind.interfaces[0].upper() for kind in kinds}
+    heads = " | ".join(f"{name} ({interface})" for name, interface in served.items())
+    yield f"| {count} clients of this kind | {heads} |"
     yield "|---|" + "---|" * len(kinds)
     with tempfile.TemporaryDirectory() as made:
         certificates = Certificates.make(Path(made))
