@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use http::HeaderValue;
 
 use super::choose::{ChosenApp, call, choose};
-use super::connection::{ChosenResponse, Connection, answered, panicked, surviving};
+use super::connection::{ChosenResponse, Connection, panicked, respond, surviving};
 use crate::gateway::client_state::ClientState;
 use crate::gateway::pending_call::PendingCall;
 use crate::request::body::RawBody;
@@ -43,7 +43,7 @@ impl PendingResponse {
     /// Ready with the response.
     pub fn poll(&mut self, context: &mut Context<'_>, client: &ClientState) -> Poll<ChosenResponse> {
         match self {
-            Self::Later(answer) => answer.as_mut().poll(context),
+            Self::Later(pending) => pending.as_mut().poll(context),
             Self::Direct(direct) => direct.poll(context, client),
         }
     }
@@ -58,7 +58,7 @@ impl DirectResponse {
         let polled = catch_unwind(AssertUnwindSafe(|| self.call.poll(context, client)));
         let mut response = ready!(polled.unwrap_or_else(|_| Poll::Ready(panicked())));
         let Some((mut in_flight, id)) = self.request.take() else { return Poll::Pending };
-        in_flight.answered(&mut response);
+        in_flight.responded(&mut response);
         Poll::Ready(ChosenResponse { response, in_flight, id })
     }
 }
@@ -66,10 +66,10 @@ impl DirectResponse {
 /// Answers one HTTP/1 request.
 ///
 /// Head and response have a box each, so that an idle connection needs no memory for them.
-pub fn answer_http1(connection: &Arc<Connection>, parts: RequestParts, body: RawBody) -> PendingResponse {
+pub fn respond_http1(connection: &Arc<Connection>, parts: RequestParts, body: RawBody) -> PendingResponse {
     let head = connection.head(parts);
     if !matches!(body, RawBody::Empty) || upgrade::is_offered(&head.parts) || !connection.is_plain(&head) {
-        return PendingResponse::Later(Box::pin(answered(Arc::clone(connection), head, body, None)));
+        return PendingResponse::Later(Box::pin(respond(Arc::clone(connection), head, body, None)));
     }
     let (mut head, mut in_flight, id) = connection.begin(head, None);
     connection.count();
@@ -83,7 +83,7 @@ pub fn answer_http1(connection: &Arc<Connection>, parts: RequestParts, body: Raw
     match caught(|| chosen.app.call_direct(head, &connection.service.settings, &connection.client)) {
         Ok(call) => PendingResponse::Direct(Box::new(DirectResponse { call, request: Some((in_flight, id)) })),
         Err(mut response) => {
-            in_flight.answered(&mut response);
+            in_flight.responded(&mut response);
             PendingResponse::now(response, in_flight, id)
         }
     }
@@ -98,12 +98,12 @@ fn later(
     id: Option<HeaderValue>,
 ) -> PendingResponse {
     PendingResponse::Later(Box::pin(async move {
-        let answering = async {
+        let responding = async {
             let (mut response, _) = call(&connection, chosen, (head, false), RawBody::Empty, &mut in_flight).await;
-            in_flight.answered(&mut response);
+            in_flight.responded(&mut response);
             response
         };
-        let response = surviving(answering).await;
+        let response = surviving(responding).await;
         ChosenResponse { response, in_flight, id }
     }))
 }
