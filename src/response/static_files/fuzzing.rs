@@ -39,8 +39,11 @@ pub fn range(data: &[u8]) {
 
 /// The part that a single range means; `None` if the file has no such bytes.
 fn single(fields: &RequestFields, size: u64) -> Option<std::ops::Range<u64>> {
-    let text = fields.text("range")?.trim().strip_prefix("bytes=")?.trim_matches([',', ' ', '\t']);
-    let (first, last) = text.split_once('-')?;
+    let (unit, set) = fields.text("range")?.trim().split_once('=')?;
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return None;
+    }
+    let (first, last) = set.trim_matches([',', ' ', '\t']).split_once('-')?;
     let number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().unwrap_or(u64::MAX));
     let (start, end) = match (first.trim(), last.trim()) {
         ("", count) => (size.saturating_sub(number(count)?), size),
