@@ -19,7 +19,9 @@ from server import UVICORN_READY, Server
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The languages of blocks that are files, with the comment that names them in their first line.
-FILES = {"python": "# ", "toml": "# ", "html": "<!-- ", "css": "/* ", "js": "// "}
+FILES = {"python": "# ", "toml": "# ", "ini": "# ", "html": "<!-- ", "css": "/* ", "js": "// "}
+# Variables of the test run that a reader does not have.
+IGNORED = ("RSGI_", "COLUMNS", "PYTEST_")
 
 
 class Reader:
@@ -98,12 +100,12 @@ class Reader:
         return "".join(f"{each.rstrip()}\n" for each in text.splitlines())
 
     def _run(self, line: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED)}
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
         # A library that a page uses may warn of what another one will remove.
         environment["PYTHONWARNINGS"] = "ignore::UserWarning"
-        # Both commands are those of this interpreter, whose environment may have no scripts.
-        line = re.sub(r"^django-admin ", "python -m django ", re.sub(r"^rsgi ", "python -m rsgi ", line))
+        # These commands are those of this interpreter, whose environment may have no scripts.
+        line = re.sub(r"^django-admin ", "python -m django ", re.sub(r"^(rsgi|pytest) ", r"python -m \1 ", line))
         command = ["sh", "-c", line.replace("127.0.0.1:8000", f"127.0.0.1:{self._port}")]
         return subprocess.run(
             command, cwd=self._folder, env=environment, capture_output=True, text=True, timeout=120, check=False
