@@ -23,7 +23,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-def _answer(start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _respond(start_response: Callable[..., Any]) -> Iterable[bytes]:
     # A fresh list for each request, as frameworks make one: a server may change the list it is given.
     start_response("200 OK", _WSGI_HEADERS.copy())
     return [BODY]
@@ -34,19 +34,19 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
     if environ["REQUEST_METHOD"] == "POST":
         while environ["wsgi.input"].read(PIECE):
             pass
-    return _answer(start_response)
+    return _respond(start_response)
 
 
 def wsgi_read(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Reads what it is sent at once, and greets."""
     environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    return _answer(start_response)
+    return _respond(start_response)
 
 
 def wsgi_sleep(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Waits, as for a database, and greets."""
     time.sleep(SLEEP_SECONDS)
-    return _answer(start_response)
+    return _respond(start_response)
 
 
 def _http_only(scope: Message) -> None:

@@ -100,12 +100,12 @@ def _ask(port: int, request: bytes, turns: int) -> None:
             for connection in connections:
                 connection.sendall(request)
             for connection in connections:
-                answer = b""
-                while not answer.endswith(b"Hello, World!"):
+                response = b""
+                while not response.endswith(b"Hello, World!"):
                     piece = connection.recv(4096)
                     if not piece:
                         raise MeasurementError("a connection was closed")
-                    answer += piece
+                    response += piece
     finally:
         for connection in connections:
             connection.close()

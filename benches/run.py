@@ -25,7 +25,7 @@ from load import MeasurementError, run_load, wrk_version
 from loads import run_case
 from plot import render_plot
 from report import render_report
-from servers import check_answer, running, url_of
+from servers import check_response, running, url_of
 
 _WARM_UP_SECONDS = 1
 # What starting and stopping a server takes, roughly; only for the estimate at the start.
@@ -155,7 +155,7 @@ def _measure(server: Server, case: Case, seconds: int, with_perf: bool) -> Measu
                 before = read_usage(processes)
                 load, extra = run_case(case, url_of(server, port), port, process, seconds)
                 after = read_usage(processes)
-            check_answer(server, port, case.app)
+            check_response(server, port, case.app)
             if process_tree(process) != processes:
                 raise MeasurementError("its processes changed under load: what they used is not known")
     except (MeasurementError, OSError, subprocess.TimeoutExpired) as error:

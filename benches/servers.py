@@ -89,12 +89,12 @@ def url_of(server: Server, port: int) -> str:
     return f"{'https' if server.has_tls else 'http'}://127.0.0.1:{port}/"
 
 
-def check_answer(server: Server, port: int, app: str) -> None:
+def check_response(server: Server, port: int, app: str) -> None:
     """Asks once, over HTTP/1.1.
 
     Raises:
-        MeasurementError: the answer is not that of the application.
-        OSError: there is no answer.
+        MeasurementError: the response is not that of the application.
+        OSError: there is no response.
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     if server.has_tls:
@@ -127,7 +127,7 @@ def _wait_until_it_answers(
         if process.poll() is not None:
             raise MeasurementError(f"it ended with {process.returncode} instead of starting")
         with suppress(OSError):
-            return check_answer(server, port, app)
+            return check_response(server, port, app)
         time.sleep(0.05)
     raise MeasurementError(f"it did not answer within {within:.0f} s")
 

@@ -15,7 +15,7 @@ from typing import Any
 _PAYLOAD = b"x" * 32
 # A mask of zeros leaves the payload as it is.
 _FRAME = bytes([0x82, 0x80 | len(_PAYLOAD)]) + bytes(4) + _PAYLOAD
-_ANSWER = 2 + len(_PAYLOAD)
+_ECHO = 2 + len(_PAYLOAD)
 _HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -51,7 +51,7 @@ class Run:
 
 
 class Client(asyncio.Protocol):
-    """One connection; it counts bytes, since every answer is as long as the other."""
+    """One connection; it counts bytes, since every response is as long as the other."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -74,7 +74,7 @@ class Client(asyncio.Protocol):
         if not self.open:
             return self.opening(data)
         self.bytes += len(data)
-        count, self.bytes = divmod(self.bytes, _ANSWER)
+        count, self.bytes = divmod(self.bytes, _ECHO)
         if count:
             self.run.received(self, count)
 

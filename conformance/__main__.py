@@ -29,7 +29,7 @@ from page import Column, page
 from peers import BRIDGES_UNDER_UVICORN, SERVERS
 from rsgi._rsgi import VERSION
 
-PATIENCE = 3.0
+TIMEOUT = 3.0
 LONGEST_CHECK = 60  # seconds, whatever a check waits for
 LONGEST_DRIVE = 30
 AT_ONCE = 3  # most of the time is spent waiting for what does not come
@@ -66,7 +66,7 @@ def _ask_process(kind: Kind, folder: Path, tell: Callable[[str], None]) -> dict[
         variant = asked.variant if kind.name == "rsgi" or asked.variant != "streaming" else "plain"
         if variant not in running:
             running[variant] = ProcessHost(kind, variant, folder)
-        running[variant].patience = PATIENCE
+        running[variant].timeout = TIMEOUT
         seen[asked.name] = _bounded(asked, running[variant])
         tell(f"{kind.name} {asked.number} {asked.name}: {seen[asked.name] or 'ok'}")
         if seen[asked.name] is not None or asked.variant == "own":
@@ -146,8 +146,8 @@ def _ask(title: str) -> Column | None:
 def _ask_apart(title: str) -> Column | None:
     """Ask one implementation in a process of its own: a check may be cut off only in the main thread of one."""
     command = [sys.executable, str(CONFORMANCE), "--ask", title]
-    answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-    return answer and Column(**answer)
+    response = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return response and Column(**response)
 
 
 def main() -> None:

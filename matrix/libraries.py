@@ -16,22 +16,22 @@ from wire import Connection, Header, Response, request
 
 _JSON = ("Content-Type", "application/json")
 _FORM = ("Content-Type", "application/x-www-form-urlencoded")
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 
 
 def _get(server: Server, target: str, *headers: Header) -> Response:
-    return request(server, "GET", target, headers, timeout=_PATIENCE)
+    return request(server, "GET", target, headers, timeout=_TIMEOUT)
 
 
 def _post(server: Server, target: str, value: object, *headers: Header) -> Response:
-    return request(server, "POST", target, [_JSON, *headers], json.dumps(value).encode(), timeout=_PATIENCE)
+    return request(server, "POST", target, [_JSON, *headers], json.dumps(value).encode(), timeout=_TIMEOUT)
 
 
 def _page(name: str, target: str, *, method: str = "GET", status: int = 200, body: bool = True) -> Case:
     """A page; its status alone where the framework puts something random into it."""
 
     def ask(server: Server) -> Any:
-        return seen(server, request(server, method, target, timeout=_PATIENCE), body=body)
+        return seen(server, request(server, method, target, timeout=_TIMEOUT), body=body)
 
     return Case(name, "http", ask, status_is(status))
 
@@ -40,8 +40,11 @@ def _sent(name: str, target: str, value: object, status: int = 200) -> Case:
     return Case(name, "json", lambda server: seen(server, _post(server, target, value)), status_is(status))
 
 
-def _statuses(server: Server, *answers: Response) -> dict[str, Any]:
-    return {"statuses": [answer.status for answer in answers], "complete": all(answer.complete for answer in answers)}
+def _statuses(server: Server, *responses: Response) -> dict[str, Any]:
+    return {
+        "statuses": [response.status for response in responses],
+        "complete": all(response.complete for response in responses),
+    }
 
 
 # Socket.IO
@@ -59,7 +62,7 @@ def _polling(server: Server) -> Any:
 
 
 def _socket(server: Server) -> Any:
-    with WebSocketConnection(server, timeout=_PATIENCE) as client:
+    with WebSocketConnection(server, timeout=_TIMEOUT) as client:
         opened = client.upgrade("/socket.io/?EIO=4&transport=websocket")
         first = client.read_data_frame().payload[:7].decode()
         client.send_frame(TEXT, b"40")
@@ -77,7 +80,7 @@ def _socket(server: Server) -> Any:
 
 
 def _subscription(server: Server) -> Any:
-    with WebSocketConnection(server, timeout=_PATIENCE) as client:
+    with WebSocketConnection(server, timeout=_TIMEOUT) as client:
         opened = client.upgrade("/", [("Sec-WebSocket-Protocol", "graphql-transport-ws")])
         client.send_frame(TEXT, b'{"type":"connection_init"}')
         heard = [json.loads(client.read_data_frame().payload)]
@@ -105,7 +108,7 @@ def _mcp(server: Server) -> Any:
     listed = _post(server, "/mcp", _message("tools/list", 2), _ACCEPT, *session)
     call = _message("tools/call", 3, name="add", arguments={"first": 2, "second": 3})
     called = _post(server, "/mcp", call, _ACCEPT, *session)
-    ended = request(server, "DELETE", "/mcp", [_ACCEPT, *session], timeout=_PATIENCE)
+    ended = request(server, "DELETE", "/mcp", [_ACCEPT, *session], timeout=_TIMEOUT)
     bodies = {"opened": opened.text, "listed": listed.text, "called": called.text}
     return {**_statuses(server, opened, ready, listed, called, ended), **bodies}
 
@@ -125,7 +128,7 @@ def _queue(server: Server) -> Any:
 
 def _session(server: Server) -> Any:
     """The WebSocket over which Streamlit's page gets everything; its messages are binary."""
-    with WebSocketConnection(server, timeout=_PATIENCE) as client:
+    with WebSocketConnection(server, timeout=_TIMEOUT) as client:
         opened = client.upgrade("/_stcore/stream", [("Sec-WebSocket-Protocol", "streamlit")])
         return {"opened": opened.status, "chosen": opened.header("sec-websocket-protocol")}
 
@@ -139,19 +142,19 @@ def _login(server: Server) -> Any:
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
     cookie = page.all("set-cookie")[0].partition(";")[0]
     body = f"csrfmiddlewaretoken={token[1] if token else ''}&username=x&password=y".encode()
-    again = request(server, "POST", "/admin/login/", [_FORM, ("Cookie", cookie)], body, timeout=_PATIENCE)
+    again = request(server, "POST", "/admin/login/", [_FORM, ("Cookie", cookie)], body, timeout=_TIMEOUT)
     return {**_statuses(server, page, again), "refused": "match" in again.text}
 
 
 def _stream_of_events(server: Server) -> Any:
-    with Connection(server, timeout=_PATIENCE) as connection:
+    with Connection(server, timeout=_TIMEOUT) as connection:
         connection.send_request("GET", "/events")
         return seen(server, connection.read_response())
 
 
 def _form(name: str, target: str, body: bytes) -> Case:
     def ask(server: Server) -> Any:
-        return seen(server, request(server, "POST", target, [_FORM], body, timeout=_PATIENCE))
+        return seen(server, request(server, "POST", target, [_FORM], body, timeout=_TIMEOUT))
 
     return Case(name, "form", ask, status_is(200))
 

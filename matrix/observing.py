@@ -37,7 +37,7 @@ class Case:
         name: What it is, in the words of the page.
         group: What a framework that does not offer it lists in `without`.
         ask: Asks a server and gives what was seen, as JSON.
-        right: Whether that is what the application should give, so that two wrong answers are not taken for a match.
+        right: Whether that is what the application should give, so that two wrong responses are not taken for a match.
     """
 
     name: str

@@ -26,7 +26,7 @@ make test-matrix
 
 - **same**: rsgi gives what the application means to give, and the usual server gives the same.
 - **only rsgi**: rsgi gives it, and the usual server does not.
-- **different**: both give a right answer, and the two are not equal; or rsgi differs on purpose, and the note says why.
+- **different**: both give a right response, and the two are not equal; or rsgi differs on purpose, and the note says why.
 - **wrong**: rsgi does not give it. The section [Differences](#differences) says what was seen.
 - Not compared are `Date`, `Server`, `Connection`, and how the end of a body is marked.
 

@@ -24,7 +24,7 @@ _BYTES = ("Content-Type", "application/octet-stream")
 _FILE = "/files/sample.txt"
 _BOUNDARY = "boundary-of-the-matrix"
 _MULTIPART = ("Content-Type", f"multipart/form-data; boundary={_BOUNDARY}")
-_PATIENCE = 15.0
+_TIMEOUT = 15.0
 
 
 def _case(
@@ -42,8 +42,8 @@ def _case(
     codes = (status,) if isinstance(status, int) else tuple(status)
 
     def ask(server: Server) -> Any:
-        answer = request(server, method, target, headers, body, chunks, timeout=_PATIENCE)
-        return seen(server, answer, body=compare_body)
+        response = request(server, method, target, headers, body, chunks, timeout=_TIMEOUT)
+        return seen(server, response, body=compare_body)
 
     return Case(name, group, ask, status_is(*codes, contains=contains))
 
@@ -79,7 +79,7 @@ def _not_modified(server: Server) -> Any:
 
 
 def _on_one_connection(server: Server) -> Any:
-    with Connection(server, timeout=_PATIENCE) as connection:
+    with Connection(server, timeout=_TIMEOUT) as connection:
         found = []
         for target, body in (("/", None), ("/raw", b"x" * 70_000), ("/", None)):
             connection.send_request("GET" if body is None else "POST", target, [_BYTES] if body else [], body)
@@ -88,7 +88,7 @@ def _on_one_connection(server: Server) -> Any:
 
 
 def _pipelined(server: Server) -> Any:
-    with Connection(server, timeout=_PATIENCE) as connection:
+    with Connection(server, timeout=_TIMEOUT) as connection:
         one = f"GET /users/NAME HTTP/1.1\r\nHost: {server.authority}\r\n\r\n"
         connection.send("".join(one.replace("NAME", name) for name in ("a", "b", "c")).encode())
         found = [seen(server, connection.read_response()) for _ in range(3)]
@@ -96,7 +96,7 @@ def _pipelined(server: Server) -> Any:
 
 
 def _expecting(server: Server) -> Any:
-    with Connection(server, timeout=_PATIENCE) as connection:
+    with Connection(server, timeout=_TIMEOUT) as connection:
         connection.send_request("POST", "/raw", [_BYTES, ("Expect", "100-continue"), ("Content-Length", "5")])
         interim = connection.read_head()
         connection.send(b"hello")
@@ -104,7 +104,7 @@ def _expecting(server: Server) -> Any:
 
 
 def _talk(server: Server) -> Any:
-    with WebSocketConnection(server, timeout=_PATIENCE) as client:
+    with WebSocketConnection(server, timeout=_TIMEOUT) as client:
         opened = client.upgrade("/ws")
         client.send_frame(TEXT, "caf\xe9".encode())
         said = client.read_data_frame()
@@ -114,13 +114,13 @@ def _talk(server: Server) -> Any:
 
 
 def _subprotocol(server: Server) -> Any:
-    with WebSocketConnection(server, timeout=_PATIENCE) as client:
+    with WebSocketConnection(server, timeout=_TIMEOUT) as client:
         opened = client.upgrade("/ws", [("Sec-WebSocket-Protocol", "other, chat")])
         return {"opened": opened.status, "chosen": opened.header("sec-websocket-protocol")}
 
 
 def _closed(server: Server) -> Any:
-    with WebSocketConnection(server, timeout=_PATIENCE) as client:
+    with WebSocketConnection(server, timeout=_TIMEOUT) as client:
         opened = client.upgrade("/ws")
         client.send_frame(TEXT, b"bye")
         frame = client.read_data_frame()
@@ -128,7 +128,7 @@ def _closed(server: Server) -> Any:
 
 
 def _refused(server: Server) -> Any:
-    with WebSocketConnection(server, timeout=_PATIENCE) as client:
+    with WebSocketConnection(server, timeout=_TIMEOUT) as client:
         return {"refused": client.upgrade("/nowhere").status >= 400}
 
 
@@ -136,12 +136,12 @@ def _later(server: Server) -> Any:
     """Work that a request leaves behind is over before the server is: it is told to stop while the work runs."""
     assert isinstance(server, FrameworkServer)
     folder = server.scratch
-    answer = request(server, "POST", "/later", body=b"", timeout=_PATIENCE)
+    response = request(server, "POST", "/later", body=b"", timeout=_TIMEOUT)
     wait_until((folder / "begun").exists, 10, "the work has begun")
     server.send_signal(signal.SIGTERM)
     (folder / "release").touch()
     server.wait(30)
-    return {"status": answer.status, "done": (folder / "done").exists()}
+    return {"status": response.status, "done": (folder / "done").exists()}
 
 
 def _json_of(value: object) -> bytes:

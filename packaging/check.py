@@ -63,8 +63,8 @@ def _serve(python: Path, folder: Path) -> None:
         if place is None:
             raise SystemExit("error: the server did not start")
         for path, body in (("/", b"old"), ("/new/x", b"new")):
-            with urllib.request.urlopen(f"{place}{path}", timeout=_LONGEST_START) as answer:
-                assert answer.read() == body, path
+            with urllib.request.urlopen(f"{place}{path}", timeout=_LONGEST_START) as response:
+                assert response.read() == body, path
     finally:
         server.terminate()
         code = server.wait(_LONGEST_START)

@@ -25,7 +25,7 @@ WIRE = NATIVE | BRIDGED
 ANY_BRIDGE = BRIDGED | DRIVER
 EVERYWHERE = WIRE | DRIVER
 
-PATIENCE = 5.0  # seconds
+TIMEOUT = 5.0  # seconds
 
 
 class NotSo(AssertionError):
@@ -93,15 +93,15 @@ def verdict(asked: Behaviour, host: Host) -> str | None:
     try:
         asked.check(host)
     except TimeoutError:
-        return f"no answer within {host.patience:g} s"
+        return f"no response within {host.timeout:g} s"
     except (ConnectionEnded, ConnectionResetError, BrokenPipeError):
-        return "the connection was cut before the answer"
+        return "the connection was cut before the response"
     except Broken:
         return "the response broke off"
     except MalformedResponse as error:
         return f"malformed response: {error}"
     except AssertionError as error:
         return str(error)
-    except (ValueError, LookupError) as error:  # an answer that the check cannot read
-        return f"unreadable answer: {error!r}"
+    except (ValueError, LookupError) as error:  # a response that the check cannot read
+        return f"unreadable response: {error!r}"
     return None

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from behaviours import site
-from behaviours.behaviour import PATIENCE, Broken, NotSo
+from behaviours.behaviour import TIMEOUT, Broken, NotSo
 from behaviours.bridges import BRIDGES, http_scope
 from behaviours.exchange import Exchange, Headers, Host, Mark
 from wire import Response
@@ -43,7 +43,7 @@ class Loop:
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True, name="driver")
         self._thread.start()
 
-    def run(self, work: Awaitable[Any], timeout: float = PATIENCE) -> Any:
+    def run(self, work: Awaitable[Any], timeout: float = TIMEOUT) -> Any:
         async def bounded() -> Any:
             return await asyncio.wait_for(work, timeout)
 
@@ -81,7 +81,7 @@ class DrivenExchange(Exchange):
         self._out: queue.Queue[Message | _Ended] = queue.Queue()
         self._kept: Message | _Ended | None = None
         self._gone = False
-        self._answered = asyncio.Event()
+        self._replied = asyncio.Event()
         self._started = False
         self._ended = False
         self._stalled = stalled
@@ -113,7 +113,7 @@ class DrivenExchange(Exchange):
     async def receive(self) -> Message:
         self.received += 1
         message = asyncio.ensure_future(self._incoming.get())
-        over = asyncio.ensure_future(self._answered.wait())
+        over = asyncio.ensure_future(self._replied.wait())
         try:
             await asyncio.wait({message, over}, return_when=asyncio.FIRST_COMPLETED)
             return message.result() if message.done() else {"type": "http.disconnect"}
@@ -132,7 +132,7 @@ class DrivenExchange(Exchange):
             await self._room.acquire()
         self._out.put(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
-            self._answered.set()
+            self._replied.set()
 
     def _check(self, message: Message) -> None:
         """What ASGI asks of the messages of a response."""
@@ -212,7 +212,7 @@ class DrivenExchange(Exchange):
         if self._stalled:
             self.driver.events.soon(self._room.release)
         try:
-            return self._out.get(timeout=self.driver.patience)
+            return self._out.get(timeout=self.driver.timeout)
         except queue.Empty:
             raise TimeoutError from None
 
@@ -224,7 +224,7 @@ class DrivenExchange(Exchange):
 
     def leave(self) -> None:
         self._gone = True
-        self.driver.events.soon(self._answered.set)
+        self.driver.events.soon(self._replied.set)
         self.driver.events.soon(self._room.release)
 
     def cancel(self) -> None:
@@ -232,7 +232,7 @@ class DrivenExchange(Exchange):
         assert self.task is not None
         self.driver.events.soon(self.task.cancel)
 
-    def wait(self, timeout: float = PATIENCE) -> bool:
+    def wait(self, timeout: float = TIMEOUT) -> bool:
         """Wait for the call to end."""
         return self._done.wait(timeout)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from behaviours import site
-from behaviours.behaviour import PATIENCE, Broken, NotSo
+from behaviours.behaviour import TIMEOUT, Broken, NotSo
 from wire import Connection, ConnectionEnded, Response, chunk_bytes
 
 Headers = Iterable[tuple[str, str]]
@@ -76,12 +76,12 @@ class Host(ABC):
     Attributes:
         name: How it is called in tests and tables.
         place: `native`, `bridged` or `driver`.
-        patience: How long to wait for what should come at once, in seconds.
+        timeout: How long to wait for what should come at once, in seconds.
     """
 
     name: str
     place: str
-    patience: float = PATIENCE
+    timeout: float = TIMEOUT
 
     @abstractmethod
     def open(

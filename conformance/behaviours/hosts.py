@@ -241,7 +241,7 @@ class ProcessHost(Host):
         chunked: bool = False,
         stalled: bool = False,
     ) -> WireExchange:
-        connection = Connection(self.server, timeout=self.patience, receive_buffer=4096 if stalled else None)
+        connection = Connection(self.server, timeout=self.timeout, receive_buffer=4096 if stalled else None)
         return WireExchange(connection, method, target, headers, length=length, chunked=chunked)
 
     def log_mark(self) -> Mark:

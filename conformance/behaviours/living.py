@@ -59,8 +59,8 @@ def waits(environ: Environ, start_response: StartResponse) -> Any:
 @application
 def calls_back(environ: Environ, start_response: StartResponse) -> Any:
     """Ask the same server for another page while this request is being answered."""
-    with urlopen(f"http://127.0.0.1:{environ['SERVER_PORT']}/hello", timeout=4) as answer:
-        return text(start_response, f"called back: {answer.read().decode()}")
+    with urlopen(f"http://127.0.0.1:{environ['SERVER_PORT']}/hello", timeout=4) as response:
+        return text(start_response, f"called back: {response.read().decode()}")
 
 
 @application
@@ -307,7 +307,7 @@ def bridge_works_after_a_fork(host: Any) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, 9)
         process.communicate()
-        output = "no answer within 12 s"
+        output = "no response within 12 s"
     expect("parent and child", output.strip(), "ok")
 
 

@@ -171,7 +171,7 @@ def readline_waits_for_its_line(host: Host) -> None:
     with host.open("POST", f"/input_calls?calls={quote(repr(calls))}", length=13) as exchange:
         for piece in (b"fi", b"rst\nse", b"con"):
             exchange.give(piece)
-            demand(exchange.silent_for(0.03), "an answer before the line was whole")
+            demand(exchange.silent_for(0.03), "a response before the line was whole")
         exchange.give(b"d\n")
         expect("lines", json.loads(exchange.response().body), [repr(b"first\n"), repr(b"second\n"), repr(b"")])
 

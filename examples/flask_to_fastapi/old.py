@@ -23,16 +23,16 @@ def login_form():
 
 @app.post("/login")
 def login():
-    answer = redirect("/")
-    answer.set_cookie("user", request.form.get("user", ""), httponly=True, samesite="Lax")
-    return answer
+    response = redirect("/")
+    response.set_cookie("user", request.form.get("user", ""), httponly=True, samesite="Lax")
+    return response
 
 
 @app.post("/logout")
 def logout():
-    answer = redirect("/")
-    answer.delete_cookie("user")
-    return answer
+    response = redirect("/")
+    response.delete_cookie("user")
+    return response
 
 
 @app.get("/health")

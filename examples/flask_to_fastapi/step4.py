@@ -27,16 +27,16 @@ async def login_form():
 
 @app.post("/login")
 async def login(user: Annotated[str, Form()] = ""):
-    answer = RedirectResponse("/", 302)
-    answer.set_cookie("user", user, httponly=True)
-    return answer
+    response = RedirectResponse("/", 302)
+    response.set_cookie("user", user, httponly=True)
+    return response
 
 
 @app.post("/logout")
 async def logout():
-    answer = RedirectResponse("/", 302)
-    answer.delete_cookie("user")
-    return answer
+    response = RedirectResponse("/", 302)
+    response.delete_cookie("user")
+    return response
 
 
 @app.get("/covers/{file:path}")

@@ -37,7 +37,7 @@ def _note(what: str) -> None:
         os.close(descriptor)
 
 
-def _answer(path: str, body: bytes) -> bytes:
+def _response(path: str, body: bytes) -> bytes:
     if path == "/leak":
         _kept.append(b"x" * (1 << 18))
     return hashlib.sha256(body).hexdigest().encode()
@@ -93,7 +93,7 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
         raise RuntimeError("it fails")
     if path == "/slow":
         time.sleep(0.2)
-    return [_answer(path, environ["wsgi.input"].read())]
+    return [_response(path, environ["wsgi.input"].read())]
 
 
 async def asgi(scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
@@ -148,7 +148,7 @@ async def _http(path: str, receive: Callable[..., Any], send: Callable[..., Any]
         for _ in range(pieces):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             await asyncio.sleep(pause)
-    await send({"type": "http.response.body", "body": b"" if path in _STREAMS else _answer(path, body)})
+    await send({"type": "http.response.body", "body": b"" if path in _STREAMS else _response(path, body)})
 
 
 _STREAMS = {

@@ -25,7 +25,7 @@ from trials.servers import PEERS, RSGI, Kind
 from trials.unread import Unread, unread
 from wire import Connection, ConnectionEnded, chunk_bytes, request
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 DESCRIPTORS = 100
 PIECE = b"u" * 65536
 UPLOAD_PIECES = 2048  # 128 MiB
@@ -43,11 +43,11 @@ def _unserved(server: Server | Unread, kind: Kind) -> str | None:
     """Why a usual request is not answered, if so."""
     for path in _paths(kind, "get"):
         try:
-            answer = request(cast("Server", server), "GET", path, timeout=PATIENCE)
+            response = request(cast("Server", server), "GET", path, timeout=TIMEOUT)
         except (OSError, ConnectionEnded) as error:
-            return f"no answer for others: {error!r}"
-        if answer.status != 200:
-            return f"{answer.status} for others"
+            return f"no response for others: {error!r}"
+        if response.status != 200:
+            return f"{response.status} for others"
     return None
 
 
@@ -193,7 +193,7 @@ def _unread(kind: Kind, stream: str, path: str, times: int, *arguments: str) -> 
                 return unserved
             server.process.terminate()
             try:
-                server.process.wait(PATIENCE)
+                server.process.wait(TIMEOUT)
             except subprocess.TimeoutExpired:
                 return "SIGTERM does not end it"
             return None
@@ -207,7 +207,7 @@ def stopped_and_continued(kind: Kind) -> str | None:
     with serving(kind, *arguments) as server, contextlib.ExitStack() as stack:
         waiting = []
         for path in _paths(kind, "discard"):
-            kept, in_head = (stack.enter_context(Connection(server, timeout=PATIENCE)) for _ in range(2))
+            kept, in_head = (stack.enter_context(Connection(server, timeout=TIMEOUT)) for _ in range(2))
             kept.send_request("GET", path)
             kept.read_response()
             in_head.send(f"GET {path} HTTP/1.1\r\nHo".encode())

@@ -10,7 +10,7 @@ LARGE = b"0123456789abcdef" * 65536
 FILES = Path(__file__).with_name("files")
 LINES = [f"line {number}\n" for number in range(5)]
 EVENTS = [f"data: event {number}\n\n" for number in range(3)]
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 
 
 def facts(content):
@@ -25,7 +25,7 @@ def _folder():
 def work():
     """Work that waits for `release` and then says that it is done; it begins when the response has been sent."""
     (_folder() / "begun").touch()
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while not (_folder() / "release").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     (_folder() / "done").touch()
@@ -34,7 +34,7 @@ def work():
 async def work_async():
     """The same in an event loop."""
     (_folder() / "begun").touch()
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while not (_folder() / "release").exists() and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
     (_folder() / "done").touch()

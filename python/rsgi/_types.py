@@ -20,7 +20,7 @@ ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | 
 
 
 class StartResponse(Protocol):
-    """The callable that a WSGI application begins its answer with; returns the old `write` callable."""
+    """The callable that a WSGI application begins its response with; returns the old `write` callable."""
 
     def __call__(
         self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None, /

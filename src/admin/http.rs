@@ -41,7 +41,7 @@ use crate::net::binding::Bound;
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long the client may take to send its request.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most connections at a time.
 const MOST_CONNECTIONS: usize = 64;
@@ -180,8 +180,8 @@ pub async fn serve(bound: Bound, show: Arc<Show>) {
                     oldest.abort();
                 }
                 let taken = Arc::new(LastTaken::default());
-                let conversation = converse(stream, Arc::clone(&show), Arc::clone(&taken));
-                connections.push_back((tokio::spawn(conversation).abort_handle(), taken));
+                let connection = serve_connection(stream, Arc::clone(&show), Arc::clone(&taken));
+                connections.push_back((tokio::spawn(connection).abort_handle(), taken));
             }
             // The process may be out of descriptors. Try again later.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -189,17 +189,17 @@ pub async fn serve(bound: Bound, show: Arc<Show>) {
     }
 }
 
-async fn converse(stream: Box<dyn AdminStream>, show: Arc<Show>, taken: Arc<LastTaken>) {
+async fn serve_connection(stream: Box<dyn AdminStream>, show: Arc<Show>, taken: Arc<LastTaken>) {
     let streamed = Arc::clone(&taken);
-    let answering = service_fn(move |request| {
+    let service = service_fn(move |request| {
         let (show, taken) = (Arc::clone(&show), Arc::clone(&taken));
-        async move { Ok::<_, Infallible>(answer(request, &show, &taken).await) }
+        async move { Ok::<_, Infallible>(handle(request, &show, &taken).await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false).max_buf_size(MOST_HEAD);
-    let mut conversation = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), answering));
+    builder.timer(TokioTimer::new()).header_read_timeout(REQUEST_TIMEOUT).keep_alive(false).max_buf_size(MOST_HEAD);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     // Errors of a connection concern only its client. A stream lasts as long as its client takes the events.
-    while tokio::time::timeout(DEADLINE, conversation.as_mut()).await.is_err() {
+    while tokio::time::timeout(DEADLINE, connection.as_mut()).await.is_err() {
         if !streamed.within(DEADLINE) {
             return;
         }
@@ -222,7 +222,7 @@ const PATHS: [&str; 10] = [
     "/publish/",
 ];
 
-async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<LastTaken>) -> AdminResponse {
+async fn handle(request: Request<Incoming>, show: &Show, taken: &Arc<LastTaken>) -> AdminResponse {
     let path = match request.uri().path() {
         "/publish" => "/publish/",
         path => path,
@@ -243,7 +243,7 @@ async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<LastTaken>)
         if *request.method() != Method::POST {
             return with(text(StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed\n"), ALLOW, "POST");
         }
-        let (status, said) = publish::answer(request, &show.source).await;
+        let (status, said) = publish::handle(request, &show.source).await;
         return with(respond(status, format!("{said}\n").into()), CONTENT_TYPE, TEXT);
     }
     let changes = path == "/shares" && *request.method() == Method::PUT;
@@ -252,9 +252,9 @@ async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<LastTaken>)
         return with(text(StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed\n"), ALLOW, allowed);
     }
     if let Some((kind, file)) = file {
-        let mut answer = with(respond(StatusCode::OK, file.into()), CONTENT_TYPE, kind);
-        secure(answer.headers_mut());
-        return answer;
+        let mut response = with(respond(StatusCode::OK, file.into()), CONTENT_TYPE, kind);
+        secure(response.headers_mut());
+        return response;
     }
     match path {
         "/healthz" => text(StatusCode::OK, "ok\n"),
@@ -264,7 +264,7 @@ async fn answer(request: Request<Incoming>, show: &Show, taken: &Arc<LastTaken>)
             Readiness::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         },
         "/metrics" => scrape(request.headers(), show).await,
-        "/shares" => match shares::answer(request, show).await {
+        "/shares" => match shares::handle(request, show).await {
             Ok((status, document)) => json(status, &document),
             Err((status, why)) => with(respond(status, format!("{why}\n").into()), CONTENT_TYPE, TEXT),
         },
@@ -294,11 +294,11 @@ fn stream(is_head: bool, show: &Show, taken: &Arc<LastTaken>) -> AdminResponse {
         return with(respond(StatusCode::OK, Bytes::new()), CONTENT_TYPE, EVENTS);
     }
     let Some(body) = show.board.stream(taken) else {
-        let answer = text(StatusCode::SERVICE_UNAVAILABLE, "too many streams of events are open\n");
-        return with(answer, RETRY_AFTER, "10");
+        let response = text(StatusCode::SERVICE_UNAVAILABLE, "too many streams of events are open\n");
+        return with(response, RETRY_AFTER, "10");
     };
-    let answer = respond(StatusCode::OK, Bytes::new()).map(|_| Either::Right(body));
-    with(answer, CONTENT_TYPE, EVENTS)
+    let response = respond(StatusCode::OK, Bytes::new()).map(|_| Either::Right(body));
+    with(response, CONTENT_TYPE, EVENTS)
 }
 
 fn json(status: StatusCode, document: &serde_json::Value) -> AdminResponse {
@@ -323,12 +323,12 @@ async fn scrape(headers: &HeaderMap, show: &Show) -> AdminResponse {
 }
 
 fn unauthorized(verdict: AccessDecision) -> AdminResponse {
-    let answer = text(StatusCode::UNAUTHORIZED, "send the token: `Authorization: Bearer TOKEN`\n");
+    let response = text(StatusCode::UNAUTHORIZED, "send the token: `Authorization: Bearer TOKEN`\n");
     let challenge = match verdict {
         AccessDecision::Wrong => "Bearer realm=\"rsgi\", error=\"invalid_token\"",
         AccessDecision::Granted | AccessDecision::Missing => "Bearer realm=\"rsgi\"",
     };
-    with(answer, WWW_AUTHENTICATE, challenge)
+    with(response, WWW_AUTHENTICATE, challenge)
 }
 
 fn text(status: StatusCode, text: &'static str) -> AdminResponse {
@@ -338,11 +338,11 @@ fn text(status: StatusCode, text: &'static str) -> AdminResponse {
 fn respond(status: StatusCode, body: Bytes) -> AdminResponse {
     let mut response = Response::new(Either::Left(Full::new(body)));
     *response.status_mut() = status;
-    let answer = with(response, CACHE_CONTROL, "no-store");
-    with(answer, X_CONTENT_TYPE_OPTIONS, "nosniff")
+    let response = with(response, CACHE_CONTROL, "no-store");
+    with(response, X_CONTENT_TYPE_OPTIONS, "nosniff")
 }
 
-fn with(mut answer: AdminResponse, name: HeaderName, value: &'static str) -> AdminResponse {
-    answer.headers_mut().insert(name, HeaderValue::from_static(value));
-    answer
+fn with(mut response: AdminResponse, name: HeaderName, value: &'static str) -> AdminResponse {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
 }

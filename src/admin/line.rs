@@ -1,8 +1,8 @@
 //! The connection between a worker and the admin listener of its supervisor: a socket pair with one line per question
-//! and answer.
+//! and reply.
 //!
-//! The supervisor sends a number and all live shares. The worker applies the shares. It answers with that number, its
-//! report, and the list of its routes if the list has changed. At its end, it sends a last answer without a number, so
+//! The supervisor sends a number and all live shares. The worker applies the shares. It replies with that number, its
+//! report, and the list of its routes if the list has changed. At its end, it sends a last reply without a number, so
 //! that none of its counts are lost. The supervisor writes the first line before it starts the worker, so that the
 //! worker's first request uses the live shares. Between these lines, published items go both ways
 //! (`relay.rs`).
@@ -21,11 +21,11 @@ use super::status::Report;
 use crate::config::live_shares::{LiveShares, SetShare};
 use crate::grip::parse_items;
 
-/// How long the worker waits at its end for the supervisor to read the last answer.
+/// How long the worker waits at its end for the supervisor to read the last reply.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long to wait for the first line. It is normally there already.
-const PATIENCE: Duration = Duration::from_secs(5);
+const FIRST_LINE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest first line, in bytes.
 const MOST_GREETING: usize = 1024 * 1024;
@@ -43,11 +43,11 @@ pub fn greet(mut stream: &std::os::unix::net::UnixStream, shares: &[SetShare]) {
 
 /// Reads the first line, before the worker serves.
 pub fn hear_greeting(mut stream: &std::os::unix::net::UnixStream, shares: &LiveShares) {
-    if stream.set_nonblocking(false).and_then(|()| stream.set_read_timeout(Some(PATIENCE))).is_err() {
+    if stream.set_nonblocking(false).and_then(|()| stream.set_read_timeout(Some(FIRST_LINE_TIMEOUT))).is_err() {
         return;
     }
     let (mut line, mut byte) = (Vec::new(), [0]);
-    // Byte by byte, because the lines after it are for `answer`.
+    // Byte by byte, because the lines after it are for `reply`.
     while line.len() < MOST_GREETING && matches!(stream.read(&mut byte), Ok(1)) && byte != *b"\n" {
         line.extend_from_slice(&byte);
     }
@@ -64,24 +64,24 @@ fn asked(question: &str, shares: &LiveShares) -> Option<u64> {
     number.parse().ok()
 }
 
-/// The answer of a worker.
+/// The reply of a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct WorkerReply {
-    /// The number of the question; `None` in the last answer.
+    /// The number of the question; `None` in the last reply.
     pub to: Option<u64>,
     /// The report.
     pub report: Report,
-    /// The list of its routes, if it has changed since the last answer.
+    /// The list of its routes, if it has changed since the last reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map: Option<String>,
 }
 
-/// Answers until the supervisor has ended or `end` completes. Then sends the last answer.
-pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, end: impl Future<Output = ()>) {
+/// Replies until the supervisor has ended or `end` completes. Then sends the last reply.
+pub async fn reply(stream: std::os::unix::net::UnixStream, process: &Process, end: impl Future<Output = ()>) {
     let Ok(mut stream) = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)) else { return };
     let (reading, mut writing) = stream.split();
     let mut map = 0;
-    let answering = async {
+    let replying = async {
         let mut questions = BufReader::new(reading).lines();
         let mut relayed = process.hub.as_ref().map(|hub| hub.relayed());
         loop {
@@ -104,7 +104,7 @@ pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, e
         }
     };
     let gone: io::Result<()> = tokio::select! {
-        gone = answering => gone,
+        gone = replying => gone,
         () = end => {
             let mut known = u64::MAX;
             // Do not wait for a supervisor that does not read.
@@ -113,7 +113,7 @@ pub async fn answer(stream: std::os::unix::net::UnixStream, process: &Process, e
         }
     };
     if let Err(error) = gone {
-        crate::log::debug(format_args!("the admin listener of the supervisor cannot be answered: {error}"));
+        crate::log::debug(format_args!("the admin listener of the supervisor gets no reply: {error}"));
     }
 }
 
@@ -132,7 +132,7 @@ fn publish(process: &Process, items: &str) {
     }
 }
 
-/// Sends one answer. `known` is the version of the list of routes that the supervisor has. The last answer needs no
+/// Sends one reply. `known` is the version of the list of routes that the supervisor has. The last reply needs no
 /// list.
 async fn say(
     writing: &mut (impl AsyncWriteExt + Unpin),
@@ -144,7 +144,7 @@ async fn say(
     let map = map.filter(|_| number > *known).map(|map| map.to_string());
     *known = number.max(*known);
     let report = Report { watched: process.shares.watched(), ..process.report() };
-    let mut answer = serde_json::to_vec(&WorkerReply { to, report, map })?;
-    answer.push(b'\n');
-    writing.write_all(&answer).await
+    let mut reply = serde_json::to_vec(&WorkerReply { to, report, map })?;
+    reply.push(b'\n');
+    writing.write_all(&reply).await
 }

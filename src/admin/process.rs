@@ -83,7 +83,7 @@ impl Process {
         }
     }
 
-    /// All data of the process, for one answer.
+    /// All data of the process, for one response.
     pub fn report(&self) -> Report {
         let mut samples = Vec::new();
         self.metrics.samples(&mut samples);
@@ -205,7 +205,7 @@ impl Process {
 
 /// Requests in flight. A WebSocket keeps the count of its handshake, so open WebSockets are subtracted.
 fn requests_in_flight(app: &App) -> usize {
-    app.load.unanswered.load(Ordering::Relaxed).saturating_sub(websockets_open(app))
+    app.load.in_flight.load(Ordering::Relaxed).saturating_sub(websockets_open(app))
 }
 
 fn websockets_open(app: &App) -> usize {
@@ -267,7 +267,7 @@ fn resident_memory() -> Option<u64> {
 pub struct LoopLag {
     /// When the pending question was asked.
     asked: Mutex<Option<Instant>>,
-    /// How long the last answer took, in nanoseconds.
+    /// How long the last reply took, in nanoseconds.
     last: AtomicU64,
 }
 
@@ -288,7 +288,7 @@ impl LoopLag {
         })));
     }
 
-    /// How long the last answer took, or how long the pending one already takes. `None` without a loop.
+    /// How long the last reply took, or how long the pending one already takes. `None` without a loop.
     fn now(&self, event_loop: &EventLoop) -> Option<Duration> {
         if !event_loop.is_attached() {
             return None;

@@ -14,8 +14,8 @@ use super::http::NumberSource;
 /// The longest body that is read.
 const MOST_BODY: usize = 4 * 1024 * 1024;
 
-/// Answers a request. Gives a status and a line.
-pub(super) async fn answer(request: Request<Incoming>, source: &NumberSource) -> (StatusCode, String) {
+/// Handles a request. Gives a status and a line.
+pub(super) async fn handle(request: Request<Incoming>, source: &NumberSource) -> (StatusCode, String) {
     if Sender::of(request.headers()) != Sender::Program {
         return (StatusCode::FORBIDDEN, "a web page cannot publish".to_owned());
     }

@@ -1,6 +1,6 @@
 //! Published items between processes: from the admin listener or from one worker to all workers.
 //!
-//! `workers.rs` collects numbers. Items go the same way, in lines of their own, and wait for no answer.
+//! `workers.rs` collects numbers. Items go the same way, in lines of their own, and wait for no reply.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ use super::workers::Workers;
 use crate::grip::parse_items;
 use crate::log::line;
 
-/// What the line of an item begins with. A question begins with a digit, an answer with a brace.
+/// What the line of an item begins with. A question begins with a digit, a reply with a brace.
 const MARK: char = '+';
 
 /// So many lines wait for a worker. One that is so far behind has other troubles, and gets no more.

@@ -26,8 +26,8 @@ const MOST_BODY: usize = 64 * 1024;
 /// Status and document, or status and reason.
 pub(super) type ShareReply = Result<(StatusCode, Value), (StatusCode, String)>;
 
-/// Answers a request for `/shares`.
-pub(super) async fn answer(request: Request<Incoming>, Show { source, access, .. }: &Show) -> ShareReply {
+/// Handles a request for `/shares`.
+pub(super) async fn handle(request: Request<Incoming>, Show { source, access, .. }: &Show) -> ShareReply {
     if request.method() != Method::PUT {
         return Ok((StatusCode::OK, json!({ "shares": source.shares().await })));
     }

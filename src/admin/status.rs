@@ -135,13 +135,13 @@ fn described(app: &Value) -> Value {
     json!({ "name": app["name"], "interface": app["interface"], "prefix": app["prefix"] })
 }
 
-/// The entry of a worker. `answered` says whether `status` is current.
-pub fn worker(number: usize, state: &str, answered: bool, status: &ProcessStatus) -> Value {
+/// The entry of a worker. `replied` says whether `status` is current.
+pub fn worker(number: usize, state: &str, replied: bool, status: &ProcessStatus) -> Value {
     let mut value = serde_json::to_value(status).unwrap_or_default();
     if let Some(fields) = value.as_object_mut() {
         fields.insert("worker".to_owned(), number.into());
         fields.insert("state".to_owned(), state.into());
-        fields.insert("answered".to_owned(), answered.into());
+        fields.insert("answered".to_owned(), replied.into());
     }
     value
 }

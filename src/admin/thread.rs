@@ -101,7 +101,7 @@ pub fn start(
             let thread = AdminThread::spawn(|stop| async move {
                 let stop = async { drop(stop.await) };
                 tokio::select! {
-                    () = line::answer(stream, &process, stop) => {}
+                    () = line::reply(stream, &process, stop) => {}
                     () = process.watch_loop() => {}
                 }
             })?;

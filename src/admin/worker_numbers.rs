@@ -16,7 +16,7 @@ impl Workers {
         self.samples_known(&silent)
     }
 
-    /// The last known numbers of all workers. Workers in `silent` have not answered.
+    /// The last known numbers of all workers. Workers in `silent` have not replied.
     pub(super) fn samples_known(&self, silent: &[usize]) -> Samples {
         let state = self.lock();
         let mut samples = state.ended.samples.clone();
@@ -57,13 +57,13 @@ impl Workers {
         self.statuses_known(&silent)
     }
 
-    /// The last known status of each worker. Workers in `silent` have not answered.
+    /// The last known status of each worker. Workers in `silent` have not replied.
     pub(super) fn statuses_known(&self, silent: &[usize]) -> Vec<Value> {
         let state = self.lock();
         let shown = state.workers.iter().filter_map(|(number, worker)| {
             let report = worker.last.as_ref()?;
-            let answered = worker.is_reachable() && !silent.contains(number);
-            Some(status::worker(*number, worker.stage.name(), answered, &report.status))
+            let replied = worker.is_reachable() && !silent.contains(number);
+            Some(status::worker(*number, worker.stage.name(), replied, &report.status))
         });
         shown.collect()
     }

@@ -1,8 +1,8 @@
 //! What a supervisor knows about its workers, including those that have ended.
 //!
 //! The policy is in Python (`python/rsgi/process/workers/supervisor.py`). Each worker is asked for its numbers every
-//! second, and at each scrape. If a worker does not answer in time, its last numbers are shown, and it is marked. If a
-//! worker is killed, only the counts after its last answer are lost.
+//! second, and at each scrape. If a worker does not reply in time, its last numbers are shown, and it is marked. If a
+//! worker is killed, only the counts after its last reply are lost.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,10 +26,10 @@ use crate::rollback::Judge;
 /// How often workers are asked if no client asks.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a scrape waits for the answers of workers.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a scrape waits for the replies of workers.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The most open questions of a worker. Further ones would not be answered sooner.
+/// The most open questions of a worker. Further ones would not get a reply sooner.
 const MOST_OPEN: usize = 2;
 
 /// The usual reasons to replace workers. Their counters start at 0, so that monitoring sees the first increase.
@@ -42,8 +42,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Workers {
     state: Mutex<WorkerState>,
-    /// Notified when a worker has answered.
-    answered: Notify,
+    /// Notified when a worker has replied.
+    replied: Notify,
     /// The list of routes that a worker has sent last.
     pub(super) map: MapCell,
 }
@@ -70,10 +70,10 @@ pub(super) struct Worker {
     questions: mpsc::Sender<u64>,
     /// Takes published items.
     pub(super) items: ToWorker,
-    /// The numbers of the last question and the last answer.
+    /// The numbers of the last question and the last reply.
     asked: u64,
-    answered: u64,
-    /// It has sent its last answer.
+    replied: u64,
+    /// It has sent its last reply.
     over: bool,
     pub(super) last: Option<Report>,
 }
@@ -87,7 +87,7 @@ impl Worker {
     /// Asks it. Returns the number of the question to wait for.
     pub(super) fn ask(&mut self) -> u64 {
         // Sending fails if two questions are open, or if the worker has just ended.
-        if self.asked - self.answered < MOST_OPEN as u64 && self.questions.try_send(self.asked + 1).is_ok() {
+        if self.asked - self.replied < MOST_OPEN as u64 && self.questions.try_send(self.asked + 1).is_ok() {
             self.asked += 1;
         }
         self.asked
@@ -106,7 +106,7 @@ impl Default for Workers {
     fn default() -> Self {
         let restarts = REASONS.map(|reason| (reason.to_owned(), 0)).into();
         let state = Mutex::new(WorkerState { restarts, ..WorkerState::default() });
-        Self { state, answered: Notify::new(), map: MapCell::default() }
+        Self { state, replied: Notify::new(), map: MapCell::default() }
     }
 }
 
@@ -145,7 +145,7 @@ impl Workers {
         let (questions, asked) = mpsc::channel(MOST_OPEN);
         let (items, published) = ToWorker::new();
         let worker =
-            Worker { stage: WorkerStage::Starting, questions, items, asked: 0, answered: 0, over: false, last: None };
+            Worker { stage: WorkerStage::Starting, questions, items, asked: 0, replied: 0, over: false, last: None };
         let mut state = self.lock();
         line::greet(&stream, &state.shares);
         // Among one more number than there are workers, one is free.
@@ -157,7 +157,7 @@ impl Workers {
         WorkerSlot { workers: Arc::clone(self), number, ended }
     }
 
-    /// Sends questions to a worker and reads its answers, until it has ended.
+    /// Sends questions to a worker and reads its replies, until it has ended.
     async fn follow(
         self: Arc<Self>,
         number: usize,
@@ -196,12 +196,12 @@ impl Workers {
         let last = state.workers.remove(&number).and_then(|worker| worker.last);
         state.ended.keep(last);
         drop(state);
-        self.answered.notify_waiters();
+        self.replied.notify_waiters();
     }
 
     async fn hear(&self, number: usize, reading: OwnedReadHalf) {
-        let mut answers = BufReader::new(reading).lines();
-        while let Ok(Some(line)) = answers.next_line().await {
+        let mut replies = BufReader::new(reading).lines();
+        while let Ok(Some(line)) = replies.next_line().await {
             if let Some(items) = relay::read(&line) {
                 self.relay(items, Some(number));
                 continue;
@@ -215,16 +215,16 @@ impl Workers {
             state.judge.hear(&report.watched, Instant::now());
             if let Some(worker) = state.workers.get_mut(&number) {
                 worker.last = Some(report);
-                worker.answered = to.map_or(worker.answered, |to| worker.answered.max(to));
+                worker.replied = to.map_or(worker.replied, |to| worker.replied.max(to));
                 worker.over |= to.is_none();
             }
             drop(state);
-            self.answered.notify_waiters();
+            self.replied.notify_waiters();
         }
         if let Some(worker) = self.lock().workers.get_mut(&number) {
             worker.over = true;
         }
-        self.answered.notify_waiters();
+        self.replied.notify_waiters();
     }
 
     /// Asks all workers every second, so that few counts are lost if one is killed.
@@ -237,20 +237,20 @@ impl Workers {
         }
     }
 
-    /// Asks all workers, and waits for a limited time. Returns the numbers of those that have not answered.
+    /// Asks all workers, and waits for a limited time. Returns the numbers of those that have not replied.
     pub(super) async fn ask_all(&self) -> Vec<usize> {
         let mut open: Vec<(usize, u64)> = {
             let mut state = self.lock();
             let reachable = state.workers.iter_mut().filter(|(_, worker)| worker.is_reachable());
             reachable.map(|(number, worker)| (*number, worker.ask())).collect()
         };
-        let answering = async {
+        let replying = async {
             loop {
-                let mut next = std::pin::pin!(self.answered.notified());
+                let mut next = std::pin::pin!(self.replied.notified());
                 next.as_mut().enable();
                 {
                     let state = self.lock();
-                    let waits = |worker: &Worker, question| !worker.over && worker.answered < question;
+                    let waits = |worker: &Worker, question| !worker.over && worker.replied < question;
                     open.retain(|(number, question)| {
                         state.workers.get(number).is_some_and(|worker| waits(worker, *question))
                     });
@@ -261,7 +261,7 @@ impl Workers {
                 next.await;
             }
         };
-        let _late = tokio::time::timeout(PATIENCE, answering).await;
+        let _late = tokio::time::timeout(REPLY_TIMEOUT, replying).await;
         open.into_iter().map(|(number, _)| number).collect()
     }
 

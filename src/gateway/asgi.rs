@@ -16,12 +16,13 @@ use rsgi_bridge::spare::Spare;
 
 use super::call::Call;
 use super::client_state::ClientState;
+use super::disconnect::DisconnectState;
 use super::extensions::offered;
 use super::http_exchange::{ExchangeState, HttpRequest};
-use super::in_time::{self, AnswerTime};
+use super::in_time::{self, ResponseTimeout};
 use super::pending_call::PendingCall;
 use super::request_messages::RequestMessages;
-use super::response_messages::{DisconnectState, ResponseMessages};
+use super::response_messages::ResponseMessages;
 use super::scope_observer::ScopeObserver;
 use super::spare_exchange::{Given, SpareExchange};
 use super::{early_hint, trailers};
@@ -136,7 +137,7 @@ pub fn call_direct(gateway: &Arc<AsgiGateway>, head: Box<RequestHead>, client: &
 pub async fn call(gateway: &Arc<AsgiGateway>, call: Call<'_>) -> AppResponse {
     let Call { head, mut body, client, .. } = call;
     if body.is_end() {
-        return answer(gateway, submit(gateway, head, RequestMessages::Whole(Bytes::new()), None, client), client)
+        return respond(gateway, submit(gateway, head, RequestMessages::Whole(Bytes::new()), None, client), client)
             .await;
     }
     let waits = head.expects_continue();
@@ -147,7 +148,7 @@ pub async fn call(gateway: &Arc<AsgiGateway>, call: Call<'_>) -> AppResponse {
         Ok(Some(whole)) if body.is_end() => RequestMessages::Whole(whole),
         Ok(first) => RequestMessages::Coming(body.pump(gateway.request_buffer, waits, first, None).0),
     };
-    answer(gateway, submit(gateway, head, request, None, client), client).await
+    respond(gateway, submit(gateway, head, request, None, client), client).await
 }
 
 /// Calls the application for a request that a second application may get too. The [`Leftover`] has the body for that.
@@ -164,7 +165,7 @@ pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: RequestConte
         (RequestMessages::Coming(reader), leftover)
     };
     let submitted = submit(gateway, head, request, Some(asked.observer), client);
-    (answer(gateway, submitted, client).await, leftover)
+    (respond(gateway, submitted, client).await, leftover)
 }
 
 /// Passes a call to the loop. Also returns the time limit, if there is one.
@@ -174,31 +175,31 @@ fn submit(
     body: RequestMessages,
     observer: Option<Arc<ScopeObserver>>,
     client: &ClientState,
-) -> (PendingCall, Option<AnswerTime>) {
+) -> (PendingCall, Option<ResponseTimeout>) {
     let (responder, reply) = client.reply();
     let call = gateway.calls.begin(&head);
     let time =
-        gateway.limit.map(|limit| AnswerTime { limit, reading: body.reading(), call: call.handle(), wear: None });
+        gateway.limit.map(|limit| ResponseTimeout { limit, reading: body.reading(), call: call.handle(), wear: None });
     let request =
-        Arc::new(HttpRequest { gone: DisconnectState::default(), head, observer, gateway: Arc::clone(gateway) });
+        Arc::new(HttpRequest { disconnect: DisconnectState::default(), head, observer, gateway: Arc::clone(gateway) });
     let waiting = PendingCall::of_task(reply, Arc::clone(&request) as _);
     let start = HttpStart { request, body, responder, call };
     gateway.event_loop.submit(LoopEvent::Start(Box::new(start)));
     (waiting, time)
 }
 
-async fn answer(
+async fn respond(
     gateway: &Arc<AsgiGateway>,
-    (waiting, time): (PendingCall, Option<AnswerTime>),
+    (waiting, time): (PendingCall, Option<ResponseTimeout>),
     client: &ClientState,
 ) -> AppResponse {
     let Some(time) = time else { return waiting.response(client).await };
     let (Some(reply), callee) = waiting.into_parts() else {
         return AppResponse::Error(RequestError::application_failed());
     };
-    let answer = pin!(in_time::of_task(reply, time, Arc::clone(&gateway.event_loop), &client.timer));
-    let answer = client.half_closed.watch(answer, || callee.doubt()).await;
-    callee.answered(answer)
+    let response = pin!(in_time::of_task(reply, time, Arc::clone(&gateway.event_loop), &client.timer));
+    let response = client.half_closed.watch(response, || callee.doubt()).await;
+    callee.responded(response)
 }
 
 /// A request on its way to the thread of the loop.

@@ -19,13 +19,12 @@ use rsgi_bridge::report::{log_failure, log_length};
 use rsgi_bridge::response::exchange::Ended;
 
 use super::asgi::AsgiGateway;
+use super::disconnect::DisconnectState;
 use super::extensions::only_if;
 use super::leaving::{put_off, raise_after_listeners};
 use super::message::{disconnect_message, says, typed, unexpected};
 use super::request_messages::RequestMessages;
-use super::response_messages::{
-    AfterCall, Capacity, DisconnectState, ResponseMessages, ResponseProgress, body_part, response_head,
-};
+use super::response_messages::{AfterCall, Capacity, ResponseMessages, ResponseProgress, body_part, response_head};
 use super::scope_observer::ScopeObserver;
 use super::waiters::Waiters;
 use super::{early_hint, file_message, trailers, zero_copy};
@@ -41,7 +40,7 @@ const FLUSH_TURNS: u32 = 3;
 /// One request, as long as anything refers to it.
 #[derive(Debug)]
 pub(super) struct HttpRequest {
-    pub(super) gone: DisconnectState,
+    pub(super) disconnect: DisconnectState,
     pub(super) head: Box<RequestHead>,
     pub(super) observer: Option<Arc<ScopeObserver>>,
     pub(super) gateway: Arc<AsgiGateway>,
@@ -49,7 +48,7 @@ pub(super) struct HttpRequest {
 
 impl AsRef<DisconnectState> for HttpRequest {
     fn as_ref(&self) -> &DisconnectState {
-        &self.gone
+        &self.disconnect
     }
 }
 
@@ -119,7 +118,7 @@ impl HttpExchange {
         let mut state = self.lock();
         match state.body.poll_next(py, context) {
             Some(message) => message,
-            None => state.response.poll_over(context, &state.request.gone).map(|()| disconnect_message(py)),
+            None => state.response.poll_over(context, &state.request.disconnect).map(|()| disconnect_message(py)),
         }
     }
 
@@ -177,7 +176,7 @@ impl HttpExchange {
             only_if(request.gateway.extensions.trailers, "trailers")?;
         }
         let trailers = promises.then(|| trailers::promised(&head, &request.head)).transpose()?;
-        response.start(head, &request.gone)?;
+        response.start(head, &request.disconnect)?;
         if let Some(trailers) = trailers {
             response.promise(trailers);
         }
@@ -209,13 +208,13 @@ impl HttpExchange {
         if response.is_discarding() && request.head.peer.is_gone() {
             return Err(Disconnected.into());
         }
-        let (room, ended) = response.take_body(body, more, request.head.is_head(), &request.gone)?;
+        let (capacity, ended) = response.take_body(body, more, request.head.is_head(), &request.disconnect)?;
         drop(state);
         if ended != Ended::Whole {
             let request = self.request();
             log_length(py, request.head.log_context(&request.gateway.name), ended);
         }
-        Ok(room)
+        Ok(capacity)
     }
 
     fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
@@ -224,7 +223,7 @@ impl HttpExchange {
         self.read_scope(py);
         let mut state = self.lock();
         let ExchangeState { response, request, .. } = &mut *state;
-        response.take_file(body, request.head.is_head(), &request.gone).map(|()| Capacity::More)
+        response.take_file(body, request.head.is_head(), &request.disconnect).map(|()| Capacity::More)
     }
 
     fn send_piece(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
@@ -233,7 +232,7 @@ impl HttpExchange {
         self.read_scope(py);
         let mut state = self.lock();
         let ExchangeState { response, request, .. } = &mut *state;
-        response.take_piece(body, more, request.head.is_head(), &request.gone)
+        response.take_piece(body, more, request.head.is_head(), &request.disconnect)
     }
 
     fn send_hint(&self, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
@@ -249,7 +248,7 @@ impl HttpExchange {
         let ExchangeState { response, request, .. } = &mut *state;
         if response.is_held() {
             // If the client has left, the head is not needed.
-            let _gone = response.take_body(Bytes::new(), true, request.head.is_head(), &request.gone);
+            let _result = response.take_body(Bytes::new(), true, request.head.is_head(), &request.disconnect);
         }
     }
 }
@@ -286,7 +285,7 @@ impl TaskExchange for HttpExchange {
         let mut state = self.lock();
         let ExchangeState { response, request, body, .. } = &mut *state;
         let body_failed = std::mem::replace(body, RequestMessages::Delivered).has_failed();
-        let ending = response.end(py, result, body_failed, &request.gone);
+        let ending = response.end(py, result, body_failed, &request.disconnect);
         drop(state);
         match ending {
             AfterCall::Told => {}

@@ -26,7 +26,7 @@ pub type CallResponse = Result<AppResponse, NoReply>;
 
 /// The time limit of one call.
 #[derive(Debug)]
-pub struct AnswerTime {
+pub struct ResponseTimeout {
     /// How long it may take.
     pub limit: Duration,
     /// How its request body is read, if the body is still arriving.
@@ -37,7 +37,7 @@ pub struct AnswerTime {
     pub wear: Option<Arc<Wear>>,
 }
 
-impl AnswerTime {
+impl ResponseTimeout {
     /// Whether the application has taken some of the body since the last check, or waits for more of it.
     fn reads_on(&self, taken: &mut u64) -> bool {
         let Some(reading) = &self.reading else { return false };
@@ -49,7 +49,7 @@ impl AnswerTime {
     fn over(&self, then: &str) -> AppResponse {
         let limit = self.limit.as_secs_f64();
         log::line(format_args!(
-            "warning: {} had no answer after {limit} s (`--request-timeout`): the client got 504, {then}",
+            "warning: {} had no response after {limit} s (`--request-timeout`): the client got 504, {then}",
             self.description()
         ));
         AppResponse::Error(RequestError::timed_out())
@@ -78,14 +78,14 @@ impl AnswerTime {
 /// The response of a task. If it does not begin in time, the task is cancelled, and the response is a 504.
 pub async fn of_task(
     mut response: ReplyReceiver<AppResponse>,
-    time: AnswerTime,
+    time: ResponseTimeout,
     event_loop: Arc<EventLoop>,
     timer: &SpareTimer,
 ) -> CallResponse {
     let mut taken = 0;
     loop {
-        if let Some(answer) = timer.in_time(time.limit, &mut response).await {
-            return answer;
+        if let Some(response) = timer.in_time(time.limit, &mut response).await {
+            return response;
         }
         if !time.reads_on(&mut taken) {
             return Ok(cancelled(time, &event_loop));
@@ -94,26 +94,26 @@ pub async fn of_task(
 }
 
 /// Cancels a task that has taken too long, and returns the response.
-pub fn cancelled(time: AnswerTime, event_loop: &Arc<EventLoop>) -> AppResponse {
-    let answer = time.over("its task is cancelled");
+pub fn cancelled(time: ResponseTimeout, event_loop: &Arc<EventLoop>) -> AppResponse {
+    let response = time.over("its task is cancelled");
     let description = time.description();
     event_loop.cancel(time.call, description);
-    answer
+    response
 }
 
 /// The response of a call in a pool. If no thread takes the call within `timeout`, the call is dropped, and the
 /// response is a 503. If the response does not begin in time, the thread is given up, and the response is a 504.
 pub async fn of_thread(
     mut response: ReplyReceiver<AppResponse>,
-    time: AnswerTime,
+    time: ResponseTimeout,
     job_handle: &JobHandle,
     (timeout, timer): (Duration, &SpareTimer),
 ) -> CallResponse {
     let submitted = Instant::now();
     let (mut taken, mut wait) = (0, time.limit.min(timeout));
     loop {
-        if let Some(answer) = timer.in_time(wait, &mut response).await {
-            return answer;
+        if let Some(response) = timer.in_time(wait, &mut response).await {
+            return response;
         }
         let Some(begun) = job_handle.taken() else {
             if submitted.elapsed() >= timeout && job_handle.refuse() {
@@ -129,9 +129,9 @@ pub async fn of_thread(
             if time.reads_on(&mut taken) {
                 wait = time.limit;
             } else if job_handle.give_up(time.description()) {
-                let answer = time.over("its thread is given up");
+                let response = time.over("its thread is given up");
                 time.say_if_all_hang(job_handle);
-                return Ok(answer);
+                return Ok(response);
             } else {
                 // The response is on its way.
                 return response.await;

@@ -42,14 +42,14 @@ enum LifespanStage {
 #[derive(Debug)]
 pub struct Lifespan {
     gateway: Arc<AsgiGateway>,
-    conversation: Arc<Conversation>,
+    shared: Arc<LifespanState>,
     stage: watch::Receiver<LifespanStage>,
     task: JoinHandle<()>,
     timeout: Duration,
 }
 
 #[derive(Debug)]
-struct Conversation {
+struct LifespanState {
     stage: watch::Sender<LifespanStage>,
     messages: Mutex<LifespanMessages>,
 }
@@ -71,8 +71,8 @@ pub async fn start(gateway: &Arc<AsgiGateway>, settings: &Settings) -> Result<Op
         return Ok(None);
     }
     let (stage_sender, mut stage) = watch::channel(LifespanStage::Starting);
-    let conversation = Arc::new(Conversation { stage: stage_sender, messages: Mutex::default() });
-    let task = tokio::spawn(run(Arc::clone(gateway), Arc::clone(&conversation)));
+    let lifespan = Arc::new(LifespanState { stage: stage_sender, messages: Mutex::default() });
+    let task = tokio::spawn(run(Arc::clone(gateway), Arc::clone(&lifespan)));
     let timeout = settings.lifespan_timeout.0;
     let name = &gateway.name;
     let decided = async { stage.wait_for(|stage| *stage != LifespanStage::Starting).await.map(|stage| stage.clone()) };
@@ -96,7 +96,7 @@ pub async fn start(gateway: &Arc<AsgiGateway>, settings: &Settings) -> Result<Op
             *gateway.state.lock().unwrap_or_else(PoisonError::into_inner) = None;
             Ok(None)
         }
-        _ => Ok(Some(Lifespan { gateway: Arc::clone(gateway), conversation, stage, task, timeout })),
+        _ => Ok(Some(Lifespan { gateway: Arc::clone(gateway), shared: lifespan, stage, task, timeout })),
     }
 }
 
@@ -112,7 +112,7 @@ impl Lifespan {
     /// Asks the application to shut down, and waits until it has.
     pub async fn stop(mut self) {
         let waker = {
-            let mut messages = self.conversation.messages.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut messages = self.shared.messages.lock().unwrap_or_else(PoisonError::into_inner);
             messages.shutdown_asked = true;
             messages.waker.take()
         };
@@ -140,13 +140,13 @@ impl Lifespan {
 }
 
 /// Runs the application's lifespan call in the loop, and records how it ended.
-async fn run(gateway: Arc<AsgiGateway>, conversation: Arc<Conversation>) {
+async fn run(gateway: Arc<AsgiGateway>, lifespan: Arc<LifespanState>) {
     let (sender, receiver) = oneshot::channel();
     let event_loop = Arc::clone(&gateway.event_loop);
     let call = {
-        let (gateway, conversation) = (Arc::clone(&gateway), Arc::clone(&conversation));
+        let (gateway, lifespan) = (Arc::clone(&gateway), Arc::clone(&lifespan));
         move |py: Python<'_>| {
-            let started = call_app(py, &gateway, &conversation);
+            let started = call_app(py, &gateway, &lifespan);
             // The server may have given up in the meantime.
             let _unheard = sender.send(started.map_err(|error| describe(py, &error)));
         }
@@ -159,7 +159,7 @@ async fn run(gateway: Arc<AsgiGateway>, conversation: Arc<Conversation>) {
             Ok(_) => None,
             Err(error) => {
                 let (sender, receiver) = oneshot::channel();
-                let started = *conversation.stage.borrow() != LifespanStage::Starting;
+                let started = *lifespan.stage.borrow() != LifespanStage::Starting;
                 let name = Arc::clone(&gateway.name);
                 event_loop.submit(LoopEvent::Run(Box::new(move |py| {
                     // An exception during the startup means that the application has no lifespan. After the startup it
@@ -173,7 +173,7 @@ async fn run(gateway: Arc<AsgiGateway>, conversation: Arc<Conversation>) {
             }
         },
     };
-    conversation.stage.send_if_modified(|stage| {
+    lifespan.stage.send_if_modified(|stage| {
         let open = matches!(stage, LifespanStage::Starting | LifespanStage::Started);
         if open {
             *stage = LifespanStage::Ended(reason);
@@ -190,7 +190,7 @@ fn describe(py: Python<'_>, error: &PyErr) -> String {
 fn call_app(
     py: Python<'_>,
     gateway: &Arc<AsgiGateway>,
-    conversation: &Arc<Conversation>,
+    lifespan: &Arc<LifespanState>,
 ) -> PyResult<impl Future<Output = PyResult<Py<PyAny>>> + Send + use<>> {
     let state = PyDict::new(py);
     *gateway.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.clone().unbind());
@@ -201,7 +201,7 @@ fn call_app(
     scope.set_item("type", "lifespan")?;
     scope.set_item("asgi", asgi)?;
     scope.set_item("state", state)?;
-    let exchange = LifespanExchange { gateway: Arc::clone(gateway), conversation: Arc::clone(conversation) };
+    let exchange = LifespanExchange { gateway: Arc::clone(gateway), lifespan: Arc::clone(lifespan) };
     let exchange = Bound::new(py, exchange)?;
     let arguments = (gateway.app.bind(py), scope, exchange.getattr("receive")?, exchange.getattr("send")?);
     let coroutine = py.import("rsgi.process.loops")?.call_method1("call_application", arguments)?;
@@ -213,7 +213,7 @@ fn call_app(
 #[derive(Debug)]
 struct LifespanExchange {
     gateway: Arc<AsgiGateway>,
-    conversation: Arc<Conversation>,
+    lifespan: Arc<LifespanState>,
 }
 
 #[pymethods]
@@ -240,7 +240,7 @@ impl LifespanExchange {
             }
         };
         let mut before = None;
-        self.conversation.stage.send_if_modified(|stage| {
+        self.lifespan.stage.send_if_modified(|stage| {
             let fits = *stage == expected;
             if fits {
                 *stage = next;
@@ -274,7 +274,7 @@ fn when(stage: &LifespanStage) -> &'static str {
 
 impl LifespanExchange {
     fn poll_receive(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
-        let mut messages = self.conversation.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut messages = self.lifespan.messages.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = if !std::mem::replace(&mut messages.startup_told, true) {
             "lifespan.startup"
         } else if messages.shutdown_asked && !messages.shutdown_told {

@@ -2,13 +2,15 @@
 //!
 //! In reading order: `app` chooses between the gateways, `call` and `client_state` are what they get, and `pending_call` is how a connection
 //! waits for the response. `wsgi` uses `socket_sink` and `pools`. `asgi` uses `http_exchange`, which is `receive` and
-//! `send` of one request (`request_messages`, `response_messages`). `websocket/` is for WebSockets, `lifespan` for
+//! `send` of one request (`request_messages`, `response_messages`, `body_messages`). `websocket/` is for WebSockets, `lifespan` for
 //! startup and shutdown, `probe` for the mode that asks the ASGI application first.
 
 pub mod app;
 pub mod asgi;
+mod body_messages;
 pub mod call;
 pub mod client_state;
+mod disconnect;
 mod early_hint;
 mod extensions;
 mod file_message;

@@ -16,7 +16,7 @@ use rsgi_bridge::pool::JobHandle;
 use tokio::time::Instant;
 
 use super::client_state::ClientState;
-use super::response_messages::{DisconnectState, NotifyOnDrop};
+use super::disconnect::{DisconnectState, NotifyOnDrop};
 use crate::request::error::RequestError;
 use crate::response::app_response::AppResponse;
 use crate::runtime::reply::{NoReply, ReplyReceiver};
@@ -55,8 +55,8 @@ impl PendingCall {
         since: Instant,
         timeout: Duration,
     ) -> Self {
-        let (answered, withdrawn) = (AtomicBool::new(false), AtomicBool::new(false));
-        let callee = Callee::Thread(LeaveOnDrop { job_handle, answered, withdrawn });
+        let (responded, withdrawn) = (AtomicBool::new(false), AtomicBool::new(false));
+        let callee = Callee::Thread(LeaveOnDrop { job_handle, responded, withdrawn });
         let deadline = since.checked_add(timeout);
         Self { reply: Some(reply), callee, deadline, timeout, timer: None, told: false }
     }
@@ -74,24 +74,24 @@ impl PendingCall {
 
     /// Ready with the response. The connection polls again when the client closes its sending side.
     pub fn poll(&mut self, context: &mut Context<'_>, client: &ClientState) -> Poll<AppResponse> {
-        let mut answer = self.poll_reply(context);
-        if answer.is_pending() && !self.told && client.half_closed.is_set() {
+        let mut response = self.poll_reply(context);
+        if response.is_pending() && !self.told && client.half_closed.is_set() {
             self.told = true;
             self.callee.doubt();
             // Polled again, because that may have caused a response.
-            answer = self.poll_reply(context);
+            response = self.poll_reply(context);
         }
-        if answer.is_pending() && self.is_too_late(context, client) {
+        if response.is_pending() && self.is_too_late(context, client) {
             return Poll::Ready(AppResponse::Error(RequestError::no_thread()));
         }
-        answer.map(|answer| {
-            if let (Some(reply), Ok(_)) = (self.reply.take(), &answer) {
+        response.map(|response| {
+            if let (Some(reply), Ok(_)) = (self.reply.take(), &response) {
                 client.keep(reply);
             }
             if let Some(timer) = self.timer.take() {
                 client.timer.keep(timer);
             }
-            self.callee.answered(answer)
+            self.callee.responded(response)
         })
     }
 
@@ -130,15 +130,15 @@ impl Callee {
     fn refuse(&self) -> bool {
         let Self::Thread(call) = self else { return false };
         let refused = call.job_handle.refuse();
-        call.answered.fetch_or(refused, Ordering::Relaxed);
+        call.responded.fetch_or(refused, Ordering::Relaxed);
         refused
     }
 
     /// The response for the client.
-    pub(super) fn answered(&self, answer: Result<AppResponse, NoReply>) -> AppResponse {
+    pub(super) fn responded(&self, response: Result<AppResponse, NoReply>) -> AppResponse {
         match self {
-            Self::Thread(call) => call.answered(answer.ok()),
-            Self::Task(_) => answer.unwrap_or_else(|_| AppResponse::Error(RequestError::application_failed())),
+            Self::Thread(call) => call.responded(response.ok()),
+            Self::Task(_) => response.unwrap_or_else(|_| AppResponse::Error(RequestError::application_failed())),
         }
     }
 }
@@ -146,7 +146,7 @@ impl Callee {
 /// Marks the client as gone if it is dropped before there is a response.
 pub(super) struct LeaveOnDrop {
     pub(super) job_handle: JobHandle,
-    answered: AtomicBool,
+    responded: AtomicBool,
     withdrawn: AtomicBool,
 }
 
@@ -159,8 +159,8 @@ impl LeaveOnDrop {
 
     /// There is a response, or the thread dropped the call. If the call was not withdrawn, dropping it means that our
     /// code panicked.
-    fn answered(&self, answer: Option<AppResponse>) -> AppResponse {
-        self.answered.store(true, Ordering::Relaxed);
+    fn responded(&self, response: Option<AppResponse>) -> AppResponse {
+        self.responded.store(true, Ordering::Relaxed);
         let error = || {
             if self.withdrawn.load(Ordering::Relaxed) {
                 RequestError::no_thread()
@@ -168,13 +168,13 @@ impl LeaveOnDrop {
                 RequestError::application_failed()
             }
         };
-        answer.unwrap_or_else(|| AppResponse::Error(error()))
+        response.unwrap_or_else(|| AppResponse::Error(error()))
     }
 }
 
 impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
-        if !*self.answered.get_mut() {
+        if !*self.responded.get_mut() {
             self.job_handle.leave();
         }
     }

@@ -3,11 +3,12 @@
 //! HTTP requests use this, and WebSockets that are denied with a response, which have the same messages with other
 //! names.
 //!
-//! Spec: ASGI HTTP 2.5 "Response Start", "Response Body", "Disconnected client"; extension "Path Send".
+//! `body_messages.rs` has the messages with the body.
+//!
+//! Spec: ASGI HTTP 2.5 "Response Start", "Disconnected client".
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
@@ -15,13 +16,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use rsgi_bridge::error::{Disconnected, is_clients_doing, short};
-use rsgi_bridge::pipe::{PipeWriter, pipe};
-use rsgi_bridge::response::exchange::Ended;
-use rsgi_bridge::response::length::{Admitted, BodyLength};
+use rsgi_bridge::pipe::PipeWriter;
+use rsgi_bridge::response::length::BodyLength;
 use rsgi_bridge::response::response_head::ResponseHead;
-use rsgi_bridge::response::sink::FileBody;
 
-use super::file_message;
+use super::disconnect::DisconnectState;
 use super::message::says;
 use super::trailers::Promised;
 use super::zero_copy::Pumping;
@@ -29,66 +28,6 @@ use crate::request::error::RequestError;
 use crate::response::app_response::AppResponse;
 use crate::runtime::calls::{CallHandle, RunningCall};
 use crate::runtime::response_queue::{Responder, ResponseQueue};
-
-/// Notes that the client has left before there was a response.
-pub(super) type DisconnectFlag = Arc<DisconnectState>;
-
-/// See [`DisconnectFlag`].
-#[derive(Debug, Default)]
-pub(super) struct DisconnectState {
-    gone: AtomicBool,
-    /// The client may have left. If the application asks, it is told that the client has left, and that stays so.
-    doubted: AtomicBool,
-    waker: Mutex<Option<Waker>>,
-}
-
-impl DisconnectState {
-    fn tell(&self) {
-        self.gone.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    /// Notes that the client may have left.
-    pub(super) fn doubt(&self) {
-        self.doubted.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    fn wake(&self) {
-        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.doubted.load(Ordering::Acquire) {
-            self.gone.store(true, Ordering::Release);
-        }
-        if self.gone.load(Ordering::Acquire) {
-            return Poll::Ready(());
-        }
-        *waker = Some(context.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl AsRef<Self> for DisconnectState {
-    fn as_ref(&self) -> &Self {
-        self
-    }
-}
-
-/// Dropped with the service's future: the client has then got the response head, or has left. After that, the pipe of
-/// the body shows whether the client leaves.
-pub(super) struct NotifyOnDrop<T: AsRef<DisconnectState> + ?Sized>(pub Arc<T>);
-
-impl<T: AsRef<DisconnectState> + ?Sized> Drop for NotifyOnDrop<T> {
-    fn drop(&mut self) {
-        (*self.0).as_ref().tell();
-    }
-}
 
 /// How far the response is.
 #[derive(Debug)]
@@ -137,9 +76,9 @@ pub(super) struct ResponseMessages {
     pub(super) progress: ResponseProgress,
     responder: Option<Responder>,
     response_queue: Arc<ResponseQueue>,
-    capacity: usize,
+    pub(super) capacity: usize,
     /// `None` after the application has ended.
-    call: Option<RunningCall>,
+    pub(super) call: Option<RunningCall>,
     pub(super) trailers: Option<Box<Promised>>,
 }
 
@@ -205,11 +144,11 @@ impl ResponseMessages {
     ///
     /// # Errors
     /// When there is a head already, or when the client has left.
-    pub(super) fn start(&mut self, head: Box<ResponseHead>, gone: &DisconnectState) -> PyResult<()> {
+    pub(super) fn start(&mut self, head: Box<ResponseHead>, disconnect: &DisconnectState) -> PyResult<()> {
         if !matches!(self.progress, ResponseProgress::Unstarted) {
             return Err(PyRuntimeError::new_err("'http.response.start' was sent twice"));
         }
-        if gone.gone.load(Ordering::Acquire) {
+        if disconnect.has_left() {
             return Err(Disconnected.into());
         }
         self.progress = ResponseProgress::Started(head);
@@ -217,13 +156,13 @@ impl ResponseMessages {
     }
 
     /// Completes when the response is complete or the client has left.
-    pub(super) fn poll_over(&self, context: &mut Context<'_>, gone: &DisconnectState) -> Poll<()> {
+    pub(super) fn poll_over(&self, context: &mut Context<'_>, disconnect: &DisconnectState) -> Poll<()> {
         match &self.progress {
             ResponseProgress::Ended | ResponseProgress::Discarding | ResponseProgress::Left => Poll::Ready(()),
             ResponseProgress::Streaming { writer, .. } | ResponseProgress::Trailing(writer) => {
                 writer.poll_closed(context)
             }
-            ResponseProgress::Unstarted | ResponseProgress::Started(_) => gone.poll(context),
+            ResponseProgress::Unstarted | ResponseProgress::Started(_) => disconnect.poll(context),
             // The `send` that waits for the part notices it first.
             ResponseProgress::Pumping(_) => Poll::Pending,
         }
@@ -244,12 +183,12 @@ impl ResponseMessages {
         py: Python<'_>,
         result: PyResult<()>,
         body_failed: bool,
-        gone: &DisconnectState,
+        disconnect: &DisconnectState,
     ) -> AfterCall {
         let _over = self.call.take();
         let progress = std::mem::replace(&mut self.progress, ResponseProgress::Ended);
         // Check this before sending, because after that the request has ended for the client in any case.
-        let gone = gone.gone.load(Ordering::Acquire);
+        let has_left = disconnect.has_left();
         let left = matches!(progress, ResponseProgress::Left);
         let complete = left || matches!(progress, ResponseProgress::Ended | ResponseProgress::Discarding);
         if !complete {
@@ -260,7 +199,7 @@ impl ResponseMessages {
             ResponseProgress::Streaming { writer, .. } | ResponseProgress::Trailing(writer) => {
                 (true, writer.is_closed())
             }
-            _ => (false, gone),
+            _ => (false, has_left),
         };
         drop(progress);
         let client_left = body_failed || unheard;
@@ -279,194 +218,12 @@ impl ResponseMessages {
         }
     }
 
-    /// Takes a part of the body.
-    ///
-    /// # Errors
-    /// When there is no head yet, or when the client has left.
-    pub(super) fn take_body(
-        &mut self,
-        body: Bytes,
-        more: bool,
-        head_request: bool,
-        gone: &DisconnectState,
-    ) -> PyResult<(Capacity, Ended)> {
-        match std::mem::replace(&mut self.progress, ResponseProgress::Ended) {
-            ResponseProgress::Unstarted => {
-                self.progress = ResponseProgress::Unstarted;
-                Err(PyRuntimeError::new_err("'http.response.body' was sent before 'http.response.start'"))
-            }
-            // Messages after the last body message are ignored.
-            ResponseProgress::Ended => Ok((Capacity::More, Ended::Whole)),
-            ignoring @ (ResponseProgress::Trailing(_) | ResponseProgress::Left) => {
-                self.progress = ignoring;
-                Ok((Capacity::More, Ended::Whole))
-            }
-            pumping @ ResponseProgress::Pumping(_) => {
-                self.progress = pumping;
-                Err(PyRuntimeError::new_err("a piece of a file is still being sent; await its `send`"))
-            }
-            ResponseProgress::Discarding => {
-                if more {
-                    self.progress = ResponseProgress::Discarding;
-                }
-                Ok((Capacity::More, Ended::Whole))
-            }
-            ResponseProgress::Started(_) if gone.gone.load(Ordering::Acquire) => Err(Disconnected.into()),
-            ResponseProgress::Started(head) => self.first_body(head, body, more, head_request),
-            ResponseProgress::Streaming { writer, length } => self.next_body(writer, length, body, more),
-        }
-    }
-
-    /// Takes a file as the whole body.
-    ///
-    /// # Errors
-    /// When there is no head yet, when the length does not match, when a body has begun, or when the client has left.
-    pub(super) fn take_file(&mut self, body: FileBody, head_request: bool, gone: &DisconnectState) -> PyResult<()> {
-        match std::mem::replace(&mut self.progress, ResponseProgress::Ended) {
-            ResponseProgress::Unstarted => {
-                self.progress = ResponseProgress::Unstarted;
-                Err(PyRuntimeError::new_err("'http.response.pathsend' was sent before 'http.response.start'"))
-            }
-            ResponseProgress::Ended | ResponseProgress::Discarding => Ok(()),
-            ResponseProgress::Left => {
-                self.progress = ResponseProgress::Left;
-                Ok(())
-            }
-            started @ (ResponseProgress::Started(_)
-            | ResponseProgress::Streaming { .. }
-            | ResponseProgress::Trailing(_))
-                if self.trailers.is_some() =>
-            {
-                self.progress = started;
-                Err(PyRuntimeError::new_err("a body that trailers follow must come in 'http.response.body' messages"))
-            }
-            ResponseProgress::Started(_) if gone.gone.load(Ordering::Acquire) => Err(Disconnected.into()),
-            ResponseProgress::Started(mut head) => {
-                match head.content_length {
-                    Some(declared) if declared != body.length => {
-                        self.progress = ResponseProgress::Started(head);
-                        return Err(other_length(declared, body.length));
-                    }
-                    None if head.allows_body(false) => head.set_length(body.length),
-                    _ => {}
-                }
-                let whole = head.allows_body(head_request);
-                self.respond(if whole {
-                    AppResponse::File(head, body)
-                } else {
-                    AppResponse::Whole(head, Bytes::new())
-                });
-                Ok(())
-            }
-            ResponseProgress::Streaming { writer, length } if length.is_untouched() => {
-                if let Some(declared) = length.declared().filter(|declared| *declared != body.length) {
-                    self.progress = ResponseProgress::Streaming { writer, length };
-                    return Err(other_length(declared, body.length));
-                }
-                file_message::pump(body, writer).map_err(PyErr::from)
-            }
-            streaming @ (ResponseProgress::Streaming { .. }
-            | ResponseProgress::Trailing(_)
-            | ResponseProgress::Pumping(_)) => {
-                self.progress = streaming;
-                Err(PyRuntimeError::new_err("'http.response.pathsend' was sent after 'http.response.body'"))
-            }
-        }
-    }
-
-    fn first_body(
-        &mut self,
-        mut head: Box<ResponseHead>,
-        body: Bytes,
-        more: bool,
-        head_request: bool,
-    ) -> PyResult<(Capacity, Ended)> {
-        if !head.allows_body(head_request) {
-            let response = if more {
-                self.without_body(head)
-            } else {
-                let nothing = head.admit(body, head_request);
-                AppResponse::Whole(head, nothing)
-            };
-            self.respond(response);
-            self.progress = if more { ResponseProgress::Discarding } else { ResponseProgress::Ended };
-            return Ok((Capacity::More, Ended::Whole));
-        }
-        if !more && self.trailers.is_none() && head.content_length.is_none_or(|declared| declared == body.len() as u64)
-        {
-            self.respond(AppResponse::Whole(head, body));
-            return Ok((Capacity::More, Ended::Whole));
-        }
-        let length = BodyLength::new(head.content_length);
-        let (writer, reader) = pipe(self.capacity);
-        if let (None, Some(call)) = (head.content_length, &self.call) {
-            call.streams(writer.hang_up_handle());
-        }
-        self.respond(match &self.trailers {
-            None => AppResponse::Stream(head, reader),
-            Some(trailers) => AppResponse::Trailed(head, reader, trailers.slot()),
-        });
-        self.next_body(writer, length, body, more)
-    }
-
-    /// A head for a stream whose body is discarded. The empty pipe prevents a made-up `Content-Length`.
-    fn without_body(&self, head: Box<ResponseHead>) -> AppResponse {
-        let (writer, reader) = pipe(self.capacity);
-        writer.finish();
-        AppResponse::Stream(head, reader)
-    }
-
-    fn next_body(
-        &mut self,
-        writer: PipeWriter<Bytes>,
-        mut length: BodyLength,
-        body: Bytes,
-        more: bool,
-    ) -> PyResult<(Capacity, Ended)> {
-        let (chunk, over) = match length.admit(body) {
-            Admitted::Whole(chunk) => (chunk, false),
-            Admitted::Clamped(chunk) => (chunk, true),
-        };
-        if !chunk.is_empty() {
-            writer.push(chunk)?;
-        }
-        if over {
-            writer.finish();
-            self.progress = if more { ResponseProgress::Discarding } else { ResponseProgress::Ended };
-            return Ok((Capacity::More, Ended::OverLength));
-        }
-        if more {
-            let room = if writer.has_room() { Capacity::More } else { Capacity::Full };
-            self.progress = ResponseProgress::Streaming { writer, length };
-            return Ok((room, Ended::Whole));
-        }
-        if length.missing() > 0 {
-            // The body is too short, so the writer is dropped without `finish`. The response must not look complete.
-            drop(writer);
-            return Ok((Capacity::More, Ended::Missing(length.missing())));
-        }
-        self.close_body(writer);
-        Ok((Capacity::More, Ended::Whole))
-    }
-
-    /// The body is complete.
-    pub(super) fn close_body(&mut self, writer: PipeWriter<Bytes>) {
-        if self.trailers.is_some() {
-            self.progress = ResponseProgress::Trailing(writer);
-        } else {
-            writer.finish();
-        }
-    }
-
-    fn respond(&mut self, response: AppResponse) {
+    /// Sends the response to the connection, once.
+    pub(super) fn respond(&mut self, response: AppResponse) {
         if let Some(responder) = self.responder.take() {
             self.response_queue.send(responder, response);
         }
     }
-}
-
-fn other_length(declared: u64, length: u64) -> PyErr {
-    PyValueError::new_err(format!("Content-Length is {declared}, but the file has {length} bytes"))
 }
 
 /// The bytes under `key` of a message. Like other servers, this accepts `bytearray` and `memoryview` too.

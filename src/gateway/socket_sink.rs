@@ -88,14 +88,14 @@ impl SocketSink {
 
 impl ResponseSink for SocketSink {
     fn complete(&mut self, head: Box<ResponseHead>, body: Bytes) {
-        self.job_handle.answered();
+        self.job_handle.responded();
         let large = body.len() > self.capacity && head.allows_body(self.head_request);
         let response = if large { self.large(head, body) } else { AppResponse::Whole(head, body) };
         self.respond(response);
     }
 
     fn file(&mut self, head: Box<ResponseHead>, body: FileBody) -> std::io::Result<()> {
-        self.job_handle.answered();
+        self.job_handle.responded();
         self.respond(AppResponse::File(head, body));
         Ok(())
     }
@@ -117,7 +117,7 @@ impl ResponseSink for SocketSink {
         if let Some(missing) = &mut self.missing {
             *missing = missing.saturating_sub(chunk.len() as u64);
             if *missing == 0 {
-                self.job_handle.answered();
+                self.job_handle.responded();
             }
         }
         writer.push(Piece::Bytes(chunk))?;
@@ -137,7 +137,7 @@ impl ResponseSink for SocketSink {
 
     fn finish(&mut self) {
         if let Some(writer) = self.writer.take() {
-            self.job_handle.answered();
+            self.job_handle.responded();
             writer.finish();
         }
     }

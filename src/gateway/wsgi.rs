@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use super::call::Call;
 use super::client_state::ClientState;
-use super::in_time::{self, AnswerTime};
+use super::in_time::{self, ResponseTimeout};
 use super::pending_call::{Callee, PendingCall};
 use super::socket_sink::SocketSink;
 use crate::config::choice::RequestBuffering;
@@ -150,7 +150,7 @@ pub async fn call(gateway: &Arc<WsgiGateway>, call: Call<'_>) -> AppResponse {
     });
     match submitted {
         Ok((call, None)) => call.response(client).await,
-        Ok((call, Some(time))) => answer_in_time(call, time, timeout, client).await,
+        Ok((call, Some(time))) => respond_in_time(call, time, timeout, client).await,
         Err(error) => AppResponse::Error(error),
     }
 }
@@ -172,14 +172,14 @@ fn submit(
     (source, content_length): (BodySource, Option<u64>),
     QueueWait { timeout, since }: QueueWait,
     client: &ClientState,
-) -> Result<(PendingCall, Option<AnswerTime>), RequestError> {
+) -> Result<(PendingCall, Option<ResponseTimeout>), RequestError> {
     let (responder, reply) = client.reply();
     let pool = &gateway.target.pool;
     let job_handle = if gateway.limit.is_some() { pool.timed_job_handle() } else { pool.job_handle() };
     let call = gateway.calls.begin(&head);
     let time = gateway.limit.as_ref().map(|(limit, wear)| {
         let (reading, wear) = (source.reading(), Some(Arc::clone(wear)));
-        AnswerTime { limit: *limit, reading, call: call.handle(), wear }
+        ResponseTimeout { limit: *limit, reading, call: call.handle(), wear }
     });
     let job = WsgiJob {
         gateway: Arc::clone(gateway),
@@ -200,14 +200,19 @@ fn submit(
     Ok((PendingCall::of_thread(reply, job_handle, since, timeout), time))
 }
 
-async fn answer_in_time(call: PendingCall, time: AnswerTime, timeout: Duration, client: &ClientState) -> AppResponse {
+async fn respond_in_time(
+    call: PendingCall,
+    time: ResponseTimeout,
+    timeout: Duration,
+    client: &ClientState,
+) -> AppResponse {
     let (Some(reply), callee) = call.into_parts() else {
         return AppResponse::Error(RequestError::application_failed());
     };
     let Callee::Thread(call) = &callee else { return AppResponse::Error(RequestError::application_failed()) };
-    let answer = in_time::of_thread(reply, time, &call.job_handle, (timeout, &client.timer));
-    let answer = client.half_closed.watch(pin!(answer), || callee.doubt()).await;
-    callee.answered(answer)
+    let response = in_time::of_thread(reply, time, &call.job_handle, (timeout, &client.timer));
+    let response = client.half_closed.watch(pin!(response), || callee.doubt()).await;
+    callee.responded(response)
 }
 
 /// Reads as much of the body as the setting asks for. Also returns the length if no header field has it.

@@ -20,9 +20,10 @@ use rsgi_bridge::pipe::PipeWriter;
 use rsgi_bridge::response::length::BodyLength;
 use rsgi_bridge::response::sink::FileBody;
 
+use super::disconnect::DisconnectState;
 use super::file_message::{opened, send};
 use super::message::says;
-use super::response_messages::{Capacity, DisconnectState, ResponseMessages, ResponseProgress};
+use super::response_messages::{Capacity, ResponseMessages, ResponseProgress};
 
 /// The part of the file that a message names, and whether more will come.
 ///
@@ -129,10 +130,10 @@ impl ResponseMessages {
         body: FileBody,
         more: bool,
         head_request: bool,
-        gone: &DisconnectState,
+        disconnect: &DisconnectState,
     ) -> PyResult<Capacity> {
         if !more && self.is_held() && self.trailers.is_none() {
-            return self.take_file(body, head_request, gone).map(|()| Capacity::More);
+            return self.take_file(body, head_request, disconnect).map(|()| Capacity::More);
         }
         if self.is_held()
             || matches!(
@@ -141,7 +142,7 @@ impl ResponseMessages {
             )
         {
             // Sends the head. A response without a body needs no more.
-            self.take_body(Bytes::new(), true, head_request, gone)?;
+            self.take_body(Bytes::new(), true, head_request, disconnect)?;
         }
         match std::mem::replace(&mut self.progress, ResponseProgress::Ended) {
             ResponseProgress::Streaming { writer, length } => self.pump(body, writer, length, more),

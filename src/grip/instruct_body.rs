@@ -58,7 +58,7 @@ struct WrittenKeepAlive {
 
 /// Whether the body of a response is an instruction.
 pub(super) fn is_announced(head: &ResponseHead) -> bool {
-    let kind = head.headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..TYPE.len()));
+    let kind = head.fields.get(&CONTENT_TYPE).and_then(|value| value.as_bytes().get(..TYPE.len()));
     kind.is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE))
 }
 
@@ -76,7 +76,7 @@ pub(super) fn read(
         return Ok((fields, head, body));
     }
     let within = |why: String| format!("`application/grip-instruct`: {why}");
-    if head.status != StatusCode::OK || head.headers.contains_key(CONTENT_ENCODING) {
+    if head.status != StatusCode::OK || head.fields.contains(&CONTENT_ENCODING) {
         return Err(within("the status must be 200, and the body must not be compressed".to_owned()));
     }
     let written: WrittenInstruct = serde_json::from_slice(&body).map_err(|error| within(error.to_string()))?;
@@ -154,16 +154,16 @@ mod tests {
         let keep_alive = instruct.keep_alive.unwrap();
         assert_eq!((&*keep_alive.data, keep_alive.every.as_secs()), (&b"hi"[..], 20));
         assert_eq!(instruct.meta.get("user").map(String::as_str), Some("7"));
-        assert_eq!((head.status.as_u16(), head.headers.len(), &*body), (201, 1, &b"c"[..]));
+        assert_eq!((head.status.as_u16(), head.fields.len(), &*body), (201, 1, &b"c"[..]));
     }
 
     #[test]
     fn the_customary_hold_is_of_the_request_and_other_types_are_left_alone() {
         let (instruct, head, body) = taken(KIND, r#"{"hold": {"channels": [{"name": "a"}]}}"#).unwrap();
         assert_eq!(instruct.unwrap().mode, Some(HoldMode::Response));
-        assert_eq!((head.headers.len(), body.len()), (0, 0), "nothing of the response itself");
+        assert_eq!((head.fields.len(), body.len()), (0, 0), "nothing of the response itself");
         let (instruct, head, body) = taken("application/json", "{}").unwrap();
-        assert_eq!((instruct.is_none(), head.headers.len(), &*body), (true, 1, &b"{}"[..]));
+        assert_eq!((instruct.is_none(), head.fields.len(), &*body), (true, 1, &b"{}"[..]));
         assert!(taken(KIND, "{}").unwrap().0.is_none());
     }
 

@@ -27,7 +27,7 @@ use crate::request::parts::RequestParts;
 use crate::shadow::Lends;
 
 /// How long the application may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ORIGIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 const GRIP_LAST: &str = "grip-last";
 
@@ -122,7 +122,7 @@ impl Origin {
         let body = RequestBody::new(RawBody::Empty, None, None);
         let call = Call { head, body, settings: self.lender.settings(), client: &client };
         let answering = async { collect(app.call(call).await, grip.buffer).await };
-        let (head, body) = tokio::time::timeout(PATIENCE, answering).await.map_err(|_| "it took too long")??;
+        let (head, body) = tokio::time::timeout(ORIGIN_TIMEOUT, answering).await.map_err(|_| "it took too long")??;
         if head.status.is_success() { Ok((head, body)) } else { Err(format!("the status is {}", head.status)) }
     }
 }

@@ -78,10 +78,14 @@ pub struct ChosenResponse {
 }
 
 /// The response to one HTTP/2 request. It never fails, because errors become responses.
-pub type Http2Answer = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
+pub type Http2Response = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
 
 /// Answers one HTTP/2 request, which `activity` counts.
-pub fn answer(connection: Arc<Connection>, activity: Arc<Activity>, request: Request<Incoming>) -> Http2Answer {
+pub fn respond_http2(
+    connection: Arc<Connection>,
+    activity: Arc<Activity>,
+    request: Request<Incoming>,
+) -> Http2Response {
     let (parts, incoming) = request.into_parts();
     let refusal = check_message(&parts, &connection.service.limits).err();
     let body = RawBody::Http2(incoming, Box::new(DataRate::new(&connection.service.limits)));
@@ -89,7 +93,7 @@ pub fn answer(connection: Arc<Connection>, activity: Arc<Activity>, request: Req
     let is_head = head.is_head();
     Box::pin(async move {
         let ChosenResponse { response, in_flight, id } = match refusal {
-            None => answered(Arc::clone(&connection), head, body, Some(activity)).await,
+            None => respond(Arc::clone(&connection), head, body, Some(activity)).await,
             Some(refusal) => {
                 let (_, in_flight, id) = connection.begin(head, Some(activity));
                 ChosenResponse { response: refused(&refusal), in_flight, id }
@@ -102,7 +106,7 @@ pub fn answer(connection: Arc<Connection>, activity: Arc<Activity>, request: Req
 }
 
 /// Answers one request. Every kind of request can go this way.
-pub(super) async fn answered(
+pub(super) async fn respond(
     connection: Arc<Connection>,
     head: Box<RequestHead>,
     body: RawBody,
@@ -191,7 +195,7 @@ fn logged(service: &Service, head: &mut RequestHead) -> Option<Logged> {
 
 /// Turns a panic of our code into a 500. It ends one request, never the connection's task or the server.
 pub(super) fn surviving(dispatching: impl Future<Output = AppResponse>) -> impl Future<Output = AppResponse> {
-    AssertUnwindSafe(dispatching).catch_unwind().map(|answer| answer.unwrap_or_else(|_| panicked()))
+    AssertUnwindSafe(dispatching).catch_unwind().map(|response| response.unwrap_or_else(|_| panicked()))
 }
 
 /// The response after a panic of our code.
@@ -207,25 +211,26 @@ async fn dispatch(
     in_flight: &mut InFlight,
 ) -> AppResponse {
     if connection.is_health_check(&head) {
-        return health::answer(&head, connection.guard.phase() == Phase::Serving);
+        return health::response(&head, connection.guard.phase() == Phase::Serving);
     }
     if let Some(document) = &connection.service.document
-        && let Some(answer) = document.answer(&head)
+        && let Some(response) = document.response(&head)
     {
-        in_flight.answered_by(&document.name);
-        return answer;
+        in_flight.served_by_server(&document.name);
+        return response;
     }
     connection.count();
     let upgrade = websocket::requested(&head.parts);
     if let Some(files) = connection.service.static_files.as_ref().filter(|_| !upgrade)
-        && let Some(answering) = files.answer(&head)
-        && let Some(answer) = answering.await
+        && let Some(responding) = files.respond(&head)
+        && let Some(response) = responding.await
     {
-        in_flight.answered_by(&files.name);
-        return answer;
+        in_flight.served_by_server(&files.name);
+        return response;
     }
     let compression = connection.service.compression.as_ref().filter(|_| !upgrade);
-    let compressed = compression.map(|compression| (compression, compression.wish(&head.parts.fields, head.is_head())));
+    let compressed =
+        compression.map(|compression| (compression, compression.negotiate(&head.parts.fields, head.is_head())));
     let mut chosen = match choose(connection, (&mut head, upgrade), &body, in_flight) {
         Ok(chosen) => chosen,
         Err(error) => return AppResponse::Error(error),
@@ -236,9 +241,9 @@ async fn dispatch(
     if let Some(origin) = origin.filter(|_| is_asked(&mut response)) {
         (response, is_held) = hold(connection, response, origin, in_flight).boxed().await;
     }
-    in_flight.answered(&mut response);
-    if let Some((compression, wish)) = compressed.filter(|_| !is_held) {
-        response = compression.apply(response, wish).boxed().await;
+    in_flight.responded(&mut response);
+    if let Some((compression, negotiated)) = compressed.filter(|_| !is_held) {
+        response = compression.apply(response, negotiated).boxed().await;
         if let (AppResponse::Compressed(_, stream), Some(follower)) = (&mut response, &mut in_flight.follower) {
             stream.copied(follower.copy_elsewhere());
         }
@@ -267,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_answered_with_500() {
+    fn a_panic_becomes_a_500() {
         let response = futures::executor::block_on(surviving(async { panic!("a fault of ours") }));
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }

@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use http::HeaderValue;
 
 use super::choose::{ChosenApp, call, choose};
-use super::connection::{ChosenResponse, Connection, answered, hold, panicked, surviving};
+use super::connection::{ChosenResponse, Connection, hold, panicked, respond, surviving};
 use crate::gateway::client_state::ClientState;
 use crate::gateway::pending_call::PendingCall;
 use crate::grip::{Origin, is_asked};
@@ -47,7 +47,7 @@ impl PendingResponse {
     /// Ready with the response.
     pub fn poll(&mut self, context: &mut Context<'_>, client: &ClientState) -> Poll<ChosenResponse> {
         match self {
-            Self::Later(answer) => answer.as_mut().poll(context),
+            Self::Later(pending) => pending.as_mut().poll(context),
             Self::Direct(direct) => match ready!(direct.poll(context, client)) {
                 ControlFlow::Break(response) => Poll::Ready(response),
                 ControlFlow::Continue(mut held) => {
@@ -77,7 +77,7 @@ impl DirectResponse {
         if let Some((connection, origin)) = self.holdable.take().filter(|_| is_asked(&mut response)) {
             return Poll::Ready(ControlFlow::Continue(held(connection, response, origin, in_flight, id)));
         }
-        in_flight.answered(&mut response);
+        in_flight.responded(&mut response);
         Poll::Ready(ControlFlow::Break(ChosenResponse { response, in_flight, id }))
     }
 }
@@ -93,7 +93,7 @@ fn held(
     Box::pin(async move {
         let holding = async {
             let (mut response, _) = hold(&connection, response, origin, &mut in_flight).await;
-            in_flight.answered(&mut response);
+            in_flight.responded(&mut response);
             response
         };
         let response = surviving(holding).await;
@@ -104,10 +104,10 @@ fn held(
 /// Answers one HTTP/1 request.
 ///
 /// Head and response have a box each, so that an idle connection needs no memory for them.
-pub fn answer_http1(connection: &Arc<Connection>, parts: RequestParts, body: RawBody) -> PendingResponse {
+pub fn respond_http1(connection: &Arc<Connection>, parts: RequestParts, body: RawBody) -> PendingResponse {
     let head = connection.head(parts);
     if !matches!(body, RawBody::Empty) || upgrade::is_offered(&head.parts) || !connection.is_plain(&head) {
-        return PendingResponse::Later(Box::pin(answered(Arc::clone(connection), head, body, None)));
+        return PendingResponse::Later(Box::pin(respond(Arc::clone(connection), head, body, None)));
     }
     let (mut head, mut in_flight, id) = connection.begin(head, None);
     connection.count();
@@ -124,7 +124,7 @@ pub fn answer_http1(connection: &Arc<Connection>, parts: RequestParts, body: Raw
             PendingResponse::Direct(Box::new(DirectResponse { call, request: Some((in_flight, id)), holdable }))
         }
         Err(mut response) => {
-            in_flight.answered(&mut response);
+            in_flight.responded(&mut response);
             PendingResponse::now(response, in_flight, id)
         }
     }
@@ -139,16 +139,16 @@ fn later(
     id: Option<HeaderValue>,
 ) -> PendingResponse {
     PendingResponse::Later(Box::pin(async move {
-        let answering = async {
+        let responding = async {
             let origin = chosen.origin.take();
             let (mut response, _) = call(&connection, chosen, (head, false), RawBody::Empty, &mut in_flight).await;
             if let Some(origin) = origin.filter(|_| is_asked(&mut response)) {
                 (response, _) = hold(&connection, response, origin, &mut in_flight).boxed().await;
             }
-            in_flight.answered(&mut response);
+            in_flight.responded(&mut response);
             response
         };
-        let response = surviving(answering).await;
+        let response = surviving(responding).await;
         ChosenResponse { response, in_flight, id }
     }))
 }

@@ -37,7 +37,7 @@ impl Document {
     }
 
     /// Answers a request for it; `None` for another path, and while there is no document.
-    pub fn answer(&self, head: &RequestHead) -> Option<AppResponse> {
+    pub fn response(&self, head: &RequestHead) -> Option<AppResponse> {
         if head.path() != self.path {
             return None;
         }

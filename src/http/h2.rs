@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::settings::Settings;
-use crate::http::connection::{Connection, answer};
+use crate::http::connection::{Connection, respond_http2};
 use crate::http::service::Service;
 use crate::metrics::Protocol;
 use crate::request::activity::Activity;
@@ -66,8 +66,8 @@ where
     let (header_timeout, idle) = (service.limits.header_timeout, service.limits.keep_alive_timeout);
     let connection = Arc::new(Connection::new(service, peer, guard.clone(), Protocol::Http2));
     let counted = Arc::clone(&activity);
-    let answer = service_fn(move |request| answer(Arc::clone(&connection), Arc::clone(&counted), request));
-    let mut served = pin!(builder.serve_connection(TokioIo::new(FrameGuard::new(stream)), answer));
+    let respond = service_fn(move |request| respond_http2(Arc::clone(&connection), Arc::clone(&counted), request));
+    let mut served = pin!(builder.serve_connection(TokioIo::new(FrameGuard::new(stream)), respond));
     tokio::select! {
         _ended = served.as_mut() => return,
         () = guard.reached(Phase::Draining) => {}
@@ -152,7 +152,7 @@ async fn idle_for(activity: &Activity, began: Instant, first: Duration, later: D
 #[derive(Debug)]
 struct Streams {
     limits: Arc<Limits>,
-    answered: AtomicU64,
+    responded: AtomicU64,
     given_up: AtomicU64,
     /// The client has given up too many requests.
     flooded: Notify,
@@ -164,18 +164,18 @@ struct Streams {
 impl Streams {
     /// For a new connection.
     fn new(limits: Arc<Limits>) -> Self {
-        let (answered, given_up, cut, flooded, unread) = Default::default();
-        Self { limits, answered, given_up, flooded, cut, unread }
+        let (responded, given_up, cut, flooded, unread) = Default::default();
+        Self { limits, responded, given_up, flooded, cut, unread }
     }
 
-    /// A stream has ended. `answered` says whether its response had begun.
-    fn ended(&self, answered: bool) {
-        if answered {
-            self.answered.fetch_add(1, Ordering::Relaxed);
+    /// A stream has ended. `responded` says whether its response had begun.
+    fn ended(&self, responded: bool) {
+        if responded {
+            self.responded.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let given_up = self.given_up.fetch_add(1, Ordering::Relaxed) + 1;
-        if given_up > MOST_GIVEN_UP + self.answered.load(Ordering::Relaxed) {
+        if given_up > MOST_GIVEN_UP + self.responded.load(Ordering::Relaxed) {
             self.flooded.notify_one();
         }
     }
@@ -244,6 +244,6 @@ impl<F: Future> Future for StreamTask<F> {
 
 impl<F> Drop for StreamTask<F> {
     fn drop(&mut self) {
-        self.streams.ended(self.clock.is_answered());
+        self.streams.ended(self.clock.has_begun());
     }
 }

@@ -14,7 +14,7 @@ use crate::request::head::RequestHead;
 use crate::response::app_response::AppResponse;
 
 /// 200 while the server accepts requests (`welcome`), else 503.
-pub fn answer(head: &RequestHead, welcome: bool) -> AppResponse {
+pub fn response(head: &RequestHead, welcome: bool) -> AppResponse {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

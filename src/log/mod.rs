@@ -24,7 +24,7 @@ static NAME: OnceLock<String> = OnceLock::new();
 static JSON: AtomicBool = AtomicBool::new(false);
 
 /// How long a line waits for standard error at first; when a line was lost, the next do not wait.
-const PATIENCE: Duration = Duration::from_millis(100);
+const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Lines that standard error did not take.
 static LOST: AtomicUsize = AtomicUsize::new(0);
@@ -45,7 +45,7 @@ pub fn line(text: std::fmt::Arguments<'_>) {
 
 /// Whether standard error can be written without waiting for long. A pipe can if it has room for a line of the usual length.
 fn takes_a_line() -> bool {
-    let timeout = if LOST.load(Ordering::Relaxed) == 0 { PATIENCE } else { Duration::ZERO };
+    let timeout = if LOST.load(Ordering::Relaxed) == 0 { WRITE_TIMEOUT } else { Duration::ZERO };
     let stderr = std::io::stderr();
     let mut asked = [PollFd::new(&stderr, PollFlags::OUT)];
     let timeout = Timespec::try_from(timeout).ok();

@@ -24,7 +24,7 @@ use crate::runtime::shutdown::Phase;
 use crate::shadow;
 
 /// How long the access log may take to write its last lines.
-const LOG_PATIENCE: Duration = Duration::from_secs(5);
+const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The parts of a running server that must end.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Running {
 fn finish_log(thread: JoinHandle<()>) {
     let began = Instant::now();
     while !thread.is_finished() {
-        if began.elapsed() > LOG_PATIENCE {
+        if began.elapsed() > LOG_TIMEOUT {
             log::line(format_args!("warning: the last lines of the access log were lost: its output takes none"));
             return;
         }

@@ -15,7 +15,7 @@ pub struct AppLoad {
     /// The index of the application in the plan.
     pub index: usize,
     /// Requests whose response was not sent yet.
-    pub unanswered: AtomicUsize,
+    pub in_flight: AtomicUsize,
     /// The most such requests.
     pub limit: Option<usize>,
     /// The refused requests.
@@ -27,19 +27,19 @@ pub struct AppLoad {
 impl AppLoad {
     /// An application without requests, which may have `limit` of them.
     pub fn new(name: Arc<str>, index: usize, limit: Option<usize>) -> Arc<Self> {
-        let (unanswered, refusals, websockets) = Default::default();
-        Arc::new(Self { name, index, unanswered, limit, refusals, websockets })
+        let (in_flight, refusals, websockets) = Default::default();
+        Arc::new(Self { name, index, in_flight, limit, refusals, websockets })
     }
 
     /// Counts a request that the server makes itself, until the permit is dropped.
     pub fn enter(&self) -> LoadPermit<'_> {
-        self.unanswered.fetch_add(1, Ordering::AcqRel);
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
         LoadPermit(self)
     }
 
     /// As [`AppLoad::enter`]; `None` if the application may not have another request.
     pub fn try_enter(&self) -> Option<LoadPermit<'_>> {
-        let before = self.unanswered.fetch_add(1, Ordering::AcqRel);
+        let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
         let permit = LoadPermit(self);
         self.limit.is_none_or(|limit| before < limit).then_some(permit)
     }
@@ -51,7 +51,7 @@ pub struct LoadPermit<'a>(&'a AppLoad);
 
 impl Drop for LoadPermit<'_> {
     fn drop(&mut self) {
-        self.0.unanswered.fetch_sub(1, Ordering::AcqRel);
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -108,7 +108,7 @@ impl AppResponse {
         }
         let mut response = Response::new(body);
         *response.status_mut() = head.status;
-        *response.headers_mut() = head.headers;
+        *response.headers_mut() = head.fields.into_map();
         response
     }
 }
@@ -168,7 +168,7 @@ impl ResponseBody {
     fn new(content: Content, in_flight: InFlight) -> Self {
         let clock = StreamClock::current();
         if let Some(clock) = &clock {
-            clock.answered();
+            clock.begin();
             let told = Arc::clone(clock);
             match &content {
                 Content::Spooled(stream) => stream.on_given_up(move || told.give_up()),

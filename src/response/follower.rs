@@ -11,8 +11,8 @@ pub trait Follower: std::fmt::Debug + Send {
     /// Where the body of the request is copied, or `None` if it is not copied.
     fn request_body(&self) -> Option<Arc<BodyCopy>>;
 
-    /// `app` has answered. Returns whether to go on watching.
-    fn answered(&mut self, response: &mut AppResponse, app: Option<&Arc<AppLoad>>) -> bool;
+    /// `app` has responded. Returns whether to go on watching.
+    fn responded(&mut self, response: &mut AppResponse, app: Option<&Arc<AppLoad>>) -> bool;
 
     /// Takes over copying the response's body. Compression uses this, because it has to copy the plain bytes before it
     /// changes them.

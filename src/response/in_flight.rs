@@ -83,15 +83,15 @@ impl RequestPermit {
 
     /// Counts the request for `app`. Returns `false` if `app` already has as many as its limit.
     fn enter(&mut self, app: &Arc<AppLoad>) -> bool {
-        let unanswered = app.unanswered.fetch_add(1, Ordering::AcqRel);
+        let before = app.in_flight.fetch_add(1, Ordering::AcqRel);
         leave(self.running.replace(Arc::clone(app)));
-        app.limit.is_none_or(|limit| unanswered < limit)
+        app.limit.is_none_or(|limit| before < limit)
     }
 }
 
 fn leave(app: Option<Arc<AppLoad>>) {
     if let Some(app) = app {
-        app.unanswered.fetch_sub(1, Ordering::AcqRel);
+        app.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -160,11 +160,11 @@ impl InFlight {
         self.counted.as_ref().map(Counted::series)
     }
 
-    /// An application has answered. Tells the follower, if there is one.
-    pub fn answered(&mut self, response: &mut AppResponse) {
+    /// An application has responded. Tells the follower, if there is one.
+    pub fn responded(&mut self, response: &mut AppResponse) {
         let Some(follower) = &mut self.follower else { return };
         let app = self.permit.as_ref().and_then(|permit| permit.running.as_ref());
-        if !follower.answered(response, app) {
+        if !follower.responded(response, app) {
             self.follower = None;
         }
     }
@@ -190,7 +190,7 @@ impl InFlight {
     }
 
     /// Notes that the server itself answers; `name` is for the access log.
-    pub fn answered_by(&mut self, name: &Arc<str>) {
+    pub fn served_by_server(&mut self, name: &Arc<str>) {
         if self.log.is_some() {
             self.record.app = Some(Arc::clone(name));
         }

@@ -31,7 +31,7 @@ tokio::task_local! {
 #[derive(Debug)]
 pub struct StreamClock {
     data_rate: Mutex<DataRate>,
-    answered: AtomicBool,
+    begun: AtomicBool,
     /// The application gave the response up, because the client takes nothing and other requests need the thread.
     given_up: AtomicBool,
     task: AtomicWaker,
@@ -44,7 +44,7 @@ impl StreamClock {
     pub fn new(limits: &Limits) -> Self {
         Self {
             data_rate: Mutex::new(DataRate::new(limits)),
-            answered: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
             task: AtomicWaker::new(),
             sender: OnceLock::new(),
@@ -62,8 +62,8 @@ impl StreamClock {
     }
 
     /// Whether the response has begun.
-    pub fn is_answered(&self) -> bool {
-        self.answered.load(Ordering::Relaxed)
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Notes that the stream is a WebSocket now, and that the task `sender` sends on it. A stream is upgraded at most
@@ -73,8 +73,8 @@ impl StreamClock {
     }
 
     /// Notes that the response has begun.
-    pub fn answered(&self) {
-        self.answered.store(true, Ordering::Relaxed);
+    pub fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
     }
 
     /// hyper asks for more, so the client has taken what was handed over.

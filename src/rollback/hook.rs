@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::guard::Hook;
 
 /// How long a hook may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time between two checks whether the command has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -53,13 +53,13 @@ fn run(words: &[String], document: &str) -> Result<(), String> {
     match status {
         Some(true) => Ok(()),
         Some(false) => Err(format!("`{program}` ended with an error")),
-        None => Err(format!("`{program}` took more than {} s and was killed", PATIENCE.as_secs())),
+        None => Err(format!("`{program}` took more than {} s and was killed", HOOK_TIMEOUT.as_secs())),
     }
 }
 
 /// Whether the command succeeded. `None` if it took too long and was killed.
 fn wait(child: &mut Child) -> io::Result<Option<bool>> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + HOOK_TIMEOUT;
     while Instant::now() < until {
         match child.try_wait() {
             Ok(Some(status)) => return Ok(Some(status.success())),
@@ -89,13 +89,16 @@ fn post(url: &str, document: &str) -> Result<(), String> {
     let mut connected = Err(io::Error::other("it is not on this machine"));
     // `localhost` may have two addresses, and the server may listen on one.
     for address in addresses.filter(|address| address.ip().is_loopback()) {
-        connected = TcpStream::connect_timeout(&address, PATIENCE);
+        connected = TcpStream::connect_timeout(&address, HOOK_TIMEOUT);
         if connected.is_ok() {
             break;
         }
     }
     let mut stream = connected.map_err(failed)?;
-    stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.set_write_timeout(Some(PATIENCE))).map_err(failed)?;
+    stream
+        .set_read_timeout(Some(HOOK_TIMEOUT))
+        .and_then(|()| stream.set_write_timeout(Some(HOOK_TIMEOUT)))
+        .map_err(failed)?;
     let length = document.len();
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\

@@ -197,7 +197,7 @@ impl Sharing {
     }
 
     fn lot(&self, request: &RouteRequest<'_>) -> Lot {
-        if let Some(app) = self.testers.as_ref().and_then(|testers| wish(testers, request)) {
+        if let Some(app) = self.testers.as_ref().and_then(|testers| testers_choice(testers, request)) {
             return Lot::Wished(app);
         }
         let hashed = match &self.by {
@@ -222,7 +222,7 @@ fn leaves_cookies_out(request: &RouteRequest<'_>) -> bool {
 }
 
 /// The application that a tester chose: `NAME.SECRET`, in the header or in the cookie. Any other value is ignored.
-fn wish(testers: &Testers, request: &RouteRequest<'_>) -> Option<AppIndex> {
+fn testers_choice(testers: &Testers, request: &RouteRequest<'_>) -> Option<AppIndex> {
     let fields = request.fields.all(FORCE);
     fields.chain(cookies(request.fields, FORCE.as_bytes())).find_map(|value| {
         let (name, secret) = value.split_at_checked(value.len().checked_sub(testers.secret.len())?)?;

@@ -127,16 +127,16 @@ fn a_tester_is_heard_before_any_bucket() {
     let testers = Some(Testers { secret: "a.b".into(), names });
     assert!(!format!("{testers:?}").contains("a.b"), "a secret is not shown");
     let router = router(&[rule("/x", NEW, Some(5000))], &SharingSpec { by: ShareBy::OwnCookie, testers });
-    let all = |wish: &str, bucket: u16| {
-        let cookie = format!("rsgi-app={wish}; {BUCKET_COOKIE}={bucket}");
+    let all = |choice: &str, bucket: u16| {
+        let cookie = format!("rsgi-app={choice}; {BUCKET_COOKIE}={bucket}");
         let by_cookie = is_new(&router, &fields(&[("cookie", &cookie)]));
         let bucket = format!("{BUCKET_COOKIE}={bucket}");
-        assert_eq!(is_new(&router, &fields(&[("rsgi-app", wish), ("cookie", &bucket)])), by_cookie, "{wish}");
+        assert_eq!(is_new(&router, &fields(&[("rsgi-app", choice), ("cookie", &bucket)])), by_cookie, "{choice}");
         by_cookie
     };
     assert!(all("v2.new.a.b", 9999));
     assert!(!all("old.a.b", 0));
-    for wish in ["v2.new", "v2.new.a", "v2.new.a.bb", "v2.newa.b", ".a.b", "a.b", "", "nobody.a.b"] {
-        assert!(all(wish, 0) && !all(wish, 9999), "{wish}");
+    for choice in ["v2.new", "v2.new.a", "v2.new.a.bb", "v2.newa.b", ".a.b", "a.b", "", "nobody.a.b"] {
+        assert!(all(choice, 0) && !all(choice, 9999), "{choice}");
     }
 }

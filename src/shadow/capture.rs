@@ -8,8 +8,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
+use rsgi_bridge::response::response_fields::ResponseFields;
 
 use super::copied_request::CopiedRequest;
 use super::counters::Dropped;
@@ -44,7 +45,7 @@ pub struct Capture {
     /// The body of the request, if it has one.
     body: Option<Arc<BodyCopy>>,
     began: Instant,
-    answer: Option<CapturedResponse>,
+    response: Option<CapturedResponse>,
     /// What copies the response's body.
     by: Copier,
 }
@@ -76,8 +77,8 @@ impl Capture {
         body: Option<Arc<BodyCopy>>,
     ) -> Self {
         let request = CopiedRequest::new(head, mount);
-        let (began, answer, by) = (head.began, None, Copier::Sender);
-        Self { shadowing, rule, label, records, request, body, began, answer, by }
+        let (began, response, by) = (head.began, None, Copier::Sender);
+        Self { shadowing, rule, label, records, request, body, began, response, by }
     }
 
     fn follow(&mut self, response: &mut AppResponse, app: Option<&Arc<AppLoad>>) -> Result<bool, Dropped> {
@@ -100,7 +101,7 @@ impl Capture {
         if matches!(response, AppResponse::Error(_)) {
             copy.end();
             self.by = Copier::Another;
-            self.answer =
+            self.response =
                 Some(CapturedResponse { app, record: ShadowRecord::failed(EXCEPTION, took), declared: None, copy });
             return Ok(true);
         }
@@ -113,23 +114,19 @@ impl Capture {
         if CONDITIONAL.contains(&head.status) {
             return Err(Dropped::Conditional);
         }
-        if is_event_stream(&head.headers) {
+        if is_event_stream(&head.fields) {
             return Err(Dropped::Stream);
         }
         let declared = if head.allows_body(self.request.is_head()) { head.content_length } else { Some(0) };
-        let record = ShadowRecord {
-            status: head.status.as_u16(),
-            headers: head.headers.clone(),
-            took,
-            ..ShadowRecord::default()
-        };
-        self.answer = Some(CapturedResponse { app, record, declared, copy });
+        let record =
+            ShadowRecord { status: head.status.as_u16(), fields: head.fields.clone(), took, ..ShadowRecord::default() };
+        self.response = Some(CapturedResponse { app, record, declared, copy });
         Ok(true)
     }
 
     fn into_waiting(self) -> Result<QueuedRequest, Dropped> {
-        let Self { rule, label, mut request, body, began, answer, by, .. } = self;
-        let CapturedResponse { app, mut record, declared, copy } = answer.ok_or(Dropped::ClientLeft)?;
+        let Self { rule, label, mut request, body, began, response, by, .. } = self;
+        let CapturedResponse { app, mut record, declared, copy } = response.ok_or(Dropped::ClientLeft)?;
         record.body = copy.take();
         if by == Copier::Sender {
             record.took = began.elapsed();
@@ -153,7 +150,7 @@ impl Follower for Capture {
         self.body.clone()
     }
 
-    fn answered(&mut self, response: &mut AppResponse, app: Option<&Arc<AppLoad>>) -> bool {
+    fn responded(&mut self, response: &mut AppResponse, app: Option<&Arc<AppLoad>>) -> bool {
         let dropped = match self.follow(response, app) {
             Ok(followed) => return followed,
             Err(dropped) => dropped,
@@ -164,18 +161,18 @@ impl Follower for Capture {
 
     fn copy_elsewhere(&mut self) -> Option<Arc<BodyCopy>> {
         self.by = Copier::Another;
-        self.answer.as_ref().map(|answer| Arc::clone(&answer.copy))
+        self.response.as_ref().map(|response| Arc::clone(&response.copy))
     }
 
     fn passed(&self, chunk: &[u8]) {
-        if let Some(answer) = self.answer.as_ref().filter(|_| self.by == Copier::Sender) {
-            answer.copy.push(chunk);
+        if let Some(response) = self.response.as_ref().filter(|_| self.by == Copier::Sender) {
+            response.copy.push(chunk);
         }
     }
 
     fn ended(&self) {
-        if let Some(answer) = self.answer.as_ref().filter(|_| self.by == Copier::Sender) {
-            answer.copy.end();
+        if let Some(response) = self.response.as_ref().filter(|_| self.by == Copier::Sender) {
+            response.copy.end();
         }
     }
 
@@ -196,7 +193,7 @@ impl Follower for Capture {
     }
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let named = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..17));
+fn is_event_stream(fields: &ResponseFields) -> bool {
+    let named = fields.get(&CONTENT_TYPE).and_then(|value| value.as_bytes().get(..17));
     named.is_some_and(|name| name.eq_ignore_ascii_case(b"text/event-stream"))
 }

@@ -13,7 +13,7 @@ use crate::gateway::app::{App, Gateway};
 use crate::runtime::event_loop::{EventLoop, LoopEvent};
 
 /// How long a shadow request waits for room.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time between two checks.
 const EVERY: Duration = Duration::from_millis(5);
@@ -25,7 +25,7 @@ const MOST_LAG: Duration = Duration::from_millis(5);
 pub async fn room_for(apps: &[Arc<App>], app: &App) -> bool {
     let began = Instant::now();
     while !(has_room(apps, app) && is_prompt(apps).await) {
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > TIMEOUT {
             return false;
         }
         tokio::time::sleep(EVERY).await;
@@ -42,7 +42,7 @@ fn has_room(apps: &[Arc<App>], app: &App) -> bool {
     if apps.iter().any(waits) {
         return false;
     }
-    let running = app.load.unanswered.load(Ordering::Acquire);
+    let running = app.load.in_flight.load(Ordering::Acquire);
     if app.load.limit.is_some_and(|limit| running + 1 >= limit) {
         return false;
     }
@@ -62,12 +62,12 @@ async fn is_prompt(apps: &[Arc<App>]) -> bool {
         Gateway::Wsgi(_) => None,
     });
     match event_loop.filter(|event_loop| event_loop.is_attached()) {
-        Some(event_loop) => answers_in_time(event_loop).await,
+        Some(event_loop) => has_low_lag(event_loop).await,
         None => true,
     }
 }
 
-async fn answers_in_time(event_loop: &EventLoop) -> bool {
+async fn has_low_lag(event_loop: &EventLoop) -> bool {
     let (sender, receiver) = oneshot::channel();
     let asked = Instant::now();
     event_loop.submit(LoopEvent::Run(Box::new(move |_| {

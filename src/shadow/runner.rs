@@ -112,12 +112,12 @@ impl Asker<'_> {
         let began = Instant::now();
         // A body that is longer by this much differs in any case.
         let longest = waiting.primary.body.size.saturating_add(shadowing.limit as u64);
-        let answering = async {
+        let running = async {
             let response = app.call(call).await;
             ShadowRecord::of(response, began, shadowing.limit, longest, request.is_head()).await
         };
-        let answer = tokio::time::timeout(self.deadline(app), answering).await;
-        Some(answer.unwrap_or_else(|_| ShadowRecord::failed("timeout", began.elapsed())))
+        let record = tokio::time::timeout(self.deadline(app), running).await;
+        Some(record.unwrap_or_else(|_| ShadowRecord::failed("timeout", began.elapsed())))
     }
 
     /// How long a response may take: less than `--request-timeout`, whose log line would look as if a client was

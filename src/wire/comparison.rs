@@ -88,7 +88,7 @@ impl StrictReader {
 
 fn request_of(parser: &HeadParser, head: &Head, bytes: &[u8]) -> ReferenceRequest {
     let (method, target) = (parser.method(bytes).to_vec(), parser.target(bytes).to_vec());
-    // The connection makes these of them, and has no answer if it cannot.
+    // The connection makes these of them, and has no response if it cannot.
     let uri = Uri::try_from(&*target).unwrap_or_else(|error| panic!("{error} for {}", bytes.escape_ascii()));
     assert!(Method::from_bytes(&method).is_ok(), "{}", bytes.escape_ascii());
     let (section, places) = parser.field_section(bytes);

@@ -124,10 +124,10 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        answer(request.body(()).unwrap())
+        status_of(request.body(()).unwrap())
     }
 
-    fn answer(request: http::Request<()>) -> u16 {
+    fn status_of(request: http::Request<()>) -> u16 {
         let (parts, ()) = request.into_parts();
         let limits = Limits { request_line: 64, header_section: 128, header_fields: 4, ..Limits::default() };
         check(&parts, &limits).map_or_else(|refusal| refusal.status.as_u16(), |()| 200)
@@ -151,7 +151,7 @@ mod tests {
             ("", "https://h/chat", 501),
         ] {
             let request = http::Request::connect(uri).extension(Protocol::from(protocol)).body(()).unwrap();
-            assert_eq!(answer(request), expected, "{protocol} {uri}");
+            assert_eq!(status_of(request), expected, "{protocol} {uri}");
         }
     }
 

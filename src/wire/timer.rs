@@ -120,7 +120,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
     }
 
-    async fn ring(timer: &mut Timer, deadline: Instant) {
+    async fn fire(timer: &mut Timer, deadline: Instant) {
         poll_fn(|cx| if timer.poll(cx, Some(deadline)) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
@@ -130,10 +130,10 @@ mod tests {
             let start = Instant::now();
             let mut timer = Timer::new(Duration::from_secs(60));
             poll_fn(|cx| Poll::Ready(timer.poll(cx, None))).await;
-            ring(&mut timer, start + Duration::from_millis(40)).await;
+            fire(&mut timer, start + Duration::from_millis(40)).await;
             assert!(start.elapsed() >= Duration::from_millis(40) && start.elapsed() < Duration::from_secs(5));
             poll_fn(|cx| Poll::Ready(timer.poll(cx, Some(start + Duration::from_millis(60))))).await;
-            ring(&mut timer, start + Duration::from_millis(90)).await;
+            fire(&mut timer, start + Duration::from_millis(90)).await;
             assert!(start.elapsed() >= Duration::from_millis(90));
         });
     }

@@ -82,7 +82,7 @@ async def app(scope, receive, send):
     if scope["type"] == "websocket":
         await websocket_kitchen.app(scope, receive, send, lambda label, value: None)
         return
-    kind, answer = b"text/html", PAGE.encode()
+    kind, response = b"text/html", PAGE.encode()
     if scope["path"] == "/result":
         if scope["method"] == "POST":
             body, more = b"", True
@@ -90,6 +90,6 @@ async def app(scope, receive, send):
                 message = await receive()
                 body, more = body + message["body"], message["more_body"]
             result = json.loads(body)
-        kind, answer = b"application/json", json.dumps(result).encode()
+        kind, response = b"application/json", json.dumps(result).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
-    await send({"type": "http.response.body", "body": answer})
+    await send({"type": "http.response.body", "body": response})

@@ -13,7 +13,7 @@ LARGE = TEXT * 600
 PIECES = [b"%d: %b" % (number, TEXT) for number in range(50)]
 HTML = ("Content-Type", "text/html; charset=utf-8")
 
-# Status, fields and body of each answer that comes in one piece.
+# Status, fields and body of each response that comes in one piece.
 WHOLE = {
     "/text": ("200 OK", [HTML, ("ETag", '"v1"'), ("Vary", "Cookie"), ("Accept-Ranges", "bytes")], TEXT),
     "/order": ("200 OK", [("X-A", "1"), HTML, ("X-B", "2"), ("X-A", "3"), ("Content-Length", "8800")], TEXT),

@@ -1,6 +1,6 @@
 """Says which context variables it sees, and sets some: at import, in the lifespan, in middleware, in the application.
 
-Every answer is a JSON object from the name of each variable to what was seen of it before this request set its own. The
+Every response is a JSON object from the name of each variable to what was seen of it before this request set its own. The
 lifespan's state is shown the same way. Written to run alike in every ASGI server.
 """
 
@@ -8,7 +8,7 @@ import asyncio
 import contextvars
 import json
 
-PLACES = ("import", "lifespan", "plain middleware", "middleware", "app", "task", "after the answer")
+PLACES = ("import", "lifespan", "plain middleware", "middleware", "app", "task", "after the response")
 VARIABLES = {place: contextvars.ContextVar(place, default=None) for place in PLACES}
 
 VARIABLES["import"].set("set at import")
@@ -38,7 +38,7 @@ async def lifespan(scope, receive, send):
     await send({"type": "lifespan.shutdown.complete"})
 
 
-async def answer(send, value):
+async def respond(send, value):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": json.dumps(value).encode()})
 
@@ -48,8 +48,8 @@ async def show_context(scope, send):
     VARIABLES["app"].set(scope["path"])
     in_a_task = asyncio.create_task(set_in_a_task(scope["path"]))
     in_the_task = await in_a_task
-    await answer(send, [before, seen(), in_the_task])
-    VARIABLES["after the answer"].set(scope["path"])
+    await respond(send, [before, seen(), in_the_task])
+    VARIABLES["after the response"].set(scope["path"])
 
 
 async def set_in_a_task(path):
@@ -78,7 +78,7 @@ async def show_state(scope, send):
     state["mine"] = scope["path"]
     state["name"] = "overwritten"
     state["shared"].append(scope["path"])
-    await answer(send, [before, state])
+    await respond(send, [before, state])
 
 
 async def middleware(scope, receive, send):

@@ -1,4 +1,4 @@
-"""Applications with work that goes on after their answers, or after their clients, and that say on stderr how it went."""
+"""Applications with work that goes on after their responses, or after their clients, and that say on stderr how it went."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""An ASGI application that says something before its answer."""
+"""An ASGI application that says something before its response."""
 
 import asyncio
 import json

@@ -53,12 +53,12 @@ async def app(scope, receive, send):
             await send(body)
         case "/gated-in-a-task":
 
-            async def answer():
+            async def respond():
                 await send(start)
                 await gate.wait()
                 await send(body)
 
-            await asyncio.create_task(answer())
+            await asyncio.create_task(respond())
         case "/open":
             gate.set()
             await send(start)

@@ -66,7 +66,7 @@ exact.router.redirect_slashes = False
 
 
 class Quiet(StaticFiles):
-    """A folder that says of its own answers that they stand."""
+    """A folder that says of its own responses that they stand."""
 
     async def get_response(self, path, scope):
         from starlette.exceptions import HTTPException

@@ -90,7 +90,7 @@ def terminated() -> str:
 
 
 def start_sleeper(kind: str) -> str:
-    """A child that outlives its parent; the answer is its process id."""
+    """A child that outlives its parent; the response is its process id."""
     if kind == "os":
         child = os.fork()
         if child == 0:
@@ -116,7 +116,7 @@ def plainly(path: str, query: str) -> str | None:
 
 
 def fork(how: str) -> str:
-    """Fork; the child leaves as it is told, and if that is by returning, with an answer."""
+    """Fork; the child leaves as it is told, and if that is by returning, with a response."""
     child = os.fork()
     if child == 0:
         leave(how)

@@ -19,7 +19,7 @@ _released = threading.Event()
 _slow = {"now": 0, "most": 0}
 
 
-def _answer(path, query, fields, body):
+def _response(path, query, fields, body):
     """Status, fields and body of a response; neither interface knows more."""
     _asked.append(path)
     said = parse_qsl(query, keep_blank_values=True)
@@ -72,7 +72,7 @@ def wsgi(environ, start_response):
     names = [name for name in environ if name.startswith("HTTP_GRIP_")]
     fields = {name[5:].lower().replace("_", "-"): environ[name] for name in names}
     body = environ["wsgi.input"].read()
-    status, headers, content = _answer(environ["PATH_INFO"], environ["QUERY_STRING"], fields, body)
+    status, headers, content = _response(environ["PATH_INFO"], environ["QUERY_STRING"], fields, body)
     start_response(f"{status} X", [(name, value) for name, value in headers])
     return [content]
 
@@ -81,7 +81,7 @@ async def asgi(scope, receive, send):
     assert scope["type"] == "http"
     body = (await receive()).get("body", b"")
     fields = {name.decode(): value.decode() for name, value in scope["headers"] if name.startswith(b"grip-")}
-    status, headers, content = _answer(scope["path"], scope["query_string"].decode(), fields, body)
+    status, headers, content = _response(scope["path"], scope["query_string"].decode(), fields, body)
     headers = [(name.lower().encode(), value.encode()) for name, value in headers]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content[:1], "more_body": True})

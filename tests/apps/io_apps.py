@@ -63,9 +63,9 @@ async def streams() -> str:
     async with server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
         writer.write(b"hello\n")
-        answer = await reader.readline()
+        response = await reader.readline()
         writer.close()
-    return answer.decode().strip()
+    return response.decode().strip()
 
 
 async def threads() -> str:
@@ -108,9 +108,9 @@ async def callbacks() -> str:
 async def app(scope: Message, receive: Receive, send: Send) -> None:
     """What the path names."""
     does = {each.__name__: each for each in (reader, writer, streams, threads, timers, child, callbacks)}
-    answer = await does[scope["path"].rpartition("/")[2]]()
+    response = await does[scope["path"].rpartition("/")[2]]()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-    await send({"type": "http.response.body", "body": answer.encode()})
+    await send({"type": "http.response.body", "body": response.encode()})
 
 
 made: list[str] = []

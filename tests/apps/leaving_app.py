@@ -33,10 +33,10 @@ async def app(scope, receive, send):
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
     elif scope["path"] == "/seen":
-        await answer(send, json.dumps(_seen[label_of(scope)]).encode())
+        await respond(send, json.dumps(_seen[label_of(scope)]).encode())
     elif scope["path"] == "/open":
         _gates[label_of(scope)].set()
-        await answer(send, b"")
+        await respond(send, b"")
     elif scope["path"].startswith("/starlette"):
         await starlette(scope, receive, send)
     elif scope["path"].startswith("/bare"):
@@ -45,7 +45,7 @@ async def app(scope, receive, send):
         await HANDLERS[scope["path"]](scope, receive, send, _seen[label_of(scope)].append)
 
 
-async def answer(send, body):
+async def respond(send, body):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 
@@ -79,7 +79,7 @@ async def listening_beside_a_stream(scope, receive, send, see):
     see("ended")
 
 
-async def waiting_with_the_answer(scope, receive, send, see):
+async def waiting_with_the_response(scope, receive, send, see):
     await body_of(receive)
     see("waits")
     see((await receive())["type"])
@@ -147,7 +147,7 @@ HANDLERS = {
     "/cancelled/waiting": stream_that_its_listener_cancels,
     "/cancelled/busy": stream_that_its_listener_cancels,
     "/stream": listening_beside_a_stream,
-    "/wait": waiting_with_the_answer,
+    "/wait": waiting_with_the_response,
     "/body": reading_the_body,
 }
 

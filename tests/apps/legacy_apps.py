@@ -8,7 +8,7 @@ import functools
 from asgiref.compatibility import guarantee_single_callable
 
 
-async def answer(send, text):
+async def respond(send, text):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": text.encode()})
 
@@ -22,12 +22,12 @@ class Consumer:
     async def __call__(self, receive, send):
         if self.scope["type"] != "http":
             raise ValueError(f"no {self.scope['type']} here")
-        await answer(send, f"a consumer at {self.scope['path']}")
+        await respond(send, f"a consumer at {self.scope['path']}")
 
 
 def two_functions(scope):
     async def application(receive, send):
-        await answer(send, f"a function at {scope['path']}")
+        await respond(send, f"a function at {scope['path']}")
 
     return application
 
@@ -51,7 +51,7 @@ wrapped_router = guarantee_single_callable(router)
 
 class Instance:
     async def __call__(self, scope, receive, send):
-        await answer(send, "an instance")
+        await respond(send, "an instance")
 
 
 class AwaitedInstance:
@@ -61,28 +61,28 @@ class AwaitedInstance:
         self.send = send
 
     def __await__(self):
-        return answer(self.send, "an awaited instance").__await__()
+        return respond(self.send, "an awaited instance").__await__()
 
 
 class WithMethod:
     async def application(self, scope, receive, send):
-        await answer(send, "a method")
+        await respond(send, "a method")
 
     @classmethod
     async def of_the_class(cls, scope, receive, send):
-        await answer(send, "a class method")
+        await respond(send, "a class method")
 
     @staticmethod
     async def static(scope, receive, send):
-        await answer(send, "a static method")
+        await respond(send, "a static method")
 
 
 async def configured(name, scope, receive, send):
-    await answer(send, name)
+    await respond(send, name)
 
 
 async def with_more(scope, receive, send, more=None):
-    await answer(send, "a default")
+    await respond(send, "a default")
 
 
 def takes_anything(*arguments, **options):

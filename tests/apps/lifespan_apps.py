@@ -1,6 +1,6 @@
 """Applications that differ in what they do with the lifespan protocol; each answers HTTP with its state as JSON.
 
-Answers for the ASGI lifespan specification: start-up complete and failed, exceptions as "not supported", shutdown,
+Covers the ASGI lifespan specification: start-up complete and failed, exceptions as "not supported", shutdown,
 and the state that requests get a copy of.
 """
 
@@ -9,7 +9,7 @@ import json
 import sys
 
 
-async def answer(scope, send, value):
+async def respond(scope, send, value):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": json.dumps(value).encode()})
 
@@ -26,7 +26,7 @@ def living(name):
             state = scope.get("state")
             if state is not None:
                 state["request only"] = True
-            await answer(scope, send, state)
+            await respond(scope, send, state)
             return
         assert (await receive()) == {"type": "lifespan.startup"}
         say(f"{name}: started")
@@ -53,20 +53,20 @@ async def raising(scope, receive, send):
     """No lifespan support: the exception says so, and requests work all the same."""
     if scope["type"] != "http":
         raise ValueError("kitchen: what is a lifespan?")
-    await answer(scope, send, "state" in scope)
+    await respond(scope, send, "state" in scope)
 
 
 async def raising_after_startup_message(scope, receive, send):
     if scope["type"] == "lifespan":
         await receive()
         raise ValueError("kitchen: the start went wrong")
-    await answer(scope, send, "answered")
+    await respond(scope, send, "answered")
 
 
 async def returning(scope, receive, send):
     """No lifespan support, shown by returning at once."""
     if scope["type"] == "http":
-        await answer(scope, send, "answered")
+        await respond(scope, send, "answered")
 
 
 async def never_complete(scope, receive, send):
@@ -76,7 +76,7 @@ async def never_complete(scope, receive, send):
 
 async def shutdown_failing(scope, receive, send):
     if scope["type"] == "http":
-        await answer(scope, send, "answered")
+        await respond(scope, send, "answered")
         return
     await receive()
     await send({"type": "lifespan.startup.complete"})
@@ -87,7 +87,7 @@ async def shutdown_failing(scope, receive, send):
 async def same_task(scope, receive, send):
     """A context variable or a task group of the start must be usable by the shutdown: it is one call."""
     if scope["type"] == "http":
-        await answer(scope, send, "answered")
+        await respond(scope, send, "answered")
         return
     async with asyncio.timeout(None) if sys.version_info >= (3, 11) else _Nothing():
         await receive()

@@ -1,6 +1,6 @@
 """Sends messages that are wrong, and answers with what `send` raised for each; in the lifespan, too.
 
-The HTTP mistakes are made before an answer that is right; those of the lifespan are kept until a request asks for them.
+The HTTP mistakes are made before a response that is right; those of the lifespan are kept until a request asks for them.
 """
 
 import json

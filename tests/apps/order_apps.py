@@ -40,12 +40,12 @@ def starlette() -> Any:
     from starlette.responses import PlainTextResponse
     from starlette.routing import Mount, Route
 
-    async def answer(request: Any) -> Any:
+    async def respond(request: Any) -> Any:
         return PlainTextResponse("new")
 
-    inner = Starlette(routes=[Route("/in", answer)])
-    routes = [Route("/a/{x}", answer), Route("/a/b", answer, methods=["POST"]), Mount("/m", app=inner)]
-    return Starlette(routes=[*routes, Route("/m/late", answer)])
+    inner = Starlette(routes=[Route("/in", respond)])
+    routes = [Route("/a/{x}", respond), Route("/a/b", respond, methods=["POST"]), Mount("/m", app=inner)]
+    return Starlette(routes=[*routes, Route("/m/late", respond)])
 
 
 def fastapi() -> Any:
@@ -54,11 +54,11 @@ def fastapi() -> Any:
 
     app = FastAPI()
 
-    async def answer() -> Any:
+    async def respond() -> Any:
         return PlainTextResponse("new")
 
-    app.get("/a/{x}")(answer)
-    app.post("/a/b")(answer)
+    app.get("/a/{x}")(respond)
+    app.post("/a/b")(respond)
     return app
 
 
@@ -81,23 +81,23 @@ def quart() -> Any:
 
     app = Quart("new", static_folder=None)
 
-    async def answer(**_: Any) -> str:
+    async def respond(**_: Any) -> str:
         return "new"
 
-    app.add_url_rule("/a/<x>", "read", answer)
-    app.add_url_rule("/a/b", "write", answer, methods=["POST"])
+    app.add_url_rule("/a/<x>", "read", respond)
+    app.add_url_rule("/a/b", "write", respond, methods=["POST"])
     return app
 
 
 def falcon() -> Any:
     import falcon.asgi
 
-    async def answer(self: Any, request: Any, response: Any, **_: Any) -> None:
+    async def respond(self: Any, request: Any, response: Any, **_: Any) -> None:
         response.text = "new"
 
     app = falcon.asgi.App()
-    app.add_route("/a/{x}", type("Read", (), {"on_get": answer})())
-    app.add_route("/a/b", type("Write", (), {"on_post": answer})())
+    app.add_route("/a/{x}", type("Read", (), {"on_get": respond})())
+    app.add_route("/a/b", type("Write", (), {"on_post": respond})())
     return app
 
 

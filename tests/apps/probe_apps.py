@@ -57,7 +57,7 @@ async def stream(request):
 
 
 async def passes(request):
-    """A catch-all that knows better: it streams an answer that nobody should see."""
+    """A catch-all that knows better: it streams a response that nobody should see."""
 
     async def chunks():
         for _ in range(100):

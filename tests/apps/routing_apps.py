@@ -41,12 +41,12 @@ def asgi_named(name):
             body, more = body + message.get("body", b""), message.get("more_body", False)
         found = {"app": name, "interface": "asgi", "method": scope["method"], "root": scope["root_path"]}
         found |= {"path": scope["path"], "query": scope["query_string"].decode(), "body": body.decode("latin-1")}
-        await answer(send, 200, found, name)
+        await respond(send, 200, found, name)
 
     return app
 
 
-async def answer(send, status, value, name):
+async def respond(send, status, value, name):
     headers = [(b"content-type", b"application/json"), (b"x-app", name.encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(value).encode()})
@@ -65,14 +65,14 @@ async def opaque(scope, receive, send):
     if path == "/new":
         await new_a(scope, receive, send)
     elif path == "/broken":
-        await answer(send, 500, "opaque: broken", "opaque")
+        await respond(send, 500, "opaque: broken", "opaque")
     elif path == "/raise":
         raise RuntimeError("opaque: raised")
     elif path == "/forbidden":
-        await answer(send, 403, "opaque: forbidden", "opaque")
+        await respond(send, 403, "opaque: forbidden", "opaque")
     elif path == "/reads-then-404":
         while (await receive()).get("more_body"):
             pass
-        await answer(send, 404, "opaque: read it all, not mine", "opaque")
+        await respond(send, 404, "opaque: read it all, not mine", "opaque")
     else:
-        await answer(send, 404, "opaque: not mine", "opaque")
+        await respond(send, 404, "opaque: not mine", "opaque")

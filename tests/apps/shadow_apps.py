@@ -123,9 +123,9 @@ def events() -> Any:
 @old.get("/cached")
 def cached() -> Any:
     """Known to the client already."""
-    answer = FlaskResponse("cached")
-    answer.set_etag("1")
-    return answer.make_conditional(flask_request)
+    response = FlaskResponse("cached")
+    response.set_etag("1")
+    return response.make_conditional(flask_request)
 
 
 @new.middleware("http")
@@ -137,9 +137,9 @@ async def see_too(request: Request, call_next: Any) -> Response:
     query = f"?{request.url.query}" if request.url.query else ""
     body = (await request.body()).decode()
     SEEN["new"].append((request.method, request.url.path + query, request.headers.get("x-rsgi-shadow"), body))
-    answer: Response = await call_next(request)
-    answer.set_cookie("new", "1")
-    return answer
+    response: Response = await call_next(request)
+    response.set_cookie("new", "1")
+    return response
 
 
 @new.api_route("/same/{number}", methods=["GET", "HEAD", "POST"])

@@ -56,7 +56,7 @@ def app(environ, start_response):
         for piece in pieces(MIB):
             write(piece)
         return []
-    answers = {
+    responses = {
         "chunks": lambda: pieces(65536),
         "crumbs": lambda: pieces(512),
         "declared": lambda: pieces(65536),
@@ -65,7 +65,7 @@ def app(environ, start_response):
         "endless": lambda: Endless(environ["QUERY_STRING"]),
         "open": lambda: [str(_open).encode()],
     }
-    return answers.get(kind, lambda: [b"ok"])()
+    return responses.get(kind, lambda: [b"ok"])()
 
 
 bridged = WsgiToAsgi(app, pool=WsgiPool(threads=6))

@@ -20,7 +20,7 @@ def everything(rest):
     return jsonify(app="old", path=request.path)
 
 
-def answer():
+def respond():
     return {"app": "new"}
 
 
@@ -30,7 +30,7 @@ def write(text):
 
 @asynccontextmanager
 async def adds_metrics(app):
-    app.add_api_route("/metrics", answer)
+    app.add_api_route("/metrics", respond)
     write("the application has started")
     yield
     write("the application has stopped")
@@ -38,7 +38,7 @@ async def adds_metrics(app):
 
 def made(lifespan=None):
     app = FastAPI(lifespan=lifespan, openapi_url=None)
-    app.add_api_route("/orders", answer)
+    app.add_api_route("/orders", respond)
     return app
 
 
@@ -48,7 +48,7 @@ plain = made()
 
 def grow():
     """Add a route while the server runs, and have the server look again."""
-    grown.add_api_route("/grown", answer)
+    grown.add_api_route("/grown", respond)
     os.kill(os.getpid(), signal.SIGHUP)
     return {"app": "new"}
 
@@ -56,7 +56,7 @@ def grow():
 @asynccontextmanager
 async def mounts_metrics(app):
     below = FastAPI(openapi_url=None)
-    below.add_api_route("/", answer)
+    below.add_api_route("/", respond)
     app.mount("/metrics", below)
     yield
 

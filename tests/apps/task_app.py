@@ -1,6 +1,6 @@
 """One ASGI application whose paths lean on asyncio and anyio: timeouts, groups, shields, cancelled waits.
 
-Every answer is what the application saw, as JSON. Written to run alike in every ASGI server.
+Every response is what the application saw, as JSON. Written to run alike in every ASGI server.
 """
 
 import asyncio
@@ -47,14 +47,14 @@ async def piece(send, data, more=True):
     await send({"type": "http.response.body", "body": data, "more_body": more})
 
 
-async def answer(send, value):
+async def respond(send, value):
     await start(send)
     await piece(send, json.dumps(value).encode(), more=False)
 
 
 @path
 async def events(scope, receive, send):
-    await answer(send, _events)
+    await respond(send, _events)
 
 
 # Each waits for something, for as long as 50 ms, and says whether the time was over.
@@ -178,7 +178,7 @@ async def leave_a_trace(scope, receive, send):
     """Leave something on the task, or keep something of it."""
     task = asyncio.current_task()
     await _TRACES[scope["query_string"].decode().replace("%20", " ")](task)
-    await answer(send, "left")
+    await respond(send, "left")
 
 
 async def _wait_and_keep(task):
@@ -262,19 +262,19 @@ async def traces(scope, receive, send):
         "frames": len(task.get_stack()) > 0,
     }
     _kept.clear()
-    await answer(send, found)
+    await respond(send, found)
 
 
 @path
 async def names(scope, receive, send):
-    await answer(send, asyncio.current_task().get_name())
+    await respond(send, asyncio.current_task().get_name())
 
 
 @path
 async def how_many_tasks(scope, receive, send):
     """With a task that has waited, so that no request is in its first step."""
     await asyncio.sleep(0.01)
-    await answer(send, [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()])
+    await respond(send, [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()])
 
 
 @path
@@ -305,7 +305,7 @@ async def cancel_before_the_wait(scope, receive, send):
         task.uncancel()
     await asyncio.wait([work])
     await asyncio.sleep(0)
-    await answer(send, [*seen, "cancelled" if work.cancelled() else work.result(), task.cancelled()])
+    await respond(send, [*seen, "cancelled" if work.cancelled() else work.result(), task.cancelled()])
 
 
 class _Stubborn(asyncio.Future):
@@ -346,7 +346,7 @@ async def task_group(scope, receive, send):
     except BaseException as error:
         seen += [type(each).__name__ for each in error.exceptions]
     seen.append(asyncio.current_task().cancelled())
-    await answer(send, seen)
+    await respond(send, seen)
 
 
 @path
@@ -382,7 +382,7 @@ async def cancelled_from_inside(scope, receive, send):
     except asyncio.CancelledError:
         if hasattr(task, "uncancel"):
             assert task.uncancel() == 0
-        await answer(send, "cancelled, and answered")
+        await respond(send, "cancelled, and answered")
 
 
 @path
@@ -396,7 +396,7 @@ async def anyio_finds_its_way(scope, receive, send):
         "cancelled": anyio.get_cancelled_exc_class() is asyncio.CancelledError,
         "task": isinstance(anyio.get_current_task().id, int),
     }
-    await answer(send, found)
+    await respond(send, found)
 
 
 def _in_a_thread():
@@ -408,7 +408,7 @@ def _in_a_thread():
 
 @path
 async def two_listeners(scope, receive, send):
-    """Two tasks wait for the client to leave, as middleware around a streaming answer does; both are told."""
+    """Two tasks wait for the client to leave, as middleware around a streaming response does; both are told."""
     assert (await receive())["type"] == "http.request"
 
     async def listen(name):
@@ -437,7 +437,7 @@ async def two_senders(scope, receive, send):
 
 @path
 async def two_early_listeners(scope, receive, send):
-    """The same before the answer has begun."""
+    """The same before the response has begun."""
     assert (await receive())["type"] == "http.request"
     _events.append("listening")
 
@@ -450,7 +450,7 @@ async def two_early_listeners(scope, receive, send):
 def in_its_first_step(scope, receive, send):
     """No `async def`: what runs before the coroutine is made runs in the task, too."""
     task = asyncio.current_task()
-    return answer(send, isinstance(task, asyncio.Task) and inspect.isawaitable(task))
+    return respond(send, isinstance(task, asyncio.Task) and inspect.isawaitable(task))
 
 
 HANDLERS["in-its-first-step"] = in_its_first_step

@@ -1,4 +1,4 @@
-"""The WebSocket half of the ASGI kitchen: one small conversation per path.
+"""The WebSocket half of the ASGI kitchen: one small application per path.
 
 Apart from `asgi_kitchen` because these speak another vocabulary; that module passes its `record`, so that
 `/record?label=…` shows what happened here. Answers for the ASGI WebSocket specification, version 2.5.
@@ -12,7 +12,7 @@ HANDLERS = {}
 
 
 async def app(scope, receive, send, record):
-    """Find the conversation by the path, take the connect message, and go on with it."""
+    """Find the application by the path, take the connect message, and go on with it."""
     name = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix("/ws/")
     handler = HANDLERS.get(name)
     message = await receive()
@@ -24,7 +24,7 @@ async def app(scope, receive, send, record):
 
 
 def path(name):
-    """Make the decorated conversation answer at `/ws/name`."""
+    """Make the decorated function serve `/ws/name`."""
 
     def register(handler):
         HANDLERS[name] = handler

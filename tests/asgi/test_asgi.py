@@ -1,6 +1,6 @@
 """What only ASGI has over HTTP: the scope, the order and types of messages, disconnects, tasks.
 
-Apart from `test_http.py`, which has what both kinds of application share. Answers for the ASGI 3.0 core specification
+Apart from `test_http.py`, which has what both kinds of application share. Covers the ASGI 3.0 core specification
 and the HTTP half of its HTTP & WebSocket document, version 2.5.
 """
 
@@ -238,8 +238,8 @@ def test_listening_and_sending_at_once(asgi_server: Server) -> None:
 def test_slow_calls_run_side_by_side(asgi_server: Server) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: get(asgi_server, "/slow?ms=300").body, range(20)))
-    assert answers == [b"slow\n"] * 20
+        responses = list(pool.map(lambda _: get(asgi_server, "/slow?ms=300").body, range(20)))
+    assert responses == [b"slow\n"] * 20
     assert time.monotonic() - began < 3
 
 
@@ -248,8 +248,8 @@ def test_wsgi_is_served_while_the_event_loop_is_blocked(start: Callable[..., Ser
     with Connection(server) as blocking:
         blocking.send_request("GET", "/block-loop?ms=1500")
         began = time.monotonic()
-        answers = [get(server, "/old/hello").body for _ in range(5)]
-        assert answers == [b"Hello, world!\n"] * 5
+        responses = [get(server, "/old/hello").body for _ in range(5)]
+        assert responses == [b"Hello, world!\n"] * 5
         assert time.monotonic() - began < 1.2
         assert blocking.read_response().body == b"blocked\n"
 

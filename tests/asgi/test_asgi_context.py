@@ -1,7 +1,7 @@
 """What one request leaves to the next: context variables, and the state of the lifespan; beside uvicorn.
 
 Apart from the tasks because nothing waits here. A request begins with the context that the server had when it started, so it
-sees what modules set at import, and nothing that the lifespan or another request has set. Answers for PEP 567 (tasks run in
+sees what modules set at import, and nothing that the lifespan or another request has set. Covers PEP 567 (tasks run in
 copies of the context) and ASGI lifespan 2.0 "Lifespan State".
 """
 
@@ -24,7 +24,7 @@ AT_FIRST = {
     "middleware": None,
     "app": None,
     "task": None,
-    "after the answer": None,
+    "after the response": None,
 }
 
 

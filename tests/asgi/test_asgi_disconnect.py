@@ -1,7 +1,7 @@
 """What an application is told when its client leaves: by closing the connection, or by resetting its HTTP/2 stream.
 
-Apart from `test_asgi.py` because each test leaves in the middle of something, over both protocols and on both loops. Answers
-for ASGI HTTP 2.5 "Disconnect - receive event" and "Disconnected Client - send exception".
+Apart from `test_asgi.py` because each test leaves in the middle of something, over both protocols and on both loops. Covers
+ASGI HTTP 2.5 "Disconnect - receive event" and "Disconnected Client - send exception".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wire import Connection, get, post
 
 CANCEL = 8
 
-# When to leave: as soon as this is true, without it with the first byte of the answer's body.
+# When to leave: as soon as this is true, without it with the first byte of the response's body.
 Begun: TypeAlias = Callable[[], object] | None
 
 
@@ -167,7 +167,7 @@ def test_starlette_sees_it_when_it_asks(server: Server, label: str, leave: Leave
     assert seen_at_last(server, label, "disconnected") == ["polls", "disconnected"]
 
 
-def test_starlette_goes_on_behind_an_answer_that_is_complete(server: Server, label: str) -> None:
+def test_starlette_goes_on_behind_a_response_that_is_complete(server: Server, label: str) -> None:
     response = post(server, f"/starlette/whole?{label}", b"body")
     assert (response.status, response.header("x-wrapped"), response.body) == (200, "yes", b"0 1 2 ")
     assert seen(server, label) == []

@@ -66,7 +66,7 @@ def test_head_that_left_by_itself_keeps_its_length(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("method", "query"), [("HEAD", ""), ("GET", "?status=204"), ("GET", "?status=304")])
-def test_answer_without_a_body_is_over_with_its_head(server: Server, method: str, query: str) -> None:
+def test_response_without_a_body_is_over_with_its_head(server: Server, method: str, query: str) -> None:
     with Connection(server) as connection:
         connection.send_request(method, f"/gated{query}")
         assert connection.read_response(method).body == b""
@@ -76,7 +76,7 @@ def test_answer_without_a_body_is_over_with_its_head(server: Server, method: str
 
 @pytest.mark.parametrize("turns", [0, 1, 2])
 def test_body_that_comes_a_turn_later_leaves_with_its_head(server: Server, turns: int) -> None:
-    """Middleware hands messages from task to task: the answer is one piece with its length all the same."""
+    """Middleware hands messages from task to task: the response is one piece with its length all the same."""
     with Connection(server) as connection:
         connection.send_request("GET", f"/turns?turns={turns}")
         received = connection.read_some()
@@ -222,7 +222,7 @@ def test_status_without_a_body_sends_no_file(server: Server, file: Path) -> None
     ],
 )
 def test_file_that_cannot_be_sent_is_an_error_in_the_app(server: Server, file: Path, target: str, message: str) -> None:
-    """Nothing of the answer is out yet, so the client gets a 500, and the log a traceback."""
+    """Nothing of the response is out yet, so the client gets a 500, and the log a traceback."""
     assert get(server, target.format(file=path_of(file))).status == 500
     log = server.wait_for_log("app `extension_app:app` failed")
     server.wait_for_log(message)

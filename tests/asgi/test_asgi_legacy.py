@@ -2,7 +2,7 @@
 
 Apart from the plan's own tests because a user's command line and answers are looked at. Nothing is wrapped silently: what
 ASGI 2 frameworks there were ended before Python 3.10, so such an application is nearly always a mistake (a class or
-factory that lacks its parentheses). Answers for ASGI 3.0 "Legacy Applications".
+factory that lacks its parentheses). Covers ASGI 3.0 "Legacy Applications".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Messages that are wrong raise inside of the application, and say what was wrong and what was expected.
 
-Apart from `test_asgi.py` because only texts are compared; the same of WebSockets is in `test_websocket.py`. Answers for ASGI
+Apart from `test_asgi.py` because only texts are compared; the same of WebSockets is in `test_websocket.py`. Covers ASGI
 3.0 "Error Handling", ASGI HTTP 2.5 "Response Start" and "Response Body", and ASGI lifespan 2.0.
 """
 
@@ -70,7 +70,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 def test_mistakes_in_a_response(server: Server) -> None:
-    """The answer is right all the same: what raised has left no trace."""
+    """The response is right all the same: what raised has left no trace."""
     response = get(server, "/")
     assert response.json()[0] == OF_A_RESPONSE
     assert (response.status, response.header("x-one"), response.header("x-two")) == (200, None, None)

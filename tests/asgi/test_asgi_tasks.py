@@ -1,7 +1,7 @@
 """asyncio and anyio inside of an application: timeouts, groups, shields, cancelled waits.
 
 Apart from `test_asgi.py`, which has the messages: here every test asks uvicorn for the same, so that what applications know
-from there is true here, on asyncio and on uvloop. Answers for ASGI 3.0 "Applications" (a coroutine callable, run in a task).
+from there is true here, on asyncio and on uvloop. Covers ASGI 3.0 "Applications" (a coroutine callable, run in a task).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def test_body_outlives_a_wait_that_was_given_up(host: Server, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_send_that_was_given_up_leaves_the_answer_in_order(host: Server, way: str) -> None:
+def test_send_that_was_given_up_leaves_the_response_in_order(host: Server, way: str) -> None:
     """Whether the late piece itself is sent, ASGI does not say; nothing comes twice, and the rest comes."""
     skip_without_timeout(way)
     before = len(get(host, "/events").json())

@@ -1,6 +1,6 @@
 """`http.response.trailers`: fields after the body, over HTTP/1.1 and HTTP/2, as bytes and frames on the wire.
 
-Answers for the ASGI extension "HTTP Trailers" and RFC 9110 6.5.
+Covers the ASGI extension "HTTP Trailers" and RFC 9110 6.5.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`http.response.zerocopysend`: pieces of open files among the other messages of a body.
 
-Answers for the ASGI extension "Zero Copy Send".
+Covers the ASGI extension "Zero Copy Send".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`http.response.early_hint`: a 103 before the answer, as bytes on the wire.
+"""`http.response.early_hint`: a 103 before the response, as bytes on the wire.
 
 Apart from `test_asgi_extensions.py` because a hint is not part of the response. Spec: RFC 8297; RFC 9110 15.2; the ASGI
 extension "Early Hints".
@@ -25,7 +25,7 @@ def server() -> Iterator[Server]:
     started.stop()
 
 
-def test_hints_leave_before_the_answer_is_known(server: Server) -> None:
+def test_hints_leave_before_the_response_is_known(server: Server) -> None:
     with Connection(server) as connection:
         connection.send_request("GET", "/gated")
         assert connection.read_exactly(len(LINKS)) == LINKS
@@ -42,7 +42,7 @@ def test_hints_come_as_often_as_they_are_sent(server: Server) -> None:
     assert (response.interim, response.status, response.body) == ([103, 103], 200, b"hello")
 
 
-def test_hints_keep_their_place_among_pipelined_answers(server: Server) -> None:
+def test_hints_keep_their_place_among_pipelined_responses(server: Server) -> None:
     with Connection(server) as connection:
         connection.send(
             b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path for path in (b"/open", b"/twice", b"/open"))
@@ -53,12 +53,12 @@ def test_hints_keep_their_place_among_pipelined_answers(server: Server) -> None:
 def test_hints_are_offered_over_http_1_1_only(server: Server) -> None:
     assert get(server, "/offered").json() is True
     assert get2(server, "/offered").body == b"false"
-    for path, answer in ((b"/offered", b"false"), (b"/hint", b"hello")):
+    for path, response in ((b"/offered", b"false"), (b"/hint", b"hello")):
         with Connection(server) as connection:
             connection.send(b"GET %b HTTP/1.0\r\n\r\n" % path)
             data = connection.read_to_end()
         assert data.startswith(b"HTTP/1.0 200 ")
-        assert data.endswith(b"\r\n\r\n" + answer)
+        assert data.endswith(b"\r\n\r\n" + response)
 
 
 def test_mistakes_raise_in_the_application(server: Server) -> None:

@@ -1,6 +1,6 @@
 """The lifespan protocol: who is asked, what happens when the start fails, and the state that requests see.
 
-Answers for the ASGI lifespan specification, version 2.0.
+Covers the ASGI lifespan specification, version 2.0.
 """
 
 from __future__ import annotations

@@ -207,13 +207,13 @@ def test_what_cannot_be_translated_is_a_wrong_usage(
         ("hypercorn asgi_kitchen:app -b 127.0.0.1:0", "Hello, world!\n"),
     ],
 )
-def test_a_translated_command_serves(theirs: str, answer: str) -> None:
+def test_a_translated_command_serves(theirs: str, response: str) -> None:
     command = [sys.executable, "-m", "rsgi", "translate", theirs]
     printed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
     words = shlex.split(printed)
     assert words[:2] == ["rsgi", "serve"]
     server = Server([sys.executable, "-m", *words], folder=APPS)
-    assert get(server, "/hello").text == answer
+    assert get(server, "/hello").text == response
     assert ("with 2 workers" in server.log()) is ("-w 2" in theirs)
     assert server.stop() == 0
 

@@ -89,9 +89,9 @@ def said(ran: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
         (("/api=good:new", "good:app"), "wsgi\n"),
     ],
 )
-def test_a_target_without_a_flag_is_served_as_what_it_is(folder: Path, targets: tuple[str, ...], answer: str) -> None:
+def test_a_target_without_a_flag_is_served_as_what_it_is(folder: Path, targets: tuple[str, ...], response: str) -> None:
     server = Server([sys.executable, "-m", "rsgi", "serve", *targets, "--port", "0"], folder=folder)
-    assert get(server, "/").text == answer
+    assert get(server, "/").text == response
     if "/api=good:new" in targets:
         assert get(server, "/api/x").text == "asgi\n"
     assert server.stop() == 0

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from compare_records import answered, asked, exchanged
+from compare_records import exchanged, request_record, response_record
 from rsgi.compare.content.masks import BUILT_IN
 from rsgi.compare.observer import Observer
 from rsgi.compare.options import DEFAULT_HEADERS, ObserverOptions
@@ -61,11 +61,15 @@ def _store(folder: Path) -> None:
     observer = Observer(ObserverOptions(folder=str(folder)))
     for number in reversed(range(40)):
         new = {"id": number, "price": 5 if number > 2 or number == 0 else "5"}
-        request = asked(f"/users/{number}")
-        observer.observe(exchanged(answered({"id": number, "price": 5}), answered(new), "/users/{id}", request=request))
+        request = request_record(f"/users/{number}")
+        observer.observe(
+            exchanged(response_record({"id": number, "price": 5}), response_record(new), "/users/{id}", request=request)
+        )
     for number in range(10):
-        repeat = answered({"at": -1}) if number == 5 else None
-        observer.observe(exchanged(answered({"at": number}), answered({"at": 99}), "/clock", repeat=repeat))
+        repeat = response_record({"at": -1}) if number == 5 else None
+        observer.observe(
+            exchanged(response_record({"at": number}), response_record({"at": 99}), "/clock", repeat=repeat)
+        )
     observer.close()
 
 
@@ -137,9 +141,9 @@ def test_the_file_on_its_page(folder: Path, tmp_path: Path) -> None:
     assert (shown.route, shown.app, shown.response.size) == (actual.route, actual.app, actual.response.size)
 
 
-def test_answers_on_the_page(folder: Path) -> None:
-    ((asked_for, answer),) = re.findall(
+def test_responses_on_the_page(folder: Path) -> None:
+    ((asked_for, response),) = re.findall(
         r"^\$ curl -s http://127.0.0.1:8000(\S+)\n(.*)$", REPLAY.read_text(), re.MULTILINE
     )
     actual = next(each for each in read_recording(folder / "old.jsonl").requests if each.request.target == asked_for)
-    assert json.loads(actual.response.body) == json.loads(answer)
+    assert json.loads(actual.response.body) == json.loads(response)

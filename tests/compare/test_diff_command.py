@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from compare_records import answered, asked, exchanged
+from compare_records import exchanged, request_record, response_record
 from rsgi.compare.observer import Observer
 from rsgi.compare.options import ObserverOptions
 
@@ -28,13 +28,15 @@ def fill(observer: Observer) -> None:
     """50 samples of two routes; two of one route differ."""
     for number in range(40):
         new = {"id": number, "price": 5} if number > 1 else {"id": number, "price": "5", "title": SCRIPT}
-        request = asked(f"/users/{number}", ("Cookie", "session=hunter2"))
-        observer.observe(exchanged(answered({"id": number, "price": 5}), answered(new), "/users/{id}", request=request))
+        request = request_record(f"/users/{number}", ("Cookie", "session=hunter2"))
+        observer.observe(
+            exchanged(response_record({"id": number, "price": 5}), response_record(new), "/users/{id}", request=request)
+        )
     for number in range(10):
-        answer = answered({"at": number, "ok": True})
-        repeat = answered({"at": -1, "ok": True}) if number == 5 else None
-        observer.observe(exchanged(answer, answered({"at": 99, "ok": True}), "/clock", repeat=repeat))
-    observer.observe(exchanged(answered(error="timeout"), answered({}), "/slow"))
+        response = response_record({"at": number, "ok": True})
+        repeat = response_record({"at": -1, "ok": True}) if number == 5 else None
+        observer.observe(exchanged(response, response_record({"at": 99, "ok": True}), "/clock", repeat=repeat))
+    observer.observe(exchanged(response_record(error="timeout"), response_record({}), "/slow"))
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +225,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 def test_a_store_without_counts(tmp_path: Path, folder: Path) -> None:
     observer = Observer(ObserverOptions(folder=str(tmp_path)))
     observer.observe(None)  # type: ignore[arg-type]
-    observer.observe(exchanged(answered({}), answered({})))
+    observer.observe(exchanged(response_record({}), response_record({})))
     observer.close()
     assert "1 route, 1 sample, 100% match" in diff(tmp_path).stdout
 

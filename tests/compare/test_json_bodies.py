@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compare_records import answered, compared, found
+from compare_records import compared, found, response_record
 from rsgi.compare.content.json_body import json_differences
 from rsgi.compare.content.json_path import Step, parse_pattern, write_path
 from rsgi.compare.storage.redaction import Redaction
@@ -47,7 +47,7 @@ def replaced(value: Any, steps: tuple[Step, ...], new: Any) -> Any:
 @given(documents)
 def test_a_document_is_like_itself_in_any_order(document: Any) -> None:
     assert not json_differences(document, shuffled(document), (), ())
-    assert not found(answered(json.dumps(document)), answered(json.dumps(shuffled(document), indent=1)))
+    assert not found(response_record(json.dumps(document)), response_record(json.dumps(shuffled(document), indent=1)))
 
 
 @settings(deadline=None)
@@ -129,8 +129,10 @@ def test_any_bytes_can_be_compared_and_redacted(one: bytes, two: bytes, cut_one:
         "",
         "application/x-www-form-urlencoded",
     ):
-        mine = answered(one, media, ("Content-Encoding", "gzip" if b"g" in two else "identity"), complete=not cut_one)
-        other = answered(two, media, complete=not cut_two)
+        mine = response_record(
+            one, media, ("Content-Encoding", "gzip" if b"g" in two else "identity"), complete=not cut_one
+        )
+        other = response_record(two, media, complete=not cut_two)
         result = compared(mine, other)
         assert result.skipped is None
         kept = Redaction().response(mine)

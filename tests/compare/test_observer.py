@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from compare_records import answered, asked, exchanged
+from compare_records import exchanged, request_record, response_record
 from rsgi.compare.exchange import Exchange
 from rsgi.compare.observer import Observer, merged
 from rsgi.compare.options import Comparison, ObserverOptions
@@ -27,8 +27,8 @@ from rsgi.compare.storage.collected import reports_in_folder, reports_in_summary
 from rsgi.compare.storage.store import FILE, FileStore
 from rsgi.errors import StartupError
 
-SAME = exchanged(answered({"n": 1}), answered({"n": 1}))
-OTHER = exchanged(answered({"n": 1, "at": 5}), answered({"n": 2, "at": 6}))
+SAME = exchanged(response_record({"n": 1}), response_record({"n": 1}))
+OTHER = exchanged(response_record({"n": 1, "at": 5}), response_record({"n": 2, "at": 6}))
 
 
 def observed(*exchanges: Exchange, **options: Any) -> RouteReport:
@@ -57,12 +57,16 @@ def test_observe_says_whether_they_match() -> None:
     observer = Observer(ObserverOptions())
     assert observer.observe(SAME) is True
     assert observer.observe(OTHER) is False
-    assert observer.observe(exchanged(answered(error="timeout"), answered({}))) is None
+    assert observer.observe(exchanged(response_record(error="timeout"), response_record({}))) is None
 
 
 def test_noise_also_hides_differences_from_before() -> None:
-    at_only = exchanged(answered({"n": 1, "at": 5}), answered({"n": 1, "at": 6}))
-    learnt = exchanged(answered({"n": 1, "at": 5}), answered({"n": 1, "at": 6}), repeat=answered({"n": 1, "at": 7}))
+    at_only = exchanged(response_record({"n": 1, "at": 5}), response_record({"n": 1, "at": 6}))
+    learnt = exchanged(
+        response_record({"n": 1, "at": 5}),
+        response_record({"n": 1, "at": 6}),
+        repeat=response_record({"n": 1, "at": 7}),
+    )
     report = observed(at_only, OTHER, learnt)
     assert (report.n, report.matched) == (3, 2)
     assert places(report) == {"value $.n": 1}
@@ -71,22 +75,26 @@ def test_noise_also_hides_differences_from_before() -> None:
 
 
 def test_noise_hides_no_other_type_and_no_missing_field() -> None:
-    learnt = exchanged(answered({"at": 5}), answered({"at": 6}), repeat=answered({"at": 7}))
-    assert places(observed(learnt, exchanged(answered({"at": 5}), answered({"at": "5"})))) == {"type $.at": 1}
-    assert places(observed(learnt, exchanged(answered({"at": 5}), answered({})))) == {"missing $.at": 1}
+    learnt = exchanged(response_record({"at": 5}), response_record({"at": 6}), repeat=response_record({"at": 7}))
+    assert places(observed(learnt, exchanged(response_record({"at": 5}), response_record({"at": "5"})))) == {
+        "type $.at": 1
+    }
+    assert places(observed(learnt, exchanged(response_record({"at": 5}), response_record({})))) == {"missing $.at": 1}
 
 
 def test_noise_of_one_route_is_none_of_another() -> None:
     observer = Observer(ObserverOptions())
-    observer.observe(exchanged(answered({"at": 5}), answered({"at": 6}), "/a", repeat=answered({"at": 7})))
-    observer.observe(exchanged(answered({"at": 5}), answered({"at": 6}), "/b"))
+    observer.observe(
+        exchanged(response_record({"at": 5}), response_record({"at": 6}), "/a", repeat=response_record({"at": 7}))
+    )
+    observer.observe(exchanged(response_record({"at": 5}), response_record({"at": 6}), "/b"))
     assert {each["route"]: each["match"] for each in observer.summary()["routes"]} == {"/a": 1.0, "/b": 0.0}
 
 
 def test_a_primary_that_is_not_stable_does_not_count() -> None:
-    report = observed(exchanged(answered({}), answered({}), repeat=answered({}, status=503)))
+    report = observed(exchanged(response_record({}), response_record({}), repeat=response_record({}, status=503)))
     assert (report.n, report.match, report.low) == (0, None, None)
-    assert dict(report.skipped) == {"the primary gave two different answers to the same request": 1}
+    assert dict(report.skipped) == {"the primary gave two different responses to the same request": 1}
 
 
 def test_routes_may_have_their_own_comparison() -> None:
@@ -116,13 +124,13 @@ def test_options_that_cannot_be_read_raise_at_the_start() -> None:
 def test_memory_is_bounded() -> None:
     observer = Observer(ObserverOptions())
     for number in range(700):
-        observer.observe(exchanged(answered({f"k{number}x": 1}), answered({}), f"/{number % 600}"))
+        observer.observe(exchanged(response_record({f"k{number}x": 1}), response_record({}), f"/{number % 600}"))
     summary = observer.summary()
     assert len(summary["counts"]) == 501
     assert sum(each["n"] for each in summary["routes"]) == 700
     observer = Observer(ObserverOptions())
     for number in range(1000):
-        observer.observe(exchanged(answered({f"key{'x' * number}": 1}), answered({})))
+        observer.observe(exchanged(response_record({f"key{'x' * number}": 1}), response_record({})))
     (route,) = observer.summary()["routes"]
     assert (route["n"], route["match"]) == (1000, 0.0)
     assert len(json.dumps(observer.summary())) < 2_000_000
@@ -149,7 +157,7 @@ def _write(folder: str, start: Any, times: int) -> None:
     observer = Observer(ObserverOptions(folder=folder))
     start.wait(30)
     for number in range(times):
-        observer.observe(exchanged(answered({"n": 1}), answered({"n": 1 + number % 2}), f"/{number % 3}"))
+        observer.observe(exchanged(response_record({"n": 1}), response_record({"n": 1 + number % 2}), f"/{number % 3}"))
     observer.close()
 
 
@@ -173,7 +181,7 @@ def test_a_summary_may_be_asked_for_by_another_thread(tmp_path: Path) -> None:
     thread = threading.Thread(target=lambda: asked_for.extend(observer.summary() for _ in range(20)))
     thread.start()
     for number in range(100):
-        observer.observe(exchanged(answered({"n": 1}), answered({"n": number}), f"/{number}"))
+        observer.observe(exchanged(response_record({"n": 1}), response_record({"n": number}), f"/{number}"))
     thread.join(30)
     assert len(asked_for) == 20
     assert len(observer.summary()["routes"]) == 100
@@ -224,7 +232,7 @@ def sample_count(folder: Path) -> int:
 def test_rows_are_bounded(tmp_path: Path) -> None:
     observer = Observer(ObserverOptions(folder=str(tmp_path), max_samples=30))
     for number in range(200):
-        observer.observe(exchanged(answered({"n": number}), answered({"n": -1}), f"/{number % 10}"))
+        observer.observe(exchanged(response_record({"n": number}), response_record({"n": -1}), f"/{number % 10}"))
     observer.close()
     assert sample_count(tmp_path) == 30
     reports = reports_in_folder(str(tmp_path))
@@ -235,9 +243,9 @@ def test_rows_are_bounded(tmp_path: Path) -> None:
 
 def test_equal_differences_do_not_push_out_others(tmp_path: Path) -> None:
     observer = Observer(ObserverOptions(folder=str(tmp_path)))
-    observer.observe(exchanged(answered({"rare": 1}), answered({})))
+    observer.observe(exchanged(response_record({"rare": 1}), response_record({})))
     for number in range(100):
-        observer.observe(exchanged(answered({"n": number}), answered({"n": -1})))
+        observer.observe(exchanged(response_record({"n": number}), response_record({"n": -1})))
     observer.close()
     assert sample_count(tmp_path) == 21
     (report,) = reports_in_folder(str(tmp_path))
@@ -248,7 +256,7 @@ def test_bytes_are_bounded(tmp_path: Path) -> None:
     observer = Observer(ObserverOptions(folder=str(tmp_path), max_bytes=512 * 1024))
     for number in range(300):
         body = {"n": number, "text": str(number) * 2000}
-        observer.observe(exchanged(answered(body), answered({"n": -1}), f"/{number % 20}"))
+        observer.observe(exchanged(response_record(body), response_record({"n": -1}), f"/{number % 20}"))
     assert (tmp_path / FILE).stat().st_size <= 512 * 1024
     assert observer.summary()["lost"] == 0
     observer.close()
@@ -357,11 +365,13 @@ def test_verdict() -> None:
     assert judge([report], 0.99, 101).failures == ("/x: 100 samples, fewer than 101 samples",)
     assert judge([], 0.5).failures == ("no sample was compared",)
     assert not judge([observed(*[SAME] * 381)], 0.99).notes
-    assert judge([observed(exchanged(answered(error="timeout"), answered({})))], 0.5).failures
+    assert judge([observed(exchanged(response_record(error="timeout"), response_record({})))], 0.5).failures
 
 
 def test_request_headers_are_part_of_a_sample() -> None:
-    exchange = exchanged(answered({"n": 1}), answered({"n": 2}), request=asked("/x?a=1", ("Accept", "text/html")))
+    exchange = exchanged(
+        response_record({"n": 1}), response_record({"n": 2}), request=request_record("/x?a=1", ("Accept", "text/html"))
+    )
     (pair,) = observed(exchange).pairs
     assert ["Accept", "text/html"] in pair["request"]["headers"]
     assert pair["request"]["target"] == "/x?a=1"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from compare_records import HTML, JSON, answered, asked
+from compare_records import HTML, JSON, request_record, response_record
 from rsgi.compare.storage.recording import Recorder, read_recording
 from rsgi.errors import StartupError
 
@@ -41,13 +41,13 @@ def test_what_was_recorded_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "old.jsonl"
     recorder = Recorder(path)
     responses = [
-        answered({"n": "é€"}),
-        answered("<p>é", HTML),
-        answered(b"", JSON, status=404),
-        answered(b"\x89", "image/png"),
+        response_record({"n": "é€"}),
+        response_record("<p>é", HTML),
+        response_record(b"", JSON, status=404),
+        response_record(b"\x89", "image/png"),
     ]
     for number, response in enumerate(responses):
-        assert recorder.record("/x", "old:app", asked(f"/{number}?q=%C3%A9"), response)
+        assert recorder.record("/x", "old:app", request_record(f"/{number}?q=%C3%A9"), response)
     recorder.close()
     read = read_recording(path).requests
     assert [each.line for each in read] == [2, 3, 4, 5]
@@ -60,22 +60,22 @@ def test_what_was_recorded_can_be_read(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_only_safe_requests_with_whole_answers_are_recorded(tmp_path: Path) -> None:
+def test_only_safe_requests_with_whole_responses_are_recorded(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "old.jsonl")
-    assert recorder.record("/x", "old", asked(method="HEAD"), answered())
-    assert not recorder.record("/x", "old", asked(method="POST"), answered({}))
-    assert not recorder.record("/x", "old", asked(), answered(error="timeout"))
-    assert not recorder.record("/x", "old", asked(), answered(status=304))
+    assert recorder.record("/x", "old", request_record(method="HEAD"), response_record())
+    assert not recorder.record("/x", "old", request_record(method="POST"), response_record({}))
+    assert not recorder.record("/x", "old", request_record(), response_record(error="timeout"))
+    assert not recorder.record("/x", "old", request_record(), response_record(status=304))
     assert recorder.lost == 0
 
 
 def test_secrets_are_not_recorded(tmp_path: Path) -> None:
     path = tmp_path / "old.jsonl"
     recorder = Recorder(path, ("nickname",))
-    request = asked(
+    request = request_record(
         "/x?token=hunter2", ("Cookie", "id=hunter2"), ("Authorization", "Basic hunter2"), ("If-None-Match", "x")
     )
-    recorder.record("/x", "old", request, answered({"nickname": "hunter2"}, JSON, ("Set-Cookie", "id=hunter2")))
+    recorder.record("/x", "old", request, response_record({"nickname": "hunter2"}, JSON, ("Set-Cookie", "id=hunter2")))
     text = path.read_text()
     assert "hunter2" not in text
     assert "If-None-Match" not in text
@@ -86,14 +86,19 @@ def test_secrets_are_not_recorded(tmp_path: Path) -> None:
 
 def test_the_same_request_is_recorded_three_times(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "old.jsonl")
-    assert [recorder.record("/x", "old", asked("/x"), answered({})) for _ in range(5)] == [True] * 3 + [False] * 2
-    assert recorder.record("/x", "old", asked("/x?a=1"), answered({}))
+    assert [recorder.record("/x", "old", request_record("/x"), response_record({})) for _ in range(5)] == [True] * 3 + [
+        False
+    ] * 2
+    assert recorder.record("/x", "old", request_record("/x?a=1"), response_record({}))
 
 
 def test_the_file_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "old.jsonl"
     recorder = Recorder(path, max_bytes=5000)
-    wrote = [recorder.record("/x", "old", asked(f"/{number}"), answered({"n": "x" * 100})) for number in range(50)]
+    wrote = [
+        recorder.record("/x", "old", request_record(f"/{number}"), response_record({"n": "x" * 100}))
+        for number in range(50)
+    ]
     assert path.stat().st_size <= 5000
     assert 5 < sum(wrote) < 50
     assert recorder.lost == 50 - sum(wrote)
@@ -104,7 +109,7 @@ def _record(path: str, start: Any, name: str) -> None:
     recorder = Recorder(path)
     start.wait(30)
     for number in range(200):
-        assert recorder.record("/x", name, asked(f"/{name}/{number}"), answered({"text": "x" * 2000}))
+        assert recorder.record("/x", name, request_record(f"/{name}/{number}"), response_record({"text": "x" * 2000}))
     recorder.close()
 
 
@@ -125,7 +130,7 @@ def test_several_processes_write_to_one_file(tmp_path: Path) -> None:
 def test_a_recording_is_continued_and_other_files_are_not_touched(tmp_path: Path) -> None:
     path = written(tmp_path, HEADER, LINE)
     recorder = Recorder(path)
-    recorder.record("/y", "old", asked("/y"), answered({}))
+    recorder.record("/y", "old", request_record("/y"), response_record({}))
     recorder.close()
     assert [each.route for each in read_recording(path).requests] == ["/x", "/y"]
     other = tmp_path / "notes.txt"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from compare_records import HTML, JSON, TEXT, answered, asked, compared, exchanged
+from compare_records import HTML, JSON, TEXT, compared, exchanged, request_record, response_record
 from rsgi.compare.storage.redaction import REDACTED, Redaction
 from rsgi.compare.storage.sample import sample_of
 
@@ -38,7 +38,7 @@ def test_request_headers() -> None:
         ("Accept", "text/html"),
         ("Referer", f"https://shop.example/reset?token={SECRET}"),
     ]
-    kept = REDACTION.request(asked("/x", *headers))
+    kept = REDACTION.request(request_record("/x", *headers))
     assert SECRET not in repr(kept)
     assert dict(kept.headers)["Cookie"] == f"a={REDACTED}; b={REDACTED}"
     assert dict(kept.headers)["Accept"] == "text/html"
@@ -70,7 +70,7 @@ def test_targets() -> None:
     ],
 )
 def test_request_bodies(media: str, body: str) -> None:
-    kept = REDACTION.request(asked("/x", ("Content-Type", media), method="POST", body=body.encode()))
+    kept = REDACTION.request(request_record("/x", ("Content-Type", media), method="POST", body=body.encode()))
     assert SECRET.encode() not in kept.body
     assert b"ada" in kept.body or "ada" not in body
 
@@ -85,31 +85,33 @@ def test_request_bodies(media: str, body: str) -> None:
     ],
 )
 def test_pages(page: str) -> None:
-    kept = REDACTION.response(answered(f"<p>ada</p>{page}", HTML, ("Set-Cookie", f"id={SECRET}; Path=/")))
+    kept = REDACTION.response(response_record(f"<p>ada</p>{page}", HTML, ("Set-Cookie", f"id={SECRET}; Path=/")))
     assert SECRET not in repr(kept)
     assert b"<p>ada</p>" in kept.body
     assert ("Set-Cookie", f"id={REDACTED}; Path=/") in kept.headers
 
 
 def test_values_that_are_nothing_stay() -> None:
-    kept = REDACTION.response(answered({"token": None, "password": "", "n": 1}))
+    kept = REDACTION.response(response_record({"token": None, "password": "", "n": 1}))
     assert json.loads(kept.body) == {"token": None, "password": "", "n": 1}
 
 
 def test_redacted_responses_match_as_before() -> None:
     """A recording is redacted, and the response that is compared with it is, too."""
-    one, two = answered({"n": 1, "token": "a"}), answered({"n": 1, "token": "b"})
+    one, two = response_record({"n": 1, "token": "a"}), response_record({"n": 1, "token": "b"})
     assert compared(one, two).differences
     assert not compared(REDACTION.response(one), REDACTION.response(two)).differences
-    image = answered(b"\x89PNG", "image/png")
+    image = response_record(b"\x89PNG", "image/png")
     assert not compared(REDACTION.response(image), image).differences
-    assert compared(REDACTION.response(image), answered(b"\x89PNg", "image/png")).differences
+    assert compared(REDACTION.response(image), response_record(b"\x89PNg", "image/png")).differences
 
 
 def test_samples_have_no_secret_in_any_part() -> None:
-    primary = answered({"password": SECRET, "login": {"token": SECRET}, "n": 1}, JSON, ("Set-Cookie", f"a={SECRET}"))
-    shadow = answered({"password": f"{SECRET}2", "n": 2}, JSON, ("Location", f"/x?token={SECRET}"))
-    request = asked(f"/x?password={SECRET}", ("Cookie", f"a={SECRET}"))
+    primary = response_record(
+        {"password": SECRET, "login": {"token": SECRET}, "n": 1}, JSON, ("Set-Cookie", f"a={SECRET}")
+    )
+    shadow = response_record({"password": f"{SECRET}2", "n": 2}, JSON, ("Location", f"/x?token={SECRET}"))
+    request = request_record(f"/x?password={SECRET}", ("Cookie", f"a={SECRET}"))
     result = compared(primary, shadow, request)
     assert {each.path for each in result.differences} == {"$.password", "$.login", "$.n", "header location"}
     sample = sample_of(exchanged(primary, shadow, request=request), result.differences, Redaction())
@@ -118,11 +120,11 @@ def test_samples_have_no_secret_in_any_part() -> None:
 
 
 def test_samples_are_bounded() -> None:
-    primary = answered({"rows": ["x" * 1000] * 1000}, JSON, *[("X-Long", "y" * 10_000)] * 200)
-    shadow = answered({"rows": ["z" * 1000] * 1000})
-    result = compared(primary, shadow, asked("/x?" + "q" * 100_000))
+    primary = response_record({"rows": ["x" * 1000] * 1000}, JSON, *[("X-Long", "y" * 10_000)] * 200)
+    shadow = response_record({"rows": ["z" * 1000] * 1000})
+    result = compared(primary, shadow, request_record("/x?" + "q" * 100_000))
     sample = sample_of(
-        exchanged(primary, shadow, request=asked("/x?" + "q" * 100_000)), result.differences, Redaction()
+        exchanged(primary, shadow, request=request_record("/x?" + "q" * 100_000)), result.differences, Redaction()
     )
     assert len(json.dumps(sample)) < 100_000
     assert sample["primary"]["shortened"]

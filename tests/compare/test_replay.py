@@ -14,7 +14,7 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from compare_records import answered, asked
+from compare_records import request_record, response_record
 from rsgi.apps.importer import load_target
 from rsgi.compare.exchange import ResponseRecord
 from rsgi.compare.storage.recording import Recorder
@@ -51,7 +51,7 @@ def recording(tmp_path: Path) -> Path:
     path = tmp_path / "old.jsonl"
     recorder = Recorder(path)
     for target in TARGETS:
-        recorder.record(route_of(target), "old", asked(target, COOKIE), asked_old(target))
+        recorder.record(route_of(target), "old", request_record(target, COOKIE), asked_old(target))
     recorder.close()
     return path
 
@@ -124,13 +124,13 @@ def test_scheme_and_mount(recording: Path) -> None:
 
 def recorded(path: Path, target: str, response: ResponseRecord) -> Path:
     recorder = Recorder(path / "one.jsonl")
-    recorder.record(target, "old", asked(target), response)
+    recorder.record(target, "old", request_record(target), response)
     recorder.close()
     return path / "one.jsonl"
 
 
 def test_an_exception_is_a_500_with_a_traceback(tmp_path: Path) -> None:
-    ran = replay(recorded(tmp_path, "/broken", answered("fine", "text/plain")), *NEW)
+    ran = replay(recorded(tmp_path, "/broken", response_record("fine", "text/plain")), *NEW)
     assert ran.returncode == 1
     assert "value   status  200 → 500" in ran.stdout
     assert "ValueError: this is broken" in ran.stderr
@@ -142,7 +142,7 @@ def test_an_exception_is_a_500_with_a_traceback(tmp_path: Path) -> None:
     [("slow", "missing response  200 → timeout"), ("silent", "value   status  200 → 500 (exception: it returned")],
 )
 def test_no_response(tmp_path: Path, target: str, difference: str) -> None:
-    path = recorded(tmp_path, "/x", answered({}))
+    path = recorded(tmp_path, "/x", response_record({}))
     ran = replay(path, "--asgi", f"compare_new:{target}", "--timeout", "0.2", "--lifespan", "off", "--pairs", "1")
     assert ran.returncode == 1
     assert difference in " ".join(ran.stdout.split("\n")), ran.stdout
@@ -151,7 +151,12 @@ def test_no_response(tmp_path: Path, target: str, difference: str) -> None:
 def test_noise_of_the_recording(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "old.jsonl")
     for number in range(2):
-        recorder.record("/x", "old", asked("/users/1"), answered({"id": 1, "name": "Ada", "price": number, "tags": []}))
+        recorder.record(
+            "/x",
+            "old",
+            request_record("/users/1"),
+            response_record({"id": 1, "name": "Ada", "price": number, "tags": []}),
+        )
     recorder.close()
     ran = replay(tmp_path / "old.jsonl", *OLD, "--json")
     (route,) = json.loads(ran.stdout)["routes"]

@@ -104,9 +104,9 @@ TEMPLATES = st.lists(
 @given(TEMPLATES)
 def test_a_sample_fits_its_template(template: str) -> None:
     one = survey([], [http(template, "GET")])
-    answer = one.ask("GET", template, None)
-    assert answer.app == 1, sample(template)
-    assert answer.route == http(template, "GET")
+    response = one.ask("GET", template, None)
+    assert response.app == 1, sample(template)
+    assert response.route == http(template, "GET")
 
 
 @given(TEMPLATES)

@@ -1,6 +1,6 @@
 """`rsgi routes`, `rsgi explain` and `rsgi check`: what they print, write and end with, run as processes.
 
-Apart from `test_coverage.py`, which is about the map itself. The answers of a real server must be those of `explain`.
+Apart from `test_coverage.py`, which is about the map itself. The responses of a real server must be those of `explain`.
 """
 
 from __future__ import annotations

@@ -23,15 +23,15 @@ PATH = "/openapi-all.json"
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_it_is_what_the_command_prints(start: Callable[..., Server], workers: str) -> None:
     server = start(*BOTH, "--app-dir", ".", "--openapi", PATH, "--workers", workers, "--access-log", folder=STEPS)
-    answer = get(server, f"{PATH}?x=1")
-    assert (answer.status, answer.header("content-type")) == (200, "application/json")
-    assert answer.header("cache-control") == "no-cache"
+    response = get(server, f"{PATH}?x=1")
+    assert (response.status, response.header("content-type")) == (200, "application/json")
+    assert response.header("cache-control") == "no-cache"
     printed = run("openapi", *BOTH, "--lifespan", "auto")
-    assert answer.json() == json.loads(printed.stdout)
-    apps = {operation["x-rsgi-app"] for path in answer.json()["paths"].values() for operation in path.values()}
+    assert response.json() == json.loads(printed.stdout)
+    apps = {operation["x-rsgi-app"] for path in response.json()["paths"].values() for operation in path.values()}
     assert apps == {"old:app", "step2:app"}
     head = request(server, "HEAD", PATH)
-    assert (head.status, head.header("content-length"), head.body) == (200, str(len(answer.body)), b"")
+    assert (head.status, head.header("content-length"), head.body) == (200, str(len(response.body)), b"")
     refused = request(server, "POST", PATH, body=b"x")
     assert (refused.status, refused.header("allow")) == (405, "GET, HEAD")
     server.wait_for_access_log("openapi")

@@ -139,7 +139,7 @@ def test_a_client_that_stalls_holds_no_memory_and_no_other_client(start: Start) 
     board = Board(start("--wsgi", "dashboard_old:app", *ADMIN, environment={"DASHBOARD_ROUTES": str(routes)}))
     with ThreadPoolExecutor(4) as pool:
         paths = [f"/area{number % 20}/thing{number}/1" for number in range(routes)]
-        assert {answer.status for answer in pool.map(lambda path: get(board.served, path), paths)} == {200}
+        assert {response.status for response in pool.map(lambda path: get(board.served, path), paths)} == {200}
     wait_until(lambda: everything(board.routes()) == routes, 20, "all are counted")
     reader = Stream(board)
     size = len(json.dumps(reader.read()))

@@ -70,7 +70,7 @@ def test_it_shows_what_the_data_say(start: Start, opened: Callable[..., Page]) -
     assert text(page, "#moved-words") == "0 of 6 routes of the old application migrated"
     # Old 9 + 22 + 2, new 3 + 24 + 22.
     assert (text(page, "#traffic"), page.page.title()) == ("59 %", "0 of 6 routes migrated, 0 %: rsgi")
-    assert text(page, "#traffic-words").startswith("of 82 requests in the last")
+    assert text(page, "#traffic-words").startswith("of 82 requests went to the new application in the")
     assert "GET/failing\n100 % errors in the new one" in text(page, "#trouble").replace(" ", "", 0)
     assert "/slow" in text(page, "#trouble")
     assert "/slow" in text(page, "#slowest")
@@ -85,7 +85,7 @@ def test_it_shows_what_the_data_say(start: Start, opened: Callable[..., Page]) -
     assert (cells[0], cells[3], cells[4]) == ("dashboard_new:app", "49", "24 (48 %)")
     assert page.page.locator("#worker-table tbody tr").count() == 2
     assert "serving" in text(page, "#worker-table tbody tr:nth-child(1)")
-    assert "With a history folder" in text(page, "#since")
+    assert "With --history-folder" in text(page, "#since")
 
 
 def test_it_shows_how_well_responses_match(start: Start, opened: Callable[..., Page]) -> None:
@@ -126,7 +126,7 @@ def test_it_is_live(start: Start, opened: Callable[..., Page]) -> None:
     page.wait_for("#traffic-words", lambda text: text.startswith("of 7 requests"))
     assert page.row("/forgotten").locator("td.number").first.get_attribute("title") == "7 since the start"
     page.page.get_by_role("button", name="Since the start").click()
-    assert text(page, "#traffic-words") == "of 7 requests since the start on the new application"
+    assert text(page, "#traffic-words") == "of 7 requests went to the new application since the start"
 
 
 def test_it_asks_nobody_else(start: Start, opened: Callable[..., Page]) -> None:

@@ -44,14 +44,14 @@ def test_the_page_loads_without_the_token_and_has_no_data(start: Start) -> None:
     server = locked(start)
     admin = Admin(server)
     for path, kind in FILES.items():
-        answer = admin.get(path)
-        assert (answer.status, answer.header("content-type")) == (200, kind), path
-        assert "dashboard_old" not in answer.text
+        response = admin.get(path)
+        assert (response.status, response.header("content-type")) == (200, kind), path
+        assert "dashboard_old" not in response.text
         assert request(server, "POST", path, body=b"x").status in (404, 405)
         assert request(admin.server, "POST", path, body=b"x").status == 405
     for path in DATA:
-        answer = admin.get(path)
-        assert (answer.status, answer.header("www-authenticate")) == (401, 'Bearer realm="rsgi"'), path
+        response = admin.get(path)
+        assert (response.status, response.header("www-authenticate")) == (401, 'Bearer realm="rsgi"'), path
     assert admin.get("/page.map").status == 401
     assert admin.get("/routes.json", BEARER).status == 200
     assert admin.get("/page.map", BEARER).status == 404
@@ -60,19 +60,19 @@ def test_the_page_loads_without_the_token_and_has_no_data(start: Start) -> None:
 def test_the_page_may_load_nothing_but_itself(start: Start) -> None:
     admin = Admin(start(*APPS, *ADMIN))
     for path in FILES:
-        answer = admin.get(path)
-        policy = answer.header("content-security-policy") or ""
+        response = admin.get(path)
+        policy = response.header("content-security-policy") or ""
         directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
         assert directives["default-src"] == "'none'"
         assert directives["script-src"] == directives["style-src"] == directives["connect-src"] == "'self'"
         assert (directives["base-uri"], directives["form-action"]) == ("'none'", "'none'")
         assert directives["frame-ancestors"] == "'none'"
         assert "unsafe" not in policy
-        assert answer.header("x-content-type-options") == "nosniff"
-        assert answer.header("x-frame-options") == "DENY"
-        assert answer.header("referrer-policy") == "no-referrer"
-        assert answer.header("cross-origin-resource-policy") == "same-origin"
-        assert answer.header("cache-control") == "no-store"
+        assert response.header("x-content-type-options") == "nosniff"
+        assert response.header("x-frame-options") == "DENY"
+        assert response.header("referrer-policy") == "no-referrer"
+        assert response.header("cross-origin-resource-policy") == "same-origin"
+        assert response.header("cache-control") == "no-store"
     page = admin.get("/").text
     assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|<style|\sstyle=|https?:", page)
     scripts = "".join(admin.get(path).text for path in FILES if path.endswith(".js"))
@@ -99,8 +99,8 @@ def test_other_pages_change_nothing_even_with_the_token(start: Start, headers: l
     admin = Admin(locked(start))
     own = f"http://{admin.authority}"
     sent = [(name, value.format(own=own)) for name, value in headers]
-    answer = put(admin, *sent, BEARER)
-    assert (answer.status, answer.body) == (403, b"another web page cannot change shares\n")
+    response = put(admin, *sent, BEARER)
+    assert (response.status, response.body) == (403, b"another web page cannot change shares\n")
     assert share_of(admin, BEARER) == "25%"
 
 
@@ -112,8 +112,8 @@ def test_the_page_itself_changes_shares_with_the_token(start: Start) -> None:
         assert put(admin, *headers).status == 401
     assert request(admin.server, "PUT", f"/shares?token={TOKEN}", [own], b"{}").status == 401
     assert share_of(admin, BEARER) == "25%"
-    answer = put(admin, own, ("Sec-Fetch-Site", "same-origin"), BEARER)
-    assert (answer.status, answer.json()["workers"]) == (200, {"took": 2, "of": 2})
+    response = put(admin, own, ("Sec-Fetch-Site", "same-origin"), BEARER)
+    assert (response.status, response.json()["workers"]) == (200, {"took": 2, "of": 2})
     assert share_of(admin, BEARER) == "30%"
     assert request(admin.server, "POST", "/shares", [own, BEARER], b"{}").status == 405
     set_to = f"set the share of `{RULE}` to 30% (admin listener)"
@@ -123,18 +123,18 @@ def test_the_page_itself_changes_shares_with_the_token(start: Start) -> None:
 
 def test_without_a_token_the_page_is_read_only(start: Start) -> None:
     admin = Admin(start(*APPS, *ADMIN))
-    answer = put(admin, ("Origin", f"http://{admin.authority}"))
-    assert (answer.status, answer.body) == (403, b"the page is read-only, because there is no `--admin-token`\n")
+    response = put(admin, ("Origin", f"http://{admin.authority}"))
+    assert (response.status, response.body) == (403, b"the page is read-only, because there is no `--admin-token`\n")
     assert share_of(admin) == "25%"
     assert put(admin).status == 200, "`rsgi share` is no page"
 
 
-def test_no_answer_lets_other_origins_read(start: Start) -> None:
+def test_no_response_lets_other_origins_read(start: Start) -> None:
     admin = Admin(start(*APPS, *ADMIN))
     evil = ("Origin", "http://evil.example")
     for path in (*FILES, "/routes.json", "/history.json", "/shares"):
-        answer = admin.get(path, evil)
-        assert answer.header("access-control-allow-origin") is None, path
+        response = admin.get(path, evil)
+        assert response.header("access-control-allow-origin") is None, path
     preflight = request(admin.server, "OPTIONS", "/shares", [evil, ("Access-Control-Request-Method", "PUT")])
     assert preflight.status == 405
     assert preflight.header("access-control-allow-methods") is None
@@ -147,9 +147,9 @@ def test_a_name_that_points_here_shows_nothing(start: Start, host: str) -> None:
     """DNS rebinding: the page of another site lets its own name point to this machine."""
     admin = Admin(start(*APPS, *ADMIN))
     for path in (*FILES, "/routes.json", "/history.json", "/events"):
-        answer = request(admin.server, "GET", path, [("Host", host)])
-        assert answer.status == 403, path
-        assert b"dashboard_old" not in answer.body
+        response = request(admin.server, "GET", path, [("Host", host)])
+        assert response.status == 403, path
+        assert b"dashboard_old" not in response.body
     for name in ("localhost", "127.0.0.1:1"):
         assert request(admin.server, "GET", "/routes.json", [("Host", name)]).status == 200
 
@@ -160,8 +160,8 @@ def test_a_name_that_points_here_changes_nothing(start: Start, origin: bool) -> 
     admin = Admin(start(*APPS, *ADMIN))
     more = [("Origin", "http://evil.example:9090")] if origin else [("Sec-Fetch-Site", "same-origin")]
     body = json.dumps({RULE: "30%"}).encode()
-    answer = request(admin.server, "PUT", "/shares", [("Host", "evil.example:9090"), *more], body)
-    assert answer.status == 403
+    response = request(admin.server, "PUT", "/shares", [("Host", "evil.example:9090"), *more], body)
+    assert response.status == 403
     assert share_of(admin) == "25%"
 
 

@@ -6,7 +6,6 @@ curl is the real one.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import signal
@@ -15,13 +14,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from command_reader import clean_environment, compare_page
 from server import UVICORN_READY, Server
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The languages of blocks that are files, with the comment that names them in their first line.
 FILES = {"python": "# ", "toml": "# ", "ini": "# ", "html": "<!-- ", "css": "/* ", "js": "// "}
-# Variables of the test run that a reader does not have.
-IGNORED = ("RSGI_", "COLUMNS", "PYTEST_")
 
 
 class Reader:
@@ -45,7 +43,7 @@ class Reader:
                 self._do(line)
         elif language == "console":
             told = re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE)
-            shown = "".join(f"$ {command}\n{self._answer(command, output)}" for command, output in told)
+            shown = "".join(f"$ {command}\n{self._awaited_output(command, output)}" for command, output in told)
             return f"```console\n{shown}```"
         elif language != "text":
             raise AssertionError(f"no test knows what to do with a block in {language}")
@@ -83,7 +81,7 @@ class Reader:
         # uvicorn ends with the signal that it was sent.
         self._codes = {0, -signal.SIGTERM} if options else {0}
 
-    def _answer(self, line: str, told: str) -> str:
+    def _awaited_output(self, line: str, told: str) -> str:
         """What a command prints. Responses are compared beside the requests, so `rsgi diff` may have to wait for them."""
         if not line.startswith("rsgi diff"):
             return self._output(line)
@@ -100,8 +98,7 @@ class Reader:
         return "".join(f"{each.rstrip()}\n" for each in text.splitlines())
 
     def _run(self, line: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED)}
-        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        environment = clean_environment()
         # A library that a page uses may warn of what another one will remove.
         environment["PYTHONWARNINGS"] = "ignore::UserWarning"
         # These commands are those of this interpreter, whose environment may have no scripts.
@@ -126,6 +123,4 @@ class Reader:
         finally:
             self.stop()
         assert "\n$ " in text, "a page shows that it works"
-        if os.environ.get("UPDATE_DOCS") == "1":
-            page.write_text(told)
-        assert page.read_text() == told, "UPDATE_DOCS=1 python -m pytest tests/docs rewrites it"
+        compare_page(page, told)

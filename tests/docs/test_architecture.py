@@ -31,7 +31,6 @@ LONGER = {
     "src/gateway/websocket/exchange.rs": (370, "one state machine, and what may follow what in it"),
     "src/wire/frames.rs": (414, "the frames, and the tests of where their bytes are divided"),
     "src/wire/hpack.rs": (388, "a table of 257 lengths, and the examples of the specification"),
-    "src/gateway/response_messages.rs": (450, "one state machine"),
 }
 
 # Where Python is called from a thread of ours, and why no request waits for it there.

@@ -174,15 +174,15 @@ def test_flask_below_fastapi_as_the_page_shows(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [README, DOCS / "getting-started.md"], ids=name_of)
-def test_answers_of_the_headline(headline: Server, page: Path) -> None:
+def test_responses_of_the_headline(headline: Server, page: Path) -> None:
     asked = 0
     for block in blocks(page, "console"):
-        for line, answer in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+        for line, response in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
             words = shlex.split(line)
             assert words[0] == "curl", line
             method = words[words.index("-X") + 1] if "-X" in words else "GET"
             target = words[-1].removeprefix("http://127.0.0.1:8000")
-            assert request(headline, method, target).text.strip() == answer.strip()
+            assert request(headline, method, target).text.strip() == response.strip()
             asked += 1
     assert asked
 

@@ -6,9 +6,7 @@ Apart from `test_docs.py` because a guide is a story: a command works on what th
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +15,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from command_reader import BLOCK, PageReader
+from command_reader import BLOCK, PageReader, compare_page, copy_examples
 from server import Server, start_rsgi
 from wire import get, request
 
@@ -47,9 +45,9 @@ class Reader(PageReader):
             case ["curl", *options, url]:
                 assert self.server is not None
                 method = options[options.index("-X") + 1] if "-X" in options else "GET"
-                answer = request(self.server, method, url.removeprefix("http://127.0.0.1:8000"))
-                assert answer.status == 200, line
-                return answer.text.rstrip("\n") + "\n"
+                response = request(self.server, method, url.removeprefix("http://127.0.0.1:8000"))
+                assert response.status == 200, line
+                return response.text.rstrip("\n") + "\n"
             case ["rsgi", *_]:
                 return self.printed(line)
         raise AssertionError(f"no test knows how to run `{line}`")
@@ -58,9 +56,7 @@ class Reader(PageReader):
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The examples, where their database may be made."""
-    ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3", "routes.json")
-    shutil.copytree(PROJECT / "examples", tmp_path / "examples", ignore=ignored)
-    return tmp_path
+    return copy_examples(PROJECT, tmp_path)
 
 
 def test_every_command_of_the_guide_does_what_it_says(project: Path) -> None:
@@ -71,9 +67,7 @@ def test_every_command_of_the_guide_does_what_it_says(project: Path) -> None:
     finally:
         reader.stop()
     assert text.count("\n$ ") > 15
-    if os.environ.get("UPDATE_DOCS") == "1":
-        GUIDE.write_text(told)
-    assert GUIDE.read_text() == told, "UPDATE_DOCS=1 python -m pytest tests/docs/test_migration_guide.py rewrites it"
+    compare_page(GUIDE, told)
 
 
 @pytest.mark.parametrize("new", ["step1:app", "step2:app", "step3:app", "step4:app"])
@@ -106,8 +100,8 @@ def test_each_step_answers_all_that_the_old_application_answered(project: Path, 
     body = b'{"title": "Roadside Picnic", "book": 1}'
     for (method, path), status in asked.items():
         fields = [("content-type", "application/json")] if path in ("/books", "/orders") else []
-        answer = request(server, method, path, fields, body if fields and method == "POST" else None)
-        assert answer.status == status, (method, path, answer.text)
+        response = request(server, method, path, fields, body if fields and method == "POST" else None)
+        assert response.status == status, (method, path, response.text)
     assert get(server, "/search?q=sol").json()["found"] == ["Solaris"]
     assert get(server, "/authors/Le%20Guin").json()["books"] == ["The Left Hand of Darkness", "The Dispossessed"]
     assert server.stop() == 0
@@ -155,9 +149,9 @@ def django(project: Path) -> Path:
 def opened_connections(server: Server, requests: int) -> int:
     """How many database connections the process has opened after so many requests, each on a connection of its own."""
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: get(server, "/products/2/"), range(requests)))
-    assert {answer.text for answer in answers} == {answers[0].text}
-    assert answers[0].json()["name"] == "Chair"
+        responses = list(pool.map(lambda _: get(server, "/products/2/"), range(requests)))
+    assert {response.text for response in responses} == {responses[0].text}
+    assert responses[0].json()["name"] == "Chair"
     opened = get(server, "/connections/").json()["opened"]
     assert isinstance(opened, int)
     return opened

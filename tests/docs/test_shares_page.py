@@ -6,14 +6,12 @@ Apart from `test_migration_guide.py` because it asks for a header and brings a c
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
 
-from command_reader import BLOCK, PageReader
+from command_reader import BLOCK, PageReader, compare_page, copy_examples
 from server import start_rsgi
 from wire import get
 
@@ -37,9 +35,9 @@ class Reader(PageReader):
         match shlex.split(line):
             case ["curl", "-s", "-o", "/dev/null", "-w", "%header{x-served-by}", "-b", cookie, url]:
                 assert self.server is not None
-                answer = get(self.server, url.removeprefix("http://127.0.0.1:8000"), ("Cookie", cookie))
-                assert answer.status == 200, line
-                return f"{answer.header('x-served-by')}\n"
+                response = get(self.server, url.removeprefix("http://127.0.0.1:8000"), ("Cookie", cookie))
+                assert response.status == 200, line
+                return f"{response.header('x-served-by')}\n"
             case ["rsgi", *_]:
                 return self.printed(line)
         raise AssertionError(f"no test knows how to run `{line}`")
@@ -48,9 +46,7 @@ class Reader(PageReader):
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The examples, where their database may be made."""
-    ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3", "routes.json")
-    shutil.copytree(PROJECT / "examples", tmp_path / "examples", ignore=ignored)
-    return tmp_path
+    return copy_examples(PROJECT, tmp_path)
 
 
 def test_every_command_of_the_page_does_what_it_says(project: Path) -> None:
@@ -62,9 +58,7 @@ def test_every_command_of_the_page_does_what_it_says(project: Path) -> None:
     finally:
         reader.stop()
     assert text.count("\n$ ") > 5
-    if os.environ.get("UPDATE_DOCS") == "1":
-        PAGE.write_text(told)
-    assert PAGE.read_text() == told, "UPDATE_DOCS=1 python -m pytest tests/docs/test_shares_page.py rewrites it"
+    compare_page(PAGE, told)
 
 
 def test_the_hash_is_what_the_page_says() -> None:

@@ -108,8 +108,8 @@ def ended(server: Server, data: bytes) -> bytes:
             return b""
 
 
-def status(answer: bytes) -> int:
-    return int(answer[9:12]) if answer.startswith(b"HTTP/1.1 ") else 0
+def status(response: bytes) -> int:
+    return int(response[9:12]) if response.startswith(b"HTTP/1.1 ") else 0
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -119,9 +119,9 @@ def test_a_field_is_taken_or_refused(server: Server, name: str, data: st.DataObj
     value = data.draw(mutated([seed.encode() for seed in FIELDS[name]]))
     path = data.draw(st.sampled_from(["/hello", "/headers", "/new/hello", "/files/file.txt"]))
     fields = f"Host: a\r\nConnection: close\r\n{name}: ".encode() + value
-    answer = ended(server, f"GET {path} HTTP/1.1\r\n".encode() + fields + b"\r\n\r\n")
+    response = ended(server, f"GET {path} HTTP/1.1\r\n".encode() + fields + b"\r\n\r\n")
     # Expect of something else is 417; a transfer that cannot be undone is 501.
-    assert status(answer) in range(200, 500) or status(answer) == 501, answer[:200]
+    assert status(response) in range(200, 500) or status(response) == 501, response[:200]
 
 
 @given(
@@ -129,15 +129,15 @@ def test_a_field_is_taken_or_refused(server: Server, name: str, data: st.DataObj
 )
 @tried
 def test_a_target_is_taken_or_refused(server: Server, data: bytes) -> None:
-    answer = ended(server, b"GET " + data + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    assert status(answer) in range(200, 500) or status(answer) in (501, 505), answer[:200]
+    response = ended(server, b"GET " + data + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert status(response) in range(200, 500) or status(response) in (501, 505), response[:200]
 
 
 @given(data=mutated(PROXY))
 @tried
 def test_a_proxy_header_is_taken_or_refused(proxied: Server, data: bytes) -> None:
-    answer = ended(proxied, data + b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    assert status(answer) in (0, 200, 400, 408, 414, 431, 501, 505), answer[:200]
+    response = ended(proxied, data + b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert status(response) in (0, 200, 400, 408, 414, 431, 501, 505), response[:200]
 
 
 @given(frames=st.lists(mutated(FRAMES), max_size=4))
@@ -145,8 +145,8 @@ def test_a_proxy_header_is_taken_or_refused(proxied: Server, data: bytes) -> Non
 def test_frames_are_taken_or_refused(asgi_server: Server, frames: list[bytes]) -> None:
     fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
     head = f"GET /ws/echo HTTP/1.1\r\nHost: a\r\n{fields}AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    answer = ended(asgi_server, head.encode() + b"".join(frames))
-    assert status(answer) in (0, 101), answer[:200]
+    response = ended(asgi_server, head.encode() + b"".join(frames))
+    assert status(response) in (0, 101), response[:200]
     assert "panicked" not in asgi_server.log()
 
 
@@ -160,5 +160,5 @@ def test_http2_frames_are_taken_or_refused(asgi_server: Server, data: bytes) -> 
 
 def test_the_server_still_serves(server: Server, proxied: Server) -> None:
     for each, before in ((server, b""), (proxied, PROXY[0])):
-        answer = ended(each, before + b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        assert status(answer) == 200, answer
+        response = ended(each, before + b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert status(response) == 200, response

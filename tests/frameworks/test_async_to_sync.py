@@ -1,6 +1,6 @@
 """Sync code that reaches for the event loop of the ASGI side: `async_to_sync` leads to that loop, from every WSGI thread.
 
-Apart from `test_frameworks.py` because here two applications share objects: a channel layer above all. Answers for the
+Apart from `test_frameworks.py` because here two applications share objects: a channel layer above all. Covers the
 use of `asgiref.sync` in threads of an ASGI server.
 """
 

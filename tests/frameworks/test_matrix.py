@@ -25,7 +25,7 @@ def test_a_framework_behaves_as_under_its_usual_server(title: str, interface: st
     (framework,) = (each for each in FRAMEWORKS if (each.title, each.interface) == (title, interface))
     verdicts = compare(framework, CASES, PYTHON, tmp_path)
     assert len(verdicts) > 35
-    # What gunicorn does not give, rsgi may; nothing is wrong, and nothing is another right answer.
+    # What gunicorn does not give, rsgi may; nothing is wrong, and nothing is another right response.
     assert [each for each in verdicts if kind_of(each) in ("wrong", "different")] == []
 
 

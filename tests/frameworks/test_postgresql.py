@@ -87,8 +87,8 @@ def test_connections_stay_at_the_number_of_wsgi_threads(
     try:
         for _ in range(2):
             with ThreadPoolExecutor(8) as pool:
-                answers = list(pool.map(lambda _: get(server, "/products/2/"), range(60)))
-            assert {answer.json()["name"] for answer in answers} == {"Chair"}
+                responses = list(pool.map(lambda _: get(server, "/products/2/"), range(60)))
+            assert {response.json()["name"] for response in responses} == {"Chair"}
             with psycopg.connect(host=str(socket_folder), user="shop", dbname="postgres") as connection:
                 counted = connection.execute(
                     "select count(*) from pg_stat_activity where backend_type = 'client backend'"

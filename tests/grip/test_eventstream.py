@@ -64,8 +64,8 @@ def admin_of(server: Server) -> Admin:
 
 
 def send(server: Server, data: str, channel: str = "news") -> None:
-    answer = post(server, "/send", json.dumps({"channel": channel, "data": data}).encode())
-    assert answer.text == "sent\n", answer.text + server.log()
+    response = post(server, "/send", json.dumps({"channel": channel, "data": data}).encode())
+    assert response.text == "sent\n", response.text + server.log()
 
 
 class Events:

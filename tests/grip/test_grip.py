@@ -65,8 +65,8 @@ def test_a_stream_gets_what_is_published(server: Server) -> None:
     with client:
         assert head.header("transfer-encoding") == "chunked"
         assert not [name for name, _ in head.headers if name.lower().startswith("grip-")]
-        answer = publish(server, text("one\n"), text("other\n", "sports"), text("two\n"))
-        assert (answer.status, answer.text) == (200, "Published\n")
+        response = publish(server, text("one\n"), text("other\n", "sports"), text("two\n"))
+        assert (response.status, response.text) == (200, "Published\n")
         got = b""
         while len(got) < 8:
             got += client.read_chunk() or b""
@@ -108,8 +108,13 @@ def test_a_request_is_held_until_there_is_a_response(server: Server) -> None:
             "body-bin": base64.b64encode(b"\x00hi").decode(),
         }
         publish(server, {"channel": "news", "http-response": reply})
-        answer = client.read_response()
-        assert (answer.status, answer.reason, answer.header("x-a"), answer.body) == (201, "Made", "b", b"\x00hi")
+        response = client.read_response()
+        assert (response.status, response.reason, response.header("x-a"), response.body) == (
+            201,
+            "Made",
+            "b",
+            b"\x00hi",
+        )
         client.send_request("GET", "/seen")
         assert client.read_response().status == 200, "the connection goes on"
     holds(server, 0)
@@ -117,15 +122,15 @@ def test_a_request_is_held_until_there_is_a_response(server: Server) -> None:
 
 def test_a_held_request_times_out_with_the_response_of_the_application(server: Server) -> None:
     began = time.monotonic()
-    answer = get(server, hold(*LONG_POLL, ("Grip-Timeout", "1"), ("Grip-Status", "304"), ("X-A", "b")))
+    response = get(server, hold(*LONG_POLL, ("Grip-Timeout", "1"), ("Grip-Status", "304"), ("X-A", "b")))
     assert 0.9 < time.monotonic() - began < 8
-    assert (answer.status, answer.header("x-a"), answer.body) == (304, "b", b"")
+    assert (response.status, response.header("x-a"), response.body) == (304, "b", b"")
 
 
 def test_a_held_request_that_missed_something_is_not_held(server: Server) -> None:
     publish(server, text("", id="2", **{"prev-id": "1"}))
-    answer = get(server, hold(("Grip-Hold", "response"), ("Grip-Channel", "news; prev-id=1")))
-    assert answer.text == "held\n"
+    response = get(server, hold(("Grip-Hold", "response"), ("Grip-Channel", "news; prev-id=1")))
+    assert response.text == "held\n"
 
 
 def test_keep_alives_come_when_nothing_else_does(server: Server) -> None:
@@ -193,16 +198,16 @@ def test_only_the_server_signs(server: Server) -> None:
 )
 def test_a_mistake_is_a_500_and_a_line_of_log(start: Start, fields: list[tuple[str, str]], reason: str) -> None:
     server = start("--wsgi", "grip_app:wsgi", *GRIP)
-    answer = get(server, hold(*fields))
-    assert answer.status == 500
-    assert "GRIP instruction" in answer.text
+    response = get(server, hold(*fields))
+    assert response.status == 500
+    assert "GRIP instruction" in response.text
     assert "error: app `grip_app:wsgi`: GET /hold" in server.wait_for_log(reason)
 
 
 def test_without_grip_the_fields_are_like_others(start: Start) -> None:
     server = start("--wsgi", "grip_app:wsgi", "--admin", "127.0.0.1:0")
-    answer = get(server, hold(*STREAM))
-    assert (answer.header("grip-hold"), answer.text) == ("stream", "held\n")
+    response = get(server, hold(*STREAM))
+    assert (response.header("grip-hold"), response.text) == ("stream", "held\n")
     assert get(server, "/seen", ("Grip-Sig", "mine")).json() == {"grip-sig": "mine"}
     refused = publish(server, text("x"))
     assert (refused.status, refused.text) == (404, "nothing is held here: see `--grip`\n")
@@ -211,8 +216,8 @@ def test_without_grip_the_fields_are_like_others(start: Start) -> None:
 
 
 def test_a_response_without_a_hold_loses_the_fields(server: Server) -> None:
-    answer = get(server, hold(("Grip-Channel", "news"), ("X-A", "b")))
-    assert (answer.text, answer.header("grip-channel"), answer.header("x-a")) == ("held\n", None, "b")
+    response = get(server, hold(("Grip-Channel", "news"), ("X-A", "b")))
+    assert (response.text, response.header("grip-channel"), response.header("x-a")) == ("held\n", None, "b")
 
 
 def test_publishing_has_the_rules_of_the_admin_listener(start: Start) -> None:
@@ -286,8 +291,8 @@ def test_the_end_of_the_server_ends_holds_completely(server: Server) -> None:
 def test_a_head_is_not_held(server: Server) -> None:
     with Connection(server) as client:
         client.send_request("HEAD", hold(*STREAM))
-        answer = client.read_response("HEAD")
-        assert (answer.status, answer.header("grip-hold")) == (200, None)
+        response = client.read_response("HEAD")
+        assert (response.status, response.header("grip-hold")) == (200, None)
 
 
 def test_settings_that_cannot_work_are_refused() -> None:

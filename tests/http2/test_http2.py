@@ -272,7 +272,7 @@ def test_unread_upload_is_held_back(asgi_server: Server) -> None:
         assert connection.get("/hello").status == 200, "another stream is not held back by it"
 
 
-def test_answer_before_the_body_is_complete(kitchen: Server) -> None:
+def test_response_before_the_body_is_complete(kitchen: Server) -> None:
     with Http2Connection(kitchen) as connection:
         length = [("content-length", str(4 * MIB))]
         stream = connection.request("POST", "/no-read-413", length, b"x" * 3 * MIB, end=False)
@@ -457,7 +457,7 @@ def head(*more: Header, method: str = "GET", path: str = "/count?label=refused2"
 
 
 @pytest.mark.parametrize(
-    ("fields", "answer"),
+    ("fields", "expected"),
     [
         (head(("connection", "close")), "reset"),
         (head(("connection", "upgrade"), ("upgrade", "websocket")), "reset"),
@@ -498,19 +498,19 @@ def head(*more: Header, method: str = "GET", path: str = "/count?label=refused2"
         ([(":method", "G T"), (":scheme", "http"), AUTHORITY, (":path", "/")], "goaway"),
     ],
 )
-def test_malformed_head(wsgi_server: Server, fields: list[Header], answer: str) -> None:
+def test_malformed_head(wsgi_server: Server, fields: list[Header], expected: str) -> None:
     """Told with 400 by us, or the stream or the whole connection ended by hyper; the app never learns of it."""
     with Http2Connection(wsgi_server) as connection:
         sent = [(":authority", connection.authority) if field == AUTHORITY else field for field in fields]
         response = connection.read(connection.request_fields(sent))
-        if answer == "400":
+        if expected == "400":
             assert response.status == 400
             assert response.body.startswith(b"400 Bad Request: ")
-        elif answer == "reset":
+        elif expected == "reset":
             assert response.reset == PROTOCOL_ERROR
         else:
             assert connection.goaway == PROTOCOL_ERROR
-        assert answer == "goaway" or connection.get("/hello").status == 200
+        assert expected == "goaway" or connection.get("/hello").status == 200
     assert get(wsgi_server, "/record?label=refused2").json() == []
 
 
@@ -588,7 +588,7 @@ def test_most_streams(start: Callable[..., Server]) -> None:
 
 @pytest.fixture(scope="module")
 def pressing_servers() -> Iterator[dict[str, Server]]:
-    """The three kitchens with clocks that ring soon."""
+    """The three kitchens with short timeouts."""
     rate = ("--min-data-rate", "5000", "--min-data-rate-grace", "0.5")
     clocks = ("--header-timeout", "0.5", "--keep-alive-timeout", "1")
     servers = {name: start_rsgi(*kitchen, *rate, *clocks) for name, kitchen in KITCHENS.items()}
@@ -625,8 +625,8 @@ def test_slow_reader_is_reset(pressing: Server) -> None:
         assert connection.get("/hello").status == 200
 
 
-def test_closed_window_for_a_whole_answer(pressing: Server) -> None:
-    """An answer that is here in one piece does not wait for ever either, nor in hyper's memory."""
+def test_closed_window_for_a_whole_response(pressing: Server) -> None:
+    """A response that is here in one piece does not wait for ever either, nor in hyper's memory."""
     with Http2Connection(pressing, window=0) as connection:
         stream = connection.request("GET", "/hello")
         assert connection.wait_for(lambda: stream.reset is not None, 8)

@@ -137,12 +137,12 @@ def litestar_app(routes: list[Wanted]) -> Any:
     from litestar import Litestar, route
 
     def made(each: Wanted) -> Any:
-        async def answer() -> str:
+        async def respond() -> str:
             return str(each.number)
 
-        answer.__name__ = answer.__qualname__ = f"route{each.number}"
+        respond.__name__ = respond.__qualname__ = f"route{each.number}"
         path = of_braces(each).replace("}", ":str}").replace("int:str}", "int}").replace("path:str}", "path}")
-        return route(path, http_method=list(each.methods), status_code=200)(answer)  # type: ignore[arg-type]
+        return route(path, http_method=list(each.methods), status_code=200)(respond)  # type: ignore[arg-type]
 
     return Litestar([made(each) for each in routes], openapi_config=None)
 
@@ -171,10 +171,10 @@ def flask_app(routes: list[Wanted]) -> Any:
 
 
 def falcon_resource(each: Wanted) -> Any:
-    async def answer(self: Any, request: Any, response: Any, **_: Any) -> None:
+    async def respond(self: Any, request: Any, response: Any, **_: Any) -> None:
         response.text = str(each.number)
 
-    responders = {f"on_{method.lower()}": answer for method in each.methods}
+    responders = {f"on_{method.lower()}": respond for method in each.methods}
     return type(f"route{each.number}", (), responders)()
 
 
@@ -321,7 +321,7 @@ def test_the_table_finds_the_route_that_the_framework_finds(framework: str, monk
         monkeypatch.setattr("django.conf.settings.ROOT_URLCONF", "generated_urls", raising=False)
         monkeypatch.setattr("django.conf.settings.MIDDLEWARE", [], raising=False)
     make, ask = FRAMEWORKS[framework]
-    answered = 0
+    responded = 0
     for seed in range(SETS):
         routes = generate(seed)
         app = make(routes)
@@ -341,5 +341,5 @@ def test_the_table_finds_the_route_that_the_framework_finds(framework: str, monk
                 assert owned is (text is not None), said
                 if method != "HEAD" and text is not None:
                     assert name == f"route{text}", said
-                answered += owned
-    assert answered > 100, "most requests find nothing"
+                responded += owned
+    assert responded > 100, "most requests find nothing"

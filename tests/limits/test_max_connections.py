@@ -17,7 +17,7 @@ from wire import Connection, get
 Start = Callable[..., Server]
 
 
-def answered(connection: Connection) -> bool:
+def responded(connection: Connection) -> bool:
     connection.send_request("GET", "/hello")
     return connection.read_response().status == 200
 
@@ -25,18 +25,18 @@ def answered(connection: Connection) -> bool:
 def test_further_connections_wait_until_one_closes(start_kitchen: Callable[..., Server]) -> None:
     server = start_kitchen("--max-connections", "2")
     with Connection(server) as first, Connection(server) as second, Connection(server) as third:
-        assert answered(first)
-        assert answered(second)
+        assert responded(first)
+        assert responded(second)
         third.send_request("GET", "/hello")
         server.wait_for_log(
             "warning: 2 connections are open, as many as `--max-connections` allows: further ones wait in the kernel\n"
         )
         assert not third.readable(0.3)
         # Those that are open go on.
-        assert answered(first)
+        assert responded(first)
         first.socket.close()
         assert third.read_response().status == 200
-        assert answered(second)
+        assert responded(second)
     server.wait_for_log("there is room for connections again after ")
     assert get(server, "/hello").status == 200
     assert server.log().count("warning: 2 connections") == 1
@@ -76,7 +76,7 @@ def test_all_addresses_share_the_places(start: Start, tmp_path: Path) -> None:
     assert get(server, "/hello").status == 200
     server.addresses.reverse()
     with Connection(server) as first:
-        assert answered(first)
+        assert responded(first)
         server.addresses.reverse()
         with Connection(server) as second:
             second.send_request("GET", "/hello")
@@ -89,7 +89,7 @@ def test_another_worker_takes_those_that_wait(start: Start) -> None:
     server = start("--wsgi", "wsgi_kitchen:app", "--workers", "2", "--max-connections", "2")
     connections = [Connection(server) for _ in range(4)]
     try:
-        assert all(answered(connection) for connection in connections)
+        assert all(responded(connection) for connection in connections)
         with Connection(server) as waiting:
             waiting.send_request("GET", "/hello")
             assert not waiting.readable(0.3)
@@ -103,7 +103,7 @@ def test_another_worker_takes_those_that_wait(start: Start) -> None:
 def test_a_full_server_drains(start: Start) -> None:
     server = start("--wsgi", "wsgi_kitchen:app", "--max-connections", "1")
     with Connection(server) as first, Connection(server) as waiting:
-        assert answered(first)
+        assert responded(first)
         waiting.send_request("GET", "/hello")
         server.wait_for_log("further ones wait in the kernel")
         assert server.stop() == 0

@@ -14,7 +14,7 @@ from wire import Connection, get
 
 
 def ask(server: Server, connections: contextlib.ExitStack, target: str) -> Connection:
-    """Send one request, and do not wait for its answer."""
+    """Send one request, and do not wait for its response."""
     connection = connections.enter_context(Connection(server))
     connection.send_request("GET", target)
     return connection

@@ -1,4 +1,4 @@
-"""`--request-timeout`: an application that does not begin its answer in time is answered for, and its capacity comes back.
+"""`--request-timeout`: an application that does not begin its response in time is answered for, and its capacity comes back.
 
 Apart from `test_limits.py`, whose limits are about clients: here the application is at fault. Flask and FastAPI are asked,
 over both versions of HTTP, through the bridge, and where one application is asked before another.
@@ -46,7 +46,7 @@ def test_what_takes_too_long_gets_504(start: Start, apps: tuple[str, ...], worke
         assert connection.read(fast).status == 200
         assert connection.read(slow).status == 504
         assert connection.get("/fast").status == 200
-    said = r"warning: app `[^`]+`: GET /hang had no answer after 0.3 s \(`--request-timeout`\)"
+    said = r"warning: app `[^`]+`: GET /hang had no response after 0.3 s \(`--request-timeout`\)"
     wait_until(lambda: len(re.findall(said, server.log())) == 2, 5, "both are said")
     get(server, "/release")
 
@@ -108,7 +108,7 @@ def test_one_thread_is_not_replaced(start: Start) -> None:
 
 
 @pytest.mark.parametrize("apps", [OLD, NEW, BRIDGED, INSIDE], ids=["flask", "fastapi", "bridge", "bridge-inside"])
-def test_an_answer_that_has_begun_is_not_cut(start: Start, apps: tuple[str, ...]) -> None:
+def test_a_response_that_has_begun_is_not_cut(start: Start, apps: tuple[str, ...]) -> None:
     """However long it takes from there: the time of another request passes meanwhile."""
     server = start(*apps, *SHORT)
     with Connection(server) as connection, Http2Connection(server) as http2:
@@ -156,12 +156,12 @@ def test_the_wait_for_a_thread_does_not_count(start: Start) -> None:
 
 
 def test_the_first_of_two_that_are_asked_has_its_time(start: Start) -> None:
-    """Where an ASGI application is asked first, a 504 is its answer; what it has no route for goes on, with new time."""
+    """Where an ASGI application is asked first, a 504 is its response; what it has no route for goes on, with new time."""
     server = start("--asgi", "overdue_app:opaque", *OLD, "--fallback", "probe", *SHORT)
     for ask in (get, get2):
         assert ask(server, "/hang").status == 504
         assert ask(server, "/many").json() == {"multithread": True}
-    assert "`overdue_app:opaque`: GET /hang had no answer" in server.log()
+    assert "`overdue_app:opaque`: GET /hang had no response" in server.log()
     assert "old hangs" not in server.access_log()
 
 

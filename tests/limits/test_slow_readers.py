@@ -70,7 +70,7 @@ def stalled_streams(server: Server, count: int, *kinds: str) -> Iterator[list[tu
 
 
 def slowest_but_two(server: Server, count: int = 200) -> float:
-    """The 99th percentile of how long a client with good manners waits for each of its answers."""
+    """The 99th percentile of how long a client with good manners waits for each of its responses."""
     times = []
     for _ in range(count):
         began = time.monotonic()
@@ -148,11 +148,11 @@ def cut_off(connection: Connection) -> bool:
     return not connection.read_response().complete
 
 
-def test_endless_answers_that_nobody_reads_are_given_up_for_others(server: Server) -> None:
+def test_endless_responses_that_nobody_reads_are_given_up_for_others(server: Server) -> None:
     """Half of the pool may wait for clients; what is more ends once requests wait, and never looks whole."""
     with stalled(server, 24, "endless") as connections:
         assert slowest_but_two(server, 20) < 15  # before, two minutes: each held its thread until the client was cut
-        server.wait_for_log("takes the answer too slowly")
+        server.wait_for_log("reads the response too slowly")
         assert any(connection.readable() and cut_off(connection) for connection in connections[:8])
     wait_until(lambda: get(server, "/open").body == b"0", 10, "every stream was closed")
 
@@ -192,7 +192,7 @@ def test_nobody_is_given_up_while_there_are_threads(start: Callable[..., Server]
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
-def test_client_that_leaves_a_stored_answer_ends_its_stream(start: Callable[..., Server], version: str) -> None:
+def test_client_that_leaves_a_stored_response_ends_its_stream(start: Callable[..., Server], version: str) -> None:
     server = start("--wsgi", "slow_reader_app:app", "--response-spool", "1MiB")
     with (stalled if version == "1" else stalled_streams)(server, 2, "endless"):  # type: ignore[operator]
         wait_until(lambda: stored(server) >= 2 * MIB - 131072, 10, "both are stored as far as they may")
@@ -204,7 +204,7 @@ def test_client_that_leaves_a_stored_answer_ends_its_stream(start: Callable[...,
 # How much is stored
 
 
-def test_all_answers_together_are_bounded(start: Callable[..., Server]) -> None:
+def test_all_responses_together_are_bounded(start: Callable[..., Server]) -> None:
     """Sixteen times what one may."""
     server = start("--wsgi", "slow_reader_app:app", "--wsgi-threads", "64", "--response-spool", "256KiB")
     with stalled(server, 40, "endless"):
@@ -240,7 +240,7 @@ def test_nothing_is_stored_when_it_is_switched_off(start: Callable[..., Server])
 
 
 def test_disk_that_cannot_be_written_lets_the_thread_wait(start: Callable[..., Server], tmp_path: Path) -> None:
-    """Nothing of the answer is lost, and the operator hears of it."""
+    """Nothing of the response is lost, and the operator hears of it."""
     environment = {"TMPDIR": str(tmp_path / "missing")}
     server = start("--wsgi", "slow_reader_app:app", environment=environment)
     with stalled(server, 2, "chunks") as connections:
@@ -251,7 +251,7 @@ def test_disk_that_cannot_be_written_lets_the_thread_wait(start: Callable[..., S
             assert get(server, "/").body == b"ok"
         for connection in connections:
             assert connection.read_response().body == BODY
-    server.wait_for_log("the answer cannot be stored for its slow client: No such file or directory")
+    server.wait_for_log("the response cannot be stored for its slow client: No such file or directory")
     server.wait_for_log("app `slow_reader_app:app`: GET /chunks")
 
 

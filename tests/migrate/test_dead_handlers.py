@@ -189,8 +189,8 @@ def test_no_request_reaches_a_dead_handler_of_a_real_server() -> None:
         assert Path(handler["file"]) == STEPS / "old.py"
         for each in handler["routes"]:
             for method in each["methods"]:
-                answer = request(server, method, sample(each["path"]))
-                reached = answer.header("x-served-by") == "old:app"
+                response = request(server, method, sample(each["path"]))
+                reached = response.header("x-served-by") == "old:app"
                 assert reached == (method in handler["reached_by"]), (method, each["path"])
                 asked += 1
     server.stop()

@@ -224,8 +224,8 @@ def test_a_trusted_origin_may_send(browser: httpx.Client) -> None:
 
 def test_a_token_without_the_cookie_is_refused(server: Server, browser: httpx.Client) -> None:
     token = browser.get("/new/form").json()
-    answer = httpx.post(f"http://127.0.0.1:{server.port}/new/form", headers={"x-csrftoken": token})
-    assert answer.status_code == 403
+    response = httpx.post(f"http://127.0.0.1:{server.port}/new/form", headers={"x-csrftoken": token})
+    assert response.status_code == 403
 
 
 def test_starlette_alone_calls_the_dependencies(database: str) -> None:

@@ -111,13 +111,13 @@ def document(project: Path, *more: str) -> Any:
     return made
 
 
-def answers(made: Any) -> dict[tuple[str, str], str]:
+def served_by(made: Any) -> dict[tuple[str, str], str]:
     return {(m.upper(), path): op["x-rsgi-app"] for path, item in made["paths"].items() for m, op in item.items()}
 
 
 def test_each_operation_says_who_answers(project: Path) -> None:
     made = document(project)
-    assert answers(made) == {
+    assert served_by(made) == {
         ("GET", "/users/{user_id}"): "new:app",
         ("DELETE", "/users/{user_id}"): "old:app",
         ("GET", "/orders/{number}"): "new:app",
@@ -161,14 +161,14 @@ def test_an_old_route_has_parameters_and_its_docstring(project: Path) -> None:
 
 
 def test_a_rule_moves_an_operation(project: Path) -> None:
-    made = answers(document(project, "--route", "GET /users/{id}=old:app", "--route", "/prices=old:app"))
+    made = served_by(document(project, "--route", "GET /users/{id}=old:app", "--route", "/prices=old:app"))
     assert made["GET", "/users/{user_id}" if ("GET", "/users/{user_id}") in made else "/users/{number}"] == "old:app"
     assert ("GET", "/prices") not in made
 
 
 def test_a_prefix_is_in_the_paths(project: Path) -> None:
     found = run("openapi", "--wsgi", "/v1=old:app", "--asgi", "/v2=new:app", folder=project)
-    made = answers(json.loads(found.stdout))
+    made = served_by(json.loads(found.stdout))
     assert made["GET", "/v1/users/{number}"] == "old:app"
     assert made["GET", "/v2/users/{user_id}"] == "new:app"
 
@@ -190,7 +190,7 @@ def test_an_application_without_a_document_of_its_own(project: Path) -> None:
     made = json.loads(found.stdout)
     OpenAPI.model_validate(made)
     assert made["info"] == {"title": "old:app", "version": "0"}
-    assert set(answers(made).values()) == {"old:app"}
+    assert set(served_by(made).values()) == {"old:app"}
 
 
 def test_litestar_writes_its_own(project: Path) -> None:
@@ -208,7 +208,7 @@ app = Litestar([order])
     )
     found = run("openapi", "--wsgi", "old:app", "--asgi", "lite:app", folder=project)
     assert found.returncode == 0, found.stderr
-    made = answers(json.loads(found.stdout))
+    made = served_by(json.loads(found.stdout))
     assert made["GET", "/orders/{number}"] == "lite:app"
     assert made["GET", "/orders"] == "old:app"
 
@@ -237,7 +237,7 @@ app = get_wsgi_application()
     assert found.returncode == 0, found.stderr
     made = json.loads(found.stdout)
     OpenAPI.model_validate(made)
-    assert answers(made) == {(method, "/pages/{number}/"): "old_site:app" for method in ("GET", "POST")}
+    assert served_by(made) == {(method, "/pages/{number}/"): "old_site:app" for method in ("GET", "POST")}
     assert made["paths"]["/pages/{number}/"]["get"]["summary"] == "A page."
 
 

@@ -34,9 +34,9 @@ def bearer(token: str, scheme: str = "Bearer") -> tuple[str, str]:
 def test_some_paths_and_nothing_else(start: Callable[..., Server], arguments: tuple[str, ...], workers: str) -> None:
     admin = Admin(start(*arguments, *ADMIN, "--workers", workers))
     for path, body in [("/healthz", b"ok\n"), ("/readyz", b"ready\n")]:
-        answer = admin.get(path + "?verbose=1")
-        assert (answer.status, answer.body, answer.header("cache-control")) == (200, body, "no-store")
-        assert answer.header("content-type") == "text/plain; charset=utf-8"
+        response = admin.get(path + "?verbose=1")
+        assert (response.status, response.body, response.header("cache-control")) == (200, body, "no-store")
+        assert response.header("content-type") == "text/plain; charset=utf-8"
     for path in ("/metrics/", "/healthz/x", "/hello", "/index.html"):
         assert admin.get(path).status == 404
     for path in ("/healthz", "/readyz", "/metrics", "/status.json", "/shares"):
@@ -67,8 +67,8 @@ def test_only_who_knows_the_token_may_look(start: Callable[..., Server], workers
     admin = Admin(server)
     admin.address = ("127.0.0.1", admin.address[1])  # type: ignore[assignment]
     for path in ("/healthz", "/readyz", "/metrics", "/status.json", "/nothing"):
-        answer = admin.get(path)
-        assert (answer.status, answer.header("www-authenticate")) == (401, 'Bearer realm="rsgi"'), path
+        response = admin.get(path)
+        assert (response.status, response.header("www-authenticate")) == (401, 'Bearer realm="rsgi"'), path
     for header in [bearer(TOKEN[:-1]), bearer(TOKEN + "x"), bearer(TOKEN.upper()), bearer("")]:
         assert admin.get("/metrics", header).status == 401
     assert 'error="invalid_token"' in (admin.get("/metrics", bearer("wrong")).header("www-authenticate") or "")
@@ -148,7 +148,7 @@ def test_a_worker_process_leaves_the_socket_of_the_supervisor_alone(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_held_interpreter_stops_no_answer(start: Callable[..., Server], workers: str) -> None:
+def test_a_held_interpreter_stops_no_response(start: Callable[..., Server], workers: str) -> None:
     server = start("--wsgi", "admin_apps:holding", *ADMIN, "--workers", workers)
     admin = Admin(server)
     with Connection(server) as busy:
@@ -187,8 +187,8 @@ def test_a_server_that_starts_is_not_ready(request: pytest.FixtureRequest, tmp_p
     request.addfinalizer(server.stop)
     admin = Admin(server)
     assert admin.get("/healthz").status == 200
-    answer = admin.get("/readyz")
-    assert (answer.status, answer.body) == (503, b"starting\n")
+    response = admin.get("/readyz")
+    assert (response.status, response.body) == (503, b"starting\n")
     assert admin.status()["state"] == "starting"
     assert admin.number("rsgi_workers", state="serving") == 0
     gate.touch()

@@ -42,8 +42,8 @@ def test_requests_by_application_route_method_and_status(start: Callable[..., Se
     server, admin = start_both(start, "--workers", workers)
     for _ in range(3):
         assert get(server, "/hello").status == 200
-    answers = [post(server, "/new/echo", b"abc"), get(server, "/new/no-such-path")]
-    assert [answer.status for answer in answers] == [200, 404]
+    responses = [post(server, "/new/echo", b"abc"), get(server, "/new/no-such-path")]
+    assert [response.status for response in responses] == [200, 404]
     assert get(server, "/raise-before").status == 500
     assert exchange(server, b"BREW /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").status == 200
     old, new = {"app": "wsgi_kitchen:app", "route": "other"}, {"app": "asgi_kitchen:app", "route": "/new"}
@@ -60,7 +60,9 @@ def test_requests_by_application_route_method_and_status(start: Callable[..., Se
     assert total(numbers, "rsgi_http_request_queue_seconds_count", **old) == 5
     assert total(numbers, "rsgi_http_request_queue_seconds_count", **new) == 2
     assert total(numbers, "rsgi_http_request_body_bytes_total", **new) == 3
-    assert total(numbers, "rsgi_http_response_body_bytes_total", **new) == sum(len(answer.body) for answer in answers)
+    assert total(numbers, "rsgi_http_response_body_bytes_total", **new) == sum(
+        len(response.body) for response in responses
+    )
     assert total(numbers, "rsgi_http_requests_in_flight") == 0
 
 
@@ -257,7 +259,7 @@ def test_a_client_that_leaves_and_the_thread_that_stays(start: Callable[..., Ser
     admin.wait_for(1, "rsgi_wsgi_threads", state="orphaned")
     admin.wait_for(1, "rsgi_wsgi_threads", state="idle")
     admin.wait_for(1, "rsgi_calls_running")
-    # It may have ended its side only, and wait for the answer.
+    # It may have ended its side only, and wait for the response.
     admin.wait_for(1, "rsgi_http_requests_in_flight")
     get(server, "/release")
     admin.wait_for(2, "rsgi_wsgi_threads", state="idle")
@@ -266,7 +268,7 @@ def test_a_client_that_leaves_and_the_thread_that_stays(start: Callable[..., Ser
     admin.wait_for(2, REQUESTS, method="GET", status="2xx")
 
 
-def test_a_client_that_is_reset_has_no_answer(start: Callable[..., Server]) -> None:
+def test_a_client_that_is_reset_has_no_response(start: Callable[..., Server]) -> None:
     server = start("--wsgi", "orphans_app:app", "--wsgi-threads", "2", *ADMIN)
     admin = Admin(server)
     with Connection(server) as leaving:

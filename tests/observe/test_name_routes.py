@@ -21,9 +21,9 @@ OLD, NEW = "tracing_apps:old", "tracing_apps:new"
 
 
 def told(server: Server, path: str) -> Any:
-    answer = get(server, path)
-    assert answer.status == 200, answer.text
-    return answer.json()
+    response = get(server, path)
+    assert response.status == 200, response.text
+    return response.json()
 
 
 def test_table_mode_tells_the_route_of_each_side(start: Start) -> None:
@@ -43,8 +43,8 @@ def test_rules_and_shares_tell_the_own_route_or_that_of_the_rule(start: Start) -
     server = start(*BOTH, *plain, "--route", "/new/{n}=asgi:50%", "--name-routes")
     assert told(server, "/by/x") == {"app": "tracing_apps:plain", "route": "/by/{rule}"}
     for bucket in ("0", "9999"):
-        answer = get(server, "/new/7", ("Cookie", f"rsgi_bucket={bucket}"))
-        assert answer.json() == {"app": NEW, "route": "/new/{number}"}
+        response = get(server, "/new/7", ("Cookie", f"rsgi_bucket={bucket}"))
+        assert response.json() == {"app": NEW, "route": "/new/{number}"}
 
 
 def test_mounts_tell_the_prefix_or_the_route_below_it(start: Start) -> None:
@@ -67,7 +67,7 @@ def spans_of(start: Start, tracer: str) -> list[dict[str, Any]]:
     server = start(*BOTH, *plain, "--name-routes", environment={"TRACER": tracer})
     paths = [f"/{side}/{number}" for number in range(20) for side in ("old", "new", "plain")]
     with ThreadPoolExecutor(8) as pool:
-        assert {answer.status for answer in pool.map(lambda path: get(server, path), paths)} == {200}
+        assert {response.status for response in pool.map(lambda path: get(server, path), paths)} == {200}
 
     def of_paths() -> list[dict[str, Any]]:
         spans = told(server, "/spans")

@@ -1,4 +1,4 @@
-"""The id of a request: one for the client, the application, the answer and the logs.
+"""The id of a request: one for the client, the application, the response and the logs.
 
 Apart from the access log, which is one of the places that have it.
 """
@@ -30,11 +30,11 @@ def named(request: pytest.FixtureRequest) -> Iterator[Server]:
 @pytest.mark.parametrize("given", ["abc.DEF_1-2:3+4/5=6@7", "x" * 128])
 def test_a_good_id_of_the_client_is_kept(named: Server, version: str, given: str) -> None:
     path = f"/kept-{len(given)}-{version}"
-    answer = (
+    response = (
         get(named, path, ("X-Request-ID", given)) if version == "1" else get2(named, path, [("x-request-id", given)])
     )
-    seen = answer.json()
-    assert (answer.header("x-request-id"), seen["header"]) == (given, given)
+    seen = response.json()
+    assert (response.header("x-request-id"), seen["header"]) == (given, given)
     assert seen.get("environ", given) == given
     assert last_line(named, path) == f"{path} {given} -"
 
@@ -44,19 +44,19 @@ def test_a_good_id_of_the_client_is_kept(named: Server, version: str, given: str
 def test_else_a_new_one_is_made(named: Server, version: str, given: str | None) -> None:
     path = f"/made-{abs(hash(given))}-{version}"
     fields = [] if given is None else [("x-request-id", given)]
-    answers = [get(named, path, *fields) if version == "1" else get2(named, path, fields) for _ in range(2)]
-    ids = [answer.header("x-request-id") or "" for answer in answers]
+    responses = [get(named, path, *fields) if version == "1" else get2(named, path, fields) for _ in range(2)]
+    ids = [response.header("x-request-id") or "" for response in responses]
     assert ids[0] != ids[1]
-    for answer, made in zip(answers, ids, strict=True):
+    for response, made in zip(responses, ids, strict=True):
         assert re.fullmatch("[0-9a-f]{32}", made)
-        assert answer.json()["header"] == made
+        assert response.json()["header"] == made
         assert last_line(named, f"{path} {made}") == f"{path} {made} -"
 
 
 def test_two_ids_are_none(named: Server) -> None:
-    answer = get(named, "/two", ("X-Request-ID", "one"), ("X-Request-ID", "two"))
-    assert re.fullmatch("[0-9a-f]{32}", answer.header("x-request-id") or "")
-    assert answer.json()["header"] == answer.header("x-request-id")
+    response = get(named, "/two", ("X-Request-ID", "one"), ("X-Request-ID", "two"))
+    assert re.fullmatch("[0-9a-f]{32}", response.header("x-request-id") or "")
+    assert response.json()["header"] == response.header("x-request-id")
 
 
 def test_the_environ_has_it(start: Callable[..., Server]) -> None:
@@ -67,8 +67,8 @@ def test_the_environ_has_it(start: Callable[..., Server]) -> None:
 
 def test_a_trace_is_logged_and_passed_on(named: Server) -> None:
     parent = f"00-{TRACE}-00f067aa0ba902b7-01"
-    answer = get(named, "/traced", ("traceparent", parent), ("X-Request-ID", "t"))
-    assert answer.json()["traceparent"] == parent
+    response = get(named, "/traced", ("traceparent", parent), ("X-Request-ID", "t"))
+    assert response.json()["traceparent"] == parent
     assert last_line(named, "/traced") == f"/traced t {TRACE}"
     assert (
         get(named, "/untraced", ("traceparent", "nonsense"), ("X-Request-ID", "t")).json()["traceparent"] == "nonsense"
@@ -78,25 +78,25 @@ def test_a_trace_is_logged_and_passed_on(named: Server) -> None:
 
 def test_the_record_of_a_failure_has_both(named: Server) -> None:
     mark = named.log_mark()
-    answer = get(named, "/fail", ("X-Request-ID", "f-1"), ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"))
-    assert (answer.status, answer.header("x-request-id")) == (500, "f-1")
+    response = get(named, "/fail", ("X-Request-ID", "f-1"), ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"))
+    assert (response.status, response.header("x-request-id")) == (500, "f-1")
     log = named.wait_for_log("RuntimeError: the application failed", since=mark)
     assert re.search(rf"failed: GET /fail HTTP/1\.1 from \S+ request f-1 trace {TRACE}$", log, re.MULTILINE), log
 
 
 def test_a_refusal_has_one(named: Server) -> None:
-    answer = exchange(named, b"GET / HTTP/1.1\r\n\r\n")
-    assert answer.status == 400
-    assert re.fullmatch("[0-9a-f]{32}", answer.header("x-request-id") or "")
+    response = exchange(named, b"GET / HTTP/1.1\r\n\r\n")
+    assert response.status == 400
+    assert re.fullmatch("[0-9a-f]{32}", response.header("x-request-id") or "")
 
 
 @pytest.mark.parametrize("interface", APPS)
 def test_without_the_setting_nothing_is_added(start: Callable[..., Server], interface: str) -> None:
     server = start(*APPS[interface])
-    answer = get(server, "/", ("X-Request-ID", "mine"))
-    assert answer.header("x-request-id") is None
-    assert answer.json() == {**answer.json(), "header": "mine"}
-    assert answer.json().get("environ") is None
+    response = get(server, "/", ("X-Request-ID", "mine"))
+    assert response.header("x-request-id") is None
+    assert response.json() == {**response.json(), "header": "mine"}
+    assert response.json().get("environ") is None
 
 
 def test_what_is_no_name_of_a_header() -> None:
@@ -108,5 +108,5 @@ def test_what_is_no_name_of_a_header() -> None:
 @pytest.mark.parametrize(("trusted", "taken"), [("127.0.0.1", True), ("10.0.0.0/8", False)])
 def test_behind_a_proxy_only_its_id_counts(start: Callable[..., Server], trusted: str, taken: bool) -> None:
     server = start("--asgi", "asgi_kitchen:app", "--request-id", "X-Request-ID", "--trust-proxy", trusted)
-    answer = get(server, "/hello", ("X-Request-ID", "from-the-proxy"), ("X-Forwarded-For", "192.0.2.7"))
-    assert (answer.header("x-request-id") == "from-the-proxy") == taken
+    response = get(server, "/hello", ("X-Request-ID", "from-the-proxy"), ("X-Forwarded-For", "192.0.2.7"))
+    assert (response.header("x-request-id") == "from-the-proxy") == taken

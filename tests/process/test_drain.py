@@ -176,7 +176,7 @@ def test_an_event_stream_that_listens_sees_the_client_go(start: Callable[..., Se
     assert "listening saw the end" in server.log()
 
 
-def test_an_answer_with_a_length_is_sent_to_its_end(start: Callable[..., Server]) -> None:
+def test_a_response_with_a_length_is_sent_to_its_end(start: Callable[..., Server]) -> None:
     server = start(*ASGI, "--grace", "20", "--stream-grace", "0.1")
     with Connection(server) as connection:
         connection.send_request("GET", "/measured?pieces=12")

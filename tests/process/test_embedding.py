@@ -31,10 +31,10 @@ async def ask(server: rsgi.Server, path: str) -> bytes:
     """Everything that the server sends for one request."""
     reader, writer = await asyncio.open_connection(*address_of(server))
     writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
-    answer = await asyncio.wait_for(reader.read(), TIMEOUT)
+    response = await asyncio.wait_for(reader.read(), TIMEOUT)
     writer.close()
     await writer.wait_closed()
-    return answer
+    return response
 
 
 def run(test: Callable[[], Any]) -> None:
@@ -97,8 +97,8 @@ def test_one_application(given: dict[str, Any]) -> None:
     async def test() -> None:
         apps = {name: app() if app is New else app for name, app in given.items()}
         async with rsgi.Server(port=0, **apps) as server:
-            answers = await asyncio.gather(*(ask(server, f"/{number}") for number in range(20)))
-        assert all(answer.startswith(b"HTTP/1.1 200 OK\r\n") for answer in answers)
+            responses = await asyncio.gather(*(ask(server, f"/{number}") for number in range(20)))
+        assert all(response.startswith(b"HTTP/1.1 200 OK\r\n") for response in responses)
 
     run(test)
 
@@ -141,8 +141,8 @@ def test_two_servers_in_one_loop() -> None:
     async def test() -> None:
         async with rsgi.Server(asgi=New(), port=0) as one, rsgi.Server(asgi=New(), port=0) as two:
             assert address_of(one) != address_of(two)
-            answers = await asyncio.gather(*(ask(each, "/") for each in (one, two) * 10))
-        assert {answer.rpartition(b"\r\n")[2] for answer in answers} == {b"new /"}
+            responses = await asyncio.gather(*(ask(each, "/") for each in (one, two) * 10))
+        assert {response.rpartition(b"\r\n")[2] for response in responses} == {b"new /"}
 
     run(test)
 

@@ -1,7 +1,7 @@
 """An application that forks: its children are no second servers, whoever drives the sockets.
 
-Apart from `test_io.py` because here two processes have the same memory and the same sockets. The parent's answer says how
-its child ended; a child that hangs would be killed by it, and the answer would say so.
+Apart from `test_io.py` because here two processes have the same memory and the same sockets. The parent's response says how
+its child ended; a child that hangs would be killed by it, and the response would say so.
 """
 
 from __future__ import annotations
@@ -87,14 +87,14 @@ def asgi_server(request: pytest.FixtureRequest, serve: Callable[[tuple[str, ...]
     return serve(request.param)
 
 
-def answer_of(server: Server, target: str) -> str:
-    """The one answer to a request, which is all there is on its connection."""
+def response_of(server: Server, target: str) -> str:
+    """The one response to a request, which is all there is on its connection."""
     with Connection(server, timeout=20) as connection:
         connection.send_request("GET", target, [("connection", "close")])
-        answer = connection.read_response()
-        assert connection.closed_within(5), f"more than one answer: {connection.read_some()!r}"
-    assert (answer.status, answer.complete) == (200, True)
-    return answer.text
+        response = connection.read_response()
+        assert connection.closed_within(5), f"more than one response: {connection.read_some()!r}"
+    assert (response.status, response.complete) == (200, True)
+    return response.text
 
 
 def processes_of(server: Server) -> set[int]:
@@ -108,55 +108,55 @@ def processes_of(server: Server) -> set[int]:
 @pytest.mark.parametrize(("how", "code"), LEAVING.items(), ids=LEAVING)
 def test_a_child_that_leaves_the_call_ends_and_answers_nothing(server: Server, how: str, code: int) -> None:
     serving = processes_of(server)
-    ended, _, parent = answer_of(server, f"/?{how}").partition(" of ")
+    ended, _, parent = response_of(server, f"/?{how}").partition(" of ")
     assert (ended, int(parent) in serving) == (str(code), True)
-    assert {int(answer_of(server, "/pid")) for _ in range(8)} <= serving
+    assert {int(response_of(server, "/pid")) for _ in range(8)} <= serving
 
 
 def test_the_developer_sees_why_a_child_ended(server: Server) -> None:
     mark = server.log_mark()
-    answer_of(server, "/?raise")
+    response_of(server, "/?raise")
     log = server.wait_for_log("RuntimeError: raised in the child", since=mark)
     assert "fork_app.py" in log
     assert log.count("Traceback") == 1
     mark = server.log_mark()
-    answer_of(server, "/?words")
+    response_of(server, "/?words")
     assert "Traceback" not in server.wait_for_log("last words", since=mark)
 
 
 @pytest.mark.parametrize(("how", "code"), [("return", 0), ("exit", 3)])
 def test_a_child_of_an_iteration_ends(wsgi_server: Server, how: str, code: int) -> None:
-    answer = answer_of(wsgi_server, f"/iterated?{how}")
-    assert answer.startswith(f"begun, {code} of ")
+    response = response_of(wsgi_server, f"/iterated?{how}")
+    assert response.startswith(f"begun, {code} of ")
 
 
 @pytest.mark.parametrize(("how", "code"), [("return", 0), ("exit", 3)])
 def test_a_child_of_close_ends(wsgi_server: Server, how: str, code: int) -> None:
     mark = wsgi_server.log_mark()
-    assert answer_of(wsgi_server, f"/closing?{how}") == "whole"
+    assert response_of(wsgi_server, f"/closing?{how}") == "whole"
     wsgi_server.wait_for_log(f"close: {code} of ", since=mark)
 
 
 def test_a_child_cannot_write(wsgi_server: Server) -> None:
-    """It neither answers nor waits for ever for room in its answer."""
-    assert answer_of(wsgi_server, "/written").startswith("begun, 1 of ")
+    """It neither answers nor waits for ever for room in its response."""
+    assert response_of(wsgi_server, "/written").startswith("begun, 1 of ")
 
 
 @pytest.mark.parametrize("how", ["send", "receive", "await"])
 def test_a_child_cannot_use_the_loop_of_its_parent(asgi_server: Server, how: str) -> None:
-    assert answer_of(asgi_server, f"/?{how}").startswith("1 of ")
+    assert response_of(asgi_server, f"/?{how}").startswith("1 of ")
 
 
 @pytest.mark.parametrize(("how", "code"), [("return", 0), ("raise", 1), ("exit", 3)])
 def test_a_child_of_a_threads_function_ends(asgi_server: Server, how: str, code: int) -> None:
     """As a FastAPI endpoint without `async` is called, and Django's views are."""
-    assert answer_of(asgi_server, f"/executor?{how}").startswith(f"{code} of ")
+    assert response_of(asgi_server, f"/executor?{how}").startswith(f"{code} of ")
 
 
 @pytest.mark.parametrize("how", ["return", "raise"])
 def test_a_child_of_a_task_of_its_own_ends(asgi_server: Server, how: str) -> None:
     mark = asgi_server.log_mark()
-    assert answer_of(asgi_server, f"/task?{how}").startswith("1 of ")
+    assert response_of(asgi_server, f"/task?{how}").startswith("1 of ")
     asgi_server.wait_for_log("returned to its parent's event loop", since=mark)
 
 
@@ -168,12 +168,12 @@ def test_a_child_of_a_websocket_ends(asgi_server: Server, how: str, code: int) -
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_processes_that_come_back_to_nobody_work(server: Server, method: str) -> None:
-    assert answer_of(server, f"/processes?{method}") == "from a process, 0, [0, 2, 4], from a program"
+    assert response_of(server, f"/processes?{method}") == "from a process, 0, [0, 2, 4], from a program"
 
 
 def test_a_child_ends_when_it_is_told_to(own_server: Server) -> None:
     """The handlers of the server are its own; a signal that comes right after the fork counts, too."""
-    assert [answer_of(own_server, "/terminated") for _ in range(5)] == ["-15"] * 5
+    assert [response_of(own_server, "/terminated") for _ in range(5)] == ["-15"] * 5
 
 
 @contextmanager
@@ -211,7 +211,7 @@ def test_a_child_that_outlives_the_server_keeps_no_port_and_no_connection(
     with Connection(server) as idle:
         idle.send_request("GET", "/pid")
         idle.read_response()
-        with sleeping_child(int(answer_of(server, f"/sleeper?{kind}"))):
+        with sleeping_child(int(response_of(server, f"/sleeper?{kind}"))):
             server.kill()
             assert idle.closed_within(10)
             wait_until(lambda: not refuses(assert_port_is_free, server), 10, "the port is free")
@@ -229,7 +229,7 @@ def refuses(act: Callable[[Server], None], server: Server) -> bool:
 def test_a_child_of_an_import_keeps_no_port_of_a_worker(start: Callable[..., Server]) -> None:
     """There the sockets are bound before the applications are imported."""
     server = start("--wsgi", "fork_app:wsgi", "--workers", "2", environment={"FORK_AT_IMPORT": "1"})
-    children = {int(answer_of(server, "/at-import")) for _ in range(20)}
+    children = {int(response_of(server, "/at-import")) for _ in range(20)}
     try:
         assert server.stop() == 0
         assert all(os.kill(child, 0) is None for child in children)
@@ -243,7 +243,7 @@ def test_a_child_of_an_import_keeps_no_port_of_a_worker(start: Callable[..., Ser
 def test_a_unix_socket_leads_to_no_child(start: Callable[..., Server], tmp_path: os.PathLike[str]) -> None:
     path = os.path.join(tmp_path, "socket")
     server = start("--wsgi", "fork_app:wsgi", "--uds", path)
-    with sleeping_child(int(answer_of(server, "/sleeper?os"))):
+    with sleeping_child(int(response_of(server, "/sleeper?os"))):
         server.kill()
         with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
             client.connect(path)

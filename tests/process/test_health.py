@@ -22,10 +22,10 @@ HEALTH = ("--health-path", "/healthz")
 
 def test_the_health_path_is_the_servers(start_kitchen: Callable[..., Server]) -> None:
     server = start_kitchen(*HEALTH, "--access-log", "--access-log-skip", "/hello")
-    answer = get(server, "/healthz?verbose")
-    assert (answer.status, answer.body) == (200, b"ok\n")
-    assert answer.header("content-type") == "text/plain; charset=utf-8"
-    assert answer.header("cache-control") == "no-store"
+    response = get(server, "/healthz?verbose")
+    assert (response.status, response.body) == (200, b"ok\n")
+    assert response.header("content-type") == "text/plain; charset=utf-8"
+    assert response.header("cache-control") == "no-store"
     head = request(server, "HEAD", "/healthz")
     assert (head.status, head.body, head.header("content-length")) == (200, b"", "3")
     post = request(server, "POST", "/healthz", body=b"x=1")

@@ -2,7 +2,7 @@
 
 Apart from `test_shutdown.py`, which is about what runs and what is idle, because here requests are on their way when the
 signal comes. A client may send again what was never let in (a refused connection), but not a request that it has sent on
-a connection which is reset or closed without an answer: a proxy gives 502 for such a POST.
+a connection which is reset or closed without a response: a proxy gives 502 for such a POST.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Clients:
 
     def __init__(self, server: Server, count: int) -> None:
         self.server, self.stopping, self.stopped = server, threading.Event(), threading.Event()
-        self.answered, self.lost, self.told = 0, [], 0  # type: int, list[str], int
+        self.responded, self.lost, self.told = 0, [], 0  # type: int, list[str], int
         self.threads = [threading.Thread(target=self._run) for _ in range(count)]
 
     def __enter__(self) -> Clients:
         for thread in self.threads:
             thread.start()
-        wait_until(lambda: self.answered > 10 * len(self.threads), 10, "the clients are served")
+        wait_until(lambda: self.responded > 10 * len(self.threads), 10, "the clients are served")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -60,15 +60,15 @@ class Clients:
         for turn in range(10_000):
             try:
                 connection.send_request("POST", "/echo", body=BODY)
-                answer = connection.read_response()
+                response = connection.read_response()
             except ConnectionResetError:
                 # The kernel resets a connection that came between the last accept and the close of the listening socket.
                 if turn == 0 and self.stopping.is_set():
                     return
                 raise
-            assert (answer.status, answer.body) == (200, BODY)
-            self.answered += 1
-            if answer.header("connection") == "close":
+            assert (response.status, response.body) == (200, BODY)
+            self.responded += 1
+            if response.header("connection") == "close":
                 self.told += 1
                 return
             # It thinks for a moment, as all do: most closes come then.
@@ -124,13 +124,13 @@ def test_a_request_that_came_while_the_server_was_slow_is_answered(start: Callab
                 assert blocker.read_response().status == 200
             except (ConnectionEnded, OSError):
                 continue
-            answer = client.read_response()
-            assert (answer.status, answer.header("connection")) == (200, "close")
+            response = client.read_response()
+            assert (response.status, response.header("connection")) == (200, "close")
             return
     pytest.skip("this machine is too slow to block the loop in time")
 
 
-def test_answers_during_the_delay_end_their_connections(start_kitchen: Callable[..., Server]) -> None:
+def test_responses_during_the_delay_end_their_connections(start_kitchen: Callable[..., Server]) -> None:
     server = start_kitchen("--drain-delay", "2", "--health-path", "/healthz")
     with Connection(server) as kept:
         kept.send_request("GET", "/hello")
@@ -138,8 +138,8 @@ def test_answers_during_the_delay_end_their_connections(start_kitchen: Callable[
         server.send_signal(signal.SIGTERM)
         wait_until(lambda: get(server, "/healthz").status == 503, 1, "the delay has begun")
         kept.send_request("GET", "/hello")
-        answer = kept.read_response()
-        assert (answer.status, answer.header("connection")) == (200, "close")
+        response = kept.read_response()
+        assert (response.status, response.header("connection")) == (200, "close")
         assert kept.closed_within(1)
     for path, status in (
         ("/hello", 200),
@@ -147,8 +147,8 @@ def test_answers_during_the_delay_end_their_connections(start_kitchen: Callable[
     ):  # one of an application, and one that the server has at once
         with Connection(server) as late:
             late.send_request("GET", path)
-            answer = late.read_response()
-            assert (answer.status, answer.header("connection")) == (status, "close")
+            response = late.read_response()
+            assert (response.status, response.header("connection")) == (status, "close")
 
 
 def test_a_websocket_opens_during_the_delay(start: Callable[..., Server]) -> None:
@@ -214,9 +214,9 @@ def test_the_file_of_a_unix_socket_stays_during_the_delay(start: Callable[..., S
     server.send_signal(signal.SIGTERM)
 
     def told() -> bool:
-        answer = get(server, "/hello")
-        assert answer.status == 200
-        return answer.header("connection") == "close"
+        response = get(server, "/hello")
+        assert response.status == 200
+        return response.header("connection") == "close"
 
     with contextlib.suppress(ConnectionError, FileNotFoundError):
         for _ in range(20):

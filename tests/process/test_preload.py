@@ -80,8 +80,8 @@ def test_applications_are_imported_once(start: Callable[..., Server]) -> None:
     server = start("--wsgi", "workers_apps:environment", *PRELOAD)
     found = {}
     while len(found) < 2:
-        answer = get(server, "/").json()
-        found[answer["pid"]] = answer["importer"]
+        response = get(server, "/").json()
+        found[response["pid"]] = response["importer"]
     assert set(found.values()) == {importing(server)}
     # A fork has one thread of those before it, so there was but one.
     assert len(os.listdir(f"/proc/{importing(server)}/task")) == 1

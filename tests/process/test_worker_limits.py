@@ -29,11 +29,11 @@ OLD, NEW = ("--wsgi", "worn_app:old"), ("--asgi", "worn_app:new")
 
 
 class Http2Load(threading.Thread):
-    """A client with one HTTP/2 connection at a time that notes every request without an answer."""
+    """A client with one HTTP/2 connection at a time that notes every request without a response."""
 
     def __init__(self, server: Server) -> None:
         super().__init__(daemon=True)
-        self.server, self.lost, self.answers, self.over = server, list[str](), 0, threading.Event()
+        self.server, self.lost, self.responses, self.over = server, list[str](), 0, threading.Event()
 
     def run(self) -> None:
         while not self.over.is_set():
@@ -54,7 +54,7 @@ class Http2Load(threading.Thread):
                         raise
                     return
                 assert stream.status == 200, stream.status
-                self.answers += 1
+                self.responses += 1
                 first = False
 
 
@@ -82,8 +82,8 @@ def test_workers_are_replaced_after_some_requests_and_none_is_lost(
     http2.join(15)
     assert load.lost == []
     assert http2.lost == []
-    assert load.answers > 300
-    assert http2.answers > 0
+    assert load.responses > 300
+    assert http2.responses > 0
     # One that is new, and those that drain.
     assert most <= int(workers) + 2
     counts = [int(count) for count in re.findall(r"it has had (\d+) requests \(`--max-requests`\)", server.log())]

@@ -65,18 +65,18 @@ def replaced(server: Server, gone: set[int], count: int) -> set[int]:
 
 
 class Load:
-    """Clients in a loop, half of them with new connections, that note every request without an answer."""
+    """Clients in a loop, half of them with new connections, that note every request without a response."""
 
     def __init__(self, server: Server) -> None:
         self.server, self.lost = server, list[str]()
-        self.answers, self.pids, self.over = 0, set[int](), threading.Event()
+        self.responses, self.pids, self.over = 0, set[int](), threading.Event()
         runs = (self._new_connections, self._one_connection) * 2
         self.threads = [threading.Thread(target=run, daemon=True) for run in runs]
 
     def __enter__(self) -> Load:
         for thread in self.threads:
             thread.start()
-        wait_until(lambda: self.answers > 20, 10, "there is load")
+        wait_until(lambda: self.responses > 20, 10, "there is load")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -84,10 +84,10 @@ class Load:
         for thread in self.threads:
             thread.join(15)
 
-    def _note(self, answer: object) -> None:
-        assert isinstance(answer, dict)
-        self.answers += 1
-        self.pids.add(answer["pid"])
+    def _note(self, response: object) -> None:
+        assert isinstance(response, dict)
+        self.responses += 1
+        self.pids.add(response["pid"])
 
     def _new_connections(self) -> None:
         while not self.over.is_set():
@@ -110,14 +110,14 @@ class Load:
                     return
                 try:
                     connection.send_request("GET", "/")
-                    answer = connection.read_response()
+                    response = connection.read_response()
                 except (OSError, ConnectionEnded):
                     # An idle connection may be closed at any time, and the client asks again. A new one may not.
                     if number == 0:
                         raise
                     return
-                self._note(answer.json())
-                if answer.header("connection") == "close":
+                self._note(response.json())
+                if response.header("connection") == "close":
                     return
 
 
@@ -245,7 +245,7 @@ def test_hangup_replaces_all_workers_and_loses_no_request(start: Callable[..., S
             server.wait_for_log("all workers were replaced\n", 20, since=mark)
             assert get(server, "/").json()["version"] == number
     assert load.lost == []
-    assert load.answers > 100
+    assert load.responses > 100
     assert len(load.pids) > len(before)
     assert not before & workers_of(server)
     assert len(workers_of(server)) == 2
@@ -410,8 +410,8 @@ def test_a_client_that_was_let_in_is_answered(start_kitchen: Callable[..., Serve
         server.send_signal(signal.SIGTERM)
         wait_until(lambda: refused(server), 5, "nobody else is let in")
         late.send_request("GET", "/hello")
-        answer = late.read_response()
-        assert (answer.status, answer.header("connection")) == (200, "close")
+        response = late.read_response()
+        assert (response.status, response.header("connection")) == (200, "close")
     assert server.wait(5) == 0
 
 

@@ -163,8 +163,8 @@ def test_the_service_serves_on_the_socket_that_systemd_has_opened() -> None:
     assert f"--bind 0.0.0.0:{port} " in unit("rsgi.service")["ExecStart"][0]
     activate = program("systemd-socket-activate")
     with running(lambda free: [activate, "-l", f"127.0.0.1:{free}", *words]) as free:
-        with urllib.request.urlopen(f"http://127.0.0.1:{free}/healthz", timeout=20) as answer:
-            assert answer.read() == b"ok\n"
+        with urllib.request.urlopen(f"http://127.0.0.1:{free}/healthz", timeout=20) as response:
+            assert response.read() == b"ok\n"
 
 
 # Docker
@@ -273,7 +273,7 @@ def test_the_manifests_name_each_other() -> None:
     assert scaler["minReplicas"] > kinds["PodDisruptionBudget"]["spec"]["maxUnavailable"]
 
 
-def patience(probe: dict[str, Any]) -> int:
+def probe_timeout(probe: dict[str, Any]) -> int:
     """How long a probe has to fail until it counts."""
     return int(probe["periodSeconds"] * probe["failureThreshold"])
 
@@ -285,9 +285,9 @@ def test_the_times_of_the_pod_fit_each_other() -> None:
     probes = {name: container()[f"{name}Probe"] for name in ("startup", "readiness", "liveness")}
     for probe in probes.values():
         assert probe["httpGet"] == {"path": settings["health_path"], "port": "http"}
-    assert patience(probes["startup"]) > len(settings["apps"]) * settings["lifespan_timeout"]
-    assert patience(probes["readiness"]) < hook + settings["drain_delay"]
-    assert patience(probes["liveness"]) > hook + longest_end(settings)
+    assert probe_timeout(probes["startup"]) > len(settings["apps"]) * settings["lifespan_timeout"]
+    assert probe_timeout(probes["readiness"]) < hook + settings["drain_delay"]
+    assert probe_timeout(probes["liveness"]) > hook + longest_end(settings)
 
 
 def test_the_pod_may_do_little() -> None:

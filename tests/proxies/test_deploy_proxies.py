@@ -177,7 +177,7 @@ def fleet(
 
 
 @pytest.mark.parametrize("prefix", ["", "/old"], ids=["asgi", "wsgi"])
-def test_uploads_and_answers_come_through_byte_for_byte(fleet: Fleet, prefix: str) -> None:
+def test_uploads_and_responses_come_through_byte_for_byte(fleet: Fleet, prefix: str) -> None:
     random.seed(prefix)
     large, smaller = random.randbytes(8 << 20), random.randbytes(700_001)
     pieces = [large[start : start + 99_991] for start in range(0, len(large), 99_991)]
@@ -243,11 +243,11 @@ def test_a_websocket_is_wss(fleet: Fleet) -> None:
 
 
 class Load:
-    """Clients of the proxy that ask without a break; every answer has to be the right one."""
+    """Clients of the proxy that ask without a break; every response has to be the right one."""
 
     def __init__(self, fleet: Fleet, count: int) -> None:
         self.fleet, self.stopped = fleet, threading.Event()
-        self.answered, self.failed = 0, []  # type: int, list[str]
+        self.responded, self.failed = 0, []  # type: int, list[str]
         self.threads = [threading.Thread(target=self._run, args=(number,)) for number in range(count)]
 
     def __enter__(self) -> Load:
@@ -262,8 +262,8 @@ class Load:
             thread.join(15)
 
     def wait_for_more(self) -> None:
-        wanted = self.answered + 20 * len(self.threads)
-        wait_until(lambda: self.answered >= wanted or self.failed, 20, "answers come")
+        wanted = self.responded + 20 * len(self.threads)
+        wait_until(lambda: self.responded >= wanted or self.failed, 20, "responses come")
 
     def _run(self, number: int) -> None:
         body = bytes([65 + number]) * 2000
@@ -278,13 +278,13 @@ class Load:
         for turn in range(50):
             old = "/old" if turn % 2 else ""
             client.send_request("POST", f"{old}/echo", body=body)
-            answer = client.read_response()
-            assert (answer.status, answer.body) == (200, body), (answer.status, answer.body[:200])
+            response = client.read_response()
+            assert (response.status, response.body) == (200, body), (response.status, response.body[:200])
             client.send_request("GET", f"{old}/hello")
-            answer = client.read_response()
-            assert (answer.status, answer.body) == (200, b"Hello, world!\n"), (answer.status, answer.body[:200])
-            self.answered += 2
-            if answer.header("connection") == "close" or self.stopped.is_set():
+            response = client.read_response()
+            assert (response.status, response.body) == (200, b"Hello, world!\n"), (response.status, response.body[:200])
+            self.responded += 2
+            if response.header("connection") == "close" or self.stopped.is_set():
                 return
 
 

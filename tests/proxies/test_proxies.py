@@ -195,16 +195,16 @@ FORGED = [
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded"])
-def test_forged_lists_change_neither_address_nor_answer(start_app: Callable[..., Server], name: str) -> None:
+def test_forged_lists_change_neither_address_nor_response(start_app: Callable[..., Server], name: str) -> None:
     """A trusted proxy appends to what the client sent; and a client that comes past the proxy is nobody's."""
     trusting, other = start_app("--trust-proxy", "127.0.0.1"), start_app("--trust-proxy", "10.0.0.1")
     added = "203.0.113.9" if name == "X-Forwarded-For" else "for=203.0.113.9"
     for forged in FORGED:
         for fields in ([(name, f"{forged}, {added}")], [(name, forged), (name, added)]):
-            answer = get(trusting, "/", *fields)
-            assert (answer.status, answer.json()["client"]) == (200, ["203.0.113.9", 0]), forged
-            answer = get(other, "/", *fields)
-            assert (answer.status, answer.json()["client"][0]) == (200, "127.0.0.1"), forged
+            response = get(trusting, "/", *fields)
+            assert (response.status, response.json()["client"]) == (200, ["203.0.113.9", 0]), forged
+            response = get(other, "/", *fields)
+            assert (response.status, response.json()["client"][0]) == (200, "127.0.0.1"), forged
 
 
 @pytest.mark.parametrize("target", ["/app/x?q=1", "/x?q=1"])

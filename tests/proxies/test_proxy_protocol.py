@@ -125,8 +125,8 @@ def test_a_trusted_proxy_without_a_header_is_turned_away(
     server = start(*APPS[interface], *TRUSTED)
     with Connection(server) as connection:
         connection.send(sent)
-        answer = connection.read_response()
-        assert (answer.status, answer.text.strip()) == (400, f"400 Bad Request: {reason}")
+        response = connection.read_response()
+        assert (response.status, response.text.strip()) == (400, f"400 Bad Request: {reason}")
         connection.read_to_end()
     server.wait_for_log(f"warning: {reason} from 127.0.0.1; the connection is closed (`--proxy-protocol`)")
 
@@ -140,7 +140,7 @@ def test_a_header_that_is_cut_short(start: Callable[..., Server], header: bytes)
             began = time.monotonic()
             assert connection.read_response().status == 400
             assert 0.3 < time.monotonic() - began < 5
-    # The answer may be here before the line.
+    # The response may be here before the line.
     wait_until(lambda: server.log().count("an incomplete PROXY header") == 4, 5, "each is in the log")
     mark = server.log_mark()
     with Connection(server) as connection:

@@ -181,9 +181,9 @@ def test_redirects_of_frameworks_stay_https(
     server = start(*app, *TRUSTED)
     with nginx(server, certificates, tmp_path) as port, Client(port, certificates.context()) as client:
         client.send_request("GET", "/away")
-        answer = client.read_response()
-        assert answer.status in (302, 307, 308)
-        assert answer.header("location") == f"https://{NAME}:{port}/away/"
+        response = client.read_response()
+        assert response.status in (302, 307, 308)
+        assert response.header("location") == f"https://{NAME}:{port}/away/"
 
 
 @pytest.mark.parametrize("app", APPS, ids=["wsgi", "asgi", "bridge"])

@@ -1,4 +1,4 @@
-"""The router as Python sees it: the answer that the server would give, as plain data.
+"""The router as Python sees it: the decision that the server would make, as plain data.
 
 Apart from `test_routing.py`, where applications really answer; a test there keeps the two in agreement.
 """

@@ -65,7 +65,7 @@ GET /x/7
     )
 
 
-def test_a_client_with_a_bucket_gets_one_answer() -> None:
+def test_a_client_with_a_bucket_gets_one_response() -> None:
     inside, outside = said("--bucket", "499", "/x/8"), said("--bucket", "500", "/x/8")
     of_rule = "from the cookie `rsgi_bucket`; `/x/{rest:path}=asgi:5%` is for buckets 0 to 499\n"
     assert f"  share      bucket 499, {of_rule}" in inside

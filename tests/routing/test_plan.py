@@ -191,7 +191,7 @@ class WithInstances:
 
 
 class Result:
-    """PEP 3333 allows a class whose instances are the answers."""
+    """PEP 3333 allows a class whose instances are the responses."""
 
     def __init__(self, environ: object, start_response: object) -> None: ...
 

@@ -1,6 +1,6 @@
 """Probe mode: the new app is asked first, and its 404 hands the request, body and all, to the old one.
 
-Apart from `test_routing.py` because here nothing is known before the answer: bodies are replayed, and every other
+Apart from `test_routing.py` because here nothing is known before the response: bodies are replayed, and every other
 answer of the new app stands.
 """
 
@@ -50,7 +50,7 @@ def test_chunked_body_is_replayed(probing: Server, path: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "status"), [("/broken", 500), ("/forbidden", 403)])
-def test_other_answers_stand(probing: Server, path: str, status: int) -> None:
+def test_other_responses_stand(probing: Server, path: str, status: int) -> None:
     response = get(probing, path)
     assert response.status == status
     assert response.header("x-app") == "opaque"
@@ -64,7 +64,7 @@ def test_exception_does_not_fall_through(probing: Server) -> None:
     probing.wait_for_log("app `routing_apps:opaque` failed: GET /raise", since=mark)
 
 
-def test_answer_of_the_new_app_stands_over_the_replay_limit(probing: Server) -> None:
+def test_response_of_the_new_app_stands_over_the_replay_limit(probing: Server) -> None:
     """What can no longer be replayed is not handed over in part."""
     response = post(probing, "/reads-then-404", b"x" * 1_500_000)
     assert response.status in (404, 413)

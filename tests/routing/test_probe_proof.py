@@ -48,7 +48,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "chunked": ("POST", {"chunks": [b"one", b"two" * 9000, b"three"]}),
 }
 
-# Path, whether the old application gets it, and the answer of the new one.
+# Path, whether the old application gets it, and the response of the new one.
 CASES = {
     "miss": ("/nowhere", True, 404),
     "handler 404": ("/handler-404", False, 404),

@@ -57,7 +57,7 @@ def reload(server: Server, text: str = "reloaded ") -> str:
 
 
 def test_ten_thousand_requests_during_a_hundred_reloads(server: Server, file: Path) -> None:
-    """On keep-alive connections, without one error; each answer is one that some set of rules gives."""
+    """On keep-alive connections, without one error; each response is one that some set of rules gives."""
     versions = [HEAD + rule("/x", app) + rule("/y", app) + REST for app in ("old", "new")]
     done, swapped, each = threading.Event(), 0, 2500
     counts: list[dict[str, int]] = []

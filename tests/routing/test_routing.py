@@ -1,6 +1,6 @@
 """Who answers: prefix mounts, the table mode of a new app beside an old one, and route rules.
 
-Apart from `test_probe.py`, where the choice is only made by the answer of the new app.
+Apart from `test_probe.py`, where the choice is only made by the response of the new app.
 """
 
 from __future__ import annotations

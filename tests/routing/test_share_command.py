@@ -73,7 +73,7 @@ def share_at(server: Server, *arguments: str, **options: object) -> subprocess.C
     return run_share(*arguments, "--admin", at, **options)  # type: ignore[arg-type]
 
 
-def answers(server: Server, number: int, target: str = "/x", times: int = 12) -> set[str]:
+def responses(server: Server, number: int, target: str = "/x", times: int = 12) -> set[str]:
     """What a client in a bucket gets, over as many connections: any worker may have them."""
     return {get(server, target, bucket(number)).text for _ in range(times)}
 
@@ -84,12 +84,12 @@ def test_shares_are_listed_and_set(start: Callable[..., Server], workers: str) -
     listed = share_at(server)
     assert (listed.returncode, listed.stderr) == (0, "")
     assert listed.stdout == " 5%  GET /x=asgi\n50%  /y=asgi\n"
-    assert (answers(server, 499), answers(server, 500)) == ({"new"}, {"old"})
+    assert (responses(server, 499), responses(server, 500)) == ({"new"}, {"old"})
     made = share_at(server, "/x=25%")
     assert (made.returncode, made.stderr) == (0, "")
     assert made.stdout == "25%  GET /x=asgi (5% in the settings)\n50%  /y=asgi\n"
-    assert (answers(server, 2499), answers(server, 2500)) == ({"new"}, {"old"})
-    assert answers(server, 4999, "/y") == {"new"}
+    assert (responses(server, 2499), responses(server, 2500)) == ({"new"}, {"old"})
+    assert responses(server, 4999, "/y") == {"new"}
     assert "set the share of `GET /x=asgi` to 25% (admin listener)\n" in server.log()
     status = Admin(server).status()
     of_x = {"rule": "GET /x=asgi", "app": "share_apps:new", "share": "25%", "configured": "5%"}
@@ -137,10 +137,10 @@ def test_requests_go_on_while_shares_change(start: Callable[..., Server]) -> Non
             with Connection(server) as connection:
                 while not done.is_set() and time.monotonic() < deadline:
                     connection.send_request("POST", "/y", [bucket(number)], body=b"body")
-                    answer = connection.read_response()
-                    assert answer.status == 200
-                    assert (before, answer.text) != ("new", "old"), number
-                    before = answer.text
+                    response = connection.read_response()
+                    assert response.status == 200
+                    assert (before, response.text) != ("new", "old"), number
+                    before = response.text
                 assert before == "new"
         except BaseException as error:
             failures.append(error)
@@ -152,9 +152,9 @@ def test_requests_go_on_while_shares_change(start: Callable[..., Server]) -> Non
         thread.start()
     try:
         for percent in range(0, 101, 4):
-            answer = put(admin, {"/y=asgi": f"{percent}%"})
-            assert (answer.status, answer.json()["workers"]) == (200, {"took": 2, "of": 2})
-            assert answers(server, 9999, "/y", 4) == ({"new"} if percent == 100 else {"old"})
+            response = put(admin, {"/y=asgi": f"{percent}%"})
+            assert (response.status, response.json()["workers"]) == (200, {"took": 2, "of": 2})
+            assert responses(server, 9999, "/y", 4) == ({"new"} if percent == 100 else {"old"})
     finally:
         done.set()
         for thread in threads:
@@ -175,9 +175,9 @@ def test_a_new_worker_uses_live_shares_from_its_first_request_on(
     server.wait_for_log("another worker replaces it", since=mark)
     deadline, new = time.monotonic() + 30, set()
     while not new - seen and time.monotonic() < deadline:
-        answer = get(server, "/x", bucket(0))
-        assert answer.text != "new", "the share of the settings is not in force for a moment"
-        new.add(answer.json()["pid"])
+        response = get(server, "/x", bucket(0))
+        assert response.text != "new", "the share of the settings is not in force for a moment"
+        new.add(response.json()["pid"])
     assert new - seen
 
 
@@ -198,18 +198,18 @@ def test_what_was_set_outlives_a_reload_unless_the_file_says_another_share(
     assert share_at(server, "new=0%").returncode == 0
     file.write_text(FILE.format("5%") + '[[routes]]\npath = "/z"\napp = "old"\n')
     reload()
-    assert answers(server, 0) == {"old"}
+    assert responses(server, 0) == {"old"}
     assert share_at(server).stdout == "0%  /x=new (5% in the settings)\n"
     file.write_text(FILE.format("10%"))
     said = reload()
     wait_until(lambda: share_at(server).stdout == "10%  /x=new\n", 10, "the file is heard")
-    assert (answers(server, 999), answers(server, 1000)) == ({"new"}, {"old"})
+    assert (responses(server, 999), responses(server, 1000)) == ({"new"}, {"old"})
     if workers == "1":
         assert "  + /x=new:10%\n  - /x=new:5%\n" in said
     file.write_text(FILE.format("5%"))
     reload()
     wait_until(lambda: share_at(server).stdout == "5%  /x=new\n", 10, "what was set for 5% is forgotten")
-    assert answers(server, 499) == {"new"}
+    assert responses(server, 499) == {"new"}
 
 
 def test_what_tells_clients_apart_changes_with_a_reload(start: Callable[..., Server], tmp_path: Path) -> None:
@@ -231,13 +231,13 @@ def test_what_tells_clients_apart_changes_with_a_reload(start: Callable[..., Ser
 
 def test_shares_of_the_admin_listener(start: Callable[..., Server]) -> None:
     admin = Admin(start(*SERVED))
-    answer = admin.get("/shares")
-    assert (answer.status, answer.header("content-type"), answer.header("cache-control")) == (
+    response = admin.get("/shares")
+    assert (response.status, response.header("content-type"), response.header("cache-control")) == (
         200,
         "application/json",
         "no-store",
     )
-    assert [each["rule"] for each in answer.json()["shares"]] == ["GET /x=asgi", "/y=asgi"]
+    assert [each["rule"] for each in response.json()["shares"]] == ["GET /x=asgi", "/y=asgi"]
     post = request(admin.server, "POST", "/shares", body=b"{}")
     assert (post.status, post.header("allow")) == (405, "GET, HEAD, PUT")
     for body, status, why in [
@@ -249,10 +249,10 @@ def test_shares_of_the_admin_listener(start: Callable[..., Server]) -> None:
         ({"/nothing": "5%"}, 422, "`/nothing` is not a rule with a share; the rules are `GET /x=asgi`, `/y=asgi`"),
         (b" " * 70_000, 413, "the body is larger than 65536 bytes"),
     ]:
-        answer = put(admin, body)
-        assert (answer.status, answer.text.startswith(why)) == (status, True), answer.text
-    answer = put(admin, {"/y=asgi": "0%"}, ("Origin", admin.authority))
-    assert (answer.status, answer.text) == (403, "another web page cannot change shares\n")
+        response = put(admin, body)
+        assert (response.status, response.text.startswith(why)) == (status, True), response.text
+    response = put(admin, {"/y=asgi": "0%"}, ("Origin", admin.authority))
+    assert (response.status, response.text) == (403, "another web page cannot change shares\n")
     assert [each["share"] for each in admin.get("/shares").json()["shares"]] == ["5%", "50%"], "nothing has changed"
 
 

@@ -1,4 +1,4 @@
-"""Rules for a share of the clients: who gets which application, and what is on the answer.
+"""Rules for a share of the clients: who gets which application, and what is on the response.
 
 Apart from `test_rules.py`, whose rules are for everybody, and from `test_share_command.py`, where shares change.
 """
@@ -28,9 +28,9 @@ def bucket(number: object) -> tuple[str, str]:
     return ("Cookie", f"rsgi_bucket={number}")
 
 
-def set_bucket(answer: Response) -> int | None:
-    """The bucket that an answer sets, if it sets one."""
-    cookies = [cookie for cookie in answer.all("set-cookie") if cookie.startswith("rsgi_bucket")]
+def set_bucket(response: Response) -> int | None:
+    """The bucket that a response sets, if it sets one."""
+    cookies = [cookie for cookie in response.all("set-cookie") if cookie.startswith("rsgi_bucket")]
     if not cookies:
         return None
     (cookie,) = cookies
@@ -44,11 +44,11 @@ def test_a_bucket_below_the_share_gets_the_application(start: Callable[..., Serv
     server = start(*HALF, "--workers", workers)
     for number, app in [(0, "new"), (4999, "new"), (5000, "old"), (9999, "old")] * 5:
         for ask in (get, post):
-            answer = ask(server, "/x", *([] if ask is get else [b"body"]), bucket(number))  # type: ignore[operator]
-            assert (answer.text, set_bucket(answer)) == (app, None)
-            assert answer.header("vary") == "cookie"
-    answer = get(server, "/elsewhere", bucket(0))
-    assert (answer.text, answer.header("vary"), set_bucket(answer)) == ("old", None, None)
+            response = ask(server, "/x", *([] if ask is get else [b"body"]), bucket(number))  # type: ignore[operator]
+            assert (response.text, set_bucket(response)) == (app, None)
+            assert response.header("vary") == "cookie"
+    response = get(server, "/elsewhere", bucket(0))
+    assert (response.text, response.header("vary"), set_bucket(response)) == ("old", None, None)
 
 
 def test_a_new_client_gets_a_bucket_and_stays_where_it_is(start: Callable[..., Server]) -> None:
@@ -56,13 +56,13 @@ def test_a_new_client_gets_a_bucket_and_stays_where_it_is(start: Callable[..., S
     seen: dict[str, int] = {"old": 0, "new": 0}
     buckets = set()
     for _ in range(100):
-        answer = get(server, "/x")
-        number = set_bucket(answer)
+        response = get(server, "/x")
+        number = set_bucket(response)
         assert number is not None
-        assert answer.text == ("new" if number < 5000 else "old")
-        assert answer.header("cache-control") == "private"
-        assert get(server, "/x", bucket(number)).text == answer.text
-        seen[answer.text] += 1
+        assert response.text == ("new" if number < 5000 else "old")
+        assert response.header("cache-control") == "private"
+        assert get(server, "/x", bucket(number)).text == response.text
+        seen[response.text] += 1
         buckets.add(number)
     assert min(seen.values()) > 20, seen
     assert len(buckets) > 90
@@ -80,9 +80,9 @@ def test_no_client_and_all_clients(start: Callable[..., Server], share: str) -> 
     app = "new" if share == "100%" else "old"
     for number in (0, 9999):
         assert get(server, "/x", bucket(number)).text == app
-    answer = get(server, "/x")
-    assert answer.text == app
-    assert set_bucket(answer) is not None, "who is in a bucket now stays in it when the share is another one"
+    response = get(server, "/x")
+    assert response.text == app
+    assert set_bucket(response) is not None, "who is in a bucket now stays in it when the share is another one"
 
 
 @pytest.mark.parametrize("app", ["old", "new"])
@@ -100,29 +100,29 @@ def test_no_cookie_where_a_cache_may_keep_it(start: Callable[..., Server], field
     server = start(*OLD, *NEW, "--route", "/x=asgi:50%", "--route", "/y=asgi:1%")
     target = f"/{'x' if app == 'new' else 'y'}?{urlencode(fields)}"
     for _ in range(20):
-        answer = get(server, target)
-        assert set_bucket(answer) is None
-        assert answer.header("vary") == "cookie"
-        assert answer.header("cache-control") == fields.get("Cache-Control")
+        response = get(server, target)
+        assert set_bucket(response) is None
+        assert response.header("vary") == "cookie"
+        assert response.header("cache-control") == fields.get("Cache-Control")
 
 
 @pytest.mark.parametrize("value", ["private", "no-store", "private, max-age=60"])
-def test_private_answers_need_no_vary(start: Callable[..., Server], value: str) -> None:
+def test_private_responses_need_no_vary(start: Callable[..., Server], value: str) -> None:
     server = start(*HALF)
-    answer = get(server, f"/x?{urlencode({'Cache-Control': value})}")
-    assert set_bucket(answer) is not None
-    assert (answer.header("vary"), answer.header("cache-control")) == (None, value)
+    response = get(server, f"/x?{urlencode({'Cache-Control': value})}")
+    assert set_bucket(response) is not None
+    assert (response.header("vary"), response.header("cache-control")) == (None, value)
 
 
 def test_vary_and_cookies_of_the_application_stay(start: Callable[..., Server]) -> None:
     server = start(*HALF)
     fields = [("Set-Cookie", "a=1"), ("Vary", "Origin"), ("X-Between", "1"), ("Set-Cookie", "b=2"), ("Vary", "Accept")]
     for number in (0, 9999):
-        answer = get(server, f"/x?{urlencode(fields)}", bucket(number))
-        assert answer.all("set-cookie") == ["a=1", "b=2"]
-        assert answer.header("vary") == "Origin, Accept, cookie"
-    answer = get(server, f"/x?{urlencode(fields)}")
-    assert [cookie.partition("=")[0] for cookie in answer.all("set-cookie")] == ["a", "b", "rsgi_bucket"]
+        response = get(server, f"/x?{urlencode(fields)}", bucket(number))
+        assert response.all("set-cookie") == ["a=1", "b=2"]
+        assert response.header("vary") == "Origin, Accept, cookie"
+    response = get(server, f"/x?{urlencode(fields)}")
+    assert [cookie.partition("=")[0] for cookie in response.all("set-cookie")] == ["a", "b", "rsgi_bucket"]
 
 
 def test_over_tls_the_cookie_is_secure_and_over_http2_all_is_the_same(
@@ -149,8 +149,8 @@ def test_behind_a_trusted_proxy_the_scheme_and_the_client_are_what_it_says(start
     server = start(*HALF, *proxied, "--share-by", "client")
     # The hash is documented, so these buckets never change: 7210 and 2718.
     for address, app in [("192.0.2.2", "old"), ("192.0.2.7", "new")]:
-        answer = get(server, "/x", ("X-Forwarded-For", address))
-        assert (answer.text, answer.header("vary"), set_bucket(answer)) == (app, "*", None), address
+        response = get(server, "/x", ("X-Forwarded-For", address))
+        assert (response.text, response.header("vary"), set_bucket(response)) == (app, "*", None), address
 
 
 @pytest.mark.parametrize(
@@ -164,10 +164,10 @@ def test_a_key_of_the_request_takes_the_place_of_the_cookie(
     server = start(*HALF, "--share-by", by, "--workers", workers)
     prefix = "sessionid=" if name == "Cookie" else ""
     for value, app in [("user-1", "old"), ("user-2", "new")] * 5:
-        answer = get(server, "/x", (name, prefix + value))
-        assert (answer.text, answer.header("vary"), set_bucket(answer)) == (app, vary, None), value
-    answer = get(server, "/x", bucket(0))
-    assert (answer.text, set_bucket(answer)) == ("old", None), "without the key it is in no share but that of all"
+        response = get(server, "/x", (name, prefix + value))
+        assert (response.text, response.header("vary"), set_bucket(response)) == (app, vary, None), value
+    response = get(server, "/x", bucket(0))
+    assert (response.text, set_bucket(response)) == ("old", None), "without the key it is in no share but that of all"
 
 
 def test_websockets_have_shares_too(start: Callable[..., Server]) -> None:
@@ -175,12 +175,12 @@ def test_websockets_have_shares_too(start: Callable[..., Server]) -> None:
     server = start(*two, "--route", "/x=share_apps:new:50%")
     for number, app in [(0, "new"), (9999, "other")]:
         with WebSocketConnection(server) as socket:
-            answer = socket.upgrade("/x", [bucket(number)])
-            assert (answer.status, answer.header("vary")) == (101, None)
+            response = socket.upgrade("/x", [bucket(number)])
+            assert (response.status, response.header("vary")) == (101, None)
             assert socket.read_data_frame().payload.decode() == app
     with WebSocketConnection(server) as socket:
-        answer = socket.upgrade("/x")
-        number = set_bucket(answer)
+        response = socket.upgrade("/x")
+        number = set_bucket(response)
         assert number is not None
         assert socket.read_data_frame().payload.decode() == ("new" if number < 5000 else "other")
 
@@ -220,12 +220,12 @@ def test_a_preflight_and_a_form_of_another_site_get_no_other_bucket(start: Calla
     server = start(*OLD, *NEW, "--route", "/x=asgi:99.99%")
     preflight = (("Origin", "http://a.example"), ("Access-Control-Request-Method", "POST"))
     for _ in range(10):
-        answers = [
+        responses = [
             request(server, "OPTIONS", "/x", preflight),
             request(server, "POST", "/x", [("Sec-Fetch-Site", "cross-site")]),
         ]
-        for answer in answers:
-            assert (answer.text, set_bucket(answer), answer.header("vary")) == ("old", None, "cookie")
+        for response in responses:
+            assert (response.text, set_bucket(response), response.header("vary")) == ("old", None, "cookie")
     assert set_bucket(request(server, "POST", "/x", [("Sec-Fetch-Site", "same-origin")])) is not None
 
 
@@ -239,20 +239,20 @@ SECRET = "s3cret.word-1"
 def test_testers_choose_where_there_is_a_share(start: Callable[..., Server], place: str) -> None:
     server = start(*HALF, environment={"RSGI_SHARE_TESTERS": SECRET})
 
-    def ask(wish: str, target: str = "/x", number: int = 9999) -> Response:
+    def ask(choice: str, target: str = "/x", number: int = 9999) -> Response:
         if place == "header":
-            return get(server, target, ("rsgi-app", wish), bucket(number))
-        return get(server, target, ("Cookie", f"rsgi_bucket={number}; rsgi-app={wish}"))
+            return get(server, target, ("rsgi-app", choice), bucket(number))
+        return get(server, target, ("Cookie", f"rsgi_bucket={number}; rsgi-app={choice}"))
 
-    for wish, number, app in [
+    for choice, number, app in [
         (f"share_apps:new.{SECRET}", 9999, "new"),
         (f"asgi.{SECRET}", 9999, "new"),
         (f"share_apps:old.{SECRET}", 0, "old"),
         (f"wsgi.{SECRET}", 0, "old"),
     ]:
-        answer = ask(wish, f"/x?{urlencode({'Cache-Control': 'public'})}", number)
-        assert (answer.text, answer.header("cache-control"), set_bucket(answer)) == (app, "no-store", None)
-        assert (answer.header("x-served-by") or "").startswith(f"share_apps:{app}")
+        response = ask(choice, f"/x?{urlencode({'Cache-Control': 'public'})}", number)
+        assert (response.text, response.header("cache-control"), set_bucket(response)) == (app, "no-store", None)
+        assert (response.header("x-served-by") or "").startswith(f"share_apps:{app}")
     wrong = [
         "asgi",
         f"asgi{SECRET}",
@@ -262,17 +262,19 @@ def test_testers_choose_where_there_is_a_share(start: Callable[..., Server], pla
         f"nobody.{SECRET}",
         f".{SECRET}",
     ]
-    for wish in wrong:
-        answer = ask(wish)
-        assert (answer.text, answer.header("x-served-by"), answer.header("vary")) == ("old", None, "cookie"), wish
+    for choice in wrong:
+        response = ask(choice)
+        assert (response.text, response.header("x-served-by"), response.header("vary")) == ("old", None, "cookie"), (
+            choice
+        )
     assert ask(f"asgi.{SECRET}", "/elsewhere").text == "old", "no rule has a share there"
     assert SECRET not in server.log()
 
 
 def test_nobody_chooses_unless_testers_are_allowed(start: Callable[..., Server]) -> None:
     server = start(*HALF)
-    for wish in ("asgi", "asgi.", "share_apps:new", "asgi.None"):
-        assert get(server, "/x", ("rsgi-app", wish), bucket(9999)).text == "old"
+    for choice in ("asgi", "asgi.", "share_apps:new", "asgi.None"):
+        assert get(server, "/x", ("rsgi-app", choice), bucket(9999)).text == "old"
 
 
 # Who has answered
@@ -306,8 +308,8 @@ def test_served_by_names_the_second_of_two_that_were_asked(start: Callable[..., 
 
 def test_served_by_names_who_failed_and_nobody_where_none_was_asked(start: Callable[..., Server]) -> None:
     server = start("--wsgi", "/fails=share_apps:failing", "--served-by", "--health-path", "/healthy")
-    answer = get(server, "/fails/x")
-    assert (answer.status, answer.header("x-served-by")) == (500, 'share_apps:failing; prefix="/fails"')
+    response = get(server, "/fails/x")
+    assert (response.status, response.header("x-served-by")) == (500, 'share_apps:failing; prefix="/fails"')
     assert (get(server, "/nowhere").status, get(server, "/nowhere").header("x-served-by")) == (404, None)
     assert get(server, "/healthy").header("x-served-by") is None
     with Connection(server) as connection:

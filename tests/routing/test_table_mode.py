@@ -172,7 +172,7 @@ def alone(new: NewApp) -> Iterator[Server]:
 
 
 def answering(server: Server, line: str) -> str | int:
-    """The name of the app that answered, or the status of an answer without one."""
+    """The name of the app that answered, or the status of a response without one."""
     method, _, path = line.partition(" ")
     response = request(server, method, path)
     if response.status < 300 and response.header("content-type") == "application/json":

@@ -32,9 +32,9 @@ def wait_for_count(server: Server, wanted: int, name: str, **labels: str) -> Non
 
 def document(server: Server) -> dict[str, Any]:
     """What `/shadow.json` says."""
-    answer = Admin(server).get("/shadow.json")
-    assert (answer.status, answer.header("content-type")) == (200, "application/json"), answer.text
-    read: dict[str, Any] = answer.json()
+    response = Admin(server).get("/shadow.json")
+    assert (response.status, response.header("content-type")) == (200, "application/json"), response.text
+    read: dict[str, Any] = response.json()
     return read
 
 

@@ -296,8 +296,8 @@ def test_rules_can_be_loaded_again(start: Callable[..., Server], tmp_path: Path)
 
 def test_without_rules_there_is_nothing(start: Callable[..., Server]) -> None:
     server = start(*OLD, *NEW, *ADMIN)
-    answer = Admin(server).get("/shadow.json")
-    assert (answer.status, answer.text) == (404, "there is no shadow traffic: see `--shadow`\n")
+    response = Admin(server).get("/shadow.json")
+    assert (response.status, response.text) == (404, "there is no shadow traffic: see `--shadow`\n")
     assert not [key for key in Admin(server).numbers() if key[0].startswith("rsgi_shadow")]
 
 

@@ -47,30 +47,30 @@ class Admin:
 
     def numbers(self) -> Numbers:
         """Every sample of a scrape, by its name and labels."""
-        answer = self.get("/metrics")
-        assert answer.status == 200, answer.text
-        assert answer.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"
-        return numbers_of(families(answer.text))
+        response = self.get("/metrics")
+        assert response.status == 200, response.text
+        assert response.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"
+        return numbers_of(families(response.text))
 
     def openmetrics(self) -> list[Any]:
         """The metrics of a scrape in the other format, read strictly."""
-        answer = self.get("/metrics", OPENMETRICS)
-        assert answer.header("content-type") == "application/openmetrics-text; version=1.0.0; charset=utf-8"
-        return list(openmetrics_families(answer.text))
+        response = self.get("/metrics", OPENMETRICS)
+        assert response.header("content-type") == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        return list(openmetrics_families(response.text))
 
     def number(self, name: str, **labels: str) -> float:
         """The sum of the samples with this name that have these labels, and perhaps others."""
         return total(self.numbers(), name, **labels)
 
     def wait_for(self, expected: float, name: str, timeout: float = 10, **labels: str) -> None:
-        """Wait until a number is what it should be: a request is over a moment after its client has the answer."""
+        """Wait until a number is what it should be: a request is over a moment after its client has the response."""
         wait_until(lambda: self.number(name, **labels) == expected, timeout, f"{name} {labels} is {expected}")
 
     def status(self) -> Any:
         """`/status.json`."""
-        answer = self.get("/status.json")
-        assert (answer.status, answer.header("content-type")) == (200, "application/json"), answer.text
-        return answer.json()
+        response = self.get("/status.json")
+        assert (response.status, response.header("content-type")) == (200, "application/json"), response.text
+        return response.json()
 
 
 def numbers_of(read: Iterable[Any]) -> Numbers:

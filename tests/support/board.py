@@ -38,9 +38,9 @@ class Board:
 
     def routes(self) -> Any:
         """`/routes.json`."""
-        answer = self.admin.get("/routes.json")
-        assert (answer.status, answer.header("content-type")) == (200, "application/json"), answer.text
-        return answer.json()
+        response = self.admin.get("/routes.json")
+        assert (response.status, response.header("content-type")) == (200, "application/json"), response.text
+        return response.json()
 
     def route(self, path: str, method: str = "GET") -> Any:
         """The entry of one route."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -15,6 +16,31 @@ from pathlib import Path
 from server import Server
 
 BLOCK = re.compile(r"^```(sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+# Variables of the test run, which a reader does not have.
+_NOT_THEIRS = ("RSGI_", "COLUMNS", "PYTEST_")
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without settings of rsgi, in which the scripts of this interpreter come first."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_THEIRS)}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    return environment
+
+
+def copy_examples(project: Path, to: Path) -> Path:
+    """Copy the examples to a folder where their databases may be made; returns it."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3", "routes.json")
+    shutil.copytree(project / "examples", to / "examples", ignore=ignored)
+    return to
+
+
+def compare_page(page: Path, told: str) -> None:
+    """Compare a page with what its commands print. With `UPDATE_DOCS=1`, the page is written anew."""
+    if os.environ.get("UPDATE_DOCS") == "1":
+        page.write_text(told)
+    assert page.read_text() == told, "UPDATE_DOCS=1 python -m pytest tests/docs rewrites it"
 
 
 class PageReader(ABC):
@@ -49,9 +75,7 @@ class PageReader(ABC):
 
     def run(self, line: str) -> subprocess.CompletedProcess[str]:
         """Run a line in a shell, with no settings from outside."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
-        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-        command = ["sh", "-c", line]
+        command, environment = ["sh", "-c", line], clean_environment()
         return subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60, check=False
         )

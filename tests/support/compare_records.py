@@ -12,11 +12,13 @@ from rsgi.compare.options import Comparison
 JSON, HTML, TEXT = "application/json", "text/html; charset=utf-8", "text/plain"
 
 
-def asked(target: str = "/x", *headers: tuple[str, str], method: str = "GET", body: bytes = b"") -> RequestRecord:
+def request_record(
+    target: str = "/x", *headers: tuple[str, str], method: str = "GET", body: bytes = b""
+) -> RequestRecord:
     return RequestRecord(method, target, (("Host", "shop.example"), *headers), body)
 
 
-def answered(
+def response_record(
     body: Any = b"",
     media: str = JSON,
     *headers: tuple[str, str],
@@ -40,13 +42,13 @@ def exchanged(
     repeat: ResponseRecord | None = None,
     request: RequestRecord | None = None,
 ) -> Exchange:
-    return Exchange(route, request or asked(route), "old", primary, "new", shadow, repeat)
+    return Exchange(route, request or request_record(route), "old", primary, "new", shadow, repeat)
 
 
 def compared(
     primary: ResponseRecord, shadow: ResponseRecord, request: RequestRecord | None = None, **how: Any
 ) -> Result:
-    return Comparer(Comparison(**how)).compare(request or asked(), primary, shadow)
+    return Comparer(Comparison(**how)).compare(request or request_record(), primary, shadow)
 
 
 def found(

@@ -50,5 +50,5 @@ def read_in_child(target: str) -> tuple[list[str], list[str]]:
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 0, ended.stderr
-    answer = ended.stdout.splitlines()
-    return answer[:3], [line for line in answer[3:] if line]
+    response = ended.stdout.splitlines()
+    return response[:3], [line for line in response[3:] if line]

@@ -1,7 +1,7 @@
 """A WebSocket over one HTTP/2 stream: extended CONNECT with the `h2` package, frames with `wsproto`'s.
 
 Apart from `websocket_wire.py`, whose frames go by hand over a connection of their own, and from `http2_wire.py`, which
-knows no frames inside of a stream. Answers for RFC 8441, sections 4 and 5, as a client.
+knows no frames inside of a stream. Covers RFC 8441, sections 4 and 5, as a client.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class WebSocketStream:
         self.frames: Connection | None = None
         self._taken = 0
 
-    def answered(self) -> Stream:
-        """Wait for the answer to the handshake; after a 200 there are frames."""
+    def responded(self) -> Stream:
+        """Wait for the response to the handshake; after a 200 there are frames."""
         assert self.connection.wait_for(lambda: self.stream.headers or self.stream.over)
         if self.stream.status == 200:
             agreed = self.stream.header("sec-websocket-extensions")
@@ -58,11 +58,11 @@ class WebSocketStream:
 
     def opened(self) -> WebSocketStream:
         """Wait until the WebSocket is accepted."""
-        assert self.answered().status == 200, self.stream
+        assert self.responded().status == 200, self.stream
         return self
 
     def refused(self) -> Stream:
-        """Wait for the whole of an answer that is no acceptance."""
+        """Wait for the whole of a response that is no acceptance."""
         self.connection.read(self.stream)
         assert self.stream.status != 200, self.stream
         return self.stream

@@ -1,7 +1,7 @@
 """WebSocket frames by hand, over `wire.Connection`.
 
 Apart from the `websockets` package, which the tests use wherever the client behaves: it cannot send the frames that a
-server must refuse, nor show a close code that came without a reason. Answers for RFC 6455, sections 4.1 and 5.2.
+server must refuse, nor show a close code that came without a reason. Covers RFC 6455, sections 4.1 and 5.2.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A client that shows the bytes: raw sockets, and a response reader that repairs nothing.
 
 Apart from every HTTP library on purpose: libraries hide what these tests are about (framing, order, a connection that
-was cut, a second `100 Continue`). Answers for reading RFC 9112, sections 4 to 7, the strict way.
+was cut, a second `100 Continue`). Covers reading RFC 9112, sections 4 to 7, the strict way.
 """
 
 from __future__ import annotations

@@ -212,8 +212,8 @@ def test_unix_sockets_stay_in_the_clear(start: Callable[..., Server], certificat
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(path)
         client.sendall(b"GET /environ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        answer = b"".join(iter(lambda: client.recv(65536), b""))
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["wsgi.url_scheme"] == "http"
+        response = b"".join(iter(lambda: client.recv(65536), b""))
+    assert json.loads(response.partition(b"\r\n\r\n")[2])["wsgi.url_scheme"] == "http"
 
 
 # Several certificates, and new ones

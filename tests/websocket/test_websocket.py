@@ -1,6 +1,6 @@
 """WebSocket: the handshake, messages both ways, closing, and clients and applications that get it wrong.
 
-Answers for RFC 6455 as a server and for the WebSocket half of ASGI's HTTP & WebSocket document, version 2.5.
+Covers RFC 6455 as a server and for the WebSocket half of ASGI's HTTP & WebSocket document, version 2.5.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def test_large_messages_from_the_server(asgi_server: Server, size: int) -> None:
 
 
 def test_first_frames_in_the_packet_of_the_handshake(asgi_server: Server) -> None:
-    """An impatient client does not wait for the answer; nothing of what it sends may be lost."""
+    """An impatient client does not wait for the response; nothing of what it sends may be lost."""
     client = WebSocketConnection(asgi_server)
     with client:
         head = (
@@ -249,7 +249,7 @@ def test_errors_say_what_was_wrong_and_what_was_expected(asgi_server: Server) ->
         "subprotocol type": "TypeError: 'subprotocol' must be str, not bytes (b'chat')",
         "subprotocol": 'ValueError: the subprotocol "chat" is not one that the client offered: []',
         "subprotocol header": "ValueError: the subprotocol is accepted with 'subprotocol', not with a header",
-        "length header": "ValueError: the answer that accepts a WebSocket has no body, and so no Content-Length",
+        "length header": "ValueError: the response that accepts a WebSocket has no body, and so no Content-Length",
         "no dict": "TypeError: send() takes a dict, not str ('websocket.accept')",
         "no type": "ValueError: the message has no 'type'",
         "type": "ValueError: send() does not take 'websocket.shout' here; expected 'websocket.accept', 'websocket.send', "
@@ -397,9 +397,9 @@ def test_close_by_the_client_reaches_the_app(asgi_server: Server, payload: bytes
         client.upgrade(f"/ws/record-close?label={label}")
         assert client.read_data_frame().payload == b'"ready"'
         client.send_frame(CLOSE, payload)
-        answer = client.read_data_frame()
-        assert answer.opcode == CLOSE
-        assert answer.payload[:2] == payload[:2]
+        response = client.read_data_frame()
+        assert response.opcode == CLOSE
+        assert response.payload[:2] == payload[:2]
         assert client.closed_within(5)
     assert [[found[0], found[1] or ""] for found in recorded(asgi_server, label)] == [[code, reason]]
 

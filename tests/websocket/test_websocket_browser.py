@@ -47,7 +47,7 @@ def start_page(start: Callable[..., Server], certificates: Certificates, version
 
 @contextlib.contextmanager
 def browser(url: str, folder: Path) -> Iterator[Callable[[Callable[[], object]], Any]]:
-    """Chromium with a page; gives what waits for an answer as long as the browser lives."""
+    """Chromium with a page; gives what waits for a response as long as the browser lives."""
     assert CHROMIUM is not None
     command = [CHROMIUM, "--headless", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]
     command += ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -55,10 +55,10 @@ def browser(url: str, folder: Path) -> Iterator[Callable[[Callable[[], object]],
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def wait_for(answer: Callable[[], object]) -> Any:
+    def wait_for(response: Callable[[], object]) -> Any:
         def alive() -> object:
             assert process.poll() is None, (folder / "log").read_text(errors="replace")
-            return answer()
+            return response()
 
         return wait_until(alive, 40, "the page has run")
 

@@ -1,7 +1,7 @@
 """Compressed WebSocket messages: what is agreed on, what is on the wire, and the limits that hold all the same.
 
 Sections 12 and 13 of the Autobahn suite are here, with fewer messages each. Apart from the other WebSocket tests because
-the client needs a compressor of its own: Python's zlib, and not the code under test. Answers for RFC 7692.
+the client needs a compressor of its own: Python's zlib, and not the code under test. Covers RFC 7692.
 """
 
 from __future__ import annotations
@@ -91,9 +91,9 @@ class DeflateConnection(WebSocketConnection):
         ("permessage-bzip2", None),
     ],
 )
-def test_offers(asgi_server: Server, offer: str, answer: str | None) -> None:
+def test_offers(asgi_server: Server, offer: str, response: str | None) -> None:
     with DeflateConnection(asgi_server) as client:
-        assert client.open(offer=offer).header("sec-websocket-extensions") == answer
+        assert client.open(offer=offer).header("sec-websocket-extensions") == response
 
 
 def test_nothing_is_agreed_on_without_an_offer(asgi_server: Server) -> None:

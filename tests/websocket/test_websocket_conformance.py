@@ -2,7 +2,7 @@
 
 Sections 12 and 13 are in `test_websocket_compression.py`. Apart from `test_websocket.py` because these are not ours:
 their numbers and what they ask for are the suite's, so that its reports can be laid beside them.
-Sizes and counts of section 9 are smaller here. Answers for RFC 6455, sections 5 to 8.
+Sizes and counts of section 9 are smaller here. Covers RFC 6455, sections 5 to 8.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Case:
 
     name: str
     sent: list[bytes]
-    answers: list[tuple[int, bytes]] = field(default_factory=list)
+    responses: list[tuple[int, bytes]] = field(default_factory=list)
     close: tuple[int, ...] = (1000,)
     ways: tuple[str, ...] = WAYS
     # Where the suite would like an echo before the failure, but does not ask for it.
@@ -53,7 +53,7 @@ def check(server: Server, case: Case, way: str) -> None:
         assert client.upgrade(ECHO).status == 101
         if case.close == (1000,):
             send_in(client, case.sent, way)
-            for expected in case.answers:
+            for expected in case.responses:
                 frame = client.read_data_frame()
                 assert (frame.opcode, frame.payload) == expected
             client.send_frame(CLOSE, NORMAL)
@@ -347,8 +347,8 @@ def test_invalid_utf_8_inside_a_frame_fails_with_it(asgi_server: Server, parts: 
         client.send(frame[:head])
         for start, part in zip((0, len(parts[0]), len(parts[0]) + len(parts[1])), parts, strict=True):
             client.send(frame[head + start : head + start + len(part)])
-        answer = client.read_frame()
-        assert (answer.opcode, answer.close_code) == (CLOSE, 1007)
+        response = client.read_frame()
+        assert (response.opcode, response.close_code) == (CLOSE, 1007)
 
 
 def test_7_1_1_message_then_close(asgi_server: Server) -> None:

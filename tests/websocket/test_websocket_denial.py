@@ -1,6 +1,6 @@
 """Handshakes that the application denies with a response of its own.
 
-Apart from `test_websocket.py` because after the handshake everything is HTTP. Answers for the extension "WebSocket Denial
+Apart from `test_websocket.py` because after the handshake everything is HTTP. Covers the extension "WebSocket Denial
 Response" of the ASGI specification; the rules for heads and bodies are those of every other response.
 """
 

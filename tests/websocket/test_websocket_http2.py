@@ -1,7 +1,7 @@
 """WebSocket over HTTP/2: extended CONNECT, many on one connection, and how their streams end.
 
 Apart from `test_websocket.py`, whose client has a connection for each WebSocket. What the application sees and sends is the
-same over both, so here is what the way there changes. Answers for RFC 8441 as a server.
+same over both, so here is what the way there changes. Covers RFC 8441 as a server.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def test_it_is_offered(connection: Http2Connection) -> None:
     assert connection.settings[ENABLE_CONNECT_PROTOCOL] == 1
 
 
-def test_answer_to_the_handshake(connection: Http2Connection) -> None:
+def test_response_to_the_handshake(connection: Http2Connection) -> None:
     socket = WebSocketStream(connection, "/ws/subprotocol", [("sec-websocket-protocol", "chat.v1, chat.v2")])
-    stream = socket.answered()
+    stream = socket.responded()
     names = {name for name, _ in stream.headers}
     assert stream.status == 200
     assert stream.header("sec-websocket-protocol") == "chat.v2"
@@ -176,7 +176,7 @@ def test_who_answers_is_the_same_over_both(start: Callable[..., Server], mode: t
     server = start(*mode)
     paths = ["/ws/echo", "/new/ws/echo", "/hello", "/new/nothing"]
     with Http2Connection(server) as connection:
-        over_2 = [WebSocketStream(connection, path).answered().status for path in paths]
+        over_2 = [WebSocketStream(connection, path).responded().status for path in paths]
     over_1 = []
     for path in paths:
         with WebSocketConnection(server) as client:
@@ -211,7 +211,7 @@ def test_compression_is_agreed_on(start: Callable[..., Server]) -> None:
     server = start("--asgi", "asgi_kitchen:app", "--ws-compression", "off")
     offer = [("sec-websocket-extensions", "permessage-deflate; client_max_window_bits")]
     with Http2Connection(server) as connection:
-        stream = WebSocketStream(connection, "/ws/echo", offer).answered()
+        stream = WebSocketStream(connection, "/ws/echo", offer).responded()
         assert (stream.status, stream.header("sec-websocket-extensions")) == (200, None)
 
 
@@ -352,7 +352,7 @@ def test_lost_connection_is_1006(asgi_server: Server) -> None:
     assert flooded(asgi_server, "lost2") == [[1006, ""]] * 3
 
 
-def test_reset_before_the_answer(asgi_server: Server) -> None:
+def test_reset_before_the_response(asgi_server: Server) -> None:
     """A denial that is under way ends with the stream."""
     mark = asgi_server.log_mark()
     with Http2Connection(asgi_server) as connection:
@@ -413,7 +413,7 @@ def test_denial_with_any_other_status(connection: Http2Connection, status: int) 
 
 @pytest.mark.parametrize("status", [200, 204, 299])
 def test_denial_that_would_accept(asgi_server: Server, status: int) -> None:
-    """Over HTTP/2 any 2xx is the answer that accepts, so an application cannot deny with one."""
+    """Over HTTP/2 any 2xx is the response that accepts, so an application cannot deny with one."""
     mark = asgi_server.log_mark()
     with Http2Connection(asgi_server) as connection:
         assert WebSocketStream(connection, f"/ws/deny-status?status={status}").refused().status == 500
@@ -426,7 +426,7 @@ def test_denial_that_would_accept(asgi_server: Server, status: int) -> None:
 
 @pytest.fixture(scope="module")
 def pressing() -> Iterator[Server]:
-    """Clocks that ring soon, small messages, quick pings."""
+    """Short timeouts, small messages, quick pings."""
     clocks = ("--header-timeout", "0.5", "--keep-alive-timeout", "0.5", "--min-data-rate-grace", "0.5")
     pings = ("--ws-ping-interval", "0.2", "--ws-ping-timeout", "0.4", "--ws-max-message", "64KiB")
     server = start_rsgi("--asgi", "asgi_kitchen:app", *clocks, *pings)
@@ -439,7 +439,9 @@ def test_idle_for_longer_than_a_connection_may_be(start: Callable[..., Server]) 
     server = start("--asgi", "asgi_kitchen:app", "--keep-alive-timeout", "0.5", "--header-timeout", "0.5")
     with Http2Connection(server) as connection:
         socket = WebSocketStream(connection, "/ws/echo").opened()
-        assert not connection.ends_within(4), "four seconds: the timeout, and what an idle client has for its farewell"
+        assert not connection.ends_within(4), (
+            "four seconds: the timeout, and what an idle client has to read the `GOAWAY`"
+        )
         assert connection.goaway is None
         socket.send(TextMessage("still here"))
         assert socket.text() == "still here"
@@ -507,7 +509,7 @@ def test_streams_are_those_of_requests(start: Callable[..., Server]) -> None:
 
 
 def test_rapid_handshakes_that_are_accepted_are_none_given_up(asgi_server: Server) -> None:
-    """Only handshakes that are reset before their answer count as those of a client that makes what it does not want."""
+    """Only handshakes that are reset before their response count as those of a client that makes what it does not want."""
     with Http2Connection(asgi_server) as connection:
         for _ in range(300):
             WebSocketStream(connection, "/ws/echo").opened().reset()
@@ -569,7 +571,7 @@ def test_drain_closes_with_1012(start: Callable[..., Server]) -> None:
     assert "Traceback" not in server.log()
 
 
-def test_drain_waits_for_the_answer_to_its_close(start: Callable[..., Server]) -> None:
+def test_drain_waits_for_the_response_to_its_close(start: Callable[..., Server]) -> None:
     """Only then our side of the stream ends (RFC 6455 7.1.1)."""
     server = start("--asgi", "asgi_kitchen:app", "--grace", "20")
     with Http2Connection(server) as connection:

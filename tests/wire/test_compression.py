@@ -50,24 +50,24 @@ def plain(body: bytes) -> bytes:
     return text
 
 
-def test_a_whole_answer_has_a_length(server: Server) -> None:
-    answer = get(server, "/text", GZIP)
-    assert (answer.status, answer.framing) == (200, "length")
-    assert answer.header("content-encoding") == "gzip"
-    assert answer.header("vary") == "Cookie, Accept-Encoding"
-    assert answer.header("etag") == 'W/"v1"'
-    assert answer.header("accept-ranges") is None
-    assert plain(answer.body) == TEXT
-    assert len(answer.body) < len(TEXT) // 10
+def test_a_whole_response_has_a_length(server: Server) -> None:
+    response = get(server, "/text", GZIP)
+    assert (response.status, response.framing) == (200, "length")
+    assert response.header("content-encoding") == "gzip"
+    assert response.header("vary") == "Cookie, Accept-Encoding"
+    assert response.header("etag") == 'W/"v1"'
+    assert response.header("accept-ranges") is None
+    assert plain(response.body) == TEXT
+    assert len(response.body) < len(TEXT) // 10
 
 
 def test_who_takes_no_coding_gets_none_and_is_told_of_it(server: Server) -> None:
     for fields in ((), (("Accept-Encoding", "gzip;q=0, deflate"),), (("Accept-Encoding", "identity, gzip;q=0.5"),)):
-        answer = get(server, "/text", *fields)
-        assert answer.body == TEXT
-        assert answer.header("content-encoding") is None
-        assert answer.header("vary") == "Cookie, Accept-Encoding"
-        assert answer.header("etag") == '"v1"'
+        response = get(server, "/text", *fields)
+        assert response.body == TEXT
+        assert response.header("content-encoding") is None
+        assert response.header("vary") == "Cookie, Accept-Encoding"
+        assert response.header("etag") == '"v1"'
 
 
 @pytest.mark.parametrize(
@@ -104,11 +104,11 @@ def _run(*command: str) -> bytes:
     "path", ["/small", "/png", "/untyped", "/events", "/encoded", "/no-transform", "/part", "/none", "/unchanged"]
 )
 def test_what_is_never_compressed(server: Server, path: str) -> None:
-    answer = get(server, path, GZIP)
-    assert answer.header("content-encoding") == ("identity" if path == "/encoded" else None)
-    assert answer.body in (TEXT, b"small", b"")
-    assert answer.complete
-    assert answer.header("vary") is None
+    response = get(server, path, GZIP)
+    assert response.header("content-encoding") == ("identity" if path == "/encoded" else None)
+    assert response.body in (TEXT, b"small", b"")
+    assert response.complete
+    assert response.header("vary") is None
 
 
 def test_head_has_the_fields_of_get(server: Server) -> None:
@@ -117,32 +117,32 @@ def test_head_has_the_fields_of_get(server: Server) -> None:
             connection.send_request("HEAD", path, [GZIP])
             head = connection.read_response("HEAD")
             connection.send_request("GET", path, [GZIP])
-            answer = connection.read_response()
+            response = connection.read_response()
         left_out = ("date", "content-length", "transfer-encoding")
-        assert _fields(head, left_out) == _fields(answer, left_out), path
+        assert _fields(head, left_out) == _fields(response, left_out), path
         # It may leave a length out, and must not say another.
-        lengths = (answer.header("content-length"), None)
+        lengths = (response.header("content-length"), None)
         assert head.header("content-length") in lengths, path
 
 
-def _fields(answer: Response, left_out: tuple[str, ...]) -> list[tuple[str, str]]:
-    return sorted((name.lower(), value) for name, value in answer.headers if name.lower() not in left_out)
+def _fields(response: Response, left_out: tuple[str, ...]) -> list[tuple[str, str]]:
+    return sorted((name.lower(), value) for name, value in response.headers if name.lower() not in left_out)
 
 
 def test_fields_stay_in_their_order(server: Server) -> None:
-    answer = get(server, "/order", GZIP)
-    names = [name.lower() for name, _ in answer.headers]
+    response = get(server, "/order", GZIP)
+    names = [name.lower() for name, _ in response.headers]
     wanted = [name for name in names if name.startswith("x-") or name == "content-type"]
     assert wanted == ["x-a", "content-type", "x-b", "x-a"]
-    assert plain(answer.body) == TEXT
-    assert answer.header("vary") == "Accept-Encoding"
+    assert plain(response.body) == TEXT
+    assert response.header("vary") == "Accept-Encoding"
 
 
 def test_a_weak_tag_and_what_varies_already_stay(server: Server) -> None:
-    answer = get(server, "/weak", GZIP)
-    assert answer.header("etag") == 'W/"v1"'
-    assert answer.header("vary") == "accept-encoding"
-    assert plain(answer.body) == TEXT
+    response = get(server, "/weak", GZIP)
+    assert response.header("etag") == 'W/"v1"'
+    assert response.header("vary") == "accept-encoding"
+    assert plain(response.body) == TEXT
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
@@ -176,12 +176,12 @@ def test_a_piece_is_on_its_way_when_it_is_sent(server: Server, coding: str) -> N
         assert b"second" in rest
 
 
-def test_an_answer_that_breaks_off_has_no_end(server: Server) -> None:
-    answer = get(server, "/broken", GZIP)
-    assert answer.header("content-encoding") == "gzip"
-    assert not answer.complete
+def test_a_response_that_breaks_off_has_no_end(server: Server) -> None:
+    response = get(server, "/broken", GZIP)
+    assert response.header("content-encoding") == "gzip"
+    assert not response.complete
     decoder = zlib.decompressobj(31)
-    assert b"".join(PIECES[:3]).startswith(decoder.decompress(answer.body))
+    assert b"".join(PIECES[:3]).startswith(decoder.decompress(response.body))
     assert not decoder.eof
     with Http2Connection(server) as connection:
         stream = connection.get("/broken", [("accept-encoding", "gzip")])
@@ -228,9 +228,9 @@ def test_a_client_that_leaves_is_no_harm(server: Server) -> None:
 
 def test_nothing_is_compressed_unless_it_is_asked_for(start: Callable[..., Server]) -> None:
     server = start(*TARGETS["wsgi"])
-    answer = get(server, "/text", GZIP)
-    assert answer.body == TEXT
-    assert (answer.header("vary"), answer.header("etag")) == ("Cookie", '"v1"')
+    response = get(server, "/text", GZIP)
+    assert response.body == TEXT
+    assert (response.header("vary"), response.header("etag")) == ("Cookie", '"v1"')
 
 
 def test_codings_types_and_the_least_size_can_be_chosen(start: Callable[..., Server]) -> None:
@@ -271,9 +271,9 @@ def test_a_file_that_the_server_reads_is_compressed_on_its_way(start: Callable[.
     path = tmp_path / "large.txt"
     path.write_bytes(LARGE)
     server = start("--asgi", "compression_app:sent_file", "--asgi-extensions", "pathsend", "--compress", "auto")
-    answer = get(server, f"/?{path}", GZIP)
-    assert (answer.header("content-encoding"), answer.header("content-length")) == ("gzip", None)
-    assert plain(answer.body) == LARGE
+    response = get(server, f"/?{path}", GZIP)
+    assert (response.header("content-encoding"), response.header("content-length")) == ("gzip", None)
+    assert plain(response.body) == LARGE
 
 
 @pytest.mark.parametrize("target", [("--wsgi", "flask"), ("--asgi", "fastapi")], ids=["flask", "fastapi"])
@@ -292,14 +292,14 @@ def test_frameworks_and_their_own_middleware(
     attributes = ["app", "zipped"] if target[1] == "fastapi" else ["app"]
     for attribute in attributes:
         server = start(target[0], f"site_app:{attribute}", "--compress", "gzip", "--app-dir", str(tmp_path))
-        answer = get(server, "/page", GZIP)
-        assert answer.all("content-encoding") == ["gzip"]
-        assert answer.all("vary") == ["Accept-Encoding"]
-        assert plain(answer.body) == b"hello world " * 1000
+        response = get(server, "/page", GZIP)
+        assert response.all("content-encoding") == ["gzip"]
+        assert response.all("vary") == ["Accept-Encoding"]
+        assert plain(response.body) == b"hello world " * 1000
 
 
-def test_a_large_answer_holds_nobody_up(start: Callable[..., Server]) -> None:
-    """Two connections of one process: the small answer comes while the large one is still compressed."""
+def test_a_large_response_holds_nobody_up(start: Callable[..., Server]) -> None:
+    """Two connections of one process: the small response comes while the large one is still compressed."""
     server = start(*TARGETS["asgi"], "--compress", "br")
     with Connection(server) as slow:
         slow.send_request("GET", "/large", [("Accept-Encoding", "br")])

@@ -1,6 +1,6 @@
-"""Application output that is wrong: the client gets an honest answer, the log one traceback, the next request service.
+"""Application output that is wrong: the client gets an honest response, the log one traceback, the next request service.
 
-Each case runs over WSGI, ASGI and the bridge. What is wrong is told by the path of the kitchen. Answers for PEP 3333
+Each case runs over WSGI, ASGI and the bridge. What is wrong is told by the path of the kitchen. Covers PEP 3333
 ("error handling", start_response) and ASGI's "send should raise on malformed events", seen from outside.
 """
 

@@ -1,7 +1,7 @@
 """HTTP/1.1 as every application sees it and every client gets it: each test runs over WSGI, ASGI and the bridge.
 
 Apart from `test_wire.py`, which is about requests that must be refused, and from the files of each interface, which
-are about what only that interface has. Answers for RFC 9110 and RFC 9112 where requests are well-formed.
+are about what only that interface has. Covers RFC 9110 and RFC 9112 where requests are well-formed.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def own_names(response: Response) -> list[str]:
 COOKIES = ["content-type", "set-cookie", "x-between", "set-cookie"]
 
 
-def test_headers_keep_their_order_on_every_answer(kitchen: Server) -> None:
-    """Also behind a `100 Continue`, of HEAD, and of answers that wait for one another."""
+def test_headers_keep_their_order_on_every_response(kitchen: Server) -> None:
+    """Also behind a `100 Continue`, of HEAD, and of responses that wait for one another."""
     head = b" /cookies HTTP/1.1\r\nHost: a\r\n"
     with Connection(kitchen) as connection:
         get, expects = b"GET" + head + b"\r\n", b"POST" + head + b"Expect: 100-continue\r\nContent-Length: 1\r\n\r\nx"
@@ -272,7 +272,7 @@ def test_http_1_0_stream_is_never_chunked(kitchen: Server) -> None:
 @pytest.mark.parametrize("target", ["/stream/3", "/hello"])
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
 def test_http_1_0_keep_alive_is_said_only_when_it_is_so(kitchen: Server, method: bytes, target: str) -> None:
-    """An answer whose end is that of the connection says `close`, though `keep-alive` was asked for."""
+    """A response whose end is that of the connection says `close`, though `keep-alive` was asked for."""
     with Connection(kitchen) as connection:
         connection.send(b"%b %b HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n" % (method, target.encode()))
         assert connection.read_line() == b"HTTP/1.0 200 OK\r\n"
@@ -308,14 +308,14 @@ def test_request_in_single_bytes(kitchen: Server) -> None:
         assert connection.read_response().body == b"abc"
 
 
-def test_half_closed_client_gets_its_answer(kitchen: Server) -> None:
+def test_half_closed_client_gets_its_response(kitchen: Server) -> None:
     with Connection(kitchen) as connection:
         connection.send_request("POST", "/echo", body=b"all of it")
         connection.socket.shutdown(socket.SHUT_WR)
         assert connection.read_response().body == b"all of it"
 
 
-def test_half_closed_client_gets_an_answer_that_takes_its_time(kitchen: Server) -> None:
+def test_half_closed_client_gets_a_response_that_takes_its_time(kitchen: Server) -> None:
     """Longer than it takes until who listens is told; and so do the requests behind it."""
     with Connection(kitchen) as connection:
         slow = b"GET /slow?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -422,7 +422,7 @@ def test_continue_never_comes_when_the_app_does_not_read(kitchen: Server) -> Non
     ],
     ids=["expect", "expect-few", "expect-chunked", "part-of-a-large-one"],
 )
-def test_answer_to_a_body_that_was_not_read_says_close(kitchen: Server, fields: bytes, sent: bytes) -> None:
+def test_response_to_a_body_that_was_not_read_says_close(kitchen: Server, fields: bytes, sent: bytes) -> None:
     """Always: a client that was told nothing would send its next request into a closed connection."""
     for _ in range(12):
         with Connection(kitchen) as connection:
@@ -434,7 +434,7 @@ def test_answer_to_a_body_that_was_not_read_says_close(kitchen: Server, fields: 
             assert connection.closed_within(5)
 
 
-def test_answer_to_a_body_that_is_skipped_keeps_the_connection(kitchen: Server) -> None:
+def test_response_to_a_body_that_is_skipped_keeps_the_connection(kitchen: Server) -> None:
     """It came with its head, so what follows it is the next request."""
     with Connection(kitchen) as connection:
         for expect in ("", "Expect: 100-continue\r\n") * 5:
@@ -444,7 +444,7 @@ def test_answer_to_a_body_that_is_skipped_keeps_the_connection(kitchen: Server) 
 
 
 @pytest.mark.parametrize("field", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
-def test_answer_to_a_body_that_was_read_keeps_the_connection(kitchen: Server, field: bytes) -> None:
+def test_response_to_a_body_that_was_read_keeps_the_connection(kitchen: Server, field: bytes) -> None:
     body = b"abcde" if b"5" in field else b"5\r\nabcde\r\n0\r\n\r\n"
     with Connection(kitchen) as connection:
         for _ in range(20):

@@ -1,7 +1,7 @@
 """What an application keeps of a request, or writes into it, is never another request's.
 
 Apart from `test_asgi_context.py`, which tests what asyncio gives each task. Here it is the server's own objects. The server
-uses those again that no application has kept, and no application may notice. Answers for PEP 3333 (`environ` is the call's
+uses those again that no application has kept, and no application may notice. Covers PEP 3333 (`environ` is the call's
 own) and ASGI HTTP 2.5 (`scope`, `receive` and `send` are of one connection).
 """
 

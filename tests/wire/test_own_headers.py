@@ -16,23 +16,23 @@ from wire import exchange, get
 
 def test_they_are_there(start_kitchen: Callable[..., Server]) -> None:
     server = start_kitchen()
-    for answer in (get(server, "/hello"), get2(server, "/hello"), exchange(server, b"GET / HTTP/1.1\r\n\r\n")):
-        assert answer.header("server") == "rsgi"
-        assert answer.header("date")
+    for response in (get(server, "/hello"), get2(server, "/hello"), exchange(server, b"GET / HTTP/1.1\r\n\r\n")):
+        assert response.header("server") == "rsgi"
+        assert response.header("date")
 
 
 @pytest.mark.parametrize("none", ["off", "none"])
 def test_without_them(start_kitchen: Callable[..., Server], none: str) -> None:
     server = start_kitchen("--server-header", none, "--date-header", "off")
-    for answer in (get(server, "/hello"), get2(server, "/hello"), exchange(server, b"GET / HTTP/1.1\r\n\r\n")):
-        assert answer.header("server") is None
-        assert answer.header("date") is None
+    for response in (get(server, "/hello"), get2(server, "/hello"), exchange(server, b"GET / HTTP/1.1\r\n\r\n")):
+        assert response.header("server") is None
+        assert response.header("date") is None
 
 
 def test_another_text(start_kitchen: Callable[..., Server]) -> None:
     server = start_kitchen("--server-header", "front door/1.0")
-    for answer in (get(server, "/hello"), get2(server, "/hello"), exchange(server, b"GET / HTTP/1.1\r\n\r\n")):
-        assert answer.header("server") == "front door/1.0"
+    for response in (get(server, "/hello"), get2(server, "/hello"), exchange(server, b"GET / HTTP/1.1\r\n\r\n")):
+        assert response.header("server") == "front door/1.0"
 
 
 @pytest.mark.parametrize("text", ["a\nb", "caf\xe9", " a", ""])

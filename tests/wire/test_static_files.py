@@ -1,6 +1,6 @@
 """`--static`: files that the server answers with by itself.
 
-Apart from `test_compression.py`, which is about answers of applications. Here the bytes on the wire are compared with the
+Apart from `test_compression.py`, which is about responses of applications. Here the bytes on the wire are compared with the
 bytes on the disk, and what must not leave a folder is asked for in every spelling.
 
 Spec: RFC 9110 8.8, 13, 14, 15.4.5, 15.5.6, 15.5.17; RFC 9111 5.2.2.
@@ -73,13 +73,13 @@ def serve(start: Callable[..., Server], folder: Path) -> Callable[..., Server]:
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_files_are_served(serve: Callable[..., Server], app: tuple[str, ...], workers: str) -> None:
     server = serve("--workers", workers, "--access-log", app=app)
-    answer = get(server, "/static/css/site.css?v=1")
-    assert (answer.status, answer.body, answer.framing) == (200, CSS, "length")
-    assert answer.header("content-type") == "text/css; charset=utf-8"
-    assert answer.header("accept-ranges") == "bytes"
-    assert answer.header("cache-control") == "no-cache"
-    assert answer.header("vary") is None
-    assert (answer.header("etag") or "").startswith('"')
+    response = get(server, "/static/css/site.css?v=1")
+    assert (response.status, response.body, response.framing) == (200, CSS, "length")
+    assert response.header("content-type") == "text/css; charset=utf-8"
+    assert response.header("accept-ranges") == "bytes"
+    assert response.header("cache-control") == "no-cache"
+    assert response.header("vary") is None
+    assert (response.header("etag") or "").startswith('"')
     assert get(server, "/static/big.bin").body == BIG
     assert get(server, "/static/empty.txt").body == b""
     assert get(server, "/static/caf%C3%A9%20au%20lait.txt").body == b"coffee"
@@ -95,14 +95,14 @@ def test_files_are_served(serve: Callable[..., Server], app: tuple[str, ...], wo
 def test_a_head_has_the_fields_of_get(serve: Callable[..., Server]) -> None:
     server = serve()
     for path in ("/static/css/site.css", "/static/big.bin", "/static/nothing", "/static/docs", "/static/empty.txt"):
-        head, answer = request(server, "HEAD", path), get(server, path)
+        head, response = request(server, "HEAD", path), get(server, path)
         assert head.body == b""
-        assert head.status == answer.status
+        assert head.status == response.status
         # It need not say that there would be nothing.
-        left_out = ("date", "content-length") if not answer.body else ("date",)
-        fields = [[field for field in each.headers if field[0] not in left_out] for each in (head, answer)]
+        left_out = ("date", "content-length") if not response.body else ("date",)
+        fields = [[field for field in each.headers if field[0] not in left_out] for each in (head, response)]
         assert fields[0] == fields[1], path
-        assert head.header("content-length") in (answer.header("content-length"), None)
+        assert head.header("content-length") in (response.header("content-length"), None)
 
 
 def test_a_connection_goes_on(serve: Callable[..., Server]) -> None:
@@ -132,8 +132,8 @@ def test_http2_and_tls(serve: Callable[..., Server], certificates: Certificates)
     [("/static/docs", "./docs/"), ("/static/docs?a=b/c", "./docs/?a=b/c"), ("/%73tatic/docs", "./docs/")],
 )
 def test_a_folder_is_at_its_slash(serve: Callable[..., Server], path: str, location: str) -> None:
-    answer = get(serve(), path)
-    assert (answer.status, answer.header("location"), answer.body) == (307, location, b"")
+    response = get(serve(), path)
+    assert (response.status, response.header("location"), response.body) == (307, location, b"")
 
 
 def test_a_folder_without_an_index_is_nothing(serve: Callable[..., Server], folder: Path) -> None:
@@ -149,8 +149,8 @@ def test_a_folder_without_an_index_is_nothing(serve: Callable[..., Server], fold
 def test_only_get_and_head(serve: Callable[..., Server], method: str) -> None:
     with Connection(serve()) as connection:
         connection.send_request(method, "/static/css/site.css", body=b"x" * 100)
-        answer = connection.read_response()
-        assert (answer.status, answer.header("allow")) == (405, "GET, HEAD")
+        response = connection.read_response()
+        assert (response.status, response.header("allow")) == (405, "GET, HEAD")
         connection.send_request("GET", "/static/css/site.css")
         assert connection.read_response().body == CSS
 
@@ -209,13 +209,13 @@ def test_nothing_leaves_the_folder(serve: Callable[..., Server], follow: tuple[s
     server = serve(*follow)
     linked = {"/static/out.txt", "/static/up/secret.txt"} if follow else set()
     for path in TRAVERSALS:
-        answer = exchange(server, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        response = exchange(server, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         if path in linked:
-            assert answer.body == SECRET, path
+            assert response.body == SECRET, path
             continue
-        assert answer.status in (400, 403, 404), (path, answer.status)
-        assert SECRET not in answer.body, path
-        assert b"root:" not in answer.body, path
+        assert response.status in (400, 403, 404), (path, response.status)
+        assert SECRET not in response.body, path
+        assert b"root:" not in response.body, path
         if "\\" not in path:
             stream = get2(server, path)
             assert stream.status in (400, 403, 404), path
@@ -255,10 +255,10 @@ def test_conditions(serve: Callable[..., Server], folder: Path) -> None:
     first = get(server, path)
     tag, date = first.header("etag") or "", first.header("last-modified") or ""
     for field in (("If-None-Match", tag), ("If-None-Match", f'"x", W/{tag}'), ("If-Modified-Since", date)):
-        answer = get(server, path, field)
-        assert (answer.status, answer.body) == (304, b"")
-        assert (answer.header("etag"), answer.header("cache-control")) == (tag, "no-cache")
-        assert answer.header("content-length") is None
+        response = get(server, path, field)
+        assert (response.status, response.body) == (304, b"")
+        assert (response.header("etag"), response.header("cache-control")) == (tag, "no-cache")
+        assert response.header("content-length") is None
     assert get(server, path, ("If-Match", '"x"')).status == 412
     assert get(server, path, ("If-Match", tag)).status == 200
     assert get(server, path, ("If-Unmodified-Since", "Mon, 01 Jan 2001 00:00:00 GMT")).status == 412
@@ -270,12 +270,12 @@ def test_conditions(serve: Callable[..., Server], folder: Path) -> None:
 def test_ranges(serve: Callable[..., Server]) -> None:
     server, path, size = serve(), "/static/big.bin", len(BIG)
     for field, expected in (("0-99", BIG[:100]), ("-10", BIG[-10:]), (f"{size - 5}-", BIG[-5:]), ("5-", BIG[5:])):
-        answer = get(server, path, ("Range", f"bytes={field}"))
+        response = get(server, path, ("Range", f"bytes={field}"))
         start = size - len(expected) if field != "0-99" else 0
-        assert (answer.status, answer.body) == (206, expected), field
-        assert answer.header("content-range") == f"bytes {start}-{start + len(expected) - 1}/{size}"
-        assert answer.header("content-length") == str(len(expected))
-        assert answer.header("content-type") == "application/octet-stream"
+        assert (response.status, response.body) == (206, expected), field
+        assert response.header("content-range") == f"bytes {start}-{start + len(expected) - 1}/{size}"
+        assert response.header("content-length") == str(len(expected))
+        assert response.header("content-type") == "application/octet-stream"
         stream = get2(server, path, [("range", f"bytes={field}")])
         assert (stream.status, stream.body) == (206, expected)
     beyond = get(server, path, ("Range", f"bytes={size}-"))
@@ -299,11 +299,11 @@ def test_copies_that_are_compressed(serve: Callable[..., Server], folder: Path) 
     assert (plain.body, plain.header("vary"), plain.header("content-encoding")) == (CSS, "Accept-Encoding", None)
     tags = {plain.header("etag")}
     for accepted, coding in (("gzip, br, zstd", "br"), ("gzip, zstd", "zstd"), ("gzip;q=1, br;q=0.9", "gzip")):
-        answer = get(server, path, ("Accept-Encoding", accepted))
-        assert (answer.header("content-encoding"), answer.body) == (coding, copies[coding])
-        assert answer.header("content-type") == "text/css; charset=utf-8"
-        assert answer.header("vary") == "Accept-Encoding"
-        tags.add(answer.header("etag"))
+        response = get(server, path, ("Accept-Encoding", accepted))
+        assert (response.header("content-encoding"), response.body) == (coding, copies[coding])
+        assert response.header("content-type") == "text/css; charset=utf-8"
+        assert response.header("vary") == "Accept-Encoding"
+        tags.add(response.header("etag"))
     assert len(tags) == 4, "each has a tag of its own"
     assert get(server, path, ("Accept-Encoding", "br;q=0, gzip;q=0, *;q=0")).body == CSS
     part = get(server, path, ("Accept-Encoding", "br"), ("Range", "bytes=3-8"))
@@ -311,8 +311,8 @@ def test_copies_that_are_compressed(serve: Callable[..., Server], folder: Path) 
     # Copies that are older are of another version.
     for suffix in (".br", ".zst", ".gz"):
         os.utime(folder / f"css/site.css{suffix}", (1, 1))
-    answer = get(server, path, ("Accept-Encoding", "gzip, br"))
-    assert (answer.body, answer.header("vary")) == (CSS, None)
+    response = get(server, path, ("Accept-Encoding", "gzip, br"))
+    assert (response.body, response.header("vary")) == (CSS, None)
 
 
 def test_how_long_files_may_be_kept(start: Callable[..., Server], folder: Path, tmp_path: Path) -> None:
@@ -577,15 +577,15 @@ def test_django_collects_and_the_server_serves(start: Callable[..., Server], tmp
     server = start("--wsgi", "files_wsgi:app", "--app-dir", str(tmp_path), *flags)
     url = get(server, "/").text
     assert url != "/static/css/site.css", "it has a hash"
-    answer = get(server, url)
-    assert (answer.body, answer.header("cache-control")) == (CSS, "public, max-age=31536000, immutable")
+    response = get(server, url)
+    assert (response.body, response.header("cache-control")) == (CSS, "public, max-age=31536000, immutable")
     assert get(server, "/static/css/site.css").header("cache-control") == "no-cache"
-    answer = get(server, url, ("Accept-Encoding", "gzip"))
+    response = get(server, url, ("Accept-Encoding", "gzip"))
     if storage.startswith("whitenoise"):
-        assert answer.header("content-encoding") == "gzip"
-        assert gzip.decompress(answer.body) == CSS
+        assert response.header("content-encoding") == "gzip"
+        assert gzip.decompress(response.body) == CSS
     else:
-        assert answer.body == CSS
+        assert response.body == CSS
     server.wait_for_access_log(url)
     lines = [line for line in server.access_log().splitlines() if url in line]
     assert all(line.endswith(" static") for line in lines), lines

@@ -1,7 +1,7 @@
 """Requests that must be refused, and connections that must be ended: each by its bytes.
 
 Every refusal is a complete response of one line, then the connection closes, and the next connection is served. The
-application never learns of it. Answers for RFC 9112 (sections 2.2, 3.2, 5, 6, 7 and 9) and RFC 9110 (sections 5.5 and
+application never learns of it. Covers RFC 9112 (sections 2.2, 3.2, 5, 6, 7 and 9) and RFC 9110 (sections 5.5 and
 7.2), where they say what a server must not let through.
 """
 
@@ -184,8 +184,8 @@ def test_app_never_sees_a_truncated_body_as_whole(kitchen: Server, framing: str,
         )
         if ending == "shutdown":
             connection.socket.shutdown(socket.SHUT_WR)
-            answer = connection.read_to_end()
-            assert not answer or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 500 "))
+            response = connection.read_to_end()
+            assert not response or response.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 500 "))
     assert get(kitchen, "/hello").body == b"Hello, world!\n"
 
     events = events_of_ended_upload(kitchen, label)
@@ -334,7 +334,7 @@ def test_idle_keep_alive_connection_is_closed(impatient: Server) -> None:
         assert connection.read_response().status == 200
         began = time.monotonic()
         with pytest.raises((ConnectionEnded, ConnectionResetError)):
-            connection.read_some()  # an idle connection ends without a word: a 408 could be taken for an answer
+            connection.read_some()  # an idle connection ends without a word: a 408 could be taken for a response
         assert 0.5 < time.monotonic() - began < 4
 
 

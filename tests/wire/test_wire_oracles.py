@@ -1,7 +1,7 @@
 """The bytes of HTTP/1.1 as other libraries read them: `h11` and `httptools` beside this server.
 
 Apart from `test_oracles.py`, whose judges look at applications, because here two readers of the same bytes must agree: what
-they take differently is how requests are smuggled. Answers for RFC 9112, sections 5 to 7 and 9.3.2.
+they take differently is how requests are smuggled. Covers RFC 9112, sections 5 to 7 and 9.3.2.
 """
 
 from __future__ import annotations
@@ -91,22 +91,22 @@ def requests_by_h11(data: bytes) -> list[tuple[str, Seen]]:
 
 
 def answers_by_h11(data: bytes, methods: list[str]) -> list[Seen]:
-    """The answers to requests with these methods."""
+    """The responses to requests with these methods."""
     reader = h11.Connection(h11.CLIENT)
     reader.receive_data(data)
     seen = []
     for method in methods:
         reader.send(h11.Request(method=method, target="/", headers=[("host", "a")]))
         reader.send(h11.EndOfMessage())
-        answer = Seen()
+        response = Seen()
         while not isinstance(event := reader.next_event(), h11.EndOfMessage):
             if isinstance(event, h11.Response):
-                answer.fields = [(name.decode(), value.decode("latin-1")) for name, value in event.headers]
+                response.fields = [(name.decode(), value.decode("latin-1")) for name, value in event.headers]
             elif isinstance(event, h11.Data):
-                answer.body += bytes(event.data)
+                response.body += bytes(event.data)
             else:
-                assert event is not h11.NEED_DATA, "an answer does not end"
-        seen.append(answer)
+                assert event is not h11.NEED_DATA, "a response does not end"
+        seen.append(response)
         if len(seen) < len(methods):
             reader.start_next_cycle()
     assert reader.trailing_data[0] == b""
@@ -134,10 +134,10 @@ class Answers:
 
 
 def answers_by_httptools(data: bytes) -> list[Seen]:
-    answers = Answers()
-    httptools.HttpResponseParser(answers).feed_data(data)
-    assert answers.whole == len(answers.seen)
-    return answers.seen
+    responses = Answers()
+    httptools.HttpResponseParser(responses).feed_data(data)
+    assert responses.whole == len(responses.seen)
+    return responses.seen
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -148,7 +148,7 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
 @relaxed
 @given(sent=st.lists(requests(), min_size=1, max_size=5), cuts=st.lists(st.integers(0, 10_000), max_size=4))
 def test_requests_are_read_as_h11_reads_them(kitchen: Server, sent: list[bytes], cuts: list[int]) -> None:
-    """Pipelined, and in pieces: each has the fields and the body that h11 sees, and the answers come in their order."""
+    """Pipelined, and in pieces: each has the fields and the body that h11 sees, and the responses come in their order."""
     data = b"".join(sent)
     expected = requests_by_h11(data)
     with Connection(kitchen) as connection:
@@ -173,8 +173,8 @@ def test_requests_are_read_as_h11_reads_them(kitchen: Server, sent: list[bytes],
 
 
 @pytest.mark.parametrize("path", ["/hello", "/stream/5", "/empty", "/empty-pieces", "/latin1", "/status/404"])
-def test_answers_are_read_alike_by_all(kitchen: Server, path: str) -> None:
-    """`h11`, `httptools` and the reader of these tests see the same answers, one behind the other."""
+def test_responses_are_read_alike_by_all(kitchen: Server, path: str) -> None:
+    """`h11`, `httptools` and the reader of these tests see the same responses, one behind the other."""
     methods = ["GET", "GET", "GET"]
     request = f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
@@ -185,5 +185,9 @@ def test_answers_are_read_alike_by_all(kitchen: Server, path: str) -> None:
         connection.send(request * 2 + last)
         data = connection.read_to_end()
     by_h11, by_httptools = answers_by_h11(data, methods), answers_by_httptools(data)
-    assert [answer.body for answer in by_h11] == [answer.body for answer in by_httptools] == [each.body for each in own]
-    assert [answer.fields for answer in by_h11] == [answer.fields for answer in by_httptools]
+    assert (
+        [response.body for response in by_h11]
+        == [response.body for response in by_httptools]
+        == [each.body for each in own]
+    )
+    assert [response.fields for response in by_h11] == [response.fields for response in by_httptools]

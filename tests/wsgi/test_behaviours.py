@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from behaviour_limits import GAPS, LIMITS, limit_of
-from behaviours.behaviour import PATIENCE, Behaviour, verdict
+from behaviours.behaviour import TIMEOUT, Behaviour, verdict
 from behaviours.driver import Driver
 from behaviours.exchange import Host
 from behaviours.hosts import OUR_HOSTS, QUEUE, THREADS, ProcessHost
@@ -85,7 +85,7 @@ CASES = [
 def test_behaviour(asked: Behaviour, name: str, hosts: Hosts) -> None:
     limit = limit_of(asked.name, name)
     host = hosts.get(name, asked.variant)
-    host.patience = PATIENCE if limit is None else 1.5
+    host.timeout = TIMEOUT if limit is None else 1.5
     seen = verdict(asked, host)
     if asked.variant == "own" or seen is not None or asked.name in BREAKS[name]:
         hosts.discard(host)

@@ -560,7 +560,9 @@ def test_bridge_under_a_foreign_server(foreign: Server) -> None:
     ("method", "status", "length"),
     [("HEAD", "200 OK", "5"), ("GET", "204 No Content", None), ("GET", "304 Not Modified", "5")],
 )
-def test_answer_without_a_body_sends_none_to_the_host(method: str, status: str, length: str | None, kind: str) -> None:
+def test_response_without_a_body_sends_none_to_the_host(
+    method: str, status: str, length: str | None, kind: str
+) -> None:
     """Some hosts send whatever they get: the bytes would be the start of the next response."""
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:

@@ -195,8 +195,8 @@ def test_slow_calls_run_side_by_side(wsgi_host: Server) -> None:
     """Four calls of 300 ms each take about one, not four."""
     began = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: get(wsgi_host, "/slow?ms=300").body, range(4)))
-    assert answers == [b"slow\n"] * 4
+        responses = list(pool.map(lambda _: get(wsgi_host, "/slow?ms=300").body, range(4)))
+    assert responses == [b"slow\n"] * 4
     assert time.monotonic() - began < 0.9
 
 
@@ -208,8 +208,8 @@ def test_json_of_a_chunked_upload(wsgi_host: Server) -> None:
 
 
 def test_a_body_that_says_that_it_is_in_memory_gets_its_length(wsgi_host: Server) -> None:
-    answer = get(wsgi_host, "/in-memory")
-    assert (answer.body, answer.header("content-length")) == (b"all of it\n", "10")
+    response = get(wsgi_host, "/in-memory")
+    assert (response.body, response.header("content-length")) == (b"all of it\n", "10")
 
 
 @pytest.mark.parametrize("server", ["wsgi_server", "bridge_server"])

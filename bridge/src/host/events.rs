@@ -95,7 +95,7 @@ impl ResponseEvent {
 
 fn start_message<'py>(py: Python<'py>, head: &ResponseHead) -> PyResult<Bound<'py, PyDict>> {
     let headers = PyList::empty(py);
-    for (name, value) in head.fields() {
+    for (name, value) in head.fields.iter() {
         headers.append((PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value.as_bytes())))?;
     }
     let message = PyDict::new(py);
@@ -216,7 +216,7 @@ impl EventSink {
 
     fn last(&self, event: Event) {
         if let Some(events) = lock(&self.events).take() {
-            self.job_handle.answered();
+            self.job_handle.responded();
             // Fails if the client has gone.
             let _gone = events.push(event);
             events.finish();
@@ -238,7 +238,8 @@ impl ResponseSink for EventSink {
         }
         self.start(head);
         while let Some(piece) = body.next_piece(FILE_CHUNK)? {
-            let written = self.write(piece).and_then(|room| if room == Capacity::Full { self.wait() } else { Ok(()) });
+            let written =
+                self.write(piece).and_then(|capacity| if capacity == Capacity::Full { self.wait() } else { Ok(()) });
             written.map_err(|_| std::io::ErrorKind::BrokenPipe)?;
         }
         self.finish();

@@ -27,7 +27,7 @@ pub(super) struct Counts {
     /// Running calls.
     pub(super) running: AtomicUsize,
     /// Running calls whose response was sent.
-    pub(super) answered: AtomicUsize,
+    pub(super) responded: AtomicUsize,
     /// Running calls whose client has left.
     pub(super) orphaned: AtomicUsize,
     /// Orphaned calls that were given up because they took too long.

@@ -39,7 +39,7 @@ pub(super) const RUNNING: u8 = 1;
 /// The call runs, and its client has left.
 const ORPHANED: u8 = 2;
 /// The call runs, and its response was sent. Its thread counts as free, and nobody waits for the call.
-const ANSWERED: u8 = 3;
+const RESPONDED: u8 = 3;
 const OVER: u8 = 4;
 /// The call runs, and has waited for a client that does not read.
 pub(super) const STALLED: u8 = 5;
@@ -108,12 +108,12 @@ impl JobHandle {
 
     /// Notes that the response was sent, even if the call still runs. From now on, its thread counts as free, and a
     /// client that leaves does not make the call orphaned.
-    pub fn answered(&self) {
+    pub fn responded(&self) {
         if let Some(pool) = self.pool.upgrade() {
             // Counted first, because the end of the call subtracts it again.
-            pool.counts.answered.fetch_add(1, Ordering::AcqRel);
-            if !self.advance_running(&pool, ANSWERED) {
-                pool.counts.answered.fetch_sub(1, Ordering::AcqRel);
+            pool.counts.responded.fetch_add(1, Ordering::AcqRel);
+            if !self.advance_running(&pool, RESPONDED) {
+                pool.counts.responded.fetch_sub(1, Ordering::AcqRel);
             }
         }
     }
@@ -147,8 +147,8 @@ impl JobHandle {
 
     /// Notes that the call has ended.
     pub(super) fn end(&self, pool: &Pool) {
-        if self.advance(ANSWERED, OVER) {
-            pool.counts.answered.fetch_sub(1, Ordering::AcqRel);
+        if self.advance(RESPONDED, OVER) {
+            pool.counts.responded.fetch_sub(1, Ordering::AcqRel);
         } else if self.advance_running(pool, OVER) {
         } else if self.advance(ORPHANED, OVER) {
             pool.counts.orphaned.fetch_sub(1, Ordering::AcqRel);

@@ -153,7 +153,7 @@ impl Pool {
     pub fn submit(self: &Arc<Self>, job: Box<dyn Job>, job_handle: JobHandle) -> Result<(), QueueFull> {
         // A job that a free thread is about to take does not count as waiting.
         let threads =
-            self.threads + self.counts.spare.load(Ordering::Acquire) + self.counts.answered.load(Ordering::Acquire);
+            self.threads + self.counts.spare.load(Ordering::Acquire) + self.counts.responded.load(Ordering::Acquire);
         let free = threads.saturating_sub(self.counts.running.load(Ordering::Acquire));
         if self.counts.waiting.fetch_add(1, Ordering::AcqRel) >= self.capacity + free {
             self.counts.waiting.fetch_sub(1, Ordering::AcqRel);

@@ -65,7 +65,7 @@ impl Pool {
                 // Taken all at once. A later call starts another thread.
                 let searches = std::mem::take(&mut *pool.searches());
                 for (job_handle, what) in searches {
-                    log_warning(py, &job_handle.place(py, &what));
+                    log_warning(py, &job_handle.stack(py, &what));
                 }
             });
         });
@@ -78,7 +78,7 @@ impl Pool {
 
 impl JobHandle {
     /// The stack of the thread of the call. The GIL is held, so a call that runs does not end meanwhile.
-    fn place(&self, py: Python<'_>, what: &str) -> String {
+    fn stack(&self, py: Python<'_>, what: &str) -> String {
         let stack = self.taken().and_then(|taken| {
             let stack =
                 py.import("rsgi.observe.stacks").and_then(|stacks| stacks.call_method1("of_thread", (taken.thread,)));

@@ -63,7 +63,7 @@ impl Pool {
                         py,
                         &format!(
                             "all threads of the pool {name} are taken, {left} by calls whose clients have left, {overdue} by \
-                             calls that took too long and {stalled} by calls whose clients do not read their answers; \
+                             calls that took too long and {stalled} by calls whose clients do not read the response; \
                              {started} started"
                         ),
                     );

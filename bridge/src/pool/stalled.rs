@@ -2,7 +2,7 @@
 //!
 //! This is the only way in which a client can hold a thread. While a thread is free, nothing is done about it. When
 //! requests wait, spare threads come first, as for orphaned calls. After that, the responses that have waited longest
-//! are given up, until at most a share of the pool waits for clients.
+//! are given up, until at most half of the pool waits for clients.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -12,10 +12,10 @@ use super::Pool;
 use super::job_handle::{JobHandle, RUNNING, STALLED};
 
 /// One thread of this many may wait for clients without a limit. In a pool with one thread, none may.
-const WAITING_SHARE: usize = 2;
+const WAITING_DIVISOR: usize = 2;
 
 /// The shortest time without reading after which a response may be given up.
-const PATIENCE: Duration = Duration::from_secs(1);
+const STALL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A wait for a client, until this is dropped.
 #[derive(Debug)]
@@ -52,12 +52,12 @@ impl Stall {
     /// Whether the call must end for others, because it has waited longest.
     pub fn is_given_up(&self) -> bool {
         let Some(pool) = &self.pool else { return false };
-        if self.since.elapsed() < PATIENCE {
+        if self.since.elapsed() < STALL_TIMEOUT {
             return false;
         }
         let stats = pool.stats();
         let mut waits = pool.waits();
-        let too_many = waits.len() > pool.threads / WAITING_SHARE;
+        let too_many = waits.len() > pool.threads / WAITING_DIVISOR;
         let longest = waits.iter().min().is_none_or(|oldest| self.since <= *oldest);
         let given_up = too_many && longest && pool.lacks_thread(stats) && stats.spare >= pool.most_spare(stats);
         if given_up {

@@ -140,8 +140,8 @@ impl Exchange {
     /// When `start_response` was not called, or the client has gone.
     pub fn write(&self, py: Python<'_>, chunk: Bytes) -> PyResult<Next> {
         self.process.check()?;
-        let (next, room) = self.put(py, chunk)?;
-        if room == Capacity::Full {
+        let (next, capacity) = self.put(py, chunk)?;
+        if capacity == Capacity::Full {
             py.detach(|| self.lock().wait())?;
         }
         Ok(next)
@@ -280,7 +280,7 @@ impl Inner {
         if chunk.is_empty() {
             // An empty chunk is not sent. So check here whether the client has gone.
             let gone = self.sink.is_gone();
-            return if gone { Err(self.gone(Disconnected)) } else { Ok((Next::Continue, Capacity::More)) };
+            return if gone { Err(self.disconnected(Disconnected)) } else { Ok((Next::Continue, Capacity::More)) };
         }
         if let Some(head) = self.take_started() {
             let body_allowed = head.allows_body(head_request);
@@ -309,20 +309,20 @@ impl Inner {
             return Ok((next, Capacity::More));
         }
         let written = self.sink.write(chunk);
-        written.map(|room| (next, room)).map_err(|gone| self.gone(gone))
+        written.map(|capacity| (next, capacity)).map_err(|error| self.disconnected(error))
     }
 
     /// Waits for room, if a body is being sent.
     fn wait(&mut self) -> PyResult<()> {
         if matches!(self.progress, Progress::Streaming { .. }) {
-            self.sink.wait().map_err(|gone| self.gone(gone))?;
+            self.sink.wait().map_err(|error| self.disconnected(error))?;
         }
         Ok(())
     }
 
-    fn gone(&mut self, gone: Disconnected) -> PyErr {
+    fn disconnected(&mut self, error: Disconnected) -> PyErr {
         self.progress = Progress::Ended;
-        gone.into()
+        error.into()
     }
 
     fn finish(&mut self) -> Ended {

@@ -86,7 +86,7 @@ impl Overflow {
             Ok(items) => (items, true),
             Err(NotStored { items, error }) => {
                 if let Some(error) = error {
-                    job_handle.remark(format!("the answer cannot be stored for its slow client: {error}"));
+                    job_handle.remark(format!("the response cannot be stored for its slow client: {error}"));
                 }
                 (items, false)
             }
@@ -115,7 +115,8 @@ fn wait_stalled<T: Storable>(outlet: &impl Outlet<T>, job_handle: &JobHandle) ->
     while !room_within(LONG_LOOK, outlet)? {
         if stall.is_given_up() {
             job_handle.remark(
-                "its client takes the answer too slowly, and requests wait for a thread: the answer was cut".into(),
+                "its client reads the response too slowly, and requests wait for a thread: the response was cut off"
+                    .into(),
             );
             outlet.with(PipeWriter::give_up)?;
             return Err(Disconnected);

@@ -225,7 +225,7 @@ def _upgrades() -> Iterator[Case]:
 
 
 def _early() -> Iterator[Case]:
-    group = "early answers, `100 Continue`, half-close"
+    group = "early responses, `100 Continue`, half-close"
     early = b"@/early"
     waits = b"Expect: 100-continue"
     yield Case(group, "answered before the body is read", post(LENGTH, body=b"$", target=early), 1)
@@ -246,7 +246,7 @@ def _early() -> Iterator[Case]:
     yield Case(group, "half-close after whole requests", whole, 2, half_close=True)
 
 
-def _answers() -> Iterator[Case]:
+def _responses() -> Iterator[Case]:
     group = "answers of an application that frames them wrongly"
     for name in ("short", "long", "no-content", "not-modified", "own-chunks", "list-length", "split", "informational"):
         data = post(target=b"@/wrong-" + name.encode(), method=b"GET", body=b"$")
@@ -264,7 +264,7 @@ def _corpus() -> Iterator[Case]:
         _targets,
         _upgrades,
         _early,
-        _answers,
+        _responses,
     ):
         yield from part()
 

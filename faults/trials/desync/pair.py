@@ -1,7 +1,7 @@
 """Sends the corpus through a proxy, or to a server alone, and says where the two disagree about a request.
 
 Three things have to agree: the requests that the proxy says it has forwarded, those that the application was called for, and
-the answers of honest clients, who share the proxy's connections to the server.
+the responses of honest clients, who share the proxy's connections to the server.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from trials.desync.case import Case
 from trials.desync.proxies import Forwarded, Proxy
 
 AT_ONCE = 24
-PATIENCE = 8.0  # longer than any timeout of a proxy
-ALONE_PATIENCE = 1.0  # a server alone waits longer for a client than anybody needs to
+TIMEOUT = 8.0  # longer than any timeout of a proxy
+ALONE_TIMEOUT = 1.0  # a server alone waits longer for a client than anybody needs to
 HONEST = 2  # clients after each case
 
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
@@ -33,7 +33,7 @@ class Seen:
     """What came of one case.
 
     Attributes:
-        statuses: The answers that its client got.
+        statuses: The responses that its client got.
         asked: The paths that the application was called for.
         wrong: What proxy, application and honest clients disagree about.
     """
@@ -45,10 +45,10 @@ class Seen:
     wrong: list[str] = field(default_factory=list)
 
 
-def _exchange(port: int, data: bytes, *, half_close: bool = False, patience: float = PATIENCE) -> bytes:
+def _exchange(port: int, data: bytes, *, half_close: bool = False, timeout: float = TIMEOUT) -> bytes:
     """All that comes back for these bytes until the other side ends."""
     received = b""
-    with socket.create_connection(("127.0.0.1", port), patience) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         try:
             connection.sendall(data)
             if half_close:
@@ -61,43 +61,43 @@ def _exchange(port: int, data: bytes, *, half_close: bool = False, patience: flo
 
 
 def _honest(port: int, path: str) -> str | None:
-    """What is wrong with the answer that an honest client gets."""
+    """What is wrong with the response that an honest client gets."""
     target = f"{path}/honest"
     request = f"GET {target} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n"
-    answer = _exchange(port, request.encode())
-    head, _, body = answer.partition(b"\r\n\r\n")
+    response = _exchange(port, request.encode())
+    head, _, body = response.partition(b"\r\n\r\n")
     try:
         if head.startswith(b"HTTP/1.1 200") and json.loads(body)["path"] == target:
             return None
     except (ValueError, KeyError):
         pass
-    return f"an honest client got {answer[:60]!r} for {target}"
+    return f"an honest client got {response[:60]!r} for {target}"
 
 
-def _send(port: int, seen: Seen, *, honest: int, patience: float) -> None:
+def _send(port: int, seen: Seen, *, honest: int, timeout: float) -> None:
     case = seen.case
-    answer = _exchange(port, case.sent(seen.path), half_close=case.half_close, patience=patience)
-    seen.statuses = [int(status) for status in _STATUS.findall(answer)]
+    response = _exchange(port, case.sent(seen.path), half_close=case.half_close, timeout=timeout)
+    seen.statuses = [int(status) for status in _STATUS.findall(response)]
     seen.wrong += [wrong for _ in range(honest) if (wrong := _honest(port, seen.path))]
 
 
-def _run(port: int, corpus: Iterable[Case], prefixes: str, *, honest: int, patience: float) -> list[Seen]:
+def _run(port: int, corpus: Iterable[Case], prefixes: str, *, honest: int, timeout: float) -> list[Seen]:
     cases = [Seen(case, f"/{prefix}/{number:04}") for prefix in prefixes for number, case in enumerate(corpus)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda seen: _send(port, seen, honest=honest, patience=patience), cases))
+        list(pool.map(lambda seen: _send(port, seen, honest=honest, timeout=timeout), cases))
     return cases
 
 
 def through(proxy: Proxy, corpus: list[Case], record: Path, prefixes: str) -> list[Seen]:
     """Send the corpus through a proxy, once below each prefix, and compare."""
-    cases = _run(proxy.port, corpus, prefixes, honest=HONEST, patience=PATIENCE)
+    cases = _run(proxy.port, corpus, prefixes, honest=HONEST, timeout=TIMEOUT)
     _compare(cases, _read(record), proxy.forwarded())
     return cases
 
 
 def alone(port: int, corpus: list[Case], record: Path, prefixes: str) -> list[Seen]:
     """Send the corpus to a server without a proxy. `wrong` says where it finds more requests than there can be."""
-    cases = _run(port, corpus, prefixes, honest=0, patience=ALONE_PATIENCE)
+    cases = _run(port, corpus, prefixes, honest=0, timeout=ALONE_TIMEOUT)
     by_path = {seen.path: seen for seen in cases}
     for called in _read(record):
         if (seen := _case_of(by_path, called["path"])) is not None:

@@ -23,7 +23,7 @@ from wire import Connection, ConnectionEnded, MalformedResponse, Response
 LARGE = b"u" * 262144
 SMALL = b"p" * 1000
 RETRY = 0.02  # seconds between two tries of a client that is not let in
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 # Outcomes.
 WHOLE, REFUSED, TOLD, LATE, CUT, WRONG = "whole", "refused", "told", "late", "cut", "wrong"
@@ -80,7 +80,7 @@ class Client(threading.Thread):
 
 def _requests(client: Client, ask: Callable[[Connection], None], expected: bytes | None) -> None:
     """Requests on one connection for as long as it lives."""
-    with Connection(client.server, timeout=PATIENCE) as connection:
+    with Connection(client.server, timeout=TIMEOUT) as connection:
         goes_on, idle_since = True, time.monotonic()
         while goes_on and not client.stopped.is_set():
             began = time.monotonic()
@@ -110,7 +110,7 @@ def _upload(client: Client) -> None:
     def ask(connection: Connection) -> None:
         connection.send_request("POST", client.path, [("Content-Length", str(len(LARGE)))])
         for at in range(0, len(LARGE), 32768):
-            with contextlib.suppress(BrokenPipeError):  # there may be an answer already
+            with contextlib.suppress(BrokenPipeError):  # there may be a response already
                 connection.send(LARGE[at : at + 32768])
             client.stopped.wait(0.005)
 
@@ -131,7 +131,7 @@ def _job(client: Client) -> None:
 
 def _events(client: Client) -> None:
     """A stream without an end: 20 events are whole, and one that the server ends is told so."""
-    with Connection(client.server, timeout=PATIENCE) as connection:
+    with Connection(client.server, timeout=TIMEOUT) as connection:
         try:
             connection.send_request("GET", client.path)
             response = connection.read_head()
@@ -152,7 +152,7 @@ def _events(client: Client) -> None:
 
 
 def _websocket(client: Client) -> None:
-    with WebSocketConnection(client.server, timeout=PATIENCE) as connection:
+    with WebSocketConnection(client.server, timeout=TIMEOUT) as connection:
         try:
             response = connection.upgrade(client.path)
         except LOST as error:
@@ -230,10 +230,10 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self.stopped.set()
         for client in self.clients:
-            client.join(PATIENCE)
+            client.join(TIMEOUT)
 
     def served(self, more: int) -> None:
-        """Wait until each client has had so many more whole answers."""
+        """Wait until each client has had so many more whole responses."""
         before = {client: client.counts[WHOLE] for client in self.clients}
 
         def enough() -> bool:

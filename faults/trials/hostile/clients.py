@@ -20,7 +20,7 @@ from trials.hostile import http2
 from websocket_wire import BINARY, frame_bytes
 
 DRIP = 0.2  # seconds between two bytes of who is slow
-PACE = 0.02  # between two connections of who is fast
+INTERVAL = 0.02  # between two connections of who is fast
 PIPELINED = 10_000
 
 Where = tuple[str, int]
@@ -153,7 +153,7 @@ def _resets(sent: Callable[[Target], bytes], *, reads: bool = False) -> Callable
             if reads:
                 await line.read()
             line.reset()
-        await asyncio.sleep(PACE)
+        await asyncio.sleep(INTERVAL)
 
     return reset
 
@@ -210,7 +210,7 @@ def _http2(made: Callable[[bytes], bytes]) -> Callable[[Target], Awaitable[None]
                 await reading
             finally:
                 reading.cancel()
-        await asyncio.sleep(PACE)
+        await asyncio.sleep(INTERVAL)
 
     return attack
 
@@ -232,7 +232,7 @@ async def _tls_again_and_again(target: Target) -> None:
     _, writer = await asyncio.open_connection(*target.address, ssl=context)
     target.connections += 1
     writer.transport.abort()
-    await asyncio.sleep(PACE)
+    await asyncio.sleep(INTERVAL)
 
 
 Hostile = Callable[[Target], Awaitable[None]]
@@ -268,4 +268,4 @@ async def keep_on(hostile: Hostile, target: Target) -> None:
     while True:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await hostile(target)
-        await asyncio.sleep(PACE)
+        await asyncio.sleep(INTERVAL)

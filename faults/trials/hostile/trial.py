@@ -1,6 +1,6 @@
 """Honest clients beside hostile ones: how long they wait, whether they are all answered, and what the server needs.
 
-Apart from the clients because here is what is measured. Honest clients keep their connections and ask at a steady pace; the
+Apart from the clients because here is what is measured. Honest clients keep their connections and send at a steady rate; the
 time of each request counts from when it was due, so that a server that stalls does not look fast.
 """
 
@@ -25,9 +25,9 @@ from trials.hostile.clients import HTTP2, PLAIN, TLS, WEBSOCKET, Hostile, Target
 from trials.servers import FOLDER, PEERS, RSGI, Kind, start
 
 HONEST = 8
-PACE = 0.05  # seconds from one request of an honest client to the next
+INTERVAL = 0.05  # seconds from one request of an honest client to the next
 LEAST = 2  # requests of each, however slow the machine is
-LONGEST = 20.0  # seconds that an honest client waits for an answer
+LONGEST = 20.0  # seconds that an honest client waits for a response
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Fared:
 
     Attributes:
         times: Of each request, in seconds, by interface (`w` is WSGI, `a` is ASGI).
-        failed: Requests without a right answer, and why.
+        failed: Requests without a right response, and why.
         memory: The resident memory of all processes, in bytes: before, and at most.
         opened: Connections of hostile clients.
     """
@@ -98,7 +98,7 @@ class _Honest:
                 self.fared.failed.append(repr(error))
                 self.close()
             self.fared.times[self.target.letter].append(time.monotonic() - due)
-            due = max(due + PACE, time.monotonic() - LONGEST)
+            due = max(due + INTERVAL, time.monotonic() - LONGEST)
         self.close()
 
     async def _ask(self) -> None:

@@ -160,7 +160,7 @@ def ending_children() -> Iterator[None]:
 
 
 def end_call(error: BaseException | None = None) -> NoReturn:
-    """End a child that has left the application's call: with `error`, or as if it had an answer."""
+    """End a child that has left the application's call: with `error`, or as if it had a response."""
     if error is None:
         reporting_logger().warning(
             "a forked process returned from the application, and was ended; only its parent can answer"

@@ -109,7 +109,7 @@ class WsgiToAsgi:
         request = self.bridge.request(dict(scope))
         if request.refusal is not None:
             status, reason = request.refusal
-            await _answer(send, status, reason)
+            await _respond(send, status, reason)
             return
         body: bytes | BodySpool | None = None
         first: Message | None = None
@@ -124,12 +124,12 @@ class WsgiToAsgi:
                 if body is None:
                     return
                 if self.max_body_bytes is not None and body.length > self.max_body_bytes:
-                    await _answer(send, 413, f"the body is larger than {self.max_body_bytes} bytes")
+                    await _respond(send, 413, f"the body is larger than {self.max_body_bytes} bytes")
                     return
         loop = asyncio.get_running_loop()
         call = self.bridge.call(request, loop, contextvars.copy_context(), body)
         if call is None:
-            await _answer(send, 503, _BUSY, (b"retry-after", b"1"))
+            await _respond(send, 503, _BUSY, (b"retry-after", b"1"))
             return
         beside: asyncio.Task[None] | _LaterTask
         if body is None:
@@ -234,7 +234,7 @@ async def _next(call: BridgeCall, receive: Receive) -> Message:
     return message
 
 
-async def _answer(send: Send, status: int, reason: str, *headers: tuple[bytes, bytes]) -> None:
+async def _respond(send: Send, status: int, reason: str, *headers: tuple[bytes, bytes]) -> None:
     body = f"{status} {HTTPStatus(status).phrase}: {reason}\n".encode()
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [_TEXT, length, *headers]})

@@ -106,21 +106,21 @@ class AdminClient:
         body = None if value is None else json.dumps(value).encode()
         try:
             connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            text = answer.read().decode(errors="replace")
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             hint = "check that the server is running with this `--admin`; it prints `admin on …` at its start"
             raise StartupError(f"cannot reach the admin listener at {self._address}: {why}", hint) from error
         finally:
             connection.close()
-        if answer.status in (200, 202):
+        if response.status in (200, 202):
             try:
                 return cast("dict[str, Any]", json.loads(text))
             except ValueError as error:
                 hint = "check the address: another server may listen there"
                 raise StartupError(f"{self._address} is not an admin listener", hint) from error
-        raise self._refusal(answer.status, text.strip(), path)
+        raise self._refusal(response.status, text.strip(), path)
 
     def _refusal(self, status: int, text: str, path: str) -> StartupError:
         if status == 401:

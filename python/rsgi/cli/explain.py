@@ -94,7 +94,7 @@ def _field(text: str, context: click.Context) -> tuple[str, str]:
 
 def _lines(survey: Survey, case: Case, method: str, url: str, shadow: ShadowRule | None) -> list[str]:
     explained, fields = case.explained, case.fields
-    answer = survey.answer(explained, method, fields)
+    decision = survey.decision(explained, method, fields)
     asked = [
         ("rules", _rules(survey, explained)),
         ("share", case.share),
@@ -114,7 +114,7 @@ def _lines(survey: Survey, case: Case, method: str, url: str, shadow: ShadowRule
             *lines,
             f"  {'served by':<10} nobody: " + ("the handshake is answered with 404" if method == "WS" else "404"),
         ]
-    lines += _served(survey, explained, explained.app, answer.route)
+    lines += _served(survey, explained, explained.app, decision.route)
     if explained.then is not None:
         lines += [
             "",

@@ -105,11 +105,11 @@ class _Lifespan:
         """What the application says to one message; what it raised, or nothing, when its call ends instead."""
         assert self._task is not None  # noqa: S101 - `start` has made it
         self._to_application.put_nowait({"type": kind})
-        answer = asyncio.ensure_future(self._from_application.get())
-        await asyncio.wait({answer, self._task}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
-        if answer.done():
-            return answer.result()
-        answer.cancel()
+        message = asyncio.ensure_future(self._from_application.get())
+        await asyncio.wait({message, self._task}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
+        if message.done():
+            return message.result()
+        message.cancel()
         if not self._task.done():
             return TimeoutError("it took too long")
         error = self._task.exception()  # looked at in any case: asyncio writes of one that was not

@@ -99,7 +99,7 @@ class Observer:
         if repeat is not None:
             again = comparer.compare(exchange.request, exchange.primary, repeat)
             if any(each.place in ("status", "response") for each in again.differences):
-                return Result(skipped="the primary gave two different answers to the same request")
+                return Result(skipped="the primary gave two different responses to the same request")
             if again.skipped is None:
                 for tally in (self._tally,) if self._store is None else (self._tally, self._unwritten):
                     tally.route(key).learn(again.differences)

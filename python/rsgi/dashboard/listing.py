@@ -13,7 +13,7 @@ from typing import Any
 from rsgi._rsgi import Dashboard
 from rsgi.observe.console import say
 from rsgi.routing.coverage import Row, Survey, draw_map, survey_plan
-from rsgi.routing.coverage.document import answered_by, apps_of
+from rsgi.routing.coverage.document import apps_of, server_of
 from rsgi.routing.coverage.map import Side
 from rsgi.routing.plan import Plan
 from rsgi.settings.config import Config
@@ -82,7 +82,7 @@ def _together(rows: tuple[Row, ...]) -> list[list[Row]]:
 def _entry(survey: Survey, rows: list[Row]) -> dict[str, Any]:
     row = rows[0]
     return {
-        **answered_by(row),
+        **server_of(row),
         "methods": [each.method for each in rows],
         "rule": None if row.share_rule is None else survey.plan.rules[row.share_rule].text,
         "old": _side(survey, row.old),

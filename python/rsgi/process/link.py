@@ -54,7 +54,7 @@ class Link:
         self._connection = connection
         self._server: Server | None = None
         self._stop: Callable[[], None] | None = None
-        threading.Thread(target=self._wait_for_dismissal, name="rsgi-supervisor", daemon=True).start()
+        threading.Thread(target=self._wait_for_drain, name="rsgi-supervisor", daemon=True).start()
 
     def introduce(self, banner: str) -> None:
         """Send the banner, if it is this worker's to send."""
@@ -83,7 +83,7 @@ class Link:
         if why is not None:
             self.tell(worn=why)
 
-    def _wait_for_dismissal(self) -> None:
+    def _wait_for_drain(self) -> None:
         try:
             self._connection.recv(1)
         except OSError:

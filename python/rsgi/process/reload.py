@@ -50,30 +50,30 @@ class RuleReload:
         """
         self._served, self._started, self._reread, self._around = served, config, reread, around
         self._path = os.path.abspath(str(config.config))
-        self._wishes: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="rsgi-reload", daemon=True)
         self._thread.start()
 
     def ask(self) -> None:
         """Reload soon. May be called in a signal handler."""
-        self._wishes.put(True)
+        self._requests.put(True)
 
     def stop(self) -> None:
         """End the thread."""
-        self._wishes.put(False)
+        self._requests.put(False)
         self._thread.join()
 
     def _run(self) -> None:
         seen = self._signature()
         while True:
             try:
-                wish = self._wishes.get(timeout=_INTERVAL if self._started.reload_rules else None)
+                request = self._requests.get(timeout=_INTERVAL if self._started.reload_rules else None)
             except queue.Empty:
-                wish = None
-            if wish is False:
+                request = None
+            if request is False:
                 return
             before, seen = seen, self._signature()
-            if wish or seen != before:
+            if request or seen != before:
                 with self._around():
                     self._reload()
 

@@ -21,7 +21,7 @@ class ServiceManager:
     """The service manager that started this process, if it wants to hear of it.
 
     Attributes:
-        interval: How often `alive` is to be called, in seconds.
+        interval: How often `feed_watchdog` is to be called, in seconds.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class ServiceManager:
         """The server was told to end."""
         self._tell("STOPPING=1", "STATUS=stopping: running requests finish")
 
-    def alive(self) -> None:
+    def feed_watchdog(self) -> None:
         """The main thread works."""
         if self._watchdog is not None:
             self._tell("WATCHDOG=1")

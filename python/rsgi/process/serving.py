@@ -153,7 +153,7 @@ def _serve_plan(
 
         def check() -> None:
             handlers.keep()
-            manager.alive()
+            manager.feed_watchdog()
 
         calls = Calls(manager.interval, check, partial(read_again, served, link))
         alone = server.dashboard if link is None else None

@@ -88,13 +88,13 @@ class _Comparison:
             self._recorder.close()
 
     def _take(self, route: str, request: ShadowRequest, app: str, primary: ShadowResponse, other: Other | None) -> None:
-        asked, answered = _request(request), _response(primary)
+        sent, received = _request(request), _response(primary)
         if other is not None:
             parsed, name, response, again = other
             repeat = None if again is None else _response(again)
-            self._compare(parsed, Exchange(route, asked, app, answered, name, _response(response), repeat))
+            self._compare(parsed, Exchange(route, sent, app, received, name, _response(response), repeat))
         elif self._recorder is not None:
-            self._recorder.record(route, app, asked, answered)
+            self._recorder.record(route, app, sent, received)
             if self._recorder.lost and not self._told:
                 self._told = True  # once: the next requests are lost for the same reason
                 say(f"warning: not all requests are recorded in `{self._record}`: {self._recorder.why}")

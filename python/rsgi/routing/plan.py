@@ -33,7 +33,7 @@ class App:
         application: The callable.
         target: The text of its target.
         limit_concurrency: How many requests it may have at the same time.
-        request_timeout: How long it may take until its answer begins, in seconds.
+        request_timeout: How long it may take until its response begins, in seconds.
         own_threads: How many threads it has for itself; `None` when it shares those of all.
     """
 

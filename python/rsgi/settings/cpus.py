@@ -19,7 +19,7 @@ def schedulable_cpus() -> int:
 
 
 def usable_cpus() -> int:
-    """As many of them as the share of time that the container grants comes to, at least one."""
+    """As many as the time that the container grants is worth, at least one."""
     share = cpu_share(_read(_CGROUP2) or " ".join(_read(path) for path in _CGROUP1))
     return schedulable_cpus() if share is None else max(1, min(schedulable_cpus(), math.ceil(share)))
 

@@ -59,7 +59,7 @@ class ParsedRule:
             decoded path.
         fields: What it asks of header fields and cookies.
         scheme: The scheme it is for; `None` for both.
-        websocket: Whether it is for WebSockets only or for none; `None` for all that its application answers.
+        websocket: Whether it is for WebSockets only or for none; `None` for all that its application served_by.
         app: Which application answers, as written.
         text: The whole rule without its share, for people.
         source: Where it stands, such as `rsgi.toml, line 7`; empty on the command line.
@@ -87,10 +87,10 @@ def parse_rule(text: str) -> ParsedRule:
     Raises:
         StartupError: when it is malformed; the hint shows how it is written.
     """
-    pattern, equals, answers = text.rpartition("=")
-    if not equals or not answers.strip() or not pattern.strip():
+    pattern, equals, served_by = text.rpartition("=")
+    if not equals or not served_by.strip() or not pattern.strip():
         _malformed(text, "it does not name an application", f"{_EXAMPLE}: the application follows `=`")
-    app, share = _app_and_share(answers.strip(), text)
+    app, share = _app_and_share(served_by.strip(), text)
     words = pattern.split()
     if len(words) > 2:
         _malformed(text, "it has more words than the methods and a path")
@@ -111,11 +111,11 @@ def parse_rule(text: str) -> ParsedRule:
     return ParsedRule(_normal(methods), _lower(host) or None, "path", path, (), None, None, app, shown, share=share)
 
 
-def _app_and_share(answers: str, text: str) -> tuple[str, int | None]:
+def _app_and_share(served_by: str, text: str) -> tuple[str, int | None]:
     """Split `new:5%`. In `new:app` the colon is part of the target."""
-    app, colon, share = answers.rpartition(":")
+    app, colon, share = served_by.rpartition(":")
     if not colon or not re.search(r"%|^\s*[\d.]*\s*$", share):
-        return answers, None
+        return served_by, None
     if not app.strip():
         _malformed(text, "it does not name an application", f"for example `{text.rpartition('=')[0]}=asgi:5%`")
     try:

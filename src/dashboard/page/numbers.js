@@ -1,4 +1,4 @@
-// Numbers as people read them, and elements. Text is only ever set as text, never as markup.
+// Formats numbers, and makes elements. Text is set as text, never as markup.
 
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -9,8 +9,8 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-// Changes nothing that is right already: readers of the screen are told of every change.
-export function say(node, text) {
+// Sets a text only if it differs, because screen readers read every change aloud.
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 

@@ -1,14 +1,14 @@
-// The page: gets the data, keeps it up to date, and lets the other files show it.
+// The page. It loads the data, keeps it up to date, and calls the other files to show it.
 
-import { count, duration, percent, rate, say, span, when } from "./numbers.js";
-import { Route, RouteTables, writeList } from "./routes.js";
+import { count, duration, percent, rate, setText, span, when } from "./numbers.js";
+import { Route, RouteTables, writeLegend, writeList } from "./routes.js";
 import { appRows, appTable, drawChart, pointsOf, workerRows, workerTable } from "./server.js";
 import { ShareDialog } from "./shares.js";
 
 const MOST_LISTED = 3;
 const find = (id) => document.getElementById(id);
 
-// Only in memory: a reload forgets it.
+// Only in memory, so a reload of the page needs it again.
 let token = null;
 let data = null;
 let history = null;
@@ -28,33 +28,34 @@ function ask(path, options = {}) {
 }
 
 async function optional(path) {
-  const answer = await ask(path);
-  return answer.ok ? answer.json() : null;
+  const response = await ask(path);
+  return response.ok ? response.json() : null;
 }
 
-// Gets everything. Returns false when the token is missing or wrong.
+// Loads everything. Returns false if the token is missing or wrong.
 async function load() {
-  const answer = await ask("routes.json");
-  if (answer.status === 401) return false;
-  if (!answer.ok) throw new Error((await answer.text()).trim());
-  const [fresh, kept, shadow] = [await answer.json(), await optional("history.json"), await shadowed()];
+  const response = await ask("routes.json");
+  if (response.status === 401) return false;
+  if (!response.ok) throw new Error((await response.text()).trim());
+  const [fresh, saved, shadow] = [await response.json(), await optional("history.json"), await shadowed()];
   const same = data !== null && fresh.revision === data.revision && fresh.routes.length === data.routes.length;
   const hadShadow = data?.routes.some((route) => route.shadow) ?? false;
-  // The same routes stay the same rows, so that nothing moves under the reader.
+  // If the routes are the same, their rows stay, so that nothing on the page moves.
   fresh.routes = fresh.routes.map((entry, at) => (same ? Object.assign(data.routes[at], entry) : new Route(entry)));
   data = fresh;
-  history = kept?.traffic ? kept : null;
+  history = saved?.traffic ? saved : null;
   for (const route of data.routes) {
     const labels = new Set([route.path, ...(route.old?.routes ?? []), ...(route.new?.routes ?? [])]);
     route.shadow = shadow?.routes?.find((each) => labels.has(each.route)) ?? null;
   }
-  // A server without a token lets nobody change anything from a page.
+  // Without a token, the server refuses changes from a page.
   view.writable = token !== null;
-  say(find("read-only"), view.writable || !data.server.shares.length ? ""
-    : "Read-only: to change shares here, start the server with an admin token.");
-  look(data);
+  setText(find("read-only"), view.writable || !data.server.shares.length ? ""
+    : "Read-only: to change shares here, start the server with `--admin-token`.");
+  readTimes(data);
   if (same && hadShadow === data.routes.some((route) => route.shadow)) tables.update(view);
   else tables.fill(data.routes, view);
+  writeLegend(find("legend"), data.routes);
   show();
   return true;
 }
@@ -67,17 +68,17 @@ async function shadowed() {
   return found;
 }
 
-function look(message) {
+function readTimes(message) {
   view.now = message.now;
   view.seconds = Math.max(1, message.recent_seconds);
   view.uptime = Math.max(1, message.server.uptime_seconds);
 }
 
-// A message of the stream: the numbers of routes with requests.
-function take(message) {
+// Applies a message of the stream, which has the numbers of the routes with requests.
+function applyMessage(message) {
   if (data === null || message.revision !== data.revision) return load();
   Object.assign(data, { server: message.server, apps: message.apps, traffic: message.traffic });
-  look(message);
+  readTimes(message);
   const known = new Map(message.server.shares.map((share) => [share.rule, share]));
   for (const route of data.routes) if (route.share) route.share = known.get(route.share.rule) ?? route.share;
   for (const [at, side, all, recent, last] of message.numbers) {
@@ -96,31 +97,31 @@ function take(message) {
 function show() {
   const { server } = data;
   const badge = find("state");
-  say(badge, server.state);
+  setText(badge, server.state);
   badge.className = `badge ${server.state}`;
-  say(find("about"), `${server.version}, up ${span(server.uptime_seconds)}, ${server.addresses.join(" ")}`);
+  setText(find("about"), `${server.version}, up ${span(server.uptime_seconds)}, ${server.addresses.join(" ")}`);
   document.title = `${data.ready ? data.summary : server.state}: rsgi`;
   showProgress();
   showLists();
   workers.write(workerRows(server.workers));
   apps.write(appRows(data.apps, view));
   const found = tables.found === data.routes.length ? "" : `${tables.found} of ${data.routes.length} shown`;
-  say(find("found"), found);
+  setText(find("found"), found);
   const rest = data.rest.filter((each) => each.requests > 0).map((each) =>
     `${count(each.requests)} ${each.app === "none" ? "without an application" : `of ${each.app} (${each.route})`}`);
-  say(find("rest"), rest.length ? `Requests that belong to no route here: ${rest.join(", ")}.` : "");
-  say(find("since"), data.history
+  setText(find("rest"), rest.length ? `Requests that belong to no route here: ${rest.join(", ")}.` : "");
+  setText(find("since"), data.history
     ? `The numbers are since ${when(data.counting_since)}. The history covers ${data.history.counted_days.toFixed(1)} days since ${when(data.history.since)}.`
-    : `All numbers are since ${when(data.counting_since)}. With a history folder, rsgi keeps them over restarts.`);
+    : `All numbers are since ${when(data.counting_since)}. With --history-folder, they also survive a restart.`);
 }
 
 function bar(name, part, whole, words) {
   const box = find(`${name}-bar`);
   const text = percent(part, whole);
-  say(find(name), whole ? text : "–");
+  setText(find(name), whole ? text : "–");
   box.firstElementChild.style.width = `${whole ? (100 * part) / whole : 0}%`;
   if (box.getAttribute("aria-label") !== text) box.setAttribute("aria-label", text);
-  say(find(`${name}-words`), words);
+  setText(find(`${name}-words`), words);
 }
 
 function showProgress() {
@@ -129,16 +130,17 @@ function showProgress() {
   else bar("moved", data.migrated, data.old, `${data.migrated} of ${data.old} routes of the old application migrated`);
   const traffic = view.total ? data.traffic : data.traffic.recent;
   const all = traffic.old + traffic.new;
-  const time = view.total ? "since the start" : `in the last ${span(view.seconds)}`;
-  bar("traffic", traffic.new, all, `of ${count(all)} requests ${time} on the new application`);
+  const time = view.total ? "since the start"
+    : view.seconds < 270 ? `in the ${span(view.seconds)} since the start` : "in the last 5 minutes";
+  bar("traffic", traffic.new, all, `of ${count(all)} requests went to the new application ${time}`);
   const days = history ? pointsOf(history.traffic.day, data.apps) : [];
   const hours = history ? pointsOf(history.traffic.hour, data.apps) : [];
   const [points, name] = days.length > 2 ? [days, "by day"] : hours.length > 2 ? [hours, "by hour"]
     : [data.traffic.minutes, "by minute"];
   drawChart(find("chart"), points);
-  const known = points.filter(([, old, young]) => old + young > 0);
-  const part = ([, old, young]) => percent(young, old + young);
-  say(find("chart-words"), known.length > 1
+  const known = points.filter(([, old, newer]) => old + newer > 0);
+  const part = ([, old, newer]) => percent(newer, old + newer);
+  setText(find("chart-words"), known.length > 1
     ? `from ${part(known[0])} to ${part(known.at(-1))}, ${name}, since ${when(known[0][0])}` : "");
 }
 
@@ -159,7 +161,7 @@ function showLists() {
     (route) => `${count(errors(route))} errors, ${part(route)}`, "No route failed.");
 }
 
-// What is not with the new application yet, and nothing is wrong with it.
+// Whether a route is still with the old application, and has no problem.
 function moveNext(route) {
   if (route.trouble() !== null || !route.old) return false;
   const isPart = route.share && parseFloat(route.share.share) < 100;
@@ -174,24 +176,24 @@ function nextStep(route) {
 }
 
 function safeWords() {
-  if (!data.history) return "Needs a history: set a history folder.";
+  if (!data.history) return "Set `--history-folder`: rsgi then sees which routes get no requests for many days.";
   const { counted_days: days, quiet_days: enough } = data.history;
-  return days < enough ? `The history covers ${days.toFixed(1)} of ${enough} days.` : "Every old route had requests.";
+  return days < enough ? `The history covers ${days.toFixed(1)} of ${enough} days.` : "Every route of the old application had requests.";
 }
 
 // Reads the stream until it ends.
 async function listen() {
-  const answer = await ask("events");
-  if (!answer.ok) throw new Error(answer.status === 503 ? "too many pages are open" : `status ${answer.status}`);
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  say(find("live"), problem || "live");
+  const response = await ask("events");
+  if (!response.ok) throw new Error(response.status === 503 ? "too many pages are open" : `status ${response.status}`);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  setText(find("live"), problem || "live");
   for (let text = ""; ;) {
     const { value, done } = await reader.read();
     if (done) throw new Error("the server ended the stream");
     const parts = (text + value).split("\n\n");
     text = parts.pop();
     const last = parts.filter((part) => part.startsWith("data: ")).at(-1);
-    if (last) await take(JSON.parse(last.slice(6)));
+    if (last) await applyMessage(JSON.parse(last.slice(6)));
   }
 }
 
@@ -204,13 +206,13 @@ async function run() {
     try {
       await listen();
     } catch (error) {
-      say(find("live"), `not live (${error.message}); trying again`);
+      setText(find("live"), `not live (${error.message}); trying again`);
     }
     await pause(2);
     try {
       if (!await load()) return enter("The token is not valid any more.");
     } catch (error) {
-      say(find("live"), `the server cannot be reached (${error.message}); trying again`);
+      setText(find("live"), `the server cannot be reached (${error.message}); trying again`);
     }
   }
 }
@@ -219,7 +221,7 @@ function enter(why) {
   token = null;
   find("board").hidden = true;
   find("entry").hidden = false;
-  say(find("entry-error"), why);
+  setText(find("entry-error"), why);
   find("token").focus();
 }
 
@@ -228,7 +230,7 @@ async function begin(wrong) {
     if (!await load()) return enter(wrong);
     return run();
   } catch (error) {
-    say(find("live"), `the dashboard cannot be loaded: ${error.message}`);
+    setText(find("live"), `the dashboard cannot be loaded: ${error.message}`);
     await pause(2);
     return begin(wrong);
   }
@@ -256,7 +258,7 @@ for (const id of ["words", "only"]) {
     show();
   });
 }
-// Quiet days, shadow and history change slowly.
+// Quiet days, shadow traffic and the history change slowly, so they are loaded again once a minute.
 setInterval(() => {
   if (data !== null && !find("board").hidden && !shares.dialog.open) load().catch(() => undefined);
 }, 60000);

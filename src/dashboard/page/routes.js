@@ -1,26 +1,34 @@
-// The routes: which of them are shown, in what order, and their numbers.
+// The table of routes: filter, order and numbers. Also the legend and the short lists above the table.
 
-import { ago, count, duration, element, percent, rate, say, table } from "./numbers.js";
+import { ago, count, duration, element, percent, rate, setText, table } from "./numbers.js";
 
 const SIDES = ["old", "new"];
-// From so many routes on, each prefix has a table of its own, which is folded.
+// With at least this many routes, each prefix has a table of its own, which is closed at first.
 const FOLDED_FROM = 100;
-// With so many requests, the part of errors and a time mean something. The slowest of a few requests does not.
+// Rates of errors and response times are compared only if there are at least this many requests.
 const ENOUGH = 20;
 const TIMES = [["p50", ENOUGH], ["p99", 100]];
-// How much slower is a problem: this many times, and so many seconds.
+// The new application is too slow if it takes this many times as long, and this many seconds longer.
 const SLOWER = 1.5;
 const NOTABLE = 0.005;
-const SIGNS = {
-  "migrated": "✓", "type differs": "≠", "method missing": "◐", "only old": "○", "only new": "+", "built in": "·",
-  "hidden": "!", "kept": "=", "opaque": "?",
+// The symbol and the meaning of each status. `rsgi routes` shows the same.
+const STATUSES = {
+  "migrated": ["✓", "both applications have it, and the new one serves it"],
+  "only old": ["○", "only the old application has it: not moved yet"],
+  "kept": ["=", "both applications have it, and a rule or a setting leaves it with the old one"],
+  "method missing": ["◐", "the new application has the path, but not this method"],
+  "type differs": ["≠", "the new route takes only some paths of the old one"],
+  "hidden": ["!", "an earlier rule, mount or route takes its requests"],
+  "only new": ["+", "only the new application has it"],
+  "built in": ["·", "a page that the framework adds; not counted"],
+  "opaque": ["?", "rsgi cannot read the routes below it"],
 };
 
 const COLUMNS = [
   ["path", "Route", null],
   ["status", "Status", null],
   ["served", "Served by", null],
-  ["share", "Share", null],
+  ["share", "Share of clients", null],
   ["rate", "Requests", "number"],
   ["errors", "5xx", "number"],
   ["p50old", "p50 old", "number wide-only"],
@@ -40,7 +48,7 @@ export class Route {
     this.shadow = null;
   }
 
-  // The numbers that are shown: of the last minutes, or since the start.
+  // The numbers to show: of the last minutes, or since the start.
   of(side, view) {
     const numbers = this[side];
     return numbers && (view.total ? numbers : numbers.recent);
@@ -58,7 +66,7 @@ export class Route {
     return this.share?.rollback?.state === "rolled back";
   }
 
-  // What is wrong with it, in words, by the last minutes.
+  // Describes a problem of the last minutes. `null` if there is none.
   trouble() {
     if (this.rolledBack()) return `stopped by rollback: ${this.share.rollback.reason ?? ""}`;
     for (const side of ["new", "old"]) {
@@ -67,10 +75,10 @@ export class Route {
         return `${percent(recent.errors, recent.requests)} errors in the ${side} one`;
       }
     }
-    const old = this.old?.recent, young = this.new?.recent;
+    const old = this.old?.recent, newer = this.new?.recent;
     for (const [time, enough] of TIMES) {
-      if (old?.[time] && young?.[time] && Math.min(old.requests, young.requests) >= enough && isSlower(young[time], old[time])) {
-        return `the new one takes ${(young[time] / old[time]).toFixed(1)} times as long (${time})`;
+      if (old?.[time] && newer?.[time] && Math.min(old.requests, newer.requests) >= enough && isSlower(newer[time], old[time])) {
+        return `the new one takes ${(newer[time] / old[time]).toFixed(1)} times as long (${time})`;
       }
     }
     return null;
@@ -105,7 +113,7 @@ export class RouteTables {
     this.filter = { words: [], only: "" };
   }
 
-  // Takes a new list.
+  // Shows a new list of routes.
   fill(routes, view) {
     const open = new Set((this.groups ?? []).filter(({ details }) => details?.open).map(({ prefix }) => prefix));
     this.routes = routes;
@@ -143,7 +151,9 @@ export class RouteTables {
     cells.path.append(element("span", { class: "methods" }, route.methods.join(",")));
     cells.path.append(element("span", { class: "path" }, `${route.host ?? ""}${route.path}`));
     if (route.note) cells.path.append(element("span", { class: "note" }, route.note));
-    cells.status.append(`${SIGNS[route.status] ?? ""} ${route.status}`);
+    const [symbol, meaning] = STATUSES[route.status] ?? ["", ""];
+    cells.status.append(`${symbol} ${route.status}`);
+    cells.status.title = meaning;
     cells.served.append(route.served);
     cells.words = element("span");
     cells.share.className = "share";
@@ -175,32 +185,32 @@ export class RouteTables {
     }
   }
 
-  // Writes the numbers of now.
+  // Writes the current numbers.
   update(view) {
     this.view = view;
     for (const [route, cells] of this.rows) {
-      const { old, new: young } = { old: route.of("old", view), new: route.of("new", view) };
-      say(cells.rate, rate(route.rate(view)));
+      const { old, new: newer } = { old: route.of("old", view), new: route.of("new", view) };
+      setText(cells.rate, rate(route.rate(view)));
       cells.rate.title = `${count(route.sum("requests", { total: true }))} since the start`;
       const errors = route.sum("errors", view);
-      say(cells.errors, errors ? `${count(errors)} (${percent(errors, route.sum("requests", view))})` : "–");
+      setText(cells.errors, errors ? `${count(errors)} (${percent(errors, route.sum("requests", view))})` : "–");
       cells.errors.classList.toggle("red", errors > 0);
-      say(cells.p50old, old ? duration(old.p50) : "");
-      say(cells.p50new, young ? duration(young.p50) : "");
-      say(cells.p99old, old ? duration(old.p99) : "");
-      say(cells.p99new, young ? duration(young.p99) : "");
-      cells.p99new.classList.toggle("red", Boolean(old?.p99 && young?.p99 && isSlower(young.p99, old.p99)));
-      say(cells.seen, route.old ? seen(route, view) : "");
-      if (cells.match) say(cells.match, route.shadow?.n ? `${percent(route.shadow.match, 1)} of ${route.shadow.n}` : "");
+      setText(cells.p50old, duration(old?.p50));
+      setText(cells.p50new, duration(newer?.p50));
+      setText(cells.p99old, duration(old?.p99));
+      setText(cells.p99new, duration(newer?.p99));
+      cells.p99new.classList.toggle("red", Boolean(old?.p99 && newer?.p99 && isSlower(newer.p99, old.p99)));
+      setText(cells.seen, route.old ? seen(route, view) : "–");
+      if (cells.match) setText(cells.match, route.shadow?.n ? `${percent(route.shadow.match, 1)} of ${route.shadow.n}` : "–");
       this.writeShare(route, cells, view);
     }
     this.show();
-    for (const group of this.groups) if (group.words) say(group.words, words(group.members, view));
+    for (const group of this.groups) if (group.words) setText(group.words, words(group.members, view));
   }
 
   writeShare(route, cells, view) {
     const share = route.share;
-    say(cells.words, route.rolledBack() ? "stopped by rollback" : share ? share.share : "");
+    setText(cells.words, route.rolledBack() ? "stopped by rollback" : share ? share.share : "–");
     cells.words.classList.toggle("red", route.rolledBack());
     if (share && view.writable && !cells.button) {
       cells.button = element("button", { type: "button" }, "Change");
@@ -248,6 +258,18 @@ export class RouteTables {
   }
 }
 
+// Explains the symbols of the routes that are there.
+export function writeLegend(root, routes) {
+  const found = new Set(routes.map((route) => route.status));
+  root.replaceChildren(...Object.entries(STATUSES).filter(([status]) => found.has(status)).flatMap(
+    ([status, [symbol, meaning]]) => [element("dt", {}, `${symbol} ${status}`), element("dd", {}, meaning)]),
+  element("dt", {}, "–"), element("dd", {}, "no such route, or no requests"),
+  element("dt", {}, "Share of clients"),
+  element("dd", {}, "the part of the clients that the rule of this route is for, such as 5 % with `--route '/x=new:5%'`"),
+  element("dt", {}, "p50, p99"),
+  element("dd", {}, "the time that half of the requests, or 99 of 100, took at most"));
+}
+
 function seen(route, view) {
   const { last_seen: last, quiet_days: quiet } = route.old;
   if (route.safe_to_delete) return `${Math.floor(quiet)} days quiet`;
@@ -264,7 +286,7 @@ function words(routes, view) {
   return said.join(", ");
 }
 
-// By the first segment of their paths; a prefix with many routes is divided by the second.
+// Groups routes by the first segment of their path. A group with many routes is divided by the second segment.
 function byPrefix(routes) {
   const parts = new Map();
   for (const [prefix, members] of grouped(routes, (route) => prefixOf(route.path, 1))) {
@@ -288,7 +310,7 @@ function prefixOf(path, depth) {
   return path.split("/").slice(0, depth + 1).join("/") || "/";
 }
 
-// The lists above the table: [element, routes, words for each].
+// Fills one of the short lists above the table. `words` describes a route.
 export function writeList(node, routes, words, empty) {
   const items = routes.map((route) => {
     const methods = element("span", { class: "methods" }, route.methods.join(","));
@@ -296,7 +318,7 @@ export function writeList(node, routes, words, empty) {
     return element("li", {}, methods, path, element("span", { class: "dim" }, words(route)));
   });
   const text = items.map((item) => item.textContent).join("\n") || empty;
-  if (node.dataset.said === text) return;
-  node.dataset.said = text;
+  if (node.dataset.shown === text) return;
+  node.dataset.shown = text;
   node.replaceChildren(...(items.length ? items : [element("li", { class: "dim" }, empty)]));
 }

@@ -1,13 +1,13 @@
-// Workers, applications, and the chart.
+// The tables of workers and applications, and the chart.
 
-import { bytes, count, duration, element, percent, say, span, table } from "./numbers.js";
+import { bytes, count, duration, element, percent, setText, span, table } from "./numbers.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
 const WORKERS = [
   ["worker", "Worker"], ["state", "State"], ["pid", "Process"], ["up", "Up", "number"], ["memory", "Memory", "number"],
-  ["calls", "Calls", "number"], ["busy", "Threads busy", "number"], ["idle", "idle", "number"],
-  ["stuck", "stuck", "number"], ["queue", "Queue", "number"], ["lag", "Loop lag", "number"],
+  ["calls", "Calls", "number"], ["busy", "Threads busy", "number"], ["idle", "Threads idle", "number"],
+  ["stuck", "Threads stuck", "number"], ["queue", "Queue", "number"], ["lag", "Loop lag", "number"],
 ];
 
 const APPS = [
@@ -15,7 +15,7 @@ const APPS = [
   ["errors", "5xx", "number"], ["p50", "p50", "number"], ["p99", "p99", "number"],
 ];
 
-// A table whose rows are made again only when there are more or fewer of them.
+// A table that keeps its rows, and makes new ones only if their number changes.
 export class SmallTable {
   constructor(root, caption, columns) {
     this.columns = columns;
@@ -31,7 +31,7 @@ export class SmallTable {
         at ? element("td", { class: kind }) : element("th", { scope: "row" }));
       body.append(element("tr", {}, ...cells));
     }
-    rows.forEach((row, at) => row.forEach((text, cell) => say(body.children[at].children[cell], text)));
+    rows.forEach((row, at) => row.forEach((text, cell) => setText(body.children[at].children[cell], text)));
   }
 }
 
@@ -68,14 +68,14 @@ function shape(name, attributes, text) {
   return made;
 }
 
-// The part of the requests that the new applications answered, for points of [time, old, new].
+// Draws how many of the requests the new applications served. A point is [time, old, new].
 export function drawChart(root, points) {
   const known = points.filter(([, old, young]) => old + young > 0);
-  const said = JSON.stringify(known);
-  if (root.dataset.said === said) return;
-  root.dataset.said = said;
+  const shown = JSON.stringify(known);
+  if (root.dataset.shown === shown) return;
+  root.dataset.shown = shown;
   if (known.length < 2) {
-    root.replaceChildren(element("p", { class: "dim" }, "There is a line here after two minutes with requests."));
+    root.replaceChildren(element("p", { class: "dim" }, "The chart begins after two minutes with requests."));
     return;
   }
   const [begin, end] = [known[0][0], known.at(-1)[0]];
@@ -94,7 +94,7 @@ export function drawChart(root, points) {
   root.replaceChildren(svg);
 }
 
-// From the history: steps of [time, application, requests, errors] become points.
+// Makes points of the steps of the history, which are [time, application, requests, errors].
 export function pointsOf(steps, apps) {
   const interfaces = new Map(apps.map((app) => [app.name, app.interface]));
   const points = new Map();

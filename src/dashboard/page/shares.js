@@ -1,6 +1,6 @@
-// Changes shares. The token goes only into a header of requests to this server.
+// The dialog that changes a share. The token is sent only to this server, in a header.
 
-import { say } from "./numbers.js";
+import { setText } from "./numbers.js";
 
 export class ShareDialog {
   constructor(ask, changed) {
@@ -18,10 +18,10 @@ export class ShareDialog {
 
   open(share) {
     this.share = share;
-    say(this.rule, share.rule);
+    setText(this.rule, share.rule);
     this.value.value = parseFloat(share.share);
-    say(this.words, `Now ${share.share}. In the settings: ${share.configured}. It stays until the server ends.`);
-    say(this.error, "");
+    setText(this.words, `Now ${share.share}. In the settings: ${share.configured}. The new share is in use until the server stops.`);
+    setText(this.error, "");
     this.dialog.showModal();
     this.value.select();
   }
@@ -29,16 +29,16 @@ export class ShareDialog {
   async set() {
     const body = JSON.stringify({ [this.share.rule]: `${Number(this.value.value)}%` });
     try {
-      const answer = await this.ask("shares", { method: "PUT", body, headers: { "Content-Type": "application/json" } });
-      if (!answer.ok) {
-        say(this.error, (await answer.text()).trim());
+      const response = await this.ask("shares", { method: "PUT", body, headers: { "Content-Type": "application/json" } });
+      if (!response.ok) {
+        setText(this.error, (await response.text()).trim());
         return;
       }
-      const { workers } = await answer.json();
+      const { workers } = await response.json();
       this.dialog.close();
       this.changed(workers.took < workers.of ? `${workers.took} of ${workers.of} workers use the new share` : "");
     } catch (error) {
-      say(this.error, `The server cannot be reached: ${error.message}`);
+      setText(this.error, `The server cannot be reached: ${error.message}`);
     }
   }
 }

@@ -19,15 +19,15 @@ use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 use super::socket::{Inbound, Socket};
 
 /// How long the client may take to answer a close frame after its own error or at the server's shutdown. What it sends
-/// before its answer is discarded.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// before its reply is discarded.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How the traffic ended.
 pub(super) enum SocketEnd {
     /// The client closed. The application gets the code and the reason.
     ClosedByClient(Option<CloseFrame>),
-    /// The client closed, and tungstenite has not answered its close frame.
-    Unanswered(CloseFrame),
+    /// The client closed, and tungstenite has not replied to its close frame.
+    ToReply(CloseFrame),
     /// We sent a close frame.
     Closing,
     /// Close with this code: the client broke the protocol or exceeded a limit, or the server stops.
@@ -48,7 +48,7 @@ pub(super) const NOT_UTF_8: SocketEnd = SocketEnd::Refused(CloseCode::Invalid, "
 /// What a close frame with code 1014 and this reason means.
 pub(super) fn closed_by_bad_gateway(reason: &[u8]) -> SocketEnd {
     let reason = std::str::from_utf8(reason).map(Utf8Bytes::from);
-    reason.map_or(NOT_UTF_8, |reason| SocketEnd::Unanswered(CloseFrame { code: CloseCode::from(1014), reason }))
+    reason.map_or(NOT_UTF_8, |reason| SocketEnd::ToReply(CloseFrame { code: CloseCode::from(1014), reason }))
 }
 
 /// What a read error means.
@@ -64,10 +64,10 @@ pub(super) fn refusal(error: &Error) -> SocketEnd {
 
 /// What to send to the client at the end.
 pub(super) enum CloseAction {
-    /// A close frame that the client has to answer.
+    /// A close frame that the client has to reply to.
     Close(CloseFrame),
-    /// A close frame that answers the client's.
-    Answer(CloseFrame),
+    /// A close frame that replies to the client's.
+    Reply(CloseFrame),
     /// Nothing: the close frames were exchanged.
     Done,
     /// Nothing, because it would not arrive. The connection is cut.
@@ -79,7 +79,7 @@ pub(super) fn tell(inbound: &PipeWriter<Inbound>, ending: SocketEnd) -> CloseAct
     let (code, reason, close_action) = match ending {
         SocketEnd::ClosedByClient(None) => (1005, Utf8Bytes::default(), CloseAction::Done),
         SocketEnd::ClosedByClient(Some(frame)) => (frame.code.into(), frame.reason, CloseAction::Done),
-        SocketEnd::Unanswered(frame) => (frame.code.into(), frame.reason.clone(), CloseAction::Answer(frame)),
+        SocketEnd::ToReply(frame) => (frame.code.into(), frame.reason.clone(), CloseAction::Reply(frame)),
         SocketEnd::Refused(code, reason) => {
             let reason = Utf8Bytes::from_static(reason);
             (code.into(), reason.clone(), CloseAction::Close(CloseFrame { code, reason }))
@@ -92,7 +92,7 @@ pub(super) fn tell(inbound: &PipeWriter<Inbound>, ending: SocketEnd) -> CloseAct
     close_action
 }
 
-/// Closes in order: sends a close frame if none was sent, waits for the client's answer, and then closes the stream.
+/// Closes in order: sends a close frame if none was sent, waits for the client's reply, and then closes the stream.
 pub(super) async fn finish(
     mut sink: SplitSink<Socket, Message>,
     mut stream: SplitStream<Socket>,
@@ -103,10 +103,10 @@ pub(super) async fn finish(
         CloseAction::Close(frame) => {
             // The client may have gone.
             let _sent = sink.send(Message::Close(Some(frame))).await;
-            let answered = async { while let Some(Ok(_)) = stream.next().await {} };
-            let _answered = timeout(ANSWER_TIMEOUT, answered).await;
+            let replied = async { while let Some(Ok(_)) = stream.next().await {} };
+            let _replied = timeout(REPLY_TIMEOUT, replied).await;
         }
-        CloseAction::Answer(frame) => {
+        CloseAction::Reply(frame) => {
             // The client may have gone.
             let _sent = sink.send(Message::Close(Some(frame))).await;
         }

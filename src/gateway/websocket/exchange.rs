@@ -26,8 +26,9 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::super::asgi::AsgiGateway;
+use super::super::disconnect::DisconnectFlag;
 use super::super::message::{typed, unexpected};
-use super::super::response_messages::{Capacity, DisconnectFlag, ResponseMessages, body_part};
+use super::super::response_messages::{Capacity, ResponseMessages, body_part};
 use super::super::waiters::Waiters;
 use super::handshake::subprotocols;
 use super::message;
@@ -71,29 +72,29 @@ pub struct WebSocketStart {
     pub(super) head: Box<RequestHead>,
     pub(super) inbound: PipeReader<Inbound>,
     pub(super) outbound: PipeWriter<Outbound>,
-    pub(super) answer: oneshot::Sender<HandshakeResponse>,
-    pub(super) gone: DisconnectFlag,
+    pub(super) reply: oneshot::Sender<HandshakeResponse>,
+    pub(super) disconnect: DisconnectFlag,
     pub(super) call: RunningCall,
 }
 
 impl Start for WebSocketStart {
     /// Builds scope, `receive` and `send`, and starts the task.
     fn start(self: Box<Self>, py: Python<'_>) {
-        let Self { gateway, head, inbound, outbound, answer, gone, call } = *self;
+        let Self { gateway, head, inbound, outbound, reply, disconnect, call } = *self;
         let scheme = head.peer.websocket_scheme();
         let offered = subprotocols(&head.parts.fields);
         let scope = gateway.scope(py, &head, ScopeKind::WebSocket { subprotocols: &offered });
         let exchange = WebSocketExchange {
             state: Mutex::new(SocketState {
                 inbound,
-                progress: HandshakeProgress::Connecting { answer, outbound, told: false },
+                progress: HandshakeProgress::Connecting { reply, outbound, told: false },
                 call: Some(call),
                 ended: None,
             }),
             offered,
             head,
             waiters: Arc::default(),
-            gone,
+            disconnect,
             gateway: Arc::clone(&gateway),
         };
         let started = scope.and_then(|scope| {
@@ -133,8 +134,8 @@ fn complete_scope(py: Python<'_>, scope: &Bound<'_, PyDict>, scheme: &str) -> Py
 
 #[derive(Debug)]
 enum HandshakeProgress {
-    /// The application has not answered. `told` is true after `websocket.connect` was delivered.
-    Connecting { answer: oneshot::Sender<HandshakeResponse>, outbound: PipeWriter<Outbound>, told: bool },
+    /// The application has not responded. `told` is true after `websocket.connect` was delivered.
+    Connecting { reply: oneshot::Sender<HandshakeResponse>, outbound: PipeWriter<Outbound>, told: bool },
     /// Messages go both ways.
     Open(PipeWriter<Outbound>),
     /// The application denies the handshake with its own response.
@@ -185,7 +186,7 @@ pub struct WebSocketExchange {
     offered: Vec<String>,
     head: Box<RequestHead>,
     waiters: Arc<Waiters>,
-    gone: DisconnectFlag,
+    disconnect: DisconnectFlag,
     gateway: Arc<AsgiGateway>,
 }
 
@@ -235,7 +236,7 @@ impl WebSocketExchange {
                 }
             }
             HandshakeProgress::Denying(response) => {
-                let over = response.poll_over(context, &self.gone);
+                let over = response.poll_over(context, &self.disconnect);
                 return over.map(|()| message::disconnected(py, UNKNOWN, ""));
             }
             HandshakeProgress::Closed | HandshakeProgress::Open(_) => {}
@@ -253,7 +254,7 @@ impl WebSocketExchange {
 
     fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
         let room = match &mut self.lock().progress {
-            HandshakeProgress::Open(outbound) => outbound.poll_ready(context).map_err(message::gone),
+            HandshakeProgress::Open(outbound) => outbound.poll_ready(context).map_err(message::client_left),
             HandshakeProgress::Denying(response) => response.poll_room(context),
             HandshakeProgress::Connecting { .. } | HandshakeProgress::Closed => Poll::Ready(Ok(())),
         };
@@ -275,10 +276,10 @@ impl WebSocketExchange {
     fn accept(&self, (subprotocol, headers): (Option<HeaderValue>, HeaderMap)) -> PyResult<Capacity> {
         let mut state = self.lock();
         match state.take_progress() {
-            HandshakeProgress::Connecting { answer, outbound, .. } => {
+            HandshakeProgress::Connecting { reply, outbound, .. } => {
                 state.progress = HandshakeProgress::Open(outbound);
                 let accepted = HandshakeResponse::Accepted { subprotocol, headers };
-                answer.send(accepted).map(|()| Capacity::More).map_err(message::gone)
+                reply.send(accepted).map(|()| Capacity::More).map_err(message::client_left)
             }
             other => Err(state.misplaced("websocket.accept", other)),
         }
@@ -288,10 +289,10 @@ impl WebSocketExchange {
         let mut state = self.lock();
         match state.take_progress() {
             // A refused handshake has a status and no close code.
-            HandshakeProgress::Connecting { answer, .. } => {
+            HandshakeProgress::Connecting { reply, .. } => {
                 let refused = RequestError::new(StatusCode::FORBIDDEN, "the application refused the WebSocket");
                 // The client may have left.
-                let _unsent = answer.send(HandshakeResponse::Refused(refused));
+                let _unsent = reply.send(HandshakeResponse::Refused(refused));
                 Ok(Capacity::More)
             }
             HandshakeProgress::Open(outbound) => match message::close_frame(code, &reason) {
@@ -299,7 +300,7 @@ impl WebSocketExchange {
                     state.progress = HandshakeProgress::Closed;
                     let closed = outbound.push(Outbound::Close { code, reason });
                     outbound.finish();
-                    closed.map(|()| Capacity::More).map_err(message::gone)
+                    closed.map(|()| Capacity::More).map_err(message::client_left)
                 }
                 Err(error) => {
                     state.progress = HandshakeProgress::Open(outbound);
@@ -313,7 +314,7 @@ impl WebSocketExchange {
     fn send_data(&self, data: Outbound) -> PyResult<Capacity> {
         let mut state = self.lock();
         if let HandshakeProgress::Open(outbound) = &state.progress {
-            outbound.push(data).map_err(message::gone)?;
+            outbound.push(data).map_err(message::client_left)?;
             return Ok(if outbound.has_room() { Capacity::More } else { Capacity::Full });
         }
         let progress = state.take_progress();
@@ -324,13 +325,13 @@ impl WebSocketExchange {
         let head = message::denial(py, message, self.head.parts.version)?;
         let mut state = self.lock();
         match state.take_progress() {
-            HandshakeProgress::Connecting { answer, .. } => {
+            HandshakeProgress::Connecting { reply, .. } => {
                 let (responder, response) = reply::channel();
                 let mut messages = self.gateway.response(responder, None);
-                let started = messages.start(head, &self.gone);
+                let started = messages.start(head, &self.disconnect);
                 state.progress = HandshakeProgress::Denying(messages);
                 // The client may have left; `started` then has the error.
-                let _unsent = answer.send(HandshakeResponse::Denied(response));
+                let _unsent = reply.send(HandshakeResponse::Denied(response));
                 started.map(|()| Capacity::More)
             }
             other => Err(state.misplaced("websocket.http.response.start", other)),
@@ -348,12 +349,12 @@ impl WebSocketExchange {
             let progress = state.take_progress();
             return Err(state.misplaced("websocket.http.response.body", progress));
         };
-        let (room, ended) = response.take_body(body, more, self.head.is_head(), &self.gone)?;
+        let (capacity, ended) = response.take_body(body, more, self.head.is_head(), &self.disconnect)?;
         drop(state);
         if ended != Ended::Whole {
             log_length(py, self.log_context(), ended);
         }
-        Ok(room)
+        Ok(capacity)
     }
 }
 
@@ -373,10 +374,10 @@ impl TaskExchange for WebSocketExchange {
             (state.take_progress(), state.call.take())
         };
         let error = match progress {
-            HandshakeProgress::Connecting { answer, .. } => {
-                let client_left = answer.is_closed();
+            HandshakeProgress::Connecting { reply, .. } => {
+                let client_left = reply.is_closed();
                 // The client may have left.
-                let _unsent = answer.send(HandshakeResponse::Refused(RequestError::application_failed()));
+                let _unsent = reply.send(HandshakeResponse::Refused(RequestError::application_failed()));
                 let silent = || PyRuntimeError::new_err("the application returned without answering the handshake");
                 result.err().or_else(|| (!client_left).then(silent))
             }
@@ -387,7 +388,7 @@ impl TaskExchange for WebSocketExchange {
                 outbound.finish();
                 result.err()
             }
-            HandshakeProgress::Denying(mut response) => response.end(py, result, false, &self.gone).failure(),
+            HandshakeProgress::Denying(mut response) => response.end(py, result, false, &self.disconnect).failure(),
             HandshakeProgress::Closed => result.err(),
         };
         let Some(error) = error.filter(|_| self.gateway.event_loop.is_attached()) else { return };

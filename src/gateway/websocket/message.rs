@@ -28,7 +28,7 @@ const SERVERS_OWN: [(HeaderName, &str); 4] = [
     (SEC_WEBSOCKET_PROTOCOL, "the subprotocol is accepted with 'subprotocol', not with a header"),
     (SEC_WEBSOCKET_EXTENSIONS, "the header Sec-WebSocket-Extensions is the server's to set"),
     (SEC_WEBSOCKET_ACCEPT, "the header Sec-WebSocket-Accept is the server's to set"),
-    (CONTENT_LENGTH, "the answer that accepts a WebSocket has no body, and so no Content-Length"),
+    (CONTENT_LENGTH, "the response that accepts a WebSocket has no body, and so no Content-Length"),
 ];
 
 type Message<'a, 'py> = &'a Bound<'py, PyDict>;
@@ -136,7 +136,7 @@ pub(super) fn data(py: Python<'_>, message: Message<'_, '_>) -> PyResult<Outboun
 }
 
 /// The error for a message that can no longer reach the client.
-pub(super) fn gone<T>(_: T) -> PyErr {
+pub(super) fn client_left<T>(_: T) -> PyErr {
     ClientDisconnected::new_err("the client has left the WebSocket")
 }
 

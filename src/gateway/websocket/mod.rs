@@ -31,8 +31,8 @@ use self::exchange::HandshakeResponse;
 use self::handshake::Handshake;
 use self::socket::SocketOptions;
 use super::app::{App, Gateway};
-use super::in_time::{self, AnswerTime};
-use super::response_messages::{DisconnectFlag, NotifyOnDrop};
+use super::disconnect::{DisconnectFlag, NotifyOnDrop};
+use super::in_time::{self, ResponseTimeout};
 use crate::config::choice::WebSocketCompression;
 use crate::config::settings::Settings;
 use crate::request::error::RequestError;
@@ -57,7 +57,7 @@ pub struct HandshakeRequest<'a> {
     pub in_flight: &'a mut InFlight,
 }
 
-/// Calls the application. Its answer to the handshake becomes the response.
+/// Calls the application. Its reply to the handshake becomes the response.
 ///
 /// # Cancel safety
 /// If the future is dropped, the application gets `websocket.disconnect`.
@@ -75,23 +75,30 @@ pub async fn call(app: &App, asked: HandshakeRequest<'_>, settings: &Settings) -
     let upgrade = Upgrade::of(&mut head.parts);
     let (inbound_writer, inbound) = pipe(INBOUND_BUFFER);
     let (outbound, outbound_reader) = pipe(settings.response_buffer);
-    let (answer, answered) = oneshot::channel();
-    let gone = DisconnectFlag::default();
+    let (reply, response) = oneshot::channel();
+    let disconnect = DisconnectFlag::default();
     let call = gateway.calls.begin(&head);
-    let time = gateway.limit.map(|limit| AnswerTime { limit, reading: None, call: call.handle(), wear: None });
-    let start =
-        WebSocketStart { gateway: Arc::clone(gateway), head, inbound, outbound, answer, gone: Arc::clone(&gone), call };
-    let _told = NotifyOnDrop(gone);
+    let time = gateway.limit.map(|limit| ResponseTimeout { limit, reading: None, call: call.handle(), wear: None });
+    let start = WebSocketStart {
+        gateway: Arc::clone(gateway),
+        head,
+        inbound,
+        outbound,
+        reply,
+        disconnect: Arc::clone(&disconnect),
+        call,
+    };
+    let _told = NotifyOnDrop(disconnect);
     gateway.event_loop.submit(LoopEvent::Start(Box::new(start)));
     let failed = || AppResponse::Error(RequestError::application_failed());
-    let answered = match time {
-        None => answered.await,
-        Some(time) => match tokio::time::timeout(time.limit, answered).await {
-            Ok(answered) => answered,
+    let response = match time {
+        None => response.await,
+        Some(time) => match tokio::time::timeout(time.limit, response).await {
+            Ok(response) => response,
             Err(_) => return in_time::cancelled(time, &gateway.event_loop),
         },
     };
-    match answered {
+    match response {
         Err(_) => failed(),
         Ok(HandshakeResponse::Refused(error)) => AppResponse::Error(error),
         Ok(HandshakeResponse::Denied(response)) => response.await.unwrap_or_else(|_| failed()),

@@ -110,7 +110,7 @@ fn window_bits(text: &str) -> Option<u8> {
 mod tests {
     use super::*;
 
-    fn answer(offers: &[&'static str]) -> Option<String> {
+    fn accepted(offers: &[&'static str]) -> Option<String> {
         let fields = offers.iter().map(|offer| ("sec-websocket-extensions", *offer)).collect();
         agree(&fields).map(|agreed| agreed.to_string())
     }
@@ -129,14 +129,14 @@ mod tests {
                 "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
             ),
         ] {
-            assert_eq!(answer(&[offer]).as_deref(), Some(expected), "{offer}");
+            assert_eq!(accepted(&[offer]).as_deref(), Some(expected), "{offer}");
         }
     }
 
     #[test]
     fn the_first_offer_that_can_be_met_is_taken() {
         let offers = ["x-other, permessage-deflate; server_max_window_bits=8", "permessage-deflate"];
-        assert_eq!(answer(&offers).as_deref(), Some("permessage-deflate"));
+        assert_eq!(accepted(&offers).as_deref(), Some("permessage-deflate"));
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
             "permessage-deflate; client_max_window_bits; client_max_window_bits=9",
             "permessage-deflate;",
         ] {
-            assert_eq!(answer(&[offer]), None, "{offer}");
+            assert_eq!(accepted(&[offer]), None, "{offer}");
         }
     }
 }

@@ -54,7 +54,7 @@ impl ClientActivity {
 pub struct Pinger {
     options: SocketOptions,
     next: Instant,
-    /// When the unanswered ping was sent.
+    /// When the pending ping was sent.
     asked: Option<Instant>,
 }
 

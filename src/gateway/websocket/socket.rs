@@ -149,7 +149,7 @@ pub async fn run(
         tokio::select! {
             ending = &mut reading => ending,
             ending = &mut writing => match ending {
-                // We sent a close frame. The reader gets the client's answer.
+                // We sent a close frame. The reader gets the client's reply.
                 SocketEnd::Closing => timeout(CLOSE_TIMEOUT, reading).await.unwrap_or(SocketEnd::Lost(NO_CLOSE)),
                 other => other,
             },
@@ -197,7 +197,7 @@ async fn read(
             (Message::Text(text), ..) => Inbound::Text(text),
             (Message::Binary(bytes), ..) => Inbound::Binary(bytes),
             (Message::Close(frame), ..) => {
-                // Polling on sends tungstenite's answer to the close frame.
+                // Polling on sends tungstenite's reply to the close frame.
                 let _closed = timeout(CLOSE_TIMEOUT, stream.next()).await;
                 return SocketEnd::ClosedByClient(frame);
             }

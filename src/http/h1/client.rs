@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Instant;
 
-use super::connection::{Answers, Http1, RequestStage};
+use super::connection::{Http1, RequestStage, Respond};
 use super::inflow::Fed;
 use super::reading::poll_read;
 
@@ -34,7 +34,7 @@ pub(super) enum Heard {
     Something,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R> {
     /// Reads what comes, and passes it on.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         self.ended.told = true;
         match &mut self.turn {
             RequestStage::Sending(sending) => sending.half_closed(),
-            _ => self.answers.client().half_closed.set(true),
+            _ => self.responder.client().half_closed.set(true),
         }
         Ok(true)
     }
@@ -150,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     /// The response begins. Whether the client can send another request depends on whether its whole body has arrived.
     pub(super) fn settle(&mut self) {
         if let Some(inflow) = &mut self.inflow {
-            inflow.answered();
+            inflow.response_began();
             self.feed(true);
         }
         self.now.lost |= self.inflow.is_some();

@@ -1,6 +1,6 @@
 //! One HTTP/1 connection as a state machine: head → response → head, until it ends.
 //!
-//! `reading` waits for a head, `client` listens until there is a response, and `answering` sends it. Between two
+//! `reading` waits for a head, `client` listens until there is a response, and `responding` sends it. Between two
 //! requests, a connection keeps only the socket, a timer and a few numbers.
 //!
 //! Spec: RFC 9112 9.3, 9.3.2 (responses are sent in order), 9.6.
@@ -30,14 +30,14 @@ use crate::response::own_fields::OwnFields;
 use crate::wire::{Closing, DataRate, HeadParser, Limits, Refusal, Timer};
 
 /// A client that had a request so recently may have sent another one.
-const LATELY: Duration = Duration::from_secs(1);
+const RECENT: Duration = Duration::from_secs(1);
 
 /// Answers the requests of a connection.
-pub(super) trait Answers: Unpin {
+pub(super) trait Respond: Unpin {
     /// The limits of the connection.
     fn limits(&self) -> &Arc<Limits>;
     /// Answers a request.
-    fn answer(&self, parts: RequestParts, body: RawBody) -> PendingResponse;
+    fn respond(&self, parts: RequestParts, body: RawBody) -> PendingResponse;
     /// Answers what is no request, and begins with `line`.
     fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> ChosenResponse;
     /// What gateways need. The connection also notes there that the client has closed its side.
@@ -59,7 +59,7 @@ pub(super) enum RequestStage {
     /// There is no request. What comes gets this refusal.
     Refusing(Refusal),
     /// There is no response yet.
-    Answering(PendingResponse),
+    Responding(PendingResponse),
     /// The response is being sent.
     Sending(Box<Sending>),
     /// When the response was sent, the connection switches to another protocol.
@@ -110,9 +110,9 @@ pub(super) enum ServerPhase {
 }
 
 /// See the top of this file.
-pub(super) struct Http1<S, A> {
+pub(super) struct Http1<S, R> {
     pub(super) io: S,
-    pub(super) answers: A,
+    pub(super) responder: R,
     pub(super) turn: RequestStage,
     pub(super) now: Now,
     /// Bytes that were read and not used yet.
@@ -135,14 +135,14 @@ pub(super) struct Http1<S, A> {
     pub(super) server: ServerPhase,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R> {
     /// A connection. `input` was read from it already. It must be polled on a tokio runtime with timers.
-    pub(super) fn new(io: S, answers: A, input: BytesMut) -> Self {
-        let limits = answers.limits();
+    pub(super) fn new(io: S, responder: R, input: BytesMut) -> Self {
+        let limits = responder.limits();
         let (writing, timer) = (DataRate::new(limits), Timer::new(limits.keep_alive_timeout));
         Self {
             io,
-            answers,
+            responder,
             turn: RequestStage::Head,
             now: Now::default(),
             input,
@@ -161,8 +161,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     }
 
     /// A connection that answers anything with this refusal.
-    pub(super) fn refusing(io: S, answers: A, refusal: Refusal) -> Self {
-        let mut connection = Self::new(io, answers, BytesMut::new());
+    pub(super) fn refusing(io: S, responder: R, refusal: Refusal) -> Self {
+        let mut connection = Self::new(io, responder, BytesMut::new());
         connection.turn = RequestStage::Refusing(refusal);
         connection
     }
@@ -170,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     /// Whether a request may be on the way: there was none yet, or one a moment ago.
     pub(super) fn expects_request(&self) -> bool {
         match self.turn {
-            RequestStage::Head => !self.asked || self.since.is_none_or(|since| since.elapsed() < LATELY),
+            RequestStage::Head => !self.asked || self.since.is_none_or(|since| since.elapsed() < RECENT),
             _ => true,
         }
     }
@@ -188,7 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
                     let refusal = refusal.clone();
                     self.refuse(cx, &refusal)?;
                 }
-                RequestStage::Answering(_) => ready!(self.poll_answer(cx))?,
+                RequestStage::Responding(_) => ready!(self.poll_response(cx))?,
                 RequestStage::Sending(_) => ready!(self.poll_sending(cx))?,
                 RequestStage::Upgrading(_) => {
                     ready!(flushed);
@@ -200,7 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
                 }
                 RequestStage::Cut => {
                     ready!(flushed);
-                    return Poll::Ready(Err(io::Error::other("the answer broke off")));
+                    return Poll::Ready(Err(io::Error::other("the response broke off")));
                 }
             }
         }

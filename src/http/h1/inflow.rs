@@ -87,7 +87,7 @@ impl Inflow {
     }
 
     /// The response has begun, so it is too late for `100 Continue`.
-    pub(super) fn answered(&mut self) {
+    pub(super) fn response_began(&mut self) {
         self.expects = false;
     }
 

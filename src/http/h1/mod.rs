@@ -1,13 +1,12 @@
 //! One HTTP/1 connection, from its first byte to its last.
 //!
 //! Reading order: `connection` is the state machine. `reading` waits for a head, `inflow` brings the body that follows
-//! it, and `client` listens meanwhile. `answering` sends the response, with `lines` for its head, `sending` for its body
+//! it, and `client` listens meanwhile. `responding` sends the response, with `lines` for its head, `sending` for its body
 //! and `output` for bytes that wait. `handed_on` is a connection that has switched protocols. This file decides how a
 //! connection ends when the server stops. (`http/connection.rs` answers the requests of HTTP/1 and HTTP/2.)
 //!
 //! Spec: RFC 9112 9.3, 9.6.
 
-mod answering;
 mod client;
 mod connection;
 mod handed_on;
@@ -15,6 +14,7 @@ mod inflow;
 mod lines;
 mod output;
 mod reading;
+mod responding;
 mod sending;
 
 #[cfg(test)]
@@ -29,10 +29,10 @@ use std::task::Poll;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::connection::{Answers, Http1, ServerPhase};
+use self::connection::{Http1, Respond, ServerPhase};
 use crate::gateway::client_state::ClientState;
 use crate::http::connection::{ChosenResponse, Connection};
-use crate::http::direct::{PendingResponse, answer_http1};
+use crate::http::direct::{PendingResponse, respond_http1};
 use crate::http::service::Service;
 use crate::metrics::Protocol;
 use crate::request::body::RawBody;
@@ -106,13 +106,13 @@ where
     guard.unless(Phase::Cut, pin!(poll_fn(|cx| served.poll_end(cx)))).await
 }
 
-impl Answers for Arc<Connection> {
+impl Respond for Arc<Connection> {
     fn limits(&self) -> &Arc<Limits> {
         &self.service.limits
     }
 
-    fn answer(&self, parts: RequestParts, body: RawBody) -> PendingResponse {
-        answer_http1(self, parts, body)
+    fn respond(&self, parts: RequestParts, body: RawBody) -> PendingResponse {
+        respond_http1(self, parts, body)
     }
 
     fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> ChosenResponse {

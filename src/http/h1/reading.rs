@@ -15,7 +15,7 @@ use http::Method;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::connection::{Answers, Http1, Now, RequestStage, ServerPhase};
+use super::connection::{Http1, Now, RequestStage, Respond, ServerPhase};
 use super::inflow::Inflow;
 use crate::request::parts::RequestParts;
 use crate::request::upgrade;
@@ -48,20 +48,20 @@ pub(super) fn poll_read<S: AsyncRead + Unpin, T>(
     })
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R> {
     /// Ready when there is a request, or none will come.
     pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.input.is_empty() && self.take_head(cx)? {
             return Poll::Ready(Ok(()));
         }
         while self.ended.at.is_none() {
-            let Self { io, input, parser, answers, .. } = self;
+            let Self { io, input, parser, responder, .. } = self;
             let read = poll_read(io, cx, |fresh| {
                 if !input.is_empty() || parser.is_some() {
                     input.extend_from_slice(fresh);
                     return (fresh.len(), None);
                 }
-                let found = read_head(parser, fresh, answers.limits());
+                let found = read_head(parser, fresh, responder.limits());
                 let taken = found.as_ref().map_or(0, |found| found.as_ref().map_or(0, |(head, _)| head.len));
                 input.extend_from_slice(fresh.get(taken..).unwrap_or_default());
                 (fresh.len(), Some(found))
@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
                 if self.server == ServerPhase::Draining {
                     break;
                 }
-                return self.poll_patience(cx);
+                return self.poll_timeout(cx);
             };
             let begun = match read? {
                 (0, _) => break,
@@ -91,7 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
 
     /// Takes the head in `input`, if it is complete.
     fn take_head(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let found = read_head(&mut self.parser, &self.input, self.answers.limits());
+        let found = read_head(&mut self.parser, &self.input, self.responder.limits());
         if let Ok(Some((head, _))) = &found {
             self.input.advance(head.len);
             if self.input.is_empty() {
@@ -124,40 +124,40 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
             // Each request has its own time before the code that makes its response is told.
             self.ended.at = Some(Instant::now());
             self.ended.told = false;
-            self.answers.client().half_closed.set(false);
+            self.responder.client().half_closed.set(false);
         }
         if head.upgrade {
             self.now.upgrade = Some(upgrade::offer(&mut parts));
         }
-        if head.http_11 && self.answers.hints() {
+        if head.http_11 && self.responder.hints() {
             self.now.hints = Some(early_hints::offer(&mut parts));
         }
-        let (body, inflow) = Inflow::begin(head, &mut self.input, self.answers.limits());
+        let (body, inflow) = Inflow::begin(head, &mut self.input, self.responder.limits());
         self.inflow = inflow;
         self.feed(true);
-        self.turn = RequestStage::Answering(self.answers.answer(parts, body));
+        self.turn = RequestStage::Responding(self.responder.respond(parts, body));
     }
 
     /// Answers something that is not a request. Nothing after it is read.
     pub(super) fn refuse(&mut self, cx: &mut Context<'_>, refusal: &Refusal) -> io::Result<()> {
-        let line = first_line(&self.input, self.answers.limits().request_line);
+        let line = first_line(&self.input, self.responder.limits().request_line);
         self.asked = true;
         self.input = BytesMut::new();
         self.parser = None;
         self.now = Now { http_11: true, lost: true, ..Now::default() };
-        let answered = self.answers.refuse(refusal, line);
-        self.respond(cx, answered)
+        let chosen = self.responder.refuse(refusal, line);
+        self.respond(cx, chosen)
     }
 
     /// Called when the socket has no bytes. Ready when the timeout has passed.
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let begun = self.parser.as_ref().is_some_and(|parser| parser.begun(&self.input));
         if begun && !self.begun {
             self.begun = true;
             self.since = None;
         }
         let since = *self.since.get_or_insert_with(Instant::now);
-        let limits = self.answers.limits();
+        let limits = self.responder.limits();
         let most = if self.asked && !begun { limits.keep_alive_timeout } else { limits.header_timeout };
         if !self.timer.poll(cx, since.checked_add(most)) {
             return Poll::Pending;

@@ -1,11 +1,11 @@
 //! Files that the server serves itself: it calls no application and runs no Python.
 //!
 //! [`path`] turns the path of a request into a file name, or nothing. [`folder`] opens the file, only below its folder.
-//! [`conditions`] decides what the client gets. [`answer`] makes the head. This file decides which folder serves a path:
-//! folders come before every application.
+//! [`conditions`] decides what the client gets. [`file_response`] makes the head. This file decides which folder serves a
+//! path: folders come before every application.
 
-mod answer;
 mod conditions;
+mod file_response;
 mod folder;
 mod path;
 
@@ -15,7 +15,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderValue, Method};
 
-use self::answer::FileRequest;
+use self::file_response::FileRequest;
 use self::folder::Folder;
 use crate::config::plan::StaticSpec;
 use crate::config::startup_error::StartupError;
@@ -63,7 +63,7 @@ impl StaticFiles {
 
     /// Starts to answer a request for a file. Returns `None` if an application should answer, as far as that is known
     /// without the disk. The future returns `None` if the disk decides so.
-    pub fn answer(&self, head: &RequestHead) -> Option<BoxFuture<'static, Option<AppResponse>>> {
+    pub fn respond(&self, head: &RequestHead) -> Option<BoxFuture<'static, Option<AppResponse>>> {
         let (entry, below) = self.find(head.path())?;
         let reads = matches!(head.parts.method, Method::GET | Method::HEAD);
         let wanted = path::wanted(below);
@@ -71,11 +71,11 @@ impl StaticFiles {
             return None;
         }
         if !reads {
-            return Some(std::future::ready(Some(answer::method_not_allowed())).boxed());
+            return Some(std::future::ready(Some(file_response::method_not_allowed())).boxed());
         }
-        let Some(wanted) = wanted else { return Some(std::future::ready(Some(answer::not_found())).boxed()) };
+        let Some(wanted) = wanted else { return Some(std::future::ready(Some(file_response::not_found())).boxed()) };
         let request = FileRequest::new(head, below, wanted);
-        Some(answer::answer(Arc::clone(entry), request).boxed())
+        Some(file_response::respond(Arc::clone(entry), request).boxed())
     }
 }
 

@@ -99,7 +99,7 @@ def _pairs(report: RouteReport, most: int, width: int) -> Iterator[str]:
         request = pair["request"]
         yield _cut(f"{request['method']} {request['target']}", width)
         for side in ("primary", "shadow"):
-            yield _cut(f"  {_answer(pair[side])}", width)
+            yield _cut(f"  {_response(pair[side])}", width)
         found = [each for each in pair["differences"] if not is_noise(f"{each['kind']} {each['place']}", report.noise)]
         for each in found[:5]:
             values = f"{_said(each['primary'])} → {_said(each['shadow'])}"
@@ -107,7 +107,7 @@ def _pairs(report: RouteReport, most: int, width: int) -> Iterator[str]:
         yield ""
 
 
-def _answer(response: Mapping[str, Any]) -> str:
+def _response(response: Mapping[str, Any]) -> str:
     if response["error"] is not None:
         return f"{response['app']}: {response['error']}"
     body = response["body"] if isinstance(response["body"], str) else ""

@@ -51,7 +51,7 @@ class Recorded:
     Attributes:
         line: Its number.
         route: What results are grouped by.
-        app: The application that answered.
+        app: The application that received.
         request: The request, without secrets.
         response: Its response, without secrets.
     """
@@ -177,7 +177,7 @@ def _locked(file: int) -> Iterator[None]:
 def _entry(
     route: str, app: str, redaction: Redaction, request: RequestRecord, response: ResponseRecord
 ) -> dict[str, Any]:
-    kept, answer = redaction.request(request), redaction.response(response)
+    kept, kept_response = redaction.request(request), redaction.response(response)
     return {
         "route": route,
         "app": app,
@@ -187,13 +187,13 @@ def _entry(
             "headers": [[name, value] for name, value in kept.headers if name.lower() not in _NOT_RECORDED],
         },
         "response": {
-            "status": answer.status,
-            "headers": [list(pair) for pair in answer.headers],
-            "body": write_body(answer.body),
-            "size": answer.size,
-            "complete": answer.complete,
-            "sha256": answer.sha256,
-            "seconds": round(answer.seconds, 6),
+            "status": kept_response.status,
+            "headers": [list(pair) for pair in kept_response.headers],
+            "body": write_body(kept_response.body),
+            "size": kept_response.size,
+            "complete": kept_response.complete,
+            "sha256": kept_response.sha256,
+            "seconds": round(kept_response.seconds, 6),
         },
     }
 
@@ -234,16 +234,16 @@ def _read_header(line: str, path: str) -> tuple[str, ...]:
 def _recorded(line: str, number: int, path: str) -> Recorded:
     try:
         entry = json.loads(line)
-        asked, answered = entry["request"], entry["response"]
-        request = RequestRecord(_text(asked["method"]), _text(asked["target"]), _pairs(asked["headers"]))
+        sent, received = entry["request"], entry["response"]
+        request = RequestRecord(_text(sent["method"]), _text(sent["target"]), _pairs(sent["headers"]))
         response = ResponseRecord(
-            status=_whole(answered["status"]),
-            headers=_pairs(answered["headers"]),
-            body=_body(answered["body"]),
-            size=_whole(answered["size"]),
-            complete=answered["complete"] is True,
-            sha256=answered.get("sha256"),
-            seconds=float(answered.get("seconds", 0.0)),
+            status=_whole(received["status"]),
+            headers=_pairs(received["headers"]),
+            body=_body(received["body"]),
+            size=_whole(received["size"]),
+            complete=received["complete"] is True,
+            sha256=received.get("sha256"),
+            seconds=float(received.get("seconds", 0.0)),
         )
         if not request.target.startswith("/") and request.target != "*":
             raise ValueError("the target does not begin with `/`")

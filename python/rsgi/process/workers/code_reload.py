@@ -111,7 +111,7 @@ class CodeReload:
             for task in background:
                 task.cancel()
             self._listeners.release()
-            self._dismiss()
+            self._drain_old()
             await asyncio.gather(*self._leaving.values())
 
     async def _wanted(self) -> bool:
@@ -154,13 +154,13 @@ class CodeReload:
         try:
             await worker.ready
         except StartupError as error:
-            if not worker.dismissed:
+            if not worker.draining:
                 self._say_failure(error)
             return
-        if not worker.dismissed:
+        if not worker.draining:
             self._say_ready(time.monotonic() - begun)
         code = await worker.end()
-        if not worker.dismissed:
+        if not worker.draining:
             say(f"error: worker {worker.pid} {end_of(code)}{guess(code)}; {_WAITING}")
 
     def _introduce(self, banner: str) -> None:
@@ -197,31 +197,31 @@ class CodeReload:
         self._config = config
         self._manager.reloading()
         self._admin.restarted("reloaded")
-        leaving = self._dismiss()
+        leaving = self._drain_old()
         if leaving is not None:
             await asyncio.wait({leaving}, timeout=_TIMEOUT)
         _forget_bytecode(self._changed)
         self._changed.clear()
         await self._start()
 
-    def _dismiss(self) -> asyncio.Task[None] | None:
+    def _drain_old(self) -> asyncio.Task[None] | None:
         """Let the worker finish what it has. Its end is waited for beside, since it may take its time."""
         worker, self._worker = self._worker, None
         if worker is None:
             return None
-        worker.dismiss()
+        worker.drain()
         self._leaving[worker] = asyncio.create_task(self._see_off(worker))
         return self._leaving[worker]
 
     async def _see_off(self, worker: WorkerProcess) -> None:
-        if not await worker.gone(longest_end(_hurried(self._config)) + END_MARGIN):
+        if not await worker.ended_within(longest_end(_hurried(self._config)) + END_MARGIN):
             say(f"warning: worker {worker.pid} did not end and was killed")
         del self._leaving[worker]
 
     async def _say_alive(self) -> None:
         """Let a watchdog know that this loop turns."""
         while True:
-            self._manager.alive()
+            self._manager.feed_watchdog()
             await asyncio.sleep(self._manager.interval)
 
     def _take_signals(self) -> None:

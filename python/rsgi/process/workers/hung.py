@@ -36,7 +36,7 @@ async def end_if_hung(worker: WorkerProcess, config: Config) -> None:
         if now - last > look + _LATE:
             worker.beat()  # it may have been stopped as this process was
         last = now
-        if worker.dismissed or worker.has_ended:
+        if worker.draining or worker.has_ended:
             return
     say(
         f"error: worker {worker.pid} has not driven its sockets for {timeout:g} s (`--worker-timeout`): "
@@ -45,5 +45,5 @@ async def end_if_hung(worker: WorkerProcess, config: Config) -> None:
     worker.hung = True
     # In a worker `faulthandler` answers it with the stacks, and lets it end.
     worker.send_signal(signal.SIGABRT)
-    if not await worker.gone(_STACKS):
+    if not await worker.ended_within(_STACKS):
         say(f"warning: worker {worker.pid} did not write its stacks and was killed")

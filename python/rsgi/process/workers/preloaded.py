@@ -61,7 +61,7 @@ class Preloaded:
         return cls(process, requests)
 
     async def fork(self, connection: socket.socket, others: tuple[int, ...] = ()) -> ForkedProcess:
-        """Fork a worker that is spoken to through the other end of `connection`, and has a copy of `others`.
+        """Fork a worker that is reached through the other end of `connection`, and has a copy of `others`.
 
         Raises:
             StartupError: when there is none.
@@ -76,10 +76,10 @@ class Preloaded:
             raise StartupError(f"the process that has imported the applications {why}", "try again later")
         return ForkedProcess(int(reply))
 
-    def dismiss(self) -> None:
+    def drain(self) -> None:
         """Let it end. The workers are no concern of it."""
         self._requests.close()
-        self.process.dismiss()
+        self.process.drain()
 
 
 class Imports:
@@ -97,7 +97,7 @@ class Imports:
         """
         if self._current is not None and self._current.process.has_ended:
             say("the process that imported the applications has ended; they are imported again")
-            self._current.dismiss()
+            self._current.drain()
             self._current = None
         if self._current is None:
             self._current = await Preloaded.start(orders, introduce)
@@ -115,14 +115,14 @@ class Imports:
         if not renewed:
             left, self._current = self._current, left
         if left is not None:
-            left.dismiss()
+            left.drain()
 
     async def end(self, timeout: float) -> None:
         """End them, within so many seconds."""
         for each in (self._current, self._before):
             if each is not None:
-                each.dismiss()
-                await each.process.gone(timeout)
+                each.drain()
+                await each.process.ended_within(timeout)
 
 
 class ForkedProcess:

@@ -73,7 +73,7 @@ class Replacement:
         """Replace one worker after the other, for ever."""
         while True:
             worker, why = await self._worn.get()
-            if worker.dismissed or worker.has_ended:
+            if worker.draining or worker.has_ended:
                 continue
             say(f"worker {worker.pid} is replaced: {why}")
             if not await self._replace(worker):

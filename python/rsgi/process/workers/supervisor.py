@@ -114,7 +114,7 @@ class Supervisor:
         self._admin.serving()
         for worker in self._workers:
             self._watch_all(worker)
-        self._fit()  # signals may have changed the wish meanwhile
+        self._fit()  # signals may have changed the number meanwhile
 
     async def _before_the_end(self, work: Coroutine[object, object, object]) -> bool:
         """Wait until something is done at the start; says no when the end is wanted first."""
@@ -140,16 +140,16 @@ class Supervisor:
         # Only workers keep the sockets: who comes when none of them accepts any more is refused, and not left to wait.
         self._listeners.release()
         await self._imports.end(_QUICK_END)
-        await asyncio.gather(*(self._dismiss(worker) for worker in (*self._workers, *self._leaving)))
+        await asyncio.gather(*(self._drain_worker(worker) for worker in (*self._workers, *self._leaving)))
 
-    async def _dismiss(self, worker: WorkerProcess) -> None:
+    async def _drain_worker(self, worker: WorkerProcess) -> None:
         """Let a worker drain, and wait for its end."""
-        worker.dismiss()
+        worker.drain()
         if worker in self._workers:
             self._workers.remove(worker)
         self._leaving.add(worker)
         timeout = longest_end(self._config) + END_MARGIN
-        if not await worker.gone(timeout):
+        if not await worker.ended_within(timeout):
             say(f"warning: worker {worker.pid} did not end and was killed")
         self._leaving.discard(worker)
 
@@ -196,9 +196,9 @@ class Supervisor:
         try:
             await worker.ready
         except StartupError as error:
-            if not worker.dismissed:
+            if not worker.draining:
                 _say_failure(f"worker {worker.pid}", error)
-                await self._dismiss(worker)
+                await self._drain_worker(worker)
             return False
         self._watch_all(worker)
         return True
@@ -222,13 +222,13 @@ class Supervisor:
             if len(self._workers) <= self._wanted and not await self._add_ready(spare=True):
                 return False
             self._admin.restarted(why)
-            await self._dismiss(old)
+            await self._drain_worker(old)
             return True
 
     async def _watch(self, worker: WorkerProcess) -> None:
         """Replace a worker when it dies."""
         code = await worker.end()
-        if worker.dismissed:
+        if worker.draining:
             return
         self._workers.remove(worker)
         say(f"error: worker {worker.pid} {end_of(code)}{guess(code)}; another worker replaces it")
@@ -257,7 +257,7 @@ class Supervisor:
     async def _say_alive(self) -> None:
         """Let a watchdog know that this loop turns; each worker is watched by it."""
         while True:
-            self._manager.alive()
+            self._manager.feed_watchdog()
             if self._config.preload:
                 bury_orphans()
             await asyncio.sleep(self._manager.interval)
@@ -307,12 +307,12 @@ class Supervisor:
             self._fit()
 
     def _fit(self) -> None:
-        """Start workers that are missing, dismiss the oldest of those that are too many."""
+        """Start workers that are missing, drain the oldest of those that are too many."""
         self._admin.wanted(self._wanted)
         for _ in range(len(self._workers), self._wanted):
             self._do(self._fill())
         for worker in self._workers[: max(0, len(self._workers) - self._wanted)]:
-            self._do(self._dismiss(worker))
+            self._do(self._drain_worker(worker))
 
     def _do(self, work: Coroutine[object, object, object]) -> None:
         """Do something beside; it ends with the supervisor at the latest."""

@@ -73,7 +73,7 @@ def serve_orders(connection: socket.socket, orders: Orders, plan: Plan | None = 
             faulthandler.enable()  # the supervisor asks for the stacks with SIGABRT
     config = orders.config
     if config.max_requests is not None:
-        # Each worker has its own share of the jitter, so that they are not all worn at the same time.
+        # Each worker has its own random part of the jitter, so that they are not all worn at the same time.
         extra = random.randint(0, config.max_requests_jitter)  # noqa: S311 - nothing to guess
         config = replace(config, max_requests=config.max_requests + extra)
     link = Link(connection, orders)

@@ -65,7 +65,7 @@ class WorkerProcess:
         pid: Its process id.
         number: Which of the workers it is, for people.
         ready: Done when it accepts connections; holds a `StartupError` when it could not start.
-        dismissed: Whether it was told to drain, so that its end is none to wonder about.
+        draining: Whether it was told to drain, so that its end is none to wonder about.
         hung: Whether it is ended because its sockets were not driven.
         deaths: How many before it, one after another, did not live long.
         running: The process ids of all that run.
@@ -83,7 +83,7 @@ class WorkerProcess:
         self.pid = process.pid
         self.number = number
         self.deaths = deaths
-        self.dismissed, self.hung = False, False
+        self.draining, self.hung = False, False
         self._process, self._connection, self._line = process, connection, line
         self._ready_at: float | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -164,9 +164,9 @@ class WorkerProcess:
         """Whether its process has ended."""
         return self._process.returncode is not None
 
-    def dismiss(self) -> None:
+    def drain(self) -> None:
         """Let it finish what it has, and end. One that is not ready has nothing, and ends at once."""
-        self.dismissed = True
+        self.draining = True
         if self._line is not None:
             self._line.leaving()
         self._connection.close()
@@ -198,7 +198,7 @@ class WorkerProcess:
         # Whoever waits may be cancelled, and must not take the task along.
         return await asyncio.shield(self._ended)
 
-    async def gone(self, timeout: float) -> bool:
+    async def ended_within(self, timeout: float) -> bool:
         """Wait for its end, and kill it after `timeout` seconds; says whether it ended by itself."""
         _, running = await asyncio.wait({self._ended}, timeout=timeout)
         if running:
@@ -220,7 +220,7 @@ class WorkerProcess:
             introduce(message["banner"])
         elif "ready" in message:
             self._ready_at = time.monotonic()
-            if not self.dismissed:
+            if not self.draining:
                 if self._line is not None:
                     self._line.serving()
             self._settle(None)
@@ -254,7 +254,7 @@ class WorkerProcess:
             self.ready.set_result(None)
         else:
             self.ready.set_exception(error)
-            self.ready.exception()  # it may be nobody's concern: of one that was dismissed, say
+            self.ready.exception()  # it may be nobody's concern: of one that was draining, say
 
 
 async def _interpreter(descriptors: tuple[int, ...], stdin: int | None) -> Process:

@@ -12,7 +12,7 @@ from typing import Any
 
 from rsgi.routing.coverage.map import Side, sides_of
 from rsgi.routing.coverage.source import Source, source_of
-from rsgi.routing.coverage.survey import Answer, Survey
+from rsgi.routing.coverage.survey import Decision, Survey
 from rsgi.routing.coverage.template import covers, may_overlap
 from rsgi.routing.introspect import Route
 from rsgi.routing.plan import Rule
@@ -113,19 +113,19 @@ class _Reach:
     def _may_reach(self, side: Side, method: str, template: str) -> bool:
         if any(_may_match(rule, method, template) for rule in self._survey.plan.rules if rule.app == side.app):
             return True
-        answer = self._survey.ask(method, template, side.route.host)
-        if answer.app is None or side.app in (answer.app, answer.then):
+        decision = self._survey.ask(method, template, side.route.host)
+        if decision.app is None or side.app in (decision.app, decision.then):
             return True
-        return not self._takes_all(answer, method, template)
+        return not self._takes_all(decision, method, template)
 
-    def _takes_all(self, answer: Answer, method: str, template: str) -> bool:
+    def _takes_all(self, decision: Decision, method: str, template: str) -> bool:
         """Whether what decided for one path decides for every path of the template."""
-        plan, index = self._survey.plan, answer.index
-        if answer.kind == "mount" and answer.app is not None:
-            return f"{template}/".startswith(f"{plan.apps[answer.app].prefix}/")
-        if answer.kind == "rule" and index is not None:
+        plan, index = self._survey.plan, decision.index
+        if decision.kind == "mount" and decision.app is not None:
+            return f"{template}/".startswith(f"{plan.apps[decision.app].prefix}/")
+        if decision.kind == "rule" and index is not None:
             return _is_plain(plan.rules[index]) and _rule_covers(plan.rules[index], template)
-        if answer.kind == "table" and index is not None and plan.wsgi_table is None:
+        if decision.kind == "table" and index is not None and plan.wsgi_table is None:
             before = (row for row in plan.table[:index] if row.refuses and row.methods in (None, (method,)))
             refused = any(may_overlap(row.path, template) for row in before)
             return not refused and covers(plan.table[index].path, template)

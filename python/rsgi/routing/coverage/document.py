@@ -47,7 +47,7 @@ def apps_of(survey: Survey) -> list[dict[str, Any]]:
     ]
 
 
-def answered_by(row: Row) -> dict[str, Any]:
+def server_of(row: Row) -> dict[str, Any]:
     """What a row says of its path, and of who answers there, as plain data."""
     return {
         "host": row.host,
@@ -63,7 +63,7 @@ def answered_by(row: Row) -> dict[str, Any]:
 def _row(survey: Survey, row: Row) -> dict[str, Any]:
     return {
         "method": row.method,
-        **answered_by(row),
+        **server_of(row),
         "head": row.head,
         "fits": _fits(row),
         "old": _side(survey, row.old),
@@ -156,14 +156,14 @@ def heads_lost(earlier: dict[str, Any], survey: Survey) -> int:
 
 
 def _why_lost(survey: Survey, method: str, path: str, host: str | None, others: tuple[str, ...]) -> str | None:
-    answer = survey.ask(method, path, host, others)
-    if answer.app is None:
+    decision = survey.ask(method, path, host, others)
+    if decision.app is None:
         return "no application answers"
-    if answer.route is not None:
+    if decision.route is not None:
         return None
-    if answer.then is not None and survey.has_route(answer.then, method, path, host, others):
+    if decision.then is not None and survey.has_route(decision.then, method, path, host, others):
         return None
-    last = answer.app if answer.then is None else answer.then
+    last = decision.app if decision.then is None else decision.then
     table, name = survey.tables[last], survey.plan.apps[last].name
     if table is None:
         return None  # nothing is known of it, so nothing is known to be lost

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rsgi.routing.coverage.survey import OTHER_METHOD, WEBSOCKET, Answer, Survey
+from rsgi.routing.coverage.survey import OTHER_METHOD, WEBSOCKET, Decision, Survey
 from rsgi.routing.coverage.template import Width, compare_kinds, kinds, shape, slash_twin
 from rsgi.routing.introspect import Route
 from rsgi.routing.introspect.table import counted
@@ -208,14 +208,14 @@ class _Joining:
         rank, twin = min(found, key=lambda each: each[0])
         return twin, order[rank]
 
-    def _ask(self, side: Side, method: str, name: str) -> Answer:
+    def _ask(self, side: Side, method: str, name: str) -> Decision:
         named = tuple(each for each in self._methods_to_show(side, name) if each != OTHER_METHOD)
         return self._survey.ask(method, side.template, side.route.host, named)
 
     def _head(self, side: Side) -> str | None:
         """Who answers HEAD: an application that has a route for it, or of which nothing is known."""
-        answer = self._survey.ask("HEAD", side.template, side.route.host)
-        for app in (answer.app, answer.then):
+        decision = self._survey.ask("HEAD", side.template, side.route.host)
+        for app in (decision.app, decision.then):
             if app is None:
                 continue
             table = self._survey.tables[app]
@@ -225,36 +225,40 @@ class _Joining:
 
     def _old_row(self, old: Side, method: str) -> Row:
         twin, width = self._twin(old, method)
-        answer = self._ask(old, method, "new")
+        decision = self._ask(old, method, "new")
         if twin is not None:
             self._joined.add((twin.app, twin.route, method))
-        status, note = self._old_status(old, twin, width, answer)
-        if status == "migrated" and method == "GET" and (head := self._head(old)) not in (None, self._name(answer.app)):
+        status, note = self._old_status(old, twin, width, decision)
+        if (
+            status == "migrated"
+            and method == "GET"
+            and (head := self._head(old)) not in (None, self._name(decision.app))
+        ):
             note = "; ".join(filter(None, (note, f"HEAD goes to {head}")))
-        return self._row(method, old, twin, answer, status, note)
+        return self._row(method, old, twin, decision, status, note)
 
-    def _old_status(self, old: Side, twin: Side | None, width: Width, answer: Answer) -> tuple[Status, str]:
+    def _old_status(self, old: Side, twin: Side | None, width: Width, decision: Decision) -> tuple[Status, str]:
         if old.route.opaque or (twin is not None and twin.route.opaque):
             return "opaque", "everything below it belongs together"
         if twin is not None and width in ("narrower", "other"):
             return "type differs", f"`{old.path}` in the old one, `{twin.path}` in the new one"
-        if twin is not None and answer.app == twin.app:
+        if twin is not None and decision.app == twin.app:
             wider = width == "wider"
             return "migrated", f"`{twin.path}` of the new one takes more" if wider else ""
         if twin is not None:
-            kept = answer.kind == "websocket" or "which is preferred" in answer.reason
-            return ("kept" if kept else "hidden"), answer.reason
-        if answer.kind == "probe":
-            return self._probed(old, answer)
-        if answer.app == old.app:
+            kept = decision.kind == "websocket" or "which is preferred" in decision.reason
+            return ("kept" if kept else "hidden"), decision.reason
+        if decision.kind == "probe":
+            return self._probed(old, decision)
+        if decision.app == old.app:
             return self._not_moved(old)
-        return self._covered(answer)
+        return self._covered(decision)
 
-    def _probed(self, old: Side, answer: Answer) -> tuple[Status, str]:
-        table = None if answer.app is None else self._survey.tables[answer.app]
+    def _probed(self, old: Side, decision: Decision) -> tuple[Status, str]:
+        table = None if decision.app is None else self._survey.tables[decision.app]
         if table is None or not table.complete:
             return "opaque", "the routes of the new one are not known: rsgi asks it first"
-        return self._covered(answer) if answer.route is not None else self._not_moved(old)
+        return self._covered(decision) if decision.route is not None else self._not_moved(old)
 
     def _not_moved(self, old: Side) -> tuple[Status, str]:
         others = [each for twin in self._at(old, "new") for each in twin.methods if each != WEBSOCKET]
@@ -265,39 +269,41 @@ class _Joining:
             return "only old", f"the new one has `{turned}`"
         return "only old", ""
 
-    def _covered(self, answer: Answer) -> tuple[Status, str]:
+    def _covered(self, decision: Decision) -> tuple[Status, str]:
         """It goes to an application that has no route of this shape."""
-        if answer.route is not None and answer.route.opaque:
-            return "opaque", f"below `{answer.route.path}` of {self._name(answer.app)}, which cannot be read"
-        if answer.route is not None and answer.kind in ("table", "probe"):
-            return "hidden", f"the route `{answer.route.path}` of {self._name(answer.app)} takes it"
-        return "hidden", answer.reason
+        if decision.route is not None and decision.route.opaque:
+            return "opaque", f"below `{decision.route.path}` of {self._name(decision.app)}, which cannot be read"
+        if decision.route is not None and decision.kind in ("table", "probe"):
+            return "hidden", f"the route `{decision.route.path}` of {self._name(decision.app)} takes it"
+        return "hidden", decision.reason
 
     def _new_row(self, new: Side, method: str) -> Row:
-        answer = self._ask(new, method, "old")
+        decision = self._ask(new, method, "old")
         if new.route.built_in:
-            note = "" if answer.app == new.app else f"{self._name(answer.app)} keeps it"
-            return self._row(method, None, new, answer, "built in", note)
+            note = "" if decision.app == new.app else f"{self._name(decision.app)} keeps it"
+            return self._row(method, None, new, decision, "built in", note)
         if new.route.opaque:
-            return self._row(method, None, new, answer, "opaque", "everything below it belongs together")
-        if answer.app != new.app:
-            return self._row(method, None, new, answer, "hidden", answer.reason)
-        first = answer.route
+            return self._row(method, None, new, decision, "opaque", "everything below it belongs together")
+        if decision.app != new.app:
+            return self._row(method, None, new, decision, "hidden", decision.reason)
+        first = decision.route
         if (
             first is not None
             and first.defined != new.route.defined
             and first.path not in (*new.route.matched, new.route.path)
         ):
-            return self._row(method, None, new, answer, "hidden", f"the route `{first.path}` comes first")
-        return self._row(method, None, new, answer, "only new", "")
+            return self._row(method, None, new, decision, "hidden", f"the route `{first.path}` comes first")
+        return self._row(method, None, new, decision, "only new", "")
 
-    def _row(self, method: str, old: Side | None, new: Side | None, answer: Answer, status: Status, note: str) -> Row:
+    def _row(
+        self, method: str, old: Side | None, new: Side | None, decision: Decision, status: Status, note: str
+    ) -> Row:
         shown = old or new
         assert shown is not None  # noqa: S101 - one of the two is where the row comes from
-        served, then = self._name(answer.app), self._name(answer.then)
-        if answer.kind == "probe" and then is not None and status in ("only old", "method missing"):
+        served, then = self._name(decision.app), self._name(decision.then)
+        if decision.kind == "probe" and then is not None and status in ("only old", "method missing"):
             served, then = then, None
-        elif answer.kind == "probe" and status in ("migrated", "only new"):
+        elif decision.kind == "probe" and status in ("migrated", "only new"):
             then = None
         head = self._head(shown) if method == "GET" else None
         return Row(
@@ -307,12 +313,12 @@ class _Joining:
             status,
             served,
             then,
-            answer.reason,
+            decision.reason,
             note,
             old,
             new,
             head,
-            answer.share_rule,
+            decision.share_rule,
         )
 
     def _name(self, app: int | None) -> str | None:

@@ -1,6 +1,6 @@
 """Asks the router who answers, so that the map, `rsgi explain` and the server never disagree.
 
-The map works with these answers and can be tested without applications. The routes of a single application are asked
+The map works with these decisions and can be tested without applications. The routes of a single application are asked
 through the same router, as if they were the only table.
 """
 
@@ -23,7 +23,7 @@ _TO_TRY = ("GET", "POST", "PUT", "PATCH", "DELETE", "OTHER")
 
 
 @dataclass(frozen=True)
-class Answer:
+class Decision:
     """Who answers a request.
 
     Attributes:
@@ -66,22 +66,22 @@ class Survey:
         self._rows = tuple(() if table is None else table.for_router() for table in tables)
         self._own = tuple(_router_of(rows) for rows in self._rows)
 
-    def ask(self, method: str, template: str, host: str | None, others: tuple[str, ...] = ()) -> Answer:
+    def ask(self, method: str, template: str, host: str | None, others: tuple[str, ...] = ()) -> Decision:
         """Who answers a path that fits `template`; `method` may be `WS`, or `*` for one that is not in `others`."""
         method, headers = _concrete(method, others), _host_header(host)
         websocket = method == WEBSOCKET
         explained = self.router.explain("GET" if websocket else method, sample(template), headers, websocket)
-        return self.answer(explained, method, headers)
+        return self.decision(explained, method, headers)
 
     def has_route(self, app: int, method: str, template: str, host: str | None, others: tuple[str, ...] = ()) -> bool:
         """Whether an application has a route for a path that fits `template`; the same words as for `ask`."""
         return self.own_route(app, _concrete(method, others), unquote(sample(template)), _host_header(host)) is not None
 
-    def answer(self, explanation: Explanation, method: str, headers: list[tuple[str, str]]) -> Answer:
+    def decision(self, explanation: Explanation, method: str, headers: list[tuple[str, str]]) -> Decision:
         """What the router said, with the route of the application that gets the request."""
         app, path = explanation.app, explanation.path_info
         route = None if app is None else self.own_route(app, method, path, headers)
-        return Answer(
+        return Decision(
             app,
             explanation.then,
             explanation.kind,

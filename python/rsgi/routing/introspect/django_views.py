@@ -41,7 +41,7 @@ def _methods_of_class(view: type, settings: dict[str, object]) -> tuple[str, ...
     base = loaded("django.views.generic.base", "View")
     has = {str(name) for name in allowed if hasattr(view, str(name))}
     if getattr(view, "options", None) is getattr(base, "options", None):
-        has.discard("options")  # the answer that every class inherits
+        has.discard("options")  # the response that every class inherits
     if hasattr(view, "get") and "head" in allowed:
         has.add("head")  # a class that has `get` gets `head` when it is called
     return _upper(has)

@@ -1,6 +1,6 @@
 """Reads the routes of Falcon applications, WSGI and ASGI: the tree of resources, sinks and static files.
 
-If a resource lacks a method, Falcon adds a responder (a 405, or an answer to `OPTIONS`). Such responders are not methods
+If a resource lacks a method, Falcon adds a responder (a 405, or a response to `OPTIONS`). Such responders are not methods
 of the resource. Numbers have many spellings (`1_0`, `+1`). A template accepts digits, with or without a minus sign.
 Falcon tries literal segments before parameters. Only the first resource with a matching path is asked, and answers 405 if
 it lacks the method. In Falcon, a field without a converter also accepts empty text. Here it needs one character, so

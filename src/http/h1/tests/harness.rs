@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use rsgi_bridge::pipe::{PipeReader, pipe};
+use rsgi_bridge::response::response_fields::ResponseFields;
 use rsgi_bridge::response::response_head::ResponseHead;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::{sleep, timeout};
@@ -15,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::gateway::client_state::ClientState;
 use crate::http::connection::ChosenResponse;
 use crate::http::direct::PendingResponse;
-use crate::http::h1::connection::{Answers, Http1};
+use crate::http::h1::connection::{Http1, Respond};
 use crate::request::body::{RawBody, RequestBody};
 use crate::request::error::RequestError;
 use crate::request::parts::RequestParts;
@@ -50,20 +51,20 @@ struct TestService {
     dropped: ResponseDropped,
 }
 
-impl Answers for TestService {
+impl Respond for TestService {
     fn limits(&self) -> &Arc<Limits> {
         &self.limits
     }
 
-    fn answer(&self, parts: RequestParts, body: RawBody) -> PendingResponse {
+    fn respond(&self, parts: RequestParts, body: RawBody) -> PendingResponse {
         let (dropped, client) = (self.dropped.clone(), Arc::clone(&self.client));
         let body = RequestBody::new(body, None, None);
-        PendingResponse::Later(Box::pin(async move { answered(respond(parts, body, dropped, client).await) }))
+        PendingResponse::Later(Box::pin(async move { chosen(respond(parts, body, dropped, client).await) }))
     }
 
     fn refuse(&self, refusal: &Refusal, _: Vec<u8>) -> ChosenResponse {
         let text = format!("{}: {}", refusal.status.as_u16(), refusal.reason);
-        answered(whole(refusal.status, HeaderMap::new(), text))
+        chosen(whole(refusal.status, HeaderMap::new(), text))
     }
 
     fn client(&self) -> &ClientState {
@@ -83,7 +84,7 @@ impl Answers for TestService {
     }
 }
 
-fn answered(response: AppResponse) -> ChosenResponse {
+fn chosen(response: AppResponse) -> ChosenResponse {
     ChosenResponse { response, in_flight: InFlight::start(None, Instant::now(), None, None), id: None }
 }
 
@@ -99,12 +100,7 @@ fn ok(body: impl Into<Bytes>) -> AppResponse {
 fn ordered(body: impl Into<Bytes>) -> AppResponse {
     let fields = [("set-cookie", "a"), ("x-between", "1"), ("set-cookie", "b"), ("x-between", "2")];
     let fields = fields.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-    let mut head = ResponseHead::own(StatusCode::OK, HeaderMap::new());
-    for (name, value) in &fields {
-        head.headers.append(name.clone(), value.clone());
-    }
-    head.order = Some(fields.into());
-    AppResponse::Whole(head, body.into())
+    AppResponse::Whole(ResponseHead::own(StatusCode::OK, ResponseFields::from_iter(fields)), body.into())
 }
 
 async fn echo(mut body: RequestBody) -> AppResponse {
@@ -235,16 +231,16 @@ impl TestClient {
 }
 
 /// The status and the body of each response in `text`.
-pub(super) fn answers(text: &str) -> Vec<(u16, String)> {
-    let mut answers = Vec::new();
+pub(super) fn responses(text: &str) -> Vec<(u16, String)> {
+    let mut responses = Vec::new();
     let mut rest = text;
     while let Some((head, after)) = rest.split_once("\r\n\r\n") {
         let length =
             head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
-        answers.push((head[9..12].parse().unwrap(), after[..length].to_owned()));
+        responses.push((head[9..12].parse().unwrap(), after[..length].to_owned()));
         rest = &after[length..];
     }
-    answers
+    responses
 }
 
 pub(super) fn one(status: u16, body: &str) -> Vec<(u16, String)> {

@@ -10,7 +10,7 @@ use super::harness::{LIKE_A_HEAD, ResponseDropped, serve};
 use crate::wire::Limits;
 
 /// What a client gets if it sends all `requests` at once, through a socket that holds `most` bytes. Without the dates.
-async fn conversation(requests: &str, most: usize) -> String {
+async fn exchange(requests: &str, most: usize) -> String {
     let (io, other) = tokio::io::duplex(most);
     let _served = serve(other, Limits::default(), ResponseDropped::default());
     let (mut reading, mut writing) = tokio::io::split(io);
@@ -54,10 +54,10 @@ async fn fields_leave_in_the_order_that_was_told() {
         ),
     ];
     let requests: String = turns.iter().map(|(request, _)| request.as_str()).collect();
-    let answers: String = turns.iter().map(|(_, answer)| answer.as_str()).collect();
+    let responses: String = turns.iter().map(|(_, response)| response.as_str()).collect();
     for most in (1..=256).chain([1000, 64 << 10]) {
-        let got = conversation(&requests, most).await;
+        let got = exchange(&requests, most).await;
         // The body may arrive before `100 Continue` is due.
-        assert_eq!(got.replacen("HTTP/1.1 100 Continue\r\n\r\n", "", 1), answers, "through {most} bytes");
+        assert_eq!(got.replacen("HTTP/1.1 100 Continue\r\n\r\n", "", 1), responses, "through {most} bytes");
     }
 }

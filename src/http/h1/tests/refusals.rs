@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::harness::{ResponseDropped, TestClient, answers, one, serve};
+use super::harness::{ResponseDropped, TestClient, one, responses, serve};
 use crate::wire::Limits;
 
 const HELLO: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -13,7 +13,7 @@ const HELLO: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 async fn exchange(bytes: impl AsRef<[u8]>) -> Vec<(u16, String)> {
     let mut client = TestClient::new(Limits::default());
     client.send(bytes).await;
-    answers(&client.read_to_end().await)
+    responses(&client.read_to_end().await)
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn each_refusal_is_answered_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_refusal_waits_for_the_answers_before_it() {
+async fn a_refusal_waits_for_the_responses_before_it() {
     let expected = [(200, "hello"), (200, "slow"), (200, "abc"), (400, "400: Host is repeated")];
     let expected: Vec<_> = expected.map(|(status, body)| (status, body.to_owned())).into();
     let slow = "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -47,7 +47,7 @@ async fn a_refusal_waits_for_the_answers_before_it() {
         client.send([*byte]).await;
         tokio::task::yield_now().await;
     }
-    assert_eq!(answers(&client.read_to_end().await), expected);
+    assert_eq!(responses(&client.read_to_end().await), expected);
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn bodies_come_through_whole_however_they_are_cut() {
         });
         let mut text = String::new();
         reader.read_to_string(&mut text).await.unwrap();
-        let bodies: Vec<_> = answers(&text).into_iter().map(|(_, body)| body).collect();
+        let bodies: Vec<_> = responses(&text).into_iter().map(|(_, body)| body).collect();
         assert_eq!(bodies, [data.as_str(), data.as_str(), data.as_str(), "bye"], "pieces of {size}");
         assert_eq!((&mut client.served).await.unwrap(), Ok(()));
     }
@@ -94,7 +94,7 @@ async fn a_body_that_ends_early_is_a_400() {
         client.send(format!("POST /echo HTTP/1.1\r\nHost: h\r\n{head}")).await;
         client.io.shutdown().await.unwrap();
         let text = client.read_to_end().await;
-        assert_eq!(answers(&text), one(400, "400: the request body ended early"));
+        assert_eq!(responses(&text), one(400, "400: the request body ended early"));
     }
 }
 
@@ -116,7 +116,7 @@ async fn a_client_that_is_reset_ends_its_request() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_no_more_gets_its_answers() {
+async fn a_client_that_sends_no_more_gets_its_responses() {
     let mut client = TestClient::new(Limits::default());
     client
         .send(format!("GET /slow HTTP/1.1\r\nHost: h\r\n\r\nGET /slower HTTP/1.1\r\nHost: h\r\n\r\n{HELLO}GET /"))
@@ -124,7 +124,7 @@ async fn a_client_that_sends_no_more_gets_its_answers() {
     client.io.shutdown().await.unwrap();
     let expected = [(200, "slow"), (200, "told"), (200, "hello")];
     let expected: Vec<_> = expected.map(|(status, body)| (status, body.to_owned())).into();
-    assert_eq!(answers(&client.read_to_end().await), expected);
+    assert_eq!(responses(&client.read_to_end().await), expected);
     assert_eq!(client.served.await.unwrap(), Ok(()));
 }
 
@@ -159,7 +159,7 @@ async fn a_client_that_leaves_between_requests_is_no_error() {
 /// Uses a real socket: what a client sends after a refusal must not reset the connection before the client has read the
 /// reason.
 #[tokio::test]
-async fn a_client_that_still_sends_gets_its_answer() {
+async fn a_client_that_still_sends_gets_its_response() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -171,7 +171,7 @@ async fn a_client_that_still_sends_gets_its_answer() {
     client.write_all(&vec![b'x'; 100_000]).await.unwrap();
     let mut text = String::new();
     client.read_to_string(&mut text).await.unwrap();
-    assert_eq!(answers(&text), one(400, "400: Host is missing"));
+    assert_eq!(responses(&text), one(400, "400: Host is missing"));
     let closing = Instant::now();
     drop(client);
     assert_eq!(served.await.unwrap(), Ok(()));
@@ -181,7 +181,7 @@ async fn a_client_that_still_sends_gets_its_answer() {
 /// Changes a head in two places, two thousand times. The response is either that of the service or a refusal with a
 /// reason, never nothing.
 #[tokio::test]
-async fn whatever_is_sent_gets_an_answer_with_a_reason() {
+async fn whatever_is_sent_gets_a_response_with_a_reason() {
     let model =
         b"POST http://h:1/a?b HTTP/1.1\r\nHost: h\r\nx-y: z \t\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     let mut seed = 7_u64;
@@ -199,12 +199,12 @@ async fn whatever_is_sent_gets_an_answer_with_a_reason() {
         cases.spawn(async move {
             let mut client = TestClient::new(limits);
             client.send(&bytes).await;
-            (bytes, answers(&client.read_to_end().await))
+            (bytes, responses(&client.read_to_end().await))
         });
     }
     let mut served = 0;
-    for (bytes, answers) in cases.join_all().await {
-        for (status, body) in answers {
+    for (bytes, responses) in cases.join_all().await {
+        for (status, body) in responses {
             served += u32::from(status == 200);
             assert!(status == 200 || !body.is_empty(), "{status} for {}", bytes.escape_ascii());
         }

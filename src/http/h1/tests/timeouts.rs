@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 
-use super::harness::{BIG, TestClient, answers, one};
+use super::harness::{BIG, TestClient, one, responses};
 use crate::wire::Limits;
 
 const HELLO: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -54,7 +54,7 @@ async fn a_slow_head_is_a_408() {
             pause(20).await;
         }
         expected.extend(one(408, "408: the request head took too long"));
-        assert_eq!(answers(&client.read_to_end().await), expected);
+        assert_eq!(responses(&client.read_to_end().await), expected);
     }
 }
 
@@ -67,7 +67,7 @@ async fn a_slow_body_is_a_408() {
         client.send("12345").await;
         pause(10).await;
     }
-    assert_eq!(answers(&client.read_to_end().await), one(408, "408: the request body came too slowly"));
+    assert_eq!(responses(&client.read_to_end().await), one(408, "408: the request body came too slowly"));
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_body_that_keeps_the_rate_is_served() {
         client.send("12345").await;
         pause(10).await;
     }
-    assert_eq!(answers(&client.read_to_end().await), one(200, &"12345".repeat(30)));
+    assert_eq!(responses(&client.read_to_end().await), one(200, &"12345".repeat(30)));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::harness::{TestClient, answers};
+use super::harness::{TestClient, responses};
 use crate::wire::Limits;
 
 fn upgrade(path: &str) -> String {
@@ -16,14 +16,14 @@ async fn bytes_after_a_101_come_through_as_they_are() {
     for early in ["", "\0early\n", "GET / HTTP/1.1\r\n\r\n"] {
         let mut client = TestClient::new(Limits::default());
         client.send(format!("{}{early}", upgrade("/upgrade"))).await;
-        let mut answer = client.read_until(&format!("\r\n\r\n{early}")).await;
+        let mut response = client.read_until(&format!("\r\n\r\n{early}")).await;
         if early.is_empty() {
-            assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+            assert!(response.starts_with("HTTP/1.1 101 "), "{response}");
         }
         for piece in ["\r\n", "x y\n", "\u{1}"] {
             client.send(piece).await;
-            answer = client.read_until(piece).await;
-            assert_eq!(answer, piece);
+            response = client.read_until(piece).await;
+            assert_eq!(response, piece);
         }
     }
 }
@@ -35,14 +35,14 @@ async fn an_upgrade_that_is_not_taken_goes_on_as_http() {
         let next = "GET /close HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
         client.send(format!("{}{next}", upgrade(path))).await;
         let text = client.read_to_end().await;
-        assert_eq!(answers(&text).len(), 2, "{text}");
+        assert_eq!(responses(&text).len(), 2, "{text}");
 
         let mut client = TestClient::new(Limits::default());
         client.send(upgrade(path)).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         client.send(next).await;
         let text = client.read_to_end().await;
-        assert_eq!(answers(&text).len(), 2, "{text}");
+        assert_eq!(responses(&text).len(), 2, "{text}");
     }
 }
 
@@ -79,5 +79,5 @@ async fn a_client_may_send_far_ahead() {
     });
     let mut text = String::new();
     reader.read_to_string(&mut text).await.unwrap();
-    assert_eq!(answers(&text).len(), 6_002);
+    assert_eq!(responses(&text).len(), 6_002);
 }

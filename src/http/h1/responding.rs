@@ -18,7 +18,7 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::client::Heard;
-use super::connection::{Answers, Http1, RequestStage, ServerPhase};
+use super::connection::{Http1, RequestStage, Respond, ServerPhase};
 use super::lines::{self, Beside, Length, Says};
 use super::sending::{Framing, Sending};
 use crate::http::connection::ChosenResponse;
@@ -45,14 +45,14 @@ enum NextPart {
     Broken,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R> {
     /// Ready when there is a response.
-    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let RequestStage::Answering(answer) = &mut self.turn else { return Poll::Ready(Ok(())) };
-            if let Poll::Ready(answered) = answer.poll(cx, self.answers.client()) {
+            let RequestStage::Responding(pending) = &mut self.turn else { return Poll::Ready(Ok(())) };
+            if let Poll::Ready(chosen) = pending.poll(cx, self.responder.client()) {
                 self.send_hints();
-                self.respond(cx, answered)?;
+                self.respond(cx, chosen)?;
                 return Poll::Ready(Ok(()));
             }
             self.poll_hints(cx)?;
@@ -81,8 +81,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
     }
 
     /// Begins to send a response.
-    pub(super) fn respond(&mut self, cx: &mut Context<'_>, answered: ChosenResponse) -> io::Result<()> {
-        let ChosenResponse { response, mut in_flight, id } = answered;
+    pub(super) fn respond(&mut self, cx: &mut Context<'_>, chosen: ChosenResponse) -> io::Result<()> {
+        let ChosenResponse { response, mut in_flight, id } = chosen;
         self.settle();
         let refused = response.is_last();
         match response {
@@ -190,18 +190,18 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, A: Answers> Http1<S, A>
         id: Option<&HeaderValue>,
     ) {
         made.clear();
-        let (http_11, trailers, dated) = (self.now.http_11, framing == Framing::Chunked, self.answers.is_dated());
-        let beside = Beside { http_11, says, length, trailers, own: self.answers.own_fields(), id, dated };
+        let (http_11, trailers, dated) = (self.now.http_11, framing == Framing::Chunked, self.responder.is_dated());
+        let beside = Beside { http_11, says, length, trailers, own: self.responder.own_fields(), id, dated };
         lines::write(made, head, &beside);
     }
 
     /// The header fields for the access log.
     fn all_fields(&self, head: &ResponseHead, says: Says, id: Option<&HeaderValue>) -> HeaderMap {
-        let mut headers = head.headers.clone();
+        let mut headers = head.fields.clone().into_map();
         if says == Says::Close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        self.answers.own_fields().add(&mut headers, id.cloned());
+        self.responder.own_fields().add(&mut headers, id.cloned());
         headers
     }
 

@@ -68,7 +68,7 @@ impl FileRequest {
 }
 
 /// Looks for the file. Returns `None` if the application should answer.
-pub async fn answer(entry: Arc<Entry>, request: FileRequest) -> Option<AppResponse> {
+pub async fn respond(entry: Arc<Entry>, request: FileRequest) -> Option<AppResponse> {
     let falls_back = entry.falls_back;
     let looked = tokio::task::spawn_blocking(move || look(&entry, &request)).await.map_err(io::Error::other);
     match looked.and_then(|looked| looked) {
