@@ -37,13 +37,13 @@ pub struct BusyPoll {
     active: AtomicU64,
     timeout: u64,
     /// `None` if it always polls.
-    pauses: Option<Pauses>,
+    pauses: Option<ShortPauses>,
     looker: AtomicWaker,
 }
 
 /// What `auto` has seen.
 #[derive(Debug, Default)]
-struct Pauses {
+struct ShortPauses {
     /// How many pauses since the last long one were shorter than the timeout.
     short: AtomicU32,
     /// Until when it does not poll, in nanoseconds.
@@ -54,7 +54,7 @@ impl BusyPoll {
     /// `None` if there is nothing to poll for.
     pub fn new(time: PollTime) -> Option<Arc<Self>> {
         let (timeout, pauses) = match time {
-            PollTime::Auto => (AUTO, Some(Pauses::default())),
+            PollTime::Auto => (AUTO, Some(ShortPauses::default())),
             PollTime::Always(timeout) if timeout.is_zero() => return None,
             PollTime::Always(timeout) => (timeout, None),
         };
@@ -68,7 +68,7 @@ impl BusyPoll {
 
     /// Whether to poll.
     fn polls(&self, now: u64) -> bool {
-        let pays = |pauses: &Pauses| {
+        let pays = |pauses: &ShortPauses| {
             pauses.short.load(Ordering::Relaxed) >= ENOUGH && pauses.until.load(Ordering::Relaxed) <= now
         };
         now.saturating_sub(self.active.load(Ordering::Relaxed)) < self.timeout && self.pauses.as_ref().is_none_or(pays)
