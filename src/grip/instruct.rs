@@ -68,21 +68,43 @@ pub(super) struct Link {
 }
 
 impl Filter {
-    fn named(name: &str) -> Option<Self> {
-        Some(match name {
+    pub(super) fn named(name: &str) -> Result<Self, String> {
+        Ok(match name {
             "skip-self" => Self::SkipSelf,
             "skip-users" => Self::SkipUsers,
             "require-sub" => Self::RequireSub,
             "build-id" => Self::BuildId,
             "var-subst" => Self::VarSubst,
-            _ => return None,
+            _ => return Err(format!("no filter is called `{name}`")),
         })
     }
 }
 
-/// Whether a response says something here.
+impl HoldMode {
+    pub(super) fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "response" => Ok(Self::Response),
+            "stream" => Ok(Self::Stream),
+            other => Err(format!("the hold is `{other}`, and must be `response` or `stream`")),
+        }
+    }
+}
+
+/// Whether a response says something in its fields.
 pub(super) fn is_given(head: &ResponseHead) -> bool {
     head.fields.names().any(is_grip)
+}
+
+/// Looks at the channels of an instruction.
+///
+/// # Errors
+/// If there are too many, or none for a hold.
+pub(super) fn check_channels(channels: &[Channel], mode: Option<HoldMode>, most: usize) -> Result<(), String> {
+    match channels.len() {
+        0 if mode.is_some() => Err("there is a hold, but no channel (`Grip-Channel`)".to_owned()),
+        number if number > most => Err(format!("{number} channels are more than the {most} of `--grip-max-channels`")),
+        _ => Ok(()),
+    }
 }
 
 fn is_grip(name: &HeaderName) -> bool {
@@ -123,24 +145,13 @@ fn utf8(name: &HeaderName, value: &[u8]) -> Result<String, String> {
 type Lines = BTreeMap<String, Vec<String>>;
 
 fn read(lines: &Lines, most_channels: usize) -> Result<Option<Instruct>, String> {
-    let mode = match one(lines, "grip-hold")? {
-        None => None,
-        Some("response") => Some(HoldMode::Response),
-        Some("stream") => Some(HoldMode::Stream),
-        Some(other) => return Err(format!("`Grip-Hold: {other}`: it must be `response` or `stream`")),
-    };
+    let mode = one(lines, "grip-hold")?.map(HoldMode::named).transpose()?;
     let next = link(lines)?.filter(|_| mode != Some(HoldMode::Response));
     if mode.is_none() && next.is_none() {
         return Ok(None);
     }
     let channels = channels(lines)?;
-    if mode.is_some() && channels.is_empty() {
-        return Err("there is a `Grip-Hold`, but no `Grip-Channel`".to_owned());
-    }
-    if channels.len() > most_channels {
-        let number = channels.len();
-        return Err(format!("{number} channels are more than the {most_channels} of `--grip-max-channels`"));
-    }
+    check_channels(&channels, mode, most_channels)?;
     let timeout = match one(lines, "grip-timeout")? {
         None => CUSTOMARY,
         Some(text) => seconds("Grip-Timeout", text)?,
@@ -168,10 +179,7 @@ fn channels(lines: &Lines) -> Result<Vec<Channel>, String> {
             match key {
                 "prev-id" => channel.prev_id = Some(value.into_owned()),
                 "filter" => {
-                    let filter = Filter::named(&value);
-                    channel
-                        .filters
-                        .push(filter.ok_or_else(|| format!("`Grip-Channel`: no filter is called `{value}`"))?);
+                    channel.filters.push(Filter::named(&value).map_err(|why| format!("`Grip-Channel`: {why}"))?);
                 }
                 // Other proxies may know more.
                 _ => {}
@@ -268,7 +276,7 @@ mod tests {
     fn mistakes_have_a_reason() {
         for (fields, part) in [
             (&[("grip-hold", "forever"), ("grip-channel", "a")][..], "`response` or `stream`"),
-            (&[("grip-hold", "stream")], "no `Grip-Channel`"),
+            (&[("grip-hold", "stream")], "no channel (`Grip-Channel`)"),
             (&[("grip-hold", "stream"), ("grip-channel", "a,b,c,d")], "4 channels"),
             (&[("grip-hold", "stream"), ("grip-channel", "a; filter=x")], "no filter is called `x`"),
             (&[("grip-hold", "response"), ("grip-channel", "a"), ("grip-timeout", "soon")], "number of seconds"),
