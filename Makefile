@@ -24,6 +24,8 @@ BIN := $(abspath $(VENV))/bin
 export VIRTUAL_ENV := $(abspath $(VENV))
 # So that maturin and cargo configure pyo3 for the same interpreter.
 export PYO3_PYTHON := $(BIN)/python
+# Tests start thousands of interpreters. Without bytecode files, each of them compiles the whole package again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help tools install build docs guides test test-rust test-loom test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance test-matrix sdist wheel-in-container check-package check-version check-dist clean faults soak test-faults

@@ -61,13 +61,13 @@ _AS_IT_COMES = "as it comes"
 _SAME_THREADS = f"{THREADS} threads, as rsgi has"
 _ONE_AT_A_TIME = "one thread: one request that waits stops all others"
 _ITS_FASTEST = f"its fastest; {_ONE_AT_A_TIME}"
-_LOOKS_ON = "`--busy-poll 100us`: it does not sleep between requests that follow each other closely"
+_LOOKS_ON = "`--busy-poll auto`: it does not sleep between requests that follow each other closely"
 _64_THREADS = "64 threads"
 _TWO = "two workers"
 
 _WSGI: tuple[_Row, ...] = (
     ("rsgi", "wsgi", "rsgi serve --wsgi {app} --port {port}", "rsgi", f"as it comes: {THREADS} threads"),
-    ("rsgi-busy", "wsgi", "rsgi serve --busy-poll 100us --wsgi {app} --port {port}", "rsgi", _LOOKS_ON),
+    ("rsgi-busy", "wsgi", "rsgi serve --busy-poll auto --wsgi {app} --port {port}", "rsgi", _LOOKS_ON),
     ("granian", "wsgi", f"{_GRANIAN_WSGI} {THREADS}", "granian", _SAME_THREADS),
     ("granian-1", "wsgi", f"{_GRANIAN_WSGI} 1", "granian", _ITS_FASTEST),
     ("gunicorn", "wsgi", f"{_GUNICORN} {THREADS}", "gunicorn", _SAME_THREADS),
@@ -108,7 +108,7 @@ _WSGI_THAT_WAITS: tuple[_Row, ...] = (
 )
 _ASGI: tuple[_Row, ...] = (
     ("rsgi", "asgi", "rsgi serve --asgi {app} --port {port}", "rsgi uvloop", _AS_IT_COMES),
-    ("rsgi-busy", "asgi", "rsgi serve --busy-poll 100us --asgi {app} --port {port}", "rsgi", _LOOKS_ON),
+    ("rsgi-busy", "asgi", "rsgi serve --busy-poll auto --asgi {app} --port {port}", "rsgi", _LOOKS_ON),
     ("granian", "asgi", _GRANIAN_ASGI, "granian uvloop", "uvloop, no WebSocket: as in its own benchmarks"),
     ("uvicorn", "asgi", f"{_UVICORN} --ws none {{app}}", _UVICORN_PARTS, "its fastest loop and parser"),
     ("fastpysgi", "asgi", _FASTPYSGI, "fastpysgi", _AS_IT_COMES),

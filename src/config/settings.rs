@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::config::choice::{
     ClientAuth, HttpVersions, IoKind, LifespanSupport, LogLevel, LoopKind, RequestBuffering, Switch, TlsVersion,
@@ -25,6 +26,26 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Seconds {
         let seconds: f64 = object.extract()?;
         let duration = Duration::try_from_secs_f64(seconds);
         duration.map(Self).map_err(|error| PyValueError::new_err(format!("{seconds} seconds: {error}")))
+    }
+}
+
+/// How long to poll the sockets before sleeping. In Python it is a number of seconds, or `auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PollTime {
+    /// A short time, while that pays.
+    Auto,
+    /// Always this long.
+    Always(Duration),
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for PollTime {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        match object.cast::<PyString>() {
+            Ok(word) if word == "auto" => Ok(Self::Auto),
+            _ => object.extract().map(|Seconds(time)| Self::Always(time)),
+        }
     }
 }
 
@@ -92,7 +113,7 @@ settings! {
     /// What drives the sockets.
     io: IoKind,
     /// How long to poll the sockets before sleeping; 0 turns it off.
-    busy_poll: Seconds,
+    busy_poll: PollTime,
     /// Which applications get a lifespan.
     lifespan: LifespanSupport,
     /// How long the startup or shutdown of an application may take.

@@ -11,9 +11,10 @@
 
 use std::sync::Arc;
 
-use http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::header::{ALLOW, HeaderName, HeaderValue, LOCATION};
 use http::{StatusCode, Uri};
 use rsgi_bridge::request::text::percent_decode;
+use rsgi_bridge::response::response_fields::ResponseFields;
 
 use super::app::{App, Gateway};
 use super::asgi;
@@ -52,7 +53,7 @@ pub async fn call(
     let asked =
         asgi::RequestContext { recorder: Recorder::new(settings.replay_limit), observer: Arc::clone(&observer) };
     let (mut response, leftover) = asgi::ask(gateway, call, asked).await;
-    let passed = response.head_mut().and_then(|head| head.take(&PASS));
+    let passed = response.head_mut().and_then(|head| head.remove(&PASS));
     let route_match = match miss {
         Miss::NoRoute => observer.route_match(),
         Miss::NoFile => RouteMatch::Folder,
@@ -83,7 +84,7 @@ fn is_miss(
     let status = response.status();
     // A response of the server itself (413, 500) is never a miss.
     let Some(response_head) = response.head_mut().filter(|_| !status.is_server_error()) else { return false };
-    let headers = &response_head.headers;
+    let fields = &response_head.fields;
     if let Some(value) = passed {
         return !matches!(value.as_bytes(), b"0" | b"false" | b"no");
     }
@@ -94,12 +95,12 @@ fn is_miss(
             RouteMatch::NoMethod | RouteMatch::Folder => true,
             // The route takes every method, but its handler does not. Such a handler is a class, which lists its
             // methods in `Allow`.
-            RouteMatch::Matched => headers.contains_key(ALLOW) && !lists(headers, head.parts.method.as_str()),
+            RouteMatch::Matched => fields.contains(&ALLOW) && !lists(fields, head.parts.method.as_str()),
             RouteMatch::NoRoute | RouteMatch::Unknown => false,
         },
         StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
             route_match == RouteMatch::NoRoute
-                && headers.get(LOCATION).is_some_and(|to| is_slash_twin(to, head.raw_path()))
+                && fields.get(&LOCATION).is_some_and(|to| is_slash_twin(to, head.raw_path()))
         }
         _ => false,
     }
@@ -119,20 +120,20 @@ fn without_slash(mut path: &[u8]) -> &[u8] {
     path
 }
 
-fn methods_of(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(ALLOW).into_iter().filter_map(|line| line.to_str().ok());
+fn methods_of(fields: &ResponseFields) -> impl Iterator<Item = &str> {
+    let lines = fields.get_all(&ALLOW).filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|method| !method.is_empty())
 }
 
-fn lists(headers: &HeaderMap, method: &str) -> bool {
-    methods_of(headers).any(|own| own == method)
+fn lists(fields: &ResponseFields, method: &str) -> bool {
+    methods_of(fields).any(|own| own == method)
 }
 
 /// The methods in `Allow` of a 405, else none.
 fn allowed(response: &mut AppResponse) -> Vec<String> {
     match response.status() {
         StatusCode::METHOD_NOT_ALLOWED => {
-            response.head_mut().map(|head| methods_of(&head.headers).map(str::to_owned).collect()).unwrap_or_default()
+            response.head_mut().map(|head| methods_of(&head.fields).map(str::to_owned).collect()).unwrap_or_default()
         }
         _ => Vec::new(),
     }
@@ -143,11 +144,11 @@ fn merge_allowed(mut response: AppResponse, first: &[String]) -> AppResponse {
     let status = response.status();
     if let Some(head) = response.head_mut().filter(|_| status == StatusCode::METHOD_NOT_ALLOWED) {
         let mut all: Vec<_> = first.iter().map(String::as_str).collect();
-        all.extend(methods_of(&head.headers));
+        all.extend(methods_of(&head.fields));
         let mut seen = std::collections::BTreeSet::new();
         all.retain(|method| seen.insert(*method));
         if let Ok(value) = HeaderValue::from_str(&all.join(", ")) {
-            head.replace(ALLOW, value);
+            head.fields.replace(ALLOW, value);
         }
     }
     response

@@ -74,7 +74,7 @@ pub(super) fn promised(head: &ResponseHead, request: &RequestHead) -> PyResult<P
     if head.content_length.is_some() {
         return Err(PyValueError::new_err("trailers follow a chunked body: leave Content-Length out of 'headers'"));
     }
-    let lines = head.headers.get_all(TRAILER).iter().filter_map(|line| line.to_str().ok());
+    let lines = head.fields.get_all(&TRAILER).filter_map(|line| line.to_str().ok());
     let announced: Vec<_> =
         lines.flat_map(|line| line.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
     if announced.is_empty() {

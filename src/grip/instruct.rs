@@ -82,7 +82,7 @@ impl Filter {
 
 /// Whether a response says something here.
 pub(super) fn is_given(head: &ResponseHead) -> bool {
-    head.headers.keys().any(is_grip)
+    head.fields.names().any(is_grip)
 }
 
 fn is_grip(name: &HeaderName) -> bool {
@@ -94,10 +94,10 @@ fn is_grip(name: &HeaderName) -> bool {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn take(head: &mut ResponseHead, most_channels: usize) -> Result<Option<Instruct>, String> {
-    let names: Vec<_> = head.headers.keys().filter(|name| is_grip(name)).cloned().collect();
+    let names: Vec<_> = head.fields.names().filter(|name| is_grip(name)).cloned().collect();
     let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in names {
-        let values = head.headers.get_all(&name).iter().map(|value| utf8(&name, value.as_bytes()));
+        let values = head.fields.get_all(&name).map(|value| utf8(&name, value.as_bytes()));
         lines.insert(name.as_str().to_owned(), values.collect::<Result<_, _>>()?);
         head.remove(&name);
     }
@@ -237,7 +237,7 @@ mod tests {
             ("grip-link", "</events/?link=next&recover=true>; rel=next"),
         ]);
         let instruct = instruct.unwrap().unwrap();
-        assert_eq!(head.headers.len(), 1, "clients see none of it");
+        assert_eq!(head.fields.len(), 1, "clients see none of it");
         assert_eq!(instruct.mode, Some(HoldMode::Stream));
         let [events, user] = instruct.channels.as_slice() else { panic!("{:?}", instruct.channels) };
         assert_eq!((&*events.name, events.prev_id.as_deref()), ("events-a%2Fb", Some("5")));
@@ -255,7 +255,7 @@ mod tests {
     fn a_response_without_a_hold_is_sent_as_it_is() {
         let (head, instruct) = taken(&[("grip-channel", "a"), ("grip-status", "304")]);
         assert!(instruct.unwrap().is_none());
-        assert_eq!((head.headers.len(), head.status.as_u16()), (0, 304));
+        assert_eq!((head.fields.len(), head.status.as_u16()), (0, 304));
     }
 
     #[test]

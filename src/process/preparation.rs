@@ -47,7 +47,7 @@ impl Core {
     /// Starts no thread. The receiver gets the reason why this process should be replaced.
     pub(super) fn new(config: &Settings) -> PyResult<(Self, Receiver<String>)> {
         let response_queue = Arc::new(ResponseQueue::default());
-        let driver = Arc::new(Driver::new(Arc::clone(&response_queue), config.busy_poll.0)?);
+        let driver = Arc::new(Driver::new(Arc::clone(&response_queue), config.busy_poll)?);
         let (wear, worn) = Wear::new(config.max_requests);
         let core =
             Self { event_loop: Arc::default(), response_queue, calls: Arc::default(), driver, wear: Arc::new(wear) };

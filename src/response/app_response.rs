@@ -108,7 +108,7 @@ impl AppResponse {
         }
         let mut response = Response::new(body);
         *response.status_mut() = head.status;
-        *response.headers_mut() = head.headers;
+        *response.headers_mut() = head.fields.into_map();
         response
     }
 }

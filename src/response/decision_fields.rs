@@ -10,8 +10,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, EXPIRES, SET_COOKIE, VARY};
 use http::{HeaderName, HeaderValue, StatusCode};
+use rsgi_bridge::response::response_fields::ResponseFields;
 use rsgi_bridge::response::response_head::ResponseHead;
 
 use crate::route::{BUCKET_COOKIE, Decided, Lot, Reason, Router, Scheme};
@@ -73,7 +74,7 @@ impl DecisionFields {
         let Some(ServedBy { because, app: Some(app) }) = self.served_by else { return };
         // Characters that are not valid in a header were percent-encoded.
         if let Ok(value) = HeaderValue::from_str(&(encoded(&app) + &because)) {
-            head.replace(SERVED_BY.clone(), value);
+            head.fields.replace(SERVED_BY.clone(), value);
         }
     }
 }
@@ -121,12 +122,12 @@ enum Caching {
 }
 
 impl Caching {
-    fn of(headers: &HeaderMap) -> Self {
+    fn of(fields: &ResponseFields) -> Self {
         // Most responses take this path.
-        if headers.get(CACHE_CONTROL).is_none() {
-            return if expires_later(headers) { Self::Shared } else { Self::Open };
+        if !fields.contains(&CACHE_CONTROL) {
+            return if expires_later(fields) { Self::Shared } else { Self::Open };
         }
-        let values = headers.get_all(CACHE_CONTROL).into_iter();
+        let values = fields.get_all(&CACHE_CONTROL);
         let directives = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
         let mut found = Self::Open;
         for directive in directives {
@@ -150,8 +151,8 @@ fn seconds(directive: &[u8], name: &str) -> Option<u64> {
     Some(str::from_utf8(number.trim_ascii()).ok()?.trim_matches('"').parse().unwrap_or(u64::MAX))
 }
 
-fn expires_later(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(EXPIRES) else { return false };
+fn expires_later(fields: &ResponseFields) -> bool {
+    let Some(value) = fields.get(&EXPIRES) else { return false };
     match value.to_str().map(httpdate::parse_http_date) {
         Ok(Ok(date)) => date > SystemTime::now(),
         // `0` and `-1` are in the past. Some caches accept a date with a mistake, so treat it as a later one.
@@ -161,18 +162,18 @@ fn expires_later(headers: &HeaderMap) -> bool {
 
 impl ShareFields {
     fn add_to(self, head: &mut ResponseHead) {
-        let (status, caching) = (head.status, Caching::of(&head.headers));
+        let (status, caching) = (head.status, Caching::of(&head.fields));
         match self.lot {
             // No cache may give the response of a tester to others.
             Lot::Wished(_) => {
-                head.replace(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                head.fields.replace(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 return;
             }
             // With a 304, a cache would add the cookie to its stored response.
             Lot::Drawn(bucket) if caching != Caching::Shared && status != StatusCode::NOT_MODIFIED => {
-                head.append(SET_COOKIE, cookie(bucket, self.scheme));
+                head.fields.append(SET_COOKIE, cookie(bucket, self.scheme));
                 if caching == Caching::Open && status != StatusCode::SWITCHING_PROTOCOLS {
-                    head.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+                    head.fields.append(CACHE_CONTROL, HeaderValue::from_static("private"));
                     return;
                 }
             }
@@ -193,7 +194,7 @@ fn cookie(bucket: u16, scheme: Scheme) -> HeaderValue {
 /// Says that the response depends on the request header `field`.
 fn vary(head: &mut ResponseHead, field: HeaderValue) {
     let mut said = Vec::new();
-    let lines = head.headers.get_all(VARY).into_iter();
+    let lines = head.fields.get_all(&VARY);
     for word in lines.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
         if word == b"*" || word.eq_ignore_ascii_case(field.as_bytes()) {
             return;
@@ -204,12 +205,12 @@ fn vary(head: &mut ResponseHead, field: HeaderValue) {
         }
     }
     if said.is_empty() {
-        head.append(VARY, field);
+        head.fields.append(VARY, field);
         return;
     }
     said.extend_from_slice(field.as_bytes());
     if let Ok(value) = HeaderValue::from_bytes(&said) {
-        head.replace(VARY, value);
+        head.fields.replace(VARY, value);
     }
 }
 
@@ -219,15 +220,12 @@ mod tests {
     use super::*;
 
     fn marked(lot: Lot, status: u16, fields: &[(&'static str, &str)]) -> Vec<String> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(*name, value.parse().unwrap());
-        }
+        let fields = fields.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
         let share = ShareFields { lot, vary: HeaderValue::from_static("cookie"), scheme: Scheme::Http };
-        let mut head = ResponseHead::own(StatusCode::from_u16(status).unwrap(), headers);
+        let mut head = ResponseHead::own(StatusCode::from_u16(status).unwrap(), fields.collect::<ResponseFields>());
         share.add_to(&mut head);
         let shown = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().unwrap());
-        let mut shown: Vec<_> = head.headers.iter().map(shown).filter(|line| !line.starts_with("expires")).collect();
+        let mut shown: Vec<_> = head.fields.iter().map(shown).filter(|line| !line.starts_with("expires")).collect();
         shown.sort();
         shown
     }

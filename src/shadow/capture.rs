@@ -8,8 +8,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
+use rsgi_bridge::response::response_fields::ResponseFields;
 
 use super::copied_request::CopiedRequest;
 use super::counters::Dropped;
@@ -113,16 +114,12 @@ impl Capture {
         if CONDITIONAL.contains(&head.status) {
             return Err(Dropped::Conditional);
         }
-        if is_event_stream(&head.headers) {
+        if is_event_stream(&head.fields) {
             return Err(Dropped::Stream);
         }
         let declared = if head.allows_body(self.request.is_head()) { head.content_length } else { Some(0) };
-        let record = ShadowRecord {
-            status: head.status.as_u16(),
-            headers: head.headers.clone(),
-            took,
-            ..ShadowRecord::default()
-        };
+        let record =
+            ShadowRecord { status: head.status.as_u16(), fields: head.fields.clone(), took, ..ShadowRecord::default() };
         self.response = Some(CapturedResponse { app, record, declared, copy });
         Ok(true)
     }
@@ -196,7 +193,7 @@ impl Follower for Capture {
     }
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let named = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..17));
+fn is_event_stream(fields: &ResponseFields) -> bool {
+    let named = fields.get(&CONTENT_TYPE).and_then(|value| value.as_bytes().get(..17));
     named.is_some_and(|name| name.eq_ignore_ascii_case(b"text/event-stream"))
 }

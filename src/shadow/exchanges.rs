@@ -126,7 +126,7 @@ impl ShadowExchanges {
         let parts = request.parts();
         let target = parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string);
         let body = PyBytes::new(py, &request.body.bytes).unbind();
-        let request = (parts.method.to_string(), target, fields(py, parts.fields.iter()), body);
+        let request = (parts.method.to_string(), target, tuples(py, parts.fields.iter()), body);
         Some((label, request, app.to_string(), response(py, &primary), other))
     }
 
@@ -148,7 +148,7 @@ impl ShadowExchanges {
     }
 }
 
-fn fields<'a>(py: Python<'_>, given: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> FieldTuples {
+fn tuples<'a>(py: Python<'_>, given: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> FieldTuples {
     let bytes = |bytes: &[u8]| PyBytes::new(py, bytes).unbind();
     // The client did not send the field that marks shadow requests.
     let given = given.filter(|(name, _)| *name != SHADOW.as_str().as_bytes());
@@ -156,8 +156,8 @@ fn fields<'a>(py: Python<'_>, given: impl Iterator<Item = (&'a [u8], &'a [u8])>)
 }
 
 fn response(py: Python<'_>, record: &ShadowRecord) -> Response {
-    let ShadowRecord { status, headers, body, took, error } = record;
-    let mapped = headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    let ShadowRecord { status, fields, body, took, error } = record;
+    let mapped = fields.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     let bytes = PyBytes::new(py, &body.bytes).unbind();
-    (*status, fields(py, mapped), bytes, body.size, body.is_complete(), took.as_secs_f64(), *error)
+    (*status, tuples(py, mapped), bytes, body.size, body.is_complete(), took.as_secs_f64(), *error)
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::poll_fn;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use http_body::Body as _;
+use rsgi_bridge::response::response_fields::ResponseFields;
 
 use crate::metrics::Event;
 use crate::request::body_copy::{BodyCopy, CopiedBody};
@@ -22,7 +23,7 @@ pub struct ShadowRecord {
     /// The status; 0 without a response.
     pub status: u16,
     /// The header fields of the application.
-    pub headers: HeaderMap,
+    pub fields: ResponseFields,
     /// The copy of the body, as far as it was kept.
     pub body: CopiedBody,
     /// The time from the call of the application to the end of its response.
@@ -64,7 +65,7 @@ impl ShadowRecord {
             copy.end();
         }
         let (status, took) = (head.status.as_u16(), began.elapsed());
-        Self { status, headers: head.headers, body: copy.take(), took, error: None }
+        Self { status, fields: head.fields, body: copy.take(), took, error: None }
     }
 }
 

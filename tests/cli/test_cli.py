@@ -239,3 +239,12 @@ def test_what_only_some_commands_need_is_not_imported_at_the_start() -> None:
     code = "import sys, rsgi.cli; print(*{'rich', 'rsgi._rsgi', 'rsgi.process.entry', 'asyncio'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.strip() == ""
+
+
+def test_serve_starts_without_the_other_commands() -> None:
+    """Each of them has libraries of its own, which would make every start slower."""
+    code = "import sys; from rsgi.cli import main; main(['serve', '--help']); print(*sorted(sys.modules), sep='\\n')"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    loaded = {line for line in shown.splitlines() if re.fullmatch(r"rsgi\.(cli|compare|migrate)\.\w+", line)}
+    assert loaded == {f"rsgi.cli.{name}" for name in ("environment", "parameters", "serve", "usage")}
+    assert "http.client" not in shown.splitlines()

@@ -40,6 +40,10 @@ def said(folder: Path, *arguments: str) -> tuple[int, str]:
         (("serve", "good:app", "--loop", "uvlop"), "did you mean `uvloop`?"),
         (("serve", "good:app", "--log-level", "WARN"), "did you mean `warning`?"),
         (("serve", "good:app", "--loop", "trio"), "`rsgi serve --help` lists all options"),
+        (("version",), "did you mean `rsgi --version`?"),
+        (("help", "routes"), "did you mean `rsgi routes --help`?"),
+        (("completion", "zhs"), "did you mean `zsh`?"),
+        (("translate", "gunicron", "good:app"), "did you mean `gunicorn`?"),
     ],
 )
 def test_the_nearest_word_is_in_the_hint(folder: Path, arguments: tuple[str, ...], hint: str) -> None:

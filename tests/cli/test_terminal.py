@@ -165,4 +165,4 @@ def test_the_scripts_are_valid(shell: str, tmp_path: Path) -> None:
 def test_an_unknown_shell_is_named() -> None:
     made = subprocess.run([*RSGI, "completion", "tcsh"], capture_output=True, text=True, check=False, timeout=60)
     assert made.returncode == 2
-    assert "'tcsh' is not one of 'bash', 'zsh', 'fish'" in made.stderr
+    assert "'tcsh' is not one of bash, zsh, fish" in made.stderr

@@ -229,12 +229,40 @@ def test_an_address_without_a_host_says_what_to_write(folder: Path) -> None:
     assert "':8000' has no host; write 0.0.0.0:8000 for every interface, or 127.0.0.1:8000" in error
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error", "hint"),
+    [
+        (
+            ("serve", "--wsgi"),
+            "the option `--wsgi` needs a value",
+            "write `--wsgi [PREFIX=]TARGET`; `rsgi serve --help`",
+        ),
+        (
+            ("explain",),
+            "`rsgi explain` needs `[METHOD] URL`",
+            "write `rsgi explain [OPTIONS] [METHOD] URL`; `rsgi explain",
+        ),
+        (("status", "h:1"), "`rsgi status` does not take `h:1`", "write `rsgi status [OPTIONS]`; `rsgi status --help`"),
+        (
+            ("completion",),
+            "`rsgi completion` needs `bash|zsh|fish`",
+            "write `rsgi completion [OPTIONS] bash|zsh|fish`;",
+        ),
+    ],
+)
+def test_words_that_are_missing_or_too_many(folder: Path, arguments: tuple[str, ...], error: str, hint: str) -> None:
+    code, told, shown = said(run(folder, *arguments))
+    assert (code, told) == (2, error)
+    assert shown.startswith(hint)
+    assert shown.endswith("lists all options")
+
+
 def test_an_option_of_serve_is_not_one_of_check(capsys: pytest.CaptureFixture[str]) -> None:
     from rsgi.cli import main
 
     assert main(["check", "good:app", "-w", "2"]) == 2
     said = capsys.readouterr().err
-    assert said == "error: `rsgi check` has no option `-w`\n\nhint: `-w` is an option of `rsgi serve` only\n"
+    assert said == "error: `rsgi check` has no option `-w`\n\nhint: `-w` is an option of `rsgi serve`\n"
 
 
 def test_explain_takes_applications_by_flag(capsys: pytest.CaptureFixture[str]) -> None:

@@ -294,7 +294,7 @@ def test_explain_a_request_that_is_asked_twice(mounted: Path) -> None:
         (("POST", "ws://h/x"), "a WebSocket is opened with GET"),
         (("G T", "/"), "this request is not valid"),
         (("-H", "nothing", "/"), "`nothing` is not a header"),
-        ((), "Missing argument"),
+        ((), "`rsgi explain` needs `[METHOD] URL`"),
     ],
 )
 def test_what_is_no_request_is_a_usage_error(words: tuple[str, ...], said: str) -> None:

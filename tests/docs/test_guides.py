@@ -14,7 +14,7 @@ import pytest
 from page_reader import Reader
 
 GUIDES = Path(__file__).parents[2] / "docs/guides"
-NAMES = ["django", "flask", "pyramid"]
+NAMES = ["bottle", "django", "flask", "pyramid"]
 
 
 def test_every_guide_is_listed() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -74,3 +76,16 @@ def test_an_escaped_wildcard_is_text() -> None:
     app = bottle.Bottle()
     app.route("/x/\\<name>", callback=lambda: "")
     assert [route.path for route in table(app).routes] == ["/x/<name>"]
+
+
+def test_a_copy_of_bottle_in_another_package_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pypiserver has one."""
+    copy = ModuleType("carrier.bottle")
+    copy.__file__ = bottle.__file__
+    monkeypatch.setitem(sys.modules, "carrier.bottle", copy)
+    exec(compile(Path(bottle.__file__).read_text(encoding="utf-8"), "carrier/bottle.py", "exec"), copy.__dict__)
+    app = copy.Bottle()
+    app.route("/x/<name>", callback=lambda name: name)
+    found = table(app)
+    assert not isinstance(app, bottle.Bottle)
+    assert (found.framework, found.complete, [route.path for route in found.routes]) == ("Bottle", True, ["/x/{name}"])

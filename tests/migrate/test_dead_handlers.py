@@ -245,7 +245,21 @@ async def all_of_it(): ...
     assert shown.returncode == 0, shown.stderr
     assert "    old.py:15  old.Orders of old:make()" in shown.stdout
     assert "    old.py:23  old.make.<locals>.page of old:make()" in shown.stdout
-    assert shown.stdout.endswith("  2 dead handlers\n")
+    assert shown.stdout.endswith("  2 dead handlers\n  no request reaches a route of old:make() any more\n")
+
+
+def test_an_application_is_empty_when_its_last_route_has_moved(tmp_path: Path) -> None:
+    handlers = '@app.post("/one")\ndef one(): ...\n\n\n@app.post("/two")\ndef two(): ...\n'
+    (tmp_path / "old.py").write_text(f"from flask import Flask\n\napp = Flask(__name__)\n\n\n{handlers}")
+    new = f"from fastapi import FastAPI\n\napp = FastAPI(openapi_url=None)\n\n\n{handlers}"
+    ends = []
+    for text, folder in ((new.split('@app.post("/two")')[0], ""), (new, ""), (new, "static")):
+        (tmp_path / "new.py").write_text(text)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        shown = run("routes", "--wsgi", "old:app", "--asgi", "new:app", "--dead", folder=tmp_path)
+        ends.append(shown.stdout.partition(" dead handler")[2])
+    left = "s\n  no request reaches a route of old:app any more"
+    assert ends == ["\n", f"{left}\n", f"{left}, except its static files: /static/{{filename:path}}\n"]
 
 
 def test_dead_goes_with_json_alone() -> None:

@@ -101,12 +101,13 @@ def _not_asleep(server: Server) -> dict[str, int]:
 
 
 @NEEDS_SCHEDSTAT
+@pytest.mark.parametrize("poll", ["20ms", "auto"])
 @pytest.mark.parametrize("apps", EVERY_IO.values(), ids=EVERY_IO)
-def test_busy_polling_ends_when_nobody_asks(start: Callable[..., Server], apps: tuple[str, ...]) -> None:
-    server = start(*apps, "--busy-poll", "20ms")
+def test_busy_polling_ends_when_nobody_asks(start: Callable[..., Server], apps: tuple[str, ...], poll: str) -> None:
+    server = start(*apps, "--busy-poll", poll)
     with Connection(server) as client:
         # It looks on while requests follow each other, and from the first one after a rest, too.
-        for rest in (0.0, 0.0, 0.3, 0.0):
+        for rest in (*[0.0] * 50, 0.3, *[0.0] * 50):
             time.sleep(rest)
             client.send_request("GET", "/hello")
             assert client.read_response().status == 200

@@ -95,7 +95,7 @@ impl ResponseEvent {
 
 fn start_message<'py>(py: Python<'py>, head: &ResponseHead) -> PyResult<Bound<'py, PyDict>> {
     let headers = PyList::empty(py);
-    for (name, value) in head.fields() {
+    for (name, value) in head.fields.iter() {
         headers.append((PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value.as_bytes())))?;
     }
     let message = PyDict::new(py);

@@ -9,6 +9,7 @@ pub mod file_wrapper;
 pub mod given_fields;
 pub mod length;
 pub mod overflow;
+pub mod response_fields;
 pub mod response_head;
 pub mod sink;
 pub mod start_response;

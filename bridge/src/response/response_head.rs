@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
@@ -17,11 +17,12 @@ use crate::error::{short, wrong_type};
 use crate::latin1::latin1_bytes;
 use crate::log::log_warning;
 use crate::response::given_fields::{FieldName, GivenFields, Purpose, TextKind};
+use crate::response::response_fields::ResponseFields;
 
-/// How many fields the server adds. The map is made large enough for them.
+/// How many fields the server adds. The list is made large enough for them.
 const SERVERS_OWN: usize = 1;
 
-/// The most fields of a response. `HeaderMap` would panic at a few more.
+/// The most fields of a response. HTTP/2 needs them as a `HeaderMap`, which would panic at a few more.
 const MOST_FIELDS: usize = 16 * 1024;
 
 /// The fields of WSGI applications.
@@ -37,11 +38,8 @@ pub struct ResponseHead {
     pub status: StatusCode,
     /// The reason phrase in latin-1, if it is not the usual one.
     pub reason: Option<Box<[u8]>>,
-    /// Names are in lower case. Repeated fields keep their order. Hop-by-hop fields are removed.
-    pub headers: HeaderMap,
-    /// The fields in the application's order. Only set if a field is repeated with another one in between, because the
-    /// map cannot represent that. HTTP/1 sends this order.
-    pub order: Option<Vec<(HeaderName, HeaderValue)>>,
+    /// In the application's order. Hop-by-hop fields are removed.
+    pub fields: ResponseFields,
     /// The declared `Content-Length`.
     pub content_length: Option<u64>,
 }
@@ -65,60 +63,22 @@ impl ResponseHead {
     }
 
     /// A head of a response that the server itself makes.
-    pub fn own(status: StatusCode, headers: HeaderMap) -> Box<Self> {
-        Box::new(Self { status, reason: None, headers, order: None, content_length: None })
+    pub fn own(status: StatusCode, fields: impl Into<ResponseFields>) -> Box<Self> {
+        Box::new(Self { status, reason: None, fields: fields.into(), content_length: None })
     }
 
     /// Adds a `Content-Length`. There must be none yet.
     pub fn set_length(&mut self, length: u64) {
-        let value = HeaderValue::from(length);
-        if let Some(order) = &mut self.order {
-            order.push((CONTENT_LENGTH, value.clone()));
-        }
-        self.headers.insert(CONTENT_LENGTH, value);
+        self.fields.append(CONTENT_LENGTH, HeaderValue::from(length));
         self.content_length = Some(length);
     }
 
-    /// Removes a field.
-    pub fn remove(&mut self, name: &HeaderName) {
-        self.headers.remove(name);
-        if let Some(order) = &mut self.order {
-            order.retain(|(listed, _)| listed != name);
-        }
+    /// Removes a field. Returns its first value.
+    pub fn remove(&mut self, name: &HeaderName) -> Option<HeaderValue> {
         if name == CONTENT_LENGTH {
             self.content_length = None;
         }
-    }
-
-    /// Removes a field. Returns its first value.
-    pub fn take(&mut self, name: &HeaderName) -> Option<HeaderValue> {
-        let value = self.headers.get(name).cloned()?;
-        self.remove(name);
-        Some(value)
-    }
-
-    /// Adds a field after all others.
-    pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
-        if let Some(order) = &mut self.order {
-            order.push((name.clone(), value.clone()));
-        }
-        self.headers.append(name, value);
-    }
-
-    /// Sets a field to this one value, whether it had values or not. If the order is kept, it becomes the last field.
-    pub fn replace(&mut self, name: HeaderName, value: HeaderValue) {
-        if let Some(order) = &mut self.order {
-            order.retain(|(listed, _)| *listed != name);
-            order.push((name.clone(), value.clone()));
-        }
-        self.headers.insert(name, value);
-    }
-
-    /// All fields, in the application's order.
-    pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-        let listed = self.order.iter().flatten().map(|(name, value)| (name, value));
-        let mapped = self.order.is_none().then(|| self.headers.iter()).into_iter().flatten();
-        listed.chain(mapped)
+        self.fields.remove(name)
     }
 
     /// Checks the two arguments of `start_response`.
@@ -141,7 +101,7 @@ impl ResponseHead {
     /// # Errors
     /// The same as for [`ResponseHead::from_asgi`].
     pub fn trailers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
-        Ok(Fields::new(StatusCode::OK, 4).announcing(true).read(headers)?.headers)
+        Ok(Fields::new(StatusCode::OK, 4).announcing(true).read(headers)?.list.into_map())
     }
 
     /// Checks `status` and `headers` of an `http.response.start` message. `trailers` says whether trailers will follow.
@@ -166,7 +126,7 @@ impl ResponseHead {
     /// # Errors
     /// The same as for [`ResponseHead::from_asgi`].
     pub fn headers_from_asgi(headers: Option<&Bound<'_, PyAny>>) -> PyResult<HeaderMap> {
-        Ok(Fields::new(StatusCode::SWITCHING_PROTOCOLS, 4).read(headers)?.headers)
+        Ok(Fields::new(StatusCode::SWITCHING_PROTOCOLS, 4).read(headers)?.list.into_map())
     }
 }
 
@@ -206,8 +166,7 @@ fn is_text(byte: u8) -> bool {
 /// The header fields of one response while they are being checked.
 struct Fields {
     status: StatusCode,
-    headers: HeaderMap,
-    order: Option<Vec<(HeaderName, HeaderValue)>>,
+    list: ResponseFields,
     content_length: Option<u64>,
     announces: bool,
 }
@@ -216,8 +175,7 @@ impl Fields {
     fn new(status: StatusCode, capacity: usize) -> Self {
         Self {
             status,
-            headers: HeaderMap::with_capacity(capacity.min(MOST_FIELDS)),
-            order: None,
+            list: ResponseFields::with_capacity(capacity.min(MOST_FIELDS)),
             content_length: None,
             announces: false,
         }
@@ -262,34 +220,12 @@ impl Fields {
         self.append(field.name, value)
     }
 
-    fn append(&mut self, field: HeaderName, value: HeaderValue) -> PyResult<()> {
-        if self.headers.len() >= MOST_FIELDS {
+    fn append(&mut self, name: HeaderName, value: HeaderValue) -> PyResult<()> {
+        if self.list.len() >= MOST_FIELDS {
             return Err(PyValueError::new_err("the response has too many headers"));
         }
-        match self.headers.entry(field) {
-            Entry::Vacant(place) => {
-                if let Some(order) = &mut self.order {
-                    order.push((place.key().clone(), value.clone()));
-                }
-                place.insert(value);
-            }
-            Entry::Occupied(place) => {
-                let field = place.key().clone();
-                self.keep_order(&field, &value);
-                self.headers.append(field, value);
-            }
-        }
+        self.list.append(name, value);
         Ok(())
-    }
-
-    /// Starts the ordered list at the first repeated field that does not follow its predecessor directly.
-    fn keep_order(&mut self, field: &HeaderName, value: &HeaderValue) {
-        if self.order.is_none() && self.headers.keys().last() != Some(field) {
-            self.order = Some(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
-        }
-        if let Some(order) = &mut self.order {
-            order.push((field.clone(), value.clone()));
-        }
     }
 
     fn add_length(&mut self, value: HeaderValue) -> PyResult<()> {
@@ -301,8 +237,7 @@ impl Fields {
         if self.content_length.is_some_and(|earlier| earlier != length) {
             return Err(PyValueError::new_err("the response has two different Content-Length headers"));
         }
-        // A 204 has no length. It is not added at all, because removing it later could change the order of the other
-        // fields.
+        // A 204 has no length.
         if self.content_length.replace(length).is_none() && self.status != StatusCode::NO_CONTENT {
             return self.append(CONTENT_LENGTH, value);
         }
@@ -311,9 +246,9 @@ impl Fields {
 
     /// Boxed, because it is moved many times.
     fn finish(self, reason: Option<Box<[u8]>>) -> Box<ResponseHead> {
-        let Self { status, headers, order, content_length, .. } = self;
+        let Self { status, list: fields, content_length, .. } = self;
         let content_length = content_length.filter(|_| status != StatusCode::NO_CONTENT);
-        Box::new(ResponseHead { status, reason, headers, order, content_length })
+        Box::new(ResponseHead { status, reason, fields, content_length })
     }
 }
 

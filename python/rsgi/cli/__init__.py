@@ -10,19 +10,6 @@ from collections.abc import Sequence
 
 import click
 
-from rsgi.cli.check import check_command
-from rsgi.cli.completion import completion_command
-from rsgi.cli.config import config_command
-from rsgi.cli.diff import diff_command
-from rsgi.cli.doctor import doctor_command
-from rsgi.cli.explain import explain_command
-from rsgi.cli.openapi import openapi_command
-from rsgi.cli.replay import replay_command
-from rsgi.cli.routes import routes_command
-from rsgi.cli.serve import serve_command
-from rsgi.cli.share import share_command
-from rsgi.cli.status import status_command
-from rsgi.cli.translate import translate_command
 from rsgi.cli.usage import CommandGroup, explain_usage
 from rsgi.errors import StartupError
 from rsgi.observe.console import say, writes_json
@@ -30,10 +17,27 @@ from rsgi.observe.console import say, writes_json
 USAGE_ERROR = 2
 STARTUP_ERROR = 1
 
+_NAMES = (
+    "serve",
+    "routes",
+    "explain",
+    "check",
+    "openapi",
+    "config",
+    "doctor",
+    "share",
+    "status",
+    "diff",
+    "replay",
+    "translate",
+    "completion",
+)
+
 
 @click.group(
     name="rsgi",
     cls=CommandGroup,
+    names=_NAMES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     invoke_without_command=True,
 )
@@ -53,24 +57,6 @@ def commands(context: click.Context, *, version: bool) -> None:
         click.echo(version_text())
     elif context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-for _command in (
-    serve_command,
-    routes_command,
-    explain_command,
-    check_command,
-    openapi_command,
-    config_command,
-    doctor_command,
-    share_command,
-    status_command,
-    diff_command,
-    replay_command,
-    translate_command,
-    completion_command,
-):
-    commands.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -34,7 +34,8 @@ def _translate(*, words: tuple[str, ...]) -> int:
     try:
         translation = translate(list(words))
     except UnknownCommand as error:
-        raise HintedUsageError(str(error), "docs/coming-from.md has tables of the flags", context) from error
+        hint = error.hint or "docs/coming-from.md has tables of the flags"
+        raise HintedUsageError(str(error), hint, context) from error
     click.echo(" ".join(_quoted(word) for word in translation.words))
     _tell("not translated", translation.lost)
     _tell("not needed", translation.needless)

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from rsgi.migrate.hints import hint_for
+# Words that are commands of other programs, and flags of this one.
+_FLAGS_OF_RSGI = ("help", "version")
+_EXTRA_WORDS = re.compile(r"Got unexpected extra arguments? \((.+)\)", re.DOTALL)  # what click says
 
 _KUBERNETES = (
     "Kubernetes sets `{name}` for a Service that is called `rsgi`: give the Service another name, or the pod "
@@ -46,7 +52,36 @@ class WrongValueError(click.BadParameter):
 
 
 class CommandGroup(click.Group):
-    """The commands; a word that is none, and an option that belongs to one of them, get a hint."""
+    """The commands; a word that is none, and an option that belongs to one of them, get a hint.
+
+    The command `name` is `name_command` in `rsgi.cli.name`. It is imported when somebody asks for it, so that `rsgi serve`
+    starts without the others.
+    """
+
+    def __init__(self, *arguments: Any, names: Sequence[str] = (), **details: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **details)
+        self._names = tuple(names)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the help."""
+        return sorted(self._names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in self._names:
+            return None
+        command: click.Command = getattr(import_module(f"rsgi.cli.{cmd_name}"), f"{cmd_name}_command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command. click does not say to which one an option without its value belongs."""
+        try:
+            return super().invoke(ctx)
+        except click.BadOptionUsage as error:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            if error.ctx is None and command is not None:
+                error.ctx = click.Context(command, ctx, info_name=ctx.invoked_subcommand)
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -54,11 +89,13 @@ class CommandGroup(click.Group):
         """Find the command that the first word names."""
         word = args[0]
         if not word.startswith("-") and self.get_command(ctx, word) is None:
-            close = difflib.get_close_matches(word, self.commands, 1)
+            close = difflib.get_close_matches(word, self._names, 1)
             if ":" in word:
                 hint = f"to serve an application write `rsgi serve {' '.join(args)}`"
+            elif word in _FLAGS_OF_RSGI:
+                hint = f"did you mean `rsgi {' '.join([*args[1:2], f'--{word}'])}`?"
             else:
-                hint = f"did you mean `rsgi {close[0]}`?" if close else f"the commands are {', '.join(self.commands)}"
+                hint = f"did you mean `rsgi {close[0]}`?" if close else f"the commands are {', '.join(self._names)}"
             raise HintedUsageError(f"there is no command `{word}`", hint, ctx)
         return super().resolve_command(ctx, args)
 
@@ -68,8 +105,14 @@ def explain_usage(error: click.UsageError) -> tuple[str, str]:
     if isinstance(error, HintedUsageError):
         return error.format_message(), error.hint
     if isinstance(error, click.NoSuchOption):
-        path = error.ctx.command_path if error.ctx is not None else "rsgi"
-        return f"`{path}` has no option `{error.option_name}`", _option_hint(error)
+        return f"`{_path(error)}` has no option `{error.option_name}`", _option_hint(error)
+    if isinstance(error, click.BadOptionUsage):
+        return f"the option `{error.option_name}` needs a value", _value_hint(error)
+    if isinstance(error, click.MissingParameter):
+        missing = error.param.human_readable_name if error.param is not None else "one more word"
+        return f"`{_path(error)}` needs `{missing}`", _usage_hint(error)
+    if extra := _EXTRA_WORDS.fullmatch(error.message):
+        return f"`{_path(error)}` does not take `{extra[1]}`", _usage_hint(error)
     if isinstance(error, click.BadParameter):
         variable = _variable_of(error)
         if variable is not None:
@@ -83,6 +126,8 @@ def explain_usage(error: click.UsageError) -> tuple[str, str]:
 
 
 def _option_hint(error: click.NoSuchOption) -> str:
+    from rsgi.migrate.hints import hint_for  # only here are the flags of other servers needed
+
     name, context = error.option_name, error.ctx
     if context is None:
         return f"`{_help_command(error)}` lists all options"
@@ -91,11 +136,29 @@ def _option_hint(error: click.NoSuchOption) -> str:
             return f"options follow the command: `rsgi serve … {name} …`"
         return _nearest_option(error, context.command)
     if name in _serve_options(context):
-        return f"`{name}` is an option of `rsgi serve` only"
+        return f"`{name}` is an option of `rsgi serve`"
     known = hint_for(name)
     if known is not None:
         return known
     return _nearest_option(error, context.command)
+
+
+def _value_hint(error: click.BadOptionUsage) -> str:
+    """What the option takes, as the help shows it."""
+    for each in error.ctx.command.params if error.ctx is not None else ():
+        shown = each.get_help_record(error.ctx) if error.ctx is not None and error.option_name in each.opts else None
+        if shown is not None:
+            return f"write `{shown[0]}`; `{_help_command(error)}` lists all options"
+    return f"`{_help_command(error)}` lists all options"
+
+
+def _usage_hint(error: click.UsageError) -> str:
+    """How the command is written, as the help shows it."""
+    context = error.ctx
+    if context is None:
+        return f"`{_help_command(error)}` lists all options"
+    pieces = " ".join(context.command.collect_usage_pieces(context))
+    return f"write `{context.command_path} {pieces}`; `{_help_command(error)}` lists all options"
 
 
 def _nearest_option(error: click.NoSuchOption, command: click.Command) -> str:
@@ -124,5 +187,8 @@ def _variable_of(error: click.BadParameter) -> str | None:
 
 
 def _help_command(error: click.UsageError) -> str:
-    path = error.ctx.command_path if error.ctx is not None else "rsgi"
-    return f"{path} --help"
+    return f"{_path(error)} --help"
+
+
+def _path(error: click.UsageError) -> str:
+    return error.ctx.command_path if error.ctx is not None else "rsgi"

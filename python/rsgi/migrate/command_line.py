@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import PurePath
 
 from rsgi.migrate.flag import Flag, OtherServer
@@ -20,7 +21,15 @@ _TARGET = re.compile(r"[\w.]+:[\w.]+.*")
 
 
 class UnknownCommand(ValueError):
-    """The words are no command line of a server that is known; says why in one sentence."""
+    """The words are no command line of a server that is known; says why in one sentence.
+
+    Attributes:
+        hint: What to write instead, if that is known.
+    """
+
+    def __init__(self, reason: str, hint: str | None = None) -> None:
+        super().__init__(reason)
+        self.hint = hint
 
 
 @dataclass(frozen=True)
@@ -87,8 +96,10 @@ def _find_server(words: Sequence[str]) -> tuple[OtherServer, int, bool]:
         for server in SERVERS:
             if name in server.programs or (as_module and word in server.modules):
                 return server, place, bool(as_module)
-    known = ", ".join(program for server in SERVERS for program in server.programs[:1])
-    raise UnknownCommand(f"it names no known server; rsgi knows {known}")
+    known = [program for server in SERVERS for program in server.programs[:1]]
+    close = [near for word in words for near in get_close_matches(PurePath(word).name, known, 1, 0.7)]
+    hint = f"did you mean `{close[0]}`?" if close else None
+    raise UnknownCommand(f"it names no known server; rsgi knows {', '.join(known)}", hint)
 
 
 def _read(server: OtherServer, words: list[str]) -> Iterator[Given | str]:

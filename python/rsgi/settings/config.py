@@ -472,12 +472,14 @@ class Config:
         "auto",
         choices=("auto", "thread", "loop", "pool"),
     )
-    busy_poll: float = _setting(
+    busy_poll: float | str = _setting(
         "How long to poll the sockets before sleeping, for example 100us. Requests that follow each other closely are "
-        "answered sooner, but a processor is busy. 0 sleeps at once.",
+        "answered sooner, but a processor is busy. auto polls for 100us, but only while requests follow each other that "
+        "closely and no other thread wants the processor. 0 sleeps at once.",
         "ASGI",
         0.0,
-        unit="duration",
+        unit="poll time",
+        metavar="auto|TIME",
         minimum=0,
         maximum=1,
     )

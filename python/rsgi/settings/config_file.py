@@ -129,7 +129,10 @@ def _parse(path: str) -> _File:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise StartupError(f"cannot read the configuration file `{path}`: {reason}", "see `--config`") from error
+        raise StartupError(
+            f"cannot read the configuration file `{path}`: {reason}",
+            f"`--config` takes the path of a TOML file; the current folder is {Path.cwd()}",
+        ) from error
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -84,6 +84,7 @@ _PYTHON_TYPES: dict[Unit, type | tuple[type, ...]] = {
     "processes": int,
     "size": int,
     "duration": float,
+    "poll time": (float, str),
     "apps": AppTarget,
     "rules": (str, Mapping, ParsedRule),
     "folders": (str, Mapping, AskedFolder),
@@ -105,6 +106,7 @@ _UNIT_NAMES: dict[Unit, str] = {
     "processes": "a whole number",
     "size": "a size in bytes",
     "duration": "a number of seconds",
+    "poll time": "a number of seconds or auto",
     "apps": "an application",
     "rules": "a rule",
     "folders": "a folder with its prefix",
@@ -177,7 +179,7 @@ class Setting:
             return self.parse(value)
         if self.unit == "words" and isinstance(value, list):
             value = tuple(value)
-        if self.unit == "duration" and isinstance(value, int) and not isinstance(value, bool):
+        if self.unit in ("duration", "poll time") and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         return self._checked(value)
 

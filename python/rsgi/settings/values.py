@@ -28,6 +28,7 @@ Unit: TypeAlias = Literal[
     "processes",
     "size",
     "duration",
+    "poll time",
     "apps",
     "rules",
     "folders",
@@ -75,7 +76,7 @@ def parse_value(text: str, unit: Unit, *, optional: bool) -> object:
 
     Returns:
         `None`, `str`, `bool`, `int` (numbers and processes, and sizes in bytes), `float` (durations in seconds) or a `tuple`
-        of words.
+        of words. A poll time is a `float` or the word `auto`.
 
     Raises:
         SettingValueError: when it is no such value.
@@ -94,6 +95,8 @@ def parse_value(text: str, unit: Unit, *, optional: bool) -> object:
         return parse_size(text)
     if unit == "duration":
         return parse_duration(text)
+    if unit == "poll time":
+        return parse_poll_time(text)
     if unit == "flag":
         return parse_flag(text)
     return text
@@ -126,6 +129,11 @@ def parse_duration(text: str) -> float:
     if not math.isfinite(seconds) or seconds > 10**9:
         raise SettingValueError(f"{text!r} is too long")
     return seconds
+
+
+def parse_poll_time(text: str) -> float | str:
+    """A duration, or `auto`."""
+    return "auto" if text.strip().lower() == "auto" else parse_duration(text)
 
 
 def parse_size(text: str) -> int:
@@ -193,7 +201,7 @@ def write_value(value: object, unit: Unit) -> str:
         return "none"
     if unit == "words" and isinstance(value, tuple):
         return ",".join(value) or "none"
-    if unit == "duration" and isinstance(value, float):
+    if unit in ("duration", "poll time") and isinstance(value, float):
         return f"{value:g}s"
     if unit == "size" and isinstance(value, int):
         for name, factor in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):

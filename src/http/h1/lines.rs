@@ -57,7 +57,7 @@ pub(super) struct Beside<'a> {
 pub(super) fn write(out: &mut Vec<u8>, head: &ResponseHead, beside: &Beside<'_>) {
     status_line(out, head, beside.http_11);
     let (mut server, mut date, mut id) = (beside.own.server.as_ref(), beside.dated, beside.id);
-    for (name, value) in head.fields() {
+    for (name, value) in head.fields.iter() {
         match name.as_str().len() {
             4 if *name == DATE => date = false,
             6 if *name == SERVER => server = None,
@@ -146,6 +146,8 @@ fn date_line(out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use rsgi_bridge::response::response_fields::ResponseFields;
+
     use super::*;
 
     fn written(head: &ResponseHead, says: Says, length: Length) -> String {
@@ -158,13 +160,9 @@ mod tests {
 
     #[test]
     fn the_applications_fields_come_first_and_in_its_order() {
-        let mut head = *ResponseHead::own(StatusCode::OK, HeaderMap::new());
-        let cookie = HeaderName::from_static("set-cookie");
-        let between = HeaderName::from_static("x-between");
-        let fields = [(&cookie, "a"), (&between, "1"), (&cookie, "b")];
-        head.order = Some(
-            fields.iter().map(|(name, value)| ((*name).clone(), HeaderValue::from_static(value))).collect::<Vec<_>>(),
-        );
+        let fields = [("set-cookie", "a"), ("x-between", "1"), ("set-cookie", "b")];
+        let fields = fields.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let head = ResponseHead::own(StatusCode::OK, ResponseFields::from_iter(fields));
         assert_eq!(
             written(&head, Says::Closes, Length::Known(3)),
             "HTTP/1.1 200 OK\r\nset-cookie: a\r\nx-between: 1\r\nset-cookie: b\r\nserver: rsgi\r\n\

@@ -197,7 +197,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
 
     /// The header fields for the access log.
     fn all_fields(&self, head: &ResponseHead, says: Says, id: Option<&HeaderValue>) -> HeaderMap {
-        let mut headers = head.headers.clone();
+        let mut headers = head.fields.clone().into_map();
         if says == Says::Close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

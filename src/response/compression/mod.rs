@@ -12,10 +12,11 @@ pub mod stream;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap,
-    HeaderValue, VARY,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue,
+    VARY,
 };
 use rsgi_bridge::request::fields::RequestFields;
+use rsgi_bridge::response::response_fields::ResponseFields;
 use rsgi_bridge::response::response_head::ResponseHead;
 
 pub use self::stream::{CompressedStream, Source};
@@ -95,17 +96,17 @@ impl Compression {
     /// Whether to compress a response. `size` is the size of its body, if it is known.
     fn is_for(&self, head: &ResponseHead, size: Option<u64>) -> bool {
         let bare = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::PARTIAL_CONTENT];
-        let headers = &head.headers;
+        let fields = &head.fields;
         let is_final = head.status.as_u16() < 600 && !head.status.is_informational();
         is_final
             && !bare.contains(&head.status)
             && head.status != StatusCode::NOT_MODIFIED
             && size.is_none_or(|size| size >= self.min_size)
-            && !headers.contains_key(CONTENT_ENCODING)
-            && !headers.contains_key(CONTENT_RANGE)
-            && !DIGESTS.iter().any(|name| headers.contains_key(*name))
-            && !must_not_be_changed(headers)
-            && headers.get(CONTENT_TYPE).is_some_and(|value| self.is_type(value))
+            && !fields.contains(&CONTENT_ENCODING)
+            && !fields.contains(&CONTENT_RANGE)
+            && !fields.names().any(|name| DIGESTS.contains(&name.as_str()))
+            && !must_not_be_changed(fields)
+            && fields.get(&CONTENT_TYPE).is_some_and(|value| self.is_type(value))
     }
 
     fn is_type(&self, value: &HeaderValue) -> bool {
@@ -125,8 +126,8 @@ fn fits(known: &str, found: &str) -> bool {
     }
 }
 
-fn must_not_be_changed(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok());
+fn must_not_be_changed(fields: &ResponseFields) -> bool {
+    let values = fields.get_all(&CACHE_CONTROL).filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case("no-transform"))
 }
 
@@ -152,7 +153,7 @@ fn described(response: &mut AppResponse, is_head: bool) -> Option<(&mut Response
 
 /// Adds `Accept-Encoding` to `Vary`, because clients that accept other codings get other bytes.
 fn vary(head: &mut ResponseHead) {
-    let words = head.headers.get_all(VARY).into_iter().filter_map(|value| value.to_str().ok());
+    let words = head.fields.get_all(&VARY).filter_map(|value| value.to_str().ok());
     let known = words.flat_map(|value| value.split(',')).map(str::trim);
     let mut said = String::new();
     for word in known {
@@ -165,22 +166,22 @@ fn vary(head: &mut ResponseHead) {
         }
     }
     if let Ok(value) = HeaderValue::from_str(&format!("{said}Accept-Encoding")) {
-        head.replace(VARY, value);
+        head.fields.replace(VARY, value);
     }
 }
 
 /// Sets the fields for a body with this coding and this length.
 fn announce(head: &mut ResponseHead, encoding: Encoding, length: Option<usize>) {
-    head.replace(CONTENT_ENCODING, encoding.value());
+    head.fields.replace(CONTENT_ENCODING, encoding.value());
     head.remove(&CONTENT_LENGTH);
     // Byte ranges refer to the plain bytes.
     head.remove(&ACCEPT_RANGES);
     if let Some(length) = length {
         head.set_length(length as u64);
     }
-    let strong = head.headers.get(ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/"));
+    let strong = head.fields.get(&ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/"));
     if let Some(weak) = strong.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok()) {
-        head.replace(ETAG, weak);
+        head.fields.replace(ETAG, weak);
     }
 }
 
@@ -232,14 +233,14 @@ fn streamed(response: AppResponse, encoding: Encoding) -> AppResponse {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
 
     fn head(fields: &[(&'static str, &'static str)]) -> Box<ResponseHead> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
-        ResponseHead::own(StatusCode::OK, headers)
+        let fields =
+            fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        ResponseHead::own(StatusCode::OK, fields.collect::<ResponseFields>())
     }
 
     #[test]
@@ -285,7 +286,7 @@ mod tests {
         ] {
             let mut head = head(before);
             vary(&mut head);
-            assert_eq!(head.headers.get(VARY).and_then(|value| value.to_str().ok()), Some(after));
+            assert_eq!(head.fields.get(&VARY).and_then(|value| value.to_str().ok()), Some(after));
         }
     }
 }

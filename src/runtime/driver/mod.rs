@@ -13,7 +13,6 @@ mod watched;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
@@ -21,7 +20,7 @@ use tokio::task::JoinHandle;
 use self::busy_poll::BusyPoll;
 use self::wake_flag::WakeFlag;
 use crate::config::choice::{IoKind, LoopKind};
-use crate::config::settings::Settings;
+use crate::config::settings::{PollTime, Settings};
 use crate::config::startup_error::StartupError;
 use crate::runtime::response_queue::ResponseQueue;
 
@@ -88,18 +87,18 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// A runtime that no thread drives yet. The driving thread also delivers what is in `response_queue`, and polls for
-    /// `busy_poll` before it sleeps.
+    /// A runtime that no thread drives yet. The driving thread also delivers what is in `response_queue`, and polls as
+    /// `busy_poll` says before it sleeps.
     ///
     /// # Errors
     /// When the process has no file descriptors left.
-    pub fn new(response_queue: Arc<ResponseQueue>, busy_poll: Duration) -> Result<Self, StartupError> {
+    pub fn new(response_queue: Arc<ResponseQueue>, busy_poll: PollTime) -> Result<Self, StartupError> {
         let runtime =
             Builder::new_current_thread().max_blocking_threads(FILE_THREADS).enable_all().build().map_err(|error| {
                 StartupError::new(format!("cannot start the runtime: {error}"), "the process may be out of descriptors")
             })?;
         let handle = runtime.handle().clone();
-        let busy_poll = (!busy_poll.is_zero()).then(|| BusyPoll::new(busy_poll));
+        let busy_poll = BusyPoll::new(busy_poll);
         if let Some(busy_poll) = &busy_poll {
             handle.spawn(Arc::clone(busy_poll).look());
         }
@@ -150,12 +149,17 @@ impl Driver {
         mut over: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Option<T> {
         let runtime = held.as_ref()?;
+        if let Some(busy_poll) = &self.busy_poll {
+            busy_poll.resume();
+        }
+        let mut waited = false;
         let result = runtime.block_on(poll_fn(|context| {
             self.interrupts.listen(context.waker());
             self.response_queue.deliver(context.waker());
-            if let Some(busy_poll) = &self.busy_poll {
+            if let Some(busy_poll) = self.busy_poll.as_ref().filter(|_| waited) {
                 busy_poll.active();
             }
+            waited = true;
             over(context)
         }));
         // Before the runtime lock is released: the next thread that takes it delivers responses and polls `over` first.

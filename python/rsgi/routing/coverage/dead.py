@@ -62,6 +62,17 @@ def handlers_of(survey: Survey) -> Iterator[tuple[Handler, set[str]]]:
         yield Handler(owner.name, defined, source, routes, head_only=False), labels
 
 
+def emptied(survey: Survey, replaced: tuple[Handler, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The WSGI applications none of whose handlers any request reaches, each with the paths of its static files."""
+    dead = {(each.app, each.defined, each.source) for each in replaced if not each.head_only}
+    together = _together(survey)
+    for index, (app, table) in enumerate(zip(survey.plan.apps, survey.tables, strict=True)):
+        own = [(app.name, defined, source) for place, defined, source in together if place == index]
+        if own and dead.issuperset(own) and table is not None and table.complete:
+            files = (side.path for side in sides_of(survey, "wsgi") if side.app == index and side.route.files)
+            yield app.name, tuple(dict.fromkeys(files))
+
+
 def source_shown(handler: Handler) -> Source | tuple[str, int]:
     """The file and the line of a handler, to sort by."""
     return handler.source or ("", 0)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rsgi.routing.coverage.dead import Handler
+from rsgi.routing.coverage.dead import Handler, emptied
 from rsgi.routing.coverage.lines import Line, lines_of
 from rsgi.routing.coverage.map import MEANINGS, CoverageMap, Row, Status
 from rsgi.routing.coverage.quiet import QuietHandlers
@@ -65,6 +65,9 @@ def print_replaced(console: Console, survey: Survey, handlers: tuple[Handler, ..
             console.print()
     dead = sum(not each.head_only for each in handlers)
     console.print(Text(f"  {counted(dead, 'dead handler')}", "bold"), soft_wrap=True)
+    for app, files in emptied(survey, handlers):
+        rest = f", except its static files: {', '.join(files)}" if files else ""
+        console.print(Text(f"  no request reaches a route of {app} any more{rest}", "bold"), soft_wrap=True)
 
 
 def print_quiet(console: Console, quiet: QuietHandlers) -> None:
@@ -99,12 +102,13 @@ def print_about(console: Console, survey: Survey) -> None:
 
 def print_summary(console: Console, drawn: CoverageMap) -> None:
     """Print how many there are of each status, and how far it is."""
-    for status, count in drawn.counts().items():
-        if count:
-            sign, colour = SIGNS[status]
-            line = Text.assemble(("  " + sign, colour), f" {count:>4} {status:<15} ", (MEANINGS[status], "dim"))
-            console.print(line, soft_wrap=True)
-    console.print()
+    counts = {status: count for status, count in drawn.counts().items() if count}
+    for status, count in counts.items():
+        sign, colour = SIGNS[status]
+        line = Text.assemble(("  " + sign, colour), f" {count:>4} {status:<15} ", (MEANINGS[status], "dim"))
+        console.print(line, soft_wrap=True)
+    if counts:
+        console.print()
     moved, total = drawn.progress()
     if total and not drawn.by_protocol:
         filled = _BAR * moved // total

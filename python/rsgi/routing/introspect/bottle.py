@@ -14,15 +14,20 @@ from rsgi.routing.introspect.guards import guards_of
 from rsgi.routing.introspect.regex import parameter
 from rsgi.routing.introspect.table import Gaps, ReadInner, Route, RouteTable
 from rsgi.routing.introspect.template import Place, Token, Tokens
-from rsgi.routing.introspect.unwrap import defined, is_instance, text_or_none
+from rsgi.routing.introspect.unwrap import defined, text_or_none
 
 
 def read(app: object, inner: ReadInner) -> RouteTable | None:
     """The routes of a Bottle application, and of those that are mounted in it."""
-    if not is_instance(app, "bottle", "Bottle"):
+    if not _is_bottle(app):
         return None
     gaps = Gaps()
     return gaps.table("Bottle", [each for route in _in_order(app) for each in _read(route, app, inner)])
+
+
+def _is_bottle(app: object) -> bool:
+    """Whether it is an application of Bottle, or of a copy of it: Bottle is one file, which programs take along."""
+    return any(each.__name__ == "Bottle" and each.__module__.split(".")[-1] == "bottle" for each in type(app).__mro__)
 
 
 def _in_order(app: Any) -> list[Any]:  # noqa: ANN401 - Bottle's application

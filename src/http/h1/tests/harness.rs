@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use rsgi_bridge::pipe::{PipeReader, pipe};
+use rsgi_bridge::response::response_fields::ResponseFields;
 use rsgi_bridge::response::response_head::ResponseHead;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::{sleep, timeout};
@@ -99,12 +100,7 @@ fn ok(body: impl Into<Bytes>) -> AppResponse {
 fn ordered(body: impl Into<Bytes>) -> AppResponse {
     let fields = [("set-cookie", "a"), ("x-between", "1"), ("set-cookie", "b"), ("x-between", "2")];
     let fields = fields.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-    let mut head = ResponseHead::own(StatusCode::OK, HeaderMap::new());
-    for (name, value) in &fields {
-        head.headers.append(name.clone(), value.clone());
-    }
-    head.order = Some(fields.into());
-    AppResponse::Whole(head, body.into())
+    AppResponse::Whole(ResponseHead::own(StatusCode::OK, ResponseFields::from_iter(fields)), body.into())
 }
 
 async fn echo(mut body: RequestBody) -> AppResponse {
