@@ -51,7 +51,7 @@ async function load() {
   // Without a token, the server refuses changes from a page.
   view.writable = token !== null;
   setText(find("read-only"), view.writable || !data.server.shares.length ? ""
-    : "Read-only: to change shares here, start the server with `--admin-token`.");
+    : "Read-only: to change shares here, start the server with --admin-token.");
   readTimes(data);
   if (same && hadShadow === data.routes.some((route) => route.shadow)) tables.update(view);
   else tables.fill(data.routes, view);
@@ -176,7 +176,7 @@ function nextStep(route) {
 }
 
 function safeWords() {
-  if (!data.history) return "Set `--history-folder`: rsgi then sees which routes get no requests for many days.";
+  if (!data.history) return "Set --history-folder: rsgi then sees which routes get no requests for many days.";
   const { counted_days: days, quiet_days: enough } = data.history;
   return days < enough ? `The history covers ${days.toFixed(1)} of ${enough} days.` : "Every route of the old application had requests.";
 }
