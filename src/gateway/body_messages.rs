@@ -122,7 +122,7 @@ impl ResponseMessages {
 
     fn first_body(
         &mut self,
-        mut head: Box<ResponseHead>,
+        mut head: ResponseHead,
         body: Bytes,
         more: bool,
         head_request: bool,
@@ -156,7 +156,7 @@ impl ResponseMessages {
     }
 
     /// A head for a stream whose body is discarded. The empty pipe prevents a made-up `Content-Length`.
-    fn without_body(&self, head: Box<ResponseHead>) -> AppResponse {
+    fn without_body(&self, head: ResponseHead) -> AppResponse {
         let (writer, reader) = pipe(self.capacity);
         writer.finish();
         AppResponse::Stream(head, reader)

@@ -33,7 +33,7 @@ use crate::runtime::response_queue::{Responder, ResponseQueue};
 #[derive(Debug)]
 pub(super) enum ResponseProgress {
     Unstarted,
-    Started(Box<ResponseHead>),
+    Started(ResponseHead),
     Streaming {
         writer: PipeWriter<Bytes>,
         length: BodyLength,
@@ -89,7 +89,7 @@ pub(super) fn response_head(
     py: Python<'_>,
     message: &Bound<'_, PyDict>,
     trailers: bool,
-) -> PyResult<Box<ResponseHead>> {
+) -> PyResult<ResponseHead> {
     let status = message
         .get_item(intern!(py, "status"))?
         .ok_or_else(|| PyValueError::new_err("the message that starts the response has no 'status'"))?;
@@ -144,7 +144,7 @@ impl ResponseMessages {
     ///
     /// # Errors
     /// When there is a head already, or when the client has left.
-    pub(super) fn start(&mut self, head: Box<ResponseHead>, disconnect: &DisconnectState) -> PyResult<()> {
+    pub(super) fn start(&mut self, head: ResponseHead, disconnect: &DisconnectState) -> PyResult<()> {
         if !matches!(self.progress, ResponseProgress::Unstarted) {
             return Err(PyRuntimeError::new_err("'http.response.start' was sent twice"));
         }

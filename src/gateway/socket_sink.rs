@@ -62,7 +62,7 @@ impl SocketSink {
 
     /// A response whose body is larger than the buffer. It goes to a file if too many such bodies are in memory
     /// already.
-    fn large(&self, mut head: Box<ResponseHead>, body: Bytes) -> AppResponse {
+    fn large(&self, mut head: ResponseHead, body: Bytes) -> AppResponse {
         let length = body.len() as u64;
         match keep(body, self.spool) {
             Kept::InMemory(body) => AppResponse::Whole(head, body),
@@ -87,20 +87,20 @@ impl SocketSink {
 }
 
 impl ResponseSink for SocketSink {
-    fn complete(&mut self, head: Box<ResponseHead>, body: Bytes) {
+    fn complete(&mut self, head: ResponseHead, body: Bytes) {
         self.job_handle.responded();
         let large = body.len() > self.capacity && head.allows_body(self.head_request);
         let response = if large { self.large(head, body) } else { AppResponse::Whole(head, body) };
         self.respond(response);
     }
 
-    fn file(&mut self, head: Box<ResponseHead>, body: FileBody) -> std::io::Result<()> {
+    fn file(&mut self, head: ResponseHead, body: FileBody) -> std::io::Result<()> {
         self.job_handle.responded();
         self.respond(AppResponse::File(head, body));
         Ok(())
     }
 
-    fn start(&mut self, head: Box<ResponseHead>) {
+    fn start(&mut self, head: ResponseHead) {
         let (writer, reader) = pipe(self.capacity);
         self.missing = head.content_length;
         let job_handle = self.job_handle.clone();

@@ -30,7 +30,7 @@ pub fn grip(data: &[u8]) {
             headers.append(HeaderName::from_static(NAMES[usize::from(*first) % NAMES.len()]), value);
         }
     }
-    let mut head = *ResponseHead::own(StatusCode::OK, headers);
+    let mut head = ResponseHead::own(StatusCode::OK, headers);
     if let Ok(instruct) = take(&mut head, MOST_CHANNELS) {
         assert!(!is_given(&head), "a client would see it");
         assert!(head.status.as_u16() >= 200);

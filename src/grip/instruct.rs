@@ -233,7 +233,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        let mut head = *ResponseHead::own(StatusCode::OK, headers);
+        let mut head = ResponseHead::own(StatusCode::OK, headers);
         let instruct = take(&mut head, 3);
         (head, instruct)
     }

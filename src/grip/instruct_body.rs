@@ -20,7 +20,7 @@ use super::keep_alive::{CUSTOMARY, KeepAlive, at_least};
 const TYPE: &[u8] = b"application/grip-instruct";
 
 /// A whole response, and what it asks for.
-pub(super) type Read = (Option<Instruct>, Box<ResponseHead>, Bytes);
+pub(super) type Read = (Option<Instruct>, ResponseHead, Bytes);
 
 #[derive(Deserialize)]
 struct WrittenInstruct {
@@ -68,7 +68,7 @@ pub(super) fn is_announced(head: &ResponseHead) -> bool {
 /// What is wrong with it.
 pub(super) fn read(
     fields: Option<Instruct>,
-    head: Box<ResponseHead>,
+    head: ResponseHead,
     body: Bytes,
     most_channels: usize,
 ) -> Result<Read, String> {

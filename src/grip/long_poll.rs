@@ -23,7 +23,7 @@ pub(super) async fn hold(
     mut client: Client,
     timeout: Duration,
     half_closed: &HalfClosed,
-    otherwise: (Box<ResponseHead>, Bytes),
+    otherwise: (ResponseHead, Bytes),
 ) -> AppResponse {
     let (mut guard, left) = (client.guard.clone(), Notify::new());
     let waiting = async {

@@ -114,7 +114,7 @@ impl Origin {
         grip: &Grip,
         link: &str,
         subscribed: &Subscribed,
-    ) -> Result<(Box<ResponseHead>, Bytes), String> {
+    ) -> Result<(ResponseHead, Bytes), String> {
         let app = self.app().ok_or("the application is not there")?;
         let head = self.head(grip, link, subscribed).ok_or_else(|| format!("the link `{link}` cannot be asked for"))?;
         let _permit = app.load.try_enter().ok_or("the application has too many requests")?;

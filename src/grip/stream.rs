@@ -57,7 +57,7 @@ enum StreamEnd {
 }
 
 /// Begins with the response of the application.
-pub(super) fn begin(client: Client, instruct: Instruct, mut head: Box<ResponseHead>, body: Bytes) -> AppResponse {
+pub(super) fn begin(client: Client, instruct: Instruct, mut head: ResponseHead, body: Bytes) -> AppResponse {
     head.remove(&CONTENT_LENGTH);
     let (writer, reader) = pipe(client.grip.buffer);
     let now = Instant::now();

@@ -15,7 +15,7 @@ use crate::response::file_stream::SpooledStream;
 ///
 /// # Errors
 /// Why it cannot be had.
-pub(super) async fn collect(response: AppResponse, most: usize) -> Result<(Box<ResponseHead>, Bytes), String> {
+pub(super) async fn collect(response: AppResponse, most: usize) -> Result<(ResponseHead, Bytes), String> {
     let (head, mut source) = match response {
         AppResponse::Whole(head, body) => return Ok((head, body)),
         AppResponse::Stream(head, reader) | AppResponse::Trailed(head, reader, _) => (head, HeldBody::Pipe(reader)),

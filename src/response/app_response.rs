@@ -29,17 +29,17 @@ use crate::response::trailers::Trailers;
 #[derive(Debug)]
 pub enum AppResponse {
     /// The whole body is here.
-    Whole(Box<ResponseHead>, Bytes),
+    Whole(ResponseHead, Bytes),
     /// The body comes in pieces. The pipe fails if the body breaks off.
-    Stream(Box<ResponseHead>, PipeReader<Bytes>),
+    Stream(ResponseHead, PipeReader<Bytes>),
     /// The body comes in pieces. If the client is slow, parts of it come from a file.
-    Spooled(Box<ResponseHead>, PipeReader<Piece>),
+    Spooled(ResponseHead, PipeReader<Piece>),
     /// The body comes in pieces, and trailers follow it.
-    Trailed(Box<ResponseHead>, PipeReader<Bytes>, Trailers),
+    Trailed(ResponseHead, PipeReader<Bytes>, Trailers),
     /// The body is in a file.
-    File(Box<ResponseHead>, FileBody),
+    File(ResponseHead, FileBody),
     /// The body is compressed while it is sent.
-    Compressed(Box<ResponseHead>, Box<CompressedStream>),
+    Compressed(ResponseHead, Box<CompressedStream>),
     /// A response of the server itself.
     Error(RequestError),
 }
@@ -77,7 +77,7 @@ impl AppResponse {
     }
 
     /// Splits the response into head and body. The body carries `in_flight` until it is dropped.
-    pub fn into_parts(self, mut in_flight: InFlight) -> (Box<ResponseHead>, ResponseBody) {
+    pub fn into_parts(self, mut in_flight: InFlight) -> (ResponseHead, ResponseBody) {
         in_flight.record.status = self.status().as_u16();
         if let Self::Error(error) = &self {
             in_flight.refused(error);
@@ -114,7 +114,7 @@ impl AppResponse {
 }
 
 /// The server's own response: one line of text with the reason.
-fn error_page(error: &RequestError) -> (Box<ResponseHead>, Content) {
+fn error_page(error: &RequestError) -> (ResponseHead, Content) {
     let phrase = error.status.canonical_reason().unwrap_or("Error");
     let text = format!("{} {phrase}: {}\n", error.status.as_u16(), error.reason);
     let mut headers = HeaderMap::new();

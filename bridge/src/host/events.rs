@@ -124,11 +124,11 @@ fn path_message<'py>(py: Python<'py>, path: &std::path::Path) -> PyResult<Bound<
 #[derive(Debug)]
 pub enum Event {
     /// The whole response, and an exception that the host must see after it.
-    Complete(Box<ResponseHead>, Bytes, Option<PyErr>),
+    Complete(ResponseHead, Bytes, Option<PyErr>),
     /// The head, and the path of the file with the body.
-    Path(Box<ResponseHead>, PathBuf, Option<PyErr>),
+    Path(ResponseHead, PathBuf, Option<PyErr>),
     /// The head. The body follows.
-    Start(Box<ResponseHead>),
+    Start(ResponseHead),
     /// A piece of the body.
     Chunk(Bytes),
     /// A piece of the body that was written to a file, because the host is slow.
@@ -225,12 +225,12 @@ impl EventSink {
 }
 
 impl ResponseSink for EventSink {
-    fn complete(&mut self, head: Box<ResponseHead>, body: Bytes) {
+    fn complete(&mut self, head: ResponseHead, body: Bytes) {
         let raised = self.replaced.take();
         self.last(Event::Complete(head, body, raised));
     }
 
-    fn file(&mut self, head: Box<ResponseHead>, mut body: FileBody) -> std::io::Result<()> {
+    fn file(&mut self, head: ResponseHead, mut body: FileBody) -> std::io::Result<()> {
         if let Some(path) = whole_file(&body).filter(|_| self.sends_files) {
             let raised = self.replaced.take();
             self.last(Event::Path(head, path, raised));
@@ -246,7 +246,7 @@ impl ResponseSink for EventSink {
         Ok(())
     }
 
-    fn start(&mut self, head: Box<ResponseHead>) {
+    fn start(&mut self, head: ResponseHead) {
         self.push(Event::Start(head));
     }
 

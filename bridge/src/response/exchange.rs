@@ -28,7 +28,7 @@ enum Progress {
     /// `start_response` was not called yet.
     Unstarted,
     /// `start_response` was called, and nothing was sent yet. The head can still be replaced.
-    Started(Box<ResponseHead>),
+    Started(ResponseHead),
     /// The head was sent.
     Streaming { length: BodyLength, body_allowed: bool },
     /// Nothing more can be sent.
@@ -90,7 +90,7 @@ impl Exchange {
     ///
     /// # Errors
     /// When there is already a head and no `exc_info`, the head was sent, or another thread is sending.
-    pub fn start(&self, head: Box<ResponseHead>, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    pub fn start(&self, head: ResponseHead, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         // Does not wait for the lock: another thread may hold it in `write` while the client is slow.
         let inner = self.inner.try_lock();
         let mut inner = inner.map_err(|_| PyRuntimeError::new_err("another thread is sending this response"))?;
@@ -266,7 +266,7 @@ impl Inner {
     }
 
     /// Takes the head, if it was not sent yet. The response counts as ended then.
-    fn take_started(&mut self) -> Option<Box<ResponseHead>> {
+    fn take_started(&mut self) -> Option<ResponseHead> {
         match std::mem::replace(&mut self.progress, Progress::Ended) {
             Progress::Started(head) => Some(head),
             other => {

@@ -63,8 +63,8 @@ impl ResponseHead {
     }
 
     /// A head of a response that the server itself makes.
-    pub fn own(status: StatusCode, fields: impl Into<ResponseFields>) -> Box<Self> {
-        Box::new(Self { status, reason: None, fields: fields.into(), content_length: None })
+    pub fn own(status: StatusCode, fields: impl Into<ResponseFields>) -> Self {
+        Self { status, reason: None, fields: fields.into(), content_length: None }
     }
 
     /// Adds a `Content-Length`. There must be none yet.
@@ -85,7 +85,7 @@ impl ResponseHead {
     ///
     /// # Errors
     /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
-    pub fn from_wsgi(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Box<Self>> {
+    pub fn from_wsgi(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Self> {
         let text = status.cast::<PyString>().map_err(|_| wrong_type("the status", "str", status))?;
         let (status, reason) = parse_status(text.to_str()?)?;
         let list = headers.cast::<PyList>().map_err(|_| wrong_type("the response headers", "list", headers))?;
@@ -113,7 +113,7 @@ impl ResponseHead {
         status: &Bound<'_, PyAny>,
         headers: Option<&Bound<'_, PyAny>>,
         trailers: bool,
-    ) -> PyResult<Box<Self>> {
+    ) -> PyResult<Self> {
         let code: u16 = status.extract().map_err(|_| {
             PyTypeError::new_err(format!("status must be an int from 200 to 999, not {}", short(status)))
         })?;
@@ -244,11 +244,10 @@ impl Fields {
         Ok(())
     }
 
-    /// Boxed, because it is moved many times.
-    fn finish(self, reason: Option<Box<[u8]>>) -> Box<ResponseHead> {
+    fn finish(self, reason: Option<Box<[u8]>>) -> ResponseHead {
         let Self { status, list: fields, content_length, .. } = self;
         let content_length = content_length.filter(|_| status != StatusCode::NO_CONTENT);
-        Box::new(ResponseHead { status, reason, fields, content_length })
+        ResponseHead { status, reason, fields, content_length }
     }
 }
 

@@ -130,16 +130,16 @@ pub enum Capacity {
 pub trait ResponseSink: Send {
     /// Sends a complete response. Nothing may follow except an end. The caller has compared the length of `body` with
     /// the declared one. May block for the disk if the body is large, never for the client.
-    fn complete(&mut self, head: Box<ResponseHead>, body: Bytes);
+    fn complete(&mut self, head: ResponseHead, body: Bytes);
 
     /// Sends a response whose body is a file. May block, without the GIL, while the client is slow.
     ///
     /// # Errors
     /// `BrokenPipe` if the client has gone. Any other error if the file cannot be read to its end.
-    fn file(&mut self, head: Box<ResponseHead>, body: FileBody) -> std::io::Result<()>;
+    fn file(&mut self, head: ResponseHead, body: FileBody) -> std::io::Result<()>;
 
     /// Sends the head of a response whose body follows in pieces.
-    fn start(&mut self, head: Box<ResponseHead>);
+    fn start(&mut self, head: ResponseHead);
 
     /// Sends one piece, which is not empty. Never blocks. Returns whether there is room for another.
     ///

@@ -72,7 +72,7 @@ impl Handshake {
         subprotocol: Option<HeaderValue>,
         compression: Option<&Agreed>,
         mut headers: HeaderMap,
-    ) -> Box<ResponseHead> {
+    ) -> ResponseHead {
         if let Some(subprotocol) = subprotocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
         }

@@ -75,7 +75,7 @@ pub(super) fn accept(
 ///
 /// # Errors
 /// When the message is invalid; the text says what was expected.
-pub(super) fn denial(py: Python<'_>, message: Message<'_, '_>, version: Version) -> PyResult<Box<ResponseHead>> {
+pub(super) fn denial(py: Python<'_>, message: Message<'_, '_>, version: Version) -> PyResult<ResponseHead> {
     let head = response_head(py, message, false)?;
     if version == Version::HTTP_2 && head.status.is_success() {
         let status = head.status.as_u16();

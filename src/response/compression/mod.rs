@@ -186,7 +186,7 @@ fn announce(head: &mut ResponseHead, encoding: Encoding, length: Option<usize>) 
 }
 
 /// Compresses a whole body. If that saves nothing, the body stays as it is.
-async fn whole(mut head: Box<ResponseHead>, body: Bytes, encoding: Encoding) -> AppResponse {
+async fn whole(mut head: ResponseHead, body: Bytes, encoding: Encoding) -> AppResponse {
     let made = if body.len() <= AT_ONCE {
         compressed(encoding, &body)
     } else {
@@ -237,7 +237,7 @@ mod tests {
 
     use super::*;
 
-    fn head(fields: &[(&'static str, &'static str)]) -> Box<ResponseHead> {
+    fn head(fields: &[(&'static str, &'static str)]) -> ResponseHead {
         let fields =
             fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         ResponseHead::own(StatusCode::OK, fields.collect::<ResponseFields>())

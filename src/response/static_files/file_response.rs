@@ -192,7 +192,7 @@ fn common(entry: &Entry, name: &Path, known: &Validators, varies: bool) -> Heade
     headers
 }
 
-fn body(mut head: Box<ResponseHead>, opened: Opened, range: Range<u64>, is_head: bool) -> io::Result<AppResponse> {
+fn body(mut head: ResponseHead, opened: Opened, range: Range<u64>, is_head: bool) -> io::Result<AppResponse> {
     let length = range.end.saturating_sub(range.start);
     head.set_length(length);
     if is_head || length == 0 {
