@@ -15,6 +15,11 @@ MATRIX_ARGUMENTS ?=
 PYPA_IMAGES ?= pypa
 TRIALS ?=
 SOAK_MINUTES ?= 30
+MINUTES ?= 1
+HOST_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 FAULTS_PATH := $(CURDIR)/faults:$(CURDIR)/tests/support:$(CURDIR)/conformance:$(CURDIR)/python
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -28,7 +33,7 @@ export PYO3_PYTHON := $(BIN)/python
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help tools install build docs guides test test-rust test-loom test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance test-matrix sdist wheel-in-container check-package check-version check-dist clean faults soak test-faults
+.PHONY: help tools install build docs guides test test-rust test-loom test-python lint lint-rust lint-python format demo demo-tls bench bench-with bench-router conformance test-matrix sdist wheel-in-container check-package check-version check-dist clean faults soak test-faults fuzz deny
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -95,6 +100,22 @@ test-rust: $(VENV)/.maturin
 
 test-loom: ## run the tests of what threads share in every order of the threads
 	RUSTFLAGS='--cfg loom' cargo test --manifest-path loom/Cargo.toml --target-dir target/loom --release --quiet
+
+# Each target has its own corpus, which grows from run to run; what is found lies in fuzz/artifacts/. The flags are those of
+# cargo-fuzz without a sanitizer, which would need a nightly compiler. They are not for programs that the build runs, thus --target.
+fuzz: $(VENV)/.maturin ## run each fuzz target for MINUTES= (1); FUZZ_TARGETS= names some. Needs a C++ compiler
+	@command -v c++ >/dev/null 2>&1 || { echo 'error: there is no C++ compiler, which libFuzzer needs; hint: install it (Debian: apt-get install g++)' >&2; exit 1; }
+	RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --manifest-path fuzz/Cargo.toml --release --target $(HOST_TARGET) --target-dir fuzz/target
+	@export LD_LIBRARY_PATH="$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))")$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}"; \
+	for target in $(FUZZ_TARGETS); do \
+	echo "fuzzing $$target"; mkdir -p fuzz/corpus/$$target fuzz/artifacts/$$target; \
+	fuzz/target/$(HOST_TARGET)/release/$$target fuzz/corpus/$$target fuzz/seeds/$$target -artifact_prefix=fuzz/artifacts/$$target/ \
+	-max_total_time=$$(($(MINUTES) * 60)) -timeout=10 -print_final_stats=1 || exit 1; \
+	done
+
+deny: ## check the licences and the sources of all libraries (deny.toml). Needs cargo-deny
+	@cargo deny --version >/dev/null 2>&1 || { echo 'error: cargo-deny is missing; hint: cargo install cargo-deny --locked' >&2; exit 1; }
+	cargo deny check licenses bans sources
 
 test-python:
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGUMENTS)

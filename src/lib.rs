@@ -29,6 +29,8 @@ mod admin;
 mod config;
 mod dashboard;
 mod explain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gateway;
 mod grip;
 mod http;

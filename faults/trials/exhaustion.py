@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import cast
 
 from behaviours.hosts import HostServer
-from server import Server
+from server import Server, ServerExited
 from trials.apps import JOBS
 from trials.hostile.trial import resident, serving
-from trials.servers import PEERS, RSGI, Kind
+from trials.servers import FOLDER, PEERS, RSGI, Kind, start
 from trials.unread import Unread, unread
 from wire import Connection, ConnectionEnded, chunk_bytes, request
 
@@ -207,28 +207,101 @@ def stopped_and_continued(kind: Kind) -> str | None:
     with serving(kind, *arguments) as server, contextlib.ExitStack() as stack:
         waiting = []
         for path in _paths(kind, "discard"):
-            kept, in_head = (stack.enter_context(Connection(server, timeout=TIMEOUT)) for _ in range(2))
+            kept, in_head, in_body = (stack.enter_context(Connection(server, timeout=TIMEOUT)) for _ in range(3))
             kept.send_request("GET", path)
             kept.read_response()
             in_head.send(f"GET {path} HTTP/1.1\r\nHo".encode())
-            waiting += [(kept, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()), (in_head, b"st: a\r\n\r\n")]
-        for pid in server.tree():
-            os.kill(pid, signal.SIGSTOP)
-        for connection, rest in waiting:
-            connection.send(rest)
-        time.sleep(STOPPED)  # the clock is what is tried here
-        for pid in server.tree():
-            os.kill(pid, signal.SIGCONT)
-        names = ["a kept connection", "a head"]
+            in_body.send(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\nbod".encode())
+            waiting += [
+                ("a kept connection", kept, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), b""),
+                ("a head", in_head, b"st: a\r\n\r\n", b""),
+                ("a body", in_body, b"y and", b"more"),
+            ]
+        _stopped(server, lambda: [connection.send(during) for _, connection, during, _ in waiting])
+        time.sleep(0.5)  # the rest of a body comes later than its first part is read
         wrong = []
-        for number, (connection, _) in enumerate(waiting):
+        for name, connection, _, rest in waiting:
             try:
+                connection.send(rest)
                 status = str(connection.read_response().status)
             except (OSError, ConnectionEnded):
                 status = "cut"
             if status != "200":
-                wrong.append(f"{names[number % 2]}: {status}")
+                wrong.append(f"{name}: {status}")
         return ", ".join(wrong) or _unserved(server, kind)
+
+
+def _stopped(server: HostServer, work: Callable[[], object]) -> None:
+    """Do something while the processes do not run, and let them run again after a while."""
+    for pid in server.tree():
+        os.kill(pid, signal.SIGSTOP)
+    work()
+    time.sleep(STOPPED)  # the clock is what is tried here
+    for pid in server.tree():
+        os.kill(pid, signal.SIGCONT)
+
+
+# A user of its own, whose threads are counted; it may read what root may, as the interpreter may be in root's folder.
+_USER = "64321"
+_AS_USER = (
+    *("setpriv", "--reuid", _USER, "--regid", _USER, "--clear-groups"),
+    *("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"),
+)
+THREADS = (2, 7, 8, 9, 10, 14)  # few, one or two too few, just enough, enough
+
+
+def can_limit_threads() -> bool:
+    """Whether this process may become another user, for whom the limit of threads counts."""
+    with contextlib.suppress(OSError):
+        return (
+            os.getuid() == 0 and subprocess.run([*_AS_USER, "true"], check=False, capture_output=True).returncode == 0
+        )
+    return False
+
+
+def threads(kind: Kind) -> str | None:
+    """Few threads are allowed: the server says why it does not start, or it serves, and goes on without new ones."""
+    started = 0
+    for most in THREADS:
+        try:
+            server = _limited(kind, most)
+        except ServerExited as error:
+            if kind is RSGI and (wrong := _badly_said(error)) is not None:
+                return f"{most} threads: {wrong}"
+            continue
+        try:
+            started += 1
+            for pid in server.tree():
+                subprocess.run([*_AS_USER, "prlimit", f"--pid={pid}", "--nproc=1"], check=True)
+            if (unserved := _unserved(server, kind)) is not None:
+                return f"{most} threads: {unserved}"
+            code = server.stop(TIMEOUT)
+            if kind is RSGI and (code or "panicked" in server.log()):
+                return f"{most} threads: exit code {code}, {server.log()[-200:]!r}"
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            return f"{most} threads: " + str(error).partition("\n")[0]
+        finally:
+            server.kill_tree()
+    return None if started else f"it does not start with {THREADS[-1]} threads"
+
+
+def _limited(kind: Kind, most: int) -> HostServer:
+    arguments: tuple[str, ...] = ()
+    if kind is RSGI:
+        arguments = ("--app-dir", str(FOLDER), "--asgi", "/a=trials.apps:asgi", "--grace", "3", "--wsgi-threads", "6")
+    before = (*_AS_USER, "prlimit", f"--nproc={most}")
+    interface = kind.interfaces[0]
+    return start(kind, interface, f"trials.apps:{interface}", *arguments, before=before)
+
+
+def _badly_said(error: ServerExited) -> str | None:
+    """What is missing in the words of a server that does not start."""
+    if error.exit_code != 1:
+        return f"the exit code is {error.exit_code}"
+    for word in ("panicked", "Traceback"):
+        if word in error.log:
+            return f"a {word}"
+    return None if "error: " in error.log and "hint: " in error.log else "no error and hint"
 
 
 Scene = Callable[[Kind], "str | None"]
@@ -242,9 +315,21 @@ SCENES: dict[str, tuple[Scene, tuple[str, ...]]] = {
     "disk full for the access log": (log_on_full_disk, _LOGS_TO_FILES),
     "standard error is not read": (full_stderr, _EVERYBODY),
     "standard output is not read": (full_stdout, _EVERYBODY),
+    "no more threads": (threads, _EVERYBODY),
     "stopped and continued": (stopped_and_continued, _EVERYBODY),
 }
-NEED_MOUNT = (spool_on_full_disk, log_on_full_disk)
+# Scenes that not every user can have, and how to see whether this one can.
+NEEDS: dict[Scene, tuple[Callable[[], bool], str]] = {
+    spool_on_full_disk: (can_mount, "a user who may mount a file system"),
+    log_on_full_disk: (can_mount, "a user who may mount a file system"),
+    threads: (can_limit_threads, "root and setpriv"),
+}
+
+
+def missing(scene: Scene) -> str | None:
+    """What this process lacks for a scene."""
+    able, what = NEEDS.get(scene, (lambda: True, ""))
+    return None if able() else what
 
 
 def table(tell: Callable[[str], None]) -> Iterator[str]:
@@ -255,7 +340,7 @@ def table(tell: Callable[[str], None]) -> Iterator[str]:
     for name, (scene, servers) in SCENES.items():
         cells = []
         for kind in kinds:
-            if kind.name not in servers or (scene in NEED_MOUNT and not can_mount()):
+            if kind.name not in servers or missing(scene):
                 cells.append("·")
                 continue
             try:

@@ -131,6 +131,8 @@ fn missing(bytes: &[u8]) -> Option<usize> {
         [.., b'\r', b'\n'] => Some(0),
         _ if bytes.len() >= LONGEST_LINE => None,
         [.., b'\r'] => Some(1),
+        // The line end would not fit any more.
+        _ if bytes.len() + 2 > LONGEST_LINE => None,
         _ => Some(2),
     }
 }
@@ -166,6 +168,10 @@ fn parse(bytes: &[u8]) -> Option<Announced> {
     };
     (address.protocol == Protocol::Stream).then_some(Announced::Of(ends))
 }
+
+#[cfg(any(test, fuzzing))]
+#[path = "proxy_fuzzing.rs"]
+pub mod fuzzing;
 
 #[cfg(test)]
 mod tests {
@@ -212,6 +218,19 @@ mod tests {
             for cut in 0..header.len() {
                 let (whole, ..) = read_from(&header[..cut]).unwrap();
                 assert!(!whole, "{cut} bytes of {}", header.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_refused_however_it_arrives() {
+        for (length, is_header) in [(106, true), (107, true), (108, false), (109, false)] {
+            let line = format!("PROXY UNKNOWN {}\r\n", "x".repeat(length - 16));
+            for size in [1, 2, length] {
+                let cuts: Vec<usize> = (0..length).step_by(size).collect();
+                let mut stream = crate::wire::fuzzing::Pieces::new(line.as_bytes(), &cuts);
+                let read = futures::executor::block_on(read(&mut stream, &mut Vec::new()));
+                assert_eq!(matches!(read, Ok(true)), is_header, "{length} in pieces of {size}");
             }
         }
     }

@@ -198,6 +198,10 @@ settings! {
     grip_max_channels: usize,
     /// Bytes that wait for one of them.
     grip_buffer: usize,
+    /// How long an item waits for the one before it.
+    grip_message_wait: Seconds,
+    /// Streams that follow their link at a time, in one process.
+    grip_max_followers: usize,
     /// The address of the admin listener.
     admin: Option<String>,
     /// The token for the admin listener.

@@ -212,9 +212,13 @@ pub struct HttpStart {
 }
 
 impl Start for HttpStart {
-    /// Builds scope, `receive` and `send`, and starts the task.
+    /// Builds scope, `receive` and `send`, and starts the task. If the client has left already, there is no call, as in
+    /// the queue of the pool. Otherwise a client that resets its requests at once would keep the loop busy for long.
     fn start(self: Box<Self>, py: Python<'_>) {
         let Self { request, body, responder, call } = *self;
+        if request.disconnect.is_gone() {
+            return;
+        }
         let gateway = Arc::clone(&request.gateway);
         request.head.called();
         let mut extensions = gateway.extensions;

@@ -29,6 +29,11 @@ impl DisconnectState {
         self.gone.load(Ordering::Acquire)
     }
 
+    /// Whether nobody waits for the response. A client that only may have left still waits.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
     /// Notes that the client may have left.
     pub(super) fn doubt(&self) {
         self.doubted.store(true, Ordering::Release);

@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 
 use super::client::Client;
 use super::delivery::Subscribed;
 use super::holder::Grip;
 use super::instruct::{self, HoldMode};
+use super::instruct_body;
 use super::origin::Origin;
 use super::whole::collect;
 use super::{long_poll, stream};
@@ -21,6 +23,11 @@ use crate::response::app_response::AppResponse;
 use crate::response::in_flight::InFlight;
 use crate::runtime::shutdown::ShutdownGuard;
 
+/// Whether a response asks for something.
+pub fn is_asked(response: &mut AppResponse) -> bool {
+    response.head_mut().is_some_and(|head| instruct::is_given(head) || instruct_body::is_announced(head))
+}
+
 /// Does what a response asks for. Gives the response for the client, and whether it is held.
 pub async fn answer(
     grip: &Arc<Grip>,
@@ -29,15 +36,28 @@ pub async fn answer(
     (guard, half_closed): (ShutdownGuard, &HalfClosed),
     in_flight: &mut InFlight,
 ) -> (AppResponse, bool) {
-    let Some(head) = response.head_mut().filter(|head| instruct::is_given(head)) else { return (response, false) };
-    let instruct = match instruct::take(head, grip.most_channels) {
-        Ok(Some(instruct)) if !origin.is_head() => instruct,
-        Ok(_) => return (response, false),
+    let Some(head) = response.head_mut() else { return (response, false) };
+    let in_body = instruct_body::is_announced(head);
+    let fields = match instruct::take(head, grip.most_channels) {
+        Ok(fields) => fields,
         Err(why) => return (refused(&origin, &why), false),
     };
+    if origin.is_head() && in_body {
+        // They are those of the instruction.
+        head.remove(&CONTENT_TYPE);
+        head.remove(&CONTENT_LENGTH);
+    }
+    if origin.is_head() || (fields.is_none() && !in_body) {
+        return (response, false);
+    }
     let (head, body) = match collect(response, grip.buffer).await {
         Ok(whole) => whole,
         Err(why) => return (refused(&origin, &format!("its response cannot be held: {why}")), false),
+    };
+    let (instruct, head, body) = match instruct_body::read(fields, head, body, grip.most_channels) {
+        Ok((Some(instruct), head, body)) => (instruct, head, body),
+        Ok((None, head, body)) => return (AppResponse::Whole(head, body), false),
+        Err(why) => return (refused(&origin, &why), false),
     };
     let Ok(subscription) = grip.hub.subscribe(&instruct.channels) else {
         line(format_args!("warning: {}: there are too many holds (`--grip-max-holds`)", origin.log_context()));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rsgi_bridge::request::fields::RequestFields;
 
+use super::followers::Followers;
 use super::hub::Hub;
 use super::publishing;
 use super::signature::Signer;
@@ -20,6 +21,8 @@ pub struct Grip {
     /// Its holds.
     pub hub: Arc<Hub>,
     signer: Signer,
+    /// Who asks the application again.
+    pub(super) followers: Followers,
     pub(super) most_channels: usize,
     /// Bytes that wait for one client.
     pub(super) buffer: usize,
@@ -43,11 +46,12 @@ impl Grip {
         let signer = Signer::new(settings.grip_key.as_deref(), &settings.grip_issuer).map_err(|why| {
             StartupError::new(format!("`--grip-key` is no key: {why}"), "use any text, or `base64:` and base64")
         })?;
-        let hub = Hub::new(settings.grip_max_holds, settings.grip_buffer);
+        let hub = Hub::new(settings.grip_max_holds, settings.grip_buffer, settings.grip_message_wait.0);
         publishing::serve(&hub);
         Ok(Some(Arc::new(Self {
             hub,
             signer,
+            followers: Followers::new(settings.grip_max_followers),
             most_channels: settings.grip_max_channels,
             buffer: settings.grip_buffer,
         })))

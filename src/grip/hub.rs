@@ -5,24 +5,29 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::instruct::Channel;
 use super::item::{Item, parse};
+use super::sequencer::Sequencer;
+use crate::log::debug;
 
 /// So many items wait for one hold, and as many for the other processes. Small ones reach this before `--grip-buffer`.
 const MOST_WAITING: usize = 4096;
-
-/// So many channels have the id of their last item kept.
-const MOST_IDS: usize = 10_000;
 
 /// The holds of one process.
 #[derive(Debug)]
 pub struct Hub {
     state: Mutex<State>,
+    /// Locked while an item goes to its holds, so that all get items in the same order. Taken before `state`.
+    order: Mutex<Order>,
+    /// Where holds run.
+    runtime: OnceLock<Handle>,
     most_holds: usize,
     most_bytes: usize,
     next: AtomicU64,
@@ -36,8 +41,13 @@ pub struct Hub {
 struct State {
     channels: HashMap<Arc<str>, HashMap<u64, Arc<HoldQueue>>>,
     holds: usize,
-    /// The id of the last item of a channel.
-    last_ids: HashMap<String, String>,
+}
+
+#[derive(Debug)]
+struct Order {
+    items: Sequencer,
+    /// Whether a task waits for what is due.
+    is_watched: bool,
 }
 
 /// Items that wait for one hold.
@@ -53,9 +63,12 @@ pub(super) struct HoldQueue {
 pub(super) struct Full;
 
 impl Hub {
-    pub(super) fn new(most_holds: usize, most_bytes: usize) -> Arc<Self> {
+    /// An item waits for the one before it for as long as `wait`.
+    pub(super) fn new(most_holds: usize, most_bytes: usize, wait: Duration) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
+            order: Mutex::new(Order { items: Sequencer::new(wait), is_watched: false }),
+            runtime: OnceLock::new(),
             most_holds,
             most_bytes,
             next: AtomicU64::default(),
@@ -68,6 +81,10 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn order(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The holds now, and the items so far.
     pub fn counts(&self) -> (usize, u64) {
         (self.lock().holds, self.published.load(Ordering::Relaxed))
@@ -75,35 +92,64 @@ impl Hub {
 
     /// The id of the last item that was published on a channel, if it had one.
     pub(super) fn last_id(&self, channel: &str) -> Option<String> {
-        self.lock().last_ids.get(channel).cloned()
+        self.order().items.last_id(channel).map(str::to_owned)
     }
 
     /// Publishes to the holds of this process.
-    pub fn publish(&self, items: Vec<Item>) {
+    pub fn publish(self: &Arc<Self>, items: Vec<Item>) {
+        let (mut order, now) = (self.order(), Instant::now());
         for item in items {
             self.published.fetch_add(1, Ordering::Relaxed);
-            let queues: Vec<Arc<HoldQueue>> = {
-                let mut state = self.lock();
-                if let Some(id) = &item.id {
-                    if state.last_ids.len() >= MOST_IDS {
-                        state.last_ids.clear();
-                    }
-                    state.last_ids.insert(item.channel.clone(), id.clone());
-                }
-                state.channels.get(&*item.channel).map(|queues| queues.values().cloned().collect()).unwrap_or_default()
-            };
-            let item = Arc::new(item);
-            for queue in queues {
-                queue.push(&item, self.most_bytes);
+            for ready in order.items.take(item, now) {
+                self.deliver(ready);
             }
         }
+        if order.items.next_due().is_some() && !order.is_watched {
+            match self.runtime.get() {
+                Some(runtime) => {
+                    order.is_watched = true;
+                    runtime.spawn(watch(Arc::downgrade(self)));
+                }
+                // Nothing was ever held, so nobody waits.
+                None => drop(order.items.all(now)),
+            }
+        }
+    }
+
+    /// Brings an item to the holds of its channel.
+    fn deliver(&self, item: Item) {
+        let queues: Vec<Arc<HoldQueue>> = {
+            let state = self.lock();
+            state.channels.get(&*item.channel).map(|queues| queues.values().cloned().collect()).unwrap_or_default()
+        };
+        let item = Arc::new(item);
+        for queue in queues {
+            queue.push(&item, self.most_bytes);
+        }
+    }
+
+    /// Delivers what has waited for long enough. Gives until when more waits.
+    fn deliver_due(&self) -> Option<Instant> {
+        let mut order = self.order();
+        for item in order.items.due(Instant::now()) {
+            debug(format_args!(
+                "GRIP: channel `{}`: the item `{}` goes on without the one before it, `{}`, which has not come",
+                item.channel,
+                item.id.as_deref().unwrap_or_default(),
+                item.prev_id.as_deref().unwrap_or_default()
+            ));
+            self.deliver(item);
+        }
+        let next = order.items.next_due();
+        order.is_watched = next.is_some();
+        next
     }
 
     /// Publishes to the holds of all processes.
     ///
     /// # Errors
     /// What is wrong with the items.
-    pub fn publish_everywhere(&self, json: &str) -> Result<(), String> {
+    pub fn publish_everywhere(self: &Arc<Self>, json: &str) -> Result<(), String> {
         self.publish(parse(json.as_bytes())?);
         if let Some(relay) = &*self.relay.lock().unwrap_or_else(PoisonError::into_inner) {
             // A supervisor that has gone has no other workers.
@@ -123,6 +169,9 @@ impl Hub {
 
     /// A new hold with these channels.
     pub(super) fn subscribe(self: &Arc<Self>, channels: &[Channel]) -> Result<Subscription, Full> {
+        if let Ok(runtime) = Handle::try_current() {
+            self.runtime.get_or_init(|| runtime);
+        }
         let (sender, items) = channel(MOST_WAITING);
         let queue =
             Arc::new(HoldQueue { items: sender, bytes: AtomicUsize::new(0), overflowed: AtomicBool::new(false) });
@@ -137,6 +186,13 @@ impl Hub {
         let mut subscription = Subscription { hub: Arc::clone(self), number, names: Vec::new(), queue, items };
         subscription.change(channels);
         Ok(subscription)
+    }
+}
+
+/// Delivers items whose predecessor does not come, until none waits.
+async fn watch(hub: Weak<Hub>) {
+    while let Some(due) = hub.upgrade().and_then(|hub| hub.deliver_due()) {
+        tokio::time::sleep_until(due.into()).await;
     }
 }
 
@@ -227,7 +283,7 @@ mod tests {
         names.iter().map(channel).collect()
     }
 
-    fn send(hub: &Hub, channel: &str, content: &str) {
+    fn send(hub: &Arc<Hub>, channel: &str, content: &str) {
         let json = format!(
             "{{\"items\": [{{\"channel\": \"{channel}\", \"id\": \"2\", \"http-stream\": {{\"content\": \"{content}\"}}}}]}}"
         );
@@ -236,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_hold_gets_the_items_of_its_channels_until_it_ends() {
-        let hub = Hub::new(1, 1000);
+        let hub = Hub::new(1, 1000, Duration::ZERO);
         let mut hold = hub.subscribe(&channels(&["a", "b"])).unwrap();
         assert!(hub.subscribe(&channels(&["a"])).is_err(), "there may be one");
         assert!(!hold.is_behind(&channels(&["a"])));
@@ -256,7 +312,7 @@ mod tests {
 
     #[test]
     fn too_many_bytes_end_a_hold() {
-        let hub = Hub::new(9, 1000);
+        let hub = Hub::new(9, 1000, Duration::ZERO);
         let mut hold = hub.subscribe(&channels(&["a"])).unwrap();
         send(&hub, "a", &"x".repeat(5000));
         assert!(hold.next().now_or_never().unwrap().is_some(), "one alone may be larger");
@@ -268,7 +324,7 @@ mod tests {
 
     #[test]
     fn what_is_published_here_is_relayed() {
-        let hub = Hub::new(9, 1000);
+        let hub = Hub::new(9, 1000, Duration::ZERO);
         let mut relayed = hub.relayed();
         send(&hub, "a", "x");
         assert!(relayed.try_recv().unwrap().contains("\"a\""));

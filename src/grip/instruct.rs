@@ -68,21 +68,43 @@ pub(super) struct Link {
 }
 
 impl Filter {
-    fn named(name: &str) -> Option<Self> {
-        Some(match name {
+    pub(super) fn named(name: &str) -> Result<Self, String> {
+        Ok(match name {
             "skip-self" => Self::SkipSelf,
             "skip-users" => Self::SkipUsers,
             "require-sub" => Self::RequireSub,
             "build-id" => Self::BuildId,
             "var-subst" => Self::VarSubst,
-            _ => return None,
+            _ => return Err(format!("no filter is called `{name}`")),
         })
     }
 }
 
-/// Whether a response says something here.
+impl HoldMode {
+    pub(super) fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "response" => Ok(Self::Response),
+            "stream" => Ok(Self::Stream),
+            other => Err(format!("the hold is `{other}`, and must be `response` or `stream`")),
+        }
+    }
+}
+
+/// Whether a response says something in its fields.
 pub(super) fn is_given(head: &ResponseHead) -> bool {
     head.fields.names().any(is_grip)
+}
+
+/// Looks at the channels of an instruction.
+///
+/// # Errors
+/// If there are too many, or none for a hold.
+pub(super) fn check_channels(channels: &[Channel], mode: Option<HoldMode>, most: usize) -> Result<(), String> {
+    match channels.len() {
+        0 if mode.is_some() => Err("there is a hold, but no channel (`Grip-Channel`)".to_owned()),
+        number if number > most => Err(format!("{number} channels are more than the {most} of `--grip-max-channels`")),
+        _ => Ok(()),
+    }
 }
 
 fn is_grip(name: &HeaderName) -> bool {
@@ -97,6 +119,10 @@ pub(super) fn take(head: &mut ResponseHead, most_channels: usize) -> Result<Opti
     let names: Vec<_> = head.fields.names().filter(|name| is_grip(name)).cloned().collect();
     let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in names {
+        // The name of a repeated field is repeated.
+        if lines.contains_key(name.as_str()) {
+            continue;
+        }
         let values = head.fields.get_all(&name).map(|value| utf8(&name, value.as_bytes()));
         lines.insert(name.as_str().to_owned(), values.collect::<Result<_, _>>()?);
         head.remove(&name);
@@ -119,24 +145,13 @@ fn utf8(name: &HeaderName, value: &[u8]) -> Result<String, String> {
 type Lines = BTreeMap<String, Vec<String>>;
 
 fn read(lines: &Lines, most_channels: usize) -> Result<Option<Instruct>, String> {
-    let mode = match one(lines, "grip-hold")? {
-        None => None,
-        Some("response") => Some(HoldMode::Response),
-        Some("stream") => Some(HoldMode::Stream),
-        Some(other) => return Err(format!("`Grip-Hold: {other}`: it must be `response` or `stream`")),
-    };
+    let mode = one(lines, "grip-hold")?.map(HoldMode::named).transpose()?;
     let next = link(lines)?.filter(|_| mode != Some(HoldMode::Response));
     if mode.is_none() && next.is_none() {
         return Ok(None);
     }
     let channels = channels(lines)?;
-    if mode.is_some() && channels.is_empty() {
-        return Err("there is a `Grip-Hold`, but no `Grip-Channel`".to_owned());
-    }
-    if channels.len() > most_channels {
-        let number = channels.len();
-        return Err(format!("{number} channels are more than the {most_channels} of `--grip-max-channels`"));
-    }
+    check_channels(&channels, mode, most_channels)?;
     let timeout = match one(lines, "grip-timeout")? {
         None => CUSTOMARY,
         Some(text) => seconds("Grip-Timeout", text)?,
@@ -164,10 +179,7 @@ fn channels(lines: &Lines) -> Result<Vec<Channel>, String> {
             match key {
                 "prev-id" => channel.prev_id = Some(value.into_owned()),
                 "filter" => {
-                    let filter = Filter::named(&value);
-                    channel
-                        .filters
-                        .push(filter.ok_or_else(|| format!("`Grip-Channel`: no filter is called `{value}`"))?);
+                    channel.filters.push(Filter::named(&value).map_err(|why| format!("`Grip-Channel`: {why}"))?);
                 }
                 // Other proxies may know more.
                 _ => {}
@@ -233,15 +245,17 @@ mod tests {
             ("grip-hold", "stream"),
             ("grip-channel", "events-a%2Fb; prev-id=5; filter=build-id; filter=skip-users, user-1; filter=require-sub"),
             ("grip-set-meta", "id_format=\"a%%2Fb:%(events-a%2Fb)s\", user=\"1\""),
+            ("grip-channel", "other"),
             ("grip-keep-alive", "event: keep-alive\\ndata:\\n\\n; format=cstring; timeout=20"),
             ("grip-link", "</events/?link=next&recover=true>; rel=next"),
         ]);
         let instruct = instruct.unwrap().unwrap();
         assert_eq!(head.fields.len(), 1, "clients see none of it");
         assert_eq!(instruct.mode, Some(HoldMode::Stream));
-        let [events, user] = instruct.channels.as_slice() else { panic!("{:?}", instruct.channels) };
+        let [events, user, other] = instruct.channels.as_slice() else { panic!("{:?}", instruct.channels) };
         assert_eq!((&*events.name, events.prev_id.as_deref()), ("events-a%2Fb", Some("5")));
         assert_eq!(events.filters, [Filter::BuildId, Filter::SkipUsers]);
+        assert_eq!(&*other.name, "other", "from the second line");
         assert_eq!((&*user.name, user.filters.as_slice()), ("user-1", &[Filter::RequireSub][..]));
         assert_eq!(instruct.meta.get("id_format").map(String::as_str), Some("a%%2Fb:%(events-a%2Fb)s"));
         let keep_alive = instruct.keep_alive.unwrap();
@@ -262,7 +276,7 @@ mod tests {
     fn mistakes_have_a_reason() {
         for (fields, part) in [
             (&[("grip-hold", "forever"), ("grip-channel", "a")][..], "`response` or `stream`"),
-            (&[("grip-hold", "stream")], "no `Grip-Channel`"),
+            (&[("grip-hold", "stream")], "no channel (`Grip-Channel`)"),
             (&[("grip-hold", "stream"), ("grip-channel", "a,b,c,d")], "4 channels"),
             (&[("grip-hold", "stream"), ("grip-channel", "a; filter=x")], "no filter is called `x`"),
             (&[("grip-hold", "response"), ("grip-channel", "a"), ("grip-timeout", "soon")], "number of seconds"),

@@ -21,6 +21,8 @@ pub struct Item {
     pub(super) id: Option<String>,
     pub(super) prev_id: Option<String>,
     pub(super) meta: BTreeMap<String, String>,
+    /// Whether it waits for the one before it.
+    pub(super) in_order: bool,
     pub(super) stream: Option<Payload<Bytes>>,
     pub(super) response: Option<Payload<Reply>>,
 }
@@ -56,6 +58,8 @@ struct WrittenItem {
     id: Option<String>,
     #[serde(rename = "prev-id")]
     prev_id: Option<String>,
+    #[serde(default, rename = "no-seq")]
+    no_seq: bool,
     #[serde(default)]
     meta: BTreeMap<String, String>,
     #[serde(default)]
@@ -72,8 +76,9 @@ struct Formats {
     response: Option<WrittenPayload>,
 }
 
-#[derive(Debug, Deserialize)]
-struct WrittenPayload {
+/// What one kind of hold gets, as it is written.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct WrittenPayload {
     action: Option<String>,
     #[serde(rename = "content-filters")]
     filters: Option<Vec<String>>,
@@ -106,14 +111,14 @@ pub fn parse(json: &[u8]) -> Result<Vec<Item>, String> {
 
 impl Item {
     fn read(written: WrittenItem) -> Result<Self, String> {
-        let WrittenItem { channel, id, prev_id, meta, formats, own } = written;
+        let WrittenItem { channel, id, prev_id, no_seq, meta, formats, own } = written;
         let within = |why: String| format!("an item for the channel `{channel}`: {why}");
         let stream = own.stream.or(formats.stream).map(stream).transpose().map_err(within)?;
         let response = own.response.or(formats.response).map(response).transpose().map_err(within)?;
         if stream.is_none() && response.is_none() {
             return Err(within("it has neither `http-stream` nor `http-response`".to_owned()));
         }
-        Ok(Self { channel, id, prev_id, meta, stream, response })
+        Ok(Self { channel, id, prev_id, meta, in_order: !no_seq, stream, response })
     }
 
     /// About how many bytes it is.
@@ -137,17 +142,31 @@ fn stream(written: WrittenPayload) -> Result<Payload<Bytes>, String> {
     Ok(Payload { action, filters: written.filters })
 }
 
-fn response(written: WrittenPayload) -> Result<Payload<Reply>, String> {
-    let WrittenPayload { code, reason, headers, body, body_bin, .. } = written;
-    let action = action(written.action.as_deref(), || {
+fn response(mut written: WrittenPayload) -> Result<Payload<Reply>, String> {
+    let (named, filters) = (written.action.take(), written.filters.take());
+    Ok(Payload { action: action(named.as_deref(), || written.reply())?, filters })
+}
+
+impl WrittenPayload {
+    /// The same with a body, if it has none.
+    pub(super) fn with_body(mut self) -> Self {
+        self.body.get_or_insert_default();
+        self
+    }
+
+    /// The response that it describes.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn reply(self) -> Result<Reply, String> {
+        let Self { code, reason, headers, body, body_bin, .. } = self;
         let status = StatusCode::from_u16(code.unwrap_or(200)).ok().filter(|status| status.as_u16() >= 200);
         let status = status.ok_or("`code` is not from 200 to 999")?;
         let body = content(body, body_bin, "`body` or `body-bin` in `http-response`")?;
         let plain = |reason: &String| reason.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         let reason = reason.filter(plain).map(|reason| reason.into_bytes().into());
         Ok(Reply { status, reason, headers: fields(&headers)?, body })
-    })?;
-    Ok(Payload { action, filters: written.filters })
+    }
 }
 
 fn action<T>(name: Option<&str>, send: impl FnOnce() -> Result<T, String>) -> Result<ItemAction<T>, String> {
@@ -159,7 +178,11 @@ fn action<T>(name: Option<&str>, send: impl FnOnce() -> Result<T, String>) -> Re
     })
 }
 
-fn content(text: Option<String>, base64: Option<String>, names: &str) -> Result<Bytes, String> {
+/// Content that may be written in two ways. `names` says how.
+///
+/// # Errors
+/// If it is written in none of them, or is not base64.
+pub(super) fn content(text: Option<String>, base64: Option<String>, names: &str) -> Result<Bytes, String> {
     match (text, base64) {
         (_, Some(base64)) => {
             let decoded = data_encoding::BASE64.decode(base64.as_bytes());

@@ -28,7 +28,12 @@ pub(super) struct KeepAlive {
 /// A number of seconds in the field `name`.
 pub(super) fn seconds(name: &str, text: &str) -> Result<Duration, String> {
     let seconds: u32 = text.parse().map_err(|_| format!("`{name}`: `{text}` is not a number of seconds"))?;
-    Ok(Duration::from_secs(seconds.into()).max(SHORTEST))
+    Ok(at_least(seconds))
+}
+
+/// A time in seconds, if it is not too short.
+pub(super) fn at_least(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into()).max(SHORTEST)
 }
 
 impl KeepAlive {

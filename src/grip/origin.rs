@@ -59,6 +59,13 @@ pub struct Origin {
     id: Option<HeaderValue>,
 }
 
+impl std::fmt::Debug for Origin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { app, parts, .. } = self;
+        formatter.debug_struct("Origin").field("app", app).field("parts", parts).finish_non_exhaustive()
+    }
+}
+
 impl Origin {
     /// Of a request that is about to be answered.
     pub fn new(lender: Arc<dyn Lends>, head: &RequestHead) -> Self {

@@ -7,6 +7,8 @@
 
 use std::future::{pending, poll_fn};
 use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use super::client::Client;
 use super::delivery::{ItemVerdict, Subscribed};
 use super::instruct::{self, Instruct, Link};
+use super::instruct_body;
 use super::item::{Item, ItemAction};
 use super::keep_alive::KeepAlive;
 use crate::log::{debug, line};
@@ -27,7 +30,7 @@ use crate::runtime::shutdown::Phase;
 /// The shortest time between two links of a stream that is not to go on at once.
 const BETWEEN_LINKS: Duration = Duration::from_secs(1);
 
-/// So many links follow each other at once.
+/// So many links follow each other at once. More are a mistake of the application, which never says that it is up to date.
 const MOST_LINKS: usize = 100;
 
 struct HeldStream {
@@ -38,7 +41,7 @@ struct HeldStream {
     due: Instant,
     next: Option<Link>,
     /// When the link is to be followed.
-    follow: Instant,
+    follow_at: Instant,
     /// The links that were followed one after another.
     links: usize,
 }
@@ -58,7 +61,7 @@ pub(super) fn begin(client: Client, instruct: Instruct, mut head: Box<ResponseHe
     head.remove(&CONTENT_LENGTH);
     let (writer, reader) = pipe(client.grip.buffer);
     let now = Instant::now();
-    let mut stream = HeldStream { client, writer, keep_alive: None, due: now, next: None, follow: now, links: 0 };
+    let mut stream = HeldStream { client, writer, keep_alive: None, due: now, next: None, follow_at: now, links: 0 };
     let behind = stream.client.subscription.is_behind(&instruct.channels);
     stream.obey(instruct, behind);
     let beginning = stream.client.subscribed.beginning(body);
@@ -83,7 +86,7 @@ impl HeldStream {
                     None => ControlFlow::Break(StreamEnd::Slow),
                 },
                 () = at(self.keep_alive.as_ref().map(|_| self.due)) => self.keep_alive(),
-                () = at(self.next.as_ref().map(|_| self.follow)) => self.go_on().await,
+                () = at(self.next.as_ref().map(|_| self.follow_at)) => self.follow(draining.as_mut()).await,
             };
             if let ControlFlow::Break(end) = step {
                 break end;
@@ -107,7 +110,7 @@ impl HeldStream {
         let now = Instant::now();
         let at_once = instruct.mode.is_none();
         self.links = if at_once { self.links + 1 } else { 0 };
-        self.follow = match &instruct.next {
+        self.follow_at = match &instruct.next {
             _ if at_once => now,
             Some(_) if behind => now + BETWEEN_LINKS,
             Some(link) => now + link.after,
@@ -123,7 +126,7 @@ impl HeldStream {
         let verdict = self.client.subscribed.verdict(item);
         if verdict == ItemVerdict::Gap && self.next.is_some() {
             // The application has them all.
-            self.follow = self.follow.min(Instant::now());
+            self.follow_at = self.follow_at.min(Instant::now());
             return ControlFlow::Continue(());
         }
         self.client.subscribed.pass(item);
@@ -137,7 +140,7 @@ impl HeldStream {
             }
             ItemAction::Close => ControlFlow::Break(StreamEnd::Complete),
             ItemAction::Hint => {
-                self.follow = self.follow.min(Instant::now());
+                self.follow_at = self.follow_at.min(Instant::now());
                 ControlFlow::Continue(())
             }
         }
@@ -167,35 +170,60 @@ impl HeldStream {
         if self.writer.has_room() { self.send(data) } else { ControlFlow::Continue(()) }
     }
 
-    /// Follows the link.
-    async fn go_on(&mut self) -> ControlFlow<StreamEnd> {
+    /// Follows the link, as long as somebody waits for what it gives.
+    async fn follow(&mut self, mut draining: Pin<&mut impl Future<Output = ()>>) -> ControlFlow<StreamEnd> {
         let Some(link) = self.next.clone() else { return ControlFlow::Continue(()) };
-        let Client { grip, origin, subscribed, .. } = &self.client;
-        let asked = origin.ask(grip, &link.target, subscribed).await;
-        let read = asked.and_then(|(mut head, body)| Ok((instruct::take(&mut head, usize::MAX)?, body)));
+        let grip = Arc::clone(&self.client.grip);
+        let _turn = tokio::select! {
+            () = draining.as_mut() => return ControlFlow::Break(StreamEnd::Complete),
+            () = poll_fn(|context| self.writer.poll_closed(context)) => return ControlFlow::Break(StreamEnd::Gone),
+            turn = grip.followers.turn() => turn,
+        };
+        // A thread that is asked runs on if the client leaves. So the turn is not over then.
+        tokio::select! {
+            () = draining => ControlFlow::Break(StreamEnd::Complete),
+            read = ask(&self.client, &link.target) => self.go_on(&link.target, read),
+        }
+    }
+
+    /// Goes on with what the link gave.
+    fn go_on(&mut self, link: &str, read: Result<instruct_body::Read, String>) -> ControlFlow<StreamEnd> {
         match read {
-            Ok((Some(instruct), body)) if self.links < MOST_LINKS => {
+            Ok((Some(instruct), _, body)) if instruct.mode.is_some() || self.links < MOST_LINKS => {
                 self.client.subscription.change(&instruct.channels);
                 self.client.subscribed = Subscribed::new(&instruct);
                 self.obey(instruct, false);
                 let body = self.client.subscribed.beginning(body);
                 self.send(body)
             }
-            Ok((_, body)) => match self.send(body) {
-                ControlFlow::Continue(()) => ControlFlow::Break(StreamEnd::Complete),
-                end @ ControlFlow::Break(_) => end,
-            },
+            Ok((last, _, body)) => {
+                if last.is_some() {
+                    let log_context = self.client.origin.log_context();
+                    line(format_args!(
+                        "warning: {log_context}: the held stream ends: it has followed {MOST_LINKS} links one after another, and the \
+                         response to `Grip-Link: <{link}>` has another one and no `Grip-Hold`"
+                    ));
+                }
+                match self.send(body) {
+                    ControlFlow::Continue(()) => ControlFlow::Break(StreamEnd::Complete),
+                    end @ ControlFlow::Break(_) => end,
+                }
+            }
             Err(why) => {
                 // Its client connects again and says what it has.
-                debug(format_args!(
-                    "{}: the held stream ends: `Grip-Link: <{}>`: {why}",
-                    origin.log_context(),
-                    link.target
-                ));
+                let log_context = self.client.origin.log_context();
+                debug(format_args!("{log_context}: the held stream ends: `Grip-Link: <{link}>`: {why}"));
                 ControlFlow::Break(StreamEnd::Complete)
             }
         }
     }
+}
+
+/// What the application answers to a link.
+async fn ask(client: &Client, link: &str) -> Result<instruct_body::Read, String> {
+    let (mut head, body) = client.origin.ask(&client.grip, link, &client.subscribed).await?;
+    let fields = instruct::take(&mut head, usize::MAX)?;
+    instruct_body::read(fields, head, body, usize::MAX)
 }
 
 /// When it is time; never without one.

@@ -30,14 +30,14 @@ pub(super) struct ChosenApp {
     pub(super) app: Arc<App>,
     /// The second application, which gets the request if the first one has no route for it.
     then: Option<(Arc<App>, Miss)>,
-    /// A copy of the request, if the response may be held.
+    /// What is kept of the request, if the response may be held.
     pub(super) origin: Option<Box<Origin>>,
 }
 
 impl ChosenApp {
     /// Whether the connection itself can wait for the response.
     pub(super) fn is_direct(&self) -> bool {
-        self.then.is_none() && self.origin.is_none() && !self.app.has_time_limit()
+        self.then.is_none() && !self.app.has_time_limit()
     }
 }
 
@@ -95,7 +95,7 @@ fn check_body(settings: &Settings, (head, upgrade): (&RequestHead, bool), body: 
     }
 }
 
-/// Signs a request if responses may be held, and copies it for that.
+/// Signs a request if responses may be held, and keeps what is needed for that.
 fn origin(service: &Arc<Service>, head: &mut RequestHead, upgrade: bool) -> Option<Box<Origin>> {
     let grip = service.grip.as_ref()?;
     if upgrade {

@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use crate::access_log::LogEntry;
 use crate::gateway::client_state::ClientState;
 use crate::gateway::websocket;
-use crate::grip::answer as held;
+use crate::grip::{Origin, answer as held, is_asked};
 use crate::http::choose::{call, choose};
 use crate::http::forwarded::{Memo, Proxies};
 use crate::http::health;
@@ -150,8 +150,8 @@ impl Connection {
 
     /// Whether only an application can answer the request, and its response is sent as it is.
     pub(super) fn is_plain(&self, head: &RequestHead) -> bool {
-        let Service { static_files, compression, document, grip, .. } = &*self.service;
-        let may_change = static_files.is_some() || compression.is_some() || document.is_some() || grip.is_some();
+        let Service { static_files, compression, document, .. } = &*self.service;
+        let may_change = static_files.is_some() || compression.is_some() || document.is_some();
         !may_change && !self.is_health_check(head)
     }
 
@@ -238,10 +238,8 @@ async fn dispatch(
     let origin = chosen.origin.take();
     let (mut response, fate) = call(connection, chosen, (head, upgrade), body, in_flight).await;
     let mut is_held = false;
-    if let Some((grip, mut origin)) = connection.service.grip.as_ref().zip(origin) {
-        origin.app = in_flight.app().unwrap_or_default();
-        let client = (connection.guard.clone(), &connection.client.half_closed);
-        (response, is_held) = held(grip, response, *origin, client, in_flight).boxed().await;
+    if let Some(origin) = origin.filter(|_| is_asked(&mut response)) {
+        (response, is_held) = hold(connection, response, origin, in_flight).boxed().await;
     }
     in_flight.responded(&mut response);
     if let Some((compression, negotiated)) = compressed.filter(|_| !is_held) {
@@ -254,6 +252,19 @@ async fn dispatch(
         Some(error) => AppResponse::Error(error.clone().into()),
         None => response,
     }
+}
+
+/// Does what a response with a GRIP instruction asks for. Also returns whether the response is held.
+pub(super) async fn hold(
+    connection: &Connection,
+    response: AppResponse,
+    mut origin: Box<Origin>,
+    in_flight: &mut InFlight,
+) -> (AppResponse, bool) {
+    let Some(grip) = &connection.service.grip else { return (response, false) };
+    origin.app = in_flight.app().unwrap_or_default();
+    let client = (connection.guard.clone(), &connection.client.half_closed);
+    held(grip, response, *origin, client, in_flight).await
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The short way for HTTP/1 requests that only need an application: no body, no static file, no compression, no second
-//! application and no time limit.
+//! application and no time limit. A response that is to be held leaves it.
 //!
 //! It takes the same steps as `connection.rs`, but has no future: the connection polls the call itself.
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,9 +13,10 @@ use futures::future::BoxFuture;
 use http::HeaderValue;
 
 use super::choose::{ChosenApp, call, choose};
-use super::connection::{ChosenResponse, Connection, panicked, respond, surviving};
+use super::connection::{ChosenResponse, Connection, hold, panicked, respond, surviving};
 use crate::gateway::client_state::ClientState;
 use crate::gateway::pending_call::PendingCall;
+use crate::grip::{Origin, is_asked};
 use crate::request::body::RawBody;
 use crate::request::error::RequestError;
 use crate::request::head::RequestHead;
@@ -37,6 +39,8 @@ pub struct DirectResponse {
     call: PendingCall,
     /// `None` after the response.
     request: Option<(InFlight, Option<HeaderValue>)>,
+    /// What a held response needs, with `--grip`.
+    holdable: Option<(Arc<Connection>, Box<Origin>)>,
 }
 
 impl PendingResponse {
@@ -44,7 +48,14 @@ impl PendingResponse {
     pub fn poll(&mut self, context: &mut Context<'_>, client: &ClientState) -> Poll<ChosenResponse> {
         match self {
             Self::Later(pending) => pending.as_mut().poll(context),
-            Self::Direct(direct) => direct.poll(context, client),
+            Self::Direct(direct) => match ready!(direct.poll(context, client)) {
+                ControlFlow::Break(response) => Poll::Ready(response),
+                ControlFlow::Continue(mut held) => {
+                    let polled = held.as_mut().poll(context);
+                    *self = Self::Later(held);
+                    polled
+                }
+            },
         }
     }
 
@@ -54,13 +65,40 @@ impl PendingResponse {
 }
 
 impl DirectResponse {
-    fn poll(&mut self, context: &mut Context<'_>, client: &ClientState) -> Poll<ChosenResponse> {
+    /// Ready with the response, or with what to wait for if it is held.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        client: &ClientState,
+    ) -> Poll<ControlFlow<ChosenResponse, BoxFuture<'static, ChosenResponse>>> {
         let polled = catch_unwind(AssertUnwindSafe(|| self.call.poll(context, client)));
         let mut response = ready!(polled.unwrap_or_else(|_| Poll::Ready(panicked())));
         let Some((mut in_flight, id)) = self.request.take() else { return Poll::Pending };
+        if let Some((connection, origin)) = self.holdable.take().filter(|_| is_asked(&mut response)) {
+            return Poll::Ready(ControlFlow::Continue(held(connection, response, origin, in_flight, id)));
+        }
         in_flight.responded(&mut response);
-        Poll::Ready(ChosenResponse { response, in_flight, id })
+        Poll::Ready(ControlFlow::Break(ChosenResponse { response, in_flight, id }))
     }
+}
+
+/// A response that asks to be held.
+fn held(
+    connection: Arc<Connection>,
+    response: AppResponse,
+    origin: Box<Origin>,
+    mut in_flight: InFlight,
+    id: Option<HeaderValue>,
+) -> BoxFuture<'static, ChosenResponse> {
+    Box::pin(async move {
+        let holding = async {
+            let (mut response, _) = hold(&connection, response, origin, &mut in_flight).await;
+            in_flight.responded(&mut response);
+            response
+        };
+        let response = surviving(holding).await;
+        ChosenResponse { response, in_flight, id }
+    })
 }
 
 /// Answers one HTTP/1 request.
@@ -73,7 +111,7 @@ pub fn respond_http1(connection: &Arc<Connection>, parts: RequestParts, body: Ra
     }
     let (mut head, mut in_flight, id) = connection.begin(head, None);
     connection.count();
-    let chosen = match caught(|| choose(connection, (&mut head, false), &body, &mut in_flight)) {
+    let mut chosen = match caught(|| choose(connection, (&mut head, false), &body, &mut in_flight)) {
         Ok(chosen) => chosen,
         Err(response) => return PendingResponse::now(response, in_flight, id),
     };
@@ -81,7 +119,10 @@ pub fn respond_http1(connection: &Arc<Connection>, parts: RequestParts, body: Ra
         return later(Arc::clone(connection), chosen, head, in_flight, id);
     }
     match caught(|| chosen.app.call_direct(head, &connection.service.settings, &connection.client)) {
-        Ok(call) => PendingResponse::Direct(Box::new(DirectResponse { call, request: Some((in_flight, id)) })),
+        Ok(call) => {
+            let holdable = chosen.origin.take().map(|origin| (Arc::clone(connection), origin));
+            PendingResponse::Direct(Box::new(DirectResponse { call, request: Some((in_flight, id)), holdable }))
+        }
         Err(mut response) => {
             in_flight.responded(&mut response);
             PendingResponse::now(response, in_flight, id)
@@ -92,14 +133,18 @@ pub fn respond_http1(connection: &Arc<Connection>, parts: RequestParts, body: Ra
 /// The response of an application that needs more than the short way.
 fn later(
     connection: Arc<Connection>,
-    chosen: ChosenApp,
+    mut chosen: ChosenApp,
     head: Box<RequestHead>,
     mut in_flight: InFlight,
     id: Option<HeaderValue>,
 ) -> PendingResponse {
     PendingResponse::Later(Box::pin(async move {
         let responding = async {
+            let origin = chosen.origin.take();
             let (mut response, _) = call(&connection, chosen, (head, false), RawBody::Empty, &mut in_flight).await;
+            if let Some(origin) = origin.filter(|_| is_asked(&mut response)) {
+                (response, _) = hold(&connection, response, origin, &mut in_flight).boxed().await;
+            }
             in_flight.responded(&mut response);
             response
         };

@@ -28,14 +28,15 @@ use crate::request::activity::Activity;
 use crate::request::head::Peer;
 use crate::response::stream_clock::{PIECE, StreamClock};
 use crate::runtime::shutdown::{Phase, ShutdownGuard};
-use crate::wire::{FrameGuard, Limits, Timer};
+use crate::wire::{FrameGuard, Limits, MISSED, SECOND_LOOK, Timer};
 
 /// How many bytes of one response may wait in hyper until the client opens its window.
 const SEND_BUFFER: usize = 4 * PIECE;
 
-/// How many streams a client may reset before hyper looks at them, and how many it may make us reset.
+/// How many streams a client may reset before hyper looks at them, and how many it may make us reset. A client without
+/// a fault makes us reset none, or a few whose bodies it still sends.
 const MOST_PENDING_RESETS: usize = 20;
-const MOST_LOCAL_RESETS: usize = 200;
+const MOST_LOCAL_RESETS: usize = 50;
 
 /// How many more requests a client may give up than get a response. Then the connection closes.
 const MOST_GIVEN_UP: u64 = 200;
@@ -131,6 +132,7 @@ const MOST_CRUMBS: usize = 512;
 
 /// Completes when there was no request for some time after `began`: `first` before the first request, `later` after it.
 async fn idle_for(activity: &Activity, began: Instant, first: Duration, later: Duration) {
+    let mut looked_again = false;
     loop {
         let now = Instant::now();
         let (since, any) = activity.idle_since();
@@ -141,7 +143,13 @@ async fn idle_for(activity: &Activity, began: Instant, first: Duration, later: D
         };
         let Some(until) = until else { return std::future::pending().await };
         if until <= now {
-            return;
+            if looked_again || now - until <= MISSED {
+                return;
+            }
+            // The server did not run for a while. A request may have come meanwhile.
+            looked_again = true;
+            sleep_until(now + SECOND_LOOK).await;
+            continue;
         }
         // After a first request, the shorter `later` may apply.
         sleep_until(until.min(now + later.max(SHORTEST_SLEEP))).await;

@@ -219,7 +219,10 @@ impl Server {
             });
             result
         });
-        let io_thread = io_thread.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        let io_thread = io_thread.map_err(|error| {
+            let hint = "raise the limit (`ulimit -u`, `TasksMax=` of systemd), or lower `--wsgi-threads`";
+            StartupError::new(format!("cannot start the thread that serves connections: {error}"), hint)
+        })?;
         *stage = ServerStage::Running(Running { io_thread, pools, log_thread, admin });
         Ok(())
     }

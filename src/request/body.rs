@@ -74,11 +74,13 @@ impl RawBody {
             Self::Http1(reader) => return poll_fn(|context| reader.poll_next(context)).await.transpose(),
             Self::Http2(incoming, data_rate) => (incoming, data_rate),
         };
-        let frame = match data_rate.wait() {
-            None => incoming.frame().await,
-            Some(deadline) => {
-                let frame = tokio::time::timeout_at(deadline, incoming.frame()).await;
-                frame.map_err(|_| BodyError::TooSlow("the request body came too slowly".into()))?
+        let frame = loop {
+            let Some(deadline) = data_rate.wait() else { break incoming.frame().await };
+            match tokio::time::timeout_at(deadline, incoming.frame()).await {
+                Ok(frame) => break frame,
+                // It is a later one if the server did not run for a while.
+                Err(_) if data_rate.wait() > Some(deadline) => {}
+                Err(_) => return Err(BodyError::TooSlow("the request body came too slowly".into())),
             }
         };
         data_rate.moved(frame.iter().flatten().filter_map(Frame::data_ref).map(Bytes::len).sum());

@@ -10,6 +10,8 @@ pub mod early_hints;
 pub mod encoding;
 pub mod file_stream;
 pub mod follower;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod in_flight;
 pub mod own_fields;
 pub mod static_files;

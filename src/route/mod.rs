@@ -320,8 +320,12 @@ pub enum Reason {
     NotFound,
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports, reason = "its tests use it all"))]
 mod comparison;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::indexing_slicing, reason = "only tests see it")]
+pub mod fuzzing;
 #[cfg(test)]
 mod rule_comparison;
 #[cfg(test)]

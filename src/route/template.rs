@@ -117,8 +117,12 @@ impl PathTemplate {
 
     /// The templates of a prefix: itself, and everything below it. The empty prefix has every path.
     pub(super) fn below(prefix: &str) -> Vec<Self> {
-        let segments: Vec<_> =
-            prefix.split('/').skip(1).map(|segment| vec![Token::Literal(segment.as_bytes().into())]).collect();
+        let mut segments = Vec::new();
+        for segment in prefix.split('/').skip(1) {
+            let mut tokens = Vec::new();
+            divide_literal(segment.as_bytes(), &mut segments, &mut tokens);
+            segments.push(tokens);
+        }
         let rest = Self { segments: segments.clone(), tail: Some(vec![Token::Parameter(Converter::Path)]) };
         if segments.is_empty() { vec![rest] } else { vec![Self { segments, tail: None }, rest] }
     }
@@ -180,6 +184,14 @@ mod tests {
         let tail =
             vec![literal("b-"), Token::Parameter(Converter::Path), literal("/raw/"), Token::Parameter(Converter::Str)];
         assert_eq!(template.tail, Some(tail));
+    }
+
+    #[test]
+    fn a_prefix_is_read_like_a_template() {
+        for prefix in ["/a/b", "/a//b", "/é"] {
+            let below = PathTemplate::below(prefix);
+            assert_eq!(below.first(), Some(&PathTemplate::parse(prefix, Author::Operator).unwrap()), "{prefix}");
+        }
     }
 
     #[test]

@@ -106,6 +106,12 @@ fn request_of(parser: &HeadParser, head: &Head, bytes: &[u8]) -> ReferenceReques
     }
 }
 
+/// Whether two ends mean the same. If a head is too long and malformed as well, either may be named.
+pub fn same_refusal(one: End, other: End) -> bool {
+    let is_of_head = |end| matches!(end, End::Refused(400 | 414 | 431));
+    one == other || is_of_head(one) && is_of_head(other)
+}
+
 /// Reads `bytes` with both. The strict parser gets them in pieces that end at `cuts`.
 ///
 /// # Panics
@@ -119,7 +125,8 @@ pub fn compare(bytes: &[u8], cuts: &[usize]) {
         reader.feed(bytes.get(at..cut).unwrap_or_default());
         at = cut;
     }
-    assert_eq!((reader.requests, reader.end), expected, "{} cut at {cuts:?}", bytes.escape_ascii());
+    let end = if same_refusal(reader.end, expected.1) { expected.1 } else { reader.end };
+    assert_eq!((reader.requests, end), expected, "{} cut at {cuts:?}", bytes.escape_ascii());
 }
 
 #[cfg(test)]

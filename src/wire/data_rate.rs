@@ -4,6 +4,10 @@
 //! credit, at the minimum data rate. The clock runs only while the server waits for the client, never while the client
 //! waits for the server. While the client keeps up, the clock is not read. Both directions use the same rule.
 //!
+//! The server may not have run for a while: the process was stopped (SIGSTOP), or the machine was suspended. Then a
+//! deadline is found long after it has passed, and what the client has sent meanwhile was not read. Such a wait is not
+//! held against the client. It gets the whole grace time again.
+//!
 //! Spec: RFC 9110 15.5.9 (408). The rate is our own rule.
 
 use std::time::Duration;
@@ -11,6 +15,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Limits;
+use super::timer::MISSED;
 
 /// The largest credit that bytes can earn, as a multiple of the grace time. Otherwise one large write would earn an
 /// hour of silence.
@@ -44,7 +49,8 @@ impl DataRate {
         let since = self.waiting.take();
         let now = since.map(|since| {
             let now = Instant::now();
-            self.credit = self.credit.saturating_sub(now - since);
+            let waited = now - since;
+            self.credit = if self.is_missed(waited) { self.grace } else { self.credit.saturating_sub(waited) };
             now
         });
         self.moved = self.moved.saturating_add(bytes as u64);
@@ -63,7 +69,11 @@ impl DataRate {
 
     /// Notes that the server waits for the client. Returns the deadline; `None` means that there is none.
     pub fn wait(&mut self) -> Option<Instant> {
-        let since = *self.waiting.get_or_insert_with(Instant::now);
+        let since = match self.waiting {
+            Some(since) => self.since_it_ran(since),
+            None => Instant::now(),
+        };
+        self.waiting = Some(since);
         if self.rate == 0 {
             return None;
         }
@@ -73,6 +83,20 @@ impl DataRate {
             self.credit = self.credit.saturating_add(earned).min(self.grace.saturating_mul(MOST_GRACES));
         }
         since.checked_add(self.credit)
+    }
+
+    /// When the wait has begun. If its deadline was missed, it begins now, with the whole grace time.
+    fn since_it_ran(&mut self, since: Instant) -> Instant {
+        let now = Instant::now();
+        if !self.is_missed(now - since) {
+            return since;
+        }
+        self.credit = self.grace;
+        now
+    }
+
+    fn is_missed(&self, waited: Duration) -> bool {
+        waited > self.credit.saturating_add(MISSED)
     }
 }
 
@@ -109,6 +133,23 @@ mod tests {
         assert_eq!(left(&mut data_rate), 6);
         data_rate.moved(0);
         assert_eq!(left(&mut data_rate), 6);
+    }
+
+    #[test]
+    fn a_deadline_that_the_server_has_missed_begins_again() {
+        let stopped = Instant::now().checked_sub(Duration::from_secs(40));
+        let mut data_rate = data_rate(500);
+        data_rate.credit = Duration::from_secs(2);
+        data_rate.waiting = stopped;
+        assert_eq!(left(&mut data_rate), 10);
+        data_rate.credit = Duration::from_secs(2);
+        data_rate.waiting = stopped;
+        data_rate.moved(1_000);
+        assert_eq!(left(&mut data_rate), 12);
+        // A deadline that is found in time has passed.
+        data_rate.moved(0);
+        data_rate.waiting = Instant::now().checked_sub(data_rate.credit + Duration::from_millis(100));
+        assert!(data_rate.wait().unwrap() < Instant::now());
     }
 
     #[test]

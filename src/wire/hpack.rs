@@ -317,6 +317,11 @@ fn huffman(coded: &[u8], mut take: impl FnMut(u8)) -> Result<(), Broken> {
     if bits < 8 && waiting & padding == padding { Ok(()) } else { Err(Broken) }
 }
 
+#[cfg(any(test, fuzzing))]
+#[path = "hpack_fuzzing.rs"]
+#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "only tests see it")]
+pub(super) mod fuzzing;
+
 #[cfg(test)]
 mod tests {
     use super::*;

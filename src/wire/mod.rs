@@ -33,6 +33,9 @@ mod timer;
 #[allow(missing_docs, clippy::indexing_slicing, clippy::missing_panics_doc, reason = "only tests see it")]
 pub mod comparison;
 #[cfg(any(test, fuzzing))]
+#[allow(clippy::indexing_slicing, clippy::panic, reason = "only tests see it")]
+pub mod fuzzing;
+#[cfg(any(test, fuzzing))]
 #[allow(missing_docs, clippy::indexing_slicing, reason = "only tests see it")]
 pub mod reference;
 
@@ -49,7 +52,7 @@ pub use head::{Head, HeadParser};
 pub use linger::Closing;
 pub use message::{asks_for_websocket, check as check_message};
 pub use opening::read_opening;
-pub use timer::{SpareTimer, Timer};
+pub use timer::{MISSED, SECOND_LOOK, SpareTimer, Timer};
 
 /// The limits of a connection.
 #[derive(Clone, Debug)]

@@ -5,6 +5,10 @@
 //! clock and sleeps again. It never sleeps longer than the idle timeout of a connection. So if a nearer deadline is set
 //! but not polled, it fires that much too late at most. Several deadlines of a connection share one [`Timer`]. The
 //! deadline of a response has its own one ([`SpareTimer`]), which the next request reuses.
+//!
+//! A deadline that is found much too late was missed, because the process was stopped (SIGSTOP) or the machine suspended.
+//! tokio may fire its timers before it looks at the sockets, since SIGCONT interrupts its wait. So the timer then waits a
+//! moment longer, and what has arrived meanwhile is read.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -18,6 +22,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
+/// A deadline that is found later than this was missed because the server did not run.
+pub const MISSED: Duration = Duration::from_millis(500);
+/// How much longer the timer waits then.
+pub const SECOND_LOOK: Duration = Duration::from_millis(100);
+
 /// See the top of this file.
 #[derive(Debug)]
 pub struct Timer {
@@ -26,17 +35,20 @@ pub struct Timer {
     /// The task that the tokio timer wakes.
     waker: Option<Waker>,
     longest: Duration,
+    /// A deadline that was missed, and until when the timer waits instead.
+    missed: Option<(Instant, Instant)>,
 }
 
 impl Timer {
     /// A timer that sleeps for `longest` at most. No deadline may be nearer than that unless it is polled.
     pub fn new(longest: Duration) -> Self {
-        Self { sleep: None, armed: false, waker: None, longest: longest.clamp(SHORTEST_SLEEP, LONGEST_SLEEP) }
+        let longest = longest.clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
+        Self { sleep: None, armed: false, waker: None, longest, missed: None }
     }
 
     /// Returns whether `deadline` has passed. If not, the task is woken when it has. With `None`, there is no deadline
     /// and the timer only stays set.
-    pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> bool {
+    pub fn poll(&mut self, cx: &mut Context<'_>, mut deadline: Option<Instant>) -> bool {
         loop {
             if let Some(sleep) = &mut self.sleep
                 && self.armed
@@ -56,10 +68,27 @@ impl Timer {
                 }
             }
             let now = Instant::now();
-            if deadline.is_some_and(|deadline| deadline <= now) {
-                return true;
+            if let Some(passed) = deadline.filter(|deadline| *deadline <= now) {
+                let until = self.second_look(passed, now);
+                if until <= now {
+                    return true;
+                }
+                deadline = Some(until);
+                continue;
             }
             self.arm(now, deadline);
+        }
+    }
+
+    /// Until when to wait after a deadline has passed.
+    fn second_look(&mut self, passed: Instant, now: Instant) -> Instant {
+        match self.missed {
+            Some((missed, until)) if missed == passed || until == passed => until,
+            _ if now - passed <= MISSED => passed,
+            _ => {
+                self.missed = Some((passed, now + SECOND_LOOK));
+                now + SECOND_LOOK
+            }
         }
     }
 
@@ -122,6 +151,17 @@ mod tests {
 
     async fn fire(timer: &mut Timer, deadline: Instant) {
         poll_fn(|cx| if timer.poll(cx, Some(deadline)) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    #[test]
+    fn a_missed_deadline_leaves_time_for_a_second_look() {
+        runtime().block_on(async {
+            let (start, mut timer) = (Instant::now(), Timer::new(Duration::from_secs(60)));
+            let missed = start.checked_sub(Duration::from_secs(30)).unwrap();
+            fire(&mut timer, missed).await;
+            assert!(start.elapsed() >= SECOND_LOOK && start.elapsed() < Duration::from_secs(5));
+            fire(&mut timer, start).await;
+        });
     }
 
     #[test]

@@ -1,10 +1,12 @@
 """Responses that ask to be held: `wsgi` does it with a plain WSGI application, `asgi` with a plain ASGI one.
 
-The query of `/hold` is the `Grip-*` fields of the response, and `body`. `/publish` publishes its body with `rsgi.publish`.
-`/seen` shows the fields that the application got, `/threads` how many threads have served `/hold`.
+The query of `/hold` is the `Grip-*` fields of the response, `body`, and `type`, its media type. `/publish` publishes its
+body with `rsgi.publish`. `/seen` shows the fields that the application got, `/threads` how many threads have served `/hold`.
+`/next`, `/again` and `/slow` are for `Grip-Link`.
 """
 
 import json
+import os
 import threading
 from urllib.parse import parse_qsl
 
@@ -12,6 +14,9 @@ import rsgi
 
 _threads = set()
 _asked = []
+_lock = threading.Lock()
+_released = threading.Event()
+_slow = {"now": 0, "most": 0}
 
 
 def _response(path, query, fields, body):
@@ -22,7 +27,8 @@ def _response(path, query, fields, body):
         _threads.add(threading.get_ident())
         headers = [(name, value) for name, value in said if name.lower().startswith(("grip-", "x-"))]
         content = dict(said).get("body", "held\n")
-        return 200, [("content-type", "text/event-stream"), *headers], content.encode()
+        kind = dict(said).get("type", "text/event-stream")
+        return 200, [("content-type", kind), *headers], content.encode()
     if path == "/publish":
         rsgi.publish(**json.loads(body))
         return 200, [], b"published\n"
@@ -32,11 +38,34 @@ def _response(path, query, fields, body):
         return 200, [], str(len(_threads)).encode()
     if path == "/asked":
         return 200, [], json.dumps(_asked).encode()
+    if path == "/pid":
+        return 200, [], str(os.getpid()).encode()
+    if path == "/again":
+        # Every page has another one.
+        return 200, [("grip-link", "</again>; rel=next")], b"page\n"
+    if path == "/slow":
+        return 200, [], _wait(float(query or 20)).encode()
+    if path == "/release":
+        _released.set()
+        return 200, [], json.dumps(_slow).encode()
+    if path == "/slow-now":
+        return 200, [], str(_slow["now"]).encode()
     if path == "/next":
         # What a stream goes on with; the client's position comes in Grip-Last.
         headers = [("grip-hold", "stream"), ("grip-channel", "news; prev-id=9"), ("grip-link", "</next>; rel=next")]
         return 200, headers, f"next after {fields.get('grip-last')}\n".encode()
     return 404, [], b"not here\n"
+
+
+def _wait(seconds):
+    """Wait for `/release`, or for some seconds, and count how many do so at the same time."""
+    with _lock:
+        _slow["now"] += 1
+        _slow["most"] = max(_slow.values())
+    _released.wait(seconds)
+    with _lock:
+        _slow["now"] -= 1
+    return "slow\n"
 
 
 def wsgi(environ, start_response):

@@ -19,7 +19,7 @@ from server import UVICORN_READY, Server
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The languages of blocks that are files, with the comment that names them in their first line.
-FILES = {"python": "# ", "toml": "# ", "html": "<!-- ", "css": "/* ", "js": "// "}
+FILES = {"python": "# ", "toml": "# ", "ini": "# ", "html": "<!-- ", "css": "/* ", "js": "// "}
 
 
 class Reader:
@@ -101,8 +101,8 @@ class Reader:
         environment = clean_environment()
         # A library that a page uses may warn of what another one will remove.
         environment["PYTHONWARNINGS"] = "ignore::UserWarning"
-        # Both commands are those of this interpreter, whose environment may have no scripts.
-        line = re.sub(r"^django-admin ", "python -m django ", re.sub(r"^rsgi ", "python -m rsgi ", line))
+        # These commands are those of this interpreter, whose environment may have no scripts.
+        line = re.sub(r"^django-admin ", "python -m django ", re.sub(r"^(rsgi|pytest) ", r"python -m \1 ", line))
         command = ["sh", "-c", line.replace("127.0.0.1:8000", f"127.0.0.1:{self._port}")]
         return subprocess.run(
             command, cwd=self._folder, env=environment, capture_output=True, text=True, timeout=120, check=False

@@ -16,8 +16,8 @@ PROJECT = Path(__file__).parent.parent.parent
 # From top to bottom: a folder may import those after it. `docs/architecture.md` says what each one is for.
 LAYERS = {
     "src": (
-        "explain process admin dashboard accept http grip shadow gateway runtime response access_log request net config "
-        "metrics rollback log route wire"
+        "fuzzing explain process admin dashboard accept http grip shadow gateway runtime response access_log request net "
+        "config metrics rollback log route wire"
     ).split(),
     "bridge/src": "host report call request response pool log pipe process error spare latin1".split(),
 }

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from trials.exhaustion import NEED_MOUNT, SCENES, can_mount
+from trials.exhaustion import SCENES, missing
 from trials.servers import RSGI
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and prlimit")
@@ -21,6 +21,6 @@ def test_the_server_comes_through(name: str) -> None:
     scene, _ = SCENES[name]
     if name == "stopped and continued" and "RSGI_TEST_FAULTS" not in os.environ:
         pytest.skip("needs a machine without other load: `make test-faults` runs it")
-    if scene in NEED_MOUNT and not can_mount():
-        pytest.skip("needs a user who may mount a file system")
+    if (what := missing(scene)) is not None:
+        pytest.skip(f"needs {what}")
     assert scene(RSGI) is None

@@ -190,8 +190,8 @@ def test_only_the_server_signs(server: Server) -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ([("Grip-Hold", "forever"), ("Grip-Channel", "a")], "it must be `response` or `stream`"),
-        ([("Grip-Hold", "stream")], "no `Grip-Channel`"),
+        ([("Grip-Hold", "forever"), ("Grip-Channel", "a")], "`forever`, and must be `response` or `stream`"),
+        ([("Grip-Hold", "stream")], "no channel (`Grip-Channel`)"),
         ([("Grip-Hold", "stream"), ("Grip-Channel", ",".join(map(str, range(33))))], "--grip-max-channels"),
         ([*STREAM, ("Grip-Keep-Alive", "x; timeout=soon")], "not a number of seconds"),
     ],

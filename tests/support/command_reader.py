@@ -18,9 +18,13 @@ from server import Server
 BLOCK = re.compile(r"^```(sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+# Variables of the test run, which a reader does not have.
+_NOT_THEIRS = ("RSGI_", "COLUMNS", "PYTEST_")
+
+
 def clean_environment() -> dict[str, str]:
     """The environment without settings of rsgi, in which the scripts of this interpreter come first."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RSGI_", "COLUMNS"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_THEIRS)}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     return environment
 

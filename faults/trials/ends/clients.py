@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import TypeVar
 
+from certificates import NAME
 from http2_wire import Http2Connection
 from server import Server, wait_until
 from trials.apps import DOWNLOAD, JOB
@@ -32,18 +35,23 @@ IDLE = 0.25  # seconds; the server waits 0.3
 
 LOST = (OSError, ConnectionEnded, TimeoutError)
 
+AnyConnection = TypeVar("AnyConnection", bound=Connection)
+
 
 class Client(threading.Thread):
     """One client.
 
     Attributes:
+        context: For TLS, if the server speaks it.
         counts: How often each outcome was seen.
         notes: What was not as it should be, for a message.
     """
 
-    def __init__(self, server: Server, kind: str, path: str, stopped: threading.Event) -> None:
+    def __init__(
+        self, server: Server, kind: str, path: str, stopped: threading.Event, context: ssl.SSLContext | None
+    ) -> None:
         super().__init__(daemon=True, name=f"{kind} {path}")
-        self.server, self.kind, self.path, self.stopped = server, kind, path, stopped
+        self.server, self.kind, self.path, self.stopped, self.context = server, kind, path, stopped, context
         self.counts: Counter[str] = Counter()
         self.notes: list[str] = []
 
@@ -56,8 +64,17 @@ class Client(threading.Thread):
             except ConnectionRefusedError:
                 self.counts[REFUSED] += 1
                 self.stopped.wait(RETRY)
+            except ssl.SSLError as error:
+                self.note(CUT, error)  # in its handshake
             except (MalformedResponse, AssertionError) as error:
                 self.note(WRONG, error)
+
+    def opened(self, kind: type[AnyConnection]) -> AnyConnection:
+        """A new connection, encrypted if the server speaks TLS."""
+        connection = kind(self.server, timeout=TIMEOUT)
+        if self.context:
+            connection.socket = self.context.wrap_socket(connection.socket, server_hostname=NAME)
+        return connection
 
     def note(self, outcome: str, error: object) -> None:
         """Count it, and keep why."""
@@ -80,7 +97,7 @@ class Client(threading.Thread):
 
 def _requests(client: Client, ask: Callable[[Connection], None], expected: bytes | None) -> None:
     """Requests on one connection for as long as it lives."""
-    with Connection(client.server, timeout=TIMEOUT) as connection:
+    with client.opened(Connection) as connection:
         goes_on, idle_since = True, time.monotonic()
         while goes_on and not client.stopped.is_set():
             began = time.monotonic()
@@ -131,7 +148,7 @@ def _job(client: Client) -> None:
 
 def _events(client: Client) -> None:
     """A stream without an end: 20 events are whole, and one that the server ends is told so."""
-    with Connection(client.server, timeout=TIMEOUT) as connection:
+    with client.opened(Connection) as connection:
         try:
             connection.send_request("GET", client.path)
             response = connection.read_head()
@@ -152,7 +169,7 @@ def _events(client: Client) -> None:
 
 
 def _websocket(client: Client) -> None:
-    with WebSocketConnection(client.server, timeout=TIMEOUT) as connection:
+    with client.opened(WebSocketConnection) as connection:
         try:
             response = connection.upgrade(client.path)
         except LOST as error:
@@ -179,7 +196,7 @@ def _websocket(client: Client) -> None:
 
 def _http2(client: Client) -> None:
     try:
-        connection = Http2Connection(client.server)
+        connection = Http2Connection(client.server, client.context)
     except ConnectionRefusedError:
         raise
     except OSError as error:
@@ -217,9 +234,14 @@ _KINDS: dict[str, Callable[[Client], None]] = {
 class Load:
     """All clients of a run; a context manager that ends them."""
 
-    def __init__(self, server: Server, kinds: list[tuple[str, str]]) -> None:
+    def __init__(
+        self, server: Server, kinds: list[tuple[str, str]], context: Callable[[str], ssl.SSLContext] | None = None
+    ) -> None:
         self.stopped = threading.Event()
-        self.clients = [Client(server, kind, path, self.stopped) for kind, path in kinds]
+        self.clients = [
+            Client(server, kind, path, self.stopped, context and context("h2" if kind == "http2" else "http/1.1"))
+            for kind, path in kinds
+        ]
 
     def __enter__(self) -> Load:
         for client in self.clients:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import ssl
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from behaviours.hosts import HostServer
+from certificates import NAME, Certificates
 from server import wait_until
 from trials.ends.clients import Load
 
 LONGEST = 40.0  # seconds for any of them
 LONGEST_END = 20.0
+RULES = "rules.toml"
 
 
 @dataclass
@@ -30,12 +33,14 @@ class Run:
         folder: Where its files are; `broken` makes the application impossible to import.
         left: Processes that were there when all should have ended.
         restarts: How often an event that can be repeated is.
+        certificates: What the server has for TLS, if it speaks that.
     """
 
     server: HostServer
     load: Load
     folder: Path
     restarts: int
+    certificates: Certificates | None = None
     left: int = 0
     killed: list[int] = field(default_factory=list)
 
@@ -145,6 +150,41 @@ def broken_restart(run: Run) -> None:
     broken.unlink()
     run.server.send_signal(signal.SIGHUP)
     _replaced(run, old, len(old))
+
+
+def rules_reloaded(run: Run) -> None:
+    """Other rules in the configuration file, and SIGHUP."""
+    for number in range(run.restarts):
+        write_rules(run.folder, number % 3)
+        since = run.server.log_mark()
+        run.server.send_signal(signal.SIGHUP)
+        run.server.wait_for_log(f"reloaded {run.folder / RULES}", LONGEST, since)
+        run.load.served(1)
+
+
+def write_rules(folder: Path, number: int) -> Path:
+    """A configuration file with so many rules for paths that nobody asks for, and one that moves a path."""
+    moved = f'[[routes]]\npath = "/moved"\napp = "{("old", "new")[number % 2]}"\n'
+    more = "".join(f'[[routes]]\npath = "/never/{each}"\napp = "new"\n' for each in range(number))
+    apps = '[apps.old]\nwsgi = "trials.apps:wsgi"\n[apps.new]\nasgi = "trials.apps:asgi"\nprefix = "/a"\n'
+    file = folder / RULES
+    file.write_text(apps + moved + more)
+    return file
+
+
+def certificate_renewed(run: Run) -> None:
+    """Another certificate and key in the same files, and SIGHUP: new connections get it, others go on."""
+    assert run.certificates is not None
+    address = run.server.address
+    assert isinstance(address, tuple)
+    for _ in range(run.restarts):
+        certificate, _ = run.certificates.issue("server", NAME, "127.0.0.1")
+        since = run.server.log_mark()
+        run.server.send_signal(signal.SIGHUP)
+        run.server.wait_for_log("read the TLS certificates again", LONGEST, since)
+        shown = ssl.get_server_certificate(address)
+        assert certificate.read_text().startswith(shown), "new connections get the old certificate"
+        run.load.served(1)
 
 
 Event = Callable[[Run], None]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from certificates import Certificates
 from trials.apps import BROKEN, JOBS
 from trials.ends import events
 from trials.ends.clients import CUT, WHOLE, WRONG, Load
@@ -33,6 +34,9 @@ class Happening:
         kills: Whether a process is killed, so that what it ran is lost.
         ends: Whether the server is gone afterwards.
         leaks: Whether a client makes the application take memory.
+        workers: How many processes serve.
+        rules: Whether the applications are named in a file.
+        encrypted: Whether everybody speaks TLS.
     """
 
     title: str
@@ -41,6 +45,9 @@ class Happening:
     kills: bool = False
     ends: bool = False
     leaks: bool = False
+    workers: int = WORKERS
+    rules: bool = False
+    encrypted: bool = False
 
 
 _ALL: dict[str, tuple[str, ...]] = {"rsgi": (), "gunicorn": (), "uvicorn": (), "Granian": (), "Hypercorn": ()}
@@ -80,6 +87,11 @@ HAPPENINGS = {
         kills=True,
     ),
     "broken": Happening("SIGHUP with code that cannot start", events.broken_restart, {**_SIGNALS, "Granian": ()}),
+    # The others read nothing again without a restart.
+    "rules": Happening("other rules and SIGHUP, repeated", events.rules_reloaded, {"rsgi": ()}, workers=1, rules=True),
+    "certificate": Happening(
+        "a new certificate and SIGHUP, repeated", events.certificate_renewed, {"rsgi": ()}, workers=1, encrypted=True
+    ),
 }
 
 
@@ -133,15 +145,21 @@ def try_one(kind: Kind, happening: Happening, restarts: int) -> Result:
         jobs.touch()
         environment = {JOBS: str(jobs), BROKEN: str(folder / "broken")}
         arguments = list(happening.arguments[kind.name])
-        if kind is RSGI:
-            arguments += ["--app-dir", str(FOLDER), "--asgi", "/a=trials.apps:asgi", "--grace", "10"]
         target = f"trials.apps:{kind.interfaces[0]}"
-        server = start(kind, kind.interfaces[0], target, *arguments, workers=WORKERS, environment=environment)
+        if kind is RSGI:
+            arguments += ["--app-dir", str(FOLDER), "--grace", "10"]
+            arguments += [] if happening.rules else ["--asgi", "/a=trials.apps:asgi"]
+        if happening.rules:
+            target = ""
+            arguments += ["--config", str(events.write_rules(folder, 0))]
+        certificates = Certificates.make(folder) if happening.encrypted else None
+        arguments += certificates.flags() if certificates else ()
+        server = start(kind, kind.interfaces[0], target, *arguments, workers=happening.workers, environment=environment)
         clients = _kinds(kind)
         if happening.leaks:
             clients.append(("get", f"/{kind.interfaces[0][0]}/leak"))
-        load = Load(server, clients)
-        run = events.Run(server, load, folder, restarts)
+        load = Load(server, clients, certificates and certificates.context)
+        run = events.Run(server, load, folder, restarts, certificates)
         failed = None
         try:
             with load:

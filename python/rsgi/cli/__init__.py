@@ -17,6 +17,8 @@ from rsgi.observe.console import say, writes_json
 USAGE_ERROR = 2
 STARTUP_ERROR = 1
 
+_MORE_THREADS = "raise the limit (`ulimit -u`, `TasksMax=` of systemd), or lower `--wsgi-threads`"
+
 _NAMES = (
     "serve",
     "routes",
@@ -79,6 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except StartupError as error:
         _print_error(error.message, error.hint)
+        return STARTUP_ERROR
+    except RuntimeError as error:
+        if str(error) != "can't start new thread":  # as `threading` says it
+            raise
+        _print_error("the system allows this process no more threads", _MORE_THREADS)
         return STARTUP_ERROR
     except (click.Abort, KeyboardInterrupt):
         return STARTUP_ERROR

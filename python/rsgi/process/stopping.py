@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 
 from rsgi.observe.console import say
 from rsgi.process.signals import exit_now
@@ -50,7 +51,7 @@ class Stopping:
         """Begin the drain; from now on the end is near. May be called in a signal handler, and more than once."""
         if self.begun is None:
             self.begun = time.monotonic()
-            threading.Thread(target=self._end_if_stuck, name="rsgi-stopping", daemon=True).start()
+            _watch(self._end_if_stuck, "rsgi-stopping")
         self._stop()
 
     def over(self) -> None:
@@ -61,7 +62,7 @@ class Stopping:
         """End the process with `code` when the grace time is over and threads of the application still keep it."""
         begun = 0.0 if self.begun is None else time.monotonic() - self.begun
         grace = self._config.drain_delay + self._config.grace - begun
-        threading.Thread(target=_leave_threads, args=(max(grace, _LEAST), code), name="rsgi-end", daemon=True).start()
+        _watch(partial(_leave_threads, max(grace, _LEAST), code), "rsgi-end")
 
     def _end_if_stuck(self) -> None:
         if self._over.wait(longest_end(self._config) + _MARGIN):
@@ -71,6 +72,14 @@ class Stopping:
         where = "".join(traceback.format_stack(frame)) if frame is not None else ""
         say(f"error: the server did not end in time; its main thread is stuck here\n{where}")
         exit_now(1)
+
+
+def _watch(watch: Callable[[], None], name: str) -> None:
+    """Run `watch` on a thread. Without one, the server ends all the same, unless something keeps it."""
+    try:
+        threading.Thread(target=watch, name=name, daemon=True).start()
+    except RuntimeError:
+        say("warning: the system allows no more threads, so nothing ends the server if it is stuck")
 
 
 def _leave_threads(seconds: float, code: int) -> None:

@@ -794,6 +794,20 @@ class Config:
         unit="size",
         minimum=1024,
     )
+    grip_message_wait: float = _setting(
+        "How long a published item waits for the one before it (`prev-id`), if that has not come yet. 0 sends items as "
+        "they come.",
+        "GRIP",
+        5.0,
+        unit="duration",
+    )
+    grip_max_followers: int = _setting(
+        "How many held streams of a process may follow their `Grip-Link` at the same time. Others wait for their turn.",
+        "GRIP",
+        16,
+        unit="number",
+        minimum=1,
+    )
     openapi: str | None = _setting(
         "Serve one OpenAPI document for all applications at this path, before the applications. rsgi makes it at start, and "
         "again when routes or rules change. See docs/coverage.md.",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pluggy
 
     from rsgi.testing.child import ServerProcess
+    from rsgi.testing.forwarding import Forward
     from rsgi.testing.in_process import InProcessServer
 
 _Server = TypeVar("_Server", "InProcessServer", "ServerProcess")
@@ -107,6 +108,14 @@ def rsgi_async_client(_rsgi_url: str) -> Iterator[httpx.AsyncClient]:
 
     with httpx.HTTPTransport() as transport:
         yield async_client_of(_rsgi_url, transport)
+
+
+@pytest.fixture
+def rsgi_wsgi_app(_rsgi_url: str) -> Forward:
+    """A WSGI application for the test clients of frameworks: it sends each request to both applications."""
+    from rsgi.testing.forwarding import Forward
+
+    return Forward(_rsgi_url)
 
 
 @pytest.fixture

@@ -226,6 +226,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for FilteredStream<S> {
             let fresh = out.filled_mut().get_mut(start..).unwrap_or_default();
             if fresh.len() == waiting {
                 // The end of the stream. An incomplete close frame is dropped.
+                out.set_filled(start);
                 return Poll::Ready(Ok(()));
             }
             this.seen.heard.store(true, Ordering::Release);

@@ -11,6 +11,9 @@ mod closing;
 mod deflate;
 mod exchange;
 mod frame_filter;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::indexing_slicing, reason = "only tests see it")]
+pub mod fuzzing;
 mod handshake;
 mod message;
 mod offer;

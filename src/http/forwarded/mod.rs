@@ -9,6 +9,9 @@
 //! Spec: RFC 7239; PEP 3333 "URL Reconstruction"; ASGI HTTP 2.5 (`client`, `server`, `scheme`, `root_path`).
 
 mod customary;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::indexing_slicing, reason = "only tests see it")]
+pub mod fuzzing;
 mod memo;
 mod node;
 mod prefix;

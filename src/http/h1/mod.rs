@@ -9,6 +9,9 @@
 
 mod client;
 mod connection;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::indexing_slicing, clippy::panic, reason = "only tests see it")]
+pub mod fuzzing;
 mod handed_on;
 mod inflow;
 mod lines;

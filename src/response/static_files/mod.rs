@@ -7,6 +7,9 @@
 mod conditions;
 mod file_response;
 mod folder;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::indexing_slicing, reason = "only tests see it")]
+pub mod fuzzing;
 mod path;
 
 use std::sync::Arc;

@@ -1,0 +1,5 @@
+//! `Accept-Encoding`: `src/fuzzing.rs` says where it is written what must hold.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| _rsgi::fuzzing::accept_encoding(data));

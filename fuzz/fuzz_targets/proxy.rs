@@ -1,0 +1,5 @@
+//! The PROXY header: `src/fuzzing.rs` says where it is written what must hold.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| _rsgi::fuzzing::proxy(data));
