@@ -200,7 +200,7 @@ def test_what_cannot_be_translated_is_a_wrong_usage(
 
 
 @pytest.mark.parametrize(
-    ("theirs", "answer"),
+    ("theirs", "response"),
     [
         ("gunicorn wsgi_kitchen:app -w 2 -b 127.0.0.1:0 --timeout 30", "Hello, world!\n"),
         ("uvicorn asgi_kitchen:app --port 0", "Hello, world!\n"),

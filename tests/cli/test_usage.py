@@ -79,7 +79,7 @@ def said(ran: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    ("targets", "answer"),
+    ("targets", "response"),
     [
         (("good:app",), "wsgi\n"),
         (("good:new",), "asgi\n"),

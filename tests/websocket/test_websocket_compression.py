@@ -73,7 +73,7 @@ class DeflateConnection(WebSocketConnection):
 
 
 @pytest.mark.parametrize(
-    ("offer", "answer"),
+    ("offer", "response"),
     [
         ("permessage-deflate", "permessage-deflate"),
         (OFFER, "permessage-deflate; client_max_window_bits=12"),
