@@ -85,11 +85,7 @@ pub(super) struct ResponseMessages {
 pub(super) use rsgi_bridge::response::sink::Capacity;
 
 /// The head in the message that starts a response. `trailers` says whether trailers will follow the body.
-pub(super) fn response_head(
-    py: Python<'_>,
-    message: &Bound<'_, PyDict>,
-    trailers: bool,
-) -> PyResult<ResponseHead> {
+pub(super) fn response_head(py: Python<'_>, message: &Bound<'_, PyDict>, trailers: bool) -> PyResult<ResponseHead> {
     let status = message
         .get_item(intern!(py, "status"))?
         .ok_or_else(|| PyValueError::new_err("the message that starts the response has no 'status'"))?;

@@ -113,7 +113,7 @@ pub fn respond_http1(connection: &Arc<Connection>, parts: RequestParts, body: Ra
     connection.count();
     let mut chosen = match caught(|| choose(connection, (&mut head, false), &body, &mut in_flight)) {
         Ok(chosen) => chosen,
-        Err(response) => return PendingResponse::now(response, in_flight, id),
+        Err(response) => return PendingResponse::now(*response, in_flight, id),
     };
     if !chosen.is_direct() || in_flight.follower.is_some() {
         return later(Arc::clone(connection), chosen, head, in_flight, id);
@@ -125,7 +125,7 @@ pub fn respond_http1(connection: &Arc<Connection>, parts: RequestParts, body: Ra
         }
         Err(mut response) => {
             in_flight.responded(&mut response);
-            PendingResponse::now(response, in_flight, id)
+            PendingResponse::now(*response, in_flight, id)
         }
     }
 }
@@ -154,9 +154,9 @@ fn later(
 }
 
 /// The result of `work`, or the response to its error or its panic.
-fn caught<T>(work: impl FnOnce() -> Result<T, RequestError>) -> Result<T, AppResponse> {
+fn caught<T>(work: impl FnOnce() -> Result<T, RequestError>) -> Result<T, Box<AppResponse>> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => done.map_err(AppResponse::Error),
-        Err(_) => Err(panicked()),
+        Ok(done) => done.map_err(|error| Box::new(AppResponse::Error(error))),
+        Err(_) => Err(Box::new(panicked())),
     }
 }

@@ -109,11 +109,7 @@ impl ResponseHead {
     ///
     /// # Errors
     /// `TypeError` and `ValueError` that say which part is wrong and what was expected.
-    pub fn from_asgi(
-        status: &Bound<'_, PyAny>,
-        headers: Option<&Bound<'_, PyAny>>,
-        trailers: bool,
-    ) -> PyResult<Self> {
+    pub fn from_asgi(status: &Bound<'_, PyAny>, headers: Option<&Bound<'_, PyAny>>, trailers: bool) -> PyResult<Self> {
         let code: u16 = status.extract().map_err(|_| {
             PyTypeError::new_err(format!("status must be an int from 200 to 999, not {}", short(status)))
         })?;

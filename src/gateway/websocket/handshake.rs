@@ -53,16 +53,16 @@ pub(super) enum Handshake {
 
 impl Handshake {
     /// Checks what the accepting response depends on.
-    pub(super) fn read(request: &RequestParts) -> Result<Self, AppResponse> {
+    pub(super) fn read(request: &RequestParts) -> Result<Self, Box<AppResponse>> {
         let (fields, version) = (&request.fields, request.version);
         if fields.get("sec-websocket-version") != Some(b"13") {
-            return Err(other_version(version));
+            return Err(Box::new(other_version(version)));
         }
         if version == Version::HTTP_2 {
             return Ok(Self::ExtendedConnect);
         }
         let accept = accept_key(fields);
-        let refused = |reason| AppResponse::Error(RequestError::closing(StatusCode::BAD_REQUEST, reason));
+        let refused = |reason| Box::new(AppResponse::Error(RequestError::closing(StatusCode::BAD_REQUEST, reason)));
         accept.map(|accept| Self::Upgrade { accept }).map_err(refused)
     }
 

@@ -71,7 +71,7 @@ pub async fn call(app: &App, asked: HandshakeRequest<'_>, settings: &Settings) -
     let HandshakeRequest { mut head, guard, in_flight } = asked;
     let handshake = match Handshake::read(&head.parts) {
         Ok(handshake) => handshake,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let compression =
         if settings.ws_compression == WebSocketCompression::Off { None } else { offer::agree(&head.parts.fields) };
