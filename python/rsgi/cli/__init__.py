@@ -82,12 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartupError as error:
         _print_error(error.message, error.hint)
         return STARTUP_ERROR
+    except (click.Abort, KeyboardInterrupt):
+        return STARTUP_ERROR
     except RuntimeError as error:
         if str(error) != "can't start new thread":  # as `threading` says it
             raise
         _print_error("the system allows this process no more threads", _MORE_THREADS)
-        return STARTUP_ERROR
-    except (click.Abort, KeyboardInterrupt):
         return STARTUP_ERROR
     return result if isinstance(result, int) else 0
 
