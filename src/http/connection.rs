@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use crate::access_log::LogEntry;
 use crate::gateway::client_state::ClientState;
 use crate::gateway::websocket;
-use crate::grip::{Origin, answer as held, is_asked};
+use crate::grip::{Origin, held, is_asked};
 use crate::http::choose::{call, choose};
 use crate::http::forwarded::{Memo, Proxies};
 use crate::http::health;

@@ -29,7 +29,7 @@ pub fn is_asked(response: &mut AppResponse) -> bool {
 }
 
 /// Does what a response asks for. Gives the response for the client, and whether it is held.
-pub async fn answer(
+pub async fn held(
     grip: &Arc<Grip>,
     mut response: AppResponse,
     origin: Origin,
