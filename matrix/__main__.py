@@ -45,9 +45,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m matrix", description=__doc__)
     parser.add_argument("page", type=Path, help="the Markdown file to write")
     parser.add_argument("--environments", type=Path, default=Path(".venv-matrix"), help="where to install")
-    parser.add_argument("--only", action="append", help="only the frameworks with this title")
+    parser.add_argument("--only", action="append", help="only the framework with this title; again for more")
     parser.add_argument("--keep", type=Path, help="write what the servers said into this folder")
     arguments = parser.parse_args()
+    titles = [each.title for each in FRAMEWORKS]
+    if unknown := [title for title in arguments.only or () if title not in titles]:
+        parser.error(f"no framework is called {', '.join(unknown)}; there are {', '.join(titles)}")
     chosen = [each for each in FRAMEWORKS if not arguments.only or each.title in arguments.only]
     asked = [(each, release) for each in chosen for release in ("newest", "older") if release == "newest" or each.older]
     with tempfile.TemporaryDirectory() as made, ThreadPoolExecutor(_AT_ONCE) as pool:
