@@ -22,7 +22,7 @@ from server import wait_until
 from trials.apps import JOBS
 from trials.ends.clients import CUT, WHOLE, WRONG, Load
 from trials.ends.trial import KINDS_OF_RSGI
-from trials.hostile.trial import descriptors, resident
+from trials.hostile.trial import descriptors, memory_of, resident
 from trials.servers import FOLDER, RSGI, start
 from wire import get
 
@@ -56,6 +56,8 @@ class Sample:
     memory: int
     descriptors: int
     threads: int
+    # Of the process that is never replaced.
+    supervisor: int = 0
 
 
 @dataclass
@@ -144,7 +146,9 @@ def _run(server: HostServer, seconds: float, every: float, soaked: Soaked, tell:
         restart = began + every
         while (now := time.monotonic()) < began + seconds:
             load.stopped.wait(LOOK)
-            soaked.samples.append(Sample(now - began, resident(server), descriptors(server), _threads(server)))
+            soaked.samples.append(
+                Sample(now - began, resident(server), descriptors(server), _threads(server), memory_of([server.pid]))
+            )
             if now >= restart:
                 _restart(server)
                 soaked.restarts += 1
@@ -192,6 +196,8 @@ def table(tell: Callable[[str], None], minutes: float = 30) -> Iterator[str]:
     yield f"| minutes, restarts | {minutes:g}, {soaked.restarts} |"
     yield f"| requests answered whole, cut | {soaked.counts[WHOLE]}, {soaked.counts[CUT] + soaked.counts[WRONG]} |"
     yield f"| memory at the end | {soaked.samples[-1].memory / 2**20:.0f} MiB |"
+    first, last = (each.supervisor / 2**20 for each in (soaked.samples[len(soaked.samples) // 3], soaked.samples[-1]))
+    yield f"| memory of the supervisor, after the first third and at the end | {first:.1f}, {last:.1f} MiB |"
     yield f"| growth of memory after the first third | {slope:+.2f} ± {error:.2f} MiB a minute |"
     yield f"| descriptors before and after | {soaked.before[0]}, {soaked.after[0]} |"
     yield f"| threads before and after | {soaked.before[1]}, {soaked.after[1]} |"

@@ -61,8 +61,13 @@ class Fared:
 
 def resident(server: HostServer) -> int:
     """The resident memory of all processes, in bytes."""
+    return memory_of(server.tree())
+
+
+def memory_of(pids: Iterable[int]) -> int:
+    """The resident memory of these processes, in bytes."""
     found = 0
-    for pid in server.tree():
+    for pid in pids:
         with contextlib.suppress(OSError):
             status = Path(f"/proc/{pid}/status").read_text()
             if line := re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE):
