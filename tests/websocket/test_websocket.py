@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -610,6 +611,31 @@ def test_client_that_answers_no_ping_is_dropped(limited: Server) -> None:
         client.read_frame()
         client.read_to_end()
     assert recorded(limited, "no-pong") == [[1006, "the client answered no ping"]]
+
+
+def test_pings_of_a_client_that_reads_nothing_do_not_fill_the_memory(start: Callable[..., Server]) -> None:
+    """It is read no further, and goes on where it was as soon as it reads."""
+    server = start("--asgi", "asgi_kitchen:app", "--ws-ping-interval", "0")
+    pings = frame_bytes(PING, b"p" * 125) * 500
+    with WebSocketConnection(server, timeout=3) as client:
+        client.upgrade("/ws/echo")
+        sent = 0
+        with pytest.raises(TimeoutError):
+            while sent < 256 << 20:
+                sent += client.socket.send(pings[sent % len(pings) :])
+        # What the kernel keeps of both directions, and not what the server keeps.
+        assert sent < 64 << 20
+        assert server.memory() < 200 << 20
+        reading = threading.Thread(
+            target=client.send, args=[pings[sent % len(pings) :] + frame_bytes(TEXT, b"still here")]
+        )
+        reading.start()
+        frame = client.read_frame()
+        while frame.opcode == PONG:
+            frame = client.read_frame()
+        reading.join()
+        assert (frame.opcode, frame.payload) == (TEXT, b"still here")
+    assert get(server, "/hello").status == 200
 
 
 def test_pings_can_be_switched_off(start: Callable[..., Server]) -> None:

@@ -9,6 +9,9 @@
 //! tungstenite treats close code 1014 as a protocol error, because the code was registered after RFC 6455. The filter
 //! turns such a close frame into a pong, and [`Seen::closed_with`] recognizes it.
 //!
+//! tungstenite answers each ping and keeps what it cannot send. A client that sends pings and reads nothing would fill the
+//! memory, so the filter reads no more from it until something was sent.
+//!
 //! Spec: RFC 7692 6.2; RFC 6455 5.2, 5.5.1, 11.7 (the registry of close codes).
 
 use std::collections::VecDeque;
@@ -25,7 +28,10 @@ const OPCODE: u8 = 0x0F;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
 const CLOSE: u8 = 0x8;
+const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
+/// After this many pings, nothing more is read while the client reads nothing.
+const MOST_PINGS: usize = 16;
 /// The first bytes of a close frame: 2 of head, 4 of mask, 2 of code.
 const CLOSE_HEAD: usize = 8;
 /// 1014, Bad Gateway.
@@ -81,21 +87,24 @@ pub struct FilteredStream<S> {
     scan: Scan,
     /// The start of a close frame whose code has not arrived.
     held: Vec<u8>,
+    /// How many pings came since the connection last took bytes. `None` while it takes them.
+    unanswered: Option<usize>,
 }
 
 impl<S> FilteredStream<S> {
     /// Filters `io`. `compressed` says whether both sides agreed on compression.
     pub fn new(io: S, seen: Arc<Seen>, compressed: bool) -> Self {
-        Self { io, seen, compressed, scan: Scan::default(), held: Vec::new() }
+        Self { io, seen, compressed, scan: Scan::default(), held: Vec::new(), unanswered: None }
     }
 
     /// Changes the frames that tungstenite would refuse. Returns how many bytes of `fresh` tungstenite may have: all,
     /// except the start of a close frame.
     fn adapt(&mut self, fresh: &mut [u8]) -> usize {
-        let (seen, compressed) = (&self.seen, self.compressed);
+        let (seen, compressed, unanswered) = (&self.seen, self.compressed, &mut self.unanswered);
         let mut codings = compressed.then(|| seen.codings.lock().unwrap_or_else(PoisonError::into_inner));
         self.scan.adapt(fresh, compressed, |found| match (found, &mut codings) {
             (FrameStart::BadGateway, _) => seen.bad_gateway.store(true, Ordering::Release),
+            (FrameStart::Ping, _) => *unanswered = unanswered.map(|pings| pings.saturating_add(1)),
             (FrameStart::Pong, _) => _ = seen.pongs.fetch_add(1, Ordering::AcqRel),
             (FrameStart::Message(coding), Some(codings)) => codings.push_back(coding),
             (FrameStart::Message(_), None) => {}
@@ -106,6 +115,7 @@ impl<S> FilteredStream<S> {
 /// What a frame starts, if the filter has to note it.
 enum FrameStart {
     Message(Coding),
+    Ping,
     Pong,
     /// A close frame with code 1014.
     BadGateway,
@@ -141,6 +151,8 @@ impl Scan {
                         }
                         Code::Is(_) | Code::None => {}
                     }
+                } else if *first & OPCODE == PING {
+                    found(FrameStart::Ping);
                 } else if *first & OPCODE == PONG {
                     found(FrameStart::Pong);
                 } else if compressed && let Some(coding) = take_mark(first) {
@@ -211,6 +223,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for FilteredStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let start = out.filled().len();
+        // The write that is pending wakes the task. tungstenite then tries it again before it reads.
+        if this.unanswered >= Some(MOST_PINGS) {
+            return Poll::Pending;
+        }
         if out.remaining() <= CLOSE_HEAD {
             return Poll::Ready(Err(io::Error::other("there is no room to read into")));
         }
@@ -243,7 +259,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for FilteredStream<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(context, bytes);
+        this.unanswered = if written.is_pending() { this.unanswered.or(Some(0)) } else { None };
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
