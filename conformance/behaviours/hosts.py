@@ -23,7 +23,7 @@ CONFORMANCE = Path(__file__).parents[1]
 PROJECT = CONFORMANCE.parent
 # The package is found in the source too, for an environment that it is not installed in.
 PYTHONPATH = os.pathsep.join(map(str, (CONFORMANCE, PROJECT / "tests/support", PROJECT / "python")))
-PLACE = r"http://(?P<host>[^:/]+):(?P<port>\d+)(?P<path>)"
+PLACE = r"https?://(?P<host>[^:/]+):(?P<port>\d+)(?P<path>)"
 APP = "behaviours.targets:app"
 BRIDGED = "behaviours.targets:bridged"
 THREADS, QUEUE = 2, 2  # of the variant `narrow`

@@ -20,7 +20,7 @@ from typing import IO, TypeVar
 
 APPS = Path(__file__).parents[1] / "apps"
 RSGI_READY = re.compile(r"listening on (?:https?://(?P<host>\[[^\]]+\]|[^:/]+):(?P<port>\d+)|unix:(?P<path>\S+))")
-UVICORN_READY = re.compile(r"Uvicorn running on http://(?P<host>\[[^\]]+\]|[^:/]+):(?P<port>\d+)")
+UVICORN_READY = re.compile(r"Uvicorn running on https?://(?P<host>\[[^\]]+\]|[^:/]+):(?P<port>\d+)")
 
 Found = TypeVar("Found")
 
