@@ -59,18 +59,10 @@ impl ResponseFields {
 
     /// Sets a field to this one value. A field that was there keeps its place.
     pub fn replace(&mut self, name: HeaderName, value: HeaderValue) {
-        match self.0.iter().position(|(listed, _)| *listed == name) {
-            None => self.0.push((name, value)),
-            Some(first) => {
-                let mut index = 0;
-                self.0.retain(|(listed, _)| {
-                    index += 1;
-                    index <= first + 1 || *listed != name
-                });
-                if let Some((_, place)) = self.0.get_mut(first) {
-                    *place = value;
-                }
-            }
+        let mut value = Some(value);
+        self.0.retain_mut(|(listed, place)| *listed != name || value.take().map(|value| *place = value).is_some());
+        if let Some(value) = value {
+            self.0.push((name, value));
         }
     }
 
