@@ -5,6 +5,7 @@ Each page has its own kinds of commands. What they have in common is here.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shutil
@@ -18,13 +19,13 @@ from server import Server
 BLOCK = re.compile(r"^```(sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-# Variables of the test run, which a reader does not have.
-_NOT_THEIRS = ("RSGI_", "COLUMNS", "PYTEST_")
+# Variables of the test run, which a reader does not have. pytest prints whole messages where `CI` or `BUILD_NUMBER` is set.
+_NOT_THEIRS = re.compile(r"RSGI_|COLUMNS|PYTEST_|(CI|BUILD_NUMBER)$")
 
 
 def clean_environment() -> dict[str, str]:
     """The environment without settings of rsgi, in which the scripts of this interpreter come first."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_THEIRS)}
+    environment = {name: value for name, value in os.environ.items() if not _NOT_THEIRS.match(name)}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     return environment
 
@@ -40,7 +41,9 @@ def compare_page(page: Path, told: str) -> None:
     """Compare a page with what its commands print. With `UPDATE_DOCS=1`, the page is written anew."""
     if os.environ.get("UPDATE_DOCS") == "1":
         page.write_text(told)
-    assert page.read_text() == told, "UPDATE_DOCS=1 python -m pytest tests/docs rewrites it"
+    text = page.read_text()
+    changes = "\n".join(difflib.unified_diff(text.splitlines(), told.splitlines(), page.name, "what it prints", lineterm=""))
+    assert text == told, f"UPDATE_DOCS=1 python -m pytest tests/docs rewrites it:\n{changes}"
 
 
 class PageReader(ABC):
