@@ -55,7 +55,7 @@ fn rules(count: usize) -> Router {
 }
 
 fn get<'a>(raw_path: &'a str, host: &'a str, fields: &'a RequestFields) -> RouteRequest<'a> {
-    let (method, host, scheme) = ("GET", Some(host), Scheme::Http);
+    let (method, host, scheme) = ("GET", Some(host.as_bytes()), Scheme::Http);
     RouteRequest {
         method,
         raw_path,

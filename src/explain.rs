@@ -86,7 +86,7 @@ impl PlanRouter {
         let request = RouteRequest {
             method: method.as_str(),
             raw_path: uri.path(),
-            host: uri.authority().map(http::uri::Authority::as_str).or_else(|| fields.text("host")),
+            host: uri.authority().map(|authority| authority.as_str().as_bytes()).or_else(|| fields.get("host")),
             websocket,
             preflight_method: fields.text("access-control-request-method").filter(|_| preflight),
             scheme: if matches!(uri.scheme_str(), Some("https" | "wss")) { Scheme::Https } else { Scheme::Http },

@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rsgi_bridge::pool::JobHandle;
@@ -72,32 +72,35 @@ impl PendingCall {
         (self.reply, self.callee)
     }
 
-    /// Ready with the response. The connection polls again when the client closes its sending side.
-    pub fn poll(&mut self, context: &mut Context<'_>, client: &ClientState) -> Poll<AppResponse> {
-        let mut response = self.poll_reply(context);
-        if response.is_pending() && !self.told && client.half_closed.is_set() {
+    /// Ready when the response is in `response`. The connection polls again when the client closes its sending side.
+    pub fn poll(&mut self, context: &mut Context<'_>, client: &ClientState, response: &mut AppResponse) -> Poll<()> {
+        let mut reply = self.poll_reply(context);
+        if reply.is_pending() && !self.told && client.half_closed.is_set() {
             self.told = true;
             self.callee.doubt();
             // Polled again, because that may have caused a response.
-            response = self.poll_reply(context);
+            reply = self.poll_reply(context);
         }
-        if response.is_pending() && self.is_too_late(context, client) {
-            return Poll::Ready(AppResponse::Error(RequestError::no_thread()));
+        if reply.is_pending() && self.is_too_late(context, client) {
+            *response = AppResponse::Error(RequestError::no_thread());
+            return Poll::Ready(());
         }
-        response.map(|response| {
-            if let (Some(reply), Ok(_)) = (self.reply.take(), &response) {
-                client.keep(reply);
-            }
-            if let Some(timer) = self.timer.take() {
-                client.timer.keep(timer);
-            }
-            self.callee.responded(response)
-        })
+        let reply = ready!(reply);
+        if let (Some(receiver), Ok(_)) = (self.reply.take(), &reply) {
+            client.keep(receiver);
+        }
+        if let Some(timer) = self.timer.take() {
+            client.timer.keep(timer);
+        }
+        *response = self.callee.responded(reply);
+        Poll::Ready(())
     }
 
     /// [`PendingCall::poll`] as a future.
     pub async fn response(mut self, client: &ClientState) -> AppResponse {
-        poll_fn(|context| self.poll(context, client)).await
+        let mut response = AppResponse::failed();
+        poll_fn(|context| self.poll(context, client, &mut response)).await;
+        response
     }
 
     fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<Result<AppResponse, NoReply>> {
@@ -135,10 +138,23 @@ impl Callee {
     }
 
     /// The response for the client.
+    #[inline]
     pub(super) fn responded(&self, response: Result<AppResponse, NoReply>) -> AppResponse {
+        if let Self::Thread(call) = self {
+            call.responded.store(true, Ordering::Relaxed);
+        }
+        match response {
+            Ok(response) => response,
+            Err(NoReply) => AppResponse::Error(self.no_reply()),
+        }
+    }
+
+    /// The response after the thread or the task dropped the call. If the call was not withdrawn, dropping it means that our
+    /// code panicked.
+    fn no_reply(&self) -> RequestError {
         match self {
-            Self::Thread(call) => call.responded(response.ok()),
-            Self::Task(_) => response.unwrap_or_else(|_| AppResponse::Error(RequestError::application_failed())),
+            Self::Thread(call) if call.withdrawn.load(Ordering::Relaxed) => RequestError::no_thread(),
+            Self::Thread(_) | Self::Task(_) => RequestError::application_failed(),
         }
     }
 }
@@ -155,20 +171,6 @@ impl LeaveOnDrop {
     /// still sends its response.
     fn leave(&self) {
         self.withdrawn.fetch_or(self.job_handle.leave(), Ordering::Relaxed);
-    }
-
-    /// There is a response, or the thread dropped the call. If the call was not withdrawn, dropping it means that our
-    /// code panicked.
-    fn responded(&self, response: Option<AppResponse>) -> AppResponse {
-        self.responded.store(true, Ordering::Relaxed);
-        let error = || {
-            if self.withdrawn.load(Ordering::Relaxed) {
-                RequestError::no_thread()
-            } else {
-                RequestError::application_failed()
-            }
-        };
-        response.unwrap_or_else(|| AppResponse::Error(error()))
     }
 }
 

@@ -66,15 +66,22 @@ impl Drop for Connection {
     }
 }
 
-/// A response before it is sent, and its request.
+/// A request, and its response before it is sent. Boxed everywhere, because it is large and moves often.
 #[derive(Debug)]
 pub struct ChosenResponse {
-    /// The response.
+    /// The response. A 500 until there is another.
     pub response: AppResponse,
     /// The request, which ends with the response.
     pub in_flight: InFlight,
     /// The id of the request, if requests have one.
     pub id: Option<HeaderValue>,
+}
+
+impl ChosenResponse {
+    /// The application has responded.
+    pub(super) fn responded(&mut self) {
+        self.in_flight.responded(&mut self.response);
+    }
 }
 
 /// The response to one HTTP/2 request. It never fails, because errors become responses.
@@ -89,16 +96,18 @@ pub fn respond_http2(
     let (parts, incoming) = request.into_parts();
     let refusal = check_message(&parts, &connection.service.limits).err();
     let body = RawBody::Http2(incoming, Box::new(DataRate::new(&connection.service.limits)));
-    let head = connection.head(RequestParts::of_http2(parts));
+    let mut head = connection.head(RequestParts::of_http2(parts));
     let is_head = head.is_head();
     Box::pin(async move {
-        let ChosenResponse { response, in_flight, id } = match refusal {
+        let chosen = match refusal {
             None => respond(Arc::clone(&connection), head, body, Some(activity)).await,
             Some(refusal) => {
-                let (_, in_flight, id) = connection.begin(head, Some(activity));
-                ChosenResponse { response: refused(&refusal), in_flight, id }
+                let mut chosen = connection.begin(&mut head, Some(activity));
+                chosen.response = refused(&refusal);
+                chosen
             }
         };
+        let ChosenResponse { response, in_flight, id } = *chosen;
         let mut response = response.into_http2(in_flight, is_head);
         connection.service.own_fields.complete(&mut response, id);
         Ok(response)
@@ -108,13 +117,13 @@ pub fn respond_http2(
 /// Answers one request. Every kind of request can go this way.
 pub(super) async fn respond(
     connection: Arc<Connection>,
-    head: Box<RequestHead>,
+    mut head: Box<RequestHead>,
     body: RawBody,
     activity: Option<Arc<Activity>>,
-) -> ChosenResponse {
-    let (head, mut in_flight, id) = connection.begin(head, activity);
-    let response = surviving(dispatch(&connection, head, body, &mut in_flight)).await;
-    ChosenResponse { response, in_flight, id }
+) -> Box<ChosenResponse> {
+    let mut chosen = connection.begin(&mut head, activity);
+    chosen.response = surviving(dispatch(&connection, head, body, &mut chosen.in_flight)).await;
+    chosen
 }
 
 fn refused(refusal: &Refusal) -> AppResponse {
@@ -132,20 +141,16 @@ impl Connection {
     }
 
     /// Starts a request whose head is complete: counts it, and gives it an id.
-    pub(super) fn begin(
-        &self,
-        mut head: Box<RequestHead>,
-        activity: Option<Arc<Activity>>,
-    ) -> (Box<RequestHead>, InFlight, Option<HeaderValue>) {
+    pub(super) fn begin(&self, head: &mut RequestHead, activity: Option<Arc<Activity>>) -> Box<ChosenResponse> {
         if let Some(name) = &self.service.own_fields.request_id {
             // With `--trust-proxy`, only trusted proxies may set the id.
             let choosy = self.service.proxies.as_ref().is_some_and(Proxies::is_choosy);
             let believed = !choosy || head.peer.is_trusted();
-            identity::give(name, &mut head, believed);
+            identity::give(name, head, believed);
         }
-        let (log, id) = (logged(&self.service, &mut head), head.request_id.clone());
+        let (log, id) = (logged(&self.service, head), head.request_id.clone());
         let in_flight = InFlight::start(activity, head.began, log, self.counted(&head.parts.method));
-        (head, in_flight, id)
+        Box::new(ChosenResponse { response: AppResponse::failed(), in_flight, id })
     }
 
     /// Whether only an application can answer the request, and its response is sent as it is.
@@ -168,7 +173,7 @@ impl Connection {
 
     /// The response to bytes that are not a valid request. The connection closes after it. `line` is the start of these
     /// bytes.
-    pub fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> ChosenResponse {
+    pub fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> Box<ChosenResponse> {
         let id = self.service.own_fields.request_id.as_ref().map(|_| identity::made());
         let log = self.service.access_log.as_ref();
         let log = log.map(|log| {
@@ -176,7 +181,7 @@ impl Connection {
             Logged { log: log.clone(), entry }
         });
         let in_flight = InFlight::start(None, Instant::now(), log, self.counted(&Method::GET));
-        ChosenResponse { response: refused(refusal), in_flight, id }
+        Box::new(ChosenResponse { response: refused(refusal), in_flight, id })
     }
 
     fn counted(&self, method: &Method) -> Option<Counted> {

@@ -3,14 +3,12 @@
 //!
 //! It takes the same steps as `connection.rs`, but has no future: the connection polls the call itself.
 
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::HeaderValue;
 
 use super::choose::{ChosenApp, call, choose};
 use super::connection::{ChosenResponse, Connection, hold, panicked, respond, surviving};
@@ -23,81 +21,88 @@ use crate::request::head::RequestHead;
 use crate::request::parts::RequestParts;
 use crate::request::upgrade;
 use crate::response::app_response::AppResponse;
-use crate::response::in_flight::InFlight;
 
 /// A response that its connection waits for.
 pub enum PendingResponse {
     /// From an application that has the request.
     Direct(Box<DirectResponse>),
     /// From anything else.
-    Later(BoxFuture<'static, ChosenResponse>),
+    Later(BoxFuture<'static, Box<ChosenResponse>>),
 }
 
 /// See the top of this file.
-#[derive(Debug)]
 pub struct DirectResponse {
     call: PendingCall,
     /// `None` after the response.
-    request: Option<(InFlight, Option<HeaderValue>)>,
-    /// What a held response needs, with `--grip`.
-    holdable: Option<(Arc<Connection>, Box<Origin>)>,
+    chosen: Option<Box<ChosenResponse>>,
+    holding: Holding,
+}
+
+/// Whether the response may be held, with `--grip`.
+#[derive(Default)]
+enum Holding {
+    #[default]
+    Never,
+    /// It may be. Has what a held response needs.
+    Possible(Arc<Connection>, Box<Origin>),
+    /// It is held.
+    Held(BoxFuture<'static, Box<ChosenResponse>>),
 }
 
 impl PendingResponse {
     /// Ready with the response.
-    pub fn poll(&mut self, context: &mut Context<'_>, client: &ClientState) -> Poll<ChosenResponse> {
+    pub fn poll(&mut self, context: &mut Context<'_>, client: &ClientState) -> Poll<Box<ChosenResponse>> {
         match self {
             Self::Later(pending) => pending.as_mut().poll(context),
-            Self::Direct(direct) => match ready!(direct.poll(context, client)) {
-                ControlFlow::Break(response) => Poll::Ready(response),
-                ControlFlow::Continue(mut held) => {
-                    let polled = held.as_mut().poll(context);
-                    *self = Self::Later(held);
-                    polled
-                }
-            },
+            Self::Direct(direct) => direct.poll(context, client),
         }
     }
 
-    fn now(response: AppResponse, in_flight: InFlight, id: Option<HeaderValue>) -> Self {
-        Self::Later(std::future::ready(ChosenResponse { response, in_flight, id }).boxed())
+    fn now(chosen: Box<ChosenResponse>) -> Self {
+        Self::Later(std::future::ready(chosen).boxed())
     }
 }
 
 impl DirectResponse {
-    /// Ready with the response, or with what to wait for if it is held.
-    fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        client: &ClientState,
-    ) -> Poll<ControlFlow<ChosenResponse, BoxFuture<'static, ChosenResponse>>> {
-        let polled = catch_unwind(AssertUnwindSafe(|| self.call.poll(context, client)));
-        let mut response = ready!(polled.unwrap_or_else(|_| Poll::Ready(panicked())));
-        let Some((mut in_flight, id)) = self.request.take() else { return Poll::Pending };
-        if let Some((connection, origin)) = self.holdable.take().filter(|_| is_asked(&mut response)) {
-            return Poll::Ready(ControlFlow::Continue(held(connection, response, origin, in_flight, id)));
+    fn poll(&mut self, context: &mut Context<'_>, client: &ClientState) -> Poll<Box<ChosenResponse>> {
+        if let Holding::Held(held) = &mut self.holding {
+            return held.as_mut().poll(context);
         }
-        in_flight.responded(&mut response);
-        Poll::Ready(ControlFlow::Break(ChosenResponse { response, in_flight, id }))
+        let Some(chosen) = &mut self.chosen else { return Poll::Pending };
+        let response = &mut chosen.response;
+        match catch_unwind(AssertUnwindSafe(|| self.call.poll(context, client, response))) {
+            Ok(polled) => ready!(polled),
+            Err(_) => chosen.response = panicked(),
+        }
+        let Some(mut chosen) = self.chosen.take() else { return Poll::Pending };
+        if let Holding::Possible(connection, origin) = std::mem::take(&mut self.holding)
+            && is_asked(&mut chosen.response)
+        {
+            let mut held = held(connection, origin, chosen);
+            let polled = held.as_mut().poll(context);
+            self.holding = Holding::Held(held);
+            return polled;
+        }
+        chosen.responded();
+        Poll::Ready(chosen)
     }
 }
 
 /// A response that asks to be held.
 fn held(
     connection: Arc<Connection>,
-    response: AppResponse,
     origin: Box<Origin>,
-    mut in_flight: InFlight,
-    id: Option<HeaderValue>,
-) -> BoxFuture<'static, ChosenResponse> {
+    mut chosen: Box<ChosenResponse>,
+) -> BoxFuture<'static, Box<ChosenResponse>> {
     Box::pin(async move {
+        let response = std::mem::replace(&mut chosen.response, AppResponse::failed());
         let holding = async {
-            let (mut response, _) = hold(&connection, response, origin, &mut in_flight).await;
-            in_flight.responded(&mut response);
+            let (mut response, _) = hold(&connection, response, origin, &mut chosen.in_flight).await;
+            chosen.in_flight.responded(&mut response);
             response
         };
-        let response = surviving(holding).await;
-        ChosenResponse { response, in_flight, id }
+        chosen.response = surviving(holding).await;
+        chosen
     })
 }
 
@@ -105,27 +110,32 @@ fn held(
 ///
 /// Head and response have a box each, so that an idle connection needs no memory for them.
 pub fn respond_http1(connection: &Arc<Connection>, parts: RequestParts, body: RawBody) -> PendingResponse {
-    let head = connection.head(parts);
+    let mut head = connection.head(parts);
     if !matches!(body, RawBody::Empty) || upgrade::is_offered(&head.parts) || !connection.is_plain(&head) {
         return PendingResponse::Later(Box::pin(respond(Arc::clone(connection), head, body, None)));
     }
-    let (mut head, mut in_flight, id) = connection.begin(head, None);
+    let mut begun = connection.begin(&mut head, None);
     connection.count();
-    let mut chosen = match caught(|| choose(connection, (&mut head, false), &body, &mut in_flight)) {
+    let mut chosen = match caught(|| choose(connection, (&mut head, false), &body, &mut begun.in_flight)) {
         Ok(chosen) => chosen,
-        Err(response) => return PendingResponse::now(*response, in_flight, id),
+        Err(response) => {
+            begun.response = *response;
+            return PendingResponse::now(begun);
+        }
     };
-    if !chosen.is_direct() || in_flight.follower.is_some() {
-        return later(Arc::clone(connection), chosen, head, in_flight, id);
+    if !chosen.is_direct() || begun.in_flight.follower.is_some() {
+        return later(Arc::clone(connection), chosen, head, begun);
     }
     match caught(|| chosen.app.call_direct(head, &connection.service.settings, &connection.client)) {
         Ok(call) => {
-            let holdable = chosen.origin.take().map(|origin| (Arc::clone(connection), origin));
-            PendingResponse::Direct(Box::new(DirectResponse { call, request: Some((in_flight, id)), holdable }))
+            let holding = chosen.origin.take().map(|origin| Holding::Possible(Arc::clone(connection), origin));
+            let (chosen, holding) = (Some(begun), holding.unwrap_or_default());
+            PendingResponse::Direct(Box::new(DirectResponse { call, chosen, holding }))
         }
-        Err(mut response) => {
-            in_flight.responded(&mut response);
-            PendingResponse::now(*response, in_flight, id)
+        Err(response) => {
+            begun.response = *response;
+            begun.responded();
+            PendingResponse::now(begun)
         }
     }
 }
@@ -135,21 +145,21 @@ fn later(
     connection: Arc<Connection>,
     mut chosen: ChosenApp,
     head: Box<RequestHead>,
-    mut in_flight: InFlight,
-    id: Option<HeaderValue>,
+    mut begun: Box<ChosenResponse>,
 ) -> PendingResponse {
     PendingResponse::Later(Box::pin(async move {
+        let in_flight = &mut begun.in_flight;
         let responding = async {
             let origin = chosen.origin.take();
-            let (mut response, _) = call(&connection, chosen, (head, false), RawBody::Empty, &mut in_flight).await;
+            let (mut response, _) = call(&connection, chosen, (head, false), RawBody::Empty, in_flight).await;
             if let Some(origin) = origin.filter(|_| is_asked(&mut response)) {
-                (response, _) = hold(&connection, response, origin, &mut in_flight).boxed().await;
+                (response, _) = hold(&connection, response, origin, in_flight).boxed().await;
             }
             in_flight.responded(&mut response);
             response
         };
-        let response = surviving(responding).await;
-        ChosenResponse { response, in_flight, id }
+        begun.response = surviving(responding).await;
+        begun
     }))
 }
 

@@ -60,7 +60,7 @@ pub fn asked(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
         method: method.as_str(),
         raw_path: head.path(),
         // That of an absolute target is in the field, too.
-        host: fields.text("host"),
+        host: fields.get("host"),
         websocket,
         preflight_method: preflight,
         scheme: head.peer.scheme(),

@@ -71,6 +71,11 @@ impl AppResponse {
         }
     }
 
+    /// The response while there is no other one.
+    pub fn failed() -> Self {
+        Self::Error(RequestError::application_failed())
+    }
+
     /// Whether the connection closes after this response.
     pub fn is_last(&self) -> bool {
         matches!(self, Self::Error(error) if error.then == Then::Close)

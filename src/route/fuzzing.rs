@@ -113,7 +113,7 @@ fn found(router: &Router, path: &str) -> Option<usize> {
     let decided = router.decide(&RouteRequest {
         method: "GET",
         raw_path: path,
-        host: Some("h"),
+        host: Some(b"h"),
         websocket: false,
         preflight_method: None,
         scheme: Scheme::Http,

@@ -234,7 +234,7 @@ pub struct RouteRequest<'a> {
     /// The raw path, without the query. A path that does not begin with `/` (`*`) matches no rule and no prefix.
     pub raw_path: &'a str,
     /// The `Host` field, with or without a port.
-    pub host: Option<&'a str>,
+    pub host: Option<&'a [u8]>,
     /// Whether it opens a WebSocket (HTTP/1.1 Upgrade or HTTP/2 extended CONNECT).
     pub websocket: bool,
     /// `Access-Control-Request-Method`, if the request also has an `Origin`. Only used for OPTIONS.

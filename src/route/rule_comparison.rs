@@ -158,7 +158,7 @@ fn found(router: &Router, request: &ExampleRequest) -> (Option<usize>, Option<Ch
     let asked = RouteRequest {
         method: request.method,
         raw_path: &request.path,
-        host: Some(request.host),
+        host: Some(request.host.as_bytes()),
         websocket: request.websocket,
         preflight_method: None,
         scheme: request.scheme,

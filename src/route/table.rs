@@ -57,7 +57,7 @@ pub(super) enum Found {
 pub(super) struct Query<'a> {
     pub(super) websocket: bool,
     pub(super) asked: RequestMethods<'a>,
-    pub(super) host: Option<&'a str>,
+    pub(super) host: Option<&'a [u8]>,
     pub(super) scheme: Scheme,
     pub(super) fields: &'a RequestFields,
     /// The bucket of the client. Without it, rows with a share do not match.

@@ -44,7 +44,7 @@ fn table(routes: &[&str]) -> Mode {
 }
 
 fn get(raw_path: &str) -> RouteRequest<'_> {
-    let (method, host, scheme, fields) = ("GET", Some("example.com"), Scheme::Http, &*NO_FIELDS);
+    let (method, host, scheme, fields) = ("GET", Some(b"example.com".as_slice()), Scheme::Http, &*NO_FIELDS);
     let (websocket, preflight_method, client, random) = (false, None, None, || 0);
     RouteRequest { method, raw_path, host, websocket, preflight_method, scheme, fields, client, random }
 }
@@ -109,7 +109,7 @@ fn rules_come_before_mounts_and_mounts_before_the_rest() {
     ] {
         assert_eq!(owner(&router, text), found, "{text}");
     }
-    let elsewhere = RouteRequest { host: Some("Admin.Example.com:8000"), ..get("/x") };
+    let elsewhere = RouteRequest { host: Some(b"Admin.Example.com:8000"), ..get("/x") };
     assert_eq!(router.explain(&elsewhere), (Decision::App { app: AppIndex(NEW), root: 0 }, Reason::Rule(2)));
 }
 

@@ -1,8 +1,8 @@
 //! A slot in which one connection waits for one response, and which it uses again for the next request.
 //!
-//! `response_queue.rs` brings responses to the thread of the connections, and puts each into its slot. A oneshot channel
-//! would be a new allocation for each request. Here the slot stays, and the waker in it. It has one lock, which is held
-//! only while a value is moved.
+//! The thread of an application puts its response into the slot, and `response_queue.rs` wakes the connection. A oneshot
+//! channel would be a new allocation for each request. Here the slot stays, and the waker in it. It has one lock, which
+//! is held only while a value is moved.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -41,6 +41,10 @@ enum SlotState<T> {
 #[derive(Debug)]
 pub struct ReplySender<T>(Option<Arc<ReplySlot<T>>>);
 
+/// A reply that is in its slot. The receiver does not know yet.
+#[derive(Debug)]
+pub struct FilledReply<T>(Arc<ReplySlot<T>>);
+
 /// The side that waits.
 #[derive(Debug)]
 pub struct ReplyReceiver<T>(Arc<ReplySlot<T>>);
@@ -60,29 +64,25 @@ impl<T> ReplySlot<T> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Fills or abandons an empty slot, and wakes the receiver.
-    ///
-    /// # Errors
-    /// The state that was not set, because nobody waits.
-    fn end(&self, state: SlotState<T>) -> Result<(), SlotState<T>> {
-        let mut inner = self.lock();
-        if matches!(inner.state, SlotState::Closed) {
-            return Err(state);
-        }
-        inner.state = state;
-        if let Some(waker) = &inner.waker {
+    /// Wakes the receiver, if it waits.
+    fn wake(&self) {
+        if let Some(waker) = &self.lock().waker {
             waker.wake_by_ref();
         }
-        Ok(())
     }
 }
 
 impl<T> ReplySender<T> {
-    /// Sends the reply. It is dropped if nobody waits any more.
-    pub fn send(mut self, reply: T) {
-        if let Some(slot) = self.0.take() {
-            let _unwanted = slot.end(SlotState::Filled(reply));
+    /// Puts the reply into the slot, where the receiver finds it when it is polled. It is dropped if nobody waits any more.
+    pub fn fill(mut self, reply: T) -> Option<FilledReply<T>> {
+        let slot = self.0.take()?;
+        let mut inner = slot.lock();
+        if matches!(inner.state, SlotState::Closed) {
+            return None;
         }
+        inner.state = SlotState::Filled(reply);
+        drop(inner);
+        Some(FilledReply(slot))
     }
 
     /// Whether nobody waits any more.
@@ -94,8 +94,20 @@ impl<T> ReplySender<T> {
 impl<T> Drop for ReplySender<T> {
     fn drop(&mut self) {
         if let Some(slot) = self.0.take() {
-            let _unwanted = slot.end(SlotState::Abandoned);
+            let mut inner = slot.lock();
+            if !matches!(inner.state, SlotState::Closed) {
+                inner.state = SlotState::Abandoned;
+            }
+            drop(inner);
+            slot.wake();
         }
+    }
+}
+
+impl<T> FilledReply<T> {
+    /// Wakes the receiver. If it already has the reply, it is woken for nothing.
+    pub fn wake(self) {
+        self.0.wake();
     }
 }
 
@@ -111,6 +123,7 @@ impl<T> ReplyReceiver<T> {
 impl<T> Future for ReplyReceiver<T> {
     type Output = Result<T, NoReply>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut inner = self.0.lock();
         if matches!(inner.state, SlotState::Empty) {
@@ -140,6 +153,12 @@ mod tests {
 
     use super::*;
 
+    fn send<T>(sender: ReplySender<T>, reply: T) {
+        if let Some(filled) = sender.fill(reply) {
+            filled.wake();
+        }
+    }
+
     fn poll<T>(reply: &mut ReplyReceiver<T>) -> Poll<Result<T, NoReply>> {
         Pin::new(reply).poll(&mut Context::from_waker(Waker::noop()))
     }
@@ -148,7 +167,7 @@ mod tests {
     fn a_reply_arrives_once() {
         let (sender, mut receiver) = channel();
         assert_eq!(poll(&mut receiver), Poll::Pending);
-        sender.send(1);
+        send(sender, 1);
         assert_eq!(poll(&mut receiver), Poll::Ready(Ok(1)));
         assert_eq!(poll(&mut receiver), Poll::Ready(Err(NoReply)));
     }
@@ -167,10 +186,10 @@ mod tests {
         drop(receiver);
         assert!(sender.is_closed());
         let reply = Arc::new(());
-        sender.send(Arc::clone(&reply));
+        send(sender, Arc::clone(&reply));
         assert_eq!(Arc::strong_count(&reply), 1, "a reply to nobody is dropped");
         let (sender, receiver) = channel();
-        sender.send(Arc::clone(&reply));
+        send(sender, Arc::clone(&reply));
         drop(receiver);
         assert_eq!(Arc::strong_count(&reply), 1, "a reply that was not taken is dropped");
     }
@@ -178,7 +197,7 @@ mod tests {
     #[test]
     fn a_slot_is_used_again_when_the_sender_is_gone() {
         let (sender, mut receiver) = channel();
-        sender.send(1);
+        send(sender, 1);
         assert_eq!(poll(&mut receiver), Poll::Ready(Ok(1)));
         let before = Arc::as_ptr(&receiver.0);
         let (late, mut receiver) = receiver.reuse();
@@ -186,9 +205,9 @@ mod tests {
         assert_eq!(poll(&mut receiver), Poll::Pending);
         let (sender, mut next) = receiver.reuse();
         assert_ne!(Arc::as_ptr(&next.0), before);
-        late.send(2);
+        send(late, 2);
         assert_eq!(poll(&mut next), Poll::Pending, "a late reply does not reach another request");
-        sender.send(3);
+        send(sender, 3);
         assert_eq!(poll(&mut next), Poll::Ready(Ok(3)));
     }
 }

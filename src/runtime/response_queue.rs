@@ -1,14 +1,14 @@
 //! Brings responses from application threads to their connections, with one wake per batch.
 //!
-//! To wake a tokio task from another thread costs a system call each time. So responses wait in a queue. The first one
-//! wakes the driving thread. While that thread is busy, further responses wake nobody. The queue of the event loop does
-//! the same in the other direction.
+//! To wake a tokio task from another thread costs a system call each time. So connections with a response wait in a queue.
+//! The first one wakes the driving thread, which wakes all of them. While that thread is busy, further responses wake
+//! nobody. The queue of the event loop does the same in the other direction.
 
 use std::task::Waker;
 
 use crate::response::app_response::AppResponse;
 use crate::runtime::driver::wake_flag::WakeFlag;
-use crate::runtime::reply;
+use crate::runtime::reply::{self, FilledReply};
 use crossbeam_queue::SegQueue;
 
 /// Where a response goes.
@@ -17,23 +17,25 @@ pub type Responder = reply::ReplySender<AppResponse>;
 /// The queue of responses to one runtime.
 #[derive(Debug, Default)]
 pub struct ResponseQueue {
-    ready: SegQueue<(Responder, AppResponse)>,
+    ready: SegQueue<FilledReply<AppResponse>>,
     wake_flag: WakeFlag,
 }
 
 impl ResponseQueue {
-    /// Queues a response. Never blocks, from any thread.
+    /// Sends a response, or drops it if the client has gone. Never blocks, from any thread.
     pub fn send(&self, responder: Responder, response: AppResponse) {
-        self.ready.push((responder, response));
-        self.wake_flag.notify();
+        if let Some(filled) = responder.fill(response) {
+            self.ready.push(filled);
+            self.wake_flag.notify();
+        }
     }
 
-    /// Delivers the queued responses, on the driving thread. From now on, `driver` is woken when more come.
+    /// Wakes the connections whose responses are there, on the driving thread. From now on, `driver` is woken when more
+    /// come.
     pub fn deliver(&self, driver: &Waker) {
         self.wake_flag.listen(driver);
-        while let Some((responder, response)) = self.ready.pop() {
-            // Dropped if the client has gone.
-            responder.send(response);
+        while let Some(filled) = self.ready.pop() {
+            filled.wake();
         }
     }
 

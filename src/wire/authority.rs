@@ -7,20 +7,19 @@
 
 use std::net::Ipv6Addr;
 
+use super::byte_table::ByteTable;
+
+static NAME: ByteTable = ByteTable::of(b"-._~");
+
 /// Whether `bytes` is one host with at most one port.
 pub fn is_authority(bytes: &[u8]) -> bool {
     match bytes.strip_prefix(b"[") {
         Some(rest) => is_bracketed(rest),
-        None => match memchr::memchr(b':', bytes).and_then(|colon| bytes.split_at_checked(colon)) {
-            Some((name, port)) => is_name(name) && is_port(port),
-            None => is_name(bytes),
-        },
+        None => {
+            let end = bytes.iter().position(|&byte| !NAME.has(byte)).unwrap_or(bytes.len());
+            end > 0 && bytes.get(end..).is_some_and(is_port)
+        }
     }
-}
-
-fn is_name(name: &[u8]) -> bool {
-    !name.is_empty()
-        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
 }
 
 /// Checks an IPv6 address and its port. `rest` is what follows the opening bracket.

@@ -11,24 +11,14 @@ use http::StatusCode;
 
 use super::Refusal;
 use super::authority::is_authority;
+use super::byte_table::ByteTable;
 use super::target::RequestLine;
 
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut rest: &[u8] = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    while let [byte, tail @ ..] = rest {
-        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler; a byte indexes 256 entries")]
-        {
-            table[*byte as usize] = true;
-        }
-        rest = tail;
-    }
-    table
-};
+static TOKEN: ByteTable = ByteTable::of(b"!#$%&'*+-.^_`|~");
 
 /// Whether a byte may occur in a token.
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
+    TOKEN.has(byte)
 }
 
 /// Whether `bytes` is a token.

@@ -5,11 +5,11 @@
 //! Spec: RFC 9112 2.3, 3.1, 3.2.
 
 use http::StatusCode;
-use memchr::{memchr, memchr2, memrchr};
+use memchr::{memchr2, memrchr};
 
 use super::Refusal;
 use super::authority::is_authority;
-use super::field::is_token;
+use super::field::is_token_byte;
 
 /// The refusal for a target with a character that no URI may contain.
 pub(super) const MISPLACED: Refusal =
@@ -31,12 +31,16 @@ pub(super) struct RequestLine {
 
 /// Parses a request line without its line end.
 pub(super) fn parse(line: &[u8]) -> Result<RequestLine, Refusal> {
-    let (method, rest) = split_at_space(line, memchr(b' ', line)).ok_or_else(|| shapeless(line))?;
-    if !is_token(method) {
-        return Err(shapeless(line));
-    }
-    let (target, version) = split_at_space(rest, memrchr(b' ', rest)).ok_or_else(|| shapeless(line))?;
-    let http_11 = version_of(version, method)?;
+    let after_method = line.iter().position(|&byte| !is_token_byte(byte)).filter(|end| *end > 0);
+    let (method, rest) = split_at_space(line, after_method).ok_or_else(|| shapeless(line))?;
+    let (target, http_11) = match rest.strip_suffix(VERSION) {
+        Some(target) => (target, true),
+        None => {
+            let (target, version) = split_at_space(rest, memrchr(b' ', rest)).ok_or_else(|| shapeless(line))?;
+            check_older(version, method)?;
+            (target, false)
+        }
+    };
     check_target(method, target)?;
     Ok(RequestLine { method: method.len(), http_11, get: method == b"GET" })
 }
@@ -55,10 +59,10 @@ fn shapeless(line: &[u8]) -> Refusal {
     }
 }
 
-fn version_of(version: &[u8], method: &[u8]) -> Result<bool, Refusal> {
+/// Accepts HTTP/1.0.
+fn check_older(version: &[u8], method: &[u8]) -> Result<(), Refusal> {
     match version {
-        b"HTTP/1.1" => Ok(true),
-        b"HTTP/1.0" => Ok(false),
+        b"HTTP/1.0" => Ok(()),
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
             let reason = if method == b"PRI" {
                 "HTTP/2 is not available on this port; use HTTP/1.1"
@@ -108,17 +112,18 @@ fn strip_scheme<'target>(target: &'target [u8], scheme: &[u8]) -> Option<&'targe
 /// Accepts visible ASCII, except what no URI may contain. hyper's type for URIs would not accept those characters
 /// either.
 fn check_path(path: &[u8]) -> Result<(), Refusal> {
-    let bad = path
-        .iter()
-        .fold(false, |bad, &byte| bad | !(0x21..=0x7e).contains(&byte) | matches!(byte, b'"' | b'#' | b'<' | b'>'));
-    if bad || has_back_quote(path) {
+    let (bad, quoted) = path.iter().fold((false, false), |(bad, quoted), &byte| {
+        let misplaced = !(0x21..=0x7e).contains(&byte) | matches!(byte, b'"' | b'#' | b'<' | b'>');
+        (bad | misplaced, quoted | (byte == b'`'))
+    });
+    if bad || quoted && quoted_before_query(path) {
         return Err(MISPLACED);
     }
     Ok(())
 }
 
 /// Browsers encode a back quote in a path, but not in a query. The type for URIs accepts it in a query only.
-fn has_back_quote(path: &[u8]) -> bool {
+fn quoted_before_query(path: &[u8]) -> bool {
     memchr2(b'`', b'?', path).is_some_and(|first| path.get(first) == Some(&b'`'))
 }
 

@@ -39,7 +39,7 @@ pub(super) trait Respond: Unpin {
     /// Answers a request.
     fn respond(&self, parts: RequestParts, body: RawBody) -> PendingResponse;
     /// Answers what is no request, and begins with `line`.
-    fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> ChosenResponse;
+    fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> Box<ChosenResponse>;
     /// What gateways need. The connection also notes there that the client has closed its side.
     fn client(&self) -> &ClientState;
     /// The fields that the server adds to every response.

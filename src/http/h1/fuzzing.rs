@@ -48,7 +48,7 @@ impl Respond for EchoService {
         }))
     }
 
-    fn refuse(&self, refusal: &Refusal, _: Vec<u8>) -> ChosenResponse {
+    fn refuse(&self, refusal: &Refusal, _: Vec<u8>) -> Box<ChosenResponse> {
         chosen(refusal.status, Bytes::new())
     }
 
@@ -69,9 +69,9 @@ impl Respond for EchoService {
     }
 }
 
-fn chosen(status: StatusCode, body: Bytes) -> ChosenResponse {
+fn chosen(status: StatusCode, body: Bytes) -> Box<ChosenResponse> {
     let response = AppResponse::Whole(ResponseHead::own(status, HeaderMap::new()), body);
-    ChosenResponse { response, in_flight: InFlight::start(None, Instant::now(), None, None), id: None }
+    Box::new(ChosenResponse { response, in_flight: InFlight::start(None, Instant::now(), None, None), id: None })
 }
 
 /// The bytes of a client, in pieces.

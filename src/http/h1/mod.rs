@@ -118,7 +118,7 @@ impl Respond for Arc<Connection> {
         respond_http1(self, parts, body)
     }
 
-    fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> ChosenResponse {
+    fn refuse(&self, refusal: &Refusal, line: Vec<u8>) -> Box<ChosenResponse> {
         Connection::refuse(self, refusal, line)
     }
 

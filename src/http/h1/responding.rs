@@ -81,23 +81,26 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
     }
 
     /// Begins to send a response.
-    pub(super) fn respond(&mut self, cx: &mut Context<'_>, chosen: ChosenResponse) -> io::Result<()> {
-        let ChosenResponse { response, mut in_flight, id } = chosen;
+    pub(super) fn respond(&mut self, cx: &mut Context<'_>, mut chosen: Box<ChosenResponse>) -> io::Result<()> {
         self.settle();
-        let refused = response.is_last();
-        match response {
-            AppResponse::Whole(mut head, body) if !in_flight.logs_fields() => {
-                if let Some(decision) = in_flight.decision.take() {
-                    decision.add_to(&mut head);
-                }
-                self.send_whole(cx, &head, body, in_flight, id.as_ref())
+        let ChosenResponse { response, in_flight, id } = &mut *chosen;
+        if let AppResponse::Whole(head, body) = response
+            && !in_flight.logs_fields()
+        {
+            if let Some(decision) = in_flight.decision.take() {
+                decision.add_to(head);
             }
-            response => {
-                let (head, body) = response.into_parts(in_flight);
-                self.send(&head, body, id.as_ref(), refused);
-                Ok(())
-            }
+            self.send_whole(cx, head, std::mem::take(body), in_flight, id.as_ref())?;
+            let status = head.status;
+            drop(chosen);
+            self.go_on(status);
+            return Ok(());
         }
+        let ChosenResponse { response, in_flight, id } = *chosen;
+        let refused = response.is_last();
+        let (head, body) = response.into_parts(in_flight);
+        self.send(&head, body, id.as_ref(), refused);
+        Ok(())
     }
 
     /// Sends a response that is complete.
@@ -106,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
         cx: &mut Context<'_>,
         head: &ResponseHead,
         body: Bytes,
-        mut in_flight: InFlight,
+        in_flight: &mut InFlight,
         id: Option<&HeaderValue>,
     ) -> io::Result<()> {
         let (framing, length) = self.framing(head, Some(body.len() as u64));
@@ -124,11 +127,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
             made.extend_from_slice(&body);
             let written = self.output.begin(cx, &mut self.io, made)?;
             self.writing.moved(written);
-            io::Result::Ok(())
-        })?;
-        drop(in_flight);
-        self.go_on(head.status);
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Begins to send a response whose body may come in pieces.

@@ -62,7 +62,7 @@ impl Respond for TestService {
         PendingResponse::Later(Box::pin(async move { chosen(respond(parts, body, dropped, client).await) }))
     }
 
-    fn refuse(&self, refusal: &Refusal, _: Vec<u8>) -> ChosenResponse {
+    fn refuse(&self, refusal: &Refusal, _: Vec<u8>) -> Box<ChosenResponse> {
         let text = format!("{}: {}", refusal.status.as_u16(), refusal.reason);
         chosen(whole(refusal.status, HeaderMap::new(), text))
     }
@@ -84,8 +84,8 @@ impl Respond for TestService {
     }
 }
 
-fn chosen(response: AppResponse) -> ChosenResponse {
-    ChosenResponse { response, in_flight: InFlight::start(None, Instant::now(), None, None), id: None }
+fn chosen(response: AppResponse) -> Box<ChosenResponse> {
+    Box::new(ChosenResponse { response, in_flight: InFlight::start(None, Instant::now(), None, None), id: None })
 }
 
 fn whole(status: StatusCode, headers: HeaderMap, body: impl Into<Bytes>) -> AppResponse {
