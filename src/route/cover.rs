@@ -143,7 +143,8 @@ fn covers_host(own: Option<&str>, later: Option<&str>) -> bool {
         (Some(own), Some(later)) if own.eq_ignore_ascii_case(later) => true,
         // Without parameters, the later template is a host name itself.
         (Some(own), Some(later)) => {
-            !later.contains('{') && Host::parse(own, Author::Operator).is_ok_and(|host| host.matches(Some(later.as_bytes())))
+            !later.contains('{')
+                && Host::parse(own, Author::Operator).is_ok_and(|host| host.matches(Some(later.as_bytes())))
         }
     }
 }

@@ -16,8 +16,8 @@
 //! Spec: RFC 9112 (2.2, 3, 5, 6, 7, 9), RFC 9113 (3.3, 8.3), RFC 9110 (5.5, 7.2, 7.8, 15.5).
 
 mod authority;
-mod byte_table;
 mod body;
+mod byte_table;
 mod chunked;
 mod data_rate;
 mod field;

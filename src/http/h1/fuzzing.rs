@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -11,67 +11,29 @@ use rsgi_bridge::response::response_head::ResponseHead;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::timeout;
 
-use super::connection::{Http1, Respond};
+use super::connection::Http1;
+use super::function_service::{FunctionService, LaterResponse};
 use crate::gateway::client_state::ClientState;
-use crate::http::connection::ChosenResponse;
-use crate::http::direct::PendingResponse;
-use crate::request::body::{RawBody, RequestBody};
+use crate::request::body::RequestBody;
 use crate::request::error::RequestError;
 use crate::request::parts::RequestParts;
 use crate::response::app_response::AppResponse;
-use crate::response::in_flight::InFlight;
-use crate::response::own_fields::OwnFields;
 use crate::wire::comparison::{limits, same_refusal};
 use crate::wire::fuzzing::cuts;
 use crate::wire::reference::{self, End};
-use crate::wire::{Limits, Refusal};
 
-/// Sends back the body of each request.
-struct EchoService {
-    limits: Arc<Limits>,
-    client: Arc<ClientState>,
-    own: OwnFields,
+/// Sends back the body of a request.
+fn echo(_: RequestParts, mut body: RequestBody, _: Arc<ClientState>) -> LaterResponse {
+    Box::pin(async move {
+        match body.collect().await {
+            Ok(body) => whole(StatusCode::OK, body),
+            Err(error) => whole(RequestError::from(error).status, Bytes::new()),
+        }
+    })
 }
 
-impl Respond for EchoService {
-    fn limits(&self) -> &Arc<Limits> {
-        &self.limits
-    }
-
-    fn respond(&self, _: RequestParts, body: RawBody) -> PendingResponse {
-        let mut body = RequestBody::new(body, None, None);
-        PendingResponse::Later(Box::pin(async move {
-            match body.collect().await {
-                Ok(body) => chosen(StatusCode::OK, body),
-                Err(error) => chosen(RequestError::from(error).status, Bytes::new()),
-            }
-        }))
-    }
-
-    fn refuse(&self, refusal: &Refusal, _: Vec<u8>) -> Box<ChosenResponse> {
-        chosen(refusal.status, Bytes::new())
-    }
-
-    fn client(&self) -> &ClientState {
-        &self.client
-    }
-
-    fn own_fields(&self) -> &OwnFields {
-        &self.own
-    }
-
-    fn is_dated(&self) -> bool {
-        false
-    }
-
-    fn hints(&self) -> bool {
-        false
-    }
-}
-
-fn chosen(status: StatusCode, body: Bytes) -> Box<ChosenResponse> {
-    let response = AppResponse::Whole(ResponseHead::own(status, HeaderMap::new()), body);
-    Box::new(ChosenResponse { response, in_flight: InFlight::start(None, Instant::now(), None, None), id: None })
+fn whole(status: StatusCode, body: Bytes) -> AppResponse {
+    AppResponse::Whole(ResponseHead::own(status, HeaderMap::new()), body)
 }
 
 /// The bytes of a client, in pieces.
@@ -115,8 +77,7 @@ fn missing(bytes: &[u8], sent: &[u8]) -> ! {
 /// Everything that the server sends until it closes.
 async fn exchange(bytes: &[u8], cuts: &[usize]) -> Vec<u8> {
     let (mut client, other) = duplex(1 << 20);
-    let own = OwnFields { server: None, request_id: None, served_by: false };
-    let service = EchoService { limits: Arc::new(limits()), client: Arc::default(), own };
+    let service = FunctionService::new(limits(), echo, |refusal| whole(refusal.status, Bytes::new()));
     let mut served = Http1::new(other, service, BytesMut::new());
     let serving = async move { drop(poll_fn(|cx| served.poll_end(cx)).await) };
     let talking = async {

@@ -10,6 +10,8 @@
 mod client;
 mod connection;
 #[cfg(any(test, fuzzing))]
+mod function_service;
+#[cfg(any(test, fuzzing))]
 #[allow(clippy::indexing_slicing, clippy::panic, reason = "only tests see it")]
 pub mod fuzzing;
 mod handed_on;

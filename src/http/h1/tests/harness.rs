@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -14,17 +14,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio::time::{sleep, timeout};
 
 use crate::gateway::client_state::ClientState;
-use crate::http::connection::ChosenResponse;
-use crate::http::direct::PendingResponse;
-use crate::http::h1::connection::{Http1, Respond};
-use crate::request::body::{RawBody, RequestBody};
+use crate::http::h1::connection::Http1;
+use crate::http::h1::function_service::{FunctionService, LaterResponse};
+use crate::request::body::RequestBody;
 use crate::request::error::RequestError;
 use crate::request::parts::RequestParts;
 use crate::request::upgrade::Upgrade;
 use crate::response::app_response::AppResponse;
-use crate::response::in_flight::InFlight;
-use crate::response::own_fields::OwnFields;
-use crate::wire::{Limits, Refusal};
+use crate::wire::Limits;
 
 pub(super) const BIG: usize = 4 << 20;
 
@@ -41,51 +38,6 @@ impl Drop for SetOnDrop {
     fn drop(&mut self) {
         self.0.0.store(true, Ordering::SeqCst);
     }
-}
-
-/// Chooses the response by the path.
-struct TestService {
-    limits: Arc<Limits>,
-    client: Arc<ClientState>,
-    own: OwnFields,
-    dropped: ResponseDropped,
-}
-
-impl Respond for TestService {
-    fn limits(&self) -> &Arc<Limits> {
-        &self.limits
-    }
-
-    fn respond(&self, parts: RequestParts, body: RawBody) -> PendingResponse {
-        let (dropped, client) = (self.dropped.clone(), Arc::clone(&self.client));
-        let body = RequestBody::new(body, None, None);
-        PendingResponse::Later(Box::pin(async move { chosen(respond(parts, body, dropped, client).await) }))
-    }
-
-    fn refuse(&self, refusal: &Refusal, _: Vec<u8>) -> Box<ChosenResponse> {
-        let text = format!("{}: {}", refusal.status.as_u16(), refusal.reason);
-        chosen(whole(refusal.status, HeaderMap::new(), text))
-    }
-
-    fn client(&self) -> &ClientState {
-        &self.client
-    }
-
-    fn own_fields(&self) -> &OwnFields {
-        &self.own
-    }
-
-    fn is_dated(&self) -> bool {
-        false
-    }
-
-    fn hints(&self) -> bool {
-        false
-    }
-}
-
-fn chosen(response: AppResponse) -> Box<ChosenResponse> {
-    Box::new(ChosenResponse { response, in_flight: InFlight::start(None, Instant::now(), None, None), id: None })
 }
 
 fn whole(status: StatusCode, headers: HeaderMap, body: impl Into<Bytes>) -> AppResponse {
@@ -141,6 +93,7 @@ fn stream(breaks: bool) -> AppResponse {
     AppResponse::Stream(ResponseHead::own(StatusCode::OK, HeaderMap::new()), reader)
 }
 
+/// Chooses the response by the path.
 async fn respond(
     mut parts: RequestParts,
     mut body: RequestBody,
@@ -181,8 +134,11 @@ pub(super) fn serve<S>(io: S, limits: Limits, dropped: ResponseDropped) -> tokio
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let own = OwnFields { server: None, request_id: None, served_by: false };
-    let service = TestService { limits: Arc::new(limits), client: Arc::default(), own, dropped };
+    let respond =
+        move |parts, body, client| -> LaterResponse { Box::pin(respond(parts, body, dropped.clone(), client)) };
+    let service = FunctionService::new(limits, respond, |refusal| {
+        whole(refusal.status, HeaderMap::new(), format!("{}: {}", refusal.status.as_u16(), refusal.reason))
+    });
     let mut served = Http1::new(io, service, BytesMut::new());
     tokio::spawn(async move {
         let ended = poll_fn(|cx| served.poll_end(cx)).await;
