@@ -115,7 +115,9 @@ fuzz: $(VENV)/.maturin ## run each fuzz target for MINUTES= (1); FUZZ_TARGETS= n
 
 deny: ## check the licences and the sources of all libraries (deny.toml). Needs cargo-deny
 	@cargo deny --version >/dev/null 2>&1 || { echo 'error: cargo-deny is missing; hint: cargo install cargo-deny --locked' >&2; exit 1; }
-	cargo deny check licenses bans sources
+	for manifest in Cargo.toml fuzz/Cargo.toml loom/Cargo.toml; do \
+	cargo deny --manifest-path $$manifest --config deny.toml check --hide-inclusion-graph licenses bans sources || exit 1; \
+	done
 
 test-python:
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGUMENTS)
