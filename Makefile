@@ -117,7 +117,7 @@ fuzz: $(VENV)/.maturin ## run each fuzz target for MINUTES= (1); FUZZ_TARGETS= n
 
 # RUSTC_BOOTSTRAP lets a stable compiler take the flag. The extension lies in a copy of the package, so the installed one stays as
 # it is. Tests that measure memory or time fail here, because freed blocks are kept and everything is slower: only reports count.
-# curl hangs when libasan is loaded into it.
+# curl and Chromium hang when libasan is loaded into them.
 sanitize: install ## run cargo test and SANITIZE_TESTS= with AddressSanitizer. Needs gcc and its libasan
 	@test -e "$$(gcc -print-file-name=libasan.so)" || { echo 'error: there is no libasan; hint: install gcc (Debian: apt-get install gcc)' >&2; exit 1; }
 	rm -rf $(SANITIZED)/python $(SANITIZED)/reports && mkdir -p $(SANITIZED)/python $(SANITIZED)/reports
@@ -130,7 +130,7 @@ sanitize: install ## run cargo test and SANITIZE_TESTS= with AddressSanitizer. N
 	export LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" PYTHONPATH=$(SANITIZED)/python PYTHONMALLOC=malloc; \
 	export ASAN_OPTIONS=log_path=$(SANITIZED)/reports/report:detect_leaks=0; \
 	$(BIN)/python -c "import rsgi._rsgi as extension; assert extension.__file__.startswith('$(SANITIZED)'), extension.__file__" || exit 2; \
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal -k 'not curl' $(SANITIZE_TESTS) $(PYTEST_ARGUMENTS) || test $$? = 1
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal -k 'not curl and not browser' $(SANITIZE_TESTS) $(PYTEST_ARGUMENTS) || test $$? = 1
 	@if grep -rl 'ERROR: AddressSanitizer' $(SANITIZED)/reports; then echo 'error: AddressSanitizer found something; the files above say what' >&2; exit 1; fi
 	@echo 'AddressSanitizer found nothing'
 
