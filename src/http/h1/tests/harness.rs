@@ -27,6 +27,7 @@ use crate::response::own_fields::OwnFields;
 use crate::wire::{Limits, Refusal};
 
 pub(super) const BIG: usize = 4 << 20;
+const PIECE: usize = 64 << 10;
 
 /// A body that must not be taken for a head.
 pub(super) const LIKE_A_HEAD: &str = "HTTP/1.1 200 OK\r\nx-between: 1\r\nset-cookie: a\r\n\r\n";
@@ -141,6 +142,16 @@ fn stream(breaks: bool) -> AppResponse {
     AppResponse::Stream(ResponseHead::own(StatusCode::OK, HeaderMap::new()), reader)
 }
 
+/// A stream whose pieces are all there already.
+fn pieces() -> AppResponse {
+    let (writer, reader): (_, PipeReader<Bytes>) = pipe(BIG);
+    for _ in 0..BIG / PIECE {
+        writer.push(vec![b'x'; PIECE].into()).unwrap();
+    }
+    writer.finish();
+    AppResponse::Stream(ResponseHead::own(StatusCode::OK, HeaderMap::new()), reader)
+}
+
 async fn respond(
     mut parts: RequestParts,
     mut body: RequestBody,
@@ -169,6 +180,7 @@ async fn respond(
             ok("")
         }
         "/big" => ok(vec![b'x'; BIG]),
+        "/pieces" => pieces(),
         "/stream" => stream(false),
         "/broken" => stream(true),
         "/close" => ok("bye"),
