@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use rsgi_bridge::pipe::{PipeReader, PipeWriter, Weight};
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -172,6 +173,8 @@ async fn read(
 ) -> SocketEnd {
     let mut inflater = options.compression.map(Inflater::new);
     loop {
+        // Messages and pings that are there already would keep the other connections waiting.
+        consume_budget().await;
         // If the application has ended, `push` fails. Go on reading, because the client's close frame is still to come.
         if !inbound.has_room() {
             client.pause();
@@ -231,6 +234,7 @@ async fn write(
     let mut deflater = options.compression.map(Deflater::new);
     let mut pinger = Pinger::new(options);
     loop {
+        consume_budget().await;
         // Messages that are ready go out together. Flush only when none is left.
         let ready = outbound.poll_next(&mut Context::from_waker(Waker::noop()));
         let next = match ready {
