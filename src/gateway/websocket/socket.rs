@@ -173,8 +173,6 @@ async fn read(
 ) -> SocketEnd {
     let mut inflater = options.compression.map(Inflater::new);
     loop {
-        // Messages and pings that are there already would keep the other connections waiting.
-        consume_budget().await;
         // If the application has ended, `push` fails. Go on reading, because the client's close frame is still to come.
         if !inbound.has_room() {
             client.pause();
@@ -193,12 +191,12 @@ async fn read(
         let received = match (message, coding, &mut inflater) {
             (Message::Binary(bytes), coding @ (Coding::DeflatedText | Coding::DeflatedBinary), Some(inflater)) => {
                 match inflated(inflater, &bytes, coding, options.message).await {
-                    Ok(received) => received,
+                    Ok(received) => Some(received),
                     Err(refused) => return refused,
                 }
             }
-            (Message::Text(text), ..) => Inbound::Text(text),
-            (Message::Binary(bytes), ..) => Inbound::Binary(bytes),
+            (Message::Text(text), ..) => Some(Inbound::Text(text)),
+            (Message::Binary(bytes), ..) => Some(Inbound::Binary(bytes)),
             (Message::Close(frame), ..) => {
                 // Polling on sends tungstenite's reply to the close frame.
                 let _closed = timeout(CLOSE_TIMEOUT, stream.next()).await;
@@ -206,9 +204,14 @@ async fn read(
             }
             (Message::Pong(payload), ..) => match client.seen.closed_with(&payload) {
                 Some(reason) => return closed_by_bad_gateway(reason),
-                None => continue,
+                None => None,
             },
-            (Message::Ping(_) | Message::Frame(_), ..) => continue,
+            (Message::Ping(_) | Message::Frame(_), ..) => None,
+        };
+        let Some(received) = received else {
+            // The application never sees these, so it does not limit them. They must not keep other connections waiting.
+            consume_budget().await;
+            continue;
         };
         let _gone = inbound.push(received);
     }
@@ -234,7 +237,6 @@ async fn write(
     let mut deflater = options.compression.map(Deflater::new);
     let mut pinger = Pinger::new(options);
     loop {
-        consume_budget().await;
         // Messages that are ready go out together. Flush only when none is left.
         let ready = outbound.poll_next(&mut Context::from_waker(Waker::noop()));
         let next = match ready {
@@ -288,3 +290,7 @@ async fn encode(deflater: &mut Option<Deflater>, kind: Data, payload: Bytes) -> 
     };
     Message::Frame(frame)
 }
+
+#[cfg(test)]
+#[path = "socket_tests.rs"]
+mod tests;
