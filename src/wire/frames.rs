@@ -24,6 +24,8 @@ const HEAD: usize = 9;
 const LONGEST: usize = 16 * 1024;
 /// How many bytes of an unfinished header block are kept. hyper gives up earlier.
 const LONGEST_BLOCK: usize = 1 << 20;
+/// After so many frames, the connection lets others run. hyper goes on as long as there are bytes.
+const MOST_AT_ONCE: usize = 512;
 
 /// The lower 31 bits of a stream identifier. The highest bit is reserved.
 const STREAM: u32 = 0x7FFF_FFFF;
@@ -145,6 +147,8 @@ struct Frames {
     table: DynamicTable,
     /// A frame came that makes hyper close the connection. Nothing is read after it.
     over: bool,
+    /// How many frames hyper got since the connection let others run.
+    count: usize,
 }
 
 #[derive(Debug)]
@@ -155,7 +159,7 @@ struct Block {
 
 impl Default for Frames {
     fn default() -> Self {
-        Self { left: PREFACE, latest: 0, open: None, table: DynamicTable::default(), over: false }
+        Self { left: PREFACE, latest: 0, open: None, table: DynamicTable::default(), over: false, count: 0 }
     }
 }
 
@@ -171,6 +175,7 @@ impl Frames {
             let rest = bytes.get(admitted..).unwrap_or_default();
             let Some(head) = FrameHead::read(rest).filter(|_| !self.over) else { return (admitted, None) };
             let frame = HEAD + head.length;
+            self.count += 1;
             if head.has_block() && head.length <= LONGEST {
                 let Some(payload) = rest.get(HEAD..frame) else { return (admitted, None) };
                 match self.block_frame(&head, payload) {
@@ -297,6 +302,11 @@ fn push_length(payload: &mut Vec<u8>, length: usize) {
 impl<S: AsyncRead + Unpin> AsyncRead for FrameGuard<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.frames.count >= MOST_AT_ONCE {
+            this.frames.count = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let start = out.filled().len();
         while out.remaining() > 0 && out.filled().len() == start {
             if this.granted > 0 {
@@ -419,6 +429,19 @@ mod tests {
         assert_eq!(told(5000), field(REFUSED_PATH, &"x".repeat(2 * LONGEST_PATH)).len());
         // There is no room in the frame, so hyper does not get it.
         assert_eq!(through(&sent(LONGEST - 100), 4096).len(), PREFACE);
+    }
+
+    #[test]
+    fn after_many_frames_others_run() {
+        let sent = [vec![0; PREFACE], frame(6, 0, 0, &[0; 8]).repeat(10 * MOST_AT_ONCE)].concat();
+        let (mut guard, mut bytes, mut passed, mut pauses) = (FrameGuard::new(sent.as_slice()), [0; 4096], 0, 0);
+        while passed < sent.len() {
+            let mut out = ReadBuf::new(&mut bytes);
+            let read = Pin::new(&mut guard).poll_read(&mut Context::from_waker(std::task::Waker::noop()), &mut out);
+            pauses += usize::from(read.is_pending());
+            passed += out.filled().len();
+        }
+        assert!((5..=10).contains(&pauses), "{pauses} pauses");
     }
 
     #[test]

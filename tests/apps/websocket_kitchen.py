@@ -6,6 +6,7 @@ Apart from `asgi_kitchen` because these speak another vocabulary; that module pa
 
 import asyncio
 import json
+import time
 from urllib.parse import parse_qs
 
 HANDLERS = {}
@@ -463,4 +464,35 @@ async def background(scope, receive, send, record):
     message = await receive()
     await ticking
     await send({"type": "websocket.send", "text": f"heard {message.get('text')}"})
+    await until_disconnect(receive)
+
+
+@path("turns")
+async def turns(scope, receive, send, record):
+    """After a pause, receive and send many messages, each with some work. Say how many passed at most between two turns
+    of other tasks.
+    """
+    loop, messages, most = asyncio.get_running_loop(), int(query(scope)["messages"]), {}
+
+    async def count(name, step):
+        passed = 0
+
+        def others():
+            nonlocal passed, handle
+            most[name], passed = max(most.get(name, 0), passed), 0
+            handle = loop.call_soon(others)
+
+        handle = loop.call_soon(others)
+        for _ in range(messages):
+            await step()
+            time.sleep(0.001)
+            passed += 1
+        handle.cancel()
+        most[name] = max(most.get(name, 0), passed)
+
+    await accept(send)
+    await asyncio.sleep(float(query(scope)["pause"]))
+    await count("received", receive)
+    await count("sent", lambda: send({"type": "websocket.send", "text": "x"}))
+    await say(send, most)
     await until_disconnect(receive)

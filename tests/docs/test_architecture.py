@@ -28,7 +28,6 @@ LONGEST = 350
 LONGER = {
     "python/rsgi/settings/config.py": (985, "the list of all settings, each defined once"),
     "python/rsgi/process/workers/supervisor.py": (355, "the workers, and what every signal does to them"),
-    "src/gateway/websocket/exchange.rs": (370, "one state machine, and what may follow what in it"),
     "src/wire/frames.rs": (414, "the frames, and the tests of where their bytes are divided"),
     "src/wire/hpack.rs": (388, "a table of 257 lengths, and the examples of the specification"),
 }

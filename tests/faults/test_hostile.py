@@ -35,15 +35,15 @@ def test_honest_clients_are_answered_beside_hostile_ones(name: str, tmp_path_fac
         context.check_hostname = False
     with serving(RSGI, *(certificates.flags() if context else ())) as server:
         letters = "a" if name == "websocket" else "wa"
-        quiet = asyncio.run(beside(server, [], letters, count=0, seconds=0.5, context=context))
+        quiet = asyncio.run(beside(server, None, letters, count=0, seconds=0.5, context=context))
         assert not quiet.failed
         before = descriptors(server)
-        for kind, hostile in KINDS[name].items():
-            fared = asyncio.run(beside(server, [hostile], letters, count=COUNT, seconds=0.5, context=context))
+        for kind in KINDS[name]:
+            fared = asyncio.run(beside(server, kind, letters, count=COUNT, seconds=0.5, context=context))
             assert not fared.failed, f"{kind}: {fared.failed}\n{server.log()}"
             assert sum(map(len, fared.times.values())) >= 8, kind
             assert fared.opened >= COUNT, kind
             assert fared.memory[1] - fared.memory[0] < MEMORY, kind
         wait_until(lambda: descriptors(server) <= before + 5, 30, "connections of those who have left are closed")
         assert COMPLAINTS.findall(server.log()) == []
-        assert not asyncio.run(beside(server, [], letters, count=0, seconds=0.5, context=context)).failed
+        assert not asyncio.run(beside(server, None, letters, count=0, seconds=0.5, context=context)).failed

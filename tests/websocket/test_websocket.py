@@ -174,6 +174,18 @@ def test_burst_arrives_whole_before_the_close(asgi_server: Server) -> None:
         assert client.close_code == 1000
 
 
+def test_many_messages_at_once_leave_turns_to_other_tasks(asgi_server: Server) -> None:
+    """All are there before the app takes the first. Neither `receive` nor `send` has to wait for anything."""
+    with open_client(asgi_server, "/ws/turns?messages=200&pause=0.5") as client:
+        for number in range(200):
+            client.send(str(number))
+        *sent, most = [client.recv(timeout=30) for _ in range(201)]
+    assert sent == ["x"] * 200
+    most = json.loads(most)
+    assert most["received"] <= 64
+    assert 10 <= most["sent"] <= 64
+
+
 @pytest.mark.parametrize("size", [125, 126, 65535, 65536, 5_000_000])
 def test_large_messages_from_the_server(asgi_server: Server, size: int) -> None:
     with open_client(asgi_server, f"/ws/big?bytes={size}", max_size=None) as client:

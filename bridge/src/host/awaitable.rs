@@ -28,7 +28,15 @@ pub type PollFn = Box<dyn FnMut(Python<'_>, &mut Context<'_>) -> Poll<PyResult<P
 
 enum AwaitableState {
     Finished(PyResult<Py<PyAny>>),
-    Waiting { poll: PollFn, handle: Arc<dyn LoopHandle> },
+    Waiting {
+        poll: PollFn,
+        handle: Arc<dyn LoopHandle>,
+    },
+    /// Like `Waiting`, from the next turn of the loop on.
+    Yielding {
+        poll: PollFn,
+        handle: Arc<dyn LoopHandle>,
+    },
     Done,
 }
 
@@ -53,6 +61,11 @@ impl Awaitable {
         Self(Mutex::new(AwaitableState::Waiting { poll, handle }))
     }
 
+    /// Like [`Self::waiting`], but suspends the task for one turn of the loop first, so that others get theirs.
+    pub fn yielding(handle: Arc<dyn LoopHandle>, poll: PollFn) -> Self {
+        Self(Mutex::new(AwaitableState::Yielding { poll, handle }))
+    }
+
     fn replace(&self, state: AwaitableState) -> AwaitableState {
         std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), state)
     }
@@ -62,6 +75,11 @@ impl Awaitable {
         match self.replace(AwaitableState::Done) {
             AwaitableState::Finished(value) => Ok(Step::Return(value?)),
             AwaitableState::Done => Err(PyRuntimeError::new_err("this awaitable was awaited already")),
+            AwaitableState::Yielding { poll, handle } => {
+                self.replace(AwaitableState::Waiting { poll, handle });
+                // Like a bare `yield`: the task goes on in the next turn.
+                Ok(Step::Suspend(py.None()))
+            }
             AwaitableState::Waiting { mut poll, handle } => {
                 let (future, waker) = Arc::clone(&handle).wait(py)?;
                 match poll(py, &mut Context::from_waker(&waker)) {

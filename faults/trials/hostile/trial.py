@@ -1,7 +1,8 @@
 """Honest clients beside hostile ones: how long they wait, whether they are all answered, and what the server needs.
 
 Apart from the clients because here is what is measured. Honest clients keep their connections and send at a steady rate; the
-time of each request counts from when it was due, so that a server that stalls does not look fast.
+time of each request counts from when it was due, so that a server that stalls does not look fast. Hostile clients have a
+process of their own (`apart`).
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import ssl
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from behaviours.hosts import HostServer
 from certificates import Certificates
 from trials.apps import JOBS
-from trials.hostile.clients import HTTP2, PLAIN, TLS, WEBSOCKET, Hostile, Target, keep_on
+from trials.hostile.apart import attacking
+from trials.hostile.clients import ALL, HTTP2, TLS, WEBSOCKET, Target
 from trials.servers import FOLDER, PEERS, RSGI, Kind, start
 
 HONEST = 8
@@ -130,37 +132,30 @@ class _Honest:
 
 async def beside(
     server: HostServer,
-    hostile: Iterable[Hostile],
+    hostile: str | None,
     letters: str,
     *,
     count: int,
     seconds: float,
     context: ssl.SSLContext | None = None,
 ) -> Fared:
-    """Run so many hostile clients of each kind, and honest ones beside them for some seconds."""
+    """Run so many hostile clients of a kind, if any, and honest ones beside them for some seconds."""
     fared = Fared()
     assert isinstance(server.address, tuple)
     targets = [Target(server.address, letter) for letter in letters]
     before = most = resident(server)
-    bad = [
-        asyncio.ensure_future(keep_on(each, targets[number % len(targets)]))
-        for each in hostile
-        for number in range(count)
-    ]
-    until = time.monotonic() + seconds
-    good = [
-        asyncio.ensure_future(_Honest(targets[number % len(targets)], context, fared).keep_on(until))
-        for number in range(HONEST)
-    ]
-    while not all(task.done() for task in good):
-        most = max(most, resident(server))
-        await asyncio.wait(good, timeout=0.2)
-    for task in bad:
-        task.cancel()
-    await asyncio.gather(*bad, return_exceptions=True)
+    async with attacking(hostile, count, server.address, letters) as apart:
+        until = time.monotonic() + seconds
+        good = [
+            asyncio.ensure_future(_Honest(targets[number % len(targets)], context, fared).keep_on(until))
+            for number in range(HONEST)
+        ]
+        while not all(task.done() for task in good):
+            most = max(most, resident(server))
+            await asyncio.wait(good, timeout=0.2)
     await asyncio.gather(*good)
     fared.memory = (before, most)
-    fared.opened = sum(target.connections for target in targets)
+    fared.opened = apart.opened
     return fared
 
 
@@ -216,8 +211,7 @@ def table(tell: Callable[[str], None], *, count: int = 200, seconds: float = 5.0
     yield "|---|" + "---|" * len(kinds)
     with tempfile.TemporaryDirectory() as made:
         certificates = Certificates.make(Path(made))
-        hostile: Mapping[str, Hostile | None] = {"nobody": None, **PLAIN, **WEBSOCKET, **HTTP2, **TLS}
-        for name, each in hostile.items():
+        for name in ("nobody", *ALL):
             cells = []
             for kind in kinds:
                 if not _knows(kind, name):
@@ -232,7 +226,7 @@ def table(tell: Callable[[str], None], *, count: int = 200, seconds: float = 5.0
                     fared = asyncio.run(
                         beside(
                             server,
-                            [each] if each else [],
+                            name if name in ALL else None,
                             _letters(kind, name),
                             count=count,
                             seconds=seconds,

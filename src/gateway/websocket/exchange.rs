@@ -11,16 +11,13 @@ use std::task::{Context, Poll};
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use rsgi_bridge::error::is_clients_doing;
-use rsgi_bridge::host::awaitable::{Awaitable, Sent};
+use rsgi_bridge::host::awaitable::{Awaitable, PollFn, Sent};
 use rsgi_bridge::log::LogContext;
 use rsgi_bridge::pipe::{PipeReader, PipeWriter};
 use rsgi_bridge::report::{log_failure, log_length};
-use rsgi_bridge::request::scope::ScopeKind;
 use rsgi_bridge::response::exchange::Ended;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -30,16 +27,14 @@ use super::super::disconnect::DisconnectFlag;
 use super::super::message::{typed, unexpected};
 use super::super::response_messages::{Capacity, ResponseMessages, body_part};
 use super::super::waiters::Waiters;
-use super::handshake::subprotocols;
 use super::message;
 use super::socket::{Inbound, Outbound};
+use super::turn::Turn;
 use crate::request::error::RequestError;
 use crate::request::head::RequestHead;
 use crate::response::app_response::AppResponse;
 use crate::runtime::calls::{CallHandle, RunningCall};
-use crate::runtime::event_loop::Start;
-use crate::runtime::event_loop::start::start_call;
-use crate::runtime::event_loop::task_callbacks::{TaskCallbacks, TaskExchange};
+use crate::runtime::event_loop::task_callbacks::TaskExchange;
 use crate::runtime::reply::{self, ReplyReceiver};
 
 /// The messages that `send()` takes.
@@ -65,75 +60,8 @@ pub(super) enum HandshakeResponse {
     Denied(ReplyReceiver<AppResponse>),
 }
 
-/// A WebSocket on its way to the thread of the loop.
 #[derive(Debug)]
-pub struct WebSocketStart {
-    pub(super) gateway: Arc<AsgiGateway>,
-    pub(super) head: Box<RequestHead>,
-    pub(super) inbound: PipeReader<Inbound>,
-    pub(super) outbound: PipeWriter<Outbound>,
-    pub(super) reply: oneshot::Sender<HandshakeResponse>,
-    pub(super) disconnect: DisconnectFlag,
-    pub(super) call: RunningCall,
-}
-
-impl Start for WebSocketStart {
-    /// Builds scope, `receive` and `send`, and starts the task.
-    fn start(self: Box<Self>, py: Python<'_>) {
-        let Self { gateway, head, inbound, outbound, reply, disconnect, call } = *self;
-        let scheme = head.peer.websocket_scheme();
-        let offered = subprotocols(&head.parts.fields);
-        let scope = gateway.scope(py, &head, ScopeKind::WebSocket { subprotocols: &offered });
-        let exchange = WebSocketExchange {
-            state: Mutex::new(SocketState {
-                inbound,
-                progress: HandshakeProgress::Connecting { reply, outbound, told: false },
-                call: Some(call),
-                ended: None,
-            }),
-            offered,
-            head,
-            waiters: Arc::default(),
-            disconnect,
-            gateway: Arc::clone(&gateway),
-        };
-        let started = scope.and_then(|scope| {
-            complete_scope(py, &scope, scheme)?;
-            let exchange = Bound::new(py, exchange)?;
-            let callbacks = TaskCallbacks::new(exchange.clone().unbind());
-            let functions = functions_of(exchange.as_any())?;
-            start_call(&gateway.event_loop, gateway.app.bind(py), scope, functions, callbacks);
-            Ok(())
-        });
-        if let Err(error) = started {
-            error.write_unraisable(py, None);
-        }
-    }
-}
-
-/// `receive` and `send` as the application gets them. `send` is marked as a coroutine function, because synchronous
-/// consumers of Channels wrap it.
-fn functions_of<'py>(exchange: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    static MARK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = exchange.py();
-    let send = exchange.getattr(intern!(py, "send"))?;
-    let marked = MARK.import(py, "rsgi.process.loops", "coroutine_function")?.call1((send,))?;
-    Ok((exchange.getattr(intern!(py, "receive"))?, marked))
-}
-
-/// Adds what only the scope of a WebSocket has: its scheme, and the extension for a denial response.
-fn complete_scope(py: Python<'_>, scope: &Bound<'_, PyDict>, scheme: &str) -> PyResult<()> {
-    scope.set_item(intern!(py, "scheme"), scheme)?;
-    let extensions = match scope.get_item(intern!(py, "extensions"))? {
-        Some(extensions) => extensions.cast_into::<PyDict>().map_err(PyErr::from)?.copy()?,
-        None => PyDict::new(py),
-    };
-    extensions.set_item(intern!(py, "websocket.http.response"), PyDict::new(py))?;
-    scope.set_item(intern!(py, "extensions"), extensions)
-}
-
-#[derive(Debug)]
-enum HandshakeProgress {
+pub(super) enum HandshakeProgress {
     /// The application has not responded. `told` is true after `websocket.connect` was delivered.
     Connecting { reply: oneshot::Sender<HandshakeResponse>, outbound: PipeWriter<Outbound>, told: bool },
     /// Messages go both ways.
@@ -145,13 +73,13 @@ enum HandshakeProgress {
 }
 
 #[derive(Debug)]
-struct SocketState {
-    inbound: PipeReader<Inbound>,
-    progress: HandshakeProgress,
+pub(super) struct SocketState {
+    pub(super) inbound: PipeReader<Inbound>,
+    pub(super) progress: HandshakeProgress,
     /// `None` after the application has returned.
-    call: Option<RunningCall>,
+    pub(super) call: Option<RunningCall>,
     /// How the client ended the WebSocket. Each further `receive` returns the same.
-    ended: Option<(u16, Utf8Bytes)>,
+    pub(super) ended: Option<(u16, Utf8Bytes)>,
 }
 
 impl SocketState {
@@ -182,12 +110,13 @@ impl SocketState {
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct WebSocketExchange {
-    state: Mutex<SocketState>,
-    offered: Vec<String>,
-    head: Box<RequestHead>,
-    waiters: Arc<Waiters>,
-    disconnect: DisconnectFlag,
-    gateway: Arc<AsgiGateway>,
+    pub(super) state: Mutex<SocketState>,
+    pub(super) offered: Vec<String>,
+    pub(super) head: Box<RequestHead>,
+    pub(super) waiters: Arc<Waiters>,
+    pub(super) turn: Turn,
+    pub(super) disconnect: DisconnectFlag,
+    pub(super) gateway: Arc<AsgiGateway>,
 }
 
 #[pymethods]
@@ -196,12 +125,13 @@ impl WebSocketExchange {
     fn receive(slf: &Bound<'_, Self>) -> Awaitable {
         let py = slf.py();
         let this = slf.get();
-        if let Poll::Ready(message) = this.poll_receive(py, &mut Context::from_waker(&this.waiters.waker())) {
+        let over = this.turn.is_over(&this.gateway.event_loop);
+        if !over && let Poll::Ready(message) = this.poll_receive(py, &mut Context::from_waker(&this.waiters.waker())) {
             return Awaitable::finished(message);
         }
         let exchange = slf.clone().unbind();
         let poll = this.waiters.join(move |py, context| exchange.get().poll_receive(py, context));
-        Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll)
+        this.wait(over, poll)
     }
 
     /// Takes a message for the client, and waits while the client is slow.
@@ -209,18 +139,26 @@ impl WebSocketExchange {
         let py = slf.py();
         let this = slf.get();
         this.gateway.event_loop.process.check()?;
-        if this.take_message(py, message)? == Capacity::More {
+        let over = this.turn.is_over(&this.gateway.event_loop);
+        if this.take_message(py, message)? == Capacity::More && !over {
             return Sent::instance(py);
         }
         let exchange = slf.clone().unbind();
         let poll = this.waiters.join(move |py, context| exchange.get().poll_room(py, context));
-        Ok(Py::new(py, Awaitable::waiting(Arc::clone(&this.gateway.event_loop) as _, poll))?.into_any())
+        Ok(Py::new(py, this.wait(over, poll))?.into_any())
     }
 }
 
 impl WebSocketExchange {
     fn lock(&self) -> MutexGuard<'_, SocketState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Suspends the task until `poll` is ready; if its turn is `over`, until the next turn at least.
+    fn wait(&self, over: bool, poll: PollFn) -> Awaitable {
+        self.turn.ends();
+        let event_loop = Arc::clone(&self.gateway.event_loop) as _;
+        if over { Awaitable::yielding(event_loop, poll) } else { Awaitable::waiting(event_loop, poll) }
     }
 
     fn log_context(&self) -> LogContext<'_> {

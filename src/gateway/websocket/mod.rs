@@ -19,6 +19,8 @@ mod message;
 mod offer;
 mod pinger;
 mod socket;
+mod start;
+mod turn;
 
 use std::sync::Arc;
 
@@ -27,8 +29,8 @@ use http::StatusCode;
 use rsgi_bridge::pipe::pipe;
 use tokio::sync::oneshot;
 
-pub use self::exchange::WebSocketStart;
 pub use self::handshake::requested;
+pub use self::start::WebSocketStart;
 
 use self::exchange::HandshakeResponse;
 use self::handshake::Handshake;

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use rsgi_bridge::pipe::{PipeReader, PipeWriter, Weight};
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -190,12 +191,12 @@ async fn read(
         let received = match (message, coding, &mut inflater) {
             (Message::Binary(bytes), coding @ (Coding::DeflatedText | Coding::DeflatedBinary), Some(inflater)) => {
                 match inflated(inflater, &bytes, coding, options.message).await {
-                    Ok(received) => received,
+                    Ok(received) => Some(received),
                     Err(refused) => return refused,
                 }
             }
-            (Message::Text(text), ..) => Inbound::Text(text),
-            (Message::Binary(bytes), ..) => Inbound::Binary(bytes),
+            (Message::Text(text), ..) => Some(Inbound::Text(text)),
+            (Message::Binary(bytes), ..) => Some(Inbound::Binary(bytes)),
             (Message::Close(frame), ..) => {
                 // Polling on sends tungstenite's reply to the close frame.
                 let _closed = timeout(CLOSE_TIMEOUT, stream.next()).await;
@@ -203,9 +204,14 @@ async fn read(
             }
             (Message::Pong(payload), ..) => match client.seen.closed_with(&payload) {
                 Some(reason) => return closed_by_bad_gateway(reason),
-                None => continue,
+                None => None,
             },
-            (Message::Ping(_) | Message::Frame(_), ..) => continue,
+            (Message::Ping(_) | Message::Frame(_), ..) => None,
+        };
+        let Some(received) = received else {
+            // The application never sees these, so it does not limit them. They must not keep other connections waiting.
+            consume_budget().await;
+            continue;
         };
         let _gone = inbound.push(received);
     }
@@ -284,3 +290,7 @@ async fn encode(deflater: &mut Option<Deflater>, kind: Data, payload: Bytes) -> 
     };
     Message::Frame(frame)
 }
+
+#[cfg(test)]
+#[path = "socket_tests.rs"]
+mod tests;

@@ -227,7 +227,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
         let full = self.output.len() >= ENOUGH;
         let flushed = self.poll_output(cx)?.is_ready();
         self.listen(cx)?;
-        if full && flushed { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if full && flushed {
+            // However fast this client reads, the other connections get their turn.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<NextPart> {

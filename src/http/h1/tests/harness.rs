@@ -24,6 +24,7 @@ use crate::response::app_response::AppResponse;
 use crate::wire::Limits;
 
 pub(super) const BIG: usize = 4 << 20;
+const PIECE: usize = 64 << 10;
 
 /// A body that must not be taken for a head.
 pub(super) const LIKE_A_HEAD: &str = "HTTP/1.1 200 OK\r\nx-between: 1\r\nset-cookie: a\r\n\r\n";
@@ -93,6 +94,16 @@ fn stream(breaks: bool) -> AppResponse {
     AppResponse::Stream(ResponseHead::own(StatusCode::OK, HeaderMap::new()), reader)
 }
 
+/// A stream whose pieces are all there already.
+fn pieces() -> AppResponse {
+    let (writer, reader): (_, PipeReader<Bytes>) = pipe(BIG);
+    for _ in 0..BIG / PIECE {
+        writer.push(vec![b'x'; PIECE].into()).unwrap();
+    }
+    writer.finish();
+    AppResponse::Stream(ResponseHead::own(StatusCode::OK, HeaderMap::new()), reader)
+}
+
 /// Chooses the response by the path.
 async fn respond(
     mut parts: RequestParts,
@@ -122,6 +133,7 @@ async fn respond(
             ok("")
         }
         "/big" => ok(vec![b'x'; BIG]),
+        "/pieces" => pieces(),
         "/stream" => stream(false),
         "/broken" => stream(true),
         "/close" => ok("bye"),

@@ -6,4 +6,5 @@ mod harness;
 mod order;
 mod refusals;
 mod timeouts;
+mod turns;
 mod upgrades;

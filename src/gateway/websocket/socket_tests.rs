@@ -1,0 +1,65 @@
+//! Tests that a client that only pings lets other connections run.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rsgi_bridge::pipe::pipe;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::yield_now;
+
+use super::*;
+
+const PING: [u8; 6] = [0x89, 0x80, 0, 0, 0, 0];
+const PINGS: usize = 20_000;
+
+/// A client that has sent many pings. Counts those that were read.
+struct PingingClient(Arc<AtomicUsize>);
+
+impl AsyncRead for PingingClient {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let count = (out.remaining() / PING.len()).min(PINGS - self.0.load(Ordering::Relaxed));
+        if count == 0 {
+            return Poll::Pending;
+        }
+        out.put_slice(&PING.repeat(count));
+        self.0.fetch_add(count, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for PingingClient {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn pings_do_not_keep_others_waiting() {
+    let (pings, client) = (Arc::<AtomicUsize>::default(), ClientActivity::default());
+    let upgraded = Upgraded::Http1(Box::new(PingingClient(Arc::clone(&pings))));
+    let io = FilteredStream::new(upgraded, Arc::clone(&client.seen), false);
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+    let (_sink, mut stream) = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await.split();
+    let (inbound, _application) = pipe(1024);
+    let (ping_interval, ping_timeout) = Default::default();
+    let options = SocketOptions { message: 1024, ping_interval, ping_timeout, compression: None };
+    tokio::spawn(async move { drop(read(&mut stream, &inbound, &client, options).await) });
+    let mut before = 0;
+    for _ in 0..1000 {
+        // The connection is polled once meanwhile.
+        yield_now().await;
+        let now = pings.load(Ordering::Relaxed);
+        assert!((now - before) * PING.len() <= READ_BUFFER, "{} pings at once", now - before);
+        before = now;
+    }
+    assert_eq!(before, PINGS);
+}

@@ -1,0 +1,48 @@
+//! Ends the turn of a WebSocket's task after some messages, so that other tasks of the loop get theirs.
+//!
+//! asyncio runs a task until it has to wait. If a client sends as fast as the application reads, the task would never
+//! have to, and all requests would wait until the client pauses.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::runtime::event_loop::EventLoop;
+
+/// After so many messages, the task looks whether others wait.
+const LOOK: u32 = 16;
+
+/// How long a turn may last if no others are known to wait. The loop does not know of sockets that it has not polled. A
+/// turn of the loop costs much less than this.
+const LONGEST: Duration = Duration::from_millis(1);
+
+/// What has passed since the task waited last.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    messages: AtomicU32,
+    /// When the task looked for the first time.
+    looked: Mutex<Option<Instant>>,
+}
+
+impl Turn {
+    /// Notes one more message. Returns whether the task must let others run before it goes on.
+    pub(super) fn is_over(&self, event_loop: &EventLoop) -> bool {
+        let messages = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
+        if !messages.is_multiple_of(LOOK) {
+            return false;
+        }
+        if !event_loop.is_idle() {
+            return true;
+        }
+        let now = Instant::now();
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        now.duration_since(*looked.get_or_insert(now)) >= LONGEST
+    }
+
+    /// The task waits, so a new turn will begin.
+    pub(super) fn ends(&self) {
+        if self.messages.swap(0, Ordering::Relaxed) >= LOOK {
+            *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+}
