@@ -3,7 +3,7 @@
 //! This file calls the C library directly. The usual binding asks for an alignment with every block. Blocks above a
 //! kilobyte then take a slower path and a larger size.
 //!
-//! With `--cfg system_allocator`, Rust's own allocator stays: AddressSanitizer sees errors only in blocks of that one.
+//! With `--cfg system_allocator`, Rust's own allocator stays: `AddressSanitizer` sees errors only in blocks of that one.
 #![expect(unsafe_code, reason = "an allocator hands out bare memory, and this one is in C")]
 
 use std::alloc::{GlobalAlloc, Layout};

@@ -13,13 +13,11 @@ static NAME: ByteTable = ByteTable::of(b"-._~");
 
 /// Whether `bytes` is one host with at most one port.
 pub fn is_authority(bytes: &[u8]) -> bool {
-    match bytes.strip_prefix(b"[") {
-        Some(rest) => is_bracketed(rest),
-        None => {
-            let end = bytes.iter().position(|&byte| !NAME.has(byte)).unwrap_or(bytes.len());
-            end > 0 && bytes.get(end..).is_some_and(is_port)
-        }
+    if let Some(rest) = bytes.strip_prefix(b"[") {
+        return is_bracketed(rest);
     }
+    let end = bytes.iter().position(|&byte| !NAME.has(byte)).unwrap_or(bytes.len());
+    end > 0 && bytes.get(end..).is_some_and(is_port)
 }
 
 /// Checks an IPv6 address and its port. `rest` is what follows the opening bracket.

@@ -33,14 +33,9 @@ pub(super) struct RequestLine {
 pub(super) fn parse(line: &[u8]) -> Result<RequestLine, Refusal> {
     let after_method = line.iter().position(|&byte| !is_token_byte(byte)).filter(|end| *end > 0);
     let (method, rest) = split_at_space(line, after_method).ok_or_else(|| shapeless(line))?;
-    let (target, http_11) = match rest.strip_suffix(VERSION) {
-        Some(target) => (target, true),
-        None => {
-            let (target, version) = split_at_space(rest, memrchr(b' ', rest)).ok_or_else(|| shapeless(line))?;
-            check_older(version, method)?;
-            (target, false)
-        }
-    };
+    let newest = rest.strip_suffix(VERSION);
+    let target = newest.map_or_else(|| older_target(line, method, rest), Ok)?;
+    let http_11 = newest.is_some();
     check_target(method, target)?;
     Ok(RequestLine { method: method.len(), http_11, get: method == b"GET" })
 }
@@ -57,6 +52,13 @@ fn shapeless(line: &[u8]) -> Refusal {
         [0x16, ..] => Refusal::malformed("this port speaks plain HTTP, not TLS"),
         _ => Refusal::malformed("the first line is not `METHOD target HTTP/1.1`"),
     }
+}
+
+/// The target of a request line that does not end in the newest version. `rest` follows the method.
+fn older_target<'line>(line: &[u8], method: &[u8], rest: &'line [u8]) -> Result<&'line [u8], Refusal> {
+    let (target, version) = split_at_space(rest, memrchr(b' ', rest)).ok_or_else(|| shapeless(line))?;
+    check_older(version, method)?;
+    Ok(target)
 }
 
 /// Accepts HTTP/1.0.
@@ -114,7 +116,7 @@ fn strip_scheme<'target>(target: &'target [u8], scheme: &[u8]) -> Option<&'targe
 fn check_path(path: &[u8]) -> Result<(), Refusal> {
     let (bad, quoted) = path.iter().fold((false, false), |(bad, quoted), &byte| {
         let misplaced = !(0x21..=0x7e).contains(&byte) | matches!(byte, b'"' | b'#' | b'<' | b'>');
-        (bad | misplaced, quoted | (byte == b'`'))
+        (bad | misplaced, quoted || byte == b'`')
     });
     if bad || quoted && quoted_before_query(path) {
         return Err(MISPLACED);

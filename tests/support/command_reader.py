@@ -42,7 +42,9 @@ def compare_page(page: Path, told: str) -> None:
     if os.environ.get("UPDATE_DOCS") == "1":
         page.write_text(told)
     text = page.read_text()
-    changes = "\n".join(difflib.unified_diff(text.splitlines(), told.splitlines(), page.name, "what it prints", lineterm=""))
+    changes = "\n".join(
+        difflib.unified_diff(text.splitlines(), told.splitlines(), page.name, "what it prints", lineterm="")
+    )
     assert text == told, f"UPDATE_DOCS=1 python -m pytest tests/docs rewrites it:\n{changes}"
 
 
