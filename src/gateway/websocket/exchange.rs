@@ -29,7 +29,7 @@ use super::super::response_messages::{Capacity, ResponseMessages, body_part};
 use super::super::waiters::Waiters;
 use super::message;
 use super::socket::{Inbound, Outbound};
-use super::turn::Turn;
+use super::turn::TaskTurn;
 use crate::request::error::RequestError;
 use crate::request::head::RequestHead;
 use crate::response::app_response::AppResponse;
@@ -114,7 +114,7 @@ pub struct WebSocketExchange {
     pub(super) offered: Vec<String>,
     pub(super) head: Box<RequestHead>,
     pub(super) waiters: Arc<Waiters>,
-    pub(super) turn: Turn,
+    pub(super) turn: TaskTurn,
     pub(super) disconnect: DisconnectFlag,
     pub(super) gateway: Arc<AsgiGateway>,
 }

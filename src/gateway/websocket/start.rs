@@ -17,7 +17,7 @@ use super::super::disconnect::DisconnectFlag;
 use super::exchange::{HandshakeProgress, HandshakeResponse, SocketState, WebSocketExchange};
 use super::handshake::subprotocols;
 use super::socket::{Inbound, Outbound};
-use super::turn::Turn;
+use super::turn::TaskTurn;
 use crate::request::head::RequestHead;
 use crate::runtime::calls::RunningCall;
 use crate::runtime::event_loop::Start;
@@ -53,7 +53,7 @@ impl Start for WebSocketStart {
             offered,
             head,
             waiters: Arc::default(),
-            turn: Turn::default(),
+            turn: TaskTurn::default(),
             disconnect,
             gateway: Arc::clone(&gateway),
         };

@@ -18,13 +18,13 @@ const LONGEST: Duration = Duration::from_millis(1);
 
 /// What has passed since the task waited last.
 #[derive(Debug, Default)]
-pub(super) struct Turn {
+pub(super) struct TaskTurn {
     messages: AtomicU32,
     /// When the task looked for the first time.
     looked: Mutex<Option<Instant>>,
 }
 
-impl Turn {
+impl TaskTurn {
     /// Notes one more message. Returns whether the task must let others run before it goes on.
     pub(super) fn is_over(&self, event_loop: &EventLoop) -> bool {
         let messages = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
