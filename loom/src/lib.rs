@@ -12,19 +12,13 @@ mod tests {
     use loom::future::block_on;
     use loom::thread;
 
-    use super::reply::{NoReply, ReplySender, channel};
-
-    fn send<T>(sender: ReplySender<T>, reply: T) {
-        if let Some(filled) = sender.fill(reply) {
-            filled.wake();
-        }
-    }
+    use super::reply::{NoReply, channel};
 
     #[test]
     fn a_reply_wakes_the_receiver() {
         loom::model(|| {
             let (sender, receiver) = channel();
-            let thread = thread::spawn(move || send(sender, 1));
+            let thread = thread::spawn(move || sender.send(1));
             assert_eq!(block_on(receiver), Ok(1));
             thread.join().unwrap();
         });
@@ -44,10 +38,10 @@ mod tests {
     fn a_slot_is_used_again_by_one_request_at_a_time() {
         loom::model(|| {
             let (sender, mut receiver) = channel();
-            let thread = thread::spawn(move || send(sender, 1));
+            let thread = thread::spawn(move || sender.send(1));
             assert_eq!(block_on(&mut receiver), Ok(1));
             let (sender, receiver) = receiver.reuse();
-            let other = thread::spawn(move || send(sender, 2));
+            let other = thread::spawn(move || sender.send(2));
             assert_eq!(block_on(receiver), Ok(2));
             thread.join().unwrap();
             other.join().unwrap();
@@ -60,7 +54,7 @@ mod tests {
             let (sender, receiver) = channel();
             let thread = thread::spawn(move || {
                 let _may_be_closed = sender.is_closed();
-                send(sender, loom::sync::Arc::new(1));
+                sender.send(loom::sync::Arc::new(1));
             });
             drop(receiver);
             thread.join().unwrap();

@@ -85,6 +85,14 @@ impl<T> ReplySender<T> {
         Some(FilledReply(slot))
     }
 
+    /// Fills the slot and wakes the receiver.
+    #[cfg(test)]
+    pub fn send(self, reply: T) {
+        if let Some(filled) = self.fill(reply) {
+            filled.wake();
+        }
+    }
+
     /// Whether nobody waits any more.
     pub fn is_closed(&self) -> bool {
         self.0.as_ref().is_none_or(|slot| matches!(slot.lock().state, SlotState::Closed))
@@ -153,12 +161,6 @@ mod tests {
 
     use super::*;
 
-    fn send<T>(sender: ReplySender<T>, reply: T) {
-        if let Some(filled) = sender.fill(reply) {
-            filled.wake();
-        }
-    }
-
     fn poll<T>(reply: &mut ReplyReceiver<T>) -> Poll<Result<T, NoReply>> {
         Pin::new(reply).poll(&mut Context::from_waker(Waker::noop()))
     }
@@ -167,7 +169,7 @@ mod tests {
     fn a_reply_arrives_once() {
         let (sender, mut receiver) = channel();
         assert_eq!(poll(&mut receiver), Poll::Pending);
-        send(sender, 1);
+        sender.send(1);
         assert_eq!(poll(&mut receiver), Poll::Ready(Ok(1)));
         assert_eq!(poll(&mut receiver), Poll::Ready(Err(NoReply)));
     }
@@ -186,10 +188,10 @@ mod tests {
         drop(receiver);
         assert!(sender.is_closed());
         let reply = Arc::new(());
-        send(sender, Arc::clone(&reply));
+        sender.send(Arc::clone(&reply));
         assert_eq!(Arc::strong_count(&reply), 1, "a reply to nobody is dropped");
         let (sender, receiver) = channel();
-        send(sender, Arc::clone(&reply));
+        sender.send(Arc::clone(&reply));
         drop(receiver);
         assert_eq!(Arc::strong_count(&reply), 1, "a reply that was not taken is dropped");
     }
@@ -197,7 +199,7 @@ mod tests {
     #[test]
     fn a_slot_is_used_again_when_the_sender_is_gone() {
         let (sender, mut receiver) = channel();
-        send(sender, 1);
+        sender.send(1);
         assert_eq!(poll(&mut receiver), Poll::Ready(Ok(1)));
         let before = Arc::as_ptr(&receiver.0);
         let (late, mut receiver) = receiver.reuse();
@@ -205,9 +207,9 @@ mod tests {
         assert_eq!(poll(&mut receiver), Poll::Pending);
         let (sender, mut next) = receiver.reuse();
         assert_ne!(Arc::as_ptr(&next.0), before);
-        send(late, 2);
+        late.send(2);
         assert_eq!(poll(&mut next), Poll::Pending, "a late reply does not reach another request");
-        send(sender, 3);
+        sender.send(3);
         assert_eq!(poll(&mut next), Poll::Ready(Ok(3)));
     }
 }

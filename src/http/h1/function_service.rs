@@ -1,8 +1,9 @@
 //! Answers requests with a function, and no server behind it. The tests of connections and their fuzz target use it.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
+
+use futures::future::BoxFuture;
 
 use super::connection::Respond;
 use crate::gateway::client_state::ClientState;
@@ -16,7 +17,7 @@ use crate::response::own_fields::OwnFields;
 use crate::wire::{Limits, Refusal};
 
 /// A response that comes later.
-pub(super) type LaterResponse = Pin<Box<dyn Future<Output = AppResponse> + Send>>;
+pub(super) type LaterResponse = BoxFuture<'static, AppResponse>;
 
 /// See the top of this file.
 pub(super) struct FunctionService<F> {
