@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::Either;
 use pyo3::prelude::*;
 use rsgi_bridge::pool::Pool;
@@ -113,19 +114,21 @@ impl App {
         self.request_timeout.is_some()
     }
 
-    /// Calls the application for a request without a body. The connection polls the [`PendingCall`] itself.
+    /// Calls the application for a request whose body is here, or that has none: then `body` is empty. The connection
+    /// polls the [`PendingCall`] itself.
     ///
     /// # Errors
     /// If the queue of the pool is full.
     pub fn call_direct(
         &self,
         head: Box<RequestHead>,
+        body: Bytes,
         settings: &Settings,
         client: &ClientState,
     ) -> Result<PendingCall, RequestError> {
         match &self.gateway {
-            Gateway::Wsgi(gateway) => wsgi::call_direct(gateway, head, settings.queue_timeout.0, client),
-            Gateway::Asgi(gateway) => Ok(asgi::call_direct(gateway, head, client)),
+            Gateway::Wsgi(gateway) => wsgi::call_direct(gateway, head, body, settings.queue_timeout.0, client),
+            Gateway::Asgi(gateway) => Ok(asgi::call_direct(gateway, head, body, client)),
         }
     }
 }

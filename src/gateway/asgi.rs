@@ -125,9 +125,14 @@ pub struct RequestContext {
     pub observer: Arc<ScopeObserver>,
 }
 
-/// Calls the application as a task of the loop, for a request without a body and an application without a time limit.
-pub fn call_direct(gateway: &Arc<AsgiGateway>, head: Box<RequestHead>, client: &ClientState) -> PendingCall {
-    submit(gateway, head, RequestMessages::Whole(Bytes::new()), None, client).0
+/// Calls the application as a task of the loop, for a request whose body is here and an application without a time limit.
+pub fn call_direct(
+    gateway: &Arc<AsgiGateway>,
+    head: Box<RequestHead>,
+    body: Bytes,
+    client: &ClientState,
+) -> PendingCall {
+    submit(gateway, head, RequestMessages::Whole(body), None, client).0
 }
 
 /// Calls the application as a task of the loop.

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::poll_fn;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -117,19 +118,22 @@ impl WsgiGateway {
     }
 }
 
-/// Calls the application in the pool, for a request without a body and an application without a time limit.
+/// Calls the application in the pool, for a request whose body is here and an application without a time limit. The
+/// body is in memory already, whatever the setting for buffering says.
 ///
 /// # Errors
 /// If the queue is full.
 pub fn call_direct(
     gateway: &Arc<WsgiGateway>,
     head: Box<RequestHead>,
+    body: Bytes,
     timeout: Duration,
     client: &ClientState,
 ) -> Result<PendingCall, RequestError> {
     // The head has just been read. To look at the clock again would cost more than it tells.
     let wait = QueueWait { timeout, since: head.began.into() };
-    submit(gateway, head, (BodySource::Empty, None), wait, client).map(|(call, _)| call)
+    let source = if body.is_empty() { BodySource::Empty } else { BodySource::Bytes(body) };
+    submit(gateway, head, (source, None), wait, client).map(|(call, _)| call)
 }
 
 /// Calls the application in the pool.
@@ -265,10 +269,7 @@ impl Job for WsgiJob {
             SocketSink::new((responder, response_queue), sizes, head.is_head(), job_handle.clone(), call.handle());
         let exchange = Exchange::new(Box::new(sink), head.is_head());
         let environ = main_loop::offer(py, gateway.event_loop.python(py).as_ref())
-            .and_then(|()| match source {
-                BodySource::Empty => Input::empty(py),
-                source => Bound::new(py, Input::new(source)),
-            })
+            .and_then(|()| Input::of_call(py, source))
             .and_then(|input| Ok((gateway.environ(py, &head, content_length, &input)?, input)));
         let log_context = || head.log_context(&gateway.name);
         match environ {

@@ -1,5 +1,5 @@
-//! The short way for HTTP/1 requests that only need an application: no body, no static file, no compression, no second
-//! application and no time limit. A response that is to be held leaves it.
+//! The short way for HTTP/1 requests that only need an application: no static file, no compression, no second
+//! application, no time limit, and no body that is still to come. A response that is to be held leaves it.
 //!
 //! It takes the same steps as `connection.rs`, but has no future: the connection polls the call itself.
 
@@ -111,7 +111,13 @@ fn held(
 /// Head and response have a box each, so that an idle connection needs no memory for them.
 pub fn respond_http1(connection: &Arc<Connection>, parts: RequestParts, body: RawBody) -> PendingResponse {
     let mut head = connection.head(parts);
-    if !matches!(body, RawBody::Empty) || upgrade::is_offered(&head.parts) || !connection.is_plain(&head) {
+    let is_here = match body {
+        RawBody::Empty => true,
+        // The application decides whether the client gets `100 Continue`.
+        RawBody::Whole(_) => !head.expects_continue(),
+        RawBody::Http1(_) | RawBody::Http2(..) => false,
+    };
+    if !is_here || upgrade::is_offered(&head.parts) || !connection.is_plain(&head) {
         return PendingResponse::Later(Box::pin(respond(Arc::clone(connection), head, body, None)));
     }
     let mut begun = connection.begin(&mut head, None);
@@ -124,9 +130,10 @@ pub fn respond_http1(connection: &Arc<Connection>, parts: RequestParts, body: Ra
         }
     };
     if !chosen.is_direct() || begun.in_flight.follower.is_some() {
-        return later(Arc::clone(connection), chosen, head, begun);
+        return later(Arc::clone(connection), chosen, (head, body), begun);
     }
-    match caught(|| chosen.app.call_direct(head, &connection.service.settings, &connection.client)) {
+    let body = body.into_whole(head.series.as_deref());
+    match caught(|| chosen.app.call_direct(head, body, &connection.service.settings, &connection.client)) {
         Ok(call) => {
             let holding = chosen.origin.take().map(|origin| Holding::Possible(Arc::clone(connection), origin));
             let (chosen, holding) = (Some(begun), holding.unwrap_or_default());
@@ -144,14 +151,14 @@ pub fn respond_http1(connection: &Arc<Connection>, parts: RequestParts, body: Ra
 fn later(
     connection: Arc<Connection>,
     mut chosen: ChosenApp,
-    head: Box<RequestHead>,
+    (head, body): (Box<RequestHead>, RawBody),
     mut begun: Box<ChosenResponse>,
 ) -> PendingResponse {
     PendingResponse::Later(Box::pin(async move {
         let in_flight = &mut begun.in_flight;
         let responding = async {
             let origin = chosen.origin.take();
-            let (mut response, _) = call(&connection, chosen, (head, false), RawBody::Empty, in_flight).await;
+            let (mut response, _) = call(&connection, chosen, (head, false), body, in_flight).await;
             if let Some(origin) = origin.filter(|_| is_asked(&mut response)) {
                 (response, _) = hold(&connection, response, origin, in_flight).boxed().await;
             }

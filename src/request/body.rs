@@ -66,6 +66,15 @@ impl RawBody {
         }
     }
 
+    /// A body that is here already: all its bytes, which `series` counts. Empty for any other.
+    pub fn into_whole(self, series: Option<&RouteSeries>) -> Bytes {
+        let Self::Whole(Some(bytes)) = self else { return Bytes::new() };
+        if let Some(series) = series {
+            series.received(bytes.len());
+        }
+        bytes
+    }
+
     /// The next bytes, which may be empty. `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         let (incoming, data_rate) = match self {

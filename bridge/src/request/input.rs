@@ -39,12 +39,15 @@ impl Input {
         Self { state: Mutex::new(InputState { buffer: Bytes::new(), source }) }
     }
 
-    /// An input without a body. It is an input of an earlier call, if there is one that no application has kept.
+    /// An input for one call. It is the object of an earlier call, if there is one that no application has kept.
     ///
     /// # Errors
     /// When Python is out of memory.
-    pub fn empty(py: Python<'_>) -> PyResult<Bound<'_, Self>> {
-        SPARE.take().map_or_else(|| Bound::new(py, Self::new(BodySource::Empty)), |input| Ok(input.into_bound(py)))
+    pub fn of_call(py: Python<'_>, source: BodySource) -> PyResult<Bound<'_, Self>> {
+        let Some(input) = SPARE.take() else { return Bound::new(py, Self::new(source)) };
+        let input = input.into_bound(py);
+        input.get().lock()?.source = source;
+        Ok(input)
     }
 
     /// Keeps the input for another call, if it is empty and the application has not kept it.
