@@ -13,6 +13,8 @@ use tokio::io::AsyncWrite;
 
 /// Up to this many bytes, a copy is cheaper than a separate slice.
 const SMALL: usize = 4 << 10;
+/// The buffer of small pieces grows by this many bytes at most, beyond what it needs.
+const MOST_GROWTH: usize = 64 << 10;
 /// The most slices of one write.
 const SLICES: usize = 16;
 
@@ -41,6 +43,10 @@ impl Output {
     /// Adds a copy of `bytes`.
     pub(super) fn copy(&mut self, bytes: &[u8]) {
         self.length += bytes.len();
+        if self.tail.capacity() - self.tail.len() < bytes.len() {
+            // A buffer that only doubles copies the whole of a body that comes in small pieces once more.
+            self.tail.reserve(bytes.len().max((self.tail.len() * 3).min(MOST_GROWTH)));
+        }
         self.tail.extend_from_slice(bytes);
     }
 
