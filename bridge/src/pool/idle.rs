@@ -19,6 +19,9 @@ pub trait IdleWork: Send + Sync + std::fmt::Debug {
 
     /// A thread has stopped the work, to run the first of `calls` waiting calls. Never blocks.
     fn left(&self, calls: usize);
+
+    /// The current thread has the GIL and begins to run the calls that wait. Never blocks.
+    fn runs_calls(&self);
 }
 
 /// The idle threads.
@@ -80,6 +83,13 @@ impl Idle {
     fn interrupt(&self) {
         if let Some(work) = self.work.get() {
             work.interrupt();
+        }
+    }
+
+    /// The current thread begins to run the calls that wait.
+    pub(super) fn runs_calls(&self) {
+        if let Some(work) = self.work.get() {
+            work.runs_calls();
         }
     }
 

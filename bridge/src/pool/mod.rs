@@ -278,6 +278,7 @@ impl Pool {
 
     /// Runs jobs until none waits.
     fn run_jobs(&self, py: Python<'_>, ident: u64) -> Then {
+        self.idle.runs_calls();
         let mut stretch = Stretch::begin();
         while let Some((job, job_handle)) = self.jobs.pop() {
             self.counts.waiting.fetch_sub(1, Ordering::AcqRel);

@@ -11,7 +11,8 @@
 //!    Sockets and applications then use two processors.
 //!
 //! Short calls are not a burst, because waking a thread costs more than such a call. Their thread runs all calls that
-//! it has read. The fallback driver then looks rarely, and takes the runtime lock only if a call is stuck.
+//! it has read. The fallback driver then looks rarely, and takes the runtime lock only if a call is stuck. If no
+//! processor is spare, a thread that merely waits for one is not stuck, and a second thread would wait, too.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use rsgi_bridge::pool::Pool;
 use rsgi_bridge::pool::idle::IdleWork;
 
 use super::Driver;
+use super::caller::Caller;
 
 /// The time between two looks. The system makes it about twice as long.
 const LOOK: Duration = Duration::from_micros(60);
@@ -56,8 +58,10 @@ const MOST_BACK_OFF: u32 = 1023;
 pub struct DrivingThreads {
     driver: Arc<Driver>,
     pool: Arc<Pool>,
-    /// A call that takes less than this is short.
-    short: Duration,
+    /// Whether there are more processors than serving processes.
+    spare_processor: bool,
+    /// The thread that runs calls. Only noted if no processor is spare.
+    caller: Caller,
     /// How often a thread of the pool has released the runtime lock.
     left: AtomicUsize,
     /// The lock was released for a burst of calls.
@@ -85,11 +89,22 @@ impl IdleWork for DrivingThreads {
             self.fallback.unpark();
         }
     }
+
+    fn runs_calls(&self) {
+        if !self.spare_processor {
+            self.caller.is_here();
+        }
+    }
 }
 
 impl DrivingThreads {
     fn calls_are_short(&self) -> bool {
-        self.pool.call_time() < self.short
+        self.pool.call_time() < if self.spare_processor { SHORT } else { SHORT_IN_COMPANY }
+    }
+
+    /// Whether calls make no progress only because other processes have the processors.
+    fn wait_for_processor(&self) -> bool {
+        !self.spare_processor && self.calls_are_short() && self.caller.can_run()
     }
 }
 
@@ -101,11 +116,12 @@ pub fn run_fallback_driver<T>(
     workers: usize,
     over: impl Future<Output = T> + Unpin,
 ) -> T {
-    let alone = available_parallelism().is_ok_and(|processors| workers < processors.get());
+    let spare_processor = available_parallelism().is_ok_and(|processors| workers < processors.get());
     let threads = Arc::new(DrivingThreads {
         driver: Arc::clone(driver),
         pool: Arc::clone(pool),
-        short: if alone { SHORT } else { SHORT_IN_COMPANY },
+        spare_processor,
+        caller: Caller::default(),
         left: AtomicUsize::new(0),
         burst: AtomicBool::new(false),
         fallback: std::thread::current(),
@@ -154,7 +170,12 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
             idle_looks = if unchanged { idle_looks + 1 } else { 0 };
             // The thread that released the runtime lock runs several short calls and has reached the next one.
             let moves = self.pool.progress().0 != begun && self.threads.calls_are_short();
-            if self.threads.burst.swap(false, Ordering::SeqCst) || (unchanged && !moves) {
+            let burst = self.threads.burst.swap(false, Ordering::SeqCst);
+            let stops = unchanged && !moves;
+            if stops && !burst && idle_looks < IDLE_LOOKS && self.threads.wait_for_processor() {
+                continue;
+            }
+            if burst || stops {
                 match self.drive() {
                     DriveResult::Over(result) => return result,
                     DriveResult::GivenUp => (left, idle_looks) = (self.left(), 0),
@@ -201,6 +222,8 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
             match self.pool.at_rest() {
                 Some(1) => alone += 1,
                 Some(2..) if self.threads.calls_are_short() => alone += 1,
+                // If no processor is spare, a thread that runs calls should drive again after them.
+                None if !self.threads.spare_processor && self.threads.calls_are_short() => alone += 1,
                 Some(0) | None => {}
                 Some(_) => alone = 0,
             }

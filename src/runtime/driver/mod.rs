@@ -5,6 +5,7 @@
 //! between threads.
 
 mod busy_poll;
+mod caller;
 pub mod fallback;
 pub mod selector;
 pub mod wake_flag;
