@@ -19,6 +19,7 @@ MINUTES ?= 1
 HOST_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
 	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
+FUZZ_ARGUMENTS ?=
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 SANITIZE_TESTS ?= tests/wsgi tests/asgi tests/websocket tests/http2 tests/wire
 SANITIZED := $(CURDIR)/target/sanitize
@@ -107,13 +108,9 @@ test-loom: ## run the tests of what threads share in every order of the threads
 # cargo-fuzz without a sanitizer, which would need a nightly compiler. They are not for programs that the build runs, thus --target.
 fuzz: $(VENV)/.maturin ## run each fuzz target for MINUTES= (1); FUZZ_TARGETS= names some. Needs a C++ compiler
 	@command -v c++ >/dev/null 2>&1 || { echo 'error: there is no C++ compiler, which libFuzzer needs; hint: install it (Debian: apt-get install g++)' >&2; exit 1; }
-	RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --manifest-path fuzz/Cargo.toml --release --target $(HOST_TARGET) --target-dir fuzz/target
-	@export LD_LIBRARY_PATH="$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))")$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}"; \
-	for target in $(FUZZ_TARGETS); do \
-	echo "fuzzing $$target"; mkdir -p fuzz/corpus/$$target fuzz/artifacts/$$target; \
-	fuzz/target/$(HOST_TARGET)/release/$$target fuzz/corpus/$$target fuzz/seeds/$$target -artifact_prefix=fuzz/artifacts/$$target/ \
-	-max_total_time=$$(($(MINUTES) * 60)) -timeout=10 -print_final_stats=1 || exit 1; \
-	done
+	RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --manifest-path fuzz/Cargo.toml --release --target $(HOST_TARGET) --target-dir fuzz/target --quiet
+	@LD_LIBRARY_PATH="$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))")$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" \
+	$(BIN)/python fuzz/run.py fuzz/target/$(HOST_TARGET)/release $(FUZZ_TARGETS) --seconds $$(($(MINUTES) * 60)) $(FUZZ_ARGUMENTS)
 
 # RUSTC_BOOTSTRAP lets a stable compiler take the flag. The extension lies in a copy of the package, so the installed one stays as
 # it is. Tests that measure memory or time fail here, because freed blocks are kept and everything is slower: only reports count.
