@@ -1,10 +1,12 @@
 //! Brings responses from application threads to their connections, with one wake per batch.
 //!
-//! To wake a tokio task from another thread costs a system call each time. So connections with a response wait in a queue.
-//! The first one wakes the driving thread, which wakes all of them. While that thread is busy, further responses wake
-//! nobody. The queue of the event loop does the same in the other direction.
+//! To wake a tokio task from another thread costs a system call each time. So connections with a response wait in a queue,
+//! and so do the tasks of WebSockets with messages for the client. The first one wakes the driving thread, which wakes
+//! all of them. While that thread is busy, further responses wake nobody. The queue of the event loop does the same in
+//! the other direction.
 
-use std::task::Waker;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 
 use crate::response::app_response::AppResponse;
 use crate::runtime::driver::wake_flag::WakeFlag;
@@ -17,25 +19,60 @@ pub type Responder = reply::ReplySender<AppResponse>;
 /// The queue of responses to one runtime.
 #[derive(Debug, Default)]
 pub struct ResponseQueue {
-    ready: SegQueue<FilledReply<AppResponse>>,
+    ready: SegQueue<Ready>,
     wake_flag: WakeFlag,
+}
+
+/// Who is to be woken.
+#[derive(Debug)]
+enum Ready {
+    /// The connection of this response.
+    Response(FilledReply<AppResponse>),
+    /// A task that waits for an application.
+    Task(Arc<BatchedWaker>),
+}
+
+/// Wakes a task of the runtime together with others.
+#[derive(Debug)]
+struct BatchedWaker {
+    queue: Arc<ResponseQueue>,
+    task: Waker,
+}
+
+impl Wake for BatchedWaker {
+    fn wake(self: Arc<Self>) {
+        let queue = Arc::clone(&self.queue);
+        queue.push(Ready::Task(self));
+    }
 }
 
 impl ResponseQueue {
     /// Sends a response, or drops it if the client has gone. Never blocks, from any thread.
     pub fn send(&self, responder: Responder, response: AppResponse) {
         if let Some(filled) = responder.fill(response) {
-            self.ready.push(filled);
-            self.wake_flag.notify();
+            self.push(Ready::Response(filled));
         }
+    }
+
+    /// A waker for `task`, a task of the runtime. Made for what application threads wake.
+    pub fn waker(self: &Arc<Self>, task: Waker) -> Waker {
+        Waker::from(Arc::new(BatchedWaker { queue: Arc::clone(self), task }))
+    }
+
+    fn push(&self, ready: Ready) {
+        self.ready.push(ready);
+        self.wake_flag.notify();
     }
 
     /// Wakes the connections whose responses are there, on the driving thread. From now on, `driver` is woken when more
     /// come.
     pub fn deliver(&self, driver: &Waker) {
         self.wake_flag.listen(driver);
-        while let Some(filled) = self.ready.pop() {
-            filled.wake();
+        while let Some(ready) = self.ready.pop() {
+            match ready {
+                Ready::Response(filled) => filled.wake(),
+                Ready::Task(waker) => waker.task.wake_by_ref(),
+            }
         }
     }
 

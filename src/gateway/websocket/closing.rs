@@ -4,19 +4,22 @@
 //!
 //! Spec: RFC 6455 7.1, 7.4 (close codes); RFC 8441 5 (the end of a stream stands for that of a connection).
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures::stream::{SplitSink, SplitStream};
-use futures::{SinkExt, StreamExt};
 use rsgi_bridge::pipe::PipeWriter;
-use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 
-use super::socket::{Inbound, Socket};
+use super::message_stream::MessageStream;
+use super::piped::Inbound;
+
+/// How long the client may take to answer a close frame.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the client may take to answer a close frame after its own error or at the server's shutdown. What it sends
 /// before its reply is discarded.
@@ -93,27 +96,22 @@ pub(super) fn tell(inbound: &PipeWriter<Inbound>, ending: SocketEnd) -> CloseAct
 }
 
 /// Closes in order: sends a close frame if none was sent, waits for the client's reply, and then closes the stream.
-pub(super) async fn finish(
-    mut sink: SplitSink<Socket, Message>,
-    mut stream: SplitStream<Socket>,
-    close_action: CloseAction,
-) {
+pub(super) async fn finish(mut stream: MessageStream, close_action: CloseAction) {
     match close_action {
         CloseAction::Cut => return,
         CloseAction::Close(frame) => {
-            // The client may have gone.
-            let _sent = sink.send(Message::Close(Some(frame))).await;
-            let replied = async { while let Some(Ok(_)) = stream.next().await {} };
+            send_close(&mut stream, frame).await;
+            let replied = async { while poll_fn(|context| stream.poll_next(context)).await.is_ok() {} };
             let _replied = timeout(REPLY_TIMEOUT, replied).await;
         }
-        CloseAction::Reply(frame) => {
-            // The client may have gone.
-            let _sent = sink.send(Message::Close(Some(frame))).await;
-        }
+        CloseAction::Reply(frame) => send_close(&mut stream, frame).await,
         CloseAction::Done => {}
     }
-    let _closed = sink.close().await;
-    if let Ok(mut socket) = sink.reunite(stream) {
-        let _shut = socket.get_mut().shutdown().await;
-    }
+    poll_fn(|context| stream.poll_close(context)).await;
+}
+
+async fn send_close(stream: &mut MessageStream, frame: CloseFrame) {
+    // If this is pending, the frame was taken. The client may have gone.
+    let _taken = poll_fn(|context| Poll::Ready(stream.poll_write(context, Message::Close(Some(frame.clone()))))).await;
+    let _sent = poll_fn(|context| stream.poll_flush(context)).await;
 }

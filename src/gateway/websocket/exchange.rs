@@ -28,7 +28,7 @@ use super::super::message::{typed, unexpected};
 use super::super::response_messages::{Capacity, ResponseMessages, body_part};
 use super::super::waiters::Waiters;
 use super::message;
-use super::socket::{Inbound, Outbound};
+use super::piped::{Inbound, Outbound};
 use super::turn::TaskTurn;
 use crate::request::error::RequestError;
 use crate::request::head::RequestHead;

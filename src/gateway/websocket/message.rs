@@ -18,7 +18,7 @@ use rsgi_bridge::error::{ClientDisconnected, short};
 use rsgi_bridge::response::response_head::ResponseHead;
 
 use super::super::response_messages::{bytes_of, response_head};
-use super::socket::Outbound;
+use super::piped::Outbound;
 
 /// The longest reason in a close frame, in bytes.
 const LONGEST_REASON: usize = 123;

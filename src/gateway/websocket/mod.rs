@@ -1,9 +1,9 @@
 //! The WebSocket gateway: a handshake that the application answers, then messages in both directions.
 //!
 //! In reading order: `handshake` is the request and its response over both versions of HTTP, `offer` agrees on
-//! compression, `exchange` is `receive` and `send` (`message` has their messages), `socket` moves messages (`pinger`
-//! checks whether the client is still there), `frame_filter` is between `socket` and the connection, `deflate`
-//! compresses, and `closing` ends the WebSocket.
+//! compression, `exchange` is `receive` and `send` (`message` has their messages), `socket` has one WebSocket from its
+//! upgrade to its end, `traffic` moves messages (`pinger` checks whether the client is still there), `message_stream`
+//! and `frame_filter` are between it and the connection, `deflate` compresses, and `closing` ends the WebSocket.
 //!
 //! Spec: RFC 6455 4.2; RFC 8441 5; RFC 7692; ASGI WebSocket 2.5.
 
@@ -16,10 +16,14 @@ mod frame_filter;
 pub mod fuzzing;
 mod handshake;
 mod message;
+mod message_stream;
 mod offer;
+mod options;
 mod pinger;
+mod piped;
 mod socket;
 mod start;
+mod traffic;
 mod turn;
 
 use std::sync::Arc;
@@ -34,7 +38,7 @@ pub use self::start::WebSocketStart;
 
 use self::exchange::HandshakeResponse;
 use self::handshake::Handshake;
-use self::socket::SocketOptions;
+use self::options::SocketOptions;
 use super::app::{App, Gateway};
 use super::disconnect::{DisconnectFlag, NotifyOnDrop};
 use super::in_time::{self, ResponseTimeout};
@@ -110,7 +114,8 @@ pub async fn call(app: &App, asked: HandshakeRequest<'_>, settings: &Settings) -
         Ok(HandshakeResponse::Accepted { subprotocol, headers }) => {
             let permit = in_flight.hand_on();
             let options = SocketOptions::new(settings, compression);
-            tokio::spawn(socket::run(upgrade, permit, inbound_writer, outbound_reader, options, guard));
+            let (pipes, response_queue) = ((inbound_writer, outbound_reader), Arc::clone(&gateway.response_queue));
+            tokio::spawn(socket::run(upgrade, permit, pipes, response_queue, options, guard));
             AppResponse::Whole(handshake.accepted(subprotocol, compression.as_ref(), headers), Bytes::new())
         }
     }

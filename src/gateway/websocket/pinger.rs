@@ -4,48 +4,26 @@
 //!
 //! Spec: RFC 6455 5.5.2, 5.5.3.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Context;
 
-use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::Error;
+use tokio::time::Instant;
 
-use super::frame_filter::Seen;
-use super::socket::SocketOptions;
-
-/// What the reading and the writing side know about the client.
-#[derive(Debug, Default)]
-pub struct ClientActivity {
-    /// What the client has sent.
-    pub seen: Arc<Seen>,
-    pauses: Pauses,
-}
+use super::options::SocketOptions;
+use crate::wire::Timer;
 
 /// Whether rsgi read from the client all the time. It does not while the application is slow, and then the client's
 /// silence does not count.
 #[derive(Debug, Default)]
 struct Pauses {
-    paused: AtomicBool,
+    paused: bool,
     /// Whether a pause has ended since the last check.
-    ended: AtomicBool,
+    ended: bool,
 }
 
-impl ClientActivity {
-    /// rsgi stops reading from the client.
-    pub fn pause(&self) {
-        self.pauses.paused.store(true, Ordering::Release);
-    }
-
-    /// rsgi reads from the client again.
-    pub fn resume(&self) {
-        self.pauses.ended.store(true, Ordering::Release);
-        self.pauses.paused.store(false, Ordering::Release);
-    }
-
+impl Pauses {
     /// Whether reading is paused, or was since the last check. There may be data of the client that was not read yet.
-    fn was_paused(&self) -> bool {
-        let ended = self.pauses.ended.swap(false, Ordering::AcqRel);
-        ended || self.pauses.paused.load(Ordering::Acquire)
+    fn were(&mut self) -> bool {
+        std::mem::take(&mut self.ended) || self.paused
     }
 }
 
@@ -53,9 +31,14 @@ impl ClientActivity {
 #[derive(Debug)]
 pub struct Pinger {
     options: SocketOptions,
-    next: Instant,
+    pauses: Pauses,
+    timer: Timer,
+    /// When to look at the client next. `None` without pings.
+    next: Option<Instant>,
     /// When the pending ping was sent.
     asked: Option<Instant>,
+    /// Until when the client must take what is being sent.
+    sent_by: Option<Instant>,
 }
 
 /// What to do now.
@@ -65,54 +48,77 @@ pub enum PingStep {
     Wait,
     /// Send a ping.
     Ping,
-    /// Give up the connection.
-    Lost,
+    /// Give up the connection, because the client answers nothing.
+    Silent,
+    /// Give up the connection, because the client reads nothing.
+    Stuck,
 }
 
 impl Pinger {
     /// The first ping is due after one interval.
     pub fn new(options: SocketOptions) -> Self {
-        Self { options, next: Instant::now() + options.ping_interval, asked: None }
+        let interval = options.ping_interval;
+        let next = (!interval.is_zero()).then(|| Instant::now() + interval);
+        let timer = Timer::new(interval);
+        Self { options, pauses: Pauses::default(), timer, next, asked: None, sent_by: None }
     }
 
-    /// Completes when `turn` may have something to do.
-    pub async fn due(&self) {
-        if self.options.ping_interval.is_zero() {
-            std::future::pending::<()>().await;
+    /// rsgi reads from the client (again), or stops to.
+    pub fn reads(&mut self, reads: bool) {
+        self.pauses.ended |= self.pauses.paused && reads;
+        self.pauses.paused = !reads;
+    }
+
+    /// The client has taken what was sent, or (`false`) not all of it. It must within the time that a ping and its pong
+    /// may take. Without pings there is no limit.
+    pub fn sent(&mut self, all: bool) {
+        self.sent_by = match self.next {
+            Some(_) if !all => {
+                let latest = || Instant::now() + self.options.ping_interval + self.options.ping_timeout;
+                Some(self.sent_by.unwrap_or_else(latest))
+            }
+            _ => None,
+        };
+    }
+
+    /// What to do now. `heard` tells whether the client has sent anything since it was called last.
+    pub fn poll(&mut self, context: &mut Context<'_>, heard: impl FnOnce() -> bool) -> PingStep {
+        let mut heard = Some(heard);
+        while let Some(next) = self.next {
+            if !self.timer.poll(context, self.sent_by.or(Some(next))) {
+                break;
+            }
+            if self.sent_by.is_some() {
+                return PingStep::Stuck;
+            }
+            match self.turn(heard.take().is_some_and(|heard| heard())) {
+                PingStep::Wait => {}
+                step => return step,
+            }
         }
-        sleep_until(self.next).await;
+        PingStep::Wait
     }
 
-    /// Sends within the time that a ping and its pong may take, and returns whether that worked. Without pings there is
-    /// no limit.
-    pub async fn patiently(&self, sending: impl Future<Output = Result<(), Error>>) -> bool {
-        if self.options.ping_interval.is_zero() {
-            return sending.await.is_ok();
-        }
-        let limit = self.options.ping_interval + self.options.ping_timeout;
-        matches!(timeout(limit, sending).await, Ok(Ok(())))
-    }
-
-    /// Decides what to do now. Any bytes from the client show that it is alive, even a part of a message.
-    pub fn turn(&mut self, client: &ClientActivity) -> PingStep {
+    /// Decides what to do when a ping or its pong is due. Any bytes from the client show that it is alive, even a part
+    /// of a message.
+    fn turn(&mut self, heard: bool) -> PingStep {
         let now = Instant::now();
-        let heard = client.seen.heard();
-        let paused = client.was_paused();
+        let paused = self.pauses.were();
         let Some(asked) = self.asked else {
             self.asked = Some(now);
-            self.next = now + self.options.ping_timeout;
+            self.next = Some(now + self.options.ping_timeout);
             return PingStep::Ping;
         };
         if heard {
             self.asked = None;
-            self.next = now.max(asked + self.options.ping_interval);
+            self.next = Some(now.max(asked + self.options.ping_interval));
             return PingStep::Wait;
         }
         if paused {
-            self.next = now + self.options.ping_timeout;
+            self.next = Some(now + self.options.ping_timeout);
             return PingStep::Wait;
         }
-        PingStep::Lost
+        PingStep::Silent
     }
 }
 
@@ -129,18 +135,18 @@ mod tests {
 
     #[test]
     fn a_silent_client_is_lost_when_its_ping_times_out() {
-        let (mut pinger, client) = (pinger(), ClientActivity::default());
-        assert_eq!([pinger.turn(&client), pinger.turn(&client)], [PingStep::Ping, PingStep::Lost]);
+        let mut pinger = pinger();
+        assert_eq!([pinger.turn(false), pinger.turn(false)], [PingStep::Ping, PingStep::Silent]);
     }
 
     #[test]
     fn a_pause_gives_the_client_a_whole_timeout_from_its_end() {
-        let (mut pinger, client) = (pinger(), ClientActivity::default());
-        assert_eq!(pinger.turn(&client), PingStep::Ping);
-        client.pause();
-        assert_eq!(pinger.turn(&client), PingStep::Wait);
-        client.resume();
+        let mut pinger = pinger();
+        assert_eq!(pinger.turn(false), PingStep::Ping);
+        pinger.reads(false);
+        assert_eq!(pinger.turn(false), PingStep::Wait);
+        pinger.reads(true);
         // The pause has just ended, so nothing can have been read since.
-        assert_eq!([pinger.turn(&client), pinger.turn(&client)], [PingStep::Wait, PingStep::Lost]);
+        assert_eq!([pinger.turn(false), pinger.turn(false)], [PingStep::Wait, PingStep::Silent]);
     }
 }

@@ -16,7 +16,7 @@ use super::super::asgi::AsgiGateway;
 use super::super::disconnect::DisconnectFlag;
 use super::exchange::{HandshakeProgress, HandshakeResponse, SocketState, WebSocketExchange};
 use super::handshake::subprotocols;
-use super::socket::{Inbound, Outbound};
+use super::piped::{Inbound, Outbound};
 use super::turn::TaskTurn;
 use crate::request::head::RequestHead;
 use crate::runtime::calls::RunningCall;

@@ -8,7 +8,10 @@ use rsgi_bridge::pipe::pipe;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::yield_now;
 
+use super::super::frame_filter::FilteredStream;
+use super::super::message_stream::READ_BUFFER;
 use super::*;
+use crate::request::upgrade::Upgraded;
 
 const PING: [u8; 6] = [0x89, 0x80, 0, 0, 0, 0];
 const PINGS: usize = 20_000;
@@ -44,15 +47,17 @@ impl AsyncWrite for PingingClient {
 
 #[tokio::test]
 async fn pings_do_not_keep_others_waiting() {
-    let (pings, client) = (Arc::<AtomicUsize>::default(), ClientActivity::default());
+    let (pings, seen) = (Arc::<AtomicUsize>::default(), Arc::<Seen>::default());
     let upgraded = Upgraded::Http1(Box::new(PingingClient(Arc::clone(&pings))));
-    let io = FilteredStream::new(upgraded, Arc::clone(&client.seen), false);
-    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
-    let (_sink, mut stream) = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await.split();
-    let (inbound, _application) = pipe(1024);
+    let io = FilteredStream::new(upgraded, Arc::clone(&seen), false);
+    let mut stream = MessageStream::new(io, 1024);
+    let ((inbound, _receive), (_send, outbound)) = (pipe(1024), pipe(1024));
     let (ping_interval, ping_timeout) = Default::default();
     let options = SocketOptions { message: 1024, ping_interval, ping_timeout, compression: None };
-    tokio::spawn(async move { drop(read(&mut stream, &inbound, &client, options).await) });
+    tokio::spawn(async move {
+        let pipes = (&inbound, outbound);
+        SocketTraffic::new(&mut stream, pipes, Waker::noop().clone(), seen, options).run().await
+    });
     let mut before = 0;
     for _ in 0..1000 {
         // The connection is polled once meanwhile.
