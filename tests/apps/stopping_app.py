@@ -53,6 +53,19 @@ async def leave(request):
     return PlainTextResponse(f"left {task.done()}")
 
 
+async def leave_when_woken(request):
+    async def leaving():
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        sys.exit(3)
+
+    task = asyncio.create_task(leaving())
+    await asyncio.sleep(0)
+    say("waits for the client to leave")
+    await asyncio.wait([task])
+    return PlainTextResponse("nobody reads this")
+
+
 async def interrupt(request):
     def raise_it():
         raise KeyboardInterrupt
@@ -93,6 +106,7 @@ new = Starlette(
     routes=[
         Route("/stop", stop),
         Route("/leave", leave),
+        Route("/leave-when-woken", leave_when_woken),
         Route("/interrupt", interrupt),
         Route("/slow", slow),
         Route("/block", block),

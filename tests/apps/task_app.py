@@ -386,6 +386,46 @@ async def cancelled_from_inside(scope, receive, send):
 
 
 @path
+async def cancelled_while_it_waits(scope, receive, send):
+    """A task that waits in `receive` hears why it was cancelled, in its own context."""
+
+    async def waits():
+        _VARIABLE.set("its own")
+        try:
+            await receive()  # the body
+            await receive()  # waits for the client to leave
+        except asyncio.CancelledError as error:
+            return [*error.args, _VARIABLE.get()]
+
+    task = asyncio.create_task(waits())
+    await asyncio.sleep(0.01)
+    await respond(send, [task.cancel("because"), *await task, _VARIABLE.get()])
+
+
+@path
+async def woken(scope, receive, send):
+    """What the task is while it goes on after a wait for the client, and how far another task has come."""
+    _VARIABLE.set("its own")
+    task, steps = asyncio.current_task(), []
+
+    async def other():
+        while len(steps) < 1000:
+            steps.append(asyncio.current_task() is not task)
+            await asyncio.sleep(0.001)
+
+    beside = asyncio.create_task(other())
+    await start(send)
+    for _ in range(3):
+        seen = []
+        while b"\n" not in (body := (await receive())["body"]):
+            assert body
+        seen += [asyncio.current_task() is task, _VARIABLE.get(), all(steps) and bool(steps)]
+        await piece(send, json.dumps(seen).encode())
+    beside.cancel()
+    await piece(send, b"", more=False)
+
+
+@path
 async def anyio_finds_its_way(scope, receive, send):
     here = threading.get_ident()
     there, back = await anyio.to_thread.run_sync(_in_a_thread)

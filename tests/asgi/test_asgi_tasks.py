@@ -161,6 +161,25 @@ def test_cancelled_task_may_answer(host: Server) -> None:
     assert get(host, "/cancelled-from-inside").json() == "cancelled, and answered"
 
 
+def test_task_that_is_cancelled_while_it_waits_hears_why(host: Server) -> None:
+    assert get(host, "/cancelled-while-it-waits").json() == [True, "because", "its own", "none"]
+
+
+def say_three_times(server: Server) -> None:
+    """Wake a request three times, and check that it is its own task each time."""
+    with Connection(server) as connection:
+        connection.send(b"POST /woken HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n")
+        connection.read_head()
+        for _ in range(3):
+            connection.send(b"a\n")
+            assert connection.read_chunk() == b'[true, "its own", true]'
+        assert connection.read_chunk() is None
+
+
+def test_task_that_is_woken_is_the_current_one(host: Server) -> None:
+    say_three_times(host)
+
+
 def test_anyio_finds_asyncio(host: Server) -> None:
     found = get(host, "/anyio-finds-its-way").json()
     assert found.pop("library") == "asyncio"
@@ -242,6 +261,8 @@ def test_debug_mode_of_asyncio(kind: str) -> None:
     try:
         assert get(server, "/current-task").json() == [True] * 6
         assert get(server, "/shield").body == b"late shielded False"
+        assert get(server, "/cancelled-while-it-waits").json() == [True, "because", "its own", "none"]
+        say_three_times(server)
     finally:
         server.stop()
     assert "Traceback" not in server.log()

@@ -56,6 +56,21 @@ def test_a_loop_that_stops_by_itself_is_an_orderly_end(
     assert accepts_nobody(server)
 
 
+@pytest.mark.parametrize("driver", DRIVERS, ids="-".join)
+def test_a_task_that_ends_the_loop_when_it_is_woken(start: Callable[..., Server], driver: tuple[str, ...]) -> None:
+    server = start(*ASGI, *driver, "--grace", "10")
+    with Connection(server) as slow:
+        slow.send_request("GET", "/slow?seconds=0.7")
+        server.wait_for_log("slow began")
+        with Connection(server) as other:
+            other.send_request("GET", "/leave-when-woken")
+            server.wait_for_log("waits for the client to leave")
+        assert slow.read_response().body == b"slow", "what runs is waited for"
+        assert server.wait(10) == 1
+    reason = "a task of the application raised SystemExit, which ends the event loop"
+    assert f"error: {reason}; the server drains and ends\n" in server.log()
+
+
 def test_a_stopped_loop_beside_wsgi_leaves_no_part_alive(start: Callable[..., Server]) -> None:
     server = start("--wsgi", "stopping_app:old", "--asgi", "/new=stopping_app:new")
     assert get(server, "/").body == b"old"

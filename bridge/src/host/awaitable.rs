@@ -10,13 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 /// Access to one asyncio loop from any thread.
 pub trait LoopHandle: Send + Sync {
-    /// A new `asyncio.Future` of the loop, and a waker that resolves it.
+    /// A new future of the loop that a coroutine can yield to its task, and a waker that resolves it.
     ///
     /// # Errors
     /// When the loop is closed.
@@ -31,6 +30,8 @@ enum AwaitableState {
     Waiting {
         poll: PollFn,
         handle: Arc<dyn LoopHandle>,
+        /// Whether it was suspended before, and may have been woken.
+        resumed: bool,
     },
     /// Like `Waiting`, from the next turn of the loop on.
     Yielding {
@@ -58,7 +59,7 @@ impl Awaitable {
 
     /// An awaitable that suspends the task until `poll` is ready.
     pub fn waiting(handle: Arc<dyn LoopHandle>, poll: PollFn) -> Self {
-        Self(Mutex::new(AwaitableState::Waiting { poll, handle }))
+        Self(Mutex::new(AwaitableState::Waiting { poll, handle, resumed: false }))
     }
 
     /// Like [`Self::waiting`], but suspends the task for one turn of the loop first, so that others get theirs.
@@ -76,17 +77,20 @@ impl Awaitable {
             AwaitableState::Finished(value) => Ok(Step::Return(value?)),
             AwaitableState::Done => Err(PyRuntimeError::new_err("this awaitable was awaited already")),
             AwaitableState::Yielding { poll, handle } => {
-                self.replace(AwaitableState::Waiting { poll, handle });
+                self.replace(AwaitableState::Waiting { poll, handle, resumed: true });
                 // Like a bare `yield`: the task goes on in the next turn.
                 Ok(Step::Suspend(py.None()))
             }
-            AwaitableState::Waiting { mut poll, handle } => {
+            AwaitableState::Waiting { mut poll, handle, resumed } => {
+                // After a wake, it is usually ready. A future would be made for nothing.
+                if resumed && let Poll::Ready(value) = poll(py, &mut Context::from_waker(Waker::noop())) {
+                    return Ok(Step::Return(value?));
+                }
                 let (future, waker) = Arc::clone(&handle).wait(py)?;
                 match poll(py, &mut Context::from_waker(&waker)) {
                     Poll::Ready(value) => Ok(Step::Return(value?)),
                     Poll::Pending => {
-                        self.replace(AwaitableState::Waiting { poll, handle });
-                        future.setattr(py, intern!(py, "_asyncio_future_blocking"), true)?;
+                        self.replace(AwaitableState::Waiting { poll, handle, resumed: true });
                         Ok(Step::Suspend(future))
                     }
                 }

@@ -12,7 +12,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::host::awaitable::LoopHandle;
-use crate::host::future_waker::{Resolver, future_waker, resolve};
+use crate::host::future_waker::{Resolver, future_waker, resolve, yielded_future};
 
 /// One loop. Calls that wait for it are woken together: the first one schedules a callback for all of them.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Resolver for ForeignLoop {
 
 impl LoopHandle for ForeignLoop {
     fn wait(self: Arc<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Waker)> {
-        let future = self.event_loop.call_method0(py, intern!(py, "create_future"))?;
+        let future = yielded_future(&self.event_loop.bind(py).call_method0(intern!(py, "create_future"))?)?;
         let waker = future_waker(py, self, &future);
         Ok((future, waker))
     }

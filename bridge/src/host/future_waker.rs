@@ -31,6 +31,15 @@ pub fn resolve(py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
+/// The same asyncio future, as a coroutine yields it to its task.
+///
+/// # Errors
+/// When it is not a future.
+pub fn yielded_future(future: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    future.setattr(intern!(future.py(), "_asyncio_future_blocking"), true)?;
+    Ok(future.clone().unbind())
+}
+
 struct FutureWaker<R> {
     resolver: Arc<R>,
     future: Mutex<Option<Py<PyAny>>>,

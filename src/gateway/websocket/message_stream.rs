@@ -161,7 +161,7 @@ struct PolledStream<'a, 'b, 'c> {
 impl Read for PolledStream<'_, '_, '_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         match &mut self.arrived {
-            Arrived::Bytes(bytes) if bytes.is_empty() => Err(io::ErrorKind::WouldBlock.into()),
+            Arrived::Bytes([]) => Err(io::ErrorKind::WouldBlock.into()),
             Arrived::Bytes(bytes) => bytes.read(out),
             Arrived::End => Ok(0),
             Arrived::Failed(error) => Err(std::mem::replace(error, io::ErrorKind::ConnectionReset.into())),

@@ -63,7 +63,7 @@ impl LoopDriver {
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let poll_timeout = if self.event_loop.is_idle() { PollTimeout::of(timeout)? } else { PollTimeout::None };
         let watched = py.detach(|| self.drive(poll_timeout));
-        self.event_loop.drain(py);
+        self.event_loop.drain(py)?;
         watched.ok_or_else(|| PyRuntimeError::new_err("the server has ended"))
     }
 

@@ -6,6 +6,7 @@
 
 mod call_state;
 pub mod coroutine;
+mod loop_future;
 mod overdue;
 mod prepared;
 mod reader;
@@ -24,10 +25,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
 use rsgi_bridge::host::awaitable::LoopHandle;
-use rsgi_bridge::host::future_waker::{Resolver, future_waker, resolve};
+use rsgi_bridge::host::future_waker::{Resolver, future_waker, resolve, yielded_future};
 use rsgi_bridge::process::Process;
 
 use self::coroutine::AppCoroutine;
+use self::loop_future::{LoopFuture, ends_the_loop, is_between_steps};
 use self::overdue::Overdue;
 use self::reader::WakeSocket;
 use self::task::Tasks;
@@ -239,7 +241,11 @@ impl EventLoop {
     }
 
     /// Handles the queued events. Called on the loop's thread.
-    pub fn drain(&self, py: Python<'_>) {
+    ///
+    /// # Errors
+    /// When the step of a task has raised what ends the loop.
+    pub fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        let (mut at_once, mut drained) = (None, Ok(()));
         // Events that are added meanwhile wait for the next turn, so that the application's own callbacks can run.
         for _ in 0..self.events.len() {
             match self.events.pop() {
@@ -247,13 +253,28 @@ impl EventLoop {
                 Some(LoopEvent::Start(start)) => start.start(py),
                 Some(LoopEvent::Run(run)) => run(py),
                 Some(LoopEvent::Resolve(future)) => {
-                    // A future that cannot be resolved must not stop the others.
-                    if let Err(error) = resolve(py, future.bind(py)) {
-                        error.write_unraisable(py, Some(future.bind(py)));
+                    let future = future.bind(py);
+                    match self.resolve(future, &mut at_once) {
+                        Err(error) if ends_the_loop(py, &error) => drained = Err(error),
+                        // A future that cannot be resolved must not stop the others.
+                        Err(error) => error.write_unraisable(py, Some(future)),
+                        Ok(()) => {}
                     }
                 }
             }
         }
+        drained
+    }
+
+    /// Resolves a future of [`LoopHandle::wait`]. `at_once` keeps the answer to whether its task may continue now.
+    fn resolve(&self, future: &Bound<'_, PyAny>, at_once: &mut Option<bool>) -> PyResult<()> {
+        let py = future.py();
+        let Ok(future) = future.cast::<LoopFuture>() else { return resolve(py, future) };
+        let at_once = at_once.get_or_insert_with(|| {
+            let between = self.python(py).map(|event_loop| is_between_steps(&event_loop));
+            between.is_some_and(|between| between.unwrap_or(false))
+        });
+        LoopFuture::resolve(future, *at_once)
     }
 }
 
@@ -268,8 +289,14 @@ fn collect_youngest(py: Python<'_>) -> PyResult<()> {
 
 impl LoopHandle for EventLoop {
     fn wait(self: Arc<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Waker)> {
-        let create_future = self.attached(|attached| attached.create_future.clone_ref(py))?;
-        let future = create_future.call0(py)?;
+        let (event_loop, create_future) = self.attached(|attached| {
+            let create_future = (!attached.tasks.are_usual()).then(|| attached.create_future.clone_ref(py));
+            (attached.locals.event_loop(py), create_future)
+        })?;
+        let future = match create_future {
+            Some(create_future) => yielded_future(&create_future.bind(py).call0()?)?,
+            None => Bound::new(py, LoopFuture::yielded(event_loop.unbind()))?.into_any().unbind(),
+        };
         let waker = future_waker(py, self, &future);
         Ok((future, waker))
     }

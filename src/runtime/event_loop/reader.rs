@@ -65,15 +65,16 @@ struct DrainQueue {
 
 #[pymethods]
 impl DrainQueue {
-    fn __call__(&self, py: Python<'_>) {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let mut bytes = [0; 64];
         // It is no error if there is nothing to read: the events are in the queue.
         let _empty = (&self.reader.drained).read(&mut bytes);
         self.queue.listen(&self.waker);
-        self.queue.drain(py);
+        let drained = self.queue.drain(py);
         if !self.queue.is_idle() {
             // Wakes the loop again for the events that wait for the next turn.
             self.queue.notify();
         }
+        drained
     }
 }

@@ -67,6 +67,11 @@ impl Tasks {
         Ok(Self { event_loop: event_loop.clone().unbind(), create_task: create_task.unbind(), first_step, prepared })
     }
 
+    /// Whether the loop runs the steps of its tasks as asyncio does.
+    pub fn are_usual(&self) -> bool {
+        self.first_step.is_some()
+    }
+
     /// Starts a task for `coroutine`, on the loop's thread, outside of any task.
     ///
     /// # Errors

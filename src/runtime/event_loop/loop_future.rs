@@ -1,0 +1,200 @@
+//! What a task awaits while `receive()` or `send()` waits: a future that one wake resolves.
+//!
+//! An `asyncio.Future` would do. But it costs as much as the rest of a WebSocket message: asyncio's loop makes it in
+//! Python, makes a handle for the step of the task, and runs that step a turn later. The task only needs the protocol of
+//! a future. When rsgi drains its queue, no task runs, so [`LoopFuture::resolve`] can take the step at once.
+//!
+//! Spec: `asyncio.Future` (the methods that `asyncio.Task` calls), PEP 567 (contexts of callbacks).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::asyncio::{CancelledError, InvalidStateError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+use pyo3::{PyTraverseError, PyVisit, intern};
+
+/// A future without a result.
+#[pyclass(frozen, module = "rsgi")]
+#[derive(Debug)]
+pub(super) struct LoopFuture {
+    event_loop: Py<PyAny>,
+    /// Whether a coroutine has yielded it, and no task has taken it yet.
+    blocking: AtomicBool,
+    state: Mutex<LoopFutureState>,
+}
+
+#[derive(Debug)]
+enum LoopFutureState {
+    Pending(Vec<DoneCallback>),
+    Resolved,
+    /// With the message of the cancellation.
+    Cancelled(Option<Py<PyAny>>),
+}
+
+/// What is called when the future is done.
+#[derive(Debug)]
+struct DoneCallback {
+    function: Py<PyAny>,
+    context: Py<PyAny>,
+}
+
+impl LoopFuture {
+    /// A future of `event_loop` that a coroutine is about to yield.
+    pub(super) fn yielded(event_loop: Py<PyAny>) -> Self {
+        Self { event_loop, blocking: AtomicBool::new(true), state: Mutex::new(LoopFutureState::Pending(Vec::new())) }
+    }
+
+    /// Resolves the future, unless it is done or cancelled. Calls the callbacks `at_once`, or in the next turn.
+    ///
+    /// # Errors
+    /// When a callback raises what ends the loop. asyncio passes only such exceptions out of a task.
+    pub(super) fn resolve(slf: &Bound<'_, Self>, at_once: bool) -> PyResult<()> {
+        let py = slf.py();
+        for DoneCallback { function, context } in slf.get().finish(LoopFutureState::Resolved).into_iter().flatten() {
+            if at_once {
+                context.bind(py).call_method1(intern!(py, "run"), (function, slf))?;
+            } else {
+                Self::call_soon(slf, function.bind(py), context.bind(py))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the callbacks, or `None` if the future was done before.
+    fn finish(&self, done: LoopFutureState) -> Option<Vec<DoneCallback>> {
+        let mut state = self.lock();
+        let LoopFutureState::Pending(callbacks) = &mut *state else { return None };
+        let callbacks = std::mem::take(callbacks);
+        *state = done;
+        Some(callbacks)
+    }
+
+    fn call_soon(slf: &Bound<'_, Self>, function: &Bound<'_, PyAny>, context: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (py, options) = (slf.py(), PyDict::new(slf.py()));
+        options.set_item(intern!(py, "context"), context)?;
+        let event_loop = slf.get().event_loop.bind(py);
+        event_loop.call_method(intern!(py, "call_soon"), (function, slf), Some(&options)).map(drop)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LoopFutureState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl LoopFuture {
+    #[getter(_asyncio_future_blocking)]
+    fn blocking(&self) -> bool {
+        self.blocking.load(Ordering::Relaxed)
+    }
+
+    #[setter(_asyncio_future_blocking)]
+    fn set_blocking(&self, blocking: bool) {
+        self.blocking.store(blocking, Ordering::Relaxed);
+    }
+
+    fn get_loop(&self, py: Python<'_>) -> Py<PyAny> {
+        self.event_loop.clone_ref(py)
+    }
+
+    #[pyo3(signature = (function, /, *, context = None))]
+    fn add_done_callback(
+        slf: &Bound<'_, Self>,
+        function: Bound<'_, PyAny>,
+        context: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let context = context.map_or_else(|| current_context(slf.py()), Ok)?;
+        let mut state = slf.get().lock();
+        if let LoopFutureState::Pending(callbacks) = &mut *state {
+            callbacks.push(DoneCallback { function: function.unbind(), context: context.unbind() });
+            return Ok(());
+        }
+        drop(state);
+        Self::call_soon(slf, &function, &context)
+    }
+
+    #[pyo3(signature = (function, /))]
+    fn remove_done_callback(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let LoopFutureState::Pending(callbacks) = &mut *self.lock() else { return Ok(0) };
+        let before = callbacks.len();
+        let mut kept = Vec::with_capacity(before);
+        for callback in callbacks.drain(..) {
+            if !callback.function.bind(py).eq(function)? {
+                kept.push(callback);
+            }
+        }
+        *callbacks = kept;
+        Ok(before - callbacks.len())
+    }
+
+    #[pyo3(signature = (msg = None))]
+    fn cancel(slf: &Bound<'_, Self>, msg: Option<Py<PyAny>>) -> PyResult<bool> {
+        let Some(callbacks) = slf.get().finish(LoopFutureState::Cancelled(msg)) else { return Ok(false) };
+        for DoneCallback { function, context } in callbacks {
+            Self::call_soon(slf, function.bind(slf.py()), context.bind(slf.py()))?;
+        }
+        Ok(true)
+    }
+
+    fn cancelled(&self) -> bool {
+        matches!(*self.lock(), LoopFutureState::Cancelled(_))
+    }
+
+    fn done(&self) -> bool {
+        !matches!(*self.lock(), LoopFutureState::Pending(_))
+    }
+
+    /// `None`, or raises the cancellation.
+    fn result(&self, py: Python<'_>) -> PyResult<()> {
+        match &*self.lock() {
+            LoopFutureState::Pending(_) => Err(InvalidStateError::new_err("the result is not ready")),
+            LoopFutureState::Resolved => Ok(()),
+            LoopFutureState::Cancelled(None) => Err(CancelledError::new_err(())),
+            LoopFutureState::Cancelled(Some(message)) => Err(CancelledError::new_err((message.clone_ref(py),))),
+        }
+    }
+
+    fn exception(&self, py: Python<'_>) -> PyResult<()> {
+        self.result(py)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.event_loop)?;
+        // If another thread holds the lock, the future is in use.
+        if let Ok(state) = self.state.try_lock()
+            && let LoopFutureState::Pending(callbacks) = &*state
+        {
+            for DoneCallback { function, context } in callbacks {
+                visit.call(function)?;
+                visit.call(context)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let _callbacks = self.finish(LoopFutureState::Cancelled(None));
+    }
+}
+
+/// A copy of the current context, as asyncio takes it for a callback without one.
+fn current_context(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.import("contextvars")?.call_method0("copy_context")
+}
+
+/// Whether the loop is between two steps of its tasks, and does not watch how long they take. Otherwise a step must wait
+/// for its own turn.
+pub(super) fn is_between_steps(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static CURRENT_TASK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = event_loop.py();
+    let current = CURRENT_TASK.import(py, "asyncio", "current_task")?.call1((event_loop,))?;
+    Ok(current.is_none() && !event_loop.getattr(intern!(py, "_debug"))?.is_truthy()?)
+}
+
+/// Whether asyncio would let this exception out of a task, and so end the loop.
+pub(super) fn ends_the_loop(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py)
+}
