@@ -118,16 +118,27 @@ impl LoopFuture {
 
     #[pyo3(signature = (function, /))]
     fn remove_done_callback(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let LoopFutureState::Pending(callbacks) = &mut *self.lock() else { return Ok(0) };
+        let callbacks = match &mut *self.lock() {
+            LoopFutureState::Pending(callbacks) => std::mem::take(callbacks),
+            LoopFutureState::Resolved | LoopFutureState::Cancelled(_) => return Ok(0),
+        };
+        // Compared without the lock, because `__eq__` may be Python code.
         let before = callbacks.len();
         let mut kept = Vec::with_capacity(before);
-        for callback in callbacks.drain(..) {
-            if !callback.function.bind(py).eq(function)? {
-                kept.push(callback);
+        let mut failed = None;
+        for callback in callbacks {
+            match callback.function.bind(py).eq(function) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => failed = Some(error),
             }
+            kept.push(callback);
         }
-        *callbacks = kept;
-        Ok(before - callbacks.len())
+        let removed = before - kept.len();
+        if let LoopFutureState::Pending(added) = &mut *self.lock() {
+            added.splice(..0, kept);
+        }
+        failed.map_or(Ok(removed), Err)
     }
 
     #[pyo3(signature = (msg = None))]
