@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import json
 import re
 import signal
@@ -87,6 +88,25 @@ def test_environ_over_tls(start: Callable[..., Server], certificates: Certificat
     assert environ["SSL_CLIENT_VERIFY"] == "NONE"
     assert environ["SSL_SERVER_CERT"] in certificates.certificate.read_text()
     assert "SSL_CLIENT_CERT" not in environ
+
+
+def test_sessions_of_one_application_are_told_apart(
+    start: Callable[..., Server], certificates: Certificates
+) -> None:
+    """What sessions have in common is kept for the next request."""
+    second, second_key = certificates.issue("apart", "apart.test")
+    more = ("--tls-cert", str(second), "--tls-key", str(second_key))
+    server = start("--wsgi", "wsgi_kitchen:app", *certificates.flags(), *more)
+    older = certificates.context()
+    older.maximum_version = ssl.TLSVersion.TLSv1_2
+    newer = certificates.context()
+    files = {NAME: certificates.certificate, "apart.test": second}
+    for _ in range(2):
+        for name, context in itertools.product(files, (newer, older)):
+            environ = tls_get(server, context, "/environ", name).json()
+            assert environ["SSL_PROTOCOL"] == ("TLSv1.2" if context is older else "TLSv1.3")
+            assert environ["SSL_TLS_SNI"] == name
+            assert environ["SSL_SERVER_CERT"] in files[name].read_text()
 
 
 def test_scope_over_tls(start: Callable[..., Server], certificates: Certificates) -> None:
@@ -338,6 +358,9 @@ def test_client_certificate_may_be_optional(
     environ = tls_get(server, certificates.context(), "/environ").json()
     assert environ["SSL_CLIENT_VERIFY"] == "NONE"
     assert tls_get(server, client_context(certificates, clients), "/environ").json()["SSL_CLIENT_VERIFY"] == "SUCCESS"
+    environ = tls_get(server, certificates.context(), "/environ").json()
+    assert environ["SSL_CLIENT_VERIFY"] == "NONE"
+    assert "SSL_CLIENT_CERT" not in environ
     with pytest.raises((ssl.SSLError, ConnectionResetError)):
         tls_get(server, client_context(certificates, certificates), "/hello")
 

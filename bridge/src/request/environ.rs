@@ -158,7 +158,7 @@ impl EnvironTemplate {
         environ.set_item(intern!(py, "REQUEST_URI"), target)?;
         environ.set_item(intern!(py, "wsgi.input"), input)?;
         if let Some(tls) = request.tls {
-            tls.add_to(&environ)?;
+            tls.add_own(&environ)?;
         }
         if let Some(client) = request.client {
             set_client(&environ, client)?;
@@ -188,6 +188,9 @@ impl EnvironTemplate {
         environ.set_item(intern!(py, "wsgi.url_scheme"), PyString::intern(py, request.scheme))?;
         if request.scheme == "https" {
             environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;
+        }
+        if let Some(tls) = request.tls {
+            tls.add_common(&environ)?;
         }
         // A Unix socket has no address, but PEP 3333 requires that neither value is empty.
         let (name, port) = request.server.unwrap_or(("localhost", 80));

@@ -10,6 +10,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::request::environ::RequestView;
 use crate::request::scope::UnixPath;
+use crate::request::tls::{CommonSession, TlsSession};
 
 /// The most dictionaries that are cached. A client that invents methods replaces them all the time.
 const MOST: usize = 8;
@@ -34,6 +35,7 @@ struct Common {
     scheme: Box<str>,
     server: Option<(Box<str>, u16)>,
     unix: Option<Box<str>>,
+    tls: Option<CommonSession>,
 }
 
 impl Common {
@@ -45,6 +47,7 @@ impl Common {
             scheme: request.scheme.into(),
             server: request.server.map(|(name, port)| (name.into(), port)),
             unix: unix.map(|UnixPath(path)| path.into()),
+            tls: request.tls.map(TlsSession::common),
         }
     }
 
@@ -55,6 +58,14 @@ impl Common {
             && *self.scheme == *request.scheme
             && self.server.as_ref().map(|(name, port)| (&**name, *port)) == request.server
             && self.unix.as_deref() == unix.map(|UnixPath(path)| path)
+            && self.is_of_session(request.tls)
+    }
+
+    fn is_of_session(&self, session: Option<&TlsSession>) -> bool {
+        match (&self.tls, session) {
+            (Some(common), Some(session)) => common.is_of(session),
+            (common, session) => common.is_none() && session.is_none(),
+        }
     }
 }
 

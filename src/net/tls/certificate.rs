@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pkcs8::EncryptedPrivateKeyInfo;
+use rsgi_bridge::request::tls::CertificateText;
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -26,7 +27,7 @@ pub(super) struct Identity {
     /// For rustls.
     pub(super) certified: Arc<CertifiedKey>,
     /// The certificate alone, as PEM.
-    pub(super) pem: Arc<str>,
+    pub(super) pem: Arc<CertificateText>,
 }
 
 impl Identity {
@@ -40,7 +41,7 @@ impl Identity {
         let chain = read_chain(certificate)?;
         let first = chain.first().ok_or_else(|| no_certificate(certificate))?;
         check_validity(certificate, first)?;
-        let pem = pem(first).into();
+        let pem = Arc::new(CertificateText::new(pem(first)));
         let private = read_key(certificate, key, password)?;
         let signing = provider.key_provider.load_private_key(private).map_err(|error| {
             StartupError::new(
