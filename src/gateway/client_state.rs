@@ -2,13 +2,11 @@
 //!
 //! Gateways need it for a short time, and `call.rs` passes it. So it does not know how they wait for a response.
 
-use std::sync::{Mutex, PoisonError};
-
 use crate::request::half_closed::HalfClosed;
 use crate::response::app_response::AppResponse;
 use crate::runtime::reply::{self, ReplyReceiver};
 use crate::runtime::response_queue::Responder;
-use crate::wire::SpareTimer;
+use crate::wire::{SpareList, SpareTimer};
 
 /// See the top of this file.
 #[derive(Debug, Default)]
@@ -17,19 +15,18 @@ pub struct ClientState {
     pub half_closed: HalfClosed,
     /// For timeouts.
     pub timer: SpareTimer,
-    /// The slot of the response before, to use again.
-    spare: Mutex<Option<ReplyReceiver<AppResponse>>>,
+    /// The slots of earlier responses, to use again.
+    spare: SpareList<ReplyReceiver<AppResponse>>,
 }
 
 impl ClientState {
     /// Both ends of a slot for one response.
     pub(super) fn reply(&self) -> (Responder, ReplyReceiver<AppResponse>) {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
-        spare.map_or_else(reply::channel, ReplyReceiver::reuse)
+        self.spare.take().map_or_else(reply::channel, ReplyReceiver::reuse)
     }
 
-    /// Keeps the slot for the next response.
+    /// Keeps a slot for a later response.
     pub(super) fn keep(&self, reply: ReplyReceiver<AppResponse>) {
-        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
+        self.spare.keep(reply);
     }
 }

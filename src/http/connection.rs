@@ -1,20 +1,17 @@
 //! The requests of one connection over HTTP/1 or HTTP/2: head → route → gateway → response.
 //!
-//! `h1/` and `h2.rs` know the bytes of both versions. Gateways know applications, but no connections. No line of this
+//! `h1/`, `h2.rs` and `stream.rs` know the bytes of both versions. Gateways know applications, but no connections. No line of this
 //! file touches Python.
 //!
 //! Spec: RFC 9110 15.
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{HeaderValue, Method, StatusCode};
 
 use crate::access_log::LogEntry;
 use crate::gateway::client_state::ClientState;
@@ -31,10 +28,10 @@ use crate::request::error::RequestError;
 use crate::request::head::{Peer, RequestHead};
 use crate::request::identity;
 use crate::request::parts::RequestParts;
-use crate::response::app_response::{AppResponse, ResponseBody};
+use crate::response::app_response::AppResponse;
 use crate::response::in_flight::{InFlight, Logged};
 use crate::runtime::shutdown::{Phase, ShutdownGuard};
-use crate::wire::{DataRate, Refusal, check_message};
+use crate::wire::Refusal;
 
 /// The part of a connection that its requests use.
 #[derive(Debug)]
@@ -84,36 +81,6 @@ impl ChosenResponse {
     }
 }
 
-/// The response to one HTTP/2 request. It never fails, because errors become responses.
-pub type Http2Response = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
-
-/// Answers one HTTP/2 request, which `activity` counts.
-pub fn respond_http2(
-    connection: Arc<Connection>,
-    activity: Arc<Activity>,
-    request: Request<Incoming>,
-) -> Http2Response {
-    let (parts, incoming) = request.into_parts();
-    let refusal = check_message(&parts, &connection.service.limits).err();
-    let body = RawBody::Http2(incoming, Box::new(DataRate::new(&connection.service.limits)));
-    let mut head = connection.head(RequestParts::of_http2(parts));
-    let is_head = head.is_head();
-    Box::pin(async move {
-        let chosen = match refusal {
-            None => respond(Arc::clone(&connection), head, body, Some(activity)).await,
-            Some(refusal) => {
-                let mut chosen = connection.begin(&mut head, Some(activity));
-                chosen.response = refused(&refusal);
-                chosen
-            }
-        };
-        let ChosenResponse { response, in_flight, id } = *chosen;
-        let mut response = response.into_http2(in_flight, is_head);
-        connection.service.own_fields.complete(&mut response, id);
-        Ok(response)
-    })
-}
-
 /// Answers one request. Every kind of request can go this way.
 pub(super) async fn respond(
     connection: Arc<Connection>,
@@ -126,7 +93,8 @@ pub(super) async fn respond(
     chosen
 }
 
-fn refused(refusal: &Refusal) -> AppResponse {
+/// The response to a request that is refused.
+pub(super) fn refused(refusal: &Refusal) -> AppResponse {
     AppResponse::Error(RequestError::closing(refusal.status, refusal.reason.clone()))
 }
 

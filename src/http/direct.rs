@@ -1,7 +1,7 @@
-//! The short way for HTTP/1 requests that only need an application: no static file, no compression, no second
-//! application, no time limit, and no body that is still to come. A response that is to be held leaves it.
+//! The short way for requests that only need an application: no static file, no compression, no second application, no
+//! time limit, and no body that is still to come. A response that is to be held leaves it.
 //!
-//! It takes the same steps as `connection.rs`, but has no future: the connection polls the call itself.
+//! It takes the same steps as `connection.rs`, but has no future: the connection, or the HTTP/2 stream, polls the call itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,12 +9,14 @@ use std::task::{Context, Poll, ready};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use http::Method;
 
 use super::choose::{ChosenApp, call, choose};
 use super::connection::{ChosenResponse, Connection, hold, panicked, respond, surviving};
 use crate::gateway::client_state::ClientState;
 use crate::gateway::pending_call::PendingCall;
 use crate::grip::{Origin, is_asked};
+use crate::request::activity::Activity;
 use crate::request::body::RawBody;
 use crate::request::error::RequestError;
 use crate::request::head::RequestHead;
@@ -58,7 +60,8 @@ impl PendingResponse {
         }
     }
 
-    fn now(chosen: Box<ChosenResponse>) -> Self {
+    /// A response that is there.
+    pub(super) fn now(chosen: Box<ChosenResponse>) -> Self {
         Self::Later(std::future::ready(chosen).boxed())
     }
 }
@@ -110,17 +113,28 @@ fn held(
 ///
 /// Head and response have a box each, so that an idle connection needs no memory for them.
 pub fn respond_http1(connection: &Arc<Connection>, parts: RequestParts, body: RawBody) -> PendingResponse {
-    let mut head = connection.head(parts);
+    respond_shortly(connection, connection.head(parts), body, None)
+}
+
+/// Answers one request of either version, which `activity` counts over HTTP/2. Takes the long way if it must.
+pub(super) fn respond_shortly(
+    connection: &Arc<Connection>,
+    mut head: Box<RequestHead>,
+    body: RawBody,
+    activity: Option<Arc<Activity>>,
+) -> PendingResponse {
+    // Over HTTP/2, a request for a WebSocket is a CONNECT.
+    let may_upgrade = upgrade::is_offered(&head.parts) || head.parts.method == Method::CONNECT;
     let is_here = match body {
         RawBody::Empty => true,
         // The application decides whether the client gets `100 Continue`.
         RawBody::Whole(_) => !head.expects_continue(),
         RawBody::Http1(_) | RawBody::Http2(..) => false,
     };
-    if !is_here || upgrade::is_offered(&head.parts) || !connection.is_plain(&head) {
-        return PendingResponse::Later(Box::pin(respond(Arc::clone(connection), head, body, None)));
+    if !is_here || may_upgrade || !connection.is_plain(&head) {
+        return PendingResponse::Later(Box::pin(respond(Arc::clone(connection), head, body, activity)));
     }
-    let mut begun = connection.begin(&mut head, None);
+    let mut begun = connection.begin(&mut head, activity);
     connection.count();
     let mut chosen = match caught(|| choose(connection, (&mut head, false), &body, &mut begun.in_flight)) {
         Ok(chosen) => chosen,

@@ -1,6 +1,6 @@
 //! One HTTP/2 connection: hyper over the stream, and the timeouts that hyper does not have.
 //!
-//! `connection.rs` answers the requests of both versions. This file has what only HTTP/2 needs: streams, windows, and
+//! `stream.rs` answers the requests. This file has what only HTTP/2 needs: streams, windows, and
 //! limits for clients that start many streams and end none. hyper does framing, header compression and flow control.
 //! `FrameGuard` makes it refuse what it would repair in silence.
 //!
@@ -21,8 +21,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::settings::Settings;
-use crate::http::connection::{Connection, respond_http2};
+use crate::http::connection::Connection;
 use crate::http::service::Service;
+use crate::http::stream::respond_http2;
 use crate::metrics::Protocol;
 use crate::request::activity::Activity;
 use crate::request::head::Peer;
@@ -67,7 +68,7 @@ where
     let (header_timeout, idle) = (service.limits.header_timeout, service.limits.keep_alive_timeout);
     let connection = Arc::new(Connection::new(service, peer, guard.clone(), Protocol::Http2));
     let counted = Arc::clone(&activity);
-    let respond = service_fn(move |request| respond_http2(Arc::clone(&connection), Arc::clone(&counted), request));
+    let respond = service_fn(move |request| respond_http2(&connection, &counted, request));
     let mut served = pin!(builder.serve_connection(TokioIo::new(FrameGuard::new(stream)), respond));
     tokio::select! {
         _ended = served.as_mut() => return,

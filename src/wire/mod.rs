@@ -8,8 +8,8 @@
 //! - `target`, `authority`, `field`: the grammar of one line of a head.
 //! - `head`: where a head ends, and where its parts are. `chunked` and `body` do the same for the body. All of them
 //!   take any number of bytes at a time.
-//! - `data_rate`, `timer`: how slow a client may be, and the one timer of a connection. `linger`: how a connection
-//!   closes.
+//! - `data_rate`, `timer`: how slow a client may be, and the one timer of a connection. `spare_list`: what its requests
+//!   use again. `linger`: how a connection closes.
 //! - `opening`: whether a connection begins as HTTP/1 or HTTP/2. `message`: the same rules for the fields of an HTTP/2
 //!   request. `frames`, `hpack`: what hyper drops from HTTP/2 frames.
 //!
@@ -27,6 +27,7 @@ mod hpack;
 mod linger;
 mod message;
 mod opening;
+mod spare_list;
 mod target;
 mod timer;
 
@@ -53,6 +54,7 @@ pub use head::{Head, HeadParser};
 pub use linger::Closing;
 pub use message::{asks_for_websocket, check as check_message};
 pub use opening::read_opening;
+pub use spare_list::SpareList;
 pub use timer::{MISSED, SECOND_LOOK, SpareTimer, Timer};
 
 /// The limits of a connection.

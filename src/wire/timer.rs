@@ -12,11 +12,12 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::SpareList;
 
 /// To look at the clock more often would cost too much.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
@@ -104,9 +105,9 @@ impl Timer {
     }
 }
 
-/// Keeps the timer of a request for the next request of the same connection.
+/// Keeps the timers of requests for the next requests of the same connection.
 #[derive(Debug, Default)]
-pub struct SpareTimer(Mutex<Option<Timer>>);
+pub struct SpareTimer(SpareList<Timer>);
 
 impl SpareTimer {
     /// The result of `work`, or `None` if it takes longer than `timeout`.
@@ -126,18 +127,14 @@ impl SpareTimer {
         result
     }
 
-    /// Takes the timer, or makes one for `timeout`.
+    /// Takes a timer, or makes one for `timeout`.
     pub fn take(&self, timeout: Duration) -> Timer {
-        self.lock().take().unwrap_or_else(|| Timer::new(timeout))
+        self.0.take().unwrap_or_else(|| Timer::new(timeout))
     }
 
-    /// Keeps the timer for the next request.
+    /// Keeps a timer for a later request.
     pub fn keep(&self, timer: Timer) {
-        *self.lock() = Some(timer);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Timer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.keep(timer);
     }
 }
 
