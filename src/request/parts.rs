@@ -51,7 +51,9 @@ impl RequestParts {
         let request::Parts { method, uri, version, headers, extensions, .. } = parts;
         let uri = uri.into_parts();
         let authority = uri.authority.as_ref().map(http::uri::Authority::as_str);
-        let mut fields = RequestFields::default();
+        let named: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let host = authority.map_or(0, |authority| "host".len() + authority.len());
+        let mut fields = RequestFields::with_capacity(headers.len() + 1, named + host);
         if let Some(authority) = authority {
             fields.append("host", authority.as_bytes());
         }

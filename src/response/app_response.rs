@@ -25,6 +25,9 @@ use crate::response::in_flight::InFlight;
 use crate::response::stream_clock::{PIECE, StreamClock};
 use crate::response::trailers::Trailers;
 
+/// How many fields a response over HTTP/2 gets besides its own: `Server`, the request id, `Date` and `Content-Length`.
+const ADDED_FIELDS: usize = 4;
+
 /// The response of an application, or of the server in its place.
 #[derive(Debug)]
 pub enum AppResponse {
@@ -113,7 +116,7 @@ impl AppResponse {
         }
         let mut response = Response::new(body);
         *response.status_mut() = head.status;
-        *response.headers_mut() = head.fields.into_map();
+        *response.headers_mut() = head.fields.into_map_for(ADDED_FIELDS);
         response
     }
 }

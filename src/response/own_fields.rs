@@ -39,9 +39,11 @@ impl OwnFields {
     /// Adds missing fields to a response, with `id` as the request's id, and then logs the fields.
     pub fn complete(&self, response: &mut Response<ResponseBody>, id: Option<HeaderValue>) {
         self.add(response.headers_mut(), id);
-        let headers = std::mem::take(response.headers_mut());
-        response.body_mut().log_fields(&headers);
-        *response.headers_mut() = headers;
+        if response.body().logs_fields() {
+            let headers = std::mem::take(response.headers_mut());
+            response.body_mut().log_fields(&headers);
+            *response.headers_mut() = headers;
+        }
     }
 
     /// Adds missing fields, with `id` as the request's id.

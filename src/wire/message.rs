@@ -7,7 +7,7 @@
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, Method, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use hyper::ext::Protocol;
 
 use super::authority::is_authority;
@@ -21,7 +21,8 @@ use super::{Limits, Refusal};
 /// # Errors
 /// When the request is refused, with the reason.
 pub fn check(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
-    if parts.headers.contains_key(REFUSED_PATH) {
+    let seen = SeenFields::of(&parts.headers);
+    if seen.refused_path {
         return Err(MISPLACED);
     }
     let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
@@ -40,8 +41,8 @@ pub fn check(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
     // This CONNECT asks for a WebSocket. It has a path like a GET.
     let method = if parts.method == Method::CONNECT { &Method::GET } else { &parts.method };
     check_target(method.as_str().as_bytes(), target.as_bytes())?;
-    check_host(parts)?;
-    check_fields(parts, limits)
+    check_host(parts, &seen)?;
+    check_fields(parts.headers.len(), &seen, limits)
 }
 
 /// Whether a request is the extended CONNECT that asks for a WebSocket.
@@ -58,61 +59,96 @@ fn check_connect(extensions: &Extensions) -> Result<(), Refusal> {
     }
 }
 
+/// What the checks need to know about the fields, seen in one pass. A lookup by name would cost a hash each.
+#[derive(Default)]
+struct SeenFields<'a> {
+    hosts: usize,
+    host: Option<&'a HeaderValue>,
+    content_types: usize,
+    lengths: usize,
+    length: Option<&'a HeaderValue>,
+    cookies: usize,
+    refused_path: bool,
+    /// Whether there is white space around a value.
+    padded: bool,
+    /// The size that the fields would have in HTTP/1.
+    size: usize,
+}
+
+impl<'a> SeenFields<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut seen = Self::default();
+        for (name, value) in headers {
+            let text = name.as_str();
+            seen.size += text.len() + value.len() + 4;
+            seen.padded |= matches!(value.as_bytes(), [b' ' | b'\t', ..] | [.., b' ' | b'\t']);
+            if *name == HOST {
+                seen.hosts += 1;
+                seen.host = seen.host.or(Some(value));
+            } else if *name == COOKIE {
+                seen.cookies += 1;
+            } else if *name == CONTENT_TYPE {
+                seen.content_types += 1;
+            } else if *name == CONTENT_LENGTH {
+                seen.lengths += 1;
+                seen.length = seen.length.or(Some(value));
+            } else if text == REFUSED_PATH {
+                seen.refused_path = true;
+            }
+        }
+        seen
+    }
+
+    /// How many `Cookie` fields there are besides the first, and how many bytes they add. Applications see one field,
+    /// with `; ` in the place of each further `cookie: ` and its line end.
+    fn crumbs(&self) -> (usize, usize) {
+        let more = self.cookies.saturating_sub(1);
+        (more, more * (COOKIE.as_str().len() + ": \r\n".len() - "; ".len()))
+    }
+}
+
 /// Checks that `:authority` and `Host` name one host, and the same one.
-fn check_host(parts: &Parts) -> Result<(), Refusal> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let (host, more) = (hosts.next(), hosts.next());
+fn check_host(parts: &Parts, seen: &SeenFields<'_>) -> Result<(), Refusal> {
+    if seen.hosts > 1 {
+        return Err(Refusal::malformed("Host is repeated"));
+    }
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
-    match (authority, host, more) {
-        (_, _, Some(_)) => Err(Refusal::malformed("Host is repeated")),
-        (None, None, _) => Err(Refusal::malformed("neither :authority nor Host says which host is meant")),
-        (Some(authority), _, _) if !is_authority(authority) => {
+    match (authority, seen.host) {
+        (None, None) => Err(Refusal::malformed("neither :authority nor Host says which host is meant")),
+        (Some(authority), _) if !is_authority(authority) => {
             Err(Refusal::malformed(":authority does not name one host"))
         }
-        (Some(authority), Some(host), _) if !authority.eq_ignore_ascii_case(host.as_bytes()) => {
+        (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host.as_bytes()) => {
             Err(Refusal::malformed(":authority and Host differ"))
         }
-        (None, Some(host), _) if !is_authority(host.as_bytes()) => {
-            Err(Refusal::malformed("Host does not name one host"))
-        }
+        (None, Some(host)) if !is_authority(host.as_bytes()) => Err(Refusal::malformed("Host does not name one host")),
         _ => Ok(()),
     }
 }
 
-fn check_fields(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {
-    let headers = &parts.headers;
-    let (crumbs, crumb_bytes) = crumbs(headers);
-    if headers.len() - crumbs > limits.header_fields {
+fn check_fields(count: usize, seen: &SeenFields<'_>, limits: &Limits) -> Result<(), Refusal> {
+    let (crumbs, crumb_bytes) = seen.crumbs();
+    if count - crumbs > limits.header_fields {
         return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "there are too many header fields"));
     }
-    // The size that the fields would have in HTTP/1.
-    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if size - crumb_bytes > limits.header_section {
+    if seen.size - crumb_bytes > limits.header_section {
         return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the header section is too long"));
     }
-    for value in headers.values() {
-        if matches!(value.as_bytes(), [b' ' | b'\t', ..] | [.., b' ' | b'\t']) {
-            return Err(Refusal::malformed("there is white space around a header value"));
-        }
+    if seen.padded {
+        return Err(Refusal::malformed("there is white space around a header value"));
     }
-    if headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
+    if seen.content_types > 1 {
         return Err(Refusal::malformed("Content-Type is repeated"));
     }
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    match (lengths.next(), lengths.next()) {
-        (_, Some(_)) => Err(Refusal::malformed("Content-Length is repeated")),
-        (Some(length), None) if number(length.as_bytes()).is_none() => {
+    if seen.lengths > 1 {
+        return Err(Refusal::malformed("Content-Length is repeated"));
+    }
+    match seen.length {
+        Some(length) if number(length.as_bytes()).is_none() => {
             Err(Refusal::malformed("Content-Length is not one number"))
         }
         _ => Ok(()),
     }
-}
-
-/// How many `Cookie` fields there are besides the first, and how many bytes they add. Applications see one field, with
-/// `; ` in the place of each further `cookie: ` and its line end.
-fn crumbs(headers: &HeaderMap) -> (usize, usize) {
-    let more = headers.get_all(COOKIE).iter().count().saturating_sub(1);
-    (more, more * (COOKIE.as_str().len() + ": \r\n".len() - "; ".len()))
 }
 
 #[cfg(test)]

@@ -42,6 +42,11 @@ impl RequestFields {
         fields
     }
 
+    /// No fields, with room for this many, and for so many bytes of names and values.
+    pub fn with_capacity(fields: usize, bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), places: Vec::with_capacity(fields), ..Self::default() }
+    }
+
     /// Adds a field behind the others.
     pub fn append(&mut self, name: &str, value: &[u8]) {
         let name = self.store(name.as_bytes());

@@ -75,7 +75,12 @@ impl ResponseFields {
 
     /// The fields as a map, which groups repeated fields.
     pub fn into_map(self) -> HeaderMap {
-        let mut map = HeaderMap::with_capacity(self.0.len());
+        self.into_map_for(0)
+    }
+
+    /// [`ResponseFields::into_map`] with room for so many `more` fields. To enlarge a map means to hash its names again.
+    pub fn into_map_for(self, more: usize) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.0.len() + more);
         for (name, value) in self.0 {
             map.append(name, value);
         }
