@@ -56,7 +56,7 @@ pub fn respond_http2(
 }
 
 impl Future for Http2Response {
-    type Output = Result<Response<ResponseBody>, Infallible>;
+    type Output = Result<Response<Box<ResponseBody>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();

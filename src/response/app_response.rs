@@ -107,14 +107,15 @@ impl AppResponse {
 
     /// The response for hyper's HTTP/2. The body of a response without content becomes empty here, because hyper would
     /// send an extra frame for an empty stream.
-    pub fn into_http2(self, in_flight: InFlight, head_request: bool) -> Response<ResponseBody> {
+    pub fn into_http2(self, in_flight: InFlight, head_request: bool) -> Response<Box<ResponseBody>> {
         let (head, mut body) = self.into_parts(in_flight);
         if !head.allows_body(head_request) && matches!(body.content, Content::Stream(_) | Content::Spooled(_))
             || head_request && matches!(body.content, Content::Whole(_))
         {
             body.content = Content::Whole(None);
         }
-        let mut response = Response::new(body);
+        // Boxed, because hyper moves it often.
+        let mut response = Response::new(Box::new(body));
         *response.status_mut() = head.status;
         *response.headers_mut() = head.fields.into_map_for(ADDED_FIELDS);
         response

@@ -37,7 +37,7 @@ impl OwnFields {
     }
 
     /// Adds missing fields to a response, with `id` as the request's id, and then logs the fields.
-    pub fn complete(&self, response: &mut Response<ResponseBody>, id: Option<HeaderValue>) {
+    pub fn complete(&self, response: &mut Response<Box<ResponseBody>>, id: Option<HeaderValue>) {
         self.add(response.headers_mut(), id);
         if response.body().logs_fields() {
             let headers = std::mem::take(response.headers_mut());
