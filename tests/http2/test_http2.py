@@ -602,6 +602,22 @@ def pressing(pressing_servers: dict[str, Server], interface: str) -> Server:
     return pressing_servers[interface]
 
 
+def test_streams_that_wait_too_long_for_a_thread(start: Callable[..., Server]) -> None:
+    """The streams of the second round get the timers and the slots of the first."""
+    server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "1", "--queue-timeout", "0.4")
+    with Http2Connection(server) as connection:
+        for _ in range(2):
+            slow = connection.request("GET", "/slow?ms=2000")
+            waiting = [connection.request("GET", "/count?label=waited-too-long") for _ in range(20)]
+            began = time.monotonic()
+            assert [connection.read(stream).status for stream in waiting] == [503] * 20
+            assert time.monotonic() - began > 0.3
+            assert not slow.over
+            assert connection.read(slow).body == b"slow\n"
+            assert [connection.get("/hello").status for _ in range(3)] == [200] * 3
+        assert connection.get("/record?label=waited-too-long").json() == []
+
+
 def test_slow_body_times_out(pressing: Server) -> None:
     label = "http2-slow"
     with Http2Connection(pressing) as connection:

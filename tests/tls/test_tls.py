@@ -90,9 +90,7 @@ def test_environ_over_tls(start: Callable[..., Server], certificates: Certificat
     assert "SSL_CLIENT_CERT" not in environ
 
 
-def test_sessions_of_one_application_are_told_apart(
-    start: Callable[..., Server], certificates: Certificates
-) -> None:
+def test_sessions_of_one_application_are_told_apart(start: Callable[..., Server], certificates: Certificates) -> None:
     """What sessions have in common is kept for the next request."""
     second, second_key = certificates.issue("apart", "apart.test")
     more = ("--tls-cert", str(second), "--tls-key", str(second_key))
