@@ -296,7 +296,8 @@ impl SizeLine {
         let digits = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1) as usize;
         let mut line = [0; 18];
         let mut bytes = line.iter_mut();
-        for (byte, left) in bytes.by_ref().zip((0..digits).rev()) {
+        // The digits come first: at its end, `zip` has taken one more from its first side.
+        for (left, byte) in (0..digits).rev().zip(bytes.by_ref()) {
             *byte = b"0123456789abcdef".get(size >> (4 * left) & 0xF).copied().unwrap_or_default();
         }
         bytes.zip(b"\r\n").for_each(|(byte, end)| *byte = *end);
