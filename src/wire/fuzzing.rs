@@ -53,9 +53,9 @@ impl AsyncRead for Pieces<'_> {
 
 /// Whether a task was woken.
 #[derive(Debug, Default)]
-struct Woken(AtomicBool);
+struct WakeRecord(AtomicBool);
 
-impl Wake for Woken {
+impl Wake for WakeRecord {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -66,7 +66,7 @@ impl Wake for Woken {
 /// # Panics
 /// When it waits without having woken its task: the bytes are there.
 pub fn all_of<S: AsyncRead + Unpin>(mut stream: S) -> (Vec<u8>, bool) {
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(WakeRecord::default());
     let waker = Waker::from(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
     let (mut all, mut room) = (Vec::new(), [0; 1024]);
