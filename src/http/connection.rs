@@ -1,7 +1,7 @@
 //! The requests of one connection over HTTP/1 or HTTP/2: head → route → gateway → response.
 //!
-//! `h1/`, `h2.rs` and `stream.rs` know the bytes of both versions. Gateways know applications, but no connections. No line of this
-//! file touches Python.
+//! `h1/`, `h2.rs` and `stream.rs` know the bytes of both versions. Gateways know applications, but no connections. No
+//! line of this file touches Python.
 //!
 //! Spec: RFC 9110 15.
 

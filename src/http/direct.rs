@@ -1,7 +1,8 @@
 //! The short way for requests that only need an application: no static file, no compression, no second application, no
 //! time limit, and no body that is still to come. A response that is to be held leaves it.
 //!
-//! It takes the same steps as `connection.rs`, but has no future: the connection, or the HTTP/2 stream, polls the call itself.
+//! It takes the same steps as `connection.rs`, but has no future: the connection, or the HTTP/2 stream, polls the call
+//! itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

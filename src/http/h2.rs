@@ -1,8 +1,8 @@
 //! One HTTP/2 connection: hyper over the stream, and the timeouts that hyper does not have.
 //!
-//! `stream.rs` answers the requests. This file has what only HTTP/2 needs: streams, windows, and
-//! limits for clients that start many streams and end none. hyper does framing, header compression and flow control.
-//! `FrameGuard` makes it refuse what it would repair in silence.
+//! `stream.rs` answers the requests. This file has what only HTTP/2 needs: streams, windows, and limits for clients that
+//! start many streams and end none. hyper does framing, header compression and flow control. `FrameGuard` makes it
+//! refuse what it would repair in silence.
 //!
 //! Spec: RFC 9113 (5.1.2, 5.2, 6.8, 10.5), RFC 8441 3, 5.
 

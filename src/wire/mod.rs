@@ -9,7 +9,7 @@
 //! - `head`: where a head ends, and where its parts are. `chunked` and `body` do the same for the body. All of them
 //!   take any number of bytes at a time.
 //! - `data_rate`, `timer`: how slow a client may be, and the one timer of a connection. `spare_list`: what its requests
-//!   use again. `linger`: how a connection closes.
+//!   use again. `read_buffer`: where the connections of a thread read to. `linger`: how a connection closes.
 //! - `opening`: whether a connection begins as HTTP/1 or HTTP/2. `message`: the same rules for the fields of an HTTP/2
 //!   request. `frames`, `hpack`: what hyper drops from HTTP/2 frames.
 //!
@@ -27,6 +27,7 @@ mod hpack;
 mod linger;
 mod message;
 mod opening;
+mod read_buffer;
 mod spare_list;
 mod target;
 mod timer;
@@ -54,6 +55,9 @@ pub use head::{Head, HeadParser};
 pub use linger::Closing;
 pub use message::{asks_for_websocket, check as check_message};
 pub use opening::read_opening;
+#[cfg(test)]
+pub use read_buffer::READ_BUFFER;
+pub use read_buffer::with_read_buffer;
 pub use spare_list::SpareList;
 pub use timer::{MISSED, SECOND_LOOK, SpareTimer, Timer};
 

@@ -1,13 +1,12 @@
 //! The messages of one connection: tungstenite's codec over the filtered connection, for a single task.
 //!
 //! tokio-tungstenite's own stream serves two tasks, one for each direction, and pays for that with locks and wakers. It
-//! also clears the free part of its read buffer each time before it tries to read. Here the connection is read into a
+//! also clears the free part of its read buffer each time before it tries to read. Here the connection is read into the
 //! buffer that all connections of a thread share, and the codec is asked only when there are bytes for it. It takes them
 //! in small steps, so its own buffer is small.
 //!
 //! Spec: RFC 6455 5.
 
-use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -19,16 +18,10 @@ use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig, W
 
 use super::frame_filter::FilteredStream;
 use crate::request::upgrade::Upgraded;
+use crate::wire::with_read_buffer;
 
-/// How much is read from a connection at once, in bytes.
-pub(super) const READ_BUFFER: usize = 16 * 1024;
 /// How much the codec takes at once. It clears as much of its buffer each time.
 const STEP: usize = 1024;
-
-thread_local! {
-    /// The shared buffer.
-    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into_boxed_slice());
-}
 
 /// See the top of this file.
 pub(super) struct MessageStream {
@@ -76,7 +69,7 @@ impl MessageStream {
                 return decoded;
             }
         }
-        READ.with_borrow_mut(|buffer| {
+        with_read_buffer(|buffer| {
             loop {
                 let mut read = ReadBuf::new(buffer);
                 let arriving = ready!(Pin::new(&mut self.io).poll_read(context, &mut read));

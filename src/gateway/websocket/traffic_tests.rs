@@ -9,9 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::yield_now;
 
 use super::super::frame_filter::FilteredStream;
-use super::super::message_stream::READ_BUFFER;
 use super::*;
 use crate::request::upgrade::Upgraded;
+use crate::wire::READ_BUFFER;
 
 const PING: [u8; 6] = [0x89, 0x80, 0, 0, 0, 0];
 const PINGS: usize = 20_000;

@@ -20,14 +20,9 @@ use super::inflow::Inflow;
 use crate::request::parts::RequestParts;
 use crate::request::upgrade;
 use crate::response::early_hints;
-use crate::wire::{Head, HeadParser, Limits, Refusal};
-
-/// How much is read at once if it is not known what comes.
-pub(super) const SCRATCH: usize = 16 << 10;
+use crate::wire::{Head, HeadParser, Limits, Refusal, with_read_buffer};
 
 thread_local! {
-    /// The shared buffer.
-    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
     /// Parses a head that arrives as a whole.
     static PARSER: RefCell<HeadParser> = RefCell::default();
 }
@@ -41,8 +36,8 @@ pub(super) fn poll_read<S: AsyncRead + Unpin, T>(
     cx: &mut Context<'_>,
     take: impl FnOnce(&[u8]) -> T,
 ) -> Poll<io::Result<T>> {
-    READ.with_borrow_mut(|scratch| {
-        let mut read = ReadBuf::new(scratch);
+    with_read_buffer(|buffer| {
+        let mut read = ReadBuf::new(buffer);
         ready!(Pin::new(io).poll_read(cx, &mut read))?;
         Poll::Ready(Ok(take(read.filled())))
     })
