@@ -1,7 +1,7 @@
 //! One line of the access log, made from the data that a request keeps.
 //!
-//! A request keeps little data, and the writing thread makes the line. Whatever a client or an application sends, it
-//! cannot forge another value or another line.
+//! A request keeps little data, and makes the line when it ends. Whatever a client or an application sends, it cannot
+//! forge another value or another line.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -105,13 +105,13 @@ impl LogEntry {
     }
 
     /// Appends the line with its line end.
-    pub fn write(&self, format: &LineFormat, clock: &mut Clock, line: &mut String) {
+    pub fn write(&self, format: &LineFormat, clock: &mut Clock, line: &mut Vec<u8>) {
         match &format.shape {
             Shape::Text(pieces) => {
                 let mut text = LineText { line, clock };
                 for piece in pieces {
                     match piece {
-                        LinePart::Literal(literal) => text.line.push_str(literal),
+                        LinePart::Literal(literal) => text.line.extend_from_slice(literal.as_bytes()),
                         LinePart::Atom(atom) => self.put(*atom, &mut text),
                     }
                 }
@@ -119,13 +119,13 @@ impl LogEntry {
             Shape::Json(keys) => {
                 let mut json = Json { line, clock };
                 for (before, atom) in keys {
-                    json.line.push_str(before);
+                    json.line.extend_from_slice(before.as_bytes());
                     self.put(*atom, &mut json);
                 }
-                line.push('}');
+                line.push(b'}');
             }
         }
-        line.push('\n');
+        line.push(b'\n');
     }
 
     fn put(&self, atom: Atom, to: &mut impl Notation) {
@@ -166,17 +166,17 @@ impl LogEntry {
 
     fn put_asked(&self, atom: Atom, to: &mut impl Notation) {
         let (method, target, protocol) = match &self.asked {
-            LoggedRequest::Request { method, target, protocol } => (method.as_str().as_bytes(), target, *protocol),
+            LoggedRequest::Request { method, target, protocol } => (method.as_str(), target, *protocol),
             LoggedRequest::Line(line) if matches!(atom, Atom::Line | Atom::Target) => return to.theirs(line),
             LoggedRequest::Line(_) => return to.nothing(),
         };
         let mut halves = target.splitn(2, |byte| *byte == b'?');
         match atom {
-            Atom::Method => to.theirs(method),
+            Atom::Method => to.ours(&[method]),
             Atom::Protocol => to.ours(&[protocol]),
             Atom::Path => to.theirs(halves.next().unwrap_or_default()),
             Atom::Query => to.theirs(halves.nth(1).unwrap_or_default()),
-            Atom::Line => to.theirs(&[method, b" ", target, b" ", protocol.as_bytes()].concat()),
+            Atom::Line => to.request_line(method, target, protocol),
             _ => to.theirs(target),
         }
     }
@@ -186,8 +186,13 @@ impl LogEntry {
             // The port is 0 if a proxy did not send it.
             Some((address, 0)) => to.ours(&[address]),
             Some((address, port)) => {
-                let (before, after) = if address.contains(':') { ("[", "]:") } else { ("", ":") };
-                to.ours(&[before, address, after, itoa::Buffer::new().format(port)]);
+                let mut digits = itoa::Buffer::new();
+                let port = digits.format(port);
+                if address.contains(':') {
+                    to.ours(&["[", address, "]:", port]);
+                } else {
+                    to.ours(&[address, ":", port]);
+                }
             }
             None => to.ours(&["unix"]),
         }

@@ -1,37 +1,44 @@
 //! The access log: one line per request, to standard output or to a file. A separate thread writes it.
 //!
-//! A slow terminal or disk must not slow down the server. So finished requests wait in a bounded queue. If the queue is
-//! full, lines are dropped, and their number is logged.
+//! A slow terminal or disk must not slow down the server. So finished lines wait in memory. If there are too many, lines
+//! are dropped, and their number is logged.
 //!
 //! Reading order: `format` is compiled once. `line` is one request, with `basic_user`. `notation` writes its values as
-//! text or JSON. `writer` is the thread.
+//! text or JSON. `lines` is where they wait. `writer` is the thread.
 
 mod basic_user;
 mod format;
 mod line;
+mod lines;
 mod notation;
 mod writer;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
 
 pub use self::format::{LineFormat, NeededValues};
 pub use self::line::{LogEntry, Outcome, kept};
 
-use self::writer::{Target, Told, WriterMessage};
+use self::lines::WaitingLines;
+use self::writer::Target;
 use crate::config::settings::Settings;
 use crate::config::startup_error::StartupError;
 
-/// How many lines may wait to be written.
-const QUEUE: usize = 4096;
-
 /// Takes finished requests. It is cheap to clone.
 #[derive(Debug, Clone)]
-pub struct AccessLog {
-    queue: SyncSender<WriterMessage>,
-    told: Arc<Told>,
-    format: Arc<LineFormat>,
+pub struct AccessLog(Arc<OpenLog>);
+
+/// Ends the thread when it is dropped.
+#[derive(Debug)]
+struct OpenLog {
+    lines: Arc<WaitingLines>,
+    format: LineFormat,
+}
+
+impl Drop for OpenLog {
+    fn drop(&mut self) {
+        self.lines.end();
+    }
 }
 
 impl AccessLog {
@@ -41,7 +48,7 @@ impl AccessLog {
     /// # Errors
     /// When the format is wrong, the file cannot be opened, or the thread cannot be started.
     pub fn start(settings: &Settings) -> Result<Option<(Self, std::thread::JoinHandle<()>)>, StartupError> {
-        let format = Arc::new(LineFormat::compile(&settings.access_log_format)?);
+        let format = LineFormat::compile(&settings.access_log_format)?;
         if !settings.access_log && settings.access_log_file.is_none() {
             return Ok(None);
         }
@@ -52,31 +59,26 @@ impl AccessLog {
             .map_err(|error| StartupError::new(format!("cannot start the thread of the access log: {error}"), ""))
     }
 
-    fn spawn(target: Target, format: Arc<LineFormat>) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
-        let (queue, messages) = sync_channel(QUEUE);
-        let told = Arc::new(Told::default());
+    fn spawn(target: Target, format: LineFormat) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
+        let lines = Arc::new(WaitingLines::default());
         let thread = std::thread::Builder::new().name("rsgi-access-log".into());
-        let (of_thread, lines) = (Arc::clone(&told), Arc::clone(&format));
-        let thread = thread.spawn(move || writer::write(&messages, target, &of_thread, &lines))?;
-        Ok((Self { queue, told, format }, thread))
+        let of_thread = Arc::clone(&lines);
+        let thread = thread.spawn(move || writer::write(&of_thread, target))?;
+        Ok((Self(Arc::new(OpenLog { lines, format })), thread))
     }
 
     /// What the format needs from a request.
     pub fn wanted(&self) -> &NeededValues {
-        &self.format.wanted
+        &self.0.format.wanted
     }
 
-    /// Queues the line of one finished request.
-    pub fn write(&self, entry: Box<LogEntry>) {
-        if self.queue.try_send(WriterMessage::Line(entry)).is_err() {
-            self.told.lost();
-        }
+    /// Adds the line of one finished request.
+    pub fn write(&self, entry: &LogEntry) {
+        self.0.lines.add(|line, clock| entry.write(&self.0.format, clock, line));
     }
 
     /// Makes the thread open the file again by its name, for log rotation.
     pub fn reopen(&self) {
-        self.told.reopen();
-        // If the queue is full, the thread is awake and will see the flag.
-        let _full = self.queue.try_send(WriterMessage::Wake);
+        self.0.lines.reopen();
     }
 }

@@ -4,10 +4,14 @@
 //!
 //! Spec: RFC 8259 7.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::SystemTime;
 
 use crate::log::timestamp::{Clock, push_padded};
+use crate::wire::ByteTable;
+
+/// Printable ASCII without the quote and the backslash.
+const PLAIN: ByteTable = ByteTable::of(b" !#$%&'()*+,-./:;<=>?@[]^_`{|}~");
 
 /// How a line writes the values of atoms.
 pub(super) trait Notation {
@@ -21,6 +25,8 @@ pub(super) trait Notation {
     fn ours(&mut self, pieces: &[&str]);
     /// Text from a client or an application, which is escaped.
     fn theirs(&mut self, bytes: &[u8]);
+    /// The request line. The parser takes only methods that need no escapes.
+    fn request_line(&mut self, method: &str, target: &[u8], protocol: &str);
 
     fn theirs_if_any(&mut self, bytes: Option<&[u8]>) {
         match bytes {
@@ -31,17 +37,17 @@ pub(super) trait Notation {
 }
 
 pub(super) struct LineText<'a> {
-    pub(super) line: &'a mut String,
+    pub(super) line: &'a mut Vec<u8>,
     pub(super) clock: &'a mut Clock,
 }
 
 impl Notation for LineText<'_> {
     fn nothing(&mut self) {
-        self.line.push('-');
+        self.line.push(b'-');
     }
 
     fn number(&mut self, number: u64) {
-        self.line.push_str(itoa::Buffer::new().format(number));
+        self.line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 
     fn decimal(&mut self, whole: u64, part: u64, digits: usize) {
@@ -53,32 +59,38 @@ impl Notation for LineText<'_> {
     }
 
     fn common_time(&mut self, time: SystemTime) {
-        self.line.push('[');
+        self.line.push(b'[');
         self.clock.write_common(time, self.line);
-        self.line.push(']');
+        self.line.push(b']');
     }
 
     fn ours(&mut self, pieces: &[&str]) {
-        self.line.extend(pieces.iter().copied());
+        push_pieces(self.line, pieces);
     }
 
     fn theirs(&mut self, bytes: &[u8]) {
         push_printable(self.line, bytes);
     }
+
+    fn request_line(&mut self, method: &str, target: &[u8], protocol: &str) {
+        self.ours(&[method, " "]);
+        self.theirs(target);
+        self.ours(&[" ", protocol]);
+    }
 }
 
 pub(super) struct Json<'a> {
-    pub(super) line: &'a mut String,
+    pub(super) line: &'a mut Vec<u8>,
     pub(super) clock: &'a mut Clock,
 }
 
 impl Notation for Json<'_> {
     fn nothing(&mut self) {
-        self.line.push_str("null");
+        self.line.extend_from_slice(b"null");
     }
 
     fn number(&mut self, number: u64) {
-        self.line.push_str(itoa::Buffer::new().format(number));
+        self.line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 
     fn decimal(&mut self, whole: u64, part: u64, digits: usize) {
@@ -86,21 +98,21 @@ impl Notation for Json<'_> {
     }
 
     fn time(&mut self, time: SystemTime) {
-        self.line.push('"');
+        self.line.push(b'"');
         self.clock.write(time, self.line);
-        self.line.push('"');
+        self.line.push(b'"');
     }
 
     fn common_time(&mut self, time: SystemTime) {
-        self.line.push_str("\"[");
+        self.line.extend_from_slice(b"\"[");
         self.clock.write_common(time, self.line);
-        self.line.push_str("]\"");
+        self.line.extend_from_slice(b"]\"");
     }
 
     fn ours(&mut self, pieces: &[&str]) {
-        self.line.push('"');
-        self.line.extend(pieces.iter().copied());
-        self.line.push('"');
+        self.line.push(b'"');
+        push_pieces(self.line, pieces);
+        self.line.push(b'"');
     }
 
     fn theirs(&mut self, bytes: &[u8]) {
@@ -110,25 +122,35 @@ impl Notation for Json<'_> {
             Err(_) => push_json(self.line, &latin1(bytes)),
         }
     }
-}
 
-/// Appends a JSON string. Most text needs no escapes.
-fn push_json(line: &mut String, text: &str) {
-    // Checks all bytes, several at a time. To stop at the first match would be slower.
-    let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
-    if text.bytes().fold(false, |found, byte| found | special(byte)) {
-        line.push_str(&crate::log::json_text(text));
-    } else {
-        line.push('"');
-        line.push_str(text);
-        line.push('"');
+    fn request_line(&mut self, method: &str, target: &[u8], protocol: &str) {
+        self.theirs(&[method.as_bytes(), b" ", target, b" ", protocol.as_bytes()].concat());
     }
 }
 
-fn push_decimal(line: &mut String, whole: u64, part: u64, digits: usize) {
-    line.push_str(itoa::Buffer::new().format(whole));
-    line.push('.');
+/// Appends a JSON string. Most text needs no escapes.
+fn push_json(line: &mut Vec<u8>, text: &str) {
+    // Checks all bytes, several at a time. To stop at the first match would be slower.
+    let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    if text.bytes().fold(false, |found, byte| found | special(byte)) {
+        line.extend_from_slice(crate::log::json_text(text).as_bytes());
+    } else {
+        line.push(b'"');
+        line.extend_from_slice(text.as_bytes());
+        line.push(b'"');
+    }
+}
+
+fn push_decimal(line: &mut Vec<u8>, whole: u64, part: u64, digits: usize) {
+    line.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+    line.push(b'.');
     push_padded(line, part, digits);
+}
+
+fn push_pieces(line: &mut Vec<u8>, pieces: &[&str]) {
+    for piece in pieces {
+        line.extend_from_slice(piece.as_bytes());
+    }
 }
 
 fn latin1(bytes: &[u8]) -> String {
@@ -136,13 +158,17 @@ fn latin1(bytes: &[u8]) -> String {
 }
 
 /// Appends text. A quote, a backslash, and bytes that are not printable ASCII become `\xNN`.
-fn push_printable(line: &mut String, bytes: &[u8]) {
-    for &byte in bytes {
-        if matches!(byte, b'"' | b'\\') || !(b' '..=b'~').contains(&byte) {
-            // Writing to a String cannot fail.
-            let _infallible = write!(line, "\\x{byte:02x}");
+fn push_printable(line: &mut Vec<u8>, bytes: &[u8]) {
+    // Most text needs no escapes.
+    if bytes.iter().all(|byte| PLAIN.has(*byte)) {
+        return line.extend_from_slice(bytes);
+    }
+    for byte in bytes {
+        if PLAIN.has(*byte) {
+            line.push(*byte);
         } else {
-            line.push(char::from(byte));
+            // Writing to memory cannot fail.
+            let _infallible = write!(line, "\\x{byte:02x}");
         }
     }
 }
@@ -154,9 +180,9 @@ mod tests {
     #[test]
     fn what_a_client_sent_cannot_end_its_place_in_the_line() {
         let printable = |bytes: &[u8]| {
-            let mut line = String::new();
+            let mut line = Vec::new();
             push_printable(&mut line, bytes);
-            line
+            String::from_utf8(line).expect("escaped text is ASCII")
         };
         assert_eq!(printable(b"GET /it's~%22 HTTP/1.1"), "GET /it's~%22 HTTP/1.1");
         assert_eq!(printable(b"GET /\"\\x\xe9\n\x1b"), "GET /\\x22\\x5cx\\xe9\\x0a\\x1b");

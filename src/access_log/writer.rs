@@ -5,54 +5,22 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use super::format::LineFormat;
-use super::line::LogEntry;
+use super::lines::{LogWork, WaitingLines};
 use crate::config::startup_error::StartupError;
 use crate::log;
-use crate::log::timestamp::Clock;
 
 /// The most bytes of one write: as many as a pipe takes in one piece (`PIPE_BUF`). So lines of several processes do not
 /// mix.
 const BATCH: usize = 4096;
 
-/// With this many lines at once, the server is busy. Then the thread waits a moment for more lines, because to wake it
-/// for each line takes longer than to write the line.
-const BUSY: usize = 8;
+/// With this many bytes at once, about eight lines, the server is busy. Then the thread waits a moment for more lines,
+/// because to wake it for each line takes longer than to write the line.
+const BUSY: usize = 640;
 
 /// How long the thread waits then.
 const MOMENT: Duration = Duration::from_millis(2);
-
-/// A message to the thread.
-#[derive(Debug)]
-pub enum WriterMessage {
-    /// A finished request.
-    Line(Box<LogEntry>),
-    /// A flag of `Told` has changed.
-    Wake,
-}
-
-/// Messages to the thread that do not need a place in the queue.
-#[derive(Debug, Default)]
-pub struct Told {
-    lost: AtomicU64,
-    reopen: AtomicBool,
-}
-
-impl Told {
-    /// Counts a line that found no place in the queue.
-    pub fn lost(&self) {
-        self.lost.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Asks to open the file again.
-    pub fn reopen(&self) {
-        self.reopen.store(true, Ordering::Release);
-    }
-}
 
 /// Where lines go.
 #[derive(Debug)]
@@ -104,34 +72,26 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
-/// Collects lines, and writes them to the target.
+/// Writes lines to the target.
 struct LineOutput {
     target: Target,
-    batch: Vec<u8>,
-    lines: u64,
     /// How many lines could not be written since the last success.
     failed: u64,
 }
 
 impl LineOutput {
-    fn push(&mut self, line: &str) {
-        if self.batch.len() + line.len() > BATCH {
-            self.flush();
+    /// Writes lines, as many at once as one write takes.
+    fn write(&mut self, mut lines: &[u8]) {
+        while !lines.is_empty() {
+            let (batch, rest) = lines.split_at(batch(lines));
+            self.write_batch(batch);
+            lines = rest;
         }
-        self.batch.extend_from_slice(line.as_bytes());
-        self.lines += 1;
     }
 
-    /// Writes whole lines only. Logs the first failed write, and after the next successful one, how many lines were
-    /// lost.
-    fn flush(&mut self) {
-        let lines = std::mem::take(&mut self.lines);
-        if lines == 0 {
-            return;
-        }
-        let written = self.target.write(&self.batch);
-        self.batch.clear();
-        match written {
+    /// Logs the first failed write, and after the next successful one, how many lines were lost.
+    fn write_batch(&mut self, lines: &[u8]) {
+        match self.target.write(lines) {
             Ok(()) => {
                 let failed = std::mem::take(&mut self.failed);
                 if failed > 0 {
@@ -142,37 +102,49 @@ impl LineOutput {
                 if self.failed == 0 {
                     log::line(format_args!("error: cannot write the access log, lines are lost: {error}"));
                 }
-                self.failed += lines;
+                self.failed += lines.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
             }
         }
     }
 }
 
-/// Writes lines until all senders are gone.
-pub fn write(messages: &Receiver<WriterMessage>, target: Target, told: &Told, format: &LineFormat) {
-    let mut output = LineOutput { target, batch: Vec::with_capacity(BATCH), lines: 0, failed: 0 };
-    let (mut clock, mut line) = (Clock::default(), String::new());
-    while let Ok(first) = messages.recv() {
-        let mut written = 0;
-        for message in std::iter::once(first).chain(messages.try_iter()) {
-            if told.reopen.swap(false, Ordering::AcqRel) {
-                output.flush();
-                output.target.reopen();
-            }
-            if let WriterMessage::Line(entry) = message {
-                line.clear();
-                entry.write(format, &mut clock, &mut line);
-                output.push(&line);
-                written += 1;
-            }
+/// How many of these bytes are one write: whole lines, up to `BATCH`. A longer line is a write of its own.
+fn batch(lines: &[u8]) -> usize {
+    let Some(begin) = lines.get(..BATCH) else { return lines.len() };
+    let end = memchr::memrchr(b'\n', begin).or_else(|| memchr::memchr(b'\n', lines));
+    end.map_or(lines.len(), |end| end + 1)
+}
+
+/// Writes lines until nobody adds any.
+pub fn write(waiting: &WaitingLines, target: Target) {
+    let (mut output, mut work) = (LineOutput { target, failed: 0 }, LogWork::default());
+    while !work.ended {
+        waiting.take(&mut work);
+        output.write(&work.text);
+        if work.reopen {
+            output.target.reopen();
         }
-        output.flush();
-        let lost = told.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
+        if work.lost > 0 {
+            let lost = work.lost;
             log::line(format_args!("warning: {lost} lines of the access log were lost: its output is too slow"));
         }
-        if written >= BUSY {
+        if work.text.len() >= BUSY && !work.ended {
             std::thread::sleep(MOMENT);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_whole_lines_and_no_more_than_a_pipe_takes_at_once() {
+        let short = b"a line\n".repeat(1000);
+        assert_eq!(batch(&short), BATCH / 7 * 7);
+        assert_eq!(batch(b"a line\n"), 7);
+        let long = [b"x".repeat(BATCH), b"\n".to_vec()].concat();
+        assert_eq!(batch(&[long.as_slice(), &short].concat()), long.len());
+        assert_eq!(batch(&long), long.len());
     }
 }

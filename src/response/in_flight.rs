@@ -255,7 +255,7 @@ impl Drop for InFlight {
             let RequestRecord { started, status, bytes, app, .. } = &mut self.record;
             let (ended, took) = (SystemTime::now(), started.elapsed());
             entry.outcome = Outcome { ended, took, status: *status, bytes: *bytes, app: app.take() };
-            log.write(entry);
+            log.write(&entry);
         }
     }
 }

@@ -4,11 +4,11 @@
 
 /// A set of bytes.
 #[derive(Debug)]
-pub(super) struct ByteTable([bool; 256]);
+pub struct ByteTable([bool; 256]);
 
 impl ByteTable {
     /// The set of all ASCII letters, all digits, and `others`.
-    pub(super) const fn of(others: &[u8]) -> Self {
+    pub const fn of(others: &[u8]) -> Self {
         let mut table = [false; 256];
         let mut byte = 0_u8;
         while byte < 0x80 {
@@ -31,7 +31,7 @@ impl ByteTable {
 
     /// Whether a byte is in the set.
     #[inline]
-    pub(super) const fn has(&self, byte: u8) -> bool {
+    pub const fn has(&self, byte: u8) -> bool {
         #[expect(clippy::indexing_slicing, reason = "a byte indexes 256 entries")]
         self.0[byte as usize]
     }

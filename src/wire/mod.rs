@@ -49,6 +49,7 @@ use http::StatusCode;
 
 pub use authority::is_authority;
 pub use body::{BodyReader, Piece};
+pub use byte_table::ByteTable;
 pub use data_rate::DataRate;
 pub use frames::{FrameGuard, REFUSED_PATH, refused_path};
 pub use head::{Head, HeadParser};
