@@ -112,7 +112,7 @@ fn admitted<T>(
 }
 
 async fn accept_tcp(listener: TcpListener, accepting: Accepting, service: Arc<Service>) {
-    let Accepting { turns, mut back_off, mut guard } = accepting;
+    let Accepting { turns, mut back_off, guard } = accepting;
     let serve = |stream: TcpStream, client: SocketAddr, guard: ShutdownGuard| {
         // Without this, a small response may wait for the client's acknowledgement. An error only costs latency.
         let _unsupported = stream.set_nodelay(true);
@@ -151,7 +151,7 @@ fn named(address: SocketAddr) -> (String, u16) {
 }
 
 async fn accept_unix(listener: UnixListener, accepting: Accepting, path: &str, service: Arc<Service>) {
-    let Accepting { turns, mut back_off, mut guard } = accepting;
+    let Accepting { turns, mut back_off, guard } = accepting;
     let serve = |stream: UnixStream, guard: ShutdownGuard| {
         let trusted = service.proxies.as_ref().is_some_and(|proxies| proxies.trusts(None));
         let peer = Peer { unix_path: Some(path.to_owned()), trusted, ..Peer::default() };

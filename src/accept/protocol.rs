@@ -8,6 +8,8 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use futures::FutureExt;
+use futures::future::OptionFuture;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -28,80 +30,116 @@ use crate::wire::{Refusal, read_opening};
 const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Serves a TCP connection, with TLS if the server has a certificate.
-pub async fn serve_tcp(service: Arc<Service>, mut stream: TcpStream, mut peer: Box<Peer>, mut guard: ShutdownGuard) {
-    if is_introduced(&service, &peer)
-        && let Err(unknown) = Box::pin(introduction(&service, &mut stream, &mut peer, &mut guard)).await
-    {
-        return Box::pin(unknown.turn_away(service, stream, peer, guard)).await;
-    }
-    match service.tls.clone() {
-        None => serve_clear(service, stream, peer, guard).await,
-        // Boxed, so that connections without TLS do not reserve memory for it.
-        Some(tls) => Box::pin(serve_tls(service, &tls, stream, peer, guard)).await,
-    }
+///
+/// It is not `async`, so that an idle connection keeps nothing of its beginning in memory.
+pub fn serve_tcp(
+    service: Arc<Service>,
+    stream: TcpStream,
+    peer: Box<Peer>,
+    guard: ShutdownGuard,
+) -> impl Future<Output = ()> + Send {
+    open_tcp(service, stream, peer, guard).boxed().then(OptionFuture::from).map(drop)
 }
 
 /// Serves a connection over a Unix socket.
-pub async fn serve_unix(service: Arc<Service>, mut stream: UnixStream, mut peer: Box<Peer>, mut guard: ShutdownGuard) {
+pub fn serve_unix(
+    service: Arc<Service>,
+    stream: UnixStream,
+    peer: Box<Peer>,
+    guard: ShutdownGuard,
+) -> impl Future<Output = ()> + Send {
+    open_unix(service, stream, peer, guard).boxed().then(OptionFuture::from).map(drop)
+}
+
+/// Finds out what the client speaks. Returns the rest of a connection that speaks HTTP/1 without TLS. Serves any other.
+async fn open_tcp(
+    service: Arc<Service>,
+    mut stream: TcpStream,
+    mut peer: Box<Peer>,
+    guard: ShutdownGuard,
+) -> Option<impl Future<Output = ()> + Send> {
     if is_introduced(&service, &peer)
-        && let Err(unknown) = Box::pin(introduction(&service, &mut stream, &mut peer, &mut guard)).await
+        && let Err(unknown) = introduction(&service, &mut stream, &mut peer, &guard).await
     {
-        return Box::pin(unknown.turn_away(service, stream, peer, guard)).await;
+        unknown.turn_away(service, stream, peer, guard).await;
+        return None;
     }
-    serve_clear(service, stream, peer, guard).await;
+    match service.tls.clone() {
+        None => open_clear(service, stream, peer, guard).await,
+        Some(tls) => {
+            serve_tls(service, &tls, stream, peer, guard).await;
+            None
+        }
+    }
+}
+
+async fn open_unix(
+    service: Arc<Service>,
+    mut stream: UnixStream,
+    mut peer: Box<Peer>,
+    guard: ShutdownGuard,
+) -> Option<impl Future<Output = ()> + Send> {
+    if is_introduced(&service, &peer)
+        && let Err(unknown) = introduction(&service, &mut stream, &mut peer, &guard).await
+    {
+        unknown.turn_away(service, stream, peer, guard).await;
+        return None;
+    }
+    open_clear(service, stream, peer, guard).await
 }
 
 fn is_introduced(service: &Service, peer: &Peer) -> bool {
     service.proxies.as_ref().is_some_and(|proxies| proxies.introduces(peer))
 }
 
-/// Serves a connection without TLS.
-async fn serve_clear<S>(service: Arc<Service>, mut stream: S, peer: Box<Peer>, mut guard: ShutdownGuard)
+/// The same for a connection without TLS.
+async fn open_clear<S>(
+    service: Arc<Service>,
+    mut stream: S,
+    peer: Box<Peer>,
+    guard: ShutdownGuard,
+) -> Option<impl Future<Output = ()> + Send>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     if service.settings.http == HttpVersions::One {
-        return h1::serve(service, stream, peer, guard, Begun::With(BytesMut::new())).await;
+        return Some(h1::serve(service, stream, peer, guard, Begun::With(BytesMut::new())));
     }
     let timeout = service.limits.header_timeout;
     let mut bytes = BytesMut::new();
     let http2 = tokio::select! {
         http2 = tokio::time::timeout(timeout, read_opening(&mut stream, &mut bytes)) => http2,
-        () = guard.given_up() => return,
+        () = guard.given_up() => return None,
     };
     match http2 {
-        Ok(Ok(true)) => Box::pin(h2::serve(service, Replayed { bytes, io: stream }, peer, guard)).await,
+        Ok(Ok(true)) => {
+            h2::serve(service, Replayed { bytes, io: stream }, peer, guard).await;
+            None
+        }
         // The client left, or never sent a byte.
-        Ok(Err(_)) => {}
-        _ if bytes.is_empty() => {}
-        Ok(Ok(false)) => serve_http1(service, stream, peer, guard, bytes).await,
+        Ok(Err(_)) => None,
+        _ if bytes.is_empty() => None,
+        Ok(Ok(false)) => {
+            let begun = begun(&service, bytes);
+            Some(h1::serve(service, stream, peer, guard, begun))
+        }
         Err(_) => {
             let refusal = Refusal::too_slow("the request head took too long");
-            h1::serve(service, stream, peer, guard, Begun::Refused(refusal)).await;
+            Some(h1::serve(service, stream, peer, guard, Begun::Refused(refusal)))
         }
     }
 }
 
-/// Serves HTTP/1, or refuses it if only HTTP/2 is enabled.
-fn serve_http1<S>(
-    service: Arc<Service>,
-    stream: S,
-    peer: Box<Peer>,
-    guard: ShutdownGuard,
-    bytes: BytesMut,
-) -> impl Future<Output = ()> + Send
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let begun = if service.settings.http == HttpVersions::Two {
+/// HTTP/1 after these bytes, or its refusal if only HTTP/2 is enabled.
+fn begun(service: &Service, bytes: BytesMut) -> Begun {
+    if service.settings.http == HttpVersions::Two {
         Begun::Refused(Refusal::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this port speaks only HTTP/2"))
     } else {
         Begun::With(bytes)
-    };
-    h1::serve(service, stream, peer, guard, begun)
+    }
 }
 
-async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer: Box<Peer>, mut guard: ShutdownGuard) {
+async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer: Box<Peer>, guard: ShutdownGuard) {
     let timeout = service.limits.header_timeout;
     let greeting = async {
         let mut first = [0];
@@ -125,7 +163,8 @@ async fn serve_tls(service: Arc<Service>, tls: &Tls, stream: TcpStream, mut peer
             if http2 {
                 h2::serve(service, stream, peer, guard).await;
             } else {
-                serve_http1(service, stream, peer, guard, BytesMut::new()).await;
+                let begun = begun(&service, BytesMut::new());
+                h1::serve(service, stream, peer, guard, begun).await;
             }
         }
         Err(stream) => {

@@ -67,7 +67,7 @@ pub async fn introduction<S>(
     service: &Service,
     stream: &mut S,
     peer: &mut Peer,
-    guard: &mut ShutdownGuard,
+    guard: &ShutdownGuard,
 ) -> Result<(), Unknown>
 where
     S: AsyncRead + Unpin,

@@ -6,7 +6,7 @@ use crate::request::half_closed::HalfClosed;
 use crate::response::app_response::AppResponse;
 use crate::runtime::reply::{self, ReplyReceiver};
 use crate::runtime::response_queue::Responder;
-use crate::wire::{SpareList, SpareTimer};
+use crate::wire::{SpareList, SpareTimer, Timer};
 
 /// See the top of this file.
 #[derive(Debug, Default)]
@@ -15,18 +15,29 @@ pub struct ClientState {
     pub half_closed: HalfClosed,
     /// For timeouts.
     pub timer: SpareTimer,
-    /// The slots of earlier responses, to use again.
-    spare: SpareList<ReplyReceiver<AppResponse>>,
+    /// What earlier calls used, to use again.
+    spare: SpareList<CallWait>,
+}
+
+/// What waits for the response of a call.
+#[derive(Debug)]
+pub(super) struct CallWait {
+    /// The slot of the response.
+    pub(super) reply: ReplyReceiver<AppResponse>,
+    /// For the time in the queue, if a call had to wait there.
+    pub(super) timer: Option<Box<Timer>>,
 }
 
 impl ClientState {
     /// Both ends of a slot for one response.
-    pub(super) fn reply(&self) -> (Responder, ReplyReceiver<AppResponse>) {
-        self.spare.take().map_or_else(reply::channel, ReplyReceiver::reuse)
+    pub(super) fn reply(&self) -> (Responder, CallWait) {
+        let (reply, timer) = self.spare.take().map_or((None, None), |kept| (Some(kept.reply), kept.timer));
+        let (responder, reply) = reply.map_or_else(reply::channel, ReplyReceiver::reuse);
+        (responder, CallWait { reply, timer })
     }
 
-    /// Keeps a slot for a later response.
-    pub(super) fn keep(&self, reply: ReplyReceiver<AppResponse>) {
-        self.spare.keep(reply);
+    /// Keeps this for a later call.
+    pub(super) fn keep(&self, wait: CallWait) {
+        self.spare.keep(wait);
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use rsgi_bridge::pool::JobHandle;
 use tokio::time::Instant;
 
-use super::client_state::ClientState;
+use super::client_state::{CallWait, ClientState};
 use super::disconnect::{DisconnectState, NotifyOnDrop};
 use crate::request::error::RequestError;
 use crate::response::app_response::AppResponse;
@@ -26,12 +26,11 @@ use crate::wire::Timer;
 /// left.
 pub struct PendingCall {
     /// Where the response arrives. `None` after that.
-    reply: Option<ReplyReceiver<AppResponse>>,
+    wait: Option<CallWait>,
     callee: Callee,
     /// When a thread must have taken the call.
     deadline: Option<Instant>,
     timeout: Duration,
-    timer: Option<Timer>,
     /// The call was told that the client may have left.
     told: bool,
 }
@@ -49,27 +48,22 @@ pub(super) enum Callee {
 
 impl PendingCall {
     /// Waits for a call in the pool. A thread must take it within `timeout` after `since`.
-    pub(super) fn of_thread(
-        reply: ReplyReceiver<AppResponse>,
-        job_handle: JobHandle,
-        since: Instant,
-        timeout: Duration,
-    ) -> Self {
+    pub(super) fn of_thread(wait: CallWait, job_handle: JobHandle, since: Instant, timeout: Duration) -> Self {
         let (responded, withdrawn) = (AtomicBool::new(false), AtomicBool::new(false));
         let callee = Callee::Thread(LeaveOnDrop { job_handle, responded, withdrawn });
         let deadline = since.checked_add(timeout);
-        Self { reply: Some(reply), callee, deadline, timeout, timer: None, told: false }
+        Self { wait: Some(wait), callee, deadline, timeout, told: false }
     }
 
     /// Waits for a task of the event loop.
-    pub(super) fn of_task(reply: ReplyReceiver<AppResponse>, request: Arc<Asked>) -> Self {
+    pub(super) fn of_task(wait: CallWait, request: Arc<Asked>) -> Self {
         let callee = Callee::Task(NotifyOnDrop(request));
-        Self { reply: Some(reply), callee, deadline: None, timeout: Duration::ZERO, timer: None, told: false }
+        Self { wait: Some(wait), callee, deadline: None, timeout: Duration::ZERO, told: false }
     }
 
     /// Its parts, for a call with a time limit, which is waited for in another way.
     pub(super) fn into_parts(self) -> (Option<ReplyReceiver<AppResponse>>, Callee) {
-        (self.reply, self.callee)
+        (self.wait.map(|wait| wait.reply), self.callee)
     }
 
     /// Ready when the response is in `response`. The connection polls again when the client closes its sending side.
@@ -81,16 +75,13 @@ impl PendingCall {
             // Polled again, because that may have caused a response.
             reply = self.poll_reply(context);
         }
-        if reply.is_pending() && self.is_too_late(context, client) {
+        if reply.is_pending() && self.is_too_late(context) {
             *response = AppResponse::Error(RequestError::no_thread());
             return Poll::Ready(());
         }
         let reply = ready!(reply);
-        if let (Some(receiver), Ok(_)) = (self.reply.take(), &reply) {
-            client.keep(receiver);
-        }
-        if let Some(timer) = self.timer.take() {
-            client.timer.keep(timer);
+        if let (Some(wait), Ok(_)) = (self.wait.take(), &reply) {
+            client.keep(wait);
         }
         *response = self.callee.responded(reply);
         Poll::Ready(())
@@ -104,13 +95,13 @@ impl PendingCall {
     }
 
     fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<Result<AppResponse, NoReply>> {
-        self.reply.as_mut().map_or(Poll::Ready(Err(NoReply)), |reply| Pin::new(reply).poll(context))
+        self.wait.as_mut().map_or(Poll::Ready(Err(NoReply)), |wait| Pin::new(&mut wait.reply).poll(context))
     }
 
     /// Whether no thread has taken the call in time. Then it is removed from the queue.
-    fn is_too_late(&mut self, context: &mut Context<'_>, client: &ClientState) -> bool {
-        let Some(deadline) = self.deadline else { return false };
-        let timer = self.timer.get_or_insert_with(|| client.timer.take(self.timeout));
+    fn is_too_late(&mut self, context: &mut Context<'_>) -> bool {
+        let (Some(deadline), Some(wait)) = (self.deadline, &mut self.wait) else { return false };
+        let timer = wait.timer.get_or_insert_with(|| Box::new(Timer::new(self.timeout)));
         if !timer.poll(context, Some(deadline)) {
             return false;
         }

@@ -177,7 +177,7 @@ fn submit(
     QueueWait { timeout, since }: QueueWait,
     client: &ClientState,
 ) -> Result<(PendingCall, Option<ResponseTimeout>), RequestError> {
-    let (responder, reply) = client.reply();
+    let (responder, wait) = client.reply();
     let pool = &gateway.target.pool;
     let job_handle = if gateway.limit.is_some() { pool.timed_job_handle() } else { pool.job_handle() };
     let call = gateway.calls.begin(&head);
@@ -201,7 +201,7 @@ fn submit(
     if refused {
         return Err(RequestError::busy(Event::QueueFull, "too many requests wait for a thread; try again"));
     }
-    Ok((PendingCall::of_thread(reply, job_handle, since, timeout), time))
+    Ok((PendingCall::of_thread(wait, job_handle, since, timeout), time))
 }
 
 async fn respond_in_time(

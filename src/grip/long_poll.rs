@@ -25,7 +25,7 @@ pub(super) async fn hold(
     half_closed: &HalfClosed,
     otherwise: (ResponseHead, Bytes),
 ) -> AppResponse {
-    let (mut guard, left) = (client.guard.clone(), Notify::new());
+    let (guard, left) = (client.guard.clone(), Notify::new());
     let waiting = async {
         tokio::select! {
             reply = next_reply(&mut client) => reply,

@@ -75,7 +75,7 @@ pub(super) fn begin(client: Client, instruct: Instruct, mut head: ResponseHead, 
 
 impl HeldStream {
     async fn run(mut self) {
-        let mut guard = self.client.guard.clone();
+        let guard = self.client.guard.clone();
         let mut draining = std::pin::pin!(guard.reached(Phase::Draining));
         let end = loop {
             let step = tokio::select! {

@@ -56,7 +56,7 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves one HTTP/2 connection until it closes or the server stops.
-pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Box<Peer>, mut guard: ShutdownGuard)
+pub async fn serve<S>(service: Arc<Service>, stream: S, peer: Box<Peer>, guard: ShutdownGuard)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

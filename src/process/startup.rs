@@ -76,7 +76,7 @@ pub async fn stop(lifespans: Vec<Lifespan>) {
 /// Starts the applications in their order. If one fails, stops those before it again.
 async fn start_each(service: &Service, shutdown: &Shutdown) -> Result<Vec<Lifespan>, StartupError> {
     let mut running = Vec::new();
-    let mut cut = shutdown.guard();
+    let cut = shutdown.guard();
     for app in &service.apps {
         let Gateway::Asgi(gateway) = &app.gateway else { continue };
         let started = tokio::select! {

@@ -37,7 +37,7 @@ pub trait Lends: Send + Sync + 'static {
 /// Sends the waiting requests until the server stops. Drops those that still wait then.
 ///
 /// `lender` has the applications and the settings.
-pub async fn run<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, mut guard: ShutdownGuard) {
+pub async fn run<L: Lends>(shadowing: Arc<Shadowing>, lender: Arc<L>, guard: ShutdownGuard) {
     let Some(mut waiting) = shadowing.queue.take_receiver() else { return };
     let mut running = JoinSet::new();
     let mut stopping = pin!(guard.reached(Phase::Leaving));

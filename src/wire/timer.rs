@@ -106,8 +106,10 @@ impl Timer {
 }
 
 /// Keeps the timers of requests for the next requests of the same connection.
+///
+/// A timer has its own memory, because most connections never need one.
 #[derive(Debug, Default)]
-pub struct SpareTimer(SpareList<Timer>);
+pub struct SpareTimer(SpareList<Box<Timer>>);
 
 impl SpareTimer {
     /// The result of `work`, or `None` if it takes longer than `timeout`.
@@ -116,25 +118,15 @@ impl SpareTimer {
     /// The same as that of `work`.
     pub async fn in_time<F: Future + Unpin>(&self, timeout: Duration, work: &mut F) -> Option<F::Output> {
         let deadline = Instant::now().checked_add(timeout);
-        let mut timer = self.take(timeout);
+        let mut timer = self.0.take().unwrap_or_else(|| Box::new(Timer::new(timeout)));
         let result = poll_fn(|cx| match Pin::new(&mut *work).poll(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending if timer.poll(cx, deadline) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
         let result = result.await;
-        self.keep(timer);
-        result
-    }
-
-    /// Takes a timer, or makes one for `timeout`.
-    pub fn take(&self, timeout: Duration) -> Timer {
-        self.0.take().unwrap_or_else(|| Timer::new(timeout))
-    }
-
-    /// Keeps a timer for a later request.
-    pub fn keep(&self, timer: Timer) {
         self.0.keep(timer);
+        result
     }
 }
 

@@ -31,7 +31,7 @@ pub async fn run(
     (inbound, outbound): (PipeWriter<Inbound>, PipeReader<Outbound>),
     response_queue: Arc<ResponseQueue>,
     options: SocketOptions,
-    mut guard: ShutdownGuard,
+    guard: ShutdownGuard,
 ) {
     // The client left before it got the response. The application learns it when the pipes are dropped.
     let Some(upgraded) = upgrade.upgraded().await else { return };

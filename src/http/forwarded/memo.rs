@@ -13,9 +13,10 @@ use crate::request::head::Peer;
 /// The longest fields that are kept, in bytes. An idle connection should need little memory.
 const LONGEST: usize = 512;
 
-/// The latest fields of one connection, and their result.
+/// The latest fields of one connection, and their result. They have their own memory, because without trusted proxies
+/// there are none.
 #[derive(Debug, Default)]
-pub struct Memo(Mutex<Option<RememberedHead>>);
+pub struct Memo(Mutex<Option<Box<RememberedHead>>>);
 
 #[derive(Debug)]
 struct RememberedHead {
@@ -45,8 +46,8 @@ impl Memo {
     /// Keeps the result for these fields.
     pub(super) fn keep(&self, fields: &RequestFields, outcome: &HeadOutcome) {
         let written = written(fields);
-        let kept =
-            (written.len() <= LONGEST).then(|| RememberedHead { fields: written.into(), outcome: outcome.clone() });
+        let remembered = || RememberedHead { fields: written.as_slice().into(), outcome: outcome.clone() };
+        let kept = (written.len() <= LONGEST).then(|| Box::new(remembered()));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 }

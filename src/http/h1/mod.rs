@@ -62,7 +62,7 @@ pub fn serve<S>(
     service: Arc<Service>,
     stream: S,
     peer: Box<Peer>,
-    mut guard: ShutdownGuard,
+    guard: ShutdownGuard,
     begun: Begun,
 ) -> impl Future<Output = ()> + Send
 where
@@ -76,14 +76,14 @@ where
     async move {
         // An error is the client's (it left, or violated a rule and was told so), or an application's, which was
         // logged.
-        if let Some(Ok(())) = until_ended(&mut served, &mut guard).await {
+        if let Some(Ok(())) = until_ended(&mut served, &guard).await {
             served.hand_on();
         }
     }
 }
 
 /// The end of a connection. `None` if the server cuts it.
-async fn until_ended<S>(served: &mut Http1<S, Arc<Connection>>, guard: &mut ShutdownGuard) -> Option<io::Result<()>>
+async fn until_ended<S>(served: &mut Http1<S, Arc<Connection>>, guard: &ShutdownGuard) -> Option<io::Result<()>>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -105,7 +105,8 @@ where
     });
     tokio::select! {
         ended = asked => if ended.is_some() { return ended },
-        () = guard.given_up() => {}
+        // Boxed, so that a connection that serves does not reserve memory for it.
+        () = Box::pin(guard.given_up()) => {}
     }
     served.server = ServerPhase::Draining;
     guard.unless(Phase::Cut, pin!(poll_fn(|cx| served.poll_end(cx)))).await
