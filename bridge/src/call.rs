@@ -121,7 +121,7 @@ impl<'py> Context<'py> {
         if let Some(context) = given {
             return Ok(Self::Given(context.clone()));
         }
-        if let Some((context, run)) = SPARE.take() {
+        if let Some((context, run)) = SPARE.take(py) {
             return Ok(Self::Again(context.into_bound(py), run.into_bound(py)));
         }
         NEW_CONTEXT.import(py, "contextvars", "Context")?.call0().map(Self::New)
@@ -148,7 +148,7 @@ impl<'py> Context<'py> {
             }
             Self::Given(_) | Self::New(_) | Self::Again(..) => return,
         };
-        SPARE.give_back((context.unbind(), run.unbind()));
+        SPARE.give_back(context.py(), (context.unbind(), run.unbind()));
     }
 }
 

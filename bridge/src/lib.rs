@@ -12,7 +12,8 @@
 //! 4. [`response`]: status and header fields are checked where the application can see the error. Then they are sent
 //!    with the body.
 //!
-//! [`pipe`] brings bytes from one thread to another. [`spare`] keeps the objects of a call for the next one.
+//! [`pipe`] brings bytes from one thread to another. [`spare`] keeps the objects of a call for the next one, with
+//! [`gil_lock`].
 //! [`process`] ends a child process that the application has forked when it returns from its call. [`report`] and
 //! [`log`] tell the application's developer what failed.
 //!
@@ -22,6 +23,7 @@
 
 pub mod call;
 pub mod error;
+pub mod gil_lock;
 pub mod host;
 pub mod latin1;
 pub mod log;

@@ -4,17 +4,17 @@
 //! application has kept the object, it is not used again.
 #![expect(unsafe_code, reason = "how many references there are to an object is seen through the C API only")]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use pyo3::ffi;
 use pyo3::prelude::*;
+
+use crate::gil_lock::GilLock;
 
 /// The most objects that are kept. Calls that find none make a new one.
 const MOST: usize = 4;
 
 /// Spare objects of one kind (or tuples of objects that belong together).
 #[derive(Debug)]
-pub struct Spare<T>(Mutex<Vec<T>>);
+pub struct Spare<T>(GilLock<Vec<T>>);
 
 impl<T> Default for Spare<T> {
     fn default() -> Self {
@@ -25,28 +25,24 @@ impl<T> Default for Spare<T> {
 impl<T> Spare<T> {
     /// Starts without objects.
     pub const fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Self(GilLock::new(Vec::new()))
     }
 
     /// Takes a spare object, if there is one.
-    pub fn take(&self) -> Option<T> {
-        self.lock().pop()
+    pub fn take(&self, py: Python<'_>) -> Option<T> {
+        self.0.try_lock(py)?.pop()
     }
 
     /// Keeps an object that nobody else has.
-    pub fn give_back(&self, object: T) {
-        let mut kept = self.lock();
+    pub fn give_back(&self, py: Python<'_>, object: T) {
+        let Some(mut kept) = self.0.try_lock(py) else { return };
         let one_too_many = if kept.len() < MOST {
             kept.push(object);
             None
         } else {
             Some(object)
         };
-        // Dropped after the lock is released, because destructors can run any Python code.
+        // Dropped after the guard, because destructors can run any Python code.
         drop(kept);
         drop(one_too_many);
     }
@@ -104,10 +100,13 @@ mod tests {
 
     #[test]
     fn few_are_kept() {
-        let spare = Spare::default();
-        for number in 0..=MOST {
-            spare.give_back(number);
-        }
-        assert_eq!(std::iter::from_fn(|| spare.take()).count(), MOST);
+        Python::initialize();
+        Python::attach(|py| {
+            let spare = Spare::default();
+            for number in 0..=MOST {
+                spare.give_back(py, number);
+            }
+            assert_eq!(std::iter::from_fn(|| spare.take(py)).count(), MOST);
+        });
     }
 }

@@ -83,7 +83,7 @@ impl AsgiGateway {
         let spare_exchanges: Arc<Spare<SpareExchange>> = Arc::default();
         let spare = Arc::clone(&spare_exchanges);
         // They refer to the application, which refers to the loop.
-        event_loop.at_detach(Box::new(move || while spare.take().is_some() {}));
+        event_loop.at_detach(Box::new(move |py| while spare.take(py).is_some() {}));
         Self {
             name,
             app,
@@ -181,13 +181,13 @@ fn submit(
     observer: Option<Arc<ScopeObserver>>,
     client: &ClientState,
 ) -> (PendingCall, Option<ResponseTimeout>) {
-    let (responder, reply) = client.reply();
+    let (responder, wait) = client.reply();
     let call = gateway.calls.begin(&head);
     let time =
         gateway.limit.map(|limit| ResponseTimeout { limit, reading: body.reading(), call: call.handle(), wear: None });
     let request =
         Arc::new(HttpRequest { disconnect: DisconnectState::default(), head, observer, gateway: Arc::clone(gateway) });
-    let waiting = PendingCall::of_task(reply, Arc::clone(&request) as _);
+    let waiting = PendingCall::of_task(wait, Arc::clone(&request) as _);
     let start = HttpStart { request, body, responder, call };
     gateway.event_loop.submit(LoopEvent::Start(Box::new(start)));
     (waiting, time)

@@ -4,8 +4,8 @@
 //!
 //! Spec: ASGI HTTP 2.5 ("Request", "Response Start", "Response Body", "Disconnected client").
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::error::{ClientDisconnected, Disconnected};
+use rsgi_bridge::gil_lock::GilLock;
 use rsgi_bridge::host::awaitable::{Awaitable, PollFn, Sent};
 use rsgi_bridge::process::Process;
 use rsgi_bridge::report::{log_failure, log_length};
@@ -66,7 +67,7 @@ pub(super) struct ExchangeState {
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct HttpExchange {
-    pub(super) state: Mutex<ExchangeState>,
+    pub(super) state: GilLock<ExchangeState>,
     /// The application's own task is running, not a task that it has started.
     pub(super) stepping: AtomicBool,
     pub(super) waiters: Arc<Waiters>,
@@ -84,7 +85,7 @@ impl HttpExchange {
         }
         let exchange = slf.clone().unbind();
         let poll = this.waiters.join(move |py, context| exchange.get().poll_receive(py, context));
-        Awaitable::waiting(this.event_loop() as _, poll)
+        Awaitable::waiting(this.event_loop(py) as _, poll)
     }
 
     /// Takes a message of the response.
@@ -97,25 +98,21 @@ impl HttpExchange {
             Ok(Capacity::Full) => Self::wait_for_room(slf),
             Err(error) => this.hold_back(py, error)?,
         };
-        Ok(Py::new(py, Awaitable::waiting(this.event_loop() as _, poll))?.into_any())
+        Ok(Py::new(py, Awaitable::waiting(this.event_loop(py) as _, poll))?.into_any())
     }
 }
 
 impl HttpExchange {
-    pub(super) fn lock(&self) -> MutexGuard<'_, ExchangeState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn request(&self, py: Python<'_>) -> Arc<HttpRequest> {
+        Arc::clone(&self.state.lock(py).request)
     }
 
-    fn request(&self) -> Arc<HttpRequest> {
-        Arc::clone(&self.lock().request)
-    }
-
-    fn event_loop(&self) -> Arc<EventLoop> {
-        Arc::clone(&self.lock().request.gateway.event_loop)
+    fn event_loop(&self, py: Python<'_>) -> Arc<EventLoop> {
+        Arc::clone(&self.state.lock(py).request.gateway.event_loop)
     }
 
     fn poll_receive(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock(py);
         match state.body.poll_next(py, context) {
             Some(message) => message,
             None => state.response.poll_over(context, &state.request.disconnect).map(|()| disconnect_message(py)),
@@ -137,14 +134,14 @@ impl HttpExchange {
         if !error.is_instance_of::<ClientDisconnected>(py) {
             return Err(error);
         }
-        self.lock().response.progress = ResponseProgress::Left;
+        self.state.lock(py).response.progress = ResponseProgress::Left;
         // The connection may not have noticed yet that the client has left, so wake the tasks in `receive`.
         self.waiters.waker().wake();
-        Ok(raise_after_listeners(&self.event_loop(), error))
+        Ok(raise_after_listeners(&self.event_loop(py), error))
     }
 
     fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
-        self.lock().response.poll_room(context).map_ok(|()| py.None())
+        self.state.lock(py).response.poll_room(context).map_ok(|()| py.None())
     }
 
     fn take_message(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Capacity> {
@@ -155,7 +152,7 @@ impl HttpExchange {
             "http.response.pathsend" => slf.get().send_file(slf.py(), message),
             "http.response.zerocopysend" => slf.get().send_piece(slf.py(), message),
             "http.response.trailers" => {
-                slf.get().lock().response.take_trailers(slf.py(), message).map(|()| Capacity::More)
+                slf.get().state.lock(slf.py()).response.take_trailers(slf.py(), message).map(|()| Capacity::More)
             }
             "http.response.early_hint" => slf.get().send_hint(message),
             other => Err(unexpected(
@@ -170,7 +167,7 @@ impl HttpExchange {
         let (py, this) = (slf.py(), slf.get());
         let promises = says(message, intern!(py, "trailers"))?;
         let head = response_head(py, message, promises)?;
-        let mut state = this.lock();
+        let mut state = this.state.lock(py);
         let ExchangeState { response, request, .. } = &mut *state;
         if promises {
             only_if(request.gateway.extensions.trailers, "trailers")?;
@@ -191,7 +188,7 @@ impl HttpExchange {
 
     /// Reads what a router has written into the scope, before the scope changes.
     fn read_scope(&self, py: Python<'_>) {
-        let state = self.lock();
+        let state = self.state.lock(py);
         if let Some(observer) = &state.request.observer {
             let observer = Arc::clone(observer);
             drop(state);
@@ -202,7 +199,7 @@ impl HttpExchange {
     fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
         let (body, more) = body_part(py, message)?;
         self.read_scope(py);
-        let mut state = self.lock();
+        let mut state = self.state.lock(py);
         let ExchangeState { response, request, .. } = &mut *state;
         // There is no pipe for a body that is discarded, so ask the connection whether the client has left.
         if response.is_discarding() && request.head.peer.is_gone() {
@@ -211,40 +208,41 @@ impl HttpExchange {
         let (capacity, ended) = response.take_body(body, more, request.head.is_head(), &request.disconnect)?;
         drop(state);
         if ended != Ended::Whole {
-            let request = self.request();
+            let request = self.request(py);
             log_length(py, request.head.log_context(&request.gateway.name), ended);
         }
         Ok(capacity)
     }
 
     fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
-        only_if(self.lock().request.gateway.extensions.path_send, "pathsend")?;
+        only_if(self.state.lock(py).request.gateway.extensions.path_send, "pathsend")?;
         let body = file_message::open(py, message)?;
         self.read_scope(py);
-        let mut state = self.lock();
+        let mut state = self.state.lock(py);
         let ExchangeState { response, request, .. } = &mut *state;
         response.take_file(body, request.head.is_head(), &request.disconnect).map(|()| Capacity::More)
     }
 
     fn send_piece(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
-        only_if(self.lock().request.gateway.extensions.zero_copy_send, "zerocopysend")?;
+        only_if(self.state.lock(py).request.gateway.extensions.zero_copy_send, "zerocopysend")?;
         let (body, more) = zero_copy::piece(py, message)?;
         self.read_scope(py);
-        let mut state = self.lock();
+        let mut state = self.state.lock(py);
         let ExchangeState { response, request, .. } = &mut *state;
         response.take_piece(body, more, request.head.is_head(), &request.disconnect)
     }
 
     fn send_hint(&self, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
-        only_if(self.lock().request.gateway.extensions.early_hint, "early_hint")?;
+        let py = message.py();
+        only_if(self.state.lock(py).request.gateway.extensions.early_hint, "early_hint")?;
         let links = early_hint::links(message)?;
-        let state = self.lock();
+        let state = self.state.lock(py);
         early_hint::send(&links, &state.request.head, &state.response).map(|()| Capacity::More)
     }
 
     fn flush(&self, py: Python<'_>) {
         self.read_scope(py);
-        let mut state = self.lock();
+        let mut state = self.state.lock(py);
         let ExchangeState { response, request, .. } = &mut *state;
         if response.is_held() {
             // If the client has left, the head is not needed.
@@ -257,8 +255,8 @@ impl TaskExchange for HttpExchange {
     const SHORT: bool = true;
 
     /// Whether this exchange belongs to `call`.
-    fn is_of(&self, call: &CallHandle) -> bool {
-        self.lock().response.is_of(call)
+    fn is_of(&self, py: Python<'_>, call: &CallHandle) -> bool {
+        self.state.lock(py).response.is_of(call)
     }
 
     /// The application's task continues.
@@ -269,9 +267,9 @@ impl TaskExchange for HttpExchange {
     /// The application's task waits for something. If there is a head, it goes out soon, with or without a body. A body
     /// message within a few turns of the loop still goes out together with the head.
     fn suspended(this: &Bound<'_, Self>) {
-        let (exchange, this) = (this.clone().unbind(), this.get());
+        let (py, exchange, this) = (this.py(), this.clone().unbind(), this.get());
         this.stepping.store(false, Ordering::Relaxed);
-        let mut state = this.lock();
+        let mut state = this.state.lock(py);
         if state.response.is_held() && !state.flushing {
             state.flushing = true;
             let event_loop = Arc::clone(&state.request.gateway.event_loop);
@@ -282,16 +280,16 @@ impl TaskExchange for HttpExchange {
     /// The application has returned or raised. Ends what is open, and logs an error once.
     fn ended(&self, py: Python<'_>, result: PyResult<()>) {
         self.read_scope(py);
-        let mut state = self.lock();
+        let mut state = self.state.lock(py);
         let ExchangeState { response, request, body, .. } = &mut *state;
         let body_failed = std::mem::replace(body, RequestMessages::Delivered).has_failed();
         let ending = response.end(py, result, body_failed, &request.disconnect);
         drop(state);
         match ending {
             AfterCall::Told => {}
-            AfterCall::ClientLeft => self.event_loop().collect_soon(),
+            AfterCall::ClientLeft => self.event_loop(py).collect_soon(),
             AfterCall::Failed(error) => {
-                let request = self.request();
+                let request = self.request(py);
                 log_failure(py, request.head.log_context(&request.gateway.name), &error);
             }
         }

@@ -5,11 +5,12 @@
 //!
 //! Spec: ASGI "Applications".
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use rsgi_bridge::gil_lock::GilLock;
 use rsgi_bridge::process::Process;
 use rsgi_bridge::spare::{Spare, has_only};
 
@@ -36,15 +37,15 @@ impl<'py> Given<'py> {
     /// # Errors
     /// When Python is out of memory.
     pub(super) fn new(py: Python<'py>, spare: &Spare<SpareExchange>, state: ExchangeState) -> PyResult<Self> {
-        if let Some(SpareExchange { exchange, receive, send }) = spare.take() {
+        if let Some(SpareExchange { exchange, receive, send }) = spare.take(py) {
             let exchange = exchange.into_bound(py);
-            let before = std::mem::replace(&mut *exchange.get().lock(), state);
+            let before = std::mem::replace(&mut *exchange.get().state.lock(py), state);
             drop(before);
             return Ok(Self { exchange, receive: receive.into_bound(py), send: send.into_bound(py) });
         }
         let (stepping, waiters) = (AtomicBool::new(false), Arc::default());
         let exchange =
-            Bound::new(py, HttpExchange { state: Mutex::new(state), stepping, waiters, process: Process::this() })?;
+            Bound::new(py, HttpExchange { state: GilLock::new(state), stepping, waiters, process: Process::this() })?;
         let method = |name| exchange.as_any().getattr(name);
         let (receive, send) = (method(intern!(py, "receive"))?, method(intern!(py, "send"))?);
         Ok(Self { exchange, receive, send })
@@ -60,9 +61,10 @@ impl<'py> Given<'py> {
             && has_only(&exchange, 3)
             && Arc::strong_count(&exchange.get().waiters) == 1
         {
+            let py = exchange.py();
             let given_back =
                 SpareExchange { exchange: exchange.unbind(), receive: receive.unbind(), send: send.unbind() };
-            spare.give_back(given_back);
+            spare.give_back(py, given_back);
         }
     }
 }

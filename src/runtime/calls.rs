@@ -24,6 +24,8 @@ pub struct Calls(Mutex<CallsState>);
 
 #[derive(Debug, Default)]
 struct CallsState {
+    /// The names of the applications, in the order of [`AppCalls::app`].
+    names: Vec<Arc<str>>,
     running: Slab<CallEntry>,
     /// The number of calls that have started so far.
     begun: u64,
@@ -36,7 +38,7 @@ struct CallsState {
 #[derive(Debug)]
 struct CallEntry {
     number: u64,
-    app: Arc<AppCalls>,
+    app: usize,
     method: Method,
     target: Uri,
     since: Instant,
@@ -50,8 +52,8 @@ struct CallEntry {
 #[derive(Debug)]
 pub struct AppCalls {
     all: Arc<Calls>,
-    /// The name of the application.
-    name: Arc<str>,
+    /// The place of the application's name.
+    app: usize,
 }
 
 /// A description of a running call.
@@ -94,7 +96,7 @@ pub struct RunningCall(CallHandle);
 /// A reference to a call that may have ended.
 #[derive(Debug, Clone)]
 pub struct CallHandle {
-    app: Arc<AppCalls>,
+    all: Arc<Calls>,
     key: usize,
     number: u64,
 }
@@ -113,7 +115,9 @@ impl Calls {
 
     /// Describes all running calls, oldest first.
     pub fn list(&self) -> Vec<CallDescription> {
-        let mut list: Vec<_> = self.lock().running.iter().map(|(_, running)| running.describe()).collect();
+        let state = self.lock();
+        let mut list: Vec<_> = state.running.iter().filter_map(|(_, running)| state.describe(running)).collect();
+        drop(state);
         list.sort_by_key(|call| std::cmp::Reverse(call.age));
         list
     }
@@ -128,14 +132,14 @@ impl Calls {
             ages.truncate(most);
         }
         ages.sort_unstable();
-        let oldest = ages.iter().filter_map(|(_, key)| state.running.get(*key).map(CallEntry::describe));
+        let oldest = ages.iter().filter_map(|(_, key)| state.describe(state.running.get(*key)?));
         pool_stats.oldest = oldest.collect();
+        let mut by_app = vec![0; state.names.len()];
         for (_, running) in &state.running {
-            match pool_stats.by_app.iter_mut().find(|(app, _)| Arc::ptr_eq(app, &running.app.name)) {
-                Some((_, count)) => *count += 1,
-                None => pool_stats.by_app.push((Arc::clone(&running.app.name), 1)),
-            }
+            by_app.iter_mut().skip(running.app).take(1).for_each(|count| *count += 1);
         }
+        let named = state.names.iter().cloned().zip(by_app);
+        pool_stats.by_app = named.filter(|(_, count)| *count > 0).collect();
         pool_stats
     }
 
@@ -168,28 +172,30 @@ impl Calls {
 impl AppCalls {
     /// The calls of the application `name`, as a part of `all`.
     pub fn new(all: &Arc<Calls>, name: &Arc<str>) -> Self {
-        Self { all: Arc::clone(all), name: Arc::clone(name) }
+        let mut state = all.lock();
+        state.names.push(Arc::clone(name));
+        Self { all: Arc::clone(all), app: state.names.len() - 1 }
     }
 
     /// Starts to count a call, until the result is dropped.
-    pub fn begin(self: &Arc<Self>, head: &RequestHead) -> RunningCall {
+    pub fn begin(&self, head: &RequestHead) -> RunningCall {
         let (method, target) = (head.parts.method.clone(), head.parts.uri.clone());
         let mut state = self.all.lock();
         state.begun += 1;
         let number = state.begun;
-        let (app, series) = (Arc::clone(self), head.series.clone());
+        let (app, series) = (self.app, head.series.clone());
         let running = CallEntry { number, app, method, target, since: head.began, series, stream: None };
         let key = state.running.insert(running);
-        RunningCall(CallHandle { app: Arc::clone(self), key, number })
+        RunningCall(CallHandle { all: Arc::clone(&self.all), key, number })
     }
 }
 
-impl CallEntry {
-    fn describe(&self) -> CallDescription {
-        let request = format!("{} {}", self.method, self.target.path());
-        let route = self.series.as_ref().map(|series| series.route().to_owned());
-        let (app, method) = (Arc::clone(&self.app.name), self.method.clone());
-        CallDescription { app, request, method, route, age: self.since.elapsed() }
+impl CallsState {
+    fn describe(&self, call: &CallEntry) -> Option<CallDescription> {
+        let request = format!("{} {}", call.method, call.target.path());
+        let route = call.series.as_ref().map(|series| series.route().to_owned());
+        let (app, method) = (Arc::clone(self.names.get(call.app)?), call.method.clone());
+        Some(CallDescription { app, request, method, route, age: call.since.elapsed() })
     }
 }
 
@@ -213,9 +219,9 @@ impl RunningCall {
 impl CallHandle {
     /// Describes the call. `None` if it has ended.
     pub fn describe(&self) -> Option<CallDescription> {
-        let state = self.app.all.lock();
+        let state = self.all.lock();
         let running = state.running.get(self.key).filter(|running| running.number == self.number)?;
-        Some(running.describe())
+        state.describe(running)
     }
 
     /// Whether both refer to the same call.
@@ -225,7 +231,7 @@ impl CallHandle {
 
     /// Notes that the response has no length. `stream` ends it.
     pub fn streams(&self, stream: Arc<dyn HangUp>) {
-        let mut state = self.app.all.lock();
+        let mut state = self.all.lock();
         if state.streams_end {
             drop(state);
             stream.hang_up();
@@ -238,7 +244,7 @@ impl CallHandle {
 impl Drop for RunningCall {
     fn drop(&mut self) {
         let (ended, waiting) = {
-            let mut state = self.0.app.all.lock();
+            let mut state = self.0.all.lock();
             let ended = state.running.try_remove(self.0.key);
             (ended, state.running.is_empty().then(|| state.waiting.take()).flatten())
         };

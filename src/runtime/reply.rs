@@ -123,7 +123,7 @@ impl<T> ReplyReceiver<T> {
     /// Both sides for the next reply, in the same slot. If the last sender still has it, in a new one.
     pub fn reuse(mut self) -> (ReplySender<T>, Self) {
         let Some(slot) = Arc::get_mut(&mut self.0) else { return channel() };
-        slot.lock().state = SlotState::Empty;
+        slot.0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).state = SlotState::Empty;
         (ReplySender(Some(Arc::clone(&self.0))), self)
     }
 }

@@ -42,6 +42,7 @@ def test_every_crate_has_a_reason() -> None:
         *root["dependencies"],
         *root["dev-dependencies"],
         *bridge["dependencies"],
+        *bridge["build-dependencies"],
         *root["workspace"]["dependencies"],
     }
     assert listed("Rust") == named

@@ -19,7 +19,7 @@ LAYERS = {
         "fuzzing explain process admin dashboard accept http grip shadow gateway runtime response access_log request net "
         "config metrics rollback log route wire"
     ).split(),
-    "bridge/src": "host report call request response pool log pipe process error spare latin1".split(),
+    "bridge/src": "host report call request response pool log pipe process error spare gil_lock latin1".split(),
 }
 
 Module = tuple[str, ...]

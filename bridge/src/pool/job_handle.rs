@@ -11,13 +11,11 @@ use super::Pool;
 
 /// The state of a call, shared by the pool and the connection.
 #[derive(Debug, Clone)]
-pub struct JobHandle {
-    state: Arc<JobState>,
-    pub(super) pool: Weak<Pool>,
-}
+pub struct JobHandle(Arc<JobState>);
 
 #[derive(Debug)]
 struct JobState {
+    pool: Weak<Pool>,
     stage: AtomicU8,
     /// A message about the call for the operator.
     remark: OnceLock<String>,
@@ -50,17 +48,22 @@ impl JobHandle {
     /// The handle of a call that waits in `pool`. `timed` says whether its start time is recorded.
     pub(super) fn new(pool: Weak<Pool>, timed: bool) -> Self {
         let taken = timed.then(OnceLock::new);
-        let state = JobState { stage: AtomicU8::new(QUEUED), remark: OnceLock::new(), taken };
-        Self { state: Arc::new(state), pool }
+        let state = JobState { pool, stage: AtomicU8::new(QUEUED), remark: OnceLock::new(), taken };
+        Self(Arc::new(state))
+    }
+
+    /// The pool, if it still exists.
+    pub(super) fn pool(&self) -> Option<Arc<Pool>> {
+        self.0.pool.upgrade()
     }
 
     pub(super) fn advance(&self, from: u8, to: u8) -> bool {
-        self.state.stage.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.0.stage.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Begins the call. Returns `false` if it was withdrawn before.
     pub(super) fn begin(&self, thread: u64) -> bool {
-        if let Some(taken) = &self.state.taken {
+        if let Some(taken) = &self.0.taken {
             taken.get_or_init(|| Taken { at: Instant::now(), thread });
         }
         self.advance(QUEUED, RUNNING)
@@ -68,17 +71,17 @@ impl JobHandle {
 
     /// When the call began, and on which thread. `None` before that, and if it is not recorded.
     pub fn taken(&self) -> Option<Taken> {
-        self.state.taken.as_ref()?.get().copied()
+        self.0.taken.as_ref()?.get().copied()
     }
 
     /// Whether the call runs and its client has left, or seems to have left.
     pub fn is_orphaned(&self) -> bool {
-        self.state.stage.load(Ordering::Acquire) == ORPHANED
+        self.0.stage.load(Ordering::Acquire) == ORPHANED
     }
 
     /// Whether the call runs and was given up.
     pub(super) fn is_overdue(&self) -> bool {
-        self.state.stage.load(Ordering::Acquire) == OVERDUE
+        self.0.stage.load(Ordering::Acquire) == OVERDUE
     }
 
     /// Withdraws the call from the queue. Returns `false` if it has begun.
@@ -89,7 +92,7 @@ impl JobHandle {
     /// Withdraws the call because it has waited too long, and counts that. Returns `false` if it has begun.
     pub fn refuse(&self) -> bool {
         let withdrawn = self.withdraw();
-        if let Some(pool) = self.pool.upgrade().filter(|_| withdrawn) {
+        if let Some(pool) = self.pool().filter(|_| withdrawn) {
             pool.counts.refused.fetch_add(1, Ordering::AcqRel);
         }
         withdrawn
@@ -98,18 +101,18 @@ impl JobHandle {
     /// Sets the message for the operator, once.
     pub fn remark(&self, remark: String) {
         // The first message stays.
-        let _earlier = self.state.remark.set(remark);
+        let _earlier = self.0.remark.set(remark);
     }
 
     /// The message for the operator, which is logged when the call has ended.
     pub fn remarked(&self) -> Option<&str> {
-        self.state.remark.get().map(String::as_str)
+        self.0.remark.get().map(String::as_str)
     }
 
     /// Notes that the response was sent, even if the call still runs. From now on, its thread counts as free, and a
     /// client that leaves does not make the call orphaned.
     pub fn responded(&self) {
-        if let Some(pool) = self.pool.upgrade() {
+        if let Some(pool) = self.pool() {
             // Counted first, because the end of the call subtracts it again.
             pool.counts.responded.fetch_add(1, Ordering::AcqRel);
             if !self.advance_running(&pool, RESPONDED) {
@@ -122,7 +125,7 @@ impl JobHandle {
     /// until it ends.
     pub fn leave(&self) -> bool {
         let withdrawn = self.withdraw();
-        if !withdrawn && let Some(pool) = self.pool.upgrade() {
+        if !withdrawn && let Some(pool) = self.pool() {
             // Counted first, because the call may end at any moment and then subtracts it again.
             pool.counts.orphaned.fetch_add(1, Ordering::AcqRel);
             if self.advance_running(&pool, ORPHANED) {
@@ -138,7 +141,7 @@ impl JobHandle {
     /// not wait any more.
     pub(super) fn advance_running(&self, pool: &Pool, to: u8) -> bool {
         let running = |stage: u8| matches!(stage, RUNNING | STALLED).then_some(to);
-        let stage = self.state.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, running);
+        let stage = self.0.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, running);
         if stage == Ok(STALLED) {
             pool.counts.stalled.fetch_sub(1, Ordering::AcqRel);
         }

@@ -11,6 +11,7 @@
 //! An idle thread may also do the work that brings the calls (see [`idle`]). Then the thread that finds a call runs it,
 //! and no thread is woken.
 
+mod busy;
 mod call_time;
 mod counts;
 mod gil_throttle;
@@ -22,7 +23,7 @@ mod spare_log;
 mod stalled;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,27 +31,14 @@ use crossbeam_queue::SegQueue;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use self::busy::BusyThread;
+pub use self::busy::wait_until_idle;
 use self::call_time::{CallTime, Stretch};
 use self::counts::Counts;
 pub use self::counts::PoolStats;
 use self::idle::{Idle, IdleWork};
 pub use self::job_handle::JobHandle;
 use self::spare_log::SpareLog;
-
-/// Running jobs in all pools of the process. Python cannot be finalized while they run.
-static RUNNING_CALLS: AtomicUsize = AtomicUsize::new(0);
-
-/// Waits until no pool of the process runs a job, or for `timeout`. Returns the number of jobs that still run.
-pub fn wait_until_idle(timeout: Duration) -> usize {
-    let deadline = Instant::now() + timeout;
-    loop {
-        let running = RUNNING_CALLS.load(Ordering::Acquire);
-        if running == 0 || Instant::now() >= deadline {
-            return running;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
 
 /// A job for a pool thread.
 pub trait Job: Send {
@@ -82,7 +70,7 @@ pub struct Pool {
     stopped: AtomicBool,
     /// Whether a task watches how long calls wait.
     watched: AtomicBool,
-    /// The `threading.get_ident()` of each thread that runs a job.
+    /// The `threading.get_ident()` of each thread that runs jobs.
     busy: Mutex<Vec<u64>>,
     call_time: CallTime,
     /// Calls whose threads are to be looked for, with the beginning of the log line.
@@ -214,7 +202,7 @@ impl Pool {
         self.call_time.average()
     }
 
-    /// The `threading.get_ident()` of each thread that runs a job.
+    /// The `threading.get_ident()` of each thread that runs jobs.
     pub fn busy_threads(&self) -> Vec<u64> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -279,6 +267,7 @@ impl Pool {
     /// Runs jobs until none waits.
     fn run_jobs(&self, py: Python<'_>, ident: u64) -> Then {
         self.idle.runs_calls();
+        let _busy = BusyThread::begin(self, ident);
         let mut stretch = Stretch::begin();
         while let Some((job, job_handle)) = self.jobs.pop() {
             self.counts.waiting.fetch_sub(1, Ordering::AcqRel);
@@ -286,7 +275,7 @@ impl Pool {
             if !self.jobs.is_empty() && !self.idle.is_looked_after() {
                 self.wake();
             }
-            if job_handle.begin(ident) && self.perform(py, job, &job_handle, ident) == Then::End {
+            if job_handle.begin(ident) && self.perform(py, job, &job_handle) == Then::End {
                 return Then::End;
             }
             if stretch.count() == gil_throttle::SELDOM {
@@ -299,15 +288,11 @@ impl Pool {
         Then::GoOn
     }
 
-    fn perform(&self, py: Python<'_>, job: Box<dyn Job>, job_handle: &JobHandle, ident: u64) -> Then {
-        RUNNING_CALLS.fetch_add(1, Ordering::AcqRel);
+    fn perform(&self, py: Python<'_>, job: Box<dyn Job>, job_handle: &JobHandle) -> Then {
         self.counts.running.fetch_add(1, Ordering::AcqRel);
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner).push(ident);
         // The panic hook prints the panic. Dropping the job answers the client.
         let _panicked = catch_unwind(AssertUnwindSafe(|| job.run(py)));
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner).retain(|each| *each != ident);
         self.counts.running.fetch_sub(1, Ordering::AcqRel);
-        RUNNING_CALLS.fetch_sub(1, Ordering::AcqRel);
         job_handle.end(self);
         if self.has_one_too_many() { Then::End } else { Then::GoOn }
     }

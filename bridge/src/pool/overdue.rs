@@ -18,7 +18,7 @@ impl JobHandle {
     /// replaces its thread. The stack of its thread is logged, in a line that begins with `what`. Returns `false` if
     /// the call has ended or its response was sent. Never blocks, from any thread.
     pub fn give_up(&self, what: String) -> bool {
-        let Some(pool) = self.pool.upgrade() else { return false };
+        let Some(pool) = self.pool() else { return false };
         // Counted first, because the call may end at any moment and then subtracts it again.
         pool.counts.orphaned.fetch_add(1, Ordering::AcqRel);
         pool.counts.overdue.fetch_add(1, Ordering::AcqRel);
@@ -36,7 +36,7 @@ impl JobHandle {
 impl JobHandle {
     /// Whether every thread of the pool hangs in a call that was given up, and no more spare threads are allowed.
     pub fn all_hang(&self) -> bool {
-        self.pool.upgrade().is_some_and(|pool| {
+        self.pool().is_some_and(|pool| {
             let stats = pool.stats();
             stats.overdue >= pool.threads + pool.most_spare(stats)
         })

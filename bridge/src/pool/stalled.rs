@@ -27,13 +27,13 @@ pub struct Stall {
 impl JobHandle {
     /// Whether requests wait for a thread and none is free.
     pub fn is_needed(&self) -> bool {
-        self.pool.upgrade().is_some_and(|pool| pool.lacks_thread(pool.stats()))
+        self.pool().is_some_and(|pool| pool.lacks_thread(pool.stats()))
     }
 
     /// Begins a wait for the client. The call counts as stalled until it ends, its response was sent, or its client
     /// leaves. So a spare thread for it does not start and end with every read of the client.
     pub fn stall(&self) -> Stall {
-        let (pool, since) = (self.pool.upgrade(), Instant::now());
+        let (pool, since) = (self.pool(), Instant::now());
         if let Some(pool) = &pool {
             pool.waits().push(since);
             // Counted first, as in `leave`.

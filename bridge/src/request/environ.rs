@@ -214,14 +214,14 @@ fn set_client(environ: &Bound<'_, PyDict>, (address, port): (&str, u16)) -> PyRe
         (client.port == port && *client.address == *address)
             .then(|| (kept_address.bind(py).clone(), kept_port.bind(py).clone()))
     };
-    let (remote_address, remote_port) = match CLIENTS.recall([address.as_bytes(), &port.to_be_bytes()], known) {
+    let (remote_address, remote_port) = match CLIENTS.recall(py, [address.as_bytes(), &port.to_be_bytes()], known) {
         Recalled::Kept(texts) => texts,
         Recalled::New(number) => {
             let mut digits = itoa::Buffer::new();
             let texts = (latin1(py, address.as_bytes())?, latin1(py, digits.format(port).as_bytes())?);
             if let Some(number) = number {
                 let texts = (texts.0.clone().unbind(), texts.1.clone().unbind());
-                CLIENTS.keep(number, EnvironClient { address: address.into(), port, texts });
+                CLIENTS.keep(py, number, EnvironClient { address: address.into(), port, texts });
             }
             texts
         }

@@ -44,7 +44,7 @@ impl Input {
     /// # Errors
     /// When Python is out of memory.
     pub fn of_call(py: Python<'_>, source: BodySource) -> PyResult<Bound<'_, Self>> {
-        let Some(input) = SPARE.take() else { return Bound::new(py, Self::new(source)) };
+        let Some(input) = SPARE.take(py) else { return Bound::new(py, Self::new(source)) };
         let input = input.into_bound(py);
         input.get().lock()?.source = source;
         Ok(input)
@@ -55,7 +55,7 @@ impl Input {
         let unread =
             |state: MutexGuard<'_, InputState>| matches!(state.source, BodySource::Empty) && state.buffer.is_empty();
         if has_only(&input, 1) && input.get().state.try_lock().is_ok_and(unread) {
-            SPARE.give_back(input.unbind());
+            SPARE.give_back(input.py(), input.unbind());
         }
     }
 

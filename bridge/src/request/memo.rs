@@ -6,12 +6,12 @@
 //! at most.
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use crate::gil_lock::GilLock;
 use crate::latin1::latin1;
 
 /// The number of places.
@@ -22,7 +22,7 @@ const LONGEST: usize = 512;
 
 /// A cache for one kind of values.
 pub struct Memo<T> {
-    places: Mutex<Vec<Place<T>>>,
+    places: GilLock<Vec<Place<T>>>,
     hash: RandomState,
 }
 
@@ -45,18 +45,14 @@ impl<T> Default for Memo<T> {
     fn default() -> Self {
         let empty = || Place { wanted: [0; 2], kept: [None, None] };
         let places = std::iter::repeat_with(empty).take(PLACES).collect();
-        Self { places: Mutex::new(places), hash: RandomState::default() }
+        Self { places: GilLock::new(places), hash: RandomState::default() }
     }
 }
 
 impl<T> Memo<T> {
-    fn lock(&self) -> MutexGuard<'_, Vec<Place<T>>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Looks up the value with the key `parts`. `of` checks a cached value, and returns the result if it is the right
     /// one. It must not run Python code.
-    pub fn recall<R>(&self, parts: [&[u8]; 2], of: impl Fn(&T) -> Option<R>) -> Recalled<R> {
+    pub fn recall<R>(&self, py: Python<'_>, parts: [&[u8]; 2], of: impl Fn(&T) -> Option<R>) -> Recalled<R> {
         let [first, second] = parts;
         if first.len() + second.len() > LONGEST {
             return Recalled::New(None);
@@ -65,7 +61,7 @@ impl<T> Memo<T> {
         hasher.write(first);
         hasher.write(second);
         let hash = hasher.finish();
-        let mut places = self.lock();
+        let Some(mut places) = self.places.try_lock(py) else { return Recalled::New(None) };
         let Some(place) = place(&mut places, hash) else { return Recalled::New(None) };
         for (same, kept) in place.kept.iter().flatten() {
             if *same == hash
@@ -83,13 +79,13 @@ impl<T> Memo<T> {
     }
 
     /// Caches a value under the number from [`Memo::recall`].
-    pub fn keep(&self, number: u64, object: T) {
-        let mut places = self.lock();
+    pub fn keep(&self, py: Python<'_>, number: u64, object: T) {
+        let Some(mut places) = self.places.try_lock(py) else { return };
         let before = place(&mut places, number).and_then(|place| {
             let [latest, before] = &mut place.kept;
             std::mem::replace(before, latest.replace((number, object)))
         });
-        // Dropped after the lock is released, because destructors can run any Python code.
+        // Dropped after the guard, because destructors can run any Python code.
         drop(places);
         drop(before);
     }
@@ -113,12 +109,12 @@ impl Texts {
             return latin1(py, bytes);
         }
         let known = |text: &Py<PyString>| is_same(text.bind(py), bytes).then(|| text.bind(py).clone());
-        match self.0.recall([bytes, b""], known) {
+        match self.0.recall(py, [bytes, b""], known) {
             Recalled::Kept(text) => Ok(text),
             Recalled::New(number) => {
                 let text = latin1(py, bytes)?;
                 if let Some(number) = number.filter(|_| bytes.is_ascii()) {
-                    self.0.keep(number, text.clone().unbind());
+                    self.0.keep(py, number, text.clone().unbind());
                 }
                 Ok(text)
             }
@@ -146,12 +142,12 @@ impl Octets {
             return PyBytes::new(py, bytes);
         }
         let known = |kept: &Py<PyBytes>| (kept.as_bytes(py) == bytes).then(|| kept.bind(py).clone());
-        match self.0.recall([bytes, b""], known) {
+        match self.0.recall(py, [bytes, b""], known) {
             Recalled::Kept(kept) => kept,
             Recalled::New(number) => {
                 let new = PyBytes::new(py, bytes);
                 if let Some(number) = number {
-                    self.0.keep(number, new.clone().unbind());
+                    self.0.keep(py, number, new.clone().unbind());
                 }
                 new
             }

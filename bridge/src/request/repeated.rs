@@ -3,11 +3,10 @@
 //! `environ` and `scope` are both made this way. Python copies a whole dictionary in less time than it sets four
 //! values.
 
-use std::sync::{Mutex, PoisonError};
-
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::gil_lock::GilLock;
 use crate::request::environ::RequestView;
 use crate::request::scope::UnixPath;
 use crate::request::tls::{CommonSession, TlsSession};
@@ -17,7 +16,7 @@ const MOST: usize = 8;
 
 /// The dictionaries of one application.
 #[derive(Debug, Default)]
-pub struct Repeated(Mutex<RepeatedValue>);
+pub struct Repeated(GilLock<RepeatedValue>);
 
 #[derive(Debug, Default)]
 struct RepeatedValue {
@@ -86,7 +85,7 @@ impl Repeated {
             return kept.copy();
         }
         let new = make()?;
-        self.keep(Common::of(request, unix), new.clone().unbind());
+        self.keep(py, Common::of(request, unix), new.clone().unbind());
         new.copy()
     }
 
@@ -96,20 +95,20 @@ impl Repeated {
         request: &RequestView<'_>,
         unix: Option<UnixPath<'_>>,
     ) -> Option<Bound<'py, PyDict>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.0.try_lock(py)?;
         let (_, found) = kept.list.iter().find(|(common, _)| common.is_of(request, unix))?;
         Some(found.bind(py).clone())
     }
 
-    fn keep(&self, common: Common, new: Py<PyDict>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn keep(&self, py: Python<'_>, common: Common, new: Py<PyDict>) {
+        let Some(mut kept) = self.0.try_lock(py) else { return };
         if kept.list.len() < MOST {
             return kept.list.push((common, new));
         }
         let oldest = kept.oldest;
         kept.oldest = (oldest + 1) % MOST;
         let before = kept.list.get_mut(oldest).map(|place| std::mem::replace(place, (common, new)));
-        // Dropped after the lock is released, because destructors can run any Python code.
+        // Dropped after the guard, because destructors can run any Python code.
         drop(kept);
         drop(before);
     }

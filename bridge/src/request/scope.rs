@@ -208,12 +208,12 @@ fn client_pair<'py>(py: Python<'py>, (address, port): (&str, u16)) -> PyResult<B
     let known = |client: &ScopeClient| {
         (client.port == port && *client.address == *address).then(|| client.pair.bind(py).clone())
     };
-    match CLIENTS.recall([address.as_bytes(), &port.to_be_bytes()], known) {
+    match CLIENTS.recall(py, [address.as_bytes(), &port.to_be_bytes()], known) {
         Recalled::Kept(pair) => Ok(pair),
         Recalled::New(number) => {
             let pair = (address, port).into_pyobject(py)?;
             if let Some(number) = number {
-                CLIENTS.keep(number, ScopeClient { address: address.into(), port, pair: pair.clone().unbind() });
+                CLIENTS.keep(py, number, ScopeClient { address: address.into(), port, pair: pair.clone().unbind() });
             }
             Ok(pair)
         }

@@ -65,7 +65,7 @@ pub fn environ_field<'py>(
     let known = |kept: &Variable| {
         (*kept.name == *name && *kept.raw == *value).then(|| (kept.key.bind(py).clone(), kept.value.bind(py).clone()))
     };
-    let number = match VARIABLES.recall([name, value], known) {
+    let number = match VARIABLES.recall(py, [name, value], known) {
         Recalled::Kept(field) => return Ok(Some(field)),
         Recalled::New(number) => number,
     };
@@ -73,7 +73,7 @@ pub fn environ_field<'py>(
     let (raw, text) = (value, latin1(py, value)?);
     if let Some(number) = number {
         let (key, value) = (key.clone().unbind(), text.clone().unbind());
-        VARIABLES.keep(number, Variable { name: name.into(), raw: raw.into(), key, value });
+        VARIABLES.keep(py, number, Variable { name: name.into(), raw: raw.into(), key, value });
     }
     Ok(Some((key, text)))
 }
@@ -88,14 +88,14 @@ pub fn scope_field<'py>(py: Python<'py>, name: &[u8], value: &[u8]) -> PyResult<
         let pair = kept.bind(py);
         is_pair_of(pair, name, value).then(|| pair.clone())
     };
-    let number = match FIELDS.recall([name, value], known) {
+    let number = match FIELDS.recall(py, [name, value], known) {
         Recalled::Kept(pair) => return Ok(Some(pair)),
         Recalled::New(number) => number,
     };
     let Some(key) = scope_name(py, name) else { return Ok(None) };
     let pair = PyTuple::new(py, [key, PyBytes::new(py, value)])?;
     if let Some(number) = number {
-        FIELDS.keep(number, pair.clone().unbind());
+        FIELDS.keep(py, number, pair.clone().unbind());
     }
     Ok(Some(pair))
 }

@@ -7,7 +7,6 @@
 //! Spec: RFC 9110 5.1, 5.5, 7.6.1.
 
 use std::borrow::Cow;
-use std::sync::{Mutex, PoisonError};
 
 use http::header::{HeaderName, HeaderValue};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -15,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::error::{short, wrong_type};
+use crate::gil_lock::GilLock;
 use crate::latin1::latin1_bytes;
 
 /// The size of the cache.
@@ -70,7 +70,7 @@ impl From<HeaderName> for FieldName {
 /// A cache for the objects of one kind: text or bytes.
 pub struct GivenFields {
     kind: TextKind,
-    known: Mutex<[Option<Known>; PLACES]>,
+    known: GilLock<[Option<Known>; PLACES]>,
 }
 
 /// The type of names and values.
@@ -93,7 +93,7 @@ struct Known {
 impl GivenFields {
     /// An empty cache.
     pub const fn of(kind: TextKind) -> Self {
-        Self { kind, known: Mutex::new([const { None }; PLACES]) }
+        Self { kind, known: GilLock::new([const { None }; PLACES]) }
     }
 
     /// The field of a `(name, value)` pair.
@@ -117,14 +117,14 @@ impl GivenFields {
 
     /// The cached name and value of `object`, if there are any.
     fn find(&self, object: &Bound<'_, PyAny>) -> Option<(FieldName, Option<HeaderValue>)> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.try_lock(object.py())?;
         let known = known.get(place(object))?.as_ref().filter(|known| known.object.is(object))?;
         Some((known.name.clone(), known.value.clone()))
     }
 
     /// Caches the name of `object`, and the value that came with it.
     fn keep(&self, object: &Bound<'_, PyAny>, name: &FieldName, value: &HeaderValue) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut known) = self.known.try_lock(object.py()) else { return };
         let Some(place) = known.get_mut(place(object)) else { return };
         if let Some(same) = place.as_mut().filter(|same| same.object.is(object)) {
             same.changes = same.changes.saturating_add(1);
@@ -134,7 +134,7 @@ impl GivenFields {
         let kept = (value.len() <= LONGEST).then(|| value.clone());
         let new = Known { object: object.clone().unbind(), name: name.clone(), value: kept, changes: 0 };
         let before = place.replace(new);
-        // Dropped after the lock is released, because destructors can run any Python code.
+        // Dropped after the guard, because destructors can run any Python code.
         drop(known);
         drop(before);
     }

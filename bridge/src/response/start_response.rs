@@ -4,7 +4,7 @@
 //!
 //! Spec: PEP 3333 "The `start_response()` Callable", "The `write()` Callable".
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::error::short;
+use crate::gil_lock::GilLock;
 use crate::response::exchange::Exchange;
 use crate::response::response_head::ResponseHead;
 use crate::spare::{Spare, has_only};
@@ -21,7 +22,7 @@ use crate::spare::{Spare, has_only};
 /// Most applications never call `write`, but all of them get it.
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
-pub struct ResponseSlot(Mutex<Option<Arc<Exchange>>>);
+pub struct ResponseSlot(GilLock<Option<Arc<Exchange>>>);
 
 /// Objects of earlier calls that nobody else has.
 static SPARE: Spare<(Py<ResponseSlot>, Py<PyAny>)> = Spare::new();
@@ -39,12 +40,12 @@ impl<'py> StartResponse<'py> {
     /// # Errors
     /// When Python is out of memory.
     pub fn new(py: Python<'py>, exchange: &Arc<Exchange>) -> PyResult<Self> {
-        if let Some((response, callable)) = SPARE.take() {
+        if let Some((response, callable)) = SPARE.take(py) {
             let (response, callable) = (response.into_bound(py), callable.into_bound(py));
-            *response.get().lock() = Some(Arc::clone(exchange));
+            response.get().set(py, Some(Arc::clone(exchange)));
             return Ok(Self { response, callable });
         }
-        let response = Bound::new(py, ResponseSlot(Mutex::new(Some(Arc::clone(exchange)))))?;
+        let response = Bound::new(py, ResponseSlot(GilLock::new(Some(Arc::clone(exchange)))))?;
         let callable = response.as_any().getattr(intern!(py, "start_response"))?;
         Ok(Self { response, callable })
     }
@@ -58,20 +59,23 @@ impl<'py> StartResponse<'py> {
     pub fn give_back(self) {
         let Self { response, callable } = self;
         // The bound method holds one more reference to the object.
+        let py = response.py();
         if has_only(&callable, 1) && has_only(&response, 2) {
-            *response.get().lock() = None;
-            SPARE.give_back((response.unbind(), callable.unbind()));
+            response.get().set(py, None);
+            SPARE.give_back(py, (response.unbind(), callable.unbind()));
         }
     }
 }
 
 impl ResponseSlot {
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Exchange>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn set(&self, py: Python<'_>, exchange: Option<Arc<Exchange>>) {
+        let before = std::mem::replace(&mut *self.0.lock(py), exchange);
+        // Dropped after the guard, because destructors can run any Python code.
+        drop(before);
     }
 
-    fn exchange(&self) -> PyResult<Arc<Exchange>> {
-        self.lock().clone().ok_or_else(|| PyRuntimeError::new_err("this call of the application has ended"))
+    fn exchange(&self, py: Python<'_>) -> PyResult<Arc<Exchange>> {
+        self.0.lock(py).clone().ok_or_else(|| PyRuntimeError::new_err("this call of the application has ended"))
     }
 }
 
@@ -87,7 +91,7 @@ impl ResponseSlot {
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
         let head = ResponseHead::from_wsgi(status, response_headers)?;
-        slf.get().exchange()?.start(head, exc_info)?;
+        slf.get().exchange(slf.py())?.start(head, exc_info)?;
         Ok(slf.clone())
     }
 
@@ -95,7 +99,7 @@ impl ResponseSlot {
     #[pyo3(signature = (data, /))]
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let chunk = body_bytes(data)?;
-        self.exchange()?.write(py, chunk).map(|_| ())
+        self.exchange(py)?.write(py, chunk).map(|_| ())
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! Spec: ASGI WebSocket 2.5, and its extension "WebSocket Denial Response".
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::StatusCode;
@@ -14,6 +14,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rsgi_bridge::error::is_clients_doing;
+use rsgi_bridge::gil_lock::GilLock;
 use rsgi_bridge::host::awaitable::{Awaitable, PollFn, Sent};
 use rsgi_bridge::log::LogContext;
 use rsgi_bridge::pipe::{PipeReader, PipeWriter};
@@ -110,7 +111,7 @@ impl SocketState {
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct WebSocketExchange {
-    pub(super) state: Mutex<SocketState>,
+    pub(super) state: GilLock<SocketState>,
     pub(super) offered: Vec<String>,
     pub(super) head: Box<RequestHead>,
     pub(super) waiters: Arc<Waiters>,
@@ -150,10 +151,6 @@ impl WebSocketExchange {
 }
 
 impl WebSocketExchange {
-    fn lock(&self) -> MutexGuard<'_, SocketState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Suspends the task until `poll` is ready; if its turn is `over`, until the next turn at least.
     fn wait(&self, over: bool, poll: PollFn) -> Awaitable {
         self.turn.ends();
@@ -166,7 +163,7 @@ impl WebSocketExchange {
     }
 
     fn poll_receive(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock(py);
         match &mut state.progress {
             HandshakeProgress::Connecting { told, .. } => {
                 if !std::mem::replace(told, true) {
@@ -191,7 +188,7 @@ impl WebSocketExchange {
     }
 
     fn poll_room(&self, py: Python<'_>, context: &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> {
-        let room = match &mut self.lock().progress {
+        let room = match &mut self.state.lock(py).progress {
             HandshakeProgress::Open(outbound) => outbound.poll_ready(context).map_err(message::client_left),
             HandshakeProgress::Denying(response) => response.poll_room(context),
             HandshakeProgress::Connecting { .. } | HandshakeProgress::Closed => Poll::Ready(Ok(())),
@@ -202,17 +199,17 @@ impl WebSocketExchange {
     fn take_message(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Capacity> {
         let (message, kind) = typed(message)?;
         match kind.to_str()? {
-            "websocket.send" => self.send_data(message::data(py, message)?),
-            "websocket.accept" => self.accept(message::accept(py, message, &self.offered)?),
-            "websocket.close" => self.close(message::close(py, message)?),
+            "websocket.send" => self.send_data(py, message::data(py, message)?),
+            "websocket.accept" => self.accept(py, message::accept(py, message, &self.offered)?),
+            "websocket.close" => self.close(py, message::close(py, message)?),
             "websocket.http.response.start" => self.start_denial(py, message),
             "websocket.http.response.body" => self.send_denial(py, message),
             other => Err(unexpected(other, EXPECTED)),
         }
     }
 
-    fn accept(&self, (subprotocol, headers): (Option<HeaderValue>, HeaderMap)) -> PyResult<Capacity> {
-        let mut state = self.lock();
+    fn accept(&self, py: Python<'_>, (subprotocol, headers): (Option<HeaderValue>, HeaderMap)) -> PyResult<Capacity> {
+        let mut state = self.state.lock(py);
         match state.take_progress() {
             HandshakeProgress::Connecting { reply, outbound, .. } => {
                 state.progress = HandshakeProgress::Open(outbound);
@@ -223,8 +220,8 @@ impl WebSocketExchange {
         }
     }
 
-    fn close(&self, (code, reason): (i64, String)) -> PyResult<Capacity> {
-        let mut state = self.lock();
+    fn close(&self, py: Python<'_>, (code, reason): (i64, String)) -> PyResult<Capacity> {
+        let mut state = self.state.lock(py);
         match state.take_progress() {
             // A refused handshake has a status and no close code.
             HandshakeProgress::Connecting { reply, .. } => {
@@ -249,8 +246,8 @@ impl WebSocketExchange {
         }
     }
 
-    fn send_data(&self, data: Outbound) -> PyResult<Capacity> {
-        let mut state = self.lock();
+    fn send_data(&self, py: Python<'_>, data: Outbound) -> PyResult<Capacity> {
+        let mut state = self.state.lock(py);
         if let HandshakeProgress::Open(outbound) = &state.progress {
             outbound.push(data).map_err(message::client_left)?;
             return Ok(if outbound.has_room() { Capacity::More } else { Capacity::Full });
@@ -261,7 +258,7 @@ impl WebSocketExchange {
 
     fn start_denial(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
         let head = message::denial(py, message, self.head.parts.version)?;
-        let mut state = self.lock();
+        let mut state = self.state.lock(py);
         match state.take_progress() {
             HandshakeProgress::Connecting { reply, .. } => {
                 let (responder, response) = reply::channel();
@@ -278,7 +275,7 @@ impl WebSocketExchange {
 
     fn send_denial(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Capacity> {
         let (body, more) = body_part(py, message)?;
-        let mut state = self.lock();
+        let mut state = self.state.lock(py);
         let HandshakeProgress::Denying(response) = &mut state.progress else {
             if matches!(state.progress, HandshakeProgress::Connecting { .. }) {
                 let text = "'websocket.http.response.body' was sent before 'websocket.http.response.start'";
@@ -301,14 +298,14 @@ impl TaskExchange for WebSocketExchange {
     const SHORT: bool = false;
 
     /// Whether this exchange belongs to `call`.
-    fn is_of(&self, call: &CallHandle) -> bool {
-        self.lock().call.as_ref().is_some_and(|own| own.is(call))
+    fn is_of(&self, py: Python<'_>, call: &CallHandle) -> bool {
+        self.state.lock(py).call.as_ref().is_some_and(|own| own.is(call))
     }
 
     /// The application has returned or raised. Closes the WebSocket if it is open, and logs an error once.
     fn ended(&self, py: Python<'_>, result: PyResult<()>) {
         let (progress, _call) = {
-            let mut state = self.lock();
+            let mut state = self.state.lock(py);
             (state.take_progress(), state.call.take())
         };
         let error = match progress {

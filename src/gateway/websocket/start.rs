@@ -2,12 +2,13 @@
 //!
 //! Spec: ASGI WebSocket 2.5 ("Websocket Connection Scope"), and its extension "WebSocket Denial Response".
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
+use rsgi_bridge::gil_lock::GilLock;
 use rsgi_bridge::pipe::{PipeReader, PipeWriter};
 use rsgi_bridge::request::scope::ScopeKind;
 use tokio::sync::oneshot;
@@ -44,7 +45,7 @@ impl Start for WebSocketStart {
         let offered = subprotocols(&head.parts.fields);
         let scope = gateway.scope(py, &head, ScopeKind::WebSocket { subprotocols: &offered });
         let exchange = WebSocketExchange {
-            state: Mutex::new(SocketState {
+            state: GilLock::new(SocketState {
                 inbound,
                 progress: HandshakeProgress::Connecting { reply, outbound, told: false },
                 call: Some(call),

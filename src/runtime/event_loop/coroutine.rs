@@ -7,13 +7,12 @@
 //!
 //! Spec: PEP 492 (the coroutine protocol), PEP 567 (contexts of tasks), ASGI "Applications".
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::exceptions::asyncio::CancelledError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use rsgi_bridge::gil_lock::GilLock;
 use rsgi_bridge::process::Process;
 
 use super::call_state::{CallState, Due};
@@ -33,38 +32,37 @@ pub(super) enum FirstStepResult {
 #[pyclass(frozen, module = "rsgi")]
 #[derive(Debug)]
 pub struct AppCoroutine {
-    call: Mutex<CallState>,
+    call: GilLock<CallState>,
     /// `None` while there is no call.
-    callbacks: Mutex<Option<TaskCallbacks>>,
+    callbacks: GilLock<Option<TaskCallbacks>>,
     process: Process,
 }
 
 impl AppCoroutine {
     /// Whether this coroutine runs `call`.
     pub fn is_of(&self, py: Python<'_>, call: &CallHandle) -> bool {
-        let callbacks = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
-        callbacks.as_ref().is_some_and(|callbacks| callbacks.is_of(py, call))
+        self.callbacks(py).is_some_and(|callbacks| callbacks.is_of(py, call))
     }
 
     /// A coroutine without a call.
     pub(super) fn waiting(process: Process) -> Self {
-        Self { call: Mutex::new(CallState::Nothing), callbacks: Mutex::new(None), process }
+        Self { call: GilLock::new(CallState::Nothing), callbacks: GilLock::new(None), process }
     }
 
     /// Takes a call. It begins with the next step.
-    pub(super) fn prepare(&self, due: Due) {
-        *self.lock() = due.call;
-        *self.callbacks.lock().unwrap_or_else(PoisonError::into_inner) = Some(due.callbacks);
+    pub(super) fn prepare(&self, py: Python<'_>, due: Due) {
+        *self.call.lock(py) = due.call;
+        *self.callbacks.lock(py) = Some(due.callbacks);
     }
 
     /// Takes the result of the step that [`Self::begin`] has run. What the task has not seen yet is kept until its own
     /// step.
-    pub(super) fn first_step(&self, stepped: PyResult<()>) -> FirstStepResult {
-        let mut call = self.lock();
+    pub(super) fn first_step(&self, py: Python<'_>, stepped: PyResult<()>) -> FirstStepResult {
+        let mut call = self.call.lock(py);
         if matches!(&*call, CallState::Begun { .. }) {
             return FirstStepResult::Waits;
         }
-        let callbacks = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let callbacks = self.callbacks.lock(py).take();
         let error = stepped.err();
         let step = if error.is_some() { FirstStepResult::Cancelled } else { FirstStepResult::Ended };
         let before = std::mem::replace(&mut *call, CallState::Over(error));
@@ -74,15 +72,13 @@ impl AppCoroutine {
         step
     }
 
-    fn lock(&self) -> MutexGuard<'_, CallState> {
-        self.call.lock().unwrap_or_else(PoisonError::into_inner)
+    fn callbacks(&self, py: Python<'_>) -> Option<TaskCallbacks> {
+        Some(self.callbacks.lock(py).as_ref()?.clone_ref(py))
     }
 
     fn tell(&self, py: Python<'_>, tell: impl FnOnce(&TaskCallbacks)) {
         // Called without the lock, because the callback can run any code.
-        let callbacks = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
-        let callbacks = callbacks.as_ref().map(|callbacks| callbacks.clone_ref(py));
-        if let Some(callbacks) = callbacks {
+        if let Some(callbacks) = self.callbacks(py) {
             tell(&callbacks);
         }
     }
@@ -90,7 +86,7 @@ impl AppCoroutine {
     /// Continues the application; the first time, calls it to get its coroutine. Returns what it awaits, or `None` at
     /// its end.
     fn go_on<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let mut call = self.lock();
+        let mut call = self.call.lock(py);
         if let CallState::Running { coroutine, steps } = &*call {
             let (coroutine, steps) = (coroutine.bind(py).clone(), steps.as_ref().map(|steps| steps.bind(py).clone()));
             drop(call);
@@ -102,7 +98,7 @@ impl AppCoroutine {
         match before {
             CallState::Due { app, scope, receive, send } => {
                 let (coroutine, steps) = coroutine_of(&app.bind(py).call1((scope, receive, send))?)?;
-                *self.lock() = CallState::Running {
+                *self.call.lock(py) = CallState::Running {
                     coroutine: coroutine.clone().unbind(),
                     steps: steps.clone().map(Bound::unbind),
                 };
@@ -110,7 +106,7 @@ impl AppCoroutine {
             }
             CallState::Cancelled { coroutine, steps, error } => {
                 let inner = coroutine.bind(py).clone();
-                *self.lock() = CallState::Running { coroutine, steps };
+                *self.call.lock(py) = CallState::Running { coroutine, steps };
                 yielded(py, inner.call_method1(intern!(py, "throw"), (error,)))
             }
             CallState::Over(_) | CallState::Nothing | CallState::Running { .. } | CallState::Begun { .. } => {
@@ -120,8 +116,8 @@ impl AppCoroutine {
     }
 
     /// What the task does not know yet about the first step, which was run for it. `None` if the task knows everything.
-    fn unheard(&self) -> Option<PyResult<Option<Py<PyAny>>>> {
-        let mut call = self.lock();
+    fn unheard(&self, py: Python<'_>) -> Option<PyResult<Option<Py<PyAny>>>> {
+        let mut call = self.call.lock(py);
         match std::mem::replace(&mut *call, CallState::Nothing) {
             CallState::Begun { coroutine, steps, awaited } => {
                 *call = CallState::Running { coroutine, steps };
@@ -139,7 +135,7 @@ impl AppCoroutine {
     /// application awaits. It does what asyncio would do: it cancels the awaited object. If that cannot be cancelled,
     /// it cancels the call when the wait is over.
     fn cancel_begun(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Option<PyResult<Py<PyAny>>> {
-        let mut call = self.lock();
+        let mut call = self.call.lock(py);
         match std::mem::replace(&mut *call, CallState::Nothing) {
             CallState::Begun { coroutine, steps, awaited } => {
                 *call = CallState::Running { coroutine, steps };
@@ -166,7 +162,7 @@ impl AppCoroutine {
             _ => false,
         };
         if !taken {
-            let mut call = self.lock();
+            let mut call = self.call.lock(py);
             if let CallState::Running { coroutine, steps } = std::mem::replace(&mut *call, CallState::Nothing) {
                 *call = CallState::Cancelled { coroutine, steps, error: PyErr::from_value(error.clone()) };
             }
@@ -177,7 +173,7 @@ impl AppCoroutine {
     /// Returns the cancellation that was postponed, if another error is thrown into the coroutine now. As in asyncio,
     /// the cancellation replaces that error.
     fn overtaken<'py>(&self, py: Python<'py>, thrown: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let mut call = self.lock();
+        let mut call = self.call.lock(py);
         let error = match std::mem::replace(&mut *call, CallState::Nothing) {
             CallState::Cancelled { coroutine, steps, error } => {
                 *call = CallState::Running { coroutine, steps };
@@ -195,7 +191,7 @@ impl AppCoroutine {
 
     /// The application's coroutine, if the application has been called.
     fn begun<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        self.lock().coroutine().map(|coroutine| coroutine.bind(py).clone())
+        self.call.lock(py).coroutine().map(|coroutine| coroutine.bind(py).clone())
     }
 
     fn step(&self, py: Python<'_>, result: PyResult<Option<Bound<'_, PyAny>>>) -> PyResult<Option<Py<PyAny>>> {
@@ -236,7 +232,7 @@ impl AppCoroutine {
         self.tell(py, |callbacks| callbacks.resumed(py));
         let awaited = self.step(py, self.go_on(py))?;
         if let Some(awaited) = awaited {
-            let mut call = self.lock();
+            let mut call = self.call.lock(py);
             if let CallState::Running { coroutine, steps } = std::mem::replace(&mut *call, CallState::Nothing) {
                 *call = CallState::Begun { coroutine, steps, awaited };
             }
@@ -245,7 +241,7 @@ impl AppCoroutine {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        if let Some(unheard) = self.unheard() {
+        if let Some(unheard) = self.unheard(py) {
             return unheard;
         }
         // In a forked child, the application may return to the loop. The child must not run a step of another request.
@@ -278,7 +274,8 @@ impl AppCoroutine {
         let thrown = match (self.begun(py), value, traceback) {
             // The task was cancelled before its first step. The application is not called at all.
             (None, value, _) => {
-                *self.lock() = CallState::Nothing;
+                let due = std::mem::replace(&mut *self.call.lock(py), CallState::Nothing);
+                drop(due);
                 Err(PyErr::from_value(value.unwrap_or(exception)))
             }
             (Some(inner), None, None) => inner.call_method1(intern!(py, "throw"), (exception,)),

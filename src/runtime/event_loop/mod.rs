@@ -80,7 +80,9 @@ pub struct EventLoop {
 
 /// What runs when the loop is detached.
 #[derive(Default)]
-struct AtDetach(Mutex<Vec<Box<dyn FnOnce() + Send>>>);
+struct AtDetach(Mutex<Vec<DetachAction>>);
+
+type DetachAction = Box<dyn FnOnce(Python<'_>) + Send>;
 
 impl std::fmt::Debug for AtDetach {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -119,7 +121,7 @@ impl EventLoop {
     }
 
     /// Runs `act` once, when the loop is detached.
-    pub fn at_detach(&self, act: Box<dyn FnOnce() + Send>) {
+    pub fn at_detach(&self, act: DetachAction) {
         self.at_detach.0.lock().unwrap_or_else(PoisonError::into_inner).push(act);
     }
 
@@ -131,7 +133,7 @@ impl EventLoop {
         let attached = self.python.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(attached) = attached else { return Ok(()) };
         for act in std::mem::take(&mut *self.at_detach.0.lock().unwrap_or_else(PoisonError::into_inner)) {
-            act();
+            act(event_loop.py());
         }
         attached.tasks.close(event_loop.py())?;
         attached.reader.map_or(Ok(()), |reader| reader.remove(event_loop))

@@ -11,11 +11,10 @@
 //! Spec: `asyncio.Task`, `asyncio.current_task`, `asyncio.all_tasks`; PEP 567 (contexts of tasks).
 #![expect(unsafe_code, reason = "the attributes that were set on a task are seen through the C API only")]
 
-use std::sync::{Mutex, PoisonError};
-
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use rsgi_bridge::gil_lock::GilLock;
 use rsgi_bridge::process::Process;
 use rsgi_bridge::spare::references_to;
 
@@ -49,7 +48,7 @@ struct PreparedTask {
 /// Keeps one prepared task of a loop, and runs first steps with it.
 #[derive(Debug)]
 pub(super) struct PreparedTasks {
-    spare: Mutex<Option<PreparedTask>>,
+    spare: GilLock<Option<PreparedTask>>,
     enter: Py<PyAny>,
     leave: Py<PyAny>,
     unregister: Py<PyAny>,
@@ -132,7 +131,7 @@ impl PreparedTasks {
         let tasks = py.import("asyncio.tasks")?;
         let own = |name| tasks.getattr(name).map(Bound::unbind);
         Ok(Some(Self {
-            spare: Mutex::new(None),
+            spare: GilLock::new(None),
             enter: own("_enter_task")?,
             leave: own("_leave_task")?,
             unregister: own("_unregister_task")?,
@@ -152,16 +151,16 @@ impl PreparedTasks {
         due: Due,
     ) -> PyResult<()> {
         let py = event_loop.py();
-        let kept = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kept = self.spare.lock(py).take();
         let prepared = match kept {
             Some(prepared) => prepared,
             None => self.prepare(event_loop, first_step, process)?,
         };
         prepared.set_name.call1(py, (first_step.next_name(py)?,))?;
         let coroutine = prepared.coroutine.get();
-        coroutine.prepare(due);
+        coroutine.prepare(py, due);
         let stepped = self.take_step(event_loop, &prepared)?;
-        match coroutine.first_step(stepped) {
+        match coroutine.first_step(py, stepped) {
             FirstStepResult::Waits => {
                 self.list.keep(py, &prepared)?;
                 return prepared.go_on(py);
@@ -170,7 +169,8 @@ impl PreparedTasks {
             FirstStepResult::Ended => {
                 self.list.discard(py, &prepared.listed)?;
                 if self.is_as_new(py, &prepared)? {
-                    *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(prepared);
+                    let before = self.spare.lock(py).replace(prepared);
+                    drop(before);
                     return Ok(());
                 }
             }
@@ -232,7 +232,7 @@ impl PreparedTasks {
 
     /// Ends the task that is kept, before the loop is closed.
     pub(super) fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let kept = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kept = self.spare.lock(py).take();
         kept.map_or(Ok(()), |prepared| prepared.go_on(py))
     }
 }

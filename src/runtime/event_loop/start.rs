@@ -34,6 +34,6 @@ fn start_due(event_loop: &EventLoop, py: Python<'_>, due: Due) -> PyResult<()> {
     let due = if due.callbacks.is_short() { tasks.start_prepared(py, process, due)? } else { Some(due) };
     let Some(due) = due else { return Ok(()) };
     let coroutine = AppCoroutine::waiting(process);
-    coroutine.prepare(due);
+    coroutine.prepare(py, due);
     tasks.start(Bound::new(py, coroutine)?.as_any())
 }

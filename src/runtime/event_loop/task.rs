@@ -13,6 +13,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use rsgi_bridge::gil_lock::GilLock;
 use rsgi_bridge::latin1::latin1;
 use rsgi_bridge::process::Process;
 
@@ -46,7 +47,7 @@ pub(super) struct FirstStep {
     class: Py<PyAny>,
     /// `loop=…` and a name. asyncio would take longer to make a name.
     options: Py<PyDict>,
-    names: Mutex<TaskNames>,
+    names: GilLock<TaskNames>,
     catcher: Py<Catcher>,
     /// `call_soon` of the catcher, bound.
     catch: Py<PyAny>,
@@ -140,7 +141,7 @@ impl FirstStep {
             Bound::new(py, Catcher { call_soon, caught: Mutex::new(Caught::Closed), kind: Mutex::new(None) })?;
         let catch = catcher.getattr("call_soon")?.unbind();
         let class = py.import("asyncio")?.getattr("Task")?.unbind();
-        let names = Mutex::new(TaskNames { started: 0, latest: NAME.to_owned() });
+        let names = GilLock::new(TaskNames { started: 0, latest: NAME.to_owned() });
         Ok(Self { class, options: options.unbind(), names, catcher: catcher.unbind(), catch })
     }
 
@@ -158,7 +159,7 @@ impl FirstStep {
     /// # Errors
     /// When Python is out of memory.
     pub(super) fn next_name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.names.lock(py);
         names.started += 1;
         let number = names.started;
         names.latest.truncate(NAME.len());

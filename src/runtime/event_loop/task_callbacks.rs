@@ -16,7 +16,7 @@ pub trait TaskExchange: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + 
     const SHORT: bool;
 
     /// Whether the exchange belongs to `call`.
-    fn is_of(&self, call: &CallHandle) -> bool;
+    fn is_of(&self, py: Python<'_>, call: &CallHandle) -> bool;
 
     /// The application continues.
     fn resumed(&self) {}
@@ -80,7 +80,9 @@ impl CallbackTable {
     const fn of<E: TaskExchange>() -> Self {
         Self {
             short: E::SHORT,
-            is_of: |exchange, call| exchange.cast::<E>().is_ok_and(|exchange| exchange.get().is_of(call)),
+            is_of: |exchange, call| {
+                exchange.cast::<E>().is_ok_and(|exchange| exchange.get().is_of(exchange.py(), call))
+            },
             resumed: |exchange| {
                 if let Ok(exchange) = exchange.cast::<E>() {
                     exchange.get().resumed();
