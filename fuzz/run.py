@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from corpus import keep, unpack
+
 HERE = Path(__file__).resolve().parent
 # How long a target may take beyond its time, to read its corpus and to stop.
 GRACE_SECONDS = 300
@@ -21,9 +23,8 @@ SHOWN_LINES = 60
 
 def fuzz(target: str, programs: Path, seconds: int, seed: int | None) -> str | None:
     """Runs one target, and prints how many inputs it had. Returns its last lines if it found something or did not run."""
-    corpus, found = HERE / "corpus" / target, HERE / "artifacts" / target
-    for folder in (corpus, found):
-        folder.mkdir(parents=True, exist_ok=True)
+    corpus, found = unpack(target), HERE / "artifacts" / target
+    found.mkdir(parents=True, exist_ok=True)
     command = [
         str(programs / target),
         str(corpus),
@@ -57,6 +58,9 @@ def main() -> int:
     parser.add_argument(
         "--seed", type=int, help="where libFuzzer's random numbers begin (default: elsewhere each time)"
     )
+    parser.add_argument(
+        "--keep", action="store_true", help="afterwards, write the fewest inputs that reach the same to fuzz/kept/"
+    )
     options = parser.parse_args()
     print(
         f"fuzzing {len(options.targets)} targets, {options.seconds} s each, {options.processes} at a time", flush=True
@@ -64,6 +68,8 @@ def main() -> int:
     with ThreadPoolExecutor(options.processes) as pool:
         ends = pool.map(lambda target: fuzz(target, options.programs, options.seconds, options.seed), options.targets)
         failures = {target: end for target, end in zip(options.targets, ends, strict=True) if end is not None}
+    for target in options.targets if options.keep else ():
+        print(f"{target}: {keep(options.programs / target, target):,} inputs kept", flush=True)
     for target, end in failures.items():
         print(f"the last lines of {target}:\n{end}")
     return 1 if failures else 0

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-RUN = Path(__file__).resolve().parents[2] / "fuzz" / "run.py"
+FUZZ = Path(__file__).resolve().parents[2] / "fuzz"
 STATISTICS = "echo stat::number_of_executed_units: 1234567\n"
 
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
     """A copy of the tool, because it writes beside itself, and a folder for programs."""
-    (tmp_path / "run.py").write_text(RUN.read_text())
+    for name in ("run.py", "corpus.py"):
+        (tmp_path / name).write_text((FUZZ / name).read_text())
     (tmp_path / "programs").mkdir()
     return tmp_path / "programs"
 
@@ -61,3 +62,25 @@ def test_it_fails_if_a_target_does(programs: Path, script: str, reason: str) -> 
     assert "the last lines of bad:" in done.stdout
     assert ("panicked at" in done.stdout) == ("panicked" in script)
     assert "good: 1,234,567 inputs, nothing found" in done.stdout
+
+
+MERGES = 'if [ "$1" = -merge=1 ]; then cp "$3"/* "$2"; exit; fi\n'
+
+
+def test_what_is_kept_is_there_in_the_next_run(programs: Path) -> None:
+    here, finds = programs.parent, MERGES + 'printf found > "$1/input"\n' + STATISTICS
+    done = run(programs, {"target": finds}, "--keep")
+    assert done.stdout.splitlines()[-1] == "target: 1 inputs kept"
+    archive = (here / "kept/target.zip").read_bytes()
+    (here / "corpus/target/input").unlink()
+    assert run(programs, {"target": STATISTICS}).returncode == 0
+    assert (here / "corpus/target/input").read_bytes() == b"found"
+    assert run(programs, {"target": finds}, "--keep").returncode == 0
+    assert (here / "kept/target.zip").read_bytes() == archive
+
+
+def test_each_target_has_a_kept_corpus() -> None:
+    targets = {target.stem for target in (FUZZ / "fuzz_targets").glob("*.rs")}
+    kept = {archive.stem for archive in (FUZZ / "kept").glob("*.zip")}
+    assert targets
+    assert kept == targets
