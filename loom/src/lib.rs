@@ -1,4 +1,5 @@
-//! Tests `src/runtime/reply.rs` in every order in which two threads can use it.
+//! Tests what two threads share in every order in which they can use it: the slot of a response
+//! (`src/runtime/reply.rs`), and the flag that saves wakes (`src/runtime/driver/wake_flag.rs`).
 //!
 //! A crate of its own, because the libraries of the server cannot run under loom.
 
@@ -8,11 +9,21 @@
 mod reply;
 
 #[cfg(all(test, loom))]
+#[path = "../../src/runtime/driver/wake_flag.rs"]
+mod wake_flag;
+
+#[cfg(all(test, loom))]
 mod tests {
+    use std::future::poll_fn;
+    use std::task::Poll;
+
     use loom::future::block_on;
+    use loom::sync::Arc;
+    use loom::sync::atomic::{AtomicUsize, Ordering};
     use loom::thread;
 
     use super::reply::{NoReply, channel};
+    use super::wake_flag::WakeFlag;
 
     #[test]
     fn a_reply_wakes_the_receiver() {
@@ -57,6 +68,57 @@ mod tests {
                 sender.send(loom::sync::Arc::new(1));
             });
             drop(receiver);
+            thread.join().unwrap();
+        });
+    }
+
+    /// A queue that only counts, and the flag of its receiver.
+    #[derive(Default)]
+    struct Queue {
+        items: AtomicUsize,
+        flag: WakeFlag,
+    }
+
+    impl Queue {
+        fn push(&self) {
+            self.items.fetch_add(1, Ordering::AcqRel);
+            self.flag.notify();
+        }
+
+        /// Takes `items` of them, as the driving thread does.
+        async fn take(&self, mut items: usize) {
+            poll_fn(|context| {
+                self.flag.listen(context.waker());
+                items -= self.items.swap(0, Ordering::AcqRel);
+                if items == 0 { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
+    }
+
+    #[test]
+    fn an_item_wakes_a_receiver_that_listens() {
+        loom::model(|| {
+            let queue = Arc::new(Queue::default());
+            let sender = Arc::clone(&queue);
+            let thread = thread::spawn(move || {
+                sender.push();
+                sender.push();
+            });
+            // Never ends if a wake is lost.
+            block_on(queue.take(2));
+            thread.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn an_item_is_found_by_a_receiver_that_was_busy() {
+        loom::model(|| {
+            let queue = Arc::new(Queue::default());
+            let sender = Arc::clone(&queue);
+            let thread = thread::spawn(move || sender.push());
+            queue.flag.suppress();
+            block_on(queue.take(1));
             thread.join().unwrap();
         });
     }

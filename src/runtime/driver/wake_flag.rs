@@ -3,10 +3,14 @@
 //! To wake a thread costs a system call. Most of the time, the thread is awake already or about to look. Both queues
 //! between tokio and the applications use this.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
+#[cfg(not(loom))]
 use futures::task::AtomicWaker;
+#[cfg(loom)]
+use loom::{future::AtomicWaker, sync::atomic::AtomicBool, sync::atomic::Ordering};
+#[cfg(not(loom))]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Wakes the thread that empties one queue. Senders call `notify` after they push. The receiver calls `listen` before
 /// it pops.
@@ -28,7 +32,10 @@ impl WakeFlag {
     /// From now on, wakes `listener`. Call this before the queue is emptied. An item that is pushed later notifies
     /// again.
     pub fn listen(&self, listener: &Waker) {
+        #[cfg(not(loom))]
         self.listener.register(listener);
+        #[cfg(loom)]
+        self.listener.register_by_ref(listener);
         // A read and a write in one operation. So the receiver sees the items of all senders that notified before this.
         self.notified.swap(false, Ordering::AcqRel);
     }
