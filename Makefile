@@ -104,8 +104,9 @@ test-rust: $(VENV)/.maturin
 test-loom: ## run the tests of what threads share in every order of the threads
 	RUSTFLAGS='--cfg loom' cargo test --manifest-path loom/Cargo.toml --target-dir target/loom --release --quiet
 
-# Each target has its own corpus, which begins with fuzz/kept/ and grows from run to run; what is found lies in fuzz/artifacts/. The flags are those of
-# cargo-fuzz without a sanitizer, which would need a nightly compiler. They are not for programs that the build runs, thus --target.
+# Each target has its own corpus, which begins with fuzz/kept/ and grows from run to run; what is found lies in fuzz/artifacts/. The
+# flags are those of cargo-fuzz without a sanitizer, which would need a nightly compiler. They are not for programs that the build
+# runs, thus --target.
 fuzz: $(VENV)/.maturin ## run each fuzz target for MINUTES= (1); FUZZ_TARGETS= names some. Needs a C++ compiler
 	@command -v c++ >/dev/null 2>&1 || { echo 'error: there is no C++ compiler, which libFuzzer needs; hint: install it (Debian: apt-get install g++)' >&2; exit 1; }
 	RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --manifest-path fuzz/Cargo.toml --release --target $(HOST_TARGET) --target-dir fuzz/target --quiet

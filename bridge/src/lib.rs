@@ -12,8 +12,8 @@
 //! 4. [`response`]: status and header fields are checked where the application can see the error. Then they are sent
 //!    with the body.
 //!
-//! [`pipe`] brings bytes from one thread to another. [`spare`] keeps the objects of a call for the next one, with
-//! [`gil_lock`].
+//! [`pipe`] brings bytes from one thread to another. [`spare`] keeps the objects of a call for the next one.
+//! [`gil_lock`] is for what only the thread with the GIL touches.
 //! [`process`] ends a child process that the application has forked when it returns from its call. [`report`] and
 //! [`log`] tell the application's developer what failed.
 //!

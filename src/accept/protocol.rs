@@ -38,7 +38,7 @@ pub fn serve_tcp(
     peer: Box<Peer>,
     guard: ShutdownGuard,
 ) -> impl Future<Output = ()> + Send {
-    open_tcp(service, stream, peer, guard).boxed().then(OptionFuture::from).map(drop)
+    opened(open_tcp(service, stream, peer, guard))
 }
 
 /// Serves a connection over a Unix socket.
@@ -48,48 +48,58 @@ pub fn serve_unix(
     peer: Box<Peer>,
     guard: ShutdownGuard,
 ) -> impl Future<Output = ()> + Send {
-    open_unix(service, stream, peer, guard).boxed().then(OptionFuture::from).map(drop)
+    opened(open_unix(service, stream, peer, guard))
+}
+
+/// Runs the beginning of a connection, which has memory of its own, and then the rest, if it returns any.
+fn opened<F: Future<Output = ()> + Send>(
+    opening: impl Future<Output = Option<F>> + Send,
+) -> impl Future<Output = ()> + Send {
+    Box::pin(opening).then(OptionFuture::from).map(drop)
 }
 
 /// Finds out what the client speaks. Returns the rest of a connection that speaks HTTP/1 without TLS. Serves any other.
+///
+/// What few connections need is boxed, so that a client that sends nothing holds no memory for it.
 async fn open_tcp(
     service: Arc<Service>,
-    mut stream: TcpStream,
-    mut peer: Box<Peer>,
+    stream: TcpStream,
+    peer: Box<Peer>,
     guard: ShutdownGuard,
 ) -> Option<impl Future<Output = ()> + Send> {
-    if is_introduced(&service, &peer)
-        && let Err(unknown) = introduction(&service, &mut stream, &mut peer, &guard).await
-    {
-        unknown.turn_away(service, stream, peer, guard).await;
-        return None;
-    }
-    match service.tls.clone() {
-        None => open_clear(service, stream, peer, guard).await,
-        Some(tls) => {
-            serve_tls(service, &tls, stream, peer, guard).await;
-            None
-        }
-    }
+    let (stream, peer, guard) = introduced(&service, stream, peer, guard).await?;
+    let Some(tls) = service.tls.clone() else { return open_clear(service, stream, peer, guard).await };
+    Box::pin(serve_tls(service, &tls, stream, peer, guard)).await;
+    None
 }
 
 async fn open_unix(
     service: Arc<Service>,
-    mut stream: UnixStream,
-    mut peer: Box<Peer>,
+    stream: UnixStream,
+    peer: Box<Peer>,
     guard: ShutdownGuard,
 ) -> Option<impl Future<Output = ()> + Send> {
-    if is_introduced(&service, &peer)
-        && let Err(unknown) = introduction(&service, &mut stream, &mut peer, &guard).await
-    {
-        unknown.turn_away(service, stream, peer, guard).await;
-        return None;
-    }
+    let (stream, peer, guard) = introduced(&service, stream, peer, guard).await?;
     open_clear(service, stream, peer, guard).await
 }
 
-fn is_introduced(service: &Service, peer: &Peer) -> bool {
-    service.proxies.as_ref().is_some_and(|proxies| proxies.introduces(peer))
+/// The connection after what a proxy says about its client. `None` if it was turned away.
+async fn introduced<S>(
+    service: &Arc<Service>,
+    mut stream: S,
+    mut peer: Box<Peer>,
+    guard: ShutdownGuard,
+) -> Option<(S, Box<Peer>, ShutdownGuard)>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    if service.proxies.as_ref().is_some_and(|proxies| proxies.introduces(&peer))
+        && let Err(unknown) = Box::pin(introduction(service, &mut stream, &mut peer, &guard)).await
+    {
+        Box::pin(unknown.turn_away(Arc::clone(service), stream, peer, guard)).await;
+        return None;
+    }
+    Some((stream, peer, guard))
 }
 
 /// The same for a connection without TLS.
@@ -113,7 +123,7 @@ where
     };
     match http2 {
         Ok(Ok(true)) => {
-            h2::serve(service, Replayed { bytes, io: stream }, peer, guard).await;
+            Box::pin(h2::serve(service, Replayed { bytes, io: stream }, peer, guard)).await;
             None
         }
         // The client left, or never sent a byte.

@@ -1,4 +1,4 @@
-//! Which threads run jobs, until when Python cannot be finalized.
+//! Which threads run jobs. Python cannot be finalized while any does.
 //!
 //! A thread counts while it runs one job after another, and not anew for each of them.
 
