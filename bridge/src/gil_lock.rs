@@ -23,6 +23,7 @@ mod inner {
     use std::ops::{Deref, DerefMut};
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use pyo3::PyVisit;
     use pyo3::prelude::*;
 
     /// A value that is only used by threads that hold the GIL.
@@ -63,6 +64,17 @@ mod inner {
         /// The access to the value. `None` if there is another guard.
         #[inline]
         pub fn try_lock<'a>(&'a self, _py: Python<'a>) -> Option<GilGuard<'a, T>> {
+            self.lock_if_free()
+        }
+
+        /// The same for `__traverse__`, which the garbage collector calls with the GIL.
+        #[inline]
+        pub fn try_lock_to_visit<'a>(&'a self, _visit: &'a PyVisit<'_>) -> Option<GilGuard<'a, T>> {
+            self.lock_if_free()
+        }
+
+        #[inline]
+        fn lock_if_free(&self) -> Option<GilGuard<'_, T>> {
             if self.busy.load(Ordering::Relaxed) {
                 return None;
             }
@@ -107,6 +119,7 @@ mod inner {
 mod inner {
     use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
+    use pyo3::PyVisit;
     use pyo3::prelude::*;
 
     /// A value that one thread at a time uses.
@@ -129,6 +142,15 @@ mod inner {
 
         /// The access to the value. `None` if another thread has it.
         pub fn try_lock<'a>(&'a self, _py: Python<'a>) -> Option<GilGuard<'a, T>> {
+            self.lock_if_free()
+        }
+
+        /// The same for `__traverse__`, which has no `py`.
+        pub fn try_lock_to_visit<'a>(&'a self, _visit: &'a PyVisit<'_>) -> Option<GilGuard<'a, T>> {
+            self.lock_if_free()
+        }
+
+        fn lock_if_free(&self) -> Option<GilGuard<'_, T>> {
             match self.0.try_lock() {
                 Ok(value) => Some(value),
                 Err(TryLockError::Poisoned(value)) => Some(PoisonError::into_inner(value)),

@@ -173,16 +173,19 @@ impl ResponseMessages {
             Admitted::Whole(chunk) => (chunk, false),
             Admitted::Clamped(chunk) => (chunk, true),
         };
-        if !chunk.is_empty() {
-            writer.push(chunk)?;
-        }
+        let capacity = if !chunk.is_empty() {
+            writer.push(chunk)?
+        } else if writer.has_room() {
+            Capacity::More
+        } else {
+            Capacity::Full
+        };
         if over {
             writer.finish();
             self.progress = if more { ResponseProgress::Discarding } else { ResponseProgress::Ended };
             return Ok((Capacity::More, Ended::OverLength));
         }
         if more {
-            let capacity = if writer.has_room() { Capacity::More } else { Capacity::Full };
             self.progress = ResponseProgress::Streaming { writer, length };
             return Ok((capacity, Ended::Whole));
         }

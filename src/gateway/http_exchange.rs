@@ -70,7 +70,7 @@ pub struct HttpExchange {
     pub(super) state: GilLock<ExchangeState>,
     /// The application's own task is running, not a task that it has started.
     pub(super) stepping: AtomicBool,
-    pub(super) waiters: Arc<Waiters>,
+    pub(super) waiters: Waiters,
     pub(super) process: Process,
 }
 
@@ -80,7 +80,7 @@ impl HttpExchange {
     fn receive(slf: &Bound<'_, Self>) -> Awaitable {
         let py = slf.py();
         let this = slf.get();
-        if let Poll::Ready(message) = this.poll_receive(py, &mut Context::from_waker(&this.waiters.waker())) {
+        if let Poll::Ready(message) = this.poll_receive(py, &mut Context::from_waker(this.waiters.waker())) {
             return Awaitable::finished(message);
         }
         let exchange = slf.clone().unbind();
@@ -136,7 +136,7 @@ impl HttpExchange {
         }
         self.state.lock(py).response.progress = ResponseProgress::Left;
         // The connection may not have noticed yet that the client has left, so wake the tasks in `receive`.
-        self.waiters.waker().wake();
+        self.waiters.waker().wake_by_ref();
         Ok(raise_after_listeners(&self.event_loop(py), error))
     }
 

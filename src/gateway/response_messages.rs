@@ -82,7 +82,7 @@ pub(super) struct ResponseMessages {
     pub(super) trailers: Option<Box<Promised>>,
 }
 
-pub(super) use rsgi_bridge::response::sink::Capacity;
+pub(super) use rsgi_bridge::pipe::Capacity;
 
 /// The head in the message that starts a response. `trailers` says whether trailers will follow the body.
 pub(super) fn response_head(py: Python<'_>, message: &Bound<'_, PyDict>, trailers: bool) -> PyResult<ResponseHead> {

@@ -6,71 +6,69 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rsgi_bridge::error::Disconnected;
-use rsgi_bridge::pipe::{PipeWriter, pipe};
+use rsgi_bridge::pipe::{Capacity, PipeWriter, pipe};
 use rsgi_bridge::pool::JobHandle;
 use rsgi_bridge::response::overflow::{More, Overflow};
 use rsgi_bridge::response::response_head::ResponseHead;
-use rsgi_bridge::response::sink::{Capacity, FileBody, ResponseSink};
+use rsgi_bridge::response::sink::{FileBody, ResponseSink};
 use rsgi_bridge::response::stored::{Kept, Piece, keep};
 
 use crate::request::error::RequestError;
 use crate::response::app_response::AppResponse;
-use crate::runtime::calls::CallHandle;
+use crate::runtime::calls::{AppCalls, CallKey};
 use crate::runtime::response_queue::{Responder, ResponseQueue};
+
+/// What the responses of one application need on their way back.
+#[derive(Debug)]
+pub struct SinkContext {
+    /// Wakes their connections.
+    pub response_queue: Arc<ResponseQueue>,
+    /// The calls that they answer.
+    pub calls: Arc<AppCalls>,
+    /// How many bytes of a body may be in memory.
+    pub capacity: usize,
+    /// How many bytes of a body may go to a file.
+    pub spool: u64,
+}
 
 /// Sends the response of one call to its connection.
 pub struct SocketSink {
+    context: Arc<SinkContext>,
     responder: Option<Responder>,
-    response_queue: Arc<ResponseQueue>,
     writer: Option<PipeWriter<Piece>>,
     /// How many bytes of the declared `Content-Length` are not yet in the pipe.
     missing: Option<u64>,
-    capacity: usize,
-    /// How many bytes of the body may go to a file.
-    spool: u64,
     /// Takes the bytes that exceed the capacity.
     overflow: Overflow,
     head_request: bool,
     job_handle: JobHandle,
-    call: CallHandle,
+    call: CallKey,
 }
 
 impl SocketSink {
-    /// A sink for the response to one request. `(capacity, spool)` is how many bytes of it may be in memory, and how
-    /// many in a file.
+    /// A sink for the response to `call`.
     pub fn new(
-        (responder, response_queue): (Responder, Arc<ResponseQueue>),
-        (capacity, spool): (usize, u64),
+        context: &Arc<SinkContext>,
+        responder: Responder,
         head_request: bool,
         job_handle: JobHandle,
-        call: CallHandle,
+        call: CallKey,
     ) -> Self {
-        let (responder, overflow) = (Some(responder), Overflow::new(spool));
-        Self {
-            responder,
-            response_queue,
-            writer: None,
-            missing: None,
-            capacity,
-            spool,
-            overflow,
-            head_request,
-            job_handle,
-            call,
-        }
+        let (context, responder, overflow) = (Arc::clone(context), Some(responder), Overflow::new(context.spool));
+        Self { context, responder, writer: None, missing: None, overflow, head_request, job_handle, call }
     }
 
     /// A response whose body is larger than the buffer. It goes to a file if too many such bodies are in memory
     /// already.
     fn large(&self, mut head: ResponseHead, body: Bytes) -> AppResponse {
         let length = body.len() as u64;
-        match keep(body, self.spool) {
+        match keep(body, self.context.spool) {
             Kept::InMemory(body) => AppResponse::Whole(head, body),
             Kept::Stored(stored) => {
                 if head.content_length.is_none() {
                     head.set_length(length);
                 }
-                let (writer, reader) = pipe(self.capacity);
+                let (writer, reader) = pipe(self.context.capacity);
                 // We hold the reader, so the pipe is open and the push cannot fail.
                 let _open = writer.push(Piece::Stored(stored));
                 writer.finish();
@@ -81,7 +79,7 @@ impl SocketSink {
 
     fn respond(&mut self, response: AppResponse) {
         if let Some(responder) = self.responder.take() {
-            self.response_queue.send(responder, response);
+            self.context.response_queue.send(responder, response);
         }
     }
 }
@@ -89,7 +87,7 @@ impl SocketSink {
 impl ResponseSink for SocketSink {
     fn complete(&mut self, head: ResponseHead, body: Bytes) {
         self.job_handle.responded();
-        let large = body.len() > self.capacity && head.allows_body(self.head_request);
+        let large = body.len() > self.context.capacity && head.allows_body(self.head_request);
         let response = if large { self.large(head, body) } else { AppResponse::Whole(head, body) };
         self.respond(response);
     }
@@ -101,12 +99,12 @@ impl ResponseSink for SocketSink {
     }
 
     fn start(&mut self, head: ResponseHead) {
-        let (writer, reader) = pipe(self.capacity);
+        let (writer, reader) = pipe(self.context.capacity);
         self.missing = head.content_length;
         let job_handle = self.job_handle.clone();
         writer.on_abandoned(move || _ = job_handle.leave());
         if head.content_length.is_none() {
-            self.call.streams(writer.hang_up_handle());
+            self.context.calls.streams(self.call, writer.hang_up_handle());
         }
         self.writer = Some(writer);
         self.respond(AppResponse::Spooled(head, reader));
@@ -120,8 +118,7 @@ impl ResponseSink for SocketSink {
                 self.job_handle.responded();
             }
         }
-        writer.push(Piece::Bytes(chunk))?;
-        Ok(if writer.has_room() { Capacity::More } else { Capacity::Full })
+        writer.push(Piece::Bytes(chunk))
     }
 
     fn is_gone(&self) -> bool {

@@ -5,7 +5,6 @@
 //!
 //! Spec: ASGI "Applications".
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use pyo3::intern;
@@ -15,6 +14,7 @@ use rsgi_bridge::process::Process;
 use rsgi_bridge::spare::{Spare, has_only};
 
 use super::http_exchange::{ExchangeState, HttpExchange};
+use super::waiters::Waiters;
 
 /// An exchange and its two methods, as the application gets them.
 pub(super) struct Given<'py> {
@@ -43,7 +43,7 @@ impl<'py> Given<'py> {
             drop(before);
             return Ok(Self { exchange, receive: receive.into_bound(py), send: send.into_bound(py) });
         }
-        let (stepping, waiters) = (AtomicBool::new(false), Arc::default());
+        let (stepping, waiters) = (AtomicBool::new(false), Waiters::default());
         let exchange =
             Bound::new(py, HttpExchange { state: GilLock::new(state), stepping, waiters, process: Process::this() })?;
         let method = |name| exchange.as_any().getattr(name);
@@ -56,10 +56,7 @@ impl<'py> Given<'py> {
     pub(super) fn give_back(self, spare: &Spare<SpareExchange>) {
         let Self { exchange, receive, send } = self;
         // Each bound method holds a reference to the exchange, so 3 references are expected.
-        if has_only(&receive, 1)
-            && has_only(&send, 1)
-            && has_only(&exchange, 3)
-            && Arc::strong_count(&exchange.get().waiters) == 1
+        if has_only(&receive, 1) && has_only(&send, 1) && has_only(&exchange, 3) && exchange.get().waiters.are_unused()
         {
             let py = exchange.py();
             let given_back =

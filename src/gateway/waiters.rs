@@ -6,59 +6,102 @@
 //!
 //! Spec: ASGI "Applications": `receive` and `send` may be awaited wherever the application likes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use pyo3::prelude::*;
 use rsgi_bridge::host::awaitable::PollFn;
+use slab::Slab;
 
 /// All tasks that wait for something of one request. They are woken together.
-#[derive(Debug, Default)]
-pub(super) struct Waiters(Mutex<Vec<Weak<Waiter>>>);
+#[derive(Debug)]
+pub(super) struct Waiters {
+    list: Arc<WaiterList>,
+    /// Wakes all of them. Kept, because each message needs it.
+    waker: Waker,
+}
 
-/// One waiting task.
+/// The wakers of the waiting tasks. A task that runs, and will poll by itself, has none.
 #[derive(Debug, Default)]
-struct Waiter(Mutex<Option<Waker>>);
+struct WaiterList(Mutex<Slab<Option<Waker>>>);
+
+/// One waiting task, until this is dropped.
+#[derive(Debug)]
+struct Waiter {
+    list: Arc<WaiterList>,
+    key: usize,
+}
+
+impl Default for Waiters {
+    fn default() -> Self {
+        let list = Arc::<WaiterList>::default();
+        Self { waker: Waker::from(Arc::clone(&list)), list }
+    }
+}
 
 impl Waiters {
     /// Makes the caller one of the waiting tasks. The result runs `poll` with the common waker.
     pub(super) fn join(
-        self: &Arc<Self>,
+        &self,
         mut poll: impl FnMut(Python<'_>, &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>> + Send + 'static,
     ) -> PollFn {
-        let waiter = Arc::new(Waiter::default());
-        let mut waiters = self.lock();
-        waiters.retain(|waiter| waiter.strong_count() > 0);
-        waiters.push(Arc::downgrade(&waiter));
-        drop(waiters);
-        let all = self.waker();
+        let (key, list) = (self.list.lock().insert(None), Arc::clone(&self.list));
+        let (waiter, all) = (Waiter { list, key }, self.waker.clone());
         Box::new(move |py, context| {
-            waiter.set(Some(context.waker().clone()));
+            waiter.set(context.waker());
             poll(py, &mut Context::from_waker(&all))
         })
     }
 
     /// Wakes all of them.
-    pub(super) fn waker(self: &Arc<Self>) -> Waker {
-        Waker::from(Arc::clone(self))
+    pub(super) fn waker(&self) -> &Waker {
+        &self.waker
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Waiter>>> {
+    /// Whether no task waits, and nothing will wake them.
+    pub(super) fn are_unused(&self) -> bool {
+        // The waker has the second reference.
+        Arc::strong_count(&self.list) == 2
+    }
+}
+
+impl WaiterList {
+    fn lock(&self) -> MutexGuard<'_, Slab<Option<Waker>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wake for Waiters {
+impl Wake for WaiterList {
     fn wake(self: Arc<Self>) {
-        let waiting: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).collect();
-        for waker in waiting.iter().filter_map(|waiter| waiter.set(None)) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let (first, others) = {
+            let mut list = self.lock();
+            let mut waiting = list.iter_mut().filter_map(|(_, waker)| waker.take());
+            // Most often there is one, and this allocates nothing.
+            (waiting.next(), waiting.collect::<Vec<_>>())
+        };
+        for waker in first.into_iter().chain(others) {
             waker.wake();
         }
     }
 }
 
 impl Waiter {
-    fn set(&self, waker: Option<Waker>) -> Option<Waker> {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), waker)
+    fn set(&self, waker: &Waker) {
+        // A task that only looks has no waker.
+        if waker.will_wake(Waker::noop()) {
+            return;
+        }
+        // Dropped without the lock, because it may run Python code.
+        let _earlier = self.list.lock().get_mut(self.key).map(|place| place.replace(waker.clone()));
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let _waker = self.list.lock().try_remove(self.key);
     }
 }

@@ -29,7 +29,7 @@ use super::call::Call;
 use super::client_state::ClientState;
 use super::in_time::{self, ResponseTimeout};
 use super::pending_call::{Callee, PendingCall};
-use super::socket_sink::SocketSink;
+use super::socket_sink::{SinkContext, SocketSink};
 use crate::config::choice::RequestBuffering;
 use crate::config::settings::Settings;
 use crate::gateway::overload;
@@ -61,12 +61,9 @@ pub struct WsgiTarget {
 pub struct WsgiGateway {
     name: Arc<str>,
     target: WsgiTarget,
-    response_queue: Arc<ResponseQueue>,
-    calls: Arc<AppCalls>,
+    sinks: Arc<SinkContext>,
     event_loop: Arc<EventLoop>,
     buffering: RequestBuffering,
-    response_buffer: usize,
-    response_spool: u64,
     /// How long it may take until its response begins, and what gets a message when all threads hang.
     limit: Option<(Duration, Arc<Wear>)>,
 }
@@ -82,9 +79,9 @@ impl WsgiGateway {
         limit: Option<(Duration, Arc<Wear>)>,
     ) -> Self {
         let buffering = settings.wsgi_request_buffering;
-        let Settings { response_buffer, response_spool, .. } = *settings;
-        let event_loop = Arc::clone(event_loop);
-        Self { name, target, response_queue, calls, event_loop, buffering, response_buffer, response_spool, limit }
+        let (capacity, spool) = (settings.response_buffer, settings.response_spool);
+        let sinks = Arc::new(SinkContext { response_queue, calls, capacity, spool });
+        Self { name, target, sinks, event_loop: Arc::clone(event_loop), buffering, limit }
     }
 }
 
@@ -180,20 +177,12 @@ fn submit(
     let (responder, wait) = client.reply();
     let pool = &gateway.target.pool;
     let job_handle = if gateway.limit.is_some() { pool.timed_job_handle() } else { pool.job_handle() };
-    let call = gateway.calls.begin(&head);
+    let call = gateway.sinks.calls.begin(&head);
     let time = gateway.limit.as_ref().map(|(limit, wear)| {
         let (reading, wear) = (source.reading(), Some(Arc::clone(wear)));
         ResponseTimeout { limit: *limit, reading, call: call.handle(), wear }
     });
-    let job = WsgiJob {
-        gateway: Arc::clone(gateway),
-        head,
-        source,
-        content_length,
-        responder,
-        job_handle: job_handle.clone(),
-        call,
-    };
+    let job = WsgiJob { gateway: Arc::clone(gateway), head, source, content_length, responder, call };
     let refused = pool.submit(Box::new(job), job_handle.clone()).is_err();
     if refused || pool.is_short() {
         overload::watch(pool);
@@ -255,18 +244,14 @@ struct WsgiJob {
     source: BodySource,
     content_length: Option<u64>,
     responder: Responder,
-    job_handle: JobHandle,
     call: RunningCall,
 }
 
 impl Job for WsgiJob {
-    fn run(self: Box<Self>, py: Python<'_>) {
-        let Self { gateway, head, source, content_length, responder, job_handle, call } = *self;
+    fn run(self: Box<Self>, py: Python<'_>, job_handle: &JobHandle) {
+        let Self { gateway, head, source, content_length, responder, call } = *self;
         head.called();
-        let response_queue = Arc::clone(&gateway.response_queue);
-        let sizes = (gateway.response_buffer, gateway.response_spool);
-        let sink =
-            SocketSink::new((responder, response_queue), sizes, head.is_head(), job_handle.clone(), call.handle());
+        let sink = SocketSink::new(&gateway.sinks, responder, head.is_head(), job_handle.clone(), call.key());
         let exchange = Exchange::new(Box::new(sink), head.is_head());
         let environ = main_loop::offer(py, gateway.event_loop.python(py).as_ref())
             .and_then(|()| Input::of_call(py, source))
@@ -276,11 +261,11 @@ impl Job for WsgiJob {
             Ok((environ, input)) => {
                 let report = run(py, gateway.target.app.bind(py), environ, &exchange, None);
                 // If the body broke off, errors of the application are the client's fault and are not logged.
-                if !report.is_empty() && input.get().failure().is_none() {
+                if !report.is_empty() && input.get().failure(py).is_none() {
                     report_call(py, log_context(), report);
                 }
                 if job_handle.remarked().is_some() {
-                    log_remark(py, log_context(), &job_handle);
+                    log_remark(py, log_context(), job_handle);
                 }
                 Input::give_back(input);
             }

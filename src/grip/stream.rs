@@ -157,7 +157,7 @@ impl HeldStream {
             self.due = Instant::now() + keep_alive.every;
         }
         match self.writer.push(content) {
-            Ok(()) => ControlFlow::Continue(()),
+            Ok(_) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(StreamEnd::Gone),
         }
     }

@@ -97,7 +97,13 @@ pub struct RunningCall(CallHandle);
 #[derive(Debug, Clone)]
 pub struct CallHandle {
     all: Arc<Calls>,
-    key: usize,
+    key: CallKey,
+}
+
+/// Which call it is, also after it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallKey {
+    place: usize,
     number: u64,
 }
 
@@ -156,6 +162,16 @@ impl Calls {
         .await;
     }
 
+    fn streams(&self, CallKey { place, number }: CallKey, stream: Arc<dyn HangUp>) {
+        let mut state = self.lock();
+        if state.streams_end {
+            drop(state);
+            stream.hang_up();
+        } else if let Some(running) = state.running.get_mut(place).filter(|running| running.number == number) {
+            running.stream = Some(stream);
+        }
+    }
+
     /// Ends the responses without a length, now and in the future: their applications see that the client has gone.
     pub fn end_streams(&self) {
         let streams: Vec<_> = {
@@ -185,8 +201,13 @@ impl AppCalls {
         let number = state.begun;
         let (app, series) = (self.app, head.series.clone());
         let running = CallEntry { number, app, method, target, since: head.began, series, stream: None };
-        let key = state.running.insert(running);
-        RunningCall(CallHandle { all: Arc::clone(&self.all), key, number })
+        let place = state.running.insert(running);
+        RunningCall(CallHandle { all: Arc::clone(&self.all), key: CallKey { place, number } })
+    }
+
+    /// Notes that the response of a call has no length. `stream` ends it.
+    pub fn streams(&self, call: CallKey, stream: Arc<dyn HangUp>) {
+        self.all.streams(call, stream);
     }
 }
 
@@ -207,7 +228,12 @@ impl RunningCall {
 
     /// Whether `handle` refers to this call.
     pub fn is(&self, handle: &CallHandle) -> bool {
-        self.0.is(handle)
+        self.0.key == handle.key
+    }
+
+    /// Which call it is.
+    pub fn key(&self) -> CallKey {
+        self.0.key
     }
 
     /// Notes that the response has no length. `stream` ends it.
@@ -220,24 +246,14 @@ impl CallHandle {
     /// Describes the call. `None` if it has ended.
     pub fn describe(&self) -> Option<CallDescription> {
         let state = self.all.lock();
-        let running = state.running.get(self.key).filter(|running| running.number == self.number)?;
+        let CallKey { place, number } = self.key;
+        let running = state.running.get(place).filter(|running| running.number == number)?;
         state.describe(running)
-    }
-
-    /// Whether both refer to the same call.
-    pub fn is(&self, other: &Self) -> bool {
-        self.number == other.number
     }
 
     /// Notes that the response has no length. `stream` ends it.
     pub fn streams(&self, stream: Arc<dyn HangUp>) {
-        let mut state = self.all.lock();
-        if state.streams_end {
-            drop(state);
-            stream.hang_up();
-        } else if let Some(running) = state.running.get_mut(self.key).filter(|running| running.number == self.number) {
-            running.stream = Some(stream);
-        }
+        self.all.streams(self.key, stream);
     }
 }
 
@@ -245,7 +261,7 @@ impl Drop for RunningCall {
     fn drop(&mut self) {
         let (ended, waiting) = {
             let mut state = self.0.all.lock();
-            let ended = state.running.try_remove(self.0.key);
+            let ended = state.running.try_remove(self.0.key.place);
             (ended, state.running.is_empty().then(|| state.waiting.take()).flatten())
         };
         drop(ended);

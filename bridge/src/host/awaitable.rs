@@ -6,12 +6,14 @@
 //!
 //! Spec: PEP 492 "Awaitable Objects"; the `asyncio.Future` protocol (`_asyncio_future_blocking`).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+
+use crate::gil_lock::GilLock;
 
 /// Access to one asyncio loop from any thread.
 pub trait LoopHandle: Send + Sync {
@@ -43,7 +45,7 @@ enum AwaitableState {
 
 /// An awaitable with one result.
 #[pyclass(frozen, module = "rsgi")]
-pub struct Awaitable(Mutex<AwaitableState>);
+pub struct Awaitable(GilLock<AwaitableState>);
 
 impl std::fmt::Debug for Awaitable {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -54,30 +56,30 @@ impl std::fmt::Debug for Awaitable {
 impl Awaitable {
     /// An awaitable that has its result already: `await` does not suspend the task.
     pub fn finished(value: PyResult<Py<PyAny>>) -> Self {
-        Self(Mutex::new(AwaitableState::Finished(value)))
+        Self(GilLock::new(AwaitableState::Finished(value)))
     }
 
     /// An awaitable that suspends the task until `poll` is ready.
     pub fn waiting(handle: Arc<dyn LoopHandle>, poll: PollFn) -> Self {
-        Self(Mutex::new(AwaitableState::Waiting { poll, handle, resumed: false }))
+        Self(GilLock::new(AwaitableState::Waiting { poll, handle, resumed: false }))
     }
 
     /// Like [`Self::waiting`], but suspends the task for one turn of the loop first, so that others get theirs.
     pub fn yielding(handle: Arc<dyn LoopHandle>, poll: PollFn) -> Self {
-        Self(Mutex::new(AwaitableState::Yielding { poll, handle }))
+        Self(GilLock::new(AwaitableState::Yielding { poll, handle }))
     }
 
-    fn replace(&self, state: AwaitableState) -> AwaitableState {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), state)
+    fn replace(&self, py: Python<'_>, state: AwaitableState) -> AwaitableState {
+        std::mem::replace(&mut *self.0.lock(py), state)
     }
 
     fn step(&self, py: Python<'_>) -> PyResult<Step> {
         // `poll` runs Python code, so the lock is not held meanwhile.
-        match self.replace(AwaitableState::Done) {
+        match self.replace(py, AwaitableState::Done) {
             AwaitableState::Finished(value) => Ok(Step::Return(value?)),
             AwaitableState::Done => Err(PyRuntimeError::new_err("this awaitable was awaited already")),
             AwaitableState::Yielding { poll, handle } => {
-                self.replace(AwaitableState::Waiting { poll, handle, resumed: true });
+                self.replace(py, AwaitableState::Waiting { poll, handle, resumed: true });
                 // Like a bare `yield`: the task goes on in the next turn.
                 Ok(Step::Suspend(py.None()))
             }
@@ -90,7 +92,7 @@ impl Awaitable {
                 match poll(py, &mut Context::from_waker(&waker)) {
                     Poll::Ready(value) => Ok(Step::Return(value?)),
                     Poll::Pending => {
-                        self.replace(AwaitableState::Waiting { poll, handle, resumed: true });
+                        self.replace(py, AwaitableState::Waiting { poll, handle, resumed: true });
                         Ok(Step::Suspend(future))
                     }
                 }
@@ -133,12 +135,12 @@ impl Awaitable {
         value: Option<Bound<'_, PyAny>>,
         _traceback: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        self.close();
+        self.close(exception.py());
         Err(PyErr::from_value(value.unwrap_or(exception)))
     }
 
-    fn close(&self) {
-        self.replace(AwaitableState::Done);
+    fn close(&self, py: Python<'_>) {
+        self.replace(py, AwaitableState::Done);
     }
 }
 

@@ -15,11 +15,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::error::Disconnected;
-use crate::pipe::{PipeReader, PipeWriter, Weight};
+use crate::pipe::{Capacity, PipeReader, PipeWriter, Weight};
 use crate::pool::JobHandle;
 use crate::response::overflow::{More, Outlet, Overflow};
 use crate::response::response_head::ResponseHead;
-use crate::response::sink::{Capacity, FileBody, Pieces, ResponseSink};
+use crate::response::sink::{FileBody, Pieces, ResponseSink};
 use crate::response::stored::{Storable, Stored};
 
 /// How much of a file is read at once, in bytes.
@@ -253,8 +253,7 @@ impl ResponseSink for EventSink {
     fn write(&mut self, chunk: Bytes) -> Result<Capacity, Disconnected> {
         let events = lock(&self.events);
         let events = events.as_ref().ok_or(Disconnected)?;
-        events.push(Event::Chunk(chunk))?;
-        Ok(if events.has_room() { Capacity::More } else { Capacity::Full })
+        events.push(Event::Chunk(chunk))
     }
 
     fn is_gone(&self) -> bool {

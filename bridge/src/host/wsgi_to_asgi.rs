@@ -23,7 +23,7 @@ use crate::host::foreign_loop::ForeignLoop;
 use crate::host::main_loop;
 use crate::host::scope_request::{BridgeRequest, ScopeRequest};
 use crate::host::wsgi_pool::WsgiPool;
-use crate::pipe::{PipeReader, PipeWriter, pipe};
+use crate::pipe::{Capacity, PipeReader, PipeWriter, pipe};
 use crate::pool::{Job, JobHandle};
 use crate::report::{log_remark, report_call};
 use crate::request::environ::{Concurrency, EnvironTemplate};
@@ -110,7 +110,6 @@ impl WsgiBridge {
             content_length: length,
             sends_files: request.sends_files,
             events: Arc::new(Mutex::new(Some(events))),
-            job_handle: job_handle.clone(),
             scope,
             context,
             event_loop: event_loop.clone().unbind(),
@@ -198,7 +197,7 @@ impl BridgeCall {
             None => true,
             Some(body) => {
                 // If the application has ended, nobody reads the body, so it is dropped.
-                chunk.as_bytes().is_empty() || body.push(shared(chunk)).is_err() || body.has_room()
+                chunk.as_bytes().is_empty() || body.push(shared(chunk)) != Ok(Capacity::Full)
             }
         };
         if room {
@@ -271,7 +270,6 @@ struct BridgeJob {
     content_length: Option<u64>,
     sends_files: bool,
     events: Events,
-    job_handle: JobHandle,
     scope: Py<PyDict>,
     context: Py<PyAny>,
     event_loop: Py<PyAny>,
@@ -280,8 +278,8 @@ struct BridgeJob {
 }
 
 impl Job for BridgeJob {
-    fn run(mut self: Box<Self>, py: Python<'_>) {
-        let outcome = self.call(py);
+    fn run(mut self: Box<Self>, py: Python<'_>, job_handle: &JobHandle) {
+        let outcome = self.call(py, job_handle);
         let events = lock(&self.events).take();
         // If the pipe is dropped without an end, the response breaks off.
         if let Some(events) = events
@@ -296,16 +294,22 @@ impl Job for BridgeJob {
 impl BridgeJob {
     /// # Errors
     /// The application's exception, if the host must see it.
-    fn call(&mut self, py: Python<'_>) -> PyResult<()> {
+    fn call(&mut self, py: Python<'_>, job_handle: &JobHandle) -> PyResult<()> {
         main_loop::offer(py, Some(self.event_loop.bind(py)))?;
         let source = self.source.take().unwrap_or(BodySource::Empty);
         let Self { bridge, request, scope, context, .. } = &*self;
         let bridge = bridge.get();
         let events = Arc::clone(&self.events);
         let reraises = bridge.settings.reraise_exc_info;
-        let job_handle = self.job_handle.clone();
         let overflow = Overflow::new(bridge.settings.response_spool_bytes);
-        let sink = EventSink { events, job_handle, overflow, sends_files: self.sends_files, replaced: None, reraises };
+        let sink = EventSink {
+            events,
+            job_handle: job_handle.clone(),
+            overflow,
+            sends_files: self.sends_files,
+            replaced: None,
+            reraises,
+        };
         let exchange = Exchange::new(Box::new(sink), request.method == "HEAD");
         let input = Bound::new(py, Input::new(source))?;
         let environ = bridge.environ.build(py, &request.view(self.content_length), input.clone().into_any())?;
@@ -322,10 +326,10 @@ impl BridgeJob {
         let target = String::from_utf8_lossy(request.target());
         let log_context = request.log_context(&bridge.name, &target);
         report_call(py, log_context, report);
-        log_remark(py, log_context, &self.job_handle);
+        log_remark(py, log_context, job_handle);
         // If the request body broke off, the application's exception is a consequence of that, and the host does not
         // need it.
-        match raised.filter(|_| input.get().failure().is_none()) {
+        match raised.filter(|_| input.get().failure(py).is_none()) {
             Some(error) => Err(error),
             None => Ok(()),
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use super::hang_up::HangUp;
-use super::state::{End, OnAbandoned, PipeState, Presence, Shared, Weight, wake};
+use super::state::{Capacity, End, OnAbandoned, PipeState, Presence, Shared, Weight, wake};
 use crate::error::{BodyError, Disconnected};
 use crate::process::Process;
 
@@ -49,7 +49,7 @@ impl<T: Weight> PipeWriter<T> {
         if state.presence == Presence::Gone {
             return Poll::Ready(Err(Disconnected));
         }
-        if state.weight < self.shared.capacity {
+        if self.shared.room(&state) == Capacity::More {
             return Poll::Ready(Ok(()));
         }
         state.writer_waker = Some(context.waker().clone());
@@ -83,21 +83,23 @@ impl<T: Weight> PipeWriter<T> {
     }
 
     /// Puts an item in, even if there is no room. Callers wait for [`PipeWriter::poll_ready`] before or after this.
+    /// Returns whether there is room for another.
     ///
     /// # Errors
     /// [`Disconnected`] when the reader has gone.
-    pub fn push(&self, item: T) -> Result<(), Disconnected> {
-        let waker = {
+    pub fn push(&self, item: T) -> Result<Capacity, Disconnected> {
+        let (waker, room) = {
             let mut state = self.shared.lock();
             if state.presence == Presence::Gone {
                 return Err(Disconnected);
             }
             state.weight += item.weight();
             state.items.push_back(item);
-            if state.weight >= state.enough { state.reader_waker.take() } else { None }
+            let waker = if state.weight >= state.enough { state.reader_waker.take() } else { None };
+            (waker, self.shared.room(&state))
         };
         wake(waker);
-        Ok(())
+        Ok(room)
     }
 
     /// Calls `tell` once, if the reader leaves before the writer has ended.
@@ -120,7 +122,7 @@ impl<T: Weight> PipeWriter<T> {
 
     /// Whether there is room for another item.
     pub fn has_room(&self) -> bool {
-        self.shared.lock().weight < self.shared.capacity
+        self.shared.room(&self.shared.lock()) == Capacity::More
     }
 
     /// Ends the pipe: nothing more comes.

@@ -17,7 +17,7 @@ mod state;
 pub use self::ends::{PipeReader, PipeWriter, pipe};
 pub use self::hang_up::HangUp;
 pub use self::reading::Reading;
-pub use self::state::Weight;
+pub use self::state::{Capacity, Weight};
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,15 @@ impl Weight for Bytes {
     }
 }
 
+/// Whether another item can be written at once.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Capacity {
+    /// It can.
+    More,
+    /// It cannot before the reader has taken some.
+    Full,
+}
+
 #[derive(Debug)]
 pub(super) enum End {
     Open,
@@ -87,6 +96,11 @@ impl<T> Shared<T> {
             state.presence = Presence::Gone;
         }
         state
+    }
+
+    /// Whether there is room for another item.
+    pub(super) fn room(&self, state: &PipeState<T>) -> Capacity {
+        if state.weight < self.capacity { Capacity::More } else { Capacity::Full }
     }
 }
 

@@ -16,9 +16,9 @@ fn next(reader: &PipeReader<Bytes>) -> Option<Result<Bytes, BodyError>> {
 
 #[test]
 fn items_come_out_in_order_and_then_the_end() {
-    let (writer, reader) = pipe(16);
-    writer.push(Bytes::from_static(b"a")).unwrap();
-    writer.push(Bytes::from_static(b"b")).unwrap();
+    let (writer, reader) = pipe(2);
+    assert_eq!(writer.push(Bytes::from_static(b"a")), Ok(Capacity::More));
+    assert_eq!(writer.push(Bytes::from_static(b"b")), Ok(Capacity::Full));
     writer.finish();
     assert_eq!(next(&reader), Some(Ok(Bytes::from_static(b"a"))));
     assert!(!reader.is_finished());

@@ -42,8 +42,8 @@ use self::spare_log::SpareLog;
 
 /// A job for a pool thread.
 pub trait Job: Send {
-    /// Runs the job. The pool catches a panic and drops the job.
-    fn run(self: Box<Self>, py: Python<'_>);
+    /// Runs the job, whose state is in `job_handle`. The pool catches a panic and drops the job.
+    fn run(self: Box<Self>, py: Python<'_>, job_handle: &JobHandle);
 }
 
 /// The queue was full.
@@ -291,7 +291,7 @@ impl Pool {
     fn perform(&self, py: Python<'_>, job: Box<dyn Job>, job_handle: &JobHandle) -> Then {
         self.counts.running.fetch_add(1, Ordering::AcqRel);
         // The panic hook prints the panic. Dropping the job answers the client.
-        let _panicked = catch_unwind(AssertUnwindSafe(|| job.run(py)));
+        let _panicked = catch_unwind(AssertUnwindSafe(|| job.run(py, job_handle)));
         self.counts.running.fetch_sub(1, Ordering::AcqRel);
         job_handle.end(self);
         if self.has_one_too_many() { Then::End } else { Then::GoOn }

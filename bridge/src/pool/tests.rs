@@ -6,7 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 struct Panicking;
 
 impl Job for Panicking {
-    fn run(self: Box<Self>, _py: Python<'_>) {
+    fn run(self: Box<Self>, _py: Python<'_>, _job_handle: &JobHandle) {
         panic!("a fault of ours");
     }
 }
@@ -14,7 +14,7 @@ impl Job for Panicking {
 struct Naming(Sender<String>);
 
 impl Job for Naming {
-    fn run(self: Box<Self>, py: Python<'_>) {
+    fn run(self: Box<Self>, py: Python<'_>, _job_handle: &JobHandle) {
         let thread = py.import("threading").unwrap().call_method0("current_thread").unwrap();
         self.0.send(thread.getattr("name").unwrap().extract().unwrap()).unwrap();
     }
@@ -36,7 +36,7 @@ fn a_panic_ends_one_job_and_no_thread() {
 struct Stuck(std::sync::mpsc::Receiver<()>);
 
 impl Job for Stuck {
-    fn run(self: Box<Self>, py: Python<'_>) {
+    fn run(self: Box<Self>, py: Python<'_>, _job_handle: &JobHandle) {
         let receiver = Mutex::new(self.0);
         let _released = py.detach(|| receiver.lock().unwrap().recv_timeout(Duration::from_secs(60)));
     }
@@ -102,7 +102,7 @@ fn calls_that_took_too_long_are_replaced_one_for_one() {
 struct Stalled(JobHandle, Sender<()>, Arc<AtomicBool>);
 
 impl Job for Stalled {
-    fn run(self: Box<Self>, py: Python<'_>) {
+    fn run(self: Box<Self>, py: Python<'_>, _job_handle: &JobHandle) {
         py.detach(|| {
             let stall = self.0.stall();
             while !self.2.load(Ordering::Acquire) {

@@ -5,14 +5,13 @@
 //!
 //! Spec: PEP 3333 "Input and Error Streams".
 
-use std::sync::{Mutex, MutexGuard};
-
 use bytes::{Buf, Bytes};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::error::BodyError;
+use crate::gil_lock::{GilGuard, GilLock};
 use crate::request::source::{BodySource, shared};
 use crate::spare::{Spare, has_only};
 
@@ -20,7 +19,8 @@ use crate::spare::{Spare, has_only};
 #[pyclass(frozen, name = "WsgiInput", module = "rsgi._rsgi")]
 #[derive(Debug)]
 pub struct Input {
-    state: Mutex<InputState>,
+    /// A thread that waits for more of the body keeps the lock without the GIL.
+    state: GilLock<InputState>,
 }
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ static SPARE: Spare<Py<Input>> = Spare::new();
 impl Input {
     /// An input that reads from `source`.
     pub fn new(source: BodySource) -> Self {
-        Self { state: Mutex::new(InputState { buffer: Bytes::new(), source }) }
+        Self { state: GilLock::new(InputState { buffer: Bytes::new(), source }) }
     }
 
     /// An input for one call. It is the object of an earlier call, if there is one that no application has kept.
@@ -46,27 +46,27 @@ impl Input {
     pub fn of_call(py: Python<'_>, source: BodySource) -> PyResult<Bound<'_, Self>> {
         let Some(input) = SPARE.take(py) else { return Bound::new(py, Self::new(source)) };
         let input = input.into_bound(py);
-        input.get().lock()?.source = source;
+        input.get().lock(py)?.source = source;
         Ok(input)
     }
 
     /// Keeps the input for another call, if it is empty and the application has not kept it.
     pub fn give_back(input: Bound<'_, Self>) {
         let unread =
-            |state: MutexGuard<'_, InputState>| matches!(state.source, BodySource::Empty) && state.buffer.is_empty();
-        if has_only(&input, 1) && input.get().state.try_lock().is_ok_and(unread) {
+            |state: GilGuard<'_, InputState>| matches!(state.source, BodySource::Empty) && state.buffer.is_empty();
+        if has_only(&input, 1) && input.get().state.try_lock(input.py()).is_some_and(unread) {
             SPARE.give_back(input.py(), input.unbind());
         }
     }
 
     /// Why the body broke off, if it did. Also `None` while a thread reads it.
-    pub fn failure(&self) -> Option<BodyError> {
-        self.state.try_lock().ok().and_then(|state| state.source.failure())
+    pub fn failure(&self, py: Python<'_>) -> Option<BodyError> {
+        self.state.try_lock(py).and_then(|state| state.source.failure())
     }
 
     /// Locks without waiting. A second thread would wait here with the GIL, and the first thread could not continue.
-    fn lock(&self) -> PyResult<MutexGuard<'_, InputState>> {
-        self.state.try_lock().map_err(|_| PyRuntimeError::new_err("wsgi.input is being read by another thread"))
+    fn lock<'a>(&'a self, py: Python<'a>) -> PyResult<GilGuard<'a, InputState>> {
+        self.state.try_lock(py).ok_or_else(|| PyRuntimeError::new_err("wsgi.input is being read by another thread"))
     }
 }
 
@@ -85,7 +85,7 @@ impl Input {
     /// Reads `size` bytes, or fewer at the end of the body. Without `size`, reads the whole body.
     #[pyo3(signature = (size = None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
-        let mut guard = self.lock()?;
+        let mut guard = self.lock(py)?;
         let state = &mut *guard;
         let mut read = ReadPieces::new(limit(size));
         while !state.gather(&mut read) {
@@ -99,7 +99,7 @@ impl Input {
     /// Reads one line with its line end, at most `size` bytes.
     #[pyo3(signature = (size = None, /))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
-        let mut state = self.lock()?;
+        let mut state = self.lock(py)?;
         let line = state.readline(py, limit(size))?;
         Ok(PyBytes::new(py, &line))
     }
@@ -107,7 +107,7 @@ impl Input {
     /// Reads lines until the end, or until they have `hint` bytes.
     #[pyo3(signature = (hint = None, /))]
     fn readlines<'py>(&self, py: Python<'py>, hint: Option<isize>) -> PyResult<Bound<'py, PyList>> {
-        let mut state = self.lock()?;
+        let mut state = self.lock(py)?;
         let enough = hint.and_then(|hint| usize::try_from(hint).ok()).filter(|hint| *hint > 0);
         let lines = PyList::empty(py);
         let mut total = 0;
@@ -129,7 +129,7 @@ impl Input {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let mut state = self.lock()?;
+        let mut state = self.lock(py)?;
         let line = state.readline(py, usize::MAX)?;
         Ok((!line.is_empty()).then(|| PyBytes::new(py, &line)))
     }

@@ -14,11 +14,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::error::{Disconnected, short};
+use crate::pipe::Capacity;
 use crate::process::Process;
 use crate::response::file_wrapper::FileWrapper;
 use crate::response::length::{Admitted, BodyLength};
 use crate::response::response_head::ResponseHead;
-use crate::response::sink::{Capacity, FileBody, ResponseSink};
+use crate::response::sink::{FileBody, ResponseSink};
 
 /// A larger piece of a body, in bytes, is sent without the GIL, because it may have to be written to a file.
 const LARGE: usize = 256 * 1024;

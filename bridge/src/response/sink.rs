@@ -8,6 +8,7 @@ use bytes::Bytes;
 use pyo3::PyErr;
 
 use crate::error::Disconnected;
+use crate::pipe::Capacity;
 use crate::response::response_head::ResponseHead;
 
 /// A part of an open file. It is sent without going through Python.
@@ -115,15 +116,6 @@ pub fn of_known_length(mut file: File) -> std::io::Result<File> {
     let copied = std::io::copy(&mut file, &mut copy)?;
     // If the size was right, no copy is needed.
     Ok(if copied == metadata.len() { file } else { copy })
-}
-
-/// Whether another piece can be written at once.
-#[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub enum Capacity {
-    /// It can.
-    More,
-    /// It cannot before the client has read some.
-    Full,
 }
 
 /// Takes one response: either a whole one, or `start`, any number of `write`s, and an end.

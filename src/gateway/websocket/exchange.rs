@@ -114,7 +114,7 @@ pub struct WebSocketExchange {
     pub(super) state: GilLock<SocketState>,
     pub(super) offered: Vec<String>,
     pub(super) head: Box<RequestHead>,
-    pub(super) waiters: Arc<Waiters>,
+    pub(super) waiters: Waiters,
     pub(super) turn: TaskTurn,
     pub(super) disconnect: DisconnectFlag,
     pub(super) gateway: Arc<AsgiGateway>,
@@ -126,13 +126,13 @@ impl WebSocketExchange {
     fn receive(slf: &Bound<'_, Self>) -> Awaitable {
         let py = slf.py();
         let this = slf.get();
-        let over = this.turn.is_over(&this.gateway.event_loop);
-        if !over && let Poll::Ready(message) = this.poll_receive(py, &mut Context::from_waker(&this.waiters.waker())) {
+        let over = this.turn.is_over(py, &this.gateway.event_loop);
+        if !over && let Poll::Ready(message) = this.poll_receive(py, &mut Context::from_waker(this.waiters.waker())) {
             return Awaitable::finished(message);
         }
         let exchange = slf.clone().unbind();
         let poll = this.waiters.join(move |py, context| exchange.get().poll_receive(py, context));
-        this.wait(over, poll)
+        this.wait(py, over, poll)
     }
 
     /// Takes a message for the client, and waits while the client is slow.
@@ -140,20 +140,20 @@ impl WebSocketExchange {
         let py = slf.py();
         let this = slf.get();
         this.gateway.event_loop.process.check()?;
-        let over = this.turn.is_over(&this.gateway.event_loop);
+        let over = this.turn.is_over(py, &this.gateway.event_loop);
         if this.take_message(py, message)? == Capacity::More && !over {
             return Sent::instance(py);
         }
         let exchange = slf.clone().unbind();
         let poll = this.waiters.join(move |py, context| exchange.get().poll_room(py, context));
-        Ok(Py::new(py, this.wait(over, poll))?.into_any())
+        Ok(Py::new(py, this.wait(py, over, poll))?.into_any())
     }
 }
 
 impl WebSocketExchange {
     /// Suspends the task until `poll` is ready; if its turn is `over`, until the next turn at least.
-    fn wait(&self, over: bool, poll: PollFn) -> Awaitable {
-        self.turn.ends();
+    fn wait(&self, py: Python<'_>, over: bool, poll: PollFn) -> Awaitable {
+        self.turn.ends(py);
         let event_loop = Arc::clone(&self.gateway.event_loop) as _;
         if over { Awaitable::yielding(event_loop, poll) } else { Awaitable::waiting(event_loop, poll) }
     }
@@ -235,7 +235,7 @@ impl WebSocketExchange {
                     state.progress = HandshakeProgress::Closed;
                     let closed = outbound.push(Outbound::Close { code, reason });
                     outbound.finish();
-                    closed.map(|()| Capacity::More).map_err(message::client_left)
+                    closed.map(|_| Capacity::More).map_err(message::client_left)
                 }
                 Err(error) => {
                     state.progress = HandshakeProgress::Open(outbound);
@@ -249,8 +249,7 @@ impl WebSocketExchange {
     fn send_data(&self, py: Python<'_>, data: Outbound) -> PyResult<Capacity> {
         let mut state = self.state.lock(py);
         if let HandshakeProgress::Open(outbound) = &state.progress {
-            outbound.push(data).map_err(message::client_left)?;
-            return Ok(if outbound.has_room() { Capacity::More } else { Capacity::Full });
+            return outbound.push(data).map_err(message::client_left);
         }
         let progress = state.take_progress();
         Err(state.misplaced("websocket.send", progress))

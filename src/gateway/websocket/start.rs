@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::super::asgi::AsgiGateway;
 use super::super::disconnect::DisconnectFlag;
+use super::super::waiters::Waiters;
 use super::exchange::{HandshakeProgress, HandshakeResponse, SocketState, WebSocketExchange};
 use super::handshake::subprotocols;
 use super::piped::{Inbound, Outbound};
@@ -53,7 +54,7 @@ impl Start for WebSocketStart {
             }),
             offered,
             head,
-            waiters: Arc::default(),
+            waiters: Waiters::default(),
             turn: TaskTurn::default(),
             disconnect,
             gateway: Arc::clone(&gateway),

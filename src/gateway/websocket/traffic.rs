@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use rsgi_bridge::pipe::{PipeReader, PipeWriter};
+use rsgi_bridge::pipe::{Capacity, PipeReader, PipeWriter};
 use tokio::task::coop::poll_proceed;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -67,6 +67,8 @@ pub(super) struct SocketTraffic<'a> {
     deflating: MessageCoder<Deflater, Message>,
     /// The largest message after decompression, in bytes.
     largest: usize,
+    /// Whether the application takes another message, as far as it is known.
+    room: Capacity,
     /// Whether the connection must take what was written before there is more.
     blocked: bool,
     /// Whether our close frame was written.
@@ -86,8 +88,20 @@ impl<'a> SocketTraffic<'a> {
         let deflating =
             options.compression.map_or(MessageCoder::Off, |agreed| MessageCoder::Idle(Deflater::new(agreed)));
         let (pinger, largest) = (Pinger::new(options), options.message);
-        let (blocked, closing) = (false, false);
-        Self { stream, inbound, outbound, app_waker, seen, pinger, inflating, deflating, largest, blocked, closing }
+        Self {
+            stream,
+            inbound,
+            outbound,
+            app_waker,
+            seen,
+            pinger,
+            inflating,
+            deflating,
+            largest,
+            room: Capacity::Full,
+            blocked: false,
+            closing: false,
+        }
     }
 
     /// Moves messages until either side closes, or the client is lost.
@@ -135,11 +149,15 @@ impl<'a> SocketTraffic<'a> {
                 Some(Err(refused)) => return Poll::Ready(refused),
                 None => {}
             }
-            let room = self.inbound.poll_ready(&mut Context::from_waker(&self.app_waker));
-            self.pinger.reads(room.is_ready());
-            // If the application has ended, this is an error. Go on reading, because the client's close frame is still
-            // to come.
-            let _gone = ready!(room);
+            if self.room == Capacity::Full {
+                let room = self.inbound.poll_ready(&mut Context::from_waker(&self.app_waker));
+                self.pinger.reads(room.is_ready());
+                // If the application has ended, this is an error. Go on reading, because the client's close frame is
+                // still to come.
+                if ready!(room).is_ok() {
+                    self.room = Capacity::More;
+                }
+            }
             let message = match ready!(self.stream.poll_next(context)) {
                 Ok(message) => message,
                 Err(error) => return Poll::Ready(refusal(&error)),
@@ -183,9 +201,9 @@ impl<'a> SocketTraffic<'a> {
         if matches!(self.inflating, MessageCoder::Off) { Coding::Plain } else { self.seen.next_coding() }
     }
 
-    fn pass_on(&self, message: Inbound) {
-        // The application may have ended.
-        let _gone = self.inbound.push(message);
+    fn pass_on(&mut self, message: Inbound) {
+        // Fails if the application has ended.
+        self.room = self.inbound.push(message).unwrap_or(Capacity::Full);
     }
 
     fn poll_writing(&mut self, context: &mut Context<'_>) -> Poll<SocketEnd> {

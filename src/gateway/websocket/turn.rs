@@ -3,9 +3,10 @@
 //! asyncio runs a task until it has to wait. If a client sends as fast as the application reads, the task would never
 //! have to, and all requests would wait until the client pauses.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use rsgi_bridge::gil_lock::GilLock;
 
 use crate::runtime::event_loop::EventLoop;
 
@@ -18,31 +19,32 @@ const LONGEST: Duration = Duration::from_millis(1);
 
 /// What has passed since the task waited last.
 #[derive(Debug, Default)]
-pub(super) struct TaskTurn {
-    messages: AtomicU32,
+pub(super) struct TaskTurn(GilLock<TurnSoFar>);
+
+#[derive(Debug, Default)]
+struct TurnSoFar {
+    messages: u32,
     /// When the task looked for the first time.
-    looked: Mutex<Option<Instant>>,
+    looked: Option<Instant>,
 }
 
 impl TaskTurn {
     /// Notes one more message. Returns whether the task must let others run before it goes on.
-    pub(super) fn is_over(&self, event_loop: &EventLoop) -> bool {
-        let messages = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
-        if !messages.is_multiple_of(LOOK) {
+    pub(super) fn is_over(&self, py: Python<'_>, event_loop: &EventLoop) -> bool {
+        let mut passed = self.0.lock(py);
+        passed.messages = passed.messages.wrapping_add(1);
+        if !passed.messages.is_multiple_of(LOOK) {
             return false;
         }
         if !event_loop.is_idle() {
             return true;
         }
         let now = Instant::now();
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        now.duration_since(*looked.get_or_insert(now)) >= LONGEST
+        now.duration_since(*passed.looked.get_or_insert(now)) >= LONGEST
     }
 
     /// The task waits, so a new turn will begin.
-    pub(super) fn ends(&self) {
-        if self.messages.swap(0, Ordering::Relaxed) >= LOOK {
-            *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
+    pub(super) fn ends(&self, py: Python<'_>) {
+        *self.0.lock(py) = TurnSoFar::default();
     }
 }

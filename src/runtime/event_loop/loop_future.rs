@@ -7,7 +7,6 @@
 //! Spec: `asyncio.Future` (the methods that `asyncio.Task` calls), PEP 567 (contexts of callbacks).
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::asyncio::{CancelledError, InvalidStateError};
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
@@ -15,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit, intern};
+use rsgi_bridge::gil_lock::GilLock;
 
 /// A future without a result.
 #[pyclass(frozen, module = "rsgi")]
@@ -23,7 +23,7 @@ pub(super) struct LoopFuture {
     event_loop: Py<PyAny>,
     /// Whether a coroutine has yielded it, and no task has taken it yet.
     blocking: AtomicBool,
-    state: Mutex<LoopFutureState>,
+    state: GilLock<LoopFutureState>,
 }
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ struct DoneCallback {
 impl LoopFuture {
     /// A future of `event_loop` that a coroutine is about to yield.
     pub(super) fn yielded(event_loop: Py<PyAny>) -> Self {
-        Self { event_loop, blocking: AtomicBool::new(true), state: Mutex::new(LoopFutureState::Pending(Vec::new())) }
+        Self { event_loop, blocking: AtomicBool::new(true), state: GilLock::new(LoopFutureState::Pending(Vec::new())) }
     }
 
     /// Resolves the future, unless it is done or cancelled. Calls the callbacks `at_once`, or in the next turn.
@@ -53,7 +53,8 @@ impl LoopFuture {
     /// When a callback raises what ends the loop. asyncio passes only such exceptions out of a task.
     pub(super) fn resolve(slf: &Bound<'_, Self>, at_once: bool) -> PyResult<()> {
         let py = slf.py();
-        for DoneCallback { function, context } in slf.get().finish(LoopFutureState::Resolved).into_iter().flatten() {
+        for DoneCallback { function, context } in slf.get().finish(py, LoopFutureState::Resolved).into_iter().flatten()
+        {
             if at_once {
                 context.bind(py).call_method1(intern!(py, "run"), (function, slf))?;
             } else {
@@ -64,8 +65,8 @@ impl LoopFuture {
     }
 
     /// Returns the callbacks, or `None` if the future was done before.
-    fn finish(&self, done: LoopFutureState) -> Option<Vec<DoneCallback>> {
-        let mut state = self.lock();
+    fn finish(&self, py: Python<'_>, done: LoopFutureState) -> Option<Vec<DoneCallback>> {
+        let mut state = self.state.lock(py);
         let LoopFutureState::Pending(callbacks) = &mut *state else { return None };
         let callbacks = std::mem::take(callbacks);
         *state = done;
@@ -77,10 +78,6 @@ impl LoopFuture {
         options.set_item(intern!(py, "context"), context)?;
         let event_loop = slf.get().event_loop.bind(py);
         event_loop.call_method(intern!(py, "call_soon"), (function, slf), Some(&options)).map(drop)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, LoopFutureState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -106,8 +103,9 @@ impl LoopFuture {
         function: Bound<'_, PyAny>,
         context: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let context = context.map_or_else(|| current_context(slf.py()), Ok)?;
-        let mut state = slf.get().lock();
+        let py = slf.py();
+        let context = context.map_or_else(|| current_context(py), Ok)?;
+        let mut state = slf.get().state.lock(py);
         if let LoopFutureState::Pending(callbacks) = &mut *state {
             callbacks.push(DoneCallback { function: function.unbind(), context: context.unbind() });
             return Ok(());
@@ -118,7 +116,7 @@ impl LoopFuture {
 
     #[pyo3(signature = (function, /))]
     fn remove_done_callback(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let callbacks = match &mut *self.lock() {
+        let callbacks = match &mut *self.state.lock(py) {
             LoopFutureState::Pending(callbacks) => std::mem::take(callbacks),
             LoopFutureState::Resolved | LoopFutureState::Cancelled(_) => return Ok(0),
         };
@@ -135,7 +133,7 @@ impl LoopFuture {
             kept.push(callback);
         }
         let removed = before - kept.len();
-        if let LoopFutureState::Pending(added) = &mut *self.lock() {
+        if let LoopFutureState::Pending(added) = &mut *self.state.lock(py) {
             added.splice(..0, kept);
         }
         failed.map_or(Ok(removed), Err)
@@ -143,24 +141,24 @@ impl LoopFuture {
 
     #[pyo3(signature = (msg = None))]
     fn cancel(slf: &Bound<'_, Self>, msg: Option<Py<PyAny>>) -> PyResult<bool> {
-        let Some(callbacks) = slf.get().finish(LoopFutureState::Cancelled(msg)) else { return Ok(false) };
+        let Some(callbacks) = slf.get().finish(slf.py(), LoopFutureState::Cancelled(msg)) else { return Ok(false) };
         for DoneCallback { function, context } in callbacks {
             Self::call_soon(slf, function.bind(slf.py()), context.bind(slf.py()))?;
         }
         Ok(true)
     }
 
-    fn cancelled(&self) -> bool {
-        matches!(*self.lock(), LoopFutureState::Cancelled(_))
+    fn cancelled(&self, py: Python<'_>) -> bool {
+        matches!(*self.state.lock(py), LoopFutureState::Cancelled(_))
     }
 
-    fn done(&self) -> bool {
-        !matches!(*self.lock(), LoopFutureState::Pending(_))
+    fn done(&self, py: Python<'_>) -> bool {
+        !matches!(*self.state.lock(py), LoopFutureState::Pending(_))
     }
 
     /// `None`, or raises the cancellation.
     fn result(&self, py: Python<'_>) -> PyResult<()> {
-        match &*self.lock() {
+        match &*self.state.lock(py) {
             LoopFutureState::Pending(_) => Err(InvalidStateError::new_err("the result is not ready")),
             LoopFutureState::Resolved => Ok(()),
             LoopFutureState::Cancelled(None) => Err(CancelledError::new_err(())),
@@ -174,8 +172,8 @@ impl LoopFuture {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.event_loop)?;
-        // If another thread holds the lock, the future is in use.
-        if let Ok(state) = self.state.try_lock()
+        // If another thread has the lock, the future is in use.
+        if let Some(state) = self.state.try_lock_to_visit(&visit)
             && let LoopFutureState::Pending(callbacks) = &*state
         {
             for DoneCallback { function, context } in callbacks {
@@ -186,8 +184,8 @@ impl LoopFuture {
         Ok(())
     }
 
-    fn __clear__(&self) {
-        let _callbacks = self.finish(LoopFutureState::Cancelled(None));
+    fn __clear__(&self, py: Python<'_>) {
+        let _callbacks = self.finish(py, LoopFutureState::Cancelled(None));
     }
 }
 
