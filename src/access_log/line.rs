@@ -21,7 +21,7 @@ use crate::wire::{REFUSED_PATH, refused_path};
 #[derive(Debug)]
 pub struct LogEntry {
     peer: Arc<Peer>,
-    asked: LoggedRequest,
+    request_line: LoggedRequest,
     request_id: Option<HeaderValue>,
     trace_id: Option<String>,
     request: LoggedFields,
@@ -74,12 +74,12 @@ impl LogEntry {
             if head.parts.version == Version::HTTP_2 { fields.get(REFUSED_PATH).map(refused_path) } else { None };
         let target = refused.unwrap_or_else(|| head.target().into_owned().into_bytes());
         let (method, protocol) = (head.parts.method.clone(), protocol(head.parts.version));
-        let asked = LoggedRequest::Request { method, target, protocol };
+        let request_line = LoggedRequest::Request { method, target, protocol };
         Self {
             trace_id: if wanted.trace { trace_id(fields).map(str::to_owned) } else { None },
             request: kept(&wanted.request, |name| fields.get(name.as_str())),
             queued: head.queued.clone(),
-            ..Self::with(Arc::clone(&head.peer), asked, head.request_id.clone())
+            ..Self::with(Arc::clone(&head.peer), request_line, head.request_id.clone())
         }
     }
 
@@ -89,10 +89,10 @@ impl LogEntry {
         Self { request, ..Self::with(peer, LoggedRequest::Line(line), request_id) }
     }
 
-    fn with(peer: Arc<Peer>, asked: LoggedRequest, request_id: Option<HeaderValue>) -> Self {
+    fn with(peer: Arc<Peer>, request_line: LoggedRequest, request_id: Option<HeaderValue>) -> Self {
         Self {
             peer,
-            asked,
+            request_line,
             request_id,
             trace_id: None,
             request: Vec::new(),
@@ -142,7 +142,7 @@ impl LogEntry {
             Atom::Time => to.time(*ended),
             Atom::CommonTime => to.common_time(*ended),
             Atom::Line | Atom::Method | Atom::Target | Atom::Path | Atom::Query | Atom::Protocol => {
-                self.put_asked(atom, to);
+                self.put_request_line(atom, to);
             }
             Atom::Status => to.number((*status).into()),
             Atom::BytesIfAny if *bytes == 0 => to.nothing(),
@@ -164,8 +164,8 @@ impl LogEntry {
         }
     }
 
-    fn put_asked(&self, atom: Atom, to: &mut impl Notation) {
-        let (method, target, protocol) = match &self.asked {
+    fn put_request_line(&self, atom: Atom, to: &mut impl Notation) {
+        let (method, target, protocol) = match &self.request_line {
             LoggedRequest::Request { method, target, protocol } => (method.as_str(), target, *protocol),
             LoggedRequest::Line(line) if matches!(atom, Atom::Line | Atom::Target) => return to.theirs(line),
             LoggedRequest::Line(_) => return to.nothing(),

@@ -51,12 +51,12 @@ pub fn hear_greeting(mut stream: &std::os::unix::net::UnixStream, shares: &LiveS
     while line.len() < MOST_GREETING && matches!(stream.read(&mut byte), Ok(1)) && byte != *b"\n" {
         line.extend_from_slice(&byte);
     }
-    asked(&String::from_utf8_lossy(&line), shares);
+    apply(&String::from_utf8_lossy(&line), shares);
     shares.remind();
 }
 
 /// Applies the shares of a question. Returns its number.
-fn asked(question: &str, shares: &LiveShares) -> Option<u64> {
+fn apply(question: &str, shares: &LiveShares) -> Option<u64> {
     let (number, set) = question.trim().split_once(' ')?;
     if let Ok(set) = serde_json::from_str(set) {
         shares.replace(set);
@@ -93,7 +93,7 @@ pub async fn reply(stream: std::os::unix::net::UnixStream, process: &Process, en
                         publish(process, items);
                         continue;
                     }
-                    let to = asked(&question, &process.shares);
+                    let to = apply(&question, &process.shares);
                     say(&mut writing, to, process, &mut map).await?;
                 }
                 Some(items) = published(relayed.as_mut()) => {

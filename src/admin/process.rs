@@ -266,7 +266,7 @@ fn resident_memory() -> Option<u64> {
 #[derive(Debug, Default)]
 pub struct LoopLag {
     /// When the pending question was asked.
-    asked: Mutex<Option<Instant>>,
+    pending: Mutex<Option<Instant>>,
     /// How long the last reply took, in nanoseconds.
     last: AtomicU64,
 }
@@ -274,17 +274,17 @@ pub struct LoopLag {
 impl LoopLag {
     /// Submits a question to the loop, unless the last one is still pending.
     fn ask(self: &Arc<Self>, event_loop: &EventLoop) {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.is_some() || !event_loop.is_attached() {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.is_some() || !event_loop.is_attached() {
             return;
         }
         let now = Instant::now();
-        *asked = Some(now);
-        drop(asked);
+        *pending = Some(now);
+        drop(pending);
         let this = Arc::clone(self);
         event_loop.submit(LoopEvent::Run(Box::new(move |_| {
             this.last.store(u64::try_from(now.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-            *this.asked.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *this.pending.lock().unwrap_or_else(PoisonError::into_inner) = None;
         })));
     }
 
@@ -293,8 +293,8 @@ impl LoopLag {
         if !event_loop.is_attached() {
             return None;
         }
-        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = asked.map_or(Duration::ZERO, |asked| asked.elapsed());
+        let pending = *self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = pending.map_or(Duration::ZERO, |since| since.elapsed());
         Some(waiting.max(Duration::from_nanos(self.last.load(Ordering::Relaxed))))
     }
 }

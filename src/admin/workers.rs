@@ -71,7 +71,7 @@ pub(super) struct Worker {
     /// Takes published items.
     pub(super) items: ToWorker,
     /// The numbers of the last question and the last reply.
-    asked: u64,
+    sent: u64,
     replied: u64,
     /// It has sent its last reply.
     over: bool,
@@ -87,10 +87,10 @@ impl Worker {
     /// Asks it. Returns the number of the question to wait for.
     pub(super) fn ask(&mut self) -> u64 {
         // Sending fails if two questions are open, or if the worker has just ended.
-        if self.asked - self.replied < MOST_OPEN as u64 && self.questions.try_send(self.asked + 1).is_ok() {
-            self.asked += 1;
+        if self.sent - self.replied < MOST_OPEN as u64 && self.questions.try_send(self.sent + 1).is_ok() {
+            self.sent += 1;
         }
-        self.asked
+        self.sent
     }
 }
 
@@ -142,10 +142,10 @@ impl Workers {
 
     /// Makes a slot for a worker that is about to start and answers on `stream`. Call it where tasks can be spawned.
     pub fn slot(self: &Arc<Self>, stream: std::os::unix::net::UnixStream) -> WorkerSlot {
-        let (questions, asked) = mpsc::channel(MOST_OPEN);
+        let (questions, to_send) = mpsc::channel(MOST_OPEN);
         let (items, published) = ToWorker::new();
         let worker =
-            Worker { stage: WorkerStage::Starting, questions, items, asked: 0, replied: 0, over: false, last: None };
+            Worker { stage: WorkerStage::Starting, questions, items, sent: 0, replied: 0, over: false, last: None };
         let mut state = self.lock();
         line::greet(&stream, &state.shares);
         // Among one more number than there are workers, one is free.
@@ -153,7 +153,7 @@ impl Workers {
         state.workers.insert(number, worker);
         drop(state);
         let (ended, over) = watch::channel(false);
-        tokio::spawn(Arc::clone(self).follow(number, stream, (asked, published), over));
+        tokio::spawn(Arc::clone(self).follow(number, stream, (to_send, published), over));
         WorkerSlot { workers: Arc::clone(self), number, ended }
     }
 

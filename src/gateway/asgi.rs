@@ -160,16 +160,16 @@ pub async fn call(gateway: &Arc<AsgiGateway>, call: Call<'_>) -> AppResponse {
 ///
 /// # Cancel safety
 /// As for [`call`].
-pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, asked: RequestContext) -> (AppResponse, Leftover) {
+pub async fn ask(gateway: &Arc<AsgiGateway>, call: Call<'_>, context: RequestContext) -> (AppResponse, Leftover) {
     let Call { head, body, client, .. } = call;
     let (request, leftover) = if body.is_end() {
         (RequestMessages::Whole(Bytes::new()), Leftover::Untouched(body))
     } else {
         let waits = head.expects_continue();
-        let (reader, leftover) = body.pump(gateway.request_buffer, waits, None, Some(asked.recorder));
+        let (reader, leftover) = body.pump(gateway.request_buffer, waits, None, Some(context.recorder));
         (RequestMessages::Coming(reader), leftover)
     };
-    let submitted = submit(gateway, head, request, Some(asked.observer), client);
+    let submitted = submit(gateway, head, request, Some(context.observer), client);
     (respond(gateway, submitted, client).await, leftover)
 }
 

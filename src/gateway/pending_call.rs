@@ -36,14 +36,14 @@ pub struct PendingCall {
 }
 
 /// A request that can be told that its client may have left.
-pub(super) type Asked = dyn AsRef<DisconnectState> + Send + Sync;
+pub(super) type DisconnectTarget = dyn AsRef<DisconnectState> + Send + Sync;
 
 /// Where the call runs.
 pub(super) enum Callee {
     /// In a thread of the pool.
     Thread(LeaveOnDrop),
     /// In the event loop.
-    Task(NotifyOnDrop<Asked>),
+    Task(NotifyOnDrop<DisconnectTarget>),
 }
 
 impl PendingCall {
@@ -56,7 +56,7 @@ impl PendingCall {
     }
 
     /// Waits for a task of the event loop.
-    pub(super) fn of_task(wait: CallWait, request: Arc<Asked>) -> Self {
+    pub(super) fn of_task(wait: CallWait, request: Arc<DisconnectTarget>) -> Self {
         let callee = Callee::Task(NotifyOnDrop(request));
         Self { wait: Some(wait), callee, deadline: None, timeout: Duration::ZERO, told: false }
     }

@@ -50,9 +50,9 @@ pub async fn call(
         shadow: false,
     });
     let observer = Arc::new(ScopeObserver::default());
-    let asked =
+    let context =
         asgi::RequestContext { recorder: Recorder::new(settings.replay_limit), observer: Arc::clone(&observer) };
-    let (mut response, leftover) = asgi::ask(gateway, call, asked).await;
+    let (mut response, leftover) = asgi::ask(gateway, call, context).await;
     let passed = response.head_mut().and_then(|head| head.remove(&PASS));
     let route_match = match miss {
         Miss::NoRoute => observer.route_match(),

@@ -18,12 +18,12 @@ const BETWEEN_LINES: Duration = Duration::from_secs(60);
 pub(super) struct Followers {
     most: usize,
     turns: Semaphore,
-    said: Mutex<Option<Instant>>,
+    warned: Mutex<Option<Instant>>,
 }
 
 impl Followers {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, turns: Semaphore::new(most.min(Semaphore::MAX_PERMITS)), said: Mutex::default() }
+        Self { most, turns: Semaphore::new(most.min(Semaphore::MAX_PERMITS)), warned: Mutex::default() }
     }
 
     /// The turn of a stream, while it is kept. `None` never comes: nobody closes the semaphore.
@@ -31,14 +31,14 @@ impl Followers {
         if let Ok(turn) = self.turns.try_acquire() {
             return Some(turn);
         }
-        self.say();
+        self.warn();
         self.turns.acquire().await.ok()
     }
 
-    fn say(&self) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.is_none_or(|time| time.elapsed() >= BETWEEN_LINES) {
-            *said = Some(Instant::now());
+    fn warn(&self) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.is_none_or(|time| time.elapsed() >= BETWEEN_LINES) {
+            *warned = Some(Instant::now());
             line(format_args!(
                 "warning: more than {} held streams follow their `Grip-Link` at the same time; the others wait for their turn \
                  (`--grip-max-followers`)",

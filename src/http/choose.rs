@@ -18,7 +18,7 @@ use crate::http::service::Service;
 use crate::request::body::{BodyFate, RawBody, RequestBody};
 use crate::request::error::RequestError;
 use crate::request::head::RequestHead;
-use crate::request::routed::{asked, decided_by, named};
+use crate::request::routed::{decided_by, named, route_request};
 use crate::response::app_response::AppResponse;
 use crate::response::decision_fields::DecisionFields;
 use crate::response::in_flight::InFlight;
@@ -54,7 +54,7 @@ pub(super) fn choose(
 ) -> Result<ChosenApp, RequestError> {
     let service = &connection.service;
     let routing = service.routing.load();
-    let decided = routing.router.decide(&asked(head, upgrade));
+    let decided = routing.router.decide(&route_request(head, upgrade));
     let decision = decided.decision;
     in_flight.decided_by(&routing, decided.reason, || decided_by(&routing.router, head, upgrade, decided));
     in_flight.decision =
@@ -76,7 +76,7 @@ pub(super) fn choose(
     in_flight.enter(&app.load)?;
     if let Some(shadowing) = service.shadowing.as_ref().filter(|_| !upgrade) {
         head.parts.fields.remove(SHADOW.as_str());
-        in_flight.follower = shadowing.sample(&asked(head, upgrade), (head, root, body), decision);
+        in_flight.follower = shadowing.sample(&route_request(head, upgrade), (head, root, body), decision);
     }
     let then = then.map(|(then, miss)| (Arc::clone(then), miss));
     Ok(ChosenApp { app: Arc::clone(app), then, origin: origin(service, head, upgrade) })
@@ -117,8 +117,8 @@ pub(super) async fn call(
     let settings = &connection.service.settings;
     // What is rare is boxed, so that other requests need no memory for it.
     if upgrade {
-        let asked = websocket::HandshakeRequest { head, guard: connection.guard.clone(), in_flight };
-        return (websocket::call(&app, asked, settings).boxed().await, None);
+        let request = websocket::HandshakeRequest { head, guard: connection.guard.clone(), in_flight };
+        return (websocket::call(&app, request, settings).boxed().await, None);
     }
     let body = RequestBody::new(body, settings.max_body, head.series.clone());
     let body = body.copied(in_flight.follower.as_ref().and_then(|follower| follower.request_body()));

@@ -47,10 +47,10 @@ pub fn line(text: std::fmt::Arguments<'_>) {
 fn takes_a_line() -> bool {
     let timeout = if LOST.load(Ordering::Relaxed) == 0 { WRITE_TIMEOUT } else { Duration::ZERO };
     let stderr = std::io::stderr();
-    let mut asked = [PollFd::new(&stderr, PollFlags::OUT)];
+    let mut polled = [PollFd::new(&stderr, PollFlags::OUT)];
     let timeout = Timespec::try_from(timeout).ok();
     // What cannot be asked is written to, as a closed one is.
-    !matches!(poll(&mut asked, timeout.as_ref()), Ok(0))
+    !matches!(poll(&mut polled, timeout.as_ref()), Ok(0))
 }
 
 fn write(text: std::fmt::Arguments<'_>) {

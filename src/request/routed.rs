@@ -13,7 +13,7 @@ use crate::route::{Decided, Decision, Reason, RouteRequest, Router};
 
 /// The routes of the applications that may answer a request, for metrics.
 pub fn decided_by(router: &Router, head: &RequestHead, websocket: bool, decided: Decided) -> Option<DecidedBy> {
-    let request = asked(head, websocket);
+    let request = route_request(head, websocket);
     let Decided { decision, reason, .. } = decided;
     let own = |app: usize, root: usize| router.own_place(&request, app, root, reason);
     let (app, root, then) = match decision {
@@ -34,22 +34,22 @@ pub fn named(
     name: impl Fn(usize) -> Option<Arc<str>>,
 ) -> Option<Box<Named>> {
     let Decided { decision, reason, .. } = decided;
-    let request = asked(head, websocket);
+    let request = route_request(head, websocket);
     let own = |app: usize, root: usize| Some(router.own_path(router.own_place(&request, app, root, reason)?)?.into());
-    let said = || router.template_of(reason).map(Into::into);
+    let in_table = || router.template_of(reason).map(Into::into);
     let (app, root, then) = match decision {
         Decision::App { app, root } => (app.0, root, None),
         Decision::Probe { first, then, .. } => (first.0, 0, Some(then.0)),
         Decision::NotFound => return None,
     };
-    let route = if matches!(reason, Reason::Table(_)) { said() } else { own(app, root).or_else(said) };
+    let route = if matches!(reason, Reason::Table(_)) { in_table() } else { own(app, root).or_else(in_table) };
     let second = |then: usize| Some(Box::new(Named { app: name(then)?, route: own(then, 0), then: None }));
     Some(Box::new(Named { app: name(app)?, route, then: then.and_then(second) }))
 }
 
 /// The query for the router.
 #[inline]
-pub fn asked(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
+pub fn route_request(head: &RequestHead, websocket: bool) -> RouteRequest<'_> {
     let RequestParts { method, fields, .. } = &head.parts;
     let preflight = if *method == http::Method::OPTIONS && fields.contains("origin") {
         fields.text("access-control-request-method")

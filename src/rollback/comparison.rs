@@ -79,15 +79,19 @@ impl Window {
         let Self { inside, outside } = self;
         match cause {
             Cause::Failures => {
-                let said = |side: &Side| {
+                let figure = |side: &Side| {
                     let (bad, all) = (side.failures, side.requests());
                     format!("{bad} of {all} ({:.1}%)", 100.0 * rate((bad, all)))
                 };
-                format!("requests that failed: {} in the share, {} of the others", said(inside), said(outside))
+                format!("requests that failed: {} in the share, {} of the others", figure(inside), figure(outside))
             }
             Cause::Slowness => {
-                let said = |side: &Side| side.p99().map_or_else(String::new, shown);
-                format!("99% of the requests took up to {} in the share, {} of the others", said(inside), said(outside))
+                let figure = |side: &Side| side.p99().map_or_else(String::new, shown);
+                format!(
+                    "99% of the requests took up to {} in the share, {} of the others",
+                    figure(inside),
+                    figure(outside)
+                )
             }
         }
     }

@@ -183,7 +183,7 @@ fn the_table_finds_what_a_naive_matcher_finds() {
             let (scheme, fields) = (Scheme::Http, &RequestFields::default());
             let query = Query {
                 websocket: false,
-                asked: RequestMethods::of_rule(method, None),
+                methods: RequestMethods::of_rule(method, None),
                 host: None,
                 scheme,
                 fields,

@@ -53,14 +53,14 @@ impl Methods {
         Self::Listed { standard, others: others.into() }
     }
 
-    /// Whether any of the asked methods is among these.
-    pub(super) fn include(&self, asked: &RequestMethods<'_>) -> bool {
+    /// Whether any of the request methods is among these.
+    pub(super) fn include(&self, request: &RequestMethods<'_>) -> bool {
         match self {
             Self::All => true,
             Self::Listed { standard, others } => {
-                asked.any
-                    || standard & asked.standard != 0
-                    || asked.other.is_some_and(|other| others.iter().any(|own| own == other))
+                request.any
+                    || standard & request.standard != 0
+                    || request.other.is_some_and(|other| others.iter().any(|own| own == other))
             }
         }
     }
@@ -83,21 +83,21 @@ impl<'a> RequestMethods<'a> {
 
     /// The methods for rules: GET includes HEAD.
     pub(super) fn of_rule(method: &'a str, preflight: Option<&'a str>) -> Self {
-        let asked = Self::of_route(method, preflight);
-        let follows = if asked.standard & HEAD == 0 { 0 } else { GET };
-        Self { standard: asked.standard | follows, ..asked }
+        let request = Self::of_route(method, preflight);
+        let follows = if request.standard & HEAD == 0 { 0 } else { GET };
+        Self { standard: request.standard | follows, ..request }
     }
 
     /// The methods for routes of applications: HEAD must be listed.
     pub(super) fn of_route(method: &'a str, preflight: Option<&'a str>) -> Self {
-        let asked = Self::method(method);
+        let request = Self::method(method);
         match preflight {
             // OPTIONS is a standard method, so `other` is free for the method that the preflight asks for.
             Some(wanted) if method == "OPTIONS" => {
                 let wanted = Self::method(wanted);
-                Self { standard: asked.standard | wanted.standard, ..wanted }
+                Self { standard: request.standard | wanted.standard, ..wanted }
             }
-            _ => asked,
+            _ => request,
         }
     }
 

@@ -154,29 +154,29 @@ fn whole(app: AppIndex) -> Decision {
 
 /// The query for rules. The method counts, for a WebSocket that of its handshake.
 fn rule_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
-    let asked = if request.websocket {
+    let methods = if request.websocket {
         RequestMethods::HANDSHAKE
     } else {
         RequestMethods::of_rule(request.method, request.preflight_method)
     };
-    query(request, asked)
+    query(request, methods)
 }
 
-fn query<'a>(request: &RouteRequest<'a>, asked: RequestMethods<'a>) -> Query<'a> {
+fn query<'a>(request: &RouteRequest<'a>, methods: RequestMethods<'a>) -> Query<'a> {
     let RouteRequest { websocket, host, scheme, fields, .. } = *request;
-    Query { websocket, asked, host, scheme, fields, draw: None }
+    Query { websocket, methods, host, scheme, fields, draw: None }
 }
 
 /// The query for the route table of an application. An OPTIONS request that is not a preflight asks about the path, so
 /// any route with that path matches. The route of a WebSocket has no methods.
 pub(super) fn table_query<'a>(request: &RouteRequest<'a>) -> Query<'a> {
     let about_the_path = request.method == "OPTIONS" && request.preflight_method.is_none();
-    let asked = if request.websocket || about_the_path {
+    let methods = if request.websocket || about_the_path {
         RequestMethods::ANY
     } else {
         RequestMethods::of_route(request.method, request.preflight_method)
     };
-    query(request, asked)
+    query(request, methods)
 }
 
 impl Rest {

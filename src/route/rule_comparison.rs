@@ -155,7 +155,7 @@ fn found(router: &Router, request: &ExampleRequest) -> (Option<usize>, Option<Ch
     if let Some(bucket) = request.bucket {
         fields.append("cookie", format!("{BUCKET_COOKIE}={bucket}").as_bytes());
     }
-    let asked = RouteRequest {
+    let request = RouteRequest {
         method: request.method,
         raw_path: &request.path,
         host: Some(request.host.as_bytes()),
@@ -166,7 +166,7 @@ fn found(router: &Router, request: &ExampleRequest) -> (Option<usize>, Option<Ch
         client: None,
         random: || RANDOM,
     };
-    let decided = router.decide(&asked);
+    let decided = router.decide(&request);
     let rule = match decided.reason {
         Reason::Rule(index) => Some(index),
         _ => None,

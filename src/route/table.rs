@@ -56,7 +56,7 @@ pub(super) enum Found {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query<'a> {
     pub(super) websocket: bool,
-    pub(super) asked: RequestMethods<'a>,
+    pub(super) methods: RequestMethods<'a>,
     pub(super) host: Option<&'a [u8]>,
     pub(super) scheme: Scheme,
     pub(super) fields: &'a RequestFields,
@@ -175,7 +175,7 @@ impl Row {
             RouteKind::Any => true,
         };
         of_its_kind
-            && self.methods.include(&query.asked)
+            && self.methods.include(&query.methods)
             && self.host.as_ref().is_none_or(|host| host.matches(query.host))
             && self.conditions.hold(query.scheme, query.fields)
     }
@@ -296,7 +296,7 @@ mod tests {
         let (scheme, fields) = (Scheme::Http, &RequestFields::default());
         match table.find(
             path.as_bytes(),
-            &Query { websocket, asked: RequestMethods::ANY, host: None, scheme, fields, draw: None },
+            &Query { websocket, methods: RequestMethods::ANY, host: None, scheme, fields, draw: None },
         ) {
             Found::Row(index) => Some(index),
             Found::Refused(_) | Found::Nothing => None,
@@ -309,7 +309,7 @@ mod tests {
         table.push_route(&RouteSpec { refuses: true, ..route(RouteKind::Any, "/a/{rest:path}") }).unwrap();
         table.push_route(&route(RouteKind::Http, "/a/{x}")).unwrap();
         let (scheme, fields) = (Scheme::Http, &RequestFields::default());
-        let query = Query { websocket: false, asked: RequestMethods::ANY, host: None, scheme, fields, draw: None };
+        let query = Query { websocket: false, methods: RequestMethods::ANY, host: None, scheme, fields, draw: None };
         assert_eq!(table.find(b"/a/b", &query), Found::Row(0));
         assert_eq!(table.find(b"/a/c", &query), Found::Refused(1));
         assert_eq!(table.find(b"/b", &query), Found::Nothing);

@@ -69,10 +69,10 @@ async fn is_prompt(apps: &[Arc<App>]) -> bool {
 
 async fn has_low_lag(event_loop: &EventLoop) -> bool {
     let (sender, receiver) = oneshot::channel();
-    let asked = Instant::now();
+    let since = Instant::now();
     event_loop.submit(LoopEvent::Run(Box::new(move |_| {
         // The receiver is gone when the server stops.
-        let _unheard = sender.send(asked.elapsed());
+        let _unheard = sender.send(since.elapsed());
     })));
     receiver.await.is_ok_and(|lag| lag <= MOST_LAG)
 }

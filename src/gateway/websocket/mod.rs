@@ -70,11 +70,11 @@ pub struct HandshakeRequest<'a> {
 ///
 /// # Cancel safety
 /// If the future is dropped, the application gets `websocket.disconnect`.
-pub async fn call(app: &App, asked: HandshakeRequest<'_>, settings: &Settings) -> AppResponse {
+pub async fn call(app: &App, request: HandshakeRequest<'_>, settings: &Settings) -> AppResponse {
     let Gateway::Asgi(gateway) = &app.gateway else {
         return AppResponse::Error(RequestError::new(StatusCode::NOT_FOUND, "no application accepts a WebSocket here"));
     };
-    let HandshakeRequest { mut head, guard, in_flight } = asked;
+    let HandshakeRequest { mut head, guard, in_flight } = request;
     let handshake = match Handshake::read(&head.parts) {
         Ok(handshake) => handshake,
         Err(refused) => return *refused,

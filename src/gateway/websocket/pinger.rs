@@ -36,7 +36,7 @@ pub struct Pinger {
     /// When to look at the client next. `None` without pings.
     next: Option<Instant>,
     /// When the pending ping was sent.
-    asked: Option<Instant>,
+    pinged: Option<Instant>,
     /// Until when the client must take what is being sent.
     sent_by: Option<Instant>,
 }
@@ -60,7 +60,7 @@ impl Pinger {
         let interval = options.ping_interval;
         let next = (!interval.is_zero()).then(|| Instant::now() + interval);
         let timer = Timer::new(interval);
-        Self { options, pauses: Pauses::default(), timer, next, asked: None, sent_by: None }
+        Self { options, pauses: Pauses::default(), timer, next, pinged: None, sent_by: None }
     }
 
     /// rsgi reads from the client (again), or stops to.
@@ -104,14 +104,14 @@ impl Pinger {
     fn turn(&mut self, heard: bool) -> PingStep {
         let now = Instant::now();
         let paused = self.pauses.were();
-        let Some(asked) = self.asked else {
-            self.asked = Some(now);
+        let Some(pinged) = self.pinged else {
+            self.pinged = Some(now);
             self.next = Some(now + self.options.ping_timeout);
             return PingStep::Ping;
         };
         if heard {
-            self.asked = None;
-            self.next = Some(now.max(asked + self.options.ping_interval));
+            self.pinged = None;
+            self.next = Some(now.max(pinged + self.options.ping_interval));
             return PingStep::Wait;
         }
         if paused {

@@ -128,7 +128,7 @@ pub(super) struct Http1<S, R> {
     /// A head has begun.
     pub(super) begun: bool,
     /// There was a request.
-    pub(super) asked: bool,
+    pub(super) had_request: bool,
     pub(super) ended: ClientClosed,
     pub(super) timer: Timer,
     closing: Closing,
@@ -152,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
             writing,
             since: None,
             begun: false,
-            asked: false,
+            had_request: false,
             ended: ClientClosed::default(),
             timer,
             closing: Closing::Open,
@@ -170,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
     /// Whether a request may be on the way: there was none yet, or one a moment ago.
     pub(super) fn expects_request(&self) -> bool {
         match self.turn {
-            RequestStage::Head => !self.asked || self.since.is_none_or(|since| since.elapsed() < RECENT),
+            RequestStage::Head => !self.had_request || self.since.is_none_or(|since| since.elapsed() < RECENT),
             _ => true,
         }
     }

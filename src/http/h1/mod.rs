@@ -98,13 +98,13 @@ where
     if let Some(ended) = guard.unless(Phase::Draining, pin!(poll_fn(|cx| served.poll_end(cx)))).await {
         return Some(ended);
     }
-    let asked = poll_fn(|cx| match served.poll_end(cx) {
+    let requests = poll_fn(|cx| match served.poll_end(cx) {
         Poll::Pending if served.expects_request() => Poll::Pending,
         Poll::Pending => Poll::Ready(None),
         Poll::Ready(ended) => Poll::Ready(Some(ended)),
     });
     tokio::select! {
-        ended = asked => if ended.is_some() { return ended },
+        ended = requests => if ended.is_some() { return ended },
         // Boxed, so that a connection that serves does not reserve memory for it.
         () = Box::pin(guard.given_up()) => {}
     }

@@ -108,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
 
     /// Has a request answered.
     fn ask(&mut self, head: &Head, mut parts: RequestParts) {
-        self.asked = true;
+        self.had_request = true;
         self.now = Now {
             http_11: head.http_11,
             is_head: parts.method == Method::HEAD,
@@ -136,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
     /// Answers something that is not a request. Nothing after it is read.
     pub(super) fn refuse(&mut self, cx: &mut Context<'_>, refusal: &Refusal) -> io::Result<()> {
         let line = first_line(&self.input, self.responder.limits().request_line);
-        self.asked = true;
+        self.had_request = true;
         self.input = BytesMut::new();
         self.parser = None;
         self.now = Now { http_11: true, lost: true, ..Now::default() };
@@ -153,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
         }
         let since = *self.since.get_or_insert_with(Instant::now);
         let limits = self.responder.limits();
-        let most = if self.asked && !begun { limits.keep_alive_timeout } else { limits.header_timeout };
+        let most = if self.had_request && !begun { limits.keep_alive_timeout } else { limits.header_timeout };
         if !self.timer.poll(cx, since.checked_add(most)) {
             return Poll::Pending;
         }

@@ -33,8 +33,8 @@ impl Policy {
     pub(super) fn new(settings: &Settings) -> Result<Self, StartupError> {
         match (&settings.tls_client_ca, settings.tls_client_auth) {
             (None, None) => Ok(Self::Anyone),
-            (None, Some(asked)) => Err(StartupError::new(
-                format!("`--tls-client-auth {}` has no authority to check certificates with", asked.word()),
+            (None, Some(wanted)) => Err(StartupError::new(
+                format!("`--tls-client-auth {}` has no authority to check certificates with", wanted.word()),
                 "name the file with the certificates of your authorities: `--tls-client-ca FILE`",
             )),
             (Some(file), Some(ClientAuth::Optional)) => Ok(Self::Optional(file.clone())),

@@ -142,12 +142,12 @@ impl Sources {
         let (certificates, keys) = (&settings.tls_cert, &settings.tls_key);
         let client = client::Policy::new(settings)?;
         if certificates.is_empty() {
-            let asked = [
+            let set = [
                 (!keys.is_empty(), "--tls-key"),
                 (settings.tls_client_ca.is_some(), "--tls-client-ca"),
                 (settings.tls_key_password.is_some(), "--tls-key-password"),
             ];
-            return match asked.iter().find(|(asked, _)| *asked) {
+            return match set.iter().find(|(is_set, _)| *is_set) {
                 None => Ok(None),
                 Some((_, flag)) => Err(StartupError::new(
                     format!("`{flag}` is set, but there is no certificate"),
