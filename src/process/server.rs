@@ -196,6 +196,9 @@ impl Server {
             started = on_started.map(|call| Started::new(call, Arc::clone(&self.event_loop)));
             let woken = if self.io == Io::Loop { Woken::BySelector } else { Woken::ByReader };
             self.event_loop.attach(&event_loop, woken)?;
+            if self.io != Io::Loop {
+                self.driver.wake_in_batches(&self.event_loop.wakes);
+            }
         }
         let PreparedServer { service, listening, pools, log_thread, door } = *prepared;
         let parts = (&self.calls, &self.event_loop, &self.shutdown);

@@ -184,6 +184,26 @@ def test_one_stuck_call_among_short_ones_holds_up_no_others(start: Callable[...,
 
 
 @pytest.mark.parametrize("io", WSGI_IO)
+def test_a_stuck_call_leaves_no_request_for_the_loop_behind(start: Callable[..., Server], io: str) -> None:
+    """A thread that reads a batch wakes the loop at its end, even if it leaves for a call before."""
+    apps = ("--wsgi", "/old=wsgi_kitchen:app", "--asgi", "/new=io_apps:app")
+    server = start(*apps, "--wsgi-threads", "2", "--io", io)
+    with ExitStack() as opened:
+        stuck = opened.enter_context(Connection(server))
+        others = [opened.enter_context(Connection(server)) for _ in range(40)]
+        for turn in range(4):
+            for place, other in enumerate(others):
+                other.send_request("GET", "/new/callbacks")
+                if turn == 3 and place == 20:
+                    stuck.send_request("GET", "/old/stream-gated?label=behind")
+            assert [other.read_response().body for other in others] == [b"1000"] * len(others)
+        stuck.read_head()
+        assert stuck.read_chunk() == b"first"
+        assert get(server, "/new/callbacks").body == b"1000"
+        assert get(server, "/old/open-gate?label=behind").status == 200
+
+
+@pytest.mark.parametrize("io", WSGI_IO)
 def test_calls_that_compute_go_one_after_the_other(start: Callable[..., Server], io: str) -> None:
     server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "8", "--io", io)
     with ThreadPoolExecutor(16) as clients:

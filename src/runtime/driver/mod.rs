@@ -6,19 +6,21 @@
 
 mod busy_poll;
 mod caller;
+pub mod deferred_wake;
 pub mod fallback;
 pub mod selector;
 pub mod wake_flag;
 mod watched;
 
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::task::{Context, Poll};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 use self::busy_poll::BusyPoll;
+use self::deferred_wake::DeferredWake;
 use self::wake_flag::WakeFlag;
 use crate::config::choice::{IoKind, LoopKind};
 use crate::config::settings::{PollTime, Settings};
@@ -85,6 +87,8 @@ pub struct Driver {
     response_queue: Arc<ResponseQueue>,
     interrupts: WakeFlag,
     busy_poll: Option<Arc<BusyPoll>>,
+    /// The wakes of the loop that gets requests from the driving thread, if it runs in another one.
+    loop_wakes: OnceLock<Arc<DeferredWake>>,
 }
 
 impl Driver {
@@ -109,7 +113,16 @@ impl Driver {
             response_queue,
             interrupts: WakeFlag::default(),
             busy_poll,
+            loop_wakes: OnceLock::new(),
         })
+    }
+
+    /// From now on, the driving thread wakes a loop, which runs in another thread, once for the requests of a batch.
+    pub fn wake_in_batches(&self, wakes: &Arc<DeferredWake>) {
+        if self.loop_wakes.set(Arc::clone(wakes)).is_ok() {
+            // It ends with the runtime.
+            let _running = self.spawn(Arc::clone(wakes).run());
+        }
     }
 
     /// Starts a task. It runs while a thread drives.
@@ -153,6 +166,7 @@ impl Driver {
         if let Some(busy_poll) = &self.busy_poll {
             busy_poll.resume();
         }
+        let putting_off = self.loop_wakes.get().map(|wakes| wakes.put_off());
         let mut waited = false;
         let result = runtime.block_on(poll_fn(|context| {
             self.interrupts.listen(context.waker());
@@ -163,6 +177,7 @@ impl Driver {
             waited = true;
             over(context)
         }));
+        drop(putting_off);
         // Before the runtime lock is released: the next thread that takes it delivers responses and polls `over` first.
         self.response_queue.suppress();
         self.interrupts.suppress();

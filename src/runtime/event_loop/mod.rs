@@ -33,7 +33,7 @@ use self::loop_future::{LoopFuture, ends_the_loop, is_between_steps};
 use self::overdue::Overdue;
 use self::reader::WakeSocket;
 use self::task::Tasks;
-use crate::runtime::driver::wake_flag::WakeFlag;
+use crate::runtime::driver::deferred_wake::DeferredWake;
 
 /// Work for the loop's thread.
 pub enum LoopEvent {
@@ -68,7 +68,8 @@ impl std::fmt::Debug for LoopEvent {
 #[derive(Debug, Default)]
 pub struct EventLoop {
     events: SegQueue<LoopEvent>,
-    wake_flag: WakeFlag,
+    /// What wakes its thread.
+    pub wakes: Arc<DeferredWake>,
     python: RwLock<Option<Attached>>,
     /// Whether a garbage collection is queued.
     collecting: AtomicBool,
@@ -142,7 +143,7 @@ impl EventLoop {
     /// Queues an event for the loop's thread. Never blocks, from any thread.
     pub fn submit(&self, event: LoopEvent) {
         self.events.push(event);
-        self.wake_flag.notify();
+        self.wakes.notify();
     }
 
     /// Runs a function `turns` turns of the loop later.
@@ -176,18 +177,18 @@ impl EventLoop {
 
     /// From now on, wakes `listener` when there is work. Returns whether the queue is empty.
     pub fn listen(&self, listener: &Waker) -> bool {
-        self.wake_flag.listen(listener);
+        self.wakes.listen(listener);
         self.is_idle()
     }
 
     /// Wakes the loop's thread, unless it will look at the queue anyway.
     fn notify(&self) {
-        self.wake_flag.notify();
+        self.wakes.notify();
     }
 
     /// From now on, wakes nobody: the loop is busy, and looks at the queue when it is not.
     pub fn suppress(&self) {
-        self.wake_flag.suppress();
+        self.wakes.suppress();
     }
 
     /// Makes the real `asyncio.Task`s of calls.
