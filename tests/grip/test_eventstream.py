@@ -6,13 +6,14 @@ Apart from `test_grip.py` because Django and its packages decide here what is se
 from __future__ import annotations
 
 import json
+import random
 import resource
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,9 +35,14 @@ EVENTS = "/events/?channel=news"
 
 
 def free_port() -> int:
-    """A port for the admin listener, which Django needs to know before it starts."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port for the admin listener, which Django needs to know before it starts.
+
+    It is below those that Linux gives to whoever asks for any, so that no other test gets it meanwhile.
+    """
+    for port in random.sample(range(20_000, 32_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("all ports are taken")
 
 
 @pytest.fixture
