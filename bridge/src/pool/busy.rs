@@ -1,15 +1,31 @@
-//! Which threads run jobs. Python cannot be finalized while any does.
+//! Which threads of all pools run jobs, and whether there are calls. Python cannot be finalized while a thread runs one.
 //!
 //! A thread counts while it runs one job after another, and not anew for each of them.
 
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::Pool;
 
 /// Threads of all pools of the process that run jobs. Python cannot be finalized meanwhile.
 static BUSY_THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// All pools of the process.
+static POOLS: Mutex<Vec<Weak<Pool>>> = Mutex::new(Vec::new());
+
+/// Notes a pool that has started.
+pub(super) fn note(pool: &Arc<Pool>) {
+    let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    pools.retain(|pool| pool.strong_count() > 0);
+    pools.push(Arc::downgrade(pool));
+}
+
+/// Whether a call waits or runs in any pool of the process.
+pub fn any_has_calls() -> bool {
+    let pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    pools.iter().filter_map(Weak::upgrade).any(|pool| pool.has_calls())
+}
 
 /// Waits until no pool of the process runs a job, or for `timeout`. Returns the number of jobs that still run.
 pub fn wait_until_idle(timeout: Duration) -> usize {

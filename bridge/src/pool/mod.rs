@@ -32,7 +32,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use self::busy::BusyThread;
-pub use self::busy::wait_until_idle;
+pub use self::busy::{any_has_calls, wait_until_idle};
 use self::call_time::{CallTime, Stretch};
 use self::counts::Counts;
 pub use self::counts::PoolStats;
@@ -111,6 +111,7 @@ impl Pool {
         for _ in 0..threads {
             pool.start_thread(py)?;
         }
+        busy::note(&pool);
         Ok(pool)
     }
 
@@ -235,6 +236,10 @@ impl Pool {
     /// The number of waiting calls, if no call runs.
     pub fn at_rest(&self) -> Option<usize> {
         (self.counts.running.load(Ordering::Acquire) == 0).then(|| self.jobs.len())
+    }
+
+    fn has_calls(&self) -> bool {
+        self.counts.running.load(Ordering::Relaxed) + self.counts.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Waits to be woken. Returns `false` if the pool was stopped.

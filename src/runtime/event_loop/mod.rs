@@ -6,6 +6,7 @@
 
 mod call_state;
 pub mod coroutine;
+mod fairness;
 mod loop_future;
 mod overdue;
 mod prepared;
@@ -29,6 +30,7 @@ use rsgi_bridge::host::future_waker::{Resolver, future_waker, resolve, yielded_f
 use rsgi_bridge::process::Process;
 
 use self::coroutine::AppCoroutine;
+use self::fairness::Fairness;
 use self::loop_future::{LoopFuture, ends_the_loop, is_between_steps};
 use self::overdue::Overdue;
 use self::reader::WakeSocket;
@@ -74,6 +76,7 @@ pub struct EventLoop {
     /// Whether a garbage collection is queued.
     collecting: AtomicBool,
     overdue: Overdue,
+    fairness: Fairness,
     at_detach: AtDetach,
     /// The process that made this. A forked child has no loop and no clients.
     pub process: Process,

@@ -71,6 +71,7 @@ impl DrainQueue {
         let _empty = (&self.reader.drained).read(&mut bytes);
         self.queue.listen(&self.waker);
         let drained = self.queue.drain(py);
+        self.queue.fairness.give_way(py);
         if !self.queue.is_idle() {
             // Wakes the loop again for the events that wait for the next turn.
             self.queue.notify();
