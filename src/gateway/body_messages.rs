@@ -173,13 +173,7 @@ impl ResponseMessages {
             Admitted::Whole(chunk) => (chunk, false),
             Admitted::Clamped(chunk) => (chunk, true),
         };
-        let capacity = if !chunk.is_empty() {
-            writer.push(chunk)?
-        } else if writer.has_room() {
-            Capacity::More
-        } else {
-            Capacity::Full
-        };
+        let capacity = if chunk.is_empty() { writer.room() } else { writer.push(chunk)? };
         if over {
             writer.finish();
             self.progress = if more { ResponseProgress::Discarding } else { ResponseProgress::Ended };

@@ -238,7 +238,7 @@ impl RunningCall {
 
     /// Notes that the response has no length. `stream` ends it.
     pub fn streams(&self, stream: Arc<dyn HangUp>) {
-        self.0.streams(stream);
+        self.0.all.streams(self.0.key, stream);
     }
 }
 
@@ -249,11 +249,6 @@ impl CallHandle {
         let CallKey { place, number } = self.key;
         let running = state.running.get(place).filter(|running| running.number == number)?;
         state.describe(running)
-    }
-
-    /// Notes that the response has no length. `stream` ends it.
-    pub fn streams(&self, stream: Arc<dyn HangUp>) {
-        self.all.streams(self.key, stream);
     }
 }
 

@@ -121,8 +121,13 @@ impl<T: Weight> PipeWriter<T> {
     }
 
     /// Whether there is room for another item.
+    pub fn room(&self) -> Capacity {
+        self.shared.room(&self.shared.lock())
+    }
+
+    /// Whether another item can be written at once.
     pub fn has_room(&self) -> bool {
-        self.shared.room(&self.shared.lock()) == Capacity::More
+        self.room() == Capacity::More
     }
 
     /// Ends the pipe: nothing more comes.

@@ -23,16 +23,22 @@ const MOST_PAUSES: u32 = 2;
 /// After this many calls, a thread checks again whether it is in the way of others.
 pub(super) const SELDOM: u32 = 16;
 
+/// Releases the GIL for a moment and takes it again. Returns whether others had it meanwhile. The loop lets WSGI calls go
+/// first in the same way.
+pub fn others_take_gil(py: Python<'_>) -> bool {
+    let wanted = py.detach(|| {
+        std::thread::sleep(PAUSE);
+        Instant::now()
+    });
+    wanted.elapsed() >= PAUSE
+}
+
 impl Pool {
     /// Lets the running calls go first, while they want the GIL and other threads still start calls.
     pub(super) fn throttle(&self, py: Python<'_>) {
         let (mut begun, mut pauses) = (self.counts.begun.load(Ordering::Acquire), 0);
         while pauses < MOST_PAUSES && self.counts.running.load(Ordering::Acquire) > 0 && !self.jobs.is_empty() {
-            let asked = py.detach(|| {
-                std::thread::sleep(PAUSE);
-                Instant::now()
-            });
-            if asked.elapsed() < PAUSE {
+            if !others_take_gil(py) {
                 return;
             }
             let now = self.counts.begun.load(Ordering::Acquire);

@@ -36,6 +36,7 @@ pub use self::busy::{any_has_calls, wait_until_idle};
 use self::call_time::{CallTime, Stretch};
 use self::counts::Counts;
 pub use self::counts::PoolStats;
+pub use self::gil_throttle::others_take_gil;
 use self::idle::{Idle, IdleWork};
 pub use self::job_handle::JobHandle;
 use self::spare_log::SpareLog;

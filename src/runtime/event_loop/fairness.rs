@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use rsgi_bridge::gil_lock::GilLock;
-use rsgi_bridge::pool::any_has_calls;
+use rsgi_bridge::pool::{any_has_calls, others_take_gil};
 use rustix::time::{ClockId, clock_gettime};
 
 /// How long the loop runs before it lets others go first. As long as Python's own threads.
@@ -17,9 +17,6 @@ const SHORTEST: Duration = Duration::from_millis(5);
 
 /// The longest time, if nobody has wanted the GIL: then the calls wait for something else.
 const LONGEST: Duration = Duration::from_millis(80);
-
-/// How long the loop releases the GIL. The system makes it about twice as long.
-const PAUSE: Duration = Duration::from_micros(50);
 
 /// The stretch in which the loop does not let others go first.
 #[derive(Debug, Default)]
@@ -58,12 +55,7 @@ impl Fairness {
             return;
         }
         let length = if stretch.was_busy() && any_has_calls() {
-            let asked = py.detach(|| {
-                std::thread::sleep(PAUSE);
-                Instant::now()
-            });
-            let taken = asked.elapsed() > PAUSE;
-            if taken { SHORTEST } else { (stretch.length * 2).min(LONGEST) }
+            if others_take_gil(py) { SHORTEST } else { (stretch.length * 2).min(LONGEST) }
         } else {
             SHORTEST
         };
