@@ -7,31 +7,17 @@
 //! two threads take turns in them. So the pause is long enough for such a call to take the GIL again.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
 use super::Pool;
-
-/// How long a thread releases the GIL. A call that wants the GIL has taken it by then. The system makes it about twice
-/// as long.
-const PAUSE: Duration = Duration::from_micros(50);
+use super::gil_pause::others_take_gil;
 
 /// How many times a thread waits in a row while no other call begins. Python's threads take turns every 5 ms.
 const MOST_PAUSES: u32 = 2;
 
 /// After this many calls, a thread checks again whether it is in the way of others.
 pub(super) const SELDOM: u32 = 16;
-
-/// Releases the GIL for a moment and takes it again. Returns whether others had it meanwhile. The loop lets WSGI calls go
-/// first in the same way.
-pub fn others_take_gil(py: Python<'_>) -> bool {
-    let wanted = py.detach(|| {
-        std::thread::sleep(PAUSE);
-        Instant::now()
-    });
-    wanted.elapsed() >= PAUSE
-}
 
 impl Pool {
     /// Lets the running calls go first, while they want the GIL and other threads still start calls.

@@ -14,6 +14,7 @@
 mod busy;
 mod call_time;
 mod counts;
+mod gil_pause;
 mod gil_throttle;
 pub mod idle;
 mod job_handle;
@@ -36,7 +37,7 @@ pub use self::busy::{any_has_calls, wait_until_idle};
 use self::call_time::{CallTime, Stretch};
 use self::counts::Counts;
 pub use self::counts::PoolStats;
-pub use self::gil_throttle::others_take_gil;
+pub use self::gil_pause::others_take_gil;
 use self::idle::{Idle, IdleWork};
 pub use self::job_handle::JobHandle;
 use self::spare_log::SpareLog;
