@@ -168,6 +168,14 @@ def compute(environ, start_response):
     return text(start_response, "computed\n")
 
 
+@path("compute-briefly")
+def compute_briefly(environ, start_response):
+    end = time.perf_counter() + int(query(environ)["us"]) / 1_000_000
+    while time.perf_counter() < end:
+        pass
+    return text(start_response, "computed\n")
+
+
 class _InMemory:
     streaming = False
 

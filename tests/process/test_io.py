@@ -5,6 +5,8 @@ Covers the parts of asyncio that an application may use (`selectors`, timers, th
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import time
@@ -201,6 +203,65 @@ def test_a_stuck_call_leaves_no_request_for_the_loop_behind(start: Callable[...,
         assert stuck.read_chunk() == b"first"
         assert get(server, "/new/callbacks").body == b"1000"
         assert get(server, "/old/open-gate?label=behind").status == 200
+
+
+NEEDS_TWO_PROCESSORS = pytest.mark.skipif(
+    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs /proc (Linux) and two processors"
+)
+
+
+def _waits_of_the_io_thread(server: Server) -> int:
+    """How many times the thread that handles the sockets beside long calls went to sleep."""
+    for thread in Path(f"/proc/{server.process.pid}/task").iterdir():
+        if (thread / "comm").read_text().strip() == "rsgi-io":
+            found = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (thread / "status").read_text(), re.MULTILINE)
+            assert found
+            return int(found[1])
+    raise AssertionError("there is no such thread")
+
+
+@NEEDS_TWO_PROCESSORS
+def test_calls_that_wait_in_a_long_queue_are_answered_in_batches(start: Callable[..., Server]) -> None:
+    """A wake for each response cost a third of the processor time of a Flask page."""
+    server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "4")
+    turns, clients = 15, 128
+    with ExitStack() as opened:
+        connections = [opened.enter_context(Connection(server)) for _ in range(clients)]
+        before = 0
+        for turn in range(turns + 3):
+            if turn == 3:
+                before = _waits_of_the_io_thread(server)
+            for connection in connections:
+                connection.send_request("GET", "/compute-briefly?us=40")
+            assert [connection.read_response().body for connection in connections] == [b"computed\n"] * clients
+        waits = _waits_of_the_io_thread(server) - before
+    # About 400. If each response woke the thread, 1,200 to 1,900.
+    assert waits < turns * clients * 0.4
+
+
+@NEEDS_TWO_PROCESSORS
+def test_the_io_thread_sleeps_while_all_calls_are_stuck(start: Callable[..., Server]) -> None:
+    server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "2")
+    with ExitStack() as opened:
+        others = [opened.enter_context(Connection(server)) for _ in range(40)]
+        stuck = [opened.enter_context(Connection(server)) for _ in range(2)]
+        for _ in range(5):
+            for other in others:
+                other.send_request("GET", "/compute-briefly?us=40")
+            assert [other.read_response().status for other in others] == [200] * len(others)
+        for connection in stuck:
+            connection.send_request("GET", "/stream-gated?label=queue")
+            connection.read_head()
+        for other in others[:-1]:
+            other.send_request("GET", "/compute-briefly?us=40")
+
+        def sleeps() -> bool:
+            before = _waits_of_the_io_thread(server)
+            time.sleep(0.3)
+            return _waits_of_the_io_thread(server) - before < 30
+
+        wait_until(sleeps, 10, "the thread that handles the sockets sleeps")
+        assert not any(other.readable() for other in others[:-1])
 
 
 @pytest.mark.parametrize("io", WSGI_IO)

@@ -16,22 +16,26 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{Thread, available_parallelism};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rsgi_bridge::pool::Pool;
 use rsgi_bridge::pool::idle::IdleWork;
 
 use super::Driver;
 use super::caller::Caller;
+use super::pause::DriverPauses;
 
 /// The time between two looks. The system makes it about twice as long.
 const LOOK: Duration = Duration::from_micros(60);
 
-/// The time between two looks during short calls. A stuck call delays others for two looks at most.
-const SELDOM_LOOK: Duration = Duration::from_millis(1);
+/// The time between two looks during short calls. With [`DOUBT`], a stuck call delays others for 2 ms at most.
+const SELDOM_LOOK: Duration = Duration::from_micros(1500);
+
+/// If short calls run for longer than this, one of them may be stuck. The fallback driver then looks again as soon.
+const DOUBT: Duration = Duration::from_micros(500);
 
 /// A call that takes less than this is short. Measured: between 20 and 37 µs of Python, a second processor begins to
 /// pay.
@@ -39,7 +43,7 @@ const SHORT: Duration = Duration::from_micros(20);
 
 /// The limit for short calls if the machine has no spare processor. Longer calls mostly wait, so others can run
 /// meanwhile.
-const SHORT_IN_COMPANY: Duration = SELDOM_LOOK;
+const SHORT_IN_COMPANY: Duration = Duration::from_millis(1);
 
 /// After this many looks without a thread that released the runtime lock, the fallback driver sleeps until one does.
 const IDLE_LOOKS: u32 = 8;
@@ -64,6 +68,9 @@ pub struct DrivingThreads {
     caller: Caller,
     /// How often a thread of the pool has released the runtime lock.
     left: AtomicUsize,
+    /// When one did so last, in nanoseconds since `began`.
+    left_at: AtomicU64,
+    began: Instant,
     /// The lock was released for a burst of calls.
     burst: AtomicBool,
     fallback: Thread,
@@ -80,6 +87,7 @@ impl IdleWork for DrivingThreads {
     }
 
     fn left(&self, calls: usize) {
+        self.left_at.store(self.now(), Ordering::Relaxed);
         self.left.fetch_add(1, Ordering::SeqCst);
         let burst = calls >= BURST && !self.calls_are_short();
         if burst {
@@ -98,6 +106,16 @@ impl IdleWork for DrivingThreads {
 }
 
 impl DrivingThreads {
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether calls run that began more than [`DOUBT`] ago.
+    fn run_for_long(&self) -> bool {
+        let since = Duration::from_nanos(self.now().saturating_sub(self.left_at.load(Ordering::Relaxed)));
+        self.pool.at_rest().is_none() && since > DOUBT
+    }
+
     fn calls_are_short(&self) -> bool {
         self.pool.call_time() < if self.spare_processor { SHORT } else { SHORT_IN_COMPANY }
     }
@@ -123,6 +141,8 @@ pub fn run_fallback_driver<T>(
         spare_processor,
         caller: Caller::default(),
         left: AtomicUsize::new(0),
+        left_at: AtomicU64::new(0),
+        began: Instant::now(),
         burst: AtomicBool::new(false),
         fallback: std::thread::current(),
         fallback_sleeps: AtomicBool::new(false),
@@ -160,7 +180,7 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
                 return result;
             }
             if idle_looks < IDLE_LOOKS {
-                std::thread::park_timeout(if self.threads.calls_are_short() { SELDOM_LOOK } else { LOOK });
+                std::thread::park_timeout(self.until_next_look());
             } else {
                 self.sleep(left);
                 idle_looks = 0;
@@ -194,6 +214,14 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
         self.threads.left.load(Ordering::SeqCst)
     }
 
+    fn until_next_look(&self) -> Duration {
+        match (self.threads.calls_are_short(), self.threads.run_for_long()) {
+            (true, true) => DOUBT,
+            (true, false) => SELDOM_LOOK,
+            (false, _) => LOOK,
+        }
+    }
+
     /// Sleeps until a thread releases the runtime lock, or the server ends.
     fn sleep(&self, left: usize) {
         self.threads.fallback_sleeps.store(true, Ordering::SeqCst);
@@ -211,7 +239,8 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
         let back_off = if in_vain { (self.back_off * 2 + 1).min(MOST_BACK_OFF) } else { FEWEST_ALONE };
         let mut alone = 0;
         let mut has_begun = false;
-        let result = self.threads.driver.try_drive(|context| {
+        let mut pauses = DriverPauses::new(self.pool);
+        let drives = |context: &mut Context<'_>| {
             if !std::mem::replace(&mut has_begun, true) {
                 self.pool.look_after(false);
             }
@@ -228,7 +257,9 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
                 Some(_) => alone = 0,
             }
             if alone > back_off { Poll::Ready(DriveResult::GivenUp) } else { Poll::Pending }
-        });
+        };
+        let threads = self.threads;
+        let result = threads.driver.try_drive_with_pauses(drives, || !threads.calls_are_short() && pauses.pause());
         let Some(result) = result else { return DriveResult::Taken };
         self.back_off = back_off;
         self.pool.look_after(true);

@@ -8,11 +8,13 @@ mod busy_poll;
 mod caller;
 pub mod deferred_wake;
 pub mod fallback;
+mod pause;
 pub mod selector;
 pub mod wake_flag;
 mod watched;
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::task::{Context, Poll};
 
@@ -139,17 +141,27 @@ impl Driver {
     /// Waits for the runtime lock, and drives until `over` is ready. `None` if the server has ended.
     pub fn drive<T>(&self, over: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
         let held = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
-        self.drive_from(&held, over)
+        self.drive_from(&held, over, || false)
     }
 
     /// Drives until `over` is ready. `None` if another thread drives, or the server has ended.
     pub fn try_drive<T>(&self, over: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        self.try_drive_with_pauses(over, || false)
+    }
+
+    /// The same, with pauses. `pause` is called before responses are delivered. It sleeps if it wants to, and returns
+    /// whether it has slept. Then no response wakes the driving thread until it is called again.
+    fn try_drive_with_pauses<T>(
+        &self,
+        over: impl FnMut(&mut Context<'_>) -> Poll<T>,
+        pause: impl FnMut() -> bool,
+    ) -> Option<T> {
         let held = match self.runtime.try_lock() {
             Ok(held) => held,
             Err(TryLockError::Poisoned(held)) => held.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        self.drive_from(&held, over)
+        self.drive_from(&held, over, pause)
     }
 
     /// Makes the driving thread poll its `over` again. Never blocks, from any thread.
@@ -161,16 +173,24 @@ impl Driver {
         &self,
         held: &MutexGuard<'_, Option<Runtime>>,
         mut over: impl FnMut(&mut Context<'_>) -> Poll<T>,
+        mut pause: impl FnMut() -> bool,
     ) -> Option<T> {
         let runtime = held.as_ref()?;
         if let Some(busy_poll) = &self.busy_poll {
             busy_poll.resume();
         }
         let putting_off = self.loop_wakes.get().map(|wakes| wakes.put_off());
+        // A loop in another thread wants each request at once, and so does busy polling.
+        let may_pause = self.busy_poll.is_none() && self.loop_wakes.get().is_none();
         let mut waited = false;
         let result = runtime.block_on(poll_fn(|context| {
+            let paused = may_pause && waited && pause();
             self.interrupts.listen(context.waker());
             self.response_queue.deliver(context.waker());
+            if paused {
+                self.response_queue.suppress();
+                look_again(context);
+            }
             if let Some(busy_poll) = self.busy_poll.as_ref().filter(|_| waited) {
                 busy_poll.active();
             }
@@ -191,4 +211,9 @@ impl Driver {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Makes the driving thread poll its `over` again when it has run the tasks that are ready, without sleeping.
+fn look_again(context: &mut Context<'_>) {
+    let _pending = pin!(tokio::task::yield_now()).poll(context);
 }
