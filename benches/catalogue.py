@@ -60,6 +60,8 @@ _UVICORN_PARTS = "uvicorn uvloop httptools"
 _AS_IT_COMES = "as it comes"
 _SAME_THREADS = f"{THREADS} threads, as rsgi has"
 _ONE_AT_A_TIME = "one thread: one request that waits stops all others"
+# Seen with an application that counts the calls. Django then never runs the receivers of `request_finished`.
+_NEVER_CLOSES = "it never calls `close()` of a response, as PEP 3333 wants"
 _ITS_FASTEST = f"its fastest; {_ONE_AT_A_TIME}"
 _LOOKS_ON = "`--busy-poll auto`: it does not sleep between requests that follow each other closely"
 _64_THREADS = "64 threads"
@@ -71,7 +73,7 @@ _WSGI: tuple[_Row, ...] = (
     ("granian", "wsgi", f"{_GRANIAN_WSGI} {THREADS}", "granian", _SAME_THREADS),
     ("granian-1", "wsgi", f"{_GRANIAN_WSGI} 1", "granian", _ITS_FASTEST),
     ("gunicorn", "wsgi", f"{_GUNICORN} {THREADS}", "gunicorn", _SAME_THREADS),
-    ("fastpysgi", "wsgi", _FASTPYSGI, "fastpysgi", f"it has no pool; {_ONE_AT_A_TIME}"),
+    ("fastpysgi", "wsgi", _FASTPYSGI, "fastpysgi", f"it has no pool; {_ONE_AT_A_TIME}; {_NEVER_CLOSES}"),
     ("weft", "wsgi", f"{_WEFT} wsgi", "weft-server", _ITS_FASTEST),
     ("peregrine", "wsgi", f"{_PEREGRINE} wsgi", "peregrine-server", _ITS_FASTEST),
     ("m0serve", "wsgi", f"{_M0SERVE} wsgi --blocking-threads 0", "m0serve", _ITS_FASTEST),

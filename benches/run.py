@@ -201,7 +201,9 @@ def _choose_servers(options: argparse.Namespace) -> list[Server]:
         for server in servers
         if server.interface in interfaces and (not options.servers or server.name in options.servers)
     ]
-    if any(Path(server.command[0]).parent == peers_folder() for server in chosen):
+    # The frameworks are there, too.
+    frameworks = any(case.app.startswith("frameworks:") for case in options.cases)
+    if frameworks or any(Path(server.command[0]).parent == peers_folder() for server in chosen):
         install_peers()
     return chosen
 

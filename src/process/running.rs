@@ -19,6 +19,7 @@ use crate::http::service::Service;
 use crate::log;
 use crate::process::drain::Drain;
 use crate::process::startup::{self, Started};
+use crate::runtime::driver::beside_loop::BesideLoop;
 use crate::runtime::driver::{Driver, Io, fallback};
 use crate::runtime::shutdown::Phase;
 use crate::shadow;
@@ -82,11 +83,13 @@ pub fn wait_for_end(
     driver: &Arc<Driver>,
     io: Io,
     pool: Option<(&Arc<Pool>, usize)>,
+    beside: Option<&BesideLoop>,
     mut serving: Serving,
 ) -> Result<(), StartupError> {
     let ended = match (io, pool) {
         (Io::Pool, Some((pool, workers))) => Some(fallback::run_fallback_driver(driver, pool, workers, serving)),
         (Io::Thread | Io::Pool, _) => driver.drive(|context| Pin::new(&mut serving).poll(context)),
+        (Io::Loop, _) if let Some(beside) = beside => Some(beside.run(serving)),
         (Io::Loop, _) => Some(futures::executor::block_on(serving)),
     };
     // The runtime still exists here, so without a result our code has panicked.

@@ -16,7 +16,7 @@ use rsgi_bridge::pool::wait_until_idle;
 use crate::accept::listener::Listening;
 use crate::access_log::AccessLog;
 use crate::admin::{self, Dashboard, Door};
-use crate::config::choice::LogLevel;
+use crate::config::choice::{IoKind, LogLevel};
 use crate::config::live_shares::LiveShares;
 use crate::config::plan::Plan;
 use crate::config::settings::{Seconds, Settings};
@@ -33,6 +33,7 @@ use crate::process::preparation::{self, Core};
 use crate::process::running::{Running, serve, wait_for_end};
 use crate::process::startup::Started;
 use crate::runtime::calls::Calls;
+use crate::runtime::driver::beside_loop::BesideLoop;
 use crate::runtime::driver::selector::LoopDriver;
 use crate::runtime::driver::{Driver, Io};
 use crate::runtime::event_loop::{EventLoop, Woken};
@@ -46,6 +47,8 @@ pub struct Server {
     stage: Mutex<ServerStage>,
     driver: Arc<Driver>,
     io: Io,
+    /// The thread that may drive beside the loop.
+    beside: Option<Arc<BesideLoop>>,
     /// The number of serving processes, this one included.
     workers: usize,
     shutdown: Arc<Shutdown>,
@@ -108,11 +111,14 @@ impl Server {
         let (unprobed, workers) = (plan.has_unprobed_bridge(), config.workers);
         let (service, log_thread) = preparation::service(py, config, plan, &core, &pools, (tls, metrics))?;
         let io = Io::choose(&service.settings, service.all_asgi(), pools.driving().is_some())?;
+        let shares_driving = io == Io::Loop && service.settings.io == IoKind::Auto;
+        let beside = shares_driving.then(|| BesideLoop::new(&core.driver, &core.event_loop, workers)).flatten();
         let (told, ready) = channel();
         let listening = Listening { bound, shared, ready: told, accepting: Arc::default() };
         Ok(Self {
             driver: core.driver,
             io,
+            beside,
             workers,
             shutdown: Arc::new(Shutdown::default()),
             addresses,
@@ -174,7 +180,7 @@ impl Server {
     ///
     /// Raises `OSError` if it cannot be watched.
     fn loop_driver(&self, selector: i32) -> PyResult<LoopDriver> {
-        Ok(LoopDriver::new(Arc::clone(&self.driver), Arc::clone(&self.event_loop), selector)?)
+        Ok(LoopDriver::new(Arc::clone(&self.driver), Arc::clone(&self.event_loop), self.beside.clone(), selector)?)
     }
 
     /// Starts to serve. ASGI applications run in `event_loop`, which the caller runs. `on_started` is called in the
@@ -212,9 +218,10 @@ impl Server {
             serve(Arc::new(service), started, listening, drain).await
         });
         let (driver, io, workers) = (Arc::clone(&self.driver), self.io, self.workers);
-        let driving = pools.driving().cloned();
+        let (driving, beside) = (pools.driving().cloned(), self.beside.clone());
         let io_thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
-            let result = wait_for_end(&driver, io, driving.as_ref().map(|pool| (pool, workers)), serving);
+            let pool = driving.as_ref().map(|pool| (pool, workers));
+            let result = wait_for_end(&driver, io, pool, beside.as_deref(), serving);
             Python::attach(|py| {
                 if let Err(error) = on_end.call0(py) {
                     error.write_unraisable(py, None);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -105,9 +106,24 @@ async def callbacks() -> str:
     return "1000"
 
 
+async def briefly() -> str:
+    """Computes for a moment."""
+    end = time.perf_counter() + 0.0002
+    while time.perf_counter() < end:
+        pass
+    return "computed"
+
+
+async def block() -> str:
+    """Blocks the loop for longer than anybody waits."""
+    time.sleep(4)
+    return "blocked"
+
+
 async def app(scope: Message, receive: Receive, send: Send) -> None:
     """What the path names."""
-    does = {each.__name__: each for each in (reader, writer, streams, threads, timers, child, callbacks)}
+    named = (reader, writer, streams, threads, timers, child, callbacks, briefly, block)
+    does = {each.__name__: each for each in named}
     response = await does[scope["path"].rpartition("/")[2]]()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": response.encode()})

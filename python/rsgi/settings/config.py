@@ -467,7 +467,8 @@ class Config:
     )
     io: str = _setting(
         "Which thread drives the sockets. thread: a separate thread. loop: the event loop inside its `select()` (ASGI "
-        "only). pool: the WSGI threads while they wait. auto takes the fastest for the applications.",
+        "only). pool: the WSGI threads while they wait. auto takes the fastest for the applications. Beside a busy event "
+        "loop, it uses a separate thread while a processor is free.",
         "ASGI",
         "auto",
         choices=("auto", "thread", "loop", "pool"),

@@ -18,15 +18,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{Thread, available_parallelism};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rsgi_bridge::pool::Pool;
 use rsgi_bridge::pool::idle::IdleWork;
 
 use super::Driver;
+use super::beside_loop::spare_processor;
 use super::caller::Caller;
-use super::pause::DriverPauses;
+use super::pause::{DriverPauses, WaitingCalls};
 
 /// The time between two looks. The system makes it about twice as long.
 const LOOK: Duration = Duration::from_micros(60);
@@ -116,6 +117,11 @@ impl DrivingThreads {
         self.pool.at_rest().is_none() && since > DOUBT
     }
 
+    fn waiting(&self) -> WaitingCalls {
+        let (calls, call_time) = (self.pool.stats().waiting, self.pool.call_time());
+        WaitingCalls { begun: self.pool.progress().0, calls, call_time }
+    }
+
     fn calls_are_short(&self) -> bool {
         self.pool.call_time() < if self.spare_processor { SHORT } else { SHORT_IN_COMPANY }
     }
@@ -134,11 +140,10 @@ pub fn run_fallback_driver<T>(
     workers: usize,
     over: impl Future<Output = T> + Unpin,
 ) -> T {
-    let spare_processor = available_parallelism().is_ok_and(|processors| workers < processors.get());
     let threads = Arc::new(DrivingThreads {
         driver: Arc::clone(driver),
         pool: Arc::clone(pool),
-        spare_processor,
+        spare_processor: spare_processor(workers),
         caller: Caller::default(),
         left: AtomicUsize::new(0),
         left_at: AtomicU64::new(0),
@@ -153,7 +158,8 @@ pub fn run_fallback_driver<T>(
     FallbackDriver { threads: &threads, pool, over, waker, back_off: 0, given_up_at: None }.run()
 }
 
-struct Unpark(Thread);
+/// Wakes a thread that is parked.
+pub(super) struct Unpark(pub(super) Thread);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
@@ -239,7 +245,7 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
         let back_off = if in_vain { (self.back_off * 2 + 1).min(MOST_BACK_OFF) } else { FEWEST_ALONE };
         let mut alone = 0;
         let mut has_begun = false;
-        let mut pauses = DriverPauses::new(self.pool);
+        let mut pauses = DriverPauses::new(|| self.threads.waiting());
         let drives = |context: &mut Context<'_>| {
             if !std::mem::replace(&mut has_begun, true) {
                 self.pool.look_after(false);
@@ -269,7 +275,7 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
 }
 
 /// How an attempt to drive ended.
-enum DriveResult<T> {
+pub(super) enum DriveResult<T> {
     /// Another thread drives.
     Taken,
     /// A thread of the pool should take the runtime lock.

@@ -4,10 +4,12 @@
 //! application. Then a request goes from the socket to the application, and its response back, without a hand-over
 //! between threads.
 
+pub mod beside_loop;
 mod busy_poll;
 mod caller;
 pub mod deferred_wake;
 pub mod fallback;
+mod loop_load;
 mod pause;
 pub mod selector;
 pub mod wake_flag;

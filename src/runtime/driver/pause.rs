@@ -7,8 +7,6 @@
 
 use std::time::Duration;
 
-use rsgi_bridge::pool::Pool;
-
 /// With fewer waiting calls, the threads might run out of calls during a pause.
 const FEWEST_WAITING: usize = 8;
 
@@ -18,29 +16,42 @@ const PARTS: u32 = 16;
 /// The longest pause. Longer calls have too few responses for it.
 const LONGEST: Duration = Duration::from_micros(250);
 
+/// The calls at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WaitingCalls {
+    /// How many calls have begun so far.
+    pub(super) begun: usize,
+    /// How many calls wait.
+    pub(super) calls: usize,
+    /// How long a call takes on average.
+    pub(super) call_time: Duration,
+}
+
 /// The pauses of one stretch of driving.
 #[derive(Debug)]
-pub(super) struct DriverPauses<'a> {
-    pool: &'a Pool,
+pub(super) struct DriverPauses<F> {
+    /// Says which calls wait.
+    look: F,
     /// How many calls had begun before the latest pause.
     begun: usize,
 }
 
-impl<'a> DriverPauses<'a> {
-    /// Pauses for the calls of `pool`.
-    pub(super) fn new(pool: &'a Pool) -> Self {
-        Self { pool, begun: pool.progress().0 }
+impl<F: Fn() -> WaitingCalls> DriverPauses<F> {
+    /// Pauses for the calls that `look` tells.
+    pub(super) fn new(look: F) -> Self {
+        let begun = look().begun;
+        Self { look, begun }
     }
 
     /// Sleeps if many calls wait. Returns whether it has slept.
     ///
     /// If no call has begun since the last pause, all threads may be blocked for long. Then it does not sleep.
     pub(super) fn pause(&mut self) -> bool {
-        let (begun, _) = self.pool.progress();
+        let WaitingCalls { begun, calls, call_time } = (self.look)();
         if std::mem::replace(&mut self.begun, begun) == begun {
             return false;
         }
-        let Some(time) = length(self.pool.stats().waiting, self.pool.call_time()) else { return false };
+        let Some(time) = length(calls, call_time) else { return false };
         std::thread::sleep(time);
         true
     }
@@ -63,7 +74,7 @@ mod tests {
     use std::time::Instant;
 
     use pyo3::prelude::*;
-    use rsgi_bridge::pool::{Job, JobHandle};
+    use rsgi_bridge::pool::{Job, JobHandle, Pool};
 
     use super::super::Driver;
     use super::*;
@@ -98,7 +109,11 @@ mod tests {
         Python::initialize();
         Python::attach(|py| {
             let pool = Pool::start(py, "pauses", 1, 2 * FEWEST_WAITING).unwrap();
-            let mut pauses = DriverPauses::new(&pool);
+            let mut pauses = DriverPauses::new(|| WaitingCalls {
+                begun: pool.progress().0,
+                calls: pool.stats().waiting,
+                call_time: Duration::from_micros(1),
+            });
             let held: Vec<_> = (0..=FEWEST_WAITING + 1)
                 .map(|_| {
                     let (holds, until) = mpsc::channel();

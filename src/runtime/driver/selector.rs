@@ -8,17 +8,23 @@
 
 use std::os::fd::RawFd;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use rsgi_bridge::gil_lock::GilLock;
+use rustix::event::Timespec;
 use tokio::time::Sleep;
 
 use super::Driver;
-use super::watched::SelectorDescriptor;
+use super::beside_loop::BesideLoop;
+use super::loop_load::LoopLoad;
+use super::watched::{SelectorDescriptor, sleep_until_ready};
 use crate::runtime::event_loop::EventLoop;
+use crate::runtime::event_loop::reader::WakeSocket;
 
 /// Waits on the loop's thread, for the server and for the application's own descriptors at once.
 #[pyclass(frozen, module = "rsgi._rsgi")]
@@ -26,18 +32,90 @@ use crate::runtime::event_loop::EventLoop;
 pub struct LoopDriver {
     driver: Arc<Driver>,
     event_loop: Arc<EventLoop>,
-    /// The descriptor of the Python selector that has the application's descriptors. `None` after it was closed.
+    /// The descriptor of the Python selector that has the application's descriptors.
+    selector: RawFd,
+    /// The same while tokio watches it: not after it was closed, nor while another thread drives.
     watched: Mutex<Option<SelectorDescriptor>>,
+    shared: Option<Shared>,
+}
+
+/// What it needs if another thread may drive beside it.
+#[derive(Debug)]
+struct Shared {
+    beside: Arc<BesideLoop>,
+    socket: Arc<WakeSocket>,
+    waker: Waker,
+    turn: GilLock<LoopTurn>,
+}
+
+/// The turn of the loop that runs, and those before.
+#[derive(Debug)]
+struct LoopTurn {
+    load: LoopLoad,
+    began: Instant,
+    /// How many calls had begun when it began.
+    begun: usize,
 }
 
 impl LoopDriver {
-    /// Drives `driver` on the thread of `event_loop`. `selector` is the descriptor of Python's selector.
+    /// Drives `driver` on the thread of `event_loop`, unless `beside` does. `selector` is the descriptor of Python's
+    /// selector.
     ///
     /// # Errors
-    /// When the descriptor cannot be watched.
-    pub fn new(driver: Arc<Driver>, event_loop: Arc<EventLoop>, selector: RawFd) -> std::io::Result<Self> {
-        let watched = driver.enter(|| SelectorDescriptor::new(selector))?;
-        Ok(Self { driver, event_loop, watched: Mutex::new(Some(watched)) })
+    /// When the descriptor cannot be watched, or the process has no file descriptors left.
+    pub fn new(
+        driver: Arc<Driver>,
+        event_loop: Arc<EventLoop>,
+        beside: Option<Arc<BesideLoop>>,
+        selector: RawFd,
+    ) -> std::io::Result<Self> {
+        let watched = Mutex::new(Some(driver.enter(|| SelectorDescriptor::new(selector))?));
+        let shared = beside.map(|beside| Shared::new(beside, event_loop.begun())).transpose()?;
+        Ok(Self { driver, event_loop, selector, watched, shared })
+    }
+
+    /// Serves or sleeps, and returns whether Python's selector may have something. `None` if the server has ended.
+    fn serve(&self, poll_timeout: PollTimeout) -> Option<bool> {
+        let Some(shared) = &self.shared else { return self.drive(poll_timeout) };
+        // If the selector cannot be watched, the other thread has to go on.
+        if !shared.beside.drives() && !self.watch() {
+            shared.beside.go_on();
+        }
+        if shared.beside.drives() {
+            self.unwatch();
+            return Some(self.sleep(shared, poll_timeout));
+        }
+        self.drive(poll_timeout)
+    }
+
+    /// Makes tokio watch Python's selector. Returns whether it does.
+    fn watch(&self) -> bool {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if watched.is_none() {
+            *watched = self.driver.enter(|| SelectorDescriptor::new(self.selector)).ok();
+        }
+        watched.is_some()
+    }
+
+    fn unwatch(&self) {
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if watched.is_some() {
+            self.driver.enter(|| drop(watched));
+        }
+    }
+
+    /// Sleeps while another thread drives.
+    fn sleep(&self, shared: &Shared, poll_timeout: PollTimeout) -> bool {
+        shared.beside.sleeps.store(true, Ordering::Relaxed);
+        let idle = self.event_loop.listen(&shared.waker);
+        let timeout = if idle { poll_timeout.timespec() } else { PollTimeout::None.timespec() };
+        let (selector, woken) = sleep_until_ready(self.selector, shared.socket.drained(), timeout);
+        self.event_loop.suppress();
+        shared.beside.sleeps.store(false, Ordering::Relaxed);
+        if woken {
+            shared.socket.drain();
+        }
+        selector
     }
 
     fn drive(&self, poll_timeout: PollTimeout) -> Option<bool> {
@@ -45,6 +123,25 @@ impl LoopDriver {
         let watched = self.driver.drive(move |context| waiting.poll(context));
         self.event_loop.suppress();
         watched
+    }
+
+    /// Notes that the loop waits, and decides who drives from now on.
+    fn turn_ended(&self, py: Python<'_>) {
+        let Some(shared) = &self.shared else { return };
+        let mut turn = shared.turn.lock(py);
+        let (busy, begun) = (turn.began.elapsed(), self.event_loop.begun());
+        let calls = u32::try_from(begun.wrapping_sub(turn.begun)).unwrap_or(u32::MAX);
+        if let Some((drives, call_time)) = turn.load.turn(busy, calls, shared.beside.drives()) {
+            shared.beside.decide(drives, call_time);
+        }
+    }
+
+    /// Notes that the loop has something to do.
+    fn turn_begins(&self, py: Python<'_>) {
+        let Some(shared) = &self.shared else { return };
+        let mut turn = shared.turn.lock(py);
+        (turn.began, turn.begun) = (Instant::now(), self.event_loop.begun());
+        shared.beside.moves.fetch_add(1, Ordering::Relaxed);
     }
 
     fn poll_watched(&self, context: &mut Context<'_>) -> Poll<()> {
@@ -62,15 +159,29 @@ impl LoopDriver {
     #[pyo3(signature = (timeout, /))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let poll_timeout = if self.event_loop.is_idle() { PollTimeout::of(timeout)? } else { PollTimeout::None };
-        let watched = py.detach(|| self.drive(poll_timeout));
+        self.turn_ended(py);
+        let watched = py.detach(|| self.serve(poll_timeout));
+        self.turn_begins(py);
         self.event_loop.drain(py)?;
         watched.ok_or_else(|| PyRuntimeError::new_err("the server has ended"))
     }
 
     /// Stops watching the descriptor of Python's selector. Called before it is closed.
     fn close(&self) {
-        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.driver.enter(|| drop(watched));
+        self.unwatch();
+    }
+}
+
+impl Shared {
+    fn new(beside: Arc<BesideLoop>, begun: usize) -> std::io::Result<Self> {
+        let socket = Arc::new(WakeSocket::new()?);
+        let waker = Waker::from(Arc::clone(&socket));
+        Ok(Self {
+            beside,
+            socket,
+            waker,
+            turn: GilLock::new(LoopTurn { load: LoopLoad::new(), began: Instant::now(), begun }),
+        })
     }
 }
 
@@ -90,6 +201,15 @@ impl PollTimeout {
             Some(seconds) => Duration::try_from_secs_f64(seconds)
                 .map(Self::Until)
                 .map_err(|error| PyValueError::new_err(format!("{seconds} seconds: {error}"))),
+        }
+    }
+
+    /// The same for `poll(2)`. `None` means no limit.
+    fn timespec(self) -> Option<Timespec> {
+        match self {
+            Self::None => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
+            Self::Until(duration) => Timespec::try_from(duration).ok(),
+            Self::Endless => None,
         }
     }
 }

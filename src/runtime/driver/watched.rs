@@ -5,9 +5,10 @@
 #![expect(unsafe_code, reason = "a descriptor that Python owns is a bare number")]
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -38,5 +39,19 @@ impl SelectorDescriptor {
             // An error means that the runtime ends.
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+/// Sleeps until `selector` or `other` is ready, or `timeout` is over. Returns which of them are ready.
+///
+/// A signal ends it early, with neither of them.
+pub(super) fn sleep_until_ready(selector: RawFd, other: &impl AsFd, timeout: Option<Timespec>) -> (bool, bool) {
+    // SAFETY: as above, `ServingSelector.close()` closes it, on the thread that is here.
+    let selector = unsafe { BorrowedFd::borrow_raw(selector) };
+    let mut both =
+        [PollFd::from_borrowed_fd(selector, PollFlags::IN), PollFd::from_borrowed_fd(other.as_fd(), PollFlags::IN)];
+    match poll(&mut both, timeout.as_ref()) {
+        Ok(_) => (!both[0].revents().is_empty(), !both[1].revents().is_empty()),
+        Err(_) => (false, false),
     }
 }

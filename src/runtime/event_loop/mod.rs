@@ -10,13 +10,13 @@ mod fairness;
 mod loop_future;
 mod overdue;
 mod prepared;
-mod reader;
+pub mod reader;
 pub mod start;
 mod steps;
 mod task;
 pub mod task_callbacks;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::Waker;
 
@@ -70,6 +70,8 @@ impl std::fmt::Debug for LoopEvent {
 #[derive(Debug, Default)]
 pub struct EventLoop {
     events: SegQueue<LoopEvent>,
+    /// How many calls have begun so far. Only the loop's thread changes it.
+    begun: AtomicUsize,
     /// What wakes its thread.
     pub wakes: Arc<DeferredWake>,
     python: RwLock<Option<Attached>>,
@@ -173,6 +175,16 @@ impl EventLoop {
         }
     }
 
+    /// How many calls have begun so far.
+    pub fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// How many events wait.
+    pub fn waiting(&self) -> usize {
+        self.events.len()
+    }
+
     /// Whether the queue is empty.
     pub fn is_idle(&self) -> bool {
         self.events.is_empty()
@@ -256,7 +268,10 @@ impl EventLoop {
         for _ in 0..self.events.len() {
             match self.events.pop() {
                 None => break,
-                Some(LoopEvent::Start(start)) => start.start(py),
+                Some(LoopEvent::Start(start)) => {
+                    self.begun.store(self.begun().wrapping_add(1), Ordering::Relaxed);
+                    start.start(py);
+                }
                 Some(LoopEvent::Run(run)) => run(py),
                 Some(LoopEvent::Resolve(future)) => {
                     let future = future.bind(py);

@@ -14,22 +14,42 @@ use super::EventLoop;
 
 /// The socket pair that wakes a loop from other threads.
 #[derive(Debug)]
-pub(super) struct WakeSocket {
+pub struct WakeSocket {
     waking: UnixStream,
     drained: UnixStream,
 }
 
 impl WakeSocket {
+    /// A new pair.
+    ///
+    /// # Errors
+    /// When the process has no file descriptors left.
+    pub fn new() -> std::io::Result<Self> {
+        let (waking, drained) = UnixStream::pair()?;
+        waking.set_nonblocking(true)?;
+        drained.set_nonblocking(true)?;
+        Ok(Self { waking, drained })
+    }
+
+    /// The end that is readable after a wake.
+    pub fn drained(&self) -> &UnixStream {
+        &self.drained
+    }
+
+    /// Forgets the wakes so far.
+    pub fn drain(&self) {
+        let mut bytes = [0; 64];
+        // It is no error if there is nothing to read: the events are in the queue.
+        let _empty = (&self.drained).read(&mut bytes);
+    }
+
     /// Makes `event_loop` drain `queue` when there is work in it.
     ///
     /// # Errors
     /// When the loop has no `add_reader`, or the process has no file descriptors left.
     pub(super) fn add(event_loop: &Bound<'_, PyAny>, queue: Arc<EventLoop>) -> PyResult<Arc<Self>> {
         let py = event_loop.py();
-        let (waking, drained) = UnixStream::pair()?;
-        waking.set_nonblocking(true)?;
-        drained.set_nonblocking(true)?;
-        let reader = Arc::new(Self { waking, drained });
+        let reader = Arc::new(Self::new()?);
         let waker = Waker::from(Arc::clone(&reader));
         if !queue.listen(&waker) {
             waker.wake_by_ref();
@@ -66,9 +86,7 @@ struct DrainQueue {
 #[pymethods]
 impl DrainQueue {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let mut bytes = [0; 64];
-        // It is no error if there is nothing to read: the events are in the queue.
-        let _empty = (&self.reader.drained).read(&mut bytes);
+        self.reader.drain();
         self.queue.listen(&self.waker);
         let drained = self.queue.drain(py);
         self.queue.fairness.give_way(py);
