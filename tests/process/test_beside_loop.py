@@ -91,6 +91,26 @@ def test_another_thread_handles_the_sockets_while_the_loop_is_busy(start: Callab
     assert server.stop() == 0
 
 
+def test_the_loop_handles_the_sockets_again_after_a_rest(start: Callable[..., Server]) -> None:
+    server = start(*ASGI)
+
+    def rests() -> bool:
+        # While it handles the sockets, it looks once a second whether the loop moves.
+        before = _waits_of_the_io_thread(server)
+        time.sleep(1.5)
+        return _waits_of_the_io_thread(server) == before
+
+    for _ in range(3):
+        with _busy(server) as wrong:
+            wait_until(lambda: _handles_the_sockets(server), 20, "another thread handles the sockets")
+        wait_until(rests, 20, "the other thread rests")
+        before = _waits_of_the_io_thread(server)
+        for path, response in OWN_THINGS.items():
+            assert get(server, f"/{path}").body.decode() == response
+        assert _waits_of_the_io_thread(server) == before
+        assert not wrong.is_set()
+
+
 def test_a_stop_while_another_thread_handles_the_sockets(start: Callable[..., Server]) -> None:
     server = start(*ASGI)
     with _busy(server):

@@ -1,8 +1,8 @@
 //! Lets the thread `rsgi-io` drive beside an asyncio loop, while that pays.
 //!
 //! The loop decides (`loop_load.rs`), since it knows how long its calls take. Then it only sleeps in its `select()`, and
-//! `rsgi-io` reads and writes on another processor. If the loop is blocked, `rsgi-io` stops to drive after a moment. So a
-//! blocked loop blocks its sockets and its heartbeat, whoever drove before.
+//! `rsgi-io` reads and writes on another processor. If the loop is blocked or has nothing to do, `rsgi-io` stops to drive
+//! after a moment. So a blocked loop blocks its sockets and its heartbeat, whoever drove before.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -18,7 +18,8 @@ use super::fallback::{DriveResult, Unpark};
 use super::pause::{DriverPauses, WaitingCalls};
 use crate::runtime::event_loop::EventLoop;
 
-/// How often `rsgi-io` checks whether the loop is blocked. It is blocked if it did not move between two checks.
+/// How often `rsgi-io` checks whether the loop moves. If it did not between two checks, it is blocked, or has nothing to
+/// do.
 const CHECK: Duration = Duration::from_secs(1);
 
 /// How long `rsgi-io` waits if another thread still drives.
@@ -33,10 +34,8 @@ pub struct BesideLoop {
     drives: AtomicBool,
     /// Whether the server has ended.
     over: AtomicBool,
-    /// How many turns of the loop have begun or ended.
-    pub(super) moves: AtomicUsize,
-    /// Whether the loop sleeps in its `select()`.
-    pub(super) sleeps: AtomicBool,
+    /// How many turns of the loop have begun.
+    pub(super) turns: AtomicUsize,
     /// The average time of a call in nanoseconds.
     call_time: AtomicU64,
     thread: OnceLock<Thread>,
@@ -56,8 +55,7 @@ impl BesideLoop {
             event_loop: Arc::clone(event_loop),
             drives: AtomicBool::new(false),
             over: AtomicBool::new(false),
-            moves: AtomicUsize::new(0),
-            sleeps: AtomicBool::new(false),
+            turns: AtomicUsize::new(0),
             call_time: AtomicU64::new(0),
             thread: OnceLock::new(),
         }))
@@ -120,13 +118,15 @@ impl BesideLoop {
     fn drive<T>(&self, over: &mut (impl Future<Output = T> + Unpin)) -> DriveResult<T> {
         let _putting_off = self.event_loop.wakes.put_off();
         let mut pauses = DriverPauses::new(|| self.waiting());
-        let mut blocked = self.driver.enter(|| Blocked::new(self));
+        let mut standstill = self.driver.enter(|| Standstill::new(&self.turns));
         let drives = |context: &mut Context<'_>| {
             if let Poll::Ready(result) = Pin::new(&mut *over).poll(context) {
                 return Poll::Ready(DriveResult::Over(result));
             }
-            if blocked.poll(context) {
+            if standstill.poll(context) {
                 self.drives.store(false, Ordering::Release);
+                // The loop may be about to sleep. It looks again after this.
+                self.event_loop.wakes.notify();
             }
             if self.drives() { Poll::Pending } else { Poll::Ready(DriveResult::GivenUp) }
         };
@@ -147,25 +147,28 @@ pub(super) fn spare_processor(workers: usize) -> bool {
     available_parallelism().is_ok_and(|processors| workers < processors.get())
 }
 
-/// Finds out whether the loop is blocked.
-struct Blocked<'a> {
-    beside: &'a BesideLoop,
+/// Finds out whether the loop stands still.
+struct Standstill<'a> {
+    turns: &'a AtomicUsize,
     checks: Interval,
-    moves: usize,
+    seen: usize,
 }
 
-impl<'a> Blocked<'a> {
-    fn new(beside: &'a BesideLoop) -> Self {
-        Self { beside, checks: interval(CHECK), moves: beside.moves.load(Ordering::Relaxed) }
+impl<'a> Standstill<'a> {
+    fn new(turns: &'a AtomicUsize) -> Self {
+        let mut checks = interval(CHECK);
+        // The first tick comes at once.
+        checks.reset();
+        Self { turns, checks, seen: turns.load(Ordering::Relaxed) }
     }
 
-    /// Whether the loop runs and has not moved since the check before.
+    /// Whether no turn of the loop has begun since the check before.
     fn poll(&mut self, context: &mut Context<'_>) -> bool {
-        let mut blocked = false;
+        let mut stands = false;
         while self.checks.poll_tick(context).is_ready() {
-            let moves = self.beside.moves.load(Ordering::Relaxed);
-            blocked = std::mem::replace(&mut self.moves, moves) == moves && !self.beside.sleeps.load(Ordering::Relaxed);
+            let turns = self.turns.load(Ordering::Relaxed);
+            stands = std::mem::replace(&mut self.seen, turns) == turns;
         }
-        blocked
+        stands
     }
 }

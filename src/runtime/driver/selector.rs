@@ -106,12 +106,11 @@ impl LoopDriver {
 
     /// Sleeps while another thread drives.
     fn sleep(&self, shared: &Shared, poll_timeout: PollTimeout) -> bool {
-        shared.beside.sleeps.store(true, Ordering::Relaxed);
-        let idle = self.event_loop.listen(&shared.waker);
+        // In this order: whoever stops to drive sets that first, and wakes the loop then.
+        let idle = self.event_loop.listen(&shared.waker) && shared.beside.drives();
         let timeout = if idle { poll_timeout.timespec() } else { PollTimeout::None.timespec() };
         let (selector, woken) = sleep_until_ready(self.selector, shared.socket.drained(), timeout);
         self.event_loop.suppress();
-        shared.beside.sleeps.store(false, Ordering::Relaxed);
         if woken {
             shared.socket.drain();
         }
@@ -141,7 +140,7 @@ impl LoopDriver {
         let Some(shared) = &self.shared else { return };
         let mut turn = shared.turn.lock(py);
         (turn.began, turn.begun) = (Instant::now(), self.event_loop.begun());
-        shared.beside.moves.fetch_add(1, Ordering::Relaxed);
+        shared.beside.turns.fetch_add(1, Ordering::Relaxed);
     }
 
     fn poll_watched(&self, context: &mut Context<'_>) -> Poll<()> {
