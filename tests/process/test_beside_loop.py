@@ -5,43 +5,27 @@ Apart from `test_io` because each test first makes the loop busy.
 
 from __future__ import annotations
 
-import os
-import re
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
-import pytest
 from test_io import OWN_THINGS
 
 from server import Server, wait_until
+from threads import NEEDS_TWO_PROCESSORS, waits_of_the_io_thread
 from wire import Connection, get
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs /proc (Linux) and two processors"
-)
+pytestmark = NEEDS_TWO_PROCESSORS
 
 ASGI = ("--asgi", "io_apps:app", "--loop", "asyncio")
 
 
-def _waits_of_the_io_thread(server: Server) -> int:
-    """How many times the thread `rsgi-io` went to sleep: it does nothing while the loop handles the sockets."""
-    for thread in Path(f"/proc/{server.process.pid}/task").iterdir():
-        if (thread / "comm").read_text().strip() == "rsgi-io":
-            found = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (thread / "status").read_text(), re.MULTILINE)
-            assert found
-            return int(found[1])
-    raise AssertionError("there is no such thread")
-
-
 def _handles_the_sockets(server: Server) -> bool:
-    before = _waits_of_the_io_thread(server)
+    before = waits_of_the_io_thread(server)
     time.sleep(0.1)
-    return _waits_of_the_io_thread(server) - before > 20
+    return waits_of_the_io_thread(server) - before > 20
 
 
 @contextmanager
@@ -79,11 +63,11 @@ def test_another_thread_handles_the_sockets_while_the_loop_is_busy(start: Callab
     with Connection(server) as client:
 
         def loop_handles_them() -> bool:
-            before = _waits_of_the_io_thread(server)
+            before = waits_of_the_io_thread(server)
             for _ in range(100):
                 client.send_request("GET", "/callbacks")
                 assert client.read_response().body == b"1000"
-            return _waits_of_the_io_thread(server) == before
+            return waits_of_the_io_thread(server) == before
 
         wait_until(loop_handles_them, 20, "the loop handles the sockets again")
     for path, response in OWN_THINGS.items():
@@ -96,18 +80,18 @@ def test_the_loop_handles_the_sockets_again_after_a_rest(start: Callable[..., Se
 
     def rests() -> bool:
         # While it handles the sockets, it looks once a second whether the loop moves.
-        before = _waits_of_the_io_thread(server)
+        before = waits_of_the_io_thread(server)
         time.sleep(1.5)
-        return _waits_of_the_io_thread(server) == before
+        return waits_of_the_io_thread(server) == before
 
     for _ in range(3):
         with _busy(server) as wrong:
             wait_until(lambda: _handles_the_sockets(server), 20, "another thread handles the sockets")
         wait_until(rests, 20, "the other thread rests")
-        before = _waits_of_the_io_thread(server)
+        before = waits_of_the_io_thread(server)
         for path, response in OWN_THINGS.items():
             assert get(server, f"/{path}").body.decode() == response
-        assert _waits_of_the_io_thread(server) == before
+        assert waits_of_the_io_thread(server) == before
         assert not wrong.is_set()
 
 
@@ -143,8 +127,8 @@ def test_a_blocked_loop_blocks_its_sockets_whoever_handled_them(start: Callable[
 
 def test_a_loop_that_was_chosen_handles_its_sockets_alone(start: Callable[..., Server]) -> None:
     server = start(*ASGI, "--io", "loop")
-    before = _waits_of_the_io_thread(server)
+    before = waits_of_the_io_thread(server)
     with _busy(server) as wrong:
         assert not any(_handles_the_sockets(server) for _ in range(10))
     assert not wrong.is_set()
-    assert _waits_of_the_io_thread(server) == before
+    assert waits_of_the_io_thread(server) == before

@@ -5,8 +5,6 @@ Covers the parts of asyncio that an application may use (`selectors`, timers, th
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
 import sys
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from server import Server, run_rsgi, wait_until
+from threads import NEEDS_TWO_PROCESSORS, waits_of_the_io_thread
 from wire import Connection, get
 
 LOOPS = (("loop", "asyncio"), ("thread", "asyncio"), ("thread", "uvloop"))
@@ -205,21 +204,6 @@ def test_a_stuck_call_leaves_no_request_for_the_loop_behind(start: Callable[...,
         assert get(server, "/old/open-gate?label=behind").status == 200
 
 
-NEEDS_TWO_PROCESSORS = pytest.mark.skipif(
-    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs /proc (Linux) and two processors"
-)
-
-
-def _waits_of_the_io_thread(server: Server) -> int:
-    """How many times the thread that handles the sockets beside long calls went to sleep."""
-    for thread in Path(f"/proc/{server.process.pid}/task").iterdir():
-        if (thread / "comm").read_text().strip() == "rsgi-io":
-            found = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (thread / "status").read_text(), re.MULTILINE)
-            assert found
-            return int(found[1])
-    raise AssertionError("there is no such thread")
-
-
 @NEEDS_TWO_PROCESSORS
 def test_calls_that_wait_in_a_long_queue_are_answered_in_batches(start: Callable[..., Server]) -> None:
     """A wake for each response cost a third of the processor time of a Flask page."""
@@ -230,11 +214,11 @@ def test_calls_that_wait_in_a_long_queue_are_answered_in_batches(start: Callable
         before = 0
         for turn in range(turns + 3):
             if turn == 3:
-                before = _waits_of_the_io_thread(server)
+                before = waits_of_the_io_thread(server)
             for connection in connections:
                 connection.send_request("GET", "/compute-briefly?us=40")
             assert [connection.read_response().body for connection in connections] == [b"computed\n"] * clients
-        waits = _waits_of_the_io_thread(server) - before
+        waits = waits_of_the_io_thread(server) - before
     # About 400. If each response woke the thread, 1,200 to 1,900.
     assert waits < turns * clients * 0.4
 
@@ -256,9 +240,9 @@ def test_the_io_thread_sleeps_while_all_calls_are_stuck(start: Callable[..., Ser
             other.send_request("GET", "/compute-briefly?us=40")
 
         def sleeps() -> bool:
-            before = _waits_of_the_io_thread(server)
+            before = waits_of_the_io_thread(server)
             time.sleep(0.3)
-            return _waits_of_the_io_thread(server) - before < 30
+            return waits_of_the_io_thread(server) - before < 30
 
         wait_until(sleeps, 10, "the thread that handles the sockets sleeps")
         assert not any(other.readable() for other in others[:-1])

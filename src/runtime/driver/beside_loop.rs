@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
-use std::thread::{Thread, available_parallelism};
+use std::thread::Thread;
 use std::time::Duration;
 
 use tokio::time::{Interval, interval};
@@ -16,6 +16,7 @@ use tokio::time::{Interval, interval};
 use super::Driver;
 use super::fallback::{DriveResult, Unpark};
 use super::pause::{DriverPauses, WaitingCalls};
+use super::second_processor::spare_processor;
 use crate::runtime::event_loop::EventLoop;
 
 /// How often `rsgi-io` checks whether the loop moves. If it did not between two checks, it is blocked, or has nothing to
@@ -140,11 +141,6 @@ impl BesideLoop {
             call_time: Duration::from_nanos(self.call_time.load(Ordering::Relaxed)),
         }
     }
-}
-
-/// Whether there are more processors than serving processes.
-pub(super) fn spare_processor(workers: usize) -> bool {
-    available_parallelism().is_ok_and(|processors| workers < processors.get())
 }
 
 /// Finds out whether the loop stands still.

@@ -25,9 +25,9 @@ use rsgi_bridge::pool::Pool;
 use rsgi_bridge::pool::idle::IdleWork;
 
 use super::Driver;
-use super::beside_loop::spare_processor;
 use super::caller::Caller;
 use super::pause::{DriverPauses, WaitingCalls};
+use super::second_processor::{SHORT, spare_processor};
 
 /// The time between two looks. The system makes it about twice as long.
 const LOOK: Duration = Duration::from_micros(60);
@@ -37,10 +37,6 @@ const SELDOM_LOOK: Duration = Duration::from_micros(1500);
 
 /// If short calls run for longer than this, one of them may be stuck. The fallback driver then looks again as soon.
 const DOUBT: Duration = Duration::from_micros(500);
-
-/// A call that takes less than this is short. Measured: between 20 and 37 µs of Python, a second processor begins to
-/// pay.
-const SHORT: Duration = Duration::from_micros(20);
 
 /// The limit for short calls if the machine has no spare processor. Longer calls mostly wait, so others can run
 /// meanwhile.

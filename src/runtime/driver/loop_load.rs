@@ -6,10 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-/// Calls that take less than this are not worth a second processor.
-const SHORT: Duration = Duration::from_micros(20);
+use super::second_processor::SHORT;
 
-/// Calls that take at least this are worth it.
+/// Another thread begins to drive if calls take at least this, and ends below [`SHORT`].
 const LONG: Duration = Duration::from_micros(28);
 
 /// A decision needs this many calls.
@@ -39,7 +38,8 @@ impl LoopLoad {
     }
 
     /// Notes a turn of the loop that took `busy`, in which `calls` calls have begun. `beside` says whether another
-    /// thread drives. Returns whether another thread should drive from now on, and the average time of a call.
+    /// thread drives. Returns whether another thread should drive from now on, and the average time of a call. `None` if it is too
+    /// early to say.
     pub(super) fn turn(&mut self, busy: Duration, calls: u32, beside: bool) -> Option<(bool, Duration)> {
         self.busy += busy;
         self.calls += calls;

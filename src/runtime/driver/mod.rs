@@ -11,6 +11,7 @@ pub mod deferred_wake;
 pub mod fallback;
 mod loop_load;
 mod pause;
+mod second_processor;
 pub mod selector;
 pub mod wake_flag;
 mod watched;
