@@ -101,6 +101,14 @@ async def hello(scope, receive, send):
     await text(send, "Hello, world!\n")
 
 
+@path("compute-briefly")
+async def compute_briefly(scope, receive, send):
+    end = time.perf_counter() + int(parse_qs(scope["query_string"].decode())["us"][0]) / 1_000_000
+    while time.perf_counter() < end:
+        pass
+    await text(send, "computed\n")
+
+
 @path("echo")
 async def echo(scope, receive, send):
     data = b"".join([piece async for piece in pieces_of(receive)])

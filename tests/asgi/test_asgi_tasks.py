@@ -21,12 +21,22 @@ WAYS = ["by_wait_for", "by_timeout", "by_async_timeout", "by_wait", "by_anyio", 
 
 
 @pytest.fixture(scope="module", params=["asyncio", "uvloop", "uvicorn"])
-def host(request: pytest.FixtureRequest) -> Iterator[Server]:
+def shared_host(request: pytest.FixtureRequest) -> Iterator[Server]:
     server = start_asgi_host(request.param, "task_app:app")
     yield server
     assert "Traceback" not in server.log()
     assert "was never" not in server.log()
     server.stop()
+
+
+@pytest.fixture(params=["ended at once", "waited"])
+def host(request: pytest.FixtureRequest, shared_host: Server) -> Server:
+    """The calls before say how the next one is started: in a task that exists, or in a new one."""
+    with Connection(shared_host) as connection:
+        for _ in range(6):
+            connection.send_request("GET", "/names" if request.param == "ended at once" else "/current-task")
+            connection.read_response()
+    return shared_host
 
 
 def skip_without_timeout(way: str) -> None:

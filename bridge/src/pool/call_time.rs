@@ -1,7 +1,6 @@
-//! The average time of the latest calls of a pool.
+//! The average time of the latest calls of a pool, or of an event loop.
 //!
-//! The threads record it, and the fallback driver reads it: a short call ends before another thread could be woken for
-//! it.
+//! The threads that run calls record it. The server reads it to decide whether another thread pays.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,22 +10,24 @@ const PARTS: u64 = 8;
 
 /// The average in nanoseconds; 0 before the first call has ended.
 #[derive(Debug, Default)]
-pub(super) struct CallTime(AtomicU64);
+pub struct CallTime(AtomicU64);
 
 /// Calls that one thread runs one after another.
 #[derive(Debug)]
-pub(super) struct Stretch {
+pub struct CallStretch {
     began: Instant,
     calls: u32,
 }
 
-impl Stretch {
-    pub(super) fn begin() -> Self {
+impl CallStretch {
+    /// Begins now.
+    #[must_use]
+    pub fn begin() -> Self {
         Self { began: Instant::now(), calls: 0 }
     }
 
     /// Counts a call that has ended. Returns the number of calls so far.
-    pub(super) fn count(&mut self) -> u32 {
+    pub fn count(&mut self) -> u32 {
         self.calls += 1;
         self.calls
     }
@@ -34,7 +35,7 @@ impl Stretch {
 
 impl CallTime {
     /// Adds a stretch that has ended to the average. If two threads do this at once, one of the two may be lost.
-    pub(super) fn note(&self, stretch: &Stretch) {
+    pub fn note(&self, stretch: &CallStretch) {
         if let Some(each) = stretch.began.elapsed().checked_div(stretch.calls) {
             self.take(u64::try_from(each.as_nanos()).unwrap_or(u64::MAX));
         }
@@ -47,7 +48,7 @@ impl CallTime {
     }
 
     /// The average time of a call.
-    pub(super) fn average(&self) -> Duration {
+    pub fn average(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }
 }
@@ -72,7 +73,7 @@ mod tests {
     #[test]
     fn a_stretch_without_calls_says_nothing() {
         let time = CallTime::default();
-        time.note(&Stretch::begin());
+        time.note(&CallStretch::begin());
         assert_eq!(time.average(), Duration::ZERO);
     }
 }

@@ -12,7 +12,7 @@
 //! and no thread is woken.
 
 mod busy;
-mod call_time;
+pub mod call_time;
 mod counts;
 mod gil_pause;
 mod gil_throttle;
@@ -34,7 +34,7 @@ use pyo3::types::PyDict;
 
 use self::busy::BusyThread;
 pub use self::busy::{any_has_calls, wait_until_idle};
-use self::call_time::{CallTime, Stretch};
+use self::call_time::{CallStretch, CallTime};
 use self::counts::Counts;
 pub use self::counts::PoolStats;
 pub use self::gil_pause::others_take_gil;
@@ -275,7 +275,7 @@ impl Pool {
     fn run_jobs(&self, py: Python<'_>, ident: u64) -> Then {
         self.idle.runs_calls();
         let _busy = BusyThread::begin(self, ident);
-        let mut stretch = Stretch::begin();
+        let mut stretch = CallStretch::begin();
         while let Some((job, job_handle)) = self.jobs.pop() {
             self.counts.waiting.fetch_sub(1, Ordering::AcqRel);
             self.counts.begun.fetch_add(1, Ordering::AcqRel);
@@ -288,7 +288,7 @@ impl Pool {
             if stretch.count() == gil_throttle::SELDOM {
                 self.call_time.note(&stretch);
                 self.throttle(py);
-                stretch = Stretch::begin();
+                stretch = CallStretch::begin();
             }
         }
         self.call_time.note(&stretch);

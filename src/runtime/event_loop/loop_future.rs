@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::exceptions::asyncio::{CancelledError, InvalidStateError};
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit, intern};
 use rsgi_bridge::gil_lock::GilLock;
@@ -192,15 +191,6 @@ impl LoopFuture {
 /// A copy of the current context, as asyncio takes it for a callback without one.
 fn current_context(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     py.import("contextvars")?.call_method0("copy_context")
-}
-
-/// Whether the loop is between two steps of its tasks, and does not watch how long they take. Otherwise a step must wait
-/// for its own turn.
-pub(super) fn is_between_steps(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
-    static CURRENT_TASK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = event_loop.py();
-    let current = CURRENT_TASK.import(py, "asyncio", "current_task")?.call1((event_loop,))?;
-    Ok(current.is_none() && !event_loop.getattr(intern!(py, "_debug"))?.is_truthy()?)
 }
 
 /// Whether asyncio would let this exception out of a task, and so end the loop.

@@ -7,6 +7,7 @@
 mod call_state;
 pub mod coroutine;
 mod fairness;
+mod known_loop;
 mod loop_future;
 mod overdue;
 mod prepared;
@@ -19,6 +20,7 @@ pub mod task_callbacks;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::Waker;
+use std::time::Duration;
 
 use crossbeam_queue::SegQueue;
 use pyo3::exceptions::PyRuntimeError;
@@ -27,11 +29,12 @@ use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
 use rsgi_bridge::host::awaitable::LoopHandle;
 use rsgi_bridge::host::future_waker::{Resolver, future_waker, resolve, yielded_future};
+use rsgi_bridge::pool::call_time::{CallStretch, CallTime};
 use rsgi_bridge::process::Process;
 
 use self::coroutine::AppCoroutine;
 use self::fairness::Fairness;
-use self::loop_future::{LoopFuture, ends_the_loop, is_between_steps};
+use self::loop_future::{LoopFuture, ends_the_loop};
 use self::overdue::Overdue;
 use self::reader::WakeSocket;
 use self::task::Tasks;
@@ -72,6 +75,8 @@ pub struct EventLoop {
     events: SegQueue<LoopEvent>,
     /// How many calls have begun so far. Only the loop's thread changes it.
     begun: AtomicUsize,
+    /// How long the first step of a call takes.
+    call_time: CallTime,
     /// What wakes its thread.
     pub wakes: Arc<DeferredWake>,
     python: RwLock<Option<Attached>>,
@@ -180,6 +185,11 @@ impl EventLoop {
         self.begun.load(Ordering::Relaxed)
     }
 
+    /// How long the first step of a call takes on average.
+    pub fn call_time(&self) -> Duration {
+        self.call_time.average()
+    }
+
     /// How many events wait.
     pub fn waiting(&self) -> usize {
         self.events.len()
@@ -263,7 +273,7 @@ impl EventLoop {
     /// # Errors
     /// When the step of a task has raised what ends the loop.
     pub fn drain(&self, py: Python<'_>) -> PyResult<()> {
-        let (mut at_once, mut drained) = (None, Ok(()));
+        let (mut at_once, mut drained, mut stretch) = (None, Ok(()), CallStretch::begin());
         // Events that are added meanwhile wait for the next turn, so that the application's own callbacks can run.
         for _ in 0..self.events.len() {
             match self.events.pop() {
@@ -271,6 +281,7 @@ impl EventLoop {
                 Some(LoopEvent::Start(start)) => {
                     self.begun.store(self.begun().wrapping_add(1), Ordering::Relaxed);
                     start.start(py);
+                    stretch.count();
                 }
                 Some(LoopEvent::Run(run)) => run(py),
                 Some(LoopEvent::Resolve(future)) => {
@@ -284,6 +295,7 @@ impl EventLoop {
                 }
             }
         }
+        self.call_time.note(&stretch);
         drained
     }
 
@@ -291,10 +303,8 @@ impl EventLoop {
     fn resolve(&self, future: &Bound<'_, PyAny>, at_once: &mut Option<bool>) -> PyResult<()> {
         let py = future.py();
         let Ok(future) = future.cast::<LoopFuture>() else { return resolve(py, future) };
-        let at_once = at_once.get_or_insert_with(|| {
-            let between = self.python(py).map(|event_loop| is_between_steps(&event_loop));
-            between.is_some_and(|between| between.unwrap_or(false))
-        });
+        let at_once =
+            at_once.get_or_insert_with(|| self.tasks().and_then(|tasks| tasks.between_steps(py)).unwrap_or(false));
         LoopFuture::resolve(future, *at_once)
     }
 }

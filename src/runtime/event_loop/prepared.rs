@@ -142,14 +142,17 @@ impl PreparedTasks {
     }
 
     /// Calls an application as a task of `event_loop`, on its thread, outside of any task. When this returns, the first
-    /// step is over.
+    /// step is over. Returns whether the call waits for something.
+    ///
+    /// # Errors
+    /// When Python is out of memory, or the first step raises an exception that ends Python's main thread.
     pub(super) fn start(
         &self,
         event_loop: &Bound<'_, PyAny>,
         first_step: &FirstStep,
         process: Process,
         due: Due,
-    ) -> PyResult<()> {
+    ) -> PyResult<bool> {
         let py = event_loop.py();
         let kept = self.spare.lock(py).take();
         let prepared = match kept {
@@ -163,7 +166,7 @@ impl PreparedTasks {
         match coroutine.first_step(py, stepped) {
             FirstStepResult::Waits => {
                 self.list.keep(py, &prepared)?;
-                return prepared.go_on(py);
+                return prepared.go_on(py).map(|()| true);
             }
             FirstStepResult::Cancelled => self.list.discard(py, &prepared.listed)?,
             FirstStepResult::Ended => {
@@ -171,12 +174,12 @@ impl PreparedTasks {
                 if self.is_as_new(py, &prepared)? {
                     let before = self.spare.lock(py).replace(prepared);
                     drop(before);
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
         // The task itself ends too, so that code which kept it sees the result.
-        prepared.go_on(py)
+        prepared.go_on(py).map(|()| false)
     }
 
     /// # Errors

@@ -8,7 +8,6 @@ use rsgi_bridge::process::Process;
 
 use super::EventLoop;
 use super::call_state::{CallState, Due};
-use super::coroutine::AppCoroutine;
 use super::task_callbacks::TaskCallbacks;
 
 /// Starts a task that calls the application with a scope, `receive` and `send`. `callbacks` learns of the end, also if
@@ -24,16 +23,8 @@ pub fn start_call<'py>(
     let (app, scope) = (app.clone().unbind(), scope.unbind());
     let call = CallState::Due { app, scope, receive: receive.unbind(), send: send.unbind() };
     let told = callbacks.clone_ref(py);
-    if let Err(error) = start_due(event_loop, py, Due { call, callbacks }) {
+    let started = event_loop.tasks().and_then(|tasks| tasks.start(py, Process::this(), Due { call, callbacks }));
+    if let Err(error) = started {
         told.ended(py, Err(error));
     }
-}
-
-fn start_due(event_loop: &EventLoop, py: Python<'_>, due: Due) -> PyResult<()> {
-    let (tasks, process) = (event_loop.tasks()?, Process::this());
-    let due = if due.callbacks.is_short() { tasks.start_prepared(py, process, due)? } else { Some(due) };
-    let Some(due) = due else { return Ok(()) };
-    let coroutine = AppCoroutine::waiting(process);
-    coroutine.prepare(py, due);
-    tasks.start(Bound::new(py, coroutine)?.as_any())
 }

@@ -7,17 +7,21 @@
 //!
 //! Spec: `asyncio.loop.create_task`, `asyncio.loop.call_soon`.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use rsgi_bridge::gil_lock::GilLock;
 use rsgi_bridge::latin1::latin1;
 use rsgi_bridge::process::Process;
 
 use super::call_state::Due;
+use super::coroutine::AppCoroutine;
+use super::known_loop::KnownLoop;
 use super::prepared::PreparedTasks;
 
 /// Makes the tasks of one loop.
@@ -27,6 +31,8 @@ pub struct Tasks {
     create_task: Py<PyAny>,
     first_step: Option<FirstStep>,
     prepared: Option<PreparedTasks>,
+    /// How often the last calls have waited.
+    waits: Waits,
 }
 
 /// The prefix of task names. A number follows.
@@ -43,6 +49,7 @@ struct TaskNames {
 /// What is needed to run the first step of a task.
 #[derive(Debug)]
 pub(super) struct FirstStep {
+    known: KnownLoop,
     /// `asyncio.Task`.
     class: Py<PyAny>,
     /// `loop=…` and a name. asyncio would take longer to make a name.
@@ -61,11 +68,15 @@ impl Tasks {
     pub fn new(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = event_loop.py();
         let create_task = event_loop.getattr("create_task")?;
-        // uvloop has its own way to call a step. So may a loop that an application has patched.
-        let usual = is_asyncios(&create_task)? && is_asyncios(&event_loop.getattr("call_soon")?)?;
-        let first_step = usual.then(|| FirstStep::new(py, event_loop)).transpose()?;
-        let prepared = if usual { PreparedTasks::new(py)? } else { None };
-        Ok(Self { event_loop: event_loop.clone().unbind(), create_task: create_task.unbind(), first_step, prepared })
+        let first_step = KnownLoop::of(event_loop)?.map(|known| FirstStep::new(event_loop, known)).transpose()?;
+        let prepared = if first_step.is_some() { PreparedTasks::new(py)? } else { None };
+        Ok(Self {
+            event_loop: event_loop.clone().unbind(),
+            create_task: create_task.unbind(),
+            first_step,
+            prepared,
+            waits: Waits::default(),
+        })
     }
 
     /// Whether the loop runs the steps of its tasks as asyncio does.
@@ -73,37 +84,49 @@ impl Tasks {
         self.first_step.is_some()
     }
 
-    /// Starts a task for `coroutine`, on the loop's thread, outside of any task.
+    /// Whether the loop is between two steps of its tasks, and does not watch how long they take. Otherwise a step must
+    /// wait for its own turn.
     ///
     /// # Errors
-    /// When the loop is closed, or the first step raises an exception that ends Python's main thread.
-    pub fn start(&self, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = coroutine.py();
+    /// When Python is out of memory.
+    pub fn between_steps(&self, py: Python<'_>) -> PyResult<bool> {
+        static CURRENT_TASK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let event_loop = self.event_loop.bind(py);
-        match &self.first_step {
-            // An application may set a task factory at any time.
-            Some(first_step) if event_loop.getattr(intern!(py, "_task_factory"))?.is_none() => {
-                first_step.start(event_loop, coroutine)
-            }
-            _ => self.create_task.bind(py).call1((coroutine,)).map(|_| ()),
-        }
+        let Some(FirstStep { known, .. }) = &self.first_step else { return Ok(false) };
+        let current = CURRENT_TASK.import(py, "asyncio", "current_task")?.call1((event_loop,))?;
+        Ok(current.is_none() && !known.debugs(event_loop)?)
     }
 
-    /// Calls an application in a prepared task, on the loop's thread, outside of any task. Returns `due` if the call
-    /// needs a task of its own: if the loop makes its tasks in another way, or is in debug mode and records where each
-    /// task was made.
+    /// Starts a task for a call, on the loop's thread, outside of any task.
     ///
     /// # Errors
-    /// When Python is out of memory, or the first step raises an exception that ends Python's main thread.
-    pub fn start_prepared(&self, py: Python<'_>, process: Process, due: Due) -> PyResult<Option<Due>> {
+    /// When the loop is closed, Python is out of memory, or the first step raises an exception that ends Python's main
+    /// thread.
+    pub(super) fn start(&self, py: Python<'_>, process: Process, due: Due) -> PyResult<()> {
         let event_loop = self.event_loop.bind(py);
-        let (Some(first_step), Some(prepared)) = (&self.first_step, &self.prepared) else { return Ok(Some(due)) };
-        let usual = event_loop.getattr(intern!(py, "_task_factory"))?.is_none()
-            && !event_loop.getattr(intern!(py, "_debug"))?.is_truthy()?;
-        if !usual {
-            return Ok(Some(due));
+        let short = due.callbacks.is_short();
+        let first_step = match &self.first_step {
+            Some(first_step) if !first_step.known.has_task_factory(event_loop)? => Some(first_step),
+            _ => None,
+        };
+        if let (Some(first_step), Some(prepared)) = (first_step, &self.prepared)
+            && short
+            && !self.waits.are_likely()
+            && !first_step.known.debugs(event_loop)?
+        {
+            let waits = prepared.start(event_loop, first_step, process, due)?;
+            self.waits.note(waits);
+            return Ok(());
         }
-        prepared.start(event_loop, first_step, process, due).map(|()| None)
+        let coroutine = AppCoroutine::waiting(process);
+        coroutine.prepare(py, due);
+        let coroutine = Bound::new(py, coroutine)?;
+        let Some(first_step) = first_step else { return self.create_task.bind(py).call1((coroutine,)).map(drop) };
+        let waits = first_step.start(event_loop, coroutine.as_any())?;
+        if short {
+            self.waits.note(waits);
+        }
+        Ok(())
     }
 
     /// Ends the prepared task, before the loop is closed.
@@ -123,17 +146,30 @@ impl Tasks {
     }
 }
 
-/// Whether a method of a loop is asyncio's own.
-fn is_asyncios(method: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let py = method.py();
-    let module = method.getattr("__module__")?;
-    let function = method.getattr_opt("__func__")?;
-    let plain = function.is_some_and(|function| function.is_instance_of::<pyo3::types::PyFunction>());
-    Ok(plain && module.eq("asyncio.base_events")? && !method.hasattr(intern!(py, "__wrapped__"))?)
+/// Remembers whether the last calls have waited for something in their first step.
+///
+/// A prepared task saves the most if a call does not wait. If it does, the prepared task is lost, and it would have been
+/// cheaper to make one for the call. That costs twice as much as a prepared task saves, so a call that waited counts
+/// twice.
+#[derive(Debug, Default)]
+struct Waits(AtomicU8);
+
+impl Waits {
+    const MOST: u8 = 6;
+
+    fn are_likely(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > Self::MOST / 2
+    }
+
+    fn note(&self, waited: bool) {
+        let waits = self.0.load(Ordering::Relaxed);
+        self.0.store(if waited { (waits + 2).min(Self::MOST) } else { waits.saturating_sub(1) }, Ordering::Relaxed);
+    }
 }
 
 impl FirstStep {
-    fn new(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn new(event_loop: &Bound<'_, PyAny>, known: KnownLoop) -> PyResult<Self> {
+        let py = event_loop.py();
         let options = PyDict::new(py);
         options.set_item("loop", event_loop)?;
         let call_soon = event_loop.getattr("call_soon")?.unbind();
@@ -142,16 +178,17 @@ impl FirstStep {
         let catch = catcher.getattr("call_soon")?.unbind();
         let class = py.import("asyncio")?.getattr("Task")?.unbind();
         let names = GilLock::new(TaskNames { started: 0, latest: NAME.to_owned() });
-        Ok(Self { class, options: options.unbind(), names, catcher: catcher.unbind(), catch })
+        Ok(Self { known, class, options: options.unbind(), names, catcher: catcher.unbind(), catch })
     }
 
-    fn start(&self, event_loop: &Bound<'_, PyAny>, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (_task, caught) = self.catch(event_loop, coroutine)?;
+    /// Makes a task for `coroutine`, and runs its first step. Returns whether the task waits for something.
+    fn start(&self, event_loop: &Bound<'_, PyAny>, coroutine: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = coroutine.py();
+        let (task, caught) = self.catch(event_loop, coroutine)?;
         if let Caught::Step { step, context } = caught {
-            let py = coroutine.py();
             context.bind(py).call_method1(intern!(py, "run"), (step,))?;
         }
-        Ok(())
+        Ok(!task.call_method0(intern!(py, "done"))?.is_truthy()?)
     }
 
     /// The name of the next task.
@@ -265,5 +302,31 @@ impl Catcher {
         let mut all = vec![callback.clone()];
         all.extend(arguments.iter());
         self.call_soon.bind(py).call(PyTuple::new(py, all)?, Some(&options)).map(Bound::unbind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_likely_if_one_call_in_three_waits() {
+        let waits = Waits::default();
+        assert!(!waits.are_likely());
+        waits.note(true);
+        assert!(!waits.are_likely(), "one call says little");
+        waits.note(true);
+        assert!(waits.are_likely());
+        for _ in 0..10 {
+            waits.note(true);
+        }
+        for waited in [false, false, true].repeat(5) {
+            waits.note(waited);
+            assert!(waits.are_likely());
+        }
+        for _ in 0..3 {
+            waits.note(false);
+        }
+        assert!(!waits.are_likely(), "the application waits no more");
     }
 }
