@@ -20,7 +20,8 @@ use crate::log;
 use crate::process::drain::Drain;
 use crate::process::startup::{self, Started};
 use crate::runtime::driver::beside_loop::BesideLoop;
-use crate::runtime::driver::{Driver, Io, fallback};
+use crate::runtime::driver::{Driver, fallback};
+use crate::runtime::event_loop::EventLoop;
 use crate::runtime::shutdown::Phase;
 use crate::shadow;
 
@@ -75,25 +76,33 @@ fn finish_log(thread: JoinHandle<()>) {
     let _panicked = thread.join();
 }
 
-/// Waits until the server has ended; drives it if nobody else does. Beside a pool stands the number of processes that serve.
-///
-/// # Errors
-/// As for [`Running::finish`].
-pub fn wait_for_end(
-    driver: &Arc<Driver>,
-    io: Io,
-    pool: Option<(&Arc<Pool>, usize)>,
-    beside: Option<&BesideLoop>,
-    mut serving: Serving,
-) -> Result<(), StartupError> {
-    let ended = match (io, pool) {
-        (Io::Pool, Some((pool, workers))) => Some(fallback::run_fallback_driver(driver, pool, workers, serving)),
-        (Io::Thread | Io::Pool, _) => driver.drive(|context| Pin::new(&mut serving).poll(context)),
-        (Io::Loop, _) if let Some(beside) = beside => Some(beside.run(serving)),
-        (Io::Loop, _) => Some(futures::executor::block_on(serving)),
-    };
-    // The runtime still exists here, so without a result our code has panicked.
-    ended.and_then(Result::ok).unwrap_or_else(|| Err(failed()))
+/// What the thread `rsgi-io` does until the server has ended.
+pub enum IoThread {
+    /// It drives if no thread of the pool does. Beside the pool stands the number of processes that serve.
+    Fallback(Arc<Pool>, usize),
+    /// It drives all the time.
+    Drives(Arc<EventLoop>),
+    /// It drives beside the loop while that pays.
+    Beside(Arc<BesideLoop>),
+    /// It only waits.
+    Waits,
+}
+
+impl IoThread {
+    /// Runs on the current thread.
+    ///
+    /// # Errors
+    /// As for [`Running::finish`].
+    pub fn run(self, driver: &Arc<Driver>, mut serving: Serving) -> Result<(), StartupError> {
+        let ended = match self {
+            Self::Fallback(pool, workers) => Some(fallback::run_fallback_driver(driver, &pool, workers, serving)),
+            Self::Drives(event_loop) => driver.drive_alone(&event_loop, |context| Pin::new(&mut serving).poll(context)),
+            Self::Beside(beside) => Some(beside.run(serving)),
+            Self::Waits => Some(futures::executor::block_on(serving)),
+        };
+        // The runtime still exists here, so without a result our code has panicked.
+        ended.and_then(Result::ok).unwrap_or_else(|| Err(failed()))
+    }
 }
 
 fn failed() -> StartupError {

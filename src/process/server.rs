@@ -30,7 +30,7 @@ use crate::net::tls::Tls;
 use crate::process::drain::Drain;
 use crate::process::heartbeat;
 use crate::process::preparation::{self, Core};
-use crate::process::running::{Running, serve, wait_for_end};
+use crate::process::running::{IoThread, Running, serve};
 use crate::process::startup::Started;
 use crate::runtime::calls::Calls;
 use crate::runtime::driver::beside_loop::BesideLoop;
@@ -217,11 +217,9 @@ impl Server {
             let drain = Drain::new(&shutdown, &calls, &event_loop, &service.settings);
             serve(Arc::new(service), started, listening, drain).await
         });
-        let (driver, io, workers) = (Arc::clone(&self.driver), self.io, self.workers);
-        let (driving, beside) = (pools.driving().cloned(), self.beside.clone());
+        let (driver, thread) = (Arc::clone(&self.driver), self.io_thread(&pools));
         let io_thread = std::thread::Builder::new().name("rsgi-io".into()).spawn(move || {
-            let pool = driving.as_ref().map(|pool| (pool, workers));
-            let result = wait_for_end(&driver, io, pool, beside.as_deref(), serving);
+            let result = thread.run(&driver, serving);
             Python::attach(|py| {
                 if let Err(error) = on_end.call0(py) {
                     error.write_unraisable(py, None);
@@ -324,5 +322,17 @@ impl Server {
     #[getter]
     fn addresses(&self) -> Vec<String> {
         self.addresses.clone()
+    }
+}
+
+impl Server {
+    /// What the thread `rsgi-io` does.
+    fn io_thread(&self, pools: &Pools) -> IoThread {
+        match (self.io, pools.driving(), &self.beside) {
+            (Io::Pool, Some(pool), _) => IoThread::Fallback(Arc::clone(pool), self.workers),
+            (Io::Thread | Io::Pool, ..) => IoThread::Drives(Arc::clone(&self.event_loop)),
+            (Io::Loop, _, Some(beside)) => IoThread::Beside(Arc::clone(beside)),
+            (Io::Loop, _, None) => IoThread::Waits,
+        }
     }
 }

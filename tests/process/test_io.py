@@ -205,9 +205,20 @@ def test_a_stuck_call_leaves_no_request_for_the_loop_behind(start: Callable[...,
 
 
 @NEEDS_TWO_PROCESSORS
-def test_calls_that_wait_in_a_long_queue_are_answered_in_batches(start: Callable[..., Server]) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "4"),
+        ("--asgi", "asgi_kitchen:app", "--loop", "uvloop"),
+        ("--asgi", "asgi_kitchen:app", "--loop", "asyncio", "--io", "thread"),
+    ],
+    ids=["wsgi", "uvloop", "thread"],
+)
+def test_calls_that_wait_in_a_long_queue_are_answered_in_batches(
+    start: Callable[..., Server], options: tuple[str, ...]
+) -> None:
     """A wake for each response cost a third of the processor time of a Flask page."""
-    server = start("--wsgi", "wsgi_kitchen:app", "--wsgi-threads", "4")
+    server = start(*options)
     turns, clients = 15, 128
     with ExitStack() as opened:
         connections = [opened.enter_context(Connection(server)) for _ in range(clients)]

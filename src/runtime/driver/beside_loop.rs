@@ -5,7 +5,7 @@
 //! after a moment. So a blocked loop blocks its sockets and its heartbeat, whoever drove before.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::thread::Thread;
@@ -37,8 +37,6 @@ pub struct BesideLoop {
     over: AtomicBool,
     /// How many turns of the loop have begun.
     pub(super) turns: AtomicUsize,
-    /// The average time of a call in nanoseconds.
-    call_time: AtomicU64,
     thread: OnceLock<Thread>,
 }
 
@@ -57,7 +55,6 @@ impl BesideLoop {
             drives: AtomicBool::new(false),
             over: AtomicBool::new(false),
             turns: AtomicUsize::new(0),
-            call_time: AtomicU64::new(0),
             thread: OnceLock::new(),
         }))
     }
@@ -67,19 +64,8 @@ impl BesideLoop {
         self.drives.load(Ordering::Acquire)
     }
 
-    /// Sets whether `rsgi-io` should drive. Called on the loop's thread, which does not drive then. `call_time` is the
-    /// average time of a call.
-    pub(super) fn decide(&self, drives: bool, call_time: Duration) {
-        self.call_time.store(u64::try_from(call_time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.set(drives);
-    }
-
-    /// Lets `rsgi-io` drive on, although the loop would rather do so.
-    pub(super) fn go_on(&self) {
-        self.set(true);
-    }
-
-    fn set(&self, drives: bool) {
+    /// Sets whether `rsgi-io` should drive. Called on the loop's thread, which does not drive then.
+    pub(super) fn decide(&self, drives: bool) {
         let Some(thread) = self.thread.get() else { return };
         let drives = drives && !self.over.load(Ordering::Acquire);
         if self.drives.swap(drives, Ordering::AcqRel) != drives {
@@ -118,7 +104,7 @@ impl BesideLoop {
     /// Drives until `over` is ready, or the loop should drive.
     fn drive<T>(&self, over: &mut (impl Future<Output = T> + Unpin)) -> DriveResult<T> {
         let _putting_off = self.event_loop.wakes.put_off();
-        let mut pauses = DriverPauses::new(|| self.waiting());
+        let mut pauses = DriverPauses::new(|| WaitingCalls::of(&self.event_loop));
         let mut standstill = self.driver.enter(|| Standstill::new(&self.turns));
         let drives = |context: &mut Context<'_>| {
             if let Poll::Ready(result) = Pin::new(&mut *over).poll(context) {
@@ -132,14 +118,6 @@ impl BesideLoop {
             if self.drives() { Poll::Pending } else { Poll::Ready(DriveResult::GivenUp) }
         };
         self.driver.try_drive_with_pauses(drives, || pauses.pause()).unwrap_or(DriveResult::Taken)
-    }
-
-    fn waiting(&self) -> WaitingCalls {
-        WaitingCalls {
-            begun: self.event_loop.begun(),
-            calls: self.event_loop.waiting(),
-            call_time: Duration::from_nanos(self.call_time.load(Ordering::Relaxed)),
-        }
     }
 }
 

@@ -103,6 +103,22 @@ impl IdleWork for DrivingThreads {
 }
 
 impl DrivingThreads {
+    /// The current thread is the fallback driver.
+    fn new(driver: &Arc<Driver>, pool: &Arc<Pool>, spare_processor: bool) -> Self {
+        Self {
+            driver: Arc::clone(driver),
+            pool: Arc::clone(pool),
+            spare_processor,
+            caller: Caller::default(),
+            left: AtomicUsize::new(0),
+            left_at: AtomicU64::new(0),
+            began: Instant::now(),
+            burst: AtomicBool::new(false),
+            fallback: std::thread::current(),
+            fallback_sleeps: AtomicBool::new(false),
+        }
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
@@ -116,6 +132,11 @@ impl DrivingThreads {
     fn waiting(&self) -> WaitingCalls {
         let (calls, call_time) = (self.pool.stats().waiting, self.pool.call_time());
         WaitingCalls { begun: self.pool.progress().0, calls, call_time }
+    }
+
+    /// Whether the fallback driver may pause. A loop in another thread wants its requests at once.
+    fn may_pause(&self) -> bool {
+        !self.driver.wakes_a_loop() && !self.calls_are_short()
     }
 
     fn calls_are_short(&self) -> bool {
@@ -136,18 +157,7 @@ pub fn run_fallback_driver<T>(
     workers: usize,
     over: impl Future<Output = T> + Unpin,
 ) -> T {
-    let threads = Arc::new(DrivingThreads {
-        driver: Arc::clone(driver),
-        pool: Arc::clone(pool),
-        spare_processor: spare_processor(workers),
-        caller: Caller::default(),
-        left: AtomicUsize::new(0),
-        left_at: AtomicU64::new(0),
-        began: Instant::now(),
-        burst: AtomicBool::new(false),
-        fallback: std::thread::current(),
-        fallback_sleeps: AtomicBool::new(false),
-    });
+    let threads = Arc::new(DrivingThreads::new(driver, pool, spare_processor(workers)));
     pool.look_after(true);
     pool.work_while_idle(Arc::<DrivingThreads>::clone(&threads));
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
@@ -261,7 +271,7 @@ impl<T, F: Future<Output = T> + Unpin> FallbackDriver<'_, F> {
             if alone > back_off { Poll::Ready(DriveResult::GivenUp) } else { Poll::Pending }
         };
         let threads = self.threads;
-        let result = threads.driver.try_drive_with_pauses(drives, || !threads.calls_are_short() && pauses.pause());
+        let result = threads.driver.try_drive_with_pauses(drives, || threads.may_pause() && pauses.pause());
         let Some(result) = result else { return DriveResult::Taken };
         self.back_off = back_off;
         self.pool.look_after(true);
@@ -278,4 +288,41 @@ pub(super) enum DriveResult<T> {
     GivenUp,
     /// The server has ended.
     Over(T),
+}
+
+#[cfg(test)]
+mod tests {
+    use pyo3::prelude::*;
+    use rsgi_bridge::pool::{Job, JobHandle};
+
+    use super::*;
+    use crate::config::settings::PollTime;
+
+    struct LongCall;
+
+    impl Job for LongCall {
+        fn run(self: Box<Self>, py: Python<'_>, _job_handle: &JobHandle) {
+            py.detach(|| std::thread::sleep(10 * SHORT));
+        }
+    }
+
+    #[test]
+    fn it_pauses_for_long_calls_but_not_beside_a_loop_in_another_thread() {
+        Python::initialize();
+        Python::attach(|py| {
+            let driver = Arc::new(Driver::new(Arc::default(), PollTime::Always(Duration::ZERO)).unwrap());
+            let pool = Arc::new(Pool::start(py, "long-calls", 1, 8).unwrap());
+            let threads = DrivingThreads::new(&driver, &pool, true);
+            assert!(!threads.may_pause(), "no call was long so far");
+            pool.submit(Box::new(LongCall), pool.job_handle()).unwrap();
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while pool.call_time().is_zero() && Instant::now() < deadline {
+                py.detach(std::thread::yield_now);
+            }
+            assert!(threads.may_pause());
+            driver.wake_in_batches(&Arc::default());
+            assert!(!threads.may_pause(), "the loop would wait for its requests");
+            pool.stop();
+        });
+    }
 }

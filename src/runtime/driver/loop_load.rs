@@ -38,9 +38,8 @@ impl LoopLoad {
     }
 
     /// Notes a turn of the loop that took `busy`, in which `calls` calls have begun. `beside` says whether another
-    /// thread drives. Returns whether another thread should drive from now on, and the average time of a call. `None` if it is too
-    /// early to say.
-    pub(super) fn turn(&mut self, busy: Duration, calls: u32, beside: bool) -> Option<(bool, Duration)> {
+    /// thread drives. Returns whether another thread should drive from now on, or `None` if it is too early to say.
+    pub(super) fn turn(&mut self, busy: Duration, calls: u32, beside: bool) -> Option<bool> {
         self.busy += busy;
         self.calls += calls;
         self.turns += u32::from(calls > 0);
@@ -54,10 +53,9 @@ impl LoopLoad {
     }
 
     /// What to do after `time`.
-    fn decide(&self, time: Duration, beside: bool) -> (bool, Duration) {
+    fn decide(&self, time: Duration, beside: bool) -> bool {
         let each = self.busy.checked_div(self.calls).unwrap_or(self.busy);
-        let decision = if beside { self.still_pays(each, time) } else { self.pays(each, time) };
-        (decision, each)
+        if beside { self.still_pays(each, time) } else { self.pays(each, time) }
     }
 
     /// Whether a second processor pays: the loop is busy with several long calls at a time.
@@ -80,7 +78,7 @@ mod tests {
     /// Whether another thread should drive, after `calls` calls of `each` in `turns` turns.
     fn decides(each: u64, calls: u32, turns: u32, beside: bool) -> bool {
         let busy = Duration::from_micros(each) * calls;
-        LoopLoad { began: Instant::now(), busy, calls, turns }.decide(TIME, beside).0
+        LoopLoad { began: Instant::now(), busy, calls, turns }.decide(TIME, beside)
     }
 
     #[test]

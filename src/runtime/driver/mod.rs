@@ -26,10 +26,12 @@ use tokio::task::JoinHandle;
 
 use self::busy_poll::BusyPoll;
 use self::deferred_wake::DeferredWake;
+use self::pause::{DriverPauses, WaitingCalls};
 use self::wake_flag::WakeFlag;
 use crate::config::choice::{IoKind, LoopKind};
 use crate::config::settings::{PollTime, Settings};
 use crate::config::startup_error::StartupError;
+use crate::runtime::event_loop::EventLoop;
 use crate::runtime::response_queue::ResponseQueue;
 
 /// The most threads for file I/O. A request needs one at a time, and only for a moment.
@@ -141,10 +143,29 @@ impl Driver {
         act()
     }
 
+    /// Whether the driving thread wakes a loop that runs in another thread.
+    fn wakes_a_loop(&self) -> bool {
+        self.loop_wakes.get().is_some()
+    }
+
     /// Waits for the runtime lock, and drives until `over` is ready. `None` if the server has ended.
     pub fn drive<T>(&self, over: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        self.drive_with_pauses(over, || false)
+    }
+
+    /// The same for the thread `rsgi-io`, which pauses while many calls wait for `event_loop`.
+    pub fn drive_alone<T>(&self, event_loop: &EventLoop, over: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        let mut pauses = DriverPauses::new(|| WaitingCalls::of(event_loop));
+        self.drive_with_pauses(over, || pauses.pause())
+    }
+
+    fn drive_with_pauses<T>(
+        &self,
+        over: impl FnMut(&mut Context<'_>) -> Poll<T>,
+        pause: impl FnMut() -> bool,
+    ) -> Option<T> {
         let held = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
-        self.drive_from(&held, over, || false)
+        self.drive_from(&held, over, pause)
     }
 
     /// Drives until `over` is ready. `None` if another thread drives, or the server has ended.
@@ -183,8 +204,8 @@ impl Driver {
             busy_poll.resume();
         }
         let putting_off = self.loop_wakes.get().map(|wakes| wakes.put_off());
-        // A loop in another thread wants each request at once, and so does busy polling.
-        let may_pause = self.busy_poll.is_none() && self.loop_wakes.get().is_none();
+        // Busy polling is for those who want each response at once.
+        let may_pause = self.busy_poll.is_none();
         let mut waited = false;
         let result = runtime.block_on(poll_fn(|context| {
             let paused = may_pause && waited && pause();

@@ -7,6 +7,9 @@
 
 use std::time::Duration;
 
+use super::second_processor::SHORT;
+use crate::runtime::event_loop::EventLoop;
+
 /// With fewer waiting calls, the threads might run out of calls during a pause.
 const FEWEST_WAITING: usize = 8;
 
@@ -25,6 +28,13 @@ pub(super) struct WaitingCalls {
     pub(super) calls: usize,
     /// How long a call takes on average.
     pub(super) call_time: Duration,
+}
+
+impl WaitingCalls {
+    /// The calls that wait for `event_loop`.
+    pub(super) fn of(event_loop: &EventLoop) -> Self {
+        Self { begun: event_loop.begun(), calls: event_loop.waiting(), call_time: event_loop.call_time() }
+    }
 }
 
 /// The pauses of one stretch of driving.
@@ -59,7 +69,7 @@ impl<F: Fn() -> WaitingCalls> DriverPauses<F> {
 
 /// How long to pause while this many calls wait, which take `call_time` each.
 fn length(waiting: usize, call_time: Duration) -> Option<Duration> {
-    if waiting < FEWEST_WAITING || call_time > LONGEST {
+    if waiting < FEWEST_WAITING || !(SHORT..=LONGEST).contains(&call_time) {
         return None;
     }
     let work = call_time.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX));
@@ -102,6 +112,7 @@ mod tests {
         assert_eq!(length(64, call), Some(Duration::from_micros(200)));
         assert_eq!(length(usize::MAX, call), Some(LONGEST));
         assert_eq!(length(64, LONGEST + call), None, "long calls have few responses");
+        assert_eq!(length(64, SHORT / 2), None, "short calls end during any pause");
     }
 
     #[test]
@@ -112,7 +123,7 @@ mod tests {
             let mut pauses = DriverPauses::new(|| WaitingCalls {
                 begun: pool.progress().0,
                 calls: pool.stats().waiting,
-                call_time: Duration::from_micros(1),
+                call_time: SHORT,
             });
             let held: Vec<_> = (0..=FEWEST_WAITING + 1)
                 .map(|_| {
@@ -192,20 +203,5 @@ mod tests {
         );
         // The responses of each pause are delivered at its end, and their tasks run before the next one.
         assert_eq!(polls, [0, 0, EACH, 2 * EACH, 3 * EACH]);
-    }
-
-    #[test]
-    fn beside_a_loop_in_another_thread_it_never_pauses() {
-        let (driver, ..) = driver(0);
-        driver.wake_in_batches(&Arc::default());
-        let mut polls = 0;
-        driver.try_drive_with_pauses(
-            |_| {
-                driver.interrupt();
-                polls += 1;
-                if polls > 3 { Poll::Ready(()) } else { Poll::Pending }
-            },
-            || unreachable!("it pauses"),
-        );
     }
 }

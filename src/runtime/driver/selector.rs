@@ -79,7 +79,7 @@ impl LoopDriver {
         let Some(shared) = &self.shared else { return self.drive(poll_timeout) };
         // If the selector cannot be watched, the other thread has to go on.
         if !shared.beside.drives() && !self.watch() {
-            shared.beside.go_on();
+            shared.beside.decide(true);
         }
         if shared.beside.drives() {
             self.unwatch();
@@ -130,8 +130,8 @@ impl LoopDriver {
         let mut turn = shared.turn.lock(py);
         let (busy, begun) = (turn.began.elapsed(), self.event_loop.begun());
         let calls = u32::try_from(begun.wrapping_sub(turn.begun)).unwrap_or(u32::MAX);
-        if let Some((drives, call_time)) = turn.load.turn(busy, calls, shared.beside.drives()) {
-            shared.beside.decide(drives, call_time);
+        if let Some(drives) = turn.load.turn(busy, calls, shared.beside.drives()) {
+            shared.beside.decide(drives);
         }
     }
 
