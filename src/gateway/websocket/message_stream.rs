@@ -12,13 +12,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 
 use super::frame_filter::FilteredStream;
 use crate::request::upgrade::Upgraded;
-use crate::wire::with_read_buffer;
+use crate::wire::{poll_fill, with_read_buffer};
 
 /// How much the codec takes at once. It clears as much of its buffer each time.
 const STEP: usize = 1024;
@@ -71,12 +71,12 @@ impl MessageStream {
         }
         with_read_buffer(|buffer| {
             loop {
-                let mut read = ReadBuf::new(buffer);
-                let arriving = ready!(Pin::new(&mut self.io).poll_read(context, &mut read));
-                let mut rest = read.filled();
+                buffer.clear();
+                let arriving = ready!(poll_fill(&mut self.io, context, buffer));
+                let mut rest = &buffer[..];
                 let arrived = match arriving {
-                    Ok(()) if rest.is_empty() => Arrived::End,
-                    Ok(()) => Arrived::Bytes(&mut rest),
+                    Ok(0) => Arrived::End,
+                    Ok(_) => Arrived::Bytes(&mut rest),
                     Err(error) => Arrived::Failed(error),
                 };
                 let decoded = self.poll_decode(context, arrived);

@@ -6,16 +6,16 @@
 //! Spec: RFC 9112 6.3 (8: ended early), 9.3.2, 9.6; RFC 9110 10.1.1 (`Expect`).
 
 use std::io;
-use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::connection::{Http1, RequestStage, Respond};
 use super::inflow::Fed;
 use super::reading::poll_read;
+use crate::wire::{keep, poll_fill};
 
 /// How many bytes a client may send before its response, in addition to the body.
 const MOST_AHEAD: usize = 64 << 10;
@@ -96,11 +96,12 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
         let Self { io, input, .. } = self;
         if self.inflow.is_some() {
             input.reserve(READ);
-            return pin!(io.read_buf(input)).poll(cx);
+            return poll_fill(io, cx, input);
         }
         poll_read(io, cx, |fresh| {
-            input.extend_from_slice(fresh);
-            fresh.len()
+            let arrived = fresh.len();
+            keep(fresh, 0, input);
+            arrived
         })
     }
 

@@ -7,12 +7,11 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use http::Method;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::connection::{Http1, Now, RequestStage, Respond, ServerPhase};
@@ -20,7 +19,7 @@ use super::inflow::Inflow;
 use crate::request::parts::RequestParts;
 use crate::request::upgrade;
 use crate::response::early_hints;
-use crate::wire::{Head, HeadParser, Limits, Refusal, with_read_buffer};
+use crate::wire::{Head, HeadParser, Limits, Refusal, keep, poll_fill, with_read_buffer};
 
 thread_local! {
     /// Parses a head that arrives as a whole.
@@ -34,12 +33,11 @@ type ReadHead = Result<Option<(Head, RequestParts)>, Refusal>;
 pub(super) fn poll_read<S: AsyncRead + Unpin, T>(
     io: &mut S,
     cx: &mut Context<'_>,
-    take: impl FnOnce(&[u8]) -> T,
+    take: impl FnOnce(&mut BytesMut) -> T,
 ) -> Poll<io::Result<T>> {
     with_read_buffer(|buffer| {
-        let mut read = ReadBuf::new(buffer);
-        ready!(Pin::new(io).poll_read(cx, &mut read))?;
-        Poll::Ready(Ok(take(read.filled())))
+        ready!(poll_fill(io, cx, buffer))?;
+        Poll::Ready(Ok(take(buffer)))
     })
 }
 
@@ -52,14 +50,15 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
         while self.ended.at.is_none() {
             let Self { io, input, parser, responder, .. } = self;
             let read = poll_read(io, cx, |fresh| {
+                let arrived = fresh.len();
                 if !input.is_empty() || parser.is_some() {
-                    input.extend_from_slice(fresh);
-                    return (fresh.len(), None);
+                    keep(fresh, 0, input);
+                    return (arrived, None);
                 }
                 let found = read_head(parser, fresh, responder.limits());
                 let taken = found.as_ref().map_or(0, |found| found.as_ref().map_or(0, |(head, _)| head.len));
-                input.extend_from_slice(fresh.get(taken..).unwrap_or_default());
-                (fresh.len(), Some(found))
+                keep(fresh, taken, input);
+                (arrived, Some(found))
             });
             let Poll::Ready(read) = read else {
                 // A server that was slow itself answers what has come meanwhile, and only then closes.
@@ -130,6 +129,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
         let (body, inflow) = Inflow::begin(head, &mut self.input, self.responder.limits());
         self.inflow = inflow;
         self.feed(true);
+        if self.input.is_empty() {
+            // Its memory belongs to the body.
+            self.input = BytesMut::new();
+        }
         self.turn = RequestStage::Responding(self.responder.respond(parts, body));
     }
 
