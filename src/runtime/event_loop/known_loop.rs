@@ -24,7 +24,9 @@ impl KnownLoop {
     pub(super) fn of(event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         let create_task = Self::of_method(&event_loop.getattr("create_task")?)?;
         let call_soon = Self::of_method(&event_loop.getattr("call_soon")?)?;
-        Ok(create_task.filter(|known| call_soon == Some(*known)))
+        // `call_soon` is replaced while a task is made. An object of the compiled class itself has no room for that.
+        let replaceable = event_loop.hasattr("__dict__")?;
+        Ok(create_task.filter(|known| call_soon == Some(*known) && replaceable))
     }
 
     /// Whose method this is.
