@@ -8,11 +8,13 @@ segments first; some go on when a method is missing, some answer 405.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import io
 import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +23,8 @@ import pytest
 from rsgi.routing.coverage.survey import Survey
 from rsgi.routing.introspect import RouteTable, read_table
 from rsgi.routing.plan import App, Plan
+
+APPS = Path(__file__).parents[1] / "apps"
 
 SEGMENTS = ("a", "b", "{x}", "{n:int}", "{rest:path}")
 METHODS = (("GET",), ("POST",), ("GET", "POST"))
@@ -224,12 +228,9 @@ def pyramid_app(routes: list[Wanted]) -> Any:
 
 
 def django_app(routes: list[Wanted]) -> Any:
-    django = pytest.importorskip("django")
-    from django.conf import settings
-
-    if not settings.configured:
-        settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="x", DEBUG=False)
-        django.setup()
+    # A process has one set of settings. It is that of the Django project which other tests import.
+    pytest.importorskip("channels")
+    importlib.import_module("django_app")
     from django.core.handlers.wsgi import WSGIHandler
     from django.http import HttpResponse
     from django.urls import clear_url_caches, path, set_urlconf
@@ -317,6 +318,7 @@ def survey_of(table: RouteTable) -> Survey:
 def test_the_table_finds_the_route_that_the_framework_finds(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(framework)
     if framework == "django":
+        monkeypatch.syspath_prepend(str(APPS))
         django_app([])
         monkeypatch.setattr("django.conf.settings.ROOT_URLCONF", "generated_urls", raising=False)
         monkeypatch.setattr("django.conf.settings.MIDDLEWARE", [], raising=False)
