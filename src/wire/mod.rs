@@ -58,7 +58,7 @@ pub use message::{asks_for_websocket, check as check_message};
 pub use opening::read_opening;
 #[cfg(test)]
 pub use read_buffer::READ_BUFFER;
-pub use read_buffer::{keep, poll_fill, with_read_buffer};
+pub use read_buffer::{keep_rest, poll_fill, with_read_buffer};
 pub use spare_list::SpareList;
 pub use timer::{MISSED, SECOND_LOOK, SpareTimer, Timer};
 

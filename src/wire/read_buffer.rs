@@ -13,16 +13,16 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// Its size in bytes: how much is read at once if it is not known what comes.
 pub const READ_BUFFER: usize = 16 << 10;
 
-/// If so many bytes are kept, the buffer itself is kept, and the thread gets a new one. That costs less than to copy
-/// them.
+/// If more bytes than this are kept, the buffer itself is kept, and the thread gets a new one. That costs less than a
+/// copy.
 const MOST_COPIED: usize = 4 << 10;
 
 thread_local! {
     static SHARED: RefCell<BytesMut> = RefCell::default();
 }
 
-/// Passes the buffer to `read`, empty, and with room for [`READ_BUFFER`] bytes. What `read` wants to keep of it, it moves with
-/// [`keep`], or copies.
+/// Passes the buffer to `read`, empty, and with room for [`READ_BUFFER`] bytes. `read` copies what it wants to keep, or
+/// calls [`keep_rest`].
 ///
 /// # Panics
 /// When it is called within `read`.
@@ -43,8 +43,8 @@ pub fn poll_fill(
     pin!(io.read_buf(buffer)).poll(context)
 }
 
-/// Moves what is in the buffer behind its first `taken` bytes to the end of `kept`.
-pub fn keep(buffer: &mut BytesMut, taken: usize, kept: &mut BytesMut) {
+/// Adds what is in the buffer behind its first `taken` bytes to `kept`. After that, the buffer may be empty.
+pub fn keep_rest(buffer: &mut BytesMut, taken: usize, kept: &mut BytesMut) {
     let rest = buffer.get(taken..).unwrap_or_default();
     if kept.is_empty() && rest.len() > MOST_COPIED {
         *kept = std::mem::take(buffer);
@@ -66,7 +66,7 @@ mod tests {
             let whole: Vec<u8> = whole.collect();
             with_read_buffer(|buffer| {
                 buffer.extend_from_slice(&whole);
-                keep(buffer, 4, &mut kept);
+                keep_rest(buffer, 4, &mut kept);
             });
             with_read_buffer(|buffer| {
                 assert!(buffer.is_empty());
@@ -77,7 +77,7 @@ mod tests {
             let before = kept.len();
             with_read_buffer(|buffer| {
                 buffer.extend_from_slice(&whole);
-                keep(buffer, 0, &mut kept);
+                keep_rest(buffer, 0, &mut kept);
             });
             assert_eq!(kept[before..], whole);
         }

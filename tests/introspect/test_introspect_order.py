@@ -14,7 +14,6 @@ import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -23,8 +22,7 @@ import pytest
 from rsgi.routing.coverage.survey import Survey
 from rsgi.routing.introspect import RouteTable, read_table
 from rsgi.routing.plan import App, Plan
-
-APPS = Path(__file__).parents[1] / "apps"
+from server import APPS
 
 SEGMENTS = ("a", "b", "{x}", "{n:int}", "{rest:path}")
 METHODS = (("GET",), ("POST",), ("GET", "POST"))

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::connection::{Http1, RequestStage, Respond};
 use super::inflow::Fed;
 use super::reading::poll_read;
-use crate::wire::{keep, poll_fill};
+use crate::wire::{keep_rest, poll_fill};
 
 /// How many bytes a client may send before its response, in addition to the body.
 const MOST_AHEAD: usize = 64 << 10;
@@ -100,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
         }
         poll_read(io, cx, |fresh| {
             let arrived = fresh.len();
-            keep(fresh, 0, input);
+            keep_rest(fresh, 0, input);
             arrived
         })
     }

@@ -19,7 +19,7 @@ use super::inflow::Inflow;
 use crate::request::parts::RequestParts;
 use crate::request::upgrade;
 use crate::response::early_hints;
-use crate::wire::{Head, HeadParser, Limits, Refusal, keep, poll_fill, with_read_buffer};
+use crate::wire::{Head, HeadParser, Limits, Refusal, keep_rest, poll_fill, with_read_buffer};
 
 thread_local! {
     /// Parses a head that arrives as a whole.
@@ -52,12 +52,12 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
             let read = poll_read(io, cx, |fresh| {
                 let arrived = fresh.len();
                 if !input.is_empty() || parser.is_some() {
-                    keep(fresh, 0, input);
+                    keep_rest(fresh, 0, input);
                     return (arrived, None);
                 }
                 let found = read_head(parser, fresh, responder.limits());
                 let taken = found.as_ref().map_or(0, |found| found.as_ref().map_or(0, |(head, _)| head.len));
-                keep(fresh, taken, input);
+                keep_rest(fresh, taken, input);
                 (arrived, Some(found))
             });
             let Poll::Ready(read) = read else {
@@ -88,9 +88,6 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
         let found = read_head(&mut self.parser, &self.input, self.responder.limits());
         if let Ok(Some((head, _))) = &found {
             self.input.advance(head.len);
-            if self.input.is_empty() {
-                self.input = BytesMut::new();
-            }
         }
         self.begin(cx, found)
     }
@@ -130,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, R: Respond> Http1<S, R>
         self.inflow = inflow;
         self.feed(true);
         if self.input.is_empty() {
-            // Its memory belongs to the body.
+            // Nothing is left, so its memory is not kept. The body may have it.
             self.input = BytesMut::new();
         }
         self.turn = RequestStage::Responding(self.responder.respond(parts, body));

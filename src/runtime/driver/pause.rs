@@ -1,9 +1,9 @@
-//! Lets the fallback driver sleep by the clock while many calls wait for a thread.
+//! Lets the thread `rsgi-io` sleep by the clock while many calls wait for a WSGI thread or for the event loop.
 //!
-//! Otherwise each response wakes it. A wake costs the thread that runs the calls a system call, and the fallback driver
-//! two context switches. A client whose call waits behind many others does not notice a fraction of a millisecond. So
-//! nobody wakes the fallback driver then. It pauses for a small part of the time that the waiting calls will take, and
-//! sends the responses of that time together.
+//! Otherwise each response wakes it, if it drives. A wake costs the thread that runs the calls a system call, and
+//! `rsgi-io` two context switches. A client whose call waits behind many others does not notice a fraction of a
+//! millisecond. So nobody wakes `rsgi-io` then. It pauses for a small part of the time that the waiting calls will take,
+//! and sends the responses of that time together.
 
 use std::time::Duration;
 
